@@ -1,0 +1,1 @@
+"""How it is done: rasters, vectors, datasets, model files, mapping and accuracy, without torch and without QGIS."""

@@ -1,0 +1,23 @@
+"""What can be asked: all jobs, in the order of the toolbox."""
+
+from .check_engine import CheckEngine
+from .create_sample import CreateSample
+from .create_training_dataset import CreateTrainingDataset
+from .describe_dataset import DescribeDataset
+from .evaluate_model import EvaluateModel
+from .export_model import ExportModel
+from .finetune import Finetune
+from .inspect_model import InspectModel
+from .install_engine import InstallEngine
+from .predict_map import PredictMap
+from .split_dataset import SplitDataset
+
+JOBS = {
+    job.name(): job
+    for job in (
+        CreateSample, CreateTrainingDataset, SplitDataset, DescribeDataset,
+        Finetune, EvaluateModel, ExportModel, InspectModel,
+        PredictMap,
+        InstallEngine, CheckEngine,
+    )
+}

@@ -1,0 +1,30 @@
+"""Evaluate model: a run on a split it has not trained on, beside two baselines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .spec import Job, choice, file_output, folder, integer, text
+
+
+@dataclass(frozen=True)
+class EvaluateModel(Job):
+    """Measures a trained model on the test tiles: IoU and F1 per class and the confusion, beside two baselines.
+
+    The baselines are the majority class and a logistic regression on per-band statistics around each pixel, both learned on
+    the same training tiles. A network that does not beat them has learned nothing worth its cost.
+    """
+
+    title = "Evaluate model"
+    group = "3 Train"
+    tags = ("accuracy", "confusion matrix", "IoU", "F1", "baseline", "validation")
+    engine = "train"
+    results = {"mean_iou": "number", "overall_accuracy": "number", "majority_mean_iou": "number", "statistics_mean_iou": "number"}
+
+    run_folder: str = folder("Run folder", help="Made by “Fine-tune a model”.")
+    dataset: str = folder("Dataset", optional=True, help="Another dataset with the same bands and classes; empty uses the one of the run.")
+    split: str = choice("Split", ("test", "validation"), default="test")
+    batch_size: int = integer("Batch size", default=8, minimum=1, advanced=True)
+    device: str = text("Device", default="auto", advanced=True)
+    output: str = file_output("Report", "html")
+    facts: str = file_output("Figures as JSON", "json", optional=True, created=False)

@@ -1,0 +1,27 @@
+"""Export model: run folder → one self-describing .onnx file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .spec import Job, file_output, folder, number, text
+
+
+@dataclass(frozen=True)
+class ExportModel(Job):
+    """Writes a trained model as one .onnx file that knows its bands, scaling, classes, colours, licence and origin.
+
+    The file takes raw band values and is refused unless its results equal the network's to 1e-4.
+    """
+
+    title = "Export model"
+    group = "3 Train"
+    tags = ("ONNX", "deploy", "share", "STAC", "Deepness")
+    engine = "train"
+    results = {"largest_difference": "number", "model_id": "text"}
+
+    run_folder: str = folder("Run folder", help="Made by “Fine-tune a model”.")
+    model_name: str = text("Model name", default=None, help="Empty: the name of the dataset and the encoder.")
+    licence: str = text("Licence", default="not stated", help="Of the model, for those you give it to, such as CC-BY-4.0.")
+    tolerance: float = number("Largest difference allowed", default=1e-4, minimum=1e-7, maximum=1e-2, advanced=True)
+    output: str = file_output("Model", "onnx")

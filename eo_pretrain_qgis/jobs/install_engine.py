@@ -1,0 +1,36 @@
+"""Install engine: builds the environment in which jobs run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import JobError
+from .spec import Job, choice, file, folder, text
+
+
+@dataclass(frozen=True)
+class InstallEngine(Job):
+    """Builds the environment in which the other algorithms run, outside the plugin and outside QGIS's own Python.
+
+    “predict” (about 350 MB) maps with ready models; “train” (several GB) also trains. A broken installation is never
+    repaired in place: it is built anew beside and then takes over.
+    """
+
+    title = "Install the engine"
+    group = "6 Engine"
+    tags = ("setup", "dependencies", "torch", "onnxruntime", "offline", "GPU")
+    engine = "none"
+    results = {"python": "text", "kind_installed": "text", "seconds": "number"}
+
+    kind: str = choice("What for", ("predict", "train"), default="train")
+    source: str = choice("Source", ("package_index", "folder_of_wheels", "existing_python"), default="package_index",
+                         help="“folder_of_wheels” needs no network. “existing_python” takes an interpreter that already has the packages.")
+    wheels: str = folder("Folder of wheels", optional=True)
+    python: str = file("Existing Python", optional=True)
+    location: str = text("Where to build", default=None, advanced=True, help="Empty: the user's data folder, or .engine in a checkout.")
+
+    def check(self) -> None:
+        if self.source == "folder_of_wheels" and not self.wheels:
+            raise JobError("“Folder of wheels” is empty. Choose the folder that holds the wheels.")
+        if self.source == "existing_python" and not self.python:
+            raise JobError("“Existing Python” is empty. Choose the interpreter that has the packages.")

@@ -1,0 +1,37 @@
+"""Predict map: model + image → class map, confidence and polygons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .create_training_dataset import PRESETS
+from .spec import Job, choice, extent, file, integer, number, raster_output, rasters, text, vector_output
+
+
+@dataclass(frozen=True)
+class PredictMap(Job):
+    """Maps the classes of a model over an image of any size.
+
+    Bands are matched by name. The result does not depend on the extent or the tile size away from the border of the data,
+    and nodata stays nodata.
+    """
+
+    title = "Predict map"
+    group = "4 Map"
+    tags = ("inference", "classification", "segmentation", "land cover", "deep learning", "ONNX")
+    results = {"out_of_range_share": "number", "valid_share": "number", "device": "text", "seconds": "number"}
+
+    model: str = file("Model", extension="onnx", help="Written by “Export model”.")
+    images: list = rasters("Image", help="One raster with all bands, or the bands of one scene as several rasters.")
+    preset: str = choice("Sensor", ("as_model", *PRESETS), default="as_model",
+                         help="How the stored values are scaled, when that differs from the images the model was trained on.")
+    bands: str = text("Bands", default=None, advanced=True, help="Names of the image's bands in order, such as B02,B03,B04,B08; empty takes the names in the file.")
+    extent: dict = extent("Extent", optional=True)
+    nodata: float = number("Nodata value", default=None, advanced=True, help="Used besides the layer's own nodata, the file's mask and values that are not finite.")
+    tile_size: int = integer("Tile size [px]", default=1024, minimum=128, maximum=8192, advanced=True, help="Lower it when memory runs out; the map stays the same.")
+    halo: int = integer("Halo [px]", default=None, minimum=0, maximum=2048, advanced=True, help="Read around each tile and thrown away; empty takes what the model needs.")
+    device: str = text("Device", default="auto", advanced=True, help="auto, cpu, cuda or cuda:0; a device named and not there is an error.")
+    minimum_area: float = number("Smallest polygon [m²]", default=0, minimum=0, advanced=True)
+    output: str = raster_output("Class map")
+    confidence: str = raster_output("Confidence", optional=True, created=False, help="Probability of the mapped class, in percent.")
+    polygons: str = vector_output("Polygons", optional=True, created=False)

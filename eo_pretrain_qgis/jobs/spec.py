@@ -1,0 +1,249 @@
+"""The vocabulary of jobs: what a parameter is, what a job is, and the checks every way in shares.
+
+A job is a frozen dataclass whose fields are declared with the functions below (`raster`, `integer`, `choice`, …). Nothing is
+inferred from annotations. `Job.from_values` is the only way from outside values (QGIS, command line, JSON) to a job, so a
+wrong word or an unknown parameter is refused the same everywhere.
+
+Values are plain JSON values. A raster is ``{"path": …, "name": …, "crs": …, "nodata": […], "open_options": […]}``, a vector
+``{"path": …, "layer": …, "name": …, "crs": …, "categories": {"field": …, "classes": [{"value", "name", "color"}]}}``; a plain
+path stands for ``{"path": path}``. An extent is ``{"box": [west, south, east, north], "crs": …}``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from ..errors import JobError
+from .values import read_value
+
+
+class Required:
+    """The default of a parameter that must be given."""
+
+    def __repr__(self) -> str:
+        return "required"
+
+
+REQUIRED = Required()
+OUTPUT_KINDS = ("raster_output", "vector_output", "folder_output", "file_output")
+PATH_KINDS = ("raster", "vector", "layer", "file", "folder")
+
+
+@dataclass(frozen=True)
+class Param:
+    """What the dialog, the command line and the checks know of one parameter."""
+
+    kind: str
+    label: str
+    help: str = ""
+    default: Any = REQUIRED
+    optional: bool = False
+    advanced: bool = False
+    multiple: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+    options: tuple = ()
+    extension: str = ""
+    parent: str = ""
+    created: bool = True
+
+    @property
+    def is_output(self) -> bool:
+        """Whether the job writes this path."""
+        return self.kind in OUTPUT_KINDS
+
+    @property
+    def required(self) -> bool:
+        """Whether a value must be given."""
+        return self.default is REQUIRED and not self.optional
+
+
+def _param(kind: str, label: str, default: Any, **facts: Any) -> Any:
+    facts["optional"] = facts.get("optional", False) or default is None
+    if facts["optional"] and default is REQUIRED:
+        default = None
+    return field(default=default, metadata={"param": Param(kind, label, default=default, **facts)})
+
+
+def raster(label: str, **facts: Any) -> Any:
+    """A raster layer, of which all bands are read unless the job says otherwise."""
+    return _param("raster", label, REQUIRED, **facts)
+
+
+def rasters(label: str, **facts: Any) -> Any:
+    """One or more raster layers."""
+    return _param("raster", label, REQUIRED, multiple=True, **facts)
+
+
+def vector(label: str, **facts: Any) -> Any:
+    """A vector layer with its selection and filter applied."""
+    return _param("vector", label, REQUIRED, **facts)
+
+
+def layer(label: str, **facts: Any) -> Any:
+    """A raster or a vector layer; the job looks which."""
+    return _param("layer", label, REQUIRED, **facts)
+
+
+def attribute(label: str, parent: str, **facts: Any) -> Any:
+    """A field of the vector layer given as parameter `parent`."""
+    return _param("attribute", label, REQUIRED, parent=parent, **facts)
+
+
+def integer(label: str, default: Any = REQUIRED, **facts: Any) -> Any:
+    """A whole number; empty is None, never 0."""
+    return _param("integer", label, default, **facts)
+
+
+def number(label: str, default: Any = REQUIRED, **facts: Any) -> Any:
+    """A number; empty is None, never 0."""
+    return _param("number", label, default, **facts)
+
+
+def boolean(label: str, default: bool = False, **facts: Any) -> Any:
+    """Yes or no."""
+    return _param("boolean", label, default, **facts)
+
+
+def text(label: str, default: Any = REQUIRED, **facts: Any) -> Any:
+    """Free text."""
+    return _param("text", label, default, **facts)
+
+
+def choice(label: str, options: tuple, default: Any = REQUIRED, **facts: Any) -> Any:
+    """One word of `options`."""
+    return _param("choice", label, default, options=tuple(options), **facts)
+
+
+def extent(label: str, **facts: Any) -> Any:
+    """A rectangle with its coordinate reference system."""
+    return _param("extent", label, REQUIRED, **facts)
+
+
+def classes(label: str, **facts: Any) -> Any:
+    """A table of classes: value, name, colour; on the command line a CSV file with these headings."""
+    return _param("classes", label, REQUIRED, **facts)
+
+
+def file(label: str, extension: str = "", **facts: Any) -> Any:
+    """A file that exists."""
+    return _param("file", label, REQUIRED, extension=extension, **facts)
+
+
+def folder(label: str, **facts: Any) -> Any:
+    """A folder that exists."""
+    return _param("folder", label, REQUIRED, **facts)
+
+
+def raster_output(label: str = "Map", **facts: Any) -> Any:
+    """A GeoTIFF to write; loaded and styled by QGIS."""
+    return _param("raster_output", label, REQUIRED, extension="tif", **facts)
+
+
+def vector_output(label: str, **facts: Any) -> Any:
+    """A GeoPackage to write; loaded and styled by QGIS."""
+    return _param("vector_output", label, REQUIRED, extension="gpkg", **facts)
+
+
+def folder_output(label: str, **facts: Any) -> Any:
+    """A folder to write."""
+    return _param("folder_output", label, REQUIRED, **facts)
+
+
+def file_output(label: str, extension: str, **facts: Any) -> Any:
+    """A file to write."""
+    return _param("file_output", label, REQUIRED, extension=extension, **facts)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What can be asked. Subclasses declare parameters as fields; their docstring is the help."""
+
+    title: ClassVar[str] = ""
+    group: ClassVar[str] = ""
+    tags: ClassVar[tuple] = ()
+    #: Which environment runs it: "predict", "train", or "none" for jobs that must run without one.
+    engine: ClassVar[str] = "predict"
+    #: Values returned besides the output parameters: name → "number", "text", "boolean", "raster", "vector", "file" or "folder".
+    results: ClassVar[dict] = {}
+
+    @classmethod
+    def name(cls) -> str:
+        """Name of file, sub-command and test: ``predict_map``."""
+        return cls.__module__.rpartition(".")[2]
+
+    @classmethod
+    def id(cls) -> str:
+        """QGIS id: the name without underscores, as QGIS asks."""
+        return cls.name().replace("_", "")
+
+    @classmethod
+    def parameters(cls) -> dict[str, Param]:
+        """Parameter name → declaration, in the order of the dialog."""
+        return {f.name: f.metadata["param"] for f in dataclasses.fields(cls)}
+
+    @classmethod
+    def main_output(cls) -> str:
+        """Name of the output that stands for the job's product, or an empty string."""
+        names = [name for name, param in cls.parameters().items() if param.is_output]
+        return "output" if "output" in names else names[0] if names else ""
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> Job:
+        """Checks outside values and builds the job.
+
+        Raises:
+            JobError: naming the parameter, the value and what to do.
+        """
+        parameters = cls.parameters()
+        for name in values:
+            if name not in parameters:
+                near = difflib.get_close_matches(name, parameters, 1)
+                hint = f"did you mean “{near[0]}”?" if near else "it has: " + ", ".join(parameters) + "."
+                raise JobError(f"{cls.name()} has no parameter “{name}”; {hint}")
+        read = {name: cls._read(name, param, values.get(name)) for name, param in parameters.items()}
+        job = cls(**read)
+        job._check_outputs()
+        job.check()
+        return job
+
+    @classmethod
+    def _read(cls, name: str, param: Param, value: Any) -> Any:
+        if value is None or value == "" or value == []:
+            if param.required:
+                raise JobError(f"“{param.label}” ({name}) is missing. Give a value for it.")
+            return None if param.default is REQUIRED else param.default
+        return read_value(name, param, value)
+
+    def values(self) -> dict[str, Any]:
+        """The parameters as JSON values; `from_values` of these gives an equal job."""
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+
+    def _check_outputs(self) -> None:
+        taken: dict[str, str] = {}
+        for name, param in self.parameters().items():
+            for path in paths_of(param, getattr(self, name)):
+                real = os.path.normcase(os.path.realpath(path))
+                if param.is_output and real in taken:
+                    raise JobError(f"“{param.label}” and “{taken[real]}” are the same file, {path}. Choose another name.")
+                taken[real] = param.label
+
+    def check(self) -> None:
+        """Rules between parameters; raises JobError."""
+
+    def run(self, report: Any) -> dict[str, Any]:
+        """Does the work and returns every output parameter that was written and every declared result."""
+        raise NotImplementedError(f"{type(self).__name__} declares no run()")
+
+
+def paths_of(param: Param, value: Any) -> list[str]:
+    """The file system paths a parameter's value names."""
+    if value is None or (param.kind not in PATH_KINDS and not param.is_output):
+        return []
+    items = value if isinstance(value, (list, tuple)) else [value]
+    return [item["path"] if isinstance(item, Mapping) else item for item in items]

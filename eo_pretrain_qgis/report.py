@@ -1,0 +1,75 @@
+"""How work speaks: the one channel for progress and messages, and the only point at which work can be cancelled."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+
+class Report:
+    """Receives progress and messages; this one is silent. Subclasses override `emit` and `cancelled`."""
+
+    def progress(self, fraction: float, text: str = "", **metrics: float) -> None:
+        """Tells how far the work is. Call it at least once a second.
+
+        Args:
+            fraction: done share of the whole job, 0 to 1.
+            text: what is being done, for people.
+            metrics: numbers to show live, such as ``loss=0.31``.
+
+        Raises:
+            Cancelled: when the user asked to stop; let it pass through.
+        """
+        if self.cancelled():
+            from .errors import Cancelled
+
+            raise Cancelled
+        self.emit({"event": "progress", "fraction": min(max(float(fraction), 0.0), 1.0), "text": text, "metrics": metrics})
+
+    def message(self, text: str, level: str = "info") -> None:
+        """Says a sentence to the user; `level` is ``info`` or ``warning``."""
+        self.emit({"event": "message", "level": level, "text": text})
+
+    def part(self, start: float, end: float) -> Report:
+        """A report for one step of the work: its 0 to 1 is `start` to `end` of this one."""
+        return _Part(self, start, end)
+
+    def cancelled(self) -> bool:
+        """Whether the user asked to stop."""
+        return False
+
+    def emit(self, event: dict) -> None:
+        """Hands one event on."""
+
+
+class _Part(Report):
+    def __init__(self, whole: Report, start: float, end: float) -> None:
+        self.whole, self.start, self.end = whole, start, end
+
+    def cancelled(self) -> bool:
+        return self.whole.cancelled()
+
+    def emit(self, event: dict) -> None:
+        if event["event"] == "progress":
+            event = {**event, "fraction": self.start + event["fraction"] * (self.end - self.start)}
+        self.whole.emit(event)
+
+
+class PrintedReport(Report):
+    """Prints to standard error, at most one progress line a second."""
+
+    def __init__(self) -> None:
+        self._last = 0.0
+
+    def emit(self, event: dict) -> None:
+        if event["event"] == "message":
+            sys.stderr.write(f"{event['level']}: {event['text']}\n")
+            return
+        now = time.monotonic()
+        if now - self._last >= 1 or event["fraction"] >= 1:
+            self._last = now
+            numbers = "  ".join(f"{name} {value:.4g}" for name, value in event["metrics"].items())
+            sys.stderr.write(f"{event['fraction']:4.0%}  {event['text']}  {numbers}\n".rstrip() + "\n")
+
+
+SILENT = Report()

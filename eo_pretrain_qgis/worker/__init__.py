@@ -1,0 +1,1 @@
+"""The process boundary: start, relay, cancel, explain; build the environment of the engine."""
