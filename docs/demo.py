@@ -1,0 +1,111 @@
+"""The demo: the whole path on a simulated landscape, through qgis_process, ending with a QGIS project that opens styled.
+
+    make demo
+
+Each step is one algorithm, called as an analyst calls it on the command line. Everything lands in demo/.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / ".ci"))
+sys.path.insert(0, str(ROOT / "docs"))
+
+from demo_project import draw_picture, write_project  # noqa: E402
+from link_plugin import link_plugin  # noqa: E402
+
+MARK = "made-by-make-demo"
+SIZE_PX = 768
+EPOCHS = 30
+
+
+class Demo:
+    """A folder to work in and a clean QGIS profile in which the plugin is enabled."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        if folder.exists() and not (folder / MARK).exists():
+            sys.exit(f"demo: {folder} was not made by this demo. Move it away and run again.")
+        shutil.rmtree(folder, ignore_errors=True)
+        link_plugin(folder / ".qgis" / "plugins")
+        (folder / MARK).touch()
+        python = ROOT / ".engine" / "python"
+        self.environment = {
+            "PATH": "/usr/bin:/bin", "HOME": str(folder / ".qgis"), "QT_QPA_PLATFORM": "offscreen", "LANG": "C.UTF-8",
+            "QGIS_PLUGINPATH": str(folder / ".qgis" / "plugins"), "EOPRETRAIN_ENGINE": str(python),
+        }
+        self.call(["qgis_process", "plugins", "enable", "eo_pretrain_qgis"])
+
+    def call(self, command: list, document: str = "") -> str:
+        """Runs one command; a failure ends the demo with what it said."""
+        ran = subprocess.run(command, input=document, env=self.environment, capture_output=True, text=True)
+        if ran.returncode:
+            sys.exit(f"demo: {' '.join(command)} failed.\n{ran.stderr[-3000:]}")
+        return ran.stdout
+
+    def run(self, algorithm: str, **inputs: object) -> dict:
+        """Runs one algorithm with a JSON document and returns its results."""
+        started = time.monotonic()
+        print(f"  eopretrain:{algorithm:<24}", end="", flush=True)
+        document = json.dumps({"inputs": {name.upper(): value for name, value in inputs.items()}})
+        printed = self.call(["qgis_process", "--json", "run", "eopretrain:" + algorithm, "-"], document)
+        print(f"{time.monotonic() - started:6.1f} s", flush=True)
+        return {name.lower(): value for name, value in json.loads(printed)["results"].items()}
+
+    def path(self, name: str) -> str:
+        return str(self.folder / name)
+
+
+def the_path(demo: Demo) -> dict:
+    """Landscape → dataset → model → map; returns the figures of the evaluation."""
+    sample = demo.run("createsample", size=SIZE_PX, seed=1, output=demo.path("sample"))
+    demo.run("createtrainingdataset", images=[sample["sentinel2"]], labels=sample["land_cover"], preset="sentinel2_l2a",
+             tile_size=128, stride=64, test_share=0.25, output=demo.path("dataset"))
+    demo.run("describedataset", dataset=demo.path("dataset"), output=demo.path("dataset.html"))
+    demo.run("finetune", dataset=demo.path("dataset"), epochs=EPOCHS, output=demo.path("run"))
+    demo.run("evaluatemodel", run_folder=demo.path("run"), output=demo.path("evaluation.html"), facts=demo.path("evaluation.json"))
+    demo.run("exportmodel", run_folder=demo.path("run"), model_name="demo land cover", licence="CC0-1.0", output=demo.path("land_cover.onnx"))
+    demo.run("inspectmodel", model=demo.path("land_cover.onnx"), output=demo.path("model.html"))
+    demo.run("predictmap", model=demo.path("land_cover.onnx"), images=[sample["sentinel2"]], output=demo.path("map.tif"),
+             confidence=demo.path("confidence.tif"), polygons=demo.path("polygons.gpkg"))
+    shutil.copy(demo.path("run/report.html"), demo.path("report.html"))
+    layers = {"Sentinel-2 (simulated)": sample["sentinel2"], "Land cover, mapped": demo.path("map.tif"),
+              "Land cover, truth": sample["land_cover"], "Confidence": demo.path("confidence.tif"), "Roads": sample["roads"],
+              "Tiles by split": demo.path("dataset/tiles.gpkg")}
+    write_project(layers, demo.path("demo.qgz"))
+    draw_picture([layers["Sentinel-2 (simulated)"], layers["Land cover, mapped"], layers["Land cover, truth"]],
+                 ["Sentinel-2 (simulated)", "mapped by the network", "truth"], demo.path("demo.png"))
+    return json.loads(Path(demo.path("evaluation.json")).read_text(encoding="utf-8"))
+
+
+def print_scores(figures: dict) -> None:
+    """IoU per class on the test blocks, beside both baselines."""
+    print("\n  IoU on the test blocks (simulated landscape)   network   per-band statistics   majority class")
+    columns = [figures["model"], figures["statistics"], figures["majority"]]
+    for index, name in enumerate(figures["classes"]):
+        print(f"  {name:<46}" + "".join(f"{shown(column['iou'][index]):>{width}}" for column, width in zip(columns, (8, 22, 17))))
+    print(f"  {'mean':<46}" + "".join(f"{shown(column['mean_iou']):>{width}}" for column, width in zip(columns, (8, 22, 17))))
+
+
+def shown(value: object) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def main(folder: str) -> None:
+    os.environ.update(QT_QPA_PLATFORM="offscreen")
+    started = time.monotonic()
+    demo = Demo(Path(folder).resolve())
+    print(f"demo: the path from map layers to a map layer, in {demo.folder}")
+    figures = the_path(demo)
+    print_scores(figures)
+    print(f"\ndemo: done in {(time.monotonic() - started) / 60:.1f} min; open {demo.path('demo.qgz')} in QGIS and {demo.path('report.html')} in a browser.")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
