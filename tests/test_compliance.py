@@ -1,0 +1,95 @@
+"""What every job must keep to: names, help grammar, labels, defaults, the same values after JSON."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from eo_pretrain_qgis.errors import JobError
+from eo_pretrain_qgis.jobs import JOBS
+from eo_pretrain_qgis.jobs.spec import Job
+
+GROUPS = ("1 Prepare data", "2 Pretrain", "3 Train", "4 Map", "5 Assess", "6 Engine")
+OWN_WORDS = set(dir(Job))
+
+
+@pytest.fixture(params=JOBS.values(), ids=JOBS.keys())
+def job(request):
+    return request.param
+
+
+def some_values(job, folder):
+    """A valid value for every required parameter."""
+    (folder / "in").mkdir(exist_ok=True)
+    made = {"raster": "image.tif", "vector": "fields.gpkg", "layer": "fields.gpkg", "attribute": "class", "text": "word", "integer": 1,
+            "number": 1.0, "folder": str(folder / "in"), "folder_output": str(folder / "out")}
+    values = {}
+    for name, param in job.parameters().items():
+        if param.kind in ("file", "file_output", "raster_output", "vector_output") and param.required:
+            extension = param.extension.split("|")[0] or "txt"
+            values[name] = str(folder / f"{name}.{extension}")
+            if param.kind == "file":
+                Path(values[name]).touch()
+        elif param.required:
+            values[name] = [made[param.kind]] if param.multiple else made[param.kind]
+    return values
+
+
+def test_names_follow_the_rules(job):
+    assert re.fullmatch(r"[a-z]+(_[a-z0-9]+)*", job.name())
+    assert re.fullmatch(r"[a-z0-9]+", job.id())
+    assert job.group in GROUPS
+    assert job.engine in ("predict", "train", "none")
+    assert not OWN_WORDS & set(job.parameters()), "a parameter hides a method of Job"
+    assert not set(job.results) & {name for name, param in job.parameters().items() if param.is_output}
+
+
+def test_help_is_a_sentence_with_a_verb(job):
+    first = job.__doc__.strip().split("\n")[0]
+    assert re.match(r"[A-Z][a-z]+s\b", first), "the help begins with a verb: Creates, Cuts, Maps"
+    assert job.__doc__.strip().endswith(".")
+    assert job.title and job.title[0].isupper() and not job.title.endswith(".")
+    assert job.tags
+
+
+def test_parameters_have_labels_and_sound_defaults(job):
+    for name, param in job.parameters().items():
+        assert param.label and param.label[0].isupper(), name
+        assert not param.label.endswith((".", ":")), name
+        if param.help:
+            assert param.help.endswith((".", ":")), name
+        if param.options and param.default in param.options:
+            assert all(re.fullmatch(r"[a-z0-9_]+", word) for word in param.options), name
+
+
+def test_values_survive_json(job, folder):
+    built = job.from_values(some_values(job, folder))
+    assert job.from_values(json.loads(json.dumps(built.values()))) == built
+
+
+def test_unknown_parameter_is_refused(job, folder):
+    with pytest.raises(JobError, match="has no parameter “bogus”"):
+        job.from_values({**some_values(job, folder), "bogus": 1})
+
+
+def test_unknown_word_is_refused(job, folder):
+    for name, param in job.parameters().items():
+        if param.kind == "choice":
+            with pytest.raises(JobError, match="must be one of"):
+                job.from_values({**some_values(job, folder), name: "bogus"})
+
+
+def test_missing_parameter_is_named(job, folder):
+    values = some_values(job, folder)
+    for name in list(values):
+        with pytest.raises(JobError, match=rf"\({name}\) is missing"):
+            job.from_values({key: value for key, value in values.items() if key != name})
+
+
+def test_every_job_has_cases_that_work_and_that_fail(job):
+    path = Path(__file__).parent / "jobs" / f"{job.name()}.yaml"
+    cases = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert any("fails" in case for case in cases)
+    assert any("expect" in case for case in cases)
