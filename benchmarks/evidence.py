@@ -1,0 +1,206 @@
+"""What the path reaches on real images: every figure of docs/evidence.md comes from here.
+
+    .engine/python benchmarks/evidence.py DATA OUTPUT [boadella] [slovenia] [floods]
+
+DATA is the folder of real imagery that lies beside a checkout, OUTPUT a new folder. Prints each job as the command line that repeats it, then one
+Markdown table per theme. Scores are over three seeds; the interval is Student's t at 95 %.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import rasterio
+from rasterio.features import rasterize
+from scipy import stats
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from eo_pretrain_qgis.engine.dataset import Dataset  # noqa: E402
+from eo_pretrain_qgis.jobs import JOBS  # noqa: E402
+from eo_pretrain_qgis.jobs.record import run_job  # noqa: E402
+from eo_pretrain_qgis.report import PrintedReport  # noqa: E402
+
+SEEDS = (1, 2, 3)
+
+
+def job(name: str, **values) -> dict:
+    """Runs a job and prints the command that repeats it."""
+    words = [f"--{key} {item!r}" for key, value in values.items() for item in (value if isinstance(value, list) else [value])]
+    print(f"python -m eo_pretrain_qgis {name} {' '.join(words)}", flush=True)
+    return run_job(JOBS[name].from_values(values), PrintedReport())
+
+
+def interval(numbers) -> str:
+    """Mean and 95 % t-interval."""
+    numbers = np.asarray(numbers, float)
+    half = stats.t.ppf(0.975, len(numbers) - 1) * numbers.std(ddof=1) / np.sqrt(len(numbers))
+    return f"{numbers.mean():.3f} ± {half:.3f}"
+
+
+def train_and_evaluate(folder: Path, dataset: str, seed: int, epochs: int, evaluate_on: dict, **options) -> dict:
+    """Trains with one seed and returns the figures of the evaluation."""
+    run = str(folder / f"run-{seed}")
+    job("finetune", dataset=dataset, epochs=epochs, patience=epochs, seed=seed, output=run, **options)
+    facts = str(folder / f"evaluation-{seed}.json")
+    job("evaluate_model", run_folder=run, output=facts.replace(".json", ".html"), facts=facts, **evaluate_on)
+    return json.loads(Path(facts).read_text(encoding="utf-8"))
+
+
+def table(figures: list, extra: dict | None = None) -> None:
+    """IoU and F1 per class: network over seeds, then the baselines of the first seed, which have none."""
+    classes = figures[0]["classes"]
+    print("\n| class | network IoU | network F1 | statistics IoU | majority IoU |" + "".join(f" {name} IoU |" for name in extra or {}))
+    print("|---|---|---|---|---|" + "---|" * len(extra or {}))
+    for index, name in enumerate(classes):
+        ious = [f["model"]["iou"][index] for f in figures]
+        f1 = [f["model"]["f1"][index] for f in figures]
+        if any(value is None for value in ious):
+            continue
+        cells = [interval(ious), interval(f1), number(figures[0]["statistics"]["iou"][index]), number(figures[0]["majority"]["iou"][index])]
+        cells += [number(values[index]) for values in (extra or {}).values()]
+        print(f"| {name} | " + " | ".join(cells) + " |")
+    mean = [interval([f["model"]["mean_iou"] for f in figures]), "", number(figures[0]["statistics"]["mean_iou"]),
+            number(figures[0]["majority"]["mean_iou"])]
+    print("| mean | " + " | ".join(mean + [number(np.mean(values)) for values in (extra or {}).values()]) + " |\n", flush=True)
+
+
+def number(value) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def iou(truth: np.ndarray, guess: np.ndarray) -> list:
+    """IoU of the two classes of a mask."""
+    return [float((truth == c).__and__(guess == c).sum() / max((truth == c).__or__(guess == c).sum(), 1)) for c in (False, True)]
+
+
+def best_threshold(values: np.ndarray, truth: np.ndarray, below: bool) -> float:
+    """The single threshold with the highest IoU of the positive class."""
+    candidates = np.quantile(values, np.linspace(0.005, 0.995, 199))
+    scores = [iou(truth, (values < t) if below else (values > t))[1] for t in candidates]
+    return float(candidates[int(np.argmax(scores))])
+
+
+def labelled_pixels(dataset: Dataset, splits: tuple) -> tuple:
+    """Band values (pixel, band) and truth of the labelled pixels of the splits."""
+    indices = np.concatenate([dataset.indices(split) for split in splits])
+    images, labels = dataset.images(indices), dataset.labels(indices)
+    known = labels != 255
+    return np.moveaxis(images, 1, -1)[known].astype("float64"), labels[known] == 1
+
+
+def boadella(data: Path, out: Path) -> None:
+    """Water of a reservoir: trained on 2020-02-02, tested on other blocks of that day, mapped on two other days."""
+    source = data / "s2" / "boadella_timeseries"
+    drawn = {}
+    for date in ("2020-02-02", "2020-06-21"):
+        table_ = geopandas.read_file(source / f"Boadella_{date}_labels.geojson")
+        water = table_[[list(tasks) == ["segmentation"] for tasks in table_["tasks"]]]
+        drawn[date] = out / f"water_{date}.gpkg"
+        geopandas.GeoDataFrame({"class": "water"}, geometry=water.geometry.values, crs=water.crs).to_file(drawn[date])
+    common = {"unlabelled": "background", "class_field": "class", "preset": "sentinel2_l2a", "tile_size": 64, "stride": 32,
+              "test_share": 0.25}
+    job("create_training_dataset", images=[str(source / "Boadella_2020-02-02.tif")], labels=str(drawn["2020-02-02"]),
+        output=str(out / "dataset"), **common)
+    figures = [train_and_evaluate(out, str(out / "dataset"), seed, 40, {}) for seed in SEEDS]
+    dataset = Dataset.open(str(out / "dataset"))
+    names = [band.name for band in dataset.bands]
+    green, infrared = names.index("B03"), names.index("B08")
+
+    def ndwi(pixels):
+        return (pixels[:, green] - pixels[:, infrared]) / np.maximum(pixels[:, green] + pixels[:, infrared], 1)
+
+    x, y = labelled_pixels(dataset, ("training", "validation"))
+    threshold = best_threshold(ndwi(x), y, below=False)
+    x, y = labelled_pixels(dataset, ("test",))
+    print(f"\n## Boadella: test blocks of 2020-02-02 (NDWI > {threshold:.3f})")
+    table(figures, {"NDWI": iou(y, ndwi(x) > threshold)})
+    boadella_other_days(source, out, drawn["2020-06-21"], threshold, (green, infrared))
+
+
+def boadella_other_days(source: Path, out: Path, drawn: Path, threshold: float, bands: tuple) -> None:
+    """Maps two other days with each seed's model; scores 2020-06-21 against its own drawn polygons."""
+    rows = []
+    for seed in SEEDS:
+        model = str(out / f"water-{seed}.onnx")
+        job("export_model", run_folder=str(out / f"run-{seed}"), output=model)
+        for date in ("2020-06-21", "2021-07-21"):
+            image = source / f"Boadella_{date}.tif"
+            target = str(out / f"map_{date}_{seed}.tif")
+            job("predict_map", model=model, images=[str(image)], preset="sentinel2_l2a", output=target)
+            with rasterio.open(image) as scene, rasterio.open(target) as mapped:
+                pixels, water = scene.read([b + 1 for b in bands]).astype(float), mapped.read(1) == 1
+                index = (pixels[0] - pixels[1]) / np.maximum(pixels.sum(0), 1) > threshold
+                shapes = geopandas.read_file(drawn).to_crs(scene.crs).geometry
+                truth = rasterize(shapes, water.shape, transform=scene.transform).astype(bool)
+            row = {"date": date, "seed": seed, "water": water.mean(), "ndwi": index.mean(), "agreement": iou(index, water)[1]}
+            if date == "2020-06-21":
+                row |= {"iou": iou(truth, water)[1], "ndwi_iou": iou(truth, index)[1], "truth": truth.mean()}
+            rows.append(row)
+    print("\n| day | share of water, network | share, NDWI | IoU of the two | IoU with the drawn polygons, network | NDWI | drawn share |\n|---|---|---|---|---|---|---|")
+    for date in ("2020-06-21", "2021-07-21"):
+        found = [row for row in rows if row["date"] == date]
+        cells = [interval([r["water"] for r in found]), number(found[0]["ndwi"]), interval([r["agreement"] for r in found])]
+        cells += [interval([r["iou"] for r in found]), number(found[0]["ndwi_iou"]), number(found[0]["truth"])] if "iou" in found[0] else ["no polygons"] * 3
+        print(f"| {date} | " + " | ".join(cells) + " |")
+
+
+def slovenia(data: Path, out: Path) -> None:
+    """Official land use of a 1 km² patch of Slovenia, two dates of the same place, split by blocks over both."""
+    source = data / "landcover" / "slovenia_eopatch" / "derived"
+    names = [["1", "cultivated", "#ffd37f"], ["2", "forest", "#1b7837"], ["3", "grassland", "#a6d96a"], ["4", "shrubland", "#bf812d"],
+             ["8", "artificial", "#d7191c"]]
+    job("create_training_dataset", images=[str(source / f"scene_{i}.tif") for i in (0, 1)], labels=str(source / "LULC.tif"),
+        class_table=json.dumps([dict(zip(("value", "name", "color"), row)) for row in names]), preset="sentinel2_l1c", tile_size=32, stride=8,
+        minimum_valid=0.3, test_share=0.25, output=str(out / "dataset"))
+    figures = [train_and_evaluate(out, str(out / "dataset"), seed, 40, {}) for seed in SEEDS]
+    print("\n## Slovenia: official land use, test blocks")
+    table(figures)
+
+
+def floods(data: Path, out: Path) -> None:
+    """Hand-labelled water in Sentinel-1, one place left out at a time, beside the best single threshold."""
+    source = data / "s1" / "sen1floods11_water"
+    places = sorted(path.name[: -len("_S1Hand.tif")] for path in source.glob("*_S1Hand.tif"))
+    mosaic = out / "labels.vrt"
+    subprocess.run(["gdalbuildvrt", "-q", "-srcnodata", "-1", "-vrtnodata", "-1", str(mosaic),
+                    *(str(source / f"{place}_LabelHand.tif") for place in places)], check=True)
+    common = {"labels": str(mosaic), "class_table": '[{"value": "0", "name": "land", "color": "#c2a878"}, {"value": "1", "name": "water", "color": "#1f77b4"}]',
+              "preset": "sentinel1_db", "tile_size": 128, "stride": 128}
+    summary = {}
+    for place in places:
+        folder = out / place
+        folder.mkdir()
+        job("create_training_dataset", images=[str(source / f"{other}_S1Hand.tif") for other in places if other != place],
+            test_share=0, validation_share=0.2, output=str(folder / "dataset"), **common)
+        job("create_training_dataset", images=[str(source / f"{place}_S1Hand.tif")], test_share=0, validation_share=0,
+            output=str(folder / "left_out"), **common)
+        figures = [train_and_evaluate(folder, str(folder / "dataset"), seed, 25, {"dataset": str(folder / "left_out"), "split": "all"}) for seed in SEEDS]
+        x, y = labelled_pixels(Dataset.open(str(folder / "dataset")), ("training", "validation"))
+        held, truth = labelled_pixels(Dataset.open(str(folder / "left_out")), ("training", "validation", "test"))
+        thresholds = [best_threshold(x[:, band], y, below=True) for band in (0, 1)]
+        single = {f"{name} < {t:.1f} dB": iou(truth, held[:, band] < t) for band, (name, t) in enumerate(zip(("VV", "VH"), thresholds))}
+        print(f"\n## Floods: {place} left out")
+        table(figures, single)
+        summary[place] = ([f["model"]["iou"][1] for f in figures], figures[0]["statistics"]["iou"][1], *(values[1] for values in single.values()))
+    print("\n| place left out | network, IoU of water | statistics | VV threshold | VH threshold |\n|---|---|---|---|---|")
+    for place, (model, statistics, vv, vh) in summary.items():
+        print(f"| {place} | {interval(model)} | {number(statistics)} | {number(vv)} | {number(vh)} |")
+    print(f"| mean of places | {interval(np.mean([row[0] for row in summary.values()], axis=0))} | "
+          + " | ".join(number(np.mean([row[column] for row in summary.values()])) for column in (1, 2, 3)) + " |")
+
+
+def main() -> None:
+    data, out = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
+    for theme in sys.argv[3:] or ("boadella", "slovenia", "floods"):
+        folder = out / theme
+        folder.mkdir(parents=True)
+        {"boadella": boadella, "slovenia": slovenia, "floods": floods}[theme](data, folder)
+
+
+if __name__ == "__main__":
+    main()
