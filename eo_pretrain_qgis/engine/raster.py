@@ -1,0 +1,291 @@
+"""The only place that opens rasters to read them: bands, grid, valid pixels, and what is refused."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import warnings
+from pathlib import PurePath
+from types import TracebackType
+
+import numpy as np
+import rasterio
+import rasterio.windows
+from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioIOError
+
+from ..errors import DataError
+from .grid import Grid, Window
+
+_DATE = re.compile(r"(?<!\d)(20\d\d|19[89]\d)[-_.]?(0[1-9]|1[0-2])[-_.]?(0[1-9]|[12]\d|3[01])(?!\d{1,5}(?!\d))")
+_DATE_TAGS = (("IMAGERY", "ACQUISITIONDATETIME"), (None, "DATATAKE_1_DATATAKE_SENSING_START"), (None, "PRODUCT_START_TIME"),
+              (None, "ACQUISITION_DATE"), (None, "TIFFTAG_DATETIME"))
+#: Largest rotation term relative to the pixel size that is taken for rounding.
+ROTATION_TOLERANCE = 1e-6
+
+
+class Raster:
+    """A raster file as bands on a north-up grid with a mask of valid pixels. The file is opened at first use.
+
+    Args:
+        path: what GDAL opens: a file, ``/vsizip/…``, ``NETCDF:"…":name``.
+        name: name of the layer, for people; empty is the file name.
+        crs: replaces the file's own CRS when the analyst has overridden it.
+        nodata: per band a list of values that mean "nothing measured", besides those in the file.
+        open_options: GDAL open options, ``KEY=VALUE``.
+        categories: values, names and colours from the layer's symbology (for class rasters).
+        declared_nodata: one more nodata value, for all bands.
+    """
+
+    def __init__(self, path: str, name: str = "", crs: str = "", nodata: tuple | list = (), open_options: tuple | list = (),
+                 categories: dict | None = None, declared_nodata: float | None = None) -> None:
+        self.path, self.crs, self.categories = str(path), crs, categories
+        self.name = name or PurePath(self.path).name
+        self._nodata, self._declared, self._options = nodata, declared_nodata, dict(option.split("=", 1) for option in open_options)
+        self._opened: rasterio.DatasetReader | None = None
+
+    def __enter__(self) -> Raster:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the file; the next use opens it again."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+
+    @property
+    def dataset(self) -> rasterio.DatasetReader:
+        """The open file, for what this class does not offer; reading pixels goes through `read`."""
+        if self._opened is None:
+            with self._explained("cannot be opened as a raster", "Check that the file exists, is whole and is an image."):
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", NotGeoreferencedWarning)  # refused with a sentence below
+                    opened = rasterio.open(self.path, **self._options)
+            self._grid = self._read_grid(opened)
+            self._bands = [index for index, kind in enumerate(opened.colorinterp) if kind != ColorInterp.alpha]
+            self._masked = any(MaskFlags.per_dataset in flags for flags in opened.mask_flag_enums)
+            self._opened = opened
+        return self._opened
+
+    @property
+    def grid(self) -> Grid:
+        """Where the pixels lie."""
+        return self.dataset and self._grid
+
+    @property
+    def band_names(self) -> list[str]:
+        """Descriptions in the file, or "band 1", …; an alpha band is no band."""
+        given = self.dataset.descriptions
+        return [given[index] or f"band {index + 1}" for index in self._bands]
+
+    @property
+    def dtype(self) -> str:
+        """NumPy name of the type that holds all bands."""
+        types = self.dataset.dtypes
+        common = np.result_type(*(types[index] for index in self._bands))
+        if common.kind not in "iuf":
+            raise DataError(f"{self.path} holds {common.name} values, which are no measurements to learn from. Convert it to real numbers first.")
+        return common.name
+
+    @property
+    def scales(self) -> list[float]:
+        """Per band, the scale declared in the file; 1 where there is none."""
+        declared = self.dataset.scales
+        return [declared[index] for index in self._bands]
+
+    @property
+    def offsets(self) -> list[float]:
+        """Per band, the offset declared in the file; 0 where there is none."""
+        declared = self.dataset.offsets
+        return [declared[index] for index in self._bands]
+
+    @property
+    def date(self) -> str:
+        """Day of acquisition, ``2020-06-21``, from the file's tags or its name; empty when neither tells."""
+        for domain, key in _DATE_TAGS:
+            match = _DATE.search(self.dataset.tags(ns=domain).get(key, "").replace(":", "-"))
+            if match:
+                return "-".join(match.groups())
+        match = _DATE.search(PurePath(self.path).name) or _DATE.search(self.name)
+        return "-".join(match.groups()) if match else ""
+
+    def nodata_of(self, band: int) -> list[float]:
+        """Every value that means "nothing measured" in a band (0-based): of the file, the layer and the declared one."""
+        file_band = self._bands[band] if self.dataset else 0
+        values = [self.dataset.nodatavals[file_band], self._declared]
+        if file_band < len(self._nodata):
+            values.extend(self._nodata[file_band] or ())
+        return sorted({float(value) for value in values if value is not None and np.isfinite(value)})
+
+    def read(self, window: Window, bands: list[int] | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Reads pixels.
+
+        Args:
+            window: what to read; pixels outside the raster are 0 and not valid.
+            bands: 0-based bands; None is all.
+
+        Returns:
+            Values (band, y, x) in the type of the file, and which pixels are valid in all these bands, bool (y, x): finite,
+            not nodata and not masked.
+
+        Raises:
+            DataError: when the file is cut short or damaged.
+        """
+        dataset = self.dataset
+        bands = list(range(len(self._bands))) if bands is None else bands
+        values = np.zeros((len(bands), window.height, window.width), self.dtype)
+        valid = np.zeros((window.height, window.width), bool)
+        inside = window.intersection(self._grid.window)
+        if inside is None:
+            return values, valid
+        part = rasterio.windows.Window(inside.col, inside.row, inside.width, inside.height)
+        place = np.s_[inside.row - window.row:inside.row - window.row + inside.height, inside.col - window.col:inside.col - window.col + inside.width]
+        with self._explained(f"cannot be read at rows {inside.row} to {inside.row + inside.height}",
+                             "The file may be cut short or damaged: copy or download it again."):
+            read = dataset.read([self._bands[band] + 1 for band in bands], window=part, out_dtype=self.dtype)
+            shown = dataset.dataset_mask(window=part) > 0 if self._masked else np.ones(read.shape[1:], bool)
+        for values_of_band, band in zip(read, bands, strict=True):
+            if read.dtype.kind == "f":
+                shown &= np.isfinite(values_of_band)
+            for nodata in self.nodata_of(band):
+                shown &= values_of_band != read.dtype.type(nodata) if _fits(nodata, read.dtype) else True
+        values[(slice(None), *place)], valid[place] = read, shown
+        return values, valid
+
+    def _read_grid(self, opened: rasterio.DatasetReader) -> Grid:
+        a, b, c, d, e, f = opened.transform[:6]
+        points, points_crs = opened.gcps
+        if points and opened.transform.is_identity:
+            raise DataError(f"{self.path} has only ground control points and no grid on the map. Warp it first with “Warp (reproject)”.")
+        if abs(b) + abs(d) > ROTATION_TOLERANCE * (abs(a) + abs(e)):
+            raise DataError(f"{self.path} is rotated against its coordinate axes. Warp it first with “Warp (reproject)”.")
+        try:
+            crs = rasterio.crs.CRS.from_user_input(self.crs) if self.crs else opened.crs
+        except CRSError as error:
+            raise DataError(f"{self.path}: the coordinate reference system “{self.crs}” is not known ({error}). Choose another one.") from None
+        if not crs or not (crs.is_geographic or crs.is_projected):
+            raise DataError(f"{self.path} has no coordinate reference system. Set it in the layer's properties or with “Assign projection”.")
+        if opened.transform.is_identity:
+            raise DataError(f"{self.path} does not say where its pixels lie on the map. Georeference it first.")
+        return Grid(crs.to_wkt(version="WKT2_2019"), (a, 0.0, c, 0.0, e, f), opened.width, opened.height)
+
+    @contextlib.contextmanager
+    def _explained(self, wrong: str, advice: str):
+        try:
+            yield
+        except RasterioIOError as error:
+            raise DataError(f"{self.path} {wrong} ({error}). {advice}") from error
+
+
+class Scene:
+    """The bands of one place and date as one thing, from one raster or from several on the same grid."""
+
+    def __init__(self, rasters: list[Raster]) -> None:
+        """Takes the bands of `rasters` in order.
+
+        Raises:
+            DataError: naming the two files when their grids differ.
+        """
+        self.rasters = rasters
+        first = rasters[0]
+        for other in rasters[1:]:
+            if not first.grid.same_as(other.grid):
+                raise DataError(f"{first.path} and {other.path} lie on different grids ({_grid_text(first.grid)}; {_grid_text(other.grid)}), so they "
+                                "cannot be bands of one scene. Resample one to the grid of the other with “Warp (reproject)”.")
+
+    @classmethod
+    def open(cls, sources: list[dict], declared_nodata: float | None = None) -> Scene:
+        """The scene whose bands are all those of `sources` (raster values of a job), in order."""
+        return cls([Raster(**source, declared_nodata=declared_nodata) for source in sources])
+
+    def __enter__(self) -> Scene:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes all files."""
+        for raster in self.rasters:
+            raster.close()
+
+    @property
+    def name(self) -> str:
+        """Name of the first raster's layer or file."""
+        return self.rasters[0].name
+
+    @property
+    def path(self) -> str:
+        """Path of the first raster."""
+        return self.rasters[0].path
+
+    @property
+    def grid(self) -> Grid:
+        """Where the pixels lie."""
+        return self.rasters[0].grid
+
+    @property
+    def band_names(self) -> list[str]:
+        """Names in the files; an unnamed band alone in one of several files is called like its file."""
+        names = []
+        for raster in self.rasters:
+            own = raster.band_names
+            alone = len(self.rasters) > 1 and own == ["band 1"]
+            names.extend([PurePath(raster.path).stem] if alone else own)
+        return names
+
+    @property
+    def dtype(self) -> str:
+        """NumPy name of the type that holds all bands."""
+        return np.result_type(*(raster.dtype for raster in self.rasters)).name
+
+    @property
+    def scales(self) -> list[float]:
+        """Per band, the scale declared in the file."""
+        return [scale for raster in self.rasters for scale in raster.scales]
+
+    @property
+    def offsets(self) -> list[float]:
+        """Per band, the offset declared in the file."""
+        return [offset for raster in self.rasters for offset in raster.offsets]
+
+    @property
+    def date(self) -> str:
+        """Day of acquisition, or empty."""
+        return next((raster.date for raster in self.rasters if raster.date), "")
+
+    def nodata_of(self, band: int) -> list[float]:
+        """Every value that means "nothing measured" in a band (0-based)."""
+        raster, own = self._places[band]
+        return raster.nodata_of(own)
+
+    def read(self, window: Window, bands: list[int] | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Values (band, y, x) and valid pixels (y, x), as `Raster.read`."""
+        wanted = [self._places[band] for band in (range(len(self._places)) if bands is None else bands)]
+        values = np.zeros((len(wanted), window.height, window.width), self.dtype)
+        valid = np.ones((window.height, window.width), bool)
+        for raster in self.rasters:
+            slots = [slot for slot, (owner, _) in enumerate(wanted) if owner is raster]
+            if slots:
+                values[slots], shown = raster.read(window, [wanted[slot][1] for slot in slots])
+                valid &= shown
+        return values, valid
+
+    @property
+    def _places(self) -> list[tuple[Raster, int]]:
+        return [(raster, band) for raster in self.rasters for band in range(len(raster.scales))]
+
+
+def _fits(value: float, dtype: np.dtype) -> bool:
+    if dtype.kind == "f":
+        return True
+    limits = np.iinfo(dtype)
+    return value == int(value) and limits.min <= value <= limits.max
+
+
+def _grid_text(grid: Grid) -> str:
+    x, y = grid.resolution
+    return f"{grid.width} × {grid.height} pixels of {x:.6g} × {y:.6g}"
