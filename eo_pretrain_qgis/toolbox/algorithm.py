@@ -1,0 +1,142 @@
+"""A job as a Processing algorithm: one class for all of them."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from qgis.core import QgsProcessingAlgorithm, QgsProcessingContext, QgsProcessingException, QgsProcessingFeedback
+from qgis.PyQt.QtGui import QIcon
+
+from ..errors import Cancelled, EOPretrainError
+from ..jobs.record import run_job
+from ..jobs.spec import Job
+from ..worker import client, environment
+from . import parameters, settings, styling
+from .feedback import FeedbackReport
+
+ICONS = Path(__file__).parent / "icons"
+DOCUMENTATION = "https://github.com/eo-pretrain/eo_pretrain_qgis/blob/main/docs/algorithms.md"
+
+
+class JobAlgorithm(QgsProcessingAlgorithm):
+    """Shows a job in QGIS, reads its values in the main thread and lets the engine's process run it."""
+
+    def __init__(self, job_class: type[Job]) -> None:
+        super().__init__()
+        self._job_class = job_class
+        self._job: Job | None = None
+        self._result: dict[str, Any] = {}
+
+    # --- what it is
+
+    def createInstance(self) -> JobAlgorithm:
+        return JobAlgorithm(self._job_class)
+
+    def name(self) -> str:
+        return self._job_class.id()
+
+    def displayName(self) -> str:
+        return self._job_class.title
+
+    def group(self) -> str:
+        return self._job_class.group
+
+    def groupId(self) -> str:
+        return re.sub("[^a-z]", "", self._job_class.group.lower())
+
+    def tags(self) -> list[str]:
+        return list(self._job_class.tags)
+
+    def shortDescription(self) -> str:
+        return re.split(r"(?<=\.)\s", self._help_paragraphs()[0])[0]
+
+    def shortHelpString(self) -> str:
+        return "".join(f"<p>{escape(paragraph, quote=False)}</p>" for paragraph in self._help_paragraphs())
+
+    def helpUrl(self) -> str:
+        return f"{DOCUMENTATION}#{self._job_class.name()}"
+
+    def svgIconPath(self) -> str:
+        return str(ICONS / f"{self.groupId()}.svg")
+
+    def icon(self) -> QIcon:
+        return QIcon(self.svgIconPath())
+
+    def _help_paragraphs(self) -> list[str]:
+        return [" ".join(paragraph.split()) for paragraph in inspect.getdoc(self._job_class).split("\n\n")]
+
+    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
+        for name, param in self._job_class.parameters().items():
+            self.addParameter(parameters.declare(name, param))
+        for name, kind in self._job_class.results.items():
+            self.addOutput(parameters.declare_result(name, kind))
+
+    # --- what it is asked
+
+    def checkParameterValues(self, values: dict[str, Any], context: QgsProcessingContext) -> tuple[bool, str]:
+        problem = self._problem(values, context)
+        return (False, problem) if problem else super().checkParameterValues(values, context)
+
+    def prepareAlgorithm(
+        self, values: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> bool:
+        """Checks again, because a step of a model comes here unchecked, and turns layers into files while they can be touched."""
+        problem = self._problem(values, context)
+        if problem:
+            raise QgsProcessingException(problem)
+        try:
+            self._job = self._read(values, context, feedback)
+        except EOPretrainError as error:
+            raise QgsProcessingException(str(error)) from None
+        return True
+
+    def _problem(self, values: dict[str, Any], context: QgsProcessingContext) -> str:
+        """What is wrong with the values, in a sentence or two; empty when nothing is."""
+        try:
+            self._read(values, context, None)
+        except EOPretrainError as error:
+            return str(error)
+        for definition in self.destinationParameterDefinitions():
+            supported, problem = self.provider().isSupportedOutputValue(values.get(definition.name()), definition, context)
+            if not supported:
+                return problem
+        return ""
+
+    def _read(self, values: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback | None) -> Job:
+        definitions = {definition.name(): definition for definition in self.parameterDefinitions()}
+        plain = parameters.read(self._job_class, definitions, values, context, feedback)
+        if plain.get("device") in (None, "", "auto") and "device" in plain:
+            plain["device"] = settings.device()
+        return self._job_class.from_values(plain)
+
+    # --- what it does
+
+    def processAlgorithm(
+        self, values: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> dict[str, Any]:
+        """Runs in a background thread: touches nothing of QGIS but `feedback`."""
+        try:
+            self._result = self._run(self._job, FeedbackReport(feedback))
+        except Cancelled:
+            raise QgsProcessingException("Cancelled; nothing half-written was left behind.") from None
+        except EOPretrainError as error:
+            raise QgsProcessingException(str(error)) from None
+        return {name.upper(): value for name, value in self._result.items() if value is not None}
+
+    @staticmethod
+    def _run(job: Job, report: FeedbackReport) -> dict[str, Any]:
+        if job.engine == "none":
+            return run_job(job, report)
+        python = environment.find(job.engine, setting=settings.engine())
+        return client.run(job, python, report.emit, report.cancelled)
+
+    def postProcessAlgorithm(self, context: QgsProcessingContext, feedback: QgsProcessingFeedback) -> dict[str, Any]:
+        """Back in the main thread: loaded layers get the style the engine saved beside them."""
+        for name, param in self._job_class.parameters().items():
+            if param.kind in ("raster_output", "vector_output") and self._result.get(name):
+                styling.style_when_loaded(self._result[name], context, self.id(), name.upper())
+        return {}

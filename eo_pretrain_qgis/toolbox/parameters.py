@@ -1,0 +1,293 @@
+"""How each kind of job parameter is declared in QGIS and read back into the plain value a job takes: the table `KINDS`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from qgis.core import (
+    Qgis,
+    QgsMapLayer,
+    QgsProcessing,
+    QgsProcessingContext,
+    QgsProcessingFeedback,
+    QgsProcessingOutputBoolean,
+    QgsProcessingOutputDefinition,
+    QgsProcessingOutputFile,
+    QgsProcessingOutputFolder,
+    QgsProcessingOutputHtml,
+    QgsProcessingOutputLayerDefinition,
+    QgsProcessingOutputNumber,
+    QgsProcessingOutputRasterLayer,
+    QgsProcessingOutputString,
+    QgsProcessingOutputVectorLayer,
+    QgsProcessingParameterBoolean,
+    QgsProcessingParameterDefinition,
+    QgsProcessingParameterEnum,
+    QgsProcessingParameterExtent,
+    QgsProcessingParameterField,
+    QgsProcessingParameterFile,
+    QgsProcessingParameterFileDestination,
+    QgsProcessingParameterFolderDestination,
+    QgsProcessingParameterMapLayer,
+    QgsProcessingParameterMatrix,
+    QgsProcessingParameterMultipleLayers,
+    QgsProcessingParameterNumber,
+    QgsProcessingParameterRasterDestination,
+    QgsProcessingParameterRasterLayer,
+    QgsProcessingParameters,
+    QgsProcessingParameterString,
+    QgsProcessingParameterVectorDestination,
+    QgsProcessingParameterVectorLayer,
+    QgsProcessingUtils,
+    QgsProperty,
+    QgsVariantUtils,
+)
+
+from ..errors import JobError
+from ..jobs.spec import REQUIRED, Job, Param
+from . import layers
+
+CLASS_COLUMNS = ("value", "name", "color")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One parameter of one run: its declaration here and in QGIS, and where its value stands.
+
+    `feedback` is None while values are only checked: then no layer is copied and no temporary output is named.
+    """
+
+    param: Param
+    definition: QgsProcessingParameterDefinition
+    parameters: dict[str, Any]
+    context: QgsProcessingContext
+    feedback: QgsProcessingFeedback | None
+
+    @property
+    def value(self) -> Any:
+        """What the user gave, data-defined values worked out; None when nothing."""
+        value = self.parameters.get(self.definition.name())
+        if isinstance(value, QgsProperty):
+            value, _ = value.value(self.context.expressionContext())
+        return None if QgsVariantUtils.isNull(value) else value
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of parameter: how QGIS shows it and how its value is read."""
+
+    declare: Callable[[str, Param, Any], QgsProcessingParameterDefinition]
+    read: Callable[[Asked], Any]
+
+
+def declare(name: str, param: Param) -> QgsProcessingParameterDefinition:
+    """The QGIS declaration of the job parameter `name`."""
+    definition = _kind(param).declare(name.upper(), param, None if param.default is REQUIRED else param.default)
+    words = f"Give one of these words: {', '.join(param.options)}." if param.options else ""
+    definition.setHelp(f"{param.help} {words}".strip())
+    if param.advanced:
+        definition.setFlags(definition.flags() | Qgis.ProcessingParameterFlag.Advanced)
+    return definition
+
+
+def declare_result(name: str, kind: str) -> QgsProcessingOutputDefinition:
+    """The QGIS declaration of a value the job returns besides its output parameters."""
+    return RESULTS[kind](name.upper(), name.replace("_", " ").capitalize())
+
+
+def read(job: type[Job], definitions: dict[str, QgsProcessingParameterDefinition], parameters: dict[str, Any],
+         context: QgsProcessingContext, feedback: QgsProcessingFeedback | None = None) -> dict[str, Any]:
+    """The values for `job.from_values`, from what QGIS was given.
+
+    Values stay as the user wrote them wherever possible: QGIS would turn a wrong word into the default, an empty number into 0.
+
+    Args:
+        job: whose parameters are read.
+        definitions: by QGIS name, as `declare` made them.
+        parameters: what QGIS was given, by QGIS name.
+        context: of the run; names the project and the temporary folder.
+        feedback: hears what was copied or assumed; None only checks.
+
+    Raises:
+        JobError, DataError: naming what cannot be read.
+    """
+    unknown = sorted(set(parameters) - set(definitions))
+    if unknown:
+        raise JobError(f"There is no parameter {', '.join(unknown)} in “{job.title}”. It has: {', '.join(definitions)}.")
+    return {name: _kind(param).read(Asked(param, definitions[name.upper()], parameters, context, feedback))
+            for name, param in job.parameters().items()}
+
+
+def _kind(param: Param) -> Kind:
+    return KINDS[param.kind + "s" if param.multiple else param.kind]
+
+
+# --- how values are read
+
+def _given(asked: Asked) -> Any:
+    return asked.value
+
+
+def _layer(asked: Asked) -> dict[str, Any] | None:
+    return _source(asked, asked.value)
+
+
+def _layers(asked: Asked) -> list[dict[str, Any]]:
+    return [_source(asked, item) for item in _flat(asked.value)]
+
+
+def _flat(value: Any) -> list:
+    """The items of a value; steps of a model hand over lists of lists."""
+    if not isinstance(value, (list, tuple)):
+        return [] if value in (None, "") else [value]
+    return [item for part in value for item in _flat(part)]
+
+
+def _source(asked: Asked, value: Any) -> dict[str, Any] | None:
+    if value is None or value == "":
+        return None
+    hint = QgsProcessingUtils.LayerHint.Raster if asked.param.kind == "raster" else QgsProcessingUtils.LayerHint.UnknownType
+    layer = QgsProcessingParameters.parameterAsLayer(asked.definition, value, asked.context, hint)
+    wrong = {"raster": Qgis.LayerType.Vector, "vector": Qgis.LayerType.Raster}.get(asked.param.kind)
+    if layer is None or not layer.isValid() or layer.type() == wrong:
+        kind = {"layer": "layer"}.get(asked.param.kind, f"{asked.param.kind} layer")
+        raise JobError(f"“{asked.param.label}” ({asked.definition.name()}): {_text(value)} is no {kind} that QGIS can open. "
+                       "Choose a layer of the project or an existing file.")
+    if asked.context.temporaryLayerStore().mapLayer(layer.id()) is not None:
+        layer.loadDefaultStyle()  # given as a path: class names and colours stand in the style saved beside it
+    return layers.source_of(layer, asked.context, asked.feedback)
+
+
+def _text(value: Any) -> str:
+    return value.name() if isinstance(value, QgsMapLayer) else str(value)
+
+
+def _path(asked: Asked) -> Any:
+    return os.path.abspath(asked.value) if isinstance(asked.value, str) and asked.value else asked.value
+
+
+def _extent(asked: Asked) -> Any:
+    value = asked.value
+    box = QgsProcessingParameters.parameterAsExtent(asked.definition, asked.parameters, asked.context)
+    if value is None or box.isEmpty():
+        return value  # the job says what is wrong with it
+    crs = QgsProcessingParameters.parameterAsExtentCrs(asked.definition, asked.parameters, asked.context)
+    if asked.feedback is not None and isinstance(value, str) and value.count(",") == 3 and "[" not in value:
+        whose = f"of the project ({crs.authid()})" if crs.isValid() else "of the image"
+        asked.feedback.pushInfo(f"“{asked.param.label}” names no coordinate reference system; it is read in the one {whose}.")
+    return {"box": [box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum()], "crs": layers.crs_text(crs)}
+
+
+def _class_table(asked: Asked) -> Any:
+    """QGIS and qgis_process hand a table over as one flat list, JSON as a list of rows, a CSV file as its path."""
+    value = asked.value
+    if isinstance(value, (list, tuple)):
+        cells = [None if QgsVariantUtils.isNull(cell) else cell for cell in _flat(value)]
+        if len(cells) == 1:
+            return cells[0]
+        width = len(CLASS_COLUMNS)
+        return [cells[start:start + width] for start in range(0, len(cells), width)]
+    return value
+
+
+def _destination(asked: Asked) -> str | None:
+    value = asked.value
+    if isinstance(value, QgsProcessingOutputLayerDefinition):
+        value, _ = value.sink.value(asked.context.expressionContext())
+    if value is None or value == "":
+        return None
+    if asked.feedback is None:
+        return _planned(asked, str(value))
+    evaluate = (QgsProcessingParameters.parameterAsOutputLayer if asked.param.kind in ("raster_output", "vector_output")
+                else QgsProcessingParameters.parameterAsFileOutput)
+    path = os.path.abspath(evaluate(asked.definition, asked.parameters, asked.context))  # once: each call names a new temporary file
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    return path
+
+
+def _planned(asked: Asked, value: str) -> str:
+    """The path an output is going to have, checked but not yet fixed."""
+    if value == QgsProcessing.TEMPORARY_OUTPUT:
+        extension = f".{asked.param.extension.split('|')[0]}" if asked.param.extension else ""
+        return os.path.join(QgsProcessingUtils.tempFolder(asked.context), asked.definition.name().lower() + extension)
+    path = os.path.abspath(value)
+    layer = layers.layer_showing(path, asked.context.project())
+    if layer:
+        raise JobError(f"“{asked.param.label}” ({asked.definition.name()}): {path} is open in QGIS as layer “{layer}”. "
+                       "Choose another name or remove the layer.")
+    return path
+
+
+# --- how parameters are declared
+
+def _number(number_type: Qgis.ProcessingNumberParameterType) -> Callable[..., QgsProcessingParameterNumber]:
+    def declare_number(name: str, param: Param, default: Any) -> QgsProcessingParameterNumber:
+        limits = {key: limit for key, limit in (("minValue", param.minimum), ("maxValue", param.maximum)) if limit is not None}
+        definition = QgsProcessingParameterNumber(name, param.label, number_type, default, param.optional, **limits)
+        decimals = max(2, *(_decimals(value) for value in (default, param.minimum, param.maximum)))
+        definition.setMetadata({"widget_wrapper": {"decimals": decimals}})
+        return definition
+
+    return declare_number
+
+
+def _decimals(value: float | None) -> int:
+    """Digits after the point that show `value` in full: 2 for 0.25, 7 for 1e-7."""
+    return len(f"{value or 0:.12f}".rstrip("0").partition(".")[2])
+
+
+def _file_filter(param: Param) -> str:
+    if not param.extension:
+        return ""
+    endings = param.extension.split("|")
+    return f"{', '.join(endings).upper()} files ({' '.join('*.' + ending for ending in endings)})"
+
+
+def _field(name: str, param: Param, default: Any) -> QgsProcessingParameterField:
+    return QgsProcessingParameterField(name, param.label, default, param.parent.upper(), optional=param.optional)
+
+
+def _enum(name: str, param: Param, default: Any) -> QgsProcessingParameterEnum:
+    return QgsProcessingParameterEnum(name, param.label, param.options, defaultValue=default, optional=param.optional,
+                                      usesStaticStrings=True)
+
+
+def _existing(behavior: Qgis.ProcessingFileParameterBehavior) -> Callable[..., QgsProcessingParameterFile]:
+    return lambda name, param, default: QgsProcessingParameterFile(
+        name, param.label, behavior, "", default, param.optional, _file_filter(param))
+
+
+KINDS = {
+    "raster": Kind(lambda n, p, d: QgsProcessingParameterRasterLayer(n, p.label, d, p.optional), _layer),
+    "rasters": Kind(lambda n, p, d: QgsProcessingParameterMultipleLayers(
+        n, p.label, Qgis.ProcessingSourceType.Raster, d, p.optional), _layers),
+    "vector": Kind(lambda n, p, d: QgsProcessingParameterVectorLayer(n, p.label, [], d, p.optional), _layer),
+    "layer": Kind(lambda n, p, d: QgsProcessingParameterMapLayer(
+        n, p.label, d, p.optional, [Qgis.ProcessingSourceType.Raster, Qgis.ProcessingSourceType.VectorAnyGeometry]), _layer),
+    "attribute": Kind(_field, _given),
+    "integer": Kind(_number(Qgis.ProcessingNumberParameterType.Integer), _given),
+    "number": Kind(_number(Qgis.ProcessingNumberParameterType.Double), _given),
+    "boolean": Kind(lambda n, p, d: QgsProcessingParameterBoolean(n, p.label, d, p.optional), _given),
+    "text": Kind(lambda n, p, d: QgsProcessingParameterString(n, p.label, d, False, p.optional), _given),
+    "choice": Kind(_enum, _given),
+    "extent": Kind(lambda n, p, d: QgsProcessingParameterExtent(n, p.label, d, p.optional), _extent),
+    "classes": Kind(lambda n, p, d: QgsProcessingParameterMatrix(
+        n, p.label, headers=CLASS_COLUMNS, defaultValue=d, optional=p.optional), _class_table),
+    "file": Kind(_existing(Qgis.ProcessingFileParameterBehavior.File), _path),
+    "folder": Kind(_existing(Qgis.ProcessingFileParameterBehavior.Folder), _path),
+    "raster_output": Kind(lambda n, p, d: QgsProcessingParameterRasterDestination(n, p.label, d, p.optional, p.created), _destination),
+    "vector_output": Kind(lambda n, p, d: QgsProcessingParameterVectorDestination(
+        n, p.label, Qgis.ProcessingSourceType.VectorAnyGeometry, d, p.optional, p.created), _destination),
+    "folder_output": Kind(lambda n, p, d: QgsProcessingParameterFolderDestination(n, p.label, d, p.optional, p.created), _destination),
+    "file_output": Kind(lambda n, p, d: QgsProcessingParameterFileDestination(
+        n, p.label, _file_filter(p), d, p.optional, p.created), _destination),
+}
+
+RESULTS = {
+    "number": QgsProcessingOutputNumber, "text": QgsProcessingOutputString, "boolean": QgsProcessingOutputBoolean,
+    "raster": QgsProcessingOutputRasterLayer, "vector": QgsProcessingOutputVectorLayer,
+    "file": QgsProcessingOutputFile, "folder": QgsProcessingOutputFolder, "html": QgsProcessingOutputHtml,
+}

@@ -1,0 +1,41 @@
+"""The provider's settings: fields on Processing's options page, which environment variables of the same name overrule."""
+
+from __future__ import annotations
+
+import os
+
+from processing.core.ProcessingConfig import ProcessingConfig, Setting
+
+GROUP = "EO Pretrain"
+ENGINE = "EOPRETRAIN_ENGINE"
+DEVICE = "EOPRETRAIN_DEVICE"
+
+
+def add(icon: object) -> None:
+    """Puts our group on the options page, headed by `icon` (a QIcon)."""
+    ProcessingConfig.settingIcons[GROUP] = icon
+    ProcessingConfig.addSetting(
+        Setting(GROUP, ENGINE, "Python of the engine (empty: the one “Install the engine” built)", "", valuetype=Setting.FILE))
+    ProcessingConfig.addSetting(
+        Setting(GROUP, DEVICE, "Device where an algorithm says auto (auto, cpu, cuda, cuda:0 or mps)", "auto", valuetype=Setting.STRING))
+    ProcessingConfig.readSettings()
+
+
+def remove() -> None:
+    """Takes our group off the options page; what the user set is kept."""
+    for name in (ENGINE, DEVICE):
+        ProcessingConfig.removeSetting(name)
+
+
+def engine() -> str:
+    """The engine's Python the user named, or an empty string."""
+    return _value(ENGINE)
+
+
+def device() -> str:
+    """The device to compute on where a job says ``auto``."""
+    return _value(DEVICE) or "auto"
+
+
+def _value(name: str) -> str:
+    return (os.environ.get(name) or ProcessingConfig.getSetting(name) or "").strip()

@@ -1,0 +1,59 @@
+"""Styles on loaded results: Processing ignores the style saved beside a file, so a post-processor loads it."""
+
+from __future__ import annotations
+
+from qgis.core import (
+    QgsMapLayer,
+    QgsProcessingContext,
+    QgsProcessingFeedback,
+    QgsProcessingLayerPostProcessorInterface,
+    QgsRasterLayer,
+)
+
+# QGIS keeps no reference to a Python post-processor and the algorithm is gone when layers load, so they live here.
+_waiting: list[QgsProcessingLayerPostProcessorInterface] = []
+
+
+def style_when_loaded(path: str, context: QgsProcessingContext, algorithm_id: str, output_name: str) -> None:
+    """Lets the layer at `path` open in the style saved beside it, if QGIS is going to load it."""
+    if context.willLoadLayerOnCompletion(path) and not _has_user_style(algorithm_id, output_name):
+        styler = _Styler()
+        _waiting.append(styler)
+        context.layerToLoadOnCompletionDetails(path).setPostProcessor(styler)
+
+
+def forget() -> None:
+    """Drops the post-processors of results that were never loaded."""
+    _waiting.clear()
+
+
+class _Styler(QgsProcessingLayerPostProcessorInterface):
+    """Styles one layer. An exception here would keep QGIS from showing the other results, so nothing in it raises."""
+
+    def postProcessLayer(
+        self, layer: QgsMapLayer, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> None:
+        if layer is None or not layer.isValid():
+            return
+        _, styled = layer.loadDefaultStyle()
+        if not styled and isinstance(layer, QgsRasterLayer):
+            _style_by_attribute_table(layer)
+        layer.triggerRepaint()
+        if self in _waiting:
+            _waiting.remove(self)
+
+
+def _style_by_attribute_table(layer: QgsRasterLayer) -> None:
+    table = layer.attributeTable(1) if layer.bandCount() else None
+    renderer = table.createRenderer(layer.dataProvider(), 1) if table is not None else None
+    if renderer is not None:
+        layer.setRenderer(renderer)
+
+
+def _has_user_style(algorithm_id: str, output_name: str) -> bool:
+    """Whether the user chose a style for this output (toolbox ▸ Edit rendering styles for outputs)."""
+    try:
+        from processing.gui.RenderingStyles import RenderingStyles
+    except ImportError:  # not public: another QGIS may keep it elsewhere
+        return False
+    return bool(RenderingStyles.getStyle(algorithm_id, output_name))

@@ -1,0 +1,217 @@
+"""Layers as files: what the worker is told about each kind of layer, and which layers are refused."""
+
+import os
+
+import pytest
+from osgeo import gdal
+from qgis.core import (
+    QgsCategorizedSymbolRenderer,
+    QgsCoordinateReferenceSystem,
+    QgsField,
+    QgsPalettedRasterRenderer,
+    QgsRasterLayer,
+    QgsRasterRange,
+    QgsRendererCategory,
+    QgsSymbol,
+    QgsVectorLayer,
+    QgsVectorLayerJoinInfo,
+)
+from qgis.PyQt.QtCore import QVariant
+from qgis.PyQt.QtGui import QColor
+
+from eo_pretrain_qgis.errors import DataError
+
+from .conftest import memory_layer, saved_layer, write_raster
+
+
+@pytest.fixture
+def source_of(context, feedback):
+    from eo_pretrain_qgis.toolbox import layers
+
+    return lambda layer: layers.source_of(layer, context, feedback)
+
+
+def features(source):
+    layer = QgsVectorLayer(f"{source['path']}|layername={source['layer']}", "copy", "ogr")
+    assert layer.isValid()
+    return [feature["crop"] for feature in layer.getFeatures()]
+
+
+def test_plain_raster_is_its_path(source_of, folder):
+    path = write_raster(folder / "image.tif")
+    assert source_of(QgsRasterLayer(path, "image")) == {"path": path, "name": "image"}
+
+
+def test_open_options_are_handed_over(source_of, folder):
+    path = write_raster(folder / "image.tif")
+    source = source_of(QgsRasterLayer(f"{path}|option:NUM_THREADS=ALL_CPUS", "image"))
+    assert source == {"path": path, "name": "image", "open_options": ["NUM_THREADS=ALL_CPUS"]}
+
+
+def test_raster_table_of_a_geopackage(source_of, folder):
+    tif = write_raster(folder / "image.tif")
+    path = str(folder / "two.gpkg")
+    for table in ("first", "second"):
+        gdal.Translate(path, tif, format="GPKG", creationOptions=[f"RASTER_TABLE={table}", "APPEND_SUBDATASET=YES"])
+    assert source_of(QgsRasterLayer(f"GPKG:{path}:second", "image"))["path"] == f"GPKG:{path}:second"
+
+
+def test_variable_of_a_netcdf(source_of, folder):
+    path = str(folder / "image.nc")
+    gdal.Translate(path, write_raster(folder / "image.tif"), format="netCDF")
+    assert source_of(QgsRasterLayer(f'NETCDF:"{path}":Band1', "image"))["path"] == f'NETCDF:"{path}":Band1'
+
+
+def test_raster_in_a_zip(source_of, folder):
+    import zipfile
+
+    with zipfile.ZipFile(folder / "image.zip", "w") as archive:
+        archive.write(write_raster(folder / "image.tif"), "image.tif")
+    path = f"/vsizip/{folder}/image.zip/image.tif"
+    assert source_of(QgsRasterLayer(path, "image"))["path"] == path
+
+
+def test_remote_raster_keeps_its_prefix(source_of, folder):
+    layer = QgsRasterLayer(write_raster(folder / "image.tif"), "image")
+    layer.source = lambda: "/vsicurl/https://example.org/image.tif"
+    assert source_of(layer)["path"] == "/vsicurl/https://example.org/image.tif"
+
+
+def test_relative_path_becomes_absolute(source_of, folder, monkeypatch):
+    path = write_raster(folder / "image.tif")
+    monkeypatch.chdir(folder)
+    assert source_of(QgsRasterLayer("image.tif", "image"))["path"] == path
+
+
+def test_nodata_of_the_file_and_of_the_layer(source_of, folder):
+    layer = QgsRasterLayer(write_raster(folder / "image.tif", bands=2, nodata=0), "image")
+    layer.dataProvider().setUserNoDataValue(2, [QgsRasterRange(255, 255)])
+    assert source_of(layer)["nodata"] == [[0.0], [0.0, 255.0]]
+
+
+def test_nodata_range_is_refused(source_of, folder):
+    layer = QgsRasterLayer(write_raster(folder / "image.tif"), "image")
+    layer.dataProvider().setUserNoDataValue(1, [QgsRasterRange(0, 9)])
+    with pytest.raises(DataError, match="“image” has a range as additional nodata value. Give single values"):
+        source_of(layer)
+
+
+def test_crs_set_by_the_analyst_is_handed_over(source_of, folder):
+    layer = QgsRasterLayer(write_raster(folder / "image.tif"), "image")
+    layer.setCrs(QgsCoordinateReferenceSystem("EPSG:32632"))
+    assert source_of(layer)["crs"] == "EPSG:32632"
+
+
+def test_layer_without_crs_is_refused(source_of, folder):
+    with pytest.raises(DataError, match="“image” has no coordinate reference system. Set it with"):
+        source_of(QgsRasterLayer(write_raster(folder / "image.tif", epsg=None), "image"))
+    with pytest.raises(DataError, match="“parcels” has no coordinate reference system"):
+        layer = memory_layer()
+        layer.setCrs(QgsCoordinateReferenceSystem())
+        source_of(layer)
+
+
+def test_paletted_raster_names_its_classes(source_of, folder):
+    layer = QgsRasterLayer(write_raster(folder / "cover.tif"), "cover")
+    classes = [QgsPalettedRasterRenderer.Class(1, QColor("#1f77b4"), "water"), QgsPalettedRasterRenderer.Class(20, QColor("#2ca02c"), "forest")]
+    layer.setRenderer(QgsPalettedRasterRenderer(layer.dataProvider(), 1, classes))
+    assert source_of(layer)["categories"] == {"classes": [
+        {"value": "1", "name": "water", "color": "#1f77b4"}, {"value": "20", "name": "forest", "color": "#2ca02c"}]}
+
+
+@pytest.mark.parametrize(("source", "provider_name"), [
+    ("type=xyz&url=http://127.0.0.1:9/{z}/{x}/{y}.png&zmax=3&zmin=0", "wms"),
+    ("?crs=EPSG:32633&extent=0,0,1,1&width=1&height=1&formula=1", "virtualraster")])
+def test_rasters_that_are_no_files_are_refused(source_of, source, provider_name):
+    with pytest.raises(DataError, match=f"“OSM” is a {provider_name} layer. Save it as a raster file first."):
+        source_of(QgsRasterLayer(source, "OSM", provider_name))
+
+
+def test_saved_layer_is_its_own_file(source_of, folder, feedback):
+    source = source_of(saved_layer(folder / "parcels.gpkg"))
+    assert source == {"path": str(folder / "parcels.gpkg"), "layer": "parcels", "name": "parcels"}
+    assert feedback.said == []
+
+
+def test_memory_layer_is_copied(source_of, feedback, context):
+    source = source_of(memory_layer())
+    assert features(source) == ["wheat", "maize", "wheat"]
+    assert feedback.said == ["“parcels” is copied to a temporary file because it is not a plain file (features: 3)."]
+
+
+def test_copies_lie_in_the_temporary_folder_asked_for(source_of, context, folder):
+    context.setTemporaryFolder(str(folder))
+    assert os.path.realpath(source_of(memory_layer())["path"]).startswith(os.path.realpath(folder))
+
+
+def test_selection_is_all_that_is_used(source_of, feedback):
+    layer = memory_layer()
+    layer.selectByExpression("crop = 'wheat'")
+    assert features(source_of(layer)) == ["wheat", "wheat"]
+    assert feedback.said == ["“parcels” is copied to a temporary file because only its selected features are used (features: 2 of 3)."]
+
+
+def test_filter_is_applied(source_of, folder, feedback):
+    layer = saved_layer(folder / "parcels.gpkg")
+    layer.setSubsetString("crop = 'maize'")
+    assert features(source_of(layer)) == ["maize"]
+    assert feedback.said == ["“parcels” is copied to a temporary file because it has a filter (features: 1)."]
+
+
+def test_selection_within_a_filtered_memory_layer(source_of):
+    layer = memory_layer()
+    layer.setSubsetString("crop = 'wheat'")
+    layer.select(1)
+    assert features(source_of(layer)) == ["wheat"]
+
+
+def test_virtual_and_joined_fields_are_written(source_of, folder, project):
+    layer = saved_layer(folder / "parcels.gpkg")
+    names = memory_layer("names", crops=("wheat", "maize"))
+    project.addMapLayers([layer, names])
+    join = QgsVectorLayerJoinInfo()
+    join.setJoinLayer(names)
+    join.setJoinFieldName("crop")
+    join.setTargetFieldName("crop")
+    join.setUsingMemoryCache(True)
+    layer.addJoin(join)
+    layer.addExpressionField("upper(crop)", QgsField("upper", QVariant.String))
+    source = source_of(layer)
+    copy = QgsVectorLayer(f"{source['path']}|layername={source['layer']}", "copy", "ogr")
+    assert {"upper", "names_fid"} <= set(copy.fields().names())
+    assert {feature["upper"] for feature in copy.getFeatures()} == {"WHEAT", "MAIZE"}
+
+
+def test_unsaved_edits_are_used(source_of, folder):
+    layer = saved_layer(folder / "parcels.gpkg")
+    layer.startEditing()
+    layer.deleteFeature(next(layer.getFeatures()).id())
+    assert len(features(source_of(layer))) == 2
+
+
+def test_table_without_geometry_is_refused(source_of):
+    with pytest.raises(DataError, match="“codes” is a table without geometry. Choose a layer with points, lines or polygons."):
+        source_of(QgsVectorLayer("None?field=crop:string", "codes", "memory"))
+
+
+def test_categories_become_classes(source_of):
+    layer = memory_layer()
+    categories = [QgsRendererCategory("wheat", _symbol(layer, "#e0c000"), "Winter wheat"), QgsRendererCategory(["maize", "millet"], _symbol(layer, "#00a000"), "C4"),
+                  QgsRendererCategory(None, _symbol(layer, "#000000"), "")]
+    layer.setRenderer(QgsCategorizedSymbolRenderer("crop", categories))
+    assert source_of(layer)["categories"] == {"field": "crop", "classes": [
+        {"value": "wheat", "name": "Winter wheat", "color": "#e0c000"}, {"value": "maize", "name": "C4", "color": "#00a000"},
+        {"value": "millet", "name": "C4", "color": "#00a000"}]}
+
+
+def _symbol(layer, color):
+    symbol = QgsSymbol.defaultSymbol(layer.geometryType())
+    symbol.setColor(QColor(color))
+    return symbol
+
+
+def test_checking_copies_nothing(context):
+    from eo_pretrain_qgis.toolbox import layers
+
+    layer = memory_layer()
+    assert layers.source_of(layer, context, None) == {"path": layer.source(), "name": "parcels"}

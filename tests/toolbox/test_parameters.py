@@ -1,0 +1,227 @@
+"""Every kind of parameter: how QGIS declares it and what plain value the job receives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+from qgis.core import (
+    Qgis,
+    QgsCoordinateReferenceSystem,
+    QgsProcessing,
+    QgsProcessingOutputHtml,
+    QgsProcessingOutputLayerDefinition,
+    QgsProcessingParameterField,
+    QgsProperty,
+    QgsRasterLayer,
+    QgsReferencedRectangle,
+    QgsRectangle,
+)
+
+from eo_pretrain_qgis.errors import JobError
+from eo_pretrain_qgis.jobs import JOBS, spec
+from eo_pretrain_qgis.jobs.spec import Job
+
+from .conftest import memory_layer, saved_layer, write_raster
+
+
+@dataclass(frozen=True)
+class EveryKind(Job):
+    """Tries every kind of parameter. Nothing else.
+
+    A second paragraph with a < sign.
+    """
+
+    title = "Every kind"
+    group = "1 Prepare data"
+    results = {"score": "number", "page": "html"}
+
+    image: dict = spec.raster("Image", optional=True)
+    images: list = spec.rasters("Images", optional=True)
+    lines: dict = spec.vector("Lines", optional=True)
+    labels: dict = spec.layer("Labels", optional=True)
+    field: str = spec.attribute("Field", parent="labels", optional=True)
+    count: int = spec.integer("Count", default=None, minimum=1, maximum=9)
+    rate: float = spec.number("Rate", default=1e-3, minimum=1e-7)
+    flag: bool = spec.boolean("Flag", default=True)
+    word: str = spec.text("Word", default=None)
+    pick: str = spec.choice("Pick", ("one", "two"), default="one", advanced=True, help="What to pick.")
+    extent: dict = spec.extent("Extent", optional=True)
+    table: list = spec.classes("Table", optional=True)
+    weights: str = spec.file("Weights", extension="pth|pt", optional=True)
+    place: str = spec.folder("Place", optional=True)
+    output: str = spec.raster_output("Map")
+    shapes: str = spec.vector_output("Shapes", optional=True, created=False)
+    run_folder: str = spec.folder_output("Run", optional=True)
+    report: str = spec.file_output("Report", "html", optional=True)
+
+
+@pytest.fixture
+def algorithm(provider):
+    from eo_pretrain_qgis.toolbox.algorithm import JobAlgorithm
+
+    made = JobAlgorithm(EveryKind)
+    made.setProvider(provider)
+    made.initAlgorithm()
+    return made
+
+
+@pytest.fixture
+def read(algorithm, context, feedback):
+    """Reads one value as a run does, through the checks of `Job.from_values`."""
+    def read_one(name, value, final=True):
+        from eo_pretrain_qgis.toolbox import parameters
+
+        given = {"OUTPUT": QgsProcessing.TEMPORARY_OUTPUT, name: value}
+        definitions = {definition.name(): definition for definition in algorithm.parameterDefinitions()}
+        values = parameters.read(EveryKind, definitions, given, context, feedback if final else None)
+        return getattr(EveryKind.from_values(values), name.lower())
+
+    return read_one
+
+
+def test_declarations(algorithm):
+    definition = algorithm.parameterDefinition
+    assert definition("IMAGES").layerType() == Qgis.ProcessingSourceType.Raster
+    assert isinstance(definition("FIELD"), QgsProcessingParameterField)
+    assert definition("FIELD").parentLayerParameterName() == "LABELS"
+    assert (definition("COUNT").minimum(), definition("COUNT").maximum(), definition("COUNT").defaultValue()) == (1, 9, None)
+    assert definition("RATE").metadata()["widget_wrapper"]["decimals"] == 7
+    assert definition("PICK").usesStaticStrings()
+    assert definition("PICK").flags() & Qgis.ProcessingParameterFlag.Advanced
+    assert definition("PICK").help() == "What to pick. Give one of these words: one, two."
+    assert definition("TABLE").headers() == ["value", "name", "color"]
+    assert definition("WEIGHTS").fileFilter() == "PTH, PT files (*.pth *.pt)"
+    assert not definition("SHAPES").createByDefault()
+    assert isinstance(algorithm.outputDefinition("REPORT"), QgsProcessingOutputHtml)
+    assert algorithm.outputDefinition("SCORE").type() == "outputNumber"
+
+
+def test_help(algorithm):
+    assert algorithm.shortDescription() == "Tries every kind of parameter."
+    assert algorithm.shortHelpString() == "<p>Tries every kind of parameter. Nothing else.</p><p>A second paragraph with a &lt; sign.</p>"
+
+
+@pytest.mark.parametrize(("name", "given", "read_as"), [
+    ("COUNT", None, None), ("COUNT", 3, 3), ("COUNT", "3", 3), ("COUNT", QgsProperty.fromExpression("1 + 2"), 3),
+    ("RATE", None, 1e-3), ("RATE", "0.5", 0.5), ("RATE", 1, 1.0),
+    ("FLAG", None, True), ("FLAG", False, False), ("FLAG", "false", False),
+    ("WORD", "", None), ("WORD", "B02,B03", "B02,B03"), ("FIELD", "crop", "crop"), ("FIELD", ["crop"], "crop"),
+    ("PICK", None, "one"), ("PICK", "two", "two"),
+    ("TABLE", None, None), ("TABLE", [None], None), ("TABLE", [], None),
+    ("TABLE", [["1", "water", "#0000ff"], [2, "wood", ""]],
+     [{"value": "1", "name": "water", "color": "#0000ff"}, {"value": "2", "name": "wood", "color": ""}]),
+    ("TABLE", ["1", "water", "#0000ff", 2, "wood", None],
+     [{"value": "1", "name": "water", "color": "#0000ff"}, {"value": "2", "name": "wood", "color": ""}]),
+    ("EXTENT", None, None), ("EXTENT", "0,10,20,30 [EPSG:4326]", {"box": [0, 20, 10, 30], "crs": "EPSG:4326"}),
+    ("EXTENT", QgsReferencedRectangle(QgsRectangle(0, 20, 10, 30), QgsCoordinateReferenceSystem("EPSG:3857")),
+     {"box": [0, 20, 10, 30], "crs": "EPSG:3857"}),
+    ("RUN_FOLDER", None, None), ("SHAPES", "", None),
+])
+def test_plain_values(read, name, given, read_as):
+    assert read(name, given) == read_as
+
+
+@pytest.mark.parametrize(("name", "given", "sentence"), [
+    ("COUNT", 0, "“Count” (count) is 0, but must be between 1 and 9."), ("COUNT", "many", "is 'many', but must be a number."),
+    ("PICK", "three", "“Pick” (pick) is 'three', but must be one of: one, two."), ("PICK", 1, "must be one of: one, two."),
+    ("EXTENT", "here", "must be xmin,xmax,ymin,ymax [EPSG:code]."), ("TABLE", ["1", "water", "blue"], "must be a colour such as #1f77b4."),
+    ("WEIGHTS", "/no/such.pth", "there is no file /no/such.pth. Choose an existing file."),
+    ("IMAGE", "/no/such.tif", "“Image” (IMAGE): /no/such.tif is no raster layer that QGIS can open."),
+    ("LABELS", "nothing", "“Labels” (LABELS): nothing is no layer that QGIS can open."),
+    ("OUTPUT", "map.png", "map.png must end in .tif"), ("OUTPUT", None, "“Map” (output) is missing. Give a value for it."),
+    ("BOGUS", 1, "There is no parameter BOGUS in “Every kind”. It has: IMAGE, IMAGES,"),
+])
+def test_refusals(read, name, given, sentence):
+    with pytest.raises(JobError) as refused:
+        read(name, given)
+    assert sentence in str(refused.value)
+
+
+def test_layers_by_object_id_name_and_path(read, project, folder):
+    path = write_raster(folder / "image.tif")
+    layer = QgsRasterLayer(path, "image")
+    project.addMapLayer(layer)
+    for given in (layer, layer.id(), "image", path):
+        assert read("IMAGE", given) == {"path": path, "name": "image"}
+    assert read("IMAGES", path) == [{"path": path, "name": "image"}]
+    assert [item["path"] for item in read("IMAGES", [path, [layer.id()]])] == [path, path]
+    assert read("LABELS", layer)["path"] == path
+
+
+def test_wrong_kind_of_layer(read, folder):
+    with pytest.raises(JobError, match="is no raster layer"):
+        read("IMAGES", [saved_layer(folder / "parcels.gpkg")])
+    with pytest.raises(JobError, match="is no vector layer"):
+        read("LINES", QgsRasterLayer(write_raster(folder / "image.tif"), "image"))
+
+
+def test_a_path_brings_the_style_saved_beside_it(read, folder):
+    from qgis.core import QgsPalettedRasterRenderer
+    from qgis.PyQt.QtGui import QColor
+
+    path = write_raster(folder / "cover.tif")
+    layer = QgsRasterLayer(path, "cover")
+    layer.setRenderer(QgsPalettedRasterRenderer(layer.dataProvider(), 1, [QgsPalettedRasterRenderer.Class(1, QColor("#1f77b4"), "water")]))
+    layer.saveDefaultStyle(Qgis.MapLayerStyleCategory.AllStyleCategories) if hasattr(Qgis, "MapLayerStyleCategory") else layer.saveDefaultStyle()
+    assert read("LABELS", path)["categories"]["classes"] == [{"value": "1", "name": "water", "color": "#1f77b4"}]
+
+
+def test_extent_of_a_layer_and_without_crs(read, project, folder, feedback):
+    path = write_raster(folder / "image.tif")
+    assert read("EXTENT", path) == {"box": [500_000, 5_299_900, 500_100, 5_300_000], "crs": "EPSG:32633"}
+    assert read("EXTENT", "0,10,20,30")["crs"] == ""
+    project.setCrs(QgsCoordinateReferenceSystem("EPSG:3857"))
+    assert read("EXTENT", "0,10,20,30") == {"box": [0, 20, 10, 30], "crs": "EPSG:3857"}
+    assert feedback.said[-1] == "“Extent” names no coordinate reference system; it is read in the one of the project (EPSG:3857)."
+
+
+def test_class_table_from_a_csv_file(read, folder):
+    (folder / "classes.csv").write_text("value,name,color\n1,water,#1f77b4\n", encoding="utf-8")
+    for given in (str(folder / "classes.csv"), [str(folder / "classes.csv")]):
+        assert read("TABLE", given) == [{"value": "1", "name": "water", "color": "#1f77b4"}]
+
+
+def test_destinations(read, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    assert read("OUTPUT", "new/map.tif") == str(folder / "new" / "map.tif")
+    assert (folder / "new").is_dir()
+    asked = QgsProcessingOutputLayerDefinition(str(folder / "map.tif"))
+    assert read("OUTPUT", asked) == str(folder / "map.tif")
+    for name, ending in (("OUTPUT", ".tif"), ("SHAPES", ".gpkg"), ("REPORT", ".html"), ("RUN_FOLDER", "")):
+        assert read(name, QgsProcessing.TEMPORARY_OUTPUT).endswith(ending)
+
+
+def test_checking_makes_no_folder(read, folder):
+    assert read("OUTPUT", str(folder / "new" / "map.tif"), final=False) == str(folder / "new" / "map.tif")
+    assert not (folder / "new").exists()
+
+
+def test_output_open_in_qgis_is_refused(read, project, folder):
+    path = write_raster(folder / "map.tif")
+    project.addMapLayer(QgsRasterLayer(path, "old map"))
+    saved = saved_layer(folder / "shapes.gpkg")
+    project.addMapLayer(saved)
+    for name, given, layer in (("OUTPUT", path, "old map"), ("SHAPES", str(folder / "shapes.gpkg"), "parcels")):
+        with pytest.raises(JobError, match=f"is open in QGIS as layer “{layer}”. Choose another name or remove the layer."):
+            read(name, given, final=False)
+
+
+def test_memory_layer_is_only_checked_before_the_run(read):
+    layer = memory_layer()
+    assert read("LABELS", layer, final=False)["path"] == layer.source()
+    assert read("LABELS", layer)["path"].endswith(".gpkg")
+
+
+def test_every_job_is_whole_in_qgis(provider):
+    registered = {algorithm.id(): algorithm for algorithm in provider.algorithms()}
+    for job in JOBS.values():
+        algorithm = registered[f"eopretrain:{job.id()}"]
+        assert [definition.name() for definition in algorithm.parameterDefinitions()] == [name.upper() for name in job.parameters()]
+        outputs = {output.name() for output in algorithm.outputDefinitions()}
+        assert outputs == {name.upper() for name in (*job.results, *(n for n, p in job.parameters().items() if p.is_output))}
+        assert algorithm.groupId().isalnum() and algorithm.groupId().islower()
+        assert algorithm.tags() and algorithm.helpUrl().startswith("https://") and algorithm.shortDescription().endswith(".")
+        assert not algorithm.icon().isNull() and algorithm.svgIconPath().endswith(f"{algorithm.groupId()}.svg")
+        for definition in algorithm.parameterDefinitions():
+            assert definition.description()
