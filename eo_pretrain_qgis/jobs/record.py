@@ -21,7 +21,7 @@ RECORDED_PACKAGES = ("numpy", "rasterio", "pyogrio", "onnxruntime", "onnxruntime
 def plugin_version() -> str:
     """The version in metadata.txt, which lies in the plugin folder or, in a checkout, beside it."""
     package = Path(__file__).resolve().parents[1]
-    for folder in (Path(__file__).parents[1], package, package.parent):
+    for folder in (package, package.parent):
         card = folder / "metadata.txt"
         if card.is_file():
             for line in card.read_text(encoding="utf-8").splitlines():
@@ -35,8 +35,9 @@ def run_job(job: Job, report: Report) -> dict[str, Any]:
     started = time.time()
     result = job.run(report)
     name = job.main_output()
-    if name and job.parameters()[name].kind == "folder_output":
-        write_record(job, result, started, str(getattr(job, name)))
+    folder = getattr(job, name) if name and job.parameters()[name].kind == "folder_output" else None
+    if folder:
+        write_record(job, result, started, folder)
     return result
 
 

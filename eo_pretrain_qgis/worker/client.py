@@ -1,0 +1,162 @@
+"""Runs a job in the worker: starts it, relays what it says, stops it, explains how it died."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..errors import Cancelled, EngineError
+from ..jobs.record import plugin_version
+from ..jobs.spec import Job, paths_of
+from . import failures, processes, protocol
+
+MAIN = Path(__file__).with_name("main.py")
+#: Read when QGIS loads the plugin: an update on disk changes what the worker reads, and it says so.
+VERSION = plugin_version()
+#: How often a cancel is looked for.
+POLL_S = 0.1
+TAIL_LINES = 20
+
+
+def run(job: Job, python: str, on_event: Callable[[dict], None], is_cancelled: Callable[[], bool],
+        grace: float = protocol.GRACE_S) -> dict[str, Any]:
+    """Runs `job` with the engine's Python and returns its result.
+
+    Args:
+        job: what to do.
+        python: the engine's interpreter, as `environment.find` gives it.
+        on_event: receives each ``progress`` and ``message`` event, in this thread.
+        is_cancelled: asked at least five times a second.
+        grace: seconds the worker may take to stop before it is killed with all its children.
+
+    Raises:
+        JobError, DataError, ModelError: what the job raised.
+        EngineError: when the worker cannot be started, died, or met an unexpected error; the message names its log.
+        Cancelled: when `is_cancelled` said so and the worker stopped.
+    """
+    log = _Log(job)
+    try:
+        process = _start(python, log)
+        try:
+            ending = _listen(process, job, on_event, is_cancelled, grace, log)
+        finally:
+            processes.kill_tree(process)
+        if ending is None:
+            raise EngineError(failures.explain_exit(process.returncode, job.name()) + log.tail())
+        if ending["event"] == "cancelled":
+            raise Cancelled
+        if ending["event"] == "failed":
+            error = protocol.error_of(ending)
+            raise type(error)(f"{error}{log.tail()}") if "traceback" in ending else error
+        return ending["result"]
+    finally:
+        log.settle()
+
+
+def _start(python: str, log: _Log) -> subprocess.Popen[bytes]:
+    command = [python, "-I", "-u", "-X", "utf8", str(MAIN)]
+    try:
+        return processes.start(command, env=processes.clean_environment(), stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, stderr=log.stream)
+    except OSError as error:
+        raise EngineError(f"The engine's Python, {python}, cannot be started ({error.strerror}). Run “Install the engine” "
+                          "(eopretrain:installengine), or correct the setting EOPRETRAIN_ENGINE.") from None
+
+
+def _listen(process: subprocess.Popen[bytes], job: Job, on_event: Callable[[dict], None], is_cancelled: Callable[[], bool],
+            grace: float, log: _Log) -> dict | None:
+    """Relays events until the worker has ended; returns its last word, or None when it died without one."""
+    _tell(process, protocol.request(job, VERSION))
+    lines = processes.read_lines(_pipe(process.stdout))
+    ending: dict | None = None
+    stopped, deadline, told = False, math.inf, 0.0
+    while (line := processes.next_line(lines, POLL_S)) is not None:
+        event = protocol.decode(line)
+        if event is None:
+            log.stream.write(line)
+        elif event["event"] in protocol.ENDINGS:
+            ending = event
+        elif event["event"] == "message" or event.get("metrics") or lines.empty() or time.monotonic() - told >= POLL_S:
+            on_event(event)  # progress that comes faster than it is shown is thinned; what nothing follows is not
+            told = time.monotonic()
+        if deadline == math.inf and (ending is not None or is_cancelled()):
+            stopped, deadline = ending is None, time.monotonic() + grace
+            _hang_up(process)
+        if time.monotonic() > deadline:
+            if stopped:
+                on_event({"event": "message", "level": "warning", "text": f"The worker did not stop within {grace:g} s and was killed."})
+            break
+        if not line and process.poll() is not None:
+            processes.kill_tree(process)  # a child it left behind may hold the pipe open
+    if stopped and (ending is None or ending["event"] != "done"):
+        return {"event": "cancelled"}
+    return ending
+
+
+def _pipe(stream: Any) -> Any:
+    if stream is None:
+        raise EngineError("The worker was started without a pipe. Restart QGIS.")
+    return stream
+
+
+def _tell(process: subprocess.Popen[bytes], line: bytes) -> None:
+    stdin = _pipe(process.stdin)
+    try:
+        stdin.write(line)
+        stdin.flush()
+    except OSError:  # it died at once; its exit code says why
+        return
+
+
+def _hang_up(process: subprocess.Popen[bytes]) -> None:
+    """Closes the worker's stdin, which asks it to stop."""
+    try:
+        _pipe(process.stdin).close()
+    except OSError:  # closing flushes; a dead worker breaks the pipe
+        return
+
+
+class _Log:
+    """What the worker and its libraries print; kept beside the job's results, or where the message of an error says."""
+
+    def __init__(self, job: Job) -> None:
+        number, self.path = tempfile.mkstemp(prefix=f"eo_pretrain-{job.name()}-", suffix=".log")
+        os.close(number)
+        self.stream = open(self.path, "ab", buffering=0)  # noqa: SIM115 - `settle` closes it; appending, since the worker writes too
+        self.named = False
+        self.folder = next((path for name, param in job.parameters().items()
+                            if name == job.main_output() and param.kind == "folder_output" for path in paths_of(param, getattr(job, name))), "")
+        self.before = self._names()
+
+    def _names(self) -> set[str]:
+        return set(os.listdir(self.folder)) if os.path.isdir(self.folder) else set()
+
+    def tail(self) -> str:
+        """The last lines and where all of them are, to put behind an error's sentences."""
+        self.named = True
+        text = Path(self.path).read_text(encoding="utf-8", errors="replace")
+        last = failures.tail(text, TAIL_LINES)
+        return f"\nThe log is {self._place()}" + (f"; it ends:\n{last}" if last else ", and is empty.")
+
+    def _place(self) -> str:
+        # A folder takes the log when the job left something in it or has a log there already; one that was refused stays as it was.
+        return os.path.join(self.folder, "worker.log") if self._names() - self.before or "worker.log" in self.before else self.path
+
+    def settle(self) -> None:
+        """Moves the log into the folder the job wrote; elsewhere it stays only when an error names it."""
+        self.stream.close()
+        place = self._place()
+        if place == self.path:
+            if not self.named:
+                os.unlink(self.path)
+            return
+        with open(self.path, "rb") as source, open(place, "ab") as target:
+            shutil.copyfileobj(source, target)
+        os.unlink(self.path)

@@ -1,0 +1,56 @@
+"""The words between QGIS and the worker: one JSON request on stdin, JSON lines on stdout.
+
+    → {"job": "predict_map", "version": "0.1.0", "values": {…}}      then stdin stays open; closing it means: stop
+    ← {"event": "progress", "fraction": 0.31, "text": "Tile 9 of 30", "metrics": {}}
+    ← {"event": "message", "level": "warning", "text": "3 tiles hold no labels."}
+    ← {"event": "done", "result": {…}} | {"event": "cancelled"} | {"event": "failed", "kind": "DataError", "message": "…"}
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ..errors import DataError, EngineError, EOPretrainError, JobError, ModelError
+from ..jobs.spec import Job
+
+EVENTS = ("progress", "message", "done", "cancelled", "failed")
+ENDINGS = ("done", "cancelled", "failed")
+KINDS: dict[str, type[EOPretrainError]] = {kind.__name__: kind for kind in (JobError, DataError, ModelError, EngineError)}
+
+#: Seconds between the request to stop and the kill: long enough to close files and to keep a checkpoint.
+GRACE_S = 10.0
+
+
+def encode(document: dict[str, Any]) -> bytes:
+    """One line of ASCII, whatever the values hold; numbers of NumPy become plain, other objects their text."""
+    return json.dumps(document, default=_plain).encode("ascii") + b"\n"
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if getattr(value, "ndim", None) == 0 else str(value)
+
+
+def decode(line: bytes) -> dict[str, Any] | None:
+    """The event a line holds, or None for anything else, such as what a library printed."""
+    try:
+        document = json.loads(line)
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) and document.get("event") in EVENTS else None
+
+
+def request(job: Job, version: str) -> bytes:
+    """The request for one job; `version` is that of the code that asks."""
+    return encode({"job": job.name(), "version": version, "values": job.values()})
+
+
+def failure(error: EOPretrainError) -> dict[str, Any]:
+    """The event that carries an error to the other side."""
+    kind = next((name for name, known in KINDS.items() if isinstance(error, known)), "EngineError")
+    return {"event": "failed", "kind": kind, "message": str(error)}
+
+
+def error_of(event: dict[str, Any]) -> EOPretrainError:
+    """The error a `failed` event carries."""
+    return KINDS.get(event.get("kind", ""), EngineError)(event.get("message", "The worker failed without a word."))

@@ -1,0 +1,115 @@
+"""A job that fails in every way a worker can."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+
+from eo_pretrain_qgis.errors import DataError
+from eo_pretrain_qgis.jobs.spec import Job, choice, folder_output, integer, text
+
+WAYS = ("obey", "data_error", "bug", "memory", "device_memory", "disk", "missing_package", "kill", "segfault", "exit", "hang", "linger",
+        "children", "noise", "surroundings", "write", "write_and_fail", "flood", "numbers")
+
+
+@dataclass(frozen=True)
+class Misbehave(Job):
+    """Misbehaves."""
+
+    title = "Misbehave"
+    engine = "none"
+
+    how: str = choice("How", WAYS, default="obey")
+    batch_size: int = integer("Batch size", default=8)
+    place: str = text("Place", default="")
+    output: str = folder_output("Folder", optional=True, created=False)
+
+    def run(self, report):
+        return getattr(self, "_" + self.how)(report) or {}
+
+    def _obey(self, report):
+        """Works for a minute, reporting as it should."""
+        for step in range(600):
+            report.progress(step / 600, f"Step {step}", loss=1 / (step + 1))
+            time.sleep(0.1)
+
+    def _data_error(self, report):
+        raise DataError("“Größe 1.tif” has no band B08. Choose an image with B08.")
+
+    def _bug(self, report):
+        return {}["nothing"]
+
+    def _memory(self, report):
+        resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+        return {"size": len(bytearray(4 << 30))}
+
+    def _device_memory(self, report):
+        raise type("OutOfMemoryError", (RuntimeError,), {})("CUDA out of memory. Tried to allocate 2 GiB.\nmore")
+
+    def _disk(self, report):
+        raise OSError(28, "No space left on device", "/full/map.tif")
+
+    def _missing_package(self, report):
+        import a_package_that_is_not_there  # noqa: F401
+
+    def _kill(self, report):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def _segfault(self, report):
+        os.write(2, b"something about a library\n")
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+    def _exit(self, report):
+        sys.exit(3)
+
+    def _hang(self, report):
+        report.progress(0.5, f"pid {os.getpid()}")
+        time.sleep(60)
+
+    def _linger(self, report):
+        """Is done, but a thread keeps the process alive."""
+        threading.Thread(target=time.sleep, args=(60,)).start()
+        return {"pid": os.getpid()}
+
+    def _children(self, report):
+        child = subprocess.Popen(["/bin/sleep", "60"])
+        report.progress(0.5, f"pid {child.pid}")
+        time.sleep(60)
+
+    def _noise(self, report):
+        print("noise from Python")
+        sys.stdout.flush()
+        os.write(1, b"noise from C, without an end of line")
+        subprocess.run(["/bin/echo", '{"event": "done", "result": {"fake": true}}'], check=True)
+        return {"stdin": sys.stdin.read()}
+
+    def _surroundings(self, report):
+        names = [name for name in os.environ if name.startswith(("PYTHON", "PROJ", "GDAL", "QGIS", "LD_", "DYLD_", "SSL_CERT", "CURL_CA"))]
+        return {"names": sorted(names), "path": sys.path, "isolated": sys.flags.isolated, "utf8": sys.flags.utf8_mode}
+
+    def _write(self, report):
+        os.makedirs(self.output, exist_ok=True)
+        with open(os.path.join(self.output, "map.txt"), "w", encoding="utf-8") as stream:
+            stream.write("Straße")
+        sys.stderr.write("written\n")
+        return {"output": self.output}
+
+    def _write_and_fail(self, report):
+        self._write(report)
+        return self._bug(report)
+
+    def _flood(self, report):
+        for step in range(50000):
+            report.progress(step / 50000, "fast")
+        report.message("last")
+
+    def _numbers(self, report):
+        import fractions
+
+        return {"path": self.place, "third": fractions.Fraction(1, 3), "nan": float("nan")}
