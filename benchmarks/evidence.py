@@ -53,17 +53,15 @@ def train_and_evaluate(folder: Path, dataset: str, seed: int, epochs: int, evalu
 
 def table(figures: list, extra: dict | None = None) -> None:
     """IoU and F1 per class: network over seeds, then the baselines of the first seed, which have none."""
-    classes = figures[0]["classes"]
+    baselines = [figures[0][who]["classes"] for who in ("statistics", "majority")]
     print("\n| class | network IoU | network F1 | statistics IoU | majority IoU |" + "".join(f" {name} IoU |" for name in extra or {}))
     print("|---|---|---|---|---|" + "---|" * len(extra or {}))
-    for index, name in enumerate(classes):
-        ious = [f["model"]["iou"][index] for f in figures]
-        f1 = [f["model"]["f1"][index] for f in figures]
-        if any(value is None for value in ious):
+    for index, row in enumerate(figures[0]["model"]["classes"]):
+        if not row["pixels"]:
             continue
-        cells = [interval(ious), interval(f1), number(figures[0]["statistics"]["iou"][index]), number(figures[0]["majority"]["iou"][index])]
-        cells += [number(values[index]) for values in (extra or {}).values()]
-        print(f"| {name} | " + " | ".join(cells) + " |")
+        network = [interval([f["model"]["classes"][index][figure] for f in figures]) for figure in ("iou", "f1")]
+        others = [number(rows[index]["iou"]) for rows in baselines] + [number(values[index]) for values in (extra or {}).values()]
+        print(f"| {row['name']} | " + " | ".join(network + others) + " |")
     mean = [interval([f["model"]["mean_iou"] for f in figures]), "", number(figures[0]["statistics"]["mean_iou"]),
             number(figures[0]["majority"]["mean_iou"])]
     print("| mean | " + " | ".join(mean + [number(np.mean(values)) for values in (extra or {}).values()]) + " |\n", flush=True)
@@ -186,7 +184,7 @@ def floods(data: Path, out: Path) -> None:
         single = {f"{name} < {t:.1f} dB": iou(truth, held[:, band] < t) for band, (name, t) in enumerate(zip(("VV", "VH"), thresholds))}
         print(f"\n## Floods: {place} left out")
         table(figures, single)
-        summary[place] = ([f["model"]["iou"][1] for f in figures], figures[0]["statistics"]["iou"][1], *(values[1] for values in single.values()))
+        summary[place] = ([f["model"]["classes"][1]["iou"] for f in figures], figures[0]["statistics"]["classes"][1]["iou"], *(values[1] for values in single.values()))
     print("\n| place left out | network, IoU of water | statistics | VV threshold | VH threshold |\n|---|---|---|---|---|")
     for place, (model, statistics, vv, vh) in summary.items():
         print(f"| {place} | {interval(model)} | {number(statistics)} | {number(vv)} | {number(vh)} |")

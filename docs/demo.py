@@ -88,8 +88,8 @@ def print_scores(figures: dict) -> None:
     """IoU per class on the test blocks, beside both baselines."""
     print("\n  IoU on the test blocks (simulated landscape)   network   per-band statistics   majority class")
     columns = [figures["model"], figures["statistics"], figures["majority"]]
-    for index, name in enumerate(figures["classes"]):
-        print(f"  {name:<46}" + "".join(f"{shown(column['iou'][index]):>{width}}" for column, width in zip(columns, (8, 22, 17))))
+    for rows in zip(*(column["classes"] for column in columns)):
+        print(f"  {rows[0]['name']:<46}" + "".join(f"{shown(row['iou']):>{width}}" for row, width in zip(rows, (8, 22, 17))))
     print(f"  {'mean':<46}" + "".join(f"{shown(column['mean_iou']):>{width}}" for column, width in zip(columns, (8, 22, 17))))
 
 
