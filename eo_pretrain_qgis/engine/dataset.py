@@ -83,7 +83,8 @@ class Dataset:
         try:
             dataset = cls(Path(folder), description)
         except (KeyError, TypeError) as error:
-            raise DataError(f"{path} is damaged in its list of classes, sensors or shards ({error}). Restore it or make the dataset again.") from None
+            raise DataError(f"{path} is damaged in its list of classes, sensors or shards ({error}). "
+                            "Restore it or make the dataset again.") from None
         dataset.shards.check()
         if len(dataset.splits) != len(dataset.shards):
             raise DataError(f"{dataset.folder / TILES} lists {len(dataset.splits)} tiles, but the arrays hold {len(dataset.shards)}. "
@@ -127,7 +128,8 @@ class Dataset:
         splits = self.tiles["split"].to_numpy(dtype=str)
         strange = sorted(set(splits) - {*SPLITS, DROPPED})
         if strange:
-            raise DataError(f"{path} has the split “{strange[0]}”, but a tile is training, validation, test or dropped. Correct the field “split”.")
+            raise DataError(f"{path} has the split “{strange[0]}”, but a tile is training, validation, test or dropped. "
+                            "Correct the field “split”.")
         return splits
 
     def indices(self, split: str) -> np.ndarray:

@@ -134,8 +134,8 @@ class Grid:
         _, _, lengths = pyproj.Geod(ellps="WGS84").inv([lon[0], lon[2]], [lat[0], lat[2]], [lon[1], lon[3]], [lat[1], lat[3]])
         unit = crs.axis_info[0].unit_conversion_factor if crs.is_projected else 0.0
         nominal = (width * unit, height * unit)
-        return tuple(own if abs(own - true) < SCALE_TOLERANCE * true else true  # type: ignore[return-value]
-                     for own, true in zip(nominal, lengths, strict=True))
+        x, y = (own if abs(own - true) < SCALE_TOLERANCE * true else true for own, true in zip(nominal, lengths, strict=True))
+        return x, y
 
 
 def reproject_bounds(box: tuple, source: str, target: str) -> tuple[float, float, float, float]:
@@ -149,12 +149,12 @@ def reproject_bounds(box: tuple, source: str, target: str) -> tuple[float, float
     except CRSError as error:
         raise DataError(f"The coordinate reference system “{source}” is not known ({error}). Choose another one.") from None
     if source_crs == target_crs:
-        return box  # type: ignore[return-value]
+        return box
     try:
         west, south, east, north = transform_bounds(source_crs, target_crs, *box, densify_pts=21)
     except CRSError:
         return (math.inf,) * 4
-    return (west, south, east + 360 if east < west and target_crs.is_geographic else east, north)
+    return west, south, east + 360 if east < west and target_crs.is_geographic else east, north
 
 
 def tile_windows(width: int, height: int, size: int, stride: int, area: Window | None = None) -> list[Window]:
@@ -176,6 +176,12 @@ def tile_windows(width: int, height: int, size: int, stride: int, area: Window |
     return [Window(col, row, size, size)
             for row in _starts(area.row, area.height, size, stride)
             for col in _starts(area.col, area.width, size, stride)]
+
+
+def blocks(area: Window, size: int) -> list[Window]:
+    """Pieces of at most `size` × `size` pixels that cover an area once, row by row."""
+    return [Window(col, row, min(size, area.col + area.width - col), min(size, area.row + area.height - row))
+            for row in range(area.row, area.row + area.height, size) for col in range(area.col, area.col + area.width, size)]
 
 
 def _starts(first: int, length: int, size: int, stride: int) -> list[int]:

@@ -60,10 +60,10 @@ class Raster:
     def dataset(self) -> rasterio.DatasetReader:
         """The open file, for what this class does not offer; reading pixels goes through `read`."""
         if self._opened is None:
-            with self._explained("cannot be opened as a raster", "Check that the file exists, is whole and is an image."):
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore", NotGeoreferencedWarning)  # refused with a sentence below
-                    opened = rasterio.open(self.path, **self._options)
+            advice = "Check that the file exists, is whole and is an image."
+            with self._explained("cannot be opened as a raster", advice), warnings.catch_warnings():
+                warnings.simplefilter("ignore", NotGeoreferencedWarning)  # refused with a sentence below
+                opened = rasterio.open(self.path, **self._options)
             self._grid = self._read_grid(opened)
             self._bands = [index for index, kind in enumerate(opened.colorinterp) if kind != ColorInterp.alpha]
             self._masked = any(MaskFlags.per_dataset in flags for flags in opened.mask_flag_enums)
@@ -87,7 +87,8 @@ class Raster:
         types = self.dataset.dtypes
         common = np.result_type(*(types[index] for index in self._bands))
         if common.kind not in "iuf":
-            raise DataError(f"{self.path} holds {common.name} values, which are no measurements to learn from. Convert it to real numbers first.")
+            raise DataError(f"{self.path} holds {common.name} values, which are no measurements to learn from. "
+                            "Convert it to real numbers first.")
         return common.name
 
     @property
@@ -142,7 +143,8 @@ class Raster:
         if inside is None:
             return values, valid
         part = rasterio.windows.Window(inside.col, inside.row, inside.width, inside.height)
-        place = np.s_[inside.row - window.row:inside.row - window.row + inside.height, inside.col - window.col:inside.col - window.col + inside.width]
+        top, left = inside.row - window.row, inside.col - window.col
+        place = np.s_[top:top + inside.height, left:left + inside.width]
         with self._explained(f"cannot be read at rows {inside.row} to {inside.row + inside.height}",
                              "The file may be cut short or damaged: copy or download it again."):
             read = dataset.read([self._bands[band] + 1 for band in bands], window=part, out_dtype=self.dtype)
@@ -157,17 +159,18 @@ class Raster:
 
     def _read_grid(self, opened: rasterio.DatasetReader) -> Grid:
         a, b, c, d, e, f = opened.transform[:6]
-        points, points_crs = opened.gcps
-        if points and opened.transform.is_identity:
+        if opened.gcps[0] and opened.transform.is_identity:
             raise DataError(f"{self.path} has only ground control points and no grid on the map. Warp it first with “Warp (reproject)”.")
         if abs(b) + abs(d) > ROTATION_TOLERANCE * (abs(a) + abs(e)):
             raise DataError(f"{self.path} is rotated against its coordinate axes. Warp it first with “Warp (reproject)”.")
         try:
             crs = rasterio.crs.CRS.from_user_input(self.crs) if self.crs else opened.crs
         except CRSError as error:
-            raise DataError(f"{self.path}: the coordinate reference system “{self.crs}” is not known ({error}). Choose another one.") from None
+            raise DataError(f"{self.path}: the coordinate reference system “{self.crs}” is not known ({error}). "
+                            "Choose another one.") from None
         if not crs or not (crs.is_geographic or crs.is_projected):
-            raise DataError(f"{self.path} has no coordinate reference system. Set it in the layer's properties or with “Assign projection”.")
+            raise DataError(f"{self.path} has no coordinate reference system. Set it in the layer's properties or with "
+                            "“Assign projection”.")
         if opened.transform.is_identity:
             raise DataError(f"{self.path} does not say where its pixels lie on the map. Georeference it first.")
         return Grid(crs.to_wkt(version="WKT2_2019"), (a, 0.0, c, 0.0, e, f), opened.width, opened.height)
@@ -193,8 +196,8 @@ class Scene:
         first = rasters[0]
         for other in rasters[1:]:
             if not first.grid.same_as(other.grid):
-                raise DataError(f"{first.path} and {other.path} lie on different grids ({_grid_text(first.grid)}; {_grid_text(other.grid)}), so they "
-                                "cannot be bands of one scene. Resample one to the grid of the other with “Warp (reproject)”.")
+                raise DataError(f"{first.path} and {other.path} lie on different grids ({_grid_text(first.grid)}; "
+                                f"{_grid_text(other.grid)}), so they cannot be bands of one scene. Resample one to the grid of the other with “Warp (reproject)”.")
 
     @classmethod
     def open(cls, sources: list[dict], declared_nodata: float | None = None) -> Scene:

@@ -101,8 +101,9 @@ def name_bands(preset: str, names: list[str], bands_text: str = "", report: Repo
     known = [_find(sensor, name) for name in names]
     if not any(known):
         if bands_text or len(names) not in sensor.subsets:
-            raise DataError(f"The bands of the image ({_list(names)}) are not named as those of {sensor.name}, and their number, {len(names)}, does not "
-                            f"tell which they are. Name them in order in “Bands”, such as {','.join(band.name for band in sensor.bands[:4])}.")
+            example = ",".join(band.name for band in sensor.bands[:4])
+            raise DataError(f"The bands of the image ({_list(names)}) are not named as those of {sensor.name}, and their number, "
+                            f"{len(names)}, does not tell which they are. Name them in order in “Bands”, such as {example}.")
         taken = sensor.subsets[len(names)]
         report.message(f"The bands have no names; they are taken in the order of {sensor.name}: {_list(taken)}.")
         known = [_find(sensor, name) for name in taken]
@@ -116,7 +117,8 @@ def name_bands(preset: str, names: list[str], bands_text: str = "", report: Repo
 def _given_names(text: str, count: int) -> list[str]:
     given = [name.strip() for name in text.split(",") if name.strip()]
     if len(given) != count:
-        raise DataError(f"“Bands” names {len(given)} bands ({_list(given)}), but the image has {count}. Give one name for each band, in order.")
+        raise DataError(f"“Bands” names {len(given)} bands ({_list(given)}), but the image has {count}. "
+                        "Give one name for each band, in order.")
     if len(set(given)) < len(given):
         raise DataError(f"“Bands” names a band twice ({_list(given)}). Give each band its own name.")
     return given

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..errors import JobError
-from .spec import (Job, attribute, choice, classes, extent, folder_output, integer, layer, number, rasters, text, vector_output)
+from ..report import Report
+from .spec import Job, attribute, choice, classes, extent, folder_output, integer, layer, number, rasters, text, vector_output
 
 PRESETS = ("generic", "sentinel2_l1c", "sentinel2_l1c_0400", "sentinel2_l2a", "sentinel2_l2a_0400", "sentinel1_db", "sentinel1_linear")
 
@@ -59,3 +61,25 @@ class CreateTrainingDataset(Job):
                            "be lost. Choose a stride of at most the tile size.")
         if self.validation_share + self.test_share > 0.8:
             raise JobError("Validation and test blocks together take more than 0.8 of the area. Lower one of the two shares.")
+
+    def run(self, report: Report) -> dict:
+        from ..engine.dataset_building import Cutting, build_dataset, describe_sensor, open_scenes
+        from ..engine.footprints import copy_footprints
+        from ..engine.labels import open_labels
+        from ..engine.outputs import new_folder
+        from ..engine.splits import SplitPlan
+
+        report.progress(0, "Opening the images")
+        scenes = open_scenes(self.images, self.arrangement, self.nodata, report)
+        sensor = describe_sensor(scenes, self.preset, self.bands, report)
+        labels = open_labels(self.labels, [scene.grid for scene in scenes], class_field=self.class_field, class_table=self.class_table,
+                             unlabelled=self.unlabelled, buffer=self.buffer, report=report.part(0, 0.05))
+        cutting = Cutting(self.tile_size, self.stride, self.extent, self.minimum_valid, self.minimum_labelled)
+        plan = SplitPlan(self.validation_share, self.test_share, self.block_size, seed=self.seed)
+        with new_folder(self.output) as folder:
+            split = build_dataset(folder, scenes, sensor, labels, cutting, plan, Path(self.output).name, report.part(0.05, 1))
+        result = {"output": self.output, "tiles": len(split.names), **split.counts}
+        if self.footprints:
+            copy_footprints(self.output, self.footprints)
+            result["footprints"] = self.footprints
+        return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..report import Report
 from .spec import Job, folder, folder_output, integer, number
 
 
@@ -27,3 +28,16 @@ class SplitDataset(Job):
     buffer: int = integer("Buffer between blocks [px]", default=None, minimum=0, help="Empty: one tile.")
     seed: int = integer("Seed", default=1, minimum=0)
     output: str = folder_output("New dataset folder", help="A new or empty folder.")
+
+    def run(self, report: Report) -> dict:
+        from ..engine.dataset import Dataset
+        from ..engine.division import divide_anew
+        from ..engine.outputs import new_folder
+        from ..engine.splits import SplitPlan
+
+        dataset = Dataset.open(self.dataset)
+        plan = SplitPlan(self.validation_share, self.test_share, self.block_size, self.buffer, self.seed)
+        with new_folder(self.output) as folder:
+            split = divide_anew(dataset, folder, plan, report)
+        return {"output": self.output, **split.counts, "dropped_tiles": split.facts["dropped_tiles"],
+                "leakage_distance": split.facts["leakage_distance_px"]}

@@ -1,0 +1,120 @@
+"""From the values found in labels to classes: which, in what order, with what value, name and colour."""
+
+from __future__ import annotations
+
+import colorsys
+import math
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import DataError
+from ..report import SILENT, Report
+from .dataset import ClassInfo
+
+#: Values 0 to 254 of a Byte map; 255 is "no result". One is kept free for a background.
+MAXIMUM_CLASSES = 254
+BACKGROUND = ClassInfo(0, "background", "#d9d9d9")
+#: Paul Tol's "bright" and "muted" colours, distinct for colour-blind readers (personal.sron.nl/~pault, SRON/EPS/TN/09-002).
+PALETTE = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#332288", "#ddcc77", "#117733", "#88ccee", "#882255",
+           "#44aa99", "#999933", "#cc6677")
+
+
+@dataclass(frozen=True)
+class Legend:
+    """The classes of a dataset and how label values lead to them.
+
+    Attributes:
+        classes: in the order of their positions.
+        positions: value in the labels, as `class_key` writes it → position in `classes`.
+        unlabelled: position of pixels without a label, or None when they are ignored.
+    """
+
+    classes: tuple[ClassInfo, ...]
+    positions: dict[str, int]
+    unlabelled: int | None
+
+
+def class_key(value: object) -> str | None:
+    """A label value as text, the same for 3, 3.0, "3" and "3.0"; None for a missing value."""
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return ", ".join(str(part) for part in value) or None
+    if value is None or value != value or str(value).strip() in ("", "<NA>", "NaT"):
+        return None
+    if isinstance(value, (bool, np.bool_)):
+        return str(bool(value)).lower()
+    if isinstance(value, (float, np.floating)) and math.isfinite(value) and value == int(value):
+        return str(int(value))
+    return re.sub(r"^(-?\d+)\.0+$", r"\1", str(value).strip())
+
+
+def make_legend(found: Collection[str], where: str, table: list[dict] | None, categories: dict | None, background: bool,
+                report: Report = SILENT) -> Legend:
+    """Decides the classes.
+
+    Args:
+        found: the values in the labels.
+        where: what holds them, for messages: ``The field “crop”``.
+        table: rows value, name, color; only these values are classes. None takes every value found.
+        categories: names and colours from the layer's symbology, used where the table says nothing.
+        background: whether pixels without a label are a class.
+        report: told which values are ignored.
+
+    Raises:
+        DataError: more classes than a map can hold, or only one.
+    """
+    rows = {class_key(row["value"]): row for row in table or ()}
+    styles = {class_key(row["value"]): row for row in (categories or {}).get("classes", ())}
+    if rows:
+        _report_differences(found, rows, where, report)
+    keys = [key for key in rows if key] or _sorted(found)
+    if len(keys) + background > MAXIMUM_CLASSES:
+        raise DataError(f"{where} has {len(keys)} different values, but a map can hold {MAXIMUM_CLASSES} classes. "
+                        "Choose another field, or list the classes that matter in “Classes”.")
+    values = _values(keys, background)
+    classes = [BACKGROUND] if background else []
+    for key, value in zip(keys, values, strict=True):
+        row, style = rows.get(key, {}), styles.get(key, {})
+        color = row.get("color") or style.get("color") or _color(len(classes) - background)
+        classes.append(ClassInfo(value, row.get("name") or style.get("name") or key, color))
+    if len(classes) < 2:
+        name = classes[0].name if classes else "none"
+        raise DataError(f"All labels are of one class, “{name}”, and one class teaches nothing. "
+                        "Set “Pixels without a label are” to background, or give a class field with two classes or more.")
+    return Legend(tuple(classes), {key: position for position, key in enumerate(keys, int(background))}, 0 if background else None)
+
+
+def _report_differences(found: Collection[str], rows: dict, where: str, report: Report) -> None:
+    ignored = _sorted([key for key in found if key not in rows])
+    if ignored:
+        report.message(f"{where} has values that are not in the table of classes; they are ignored: {_list(ignored)}.", level="warning")
+    unseen = [key for key in rows if key not in found]
+    if unseen:
+        report.message(f"{where} has no value {_list(unseen)}; such classes have no pixels.", level="warning")
+
+
+def _values(keys: list[str], background: bool) -> list[int]:
+    """The labels' own numbers where a map can hold them beside the background, else 1, 2, 3 and so on."""
+    own = [int(key) for key in keys if re.fullmatch(r"-?(0|[1-9]\d{0,9})", key)]
+    lowest = 1 if background else 0
+    if len(own) == len(keys) and all(lowest <= value < 255 for value in own):
+        return own
+    return list(range(1, len(keys) + 1))
+
+
+def _sorted(keys: Collection[str]) -> list[str]:
+    numbers = all(re.fullmatch(r"-?\d+", key) for key in keys)
+    return sorted(keys, key=int) if numbers else sorted(keys)
+
+
+def _color(number: int) -> str:
+    if number < len(PALETTE):
+        return PALETTE[number]
+    hue = number * 0.618034 % 1  # the golden ratio keeps neighbours apart
+    return "#" + "".join(f"{round(255 * part):02x}" for part in colorsys.hsv_to_rgb(hue, 0.55, 0.85))
+
+
+def _list(values: list[str]) -> str:
+    return ", ".join(values[:8]) + (f" and {len(values) - 8} more" if len(values) > 8 else "")

@@ -1,0 +1,227 @@
+"""Which tiles train, validate and test: by place, with a gap, so that a test says something about unseen ground.
+
+Neighbouring pixels are alike, so a random split flatters a model, by up to 40 % (Pohjankukka et al., arXiv 2005.14263). Tiles are
+grouped into square blocks of ground; whole blocks go to training, validation or test, and training tiles nearer than the buffer
+to a tile of the other two are dropped (blocks with an exclusion buffer: arXiv 2303.07334). Which block goes where is searched
+with a seed, so that every class is in every split where the ground allows it and few tiles are lost.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from scipy.sparse import coo_matrix, csr_matrix
+
+from ..errors import DataError
+from ..report import SILENT, Report
+from .dataset import DROPPED, SPLITS
+
+TRAINING, VALIDATION, TEST = range(3)
+#: Blocks tried, as multiples of a tile; few large blocks are the more honest test, many small ones are easier to balance.
+BLOCK_SIZES = (64, 48, 32, 24, 16, 12, 8, 6, 4, 3, 2, 1, 0.5, 0.25)
+BLOCK_COUNTS = (10, 20, 40)
+RANDOM_STARTS, STEPS = 60, 200
+#: What a class without a pixel in training, validation, test costs; losing all tiles to the buffer costs 1.
+MISSING_CLASS = np.array([2.0, 0.3, 0.5])
+#: Positions from different grids agree to this [px].
+TOLERANCE = 0.01
+
+
+@dataclass(frozen=True)
+class SplitPlan:
+    """What is asked for.
+
+    Attributes:
+        validation_share: of the tiles, 0 to 0.5.
+        test_share: of the tiles, 0 to 0.5.
+        block_size: edge of a block [px]; None chooses.
+        buffer: smallest gap between training and other tiles [px]; None is one tile.
+        seed: of the search.
+    """
+
+    validation_share: float = 0.15
+    test_share: float = 0.2
+    block_size: int | None = None
+    buffer: int | None = None
+    seed: int = 1
+
+
+@dataclass(frozen=True)
+class Split:
+    """The result: per tile the name of its split, and the facts written into dataset.json."""
+
+    names: np.ndarray
+    facts: dict
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """``training_tiles``, ``validation_tiles``, ``test_tiles``."""
+        return {f"{split}_tiles": int((self.names == split).sum()) for split in SPLITS}
+
+
+def split_by_place(boxes: np.ndarray, pixels: np.ndarray, tile_size: int, plan: SplitPlan, report: Report = SILENT) -> Split:
+    """Divides tiles into training, validation and test.
+
+    Args:
+        boxes: left, top, right, bottom of each tile (n, 4) in pixels of one common grid, so that tiles of several dates or
+            scenes on the same ground share their fate.
+        pixels: labelled pixels of each class in each tile (n, class).
+        tile_size: edge of a tile [px].
+        plan: shares, block size, buffer, seed.
+        report: progress.
+
+    Raises:
+        DataError: when there is no room for all splits and the gap between them.
+    """
+    buffer = tile_size if plan.buffer is None else plan.buffer
+    wanted = np.array([1 - plan.validation_share - plan.test_share, plan.validation_share, plan.test_share])
+    if wanted[TRAINING] == 1:
+        return _all_training(len(boxes), plan)
+    rounded, place_of = np.unique(np.round(boxes / TOLERANCE).astype(np.int64), axis=0, return_inverse=True)
+    places, place_of = rounded * TOLERANCE, place_of.ravel()
+    totals = np.zeros((len(places), pixels.shape[1] + 1))  # the last column counts tiles
+    np.add.at(totals, place_of, np.column_stack([pixels, np.ones(len(pixels))]))
+    rng = np.random.default_rng(plan.seed)
+    best: np.ndarray | None = None
+    best_loss, best_size = np.inf, 0.0
+    layouts = _layouts(places, tile_size, plan.block_size)
+    for done, size in enumerate(layouts):
+        search = _Search(places, totals, size, buffer, wanted)
+        assigned, loss = search.run(rng, report.part(done / len(layouts), (done + 1) / len(layouts)))
+        if loss < best_loss:
+            best, best_loss, best_size = assigned, loss, size
+    if best is None or not all(np.any(best == split) for split in range(3) if wanted[split] > 0):
+        raise DataError(f"The images are too small to split by place: {len(places)} places of {tile_size} px leave no room for training, "
+                        f"validation and test with a gap of {buffer} px. Lower the tile size, use a smaller stride, or set the share of "
+                        "validation or test blocks to 0.")
+    names = np.array([*SPLITS, DROPPED])[best[place_of]]
+    return Split(names, _facts(names, boxes, best_size, buffer, plan))
+
+
+def gap(boxes: np.ndarray, names: np.ndarray, first: str, second: str) -> float | None:
+    """Shortest distance between the tiles of two splits [px]; 0 when they touch or overlap, None when one is empty."""
+    ours, theirs = (_shapes(np.unique(boxes[names == split], axis=0)) for split in (first, second))
+    if not len(ours) or not len(theirs):
+        return None
+    _, distances = shapely.STRtree(ours).query_nearest(theirs, return_distance=True, all_matches=False)
+    return round(float(distances.min()), 1)
+
+
+class _Search:
+    """Looks for the best assignment of blocks of one size."""
+
+    def __init__(self, places: np.ndarray, totals: np.ndarray, size: float, buffer: float, wanted: np.ndarray) -> None:
+        self.totals, self.wanted = totals, wanted
+        keys = np.floor((places[:, :2] + places[:, 2:]) / 2 / size).astype(np.int64)
+        self.keys, self.block_of = np.unique(keys, axis=0, return_inverse=True)
+        self.block_of = self.block_of.ravel()
+        self.near = _blocks_within(places, self.block_of, len(self.keys), buffer)
+        self.overlapping = _blocks_within(places, self.block_of, len(self.keys), 0)
+        self.tiles_of = np.bincount(self.block_of, totals[:, -1], len(self.keys))
+        self.truth = totals[:, :-1].sum(0)
+        self.present = self.truth > 0
+
+    def run(self, rng: np.random.Generator, report: Report) -> tuple[np.ndarray, float]:
+        """The best found split of each place, and how far it is from ideal."""
+        starts = [*self._cuts(), *(self._random(rng) for _ in range(RANDOM_STARTS))]
+        scored = sorted(((self.loss(start)[0], number) for number, start in enumerate(starts)))
+        best, best_loss = starts[0], np.inf
+        for chain, (loss, number) in enumerate(scored[:3]):
+            report.progress(chain / 3, f"Looking for a split of {len(self.keys)} blocks")
+            current = starts[number].copy()
+            for _ in range(STEPS):
+                trial = current.copy()
+                trial[rng.integers(len(trial))] = rng.choice(np.flatnonzero(self.wanted > 0))
+                if rng.random() < 0.5:
+                    one, other = rng.integers(len(trial), size=2)
+                    trial[[one, other]] = trial[[other, one]]
+                trial_loss = self.loss(trial)[0]
+                if trial_loss <= loss:
+                    current, loss = trial, trial_loss
+                report.progress(chain / 3)
+            if loss < best_loss:
+                best, best_loss = current, loss
+        return self.loss(best)[1], best_loss
+
+    def loss(self, blocks: np.ndarray) -> tuple[float, np.ndarray]:
+        """How far an assignment of blocks is from ideal, and the split of each place it gives (3: dropped)."""
+        places = blocks[self.block_of]
+        foreign = self.near @ (blocks != TRAINING).astype(np.float32) > 0
+        shared = self.overlapping @ (blocks == TEST).astype(np.float32) > 0
+        places = np.where((places == TRAINING) & foreign | (places == VALIDATION) & shared, 3, places)
+        sums = np.stack([self.totals[places == split].sum(0) for split in range(4)])
+        tiles, kept = sums[:3, -1], max(sums[:3, -1].sum(), 1)
+        empty = ((tiles == 0) & (self.wanted > 0)).sum()
+        lost = sums[3, -1] / sums[:, -1].sum()
+        shares = np.abs(tiles / kept - self.wanted).sum()
+        classes = sums[:3, :-1]
+        missing = (classes[:, self.present] == 0).sum(1) @ (MISSING_CLASS * (self.wanted > 0))
+        ideal = self.truth / max(self.truth.sum(), 1)
+        unlike = sum(np.abs(row / max(row.sum(), 1) - ideal).sum() / 2 for row in classes[self.wanted > 0])
+        return float(100 * empty + lost + shares + missing + 0.5 * unlike), places
+
+    def _cuts(self) -> list[np.ndarray]:
+        """Straight cuts along each axis, in every order: they lose the fewest tiles to the buffer."""
+        orders = [np.lexsort(self.keys.T[::step]) for step in (1, -1)]
+        arrangements = [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)]
+        return [self._fill(order, arrangement) for order in orders for arrangement in arrangements]
+
+    def _random(self, rng: np.random.Generator) -> np.ndarray:
+        return self._fill(rng.permutation(len(self.keys)), (2, 1, 0))
+
+    def _fill(self, order: np.ndarray, arrangement: tuple[int, ...]) -> np.ndarray:
+        """Gives blocks in an order to one split after the other, each until it has its share."""
+        middle = (np.cumsum(self.tiles_of[order]) - self.tiles_of[order] / 2) / self.tiles_of.sum()
+        ends = np.cumsum(self.wanted[list(arrangement)])
+        blocks = np.empty(len(order), np.int64)
+        blocks[order] = np.array(arrangement)[np.minimum(np.searchsorted(ends, middle), 2)]
+        return blocks
+
+
+def _layouts(places: np.ndarray, tile_size: int, block_size: int | None) -> list[float]:
+    """Block sizes to try [px]: the largest with about 10, 20 and 40 occupied blocks."""
+    if block_size:
+        return [block_size]
+    centres = (places[:, :2] + places[:, 2:]) / 2
+    counted = [(factor * tile_size, len(np.unique(np.floor(centres / (factor * tile_size)), axis=0))) for factor in BLOCK_SIZES]
+    chosen = [next((size for size, count in counted if count >= wanted), counted[-1][0]) for wanted in BLOCK_COUNTS]
+    return list(dict.fromkeys(chosen))
+
+
+def _blocks_within(places: np.ndarray, block_of: np.ndarray, blocks: int, distance: float) -> csr_matrix:
+    """Per place (rows) the blocks (columns) that hold a tile nearer than `distance` along both axes; 0 asks for overlap."""
+    tree, rows, columns = shapely.STRtree(_shapes(places)), [], []
+    reach = distance - TOLERANCE * 2
+    for first in range(0, len(places), 4096):
+        part = places[first:first + 4096]
+        place, other = tree.query(_shapes(part + np.array([-reach, -reach, reach, reach])), predicate="intersects")
+        pairs = np.unique(np.stack([place + first, block_of[other]]), axis=1)
+        rows.append(pairs[0])
+        columns.append(pairs[1])
+    row, column = np.concatenate(rows), np.concatenate(columns)
+    return coo_matrix((np.ones(len(row), np.float32), (row, column)), (len(places), blocks)).tocsr()
+
+
+def _shapes(boxes: np.ndarray) -> np.ndarray:
+    return shapely.box(boxes[:, 0], boxes[:, 1], boxes[:, 2], boxes[:, 3])
+
+
+def _all_training(count: int, plan: SplitPlan) -> Split:
+    text = "All tiles are for training; nothing was kept for validation or test."
+    return Split(np.full(count, SPLITS[TRAINING]), {
+        "method": "none", "block_size_px": None, "buffer_px": 0, "seed": plan.seed, "shares": [1.0, 0.0, 0.0],
+        "leakage_distance_px": None, "dropped_tiles": 0, "text": text})
+
+
+def _facts(names: np.ndarray, boxes: np.ndarray, size: float, buffer: int, plan: SplitPlan) -> dict:
+    counts = [int((names == name).sum()) for name in (*SPLITS, DROPPED)]
+    others = [distance for distance in (gap(boxes, names, SPLITS[TRAINING], name) for name in SPLITS[1:]) if distance is not None]
+    leakage = gap(boxes, names, SPLITS[TRAINING], SPLITS[TEST])
+    text = (f"Blocks of {size:g} × {size:g} px were given whole to training ({counts[0]} tiles), validation ({counts[1]}) and test "
+            f"({counts[2]}); {counts[3]} tiles nearer than {buffer} px to another split were dropped. The nearest training pixel lies "
+            f"{min(others):g} px from validation or test.")
+    kept = sum(counts[:3])
+    return {"method": "blocks", "block_size_px": size, "buffer_px": buffer, "seed": plan.seed,
+            "shares": [round(count / kept, 4) for count in counts[:3]], "leakage_distance_px": leakage, "dropped_tiles": counts[3], "text": text}
