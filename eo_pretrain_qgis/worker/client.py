@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import shutil
@@ -48,6 +49,7 @@ def run(job: Job, python: str, on_event: Callable[[dict], None], is_cancelled: C
             ending = _listen(process, job, on_event, is_cancelled, grace, log)
         finally:
             processes.kill_tree(process)
+            _sweep(job)
         if ending is None:
             raise EngineError(failures.explain_exit(process.returncode, job.name()) + log.tail())
         if ending["event"] == "cancelled":
@@ -74,7 +76,7 @@ def _listen(process: subprocess.Popen[bytes], job: Job, on_event: Callable[[dict
             grace: float, log: _Log) -> dict | None:
     """Relays events until the worker has ended; returns its last word, or None when it died without one."""
     _tell(process, protocol.request(job, VERSION))
-    lines = processes.read_lines(_pipe(process.stdout))
+    lines = processes.read_lines(process.stdout)
     ending: dict | None = None
     stopped, deadline, told = False, math.inf, 0.0
     while (line := processes.next_line(lines, POLL_S)) is not None:
@@ -100,27 +102,29 @@ def _listen(process: subprocess.Popen[bytes], job: Job, on_event: Callable[[dict
     return ending
 
 
-def _pipe(stream: Any) -> Any:
-    if stream is None:
-        raise EngineError("The worker was started without a pipe. Restart QGIS.")
-    return stream
-
-
 def _tell(process: subprocess.Popen[bytes], line: bytes) -> None:
-    stdin = _pipe(process.stdin)
-    try:
-        stdin.write(line)
-        stdin.flush()
-    except OSError:  # it died at once; its exit code says why
-        return
+    with contextlib.suppress(OSError):  # it died at once; its exit code says why
+        if process.stdin:
+            process.stdin.write(line)
+            process.stdin.flush()
 
 
 def _hang_up(process: subprocess.Popen[bytes]) -> None:
     """Closes the worker's stdin, which asks it to stop."""
-    try:
-        _pipe(process.stdin).close()
-    except OSError:  # closing flushes; a dead worker breaks the pipe
-        return
+    with contextlib.suppress(OSError):  # closing flushes; a dead worker breaks the pipe
+        if process.stdin:
+            process.stdin.close()
+
+
+def _sweep(job: Job) -> None:
+    """Removes what a killed worker was writing aside; one that ended by itself has left nothing."""
+    for name, param in job.parameters().items():
+        for path in paths_of(param, getattr(job, name)) if param.is_output else ():
+            part = path + ".part"
+            if os.path.isdir(part):
+                shutil.rmtree(part, ignore_errors=True)
+            elif os.path.exists(part):
+                os.unlink(part)
 
 
 class _Log:

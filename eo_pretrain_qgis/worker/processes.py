@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import queue
 import signal
@@ -55,13 +56,14 @@ def kill_tree(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def read_lines(stream: IO[bytes]) -> queue.Queue[bytes | None]:
+def read_lines(stream: IO[bytes] | None) -> queue.Queue[bytes | None]:
     """A queue of the stream's lines, filled by a thread, so that whoever waits can also look for a cancel; None ends it."""
     lines: queue.Queue[bytes | None] = queue.Queue()
+    source = stream or io.BytesIO()
 
     def read() -> None:
-        with stream:
-            for line in iter(stream.readline, b""):
+        with source:
+            for line in iter(source.readline, b""):
                 lines.put(line)
         lines.put(None)
 

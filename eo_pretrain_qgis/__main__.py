@@ -1,0 +1,171 @@
+"""The command line: one sub-command per job, the way in for clusters and scripts.
+
+    python -m eo_pretrain_qgis predict_map --model m.onnx --images a.tif b.tif --output map.tif
+    python -m eo_pretrain_qgis finetune --json values.json          (or - for standard input)
+    python -m eo_pretrain_qgis rerun run/job.json --output again
+    python -m eo_pretrain_qgis docs docs/algorithms.md
+
+The result is printed to standard output as one JSON document, progress to standard error. Exit codes: 0 done, 1 failed with a
+sentence, 2 asked wrongly, 130 cancelled (Ctrl+C, or SIGTERM as batch systems send it).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from .errors import Cancelled, EngineError, EOPretrainError, JobError
+from .jobs import JOBS, handbook
+from .jobs.record import read_record, run_job
+from .jobs.spec import Job, Param
+from .report import PrintedReport
+
+OK, FAILED, ASKED_WRONGLY, CANCELLED = 0, 1, 2, 130
+USAGE = "[--json FILE] [--PARAMETER VALUE …]     (--PARAMETER=VALUE for a value that begins with a minus sign)"
+METAVARS = {
+    "raster": "FILE", "vector": "FILE", "layer": "FILE", "attribute": "FIELD", "integer": "N", "number": "X", "boolean": "true|false",
+    "text": "TEXT", "choice": "WORD", "extent": "W,E,S,N[EPSG]", "classes": "CSV", "file": "FILE", "folder": "FOLDER", "raster_output": "FILE",
+    "vector_output": "FILE", "folder_output": "FOLDER", "file_output": "FILE",
+}
+
+
+class InterruptibleReport(PrintedReport):
+    """Prints progress; the first Ctrl+C or SIGTERM asks the job to stop, a second one stops it at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._ask)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        self.asked = True
+        signal.signal(number, signal.SIG_DFL)
+
+    def cancelled(self) -> bool:
+        return self.asked
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command and returns its exit code."""
+    asked = vars(_parser().parse_args(arguments))
+    command = asked.pop("command")
+    try:
+        if command == "docs":
+            handbook.write(asked["file"])
+            return OK
+        name, values = read_record(asked.pop("record")) if command == "rerun" else (command, {})
+        job_class = _job_class(name)
+        job = job_class.from_values({**values, **_document(asked.pop("json")), **_given(job_class, asked)})
+    except JobError as error:
+        return _say(str(error), ASKED_WRONGLY)
+    try:
+        _check_engine(job)
+        result = run_job(job, InterruptibleReport())
+    except Cancelled:
+        return _say("Cancelled.", CANCELLED)
+    except EOPretrainError as error:
+        return _say(str(error), FAILED)
+    if os.environ.get("RANK", "0") == "0":  # under torchrun every process comes here, one speaks
+        print(json.dumps(result, indent=1, ensure_ascii=False, default=str))
+    return OK
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m eo_pretrain_qgis", description="EO Pretrain without QGIS: runs one job.",
+                                     epilog="“python -m eo_pretrain_qgis JOB --help” explains a job.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="JOB", title="jobs")
+    for name, job in JOBS.items():
+        summary = handbook.summary(job)
+        _add_values(commands.add_parser(name, help=job.title, description=summary, allow_abbrev=False, usage=f"%(prog)s {USAGE}"), job.parameters())
+    every = {name: param for job in JOBS.values() for name, param in job.parameters().items()}
+    rerun = commands.add_parser("rerun", help="Repeat the job a job.json records", allow_abbrev=False, usage=f"%(prog)s JOB_JSON {USAGE}",
+                                description="Repeats the job that a job.json records. A parameter given again replaces the recorded value.")
+    rerun.add_argument("record", metavar="JOB_JSON")
+    _add_values(rerun, every)
+    docs = commands.add_parser("docs", help="Write the handbook of all jobs", description="Writes the handbook of all jobs in Markdown.")
+    docs.add_argument("file", nargs="?", default="docs/algorithms.md")
+    return parser
+
+
+def _add_values(parser: argparse.ArgumentParser, parameters: dict[str, Param]) -> None:
+    parser.add_argument("--json", metavar="FILE", help="values as a JSON document; - reads it from standard input")
+    for name, param in parameters.items():
+        facts = handbook.facts(param)
+        words = f"{param.label}. {param.help} ({facts})" if facts else f"{param.label}. {param.help}"
+        # Values are read by the job, the same as from QGIS; here they stay text. An option given twice adds to the list.
+        parser.add_argument("--" + name, nargs="+" if param.multiple else 1, action="extend", default=argparse.SUPPRESS, help=words.replace("%", "%%"),
+                            metavar=METAVARS[param.kind])
+
+
+def _given(job_class: type[Job], asked: dict[str, list[str]]) -> dict[str, Any]:
+    """The values of the options, each as a list when the parameter takes one."""
+    parameters = job_class.parameters()
+    given: dict[str, Any] = {}
+    for name, words in asked.items():
+        if len(words) > 1 and not (name in parameters and parameters[name].multiple):
+            raise JobError(f"--{name} takes one value, but {len(words)} were given: {' '.join(words)}. Put quotes around a value with spaces.")
+        value = words if len(words) > 1 else words[0]
+        given[name] = _layer(value) if name in parameters and parameters[name].kind in ("raster", "vector", "layer") else value
+    return given
+
+
+def _layer(value: str | list[str]) -> Any:
+    """A layer may be given as a path or, to name its parts, as a JSON object."""
+    if isinstance(value, list):
+        return [_layer(item) for item in value]
+    if not value.lstrip().startswith("{"):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError as error:
+        raise JobError(f"{value} is not a JSON object ({error}). Give a path, or an object such as {{\"path\": \"a.tif\"}}.") from None
+
+
+def _document(place: str | None) -> dict[str, Any]:
+    """The JSON document of values at `place`, which may be standard input."""
+    if place is None:
+        return {}
+    try:
+        document = json.loads(sys.stdin.read() if place == "-" else Path(place).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise JobError(f"{place} is not a JSON document ({error}). Give a file with an object of parameter names and values.") from None
+    if not isinstance(document, dict):
+        raise JobError(f"{place} holds a JSON {type(document).__name__}. Give an object of parameter names and values.")
+    return document
+
+
+def _job_class(name: str) -> type[Job]:
+    if name not in JOBS:
+        raise JobError(f"There is no job “{name}”. Choose one of: {', '.join(JOBS)}.")
+    return JOBS[name]
+
+
+def _check_engine(job: Job) -> None:
+    """Refuses to start in a Python that lacks the engine's packages, naming the one that has them.
+
+    Raises:
+        EngineError: with the command to use instead.
+    """
+    from .worker import environment
+
+    missing = environment.missing_modules(job.engine)
+    if missing:
+        python = environment.find(job.engine)
+        raise EngineError(f"This Python ({sys.executable}) lacks the engine's packages ({', '.join(missing[:4])}{', …' if missing[4:] else ''}). "
+                          f"Use the engine's: {python} -m eo_pretrain_qgis {job.name()} …")
+
+
+def _say(sentence: str, code: int) -> int:
+    sys.stderr.write(sentence + "\n")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

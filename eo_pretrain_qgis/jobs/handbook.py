@@ -1,0 +1,131 @@
+"""The handbook of all jobs, written from their declarations: docs/algorithms.md."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from pathlib import Path
+
+from . import JOBS
+from .spec import REQUIRED, Job, Param
+
+KINDS = {
+    "raster": "raster layer", "vector": "vector layer", "layer": "raster or vector layer", "attribute": "field", "integer": "whole number",
+    "number": "number", "boolean": "true or false", "text": "text", "choice": "one word", "extent": "xmin,xmax,ymin,ymax [EPSG:code]",
+    "classes": "table of value, name, colour; or a CSV file", "file": "file", "folder": "folder", "raster_output": "new GeoTIFF",
+    "vector_output": "new GeoPackage", "folder_output": "new folder", "file_output": "new file",
+}
+EXAMPLES = {
+    "raster": "image.tif", "vector": "labels.gpkg", "layer": "labels.gpkg", "attribute": "class", "integer": "1", "number": "1",
+    "boolean": "true", "text": "text", "extent": "500000,510000,5000000,5010000 [EPSG:32633]", "classes": "classes.csv", "folder": "folder",
+    "raster_output": "map.tif", "vector_output": "areas.gpkg", "folder_output": "folder",
+}
+FIRST_LINES = """# The algorithms
+
+<!-- Written by `make docs` from the jobs in eo_pretrain_qgis/jobs; edit there. -->
+
+Each algorithm can be used from QGIS's toolbox, as a step of a model, with `qgis_process run eopretrain:…` and, without QGIS, with
+`python -m eo_pretrain_qgis …`. In QGIS a parameter's name is written in capitals, on the command line as `--name`.
+"""
+
+
+def write(path: str) -> None:
+    """Writes the handbook as Markdown."""
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    Path(path).write_text(text(), encoding="utf-8")
+
+
+def text() -> str:
+    """The handbook as Markdown."""
+    pages = [FIRST_LINES, _contents()]
+    for group in dict.fromkeys(job.group for job in JOBS.values()):
+        pages.append(f"## {group}\n")
+        pages += [_page(job) for job in JOBS.values() if job.group == group]
+    return "\n".join(pages).rstrip() + "\n"
+
+
+def summary(job: type[Job]) -> str:
+    """The help of a job as plain paragraphs."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in (inspect.getdoc(job) or "").split("\n\n"))
+
+
+def facts(param: Param) -> str:
+    """What a value may be, in words: range, words, ending, default."""
+    known = []
+    if param.minimum is not None and param.maximum is not None:
+        known.append(f"{param.minimum:g} to {param.maximum:g}")
+    elif param.minimum is not None:
+        known.append(f"at least {param.minimum:g}")
+    elif param.maximum is not None:
+        known.append(f"at most {param.maximum:g}")
+    if param.options:
+        known.append("one of " + ", ".join(param.options))
+    if param.extension and not param.is_output:
+        known.append("ending in " + " or ".join("." + part for part in param.extension.split("|")))
+    if param.multiple:
+        known.append("one or more")
+    if param.default is not REQUIRED and param.default is not None:
+        known.append(f"default {_word(param.default)}")
+    elif not param.required:
+        known.append("may be empty")
+    return "; ".join(known)
+
+
+def _contents() -> str:
+    rows = [f"| {job.group} | [{job.title}](#{name}) | `{name}` | `eopretrain:{job.id()}` |" for name, job in JOBS.items()]
+    return "\n".join(["| group | algorithm | command line | QGIS |", "|---|---|---|---|", *rows, ""])
+
+
+def _page(job: type[Job]) -> str:
+    name = job.name()
+    lines = [f'### <a id="{name}"></a>{job.title}', "", summary(job), ""]
+    if job.engine == "train":
+        lines += ["Needs the engine of the kind “train”.", ""]
+    parameters = job.parameters()
+    inputs = {key: param for key, param in parameters.items() if not param.is_output}
+    if inputs:
+        lines += ["| parameter | what | value |", "|---|---|---|"]
+        lines += [f"| `{key}` | {_cell(param)} | {_escaped(_value(param))} |" for key, param in inputs.items()] + [""]
+    outputs = {key: param for key, param in parameters.items() if param.is_output}
+    if outputs or job.results:
+        lines += ["| gives | what | as |", "|---|---|---|"]
+        lines += [f"| `{key}` | {_cell(param)} | {_escaped(_value(param))} |" for key, param in outputs.items()]
+        lines += [f"| `{key}` |  | {kind} |" for key, kind in job.results.items()] + [""]
+    return "\n".join([*lines, *_examples(job), ""])
+
+
+def _examples(job: type[Job]) -> list[str]:
+    """The same call by both command lines, with every parameter that must be given."""
+    given = {key: _example(param) for key, param in job.parameters().items() if param.required}
+    for_qgis = "".join(f" \\\n    --{key.upper()}={_quoted(value)}" for key, value in given.items())
+    for_python = "".join(f" \\\n    --{key} {_quoted(value)}" for key, value in given.items())
+    return ["```sh", f"qgis_process run eopretrain:{job.id()} --{for_qgis}".replace(" -- \\\n", " -- \\\n"),
+            f"python -m eo_pretrain_qgis {job.name()}{for_python}", "```"]
+
+
+def _example(param: Param) -> str:
+    if param.options:
+        return param.options[0]
+    if param.kind in ("file", "file_output"):
+        return "file" + ("." + param.extension.split("|")[0] if param.extension else "")
+    return EXAMPLES[param.kind]
+
+
+def _quoted(value: str) -> str:
+    return f'"{value}"' if " " in value else value
+
+
+def _value(param: Param) -> str:
+    return "; ".join(part for part in (KINDS[param.kind] if param.kind != "choice" else "", facts(param)) if part)
+
+
+def _cell(param: Param) -> str:
+    return _escaped(f"{param.label}. {param.help}" if param.help else param.label)
+
+
+def _escaped(words: str) -> str:
+    return words.replace("|", "\\|")
+
+
+def _word(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

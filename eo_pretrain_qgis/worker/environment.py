@@ -1,0 +1,268 @@
+"""The engine's Python: where it is, and how it is built.
+
+An engine is a folder ``<location>/<kind>-<hash of the pinned file>``. It is built aside, as ``….part``, and renamed when it is whole and
+its packages import; it is never repaired in place. Beside the folders, ``<kind>.json`` names an interpreter to use instead: one the user
+brought, or an engine built somewhere else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..errors import EngineError
+from ..report import SILENT, Report
+from . import processes, uv
+
+HERE = Path(__file__).resolve().parent
+CHECKOUT = HERE.parents[1]
+PROBE = Path(__file__).with_name("probe.py")
+MARKER = "complete.json"
+VARIABLE = "EOPRETRAIN_ENGINE"
+INSTALL = "Run “Install the engine” (eopretrain:installengine) first."
+
+#: What each kind must be able to import; a train engine also serves jobs that ask for predict.
+MODULES = {"predict": ("numpy", "rasterio", "pyogrio", "geopandas", "shapely", "skimage", "sklearn", "matplotlib", "psutil", "onnx", "onnxruntime")}
+MODULES["train"] = (*MODULES["predict"], "torch", "torchvision", "timm", "segmentation_models_pytorch", "lightning_fabric", "torchmetrics",
+                    "kornia", "safetensors", "onnxscript")
+SERVED_BY = {"predict": ("predict", "train"), "train": ("train",)}
+
+
+def find(kind: str, setting: str = "") -> str:
+    """The Python that runs jobs of `kind`: named by EOPRETRAIN_ENGINE, else by `setting`, else built or named in a known place.
+
+    Args:
+        kind: ``predict`` or ``train``.
+        setting: the interpreter the user named in QGIS's settings, or an empty string.
+
+    Raises:
+        EngineError: when there is none, saying what to do.
+    """
+    for source, named in ((VARIABLE, os.environ.get(VARIABLE)), ("The setting for the engine's Python", setting)):
+        if named:
+            if not os.path.exists(named):
+                raise EngineError(f"{source} names {named}, which is not there. Correct it, or leave it empty to use the installed engine.")
+            return _in_its_environment(python_in(named) if os.path.isdir(named) else named)
+    for served in SERVED_BY[kind]:
+        for location in locations():
+            python = _named_in(location, served) or _built_in(folder_of(served, location))
+            if python:
+                return python
+    if kind == "train" and any(_named_in(place, "predict") or _built_in(folder_of("predict", place)) for place in locations()):
+        raise EngineError("The installed engine is of the kind “predict”, which maps but does not train. Run “Install the engine” "
+                          "(eopretrain:installengine) with “train” first.")
+    raise EngineError(f"The engine is not installed. {INSTALL}")
+
+
+def requirement(kind: str, setting: str = "") -> str:
+    """What must be done before jobs of `kind` can run, in words; empty when nothing."""
+    try:
+        if kind != "none":
+            find(kind, setting)
+    except EngineError as error:
+        return str(error)
+    return ""
+
+
+def missing_modules(kind: str) -> list[str]:
+    """What this very Python lacks to run jobs of `kind` itself; nothing is imported to find out."""
+    return [module for module in MODULES.get(kind, ()) if importlib.util.find_spec(module) is None]
+
+
+def locations() -> list[str]:
+    """Where engines are looked for: `.engine` in a checkout, then the user's data folder."""
+    if sys.platform == "win32":
+        home = os.environ.get("LOCALAPPDATA") or os.path.expanduser("~")
+    elif sys.platform == "darwin":
+        home = os.path.expanduser("~/Library/Application Support")
+    else:
+        home = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
+    in_checkout = (CHECKOUT / "Makefile").is_file() and (CHECKOUT / "pyproject.toml").is_file()
+    return [*([str(CHECKOUT / ".engine")] if in_checkout else []), os.path.join(home, "eo_pretrain")]
+
+
+def folder_of(kind: str, location: str, requirements: str = "") -> str:
+    """The folder of the engine made from the pinned file; another file, another folder."""
+    pinned = Path(requirements or pinned_file(kind)).read_bytes()
+    return os.path.join(location, f"{kind}-{hashlib.sha256(pinned).hexdigest()[:12]}")
+
+
+def pinned_file(kind: str) -> str:
+    """The requirements of a kind, with versions and hashes."""
+    return str(HERE / f"requirements-{kind}.txt")
+
+
+def python_in(folder: str) -> str:
+    """The interpreter of the environment in `folder`."""
+    return os.path.join(folder, "Scripts", "python.exe") if sys.platform == "win32" else os.path.join(folder, "bin", "python")
+
+
+def build(kind: str, location: str = "", wheels: str = "", requirements: str = "", report: Report = SILENT) -> str:
+    """Builds the engine unless it is there, and returns its Python.
+
+    Args:
+        kind: ``predict``, ``train`` or, with `requirements` of one's own, any word.
+        location: the folder for engines; empty takes the first of `locations`.
+        wheels: a folder of wheels to take everything from; empty asks the package index.
+        requirements: pinned and hashed requirements to use instead of the plugin's own.
+        report: told what happens at least once a second.
+
+    Raises:
+        EngineError: when it cannot be built, saying why and what to do.
+        Cancelled: what was downloaded stays in uv's cache, so that the next attempt continues there.
+    """
+    location = os.path.abspath(location or locations()[0])
+    pinned = requirements or pinned_file(kind)
+    target = folder_of(kind, location, pinned)
+    if not _built_in(target):
+        with _alone(target):
+            _build(kind, target, pinned, wheels, report)
+    if kind in MODULES:
+        _name(kind, python_in(target), location)
+    return python_in(target)
+
+
+def _build(kind: str, target: str, pinned: str, wheels: str, report: Report) -> None:
+    part = target + ".part"
+    shutil.rmtree(part, ignore_errors=True)
+    shutil.rmtree(target, ignore_errors=True)
+    tool = uv.Uv(part, pinned, wheels, uv.find(os.path.dirname(target), wheels, report.part(0, 0.05)))
+    try:
+        tool.create(report.part(0.05, 0.08))
+        tool.install(report.part(0.08, 0.95))
+        facts = probe(python_in(part), MODULES.get(kind, ()), report.part(0.95, 1))
+        if facts["broken"]:
+            raise EngineError(f"The engine was built, but {_listed(facts['broken'])}. Run “Install the engine” again; if it stays so, send us this line.")
+        Path(part, MARKER).write_text(json.dumps({"kind": kind, "built": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **facts}, indent=1), encoding="utf-8")
+        _rename(part, target)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    for old in sorted(Path(target).parent.glob(f"{kind}-*/{MARKER}")):
+        if str(old.parent) != target:
+            report.message(f"The engine of an earlier version is still in {old.parent}; when no QGIS uses it any more, delete that folder.")
+
+
+def adopt(kind: str, python: str, location: str = "", report: Report = SILENT) -> str:
+    """Uses an interpreter the user already has, after looking whether it holds all packages.
+
+    Raises:
+        EngineError: when packages are missing or do not import, naming them.
+    """
+    facts = probe(python, MODULES[kind], report)
+    if facts["version"][:2] < [3, 11]:
+        raise EngineError(f"{python} is Python {'.'.join(map(str, facts['version']))}. The engine needs Python 3.11 or newer.")
+    if facts["broken"]:
+        raise EngineError(f"{python} cannot serve as an engine for “{kind}”: {_listed(facts['broken'])}. Install the packages of {pinned_file(kind)} "
+                          "there, or let “Install the engine” build an environment of its own.")
+    _name(kind, python, os.path.abspath(location or locations()[0]))
+    return python
+
+
+def probe(python: str, modules: tuple[str, ...], report: Report = SILENT) -> dict:
+    """Imports `modules` in another Python; gives ``version``, ``packages`` (version by module) and ``broken`` (reason by module).
+
+    Raises:
+        EngineError: when `python` is no Python.
+    """
+    try:
+        process = processes.start([python, "-I", str(PROBE), *modules], env=processes.clean_environment(), stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    except OSError as error:
+        raise EngineError(f"{python} cannot be started ({error.strerror}). Choose the interpreter of an environment, such as bin/python.") from None
+    words = b""
+    try:
+        lines = processes.read_lines(process.stdout)
+        while (line := processes.next_line(lines, 0.5)) is not None:
+            report.progress(0.5, "Importing every package once …")
+            words = line or words
+    finally:
+        processes.kill_tree(process)
+    try:
+        return json.loads(words)
+    except ValueError:
+        raise EngineError(f"{python} does not behave like a Python (exit code {process.returncode}). Choose the interpreter of an environment.") from None
+
+
+def _listed(broken: dict[str, str]) -> str:
+    return "; ".join(f"“{module}” does not import ({reason})" for module, reason in broken.items())
+
+
+def _built_in(folder: str) -> str:
+    python = python_in(folder)
+    return python if os.path.isfile(os.path.join(folder, MARKER)) and os.path.exists(python) else ""
+
+
+def _named_in(location: str, kind: str) -> str:
+    try:
+        python = json.loads(Path(location, f"{kind}.json").read_text(encoding="utf-8"))["python"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    return python if os.path.exists(python) else ""
+
+
+def _name(kind: str, python: str, location: str) -> None:
+    """Remembers which interpreter serves, unless it is the one that would be found anyway."""
+    known = locations()[0]
+    record = Path(known, f"{kind}.json")
+    if python == python_in(folder_of(kind, known)):
+        record.unlink(missing_ok=True)
+        return
+    os.makedirs(known, exist_ok=True)
+    part = record.with_suffix(".part")
+    part.write_text(json.dumps({"python": python, "location": location}), encoding="utf-8")
+    os.replace(part, record)
+
+
+def _in_its_environment(python: str) -> str:
+    """Follows links to `python` until they lie in an environment: Python looks for it beside the link only, and would miss the packages."""
+    place = python
+    while not any(os.path.isfile(os.path.join(folder, "pyvenv.cfg")) for folder in (os.path.dirname(place), os.path.dirname(os.path.dirname(place)))):
+        if not os.path.islink(place):
+            return python
+        place = os.path.normpath(os.path.join(os.path.dirname(place), os.readlink(place)))
+    return place
+
+
+def _rename(part: str, target: str) -> None:
+    for attempt in range(10):
+        try:
+            os.replace(part, target)
+            return
+        except PermissionError as error:  # Windows: a virus scanner is still reading the new files
+            if attempt == 9:
+                raise EngineError(f"{part} cannot be renamed to {target} ({error.strerror}). Close programs that look into it, and run again.") from None
+            time.sleep(1)
+
+
+@contextlib.contextmanager
+def _alone(target: str) -> Iterator[None]:
+    """Lets one installation at a time build `target`; the system forgets the lock when its holder dies."""
+    try:
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        stream = open(target + ".lock", "ab")  # noqa: SIM115 - closed below, after the lock
+    except OSError as error:
+        raise EngineError(f"The engine cannot be built in {os.path.dirname(target)} ({error.strerror}). Choose another place.") from None
+    with stream:
+        try:
+            if sys.platform == "win32":
+                import msvcrt
+
+                msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
+            else:
+                import fcntl
+
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise EngineError(f"Another installation is building {target} at this moment. Wait until it has ended.") from None
+        yield
+    # Left behind on failure, an empty lock does no harm.
+    os.unlink(target + ".lock")

@@ -1,0 +1,221 @@
+"""uv, the program that builds the engine: found or fetched, run with progress, its failures put into words.
+
+Everything is installed by hash from the pinned file. The one exception is torch where the package index offers the wrong build for this
+machine (docs/adr/0002-torch-from-its-own-index.md).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from ..errors import EngineError
+from ..report import SILENT, Report
+from . import failures, processes
+
+PINNED_UV = Path(__file__).with_name("requirements-uv.txt")
+#: The first with `--torch-backend`, `--relocatable` and `--no-project` as used here.
+OLDEST = (0, 7)
+PYTHONS = ">=3.11,<3.14"
+#: The packages that differ between the builds of torch; the rest of the pinned file is the same for all of them.
+TORCH_FAMILY = re.compile(r"(torch|torchvision|triton|nvidia-[\w-]+|cuda-[\w-]+)==")
+#: The CUDA 13 wheels on the package index need at least this driver on Linux (NVIDIA CUDA 13 release notes, table 3).
+OLDEST_LINUX_DRIVER = 580
+BEAT_S = 0.5
+MEBIBYTES = {"KiB": 1 / 1024, "MiB": 1.0, "GiB": 1024.0}
+
+
+class Uv:
+    """Builds one environment.
+
+    Args:
+        folder: the environment's folder, which does not exist yet.
+        pinned: requirements with versions and hashes.
+        wheels: a folder of wheels to take everything from, or an empty string.
+        program: uv itself.
+    """
+
+    def __init__(self, folder: str, pinned: str, wheels: str, program: str) -> None:
+        self.folder, self.pinned, self.wheels, self.program = folder, pinned, wheels, program
+
+    def create(self, report: Report = SILENT) -> None:
+        """Makes the empty environment, movable to another folder, from a Python of this machine or one that uv fetches.
+
+        On Windows and macOS a Python of uv's own comes first: there the Python on the path is often QGIS's, which an update removes.
+        """
+        make = ["venv", "--relocatable", "--no-project", "--python", PYTHONS, self.folder]
+        if sys.platform in ("win32", "darwin"):
+            try:
+                self._run([*make, "--managed-python"], "Fetching Python", report)
+            except EngineError:
+                shutil.rmtree(self.folder, ignore_errors=True)
+            else:
+                return
+        self._run(make, "Creating the environment", report)
+
+    def install(self, report: Report = SILENT) -> None:
+        """Installs the pinned requirements; torch from its own index where that is better and possible."""
+        wanted = "" if self.wheels else _better_torch()
+        family = [line.split(" ")[0] for line in _blocks(self.pinned) if line.startswith(("torch==", "torchvision=="))]
+        if wanted and family and self._torch_index_answers(family, wanted, report):
+            rest = self._without_torch()
+            self._run(["pip", "install", "--require-hashes", "--no-deps", "-r", rest], "Installing", report.part(0, 0.6))
+            self._run(["pip", "install", "--torch-backend=auto", *family], "Installing torch", report.part(0.6, 1))
+            return
+        source = ["--no-index", "--find-links", self.wheels] if self.wheels else []
+        self._run(["pip", "install", "--require-hashes", *source, "-r", self.pinned], "Installing", report)
+
+    def _torch_index_answers(self, family: list[str], wanted: str, report: Report) -> bool:
+        """Asks torch's own index for the versions; a network that blocks it is noticed in seconds."""
+        hurried = {"UV_HTTP_RETRIES": "0", "UV_HTTP_CONNECT_TIMEOUT": "5", "UV_HTTP_TIMEOUT": "15"}
+        try:
+            self._run(["pip", "install", "--dry-run", "--torch-backend=auto", *family], "Asking for torch", report.part(0, 0.01), **hurried)
+        except EngineError:
+            report.message(f"{wanted}, but PyTorch's own package index cannot be reached. The build on the plain package index is used instead; "
+                           "everything works with it.")
+            return False
+        return True
+
+    def _without_torch(self) -> str:
+        path = os.path.join(self.folder, "requirements-without-torch.txt")
+        Path(path).write_text("\n".join(block for block in _blocks(self.pinned) if not TORCH_FAMILY.match(block)) + "\n", encoding="utf-8")
+        return path
+
+    def _run(self, arguments: list[str], what: str, report: Report, **extra: str) -> None:
+        if arguments[0] == "pip":
+            arguments = [*arguments, "--python", self.folder]
+        environment = processes.clean_environment(UV_NO_PROGRESS="1", NO_COLOR="1", **extra)
+        code, output = _watched([self.program, *arguments], environment, what, report)
+        if code:
+            raise EngineError(failures.explain_installation(output, place=os.path.dirname(self.folder), wheels=self.wheels, pinned=self.pinned))
+
+
+def find(location: str, wheels: str, report: Report = SILENT) -> str:
+    """The path of uv: one fetched before, one on the path or in its usual places, else the pinned one, fetched with pip into `location`.
+
+    Raises:
+        EngineError: when there is neither uv nor a Python with pip, or uv cannot be fetched.
+    """
+    name = "uv.exe" if sys.platform == "win32" else "uv"
+    fetched = os.path.join(location, f"uv-{hashlib.sha256(PINNED_UV.read_bytes()).hexdigest()[:12]}")
+    homes = [os.path.join(fetched, "bin"), os.path.dirname(sys.executable or ""), os.path.join(sys.prefix, "Scripts"),
+             os.path.expanduser("~/.local/bin"), os.path.expanduser("~/.cargo/bin")]
+    for candidate in [os.path.join(homes[0], name), shutil.which("uv"), *(os.path.join(home, name) for home in homes[1:])]:
+        if candidate and os.path.isfile(candidate) and _is_new_enough(candidate):
+            return candidate
+    _fetch(fetched, wheels, report)
+    return os.path.join(fetched, "bin", name)
+
+
+def _is_new_enough(program: str) -> bool:
+    try:
+        said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=20, check=False,  # nosec B603 - a full path
+                              env=processes.clean_environment(), stdin=subprocess.DEVNULL).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    version = re.match(r"uv (\d+)\.(\d+)", said)
+    return bool(version) and (int(version[1]), int(version[2])) >= OLDEST
+
+
+def _fetch(target: str, wheels: str, report: Report) -> None:
+    part = target + ".part"
+    source = ["--no-index", "--find-links", wheels] if wheels else []
+    install = ["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--only-binary", ":all:", "--require-hashes", *source,
+               "--target", part, "-r", str(PINNED_UV)]
+    shutil.rmtree(part, ignore_errors=True)
+    output = ""
+    try:
+        for python in _pythons():
+            code, output = _watched([python, "-I", *install], processes.clean_environment(), "Fetching uv", report)
+            if code == 0:
+                os.replace(part, target)
+                return
+            if "No module named pip" not in output:
+                raise EngineError(failures.explain_installation(output, place=os.path.dirname(target), wheels=wheels, pinned=str(PINNED_UV)))
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    raise EngineError("Neither uv nor a Python with pip was found on this machine. Install uv, or Python 3.11 to 3.13 with pip, and run again.\n"
+                      + failures.tail(output, 3))
+
+
+def _pythons() -> list[str]:
+    """Interpreters that may have pip; `sys.executable` is QGIS itself on Windows and macOS, so only what is named like a Python counts."""
+    folders = [os.path.dirname(sys.executable or ""), sys.exec_prefix, os.path.join(sys.exec_prefix, "bin"), sys.base_exec_prefix]
+    names = ["python3.exe", "python.exe"] if sys.platform == "win32" else ["python3"]
+    beside = [os.path.join(folder, name) for folder in folders for name in names]
+    found = [path for path in [*beside, shutil.which("python3"), shutil.which("python")] if path and os.path.isfile(path)]
+    return list(dict.fromkeys(found))
+
+
+def _better_torch() -> str:
+    """Why torch's own index has a better build for this machine than the package index; empty when it has not."""
+    if sys.platform == "darwin":
+        return ""
+    if sys.platform == "win32":
+        driver = os.path.join(os.environ.get("SystemRoot", ""), "System32", "nvcuda.dll")
+        return "This machine has an NVIDIA GPU, for which torch's CUDA build is better" if os.path.isfile(driver) else ""
+    try:
+        version = re.search(r"\s(\d{3})\.\d", Path("/proc/driver/nvidia/version").read_text(encoding="utf-8"))
+    except OSError:
+        return "This machine has no NVIDIA driver, so that torch's build for processors would do and is smaller"
+    old = version is not None and int(version[1]) < OLDEST_LINUX_DRIVER
+    return f"The NVIDIA driver {version[1]} needs an older CUDA build of torch" if version and old else ""
+
+
+def _blocks(pinned: str) -> list[str]:
+    """The requirements of a pinned file, each with its markers, hashes and comments."""
+    text = Path(pinned).read_text(encoding="utf-8")
+    return [block.rstrip() for block in re.split(r"(?m)^(?=[A-Za-z0-9])", text) if re.match(r"[A-Za-z0-9]", block)]
+
+
+def _watched(command: list[str], environment: dict[str, str], what: str, report: Report) -> tuple[int, str]:
+    """Runs a program to its end; returns its exit code and what it printed. Raises Cancelled, having ended it with its children."""
+    process = processes.start(command, env=environment, cwd=tempfile.gettempdir(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT)
+    printed, downloads, started = [], _Downloads(), time.monotonic()
+    try:
+        lines = processes.read_lines(process.stdout)
+        while (line := processes.next_line(lines, BEAT_S)) is not None:
+            text = line.decode("utf-8", "replace").rstrip()
+            if text:
+                printed.append(text)
+                downloads.read(text)
+            report.progress(downloads.fraction(), f"{what} … {downloads.text()}{time.monotonic() - started:.0f} s")
+        return process.wait(), "\n".join(printed)
+    finally:
+        processes.kill_tree(process)
+
+
+class _Downloads:
+    """What uv says of large files: ``Downloading torch (842.9MiB)`` and, at its end, `` Downloaded torch``."""
+
+    def __init__(self) -> None:
+        self.sizes: dict[str, float] = {}
+        self.done: dict[str, float] = {}
+
+    def read(self, line: str) -> None:
+        """Takes note of one line."""
+        begun = re.match(r"\s*Downloading (\S+) \(([\d.]+)([KMG]iB)\)", line)
+        ended = re.match(r"\s*Downloaded (\S+)", line)
+        if begun:
+            self.sizes[begun[1]] = float(begun[2]) * MEBIBYTES[begun[3]]
+        elif ended:
+            self.done[ended[1]] = self.sizes.get(ended[1], 0)
+
+    def fraction(self) -> float:
+        """Done share of what has been announced so far."""
+        return sum(self.done.values()) / sum(self.sizes.values()) if self.sizes else 0
+
+    def text(self) -> str:
+        """What is under way, in words."""
+        if not self.sizes:
+            return ""
+        running = [name for name in self.sizes if name not in self.done]
+        return f"{sum(self.done.values()):.0f} of {sum(self.sizes.values()):.0f} MiB{', now ' + ', '.join(running[:3]) if running else ''}, "
