@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from .spec import Job, file, file_output
 
@@ -19,3 +20,16 @@ class InspectModel(Job):
     model: str = file("Model", extension="onnx", help="Written by “Export model”.")
     output: str = file_output("Description", "html")
     facts: str = file_output("Description as JSON", "json", optional=True, created=False)
+
+    def run(self, report: Any) -> dict[str, Any]:
+        report.progress(0, "Reading the model")
+        from ..engine import model_report, package
+
+        model = package.open(self.model)
+        model_report.write_html(model, self.output)
+        written = {"output": self.output}
+        if self.facts:
+            model_report.write_json(model, self.facts)
+            written["facts"] = self.facts
+        return {**written, "bands": ", ".join(band.name for band in model.bands), "classes": ", ".join(row.name for row in model.classes),
+                "resolution": model.resolution_m[0], "model_id": model.id}

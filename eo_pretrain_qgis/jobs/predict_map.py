@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from .create_training_dataset import PRESETS
+from .record import plugin_version
 from .spec import Job, choice, extent, file, integer, number, raster_output, rasters, text, vector_output
 
 
@@ -35,3 +37,23 @@ class PredictMap(Job):
     output: str = raster_output("Class map")
     confidence: str = raster_output("Confidence", optional=True, created=False, help="Probability of the mapped class, in percent.")
     polygons: str = vector_output("Polygons", optional=True, created=False)
+
+    def run(self, report: Any) -> dict[str, Any]:
+        report.progress(0, "Reading the model")  # before anything heavy is loaded
+        from ..engine import package
+        from ..engine.class_map import map_image
+        from ..engine.polygons import write_polygons
+
+        model = package.open(self.model)
+        outcome = map_image(
+            model, self.images, self.output, confidence=self.confidence, preset=self.preset, bands=self.bands or "", extent=self.extent,
+            nodata=self.nodata, tile_size=self.tile_size, halo=self.halo, device=self.device,
+            parameters={"job": self.name(), "version": plugin_version(), "values": self.values()},
+            report=report.part(0, 0.9 if self.polygons else 1),
+        )
+        written = {name: getattr(self, name) for name in ("output", "confidence", "polygons") if getattr(self, name)}
+        if self.polygons:
+            write_polygons(self.output, model.classes, self.polygons, self.minimum_area, report.part(0.9, 1))
+        report.message(f"Mapped on {outcome.device} in {outcome.seconds:.1f} s.")
+        return {**written, "out_of_range_share": outcome.out_of_range_share, "valid_share": outcome.valid_share, "device": outcome.device,
+                "seconds": round(outcome.seconds, 2)}

@@ -1,0 +1,115 @@
+"""How classes look: what GDAL and QGIS read beside and inside the files we write.
+
+QGIS takes a `.qml` beside the file before anything else; without it, it shows a Byte raster with a colour table as 256 classes, and
+one with an attribute table as its n classes (tried on 3.40). Other GIS read the colour table, the names, or the attribute table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from html import escape
+from pathlib import Path
+
+from .dataset import ClassInfo
+from .outputs import new_file
+
+#: For classes without a colour: Okabe and Ito's set, told apart by colour-blind readers (jfly.uni-koeln.de/color), then darker ones.
+PALETTE = ("#0072b2", "#009e73", "#e69f00", "#d55e00", "#cc79a7", "#56b4e9", "#f0e442", "#7f7f7f",
+           "#004f7c", "#006d50", "#9f6d00", "#933f00", "#8d5274", "#3b7da2", "#a69d2f", "#404040")
+#: Confidence [%] → colour, from doubtful to sure.
+CONFIDENCE_COLOURS = {0: "#440154", 25: "#3b528b", 50: "#21918c", 75: "#5ec962", 100: "#fde725"}
+_RAT_COLUMNS = (("Value", 0, 5), ("Class", 2, 2), ("Red", 0, 6), ("Green", 0, 7), ("Blue", 0, 8))  # name, GDAL type, GDAL usage
+
+
+def coloured(classes: Sequence[ClassInfo]) -> list[ClassInfo]:
+    """The classes, each with a colour."""
+    return [ClassInfo(row.value, row.name, row.color or PALETTE[position % len(PALETTE)]) for position, row in enumerate(classes)]
+
+
+def rgb(color: str) -> tuple[int, int, int]:
+    """Red, green and blue of ``#rrggbb``, 0 to 255."""
+    return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)
+
+
+def colormap(classes: Sequence[ClassInfo]) -> dict[int, tuple[int, int, int]]:
+    """Value → colour, as the colour table of a Byte raster."""
+    return {row.value: rgb(row.color) for row in coloured(classes)}
+
+
+@contextmanager
+def beside(path: str | Path, **writers: Callable[[], str]) -> Iterator[None]:
+    """Writes small text files beside `path` when the block ends without an error, and nothing otherwise.
+
+    Args:
+        path: the file they belong to.
+        writers: ``qml`` replaces the ending of `path`, ``aux_xml`` is added to it; each gives the text.
+    """
+    path = Path(path)
+    with ExitStack() as stack:
+        for kind, text in writers.items():
+            target = path.with_suffix(".qml") if kind == "qml" else path.with_name(path.name + ".aux.xml")
+            stack.enter_context(new_file(target)).write_text(text(), encoding="utf-8")
+        yield
+
+
+def raster_attributes(classes: Sequence[ClassInfo]) -> str:
+    """GDAL's `.aux.xml` for a class map: category names and an attribute table with colours."""
+    rows = coloured(classes)
+    names = {row.value: row.name for row in rows}
+    categories = "".join(f"      <Category>{escape(names.get(value, ''))}</Category>\n" for value in range(max(names) + 1))
+    fields = "".join(f'      <FieldDefn index="{index}"><Name>{name}</Name><Type>{kind}</Type><Usage>{usage}</Usage></FieldDefn>\n'
+                     for index, (name, kind, usage) in enumerate(_RAT_COLUMNS))
+    cells = "".join(_attribute_row(index, (row.value, row.name, *rgb(row.color))) for index, row in enumerate(rows))
+    return (f'<PAMDataset>\n  <PAMRasterBand band="1">\n    <CategoryNames>\n{categories}    </CategoryNames>\n'
+            f'    <GDALRasterAttributeTable tableType="thematic">\n{fields}{cells}    </GDALRasterAttributeTable>\n'
+            "  </PAMRasterBand>\n</PAMDataset>\n")
+
+
+def class_map_qml(classes: Sequence[ClassInfo]) -> str:
+    """QGIS style of a class map: one entry per class, nothing for nodata."""
+    entries = "".join(f'        <paletteEntry value="{row.value}" label="{escape(row.name)}" color="{row.color}" alpha="255"/>\n'
+                      for row in coloured(classes))
+    return _raster_qml('type="paletted" band="1" opacity="1" alphaBand="-1" nodataColor=""',
+                       f"      <colorPalette>\n{entries}      </colorPalette>\n")
+
+
+def confidence_qml() -> str:
+    """QGIS style of a confidence raster in percent."""
+    items = "".join(f'          <item value="{percent}" label="{percent} %" color="{color}" alpha="255"/>\n'
+                    for percent, color in CONFIDENCE_COLOURS.items())
+    shader = ('      <rastershader>\n        <colorrampshader colorRampType="INTERPOLATED" classificationMode="1" clip="0" '
+              f'minimumValue="0" maximumValue="100" labelPrecision="0">\n{items}        </colorrampshader>\n      </rastershader>\n')
+    attributes = ('type="singlebandpseudocolor" band="1" opacity="1" alphaBand="-1" nodataColor="" '
+                  'classificationMin="0" classificationMax="100"')
+    return _raster_qml(attributes, shader)
+
+
+def polygons_qml(classes: Sequence[ClassInfo], field: str) -> str:
+    """QGIS style of class polygons: a category per class on `field`, filled, without outlines that would hide small ones."""
+    rows = coloured(classes)
+    categories = "".join(f'      <category value="{row.value}" type="long" symbol="{index}" label="{escape(row.name)}" render="true"/>\n'
+                         for index, row in enumerate(rows))
+    symbols = "".join(_fill_symbol(index, row.color) for index, row in enumerate(rows))
+    return (f'<qgis version="3.40.0" styleCategories="Symbology">\n  <renderer-v2 type="categorizedSymbol" attr="{escape(field)}" '
+            f'symbollevels="0" enableorderby="0" forceraster="0">\n    <categories>\n{categories}    </categories>\n'
+            f"    <symbols>\n{symbols}    </symbols>\n  </renderer-v2>\n  <blendMode>0</blendMode>\n"
+            "  <layerGeometryType>2</layerGeometryType>\n</qgis>\n")
+
+
+def _attribute_row(index: int, cells: tuple) -> str:
+    return f'      <Row index="{index}">' + "".join(f"<F>{escape(str(cell))}</F>" for cell in cells) + "</Row>\n"
+
+
+def _raster_qml(attributes: str, content: str) -> str:
+    return (f'<qgis version="3.40.0" styleCategories="Symbology">\n  <pipe>\n    <rasterrenderer {attributes}>\n'
+            f'      <rasterTransparency/>\n{content}    </rasterrenderer>\n'
+            '    <brightnesscontrast brightness="0" contrast="0" gamma="1"/>\n    <rasterresampler maxOversampling="2"/>\n  </pipe>\n  <blendMode>0</blendMode>\n</qgis>\n')
+
+
+def _fill_symbol(index: int, color: str) -> str:
+    options = {"color": ",".join(map(str, (*rgb(color), 255))), "style": "solid", "outline_style": "no"}
+    cells = "".join(f'            <Option type="QString" name="{name}" value="{value}"/>\n' for name, value in options.items())
+    return (f'      <symbol type="fill" name="{index}" alpha="1" clip_to_extent="1" force_rhr="0">\n'
+            f'        <layer class="SimpleFill" enabled="1" pass="0" locked="0">\n          <Option type="Map">\n{cells}'
+            "          </Option>\n        </layer>\n      </symbol>\n")

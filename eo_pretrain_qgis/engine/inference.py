@@ -1,0 +1,315 @@
+"""Applies a model to an image of any size: anchored tiles with a discarded halo, read, computed and written at the same time.
+
+A network with pooling is not indifferent to shifts: an untrained U-Net changed 69 % of its classes when its input moved by 9 px.
+So tiles lie on one grid, fixed to the first pixel of the image at multiples of the network's stride, whatever the extent and
+the tile size, and each result is kept only where the network saw at least `halo` pixels around it. At the border of the image
+there is nothing more to see; there the network meets the edge of its input, as it did at the edge of each training tile.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ..errors import DataError, JobError
+from ..report import SILENT, Report
+from .band_matching import Match
+from .grid import Window
+from .package import Package
+from .raster import Scene
+from .session import Session
+
+#: Share of the range between the 0.1 and 99.9 percentiles of the training pixels by which a value may lie outside unnoticed.
+RANGE_MARGIN = 0.1
+#: Tiles are computed together up to this many pixels: small tiles alone leave a GPU idle.
+BATCH_PIXELS = 1024 * 1024
+HEARTBEAT_SECONDS = 0.5
+#: Marks a pixel without a result, among positions of classes and in maps.
+NO_CLASS = 255
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+
+@dataclass(frozen=True)
+class Tile:
+    """What is kept of one run of the network and what the network sees for it, in pixels of the image.
+
+    Attributes:
+        core: the pixels kept; tiles' cores cover the image once.
+        seen: the input, around the core; starts and ends at multiples of the stride, so it may end outside the image.
+    """
+
+    core: Window
+    seen: Window
+
+
+@dataclass
+class Outcome:
+    """What a run over an image found.
+
+    Attributes:
+        pixels: in the area.
+        valid: of these, with a result.
+        out_of_range: per band of the model, valid pixels outside the training range.
+        device: what the network ran on, said after the run.
+        seconds: wall-clock time.
+    """
+
+    pixels: int = 0
+    valid: int = 0
+    out_of_range: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    device: str = ""
+    seconds: float = 0.0
+
+    @property
+    def valid_share(self) -> float:
+        """Share of pixels with a result."""
+        return self.valid / self.pixels
+
+    @property
+    def out_of_range_shares(self) -> np.ndarray:
+        """Per band, the share of valid pixels outside the training range."""
+        return self.out_of_range / max(self.valid, 1)
+
+    @property
+    def out_of_range_share(self) -> float:
+        """The largest of these shares: how foreign the image is to the model."""
+        return float(self.out_of_range_shares.max(initial=0))
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A tile that was read: `values` (band, y, x) over `tile.seen`, `valid` (y, x) over `target`, counts over `target`."""
+
+    target: Window
+    inner: tuple[slice, slice]
+    values: np.ndarray
+    valid: np.ndarray
+    out_of_range: np.ndarray
+
+
+def anchored_tiles(width: int, height: int, *, tile_size: int, halo: int, stride: int, area: Window | None = None) -> list[Tile]:
+    """The tiles whose cores touch an area of an image, row by row.
+
+    The layout depends on the image, the tile size and the network alone, never on the area.
+
+    Args:
+        width: columns of the image.
+        height: rows of the image.
+        tile_size: largest edge of what the network sees [px].
+        halo: pixels thrown away at each side inside the image; rounded up to a multiple of `stride`.
+        stride: pixels by which the network may be shifted without changing its arithmetic.
+        area: pixels wanted; None is all.
+
+    Raises:
+        JobError: when the halo leaves nothing of a tile.
+    """
+    halo = math.ceil(halo / stride) * stride
+    largest = (tile_size - 2 * halo) // stride * stride
+    if largest < stride:
+        raise JobError(f"A tile of {tile_size} px with a halo of {halo} px on each side leaves nothing to keep. "
+                       f"Choose a tile size of at least {2 * halo + stride} px, or a smaller halo.")
+    area = area or Window(0, 0, width, height)
+    columns = _spans(width, largest, halo, stride, area.col, area.col + area.width)
+    rows = _spans(height, largest, halo, stride, area.row, area.row + area.height)
+    return [Tile(Window(col, row, core_width, core_height), Window(left, top, seen_width, seen_height))
+            for row, core_height, top, seen_height in rows for col, core_width, left, seen_width in columns]
+
+
+def _spans(length: int, largest: int, halo: int, stride: int, first: int, last: int) -> list[tuple[int, int, int, int]]:
+    """Along one axis, (start, size) of each core that touches [first, last) and of what is seen for it."""
+    count = math.ceil(length / largest)
+    core = math.ceil(length / count / stride) * stride  # evened out, so that the last tile is not mostly outside
+    end = math.ceil(length / stride) * stride
+    spans = []
+    for start in range(first // core * core, last, core):
+        left, right = max(0, start - halo), min(end, start + core + halo)
+        spans.append((start, min(core, length - start), left, right - left))
+    return spans
+
+
+def predict(
+    package: Package,
+    session: Session,
+    open_scene: Callable[[], Scene],
+    matches: list[Match],
+    write: Callable[[Window, np.ndarray, np.ndarray], None],
+    *,
+    area: Window | None = None,
+    tile_size: int = 1024,
+    halo: int | None = None,
+    report: Report = SILENT,
+) -> Outcome:
+    """Runs a model over an image in memory that does not grow with it.
+
+    Args:
+        package: the model.
+        session: its network, loaded.
+        open_scene: gives a new handle on the image; each reading thread has its own.
+        matches: the image's bands for the model's (`band_matching.match_bands`).
+        write: called from one other thread for each part of the area with the window in pixels of the image, the position of the most
+            probable class (y, x) uint8 with 255 where there is no result, and its probability (y, x) float32.
+        area: the pixels wanted; None is the whole image.
+        tile_size: largest edge of what the network sees at once [px].
+        halo: pixels thrown away at each side of a tile; None is what the model needs.
+        report: told about each tile and asked twice a second whether to stop.
+
+    Returns:
+        What was found.
+
+    Raises:
+        DataError: when no pixel of the area is valid, or the image cannot be read to the end.
+        JobError: when nothing of a tile would be kept.
+    """
+    started = time.monotonic()
+    readers = 1 if session.device.startswith("cpu") else min(4, os.cpu_count() or 1)
+    with ExitStack() as stack:
+        scenes: SimpleQueue[Scene] = SimpleQueue()
+        for _ in range(readers):
+            scenes.put(stack.enter_context(open_scene()))
+        scene = scenes.get()
+        grid, name = scene.grid, scene.name
+        scenes.put(scene)
+        area = area or grid.window
+        tiles = anchored_tiles(grid.width, grid.height, tile_size=tile_size, halo=package.halo if halo is None else halo,
+                               stride=package.stride, area=area)
+        outcome = Outcome(area.width * area.height, 0, np.zeros(len(matches), np.int64))
+        reader = _Reader(package, matches, scenes, area)
+        pieces = stack.enter_context(closing(ahead(reader.read, tiles, readers)))
+        writer = stack.enter_context(_writing(write, report))
+        done = 0
+        for batch in _batches(pieces):
+            computed = [piece for piece in batch if piece.valid.any()]
+            text = f"Tile {done + 1} of {len(tiles)}"
+            probabilities = _patient(session, _stacked(computed), report, done / len(tiles), text) if computed else ()
+            for piece, scores in zip(computed, probabilities, strict=True):
+                outcome.valid += int(piece.valid.sum())
+                outcome.out_of_range += piece.out_of_range
+                writer(piece, scores)
+            done += len(batch)
+            rate = done / len(tiles) * outcome.pixels / 1e6 / (time.monotonic() - started)
+            report.progress(done / len(tiles), f"Tile {done} of {len(tiles)}, {rate:.2f} Mpx/s", mpx_per_second=rate)
+    if not outcome.valid:
+        raise DataError(f"{name} has no valid pixel in the area to map: all are nodata. Choose another extent, or check the nodata value.")
+    outcome.device, outcome.seconds = session.device, time.monotonic() - started
+    return outcome
+
+
+class _Reader:
+    """Reads tiles and turns them into the network's input; safe in as many threads as there are scenes."""
+
+    def __init__(self, package: Package, matches: list[Match], scenes: SimpleQueue[Scene], area: Window) -> None:
+        self.matches, self.scenes, self.area = matches, scenes, area
+        self.fill = np.asarray(package.fill, np.float32)
+        low, high = (np.array([getattr(match.model, name) for match in matches], np.float32) for name in ("p001", "p999"))
+        margin = RANGE_MARGIN * (high - low)
+        self.low, self.high = low - margin, high + margin
+
+    def read(self, tile: Tile) -> _Piece:
+        """Reads one tile; pixels without data get the value the model was told means average."""
+        scene = self.scenes.get()
+        try:
+            stored, valid = scene.read(tile.seen, [match.position for match in self.matches])
+        finally:
+            self.scenes.put(scene)
+        target = tile.core.intersection(self.area) or tile.core
+        top, left = target.row - tile.seen.row, target.col - tile.seen.col
+        inner = np.s_[top:top + target.height, left:left + target.width]
+        kept = valid[inner]
+        counts = np.zeros(len(self.matches), np.int64)
+        if not kept.any():
+            return _Piece(target, inner, np.zeros((0, *valid.shape), np.float32), kept, counts)
+        values = stored.astype(np.float32)
+        for band, match in enumerate(self.matches):
+            match.convert(values[band])
+            inside = values[band][inner]
+            counts[band] = np.count_nonzero(((inside < self.low[band]) | (inside > self.high[band])) & kept)
+            values[band][~valid] = self.fill[band]
+        return _Piece(target, inner, values, kept, counts)
+
+
+def ahead(function: Callable[[_T], _R], items: Iterable[_T], threads: int, spare: int = 2) -> Generator[_R, None, None]:
+    """Yields function(item) in order, computed by other threads at most `threads + spare` items ahead of the consumer.
+
+    An error comes up where its result would have. Closing the generator drops what has not begun.
+    """
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="read")
+    waiting: deque[Future[_R]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) >= threads + spare:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _batches(pieces: Iterable[_Piece]) -> Iterator[list[_Piece]]:
+    """Neighbouring pieces of one shape, together no larger than BATCH_PIXELS."""
+    batch: list[_Piece] = []
+    for piece in pieces:
+        height, width = piece.values.shape[-2:]
+        if batch and (piece.values.shape != batch[0].values.shape or (len(batch) + 1) * height * width > BATCH_PIXELS):
+            yield batch
+            batch = []
+        batch.append(piece)
+    if batch:
+        yield batch
+
+
+def _stacked(pieces: list[_Piece]) -> np.ndarray:
+    return pieces[0].values[None] if len(pieces) == 1 else np.stack([piece.values for piece in pieces])
+
+
+def _patient(session: Session, images: np.ndarray, report: Report, fraction: float, text: str) -> np.ndarray:
+    """Runs the network in another thread, so that a large tile can be cancelled and does not look dead."""
+    with ThreadPoolExecutor(1, thread_name_prefix="network") as pool:
+        running = pool.submit(session.run, images)
+        try:
+            while not wait([running], HEARTBEAT_SECONDS).done:
+                report.progress(fraction, text)
+        finally:
+            if not running.done():  # cancelled
+                session.stop()
+        return running.result()
+
+
+@contextmanager
+def _writing(write: Callable[[Window, np.ndarray, np.ndarray], None], report: Report) -> Iterator[Callable[[_Piece, np.ndarray], None]]:
+    """A function that decides the classes of a piece and writes them in another thread, at most two pieces behind.
+
+    An error of the writer comes up at the next call or at the end.
+    """
+    def finish(piece: _Piece, scores: np.ndarray) -> None:
+        kept = scores[(slice(None), *piece.inner)]
+        classes = kept.argmax(0).astype(np.uint8)
+        probability = kept.max(0)
+        classes[~piece.valid] = NO_CLASS
+        write(piece.target, classes, probability)
+
+    pool = ThreadPoolExecutor(1, thread_name_prefix="write")
+    waiting: deque[Future[Any]] = deque()
+
+    def submit(piece: _Piece, scores: np.ndarray) -> None:
+        waiting.append(pool.submit(finish, piece, scores))
+        while len(waiting) > 2:
+            waiting.popleft().result()
+
+    try:
+        yield submit
+        for future in waiting:
+            future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)

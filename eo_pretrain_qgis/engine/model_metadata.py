@@ -1,0 +1,118 @@
+"""What a model file says to others: a STAC item with the machine learning model extension, and the keys Deepness reads."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+STAC_VERSION = "1.1.0"
+MLM_SCHEMA = "https://stac-extensions.github.io/mlm/v1.5.2/schema.json"
+_LAST_BYTE = 255.0
+
+
+def stac_item(description: dict[str, Any]) -> dict[str, Any]:
+    """A STAC 1.1 item that describes the model by the extension MLM v1.5.2 (github.com/stac-extensions/mlm).
+
+    A model has no place on Earth, so the geometry is null; the time is that of its making.
+    """
+    provenance = description.get("provenance") or {}
+    properties = {
+        "title": description["name"],
+        "datetime": provenance.get("created"),
+        "license": _spdx(description["licence"]),
+        "bands": [_band(band) for band in description["bands"]],
+        "mlm:name": mlm_name(description["id"]),
+        "mlm:architecture": description["architecture"],
+        "mlm:tasks": ["semantic-segmentation"],
+        "mlm:framework": "ONNX",
+        "mlm:pretrained": (provenance.get("start") or "scratch") != "scratch",
+        "mlm:pretrained_source": provenance.get("start") if (provenance.get("start") or "scratch") != "scratch" else None,
+        "mlm:accelerator": None,
+        "mlm:accelerator_constrained": False,
+        "mlm:input": [_input(description)],
+        "mlm:output": [_output(description)],
+    }
+    if not properties["datetime"]:  # STAC asks for a range where there is no instant
+        properties |= {"datetime": None, "start_datetime": "1900-01-01T00:00:00Z", "end_datetime": "9999-12-31T23:59:59Z"}
+    if description.get("parameters"):
+        properties["mlm:total_parameters"] = int(description["parameters"])
+    return {
+        "type": "Feature", "stac_version": STAC_VERSION, "stac_extensions": [MLM_SCHEMA],
+        "id": description["id"], "geometry": None, "properties": properties, "links": [],
+        "assets": {"model": {"href": "./" + mlm_name(description["id"]).replace(" ", "_") + ".onnx", "type": "application/octet-stream",
+                             "roles": ["mlm:model", "mlm:weights"], "mlm:artifact_type": "onnx"}},
+    }
+
+
+def deepness_keys(description: dict[str, Any]) -> dict[str, Any]:
+    """The metadata Deepness (github.com/PUTvision/qgis-plugin-deepness) reads; each value is stored as JSON text.
+
+    Deepness divides by 255 before it standardizes. Our graph scales by itself, so a mean of 0 and a deviation of 1/255 give the
+    raw values back. `tiles_size` is what its documentation names, `tile_size` what its code reads.
+    """
+    bands, tile = len(description["bands"]), description["tile_size"]
+    x, y = description["resolution_m"]
+    return {
+        "model_type": "Segmentor",
+        "class_names": {str(position): row["name"] for position, row in enumerate(description["classes"])},
+        "resolution": 100 * (x + y) / 2,
+        "tile_size": tile,
+        "tiles_size": tile,
+        "tiles_overlap": min(round(100 * description["halo"] / tile), 80),
+        "standardization_mean": [0.0] * bands,
+        "standardization_std": [1 / _LAST_BYTE] * bands,
+    }
+
+
+def mlm_name(text: str) -> str:
+    """`text` in the characters the extension allows: a letter first, a letter or digit last."""
+    name = re.sub(r"[^a-zA-Z0-9_.\-\s]+", "-", text)
+    name = re.sub(r"^[^a-zA-Z]+", "", name)
+    name = re.sub(r"[^a-zA-Z0-9]+$", "", name)
+    return name if len(name) >= 3 else f"model {name}1"
+
+
+def _band(band: dict[str, Any]) -> dict[str, Any]:
+    facts = {
+        "name": band["name"], "data_type": "float32", "unit": band["unit"], "raster:scale": band["scale"], "raster:offset": band["offset"],
+        "statistics": {"mean": band["mean"], "stddev": band["std"], "minimum": band["minimum"], "maximum": band["maximum"]},
+    }
+    if band.get("wavelength_um"):
+        facts["eo:center_wavelength"] = band["wavelength_um"]
+    return facts
+
+
+def _input(description: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": "image",
+        "description": "Stored values as in the training images, which the graph scales itself; "
+                       "physical value = stored value x scale + offset of the band.",
+        "bands": [band["name"] for band in description["bands"]],
+        "input": {"shape": [-1, len(description["bands"]), -1, -1], "dim_order": ["batch", "bands", "height", "width"],
+                  "data_type": "float32"},
+        "value_scaling": None,
+        "resize_type": None,
+        "pre_processing_function": None,
+    }
+
+
+def _output(description: dict[str, Any]) -> dict[str, Any]:
+    classes = description["classes"]
+    return {
+        "name": "probabilities",
+        "description": "Probability of each class; the map holds the value of the class with the largest.",
+        "tasks": ["semantic-segmentation"],
+        "result": {"shape": [-1, len(classes), -1, -1], "dim_order": ["batch", "class", "height", "width"], "data_type": "float32"},
+        "classification:classes": [_class(row) for row in classes],
+        "post_processing_function": None,
+    }
+
+
+def _class(row: dict[str, Any]) -> dict[str, Any]:
+    title = row["name"] or str(row["value"])
+    facts = {"value": row["value"], "name": re.sub(r"[^0-9A-Za-z_-]+", "-", title), "description": title}
+    return facts | ({"color_hint": row["color"].lstrip("#").upper()} if row["color"] else {})
+
+
+def _spdx(licence: str) -> str:
+    return licence if re.fullmatch(r"[\w\-.+]+", licence) else "other"

@@ -1,0 +1,75 @@
+"""What a model wants and gives, for people and as JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from . import html_page as html
+from .class_style import coloured
+from .outputs import new_file
+from .package import Package
+
+
+def facts(package: Package) -> dict[str, Any]:
+    """The description with the checksum of the file, as plain values."""
+    return {**package.description, "file": package.path, "sha256": package.sha256}
+
+
+def write_json(package: Package, path: str) -> None:
+    """Writes `facts` as a JSON file."""
+    with new_file(path) as part:
+        part.write_text(json.dumps(facts(package), indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def write_html(package: Package, path: str) -> None:
+    """Writes a self-contained page: bands with units and ranges, classes, how it was made, how well it did, licence."""
+    said = package.description
+    x, y = package.resolution_m
+    rows = coloured(package.classes)
+    html.write_page(path, said["name"], [
+        html.paragraph(f"A model for {said['task']} of {said.get('sensor') or 'images'} at {x:g} x {y:g} m: {said['architecture']}"
+                       f"{' with encoder ' + said['encoder'] if said.get('encoder') else ''}. Licence: {said['licence']}."),
+        html.heading("Bands it needs"),
+        html.paragraph("Values as stored in the training images; the model scales them itself. "
+                       "Physical value = stored value x scale + offset. “Range” holds 99.8 % of the training pixels."),
+        html.table(("Band", "Wavelength [µm]", "Unit", "Scale", "Offset", "Mean", "Deviation", "Range"), [
+            (band.name, _number(band.wavelength_um), band.unit, _number(band.scale), _number(band.offset),
+             _number(band.mean), _number(band.std), f"{_number(band.p001)} to {_number(band.p999)}") for band in package.bands]),
+        html.heading("Classes it gives"),
+        html.legend([row.name for row in rows], [row.color for row in rows]),
+        html.table(("Class", "Value in the map", "Colour"), [(row.name, row.value, row.color) for row in rows]),
+        html.heading("How well it did"),
+        _table_of(said.get("scores"), "No scores were recorded."),
+        html.heading("Where it comes from"),
+        _table_of(said.get("provenance"), "Its origin was not recorded."),
+        html.heading("The file"),
+        html.table(("", ""), [
+            ("Id", package.id), ("File", package.path), ("SHA-256", package.sha256), ("Parameters", said.get("parameters")),
+            ("Stride [px]", package.stride), ("Halo [px]", package.halo), ("Training tile [px]", said["tile_size"])]),
+    ])
+
+
+def _table_of(values: dict[str, Any] | None, otherwise: str) -> str:
+    return html.table(("", ""), [(key, _short(value)) for key, value in _flat(values)]) if values else html.paragraph(otherwise)
+
+
+def _flat(values: Any, name: str = "") -> list[tuple[str, Any]]:
+    """Nested values as rows: ``classes.water.iou``."""
+    if isinstance(values, dict):
+        pairs = [(str(key), value) for key, value in values.items()]
+    elif isinstance(values, list) and any(isinstance(value, (dict, list)) for value in values):
+        pairs = [(str(position), value) for position, value in enumerate(values, 1)]
+    else:
+        return [(name, values)]
+    return [row for key, value in pairs for row in _flat(value, f"{name}.{key}" if name else key)]
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_short, value))
+    return _number(value) if value is None or isinstance(value, float) else str(value)
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.5g}"

@@ -1,0 +1,293 @@
+"""The model file: one .onnx that knows its bands, units, classes, colours, licence and origin.
+
+The graph takes ``image``, float32 (n, band, y, x) in the stored units of its training images, and gives ``probabilities``, float32
+(n, class, y, x); scaling happens inside, so nobody can feed it another range unnoticed. What it wants and gives stands in the
+file's `metadata_props`: our own description, a STAC-MLM item, and the keys Deepness reads.
+
+A model file is a download: it is refused when it reaches outside itself (external data) or asks for code that is not
+onnxruntime's own (operators of other domains).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import onnx
+from google.protobuf.message import DecodeError
+
+from ..errors import ModelError
+from ..report import SILENT, Report
+from . import model_metadata
+from .dataset import ClassInfo
+from .outputs import new_file
+from .sensors import Band
+from .session import Session
+
+FORMAT = "eo-pretrain model"
+VERSION = 1
+KEY = "eo_pretrain"
+INPUT, OUTPUT = "image", "probabilities"
+LARGEST_CLASS_VALUE = 254  # maps are Byte and 255 is nodata
+
+#: Version → function that turns a description of that version into one of the next.
+UPGRADES: dict[int, Callable[[dict], dict]] = {}
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    "id": (str,), "name": (str,), "task": (str,), "bands": (list,), "resolution_m": (list,), "classes": (list,), "stride": (int,),
+    "halo": (int,), "tile_size": (int,), "fill": (list,), "licence": (str,), "architecture": (str,),
+}
+_STANDARD_DOMAINS = {"", "ai.onnx", "ai.onnx.ml"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelBand(Band):
+    """A band the model takes, with the statistics of its training pixels in stored units."""
+
+    mean: float
+    std: float
+    minimum: float
+    maximum: float
+    p001: float
+    p999: float
+
+
+@dataclass(frozen=True)
+class Package:
+    """A model file that was read and checked."""
+
+    path: str
+    description: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        """Name and the first eight digits of the weights' checksum."""
+        return self.description["id"]
+
+    @cached_property
+    def bands(self) -> tuple[ModelBand, ...]:
+        """The bands in the order of the network's input."""
+        names = {field.name for field in fields(ModelBand)}
+        return tuple(ModelBand(**{key: value for key, value in band.items() if key in names}) for band in self.description["bands"])
+
+    @cached_property
+    def classes(self) -> tuple[ClassInfo, ...]:
+        """The classes in the order of the network's output."""
+        return tuple(ClassInfo(row["value"], row["name"], row["color"]) for row in self.description["classes"])
+
+    @property
+    def stride(self) -> int:
+        """Pixels by which the image can shift without changing the network's arithmetic."""
+        return self.description["stride"]
+
+    @property
+    def halo(self) -> int:
+        """Pixels at the rim of a tile that are thrown away."""
+        return self.description["halo"]
+
+    @property
+    def fill(self) -> tuple[float, ...]:
+        """Per band, the stored value that stands for nodata."""
+        return tuple(self.description["fill"])
+
+    @property
+    def resolution_m(self) -> tuple[float, float]:
+        """Pixel size of the training images in metres, (x, y)."""
+        x, y = self.description["resolution_m"]
+        return float(x), float(y)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Checksum of the file."""
+        with Path(self.path).open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+
+    def session(self, device: str = "auto", threads: int = 0, report: Report = SILENT) -> Session:
+        """Loads the network in onnxruntime; see `Session`."""
+        return Session(self.path, device, threads, report)
+
+
+def open(path: str | Path) -> Package:
+    """Reads and checks a model file.
+
+    Raises:
+        ModelError: when it is corrupt, foreign, of a newer version, incomplete, or not self-contained.
+    """
+    where = str(path)
+    model = _parse(Path(path).read_bytes(), where)
+    properties = {entry.key: entry.value for entry in model.metadata_props}
+    if KEY not in properties:
+        raise ModelError(f"{where} does not say which bands it wants and which classes it gives (no “{KEY}” entry). "
+                         "Choose a model written by “Export model”.")
+    description = upgraded(_loads(properties[KEY], where), where)
+    check_description(description, where)
+    _check_graph(model, description, where)
+    if description.get("checksum") not in (None, weights_checksum(model)):
+        raise ModelError(f"The weights in {where} are not those it was written with; the file is damaged. Copy or export it again.")
+    return Package(where, description)
+
+
+def write(source: bytes | str | Path | onnx.ModelProto, description: dict[str, Any], target: str | Path) -> Package:
+    """Writes a self-describing model file.
+
+    Args:
+        source: the network as ONNX: a file, its bytes, or the parsed model.
+        description: what it wants and gives; `format`, `version` and `checksum` are added here.
+        target: the .onnx file to write.
+
+    Returns:
+        The package as it is read back.
+
+    Raises:
+        ModelError: when the graph or the description could not be used by `open`.
+    """
+    where = str(target)
+    if isinstance(source, (str, Path)):
+        source = Path(source).read_bytes()
+    model = _parse(source, where) if isinstance(source, bytes) else source
+    complete = {**description, "format": FORMAT, "version": VERSION, "checksum": weights_checksum(model)}
+    check_description(complete, where)
+    _check_graph(model, complete, where)
+    properties = {
+        KEY: json.dumps(complete, ensure_ascii=False, allow_nan=False),
+        "stac_mlm": json.dumps(model_metadata.stac_item(complete), ensure_ascii=False, allow_nan=False),
+        **{key: json.dumps(value, ensure_ascii=False) for key, value in model_metadata.deepness_keys(complete).items()},
+    }
+    onnx.helper.set_model_props(model, properties)
+    with new_file(where) as part:
+        Path(part).write_bytes(model.SerializeToString())
+    return open(where)
+
+
+def upgraded(description: dict[str, Any], where: str) -> dict[str, Any]:
+    """The description in today's version.
+
+    Raises:
+        ModelError: when it is not ours or newer than this plugin.
+    """
+    version = description.get("version")
+    if description.get("format") != FORMAT or not isinstance(version, int) or version < 1:
+        raise ModelError(f"{where} is not a model of this plugin (format {description.get('format')!r}, version {version!r}). "
+                         "Choose a model written by “Export model”.")
+    if version > VERSION:
+        raise ModelError(f"{where} was written by a newer version of the plugin (model format {version}; this one reads up to {VERSION}). "
+                         "Update the plugin.")
+    while version < VERSION:
+        description = UPGRADES[version](description)
+        version += 1
+    return description
+
+
+def check_description(description: dict[str, Any], where: str) -> None:
+    """Checks every key that mapping relies on.
+
+    Raises:
+        ModelError: naming the file and the key.
+    """
+    for key, kinds in _KINDS.items():
+        if not isinstance(description.get(key), kinds):
+            raise _incomplete(where, key)
+    for position, band in enumerate(description["bands"]):
+        for field in fields(ModelBand):
+            kinds = {"name": (str,), "unit": (str,), "wavelength_um": (int, float, type(None))}.get(field.name, (int, float))
+            if field.name not in band or not isinstance(band[field.name], kinds):
+                raise _incomplete(where, f"bands[{position}].{field.name}")
+    for position, row in enumerate(description["classes"]):
+        if not {"value", "name", "color"} <= set(row) or not isinstance(row["value"], int) or not 0 <= row["value"] <= LARGEST_CLASS_VALUE:
+            raise _incomplete(where, f"classes[{position}]")
+    stride, halo = description["stride"], description["halo"]
+    facts = {
+        "bands": len(description["bands"]) > 0,
+        "classes": len({row["value"] for row in description["classes"]}) == len(description["classes"]) > 0,
+        "fill": len(description["fill"]) == len(description["bands"]),
+        "resolution_m": len(description["resolution_m"]) == 2,
+        "stride": stride > 0,
+        "halo": halo >= 0,
+        "task": description["task"] == "segmentation",
+    }
+    for key, holds in facts.items():
+        if not holds:
+            raise _incomplete(where, key)
+
+
+def weights_checksum(model: onnx.ModelProto) -> str:
+    """SHA-256 over the names and values of the graph's weights, which survives a change of metadata."""
+    digest = hashlib.sha256()
+    for tensor in model.graph.initializer:
+        digest.update(tensor.name.encode())
+        digest.update(tensor.raw_data or tensor.SerializeToString(deterministic=True))
+    return digest.hexdigest()
+
+
+def _incomplete(where: str, key: str) -> ModelError:
+    return ModelError(f"The description inside {where} lacks “{key}” or holds a value there that cannot be. Export the model again.")
+
+
+def _parse(content: bytes, where: str) -> onnx.ModelProto:
+    try:
+        model = onnx.load_model_from_string(content)
+    except DecodeError:
+        raise ModelError(f"{where} is not a readable ONNX file; it is damaged or something else. Copy or export it again.") from None
+    if not model.graph.node:
+        raise ModelError(f"{where} is not a readable ONNX file; it holds no network. Copy or export it again.")
+    return model
+
+
+def _loads(text: str, where: str) -> dict[str, Any]:
+    try:
+        description = json.loads(text)
+    except ValueError as error:
+        raise ModelError(f"The description inside {where} is not JSON ({error}). Export the model again.") from None
+    if not isinstance(description, dict):
+        raise ModelError(f"The description inside {where} is not a JSON object. Export the model again.")
+    return description
+
+
+def _check_graph(model: onnx.ModelProto, description: dict[str, Any], where: str) -> None:
+    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in _tensors(model)):
+        raise ModelError(f"{where} keeps weights in other files (ONNX external data), which is not allowed because such a link can reach "
+                         "any file. Export it again as one file.")
+    own_functions = {function.domain for function in model.functions}
+    foreign = sorted({node.domain for node in _nodes(model)} - _STANDARD_DOMAINS - own_functions)
+    if foreign:
+        raise ModelError(f"{where} uses operators outside the ONNX standard ({', '.join(foreign)}), which would need code from elsewhere. "
+                         "Export it again with standard operators.")
+    _check_port(model.graph.input, INPUT, len(description["bands"]), "bands", where)
+    _check_port(model.graph.output, OUTPUT, len(description["classes"]), "classes", where)
+
+
+def _check_port(ports: Any, name: str, count: int, what: str, where: str) -> None:
+    found = [port for port in ports if port.name == name]
+    tensor = found[0].type.tensor_type if found else None
+    if tensor is None or tensor.elem_type != onnx.TensorProto.FLOAT or len(tensor.shape.dim) != 4:
+        raise ModelError(f"The network in {where} has no float32 “{name}” of four dimensions (n, {what}, y, x). Export the model again.")
+    declared = tensor.shape.dim[1].dim_value
+    if declared not in (0, count):  # 0: the graph leaves it open
+        raise ModelError(f"The network in {where} has {declared} {what}, but its description lists {count}. Export the model again.")
+
+
+def _nodes(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
+    waiting = [*model.graph.node, *(node for function in model.functions for node in function.node)]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for attribute in node.attribute:
+            for graph in (attribute.g, *attribute.graphs):
+                waiting.extend(graph.node)
+
+
+def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    graphs = [model.graph]
+    for node in _nodes(model):
+        for attribute in node.attribute:
+            graphs.extend((attribute.g, *attribute.graphs))
+            yield from (attribute.t, *attribute.tensors)
+    for graph in graphs:
+        yield from graph.initializer
+        for sparse in graph.sparse_initializer:
+            yield from (sparse.values, sparse.indices)

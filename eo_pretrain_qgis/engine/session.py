@@ -1,0 +1,142 @@
+"""A network loaded in onnxruntime: on which device, and said honestly.
+
+onnxruntime falls back to the processor without an error when a GPU cannot be used, and its list of available providers is no
+evidence (microsoft/onnxruntime issues 17801, 23372). So a device asked for by name must be the one the session reports.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+
+import numpy as np
+import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as failures
+
+from ..errors import EngineError, ModelError
+from ..report import SILENT, Report
+
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "mps": "CoreMLExecutionProvider"}
+_LOAD_FAILURES = (failures.Fail, failures.InvalidGraph, failures.InvalidProtobuf, failures.InvalidArgument, failures.NotImplemented,
+                  failures.RuntimeException)
+_RUN_FAILURES = (failures.Fail, failures.EPFail, failures.InvalidArgument, failures.RuntimeException, MemoryError)
+_OUT_OF_MEMORY = ("alloc", "out of memory", "memoryerror")
+_ERRORS_ONLY = 3
+
+
+class Session:
+    """A model on one device. `stop` may be called from any thread; a run under way ends within one operator.
+
+    Args:
+        path: the .onnx file.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:n`` or ``mps``; ``auto`` takes the environment variable EOPRETRAIN_DEVICE and,
+            where that is not set, a GPU when there is one.
+        threads: threads of the processor; 0 leaves it to onnxruntime.
+        report: warned when ``auto`` found a GPU that onnxruntime cannot use.
+
+    Raises:
+        EngineError: when a device asked for by name cannot be used.
+        ModelError: when onnxruntime cannot load the network.
+    """
+
+    def __init__(self, path: str, device: str = "auto", threads: int = 0, report: Report = SILENT) -> None:
+        self.path = path
+        asked = os.environ.get("EOPRETRAIN_DEVICE", "auto") if device == "auto" else device
+        kind, index = _chosen(asked)
+        if kind == "cuda" and hasattr(onnxruntime, "preload_dlls"):
+            onnxruntime.preload_dlls()
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = _ERRORS_ONLY
+        options.intra_op_num_threads = threads
+        try:
+            self._session = onnxruntime.InferenceSession(path, options, providers=_providers(kind, index))
+        except _LOAD_FAILURES as error:
+            raise ModelError(f"onnxruntime {onnxruntime.__version__} cannot load {path} ({_first_line(error)}). "
+                             "Export it again, or update the engine with “Install engine”.") from None
+        self._run_options = onnxruntime.RunOptions()
+        self._run_options.log_severity_level = _ERRORS_ONLY
+        self._index = index
+        taken = self._session.get_providers()[0]
+        if taken != PROVIDERS[kind]:
+            if asked != "auto":
+                raise EngineError(f"The device {asked} was asked for, but onnxruntime took {taken} instead. "
+                                  "Choose “auto” or “cpu”, or run “Check engine” to see what is missing.")
+            report.message(f"There is a GPU, but onnxruntime took {taken}. Run “Check engine” to see what is missing.", level="warning")
+
+    @property
+    def device(self) -> str:
+        """What the network runs on, as the session reports it: ``cpu (CPUExecutionProvider)``."""
+        first = self._session.get_providers()[0]
+        name = next((word for word, provider in PROVIDERS.items() if provider == first), first)
+        return f"{name}:{self._index} ({first})" if name == "cuda" else f"{name} ({first})"
+
+    def run(self, images: np.ndarray) -> np.ndarray:
+        """Applies the network.
+
+        Args:
+            images: (n, band, y, x) float32, stored units; y and x are multiples of the model's stride.
+
+        Returns:
+            (n, class, y, x) float32, probabilities.
+
+        Raises:
+            EngineError: when memory runs out.
+            ModelError: when the network fails on such an input.
+        """
+        try:
+            return self._session.run(["probabilities"], {"image": images}, self._run_options)[0]
+        except _RUN_FAILURES as error:
+            if any(word in f"{type(error).__name__} {error}".lower() for word in _OUT_OF_MEMORY):
+                raise EngineError(f"Memory ran out on {self.device} with a tile of {images.shape[-1]} x {images.shape[-2]} px. "
+                                  "Lower the tile size and run again.") from None
+            raise ModelError(f"The network in {self.path} fails on an input of shape {images.shape} ({_first_line(error)}). "
+                             "Export the model again.") from None
+
+    def stop(self) -> None:
+        """Makes a run under way, and every later one, fail soon."""
+        self._run_options.terminate = True
+
+
+def cuda_devices() -> int:
+    """Number of CUDA devices the driver reports; 0 where there is no driver. Asked of the driver itself, which loads in milliseconds."""
+    library = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+    try:
+        driver = ctypes.CDLL(library)
+    except OSError:
+        return 0
+    count = ctypes.c_int(0)
+    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
+        return 0
+    return count.value
+
+
+def _chosen(asked: str) -> tuple[str, int]:
+    """Device kind and index for the word the user gave."""
+    available = onnxruntime.get_available_providers()
+    if asked == "auto":
+        return ("cuda", 0) if PROVIDERS["cuda"] in available and cuda_devices() else ("cpu", 0)
+    kind, _, number = asked.partition(":")
+    if kind not in PROVIDERS or (number and not (kind == "cuda" and number.isdigit())):
+        raise EngineError(f"There is no device “{asked}”. Choose auto, cpu, cuda, cuda:0 or mps.")
+    index = int(number or 0)
+    if PROVIDERS[kind] not in available:
+        raise EngineError(f"The device {asked} was asked for, but this engine's onnxruntime offers only {', '.join(available)}. "
+                          "Choose “auto” or “cpu”, or install an engine for your device with “Install engine”.")
+    if kind == "cuda" and index >= cuda_devices():
+        raise EngineError(f"The device {asked} was asked for, but the driver reports {cuda_devices()} CUDA devices. "
+                          "Choose “auto” or “cpu”, or check the graphics driver.")
+    return kind, index
+
+
+def _providers(kind: str, index: int) -> list:
+    if kind == "cuda":
+        # Tiles differ in shape at the border: a heuristic choice of algorithm keeps new shapes cheap. TF32 would round to 10 bits, and
+        # then a map would depend on how it was tiled.
+        cuda = {"device_id": index, "cudnn_conv_algo_search": "HEURISTIC", "arena_extend_strategy": "kSameAsRequested", "use_tf32": "0"}
+        return [(PROVIDERS["cuda"], cuda), PROVIDERS["cpu"]]
+    return [PROVIDERS["cpu"]] if kind == "cpu" else [PROVIDERS[kind], PROVIDERS["cpu"]]
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__

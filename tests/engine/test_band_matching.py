@@ -1,0 +1,119 @@
+"""Bands are found by name, and stored values become those of the training images."""
+
+import numpy as np
+import pytest
+
+from eo_pretrain_qgis.engine.band_matching import match_bands
+from eo_pretrain_qgis.engine.package import ModelBand
+from eo_pretrain_qgis.errors import DataError
+from eo_pretrain_qgis.report import Report
+from tests.networks import band
+
+
+class Heard(Report):
+    """Keeps what was said."""
+
+    def __init__(self):
+        self.texts = []
+
+    def emit(self, event):
+        self.texts.append((event.get("level"), event["text"]))
+
+
+def bands(*names, **facts):
+    return tuple(ModelBand(**band(name, **facts)) for name in names)
+
+
+def positions(needed, names, **facts):
+    return [match.position for match in match_bands(needed, names, image="scene.tif", **facts)]
+
+
+def converted(match, values):
+    array = np.array(values, np.float32)
+    match.convert(array)
+    return array
+
+
+@pytest.mark.parametrize("names", [["B08", "B04", "B02"], ["b8", "B4", "B2"], ["T33UUU_B08_10m", "T33UUU_B04_10m", "T33UUU_B02_10m"],
+                                   ["B8 - NIR", "B4 - red", "B2 - blue"]])
+@pytest.mark.parametrize("model_preset", ["sentinel2_l2a", "generic"])
+def test_bands_are_matched_by_name_not_by_order(names, model_preset):
+    assert positions(bands("B02", "B08"), names, model_preset=model_preset) == [2, 0]
+
+
+def test_a_missing_band_is_named_with_what_there_is():
+    with pytest.raises(DataError) as caught:
+        positions(bands("B02", "B08"), ["B02", "B03", "B04"])
+    assert str(caught.value).startswith("scene.tif has no band B08, which the model needs. Its bands are B02, B03, B04; ")
+
+
+def test_bands_with_other_names_are_never_taken_by_their_number():
+    with pytest.raises(DataError, match=r"has no band B02, which the model needs. Its bands are red, green, blue, nir"):
+        positions(bands("B02", "B03", "B04", "B08"), ["red", "green", "blue", "nir"], model_preset="sentinel2_l2a")
+
+
+def test_names_can_be_given():
+    assert positions(bands("B04", "B02"), ["red", "green", "blue"], bands_text="B04,B03,B02", model_preset="sentinel2_l2a") == [0, 2]
+
+
+def test_unnamed_bands_of_the_right_number_are_taken_in_order_with_a_warning():
+    heard = Heard()
+    assert positions(bands("HV", "HH"), ["band 1", "band 2"], report=heard) == [0, 1]
+    assert heard.texts == [("warning", "The bands of scene.tif have no names; they are taken in the order of the model: HV, HH. "
+                                       "Name them in “Bands” if that is wrong.")]
+
+
+def test_unnamed_bands_of_another_number_are_refused():
+    with pytest.raises(DataError, match=r"has no band HV, which the model needs. Its bands are band 1, band 2, band 3"):
+        positions(bands("HV", "HH"), ["band 1", "band 2", "band 3"])
+
+
+def test_unnamed_bands_of_a_whole_product_are_known_by_their_sensor():
+    heard = Heard()
+    names = [f"band {number}" for number in range(1, 14)]
+    assert positions(bands("B02", "B8A", "B12"), names, model_preset="sentinel2_l1c", report=heard) == [1, 8, 12]
+    assert "taken in the order of Sentinel-2 L1C" in heard.texts[0][1]
+
+
+def test_a_model_of_unnamed_bands_takes_them_without_a_word():
+    heard = Heard()
+    assert positions(bands("band 1", "band 2"), ["band 1", "band 2"], report=heard) == [0, 1]
+    assert heard.texts == []
+
+
+def test_two_bands_of_one_name_are_refused():
+    with pytest.raises(DataError, match=r"scene.tif has 2 bands B02, of which the model needs one"):
+        positions(bands("B02"), ["B02", "B03", "B02"], model_preset="sentinel2_l2a")
+
+
+def test_a_model_of_two_dates_takes_both():
+    assert positions(bands("VV", "VV (2)"), ["VV", "VV"]) == [0, 1]
+
+
+def test_values_stay_as_they_are_by_default():
+    match = match_bands(bands("B02", scale=1e-4), ["B02"], image="i")[0]
+    assert converted(match, [0, 1234]).tolist() == [0, 1234]
+
+
+def test_the_offset_of_baseline_0400_is_taken_off():
+    match = match_bands(bands("B02"), ["B02"], image="i", preset="sentinel2_l2a_0400", model_preset="sentinel2_l2a")[0]
+    assert converted(match, [1000, 2500]) == pytest.approx([0, 1500], abs=1e-2)
+
+
+def test_linear_backscatter_becomes_decibel():
+    needed = bands("VV", mean=-12.0, unit="dB", scale=1.0, minimum=-30.0)
+    match = match_bands(needed, ["VV", "VH"], image="i", preset="sentinel1_linear", model_preset="sentinel1_db")[0]
+    assert converted(match, [1.0, 0.1, 0.01, 0.0, -0.001]) == pytest.approx([0, -10, -20, -30, -30], abs=1e-5)
+
+
+def test_decibel_becomes_linear():
+    needed = bands("VV", mean=0.1, unit="linear", scale=1.0)
+    match = match_bands(needed, ["VV"], image="i", preset="sentinel1_db", model_preset="sentinel1_linear")[0]
+    assert converted(match, [0.0, -10.0, -20.0]) == pytest.approx([1, 0.1, 0.01])
+
+
+def test_unknown_units_are_refused():
+    with pytest.raises(DataError) as caught:
+        positions(bands("B02"), ["B02"], preset="generic")
+    assert str(caught.value).startswith("Band B02 of scene.tif is in the unit “unknown” by the sensor “generic”, "
+                                        "but the model needs “reflectance”.")

@@ -1,0 +1,183 @@
+"""The model file: what is written comes back, and what must not be used is refused with a sentence."""
+
+import json
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from eo_pretrain_qgis.engine import model_metadata, package
+from eo_pretrain_qgis.errors import EngineError, ModelError
+from tests import networks
+
+
+@pytest.fixture
+def model(folder):
+    return networks.write_threshold_model(folder / "model.onnx")
+
+
+def refusal(path):
+    with pytest.raises(ModelError) as caught:
+        package.open(path)
+    return str(caught.value)
+
+
+def with_description(path, **changes):
+    """Rewrites the description inside a model file behind the package's back; None takes a key out."""
+    model = onnx.load(path)
+    for entry in model.metadata_props:
+        if entry.key == package.KEY:
+            changed = json.loads(entry.value) | changes
+            entry.value = json.dumps({key: value for key, value in changed.items() if value is not None})
+    onnx.save(model, path)
+    return path
+
+
+def test_what_is_written_comes_back(model):
+    read = package.open(model)
+    assert read.id == "halves-0123abcd"
+    assert [(band.name, band.unit, band.mean) for band in read.bands] == [("B02", "reflectance", 1000.0)]
+    assert [(row.value, row.name, row.color) for row in read.classes] == [(1, "water", "#1f77b4"), (2, "forest", "#2ca02c")]
+    assert (read.stride, read.halo, read.fill, read.resolution_m) == (1, 0, (1000.0,), (10.0, 10.0))
+    assert len(read.sha256) == 64
+
+
+def test_the_network_runs_on_raw_values(model):
+    session = package.open(model).session("cpu")
+    probabilities = session.run(np.array([[[[1000, 2000]]]], np.float32))
+    assert probabilities.shape == (1, 2, 1, 2)
+    assert probabilities.argmax(1).ravel().tolist() == [0, 1]
+    assert session.device == "cpu (CPUExecutionProvider)"
+
+
+def test_it_can_be_written_again_from_itself(model, folder):
+    again = package.write(model, package.open(model).description, folder / "again.onnx")
+    assert again.description == package.open(model).description
+
+
+def test_the_stac_item_names_bands_and_classes(model):
+    properties = {entry.key: entry.value for entry in onnx.load(model).metadata_props}
+    item = json.loads(properties["stac_mlm"])
+    assert item["stac_extensions"] == [model_metadata.MLM_SCHEMA]
+    said = item["properties"]
+    assert said["mlm:tasks"] == ["semantic-segmentation"]
+    assert said["mlm:input"][0]["bands"] == ["B02"]
+    assert said["mlm:input"][0]["input"]["shape"] == [-1, 1, -1, -1]
+    assert said["mlm:input"][0]["input"]["dim_order"] == ["batch", "bands", "height", "width"]
+    assert [row["color_hint"] for row in said["mlm:output"][0]["classification:classes"]] == ["1F77B4", "2CA02C"]
+    assert (said["mlm:pretrained"], said["mlm:pretrained_source"]) == (False, None)
+
+
+def test_deepness_gives_the_graph_raw_values(model):
+    properties = {entry.key: json.loads(entry.value) for entry in onnx.load(model).metadata_props}
+    assert properties["model_type"] == "Segmentor"
+    assert properties["class_names"] == {"0": "water", "1": "forest"}
+    assert properties["resolution"] == 1000  # cm
+    assert properties["tile_size"] == properties["tiles_size"] == 256
+    fed = (1234 / 255 - properties["standardization_mean"][0]) / properties["standardization_std"][0]
+    assert fed == pytest.approx(1234)
+
+
+@pytest.mark.parametrize(("given", "allowed"), [("Äcker 2020 (S2)", "cker 2020 -S2"), ("2020", "model 1"), ("u-net-0a1b", "u-net-0a1b")])
+def test_names_fit_the_pattern_of_the_extension(given, allowed):
+    assert model_metadata.mlm_name(given) == allowed
+
+
+def test_a_file_that_is_no_onnx_is_refused(folder):
+    path = folder / "text.onnx"
+    path.write_text("<html>404 Not Found</html>")
+    assert "text.onnx is not a readable ONNX file" in refusal(path)
+
+
+def test_half_a_file_is_refused(model):
+    model.write_bytes(model.read_bytes()[:200])
+    assert "is not a readable ONNX file; it is damaged or something else. Copy or export it again." in refusal(model)
+
+
+def test_an_empty_file_is_refused(folder):
+    path = folder / "empty.onnx"
+    path.write_bytes(b"")
+    assert "it holds no network" in refusal(path)
+
+
+def test_a_changed_weight_is_found(model, folder):
+    assert "the file is damaged. Copy or export it again." in refusal(networks.corrupted(model, folder / "changed.onnx"))
+
+
+def test_a_foreign_onnx_is_refused(folder):
+    path = folder / "foreign.onnx"
+    onnx.save(networks.threshold_network(), path)
+    assert refusal(path).endswith("(no “eo_pretrain” entry). Choose a model written by “Export model”.")
+
+
+def test_a_newer_version_is_refused(model):
+    said = refusal(with_description(model, version=2))
+    assert said.endswith("newer version of the plugin (model format 2; this one reads up to 1). Update the plugin.")
+
+
+def test_another_format_is_refused(model):
+    assert "is not a model of this plugin (format 'other'" in refusal(with_description(model, format="other"))
+
+
+@pytest.mark.parametrize(("changes", "key"), [
+    ({"classes": None}, "classes"), ({"fill": [1.0, 2.0]}, "fill"), ({"stride": 0}, "stride"),
+    ({"bands": [{"name": "B02"}]}, "bands[0].wavelength_um"),
+    ({"classes": [{"value": 255, "name": "a", "color": ""}]}, "classes[0]"), ({"task": "regression"}, "task"),
+    ({"classes": [{"value": 1, "name": "a", "color": ""}] * 2}, "classes"),
+])
+def test_an_incomplete_description_names_the_key(model, changes, key):
+    assert f"lacks “{key}” or holds a value there that cannot be" in refusal(with_description(model, **changes))
+
+
+def test_more_classes_than_outputs_are_refused(model):
+    rows = [{"value": value, "name": str(value), "color": ""} for value in range(3)]
+    assert "has 2 classes, but its description lists 3" in refusal(with_description(model, classes=rows))
+
+
+def test_weights_in_other_files_are_refused(folder):
+    model = networks.threshold_network()
+    weight = model.graph.initializer[0]
+    weight.ClearField("raw_data")
+    weight.data_location = TensorProto.EXTERNAL
+    weight.external_data.add(key="location", value="../../etc/passwd")
+    with pytest.raises(ModelError, match="keeps weights in other files"):
+        package.write(model, networks.description(), folder / "linked.onnx")
+    assert list(folder.iterdir()) == []
+
+
+def test_operators_from_elsewhere_are_refused_even_inside_a_branch(folder):
+    model = networks.threshold_network()
+    inner = helper.make_graph([helper.make_node("Fancy", [], ["out"], domain="com.example")], "inner", [], [])
+    model.graph.node.append(helper.make_node("If", ["image"], ["unused"], then_branch=inner, else_branch=inner))
+    with pytest.raises(ModelError, match=r"outside the ONNX standard \(com.example\)"):
+        package.write(model, networks.description(), folder / "fancy.onnx")
+
+
+def test_a_graph_without_the_named_input_is_refused(folder):
+    model = networks.threshold_network()
+    model.graph.input[0].name = "x"
+    with pytest.raises(ModelError, match="has no float32 “image” of four dimensions"):
+        package.write(model, networks.description(), folder / "other.onnx")
+
+
+def test_a_device_that_is_not_there_is_an_error(model, monkeypatch):
+    monkeypatch.setattr("eo_pretrain_qgis.engine.session.cuda_devices", lambda: 0)
+    with pytest.raises(EngineError, match="The device cuda:3 was asked for, but"):
+        package.open(model).session("cuda:3")
+    with pytest.raises(EngineError, match=r"There is no device “tpu”. Choose auto, cpu, cuda, cuda:0 or mps."):
+        package.open(model).session("tpu")
+
+
+def test_auto_takes_the_device_of_the_environment(model, monkeypatch):
+    monkeypatch.setenv("EOPRETRAIN_DEVICE", "abacus")
+    with pytest.raises(EngineError, match="abacus"):
+        package.open(model).session("auto")
+    assert package.open(model).session("cpu").device.startswith("cpu")
+
+
+def test_a_stopped_session_ends_its_run(model):
+    session = package.open(model).session("cpu")
+    session.stop()
+    with pytest.raises(ModelError):
+        session.run(np.zeros((1, 1, 8, 8), np.float32))

@@ -1,0 +1,102 @@
+"""Small ONNX networks with known answers, so that mapping is tested without torch.
+
+Each takes raw band values, (n, band, y, x), and gives softmax probabilities, (n, class, y, x), like the networks we export.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from eo_pretrain_qgis.engine import package
+
+
+def band(name, mean=1000.0, **facts):
+    """A band of a model whose training values were `mean` with a spread of a third."""
+    return {"name": name, "wavelength_um": None, "unit": "reflectance", "scale": 1e-4, "offset": 0.0, "mean": mean, "std": mean / 3,
+            "minimum": 0.0, "maximum": 4 * mean, "p001": 1.0, "p999": 3 * mean, **facts}
+
+
+def description(bands=("B02",), classes=((1, "water", "#1f77b4"), (2, "forest", "#2ca02c")), **facts):
+    """What a model says of itself; `bands` are names or dictionaries."""
+    bands = [band(entry) if isinstance(entry, str) else entry for entry in bands]
+    return {
+        "id": "halves-0123abcd", "name": "halves", "task": "segmentation", "sensor": "Sentinel-2 L2A", "preset": "sentinel2_l2a",
+        "bands": bands, "resolution_m": [10, 10], "classes": [{"value": v, "name": n, "color": c} for v, n, c in classes],
+        "stride": 1, "halo": 0, "tile_size": 256, "fill": [entry["mean"] for entry in bands], "licence": "CC0-1.0", "architecture": "U-Net",
+        "encoder": "none", "parameters": 4, "scores": {"mean_iou": 1.0},
+        "provenance": {"dataset": "halves", "run": "run", "created": "2026-01-01T00:00:00Z", "plugin_version": "0.1.0", "seed": 1,
+                       "start": "scratch"},
+    } | facts
+
+
+def _model(nodes, weights, bands, classes):
+    tensors = [numpy_helper.from_array(np.asarray(values, np.float32), name) for name, values in weights.items()]
+    graph = helper.make_graph(
+        [*nodes, helper.make_node("Softmax", ["scores"], ["probabilities"], axis=1)], "network",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", bands, "y", "x"])],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", classes, "y", "x"])],
+        tensors)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def threshold_network(limit=1500.0, bands=1):
+    """Two classes by the first band: the second where its value is above `limit`. A 1 x 1 convolution: no receptive field."""
+    weight = np.zeros((2, bands, 1, 1), np.float32)
+    weight[1, 0] = 0.01
+    return _model([helper.make_node("Conv", ["image", "w", "b"], ["scores"])], {"w": weight, "b": [0.0, -0.01 * limit]}, bands, 2)
+
+
+def far_seeing_network(bands=2, classes=3, seed=3):
+    """A small U-Net with random weights: three poolings, so that the stride is 8, and a pixel depends on those up to 30 px away."""
+    generator = np.random.default_rng(seed)
+    nodes, weights = [], {"scale": np.full((1, bands, 1, 1), 1e-3)}
+    nodes.append(helper.make_node("Mul", ["image", "scale"], ["x"]))
+
+    def conv(source, target, into, out, relu=True):
+        weights[f"{target}_w"] = generator.normal(0, np.sqrt(2 / (9 * into)), (out, into, 3, 3))
+        weights[f"{target}_b"] = generator.normal(0, 0.1, out)
+        summed = f"{target}_sum" if relu else target
+        nodes.append(helper.make_node("Conv", [source, f"{target}_w", f"{target}_b"], [summed], pads=[1, 1, 1, 1]))
+        if relu:
+            nodes.append(helper.make_node("Relu", [summed], [target]))
+
+    width, source = 6, "x"
+    for level in range(3):
+        conv(source, f"down{level}", bands if level == 0 else width, width)
+        nodes.append(helper.make_node("MaxPool", [f"down{level}"], [f"pool{level}"], kernel_shape=[2, 2], strides=[2, 2]))
+        source = f"pool{level}"
+    conv(source, "bottom", width, width)
+    source = "bottom"
+    weights["up_scales"] = [1, 1, 2, 2]
+    for level in reversed(range(3)):
+        nodes.append(helper.make_node("Resize", [source, "", "up_scales"], [f"up{level}"], mode="nearest",
+                                      coordinate_transformation_mode="asymmetric", nearest_mode="floor"))
+        nodes.append(helper.make_node("Concat", [f"up{level}", f"down{level}"], [f"both{level}"], axis=1))
+        conv(f"both{level}", f"merge{level}", 2 * width, width)
+        source = f"merge{level}"
+    conv(source, "scores", width, classes, relu=False)
+    return _model(nodes, weights, bands, classes)
+
+
+def write_threshold_model(path, limit=1500.0, bands=("B02",), **facts):
+    """The model file of `threshold_network`."""
+    package.write(threshold_network(limit, len(bands)), description(bands, **facts), path)
+    return path
+
+
+def write_far_seeing_model(path, **facts):
+    """The model file of `far_seeing_network`."""
+    classes = ((1, "water", "#1f77b4"), (2, "forest", "#2ca02c"), (7, "built-up", ""))
+    package.write(far_seeing_network(), description(("B02", "B03"), classes, stride=8, halo=32, **facts), path)
+    return path
+
+
+def corrupted(path, target):
+    """A copy of a model file with one weight changed."""
+    model = onnx.load(path)
+    weight = model.graph.initializer[0]
+    weight.raw_data = weight.raw_data[:-1] + bytes([weight.raw_data[-1] ^ 1])
+    onnx.save(model, target)
+    return target
