@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import time
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +67,8 @@ def read_record(path: str) -> tuple[str, dict]:
 
 
 def _packages() -> dict[str, str]:
+    from importlib import metadata  # takes longer to import than everything else QGIS loads of us
+
     found = {}
     for package in RECORDED_PACKAGES:
         try:

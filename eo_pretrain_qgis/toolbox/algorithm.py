@@ -135,7 +135,10 @@ class JobAlgorithm(QgsProcessingAlgorithm):
         return client.run(job, python, report.emit, report.cancelled)
 
     def postProcessAlgorithm(self, context: QgsProcessingContext, feedback: QgsProcessingFeedback) -> dict[str, Any]:
-        """Back in the main thread: loaded layers get the style the engine saved beside them."""
+        """Back in the main thread: lets layers load, in the style the engine saved beside them."""
+        for order, (name, kind) in enumerate(self._job_class.results.items()):
+            if kind in ("raster", "vector") and self._result.get(name):
+                styling.load(self._result[name], context, self.outputDefinition(name.upper()), order)
         for name, param in self._job_class.parameters().items():
             if param.kind in ("raster_output", "vector_output") and self._result.get(name):
                 styling.style_when_loaded(self._result[name], context, self.id(), name.upper())

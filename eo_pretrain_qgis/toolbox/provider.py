@@ -74,7 +74,7 @@ class ReadyModel(QgsProcessingModelAlgorithm):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self._path = path
-        self.loadFromFile(str(path))
+        self.fromFile(str(path))
 
     def createInstance(self) -> QgsProcessingAlgorithm:
         return ReadyModel(self._path)

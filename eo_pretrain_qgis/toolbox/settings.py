@@ -28,14 +28,10 @@ def remove() -> None:
 
 
 def engine() -> str:
-    """The engine's Python the user named, or an empty string."""
-    return _value(ENGINE)
+    """The engine's Python the user named here, or an empty string; `environment.find` looks at the environment variable first."""
+    return (ProcessingConfig.getSetting(ENGINE) or "").strip()
 
 
 def device() -> str:
     """The device to compute on where a job says ``auto``."""
-    return _value(DEVICE) or "auto"
-
-
-def _value(name: str) -> str:
-    return (os.environ.get(name) or ProcessingConfig.getSetting(name) or "").strip()
+    return (os.environ.get(DEVICE) or ProcessingConfig.getSetting(DEVICE) or "").strip() or "auto"

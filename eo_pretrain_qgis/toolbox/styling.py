@@ -7,6 +7,7 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingFeedback,
     QgsProcessingLayerPostProcessorInterface,
+    QgsProcessingOutputDefinition,
     QgsRasterLayer,
 )
 
@@ -14,17 +15,30 @@ from qgis.core import (
 _waiting: list[QgsProcessingLayerPostProcessorInterface] = []
 
 
+def load(path: str, context: QgsProcessingContext, output: QgsProcessingOutputDefinition, order: int) -> None:
+    """Lets QGIS load a layer that lies inside an output folder, `order` layers above the lowest, in the style saved beside it."""
+    if context.project() is None:
+        return
+    details = QgsProcessingContext.LayerDetails(output.description(), context.project(), output.name())
+    details.layerSortKey = order
+    details.setPostProcessor(_keep(_Styler()))
+    context.addLayerToLoadOnCompletion(path, details)
+
+
 def style_when_loaded(path: str, context: QgsProcessingContext, algorithm_id: str, output_name: str) -> None:
     """Lets the layer at `path` open in the style saved beside it, if QGIS is going to load it."""
     if context.willLoadLayerOnCompletion(path) and not _has_user_style(algorithm_id, output_name):
-        styler = _Styler()
-        _waiting.append(styler)
-        context.layerToLoadOnCompletionDetails(path).setPostProcessor(styler)
+        context.layerToLoadOnCompletionDetails(path).setPostProcessor(_keep(_Styler()))
 
 
 def forget() -> None:
     """Drops the post-processors of results that were never loaded."""
     _waiting.clear()
+
+
+def _keep(styler: QgsProcessingLayerPostProcessorInterface) -> QgsProcessingLayerPostProcessorInterface:
+    _waiting.append(styler)
+    return styler
 
 
 class _Styler(QgsProcessingLayerPostProcessorInterface):

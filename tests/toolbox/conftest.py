@@ -11,8 +11,8 @@ import pytest
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 pytest.importorskip("qgis.core", reason="QGIS's own Python runs these tests.")
 
-from osgeo import gdal, osr  # noqa: E402
-from qgis.core import (  # noqa: E402
+from osgeo import gdal, osr
+from qgis.core import (
     QgsApplication,
     QgsFeature,
     QgsGeometry,
@@ -64,12 +64,16 @@ class Listener(QgsProcessingFeedback):
         super().__init__(False)
         self.said = []
         self.warned = []
+        self.errors = []
 
     def pushInfo(self, text):
         self.said.append(text)
 
     def pushWarning(self, text):
         self.warned.append(text)
+
+    def reportError(self, text, fatal=False):
+        self.errors.append(text)
 
     def setProgressText(self, text):
         self.said.append(text)

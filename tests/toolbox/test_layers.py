@@ -92,7 +92,7 @@ def test_nodata_of_the_file_and_of_the_layer(source_of, folder):
 def test_nodata_range_is_refused(source_of, folder):
     layer = QgsRasterLayer(write_raster(folder / "image.tif"), "image")
     layer.dataProvider().setUserNoDataValue(1, [QgsRasterRange(0, 9)])
-    with pytest.raises(DataError, match="“image” has a range as additional nodata value. Give single values"):
+    with pytest.raises(DataError, match=r"“image” has a range as additional nodata value. Give single values"):
         source_of(layer)
 
 
@@ -103,7 +103,7 @@ def test_crs_set_by_the_analyst_is_handed_over(source_of, folder):
 
 
 def test_layer_without_crs_is_refused(source_of, folder):
-    with pytest.raises(DataError, match="“image” has no coordinate reference system. Set it with"):
+    with pytest.raises(DataError, match=r"“image” has no coordinate reference system. Set it with"):
         source_of(QgsRasterLayer(write_raster(folder / "image.tif", epsg=None), "image"))
     with pytest.raises(DataError, match="“parcels” has no coordinate reference system"):
         layer = memory_layer()
@@ -113,7 +113,8 @@ def test_layer_without_crs_is_refused(source_of, folder):
 
 def test_paletted_raster_names_its_classes(source_of, folder):
     layer = QgsRasterLayer(write_raster(folder / "cover.tif"), "cover")
-    classes = [QgsPalettedRasterRenderer.Class(1, QColor("#1f77b4"), "water"), QgsPalettedRasterRenderer.Class(20, QColor("#2ca02c"), "forest")]
+    named = QgsPalettedRasterRenderer.Class
+    classes = [named(1, QColor("#1f77b4"), "water"), named(20, QColor("#2ca02c"), "forest")]
     layer.setRenderer(QgsPalettedRasterRenderer(layer.dataProvider(), 1, classes))
     assert source_of(layer)["categories"] == {"classes": [
         {"value": "1", "name": "water", "color": "#1f77b4"}, {"value": "20", "name": "forest", "color": "#2ca02c"}]}
@@ -123,7 +124,7 @@ def test_paletted_raster_names_its_classes(source_of, folder):
     ("type=xyz&url=http://127.0.0.1:9/{z}/{x}/{y}.png&zmax=3&zmin=0", "wms"),
     ("?crs=EPSG:32633&extent=0,0,1,1&width=1&height=1&formula=1", "virtualraster")])
 def test_rasters_that_are_no_files_are_refused(source_of, source, provider_name):
-    with pytest.raises(DataError, match=f"“OSM” is a {provider_name} layer. Save it as a raster file first."):
+    with pytest.raises(DataError, match=rf"“OSM” is a {provider_name} layer. Save it as a raster file first."):
         source_of(QgsRasterLayer(source, "OSM", provider_name))
 
 
@@ -190,13 +191,14 @@ def test_unsaved_edits_are_used(source_of, folder):
 
 
 def test_table_without_geometry_is_refused(source_of):
-    with pytest.raises(DataError, match="“codes” is a table without geometry. Choose a layer with points, lines or polygons."):
+    with pytest.raises(DataError, match=r"“codes” is a table without geometry. Choose a layer with points, lines or polygons."):
         source_of(QgsVectorLayer("None?field=crop:string", "codes", "memory"))
 
 
 def test_categories_become_classes(source_of):
     layer = memory_layer()
-    categories = [QgsRendererCategory("wheat", _symbol(layer, "#e0c000"), "Winter wheat"), QgsRendererCategory(["maize", "millet"], _symbol(layer, "#00a000"), "C4"),
+    categories = [QgsRendererCategory("wheat", _symbol(layer, "#e0c000"), "Winter wheat"),
+                  QgsRendererCategory(["maize", "millet"], _symbol(layer, "#00a000"), "C4"),
                   QgsRendererCategory(None, _symbol(layer, "#000000"), "")]
     layer.setRenderer(QgsCategorizedSymbolRenderer("crop", categories))
     assert source_of(layer)["categories"] == {"field": "crop", "classes": [

@@ -8,19 +8,40 @@ import pytest
 from qgis.core import (
     Qgis,
     QgsCoordinateReferenceSystem,
+    QgsMapLayer,
     QgsProcessing,
     QgsProcessingOutputHtml,
     QgsProcessingOutputLayerDefinition,
     QgsProcessingParameterField,
     QgsProperty,
     QgsRasterLayer,
-    QgsReferencedRectangle,
     QgsRectangle,
+    QgsReferencedRectangle,
 )
 
 from eo_pretrain_qgis.errors import JobError
-from eo_pretrain_qgis.jobs import JOBS, spec
-from eo_pretrain_qgis.jobs.spec import Job
+from eo_pretrain_qgis.jobs import JOBS
+from eo_pretrain_qgis.jobs.spec import (
+    Job,
+    attribute,
+    boolean,
+    choice,
+    classes,
+    extent,
+    file,
+    file_output,
+    folder_output,
+    integer,
+    layer,
+    number,
+    raster,
+    raster_output,
+    rasters,
+    text,
+    vector,
+    vector_output,
+)
+from eo_pretrain_qgis.jobs.spec import folder as existing_folder
 
 from .conftest import memory_layer, saved_layer, write_raster
 
@@ -36,24 +57,24 @@ class EveryKind(Job):
     group = "1 Prepare data"
     results = {"score": "number", "page": "html"}
 
-    image: dict = spec.raster("Image", optional=True)
-    images: list = spec.rasters("Images", optional=True)
-    lines: dict = spec.vector("Lines", optional=True)
-    labels: dict = spec.layer("Labels", optional=True)
-    field: str = spec.attribute("Field", parent="labels", optional=True)
-    count: int = spec.integer("Count", default=None, minimum=1, maximum=9)
-    rate: float = spec.number("Rate", default=1e-3, minimum=1e-7)
-    flag: bool = spec.boolean("Flag", default=True)
-    word: str = spec.text("Word", default=None)
-    pick: str = spec.choice("Pick", ("one", "two"), default="one", advanced=True, help="What to pick.")
-    extent: dict = spec.extent("Extent", optional=True)
-    table: list = spec.classes("Table", optional=True)
-    weights: str = spec.file("Weights", extension="pth|pt", optional=True)
-    place: str = spec.folder("Place", optional=True)
-    output: str = spec.raster_output("Map")
-    shapes: str = spec.vector_output("Shapes", optional=True, created=False)
-    run_folder: str = spec.folder_output("Run", optional=True)
-    report: str = spec.file_output("Report", "html", optional=True)
+    image: dict = raster("Image", optional=True)
+    images: list = rasters("Images", optional=True)
+    lines: dict = vector("Lines", optional=True)
+    labels: dict = layer("Labels", optional=True)
+    field: str = attribute("Field", parent="labels", optional=True)
+    count: int = integer("Count", default=None, minimum=1, maximum=9)
+    rate: float = number("Rate", default=1e-3, minimum=1e-7)
+    flag: bool = boolean("Flag", default=True)
+    word: str = text("Word", default=None)
+    pick: str = choice("Pick", ("one", "two"), default="one", advanced=True, help="What to pick.")
+    extent: dict = extent("Extent", optional=True)
+    table: list = classes("Table", optional=True)
+    weights: str = file("Weights", extension="pth|pt", optional=True)
+    place: str = existing_folder("Place", optional=True)
+    output: str = raster_output("Map")
+    shapes: str = vector_output("Shapes", optional=True, created=False)
+    run_folder: str = folder_output("Run", optional=True)
+    report: str = file_output("Report", "html", optional=True)
 
 
 @pytest.fixture
@@ -161,9 +182,9 @@ def test_a_path_brings_the_style_saved_beside_it(read, folder):
     from qgis.PyQt.QtGui import QColor
 
     path = write_raster(folder / "cover.tif")
-    layer = QgsRasterLayer(path, "cover")
-    layer.setRenderer(QgsPalettedRasterRenderer(layer.dataProvider(), 1, [QgsPalettedRasterRenderer.Class(1, QColor("#1f77b4"), "water")]))
-    layer.saveDefaultStyle(Qgis.MapLayerStyleCategory.AllStyleCategories) if hasattr(Qgis, "MapLayerStyleCategory") else layer.saveDefaultStyle()
+    cover = QgsRasterLayer(path, "cover")
+    cover.setRenderer(QgsPalettedRasterRenderer(cover.dataProvider(), 1, [QgsPalettedRasterRenderer.Class(1, QColor("#1f77b4"), "water")]))
+    cover.saveDefaultStyle(QgsMapLayer.StyleCategory.AllStyleCategories)
     assert read("LABELS", path)["categories"]["classes"] == [{"value": "1", "name": "water", "color": "#1f77b4"}]
 
 
@@ -202,8 +223,8 @@ def test_output_open_in_qgis_is_refused(read, project, folder):
     project.addMapLayer(QgsRasterLayer(path, "old map"))
     saved = saved_layer(folder / "shapes.gpkg")
     project.addMapLayer(saved)
-    for name, given, layer in (("OUTPUT", path, "old map"), ("SHAPES", str(folder / "shapes.gpkg"), "parcels")):
-        with pytest.raises(JobError, match=f"is open in QGIS as layer “{layer}”. Choose another name or remove the layer."):
+    for name, given, shown in (("OUTPUT", path, "old map"), ("SHAPES", str(folder / "shapes.gpkg"), "parcels")):
+        with pytest.raises(JobError, match=f"is open in QGIS as layer “{shown}”. Choose another name or remove the layer."):
             read(name, given, final=False)
 
 

@@ -1,0 +1,158 @@
+"""Writes the ready models that ship with the plugin, from the recipes below. Run by `make docs`, in QGIS's own Python.
+
+PATH=/usr/bin:/bin QT_QPA_PLATFORM=offscreen /usr/bin/python3 docs/ready_models.py [folder]
+"""
+
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+from qgis.core import (
+    Qgis,
+    QgsApplication,
+    QgsProcessingModelAlgorithm,
+    QgsProcessingModelChildAlgorithm,
+    QgsProcessingModelChildParameterSource,
+    QgsProcessingModelOutput,
+    QgsProcessingModelParameter,
+    QgsProcessingParameterEnum,
+    QgsProcessingParameterField,
+    QgsProcessingParameterMapLayer,
+    QgsProcessingParameterMultipleLayers,
+    QgsProcessingParameterNumber,
+    QgsProcessingParameterRasterLayer,
+)
+from qgis.PyQt.QtCore import QPointF, QSizeF
+
+ROOT = Path(__file__).resolve().parents[1]
+MODELS = ROOT / "eo_pretrain_qgis" / "toolbox" / "models"
+GROUP = "0 Ready models"
+
+Integer = Qgis.ProcessingNumberParameterType.Integer
+Double = Qgis.ProcessingNumberParameterType.Double
+
+MAP_FROM_LABELS = """Learns classes from labels drawn on images and maps them over another image.
+Cuts the labelled images into tiles, trains a U-Net, measures it on tiles it has not seen, writes the model and maps the image. \
+Each step is an algorithm of its own; edit a copy of this model to change more of their settings."""
+
+
+class Recipe:
+    """A model being written: inputs above, steps in a column below, each step's products beside it."""
+
+    def __init__(self, title: str, text: str) -> None:
+        self.model = QgsProcessingModelAlgorithm(title, GROUP)
+        self.help = {"ALG_DESC": text, "ALG_CREATOR": "EO Pretrain contributors", "SHORT_DESCRIPTION": text.split("\n")[0]}
+        self.inputs = 0
+        self.steps = 0
+        self.order = []
+
+    def ask(self, definition, text: str) -> str:
+        """Adds an input and returns its name."""
+        self.help[definition.name()] = text
+        component = QgsProcessingModelParameter(definition.name())
+        component.setPosition(QPointF(120 + 220 * self.inputs, 60))
+        self.inputs += 1
+        self.order.append(definition.name())
+        self.model.addModelParameter(definition, component)
+        return definition.name()
+
+    def step(self, name: str, job: str, asked: dict, made: dict, keep: dict) -> str:
+        """Adds a step and returns its name.
+
+        Args:
+            name: of the step; with the outputs it keeps it names the model's outputs, such as map:OUTPUT.
+            job: QGIS id without the provider.
+            asked: parameter → name of the input that gives it.
+            made: parameter → step whose OUTPUT gives it.
+            keep: output → label under which the model gives it to the user.
+        """
+        child = QgsProcessingModelChildAlgorithm(f"eopretrain:{job}")
+        child.setChildId(name)
+        child.setDescription(child.algorithm().displayName())
+        child.setPosition(QPointF(340, 180 + 130 * self.steps))
+        for parameter, given in asked.items():
+            child.addParameterSources(parameter, [QgsProcessingModelChildParameterSource.fromModelParameter(given)])
+        for parameter, step in made.items():
+            child.addParameterSources(parameter, [QgsProcessingModelChildParameterSource.fromChildOutput(step, "OUTPUT")])
+        outputs = {}
+        for index, (output, label) in enumerate(keep.items()):
+            product = QgsProcessingModelOutput(output, label)
+            product.setChildId(name)
+            product.setChildOutputName(output)
+            product.setPosition(QPointF(640 + 220 * index, 180 + 130 * self.steps))
+            product.setSize(QSizeF(200, 30))
+            outputs[output] = product
+        child.setModelOutputs(outputs)
+        self.steps += 1
+        return self.model.addChildAlgorithm(child)
+
+    def finished(self) -> QgsProcessingModelAlgorithm:
+        self.model.setHelpContent(self.help)
+        self.model.setParameterOrder(self.order)
+        self.model.updateDestinationParameters()
+        return self.model
+
+
+def map_from_labels(presets: list) -> QgsProcessingModelAlgorithm:
+    """Images and labels → dataset → model → report and map."""
+    recipe = Recipe("Map from labels", MAP_FROM_LABELS)
+    images = recipe.ask(
+        QgsProcessingParameterMultipleLayers("IMAGES", "Images to learn from", Qgis.ProcessingSourceType.Raster),
+        "Each image is a place or date with all its bands.")
+    labels = recipe.ask(
+        QgsProcessingParameterMapLayer("LABELS", "Labels", types=[Qgis.ProcessingSourceType.Raster, Qgis.ProcessingSourceType.VectorAnyGeometry]),
+        "Polygons, lines, points or a class raster over these images.")
+    field = recipe.ask(
+        QgsProcessingParameterField("CLASS_FIELD", "Class field", None, "LABELS", optional=True),
+        "Needed for vector labels with more than one class.")
+    buffer = recipe.ask(
+        QgsProcessingParameterNumber("BUFFER", "Buffer around lines and points [m]", Double, None, True, 0),
+        "Needed for lines and points.")
+    preset = recipe.ask(
+        QgsProcessingParameterEnum("PRESET", "Sensor", presets, defaultValue=presets[0], usesStaticStrings=True),
+        f"Give one of these words: {', '.join(presets)}.")
+    tile = recipe.ask(
+        QgsProcessingParameterNumber("TILE_SIZE", "Tile size [px]", Integer, 256, False, 32, 2048),
+        "Smaller for small images.")
+    epochs = recipe.ask(
+        QgsProcessingParameterNumber("EPOCHS", "Epochs", Integer, 40, False, 1, 10000),
+        "Passes over the training tiles.")
+    image = recipe.ask(
+        QgsProcessingParameterRasterLayer("IMAGE_TO_MAP", "Image to map"),
+        "Of the same sensor, with the same bands.")
+    labelled = {"IMAGES": images, "LABELS": labels, "CLASS_FIELD": field, "BUFFER": buffer, "PRESET": preset, "TILE_SIZE": tile}
+    dataset = recipe.step("dataset", "createtrainingdataset", labelled, {}, {"OUTPUT": "Dataset folder"})
+    run = recipe.step("run", "finetune", {"EPOCHS": epochs}, {"DATASET": dataset}, {"OUTPUT": "Run folder"})
+    recipe.step("evaluation", "evaluatemodel", {}, {"RUN_FOLDER": run}, {"OUTPUT": "Evaluation"})
+    model = recipe.step("model", "exportmodel", {}, {"RUN_FOLDER": run}, {"OUTPUT": "Model"})
+    recipe.step("map", "predictmap", {"IMAGES": image}, {"MODEL": model}, {"OUTPUT": "Class map", "CONFIDENCE": "Confidence"})
+    return recipe.finished()
+
+
+def write_all(folder: Path) -> None:
+    """Writes every ready model into `folder`; the algorithms they name must be registered."""
+    presets = QgsApplication.processingRegistry().algorithmById("eopretrain:createtrainingdataset").parameterDefinition("PRESET").options()
+    path = folder / "map_from_labels.model3"
+    map_from_labels(presets).toFile(str(path))
+    # Qt writes attributes in an order that differs from run to run; in the canonical order a rewritten model is the same file.
+    path.write_text(ElementTree.canonicalize(from_file=path) + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    application = QgsApplication([], False)
+    application.initQgis()
+    sys.path[:0] = [str(ROOT)]
+    sys.path.append(str(Path(QgsApplication.pkgDataPath()) / "python" / "plugins"))
+    from processing.core.Processing import Processing
+
+    Processing.initialize()
+    from eo_pretrain_qgis.plugin import Plugin
+
+    plugin = Plugin(None)
+    plugin.initProcessing()
+    write_all(Path(sys.argv[1]) if len(sys.argv) > 1 else MODELS)
+    plugin.unload()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,233 @@
+"""Running a job from QGIS: on every path the same refusals, in a background thread, cancelled, without an engine, styled."""
+
+import json
+import subprocess
+import time
+
+import pytest
+from qgis.core import (
+    QgsProcessing,
+    QgsProcessingAlgRunnerTask,
+    QgsProcessingException,
+    QgsProcessingModelAlgorithm,
+    QgsProcessingModelChildAlgorithm,
+    QgsProcessingModelChildParameterSource,
+    QgsProcessingOutputLayerDefinition,
+    QgsRasterLayer,
+)
+from qgis.PyQt.QtCore import QCoreApplication, QThread
+
+from eo_pretrain_qgis.errors import Cancelled, EngineError
+
+from .conftest import memory_layer, write_raster
+
+
+@pytest.fixture
+def run(engine, context, feedback):
+    import processing
+
+    return lambda algorithm, **values: processing.run(
+        f"eopretrain:{algorithm}", {name.upper(): value for name, value in values.items()}, context=context, feedback=feedback)
+
+
+@pytest.fixture
+def model_file(folder):
+    path = folder / "model.onnx"
+    path.touch()
+    return str(path)
+
+
+def wait_for(condition, seconds=10):
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        QCoreApplication.processEvents()
+        time.sleep(0.01)
+    assert condition()
+
+
+def test_job_reaches_the_engine_as_asked(run, engine, folder, feedback):
+    image = write_raster(folder / "image.tif")
+    engine.result = {"tiles": 4}
+    result = run("createtrainingdataset", images=[image], labels=memory_layer(), class_field="crop", tile_size=64,
+                 output=str(folder / "dataset"))
+    assert result == {"OUTPUT": str(folder / "dataset"), "TILES": 4}
+    job = engine.job
+    assert (job.images, job.class_field, job.tile_size, job.stride) == ([{"path": image, "name": "image"}], "crop", 64, None)
+    assert job.labels["layer"] == "features"
+    assert "Halfway  loss 0.25" in feedback.said
+
+
+def test_device_of_the_settings_stands_for_auto(run, engine, folder, monkeypatch):
+    monkeypatch.setenv("EOPRETRAIN_DEVICE", "cuda:1")
+    run("finetune", dataset=str(folder), output=str(folder / "run"))
+    assert engine.job.device == "cuda:1"
+    run("finetune", dataset=str(folder), output=str(folder / "run"), device="cpu")
+    assert engine.job.device == "cpu"
+
+
+@pytest.mark.parametrize(("values", "sentence"), [
+    ({"preset": "landsat"}, "must be one of: as_model, generic"), ({"tile_size": 1}, "must be between 128 and 8192"),
+    ({"bogus": 1}, "There is no parameter BOGUS in “Predict map”."), ({"output": "map.png"}, "must end in .tif"),
+    ({"images": ["type=xyz"]}, "is no raster layer that QGIS can open")])
+def test_processing_run_refuses(run, folder, model_file, values, sentence):
+    asked = {"model": model_file, "images": [write_raster(folder / "image.tif")], "output": str(folder / "map.tif"), **values}
+    with pytest.raises(QgsProcessingException, match="Unable to execute algorithm") as refused:
+        run("predictmap", **asked)
+    assert sentence in str(refused.value)
+
+
+def test_output_that_is_the_input_is_refused(run, folder, model_file):
+    image = write_raster(folder / "image.tif")
+    with pytest.raises(QgsProcessingException, match="are the same file"):
+        run("predictmap", model=model_file, images=[image], output=image)
+
+
+def test_output_open_in_qgis_is_refused(run, folder, model_file, project):
+    old = write_raster(folder / "map.tif")
+    project.addMapLayer(QgsRasterLayer(old, "old map"))
+    with pytest.raises(QgsProcessingException, match="is open in QGIS as layer “old map”"):
+        run("predictmap", model=model_file, images=[write_raster(folder / "image.tif")], output=old)
+
+
+@pytest.mark.parametrize(("values", "sentence"), [
+    ({"PRESET": "landsat"}, "must be one of: as_model, generic"), ({"TILE_SIZE": 1}, "must be between 128 and 8192")])
+def test_step_of_a_model_refuses(engine, context, feedback, folder, model_file, values, sentence):
+    import processing
+
+    step = QgsProcessingModelChildAlgorithm("eopretrain:predictmap")
+    step.setChildId("map")
+    step.setDescription("map")
+    given = {"MODEL": model_file, "IMAGES": [write_raster(folder / "image.tif")], "OUTPUT": str(folder / "map.tif"), **values}
+    for name, value in given.items():
+        step.addParameterSources(name, [QgsProcessingModelChildParameterSource.fromStaticValue(value)])
+    model = QgsProcessingModelAlgorithm("Try", "Tests")
+    model.addChildAlgorithm(step)
+    with pytest.raises(QgsProcessingException, match="Error encountered while running map"):
+        processing.run(model, {}, context=context, feedback=feedback)
+    assert sentence in feedback.errors[0]
+    assert engine.job is None
+
+
+def run_in_background(provider, context, feedback, values):
+    """Runs “Fine-tune a model” as the dialog does; returns the task and whether it succeeded, once it is through."""
+    ended = []
+    task = QgsProcessingAlgRunnerTask(provider.algorithm("finetune").create(), values, context, feedback)
+    task.executed.connect(lambda succeeded, results: ended.append((succeeded, results)))
+    from qgis.core import QgsApplication
+
+    QgsApplication.taskManager().addTask(task)
+    return ended
+
+
+def test_background_thread(provider, engine, context, feedback, folder, monkeypatch):
+    from eo_pretrain_qgis.toolbox import algorithm
+
+    threads = []
+    monkeypatch.setattr(algorithm.client, "run", lambda *given: threads.append(QThread.currentThread()) or engine.run(*given))
+    ended = run_in_background(provider, context, feedback, {"DATASET": str(folder), "OUTPUT": str(folder / "run")})
+    wait_for(lambda: ended)
+    assert ended == [(True, {"OUTPUT": str(folder / "run")})]
+    assert threads[0] != QCoreApplication.instance().thread()
+
+
+def test_cancel(provider, engine, context, feedback, folder, monkeypatch):
+    from eo_pretrain_qgis.toolbox import algorithm
+
+    started = []
+
+    def run_until_cancelled(job, python, on_event, is_cancelled):
+        started.append(job)
+        while not is_cancelled():
+            time.sleep(0.01)
+        raise Cancelled
+
+    monkeypatch.setattr(algorithm.client, "run", run_until_cancelled)
+    ended = run_in_background(provider, context, feedback, {"DATASET": str(folder), "OUTPUT": str(folder / "run")})
+    wait_for(lambda: started)
+    feedback.cancel()
+    wait_for(lambda: ended)
+    assert ended == [(False, {})]
+
+
+def test_missing_engine_names_what_installs_it(run, folder, monkeypatch):
+    from eo_pretrain_qgis.toolbox import algorithm
+
+    def find(kind, setting=""):
+        raise EngineError("The engine is not installed. Run “Install the engine” (eopretrain:installengine).")
+
+    monkeypatch.setattr(algorithm.environment, "find", find)
+    with pytest.raises(QgsProcessingException, match="eopretrain:installengine"):
+        run("finetune", dataset=str(folder), output=str(folder / "run"))
+
+
+def test_results_load_in_the_style_saved_beside_them(run, engine, context, folder, model_file, project):
+    from processing.gui.Postprocessing import handleAlgorithmResults
+    from qgis.core import QgsApplication, QgsPalettedRasterRenderer
+    from qgis.PyQt.QtGui import QColor
+
+    outputs = {name: write_raster(folder / f"{name}.tif") for name in ("output", "confidence")}
+    for path in outputs.values():
+        layer = QgsRasterLayer(path, "made by the engine")
+        water = QgsPalettedRasterRenderer.Class(1, QColor("#1f77b4"), "water")
+        layer.setRenderer(QgsPalettedRasterRenderer(layer.dataProvider(), 1, [water]))
+        layer.saveDefaultStyle()
+    engine.result = outputs
+    asked = {name: QgsProcessingOutputLayerDefinition(path, project) for name, path in outputs.items()}
+    run("predictmap", model=model_file, images=[write_raster(folder / "image.tif")], **asked)
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("eopretrain:predictmap")
+    assert handleAlgorithmResults(algorithm, context, parameters={})
+    loaded = {layer.name(): layer for layer in project.mapLayers().values()}
+    assert set(loaded) == {"Class map", "Confidence"}
+    assert all(layer.renderer().classes()[0].label == "water" for layer in loaded.values())
+
+
+def test_layers_of_the_sample_load(run, engine, context, folder, project):
+    engine.result = {"sentinel2": write_raster(folder / "s2.tif"), "land_cover": write_raster(folder / "cover.tif")}
+    run("createsample", output=str(folder / "sample"))
+    assert {context.layerToLoadOnCompletionDetails(path).name for path in engine.result.values()} == {"Sentinel2", "Land cover"}
+
+
+def test_a_style_of_the_user_is_left_alone(context, folder, project, monkeypatch):
+    from processing.gui.RenderingStyles import RenderingStyles
+    from qgis.core import QgsProcessingContext
+
+    from eo_pretrain_qgis.toolbox import styling
+
+    path = write_raster(folder / "map.tif")
+    context.addLayerToLoadOnCompletion(path, QgsProcessingContext.LayerDetails("Map", project, "OUTPUT"))
+    monkeypatch.setitem(RenderingStyles.styles, "eopretrain:predictmap", {"OUTPUT": "/my.qml"})
+    styling.style_when_loaded(path, context, "eopretrain:predictmap", "OUTPUT")
+    assert context.layerToLoadOnCompletionDetails(path).postProcessor() is None
+    styling.style_when_loaded(path, context, "eopretrain:predictmap", "CONFIDENCE")
+    assert context.layerToLoadOnCompletionDetails(path).postProcessor() is not None
+
+
+# --- qgis_process: the same refusals, and exit codes a script can rely on
+
+def qgis_process(environment, *arguments, document=None):
+    return subprocess.run(["qgis_process", *arguments], env=environment, input=document, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(("argument", "sentence"), [
+    ("--BOGUS=1", "There is no parameter BOGUS"), ("--PRESET=landsat", "must be one of: as_model, generic"),
+    ("--TILE_SIZE=1", "must be between 128 and 8192")])
+def test_command_line_refuses(qgis, folder, model_file, argument, sentence):
+    ran = qgis_process(qgis, "run", "eopretrain:predictmap", f"--MODEL={model_file}", f"--IMAGES={write_raster(folder / 'image.tif')}",
+                       f"--OUTPUT={folder / 'map.tif'}", argument)
+    assert ran.returncode == 1
+    assert sentence in ran.stdout + ran.stderr
+
+
+def test_json_refuses(qgis, folder):
+    document = json.dumps({"inputs": {"DATASET": str(folder), "OUTPUT": QgsProcessing.TEMPORARY_OUTPUT, "EPOCHS": 0}})
+    ran = qgis_process(qgis, "--json", "run", "eopretrain:finetune", "-", document=document)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert "“Epochs” (epochs) is 0, but must be between 1 and 10000." in ran.stderr
+
+
+def test_command_line_with_a_wrong_engine(qgis, folder, model_file):
+    wrong = {**qgis, "EOPRETRAIN_ENGINE": str(folder / "no python")}
+    ran = qgis_process(wrong, "run", "eopretrain:inspectmodel", f"--MODEL={model_file}", f"--OUTPUT={folder / 'model.html'}")
+    assert ran.returncode == 1
+    assert "EOPRETRAIN_ENGINE names" in ran.stderr
+    assert not (folder / "model.html").exists()
