@@ -28,3 +28,14 @@ class EvaluateModel(Job):
     device: str = text("Device", default="auto", advanced=True)
     output: str = file_output("Report", "html")
     facts: str = file_output("Figures as JSON", "json", optional=True, created=False)
+
+    def run(self, report):
+        from ..engine.learning.evaluation import evaluate_run, write_evaluation
+
+        facts, sections = evaluate_run(self.run_folder, self.dataset, self.split, self.batch_size, self.device, report)
+        write_evaluation(facts, sections, self.output, self.facts)
+        report.message(f"Mean IoU on the {self.split} tiles: {facts['model']['mean_iou']:.3f}; per-band statistics "
+                       f"{facts['statistics']['mean_iou']:.3f}, majority class {facts['majority']['mean_iou']:.3f}.")
+        result = {"output": self.output, "mean_iou": facts["model"]["mean_iou"], "overall_accuracy": facts["model"]["overall_accuracy"],
+                  "majority_mean_iou": facts["majority"]["mean_iou"], "statistics_mean_iou": facts["statistics"]["mean_iou"]}
+        return {**result, "facts": self.facts} if self.facts else result

@@ -25,3 +25,11 @@ class ExportModel(Job):
     licence: str = text("Licence", default="not stated", help="Of the model, for those you give it to, such as CC-BY-4.0.")
     tolerance: float = number("Largest difference allowed", default=1e-4, minimum=1e-7, maximum=1e-2, advanced=True)
     output: str = file_output("Model", "onnx")
+
+    def run(self, report):
+        from ..engine.learning.export import export_run
+        from .record import plugin_version
+
+        facts = export_run(self.run_folder, self.output, name=self.model_name, licence=self.licence, tolerance=self.tolerance,
+                           plugin_version=plugin_version(), report=report)
+        return {"output": self.output, **facts}

@@ -1,0 +1,57 @@
+"""Accuracy of a class map against truth: confusion matrix, IoU, F1, precision, recall, overall accuracy.
+
+Classes are positions 0..K-1 in a class list. A confusion matrix is int64 (K, K), rows truth, columns prediction.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+IGNORE = 255
+
+
+def confusion(truth: np.ndarray, predicted: np.ndarray, classes: int, ignore: int = IGNORE) -> np.ndarray:
+    """Counts pixels by true and predicted class; add matrices to count over many tiles.
+
+    Args:
+        truth: class positions of any shape; pixels equal to `ignore` are left out.
+        predicted: class positions, same shape, each below `classes`.
+        classes: number of classes K.
+        ignore: the value of pixels without truth.
+
+    Returns:
+        int64 (K, K), rows truth, columns prediction.
+    """
+    known = truth != ignore
+    pairs = truth[known].astype(np.int64) * classes + predicted[known]
+    return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
+
+
+def scores(matrix: np.ndarray) -> dict:
+    """The usual figures of a confusion matrix, as plain numbers.
+
+    A class without a true pixel has no figures (None) and does not count in the means; where it is found all the same, it lowers
+    the figures of the class that is really there.
+
+    Returns:
+        ``pixels``, ``overall_accuracy``, ``mean_iou``, ``mean_f1`` (macro: each class counts the same) and ``classes``, a list
+        of ``{"iou", "f1", "precision", "recall", "pixels"}``; all None where nothing was counted.
+    """
+    hits = np.diag(matrix).astype(float)
+    true, found = matrix.sum(1).astype(float), matrix.sum(0).astype(float)
+    rows = [_class_scores(*numbers) for numbers in zip(hits, true, found)]
+    total = int(matrix.sum())
+    return {"pixels": total, "overall_accuracy": float(hits.sum() / total) if total else None,
+            "mean_iou": _mean(rows, "iou"), "mean_f1": _mean(rows, "f1"), "classes": rows}
+
+
+def _class_scores(hits: float, true: float, found: float) -> dict:
+    if not true:
+        return {"iou": None, "f1": None, "precision": None, "recall": None, "pixels": 0}
+    return {"iou": hits / (true + found - hits), "f1": 2 * hits / (true + found), "precision": hits / found if found else 0.0,
+            "recall": hits / true, "pixels": int(true)}
+
+
+def _mean(rows: list[dict], figure: str) -> float | None:
+    values = [row[figure] for row in rows if row[figure] is not None]
+    return float(np.mean(values)) if values else None

@@ -1,0 +1,112 @@
+"""Augmentation of multispectral and radar tiles, on the device: only what can happen to a real image of the same place.
+
+Geometry: flips and quarter turns, the eight symmetries of a square. Values: what a unit allows, and nothing that mixes bands as
+hue, saturation or grey do. Reflectance varies by gain (illumination, calibration) and offset (haze); backscatter in dB by an
+offset (calibration, incidence angle) and by speckle.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch.nn.functional import conv2d, pad
+
+from ..sensors import Band
+from .data import Batch
+
+GAIN, BAND_GAIN = 0.15, 0.07
+HAZE = 0.01  # reflectance
+DECIBELS = 1.0
+LOOKS = 60  # of the added speckle; dB of gamma noise have a standard deviation of 10 / ln 10 / sqrt(looks)
+UNKNOWN_OFFSET = 0.1  # of the band's standard deviation
+BLUR_SHARE, DROP_SHARE = 0.15, 0.1
+
+
+class Augmentation:
+    """Random changes of batches; every draw comes from the generator given with the batch.
+
+    Args:
+        kind: ``none``, ``flips`` (geometry) or ``full`` (geometry and values).
+        bands: with unit, scale and offset: physical = stored · scale + offset.
+        mean: per band, stored units.
+        std: per band, stored units.
+        device: of the batches.
+    """
+
+    def __init__(self, kind: str, bands: Sequence[Band], mean: Sequence[float], std: Sequence[float], device: torch.device) -> None:
+        self.kind, self.device = kind, device
+        self.mean, self.std = self._row(mean), self._row(std)
+        self.scale = self._row([band.scale or 1.0 for band in bands])
+        self.zero = self._row([-band.offset / (band.scale or 1.0) for band in bands])  # the stored value of physical 0
+        units = [band.unit for band in bands]
+        self.reflectance, self.decibel, self.linear = (
+            self._row([found == unit for found in units]) for unit in ("reflectance", "dB", "linear"))
+        self.radar = "dB" in units or "linear" in units
+        self.unknown = 1 - self.reflectance - self.decibel - self.linear
+
+    def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """The batch turned, flipped and, for ``full``, with changed values; missing pixels keep the band's mean."""
+        if self.kind == "none":
+            return batch
+        turns = torch.randint(0, 8, (len(batch),), generator=generator).tolist()
+        images, labels, valid = (torch.stack([symmetry(tile, turn) for tile, turn in zip(tiles, turns)])
+                                 for tiles in (batch.images, batch.labels, batch.valid))
+        if self.kind == "full":
+            images = self._drop_band(self._blur(self._radiometry(images, generator), generator), generator)
+            images = torch.where(valid[:, None], images, self.mean)
+        return replace(batch, images=images.contiguous(memory_format=torch.channels_last), labels=labels, valid=valid)
+
+    def _radiometry(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Gain and offset per tile and band, and speckle for radar; (n, band, y, x), stored units."""
+        n, bands = images.shape[:2]
+        common, single, offset = (self._normal((n, size, 1, 1), generator) for size in (1, bands, bands))
+        gain = (1 + GAIN * common + BAND_GAIN * single).clamp(0.5, 1.5)
+        power = 10 ** (DECIBELS * offset / 10)
+        factor = self.reflectance * gain + self.unknown * gain + self.linear * power + self.decibel
+        centre = self.unknown * self.mean + (1 - self.unknown) * self.zero
+        step = (self.reflectance * HAZE + self.decibel * DECIBELS) / self.scale + self.unknown * UNKNOWN_OFFSET * self.std
+        images = centre + (images - centre) * factor + step * offset
+        if self.radar:
+            # Drawn on the device from a seed the generator gives: sending noise over would cost more than the network's step.
+            source = torch.Generator(self.device).manual_seed(int(torch.randint(2**62, (1,), generator=generator)))
+            noise = torch.randn(images.shape, generator=source, device=self.device) / LOOKS**0.5
+            images = images + self.decibel * noise * (10 / math.log(10)) / self.scale + self.linear * (images - self.zero) * noise
+        return images
+
+    def _blur(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """A slight Gaussian blur of some tiles, as of a worse focus or a resampled image."""
+        chosen = (torch.rand(len(images), generator=generator) < BLUR_SHARE).nonzero()[:, 0]
+        sigma = 0.4 + 0.6 * float(torch.rand(1, generator=generator))
+        if not len(chosen):
+            return images
+        row = torch.exp(-torch.arange(-2.0, 3.0, device=self.device) ** 2 / (2 * sigma**2))
+        kernel = (row / row.sum()).expand(images.shape[1], 1, 1, 5)
+        tiles = images[chosen.to(self.device)] - self.mean  # around 0, so that float32 loses nothing
+        tiles = conv2d(pad(tiles, (2, 2, 0, 0), mode="reflect"), kernel, groups=images.shape[1])
+        tiles = conv2d(pad(tiles, (0, 0, 2, 2), mode="reflect"), kernel.transpose(2, 3), groups=images.shape[1])
+        return images.index_copy(0, chosen.to(self.device), tiles + self.mean)
+
+    def _drop_band(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """In some tiles one band is missing, so that no single band decides everything."""
+        n, bands = images.shape[:2]
+        chosen = torch.rand(n, generator=generator) < DROP_SHARE
+        band = torch.randint(0, bands, (n,), generator=generator)
+        if bands < 3:
+            return images
+        gone = (torch.arange(bands)[None] == band[:, None]) & chosen[:, None]
+        return torch.where(gone[:, :, None, None].to(self.device), self.mean, images)
+
+    def _normal(self, shape: tuple, generator: torch.Generator) -> torch.Tensor:
+        return torch.randn(shape, generator=generator).clamp(-2, 2).to(self.device)
+
+    def _row(self, values: Sequence[float]) -> torch.Tensor:
+        return torch.tensor([float(value) for value in values], device=self.device).view(1, -1, 1, 1)
+
+
+def symmetry(tile: torch.Tensor, number: int) -> torch.Tensor:
+    """One of the eight symmetries of a square tile (…, y, x): `number` % 4 quarter turns, mirrored from 4 on."""
+    turned = torch.rot90(tile, number % 4, (-2, -1))
+    return turned.flip(-1) if number >= 4 else turned

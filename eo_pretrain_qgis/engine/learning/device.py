@@ -1,0 +1,88 @@
+"""Where the training runs: the device asked for, the precision it computes natively, and one or many processes."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.strategies import DDPStrategy
+
+from ...errors import EngineError
+
+FABRIC_PRECISION = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
+
+
+def pick_device(asked: str) -> torch.device:
+    """The device of that name.
+
+    Args:
+        asked: ``auto`` (the environment variable EOPRETRAIN_DEVICE if set, else CUDA, MPS or the processor, in this order),
+            ``cpu``, ``cuda``, ``cuda:<n>`` or ``mps``.
+
+    Raises:
+        EngineError: when the name is unknown, or names a device that is not there.
+    """
+    name = (asked or "auto").strip().lower()
+    if name == "auto":
+        name = os.environ.get("EOPRETRAIN_DEVICE", "auto").strip().lower() or "auto"
+    kind, _, number = name.partition(":")
+    if kind not in ("auto", "cpu", "cuda", "mps") or (number and not (kind == "cuda" and number.isdigit())):
+        raise EngineError(f"“{name}” is no device. Choose auto, cpu, cuda, cuda:0 or mps.")
+    if kind == "auto":
+        kind = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise EngineError("The device “mps” is not there: this is no Mac with a GPU that torch can use. Choose auto or cpu.")
+    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
+        raise EngineError(f"The device “{name}” is not there: torch sees {torch.cuda.device_count()} CUDA GPU(s). "
+                          "Choose auto or cpu, or look at “Check engine”.")
+    return torch.device(kind, int(number or 0)) if kind == "cuda" else torch.device(kind)
+
+
+def describe_device(device: torch.device) -> str:
+    """The device in words, such as ``cuda:0 (NVIDIA A100)`` or ``cpu (8 threads)``."""
+    if device.type == "cuda":
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    return f"cpu ({torch.get_num_threads()} threads)" if device.type == "cpu" else str(device)
+
+
+def pick_precision(asked: str, device: torch.device) -> str:
+    """float32, bfloat16 or float16 for `asked`; ``auto`` takes bfloat16 where the device computes it natively.
+
+    Raises:
+        EngineError: for float16 off CUDA, where its narrow range has no loss scaling to help.
+    """
+    if asked == "float16" and device.type != "cuda":
+        raise EngineError(f"float16 is not supported on {device.type}. Choose the precision auto, float32 or bfloat16.")
+    if asked != "auto":
+        return asked
+    if device.type == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+    return "bfloat16" if device.type == "cpu" and torch.cpu.get_capabilities().get("avx512_bf16", False) else "float32"
+
+
+def use_all_cores() -> None:
+    """Lets torch compute on all processors this process may use, unless OMP_NUM_THREADS says otherwise."""
+    if not os.environ.get("OMP_NUM_THREADS"):
+        affinity = getattr(os, "sched_getaffinity", None)
+        torch.set_num_threads(len(affinity(0)) if affinity else os.cpu_count() or 1)
+
+
+def start_fabric(device: torch.device, precision: str) -> Fabric:
+    """Fabric for this process or, under ``torchrun``, for all its processes: one GPU each, or gloo on the processor.
+
+    Args:
+        device: from `pick_device`; under ``torchrun`` only its kind counts.
+        precision: from `pick_precision`.
+    """
+    plain: dict[str, Any] = {"accelerator": device.type, "precision": FABRIC_PRECISION[precision]}
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and "LOCAL_WORLD_SIZE" in os.environ:
+        per_machine = int(os.environ["LOCAL_WORLD_SIZE"])
+        backend = "nccl" if device.type == "cuda" else "gloo"
+        fabric = Fabric(devices=per_machine, num_nodes=int(os.environ["WORLD_SIZE"]) // per_machine,
+                        strategy=DDPStrategy(process_group_backend=backend), **plain)
+    else:
+        fabric = Fabric(devices=[device.index or 0] if device.type == "cuda" else 1, **plain)
+    fabric.launch()
+    return fabric

@@ -1,0 +1,129 @@
+"""Evaluation of a run on tiles it has not trained on, beside two baselines on the same pixels."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from ...errors import DataError
+from ...report import SILENT, Report
+from .. import html_page as page
+from ..accuracy import confusion, scores
+from ..baselines import StatisticsBaseline, majority_class
+from ..dataset import Dataset
+from .data import TileReader
+from .device import describe_device, pick_device, use_all_cores
+from .run_report import accuracy_table, class_colors, confusion_table, sample_pictures, telling_tiles
+from .runs import Run, write_json
+from .segmentation import check_trainable, predict
+
+CANDIDATES = {"model": "the model", "majority": "majority class", "statistics": "per-band statistics"}
+
+
+def evaluate_run(run_folder: str, dataset_folder: str | None, split: str, batch_size: int, device_name: str,
+                 report: Report = SILENT) -> tuple[dict[str, Any], list[str]]:
+    """Measures a run and both baselines.
+
+    Args:
+        run_folder: from “Fine-tune a model”.
+        dataset_folder: another dataset with the same bands and classes; None takes that of the run.
+        split: ``test`` or ``validation``.
+        batch_size: tiles at once.
+        device_name: see `pick_device`.
+        report: told of every batch.
+
+    Returns:
+        The figures as plain values, with ``model``, ``majority`` and ``statistics`` (each as `accuracy.scores` plus the confusion
+        matrix), and the sections of an HTML report.
+
+    Raises:
+        DataError: the split is empty, or the dataset does not fit the run.
+        ModelError: the run has no weights.
+        EngineError: the device is not there.
+    """
+    run = Run.open(run_folder)
+    device = pick_device(device_name)
+    dataset = run.open_dataset(dataset_folder)
+    # The baselines learn from what the network learned from, also when it is measured elsewhere.
+    source = run.open_dataset() if os.path.isdir(run.card["dataset"]["path"]) else dataset
+    check_trainable(source)
+    tiles = dataset.indices(split)
+    if not len(tiles):
+        raise DataError(f"The dataset {dataset.folder} has no {split} tiles. Choose another split, or divide the dataset anew.")
+    use_all_cores()
+    report.message(f"Measuring on {len(tiles)} {split} tiles with {describe_device(device)}.")
+    baseline = StatisticsBaseline.fit(source, run.card["seed"], report=report.part(0, 0.4))
+    network = run.load_network(device)
+    mean = network.mean.flatten().tolist()
+    reader = TileReader(dataset, mean, network.stride, device)
+    counts = {name: np.zeros((len(dataset.classes),) * 2, np.int64) for name in CANDIDATES}
+    common, done = majority_class(source), 0
+    for chosen, truth, found in predict(network, reader, tiles, batch_size):
+        images = dataset.images(chosen)
+        guesses = {"model": found, "majority": np.full_like(truth, common), "statistics": baseline.predict(images, dataset.valid(images))}
+        for name, guess in guesses.items():
+            counts[name] += confusion(truth, guess, len(dataset.classes), dataset.ignore)
+        done += len(chosen)
+        report.progress(0.4 + 0.6 * done / len(tiles), f"Measured {done} of {len(tiles)} tiles")
+    facts = _facts(run, dataset, split, len(tiles), counts)
+    return facts, _sections(facts, dataset, counts, sample_pictures(network, reader, dataset, telling_tiles(dataset, split)))
+
+
+def write_evaluation(facts: dict[str, Any], sections: list[str], page_path: str, facts_path: str | None) -> None:
+    """Writes the HTML report and, if asked for, the figures as JSON."""
+    if facts_path:
+        write_json(facts_path, facts)
+    page.write_page(page_path, f"{facts['encoder']} on the {facts['split']} tiles of {facts['dataset_name']}", sections)
+
+
+def _facts(run: Run, dataset: Dataset, split: str, tiles: int, counts: dict[str, np.ndarray]) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "format": "eo-pretrain evaluation", "version": 1, "run": os.path.abspath(run.folder), "encoder": run.card["encoder"],
+        "dataset": os.path.abspath(dataset.folder), "dataset_name": dataset.name, "split": split, "tiles": tiles,
+        "weights_sha256": run.card["weights_sha256"],
+    }
+    for name, matrix in counts.items():
+        found = scores(matrix)
+        rows = [{"value": entry.value, "name": entry.name, **row} for entry, row in zip(dataset.classes, found["classes"])]
+        facts[name] = {**found, "classes": rows, "confusion": matrix.tolist()}
+    return facts
+
+
+def _sections(facts: dict[str, Any], dataset: Dataset, counts: dict[str, np.ndarray], pictures: str) -> list[str]:
+    names = [entry.name for entry in dataset.classes]
+    ious = [(name, *(facts[who]["classes"][row]["iou"] for who in CANDIDATES), facts["model"]["classes"][row]["pixels"])
+            for row, name in enumerate(names)]
+    summary = [(words, *(facts[who][key] for who in CANDIDATES), None)
+               for words, key in (("mean IoU", "mean_iou"), ("mean F1", "mean_f1"), ("overall accuracy", "overall_accuracy"))]
+    return [
+        page.paragraph(_verdict(facts)),
+        page.heading("IoU of each class"), page.table(("class", *CANDIDATES.values(), "true pixels"), [*ious, *summary]),
+        page.heading("The model in detail"), accuracy_table(names, counts["model"]), confusion_table(names, counts["model"]),
+        page.heading("Tiles"), page.paragraph("Image, truth and prediction; grey is not labelled."), pictures,
+        page.legend(names, class_colors(dataset)),
+        page.heading("How it was measured"), page.bullets(_method(facts, dataset)),
+    ]
+
+
+def _verdict(facts: dict[str, Any]) -> str:
+    model, statistics, majority = (facts[who]["mean_iou"] for who in ("model", "statistics", "majority"))
+    if model is None:
+        return "The tiles hold no labelled pixel, so nothing was measured."
+    figures = f"The model reaches a mean IoU of {model:.3f}, per-band statistics {statistics:.3f}, the majority class {majority:.3f}."
+    if model > statistics:
+        return figures
+    return figures + (" The network does not beat the statistics of single bands, so it has learned nothing worth its cost. "
+                      "Train longer, or with more labels.")
+
+
+def _method(facts: dict[str, Any], dataset: Dataset) -> list[str]:
+    return [
+        f"{facts['tiles']} {facts['split']} tiles, {facts['model']['pixels']:,} labelled pixels of {dataset.folder}.",
+        f"Split: {dataset.description['split'].get('text', 'not stated')}",
+        "IoU, F1 and the confusion count pixels; the means give each class that occurs the same weight.",
+        "Majority class: the class with most pixels in the training tiles, everywhere.",
+        "Per-band statistics: logistic regression on value, mean and standard deviation of each band in 7 × 7 pixels, "
+        "learned from at most 50,000 pixels of the training tiles.",
+    ]

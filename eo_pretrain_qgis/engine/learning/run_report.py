@@ -1,0 +1,142 @@
+"""The report of a run: curves, predictions beside the truth, confusion, settings and limits in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import html_page as page
+from ..accuracy import IGNORE, scores
+from ..class_style import coloured, rgb
+from ..dataset import Dataset
+from .data import TileReader
+from .networks import SegmentationNetwork
+from .runs import Run
+from .segmentation import predict
+from .training import Progress
+
+SAMPLES = 4
+TRUE_COLOUR = ("B04", "B03", "B02")
+BLANK = 235  # grey of pixels without label
+
+
+def write_run_report(run: Run, dataset: Dataset, progress: Progress, counts: np.ndarray, pictures: str) -> None:
+    """Writes report.html into the run folder.
+
+    Args:
+        run: the run.
+        dataset: what it learns from.
+        progress: with a row of figures per epoch.
+        counts: confusion matrix of the last epoch on the validation tiles.
+        pictures: HTML of the sample predictions, from `sample_pictures`.
+    """
+    card, history = run.card, progress.history
+    names, colors = run.class_names, class_colors(dataset)
+    panels: list[tuple[str, dict]] = [("Training loss", {"loss": [row["loss"] for row in history]})]
+    if "mean_iou" in history[-1]:
+        panels.append(("Validation IoU", {"mean": [row["mean_iou"] for row in history],
+                                          **{name: [row.get(f"iou_{name}") for row in history] for name in names}}))
+    sections = [
+        page.paragraph(_verdict(card, progress)), page.curves(panels),
+        page.heading("Validation tiles"), page.paragraph("Image, truth and prediction of the last epoch; grey is not labelled."), pictures,
+        page.legend(names, colors),
+        page.heading("Accuracy of the last epoch on the validation tiles"), accuracy_table(names, counts), confusion_table(names, counts),
+        page.heading("Settings"), page.table(("setting", "value"), _settings(card)),
+        page.heading("Limits"), page.bullets(_limits(card, counts)),
+    ]
+    page.write_page(run.path("report.html"), f"{card['dataset']['name']}: {card['architecture']} with {card['encoder']}", sections)
+
+
+def sample_pictures(network: SegmentationNetwork, reader: TileReader, dataset: Dataset, tiles: np.ndarray) -> str:
+    """Image, truth and prediction of some tiles beside each other, as HTML."""
+    if not len(tiles):
+        return page.paragraph("The dataset has no validation tiles.")
+    colors = class_colors(dataset)
+    rows = []
+    for chosen, truth, found in predict(network, reader, tiles, len(tiles)):
+        looks = true_colour(dataset, chosen)
+        rows += [np.concatenate([look, paint(known, colors), paint(guess, colors)], 1) for look, known, guess in zip(looks, truth, found)]
+    return page.picture(np.concatenate(rows), "image, truth and prediction of validation tiles")
+
+
+def telling_tiles(dataset: Dataset, split: str, most: int = SAMPLES) -> np.ndarray:
+    """Tiles of a split that show most classes, out of an even sample of it."""
+    tiles = dataset.indices(split)
+    sample = tiles[np.linspace(0, len(tiles) - 1, min(len(tiles), 40)).astype(int)]
+    variety = [-len(np.setdiff1d(labels, IGNORE)) for labels in dataset.labels(sample)] if len(sample) else []
+    return np.sort(sample[np.argsort(variety, kind="stable")[:most]])
+
+
+def true_colour(dataset: Dataset, tiles: np.ndarray) -> np.ndarray:
+    """A look at tiles in red, green and blue where these bands exist, else in the first three bands, or grey.
+
+    Returns:
+        uint8 (n, y, x, 3), stretched to two standard deviations about the mean.
+    """
+    names = [band.name for band in dataset.bands]
+    chosen = [names.index(name) for name in TRUE_COLOUR] if set(TRUE_COLOUR) <= set(names) else list(range(len(names)))[:3]
+    shown = [chosen[0]] * 3 if len(chosen) < 3 else chosen
+    statistics = dataset.statistics[dataset.sensor.name]
+    mean, std = (np.array([statistics[names[band]][key] for band in shown])[:, None, None] for key in ("mean", "std"))
+    images = dataset.images(tiles)
+    stretched = (images[:, shown].astype(float) - mean) / (4 * np.maximum(std, 1e-9)) + 0.5
+    stretched = np.where(dataset.valid(images)[:, None], stretched, BLANK / 255)
+    return np.moveaxis((stretched.clip(0, 1) * 255).astype(np.uint8), 1, -1)
+
+
+def paint(classes: np.ndarray, colors: list[str]) -> np.ndarray:
+    """Class positions (y, x) as uint8 (y, x, 3)."""
+    palette = np.full((256, 3), BLANK, np.uint8)
+    palette[:len(colors)] = [rgb(color) for color in colors]
+    return palette[classes]
+
+
+def class_colors(dataset: Dataset) -> list[str]:
+    """The colour of each class as #rrggbb; classes without one get a distinct one."""
+    return [entry.color for entry in coloured(dataset.classes)]
+
+
+def accuracy_table(names: list[str], counts: np.ndarray) -> str:
+    """IoU, F1, precision, recall and pixels of each class, as HTML."""
+    found = scores(counts)
+    rows = [(name, row["iou"], row["f1"], row["precision"], row["recall"], row["pixels"]) for name, row in zip(names, found["classes"])]
+    mean = ("mean", found["mean_iou"], found["mean_f1"], None, None, found["pixels"])
+    return page.table(("class", "IoU", "F1", "precision", "recall", "pixels"), [*rows, mean])
+
+
+def confusion_table(names: list[str], counts: np.ndarray) -> str:
+    """Pixels by true and predicted class, as HTML."""
+    return page.table(("true ↓ predicted →", *names), [(name, *map(int, row)) for name, row in zip(names, counts)])
+
+
+def _verdict(card: dict, progress: Progress) -> str:
+    state = "Finished" if card["state"] == "finished" else "Training"
+    text = f"{state}: {progress.epoch} of {card['settings']['epochs']} epochs on {card['device']} in {card['precision']}."
+    if progress.best is None:
+        return text + " Without validation tiles the last epoch is kept."
+    return text + f" Best: epoch {progress.best_epoch} with a mean IoU of {progress.best:.3f} on the validation tiles."
+
+
+def _settings(card: dict) -> list[tuple[str, Any]]:
+    rows = [(name.replace("_", " "), "–" if value is None else str(value)) for name, value in card["settings"].items()]
+    start = card["start"]["summary"] if card["start"] else "from scratch"
+    return [*rows, ("dataset", card["dataset"]["path"]), ("bands", ", ".join(band["name"] for band in card["bands"])), ("start", start),
+            ("parameters", card["parameters"])]
+
+
+def _limits(card: dict, counts: np.ndarray) -> list[str]:
+    """What the figures do not say, from the facts of this run."""
+    names = [entry["name"] for entry in card["classes"]]
+    limits = [
+        "The best epoch was chosen on the validation tiles, so their figures flatter; “Evaluate model” measures on test tiles.",
+        f"The model knows {card['preset']} values at {card['resolution_m'][0]:g} m: another sensor, unit or pixel size needs another one.",
+        "Truth is what the labels say: errors in them count against the model, and places unlike the training tiles were not tried.",
+    ]
+    unseen = [name for name, row in zip(names, counts) if not row.sum()]
+    rare = [name for name, row in zip(names, counts) if 0 < row.sum() < 1000]
+    if unseen:
+        limits.append(f"Not measured, because no validation tile shows it: {', '.join(unseen)}.")
+    if rare:
+        limits.append(f"Measured on fewer than 1000 pixels, so hardly certain: {', '.join(rare)}.")
+    return limits

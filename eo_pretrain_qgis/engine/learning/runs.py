@@ -1,0 +1,176 @@
+"""The run folder: what was trained, on what, with which settings, and the weights."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+
+from ...errors import DataError, ModelError
+from ..dataset import Dataset
+from ..outputs import new_file, refuse_used
+from .checkpoints import load_tensors, save_tensors
+from .networks import SegmentationNetwork
+
+FORMAT, VERSION = "eo-pretrain run", 1
+CARD, WEIGHTS, ENCODER, CHECKPOINT = "run.json", "best.safetensors", "encoder.safetensors", os.path.join("last", "checkpoint.pt")
+#: May differ when a run is continued: they do not change what an epoch does.
+FREE_SETTINGS = ("epochs", "device")
+BAND_STATISTICS = ("mean", "std", "minimum", "maximum", "p001", "p999")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder and its card (run.json)."""
+
+    folder: str
+    card: dict[str, Any]
+
+    @classmethod
+    def open(cls, folder: str) -> Run:
+        """Opens the folder of a run.
+
+        Raises:
+            DataError: when it is none, or one of a newer version.
+        """
+        path = os.path.join(folder, CARD)
+        try:
+            with open(path, encoding="utf-8") as stream:
+                card = json.load(stream)
+        except FileNotFoundError:
+            raise DataError(f"{folder} is not a run folder: it has no {CARD}. Choose a folder made by “Fine-tune a model”.") from None
+        except (OSError, ValueError) as error:
+            raise DataError(f"{path} cannot be read ({error}). Copy the run folder again.") from None
+        if not isinstance(card, dict) or card.get("format") != FORMAT:
+            raise DataError(f"{path} does not describe a run of this plugin. Choose a folder made by “Fine-tune a model”.")
+        if card["version"] > VERSION:
+            raise DataError(f"{path} was written by a newer version of the plugin (format {card['version']}, this one reads {VERSION}). "
+                            "Update the plugin.")
+        missing = [key for key in ("task", "encoder", "bands", "classes", "dataset", "settings") if key not in card]
+        if missing:
+            raise DataError(f"{path} lacks the key “{missing[0]}”. Copy the run folder again, or train again.")
+        return cls(folder, card)
+
+    @classmethod
+    def begin(cls, folder: str, dataset: Dataset, settings: dict[str, Any]) -> Run:
+        """The run in `folder`, to continue, or a new card that is not yet written.
+
+        Raises:
+            DataError: when the folder holds other files, or a run with other settings or on another dataset.
+        """
+        if not os.path.exists(os.path.join(folder, CARD)):
+            refuse_used(folder)
+            return cls(folder, _new_card(dataset, settings))
+        run = cls.open(folder)
+        before = run.card["settings"]
+        for name, value in settings.items():
+            if name not in FREE_SETTINGS and before.get(name) != value:
+                raise DataError(f"The folder {folder} holds a run with {name} = {before.get(name)}, not {value}. "
+                                "Give the same value to continue it, or choose a new folder.")
+        if run.card["dataset"]["checksum"] != dataset.checksum:
+            raise DataError(f"The folder {folder} holds a run on another dataset ({run.card['dataset']['path']}), or that dataset has "
+                            "changed. Choose a new folder.")
+        return run
+
+    def path(self, name: str) -> str:
+        """Path of a file in the folder."""
+        return os.path.join(self.folder, name)
+
+    @property
+    def finished(self) -> bool:
+        """Whether training came to its end."""
+        return self.card["state"] == "finished"
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the classes in the order of the network's output."""
+        return [entry["name"] for entry in self.card["classes"]]
+
+    def update(self, **facts: Any) -> None:
+        """Changes the card and writes it."""
+        self.card.update(facts)
+        os.makedirs(self.folder, exist_ok=True)
+        write_json(self.path(CARD), self.card)
+
+    def build_network(self) -> SegmentationNetwork:
+        """The network with new weights."""
+        bands = self.card["bands"]
+        return SegmentationNetwork(self.card["encoder"], [band["mean"] for band in bands], [band["std"] for band in bands],
+                                   len(self.card["classes"]))
+
+    def load_network(self, device: torch.device) -> SegmentationNetwork:
+        """The network with its best weights, in evaluation mode, on `device`.
+
+        Raises:
+            ModelError: when no epoch was finished, or the weights are damaged or of another network.
+        """
+        if not os.path.exists(self.path(WEIGHTS)):
+            raise ModelError(f"The run {self.folder} has no weights yet: no epoch was finished. Let “Fine-tune a model” continue it.")
+        network = self.build_network()
+        try:
+            network.load_state_dict(load_tensors(self.path(WEIGHTS)))
+        except RuntimeError as error:
+            raise ModelError(f"The weights {self.path(WEIGHTS)} do not fit {self.path(CARD)} ({str(error).splitlines()[0]}). "
+                             "Copy the run folder again.") from None
+        return network.to(device).eval()
+
+    def save_weights(self, network: SegmentationNetwork) -> None:
+        """Writes the network, and its encoder apart with a card of its own, so that any run can start from it."""
+        self.card["weights_sha256"] = save_tensors(self.path(WEIGHTS), network.state_dict())
+        save_tensors(self.path(ENCODER), network.encoder.state_dict())
+        kept = ("encoder", "sensor", "preset", "bands", "resolution_m", "dataset", "seed", "created")
+        write_json(self.path("encoder.json"), {"format": "eo-pretrain encoder", "version": 1, "method": "finetune",
+                                               **{key: self.card[key] for key in kept}})
+
+    def open_dataset(self, folder: str | None = None) -> Dataset:
+        """The dataset of the run, or another one with the same bands and classes.
+
+        Raises:
+            DataError: when it is gone, or its bands, their units or its classes are not those of the run.
+        """
+        where = folder or self.card["dataset"]["path"]
+        if folder is None and not os.path.isdir(where):
+            raise DataError(f"The dataset {where} of the run {self.folder} is no longer there. Give its present place as “Dataset”.")
+        dataset = Dataset.open(where)
+        for what, ours, theirs in (
+            ("bands", [band["name"] for band in self.card["bands"]], [band.name for band in dataset.bands]),
+            ("units of the bands", [_unit(band) for band in self.card["bands"]], [_unit(asdict(band)) for band in dataset.bands]),
+            ("classes", [(c["value"], c["name"]) for c in self.card["classes"]], [(c.value, c.name) for c in dataset.classes]),
+        ):
+            if ours != theirs:
+                raise DataError(f"The {what} of the dataset {where} are {_list(theirs)}, but the run {self.folder} learned {_list(ours)}. "
+                                "Choose a dataset made with the same sensor and classes.")
+        return dataset
+
+
+def write_json(path: str, content: dict) -> None:
+    """Writes a JSON file aside and renames it."""
+    with new_file(path) as part, open(part, "w", encoding="utf-8") as stream:
+        json.dump(content, stream, indent=1, ensure_ascii=False)
+
+
+def _new_card(dataset: Dataset, settings: dict[str, Any]) -> dict[str, Any]:
+    sensor = dataset.sensor
+    statistics = dataset.statistics[sensor.name]
+    bands = [{**asdict(band), **{key: statistics[band.name][key] for key in BAND_STATISTICS}} for band in dataset.bands]
+    return {
+        "format": FORMAT, "version": VERSION, "state": "training", "task": dataset.task,
+        "architecture": "unet", "encoder": settings["encoder"],
+        "sensor": sensor.name, "preset": sensor.preset, "bands": bands, "resolution_m": dataset.description["resolution_m"],
+        "classes": [asdict(entry) for entry in dataset.classes], "tile_size": dataset.tile_size,
+        "dataset": {"name": dataset.name, "path": os.path.abspath(dataset.folder), "checksum": dataset.checksum},
+        "settings": settings, "seed": settings["seed"], "start": None, "metrics": {}, "epochs_run": 0,
+        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def _unit(band: dict) -> tuple:
+    return band["unit"], band["scale"], band["offset"]
+
+
+def _list(values: list) -> str:
+    return ", ".join(str(value) for value in values)
