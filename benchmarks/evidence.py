@@ -99,8 +99,8 @@ def boadella(data: Path, out: Path) -> None:
         table_ = geopandas.read_file(source / f"Boadella_{date}_labels.geojson")
         water = table_[[list(tasks) == ["segmentation"] for tasks in table_["tasks"]]]
         drawn[date] = out / f"water_{date}.gpkg"
-        geopandas.GeoDataFrame({"class": "water"}, geometry=water.geometry.values, crs=water.crs).to_file(drawn[date])
-    common = {"unlabelled": "background", "class_field": "class", "preset": "sentinel2_l2a", "tile_size": 64, "stride": 32,
+        geopandas.GeoDataFrame({"class": ["water"] * len(water)}, geometry=water.geometry.values, crs=water.crs).to_file(drawn[date])
+    common = {"unlabelled": "background", "class_field": "class", "preset": "sentinel2_l2a", "tile_size": 32, "stride": 16,
               "test_share": 0.25}
     job("create_training_dataset", images=[str(source / "Boadella_2020-02-02.tif")], labels=str(drawn["2020-02-02"]),
         output=str(out / "dataset"), **common)
