@@ -56,11 +56,13 @@ def open_scenes(images: list[dict], arrangement: str, nodata: float | None = Non
     first = scenes[0]
     for scene in scenes:
         if scene.dtype != first.dtype:
-            raise DataError(f"{first.path} holds {first.dtype} values and {scene.path} {scene.dtype}. Convert one to the type of the other.")
+            raise DataError(f"{first.path} holds {first.dtype} values and {scene.path} {scene.dtype}. "
+                            "Convert one to the type of the other.")
         if len(scene.band_names) != len(first.band_names):
-            raise DataError(f"{first.path} has {len(first.band_names)} bands and {scene.path} {len(scene.band_names)}. Choose images with "
-                            "the same bands, or say that the images are the “bands” of one scene.")
-        apart = max(abs(np.divide(scene.grid.metres_per_pixel(), first.grid.metres_per_pixel()) - 1))
+            raise DataError(f"{first.path} has {len(first.band_names)} bands and {scene.path} {len(scene.band_names)}. "
+                            "Choose images with the same bands, or say that the images are the “bands” of one scene.")
+        sizes = zip(scene.grid.metres_per_pixel(), first.grid.metres_per_pixel(), strict=True)
+        apart = max(abs(own / other - 1) for own, other in sizes)
         if apart > RESOLUTION_TOLERANCE:
             report.message(f"The pixels of {scene.path} differ in size from those of {first.path} by {apart:.0%}.",
                            level="warning")
@@ -123,14 +125,14 @@ def build_dataset(folder: Path, scenes: list[Scene], sensor: SensorInfo, labels:
                 _cut(scene, window, sensor, labels, cutting, table, writer, scenes[0].grid.crs)
                 done += 1
             scene.close()
-    table.check(scenes, cutting)
+    table.check(scenes, cutting, [row.name for row in labels.legend.classes])
     report.message(table.text(total))
     description = {
         "task": "segmentation", "name": name, "sensors": [sensor], "tile_size": cutting.tile_size, "stride": stride,
         "resolution_m": [round(metres, 4) for metres in scenes[0].grid.metres_per_pixel()],
         "classes": list(labels.legend.classes), "ignore": IGNORE,
         "scenes": [_scene_facts(scene, report.part(0.7, 0.75)) for scene in scenes],
-        "labels": {**labels.facts, "checksum": _checksum(labels.path, report.part(0.75, 0.76))}, "shards": writer.close(),
+        "labels": {**labels.facts, "checksum": _checksum([labels.path], report.part(0.75, 0.76))}, "shards": writer.close(),
     }
     return divide(folder, description, table.frame(scenes), plan, report.part(0.76, 1))
 
@@ -190,8 +192,12 @@ class _Table:
         self.too_few_valid += 1
         self.any_valid |= any_valid
 
-    def check(self, scenes: list[Scene], cutting: Cutting) -> None:
+    def check(self, scenes: list[Scene], cutting: Cutting, names: list[str]) -> None:
         if self.rows:
+            seen = [name for value, name in zip(self.values, names, strict=True) if any(row[f"share_{value}"] for row in self.rows)]
+            if len(seen) < 2:
+                raise DataError(f"Every labelled pixel in the tiles is of the class “{seen[0]}”, and one class teaches nothing. "
+                                "Check that the labels do not cover the whole image, or choose a larger image or extent.")
             return
         if not self.any_valid and not self.too_few_labelled:
             raise DataError(f"{scenes[0].path} holds no valid pixel; all are nodata. Check the nodata value of the layer, or choose "
@@ -244,21 +250,22 @@ def _fill(scene: Scene, preset: str, dtype: np.dtype) -> float:
 
 def _scene_facts(scene: Scene, report: Report) -> dict:
     grid = scene.grid
-    return {"name": scene.name, "path": scene.path, "files": [raster.path for raster in scene.rasters], "crs": grid.crs,
-            "transform": list(grid.transform), "width": grid.width, "height": grid.height, "date": scene.date, "checksum": _checksum(scene.path, report)}
+    files = [raster.path for raster in scene.rasters]
+    return {"name": scene.name, "path": scene.path, "files": files, "crs": grid.crs, "transform": list(grid.transform),
+            "width": grid.width, "height": grid.height, "date": scene.date, "checksum": _checksum(files, report)}
 
 
-def _checksum(path: str, report: Report) -> str:
-    """SHA-256 of a file; empty for what is no plain file, such as ``/vsizip/…``."""
-    file = Path(path.partition("|")[0])
-    if not file.is_file():
+def _checksum(paths: list[str], report: Report) -> str:
+    """SHA-256 of files one after the other; empty when one is no plain file, such as ``/vsizip/…``."""
+    files = [Path(path.partition("|")[0]) for path in paths]
+    if not all(file.is_file() for file in files):
         return ""
-    digest, size, read = hashlib.sha256(), max(file.stat().st_size, 1), 0
-    with file.open("rb") as stream:
-        while piece := stream.read(16 * 2**20):
-            report.progress(read / size, f"Checksum of {file.name}")
-            digest.update(piece)
-            read += len(piece)
+    digest = hashlib.sha256()
+    for number, file in enumerate(files):
+        with file.open("rb") as stream:
+            while piece := stream.read(16 * 2**20):
+                report.progress(number / len(files), f"Checksum of {file.name}")
+                digest.update(piece)
     return "sha256:" + digest.hexdigest()
 
 

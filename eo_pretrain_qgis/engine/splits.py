@@ -225,4 +225,5 @@ def _facts(names: np.ndarray, boxes: np.ndarray, size: float, buffer: int, plan:
             f"{min(others):g} px from validation or test; validation and test may touch but share no pixel.")
     kept = sum(counts[:3])
     return {"method": "blocks", "block_size_px": size, "buffer_px": buffer, "seed": plan.seed,
-            "shares": [round(count / kept, 4) for count in counts[:3]], "leakage_distance_px": leakage, "dropped_tiles": counts[3], "text": text}
+            "shares": [round(count / kept, 4) for count in counts[:3]], "leakage_distance_px": leakage, "dropped_tiles": counts[3],
+            "text": text}

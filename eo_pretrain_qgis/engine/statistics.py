@@ -1,6 +1,9 @@
-"""Statistics of bands over many tiles, in two passes and constant memory."""
+"""Statistics of bands over many tiles, in constant memory."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,6 +15,17 @@ from .shards import Shards
 BATCH_BYTES = 32 * 2**20
 #: Bins of the histogram from which percentiles are read, and of the one that is kept for pictures.
 FINE_BINS, KEPT_BINS = 65536, 64
+#: Shares of the pixels below which the lowest and above which the highest values are called rare.
+TAILS = (0.001, 0.999)
+
+
+@dataclass
+class _Counts:
+    """A fine histogram of one band: bin i holds the values from ``minimum + i·step``."""
+
+    minimum: float
+    step: float
+    pixels: np.ndarray
 
 
 def band_statistics(shards: Shards, indices: np.ndarray, sensor: SensorInfo, report: Report = SILENT) -> dict[str, dict]:
@@ -27,66 +41,72 @@ def band_statistics(shards: Shards, indices: np.ndarray, sensor: SensorInfo, rep
         Band name → ``mean``, ``std``, ``minimum``, ``maximum``, ``p001`` and ``p999`` (0.1 % and 99.9 % of the pixels lie below),
         ``histogram`` (pixels) and ``edges`` (one more than bins, from p001 to p999).
     """
-    moments = _Moments(len(sensor.bands))
-    for values in _batches(shards, indices, sensor, report.part(0, 0.5)):
-        moments.add(values)
-    fine = np.zeros((len(sensor.bands), FINE_BINS), np.int64)
-    steps = _steps(moments, np.dtype(sensor.dtype))
-    for values in _batches(shards, indices, sensor, report.part(0.5, 1)):
+    dtype = np.dtype(sensor.dtype)
+    if dtype.kind in "iu" and dtype.itemsize <= 2:
+        measured = _whole_numbers(shards, indices, sensor, dtype, report)
+    else:
+        measured = _real_numbers(shards, indices, sensor, report)
+    return {band.name: facts for band, facts in zip(sensor.bands, measured, strict=True)}
+
+
+def _whole_numbers(shards: Shards, indices: np.ndarray, sensor: SensorInfo, dtype: np.dtype, report: Report) -> list[dict]:
+    """One bin for every value the type can hold makes every figure exact, in one pass."""
+    lowest, bins = int(np.iinfo(dtype).min), 2 ** (8 * dtype.itemsize)
+    pixels = np.zeros((len(sensor.bands), bins), np.int64)
+    for values in _batches(shards, indices, sensor, report):
         for band, row in enumerate(values):
-            place = ((row - moments.minimum[band]) / steps[band]).astype(np.int64)
-            fine[band] += np.bincount(np.minimum(place, FINE_BINS - 1), minlength=FINE_BINS)
-    std = np.sqrt(moments.squares / max(moments.count, 1))
-    return {band.name: {"mean": float(moments.mean[number]), "std": float(std[number]), "minimum": float(moments.minimum[number]),
-                        "maximum": float(moments.maximum[number]),
-                        **_summary(fine[number], float(moments.minimum[number]), float(steps[number]), sensor.dtype)}
-            for number, band in enumerate(sensor.bands)}
+            pixels[band] += np.bincount(row.astype(np.int32) - lowest, minlength=bins)
+    levels = np.arange(lowest, lowest + bins, dtype=np.float64)
+    results = []
+    for row in pixels:
+        count, seen = max(int(row.sum()), 1), np.flatnonzero(row) if row.any() else np.array([-lowest])
+        mean = float(row @ levels) / count
+        std = float(np.sqrt(row @ (levels - mean) ** 2 / count))
+        results.append({"mean": mean, "std": std, "minimum": float(levels[seen[0]]), "maximum": float(levels[seen[-1]]),
+                        **_tails(_Counts(lowest, 1.0, row), whole=True)})
+    return results
 
 
-class _Moments:
-    """Mean and sum of squared deviations over batches: Chan, Golub, LeVeque, "Updating formulae …", 1979."""
+def _real_numbers(shards: Shards, indices: np.ndarray, sensor: SensorInfo, report: Report) -> list[dict]:
+    """A first pass finds range and moments, a second counts in bins of a 65536th of the range."""
+    bands, count = len(sensor.bands), 0
+    mean, squares, minimum, maximum = np.zeros(bands), np.zeros(bands), np.full(bands, np.inf), np.full(bands, -np.inf)
+    for batch in _batches(shards, indices, sensor, report.part(0, 0.5)):
+        values = batch.astype(np.float64)
+        # Chan, Golub, LeVeque: Updating formulae and a pairwise algorithm for computing sample variances, 1979.
+        new, total = values.mean(1), count + values.shape[1]
+        squares += ((values - new[:, None]) ** 2).sum(1) + (new - mean) ** 2 * count * values.shape[1] / total
+        mean += (new - mean) * values.shape[1] / total
+        minimum, maximum, count = np.minimum(minimum, values.min(1)), np.maximum(maximum, values.max(1)), total
+    if not count:
+        minimum, maximum = np.zeros(bands), np.zeros(bands)
+    steps = np.where(maximum > minimum, (maximum - minimum) / FINE_BINS, 1.0)
+    pixels = np.zeros((bands, FINE_BINS), np.int64)
+    for batch in _batches(shards, indices, sensor, report.part(0.5, 1)):
+        place = ((batch - minimum[:, None]) / steps[:, None]).astype(np.int64).clip(0, FINE_BINS - 1)
+        for band, row in enumerate(place):
+            pixels[band] += np.bincount(row, minlength=FINE_BINS)
+    std = np.sqrt(squares / max(count, 1))
+    return [{"mean": float(mean[band]), "std": float(std[band]), "minimum": float(minimum[band]), "maximum": float(maximum[band]),
+             **_tails(_Counts(float(minimum[band]), float(steps[band]), pixels[band]), whole=False)} for band in range(bands)]
 
-    def __init__(self, bands: int) -> None:
-        self.count, self.mean, self.squares = 0, np.zeros(bands), np.zeros(bands)
-        self.minimum, self.maximum = np.full(bands, np.inf), np.full(bands, -np.inf)
 
-    def add(self, values: np.ndarray) -> None:
-        count = values.shape[1]
-        if not count:
-            return
-        mean = values.mean(1)
-        delta, total = mean - self.mean, self.count + count
-        self.squares += ((values - mean[:, None]) ** 2).sum(1) + delta**2 * self.count * count / total
-        self.mean += delta * count / total
-        self.count = total
-        self.minimum, self.maximum = np.minimum(self.minimum, values.min(1)), np.maximum(self.maximum, values.max(1))
-
-
-def _batches(shards: Shards, indices: np.ndarray, sensor: SensorInfo, report: Report):
-    """Measured pixels (band, pixel) of a few tiles at a time, float64."""
-    if not len(indices):
-        return
-    size = max(1, BATCH_BYTES // (8 * shards.images(indices[:1], sensor.name).size))
+def _batches(shards: Shards, indices: np.ndarray, sensor: SensorInfo, report: Report) -> Iterator[np.ndarray]:
+    """Measured pixels (band, pixel) of a few tiles at a time, in stored units."""
+    size = max(1, BATCH_BYTES // shards.images(indices[:1], sensor.name).nbytes) if len(indices) else 1
     for first in range(0, len(indices), size):
         report.progress(first / len(indices), "Statistics of the training tiles")
         images = shards.images(indices[first:first + size], sensor.name)
-        yield images.swapaxes(0, 1)[:, sensor.valid(images)].astype(np.float64)
+        valid = sensor.valid(images)
+        if valid.any():
+            yield np.stack([band[valid] for band in images.swapaxes(0, 1)])
 
 
-def _steps(moments: _Moments, dtype: np.dtype) -> np.ndarray:
-    """Width of a fine bin per band; whole numbers of at most 16 bits get a bin each, so that their percentiles are exact."""
-    span = np.where(moments.count > 0, moments.maximum - moments.minimum, 1.0)
-    if dtype.kind in "iu" and (span < FINE_BINS).all():
-        return np.ones(len(span))
-    return np.where(span > 0, span / FINE_BINS, 1.0)
-
-
-def _summary(fine: np.ndarray, minimum: float, step: float, dtype: str) -> dict:
-    cumulated = np.concatenate([[0], np.cumsum(fine)])
-    whole = np.dtype(dtype).kind in "iu" and step == 1
-    low, high = (minimum + step * int(np.searchsorted(cumulated[1:], share * cumulated[-1])) for share in (0.001, 0.999))
-    top = max(high + (step if whole else 0), low + step)
-    bins = int(min(KEPT_BINS, top - low)) if whole else KEPT_BINS
-    edges = np.linspace(low, top, max(bins, 1) + 1)
-    below = np.interp((edges - minimum) / step, np.arange(len(cumulated)), cumulated)
-    return {"p001": low, "p999": high, "histogram": np.diff(below).round().astype(int).tolist(), "edges": edges.tolist()}
+def _tails(counts: _Counts, whole: bool) -> dict:
+    """Percentiles, and the coarse histogram between them."""
+    cumulated = np.concatenate([[0], np.cumsum(counts.pixels)])
+    low, high = (counts.minimum + counts.step * int(np.searchsorted(cumulated[1:], share * cumulated[-1])) for share in TAILS)
+    end = max(high + (1 if whole else 0), low + counts.step)
+    edges = np.linspace(low, end, (min(KEPT_BINS, int(end - low)) if whole else KEPT_BINS) + 1)
+    below = np.interp((edges - counts.minimum) / counts.step, np.arange(len(cumulated)), cumulated)
+    return {"p001": float(low), "p999": float(high), "histogram": np.diff(below).round().astype(int).tolist(), "edges": edges.tolist()}

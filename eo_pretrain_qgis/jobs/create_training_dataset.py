@@ -63,13 +63,13 @@ class CreateTrainingDataset(Job):
             raise JobError("Validation and test blocks together take more than 0.8 of the area. Lower one of the two shares.")
 
     def run(self, report: Report) -> dict:
+        report.progress(0, "Opening the images")
         from ..engine.dataset_building import Cutting, build_dataset, describe_sensor, open_scenes
         from ..engine.footprints import copy_footprints
         from ..engine.labels import open_labels
         from ..engine.outputs import new_folder
         from ..engine.splits import SplitPlan
 
-        report.progress(0, "Opening the images")
         scenes = open_scenes(self.images, self.arrangement, self.nodata, report)
         sensor = describe_sensor(scenes, self.preset, self.bands, report)
         labels = open_labels(self.labels, [scene.grid for scene in scenes], class_field=self.class_field, class_table=self.class_table,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..report import Report
 from .spec import Job, file_output, folder, vector_output
 
 
@@ -20,3 +21,24 @@ class DescribeDataset(Job):
     output: str = file_output("Report", "html", help="A self-contained page.")
     facts: str = file_output("Facts as JSON", "json", optional=True, created=False)
     footprints: str = vector_output("Footprints of the tiles", optional=True, created=False)
+
+    def run(self, report: Report) -> dict:
+        report.progress(0, "Opening the dataset")
+        from ..engine.dataset import Dataset
+        from ..engine.dataset_report import describe, write_facts, write_report
+        from ..engine.footprints import copy_footprints
+
+        dataset = Dataset.open(self.dataset)
+        facts = describe(dataset)
+        write_report(self.output, dataset, facts, report)
+        result = {"output": self.output, "tiles": facts["tiles"], "leakage_distance": facts["split"]["leakage_distance_px"],
+                  "warnings": len(facts["warnings"])}
+        for text in facts["warnings"]:
+            report.message(text, level="warning")
+        if self.facts:
+            write_facts(self.facts, facts)
+            result["facts"] = self.facts
+        if self.footprints:
+            copy_footprints(self.dataset, self.footprints)
+            result["footprints"] = self.footprints
+        return result

@@ -30,6 +30,7 @@ class SplitDataset(Job):
     output: str = folder_output("New dataset folder", help="A new or empty folder.")
 
     def run(self, report: Report) -> dict:
+        report.progress(0, "Opening the dataset")
         from ..engine.dataset import Dataset
         from ..engine.division import divide_anew
         from ..engine.outputs import new_folder
