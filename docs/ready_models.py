@@ -30,6 +30,8 @@ GROUP = "0 Ready models"
 
 Integer = Qgis.ProcessingNumberParameterType.Integer
 Double = Qgis.ProcessingNumberParameterType.Double
+Raster = Qgis.ProcessingSourceType.Raster
+VectorAnyGeometry = Qgis.ProcessingSourceType.VectorAnyGeometry
 
 MAP_FROM_LABELS = """Learns classes from labels drawn on images and maps them over another image.
 Cuts the labelled images into tiles, trains a U-Net, measures it on tiles it has not seen, writes the model and maps the image. \
@@ -93,24 +95,28 @@ class Recipe:
         return self.model
 
 
-def map_from_labels(presets: list) -> QgsProcessingModelAlgorithm:
-    """Images and labels → dataset → model → report and map."""
+def map_from_labels(choices: dict) -> QgsProcessingModelAlgorithm:
+    """Images and labels → dataset → model → report and map; `choices` are the words of the parameters of the first step."""
     recipe = Recipe("Map from labels", MAP_FROM_LABELS)
     images = recipe.ask(
-        QgsProcessingParameterMultipleLayers("IMAGES", "Images to learn from", Qgis.ProcessingSourceType.Raster),
+        QgsProcessingParameterMultipleLayers("IMAGES", "Images to learn from", Raster),
         "Each image is a place or date with all its bands.")
     labels = recipe.ask(
-        QgsProcessingParameterMapLayer("LABELS", "Labels", types=[Qgis.ProcessingSourceType.Raster, Qgis.ProcessingSourceType.VectorAnyGeometry]),
+        QgsProcessingParameterMapLayer("LABELS", "Labels", types=[Raster, VectorAnyGeometry]),
         "Polygons, lines, points or a class raster over these images.")
     field = recipe.ask(
         QgsProcessingParameterField("CLASS_FIELD", "Class field", None, "LABELS", optional=True),
         "Needed for vector labels with more than one class.")
+    unlabelled = recipe.ask(
+        QgsProcessingParameterEnum(
+            "UNLABELLED", "Pixels without a label are", choices["UNLABELLED"], defaultValue="ignored", usesStaticStrings=True),
+        "“ignored”: not used in training. “background”: a class of its own.")
     buffer = recipe.ask(
         QgsProcessingParameterNumber("BUFFER", "Buffer around lines and points [m]", Double, None, True, 0),
         "Needed for lines and points.")
     preset = recipe.ask(
-        QgsProcessingParameterEnum("PRESET", "Sensor", presets, defaultValue=presets[0], usesStaticStrings=True),
-        f"Give one of these words: {', '.join(presets)}.")
+        QgsProcessingParameterEnum("PRESET", "Sensor", choices["PRESET"], defaultValue="generic", usesStaticStrings=True),
+        f"Give one of these words: {', '.join(choices['PRESET'])}.")
     tile = recipe.ask(
         QgsProcessingParameterNumber("TILE_SIZE", "Tile size [px]", Integer, 256, False, 32, 2048),
         "Smaller for small images.")
@@ -120,7 +126,8 @@ def map_from_labels(presets: list) -> QgsProcessingModelAlgorithm:
     image = recipe.ask(
         QgsProcessingParameterRasterLayer("IMAGE_TO_MAP", "Image to map"),
         "Of the same sensor, with the same bands.")
-    labelled = {"IMAGES": images, "LABELS": labels, "CLASS_FIELD": field, "BUFFER": buffer, "PRESET": preset, "TILE_SIZE": tile}
+    labelled = {"IMAGES": images, "LABELS": labels, "CLASS_FIELD": field, "UNLABELLED": unlabelled, "BUFFER": buffer, "PRESET": preset,
+                "TILE_SIZE": tile}
     dataset = recipe.step("dataset", "createtrainingdataset", labelled, {}, {"OUTPUT": "Dataset folder"})
     run = recipe.step("run", "finetune", {"EPOCHS": epochs}, {"DATASET": dataset}, {"OUTPUT": "Run folder"})
     recipe.step("evaluation", "evaluatemodel", {}, {"RUN_FOLDER": run}, {"OUTPUT": "Evaluation"})
@@ -131,9 +138,10 @@ def map_from_labels(presets: list) -> QgsProcessingModelAlgorithm:
 
 def write_all(folder: Path) -> None:
     """Writes every ready model into `folder`; the algorithms they name must be registered."""
-    presets = QgsApplication.processingRegistry().algorithmById("eopretrain:createtrainingdataset").parameterDefinition("PRESET").options()
+    first = QgsApplication.processingRegistry().algorithmById("eopretrain:createtrainingdataset")
+    choices = {name: first.parameterDefinition(name).options() for name in ("UNLABELLED", "PRESET")}
     path = folder / "map_from_labels.model3"
-    map_from_labels(presets).toFile(str(path))
+    map_from_labels(choices).toFile(str(path))
     # Qt writes attributes in an order that differs from run to run; in the canonical order a rewritten model is the same file.
     path.write_text(ElementTree.canonicalize(from_file=path) + "\n", encoding="utf-8")
 

@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from qgis.core import QgsProcessingAlgorithm, QgsProcessingContext, QgsProcessingException, QgsProcessingFeedback
+from qgis.core import QgsApplication, QgsProcessingAlgorithm, QgsProcessingContext, QgsProcessingException, QgsProcessingFeedback
 from qgis.PyQt.QtGui import QIcon
 
 from ..errors import Cancelled, EOPretrainError
@@ -55,7 +55,12 @@ class JobAlgorithm(QgsProcessingAlgorithm):
         return re.split(r"(?<=\.)\s", self._help_paragraphs()[0])[0]
 
     def shortHelpString(self) -> str:
-        return "".join(f"<p>{escape(paragraph, quote=False)}</p>" for paragraph in self._help_paragraphs())
+        """The help beside the dialog; qgis_process prints it raw, and the help of each parameter itself."""
+        if QgsApplication.platform() == "qgis_process":
+            return "\n\n".join(self._help_paragraphs())
+        told = "".join(f"<p><b>{escape(param.label, quote=False)}</b><br/>{escape(param.help, quote=False)}</p>"
+                       for param in self._job_class.parameters().values() if param.help)
+        return "".join(f"<p>{escape(paragraph, quote=False)}</p>" for paragraph in self._help_paragraphs()) + told
 
     def helpUrl(self) -> str:
         return f"{DOCUMENTATION}#{self._job_class.name()}"

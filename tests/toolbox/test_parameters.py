@@ -120,7 +120,8 @@ def test_declarations(algorithm):
 
 def test_help(algorithm):
     assert algorithm.shortDescription() == "Tries every kind of parameter."
-    assert algorithm.shortHelpString() == "<p>Tries every kind of parameter. Nothing else.</p><p>A second paragraph with a &lt; sign.</p>"
+    assert algorithm.shortHelpString() == ("<p>Tries every kind of parameter. Nothing else.</p><p>A second paragraph with a &lt; sign.</p>"
+                                           "<p><b>Pick</b><br/>What to pick.</p>")
 
 
 @pytest.mark.parametrize(("name", "given", "read_as"), [
