@@ -37,19 +37,18 @@ def scores(matrix: np.ndarray) -> dict:
         ``pixels``, ``overall_accuracy``, ``mean_iou``, ``mean_f1`` (macro: each class counts the same) and ``classes``, a list
         of ``{"iou", "f1", "precision", "recall", "pixels"}``; all None where nothing was counted.
     """
-    hits = np.diag(matrix).astype(float)
-    true, found = matrix.sum(1).astype(float), matrix.sum(0).astype(float)
+    hits, true, found = np.diag(matrix).tolist(), matrix.sum(1).tolist(), matrix.sum(0).tolist()
     rows = [_class_scores(*numbers) for numbers in zip(hits, true, found)]
-    total = int(matrix.sum())
-    return {"pixels": total, "overall_accuracy": float(hits.sum() / total) if total else None,
+    total = sum(true)
+    return {"pixels": total, "overall_accuracy": sum(hits) / total if total else None,
             "mean_iou": _mean(rows, "iou"), "mean_f1": _mean(rows, "f1"), "classes": rows}
 
 
-def _class_scores(hits: float, true: float, found: float) -> dict:
+def _class_scores(hits: int, true: int, found: int) -> dict:
     if not true:
         return {"iou": None, "f1": None, "precision": None, "recall": None, "pixels": 0}
     return {"iou": hits / (true + found - hits), "f1": 2 * hits / (true + found), "precision": hits / found if found else 0.0,
-            "recall": hits / true, "pixels": int(true)}
+            "recall": hits / true, "pixels": true}
 
 
 def _mean(rows: list[dict], figure: str) -> float | None:

@@ -15,6 +15,7 @@ from lightning_fabric import Fabric
 from ...report import SILENT, Report
 from ..dataset import Dataset
 from ..outputs import new_file
+from .checkpoints import load_tensors
 from .device import describe_device, pick_device, pick_precision, start_fabric, use_all_cores
 from .encoders import check_encoder_name
 from .run_report import sample_pictures, telling_tiles, write_run_report
@@ -111,27 +112,26 @@ class _Keeper:
 
     def __init__(self, run: Run, dataset: Dataset, method: Segmentation) -> None:
         self.run, self.dataset, self.method = run, dataset, method
-        self.tiles = telling_tiles(dataset, "validation")
-        self.counts = np.zeros((len(dataset.classes),) * 2, np.int64)
+        self.tiles, self.pictures = telling_tiles(dataset, "validation"), ""
         self.started, self.spent = time.monotonic(), 0.0
 
     def after_epoch(self, progress: Progress, improved: bool, counts: np.ndarray) -> None:
         """Called by the loop; the report is left for later when drawing it would slow training down."""
-        self.counts, row = counts, progress.history[-1]
         if improved:
             self.run.save_weights(self.method.network)
-            self.run.update(metrics={name: value for name, value in row.items() if name not in ("seconds", "images_per_second")},
-                            confusion=counts.tolist())
+            row = progress.history[-1]
+            self.run.card["metrics"] = {name: value for name, value in row.items() if name not in ("seconds", "images_per_second")}
+            self.run.card["confusion"] = counts.tolist()
         self.run.update(epochs_run=progress.epoch)
         self._write_figures(progress)
         if self.spent <= REPORT_SHARE * (time.monotonic() - self.started):
-            self._write_report(progress)
+            self._write_report(progress, improved)
 
     def finish(self, progress: Progress) -> None:
         """The last word: the state and the report."""
         self.run.update(state="finished")
-        self.counts = np.array(self.run.card["confusion"]) if not self.counts.any() else self.counts
-        self._write_report(progress)
+        self.method.network.load_state_dict(load_tensors(self.run.path(WEIGHTS)))
+        self._write_report(progress, True)
 
     def _write_figures(self, progress: Progress) -> None:
         names = list(dict.fromkeys(name for row in progress.history for name in row))
@@ -140,10 +140,12 @@ class _Keeper:
             writer.writeheader()
             writer.writerows(progress.history)
 
-    def _write_report(self, progress: Progress) -> None:
+    def _write_report(self, progress: Progress, best: bool) -> None:
+        """Writes the report; the pictures are drawn anew when the network is the `best` one."""
         began = time.monotonic()
-        pictures = sample_pictures(self.method.network, self.method.reader, self.dataset, self.tiles)
-        write_run_report(self.run, self.dataset, progress, self.counts, pictures)
+        if best:
+            self.pictures = sample_pictures(self.method.network, self.method.reader, self.dataset, self.tiles)
+        write_run_report(self.run, self.dataset, progress, self.pictures)
         self.spent += time.monotonic() - began
 
 

@@ -18,20 +18,21 @@ from .training import Progress
 
 SAMPLES = 4
 TRUE_COLOUR = ("B04", "B03", "B02")
+PICTURE_SIDE = 256  # pixels on the screen
 BLANK = 235  # grey of pixels without label
 
 
-def write_run_report(run: Run, dataset: Dataset, progress: Progress, counts: np.ndarray, pictures: str) -> None:
+def write_run_report(run: Run, dataset: Dataset, progress: Progress, pictures: str) -> None:
     """Writes report.html into the run folder.
 
     Args:
         run: the run.
         dataset: what it learns from.
         progress: with a row of figures per epoch.
-        counts: confusion matrix of the last epoch on the validation tiles.
         pictures: HTML of the sample predictions, from `sample_pictures`.
     """
     card, history = run.card, progress.history
+    counts = np.array(card["confusion"])
     names, colors = run.class_names, class_colors(dataset)
     panels: list[tuple[str, dict]] = [("Training loss", {"loss": [row["loss"] for row in history]})]
     if "mean_iou" in history[-1]:
@@ -39,9 +40,9 @@ def write_run_report(run: Run, dataset: Dataset, progress: Progress, counts: np.
                                           **{name: [row.get(f"iou_{name}") for row in history] for name in names}}))
     sections = [
         page.paragraph(_verdict(card, progress)), page.curves(panels),
-        page.heading("Validation tiles"), page.paragraph("Image, truth and prediction of the last epoch; grey is not labelled."), pictures,
+        page.heading("Validation tiles"), page.paragraph("Image, truth and prediction of the best epoch; grey is not labelled."), pictures,
         page.legend(names, colors),
-        page.heading("Accuracy of the last epoch on the validation tiles"), accuracy_table(names, counts), confusion_table(names, counts),
+        page.heading("Accuracy of the best epoch on the validation tiles"), accuracy_table(names, counts), confusion_table(names, counts),
         page.heading("Settings"), page.table(("setting", "value"), _settings(card)),
         page.heading("Limits"), page.bullets(_limits(card, counts)),
     ]
@@ -56,8 +57,8 @@ def sample_pictures(network: SegmentationNetwork, reader: TileReader, dataset: D
     rows = []
     for chosen, truth, found in predict(network, reader, tiles, len(tiles)):
         looks = true_colour(dataset, chosen)
-        rows += [np.concatenate([look, paint(known, colors), paint(guess, colors)], 1) for look, known, guess in zip(looks, truth, found)]
-    return page.picture(np.concatenate(rows), "image, truth and prediction of validation tiles")
+        rows += [_beside(look, paint(known, colors), paint(guess, colors)) for look, known, guess in zip(looks, truth, found)]
+    return page.picture(np.concatenate(rows), "image, truth and prediction of tiles")
 
 
 def telling_tiles(dataset: Dataset, split: str, most: int = SAMPLES) -> np.ndarray:
@@ -108,6 +109,13 @@ def accuracy_table(names: list[str], counts: np.ndarray) -> str:
 def confusion_table(names: list[str], counts: np.ndarray) -> str:
     """Pixels by true and predicted class, as HTML."""
     return page.table(("true ↓ predicted →", *names), [(name, *map(int, row)) for name, row in zip(names, counts)])
+
+
+def _beside(*pictures: np.ndarray) -> np.ndarray:
+    """Pictures (y, x, 3) in a row with white gaps, small ones enlarged."""
+    zoom = max(1, PICTURE_SIDE // pictures[0].shape[0])
+    framed = [np.pad(picture.repeat(zoom, 0).repeat(zoom, 1), [(0, 6), (0, 6), (0, 0)], constant_values=255) for picture in pictures]
+    return np.concatenate(framed, 1)
 
 
 def _verdict(card: dict, progress: Progress) -> str:

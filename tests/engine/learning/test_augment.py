@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+import torch
+
+from eo_pretrain_qgis.engine.learning.augment import Augmentation, symmetry
+from eo_pretrain_qgis.engine.learning.data import Batch
+from eo_pretrain_qgis.engine.sensors import Band
+
+CPU = torch.device("cpu")
+UNITS = {"reflectance": (1e-4, -0.1), "dB": (1.0, 0.0), "linear": (1.0, 0.0), "unknown": (1.0, 0.0)}
+
+
+def batch(n=6, bands=4, size=32, level=2000.0):
+    """Tiles in which every pixel is unlike all others, with labels that follow the pixels."""
+    pixels = torch.arange(n * size * size, dtype=torch.float32).view(n, 1, size, size)
+    images = level + pixels / 10 + 100 * torch.arange(bands).view(1, -1, 1, 1)
+    valid = torch.ones(n, size, size, dtype=torch.bool)
+    valid[:, 0, :5] = False
+    return Batch(images, pixels[:, 0].long() % 200, valid, np.arange(n))
+
+
+def make(kind, unit="reflectance", bands=4, mean=2000.0, std=500.0):
+    scale, offset = UNITS[unit]
+    return Augmentation(kind, [Band(str(n), None, unit, scale, offset) for n in range(bands)], [mean] * bands, [std] * bands, CPU)
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def test_eight_symmetries_are_all_different():
+    tile = torch.arange(9).view(3, 3)
+    assert len({tuple(symmetry(tile, number).flatten().tolist()) for number in range(8)}) == 8
+
+
+def test_flips_move_images_labels_and_mask_together():
+    before = batch()
+    after = make("flips")(before, seeded())
+    assert not torch.equal(after.images, before.images)
+    values = ((after.images[:, 0] - 2000) * 10).round().long()
+    assert torch.equal(values % 200, after.labels)
+    assert (after.valid.sum((1, 2)) == before.valid.sum((1, 2))).all()
+
+
+def test_none_changes_nothing():
+    before = batch()
+    assert make("none")(before, seeded()) is before
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_the_same_draw_gives_the_same_batch_and_missing_pixels_the_mean(unit):
+    one, two = (make("full", unit)(batch(), seeded(4)) for _ in range(2))
+    assert torch.equal(one.images, two.images)
+    assert torch.isfinite(one.images).all()
+    assert (one.images.permute(0, 2, 3, 1)[~one.valid] == 2000).all()
+    assert not torch.equal(one.images, make("full", unit)(batch(), seeded(5)).images)
+
+
+def test_gain_acts_about_reflectance_zero():
+    images = torch.full((40, 1, 8, 8), 1000.0)  # stored 1000 is reflectance 0 from baseline 04.00 on
+    changed = make("full", bands=1)._radiometry(images, seeded())
+    assert float((changed - 1000).abs().max()) <= 0.02 / 1e-4 + 1
+
+
+def test_radar_in_decibels_varies_by_about_one_decibel():
+    images = torch.full((200, 2, 16, 16), -12.0)
+    changed = make("full", "dB", bands=2, mean=-12.0, std=3.0)._radiometry(images, seeded()) + 12
+    per_tile = changed.mean((2, 3))
+    assert 0.7 < float(per_tile.std()) < 1.1
+    assert float((changed - per_tile[:, :, None, None]).std()) == pytest.approx(10 / np.log(10) / 60**0.5, rel=0.1)
+
+
+def test_linear_power_stays_positive():
+    images = torch.rand(50, 2, 16, 16) * 0.3 + 0.001
+    assert float(make("full", "linear", bands=2, mean=0.1, std=0.05)._radiometry(images, seeded()).min()) > 0
+
+
+def test_one_band_at_most_is_missing_and_only_now_and_then():
+    before = batch(n=400, bands=4, size=8, level=9000.0)
+    after = make("full")._drop_band(before.images, seeded())
+    gone = (after == 2000).all(3).all(2)
+    assert int(gone.sum(1).max()) == 1
+    assert 0.05 < float(gone.any(1).float().mean()) < 0.15

@@ -1,0 +1,62 @@
+import pytest
+import torch
+
+from eo_pretrain_qgis.engine.learning.encoders import build_unet, check_encoder_name, input_weight
+from eo_pretrain_qgis.engine.learning.networks import SegmentationNetwork, renew_statistics
+from eo_pretrain_qgis.errors import ModelError
+
+
+@pytest.mark.parametrize("encoder", ["resnet18", "efficientnet-b0", "tu-test_resnet", "tu-test_convnext", "tu-test_efficientnet"])
+@pytest.mark.parametrize("bands", [1, 2, 3, 13])
+def test_encoders_take_any_number_of_bands(encoder, bands):
+    network = SegmentationNetwork(encoder, [5.0] * bands, [2.0] * bands, classes=4).eval()
+    with torch.no_grad():
+        assert network(torch.rand(2, bands, 96, 64)).shape == (2, 4, 96, 64)
+    assert network.encoder.state_dict()[input_weight(network.encoder, bands)].shape[1] == bands
+
+
+@pytest.mark.parametrize(("name", "sentence"), [
+    ("resnet81", "There is no encoder “resnet81”. Did you mean “resnet"),
+    ("convnext_atto", "There is no encoder “convnext_atto”. Did you mean “tu-convnext_atto”?"),
+    ("tu-resnet18d1", "Did you mean “tu-resnet"),
+    ("qqqqqq", "Choose one such as resnet18"),
+])
+def test_unknown_names_get_a_hint(name, sentence):
+    with pytest.raises(ModelError) as caught:
+        check_encoder_name(name)
+    assert sentence in str(caught.value)
+
+
+def test_an_encoder_without_levels_is_refused():
+    with pytest.raises(ModelError, match="“tu-test_vit” cannot serve in a U-Net for 4 band"):
+        build_unet("tu-test_vit", 4, 2)
+
+
+def test_scaling_is_inside_and_a_missing_pixel_equals_the_mean():
+    network = SegmentationNetwork("tu-test_resnet", [1000.0, 10.0], [500.0, 0.0], classes=2).eval()
+    seen = []
+    network.encoder.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    network(torch.tensor([1500.0, 10.0]).view(1, 2, 1, 1).expand(1, 2, 32, 32))
+    assert seen[0][0, :, 0, 0].tolist() == [1.0, 0.0]
+
+
+def test_a_frozen_encoder_keeps_its_statistics():
+    network = SegmentationNetwork("tu-test_resnet", [0.0], [1.0], classes=2)
+    network.freeze_encoder()
+    network.train()
+    before = {name: tensor.clone() for name, tensor in network.encoder.state_dict().items()}
+    network(torch.rand(2, 1, 64, 64) * 9)
+    renew_statistics(network, [torch.rand(2, 1, 64, 64)])
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.encoder.state_dict().items())
+    assert not any(parameter.requires_grad for parameter in network.encoder.parameters())
+
+
+def test_renewed_statistics_are_those_of_the_images():
+    network = SegmentationNetwork("tu-test_resnet", [0.0], [1.0], classes=2)
+    first, second = torch.rand(2, 2, 1, 64, 64)
+    entered = []
+    layer = next(module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d))
+    layer.register_forward_pre_hook(lambda module, inputs: entered.append(inputs[0].mean((0, 2, 3))))
+    renew_statistics(network, [first, second])
+    assert torch.allclose(layer.running_mean, (entered[0] + entered[1]) / 2, atol=1e-5)
+    assert layer.momentum == 0.1

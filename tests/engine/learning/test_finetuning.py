@@ -1,0 +1,161 @@
+import csv
+import errno
+import json
+import shutil
+
+import pytest
+import torch
+
+from eo_pretrain_qgis.engine.learning import checkpoints
+from eo_pretrain_qgis.engine.learning.finetuning import Settings, finetune
+from eo_pretrain_qgis.engine.learning.runs import Run
+from eo_pretrain_qgis.errors import Cancelled, DataError, EngineError, ModelError
+from eo_pretrain_qgis.report import Report
+
+from .conftest import SMALL
+from .test_training import Heard
+from .tiny import write_dataset
+
+QUICK = {"encoder": SMALL, "epochs": 2, "batch_size": 4, "learning_rate": 0.003, "device": "cpu"}
+
+
+@pytest.fixture
+def copied(run_folder, tmp_path):
+    """A run that a test may change."""
+    shutil.copytree(run_folder, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def test_a_run_keeps_what_the_next_steps_need(run_folder, dataset_folder):
+    card = json.loads((run_folder / "run.json").read_text())
+    assert card["state"] == "finished"
+    assert [band["name"] for band in card["bands"]] == ["B02", "B03", "B04"]
+    assert {"mean", "std", "unit", "scale", "p001"} <= set(card["bands"][0])
+    assert card["classes"] == [{"value": 3, "name": "ground", "color": "#8c6d31"}, {"value": 7, "name": "disc", "color": "#1f77b4"}]
+    assert card["dataset"]["path"] == str(dataset_folder)
+    assert card["metrics"]["mean_iou"] > 0.3
+    rows = list(csv.DictReader((run_folder / "metrics.csv").open()))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    page = (run_folder / "report.html").read_text()
+    for words in ("<svg", "data:image/png;base64", "Finished: 2 of 2 epochs", "Limits", "true ↓ predicted →"):
+        assert words in page
+    assert "http" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace("http://creativecommons.org", "").replace(
+        "https://matplotlib.org", "")
+    assert json.loads((run_folder / "encoder.json").read_text())["encoder"] == SMALL
+    assert list(run_folder.glob("**/*.part")) == []
+
+
+def test_weights_read_back_give_the_same_network(run_folder):
+    network = Run.open(str(run_folder)).load_network(torch.device("cpu"))
+    tensors = checkpoints.load_tensors(str(run_folder / "encoder.safetensors"))
+    assert torch.equal(tensors["model.conv1.0.weight"], network.encoder.state_dict()["model.conv1.0.weight"])
+    assert not network.training
+
+
+def test_a_finished_run_gives_its_result_again(run_folder, dataset_folder):
+    heard = Heard()
+    before = (run_folder / "run.json").read_text()
+    result = finetune(str(dataset_folder), str(run_folder), Settings(**QUICK), heard)
+    assert result["epochs_run"] == 2
+    assert result["validation_iou"] == json.loads(before)["metrics"]["mean_iou"]
+    assert "is finished; its result is given again" in heard.sentences[0]
+    assert (run_folder / "run.json").read_text() == before
+
+
+def test_more_epochs_continue_a_finished_run(copied, dataset_folder):
+    heard = Heard()
+    result = finetune(str(dataset_folder), str(copied), Settings(**{**QUICK, "epochs": 3}), heard)
+    assert result["epochs_run"] == 3
+    assert "Continuing after epoch 2 of 3." in heard.sentences
+
+
+def test_other_settings_are_another_run(copied, dataset_folder):
+    with pytest.raises(DataError, match=r"holds a run with batch_size = 4, not 5. Give the same value to continue it, or choose a new folder."):
+        finetune(str(dataset_folder), str(copied), Settings(**{**QUICK, "batch_size": 5}))
+
+
+def test_another_dataset_is_another_run(copied, tmp_path):
+    other = write_dataset(tmp_path / "other", seed=9)
+    with pytest.raises(DataError, match=r"holds a run on another dataset .*, or that dataset has changed. Choose a new folder."):
+        finetune(str(other), str(copied), Settings(**QUICK))
+
+
+def test_a_folder_with_other_files_is_refused(tmp_path, dataset_folder):
+    (tmp_path / "thesis.docx").write_text("years of work")
+    with pytest.raises(DataError, match="already holds files. Choose a new or empty folder."):
+        finetune(str(dataset_folder), str(tmp_path), Settings(**QUICK))
+
+
+class Impatient(Report):
+    """Cancels in the second epoch."""
+
+    def __init__(self):
+        self.asked = False
+
+    def emit(self, event):
+        self.asked = self.asked or event.get("text", "").startswith("Epoch 2")
+
+    def cancelled(self):
+        return self.asked
+
+
+def test_a_cancelled_run_continues_with_the_same_losses(tmp_path, dataset_folder, run_folder):
+    with pytest.raises(Cancelled):
+        finetune(str(dataset_folder), str(tmp_path / "run"), Settings(**QUICK), Impatient())
+    assert Run.open(str(tmp_path / "run")).card["state"] == "training"
+    finetune(str(dataset_folder), str(tmp_path / "run"), Settings(**QUICK))
+    rows = [[(row["loss"], row["mean_iou"]) for row in csv.DictReader((folder / "metrics.csv").open())] for folder in (tmp_path / "run", run_folder)]
+    assert rows[0] == rows[1]
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(tmp_path, dataset_folder, monkeypatch):
+    written = []
+    write = checkpoints._write
+
+    def full(path, content):
+        written.append(path)
+        if len(written) > 3:  # the first epoch wrote weights, encoder and checkpoint
+            with checkpoints.new_file(path) as part:
+                part.write_bytes(b"a few bytes, then")
+                raise OSError(errno.ENOSPC, "No space left on device")
+        write(path, content)
+
+    monkeypatch.setattr(checkpoints, "_write", full)
+    with pytest.raises(DataError, match="The disk is full while writing .* Free some space and run again."):
+        finetune(str(dataset_folder), str(tmp_path / "run"), Settings(**QUICK))
+    monkeypatch.undo()
+    assert checkpoints.load_state(str(tmp_path / "run" / "last" / "checkpoint.pt"))["progress"]["epoch"] == 1
+    assert finetune(str(dataset_folder), str(tmp_path / "run"), Settings(**QUICK))["epochs_run"] == 2
+
+
+def test_weights_of_another_run_start_this_one(tmp_path, dataset_folder, run_folder):
+    heard = Heard()
+    start = str(run_folder / "encoder.safetensors")
+    finetune(str(dataset_folder), str(tmp_path / "run"), Settings(**QUICK, start=start, frozen_encoder=True), heard)
+    assert any(text.startswith("Starting weights: ") and "left new: decoder" in text for text in heard.sentences)
+    kept = checkpoints.load_tensors(str(tmp_path / "run" / "encoder.safetensors"))
+    assert all(torch.equal(tensor, kept[name]) for name, tensor in checkpoints.load_tensors(start).items() if "num_batches" not in name)
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["start"]["path"] == start
+
+
+def test_a_dataset_without_validation_tiles_still_trains(tmp_path):
+    folder = write_dataset(tmp_path / "dataset", count=4, splits=["training"] * 4)
+    heard = Heard()
+    result = finetune(str(folder), str(tmp_path / "run"), Settings(**{**QUICK, "epochs": 1}), heard)
+    assert "validation_iou" not in result
+    assert any("has no validation tiles" in text for text in heard.sentences)
+    assert "The dataset has no validation tiles." in (tmp_path / "run" / "report.html").read_text()
+
+
+@pytest.mark.parametrize(("change", "kind"), [
+    ({"encoder": "resnet81"}, ModelError), ({"device": "cuda:97"}, EngineError), ({"crop": 640}, DataError), ({"start": "/nowhere.pt"}, ModelError),
+])
+def test_a_refused_run_leaves_nothing(tmp_path, dataset_folder, change, kind):
+    with pytest.raises(kind):
+        finetune(str(dataset_folder), str(tmp_path / "run"), Settings(**{**QUICK, **change}))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_loss_that_diverges_is_a_sentence(tmp_path, dataset_folder):
+    with pytest.raises(EngineError, match="lower learning rate"):
+        finetune(str(dataset_folder), str(tmp_path / "run"), Settings(**{**QUICK, "learning_rate": 1e30, "warmup_epochs": 0}))
