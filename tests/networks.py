@@ -48,7 +48,7 @@ def threshold_network(limit=1500.0, bands=1):
     return _model([helper.make_node("Conv", ["image", "w", "b"], ["scores"])], {"w": weight, "b": [0.0, -0.01 * limit]}, bands, 2)
 
 
-def far_seeing_network(bands=2, classes=3, seed=3):
+def far_seeing_network(bands=2, classes=3, seed=3, width=6):
     """A small U-Net with random weights: three poolings, so that the stride is 8, and a pixel depends on those up to 30 px away."""
     generator = np.random.default_rng(seed)
     nodes, weights = [], {"scale": np.full((1, bands, 1, 1), 1e-3)}
@@ -62,7 +62,7 @@ def far_seeing_network(bands=2, classes=3, seed=3):
         if relu:
             nodes.append(helper.make_node("Relu", [summed], [target]))
 
-    width, source = 6, "x"
+    source = "x"
     for level in range(3):
         conv(source, f"down{level}", bands if level == 0 else width, width)
         nodes.append(helper.make_node("MaxPool", [f"down{level}"], [f"pool{level}"], kernel_shape=[2, 2], strides=[2, 2]))

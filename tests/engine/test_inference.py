@@ -245,3 +245,10 @@ def test_reading_ahead_hands_on_errors_and_drops_the_rest():
     with pytest.raises(DataError, match="The file ends here"):
         list(ahead(failing, range(1000), threads=1))
     assert len(seen) < 10
+
+
+def test_the_most_probable_class_is_the_first_of_equals():
+    scores = np.random.default_rng(1).integers(0, 4, (5, 30, 40)).astype(np.float32)
+    position, best = inference.most_probable(scores)
+    assert np.array_equal(position, scores.argmax(0))
+    assert np.array_equal(best, scores.max(0))

@@ -1,0 +1,229 @@
+"""Class maps: their pixels, their style in QGIS and GDAL, where they came from, and that nothing half-written stays."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+
+from eo_pretrain_qgis.engine import cog, package
+from eo_pretrain_qgis.engine.class_map import map_image
+from eo_pretrain_qgis.errors import Cancelled, DataError
+from eo_pretrain_qgis.jobs import JOBS
+from eo_pretrain_qgis.report import Report
+from tests import networks, scenes
+
+ROOT = Path(__file__).parents[2]
+
+
+class Heard(Report):
+    """Keeps the warnings."""
+
+    def __init__(self):
+        self.warnings = []
+
+    def emit(self, event):
+        if event.get("level") == "warning":
+            self.warnings.append(event["text"])
+
+
+@pytest.fixture
+def image(folder):
+    return str(scenes.two_halves(folder))
+
+
+@pytest.fixture
+def model(folder):
+    classes = ((3, "Wasser & Eis", "#1f77b4"), (9, "Wald", ""))
+    return package.open(networks.write_threshold_model(folder / "model.onnx", classes=classes))
+
+
+def map_it(model, image, folder, **facts):
+    output = str(folder / "map.tif")
+    return output, map_image(model, [{"path": image}], output, device="cpu", **facts)
+
+
+def test_pixels_hold_the_values_of_the_classes(model, image, folder):
+    output, _ = map_it(model, image, folder)
+    with rasterio.open(output) as written:
+        assert (written.dtypes, written.nodata, written.descriptions) == (("uint8",), 255, ("class",))
+        assert written.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+        values = written.read(1)
+        assert written.colormap(1)[3] == (0x1F, 0x77, 0xB4, 255)
+    assert np.unique(values[:, :48]).tolist() == [3]
+    assert np.unique(values[:, 48:]).tolist() == [9]
+
+
+def test_confidence_is_the_probability_in_percent(model, folder):
+    ramp = np.linspace(1, 3000, 96 * 96).reshape(1, 96, 96).astype(np.float32)
+    ramp[0, 0, :5] = np.nan
+    path = str(scenes.write_raster(folder / "ramp.tif", ramp, names=["B02"]))
+    map_it(model, path, folder, confidence=str(folder / "sure.tif"))
+    with rasterio.open(folder / "sure.tif") as written:
+        percent = written.read(1)
+        assert written.nodata == 255
+    margin = np.abs(0.01 * (ramp[0] - 1500))  # the network's score of one class over the other
+    expected = np.rint(100 / (1 + np.exp(-margin)))
+    assert np.array_equal(percent[1:], expected[1:].astype(np.uint8))
+    assert (percent[0, :5] == 255).all()
+
+
+def test_where_it_came_from_stands_in_the_tags(model, image, folder):
+    output, _ = map_it(model, image, folder, parameters={"job": "predict_map", "version": "0.1.0"})
+    with rasterio.open(output) as written:
+        tags = written.tags()
+    assert tags["EO_PRETRAIN_MODEL"] == "halves-0123abcd"
+    assert tags["EO_PRETRAIN_MODEL_SHA256"] == model.sha256
+    assert json.loads(tags["EO_PRETRAIN_PARAMETERS"]) == {"job": "predict_map", "version": "0.1.0"}
+    assert json.loads(tags["EO_PRETRAIN_IMAGES"]) == ["two_halves.tif"]
+
+
+def test_gdal_reads_names_and_the_attribute_table(model, image, folder):
+    if not os.access("/usr/bin/gdalinfo", os.X_OK):
+        pytest.skip("GDAL's programs are not installed.")
+    output, _ = map_it(model, image, folder)
+    said = subprocess.run(["/usr/bin/gdalinfo", output], capture_output=True, text=True, check=True).stdout
+    assert "Categories:\n      0: \n      1: \n      2: \n      3: Wasser & Eis\n" in said
+    assert "<F>3</F>\n    <F>Wasser &amp; Eis</F>\n    <F>31</F>\n    <F>119</F>\n    <F>180</F>" in said
+
+
+IN_QGIS = """
+import json, sys
+from qgis.core import QgsApplication, QgsRasterLayer, QgsVectorLayer
+
+def look(class_map, areas):
+    raster, vector = QgsRasterLayer(class_map, "map"), QgsVectorLayer(areas, "areas", "ogr")
+    raster.loadDefaultStyle(), vector.loadDefaultStyle()
+    style, symbols = raster.renderer(), vector.renderer()
+    return [style.type(), [[c.value, c.label, c.color.name()] for c in style.classes()],
+            symbols.type(), symbols.classAttribute(), [[c.value(), c.label(), c.symbol().color().name()] for c in symbols.categories()]]
+
+application = QgsApplication([], False)
+application.initQgis()
+print("said", json.dumps(look(*sys.argv[1:])))
+application.exitQgis()
+"""
+
+
+def test_qgis_shows_names_and_colours(model, image, folder):
+    if not os.access("/usr/bin/qgis_process", os.X_OK):
+        pytest.skip("QGIS is not installed.")
+    from eo_pretrain_qgis.engine.polygons import write_polygons
+
+    output, _ = map_it(model, image, folder)
+    write_polygons(output, model.classes, str(folder / "areas.gpkg"))
+    environment = {"PATH": "/usr/bin:/bin", "QT_QPA_PLATFORM": "offscreen", "HOME": str(folder)}
+    ran = subprocess.run(["/usr/bin/python3", "-c", IN_QGIS, output, str(folder / "areas.gpkg")], env=environment,
+                         capture_output=True, text=True, check=True)
+    said = json.loads(ran.stdout.split("said ", 1)[1])
+    rows = [[3, "Wasser & Eis", "#1f77b4"], [9, "Wald", "#009e73"]]
+    assert said == ["paletted", rows, "categorizedSymbol", "class", rows]
+
+
+def test_another_pixel_size_is_warned_of(model, folder):
+    heard = Heard()
+    coarse = scenes.write_raster(folder / "coarse.tif", np.full((1, 32, 32), 1000, np.uint16), names=["B02"], resolution=30.0)
+    map_it(model, str(coarse), folder, report=heard)
+    assert heard.warnings == ["The pixels of coarse.tif measure 30 x 30 m, but the model was trained on 10 x 10 m; the map may be poor. "
+                              "Resample the image to that size with “Warp (reproject)”."]
+
+
+def test_values_far_from_the_training_images_are_warned_of(model, folder):
+    heard = Heard()
+    bright = scenes.write_raster(folder / "bright.tif", np.full((1, 32, 32), 9000, np.uint16), names=["B02"])
+    _, outcome = map_it(model, str(bright), folder, report=heard)
+    assert outcome.out_of_range_share == 1
+    assert heard.warnings == ["Values of bright.tif lie outside the range of the training images: 100% of B02 (1 to 3000). "
+                              "Check “Sensor” and “Nodata value”, or train with images like this one."]
+
+
+def test_bands_in_several_files_are_one_image(folder):
+    model = package.open(networks.write_threshold_model(folder / "model.onnx", bands=("B02", "B08")))
+    files = [scenes.write_raster(folder / f"T33UUU_{name}_10m.tif", np.full((1, 64, 64), value, np.uint16))
+             for name, value in (("B08", 9), ("B02", 2000))]
+    map_image(model, [{"path": str(path)} for path in files], str(folder / "map.tif"), device="cpu")
+    with rasterio.open(folder / "map.tif") as written:
+        assert np.unique(written.read(1)).tolist() == [2]
+
+
+class Cancelling(Report):
+    """Cancels after the first tile."""
+
+    def __init__(self):
+        self.asked = 0
+
+    def cancelled(self):
+        self.asked += 1
+        return self.asked > 1
+
+
+def test_a_cancelled_map_leaves_nothing(model, folder):
+    values = np.full((1, 600, 600), 1000, np.uint16)
+    image = str(scenes.write_raster(folder / "large.tif", values, names=["B02"]))
+    before = sorted(path.name for path in folder.iterdir())
+    with pytest.raises(Cancelled):
+        map_it(model, image, folder, confidence=str(folder / "sure.tif"), tile_size=128, report=Cancelling())
+    assert sorted(path.name for path in folder.iterdir()) == before
+
+
+def test_a_full_disk_leaves_nothing_and_keeps_the_old_map(model, image, folder, monkeypatch):
+    output, _ = map_it(model, image, folder)
+    old = Path(output).read_bytes()
+    before = sorted(path.name for path in folder.iterdir())
+
+    def full(self, values, window):
+        raise cog.disk_full(self.path)
+
+    monkeypatch.setattr(cog.TiledWriter, "write", full)
+    with pytest.raises(DataError, match=r"The disk is full while writing .*map.tif. Free some space and run again."):
+        map_it(model, image, folder)
+    assert sorted(path.name for path in folder.iterdir()) == before
+    assert Path(output).read_bytes() == old
+
+
+def test_it_maps_without_torch_and_says_something_within_a_second(model, image, folder):
+    """In a process where `import torch` fails, as in the small environment."""
+    values = {"images": [image], "model": model.path, "output": str(folder / "map.tif"), "polygons": str(folder / "areas.gpkg"), "device": "cpu"}
+    JOBS["predict_map"].from_values(values)
+    program = """
+import json, sys, time
+started = time.monotonic()
+from eo_pretrain_qgis.jobs import JOBS
+from eo_pretrain_qgis.report import Report
+class Timing(Report):
+    first = None
+    def emit(self, event):
+        if Timing.first is None:
+            Timing.first = time.monotonic() - started
+JOBS["predict_map"].from_values(json.loads(sys.argv[1])).run(Timing())
+try:
+    import torch
+except ModuleNotFoundError:
+    print(Timing.first)
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "tests" / "shadow"), str(ROOT)])}
+    ran = subprocess.run([sys.executable, "-c", program, json.dumps(values)], env=environment, capture_output=True, text=True, check=True)
+    assert float(ran.stdout) < 1
+    assert (folder / "areas.gpkg").exists()
+
+
+def test_memory_does_not_grow_with_the_raster(model, folder):
+    """The peak of a process that maps six times the pixels: their probabilities alone would be 168 MB more."""
+    peaks = []
+    for size in (2000, 5000):
+        path = folder / f"image{size}.tif"
+        with rasterio.open(path, "w", driver="GTiff", width=size, height=size, count=1, dtype="uint16", crs=scenes.UTM, tiled=True,
+                           transform=rasterio.transform.from_origin(*scenes.ORIGIN, 10, 10), sparse_ok=True, compress="deflate") as target:
+            target.write(np.full((1, 256, size), 1000, np.uint16), window=rasterio.windows.Window(0, 0, size, 256))
+            target.set_band_description(1, "B02")
+        program = ("import resource, sys; from eo_pretrain_qgis.engine import package; from eo_pretrain_qgis.engine.class_map import map_image;"
+                   "map_image(package.open(sys.argv[1]), [{'path': sys.argv[2]}], sys.argv[3], device='cpu', tile_size=512);"
+                   "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)")
+        ran = subprocess.run([sys.executable, "-c", program, model.path, str(path), str(folder / "map.tif")], capture_output=True, text=True,
+                             check=True, env={**os.environ, "PYTHONPATH": str(ROOT), "GDAL_CACHEMAX": "32"})
+        peaks.append(float(ran.stdout))
+    assert peaks[1] - peaks[0] < 100
