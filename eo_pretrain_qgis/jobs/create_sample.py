@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..report import Report
 from .spec import Job, folder_output, integer
 
 
@@ -11,8 +12,10 @@ from .spec import Job, folder_output, integer
 class CreateSample(Job):
     """Simulates a landscape with known truth: Sentinel-2 and Sentinel-1 images, land cover, roads, parcels and a season.
 
-    Everything is drawn from a published model of how such images come about, so a network must learn texture and shape and
-    cannot just look up a value. Figures obtained on it are simulated and must be called so.
+    Fields, meadows and forest share their spectra, villages are mixtures and most roads are thinner than a pixel, so a network must
+    learn texture and shape and cannot just look up a value. The folder also holds polygons to train from, the true roads beside the
+    incomplete map, masks of clouds and a README that names the model and its sources. Figures obtained on it are simulated and must be
+    called so.
     """
 
     title = "Create sample landscape"
@@ -20,9 +23,16 @@ class CreateSample(Job):
     tags = ("simulate", "synthetic", "example", "tutorial", "test data")
     results = {
         "sentinel2": "raster", "sentinel1": "raster", "land_cover": "raster", "land_cover_100m": "raster",
-        "roads": "vector", "parcels": "vector", "season": "folder",
+        "training_polygons": "vector", "roads": "vector", "parcels": "vector", "season": "folder",
     }
 
     size: int = integer("Size in pixels of 10 m", default=1024, minimum=256, maximum=8192, help="Width and height of the landscape.")
     seed: int = integer("Seed", default=1, minimum=0, help="The same seed gives the same landscape.")
     output: str = folder_output("Sample folder", help="A new or empty folder.")
+
+    def run(self, report: Report) -> dict:
+        report.progress(0, "Drawing the landscape")
+        from ..engine.sample import create
+
+        made = create(self.output, self.size, self.seed, report)
+        return {"output": self.output, **{name: made[name] for name in self.results}}
