@@ -133,7 +133,7 @@ def _fields(**columns):
 
 def land_fields(folder):
     """The fields of `land` in degrees: cover "crop" or "forest" (text), code 10 or 20, many (64 values), nothing (null)."""
-    fields = _fields(cover=lambda row, col: "crop" if (row + col) % 2 == 0 else "forest", code=lambda row, col: 10 if (row + col) % 2 == 0 else 20,
+    fields = _fields(cover=lambda row, col: ("crop", "forest")[(row + col) % 2], code=lambda row, col: (10, 20)[(row + col) % 2],
                      many=lambda row, col: 8 * row + col, nothing=lambda row, col: None)
     fields.to_crs(4326).to_file(folder / "fields.gpkg", layer="fields")
     return folder / "fields.gpkg"
@@ -199,5 +199,5 @@ def ground_control_points(folder):
 
 def rotated(folder):
     """An image turned by 10 degrees against its axes."""
-    turned = from_origin(*ORIGIN, 10, 10) * rasterio.Affine.rotation(10)
+    turned = from_origin(*ORIGIN, 10, 10) @ rasterio.Affine.rotation(10)
     return write_raster(folder / "rotated.tif", np.full((1, 96, 96), 1000, np.uint16), names=["B02"], transform=turned)

@@ -23,6 +23,8 @@ from .vector import VectorLayer, layer_names, repaired
 
 #: Edge of the pieces in which a class raster is searched for its values [px].
 SEARCH_SIZE = 2048
+#: Error allowed in placing a pixel of a class raster [its pixels]; GDAL takes no 0.
+LABEL_TOLERANCE = 0.01
 #: With more values than this a raster holds measurements and no classes; the search stops.
 TOO_MANY_VALUES = 5000
 
@@ -175,7 +177,7 @@ class RasterLabels:
                 old.close()
             self._warped = {grid: WarpedVRT(
                 self.raster.dataset, src_crs=self.raster.grid.crs, crs=grid.crs, transform=rasterio.Affine(*grid.transform),
-                width=grid.width, height=grid.height, resampling=Resampling.nearest, add_alpha=True, tolerance=0)}
+                width=grid.width, height=grid.height, resampling=Resampling.nearest, add_alpha=True, tolerance=LABEL_TOLERANCE)}
         warped, part = self._warped[grid], rasterio.windows.Window(window.col, window.row, window.width, window.height)
         values, alpha = warped.read(1, window=part), warped.read(warped.count, window=part)
         return values, (alpha > 0) & self._is_label(values)
