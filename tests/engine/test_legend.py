@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+
+from eo_pretrain_qgis.engine.legend import PALETTE, class_key, make_legend
+from eo_pretrain_qgis.errors import DataError
+
+from .test_sensors import Heard
+
+
+@pytest.mark.parametrize(("value", "key"), [
+    (3, "3"), (3.0, "3"), ("3.0", "3"), (3.5, "3.5"), ("03", "03"), (True, "true"), (None, None), (float("nan"), None), ("", None), (" wood ", "wood"),
+    (np.array(["a", "b"], object), "a, b"), (np.int64(7), "7"),
+])
+def test_keys(value, key):
+    assert class_key(value) == key
+
+
+def rows(legend):
+    return [(row.value, row.name) for row in legend.classes]
+
+
+def test_values_in_order():
+    assert rows(make_legend({"10", "2"}, "It", None, None, False)) == [(2, "2"), (10, "10")]
+    assert rows(make_legend({"wood", "arable"}, "It", None, None, False)) == [(1, "arable"), (2, "wood")]
+    assert rows(make_legend({"111", "523"}, "It", None, None, False)) == [(1, "111"), (2, "523")], "a Byte map cannot hold 523"
+
+
+def test_background():
+    legend = make_legend({"5"}, "It", None, None, True)
+    assert rows(legend) == [(0, "background"), (5, "5")] and legend.unlabelled == 0 and legend.positions == {"5": 1}
+    assert rows(make_legend({"0", "1"}, "It", None, None, True)) == [(0, "background"), (1, "0"), (2, "1")], "0 is the background"
+
+
+def test_names_and_colours_of_symbology_and_table():
+    styles = {"classes": [{"value": "1", "name": "Water", "color": "#0000ff"}, {"value": "2", "name": "Wood", "color": "#00ff00"}]}
+    legend = make_legend({"1", "2", "3"}, "It", None, styles, False)
+    assert [(row.name, row.color) for row in legend.classes] == [("Water", "#0000ff"), ("Wood", "#00ff00"), ("3", PALETTE[2])]
+    heard = Heard()
+    legend = make_legend({"1", "2", "9"}, "It", [{"value": "2.0", "name": "Forest", "color": ""}, {"value": "1", "name": "", "color": "#111111"}],
+                         styles, False, heard)
+    assert [(row.value, row.name, row.color) for row in legend.classes] == [(2, "Forest", "#00ff00"), (1, "Water", "#111111")]
+    assert heard.texts == ["It has values that are not in the table of classes; they are ignored: 9."]
+
+
+def test_colours_differ():
+    legend = make_legend({str(number) for number in range(254)}, "It", None, None, False)
+    assert len({row.color for row in legend.classes}) > 240
+
+
+def test_too_many_and_too_few():
+    with pytest.raises(DataError, match="It has 255 different values, but a map can hold 254 classes. Choose another field"):
+        make_legend({str(number) for number in range(255)}, "It", None, None, False)
+    with pytest.raises(DataError, match="All labels are of one class, “water”, and one class teaches nothing. Set “Pixels without a label are”"):
+        make_legend({"water"}, "It", None, None, False)

@@ -1,0 +1,47 @@
+import errno
+
+import pytest
+
+from eo_pretrain_qgis.engine.outputs import new_file, new_folder
+from eo_pretrain_qgis.errors import Cancelled, DataError
+
+
+def names(folder):
+    return sorted(child.name for child in folder.iterdir())
+
+
+def test_file_takes_its_place_at_the_end(folder):
+    with new_file(folder / "deep" / "a.json") as part:
+        part.write_text("whole", encoding="utf-8")
+        assert names(folder / "deep") == ["a.json.part"]
+    assert names(folder / "deep") == ["a.json"]
+
+
+@pytest.mark.parametrize(("raised", "expected", "sentence"), [
+    (Cancelled(), Cancelled, ""), (ValueError("bug"), ValueError, "bug"),
+    (OSError(errno.ENOSPC, "No space left on device"), DataError, "The disk is full while writing"),
+    (PermissionError(errno.EACCES, "Permission denied"), DataError, "may not be written"),
+])
+def test_nothing_is_left_after_an_error(folder, raised, expected, sentence):
+    with pytest.raises(expected, match=sentence), new_file(folder / "a.json") as part:
+        part.write_text("half", encoding="utf-8")
+        raise raised
+    with pytest.raises(expected, match=sentence), new_folder(folder / "data") as place:
+        (place / "half.npy").write_text("half", encoding="utf-8")
+        raise raised
+    assert names(folder) == []
+
+
+def test_folder_that_holds_files_is_refused(folder):
+    (folder / "old.txt").write_text("old", encoding="utf-8")
+    with pytest.raises(DataError, match="already holds files. Choose a new or empty folder."), new_folder(folder):
+        pass
+    assert names(folder) == ["old.txt"]
+
+
+def test_empty_folder_and_the_log_of_the_worker_are_fine(folder):
+    (folder / "worker.log").write_text("started", encoding="utf-8")
+    with new_folder(folder) as place:
+        (place / "dataset.json").write_text("{}", encoding="utf-8")
+        (place / "inside").mkdir()
+    assert names(folder) == ["dataset.json", "inside", "worker.log"]

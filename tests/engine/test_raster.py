@@ -1,0 +1,149 @@
+import numpy as np
+import pytest
+import rasterio
+from rasterio.transform import from_origin
+
+from eo_pretrain_qgis.engine.cog import TiledWriter
+from eo_pretrain_qgis.engine.grid import Window
+from eo_pretrain_qgis.engine.raster import Raster, Scene
+from eo_pretrain_qgis.errors import Cancelled, DataError
+from eo_pretrain_qgis.report import Report
+
+from ..scenes import write_raster
+
+NUMBERS = np.arange(2 * 40 * 50).reshape(2, 40, 50).astype(np.uint16) + 1
+
+
+@pytest.fixture
+def path(folder):
+    return write_raster(folder / "scene 20200621.tif", NUMBERS, names=["B02", None])
+
+
+def test_reads_bands_inside_and_outside(path):
+    with Raster(path) as raster:
+        values, valid = raster.read(Window(-10, 30, 20, 20), [1])
+    assert values.shape == (1, 20, 20) and valid.sum() == 100
+    assert (values[0, :10, 10:] == NUMBERS[1, 30:, :10]).all() and not values[0, :, :10].any()
+    assert raster.band_names == ["B02", "band 2"] and raster.date == "2020-06-21" and raster.dtype == "uint16"
+
+
+def test_window_wholly_outside(path):
+    values, valid = Raster(path).read(Window(500, 500, 4, 4))
+    assert not valid.any() and values.shape == (2, 4, 4)
+
+
+@pytest.mark.parametrize(("dtype", "file_nodata", "layer_nodata", "declared", "expected"), [
+    ("uint16", 1, [], None, {1}), ("uint16", None, [[2, 3], []], None, {2, 3}), ("uint16", 1, [[2]], 3, {1, 2, 3}),
+    ("uint16", None, [], -9999, set()), ("float32", np.nan, [[4]], None, {4}), ("float32", -np.inf, [], 5, {5}),
+])
+def test_nodata_of_file_layer_and_analyst(folder, dtype, file_nodata, layer_nodata, declared, expected):
+    values = NUMBERS[:1].astype(dtype)
+    path = write_raster(folder / "nodata.tif", values, nodata=file_nodata)
+    _, valid = Raster(path, nodata=layer_nodata, declared_nodata=declared).read(Window(0, 0, 50, 40))
+    assert set(values[0][~valid].astype(int)) == expected
+
+
+def test_pixels_that_are_not_finite(folder):
+    values = np.ones((2, 4, 4), np.float32)
+    values[0, 0, 0], values[1, 1, 1], values[1, 2, 2] = np.nan, -np.inf, np.inf
+    _, valid = Raster(write_raster(folder / "a.tif", values)).read(Window(0, 0, 4, 4))
+    assert np.argwhere(~valid).tolist() == [[0, 0], [1, 1], [2, 2]]
+
+
+def test_alpha_is_a_mask_and_no_band(folder):
+    values = np.full((4, 8, 8), 200, np.uint8)
+    values[3, :, :4] = 0
+    path = write_raster(folder / "rgba.tif", values, photometric="RGB", alpha="yes")
+    raster = Raster(path)
+    _, valid = raster.read(Window(0, 0, 8, 8))
+    assert len(raster.band_names) == 3 and not valid[:, :4].any() and valid[:, 4:].all()
+
+
+def test_mask_beside_the_bands(folder):
+    path = write_raster(folder / "masked.tif", NUMBERS)
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "r+") as target:
+        target.write_mask(np.arange(40 * 50).reshape(40, 50) % 2 == 0)
+    _, valid = Raster(path).read(Window(0, 0, 50, 40))
+    assert valid.sum() == 1000
+
+
+def test_crs_of_the_analyst_wins(folder):
+    path = write_raster(folder / "none.tif", NUMBERS, crs=None)
+    with pytest.raises(DataError, match="has no coordinate reference system"):
+        _ = Raster(path).grid
+    assert "32631" in Raster(path, crs="EPSG:32631").grid.crs
+
+
+def test_image_without_a_place(folder):
+    path = write_raster(folder / "identity.tif", NUMBERS, transform=from_origin(0, 0, 1, 1))
+    with rasterio.open(path, "r+") as target:
+        target.transform = rasterio.Affine.identity()
+    with pytest.raises(DataError, match="does not say where its pixels lie"):
+        _ = Raster(path).grid
+
+
+def test_missing_and_foreign_files(folder):
+    with pytest.raises(DataError, match="cannot be opened as a raster"):
+        _ = Raster(folder / "none.tif").grid
+    (folder / "text.tif").write_text("no image", encoding="utf-8")
+    with pytest.raises(DataError, match="Check that the file exists, is whole and is an image"):
+        _ = Raster(folder / "text.tif").grid
+
+
+def test_complex_numbers_are_refused(folder):
+    path = write_raster(folder / "slc.tif", NUMBERS.astype(np.complex64))
+    with pytest.raises(DataError, match="holds complex64 values"):
+        _ = Raster(path).dtype
+
+
+def test_scene_of_several_files(folder):
+    paths = [write_raster(folder / f"{name}.tif", NUMBERS[index:index + 1]) for index, name in enumerate(("B04", "B08"))]
+    scene = Scene.open([{"path": str(path)} for path in paths])
+    values, _ = scene.read(Window(0, 0, 50, 40), [1, 0])
+    assert scene.band_names == ["B04", "B08"] and (values == NUMBERS[::-1]).all()
+
+
+def test_long_path_with_spaces_and_umlauts(folder):
+    deep = folder / ("Große Übersicht " * 6).strip() / ("ä" * 60)
+    deep.mkdir(parents=True)
+    path = write_raster(deep / "Bild.tif", NUMBERS)
+    assert len(str(path)) > 200
+    values, _ = Raster(path).read(Window(0, 0, 50, 40))
+    assert (values == NUMBERS).all()
+
+
+def test_writer_makes_a_cog(path, folder):
+    grid = Raster(path).grid
+    target = folder / "out" / "map.tif"
+    with TiledWriter(target, grid, "uint8", nodata=255, colormap={1: (255, 0, 0)}, tags={"model": "m"}, descriptions=["class"]) as writer:
+        writer.write(np.ones((20, 50), np.uint8), Window(0, 0, 50, 20))
+    with rasterio.open(target) as read:
+        band = read.read(1)
+        assert (band[:20] == 1).all() and (band[20:] == 255).all() and read.tags()["model"] == "m" and read.descriptions == ("class",)
+        assert read.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG" and read.colormap(1)[1][:3] == (255, 0, 0)
+    assert [file.name for file in target.parent.iterdir()] == ["map.tif"]
+
+
+@pytest.mark.parametrize("failure", [Cancelled, DataError, KeyboardInterrupt])
+def test_writer_leaves_nothing_after_a_failure(path, folder, failure):
+    target = folder / "out" / "map.tif"
+    with pytest.raises(failure), TiledWriter(target, Raster(path).grid, "uint8", nodata=255) as writer:
+        writer.write(np.ones((20, 50), np.uint8), Window(0, 0, 50, 20))
+        raise failure
+    assert list(target.parent.iterdir()) == []
+
+
+def test_writer_keeps_the_old_map_when_stopped(path, folder):
+    target = folder / "map.tif"
+    target.write_text("old", encoding="utf-8")
+    with pytest.raises(Cancelled), TiledWriter(target, Raster(path).grid, "uint8", nodata=255):
+        raise Cancelled
+    assert target.read_text(encoding="utf-8") == "old"
+
+
+def test_full_disk_while_writing(path, folder, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda place: type("Usage", (), {"free": 0})())
+    with pytest.raises(DataError, match="The disk is full while writing .*map.tif. Free some space and run again."), \
+            TiledWriter(folder / "map.tif", Raster(path).grid, "uint8", nodata=255, report=Report()) as writer:
+        writer.write(np.ones((20, 50), np.uint8), Window(0, 0, 50, 20))
+    assert [file.name for file in folder.iterdir()] == [path.name]

@@ -1,0 +1,65 @@
+import pytest
+
+from eo_pretrain_qgis.engine.sensors import PRESETS, name_bands
+from eo_pretrain_qgis.errors import DataError
+from eo_pretrain_qgis.jobs.create_training_dataset import PRESETS as OFFERED
+
+
+class Heard:
+    def __init__(self):
+        self.texts = []
+
+    def message(self, text, level="info"):
+        self.texts.append(text)
+
+
+def names(*arguments):
+    return [band.name for band in name_bands(*arguments)]
+
+
+def test_every_preset_offered_exists():
+    assert set(OFFERED) == set(PRESETS)
+
+
+def test_scaling():
+    late, early = (name_bands(preset, ["B2"])[0] for preset in ("sentinel2_l2a_0400", "sentinel2_l2a"))
+    assert 1500 * late.scale + late.offset == pytest.approx(0.05) and 1500 * early.scale + early.offset == pytest.approx(0.15)
+    assert late.unit == "reflectance" and late.wavelength_um == 0.4924
+    assert name_bands("sentinel1_db", ["band 1", "band 2"])[1].unit == "dB"
+
+
+@pytest.mark.parametrize(("found", "expected"), [
+    (["B2", "b8a", "B11"], ["B02", "B8A", "B11"]),
+    (["T33UUU_20160608_B02_10m", "T33UUU_20160608_B08_10m"], ["B02", "B08"]),
+    (["B4 - red, central wavelength 665 nm"], ["B04"]),
+    (["B02", "SCL"], ["B02", "SCL"]),
+    (["B02", "B02"], ["B02", "B02 (2)"]),
+])
+def test_bands_by_name(found, expected):
+    assert names("sentinel2_l2a", found) == expected
+
+
+@pytest.mark.parametrize(("preset", "count", "expected"), [
+    ("sentinel2_l2a", 12, ["B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12"]),
+    ("sentinel2_l1c", 10, ["B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12"]),
+    ("sentinel2_l1c", 4, ["B02", "B03", "B04", "B08"]), ("sentinel2_l1c", 3, ["B04", "B03", "B02"]), ("sentinel1_db", 2, ["VV", "VH"]),
+])
+def test_bands_by_number_are_said(preset, count, expected):
+    heard = Heard()
+    assert names(preset, [f"band {number + 1}" for number in range(count)], "", heard) == expected
+    assert heard.texts[0].startswith("The bands have no names; they are taken in the order of Sentinel-")
+
+
+def test_names_of_the_analyst():
+    assert names("sentinel2_l2a", ["band 1", "band 2"], " B8A, b4 ") == ["B8A", "B04"]
+    assert names("generic", ["band 1", "band 2"], "height,slope") == ["height", "slope"]
+
+
+@pytest.mark.parametrize(("preset", "found", "text", "sentence"), [
+    ("sentinel2_l2a", ["band 1"] * 7, "", "their number, 7, does not tell which they are. Name them in order in “Bands”, such as B01,B02,B03,B04."),
+    ("generic", ["a", "b"], "B02", "“Bands” names 1 bands \\(B02\\), but the image has 2. Give one name for each band, in order."),
+    ("generic", ["a", "b"], "B02,B02", "names a band twice"),
+])
+def test_refusals(preset, found, text, sentence):
+    with pytest.raises(DataError, match=sentence):
+        name_bands(preset, found, text)
