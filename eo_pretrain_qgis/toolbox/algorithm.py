@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import inspect
 import re
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from qgis.core import QgsApplication, QgsProcessingAlgorithm, QgsProcessingContext, QgsProcessingException, QgsProcessingFeedback
+from qgis.core import (
+    QgsApplication,
+    QgsProcessingAlgorithm,
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsProcessingFeedback,
+    QgsProcessingParameterDefinition,
+)
 from qgis.PyQt.QtGui import QIcon
 
 from ..errors import Cancelled, EOPretrainError
@@ -112,20 +120,23 @@ class JobAlgorithm(QgsProcessingAlgorithm):
         return ""
 
     def _read(self, values: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback | None) -> Job:
-        definitions = {definition.name(): definition for definition in self.parameterDefinitions()}
-        plain = parameters.read(self._job_class, definitions, values, context, feedback)
+        plain = parameters.read(self._job_class, self._definitions(), values, context, feedback)
         if plain.get("device") in (None, "", "auto") and "device" in plain:
             plain["device"] = settings.device()
         return self._job_class.from_values(plain)
+
+    def _definitions(self) -> dict[str, QgsProcessingParameterDefinition]:
+        return {definition.name(): definition for definition in self.parameterDefinitions()}
 
     # --- what it does
 
     def processAlgorithm(
         self, values: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
-        """Runs in a background thread: touches nothing of QGIS but `feedback`."""
+        """Runs in a background thread, so no layer and no project is touched here."""
+        job = replace(self._job, **parameters.destinations(self._job, self._definitions(), values, context))
         try:
-            self._result = self._run(self._job, FeedbackReport(feedback))
+            self._result = self._run(job, FeedbackReport(feedback))
         except Cancelled:
             raise QgsProcessingException("Cancelled; nothing half-written was left behind.") from None
         except EOPretrainError as error:

@@ -57,7 +57,7 @@ CLASS_COLUMNS = ("value", "name", "color")
 class Asked:
     """One parameter of one run: its declaration here and in QGIS, and where its value stands.
 
-    `feedback` is None while values are only checked: then no layer is copied and no temporary output is named.
+    `feedback` is None while values are only checked: then no layer is copied.
     """
 
     param: Param
@@ -119,6 +119,23 @@ def read(job: type[Job], definitions: dict[str, QgsProcessingParameterDefinition
         raise JobError(f"There is no parameter {', '.join(unknown)} in “{job.title}”. It has: {', '.join(definitions)}.")
     return {name: _kind(param).read(Asked(param, definitions[name.upper()], parameters, context, feedback))
             for name, param in job.parameters().items()}
+
+
+def destinations(job: Job, definitions: dict[str, QgsProcessingParameterDefinition], parameters: dict[str, Any],
+                 context: QgsProcessingContext) -> dict[str, str]:
+    """The final paths of the outputs that `job` is to write, their folders made; tells `context` which of them to load.
+
+    To be called once, because each call names new temporary files, and from `processAlgorithm`: what `prepareAlgorithm` tells a
+    context of layers to load is forgotten when the algorithm runs in a thread.
+    """
+    paths = {}
+    for name, param in job.parameters().items():
+        if param.is_output and getattr(job, name) is not None:
+            evaluate = (QgsProcessingParameters.parameterAsOutputLayer if param.kind in ("raster_output", "vector_output")
+                        else QgsProcessingParameters.parameterAsFileOutput)
+            paths[name] = os.path.abspath(evaluate(definitions[name.upper()], parameters, context))
+            os.makedirs(os.path.dirname(paths[name]), exist_ok=True)
+    return paths
 
 
 def _kind(param: Param) -> Kind:
@@ -193,27 +210,17 @@ def _class_table(asked: Asked) -> Any:
     return value
 
 
-def _destination(asked: Asked) -> str | None:
+def _planned(asked: Asked) -> str | None:
+    """Where an output is going to be; `destinations` gives temporary ones their final name."""
     value = asked.value
     if isinstance(value, QgsProcessingOutputLayerDefinition):
         value, _ = value.sink.value(asked.context.expressionContext())
     if value is None or value == "":
         return None
-    if asked.feedback is None:
-        return _planned(asked, str(value))
-    evaluate = (QgsProcessingParameters.parameterAsOutputLayer if asked.param.kind in ("raster_output", "vector_output")
-                else QgsProcessingParameters.parameterAsFileOutput)
-    path = os.path.abspath(evaluate(asked.definition, asked.parameters, asked.context))  # once: each call names a new temporary file
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    return path
-
-
-def _planned(asked: Asked, value: str) -> str:
-    """The path an output is going to have, checked but not yet fixed."""
     if value == QgsProcessing.TEMPORARY_OUTPUT:
         extension = f".{asked.param.extension.split('|')[0]}" if asked.param.extension else ""
         return os.path.join(QgsProcessingUtils.tempFolder(asked.context), asked.definition.name().lower() + extension)
-    path = os.path.abspath(value)
+    path = os.path.abspath(str(value))
     layer = layers.layer_showing(path, asked.context.project())
     if layer:
         raise JobError(f"“{asked.param.label}” ({asked.definition.name()}): {path} is open in QGIS as layer “{layer}”. "
@@ -278,12 +285,12 @@ KINDS = {
         n, p.label, headers=CLASS_COLUMNS, defaultValue=d, optional=p.optional), _class_table),
     "file": Kind(_existing(Qgis.ProcessingFileParameterBehavior.File), _path),
     "folder": Kind(_existing(Qgis.ProcessingFileParameterBehavior.Folder), _path),
-    "raster_output": Kind(lambda n, p, d: QgsProcessingParameterRasterDestination(n, p.label, d, p.optional, p.created), _destination),
+    "raster_output": Kind(lambda n, p, d: QgsProcessingParameterRasterDestination(n, p.label, d, p.optional, p.created), _planned),
     "vector_output": Kind(lambda n, p, d: QgsProcessingParameterVectorDestination(
-        n, p.label, Qgis.ProcessingSourceType.VectorAnyGeometry, d, p.optional, p.created), _destination),
-    "folder_output": Kind(lambda n, p, d: QgsProcessingParameterFolderDestination(n, p.label, d, p.optional, p.created), _destination),
+        n, p.label, Qgis.ProcessingSourceType.VectorAnyGeometry, d, p.optional, p.created), _planned),
+    "folder_output": Kind(lambda n, p, d: QgsProcessingParameterFolderDestination(n, p.label, d, p.optional, p.created), _planned),
     "file_output": Kind(lambda n, p, d: QgsProcessingParameterFileDestination(
-        n, p.label, _file_filter(p), d, p.optional, p.created), _destination),
+        n, p.label, _file_filter(p), d, p.optional, p.created), _planned),
 }
 
 RESULTS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 import pytest
@@ -204,18 +205,37 @@ def test_class_table_from_a_csv_file(read, folder):
         assert read("TABLE", given) == [{"value": "1", "name": "water", "color": "#1f77b4"}]
 
 
-def test_destinations(read, folder, monkeypatch):
+@pytest.fixture
+def destinations(algorithm, context):
+    """The final paths of the outputs in these values."""
+    def final(**given):
+        from eo_pretrain_qgis.toolbox import parameters
+
+        values = {"OUTPUT": QgsProcessing.TEMPORARY_OUTPUT, **given}
+        definitions = {definition.name(): definition for definition in algorithm.parameterDefinitions()}
+        job = EveryKind.from_values(parameters.read(EveryKind, definitions, values, context))
+        return parameters.destinations(job, definitions, values, context)
+
+    return final
+
+
+def test_destinations(destinations, folder, monkeypatch):
     monkeypatch.chdir(folder)
-    assert read("OUTPUT", "new/map.tif") == str(folder / "new" / "map.tif")
+    assert destinations(OUTPUT="new/map.tif") == {"output": str(folder / "new" / "map.tif")}
     assert (folder / "new").is_dir()
-    asked = QgsProcessingOutputLayerDefinition(str(folder / "map.tif"))
-    assert read("OUTPUT", asked) == str(folder / "map.tif")
-    for name, ending in (("OUTPUT", ".tif"), ("SHAPES", ".gpkg"), ("REPORT", ".html"), ("RUN_FOLDER", "")):
-        assert read(name, QgsProcessing.TEMPORARY_OUTPUT).endswith(ending)
+    assert destinations(OUTPUT=QgsProcessingOutputLayerDefinition(str(folder / "map.tif"))) == {"output": str(folder / "map.tif")}
+
+
+def test_temporary_destinations(destinations):
+    asked = dict.fromkeys(("OUTPUT", "SHAPES", "REPORT", "RUN_FOLDER"), QgsProcessing.TEMPORARY_OUTPUT)
+    first, second = destinations(**asked), destinations(**asked)
+    assert [os.path.splitext(first[name])[1] for name in ("output", "shapes", "report", "run_folder")] == [".tif", ".gpkg", ".html", ""]
+    assert not set(first.values()) & set(second.values())
+    assert all(os.path.isdir(os.path.dirname(path)) and not os.path.exists(path) for path in first.values())
 
 
 def test_checking_makes_no_folder(read, folder):
-    assert read("OUTPUT", str(folder / "new" / "map.tif"), final=False) == str(folder / "new" / "map.tif")
+    assert read("OUTPUT", str(folder / "new" / "map.tif")) == str(folder / "new" / "map.tif")
     assert not (folder / "new").exists()
 
 

@@ -108,10 +108,10 @@ def test_step_of_a_model_refuses(engine, context, feedback, folder, model_file, 
     assert engine.job is None
 
 
-def run_in_background(provider, context, feedback, values):
-    """Runs “Fine-tune a model” as the dialog does; returns the task and whether it succeeded, once it is through."""
+def run_in_background(provider, context, feedback, values, name="finetune"):
+    """Runs an algorithm as the dialog does; the list it returns gets (succeeded, results) when it is through."""
     ended = []
-    task = QgsProcessingAlgRunnerTask(provider.algorithm("finetune").create(), values, context, feedback)
+    task = QgsProcessingAlgRunnerTask(provider.algorithm(name).create(), values, context, feedback)
     task.executed.connect(lambda succeeded, results: ended.append((succeeded, results)))
     from qgis.core import QgsApplication
 
@@ -160,7 +160,7 @@ def test_missing_engine_names_what_installs_it(run, folder, monkeypatch):
         run("finetune", dataset=str(folder), output=str(folder / "run"))
 
 
-def test_results_load_in_the_style_saved_beside_them(run, engine, context, folder, model_file, project):
+def test_results_load_in_the_style_saved_beside_them(provider, engine, context, feedback, folder, model_file, project):
     from processing.gui.Postprocessing import handleAlgorithmResults
     from qgis.core import QgsApplication, QgsPalettedRasterRenderer
     from qgis.PyQt.QtGui import QColor
@@ -172,8 +172,10 @@ def test_results_load_in_the_style_saved_beside_them(run, engine, context, folde
         layer.setRenderer(QgsPalettedRasterRenderer(layer.dataProvider(), 1, [water]))
         layer.saveDefaultStyle()
     engine.result = outputs
-    asked = {name: QgsProcessingOutputLayerDefinition(path, project) for name, path in outputs.items()}
-    run("predictmap", model=model_file, images=[write_raster(folder / "image.tif")], **asked)
+    asked = {name.upper(): QgsProcessingOutputLayerDefinition(path, project) for name, path in outputs.items()}
+    asked.update(MODEL=model_file, IMAGES=[write_raster(folder / "image.tif")])
+    ended = run_in_background(provider, context, feedback, asked, "predictmap")
+    wait_for(lambda: ended)
     algorithm = QgsApplication.processingRegistry().createAlgorithmById("eopretrain:predictmap")
     assert handleAlgorithmResults(algorithm, context, parameters={})
     loaded = {layer.name(): layer for layer in project.mapLayers().values()}
