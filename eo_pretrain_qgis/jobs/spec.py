@@ -142,7 +142,7 @@ def folder(label: str, **facts: Any) -> Any:
 
 def raster_output(label: str = "Map", **facts: Any) -> Any:
     """A GeoTIFF to write; loaded and styled by QGIS."""
-    return _param("raster_output", label, REQUIRED, extension="tif", **facts)
+    return _param("raster_output", label, REQUIRED, extension="tif|tiff", **facts)
 
 
 def vector_output(label: str, **facts: Any) -> Any:
@@ -169,7 +169,8 @@ class Job:
     tags: ClassVar[tuple] = ()
     #: Which environment runs it: "predict", "train", or "none" for jobs that must run without one.
     engine: ClassVar[str] = "predict"
-    #: Values returned besides the output parameters: name → "number", "text", "boolean", "raster", "vector", "file" or "folder".
+    #: Values returned besides the output parameters: name → "number", "text", "boolean", "raster", "vector", "file", "folder"
+    #: or "html", which QGIS shows in its results viewer.
     results: ClassVar[dict] = {}
 
     @classmethod
