@@ -187,6 +187,17 @@ def land_dataset(folder):
     return folder / "land_dataset"
 
 
+def land_run(folder):
+    """A small network trained on `land_dataset` until it tells crop from forest."""
+    from eo_pretrain_qgis.jobs import JOBS
+    from eo_pretrain_qgis.report import SILENT
+
+    values = {"dataset": str(land_dataset(folder)), "encoder": "tu-test_resnet", "epochs": 4, "batch_size": 4, "learning_rate": 0.003,
+              "device": "cpu", "output": str(folder / "land_run")}
+    JOBS["finetune"].from_values(values).run(SILENT)
+    return folder / "land_run"
+
+
 def ground_control_points(folder):
     """An image placed by ground control points only."""
     path = write_raster(folder / "points.tif", np.full((1, 96, 96), 1000, np.uint16), crs=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..report import Report
 from .spec import Job, choice, file_output, folder, integer, text
 
 
@@ -29,7 +30,8 @@ class EvaluateModel(Job):
     output: str = file_output("Report", "html")
     facts: str = file_output("Figures as JSON", "json", optional=True, created=False)
 
-    def run(self, report):
+    def run(self, report: Report) -> dict:
+        report.progress(0, "Loading torch")
         from ..engine.learning.evaluation import evaluate_run, write_evaluation
 
         facts, sections = evaluate_run(self.run_folder, self.dataset, self.split, self.batch_size, self.device, report)

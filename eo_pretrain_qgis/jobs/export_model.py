@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..report import Report
 from .spec import Job, file_output, folder, number, text
 
 
@@ -26,7 +27,8 @@ class ExportModel(Job):
     tolerance: float = number("Largest difference allowed", default=1e-4, minimum=1e-7, maximum=1e-2, advanced=True)
     output: str = file_output("Model", "onnx")
 
-    def run(self, report):
+    def run(self, report: Report) -> dict:
+        report.progress(0, "Loading torch")
         from ..engine.learning.export import export_run
         from .record import plugin_version
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import JobError
+from ..report import Report
 from .spec import Job, boolean, choice, file, folder, folder_output, integer, number, text
 
 
@@ -52,7 +53,8 @@ class Finetune(Job):
         if self.frozen_encoder and not self.start:
             raise JobError("A frozen encoder without starting weights would stay random. Give starting weights, or let the encoder learn.")
 
-    def run(self, report):
+    def run(self, report: Report) -> dict:
+        report.progress(0, "Loading torch")
         from ..engine.learning.finetuning import Settings, finetune
 
         values = self.values()

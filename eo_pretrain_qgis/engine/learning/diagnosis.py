@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -36,11 +37,11 @@ def train_once(device: str, report: Report = SILENT) -> dict[str, Any]:
         loss = torch.nn.functional.cross_entropy(network(image), truth)
         loss.backward()
         optimizer.step()
-        value = float(loss)
+        value = loss.item()
     except RuntimeError as error:  # torch's name for every failure of a device, out of memory among them
         raise EngineError(f"{describe_device(taken)} fails in training ({str(error).splitlines()[0]}). "
                           "Update the graphics driver, close other programs that use the GPU, or use “cpu”.") from None
-    if not torch.isfinite(loss):
+    if not math.isfinite(value):
         raise EngineError(f"{describe_device(taken)} computes a loss of {value}. Update the graphics driver, or use “cpu”.")
     return {"asked": device, "device": describe_device(taken), "torch": torch.__version__, "cuda": torch.version.cuda,
             "loss": round(value, 4), "seconds": round(time.perf_counter() - started, 2)}

@@ -12,10 +12,12 @@ from ...report import SILENT, Report
 from .. import html_page as page
 from ..accuracy import confusion, scores
 from ..baselines import StatisticsBaseline, majority_class
+from ..class_style import coloured
 from ..dataset import Dataset
+from ..tile_pictures import telling_tiles
 from .data import TileReader
 from .device import describe_device, pick_device, use_all_cores
-from .run_report import accuracy_table, class_colors, confusion_table, sample_pictures, telling_tiles
+from .run_report import SAMPLES, accuracy_table, confusion_table, sample_pictures
 from .runs import Run, write_json
 from .segmentation import check_trainable, predict
 
@@ -68,7 +70,7 @@ def evaluate_run(run_folder: str, dataset_folder: str | None, split: str, batch_
         done += len(chosen)
         report.progress(0.4 + 0.6 * done / len(tiles), f"Measured {done} of {len(tiles)} tiles")
     facts = _facts(run, dataset, split, len(tiles), counts)
-    return facts, _sections(facts, dataset, counts, sample_pictures(network, reader, dataset, telling_tiles(dataset, split)))
+    return facts, _sections(facts, dataset, counts, sample_pictures(network, reader, dataset, telling_tiles(dataset, split, SAMPLES)))
 
 
 def write_evaluation(facts: dict[str, Any], sections: list[str], page_path: str, facts_path: str | None) -> None:
@@ -102,7 +104,7 @@ def _sections(facts: dict[str, Any], dataset: Dataset, counts: dict[str, np.ndar
         page.heading("IoU of each class"), page.table(("class", *CANDIDATES.values(), "true pixels"), [*ious, *summary]),
         page.heading("The model in detail"), accuracy_table(names, counts["model"]), confusion_table(names, counts["model"]),
         page.heading("Tiles"), page.paragraph("Image, truth and prediction; grey is not labelled."), pictures,
-        page.legend(names, class_colors(dataset)),
+        page.legend(names, [entry.color for entry in coloured(dataset.classes)]),
         page.heading("How it was measured"), page.bullets(_method(facts, dataset)),
     ]
 

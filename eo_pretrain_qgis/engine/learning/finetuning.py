@@ -15,10 +15,11 @@ from lightning_fabric import Fabric
 from ...report import SILENT, Report
 from ..dataset import Dataset
 from ..outputs import new_file
+from ..tile_pictures import telling_tiles
 from .checkpoints import load_tensors
 from .device import describe_device, pick_device, pick_precision, start_fabric, use_all_cores
 from .encoders import check_encoder_name
-from .run_report import sample_pictures, telling_tiles, write_run_report
+from .run_report import SAMPLES, sample_pictures, write_run_report
 from .runs import CHECKPOINT, WEIGHTS, Run
 from .segmentation import Segmentation, check_trainable
 from .starting_weights import start_from
@@ -112,7 +113,7 @@ class _Keeper:
 
     def __init__(self, run: Run, dataset: Dataset, method: Segmentation) -> None:
         self.run, self.dataset, self.method = run, dataset, method
-        self.tiles, self.pictures = telling_tiles(dataset, "validation"), ""
+        self.tiles, self.pictures = telling_tiles(dataset, "validation", SAMPLES), ""
         self.started, self.spent = time.monotonic(), 0.0
 
     def after_epoch(self, progress: Progress, improved: bool, counts: np.ndarray) -> None:

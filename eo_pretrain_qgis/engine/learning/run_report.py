@@ -7,19 +7,18 @@ from typing import Any
 import numpy as np
 
 from .. import html_page as page
-from ..accuracy import IGNORE, scores
-from ..class_style import coloured, rgb
+from ..accuracy import scores
+from ..class_style import coloured
 from ..dataset import Dataset
+from ..tile_pictures import look, paint
 from .data import TileReader
 from .networks import SegmentationNetwork
 from .runs import Run
 from .segmentation import predict
 from .training import Progress
 
-SAMPLES = 4
-TRUE_COLOUR = ("B04", "B03", "B02")
+SAMPLES = 4  # tiles that are shown
 PICTURE_SIDE = 256  # pixels on the screen
-BLANK = 235  # grey of pixels without label
 
 
 def write_run_report(run: Run, dataset: Dataset, progress: Progress, pictures: str) -> None:
@@ -33,7 +32,7 @@ def write_run_report(run: Run, dataset: Dataset, progress: Progress, pictures: s
     """
     card, history = run.card, progress.history
     counts = np.array(card["confusion"])
-    names, colors = run.class_names, class_colors(dataset)
+    names, colors = run.class_names, [entry.color for entry in coloured(dataset.classes)]
     panels: list[tuple[str, dict]] = [("Training loss", {"loss": [row["loss"] for row in history]})]
     if "mean_iou" in history[-1]:
         panels.append(("Validation IoU", {"mean": [row["mean_iou"] for row in history],
@@ -52,50 +51,11 @@ def write_run_report(run: Run, dataset: Dataset, progress: Progress, pictures: s
 def sample_pictures(network: SegmentationNetwork, reader: TileReader, dataset: Dataset, tiles: np.ndarray) -> str:
     """Image, truth and prediction of some tiles beside each other, as HTML."""
     if not len(tiles):
-        return page.paragraph("The dataset has no validation tiles.")
-    colors = class_colors(dataset)
-    rows = []
+        return page.paragraph("The dataset has no such tiles.")
+    classes, rows = coloured(dataset.classes), []
     for chosen, truth, found in predict(network, reader, tiles, len(tiles)):
-        looks = true_colour(dataset, chosen)
-        rows += [_beside(look, paint(known, colors), paint(guess, colors)) for look, known, guess in zip(looks, truth, found)]
+        rows += [_beside(*row) for row in zip(look(dataset, chosen), paint(truth, classes), paint(found, classes))]
     return page.picture(np.concatenate(rows), "image, truth and prediction of tiles")
-
-
-def telling_tiles(dataset: Dataset, split: str, most: int = SAMPLES) -> np.ndarray:
-    """Tiles of a split that show most classes, out of an even sample of it."""
-    tiles = dataset.indices(split)
-    sample = tiles[np.linspace(0, len(tiles) - 1, min(len(tiles), 40)).astype(int)]
-    variety = [-len(np.setdiff1d(labels, IGNORE)) for labels in dataset.labels(sample)] if len(sample) else []
-    return np.sort(sample[np.argsort(variety, kind="stable")[:most]])
-
-
-def true_colour(dataset: Dataset, tiles: np.ndarray) -> np.ndarray:
-    """A look at tiles in red, green and blue where these bands exist, else in the first three bands, or grey.
-
-    Returns:
-        uint8 (n, y, x, 3), stretched to two standard deviations about the mean.
-    """
-    names = [band.name for band in dataset.bands]
-    chosen = [names.index(name) for name in TRUE_COLOUR] if set(TRUE_COLOUR) <= set(names) else list(range(len(names)))[:3]
-    shown = [chosen[0]] * 3 if len(chosen) < 3 else chosen
-    statistics = dataset.statistics[dataset.sensor.name]
-    mean, std = (np.array([statistics[names[band]][key] for band in shown])[:, None, None] for key in ("mean", "std"))
-    images = dataset.images(tiles)
-    stretched = (images[:, shown].astype(float) - mean) / (4 * np.maximum(std, 1e-9)) + 0.5
-    stretched = np.where(dataset.valid(images)[:, None], stretched, BLANK / 255)
-    return np.moveaxis((stretched.clip(0, 1) * 255).astype(np.uint8), 1, -1)
-
-
-def paint(classes: np.ndarray, colors: list[str]) -> np.ndarray:
-    """Class positions (y, x) as uint8 (y, x, 3)."""
-    palette = np.full((256, 3), BLANK, np.uint8)
-    palette[:len(colors)] = [rgb(color) for color in colors]
-    return palette[classes]
-
-
-def class_colors(dataset: Dataset) -> list[str]:
-    """The colour of each class as #rrggbb; classes without one get a distinct one."""
-    return [entry.color for entry in coloured(dataset.classes)]
 
 
 def accuracy_table(names: list[str], counts: np.ndarray) -> str:

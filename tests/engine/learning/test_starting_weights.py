@@ -26,7 +26,8 @@ def imagenet():
 
 
 def test_torchvision_names_with_a_prefix_fit(tmp_path, imagenet):
-    torch.save({"epoch": 3, "state_dict": {"module.encoder_q." + name: tensor for name, tensor in imagenet.items()}}, tmp_path / "moco.pth")
+    renamed = {"module.encoder_q." + name: tensor for name, tensor in imagenet.items()}
+    torch.save({"epoch": 3, "state_dict": renamed}, tmp_path / "moco.pth")
     target = network(3)
     result = start_from(target, str(tmp_path / "moco.pth"), RGB)
     assert torch.equal(target.encoder.state_dict()["layer3.1.conv2.weight"], imagenet["layer3.1.conv2.weight"])
@@ -34,8 +35,8 @@ def test_torchvision_names_with_a_prefix_fit(tmp_path, imagenet):
     assert result.adapted == []
     assert "module.encoder_q.fc.weight" in result.unused
     assert all(name.startswith(("decoder.", "segmentation_head.")) for name in result.left_new)
-    assert result.sentence().startswith("Starting weights: 100 tensors taken over; its bands were taken in order, because the file does not "
-                                        "name them; left new: decoder.blocks.0.conv1.0.weight")
+    assert result.sentence().startswith("Starting weights: 100 tensors taken over; its bands were taken in order, because the file does "
+                                        "not name them; left new: decoder.blocks.0.conv1.0.weight")
 
 
 def test_unnamed_bands_start_from_the_mean_over_the_channels(tmp_path, imagenet):
@@ -85,11 +86,11 @@ def test_a_run_gives_its_decoder_too(tmp_path):
 
 def test_weights_of_another_network_are_refused(tmp_path, imagenet):
     save_file(imagenet, tmp_path / "r18.safetensors")
-    with pytest.raises(ModelError, match="does not fit the encoder: .* of 265 tensors match; the first that differs is layer1.0.conv1.weight, "
-                                         "64 × 64 × 3 × 3 in the file and 64 × 64 × 1 × 1 here. Choose the encoder these weights were made for"):
+    with pytest.raises(ModelError, match=r"does not fit the encoder: .* of 265 tensors match; the first that differs is "
+                                         r"layer1.0.conv1.weight, 64 × 64 × 3 × 3 in the file and 64 × 64 × 1 × 1 here. Choose"):
         start_from(network(3, "resnet50"), str(tmp_path / "r18.safetensors"), RGB)
     save_file({"something.else": torch.zeros(3)}, tmp_path / "other.safetensors")
-    with pytest.raises(ModelError, match="0 of 100 tensors match; the file starts with something.else"):
+    with pytest.raises(ModelError, match=r"0 of 100 tensors match; the file starts with something.else"):
         start_from(network(3), str(tmp_path / "other.safetensors"), RGB)
 
 

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -101,8 +103,8 @@ def test_rate_rises_linearly_and_falls_as_a_cosine():
 
 
 def test_a_loss_that_is_no_number_says_what_to_do(tmp_path):
-    with pytest.raises(EngineError, match="The loss became nan in epoch 3 at a learning rate of 0.1. Train again in a new folder with a lower "
-                                          "learning rate, such as 0.01."):
+    with pytest.raises(EngineError, match=r"The loss became nan in epoch 3 at a learning rate of 0.1. Train again in a new folder "
+                                          r"with a lower learning rate, such as 0.01."):
         train(Line(broken_at=2), tmp_path)
 
 
@@ -122,8 +124,8 @@ def test_memory_too_small_for_one_sample_is_an_error(tmp_path):
 
 def test_training_stops_when_the_score_rises_no_more(tmp_path):
     best = []
-    progress = train(Line(fits=[0.1, 0.5, 0.4, 0.5, 0.3, 0.9]), tmp_path, after_epoch=lambda progress, improved, counts: best.append(improved),
-                     epochs=6, patience=3)
+    method = Line(fits=[0.1, 0.5, 0.4, 0.5, 0.3, 0.9])
+    progress = train(method, tmp_path, after_epoch=lambda progress, improved, counts: best.append(improved), epochs=6, patience=3)
     assert (progress.epoch, progress.best, progress.best_epoch) == (5, 0.5, 2)
     assert best == [True, True, False, False, False]
 
@@ -140,7 +142,7 @@ def test_every_batch_is_told(tmp_path):
     train(Line(fits=[0.1, 0.2]), tmp_path, heard, epochs=2)
     told = [event for event in heard.events if event["event"] == "progress"]
     assert len(told) == 10
-    assert all(a["fraction"] < b["fraction"] for a, b in zip(told, told[1:]))
+    assert all(before["fraction"] < after["fraction"] for before, after in pairwise(told))
     assert told[-1]["text"].startswith("Epoch 2 of 2, ")
     assert told[-1]["metrics"]["fit"] == 0.1
     assert {"loss", "images_per_second", "best_fit"} <= set(told[-1]["metrics"])

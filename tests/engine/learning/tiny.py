@@ -44,13 +44,14 @@ def write_dataset(folder, count=12, size=64, bands=3, seed=0, splits=None, class
     facts = ("mean", "std", "minimum", "maximum", "p001", "p999")
     statistics = {name: dict(zip(facts, map(float, (v.mean(), v.std(), v.min(), v.max(), *np.quantile(v, (0.001, 0.999))))))
                   for name, v in zip(names, known)} if known.size else {name: dict.fromkeys(facts, 1.0) for name in names}
-    table = geopandas.GeoDataFrame({"tile": range(count), "split": splits}, geometry=[box(n, 0, n + 1, 1) for n in range(count)], crs="EPSG:32633")
+    places = [box(number, 0, number + 1, 1) for number in range(count)]
+    table = geopandas.GeoDataFrame({"tile": range(count), "split": splits}, geometry=places, crs="EPSG:32633")
     table.to_file(folder / TILES, layer="tiles", driver="GPKG")
     pixels = {split: [int((labels[np.array(splits) == split] == number).sum()) for number in range(len(classes))]
               for split in ("training", "validation", "test")}
     sensor = SensorInfo("image", "sentinel2_l2a", "uint16", 0, tuple(Band(name, None, unit, 1e-4, 0.0) for name in names))
     write_description(folder, {
-        "task": "segmentation", "name": "discs", "sensors": [sensor], "tile_size": size, "stride": size, "resolution_m": [10.0, 10.0],
-        "classes": list(classes), "ignore": 255, "scenes": [], "labels": {}, "split": {"text": "by hand"}, "statistics": {"image": statistics},
-        "class_pixels": pixels, "shards": shards})
+        "task": "segmentation", "name": "discs", "sensors": [sensor], "tile_size": size, "stride": size,
+        "resolution_m": [10.0, 10.0], "classes": list(classes), "ignore": 255, "scenes": [], "labels": {},
+        "split": {"text": "by hand"}, "statistics": {"image": statistics}, "class_pixels": pixels, "shards": shards})
     return folder

@@ -1,0 +1,72 @@
+import json
+import shutil
+
+import pytest
+
+from eo_pretrain_qgis.engine.dataset import Dataset
+from eo_pretrain_qgis.engine.learning.evaluation import evaluate_run, write_evaluation
+from eo_pretrain_qgis.errors import DataError
+
+from .tiny import CLASSES, ClassInfo, write_dataset
+
+
+def test_model_and_baselines_are_measured_on_the_same_pixels(run_folder, dataset_folder, tmp_path):
+    facts, sections = evaluate_run(str(run_folder), None, "test", 4, "cpu")
+    dataset = Dataset.open(dataset_folder)
+    labelled = int((dataset.labels(dataset.indices("test")) != 255).sum())
+    assert {facts[who]["pixels"] for who in ("model", "majority", "statistics")} == {labelled}
+    assert facts["statistics"]["mean_iou"] > 0.9
+    share = facts["majority"]["classes"][0]["pixels"] / labelled
+    assert facts["majority"]["overall_accuracy"] == facts["majority"]["classes"][0]["iou"] == pytest.approx(share)
+    assert facts["majority"]["classes"][1]["iou"] == 0
+    assert [row["name"] for row in facts["model"]["classes"]] == ["ground", "disc"]
+
+    write_evaluation(facts, sections, str(tmp_path / "report.html"), str(tmp_path / "facts.json"))
+    assert json.loads((tmp_path / "facts.json").read_text()) == facts
+    page = (tmp_path / "report.html").read_text()
+    for words in ("per-band statistics", "majority class", "Split: by hand", "data:image/png"):
+        assert words in page
+
+
+def test_a_dataset_from_elsewhere_is_measured_with_baselines_of_the_run(run_folder, tmp_path):
+    elsewhere = write_dataset(tmp_path / "elsewhere", count=3, seed=5, splits=["test"] * 3)
+    facts, _ = evaluate_run(str(run_folder), str(elsewhere), "test", 4, "cpu")
+    assert facts["tiles"] == 3
+    assert facts["statistics"]["mean_iou"] > 0.9
+
+
+@pytest.mark.parametrize(("facts", "split", "sentence"), [
+    ({"bands": 4}, "test", "The bands of the dataset"),
+    ({"unit": "dB"}, "test", "The units of the bands of the dataset"),
+    ({"classes": [CLASSES[0], ClassInfo(8, "square", "")]}, "test", "The classes of the dataset"),
+    ({"splits": ["training"] * 6}, "test", "has no test tiles. Choose another split"),
+])
+def test_a_dataset_that_does_not_fit_is_refused(run_folder, tmp_path, facts, split, sentence):
+    other = write_dataset(tmp_path / "other", count=6, **facts)
+    with pytest.raises(DataError) as caught:
+        evaluate_run(str(run_folder), str(other), split, 4, "cpu")
+    assert sentence in str(caught.value)
+
+
+def test_a_dataset_that_is_gone_is_named(run_folder, tmp_path):
+    shutil.copytree(run_folder, tmp_path / "run")
+    card = json.loads((tmp_path / "run" / "run.json").read_text())
+    card["dataset"]["path"] = "/nowhere/discs"
+    (tmp_path / "run" / "run.json").write_text(json.dumps(card))
+    with pytest.raises(DataError, match=r"The dataset /nowhere/discs of the run .* is no longer there. Give its present"):
+        evaluate_run(str(tmp_path / "run"), None, "test", 4, "cpu")
+
+
+@pytest.mark.parametrize(("content", "sentence"), [
+    (None, "is not a run folder: it has no run.json"),
+    ("{", "cannot be read"),
+    ('{"format": "other"}', "does not describe a run of this plugin"),
+    ('{"format": "eo-pretrain run", "version": 2}', "was written by a newer version of the plugin"),
+    ('{"format": "eo-pretrain run", "version": 1}', "lacks the key “task”"),
+])
+def test_what_is_no_run_is_refused(tmp_path, content, sentence):
+    if content:
+        (tmp_path / "run.json").write_text(content)
+    with pytest.raises(DataError) as caught:
+        evaluate_run(str(tmp_path), None, "test", 4, "cpu")
+    assert sentence in str(caught.value)
