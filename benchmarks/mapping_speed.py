@@ -4,7 +4,8 @@ Three ways over one image in one process, taken in turns so that a busy machine 
   ceiling   bare onnxruntime on arrays of the same shapes that predict_map feeds it, nothing else;
   map       what predict_map does: read, compute, decide, write the class map and its confidence as COGs;
   naive     the loop most tools have: 256 px windows at half overlap, read, compute, add up, then decide and write, one after another.
-Pixels per second count the image once. On a machine that others use too, compare the processor time. Run: python -m benchmarks.mapping_speed [model.onnx] [--size 1536] [--tile 1024] [--rounds 3]
+Pixels per second count the image once. On a machine that others use too, compare the processor time.
+Run: python -m benchmarks.mapping_speed [model.onnx] [--size 1536] [--tile 1024] [--rounds 3]
 """
 
 from __future__ import annotations

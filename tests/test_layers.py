@@ -9,7 +9,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "eo_pretrain_qgis"
 FILES = sorted(PACKAGE.rglob("*.py"))
 SHARED = {"errors", "report"}
-SCIENCE = {"numpy", "scipy", "rasterio", "pyogrio", "geopandas", "pandas", "pyproj", "shapely", "skimage", "sklearn", "onnx",
+SCIENCE = {"numpy", "scipy", "rasterio", "pyogrio", "geopandas", "pandas", "pyproj", "shapely", "skimage", "sklearn", "onnx", "google",
            "onnxruntime", "matplotlib", "psutil"}
 TORCH = {"torch", "timm", "segmentation_models_pytorch", "lightning_fabric", "torchmetrics", "kornia", "safetensors", "onnxscript"}
 

@@ -104,7 +104,8 @@ def _attribute_row(index: int, cells: tuple) -> str:
 def _raster_qml(attributes: str, content: str) -> str:
     return (f'<qgis version="3.40.0" styleCategories="Symbology">\n  <pipe>\n    <rasterrenderer {attributes}>\n'
             f'      <rasterTransparency/>\n{content}    </rasterrenderer>\n'
-            '    <brightnesscontrast brightness="0" contrast="0" gamma="1"/>\n    <rasterresampler maxOversampling="2"/>\n  </pipe>\n  <blendMode>0</blendMode>\n</qgis>\n')
+            '    <brightnesscontrast brightness="0" contrast="0" gamma="1"/>\n    <rasterresampler maxOversampling="2"/>\n'
+            "  </pipe>\n  <blendMode>0</blendMode>\n</qgis>\n")
 
 
 def _fill_symbol(index: int, color: str) -> str:

@@ -174,28 +174,22 @@ def predict(
     started = time.monotonic()
     readers = 1 if session.device.startswith("cpu") else min(4, os.cpu_count() or 1)
     with ExitStack() as stack:
-        scenes: SimpleQueue[Scene] = SimpleQueue()
-        for _ in range(readers):
-            scenes.put(stack.enter_context(open_scene()))
-        scene = scenes.get()
-        grid, name = scene.grid, scene.name
-        scenes.put(scene)
+        scenes = [stack.enter_context(open_scene()) for _ in range(readers)]
+        grid, name = scenes[0].grid, scenes[0].name
         area = area or grid.window
         tiles = anchored_tiles(grid.width, grid.height, tile_size=tile_size, halo=package.halo if halo is None else halo,
                                stride=package.stride, area=area)
         outcome = Outcome(area.width * area.height, 0, np.zeros(len(matches), np.int64))
-        reader = _Reader(package, matches, scenes, area)
-        pieces = stack.enter_context(closing(ahead(reader.read, tiles, readers)))
-        writer = stack.enter_context(_writing(write, report))
+        pieces = stack.enter_context(closing(ahead(_Reader(package, matches, scenes, area).read, tiles, readers)))
+        submit = stack.enter_context(_writing(write))
         done = 0
         for batch in _batches(pieces):
-            computed = [piece for piece in batch if piece.valid.any()]
             text = f"Tile {done + 1} of {len(tiles)}"
-            probabilities = _patient(session, _stacked(computed), report, done / len(tiles), text) if computed else ()
-            for piece, scores in zip(computed, probabilities, strict=True):
+            computed = [piece for piece in batch if piece.valid.any()]
+            for piece, scores in zip(computed, _patient(session, computed, report, done / len(tiles), text), strict=True):
                 outcome.valid += int(piece.valid.sum())
                 outcome.out_of_range += piece.out_of_range
-                writer(piece, scores)
+                submit(piece, scores)
             done += len(batch)
             rate = done / len(tiles) * outcome.pixels / 1e6 / (time.monotonic() - started)
             report.progress(done / len(tiles), f"Tile {done} of {len(tiles)}, {rate:.2f} Mpx/s", mpx_per_second=rate)
@@ -208,8 +202,11 @@ def predict(
 class _Reader:
     """Reads tiles and turns them into the network's input; safe in as many threads as there are scenes."""
 
-    def __init__(self, package: Package, matches: list[Match], scenes: SimpleQueue[Scene], area: Window) -> None:
-        self.matches, self.scenes, self.area = matches, scenes, area
+    def __init__(self, package: Package, matches: list[Match], scenes: list[Scene], area: Window) -> None:
+        self.matches, self.area = matches, area
+        self.free: SimpleQueue[Scene] = SimpleQueue()
+        for scene in scenes:
+            self.free.put(scene)
         self.fill = np.asarray(package.fill, np.float32)
         low, high = (np.array([getattr(match.model, name) for match in matches], np.float32) for name in ("p001", "p999"))
         margin = RANGE_MARGIN * (high - low)
@@ -217,11 +214,11 @@ class _Reader:
 
     def read(self, tile: Tile) -> _Piece:
         """Reads one tile; pixels without data get the value the model was told means average."""
-        scene = self.scenes.get()
+        scene = self.free.get()
         try:
             stored, valid = scene.read(tile.seen, [match.position for match in self.matches])
         finally:
-            self.scenes.put(scene)
+            self.free.put(scene)
         target = tile.core.intersection(self.area) or tile.core
         top, left = target.row - tile.seen.row, target.col - tile.seen.col
         inner = np.s_[top:top + target.height, left:left + target.width]
@@ -282,12 +279,11 @@ def _batches(pieces: Iterable[_Piece]) -> Iterator[list[_Piece]]:
         yield batch
 
 
-def _stacked(pieces: list[_Piece]) -> np.ndarray:
-    return pieces[0].values[None] if len(pieces) == 1 else np.stack([piece.values for piece in pieces])
-
-
-def _patient(session: Session, images: np.ndarray, report: Report, fraction: float, text: str) -> np.ndarray:
+def _patient(session: Session, pieces: list[_Piece], report: Report, fraction: float, text: str) -> np.ndarray | tuple[()]:
     """Runs the network in another thread, so that a large tile can be cancelled and does not look dead."""
+    if not pieces:
+        return ()
+    images = pieces[0].values[None] if len(pieces) == 1 else np.stack([piece.values for piece in pieces])
     with ThreadPoolExecutor(1, thread_name_prefix="network") as pool:
         running = pool.submit(session.run, images)
         try:
@@ -300,7 +296,7 @@ def _patient(session: Session, images: np.ndarray, report: Report, fraction: flo
 
 
 @contextmanager
-def _writing(write: Callable[[Window, np.ndarray, np.ndarray], None], report: Report) -> Iterator[Callable[[_Piece, np.ndarray], None]]:
+def _writing(write: Callable[[Window, np.ndarray, np.ndarray], None]) -> Iterator[Callable[[_Piece, np.ndarray], None]]:
     """A function that decides the classes of a piece and writes them in another thread, at most two pieces behind.
 
     An error of the writer comes up at the next call or at the end.

@@ -7,6 +7,8 @@ from typing import Any
 
 STAC_VERSION = "1.1.0"
 MLM_SCHEMA = "https://stac-extensions.github.io/mlm/v1.5.2/schema.json"
+RASTER_SCHEMA = "https://stac-extensions.github.io/raster/v2.0.0/schema.json"
+EO_SCHEMA = "https://stac-extensions.github.io/eo/v2.0.0/schema.json"
 _LAST_BYTE = 255.0
 
 
@@ -36,8 +38,9 @@ def stac_item(description: dict[str, Any]) -> dict[str, Any]:
         properties |= {"datetime": None, "start_datetime": "1900-01-01T00:00:00Z", "end_datetime": "9999-12-31T23:59:59Z"}
     if description.get("parameters"):
         properties["mlm:total_parameters"] = int(description["parameters"])
+    optical = any("eo:center_wavelength" in band for band in properties["bands"])
     return {
-        "type": "Feature", "stac_version": STAC_VERSION, "stac_extensions": [MLM_SCHEMA],
+        "type": "Feature", "stac_version": STAC_VERSION, "stac_extensions": [MLM_SCHEMA, RASTER_SCHEMA, *([EO_SCHEMA] if optical else [])],
         "id": description["id"], "geometry": None, "properties": properties, "links": [],
         "assets": {"model": {"href": "./" + mlm_name(description["id"]).replace(" ", "_") + ".onnx", "type": "application/octet-stream",
                              "roles": ["mlm:model", "mlm:weights"], "mlm:artifact_type": "onnx"}},

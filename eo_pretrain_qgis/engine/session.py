@@ -49,6 +49,8 @@ class Session:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _ERRORS_ONLY
         options.intra_op_num_threads = threads
+        # Idle threads of the pool would spin, on the cores that read and write the next tiles meanwhile.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = onnxruntime.InferenceSession(path, options, providers=_providers(kind, index))
         except _LOAD_FAILURES as error:

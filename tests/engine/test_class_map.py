@@ -187,7 +187,8 @@ def test_a_full_disk_leaves_nothing_and_keeps_the_old_map(model, image, folder, 
 
 def test_it_maps_without_torch_and_says_something_within_a_second(model, image, folder):
     """In a process where `import torch` fails, as in the small environment."""
-    values = {"images": [image], "model": model.path, "output": str(folder / "map.tif"), "polygons": str(folder / "areas.gpkg"), "device": "cpu"}
+    values = {"images": [image], "model": model.path, "device": "cpu",
+              "output": str(folder / "map.tif"), "polygons": str(folder / "areas.gpkg")}
     JOBS["predict_map"].from_values(values)
     program = """
 import json, sys, time
@@ -220,10 +221,12 @@ def test_memory_does_not_grow_with_the_raster(model, folder):
                            transform=rasterio.transform.from_origin(*scenes.ORIGIN, 10, 10), sparse_ok=True, compress="deflate") as target:
             target.write(np.full((1, 256, size), 1000, np.uint16), window=rasterio.windows.Window(0, 0, size, 256))
             target.set_band_description(1, "B02")
-        program = ("import resource, sys; from eo_pretrain_qgis.engine import package; from eo_pretrain_qgis.engine.class_map import map_image;"
+        program = ("import resource, sys;"
+                   "from eo_pretrain_qgis.engine import package; from eo_pretrain_qgis.engine.class_map import map_image;"
                    "map_image(package.open(sys.argv[1]), [{'path': sys.argv[2]}], sys.argv[3], device='cpu', tile_size=512);"
                    "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)")
-        ran = subprocess.run([sys.executable, "-c", program, model.path, str(path), str(folder / "map.tif")], capture_output=True, text=True,
-                             check=True, env={**os.environ, "PYTHONPATH": str(ROOT), "GDAL_CACHEMAX": "32"})
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "GDAL_CACHEMAX": "32"}
+        ran = subprocess.run([sys.executable, "-c", program, model.path, str(path), str(folder / "map.tif")], env=environment,
+                             capture_output=True, text=True, check=True)
         peaks.append(float(ran.stdout))
     assert peaks[1] - peaks[0] < 100

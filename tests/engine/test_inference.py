@@ -48,11 +48,13 @@ def run(model, path, *, device="cpu", area=None, report=None, **facts):
     written = np.zeros((area.height, area.width), int)
 
     def write(window, positions, best):
-        place = np.s_[window.row - area.row:window.row - area.row + window.height, window.col - area.col:window.col - area.col + window.width]
+        top, left = window.row - area.row, window.col - area.col
+        place = np.s_[top:top + window.height, left:left + window.width]
         classes[place], probability[place] = positions, best
         written[place] += 1
 
-    outcome = predict(model, model.session(device), lambda: Scene.open(sources), matches, write, area=area, report=report or Report(), **facts)
+    outcome = predict(model, model.session(device), lambda: Scene.open(sources), matches, write, area=area,
+                      report=report or Report(), **facts)
     assert written.max() == 1
     return classes, probability, outcome
 
@@ -202,10 +204,11 @@ def test_cancelling_stops_all_threads(model, image):
 def test_a_long_run_of_the_network_can_be_cancelled(model):
     """One tile may take a minute; the answer to “cancel” must not."""
     session = model.session("cpu", threads=1)
-    images = np.zeros((1, 2, 4096, 4096), np.float32)
+    everywhere = Window(0, 0, 4096, 4096)
+    piece = inference._Piece(everywhere, np.s_[:, :], np.zeros((2, 4096, 4096), np.float32), np.ones((4096, 4096), bool), np.zeros(2))
     started = time.monotonic()
     with pytest.raises(Cancelled):
-        inference._patient(session, images, Cancelling(), 0, "Tile 1 of 1")
+        inference._patient(session, [piece], Cancelling(), 0, "Tile 1 of 1")
     assert time.monotonic() - started < 6
 
 

@@ -59,7 +59,7 @@ def test_it_can_be_written_again_from_itself(model, folder):
 def test_the_stac_item_names_bands_and_classes(model):
     properties = {entry.key: entry.value for entry in onnx.load(model).metadata_props}
     item = json.loads(properties["stac_mlm"])
-    assert item["stac_extensions"] == [model_metadata.MLM_SCHEMA]
+    assert item["stac_extensions"] == [model_metadata.MLM_SCHEMA, model_metadata.RASTER_SCHEMA]
     said = item["properties"]
     assert said["mlm:tasks"] == ["semantic-segmentation"]
     assert said["mlm:input"][0]["bands"] == ["B02"]
