@@ -91,8 +91,8 @@ def split_by_place(boxes: np.ndarray, pixels: np.ndarray, tile_size: int, plan: 
     best_loss, best_size = np.inf, 0.0
     layouts = _layouts(places, tile_size, plan.block_size)
     for done, size in enumerate(layouts):
-        search = _Search(places, totals, size, buffer, wanted)
-        assigned, loss = search.run(rng, report.part(done / len(layouts), (done + 1) / len(layouts)))
+        part = report.part(done / len(layouts), (done + 1) / len(layouts))
+        assigned, loss = _Search(places, totals, size, buffer, wanted, part).run(rng)
         if loss < best_loss:
             best, best_loss, best_size = assigned, loss, size
     if best is None or not all(np.any(best == split) for split in range(3) if wanted[split] > 0):
@@ -115,24 +115,30 @@ def gap(boxes: np.ndarray, names: np.ndarray, first: str, second: str) -> float 
 class _Search:
     """Looks for the best assignment of blocks of one size."""
 
-    def __init__(self, places: np.ndarray, totals: np.ndarray, size: float, buffer: float, wanted: np.ndarray) -> None:
-        self.totals, self.wanted = totals, wanted
+    def __init__(self, places: np.ndarray, totals: np.ndarray, size: float, buffer: float, wanted: np.ndarray, report: Report) -> None:
+        self.report = report
         keys = np.floor((places[:, :2] + places[:, 2:]) / 2 / size).astype(np.int64)
-        self.keys, self.block_of = np.unique(keys, axis=0, return_inverse=True)
-        self.block_of = self.block_of.ravel()
-        self.near = _blocks_within(places, self.block_of, len(self.keys), buffer)
-        self.overlapping = _blocks_within(places, self.block_of, len(self.keys), 0)
-        self.tiles_of = np.bincount(self.block_of, totals[:, -1], len(self.keys))
+        self.keys, block_of = np.unique(keys, axis=0, return_inverse=True)
+        block_of, blocks = block_of.ravel(), len(self.keys)
+        near, overlapping = (_blocks_within(places, block_of, blocks, distance, report) for distance in (buffer, 0))
+        # Places of one block with the same neighbours share their fate in every assignment, so one row stands for all of them.
+        marks = np.random.default_rng(0).integers(2**62, size=(blocks, 2))
+        alike = np.column_stack([block_of, near @ marks[:, 0], overlapping @ marks[:, 1]])
+        _, rows, self.row_of = np.unique(alike, axis=0, return_index=True, return_inverse=True)
+        self.block_of, self.near, self.overlapping = block_of[rows], near[rows], overlapping[rows]
+        self.totals, self.wanted = np.zeros((len(rows), totals.shape[1])), wanted
+        np.add.at(self.totals, self.row_of.ravel(), totals)
+        self.tiles_of = np.bincount(block_of, totals[:, -1], blocks)
         self.truth = totals[:, :-1].sum(0)
         self.present = self.truth > 0
 
-    def run(self, rng: np.random.Generator, report: Report) -> tuple[np.ndarray, float]:
+    def run(self, rng: np.random.Generator) -> tuple[np.ndarray, float]:
         """The best found split of each place, and how far it is from ideal."""
         starts = [*self._cuts(), *(self._random(rng) for _ in range(RANDOM_STARTS))]
         scored = sorted(((self.loss(start)[0], number) for number, start in enumerate(starts)))
         best, best_loss = starts[0], np.inf
         for chain, (loss, number) in enumerate(scored[:3]):
-            report.progress(chain / 3, f"Looking for a split of {len(self.keys)} blocks")
+            self.report.progress(chain / 3, f"Looking for a split of {len(self.keys)} blocks")
             current = starts[number].copy()
             for _ in range(STEPS):
                 trial = current.copy()
@@ -143,18 +149,17 @@ class _Search:
                 trial_loss = self.loss(trial)[0]
                 if trial_loss <= loss:
                     current, loss = trial, trial_loss
-                report.progress(chain / 3)
+                self.report.progress(chain / 3)
             if loss < best_loss:
                 best, best_loss = current, loss
-        return self.loss(best)[1], best_loss
+        return self.loss(best)[1][self.row_of.ravel()], best_loss
 
     def loss(self, blocks: np.ndarray) -> tuple[float, np.ndarray]:
-        """How far an assignment of blocks is from ideal, and the split of each place it gives (3: dropped)."""
-        places = blocks[self.block_of]
-        foreign = self.near @ (blocks != TRAINING).astype(np.float32) > 0
-        shared = self.overlapping @ (blocks == TEST).astype(np.float32) > 0
-        places = np.where((places == TRAINING) & foreign | (places == VALIDATION) & shared, 3, places)
-        sums = np.stack([self.totals[places == split].sum(0) for split in range(4)])
+        """How far an assignment of blocks is from ideal, and the split of each row it gives (3: dropped)."""
+        rows = blocks[self.block_of]
+        foreign, shared = self.near @ (blocks != TRAINING) > 0, self.overlapping @ (blocks == TEST) > 0
+        rows = np.where((rows == TRAINING) & foreign | (rows == VALIDATION) & shared, 3, rows)
+        sums = (rows == np.arange(4)[:, None]) @ self.totals
         tiles, kept = sums[:3, -1], max(sums[:3, -1].sum(), 1)
         empty = ((tiles == 0) & (self.wanted > 0)).sum()
         lost = sums[3, -1] / sums[:, -1].sum()
@@ -164,7 +169,7 @@ class _Search:
         # What each split lacks of its share of each class; every class counts the same, so that a rare one is not lost.
         asked = self.wanted[self.wanted > 0, None]
         lacking = np.clip(1 - classes[self.wanted > 0][:, self.present] / (self.truth[self.present] * asked), 0, 1)
-        return float(100 * empty + lost + shares + missing + 2 * (lacking**2).mean(1).sum()), places
+        return float(100 * empty + lost + shares + missing + 2 * (lacking**2).mean(1).sum()), rows
 
     def _cuts(self) -> list[np.ndarray]:
         """Straight cuts along each axis, in every order and a bit to each side: they lose the fewest tiles to the buffer."""
@@ -195,18 +200,19 @@ def _layouts(places: np.ndarray, tile_size: int, block_size: int | None) -> list
     return list(dict.fromkeys(chosen))
 
 
-def _blocks_within(places: np.ndarray, block_of: np.ndarray, blocks: int, distance: float) -> csr_matrix:
+def _blocks_within(places: np.ndarray, block_of: np.ndarray, blocks: int, distance: float, report: Report) -> csr_matrix:
     """Per place (rows) the blocks (columns) that hold a tile nearer than `distance` along both axes; 0 asks for overlap."""
     tree, rows, columns = shapely.STRtree(_shapes(places)), [], []
     reach = distance - TOLERANCE * 2
     for first in range(0, len(places), 4096):
+        report.progress(0, "Measuring distances between tiles")
         part = places[first:first + 4096]
         place, other = tree.query(_shapes(part + np.array([-reach, -reach, reach, reach])), predicate="intersects")
         pairs = np.unique(np.stack([place + first, block_of[other]]), axis=1)
         rows.append(pairs[0])
         columns.append(pairs[1])
     row, column = np.concatenate(rows), np.concatenate(columns)
-    return coo_matrix((np.ones(len(row), np.float32), (row, column)), (len(places), blocks)).tocsr()
+    return coo_matrix((np.ones(len(row), np.int64), (row, column)), (len(places), blocks)).tocsr()
 
 
 def _shapes(boxes: np.ndarray) -> np.ndarray:

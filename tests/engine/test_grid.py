@@ -29,12 +29,12 @@ def test_window_of_extent(box, crs, expected):
 
 @pytest.mark.parametrize(("box", "crs"), [([0, 0, 1, 1], "EPSG:4326"), ([0, 0, 1, 1], ""), ([-180, -90, -179, -89], "EPSG:4326")])
 def test_extent_that_misses(box, crs):
-    with pytest.raises(DataError, match="does not overlap the image"):
+    with pytest.raises(DataError, match=r"does not overlap the image"):
         GRID.window_of({"box": box, "crs": crs})
 
 
 def test_unknown_crs():
-    with pytest.raises(DataError, match="“EPSG:999999” is not known"):
+    with pytest.raises(DataError, match=r"“EPSG:999999” is not known"):
         GRID.window_of({"box": [0, 0, 1, 1], "crs": "EPSG:999999"})
 
 

@@ -34,7 +34,7 @@ def test_nothing_is_left_after_an_error(folder, raised, expected, sentence):
 
 def test_folder_that_holds_files_is_refused(folder):
     (folder / "old.txt").write_text("old", encoding="utf-8")
-    with pytest.raises(DataError, match="already holds files. Choose a new or empty folder."), new_folder(folder):
+    with pytest.raises(DataError, match=r"already holds files. Choose a new or empty folder."), new_folder(folder):
         pass
     assert names(folder) == ["old.txt"]
 

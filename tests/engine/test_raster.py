@@ -69,7 +69,7 @@ def test_mask_beside_the_bands(folder):
 
 def test_crs_of_the_analyst_wins(folder):
     path = write_raster(folder / "none.tif", NUMBERS, crs=None)
-    with pytest.raises(DataError, match="has no coordinate reference system"):
+    with pytest.raises(DataError, match=r"has no coordinate reference system"):
         _ = Raster(path).grid
     assert "32631" in Raster(path, crs="EPSG:32631").grid.crs
 
@@ -78,21 +78,21 @@ def test_image_without_a_place(folder):
     path = write_raster(folder / "identity.tif", NUMBERS, transform=from_origin(0, 0, 1, 1))
     with rasterio.open(path, "r+") as target:
         target.transform = rasterio.Affine.identity()
-    with pytest.raises(DataError, match="does not say where its pixels lie"):
+    with pytest.raises(DataError, match=r"does not say where its pixels lie"):
         _ = Raster(path).grid
 
 
 def test_missing_and_foreign_files(folder):
-    with pytest.raises(DataError, match="cannot be opened as a raster"):
+    with pytest.raises(DataError, match=r"cannot be opened as a raster"):
         _ = Raster(folder / "none.tif").grid
     (folder / "text.tif").write_text("no image", encoding="utf-8")
-    with pytest.raises(DataError, match="Check that the file exists, is whole and is an image"):
+    with pytest.raises(DataError, match=r"Check that the file exists, is whole and is an image"):
         _ = Raster(folder / "text.tif").grid
 
 
 def test_complex_numbers_are_refused(folder):
     path = write_raster(folder / "slc.tif", NUMBERS.astype(np.complex64))
-    with pytest.raises(DataError, match="holds complex64 values"):
+    with pytest.raises(DataError, match=r"holds complex64 values"):
         _ = Raster(path).dtype
 
 
@@ -143,7 +143,7 @@ def test_writer_keeps_the_old_map_when_stopped(path, folder):
 
 def test_full_disk_while_writing(path, folder, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda place: type("Usage", (), {"free": 0})())
-    with pytest.raises(DataError, match="The disk is full while writing .*map.tif. Free some space and run again."), \
+    with pytest.raises(DataError, match=r"The disk is full while writing .*map.tif. Free some space and run again."), \
             TiledWriter(folder / "map.tif", Raster(path).grid, "uint8", nodata=255, report=Report()) as writer:
         writer.write(np.ones((20, 50), np.uint8), Window(0, 0, 50, 20))
     assert [file.name for file in folder.iterdir()] == [path.name]

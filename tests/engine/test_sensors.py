@@ -56,7 +56,8 @@ def test_names_of_the_analyst():
 
 
 @pytest.mark.parametrize(("preset", "found", "text", "sentence"), [
-    ("sentinel2_l2a", ["band 1"] * 7, "", "their number, 7, does not tell which they are. Name them in order in “Bands”, such as B01,B02,B03,B04."),
+    ("sentinel2_l2a", ["band 1"] * 7, "",
+     "their number, 7, does not tell which they are. Name them in order in “Bands”, such as B01,B02,B03,B04."),
     ("generic", ["a", "b"], "B02", "“Bands” names 1 bands \\(B02\\), but the image has 2. Give one name for each band, in order."),
     ("generic", ["a", "b"], "B02,B02", "names a band twice"),
 ])

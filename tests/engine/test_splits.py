@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+
+from eo_pretrain_qgis.engine.splits import SplitPlan, gap, split_by_place
+from eo_pretrain_qgis.errors import DataError
+
+
+def lattice(columns, rows, size=32, stride=32):
+    col, row = np.meshgrid(np.arange(columns) * stride, np.arange(rows) * stride)
+    left, top = col.ravel().astype(float), row.ravel().astype(float)
+    return np.stack([left, top, left + size, top + size], 1)
+
+
+def chebyshev(boxes, names, one, others):
+    """Smallest gap along the wider axis between two groups of boxes, by brute force."""
+    ours, theirs = boxes[names == one][:, None], boxes[np.isin(names, others)][None]
+    x = np.maximum(ours[..., 0], theirs[..., 0]) - np.minimum(ours[..., 2], theirs[..., 2])
+    y = np.maximum(ours[..., 1], theirs[..., 1]) - np.minimum(ours[..., 3], theirs[..., 3])
+    return np.maximum(x, y).min()
+
+
+def equal_pixels(boxes, classes=2):
+    return np.full((len(boxes), classes), 512)
+
+
+@pytest.mark.parametrize(("boxes", "buffer"), [
+    (lattice(20, 20), None), (lattice(40, 5), None), (lattice(12, 12, stride=16), None), (lattice(20, 20), 64), (lattice(20, 20), 0),
+    (lattice(6, 6), None),
+])
+def test_no_training_pixel_near_another_split(boxes, buffer):
+    split = split_by_place(boxes, equal_pixels(boxes), 32, SplitPlan(buffer=buffer))
+    assert chebyshev(boxes, split.names, "training", ["validation", "test"]) >= (32 if buffer is None else buffer)
+    assert chebyshev(boxes, split.names, "validation", ["test"]) >= 0, "validation and test share no pixel"
+    assert split.facts["dropped_tiles"] == (split.names == "dropped").sum()
+    assert all(count > 0 for count in split.counts.values())
+
+
+def test_leakage_distance_is_the_true_distance():
+    boxes = lattice(15, 9)
+    names = split_by_place(boxes, equal_pixels(boxes), 32, SplitPlan()).names
+    ours, theirs = boxes[names == "training"][:, None], boxes[names == "test"][None]
+    x = np.maximum(0, np.maximum(ours[..., 0], theirs[..., 0]) - np.minimum(ours[..., 2], theirs[..., 2]))
+    y = np.maximum(0, np.maximum(ours[..., 1], theirs[..., 1]) - np.minimum(ours[..., 3], theirs[..., 3]))
+    assert gap(boxes, names, "training", "test") == pytest.approx(np.hypot(x, y).min(), abs=0.1)
+
+
+def test_shares_are_near_what_was_asked():
+    boxes = lattice(40, 40)
+    split = split_by_place(boxes, equal_pixels(boxes), 32, SplitPlan(0.2, 0.3))
+    assert split.facts["shares"] == pytest.approx([0.5, 0.2, 0.3], abs=0.06)
+    assert split.facts["dropped_tiles"] < 0.2 * len(boxes)
+
+
+def test_a_rare_class_reaches_every_split():
+    boxes = lattice(24, 24)
+    pixels = np.zeros((len(boxes), 2))
+    pixels[:, 0] = 1024
+    corner = (boxes[:, 0] > 640) & (boxes[:, 1] > 320)  # a strip along the eastern border, in the south
+    pixels[corner] = [512, 512]
+    for seed in range(1, 4):
+        names = split_by_place(boxes, pixels, 32, SplitPlan(seed=seed)).names
+        assert all(pixels[names == part, 1].sum() > 0 for part in ("training", "validation", "test")), seed
+
+
+def test_dates_of_one_place_share_their_fate():
+    boxes = lattice(10, 10)
+    twice = np.concatenate([boxes, boxes + 1e-6])
+    names = split_by_place(twice, equal_pixels(twice), 32, SplitPlan()).names
+    assert (names[:100] == names[100:]).all()
+
+
+def test_seed():
+    boxes = lattice(20, 20)
+    runs = [split_by_place(boxes, equal_pixels(boxes), 32, SplitPlan(seed=seed)).names for seed in (1, 1, 2)]
+    assert (runs[0] == runs[1]).all() and (runs[0] != runs[2]).any()
+
+
+def test_scenes_far_apart():
+    boxes = np.concatenate([lattice(4, 4) + np.array([x, y, x, y]) for x, y in ((0, 0), (9e5, 0), (0, 7e5), (-8e5, 3e5), (5e5, 5e5))])
+    split = split_by_place(boxes, equal_pixels(boxes), 32, SplitPlan())
+    assert all(split.counts.values()) and split.facts["dropped_tiles"] <= 16
+
+
+def test_too_small():
+    boxes = lattice(2, 2)
+    with pytest.raises(DataError, match=r"The images are too small to split by place: 4 places of 32 px leave no room for training, "
+                                        r"validation and test with a gap of 32 px. Lower the tile size, use a smaller stride"):
+        split_by_place(boxes, equal_pixels(boxes), 32, SplitPlan())
+
+
+def test_no_split_asked():
+    boxes = lattice(2, 2)
+    split = split_by_place(boxes, equal_pixels(boxes), 32, SplitPlan(0, 0))
+    assert set(split.names) == {"training"} and split.facts["leakage_distance_px"] is None
