@@ -82,8 +82,10 @@ def write_training_polygons(path: Path, land: Landscape, truth: np.ndarray, repo
             np.array([shapely.geometry.shape(region) for region, _ in areas if len(region["coordinates"][0]) > 8]), -9.0
         )
         regions = regions[shapely.area(regions) > 2500]
-        for _ in range(round(wanted * shares[each.value])):
-            polygon = _draw(rng, regions)
+        weights = np.sqrt(shapely.area(regions))
+        count = round(wanted * shares[each.value]) if len(regions) else 0
+        for index in rng.choice(len(regions), count, p=weights / weights.sum()) if count else ():
+            polygon = _draw(rng, regions[index])
             if polygon is not None:
                 names.append(each.name)
                 drawn.append(polygon)
@@ -91,12 +93,8 @@ def write_training_polygons(path: Path, land: Landscape, truth: np.ndarray, repo
     write_layer(path, "training_polygons", {"class": [names[i] for i in free]}, np.array([drawn[i] for i in free]))
 
 
-def _draw(rng: np.random.Generator, regions: np.ndarray) -> shapely.Polygon | None:
-    """One polygon inside one of the regions, or None when this attempt gave none of at least a third of a hectare."""
-    if len(regions) == 0:
-        return None
-    weights = np.sqrt(shapely.area(regions))
-    region = regions[rng.choice(len(regions), p=weights / weights.sum())]
+def _draw(rng: np.random.Generator, region: shapely.Geometry) -> shapely.Polygon | None:
+    """One polygon inside a region, or None when no attempt gave one of at least a third of a hectare."""
     for _ in range(12):
         west, north, east, south = region.bounds
         spot = shapely.Point(rng.uniform(west, east), rng.uniform(north, south))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import shapely
 import shapely.ops
+from scipy.spatial import cKDTree
 
 from ...report import SILENT, Report
 from . import buildings, crops
@@ -153,10 +154,12 @@ def _land_use(seed: int, terrain: Terrain, water: Water, sites: list[Site], divi
     parcels = np.array(division.parcels)
     middles = shapely.get_coordinates(shapely.centroid(parcels))
     slope = terrain.slope()[terrain.cells(middles)]
-    wet = shapely.union_all([water.river, *water.lakes, *water.brooks])
-    shapely.prepare(wet)
-    distance = shapely.distance(shapely.points(middles), wet)
-    town = np.min([np.hypot(middles[:, 0] - site.x, middles[:, 1] - site.y) - site.radius for site in sites], axis=0)
+    wet = np.array([water.river, *water.lakes, *water.brooks])
+    banks = shapely.get_coordinates(shapely.segmentize(wet, 20.0))
+    distance = cKDTree(banks).query(middles)[0]
+    places = np.array([[site.x, site.y, site.radius] for site in sites])
+    near = cKDTree(places[:, :2]).query(middles, k=min(4, len(places)))
+    town = (near[0].reshape(len(middles), -1) - places[near[1].reshape(len(middles), -1), 2]).min(1)
     crop = rng.choice(len(crops.CROPS), len(parcels), p=crops.shares())
     grass = 1 / (
         1 + np.exp(-(-1.25 + 14 * slope + 1.9 * np.exp(-distance / 160) - 0.5 * (shapely.area(parcels) / 6e4)))

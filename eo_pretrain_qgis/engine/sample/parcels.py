@@ -7,7 +7,9 @@ settlements the same cuts are streets and the parcels are blocks of plots.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import shapely
@@ -53,16 +55,18 @@ def divide(
     box = shapely.box(terrain.box.west, terrain.box.north, terrain.box.east, terrain.box.south)
     edges = [road.line for road in roads if not road.tunnel and not road.highway.startswith("motorway")]
     edges += [motorway, water.course, box.exterior, *water.brooks, *(site.outline.exterior for site in sites)]
+    report.progress(0, "Cutting the land into parcels")
     network = shapely.union_all([shapely.intersection(edge, box) for edge in edges])
     faces = [face for face in shapely.get_parts(shapely.polygonize([network])) if face.area > 400]
     towns = shapely.STRtree([site.outline for site in sites])
     division = Division()
     division.tracks += [site.outline.exterior for site in sites]
     for number, face in enumerate(faces):
-        report.progress(number / len(faces), "Cutting the land into parcels")
+        tell = partial(report.progress, number / len(faces), "Cutting the land into parcels")
+        tell()
         town = towns.query(face.representative_point(), predicate="within")
         if len(town):
-            blocks = _split(rng, face, lambda: PLOTS * float(rng.uniform(0.7, 1.4)), 0.0, division.streets, 2.2)
+            blocks = _split(rng, face, lambda: PLOTS * float(rng.uniform(0.7, 1.4)), 0.0, division.streets, 2.2, tell)
             division.blocks += [block for block, _ in blocks]
             division.block_sites += [int(town[0])] * len(blocks)
             continue
@@ -74,6 +78,7 @@ def divide(
             BLOCK,
             division.tracks,
             3.2,
+            tell,
         )
         division.parcels += [piece for piece, _ in pieces]
         division.angles += [angle for _, angle in pieces]
@@ -81,7 +86,13 @@ def divide(
 
 
 def _split(
-    rng: np.random.Generator, face: shapely.Polygon, wanted, road_above: float, cuts: list, stretch: float
+    rng: np.random.Generator,
+    face: shapely.Polygon,
+    wanted: Callable[[], float],
+    road_above: float,
+    cuts: list,
+    stretch: float,
+    tell: Callable[[], None],
 ) -> list[tuple[shapely.Polygon, float]]:
     """Halves a polygon until every piece has its wanted area.
 
@@ -92,12 +103,15 @@ def _split(
         road_above: cuts of pieces larger than this are added to `cuts`.
         cuts: lines on which people drive.
         stretch: a piece longer than this times its width is cut across, another one mostly along.
+        tell: called now and then, since a large face takes seconds.
 
     Returns:
         Pieces, each with the direction of its long side in radians.
     """
     waiting, done = [(face, wanted())], []
     while waiting:
+        if len(done) % 100 == 99:
+            tell()
         piece, size = waiting.pop()
         corners = shapely.get_coordinates(shapely.oriented_envelope(piece))
         if len(corners) < 4:

@@ -133,7 +133,7 @@ def _network(
     cells = shapely.points(x, y)
     for shape, more in (
         (water.river.buffer(30), 18),
-        *((lake.buffer(40), 400) for lake in water.lakes),
+        (shapely.union_all(shapely.buffer(np.array(water.lakes), 40)), 400),
         (motorway.buffer(110), 6),
     ):
         shapely.prepare(shape)

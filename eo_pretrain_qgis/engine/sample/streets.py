@@ -31,7 +31,9 @@ def make_network(
     """All roads of a landscape, in landscape metres."""
     rng = stream(seed, "streets")
     wet = shapely.union_all([water.river.buffer(2), *water.lakes])
-    closed = shapely.union(wet, motorway.buffer(30, cap_style="flat"))
+    verge, high = motorway.buffer(30, cap_style="flat"), motorway.buffer(34)
+    for area in (wet, verge, high):
+        shapely.prepare(area)
     roads = list(through)
     for lines, choose in ((division.streets, _street), (division.tracks, _track)):
         for line in lines:
@@ -41,7 +43,7 @@ def make_network(
             road = Road(line, highway, width, name)
             over = highway == "track" and line.length > 300 and rng.random() < 0.15
             # most tracks end at the motorway, a few cross it on a bridge
-            pieces = with_bridges(road, motorway.buffer(34)) if over else _without(road, closed)
+            pieces = with_bridges(road, high) if over else _without(road, verge)
             roads += [dry for piece in pieces for dry in _without(piece, wet)]
     roads += _garden_paths(rng, division)
     fixed = [road for road in roads if road.tunnel or road.bridge or road.highway == "motorway"]
@@ -54,6 +56,8 @@ def make_network(
 
 
 def _without(road: Road, area: shapely.Geometry) -> list[Road]:
+    if not area.intersects(road.line):
+        return [road]
     return [replace(road, line=line) for line in lines_of(shapely.difference(road.line, area))]
 
 

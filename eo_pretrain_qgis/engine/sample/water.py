@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import shapely
-from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import binary_dilation
 from skimage.graph import MCP_Geometric
 
 from .noise import Box, Field, stream
@@ -94,6 +94,7 @@ def _brooks(seed: int, terrain: Terrain, course: shapely.LineString) -> list[sha
     ways.find_costs(sorted(set(zip(rows.tolist(), columns.tolist(), strict=True))))
     taken = np.zeros(cost.shape, bool)
     taken[rows, columns] = True
+    near = binary_dilation(taken, iterations=8)
     brooks = []
     for _ in range(max(3, round(terrain.image.area / 5e6))):
         start = (int(rng.integers(cost.shape[0])), int(rng.integers(cost.shape[1])))
@@ -102,9 +103,11 @@ def _brooks(seed: int, terrain: Terrain, course: shapely.LineString) -> list[sha
         way = way[met[0] :: -1] if len(met) else way
         if len(way) < 15:
             continue
-        if distance_transform_edt(~taken)[way[:, 0], way[:, 1]].mean() < 8:
+        if near[way[:, 0], way[:, 1]].mean() > 0.45:
             continue
         taken[way[:, 0], way[:, 1]] = True
+        for row, column in way:
+            near[max(row - 8, 0) : row + 9, max(column - 8, 0) : column + 9] = True
         points = np.stack(
             [terrain.box.west + (way[:, 1] + 0.5) * STEP, terrain.box.north + (way[:, 0] + 0.5) * STEP], 1
         )
