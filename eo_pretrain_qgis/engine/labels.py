@@ -59,8 +59,10 @@ class VectorLabels:
                  buffer: float | None, report: Report) -> None:
         """Takes the arguments of `open_labels`."""
         self.path, self.buffer = source["path"], buffer or 0.0
+        report.progress(0, "Reading the labels")
         layer = VectorLayer.open(source)
         features = repaired(layer.read([class_field] if class_field else []), self.path, report)
+        report.progress(0.5, "Looking for the labels on the images")
         features = self._near(features, grids)
         if (features.geometry.geom_type.isin(("LineString", "MultiLineString"))).any() and not buffer:
             raise DataError(f"{self.path} holds lines, and a line has no area to label. Give half its width in “Buffer around lines "

@@ -111,7 +111,8 @@ def write_layer(path: str | Path, layer: str, features: geopandas.GeoDataFrame) 
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", RuntimeWarning)  # that the name does not end in .gpkg yet
-                pyogrio.write_dataframe(features, part, layer=layer, driver="GPKG")
+                # Version 1.2 is read without a warning by every GDAL a QGIS we support comes with.
+                pyogrio.write_dataframe(features, part, layer=layer, driver="GPKG", dataset_options={"VERSION": "1.2"})
         except RuntimeError as error:  # what pyogrio raises for every failure of GDAL
             if "full" in str(error) or "No space" in str(error):
                 raise disk_full(path) from error
