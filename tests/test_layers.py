@@ -15,10 +15,10 @@ TORCH = {"torch", "timm", "segmentation_models_pytorch", "lightning_fabric", "to
 
 # layer -> (packages from outside, packages of our own), allowed at module level; then those allowed inside functions only
 LAYERS = {
-    "root": (set(), SHARED | {"jobs", "plugin", "toolbox"}, {"worker"}),
+    "root": ({"qgis"}, SHARED | {"jobs", "plugin", "toolbox"}, {"worker"}),
     "toolbox": ({"qgis", "processing"}, SHARED | {"jobs", "worker.client", "worker.environment", "toolbox"}, set()),
     "worker": (set(), SHARED | {"jobs", "worker"}, set()),
-    "jobs": (set(), SHARED | {"jobs"}, {"engine"}),
+    "jobs": (set(), SHARED | {"jobs"}, {"engine", "learning"}),
     "engine": (SCIENCE, SHARED | {"engine"}, set()),
     "learning": (SCIENCE | TORCH, SHARED | {"engine", "learning"}, set()),
     "shared": (set(), SHARED, set()),
@@ -51,11 +51,14 @@ def imports(path: Path):
                 yield node.module.partition(".")[2] if own else node.module, own, id(node) in inner
                 continue
             base = here[: len(here) - (node.level - 1)]
-            if node.module:
-                yield ".".join((*base, *node.module.split("."))), True, id(node) in inner
-            else:
+            package = (*base, *node.module.split(".")) if node.module else base
+            # `from ..worker import client` imports a module, `from ..worker.client import run` a name from one.
+            inside = PACKAGE.joinpath(*package)
+            if inside.is_dir():
                 for alias in node.names:
-                    yield ".".join((*base, alias.name)), True, id(node) in inner
+                    yield ".".join((*package, alias.name)), True, id(node) in inner
+            else:
+                yield ".".join(package), True, id(node) in inner
 
 
 def is_under(module: str, allowed: set) -> bool:
