@@ -30,8 +30,8 @@ OK, FAILED, ASKED_WRONGLY, CANCELLED = 0, 1, 2, 130
 USAGE = "[--json FILE] [--PARAMETER VALUE …]     (--PARAMETER=VALUE for a value that begins with a minus sign)"
 METAVARS = {
     "raster": "FILE", "vector": "FILE", "layer": "FILE", "attribute": "FIELD", "integer": "N", "number": "X", "boolean": "true|false",
-    "text": "TEXT", "choice": "WORD", "extent": "W,E,S,N[EPSG]", "classes": "CSV", "file": "FILE", "folder": "FOLDER", "raster_output": "FILE",
-    "vector_output": "FILE", "folder_output": "FOLDER", "file_output": "FILE",
+    "text": "TEXT", "choice": "WORD", "extent": "W,E,S,N[EPSG]", "classes": "CSV", "file": "FILE", "folder": "FOLDER",
+    "raster_output": "FILE", "vector_output": "FILE", "folder_output": "FOLDER", "file_output": "FILE",
 }
 
 
@@ -83,7 +83,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="JOB", title="jobs")
     for name, job in JOBS.items():
         summary = handbook.summary(job)
-        _add_values(commands.add_parser(name, help=job.title, description=summary, allow_abbrev=False, usage=f"%(prog)s {USAGE}"), job.parameters())
+        command = commands.add_parser(name, help=job.title, description=summary, allow_abbrev=False, usage=f"%(prog)s {USAGE}")
+        _add_values(command, job.parameters())
     every = {name: param for job in JOBS.values() for name, param in job.parameters().items()}
     rerun = commands.add_parser("rerun", help="Repeat the job a job.json records", allow_abbrev=False, usage=f"%(prog)s JOB_JSON {USAGE}",
                                 description="Repeats the job that a job.json records. A parameter given again replaces the recorded value.")
@@ -100,8 +101,8 @@ def _add_values(parser: argparse.ArgumentParser, parameters: dict[str, Param]) -
         facts = handbook.facts(param)
         words = f"{param.label}. {param.help} ({facts})" if facts else f"{param.label}. {param.help}"
         # Values are read by the job, the same as from QGIS; here they stay text. An option given twice adds to the list.
-        parser.add_argument("--" + name, nargs="+" if param.multiple else 1, action="extend", default=argparse.SUPPRESS, help=words.replace("%", "%%"),
-                            metavar=METAVARS[param.kind])
+        parser.add_argument("--" + name, nargs="+" if param.multiple else 1, action="extend", default=argparse.SUPPRESS,
+                            metavar=METAVARS[param.kind], help=words.replace("%", "%%"))
 
 
 def _given(job_class: type[Job], asked: dict[str, list[str]]) -> dict[str, Any]:
@@ -110,7 +111,8 @@ def _given(job_class: type[Job], asked: dict[str, list[str]]) -> dict[str, Any]:
     given: dict[str, Any] = {}
     for name, words in asked.items():
         if len(words) > 1 and not (name in parameters and parameters[name].multiple):
-            raise JobError(f"--{name} takes one value, but {len(words)} were given: {' '.join(words)}. Put quotes around a value with spaces.")
+            raise JobError(f"--{name} takes one value, but {len(words)} were given: {' '.join(words)}. Put quotes around a value with "
+                           "spaces.")
         value = words if len(words) > 1 else words[0]
         given[name] = _layer(value) if name in parameters and parameters[name].kind in ("raster", "vector", "layer") else value
     return given
@@ -158,7 +160,8 @@ def _check_engine(job: Job) -> None:
     missing = environment.missing_modules(job.engine)
     if missing:
         python = environment.find(job.engine)
-        raise EngineError(f"This Python ({sys.executable}) lacks the engine's packages ({', '.join(missing[:4])}{', …' if missing[4:] else ''}). "
+        named = ", ".join(missing[:4]) + (", …" if missing[4:] else "")
+        raise EngineError(f"This Python ({sys.executable}) lacks the engine's packages ({named}). "
                           f"Use the engine's: {python} -m eo_pretrain_qgis {job.name()} …")
 
 

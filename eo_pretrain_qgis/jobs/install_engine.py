@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import time
 from dataclasses import dataclass
+from typing import Any
 
 from ..errors import JobError
+from ..report import Report
 from .spec import Job, choice, file, folder, text
 
 
@@ -34,3 +38,17 @@ class InstallEngine(Job):
             raise JobError("“Folder of wheels” is empty. Choose the folder that holds the wheels.")
         if self.source == "existing_python" and not self.python:
             raise JobError("“Existing Python” is empty. Choose the interpreter that has the packages.")
+
+    def run(self, report: Report) -> dict[str, Any]:
+        from ..worker import environment
+
+        started = time.monotonic()
+        report.progress(0, "Looking for what is there already")
+        location = os.path.expanduser(self.location) if self.location else ""
+        if self.source == "existing_python":
+            python = environment.adopt(self.kind, self.python, location, report)
+        else:
+            wheels = self.wheels if self.source == "folder_of_wheels" else ""
+            python = environment.build(self.kind, location, os.path.abspath(wheels) if wheels else "", report=report)
+        report.message(f"The engine is ready: {python}")
+        return {"python": python, "kind_installed": self.kind, "seconds": round(time.monotonic() - started, 1)}

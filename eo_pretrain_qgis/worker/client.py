@@ -135,8 +135,8 @@ class _Log:
         os.close(number)
         self.stream = open(self.path, "ab", buffering=0)  # noqa: SIM115 - `settle` closes it; appending, since the worker writes too
         self.named = False
-        self.folder = next((path for name, param in job.parameters().items()
-                            if name == job.main_output() and param.kind == "folder_output" for path in paths_of(param, getattr(job, name))), "")
+        main = job.main_output()
+        self.folder = (getattr(job, main) if main and job.parameters()[main].kind == "folder_output" else "") or ""
         self.before = self._names()
 
     def _names(self) -> set[str]:

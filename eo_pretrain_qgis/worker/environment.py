@@ -31,9 +31,10 @@ VARIABLE = "EOPRETRAIN_ENGINE"
 INSTALL = "Run “Install the engine” (eopretrain:installengine) first."
 
 #: What each kind must be able to import; a train engine also serves jobs that ask for predict.
-MODULES = {"predict": ("numpy", "rasterio", "pyogrio", "geopandas", "shapely", "skimage", "sklearn", "matplotlib", "psutil", "onnx", "onnxruntime")}
-MODULES["train"] = (*MODULES["predict"], "torch", "torchvision", "timm", "segmentation_models_pytorch", "lightning_fabric", "torchmetrics",
-                    "kornia", "safetensors", "onnxscript")
+_PREDICT = ("numpy", "rasterio", "pyogrio", "geopandas", "shapely", "skimage", "sklearn", "matplotlib", "psutil", "onnx", "onnxruntime")
+_TRAIN = ("torch", "torchvision", "timm", "segmentation_models_pytorch", "lightning_fabric", "torchmetrics", "kornia", "safetensors",
+          "onnxscript")
+MODULES: dict[str, tuple[str, ...]] = {"predict": _PREDICT, "train": _PREDICT + _TRAIN}
 SERVED_BY = {"predict": ("predict", "train"), "train": ("train",)}
 
 
@@ -51,7 +52,7 @@ def find(kind: str, setting: str = "") -> str:
         if named:
             if not os.path.exists(named):
                 raise EngineError(f"{source} names {named}, which is not there. Correct it, or leave it empty to use the installed engine.")
-            return _in_its_environment(python_in(named) if os.path.isdir(named) else named)
+            return in_its_environment(python_in(named) if os.path.isdir(named) else named)
     for served in SERVED_BY[kind]:
         for location in locations():
             python = _named_in(location, served) or _built_in(folder_of(served, location))
@@ -141,8 +142,10 @@ def _build(kind: str, target: str, pinned: str, wheels: str, report: Report) -> 
         tool.install(report.part(0.08, 0.95))
         facts = probe(python_in(part), MODULES.get(kind, ()), report.part(0.95, 1))
         if facts["broken"]:
-            raise EngineError(f"The engine was built, but {_listed(facts['broken'])}. Run “Install the engine” again; if it stays so, send us this line.")
-        Path(part, MARKER).write_text(json.dumps({"kind": kind, "built": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **facts}, indent=1), encoding="utf-8")
+            raise EngineError(f"The engine was built, but {listed(facts['broken'])}. Run “Install the engine” again; if it stays so, "
+                              "report this line.")
+        facts = {"kind": kind, "built": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **facts}
+        Path(part, MARKER).write_text(json.dumps(facts, indent=1), encoding="utf-8")
         _rename(part, target)
     finally:
         shutil.rmtree(part, ignore_errors=True)
@@ -161,8 +164,8 @@ def adopt(kind: str, python: str, location: str = "", report: Report = SILENT) -
     if facts["version"][:2] < [3, 11]:
         raise EngineError(f"{python} is Python {'.'.join(map(str, facts['version']))}. The engine needs Python 3.11 or newer.")
     if facts["broken"]:
-        raise EngineError(f"{python} cannot serve as an engine for “{kind}”: {_listed(facts['broken'])}. Install the packages of {pinned_file(kind)} "
-                          "there, or let “Install the engine” build an environment of its own.")
+        raise EngineError(f"{python} cannot serve as an engine for “{kind}”: {listed(facts['broken'])}. Install the packages of "
+                          f"{pinned_file(kind)} there, or let “Install the engine” build an environment of its own.")
     _name(kind, python, os.path.abspath(location or locations()[0]))
     return python
 
@@ -177,22 +180,25 @@ def probe(python: str, modules: tuple[str, ...], report: Report = SILENT) -> dic
         process = processes.start([python, "-I", str(PROBE), *modules], env=processes.clean_environment(), stdin=subprocess.DEVNULL,
                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     except OSError as error:
-        raise EngineError(f"{python} cannot be started ({error.strerror}). Choose the interpreter of an environment, such as bin/python.") from None
+        raise EngineError(f"{python} cannot be started ({error.strerror}). Choose the interpreter of an environment, such as "
+                          "bin/python.") from None
     words = b""
     try:
         lines = processes.read_lines(process.stdout)
         while (line := processes.next_line(lines, 0.5)) is not None:
             report.progress(0.5, "Importing every package once …")
-            words = line or words
+            words = line.strip() or words
     finally:
         processes.kill_tree(process)
     try:
         return json.loads(words)
     except ValueError:
-        raise EngineError(f"{python} does not behave like a Python (exit code {process.returncode}). Choose the interpreter of an environment.") from None
+        raise EngineError(f"{python} does not behave like a Python (exit code {process.returncode}). "
+                          "Choose the interpreter of an environment.") from None
 
 
-def _listed(broken: dict[str, str]) -> str:
+def listed(broken: dict[str, str]) -> str:
+    """What `probe` found broken, in words."""
     return "; ".join(f"“{module}” does not import ({reason})" for module, reason in broken.items())
 
 
@@ -222,10 +228,10 @@ def _name(kind: str, python: str, location: str) -> None:
     os.replace(part, record)
 
 
-def _in_its_environment(python: str) -> str:
+def in_its_environment(python: str) -> str:
     """Follows links to `python` until they lie in an environment: Python looks for it beside the link only, and would miss the packages."""
     place = python
-    while not any(os.path.isfile(os.path.join(folder, "pyvenv.cfg")) for folder in (os.path.dirname(place), os.path.dirname(os.path.dirname(place)))):
+    while not any(os.path.isfile(os.path.join(os.path.dirname(place), step, "pyvenv.cfg")) for step in ("", os.pardir)):
         if not os.path.islink(place):
             return python
         place = os.path.normpath(os.path.join(os.path.dirname(place), os.readlink(place)))
@@ -239,7 +245,8 @@ def _rename(part: str, target: str) -> None:
             return
         except PermissionError as error:  # Windows: a virus scanner is still reading the new files
             if attempt == 9:
-                raise EngineError(f"{part} cannot be renamed to {target} ({error.strerror}). Close programs that look into it, and run again.") from None
+                raise EngineError(f"{part} cannot be renamed to {target} ({error.strerror}). Close programs that look into it, and run "
+                                  "again.") from None
             time.sleep(1)
 
 

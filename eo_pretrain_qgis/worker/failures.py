@@ -39,12 +39,14 @@ ADVICE = {
 # What uv and pip print → what is wrong and what to do; the first that fits counts, so the special stand before the general.
 INSTALLATION = (
     (r"No space left|os error 28|os error 112|not enough space|Errno 28|Disk quota exceeded",
-     "The disk is full while building the engine in {place}. Free some space (“train” needs about 10 GB) or choose another place, and run again."),
+     "The disk is full while building the engine in {place}. Free some space (“train” needs about 10 GB) or choose another place, and "
+     "run again."),
     (r"certificate|self.signed|UnknownIssuer|SSLError|SSL:|TLS handshake",
      "The package index was reached, but its certificate is not trusted here, as happens behind a proxy that opens encrypted traffic. "
      "Set SSL_CERT_FILE to the certificate of your network, or install from a folder of wheels."),
     (r"407 |Proxy Authentication|[Pp]roxy ?[Ee]rror|tunnel error|proxy connect",
-     "The proxy refused the connection to the package index. Set HTTPS_PROXY to your proxy with its credentials, or install from a folder of wheels."),
+     "The proxy refused the connection to the package index. Set HTTPS_PROXY to your proxy with its credentials, or install from a "
+     "folder of wheels."),
     (r"(?:401|403) (?:Unauthorized|Forbidden)|status code: 40[13]",
      "The package index refused access. Check the address and credentials of your package index, or install from a folder of wheels."),
     (r"[Hh]ash mismatch|do not match the hashes|THESE PACKAGES DO NOT MATCH|must have their versions pinned|hashes are required",
@@ -54,7 +56,8 @@ INSTALLATION = (
      "uv is told to stay offline and does not have all packages in its cache. Unset UV_OFFLINE, or install from a folder of wheels."),
     (r"No interpreter found|No virtual environment found|No download found for request|Python downloads are (?:disabled|set)",
      "There is no Python 3.11, 3.12 or 3.13 on this machine, and none could be downloaded. Install one of them and run again."),
-    (r"not found in the provided package locations|because .{0,80}has no usable wheels|because there (?:is|are) no wheels? .{0,60}locations",
+    (r"not found in the provided package locations|because .{0,80}has no usable wheels|"
+     r"because there (?:is|are) no wheels? .{0,60}locations",
      "The folder of wheels {wheels} does not hold every package for this system. Fill it with “pip download -r {pinned}” "
      "on a machine of the same kind, and run again."),
     (r"has no wheels with a matching|no matching (?:Python|platform)|does not satisfy Python|requires a different Python|Requires-Python",
@@ -66,7 +69,8 @@ INSTALLATION = (
      "The package index cannot be reached. Check the network, set HTTPS_PROXY when there is a proxy, or install from a folder of wheels; "
      "what was already downloaded is kept."),
     (r"Not Found|404|not found in the package registry|No matching distribution|No solution found",
-     "The package index lacks a package the engine needs. Check which index uv and pip are set to use, or install from a folder of wheels."),
+     "The package index lacks a package the engine needs. Check which index uv and pip are set to use, or install from a folder of "
+     "wheels."),
 )
 
 

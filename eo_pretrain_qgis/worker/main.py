@@ -109,7 +109,7 @@ def _answer(request: dict[str, Any], send: Callable[[dict], None], cancelled: th
         return {"event": "cancelled"}
     except EOPretrainError as error:
         return protocol.failure(error)
-    except Exception as error:  # the one place: whatever else happens is told to the user with its traceback
+    except Exception as error:  # noqa: BLE001 - the one place: whatever else happens is told to the user with its traceback
         traceback.print_exc()
         return {**protocol.failure(failures.explain_exception(error, request["job"])), "traceback": traceback.format_exc()}
 

@@ -11,4 +11,5 @@ for name in sys.argv[1:]:
         found[name] = str(getattr(module, "__version__", ""))
     except (ImportError, OSError, AttributeError, RuntimeError, ValueError, TypeError) as error:
         broken[name] = f"{type(error).__name__}: {error}"
-sys.stdout.write("\n" + json.dumps({"version": list(sys.version_info[:3]), "prefix": sys.prefix, "packages": found, "broken": broken}) + "\n")
+facts = {"version": list(sys.version_info[:3]), "prefix": sys.prefix, "packages": found, "broken": broken}
+sys.stdout.write("\n" + json.dumps(facts) + "\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import queue
@@ -39,20 +40,18 @@ def start(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
         options["creationflags"] = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
     else:
         options["start_new_session"] = True
-    return subprocess.Popen(command, **options)  # nosec B603 - an argument list that starts with a full path, no shell
+    return subprocess.Popen(command, **options)  # nosec B603
 
 
 def kill_tree(process: subprocess.Popen[bytes]) -> None:
     """Ends the program and everything it started, at once; also right for a program that has ended and left children."""
     if sys.platform == "win32":
-        taskkill = os.path.join(os.environ["SystemRoot"], "System32", "taskkill.exe")
-        subprocess.run([taskkill, "/F", "/T", "/PID", str(process.pid)],  # nosec B603 - a full path and a number
+        taskkill = os.path.join(os.environ["SYSTEMROOT"], "System32", "taskkill.exe")
+        subprocess.run([taskkill, "/F", "/T", "/PID", str(process.pid)],  # nosec B603
                        capture_output=True, check=False, creationflags=subprocess.CREATE_NO_WINDOW)
     else:
-        try:
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS: EPERM for a group of which only zombies are left
             os.killpg(process.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):  # macOS says EPERM for a group of which only zombies are left
-            pass
     process.wait()
 
 

@@ -1,9 +1,9 @@
 """The words between QGIS and the worker: one JSON request on stdin, JSON lines on stdout.
 
-    → {"job": "predict_map", "version": "0.1.0", "values": {…}}      then stdin stays open; closing it means: stop
-    ← {"event": "progress", "fraction": 0.31, "text": "Tile 9 of 30", "metrics": {}}
-    ← {"event": "message", "level": "warning", "text": "3 tiles hold no labels."}
-    ← {"event": "done", "result": {…}} | {"event": "cancelled"} | {"event": "failed", "kind": "DataError", "message": "…"}
+→ {"job": "predict_map", "version": "0.1.0", "values": {…}}      then stdin stays open; closing it means: stop
+← {"event": "progress", "fraction": 0.31, "text": "Tile 9 of 30", "metrics": {}}
+← {"event": "message", "level": "warning", "text": "3 tiles hold no labels."}
+← {"event": "done", "result": {…}} | {"event": "cancelled"} | {"event": "failed", "kind": "DataError", "message": "…"}
 """
 
 from __future__ import annotations

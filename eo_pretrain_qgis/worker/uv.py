@@ -78,8 +78,8 @@ class Uv:
         try:
             self._run(["pip", "install", "--dry-run", "--torch-backend=auto", *family], "Asking for torch", report.part(0, 0.01), **hurried)
         except EngineError:
-            report.message(f"{wanted}, but PyTorch's own package index cannot be reached. The build on the plain package index is used instead; "
-                           "everything works with it.")
+            report.message(f"{wanted}, but PyTorch's own package index cannot be reached. The build on the plain package index is used "
+                           "instead; everything works with it.")
             return False
         return True
 
@@ -94,7 +94,8 @@ class Uv:
         environment = processes.clean_environment(UV_NO_PROGRESS="1", NO_COLOR="1", **extra)
         code, output = _watched([self.program, *arguments], environment, what, report)
         if code:
-            raise EngineError(failures.explain_installation(output, place=os.path.dirname(self.folder), wheels=self.wheels, pinned=self.pinned))
+            place = os.path.dirname(self.folder)
+            raise EngineError(failures.explain_installation(output, place=place, wheels=self.wheels, pinned=self.pinned))
 
 
 def find(location: str, wheels: str, report: Report = SILENT) -> str:
@@ -116,12 +117,12 @@ def find(location: str, wheels: str, report: Report = SILENT) -> str:
 
 def _is_new_enough(program: str) -> bool:
     try:
-        said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=20, check=False,  # nosec B603 - a full path
+        said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=20, check=False,  # nosec B603
                               env=processes.clean_environment(), stdin=subprocess.DEVNULL).stdout
     except (OSError, subprocess.TimeoutExpired):
         return False
     version = re.match(r"uv (\d+)\.(\d+)", said)
-    return bool(version) and (int(version[1]), int(version[2])) >= OLDEST
+    return version is not None and (int(version[1]), int(version[2])) >= OLDEST
 
 
 def _fetch(target: str, wheels: str, report: Report) -> None:
@@ -138,11 +139,12 @@ def _fetch(target: str, wheels: str, report: Report) -> None:
                 os.replace(part, target)
                 return
             if "No module named pip" not in output:
-                raise EngineError(failures.explain_installation(output, place=os.path.dirname(target), wheels=wheels, pinned=str(PINNED_UV)))
+                place = os.path.dirname(target)
+                raise EngineError(failures.explain_installation(output, place=place, wheels=wheels, pinned=str(PINNED_UV)))
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    raise EngineError("Neither uv nor a Python with pip was found on this machine. Install uv, or Python 3.11 to 3.13 with pip, and run again.\n"
-                      + failures.tail(output, 3))
+    raise EngineError("Neither uv nor a Python with pip was found on this machine. Install uv, or Python 3.11 to 3.13 with pip, and run "
+                      "again.\n" + failures.tail(output, 3))
 
 
 def _pythons() -> list[str]:
@@ -159,7 +161,7 @@ def _better_torch() -> str:
     if sys.platform == "darwin":
         return ""
     if sys.platform == "win32":
-        driver = os.path.join(os.environ.get("SystemRoot", ""), "System32", "nvcuda.dll")
+        driver = os.path.join(os.environ.get("SYSTEMROOT", ""), "System32", "nvcuda.dll")
         return "This machine has an NVIDIA GPU, for which torch's CUDA build is better" if os.path.isfile(driver) else ""
     try:
         version = re.search(r"\s(\d{3})\.\d", Path("/proc/driver/nvidia/version").read_text(encoding="utf-8"))
@@ -218,4 +220,5 @@ class _Downloads:
         if not self.sizes:
             return ""
         running = [name for name in self.sizes if name not in self.done]
-        return f"{sum(self.done.values()):.0f} of {sum(self.sizes.values()):.0f} MiB{', now ' + ', '.join(running[:3]) if running else ''}, "
+        now = ", now " + ", ".join(running[:3]) if running else ""
+        return f"{sum(self.done.values()):.0f} of {sum(self.sizes.values()):.0f} MiB{now}, "

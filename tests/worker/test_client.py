@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -60,11 +61,14 @@ def pid_in(events):
     ("memory", EngineError, "The memory is not enough: an allocation failed. Lower “Batch size”, or close other programs, and run again."),
     ("device_memory", EngineError, "The memory is not enough: CUDA out of memory. Tried to allocate 2 GiB. Lower “Batch size”"),
     ("disk", DataError, "The disk is full while writing /full/map.tif. Free some space and run again."),
-    ("missing_package", EngineError, "The engine lacks the package “a_package_that_is_not_there”. Run “Install the engine” (eopretrain:installengine) again."),
-    ("kill", EngineError, "The worker was killed (exit code -9), as happens when the memory is full. Lower “Batch size”, or close other programs, and run again."),
+    ("missing_package", EngineError,
+     "The engine lacks the package “a_package_that_is_not_there”. Run “Install the engine” (eopretrain:installengine) again."),
+    ("kill", EngineError, "The worker was killed (exit code -9), as happens when the memory is full. "
+                          "Lower “Batch size”, or close other programs, and run again."),
     ("segfault", EngineError, "The worker crashed in a library (segmentation fault) (exit code -11). Run “Check the engine”"),
     ("exit", EngineError, "The worker ended without an answer (exit code 3)."),
-    ("bug", EngineError, "The worker met an unexpected error, KeyError: 'nothing'. This is a fault of the plugin: please report it with the log."),
+    ("bug", EngineError,
+     "The worker met an unexpected error, KeyError: 'nothing'. This is a fault of the plugin: please report it with the log."),
 ])
 def test_each_failure_has_its_sentences(how, kind, words):
     with pytest.raises(kind) as caught:
@@ -128,7 +132,7 @@ def test_cancel_is_looked_for_often_even_when_the_worker_is_silent():
 
     with pytest.raises(Cancelled):
         run("hang", is_cancelled=is_cancelled, grace=0.3)
-    assert max(b - a for a, b in zip(moments, moments[1:])) < 0.5
+    assert max(b - a for a, b in pairwise(moments)) < 0.5
 
 
 def test_a_worker_that_hangs_is_killed_after_the_grace_and_says_so():
@@ -158,7 +162,8 @@ def test_noise_breaks_nothing_and_cannot_be_taken_for_an_answer():
 def test_a_poisoned_environment_does_not_reach_the_worker(monkeypatch, tmp_path):
     (tmp_path / "json.py").write_text("raise SystemExit('poisoned')")
     for name, value in {"PYTHONPATH": str(tmp_path), "PYTHONHOME": "/nowhere", "PROJ_LIB": "/usr/share/proj", "GDAL_DATA": "/nowhere",
-                        "QGIS_PREFIX_PATH": "/usr", "LD_PRELOAD": "", "SSL_CERT_FILE": "/nowhere/ca.pem", "CURL_CA_BUNDLE": "/usr/share/ca.pem"}.items():
+                        "QGIS_PREFIX_PATH": "/usr", "LD_PRELOAD": "", "SSL_CERT_FILE": "/nowhere/ca.pem",
+                        "CURL_CA_BUNDLE": "/usr/share/ca.pem"}.items():
         monkeypatch.setenv(name, value)
     found = run("surroundings")
     assert [name for name in found["names"] if name != "SSL_CERT_DIR"] == []
@@ -202,7 +207,7 @@ def test_the_plugin_works_from_any_folder(monkeypatch, tmp_path):
     place.mkdir(parents=True)
     (place / "eo_pretrain_qgis").symlink_to(ROOT / "eo_pretrain_qgis")
     monkeypatch.setattr(client, "MAIN", place / "eo_pretrain_qgis" / "worker" / "main.py")
-    with pytest.raises(JobError, match="there is no file"):
+    with pytest.raises(JobError, match=r"there is no file"):
         client.run(JOBS["predict_map"](model="/nowhere.onnx", images=[{"path": "a.tif"}], output=str(tmp_path / "m.tif")), sys.executable,
                    lambda event: None, lambda: False)
 
@@ -252,7 +257,8 @@ client.run(Misbehave(how={how!r}), sys.executable, lambda event: print(event["te
 
 @pytest.mark.parametrize(("how", "patience"), [("obey", 5), ("hang", 20)])
 def test_a_dead_parent_takes_the_worker_along(how, patience):
-    parent = subprocess.Popen([sys.executable, "-c", PARENT.format(root=str(ROOT), here=str(HERE), how=how)], stdout=subprocess.PIPE, text=True)
+    script = PARENT.format(root=str(ROOT), here=str(HERE), how=how)
+    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     parent.stdout.readline()
     worker = int(subprocess.run(["pgrep", "-P", str(parent.pid)], capture_output=True, text=True, check=True).stdout.split()[0])
     parent.stdout.readline()

@@ -1,0 +1,106 @@
+"""The engine seen from outside: found, started, examined; and the page that tells it. Works without any engine."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from ..errors import EngineError
+from ..jobs.record import plugin_version
+from ..jobs.spec import Job
+from ..report import Report
+from . import client, environment
+
+LITTLE_DISK_GB = 5
+STYLE = ("body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1c2733}"
+         "h1{font-size:1.6rem}h2{font-size:1.15rem;border-bottom:1px solid #d5dce3}td{padding:.15rem 1.5rem .15rem 0;vertical-align:top}"
+         ".good{color:#1a7f37}.bad{color:#b42318}li{white-space:pre-wrap}")
+
+
+def can_look_inside() -> bool:
+    """Whether this process is an engine; QGIS never is, even where its Python has the packages."""
+    return "qgis.core" not in sys.modules and not environment.missing_modules("predict")
+
+
+def from_outside(job: Job, python: str, report: Report) -> dict[str, Any]:
+    """Finds the engine, imports its packages, and lets it examine itself by `job`; what fails is a problem in words.
+
+    Args:
+        job: the same job, which in the engine looks inside; its ``output``, ``facts`` and ``python`` are replaced.
+        python: the interpreter to check; empty takes the one in use.
+        report: told each step.
+    """
+    facts: dict[str, Any] = {"problems": []}
+    try:
+        found = environment.in_its_environment(python) if python else environment.find("predict")
+        facts["executable"] = found
+        probed = environment.probe(found, environment.MODULES["predict"], report.part(0, 0.4))
+        facts["python"] = ".".join(map(str, probed["version"]))
+        facts["packages"] = probed["packages"]
+        if probed["broken"]:
+            facts["problems"].append(f"{found} is no complete engine: {environment.listed(probed['broken'])}. "
+                                     "Run “Install the engine” (eopretrain:installengine), or name another Python.")
+            return facts
+        with tempfile.TemporaryDirectory(prefix="eo_pretrain-") as folder:
+            aside = {"output": os.path.join(folder, "inner.html"), "facts": os.path.join(folder, "inner.json")}
+            inner = type(job).from_values({**job.values(), **aside, "python": None})  # with no Python to check it looks at its own
+            inside = report.part(0.4, 1)
+            client.run(inner, found, inside.emit, inside.cancelled)
+            return json.loads(Path(folder, "inner.json").read_text(encoding="utf-8"))
+    except EngineError as error:
+        facts["problems"].append(str(error))
+    return facts
+
+
+def completed(facts: dict[str, Any]) -> dict[str, Any]:
+    """The facts with what is known about the plugin, the caller and the disks."""
+    places = dict.fromkeys([*environment.locations(), tempfile.gettempdir()])
+    disks = {place: round(shutil.disk_usage(_existing(place)).free / 1e9, 1) for place in places}
+    problems = facts["problems"] + [f"Only {free} GB are free on the disk of {place}. Free some space before installing or training."
+                                    for place, free in disks.items() if free < LITTLE_DISK_GB]
+    kinds = [kind for kind in environment.MODULES if not environment.requirement(kind)]
+    return {**facts, "plugin": plugin_version(), "caller": f"Python {platform.python_version()} ({sys.executable})", "engines": kinds,
+            "disk_free_gb": disks, "system": platform.platform(), "problems": problems, "ok": not problems}
+
+
+def page(facts: dict[str, Any]) -> str:
+    """The facts as a self-contained page."""
+    verdict = "The engine works." if facts["ok"] else f"{len(facts['problems'])} problem(s) were found."
+    sections = [f'<p class="{"good" if facts["ok"] else "bad"}"><b>{verdict}</b></p>']
+    if facts["problems"]:
+        sections.append("<ul>" + "".join(f"<li>{escape(problem)}</li>" for problem in facts["problems"]) + "</ul>")
+    for title, step in (("One inference", "inference"), ("One training step", "training")):
+        sections.append(f"<h2>{title}</h2>" + (_rows(facts[step].items()) if step in facts else "<p>Not done.</p>"))
+    plain = {name: value for name, value in facts.items() if not isinstance(value, (dict, list))}
+    sections += ["<h2>Machine</h2>" + _rows(plain.items()), "<h2>Free disk space [GB]</h2>" + _rows(facts["disk_free_gb"].items()),
+                 "<h2>Packages</h2>" + _rows(facts.get("packages", {}).items())]
+    return ('<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>Check of the engine</title>'
+            f"<style>{STYLE}</style></head>\n"
+            f"<body><h1>Check of the engine</h1>\n{''.join(sections)}\n</body></html>\n")
+
+
+def _rows(items: Iterable[tuple[str, Any]]) -> str:
+    rows = (f"<tr><td>{escape(str(name).replace('_', ' '))}</td><td>{escape(str(value))}</td></tr>" for name, value in items)
+    return f"<table>{''.join(rows)}</table>"
+
+
+def _existing(place: str) -> str:
+    while not os.path.exists(place):
+        place = os.path.dirname(place)
+    return place
+
+
+def write(text: str, path: str) -> None:
+    """Writes a text file aside and renames it."""
+    part = Path(path + ".part")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, path)
