@@ -118,6 +118,7 @@ def _write_images(folder: Path, land: Landscape, size: int, report: Report) -> t
     object.
     """
     truth, painted = np.zeros((size, size), np.uint8), np.zeros(len(land.objects))
+    report.progress(0, "Setting up the cameras")
     painter, hundred = Painter(land), coarse.CoarseMap(land.seed, size)
     power = radar.backscatter(land.objects, MAIN.day).astype(np.float32)
     places = [

@@ -7,6 +7,7 @@ from __future__ import annotations
 import numpy as np
 import shapely
 
+from ...report import SILENT, Report
 from .noise import stream
 from .objects import ObjectTable
 from .parcels import Division
@@ -15,7 +16,9 @@ from .settlements import Site
 Shapes = list[tuple[shapely.Geometry, int]]
 
 
-def build(seed: int, division: Division, sites: list[Site], objects: ObjectTable) -> tuple[Shapes, Shapes]:
+def build(
+    seed: int, division: Division, sites: list[Site], objects: ObjectTable, report: Report = SILENT
+) -> tuple[Shapes, Shapes]:
     """The ground of settlements and what stands on it, both as (shape, object number) in the order of painting."""
     rng = stream(seed, "buildings")
     gardens, yards = objects.add("garden", 40), objects.add("yard", 24)
@@ -25,7 +28,9 @@ def build(seed: int, division: Division, sites: list[Site], objects: ObjectTable
     open_soil = objects.add("open soil", 12)
     ground: Shapes = []
     standing: Shapes = []
-    for block, number in zip(division.blocks, division.block_sites, strict=True):
+    for position, (block, number) in enumerate(zip(division.blocks, division.block_sites, strict=True)):
+        if position % 50 == 0:
+            report.progress(position / len(division.blocks), "Building houses")
         site = sites[number]
         middle = block.centroid
         outer = np.hypot(middle.x - site.x, middle.y - site.y) / site.radius

@@ -79,36 +79,24 @@ def make_landscape(seed: int, size_px: int, report: Report = SILENT) -> Landscap
     late = (_heights(terrain, division) - 220) * 0.035
     first = table.add("field", len(division.parcels), crop=use.crop, shift=late, angle=np.array(division.angles))[0]
     _stands(table, use, late)
-    bend = Warp(seed, terrain.box)
-    report.progress(0.8, "Building houses")
-    covers = _covers(seed, terrain, water, sites, division, table)
+    covers = _covers(seed, terrain, water, sites, division, table, report.part(0.8, 0.88))
+    report.progress(0.88, "Paving roads")
     surfaces = _surfaces(roads, table, stream(seed, "surfaces"))
-    report.progress(0.9, "Bending straight lines")
-    rng = stream(seed, "grain")
+    bend, rng = Warp(seed, terrain.box, report.part(0.9, 1.0)), stream(seed, "grain")
     return Landscape(
         seed,
         terrain,
         table.finish(),
-        bend.shapes(np.array(division.parcels)),
+        bend.shapes(division.parcels, 0.0),
         int(first),
         use.crop,
         np.array(division.angles),
         use.field,
         use.offset,
-        list(zip(bend.shapes(np.array([shape for shape, _ in covers])), [number for _, number in covers], strict=True)),
-        list(
-            zip(
-                bend.shapes(np.array([shape for shape, _ in surfaces])), [number for _, number in surfaces], strict=True
-            )
-        ),
-        [
-            replace(road, line=line)
-            for road, line in zip(roads, bend.shapes(np.array([road.line for road in roads])), strict=True)
-        ],
-        [
-            replace(site, outline=outline)
-            for site, outline in zip(sites, bend.shapes(np.array([site.outline for site in sites])), strict=True)
-        ],
+        bend.painted(covers, 0.2),
+        bend.painted(surfaces, 0.5),
+        [replace(road, line=line) for road, line in zip(roads, bend.shapes([r.line for r in roads], 0.7), strict=True)],
+        [replace(s, outline=line) for s, line in zip(sites, bend.shapes([s.outline for s in sites], 0.9), strict=True)],
         (Grain(rng), Grain(rng)),
         Field(rng, terrain.box, 420, octaves=3, persistence=0.7),
     )
@@ -119,14 +107,21 @@ class Warp:
     ends stay shared.
     """
 
-    def __init__(self, seed: int, box: Box) -> None:
+    def __init__(self, seed: int, box: Box, report: Report) -> None:
         rng = stream(seed, "warp")
         wide = box.grown(3000)
         self._x, self._y = Field(rng, wide, 520, 2), Field(rng, wide, 520, 2)
+        self._report = report
 
-    def shapes(self, shapes: np.ndarray) -> np.ndarray:
-        """Bent copies of shapes."""
-        return shapely.transform(shapely.segmentize(shapes, 25.0), self._bend)
+    def shapes(self, shapes: list[shapely.Geometry], done: float) -> np.ndarray:
+        """Bent copies of shapes, when a share `done` of all was bent before."""
+        self._report.progress(done, "Bending straight lines")
+        return shapely.transform(shapely.segmentize(np.array(shapes), 25.0), self._bend)
+
+    def painted(self, shapes: list[tuple[shapely.Geometry, int]], done: float) -> list[tuple[shapely.Geometry, int]]:
+        """Bent copies of shapes that come with the number of their object."""
+        bent = self.shapes([shape for shape, _ in shapes], done)
+        return list(zip(bent, [number for _, number in shapes], strict=True))
 
     def _bend(self, points: np.ndarray) -> np.ndarray:
         return points + 9 * np.stack(
@@ -190,9 +185,10 @@ def _stands(table: ObjectTable, use: _Use, late: np.ndarray) -> None:
 
 
 def _covers(
-    seed: int, terrain: Terrain, water: Water, sites: list[Site], division: Division, table: ObjectTable
+    seed: int, terrain: Terrain, water: Water, sites: list[Site], division: Division, table: ObjectTable, report: Report
 ) -> list[tuple[shapely.Geometry, int]]:
     """What lies on top of fields and forest, in the order of painting."""
+    report.progress(0, "Planting hedges")
     rng = stream(seed, "covers")
     covers: list[tuple[shapely.Geometry, int]] = []
     keep_out = shapely.union_all([site.outline.buffer(120) for site in sites] + [water.river.buffer(60), *water.lakes])
@@ -211,7 +207,7 @@ def _covers(
     covers += [
         (part.buffer(rng.uniform(18, 55)), int(rng.choice(trees))) for part in _stretches(rng, water.course, 0.6)
     ]
-    ground, houses = buildings.build(seed, division, sites, table)
+    ground, houses = buildings.build(seed, division, sites, table, report)
     yards, barns = buildings.farms(seed, division, keep_out, table, round(terrain.image.area / 1.6e6))
     river = table.add("river", 1)
     lakes = table.add("lake", max(len(water.lakes), 1))

@@ -74,7 +74,7 @@ def divide(
         pieces = _split(
             rng,
             face,
-            lambda scale=scale: float(np.clip(rng.lognormal(10.75, 0.62) * scale, 9e3, 2.2e5)),
+            partial(_parcel_size, rng, scale),
             BLOCK,
             division.tracks,
             3.2,
@@ -83,6 +83,11 @@ def divide(
         division.parcels += [piece for piece, _ in pieces]
         division.angles += [angle for _, angle in pieces]
     return division
+
+
+def _parcel_size(rng: np.random.Generator, scale: float) -> float:
+    """Square metres of a parcel: log-normal about 4.7 ha times the scale of the neighbourhood."""
+    return float(np.clip(rng.lognormal(10.75, 0.62) * scale, 9e3, 2.2e5))
 
 
 def _split(
@@ -108,7 +113,7 @@ def _split(
     Returns:
         Pieces, each with the direction of its long side in radians.
     """
-    waiting, done = [(face, wanted())], []
+    waiting, done = [(face, wanted())], list[tuple[shapely.Polygon, float]]()
     while waiting:
         if len(done) % 100 == 99:
             tell()
