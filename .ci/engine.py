@@ -1,6 +1,6 @@
 """Builds the engine and the development tools in .engine/ when they are missing, and leaves links with stable names.
 
-`.engine/python` is the engine's Python, `.engine/dev` the folder of the tools (pytest, ruff, mypy, bandit, detect-secrets), which see the
+`.engine/train` is the engine, `.engine/dev` the environment of the tools (pytest, ruff, mypy, bandit, detect-secrets), which see the
 engine's packages.
 """
 
@@ -31,7 +31,7 @@ def main() -> None:
     packages = glob.glob(str(Path(train).parents[1] / "lib" / "python*" / "site-packages"))
     for folder in glob.glob(str(Path(dev).parents[1] / "lib" / "python*" / "site-packages")):
         (Path(folder) / "engine.pth").write_text("\n".join(packages) + "\n")
-    link("python", train)
+    link("train", str(Path(train).parents[1]))
     link("dev", str(Path(dev).parents[1]))
 
 

@@ -3,7 +3,7 @@
 set -u
 cd "$(dirname "$0")/.."
 start=$(date +%s)
-export EOPRETRAIN_ENGINE="$PWD/.engine/python"
+export EOPRETRAIN_ENGINE="$PWD/.engine/train"
 .engine/dev/bin/python -m pytest tests -q --ignore tests/toolbox "$@"
 engine=$?
 /usr/bin/python3 -m pytest tests/toolbox -q -p no:cacheprovider "$@"

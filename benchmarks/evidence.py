@@ -1,6 +1,6 @@
 """What the path reaches on real images: every figure of docs/evidence.md comes from here.
 
-    .engine/python benchmarks/evidence.py DATA OUTPUT [boadella] [slovenia] [floods]
+    .engine/train/bin/python benchmarks/evidence.py DATA OUTPUT [boadella] [slovenia] [floods]
 
 DATA is the folder of real imagery that lies beside a checkout, OUTPUT a new folder. Prints each job as the command line that repeats it, then one
 Markdown table per theme. Scores are over three seeds; the interval is Student's t at 95 %.

@@ -35,7 +35,7 @@ class Demo:
         shutil.rmtree(folder, ignore_errors=True)
         link_plugin(folder / ".qgis" / "plugins")
         (folder / MARK).touch()
-        python = ROOT / ".engine" / "python"
+        python = ROOT / ".engine" / "train"
         self.environment = {
             "PATH": "/usr/bin:/bin", "HOME": str(folder / ".qgis"), "QT_QPA_PLATFORM": "offscreen", "LANG": "C.UTF-8",
             "QGIS_PLUGINPATH": str(folder / ".qgis" / "plugins"), "EOPRETRAIN_ENGINE": str(python),

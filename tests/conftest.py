@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 REAL_DATA = ROOT.parent / "shared" / "data"
-os.environ.setdefault("EOPRETRAIN_ENGINE", str(ROOT / ".engine" / "python"))
+os.environ.setdefault("EOPRETRAIN_ENGINE", str(ROOT / ".engine" / "train"))
 
 
 @pytest.fixture

@@ -187,6 +187,29 @@ def land_dataset(folder):
     return folder / "land_dataset"
 
 
+def other_land_dataset(folder):
+    """A dataset on a scene like `land`, 10 DN brighter."""
+    from eo_pretrain_qgis.jobs import JOBS
+    from eo_pretrain_qgis.report import SILENT
+
+    with rasterio.open(land(folder)) as source:
+        brighter = write_raster(folder / "brighter.tif", source.read() + 10, names=["B04", "B08"])
+    values = {"images": [str(brighter)], "labels": str(land_fields(folder)), "class_field": "cover", "preset": "sentinel2_l2a",
+              "tile_size": 32, "output": str(folder / "other_land_dataset")}
+    JOBS["create_training_dataset"].from_values(values).run(SILENT)
+    return folder / "other_land_dataset"
+
+
+def resplit_land_dataset(folder):
+    """The tiles of `land_dataset`, divided with another seed."""
+    from eo_pretrain_qgis.jobs import JOBS
+    from eo_pretrain_qgis.report import SILENT
+
+    values = {"dataset": str(land_dataset(folder)), "seed": 7, "output": str(folder / "resplit")}
+    JOBS["split_dataset"].from_values(values).run(SILENT)
+    return folder / "resplit"
+
+
 def land_run(folder):
     """A small network trained on `land_dataset` until it tells crop from forest."""
     from eo_pretrain_qgis.jobs import JOBS

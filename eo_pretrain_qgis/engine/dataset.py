@@ -23,6 +23,8 @@ DESCRIPTION, TILES = "dataset.json", "tiles.gpkg"
 IGNORE = 255
 SPLITS = ("training", "validation", "test")
 #: Tiles too near to a tile of another split; they stay in the arrays, so that the dataset can be split anew.
+#: Every tile, also those dropped between the splits.
+ALL = "all"
 DROPPED = "dropped"
 KEYS = {
     "task": str, "name": str, "sensors": list, "tile_size": int, "stride": int, "resolution_m": list, "classes": list, "ignore": int,
@@ -133,8 +135,8 @@ class Dataset:
         return splits
 
     def indices(self, split: str) -> np.ndarray:
-        """Indices of the tiles of a split, int64."""
-        return np.flatnonzero(self.splits == split)
+        """Indices of the tiles of a split, int64; ``all`` also counts those dropped between the splits."""
+        return np.arange(len(self)) if split == ALL else np.flatnonzero(self.splits == split)
 
     def images(self, indices: np.ndarray, sensor: str = "") -> np.ndarray:
         """Images (n, band, y, x) in stored units and the type of the source."""

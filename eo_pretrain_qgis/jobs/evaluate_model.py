@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..errors import JobError
 from ..report import Report
 from .spec import Job, choice, file_output, folder, integer, text
 
@@ -24,11 +25,16 @@ class EvaluateModel(Job):
 
     run_folder: str = folder("Run folder", help="Made by “Fine-tune a model”.")
     dataset: str = folder("Dataset", optional=True, help="Another dataset with the same bands and classes; empty uses the one of the run.")
-    split: str = choice("Split", ("test", "validation"), default="test")
+    split: str = choice("Split", ("test", "validation", "all"), default="test",
+                        help="“all”: every tile, for another dataset on scenes the run has not seen.")
     batch_size: int = integer("Batch size", default=8, minimum=1, advanced=True)
     device: str = text("Device", default="auto", advanced=True)
     output: str = file_output("Report", "html")
     facts: str = file_output("Figures as JSON", "json", optional=True, created=False)
+
+    def check(self) -> None:
+        if self.split == "all" and not self.dataset:
+            raise JobError("“all” would measure on the tiles the run learned from. Give another dataset, or choose the test split.")
 
     def run(self, report: Report) -> dict:
         report.progress(0, "Loading torch")

@@ -123,6 +123,8 @@ class JobAlgorithm(QgsProcessingAlgorithm):
         plain = parameters.read(self._job_class, self._definitions(), values, context, feedback)
         if plain.get("device") in (None, "", "auto") and "device" in plain:
             plain["device"] = settings.device()
+        if self._job_class.name() == "check_engine" and not plain.get("python"):
+            plain["python"] = settings.engine() or None  # it runs here, where the setting is known, and looks where no setting is
         return self._job_class.from_values(plain)
 
     def _definitions(self) -> dict[str, QgsProcessingParameterDefinition]:

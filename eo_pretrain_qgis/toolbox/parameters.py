@@ -248,7 +248,7 @@ def _decimals(value: float | None) -> int:
 
 def _file_filter(param: Param) -> str:
     if not param.extension:
-        return ""
+        return "All files (*)"  # with an empty filter QGIS refuses names without a dot, such as bin/python
     endings = param.extension.split("|")
     return f"{', '.join(endings).upper()} files ({' '.join('*.' + ending for ending in endings)})"
 

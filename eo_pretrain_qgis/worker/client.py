@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import math
 import os
 import shutil
@@ -120,11 +121,11 @@ def _sweep(job: Job) -> None:
     """Removes what a killed worker was writing aside; one that ended by itself has left nothing."""
     for name, param in job.parameters().items():
         for path in paths_of(param, getattr(job, name)) if param.is_output else ():
-            part = path + ".part"
-            if os.path.isdir(part):
-                shutil.rmtree(part, ignore_errors=True)
-            elif os.path.exists(part):
-                os.unlink(part)
+            for part in (path + ".part", *glob.glob(os.path.join(glob.escape(path), "*.part"))):
+                if os.path.isdir(part):
+                    shutil.rmtree(part, ignore_errors=True)
+                elif os.path.exists(part):
+                    os.unlink(part)
 
 
 class _Log:

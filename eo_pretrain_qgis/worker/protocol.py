@@ -18,8 +18,8 @@ EVENTS = ("progress", "message", "done", "cancelled", "failed")
 ENDINGS = ("done", "cancelled", "failed")
 KINDS: dict[str, type[EOPretrainError]] = {kind.__name__: kind for kind in (JobError, DataError, ModelError, EngineError)}
 
-#: Seconds between the request to stop and the kill: long enough to close files and to keep a checkpoint.
-GRACE_S = 10.0
+#: Seconds between the request to stop and the kill (docs/adr/0004-a-cancel-is-answered-within-two-seconds.md).
+GRACE_S = 1.5
 
 
 def encode(document: dict[str, Any]) -> bytes:

@@ -31,7 +31,7 @@ def evaluate_run(run_folder: str, dataset_folder: str | None, split: str, batch_
     Args:
         run_folder: from “Fine-tune a model”.
         dataset_folder: another dataset with the same bands and classes; None takes that of the run.
-        split: ``test`` or ``validation``.
+        split: ``test``, ``validation`` or, for another dataset, ``all``.
         batch_size: tiles at once.
         device_name: see `pick_device`.
         report: told of every batch.
@@ -41,7 +41,7 @@ def evaluate_run(run_folder: str, dataset_folder: str | None, split: str, batch_
         matrix), and the sections of an HTML report.
 
     Raises:
-        DataError: the split is empty, or the dataset does not fit the run.
+        DataError: the split is empty, the dataset does not fit the run, or it shows scenes the run learned from.
         ModelError: the run has no weights.
         EngineError: the device is not there.
     """
@@ -51,6 +51,8 @@ def evaluate_run(run_folder: str, dataset_folder: str | None, split: str, batch_
     # The baselines learn from what the network learned from, also when it is measured elsewhere.
     source = run.open_dataset() if os.path.isdir(run.card["dataset"]["path"]) else dataset
     check_trainable(source)
+    if dataset.checksum != source.checksum:
+        _refuse_known_scenes(dataset, source)
     tiles = dataset.indices(split)
     if not len(tiles):
         raise DataError(f"The dataset {dataset.folder} has no {split} tiles. Choose another split, or divide the dataset anew.")
@@ -71,6 +73,15 @@ def evaluate_run(run_folder: str, dataset_folder: str | None, split: str, batch_
         report.progress(0.4 + 0.6 * done / len(tiles), f"Measured {done} of {len(tiles)} tiles")
     facts = _facts(run, dataset, split, len(tiles), counts)
     return facts, _sections(facts, dataset, counts, sample_pictures(network, reader, dataset, telling_tiles(dataset, split, SAMPLES)))
+
+
+def _refuse_known_scenes(dataset: Dataset, source: Dataset) -> None:
+    """Another dataset on the same images has another split: its test tiles may be training tiles of the run."""
+    known = {scene["checksum"] for scene in source.description["scenes"]}
+    seen = [scene["path"] for scene in dataset.description["scenes"] if scene["checksum"] in known]
+    if seen:
+        raise DataError(f"The dataset {dataset.folder} shows {seen[0]}, from which the run has learned, so its tiles are no test. "
+                        "Leave “Dataset” empty to use the run's own test tiles, or choose a dataset on other scenes.")
 
 
 def write_evaluation(facts: dict[str, Any], sections: list[str], page_path: str, facts_path: str | None) -> None:
