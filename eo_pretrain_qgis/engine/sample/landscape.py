@@ -237,7 +237,7 @@ def _pits(
     quarries, soils = table.add("quarry", 24), table.add("open soil", 24)
     pits: list[tuple[shapely.Geometry, int]] = []
     image = terrain.image
-    for _ in range(max(6, round(image.area / 3.6e6))):
+    for _ in range(max(6, round(image.area / 2.2e6))):
         shape = blob(
             rng,
             rng.uniform(image.west, image.east),

@@ -50,23 +50,18 @@ def smooth(points: np.ndarray, rounds: int) -> np.ndarray:
 def make_water(seed: int, terrain: Terrain) -> Water:
     """Lays water into the terrain."""
     course = shapely.LineString(terrain.river)
-    width = (
-        22
-        + 9
-        * Field(stream(seed, "river width"), Box(-100, 0, len(terrain.river) * 20.0 + 200, 1), 900, 2).grid(
-            np.arange(len(terrain.river)) * 20.0, np.array([0.5])
-        )[0]
-    )
-    width = np.clip(width, 13, 40)
+    place = np.arange(len(terrain.river)) * 20.0
+    bank = Field(stream(seed, "river width"), Box(-100, 0, place[-1] + 200, 1), 900, 2)
+    half = np.clip(29 + 9 * bank.grid(place, np.array([0.5]))[0], 16, 48)
     links = shapely.linestrings(np.stack([terrain.river[:-1], terrain.river[1:]], 1))
-    river = shapely.union_all(shapely.buffer(links, (width[:-1] + width[1:]) / 2, quad_segs=4))
+    river = shapely.union_all(shapely.buffer(links, (half[:-1] + half[1:]) / 2, quad_segs=4))
     return Water(course, river, _lakes(seed, terrain, river), _brooks(seed, terrain, course))
 
 
 def _lakes(seed: int, terrain: Terrain, river: shapely.Geometry) -> list[shapely.Polygon]:
     rng = stream(seed, "lakes")
     image = terrain.image
-    wanted = max(3, round(image.area / 9e6))
+    wanted = max(3, round(image.area / 6e6))
     spots = np.stack(
         [rng.uniform(image.west, image.east, 40 * wanted), rng.uniform(image.north, image.south, 40 * wanted)], 1
     )
