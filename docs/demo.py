@@ -104,7 +104,8 @@ def main(folder: str) -> None:
     print(f"demo: the path from map layers to a map layer, in {demo.folder}")
     figures = the_path(demo)
     print_scores(figures)
-    print(f"\ndemo: done in {(time.monotonic() - started) / 60:.1f} min; open {demo.path('demo.qgz')} in QGIS and {demo.path('report.html')} in a browser.")
+    minutes = (time.monotonic() - started) / 60
+    print(f"\ndemo: done in {minutes:.1f} min; open {demo.path('demo.qgz')} in QGIS and {demo.path('report.html')} in a browser.")
 
 
 if __name__ == "__main__":

@@ -110,7 +110,7 @@ def check_path(expected, path):
         check_number(expected["features"], len(geopandas.read_file(path)), "number of features")
     if path.endswith(".tif"):
         check_raster(expected, path)
-    leftovers = [found for found in Path(path).parent.rglob("*.part*")]
+    leftovers = list(Path(path).parent.rglob("*.part*"))
     assert leftovers == []
 
 

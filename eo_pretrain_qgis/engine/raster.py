@@ -197,7 +197,8 @@ class Scene:
         for other in rasters[1:]:
             if not first.grid.same_as(other.grid):
                 raise DataError(f"{first.path} and {other.path} lie on different grids ({_grid_text(first.grid)}; "
-                                f"{_grid_text(other.grid)}), so they cannot be bands of one scene. Resample one to the grid of the other with “Warp (reproject)”.")
+                                f"{_grid_text(other.grid)}), so they cannot be bands of one scene. "
+                                "Resample one to the grid of the other with “Warp (reproject)”.")
 
     @classmethod
     def open(cls, sources: list[dict], declared_nodata: float | None = None) -> Scene:

@@ -35,9 +35,11 @@ class CreateTrainingDataset(Job):
                                 help="Value, name and colour of each class; empty takes them from the layer's symbology or its values.")
     unlabelled: str = choice("Pixels without a label are", ("ignored", "background"), default="ignored",
                              help="“ignored”: not used in training. “background”: a class of its own.")
-    buffer: float = number("Buffer around lines and points [m]", default=None, minimum=0, help="Half the width of a road, for example. Needed for lines; a point without it labels the pixel it lies in.")
+    buffer: float = number("Buffer around lines and points [m]", default=None, minimum=0,
+                           help="Half the width of a road, for example. Needed for lines; a point without it labels the pixel it lies in.")
     preset: str = choice("Sensor", PRESETS, default="generic",
-                         help="Names the bands and says how stored values become reflectance or backscatter. “_0400”: Sentinel-2 from processing baseline 04.00 on, with its offset of -1000.")
+                         help="Names the bands and says how stored values become reflectance or backscatter. "
+                              "“_0400”: Sentinel-2 from processing baseline 04.00 on, with its offset of -1000.")
     bands: str = text("Bands", default=None, advanced=True,
                       help="Names of the image's bands in order, such as B02,B03,B04,B08; empty takes the names in the file or of the sensor.")
     tile_size: int = integer("Tile size [px]", default=256, minimum=32, maximum=2048)

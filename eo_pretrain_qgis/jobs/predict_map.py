@@ -27,11 +27,15 @@ class PredictMap(Job):
     images: list = rasters("Image", help="One raster with all bands, or the bands of one scene as several rasters.")
     preset: str = choice("Sensor", ("as_model", *PRESETS), default="as_model",
                          help="How the stored values are scaled, when that differs from the images the model was trained on.")
-    bands: str = text("Bands", default=None, advanced=True, help="Names of the image's bands in order, such as B02,B03,B04,B08; empty takes the names in the file.")
+    bands: str = text("Bands", default=None, advanced=True,
+                      help="Names of the image's bands in order, such as B02,B03,B04,B08; empty takes the names in the file.")
     extent: dict = extent("Extent", optional=True)
-    nodata: float = number("Nodata value", default=None, advanced=True, help="Used besides the layer's own nodata, the file's mask and values that are not finite.")
-    tile_size: int = integer("Tile size [px]", default=1024, minimum=128, maximum=8192, advanced=True, help="Lower it when memory runs out; the map stays the same.")
-    halo: int = integer("Halo [px]", default=None, minimum=0, maximum=2048, advanced=True, help="Read around each tile and thrown away; empty takes what the model needs.")
+    nodata: float = number("Nodata value", default=None, advanced=True,
+                           help="Used besides the layer's own nodata, the file's mask and values that are not finite.")
+    tile_size: int = integer("Tile size [px]", default=1024, minimum=128, maximum=8192, advanced=True,
+                             help="Lower it when memory runs out; the map stays the same.")
+    halo: int = integer("Halo [px]", default=None, minimum=0, maximum=2048, advanced=True,
+                        help="Read around each tile and thrown away; empty takes what the model needs.")
     device: str = text("Device", default="auto", advanced=True, help="auto, cpu, cuda or cuda:0; a device named and not there is an error.")
     minimum_area: float = number("Smallest polygon [m²]", default=0, minimum=0, advanced=True)
     output: str = raster_output("Class map")
