@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import pickle  # noqa: S403  # nosec B403 - only the name of its error is used
+import pickle  # noqa: S403 - for the name of its error only  # nosec B403
 from collections.abc import Mapping
 from typing import Any
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import pickle  # noqa: S403  # nosec B403 - only the name of its error is used
+import pickle  # noqa: S403 - for the name of its error only  # nosec B403
 from collections import Counter
 from dataclasses import dataclass, field
 
