@@ -17,12 +17,13 @@ from torch.nn.functional import conv2d, pad
 from ..sensors import Band
 from .data import Batch
 
-GAIN, BAND_GAIN = 0.15, 0.07
-HAZE = 0.01  # reflectance
+# Mild on purpose: with two to three times as much of everything, 44 simulated tiles reached 0.43 instead of 0.49 in 20 epochs (one seed).
+GAIN, BAND_GAIN = 0.05, 0.02
+HAZE = 0.005  # reflectance
 DECIBELS = 1.0
 LOOKS = 60  # of the added speckle; dB of gamma noise have a standard deviation of 10 / ln 10 / sqrt(looks)
 UNKNOWN_OFFSET = 0.1  # of the band's standard deviation
-BLUR_SHARE, DROP_SHARE = 0.15, 0.1
+BLUR_SHARE, DROP_SHARE = 0.1, 0.05
 
 
 class Augmentation:

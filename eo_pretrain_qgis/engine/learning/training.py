@@ -152,7 +152,9 @@ class _Loop:
     def __init__(self, method: Method, plan: Plan, fabric: Fabric, report: Report) -> None:
         self.method, self.plan, self.fabric, self.report = method, plan, fabric, report
         self.progress = Progress()
-        optimizer = torch.optim.AdamW(_parameter_groups(method.network, plan.weight_decay), lr=plan.learning_rate)
+        # The fused form takes half the time; only with the loss scaling of float16 it cannot be clipped (Fabric refuses it).
+        optimizer = torch.optim.AdamW(_parameter_groups(method.network, plan.weight_decay), lr=plan.learning_rate,
+                                      fused=fabric.device.type in ("cpu", "cuda") and fabric.strategy.precision.precision != "16-mixed")
         self.network, self.optimizer = fabric.setup(method.network.to(memory_format=torch.channels_last), optimizer)
 
     def state(self) -> dict[str, Any]:
