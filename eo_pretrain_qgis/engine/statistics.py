@@ -39,6 +39,7 @@ def band_statistics(shards: Shards, indices: np.ndarray, sensor: SensorInfo, rep
 
     Returns:
         Band name → ``mean``, ``std``, ``minimum``, ``maximum``, ``p001`` and ``p999`` (0.1 % and 99.9 % of the pixels lie below),
+        the quartiles ``p25``, ``p50`` and ``p75``,
         ``histogram`` (pixels) and ``edges`` (one more than bins, from p001 to p999).
     """
     dtype = np.dtype(sensor.dtype)
@@ -105,8 +106,10 @@ def _batches(shards: Shards, indices: np.ndarray, sensor: SensorInfo, report: Re
 def _tails(counts: _Counts, whole: bool) -> dict:
     """Percentiles, and the coarse histogram between them."""
     cumulated = np.concatenate([[0], np.cumsum(counts.pixels)])
-    low, high = (counts.minimum + counts.step * int(np.searchsorted(cumulated[1:], share * cumulated[-1])) for share in TAILS)
+    low, *quartiles, high = (counts.minimum + counts.step * int(np.searchsorted(cumulated[1:], share * cumulated[-1]))
+                             for share in (TAILS[0], 0.25, 0.5, 0.75, TAILS[1]))
     end = max(high + (1 if whole else 0), low + counts.step)
     edges = np.linspace(low, end, (min(KEPT_BINS, int(end - low)) if whole else KEPT_BINS) + 1)
     below = np.interp((edges - counts.minimum) / counts.step, np.arange(len(cumulated)), cumulated)
-    return {"p001": float(low), "p999": float(high), "histogram": np.diff(below).round().astype(int).tolist(), "edges": edges.tolist()}
+    return {"p001": float(low), "p999": float(high), **dict(zip(("p25", "p50", "p75"), map(float, quartiles))),
+            "histogram": np.diff(below).round().astype(int).tolist(), "edges": edges.tolist()}

@@ -60,8 +60,7 @@ def evaluate_run(run_folder: str, dataset_folder: str | None, split: str, batch_
     report.message(f"Measuring on {len(tiles)} {split} tiles with {describe_device(device)}.")
     baseline = StatisticsBaseline.fit(source, run.card["seed"], report=report.part(0, 0.4))
     network = run.load_network(device)
-    mean = network.mean.flatten().tolist()
-    reader = TileReader(dataset, mean, network.stride, device)
+    reader = TileReader(dataset, network.centre.flatten().tolist(), network.stride, device)
     counts = {name: np.zeros((len(dataset.classes),) * 2, np.int64) for name in CANDIDATES}
     common, done = majority_class(source), 0
     for chosen, truth, found in predict(network, reader, tiles, batch_size):

@@ -168,7 +168,7 @@ def describe(run: Run, network: SegmentationNetwork, name: str, licence: str, pl
         **{key: card[key] for key in ("task", "sensor", "preset", "bands", "resolution_m", "classes", "tile_size", "architecture",
                                       "encoder", "parameters")},
         "id": f"{short}-{card['weights_sha256'][:8]}", "name": name, "licence": licence, "stride": network.stride, "halo": halo,
-        "fill": [band["mean"] for band in card["bands"]], "scores": scores,
+        "fill": [band["centre"] for band in card["bands"]], "scores": scores,
         "provenance": {"dataset": card["dataset"]["name"], "dataset_checksum": card["dataset"]["checksum"], "run": Path(run.folder).name,
                        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "plugin_version": plugin_version,
                        "seed": card["seed"], "start": card["start"]["summary"] if card["start"] else "scratch"},
@@ -188,8 +188,8 @@ def _scene(run: Run, network: SegmentationNetwork) -> np.ndarray:
     side = -(-(CORE + 2 * REFERENCE_HALO) // network.stride) * network.stride + 2 * network.stride
     if not Path(run.card["dataset"]["path"]).is_dir():
         noise = np.random.default_rng(0).standard_normal((1, network.bands, side, side)).astype(np.float32)
-        return (noise * network.std.numpy() + network.mean.numpy())[0]
-    return _mosaic(run.open_dataset(), network.mean.numpy()[0], side)
+        return (noise * network.spread.numpy() + network.centre.numpy())[0]
+    return _mosaic(run.open_dataset(), network.centre.numpy()[0], side)
 
 
 def _mosaic(dataset: Dataset, fill: np.ndarray, side: int) -> np.ndarray:

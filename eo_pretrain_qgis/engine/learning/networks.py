@@ -9,46 +9,57 @@ from torch import nn
 
 from .encoders import build_unet
 
+#: Channels of the layer at full resolution.
+DETAIL = 32
+
 
 class SegmentationNetwork(nn.Module):
     """A U-Net that takes bands as they are stored and scales them itself, so that nobody can feed it another range.
+
+    Scaling is asinh((value - centre) / spread): linear where most pixels lie and logarithmic far out, so that clouds and corner
+    reflectors stay distinct without pressing all land into a sliver of the range (Lupton et al. 1999, AJ 118, 1406).
+
+    The U-Net of segmentation-models-pytorch sees the image at half its resolution at best, which loses what is one pixel wide and
+    the spectrum of the pixel itself; a layer at full resolution, `detail`, brings both to the head.
 
     Tensors are named as in segmentation-models-pytorch (``encoder.…``, ``decoder.…``, ``segmentation_head.…``), and inside the
     encoder as in torchvision and timm, so that weights move freely between these libraries and this one.
 
     Args:
         encoder: name of the encoder.
-        mean: per band, stored units; stands for a missing pixel, which is 0 after scaling.
-        std: per band, stored units; a band that never changes (0) is only shifted.
+        centre: per band, stored units; stands for a missing pixel, which is 0 after scaling.
+        spread: per band, stored units; a band that never changes (0) is only shifted.
         classes: number of classes.
 
     Attributes:
         stride: height and width of an image must be multiples of this many pixels.
     """
 
-    mean: torch.Tensor
-    std: torch.Tensor
+    centre: torch.Tensor
+    spread: torch.Tensor
 
-    def __init__(self, encoder: str, mean: Sequence[float], std: Sequence[float], classes: int) -> None:
+    def __init__(self, encoder: str, centre: Sequence[float], spread: Sequence[float], classes: int) -> None:
         super().__init__()
-        unet = build_unet(encoder, len(mean), classes)
+        unet = build_unet(encoder, len(centre), classes)
+        width = unet.segmentation_head[0].in_channels
         self.encoder: nn.Module = unet.encoder
         self.decoder: nn.Module = unet.decoder
-        self.segmentation_head: nn.Module = unet.segmentation_head
+        self.detail = nn.Sequential(nn.Conv2d(len(centre), DETAIL, 3, padding=1, bias=False), nn.BatchNorm2d(DETAIL), nn.ReLU(inplace=True))
+        self.segmentation_head = nn.Sequential(nn.Conv2d(width + DETAIL, classes, 3, padding=1))
         self.stride = int(unet.encoder.output_stride)
-        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, -1, 1, 1))
-        self.register_buffer("std", torch.tensor([s or 1.0 for s in std], dtype=torch.float32).view(1, -1, 1, 1))
+        self.register_buffer("centre", torch.tensor(centre, dtype=torch.float32).view(1, -1, 1, 1))
+        self.register_buffer("spread", torch.tensor([value or 1.0 for value in spread], dtype=torch.float32).view(1, -1, 1, 1))
         self.frozen_encoder = False
 
     @property
     def bands(self) -> int:
         """Number of bands."""
-        return self.mean.shape[1]
+        return self.centre.shape[1]
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Class scores before softmax, (n, class, y, x), of images in stored units, float32 (n, band, y, x)."""
-        features = self.encoder((image - self.mean) / self.std)
-        return self.segmentation_head(self.decoder(features))
+        scaled = torch.asinh((image - self.centre) / self.spread)
+        return self.segmentation_head(torch.cat([self.decoder(self.encoder(scaled)), self.detail(scaled)], 1))
 
     def freeze_encoder(self) -> None:
         """Keeps the encoder as it is: its weights, and the running statistics of its normalisation layers too."""

@@ -99,7 +99,7 @@ class Run:
     def build_network(self) -> SegmentationNetwork:
         """The network with new weights."""
         bands = self.card["bands"]
-        return SegmentationNetwork(self.card["encoder"], [band["mean"] for band in bands], [band["std"] for band in bands],
+        return SegmentationNetwork(self.card["encoder"], [band["centre"] for band in bands], [band["spread"] for band in bands],
                                    len(self.card["classes"]))
 
     def load_network(self, device: torch.device) -> SegmentationNetwork:
@@ -153,10 +153,22 @@ def write_json(path: str, content: dict) -> None:
         json.dump(content, stream, indent=1, ensure_ascii=False)
 
 
+def centre_and_spread(statistics: dict[str, Any]) -> dict[str, float]:
+    """Median and interquartile range of a band, the latter as the standard deviation of the normal distribution that has it.
+
+    Mean and standard deviation would follow the clouds: 5 % of them make the deviation of a blue band five times that of the land.
+
+    Args:
+        statistics: of one band in dataset.json.
+    """
+    return {"centre": statistics["p50"], "spread": (statistics["p75"] - statistics["p25"]) / 1.349 or statistics["std"]}
+
+
 def _new_card(dataset: Dataset, settings: dict[str, Any]) -> dict[str, Any]:
     sensor = dataset.sensor
     statistics = dataset.statistics[sensor.name]
-    bands = [{**asdict(band), **{key: statistics[band.name][key] for key in BAND_STATISTICS}} for band in dataset.bands]
+    bands = [{**asdict(band), **{key: statistics[band.name][key] for key in BAND_STATISTICS}, **centre_and_spread(statistics[band.name])}
+             for band in dataset.bands]
     return {
         "format": FORMAT, "version": VERSION, "state": "training", "task": dataset.task,
         "architecture": "unet", "encoder": settings["encoder"],

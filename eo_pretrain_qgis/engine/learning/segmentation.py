@@ -77,9 +77,9 @@ class Segmentation:
         check_trainable(dataset, crop)
         self.dataset, self.network, self.batch_size, self.crop = dataset, network, batch_size, crop
         self.rank, self.processes = rank, processes
-        mean, std = network.mean.flatten().tolist(), network.std.flatten().tolist()
-        self.reader = TileReader(dataset, mean, network.stride, device)
-        self.augmentation = Augmentation(augmentation, dataset.bands, mean, std, device)
+        centre, spread = network.centre.flatten().tolist(), network.spread.flatten().tolist()
+        self.reader = TileReader(dataset, centre, network.stride, device)
+        self.augmentation = Augmentation(augmentation, dataset.bands, centre, spread, device)
         weights = class_weights(dataset.description["class_pixels"]["training"], weighting)
         self.weights = torch.tensor(weights, dtype=torch.float32, device=device)
         self.weight_of_label = torch.zeros(256, device=device)  # 0 for pixels that are ignored

@@ -17,7 +17,7 @@ from .encoders import input_weight
 from .networks import SegmentationNetwork
 
 NESTED = ("state_dict", "model_state_dict", "model", "teacher", "student", "encoder", "backbone", "weights")
-OWN = ("mean", "std")
+OWN = ("centre", "spread")
 
 
 @dataclass

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -32,12 +33,12 @@ def test_an_encoder_without_levels_is_refused():
         build_unet("tu-test_vit", 4, 2)
 
 
-def test_scaling_is_inside_and_a_missing_pixel_equals_the_mean():
+def test_scaling_is_inside_and_a_missing_pixel_equals_the_centre():
     network = SegmentationNetwork("tu-test_resnet", [1000.0, 10.0], [500.0, 0.0], classes=2).eval()
     seen = []
     network.encoder.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
     network(torch.tensor([1500.0, 10.0]).view(1, 2, 1, 1).expand(1, 2, 32, 32))
-    assert seen[0][0, :, 0, 0].tolist() == [1.0, 0.0]
+    assert seen[0][0, :, 0, 0].tolist() == [pytest.approx(np.arcsinh(1)), 0.0]
 
 
 def test_a_frozen_encoder_keeps_its_statistics():

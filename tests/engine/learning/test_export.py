@@ -36,7 +36,7 @@ def test_the_file_knows_what_it_wants_and_where_it_comes_from(exported, run_fold
     model, card = package.open(path), json.loads((run_folder / "run.json").read_text())
     assert model.id == facts["model_id"] == f"discs-tu-test-resnet-{card['weights_sha256'][:8]}"
     assert [band.name for band in model.bands] == ["B02", "B03", "B04"]
-    assert model.fill == tuple(band["mean"] for band in card["bands"])
+    assert model.fill == tuple(band["centre"] for band in card["bands"])
     assert [row.value for row in model.classes] == [3, 7]
     assert model.stride == 32
     assert model.halo in range(32, 257, 32)

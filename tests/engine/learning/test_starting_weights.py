@@ -34,7 +34,7 @@ def test_torchvision_names_with_a_prefix_fit(tmp_path, imagenet):
     assert len(result.matched) == 100
     assert result.adapted == []
     assert "module.encoder_q.fc.weight" in result.unused
-    assert all(name.startswith(("decoder.", "segmentation_head.")) for name in result.left_new)
+    assert all(name.startswith(("decoder.", "detail.", "segmentation_head.")) for name in result.left_new)
     assert result.sentence().startswith("Starting weights: 100 tensors taken over; its bands were taken in order, because the file does "
                                         "not name them; left new: decoder.blocks.0.conv1.0.weight")
 

@@ -41,8 +41,8 @@ def write_dataset(folder, count=12, size=64, bands=3, seed=0, splits=None, class
         shards = writer.close()
     train = np.array(splits) == "training"
     known = images[train].transpose(1, 0, 2, 3)[:, labels[train] != 255].astype(float)
-    facts = ("mean", "std", "minimum", "maximum", "p001", "p999")
-    statistics = {name: dict(zip(facts, map(float, (v.mean(), v.std(), v.min(), v.max(), *np.quantile(v, (0.001, 0.999))))))
+    facts = ("mean", "std", "minimum", "maximum", "p001", "p25", "p50", "p75", "p999")
+    statistics = {name: dict(zip(facts, map(float, (v.mean(), v.std(), v.min(), v.max(), *np.quantile(v, (0.001, 0.25, 0.5, 0.75, 0.999))))))
                   for name, v in zip(names, known)} if known.size else {name: dict.fromkeys(facts, 1.0) for name in names}
     places = [box(number, 0, number + 1, 1) for number in range(count)]
     table = geopandas.GeoDataFrame({"tile": range(count), "split": splits}, geometry=places, crs="EPSG:32633")
