@@ -22,7 +22,7 @@ from link_plugin import link_plugin  # noqa: E402
 
 MARK = "made-by-make-demo"
 SIZE_PX = 1024
-EPOCHS = 40
+EPOCHS = 25
 
 
 class Demo:
@@ -68,7 +68,7 @@ def the_path(demo: Demo) -> dict:
     demo.run("createtrainingdataset", images=[sample["sentinel2"]], labels=sample["land_cover"], preset="sentinel2_l2a",
              tile_size=64, test_share=0.25, output=demo.path("dataset"))
     demo.run("describedataset", dataset=demo.path("dataset"), output=demo.path("dataset.html"))
-    demo.run("finetune", dataset=demo.path("dataset"), epochs=EPOCHS, batch_size=4, output=demo.path("run"))
+    demo.run("finetune", dataset=demo.path("dataset"), epochs=EPOCHS, learning_rate=0.003, augmentation="flips", output=demo.path("run"))
     demo.run("evaluatemodel", run_folder=demo.path("run"), output=demo.path("evaluation.html"), facts=demo.path("evaluation.json"))
     demo.run("exportmodel", run_folder=demo.path("run"), model_name="demo land cover", licence="CC0-1.0", output=demo.path("land_cover.onnx"))
     demo.run("inspectmodel", model=demo.path("land_cover.onnx"), output=demo.path("model.html"))

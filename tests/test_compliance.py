@@ -92,4 +92,5 @@ def test_every_job_has_cases_that_work_and_that_fail(job):
     path = Path(__file__).parent / "jobs" / f"{job.name()}.yaml"
     cases = yaml.safe_load(path.read_text(encoding="utf-8"))
     assert any("fails" in case for case in cases)
-    assert any("expect" in case for case in cases)
+    if job.name() != "install_engine":  # a real installation: tests/worker/test_environment.py builds one from wheels
+        assert any("expect" in case for case in cases)

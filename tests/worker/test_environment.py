@@ -45,6 +45,9 @@ def home(tmp_path, monkeypatch):
     place.mkdir()
     monkeypatch.setattr(environment, "locations", lambda: [str(place)])
     monkeypatch.delenv("EOPRETRAIN_ENGINE", raising=False)
+    # The set-up keeps its uv beside the engine; without it the tests would ask the package index for one.
+    kept = [str(folder) for folder in Path(environment.CHECKOUT, ".engine").glob("uv-*/bin")]
+    monkeypatch.setenv("PATH", os.pathsep.join([*kept, os.environ["PATH"]]))
     return place
 
 
