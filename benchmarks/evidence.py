@@ -179,7 +179,7 @@ def floods(data: Path, out: Path) -> None:
             test_share=0, validation_share=0.2, output=str(folder / "dataset"), **common)
         job("create_training_dataset", images=[str(source / f"{place}_S1Hand.tif")], test_share=0, validation_share=0,
             output=str(folder / "left_out"), **common)
-        figures = [train_and_evaluate(folder, str(folder / "dataset"), seed, 10, {"dataset": str(folder / "left_out"), "split": "all"}) for seed in SEEDS]
+        figures = [train_and_evaluate(folder, str(folder / "dataset"), seed, 6, {"dataset": str(folder / "left_out"), "split": "all"}) for seed in SEEDS]
         x, y = labelled_pixels(Dataset.open(str(folder / "dataset")), ("training", "validation"))
         held, truth = labelled_pixels(Dataset.open(str(folder / "left_out")), ("training", "validation", "test"))
         thresholds = [best_threshold(x[:, band], y, below=True) for band in (0, 1)]

@@ -18,6 +18,8 @@ from qgis.PyQt.QtGui import QColor, QFont, QImage, QPainter
 PANEL_PX = 560
 MARGIN_PX = 12
 TITLE_PX = 34
+#: Reflectance x 10000 shown white: bright soil, so that clouds do not darken everything else.
+BRIGHTEST = 2200
 HIDDEN = ("Land cover, truth", "Confidence", "Tiles by split")
 _application = None
 
@@ -40,8 +42,15 @@ def open_layer(path: str, name: str) -> QgsRasterLayer:
     if isinstance(layer, QgsRasterLayer) and layer.bandCount() > 2:
         names = [layer.bandName(band + 1) for band in range(layer.bandCount())]
         red, green, blue = (next(i for i, found in enumerate(names, 1) if wanted in found) for wanted in ("B04", "B03", "B02"))
-        layer.setRenderer(QgsMultiBandColorRenderer(layer.dataProvider(), red, green, blue))
-        layer.setContrastEnhancement(QgsContrastEnhancement.StretchToMinimumMaximum)
+        renderer = QgsMultiBandColorRenderer(layer.dataProvider(), red, green, blue)
+        for band, give in ((red, renderer.setRedContrastEnhancement), (green, renderer.setGreenContrastEnhancement),
+                           (blue, renderer.setBlueContrastEnhancement)):
+            stretch = QgsContrastEnhancement(layer.dataProvider().dataType(band))
+            stretch.setMinimumValue(0)
+            stretch.setMaximumValue(BRIGHTEST)
+            stretch.setContrastEnhancementAlgorithm(QgsContrastEnhancement.StretchToMinimumMaximum)
+            give(stretch)
+        layer.setRenderer(renderer)
     return layer
 
 
