@@ -35,7 +35,7 @@ def run_job(job: Job, report: Report) -> dict[str, Any]:
     result = job.run(report)
     name = job.main_output()
     folder = getattr(job, name) if name and job.parameters()[name].kind == "folder_output" else None
-    if folder:
+    if folder and os.environ.get("RANK", "0") == "0":  # under torchrun the first process writes for all
         write_record(job, result, started, folder)
     return result
 

@@ -120,5 +120,6 @@ def write_layer(path: Path, layer: str, columns: Mapping[str, Sequence], shapes:
     """Writes shapes in landscape metres and their columns as a layer of a new GeoPackage."""
     frame = geopandas.GeoDataFrame(dict(columns), geometry=to_map(shapes), crs=CRS)
     frame.to_file(
-        path, layer=layer, driver="GPKG", engine="pyogrio", layer_metadata=SIMULATED, dataset_metadata=SIMULATED
+        path, layer=layer, driver="GPKG", engine="pyogrio", layer_metadata=SIMULATED, dataset_metadata=SIMULATED,
+        dataset_options={"VERSION": "1.2"},  # the newest that the GDAL of Debian's QGIS reads without a warning
     )
