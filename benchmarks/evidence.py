@@ -27,7 +27,7 @@ from eo_pretrain_qgis.report import PrintedReport  # noqa: E402
 
 SEEDS = (1, 2, 3)
 #: A short schedule for two cores: few epochs, so a higher rate and only the augmentation that costs nothing to learn.
-OPTIONS = {"learning_rate": 0.003, "augmentation": "flips"}
+OPTIONS = {"learning_rate": 0.003, "augmentation": "flips", "batch_size": 16}
 
 
 def job(name: str, **values) -> dict:
@@ -106,7 +106,7 @@ def boadella(data: Path, out: Path) -> None:
               "test_share": 0.25}
     job("create_training_dataset", images=[str(source / "Boadella_2020-02-02.tif")], labels=str(drawn["2020-02-02"]),
         output=str(out / "dataset"), **common)
-    figures = [train_and_evaluate(out, str(out / "dataset"), seed, 25, {}) for seed in SEEDS]
+    figures = [train_and_evaluate(out, str(out / "dataset"), seed, 15, {}) for seed in SEEDS]
     dataset = Dataset.open(str(out / "dataset"))
     names = [band.name for band in dataset.bands]
     green, infrared = names.index("B03"), names.index("B08")
@@ -157,7 +157,7 @@ def slovenia(data: Path, out: Path) -> None:
     job("create_training_dataset", images=[str(source / f"scene_{i}.tif") for i in (0, 1)], labels=str(source / "LULC.tif"),
         class_table=json.dumps([dict(zip(("value", "name", "color"), row)) for row in names]), preset="sentinel2_l1c", tile_size=32, stride=8,
         minimum_valid=0.3, test_share=0.25, output=str(out / "dataset"))
-    figures = [train_and_evaluate(out, str(out / "dataset"), seed, 25, {}) for seed in SEEDS]
+    figures = [train_and_evaluate(out, str(out / "dataset"), seed, 15, {}) for seed in SEEDS]
     print("\n## Slovenia: official land use, test blocks")
     table(figures)
 
