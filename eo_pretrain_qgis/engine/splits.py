@@ -23,13 +23,11 @@ TRAINING, VALIDATION, TEST = range(3)
 #: Blocks tried, as multiples of a tile; few large blocks are the more honest test, many small ones are easier to balance.
 BLOCK_SIZES = (64, 48, 32, 24, 16, 12, 8, 6, 4, 3, 2, 1, 0.5, 0.25)
 BLOCK_COUNTS = (10, 20, 40)
-RANDOM_STARTS, CHAINS, STEPS = 100, 4, 400
+RANDOM_STARTS, STEPS = 100, 400
 #: Straight cuts give validation and test this much of their shares: in a small image only the narrow one leaves room for training.
 CUT_PARTS = (1.0, 0.6, 1.4)
-#: What a class without a pixel in training, validation, test costs; losing all tiles to the buffer costs 3.
+#: What a class without a pixel in training, validation, test costs; losing all tiles to the buffer costs 1.
 MISSING_CLASS = np.array([2.0, 0.3, 0.5])
-#: Share of the labelled pixels below which a class has less of a say.
-RARE = 0.01
 #: Positions from different grids agree to this [px].
 TOLERANCE = 0.01
 
@@ -133,16 +131,14 @@ class _Search:
         self.tiles_of = np.bincount(block_of, totals[:, -1], blocks)
         self.truth = totals[:, :-1].sum(0)
         self.present = self.truth > 0
-        # A class of a few pixels must not decide where everything else goes: below 1 % it counts the less the rarer it is.
-        self.weight = np.clip(self.truth[self.present] / max(self.truth.sum(), 1) / RARE, 1e-6, 1)
 
     def run(self, rng: np.random.Generator) -> tuple[np.ndarray, float]:
         """The best found split of each place, and how far it is from ideal."""
         starts = [*self._cuts(), *(self._random(rng) for _ in range(RANDOM_STARTS))]
         scored = sorted(((self.loss(start)[0], number) for number, start in enumerate(starts)))
         best, best_loss = starts[0], np.inf
-        for chain, (loss, number) in enumerate(scored[:CHAINS]):
-            self.report.progress(chain / CHAINS, f"Looking for a split of {len(self.keys)} blocks")
+        for chain, (loss, number) in enumerate(scored[:3]):
+            self.report.progress(chain / 3, f"Looking for a split of {len(self.keys)} blocks")
             current = starts[number].copy()
             for _ in range(STEPS):
                 trial = current.copy()
@@ -153,7 +149,7 @@ class _Search:
                 trial_loss = self.loss(trial)[0]
                 if trial_loss <= loss:
                     current, loss = trial, trial_loss
-                self.report.progress(chain / CHAINS)
+                self.report.progress(chain / 3)
             if loss < best_loss:
                 best, best_loss = current, loss
         return self.loss(best)[1][self.row_of.ravel()], best_loss
@@ -169,11 +165,11 @@ class _Search:
         lost = sums[3, -1] / sums[:, -1].sum()
         shares = np.abs(tiles / kept - self.wanted).sum()
         classes = sums[:3, :-1]
-        missing = ((classes[:, self.present] == 0) * self.weight).sum(1) @ (MISSING_CLASS * (self.wanted > 0))
-        # What each split lacks of its share of each class; classes count alike, so that a rare one is not lost.
+        missing = (classes[:, self.present] == 0).sum(1) @ (MISSING_CLASS * (self.wanted > 0))
+        # What each split lacks of its share of each class; every class counts the same, so that a rare one is not lost.
         asked = self.wanted[self.wanted > 0, None]
         lacking = np.clip(1 - classes[self.wanted > 0][:, self.present] / (self.truth[self.present] * asked), 0, 1)
-        return float(100 * empty + 3 * lost + 3 * shares + missing + 2 * (lacking**2 @ self.weight / self.weight.sum()).sum()), rows
+        return float(100 * empty + lost + shares + missing + 2 * (lacking**2).mean(1).sum()), rows
 
     def _cuts(self) -> list[np.ndarray]:
         """Straight cuts along each axis, in every order and a bit to each side: they lose the fewest tiles to the buffer."""
