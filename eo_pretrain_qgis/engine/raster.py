@@ -35,11 +35,12 @@ class Raster:
         open_options: GDAL open options, ``KEY=VALUE``.
         categories: values, names and colours from the layer's symbology (for class rasters).
         declared_nodata: one more nodata value, for all bands.
+        date: day of acquisition, ``2020-06-21``, that goes before what the file says; empty asks the file.
     """
 
     def __init__(self, path: str, name: str = "", crs: str = "", nodata: tuple | list = (), open_options: tuple | list = (),
-                 categories: dict | None = None, declared_nodata: float | None = None) -> None:
-        self.path, self.crs, self.categories = str(path), crs, categories
+                 categories: dict | None = None, declared_nodata: float | None = None, date: str = "") -> None:
+        self.path, self.crs, self.categories, self._date = str(path), crs, categories, date
         self.name = name or PurePath(self.path).name
         self._nodata, self._declared, self._options = nodata, declared_nodata, dict(option.split("=", 1) for option in open_options)
         self._opened: rasterio.DatasetReader | None = None
@@ -105,7 +106,9 @@ class Raster:
 
     @property
     def date(self) -> str:
-        """Day of acquisition, ``2020-06-21``, from the file's tags or its name; empty when neither tells."""
+        """Day of acquisition, ``2020-06-21``, as given, from the file's tags or its name; empty when none tells."""
+        if self._date:
+            return self._date
         for domain, key in _DATE_TAGS:
             match = _DATE.search(self.dataset.tags(ns=domain).get(key, "").replace(":", "-"))
             if match:

@@ -91,7 +91,16 @@ def _raster(layer: QgsRasterLayer) -> dict[str, Any]:
     if isinstance(layer.renderer(), QgsPalettedRasterRenderer):
         source["categories"] = {"classes": [
             _class(item.value, item.label, item.color.name()) for item in layer.renderer().classes()]}
-    return {**source, **_overridden_crs(layer)}
+    return {**source, **_date(layer), **_overridden_crs(layer)}
+
+
+def _date(layer: QgsRasterLayer) -> dict[str, str]:
+    """The day on which the layer's temporal property begins; nothing where the analyst has set none."""
+    properties = layer.temporalProperties()
+    if not properties.isActive() or properties.mode() != Qgis.RasterTemporalMode.FixedTemporalRange:
+        return {}
+    begin = properties.fixedTemporalRange().begin()
+    return {"date": begin.date().toString("yyyy-MM-dd")} if begin.isValid() else {}
 
 
 def _nodata(layer: QgsRasterLayer, band: int) -> list[float]:

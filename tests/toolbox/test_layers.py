@@ -7,6 +7,7 @@ from osgeo import gdal
 from qgis.core import (
     QgsCategorizedSymbolRenderer,
     QgsCoordinateReferenceSystem,
+    QgsDateTimeRange,
     QgsField,
     QgsPalettedRasterRenderer,
     QgsRasterLayer,
@@ -16,7 +17,7 @@ from qgis.core import (
     QgsVectorLayer,
     QgsVectorLayerJoinInfo,
 )
-from qgis.PyQt.QtCore import QVariant
+from qgis.PyQt.QtCore import QDate, QDateTime, Qt, QTime, QVariant
 from qgis.PyQt.QtGui import QColor
 
 from eo_pretrain_qgis.errors import DataError
@@ -109,6 +110,16 @@ def test_layer_without_crs_is_refused(source_of, folder):
         layer = memory_layer()
         layer.setCrs(QgsCoordinateReferenceSystem())
         source_of(layer)
+
+
+def test_date_of_the_temporal_property_is_handed_over(source_of, folder):
+    layer = QgsRasterLayer(write_raster(folder / "image.tif"), "image")
+    begin = QDateTime(QDate(2023, 6, 12), QTime(10, 30), Qt.TimeSpec.UTC)
+    properties = layer.temporalProperties()
+    properties.setFixedTemporalRange(QgsDateTimeRange(begin, begin.addDays(1)))
+    assert "date" not in source_of(layer), "the property is not switched on"
+    properties.setIsActive(True)
+    assert source_of(layer)["date"] == "2023-06-12"
 
 
 def test_paletted_raster_names_its_classes(source_of, folder):
