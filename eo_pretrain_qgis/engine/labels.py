@@ -81,7 +81,7 @@ class VectorLabels:
         self.legend: Legend = make_legend(found, where, class_table, styled, background, report)
         positions = np.array([self.legend.positions.get(key, IGNORE) if key is not None else IGNORE for key in keys], np.uint8)
         self._features, self._positions = features[positions != IGNORE], positions[positions != IGNORE]
-        self._drawn: dict[Grid, _Drawing] = {}
+        self._drawn: dict[Grid, Drawing] = {}
         self.facts: dict[str, Any] = {"path": self.path, "layer": layer.name, "field": class_field, "features": len(self._features),
                                       "buffer_m": buffer, "unlabelled": "background" if background else "ignored"}
 
@@ -104,31 +104,33 @@ class VectorLabels:
         x, y = (math.ceil(self.buffer / metres) + 1 for metres in grid.metres_per_pixel())
         return Window(-x, -y, grid.width + 2 * x, grid.height + 2 * y)
 
-    def _drawing(self, grid: Grid) -> _Drawing:
+    def _drawing(self, grid: Grid) -> Drawing:
         box = shapely.box(*grid.bounds_in(self._features.crs.to_wkt(), self._window(grid)))
         chosen = np.asarray(self._features.intersects(box))
         shapes, positions = self._features.geometry[chosen], self._positions[chosen]
         own = shapes.to_crs(grid.crs)
         thin = np.asarray(shapes.geom_type.isin(("LineString", "MultiLineString", "Point", "MultiPoint")))
         if not self.buffer or not thin.any():
-            return _Drawing(grid, own.values, positions)
+            return Drawing(grid, own.values, positions)
         # Metres are true around the middle of this projection, to a thousandth over the width of a Sentinel scene.
         longitude, latitude = grid.centre_lonlat()
         local = f"+proj=aeqd +lat_0={latitude:.6f} +lon_0={longitude:.6f} +datum=WGS84 +units=m"
         wide = shapes[thin].to_crs(local).buffer(self.buffer).to_crs(grid.crs)
         # The line itself is drawn after its buffer: one narrower than a pixel would have gaps.
         order = np.argsort(np.concatenate([np.flatnonzero(thin), np.arange(len(own))]), kind="stable")
-        return _Drawing(grid, np.concatenate([wide.values, own.values])[order], np.concatenate([positions[thin], positions])[order])
+        return Drawing(grid, np.concatenate([wide.values, own.values])[order], np.concatenate([positions[thin], positions])[order])
 
 
-class _Drawing:
+class Drawing:
     """Geometries in the CRS of one grid, ready to be drawn window by window."""
 
     def __init__(self, grid: Grid, shapes: np.ndarray, positions: np.ndarray) -> None:
+        """Takes shapes (n,) in the CRS of the grid and what is drawn for each, uint8 (n,); where they overlap the later one counts."""
         self.grid, self.shapes, self.positions = grid, np.asarray(shapes, object), positions
         self._tree = shapely.STRtree(self.shapes)
 
     def read(self, window: Window, unlabelled: int) -> np.ndarray:
+        """What is drawn in a window, uint8 (y, x), and `unlabelled` where nothing is."""
         size = (window.height, window.width)
         around = self.grid.bounds(Window(window.col - 2, window.row - 2, window.width + 4, window.height + 4))
         hits = np.sort(self._tree.query(shapely.box(*around)))
