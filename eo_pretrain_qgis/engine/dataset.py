@@ -22,14 +22,19 @@ FORMAT, VERSION = "eo-pretrain dataset", 1
 DESCRIPTION, TILES = "dataset.json", "tiles.gpkg"
 IGNORE = 255
 SPLITS = ("training", "validation", "test")
-#: Tiles too near to a tile of another split; they stay in the arrays, so that the dataset can be split anew.
 #: Every tile, also those dropped between the splits.
 ALL = "all"
+#: Tiles too near to a tile of another split; they stay in the arrays, so that the dataset can be split anew.
 DROPPED = "dropped"
 KEYS = {
     "task": str, "name": str, "sensors": list, "tile_size": int, "stride": int, "resolution_m": list, "classes": list, "ignore": int,
     "scenes": list, "labels": dict, "split": dict, "statistics": dict, "class_pixels": dict, "shards": list,
 }
+#: Keys a dataset may lack, with what stands for them then.
+OPTIONAL: dict[str, Any] = {"theme": "", "facts": {}}
+#: What a sample is and how it is labelled: every pixel; one class per image; one class per small patch; several classes per image;
+#: one class per series of dates; not at all.
+TASKS = ("segmentation", "scene", "patch", "multilabel", "series", "pretraining")
 
 
 @dataclass(frozen=True)
@@ -52,8 +57,9 @@ class SensorInfo:
     bands: tuple[Band, ...]
 
     def valid(self, images: np.ndarray) -> np.ndarray:
-        """Which pixels of images (n, band, y, x) were measured: bool (n, y, x)."""
-        return ~np.isnan(images[:, 0]) if self.nodata is None else (images != self.nodata).any(axis=1)
+        """Which pixels of images (n, band, y, x) were measured: bool (n, y, x); of series (n, date, band): bool (n, date)."""
+        axis = 1 if images.ndim == 4 else -1
+        return ~np.isnan(images.take(0, axis)) if self.nodata is None else (images != self.nodata).any(axis)
 
 
 class Dataset:
@@ -64,6 +70,8 @@ class Dataset:
         self.folder, self.description = folder, description
         self.name: str = description["name"]
         self.task: str = description["task"]
+        self.theme: str = description["theme"]
+        self.facts: dict = description["facts"]
         self.tile_size: int = description["tile_size"]
         self.ignore: int = description["ignore"]
         self.statistics: dict = description["statistics"]
@@ -134,19 +142,47 @@ class Dataset:
                             "Correct the field “split”.")
         return splits
 
-    def indices(self, split: str) -> np.ndarray:
-        """Indices of the tiles of a split, int64; ``all`` also counts those dropped between the splits."""
-        return np.arange(len(self)) if split == ALL else np.flatnonzero(self.splits == split)
+    @cached_property
+    def weights(self) -> np.ndarray:
+        """Per sample the weight of its loss, float64 (n,); 1 where nothing was said."""
+        if "weight" not in self.tiles:
+            return np.ones(len(self))
+        return self.tiles["weight"].fillna(1).to_numpy(dtype=float)
+
+    def indices(self, split: str, sensor: str = "") -> np.ndarray:
+        """Indices of the tiles of a split, int64; ``all`` also counts those dropped between the splits.
+
+        Args:
+            split: "training", "validation", "test", "dropped" or "all".
+            sensor: only tiles with images of this sensor; matters where the sensors are not paired.
+        """
+        chosen = np.ones(len(self), bool) if split == ALL else self.splits == split
+        return np.flatnonzero(chosen & self.shards.holding(sensor) if sensor else chosen)
 
     def images(self, indices: np.ndarray, sensor: str = "") -> np.ndarray:
-        """Images (n, band, y, x) in stored units and the type of the source."""
+        """Images (n, band, y, x), of series (n, date, band), in stored units and the type of the source."""
         return self.shards.images(indices, sensor or self.sensor.name)
 
     def labels(self, indices: np.ndarray) -> np.ndarray:
-        """Labels (n, y, x), uint8: the position in `classes`, or 255 where there is none."""
+        """Labels, uint8: the position in `classes`, or 255 where there is none.
+
+        Their shape depends on `task`: (n, y, x) of "segmentation", (n,) of "scene", "patch" and "series", (n, class) with 0 and 1 of
+        "multilabel".
+        """
         if not self.classes:
             raise DataError(f"{self.folder} has no labels. Choose a dataset made by “Create training dataset”.")
         return self.shards.labels(indices)
+
+    def extra(self, name: str, indices: np.ndarray) -> np.ndarray:
+        """What else is known of samples.
+
+        Args:
+            name: "shares", uint8 (n, class, y, x), 255 · share of the class in the pixel; "days", int16 (n, date), days since
+                1 January of ``facts["first_year"]``, -1 for padding; "flags", uint8 (n, date), 0 clear, 1 cloud, 2 shadow, 3 snow,
+                4 not measured.
+            indices: of the samples.
+        """
+        return self.shards.extra(name, indices)
 
     def valid(self, images: np.ndarray) -> np.ndarray:
         """Which pixels of images (n, band, y, x) of the first sensor were measured: bool (n, y, x)."""
@@ -158,9 +194,10 @@ def write_description(folder: str | Path, description: dict) -> None:
 
     Args:
         folder: the dataset's folder.
-        description: the keys of `KEYS`; dataclasses are written as their fields.
+        description: the keys of `KEYS`, and those of `OPTIONAL` it has; dataclasses are written as their fields.
     """
-    whole = {"format": FORMAT, "version": VERSION, **{key: description[key] for key in KEYS}}
+    said = {key: description[key] for key in OPTIONAL if description.get(key)}
+    whole = {"format": FORMAT, "version": VERSION, **{key: description[key] for key in KEYS}, **said}
     with new_file(Path(folder) / DESCRIPTION) as part:
         part.write_text(json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False, default=asdict), encoding="utf-8")
 
@@ -177,4 +214,9 @@ def _read_description(path: Path) -> dict:
     for key, kind in KEYS.items():
         if not isinstance(description.get(key), kind):
             raise DataError(f"{path}: the key “{key}” is missing or not as it should be. Restore the file or make the dataset again.")
+    for key, default in OPTIONAL.items():
+        if not isinstance(description.setdefault(key, default), type(default)):
+            raise DataError(f"{path}: the key “{key}” is not as it should be. Restore the file or make the dataset again.")
+    if description["task"] not in TASKS:
+        raise DataError(f"{path} is for the task “{description['task']}”, which this plugin does not know. Update the plugin.")
     return description

@@ -1,4 +1,4 @@
-"""From scenes and labels to a dataset: tiles cut one by one and written as they come, then split by place."""
+"""From scenes and labels to a dataset: tiles cut and written as they come, then split by place."""
 
 from __future__ import annotations
 
@@ -11,31 +11,19 @@ import numpy as np
 
 from ..errors import DataError
 from ..report import SILENT, Report
+from .cutting import SHARES, Cut, Cutter, Cutting, Labels, Piece
 from .dataset import IGNORE, SensorInfo
 from .division import divide
-from .footprints import footprint
-from .grid import Window, tile_windows
-from .labels import RasterLabels, VectorLabels
+from .grid import Window
 from .raster import Scene
 from .sensors import PRESETS, Band, name_bands
-from .shards import LABELS, ShardWriter
+from .shards import ShardWriter
 from .splits import Split, SplitPlan
 
 #: A reflectance above this does not occur; larger values are reflectance × 10000.
 LARGEST_REFLECTANCE = 4.0
 #: Resolutions that differ by more than this share deserve a warning.
 RESOLUTION_TOLERANCE = 0.05
-
-
-@dataclass(frozen=True)
-class Cutting:
-    """How tiles are cut: sizes in pixels, shares of the pixels of a tile."""
-
-    tile_size: int = 256
-    stride: int | None = None
-    extent: dict | None = None
-    minimum_valid: float = 0.5
-    minimum_labelled: float = 0.01
 
 
 def open_scenes(images: list[dict], arrangement: str, nodata: float | None = None, report: Report = SILENT) -> list[Scene]:
@@ -93,80 +81,67 @@ def describe_sensor(scenes: list[Scene], preset: str, bands_text: str | None = N
     return SensorInfo("image", preset, dtype.name, None if dtype.kind == "f" else _fill(first, preset, dtype), tuple(bands))
 
 
-def build_dataset(folder: Path, scenes: list[Scene], sensor: SensorInfo, labels: VectorLabels | RasterLabels, cutting: Cutting,
-                  plan: SplitPlan, name: str, report: Report = SILENT) -> Split:
+def build_dataset(folder: Path, scenes: list[Scene], sensor: SensorInfo, labels: Labels | None, cutting: Cutting, plan: SplitPlan,
+                  name: str, report: Report = SILENT, *, partners: dict[str, tuple[SensorInfo, list[Scene]]] | None = None,
+                  task: str = "segmentation", theme: str = "", facts: dict | None = None) -> Split:
     """Cuts, labels, writes and splits.
 
     Args:
         folder: an empty folder to fill.
         scenes: of one sensor.
         sensor: what `describe_sensor` said.
-        labels: what `labels.open_labels` gave for the scenes.
+        labels: what `labels.open_labels` gave for the scenes, or anything like it; None makes a dataset without labels.
         cutting: how tiles are cut.
         plan: how they are split.
         name: of the dataset.
         report: progress.
+        partners: other sensors by name, with one scene for each of `scenes` on its grid; a pixel counts where all have measured.
+        task: what the labels are for, see `dataset.TASKS`.
+        theme: see `dataset.OPTIONAL`.
+        facts: of the theme, as plain JSON.
 
     Raises:
         DataError: images smaller than a tile, without valid pixels, without labels, or too small to split.
     """
-    stride = cutting.stride or cutting.tile_size
-    windows = [_windows(scene, cutting, stride) for scene in scenes]
-    if not any(windows):
+    others = partners or {}
+    sensors = [sensor, *(replace(other, name=key) for key, (other, _) in others.items())]
+    groups = [list(group) for group in zip(scenes, *(partner for _, partner in others.values()), strict=True)]
+    _check_grids(groups)
+    cutter = Cutter(groups, sensors, labels, cutting, scenes[0].grid.crs)
+    pieces = [piece for number in range(len(scenes)) for piece in cutter.pieces(number)]
+    if not pieces:
         raise DataError(f"The extent does not overlap {scenes[0].path}. Choose an extent that overlaps an image, or check its CRS.")
-    table = _Table([row.value for row in labels.legend.classes], cutting.tile_size)
-    size = (cutting.tile_size, cutting.tile_size)
-    shapes = {sensor.name: ((len(sensor.bands), *size), sensor.dtype), LABELS: (size, "uint8")}
-    total, done = sum(map(len, windows)), 0
-    with ShardWriter(folder, shapes) as writer:
-        for scene, tiles in zip(scenes, windows, strict=True):
-            for window in tiles:
-                report.progress(0.7 * done / total, f"Cutting tiles from {scene.name}")
-                _cut(scene, window, sensor, labels, cutting, table, writer, scenes[0].grid.crs)
-                done += 1
-            scene.close()
-    table.check(scenes, cutting, [row.name for row in labels.legend.classes])
+    for scene in (scene for group in groups for scene in group):
+        scene.close()
+    total = sum(len(piece.windows) for piece in pieces)
+    table, shards = _cut_all(folder, cutter, pieces, total, report.part(0, 0.7))
+    table.check(scenes, cutting, [row.name for row in cutter.classes])
     report.message(table.text(total))
     description = {
-        "task": "segmentation", "name": name, "sensors": [sensor], "tile_size": cutting.tile_size, "stride": stride,
+        "task": task, "name": name, "sensors": sensors, "tile_size": cutting.tile_size, "stride": cutting.stride or cutting.tile_size,
         "resolution_m": [round(metres, 4) for metres in scenes[0].grid.metres_per_pixel()],
-        "classes": list(labels.legend.classes), "ignore": IGNORE,
-        "scenes": [_scene_facts(scene, report.part(0.7, 0.75)) for scene in scenes],
-        "labels": {**labels.facts, "checksum": _checksum([labels.path], report.part(0.75, 0.76))}, "shards": writer.close(),
+        "classes": list(cutter.classes), "ignore": IGNORE,
+        "scenes": [_scene_facts(group, sensors, report.part(0.7, 0.75)) for group in groups],
+        "labels": {**labels.facts, "checksum": _checksum([labels.path], report.part(0.75, 0.76))} if labels else {},
+        "shards": shards, "theme": theme, "facts": facts or {},
     }
     return divide(folder, description, table.frame(scenes), plan, report.part(0.76, 1))
 
 
-def _cut(scene: Scene, window: Window, sensor: SensorInfo, labels: VectorLabels | RasterLabels, cutting: Cutting, table: _Table,
-         writer: ShardWriter, crs: str) -> None:
-    image, valid = scene.read(window)
-    nodata = PRESETS[sensor.preset].nodata
-    if nodata is not None:
-        valid &= (image != nodata).any(0)
-    if valid.mean() < cutting.minimum_valid or not valid.any():
-        table.skip_invalid(bool(valid.any()))
-        return
-    drawn = labels.read(scene.grid, window)
-    drawn[~valid] = IGNORE
-    labelled = float((drawn != IGNORE).mean())
-    if labelled < cutting.minimum_labelled or not labelled:
-        table.too_few_labelled += 1
-        return
-    writer.add(**{sensor.name: _stored(image, valid, sensor)[None], LABELS: drawn[None]})
-    table.add(scene, window, float(valid.mean()), labelled, drawn, footprint(scene.grid, window, crs))
-
-
-def _stored(image: np.ndarray, valid: np.ndarray, sensor: SensorInfo) -> np.ndarray:
-    """The image (band, y, x) in the dataset's type, pixels without a measurement filled in all bands."""
-    stored = image.astype(sensor.dtype)
-    if sensor.nodata is None:
-        stored[:, ~valid] = np.nan
-        return stored
-    # A measured pixel must not look like the filling: its first band is moved by one, as GDAL's warper does.
-    clash = valid & (stored == sensor.nodata).all(0)
-    stored[0, clash] = sensor.nodata + 1 if sensor.nodata < np.iinfo(stored.dtype).max else sensor.nodata - 1
-    stored[:, ~valid] = sensor.nodata
-    return stored
+def _cut_all(folder: Path, cutter: Cutter, pieces: list[Piece], total: int, report: Report) -> tuple[_Table, list[dict]]:
+    """Cuts all pieces and writes their samples in order."""
+    table, done = _Table([row.value for row in cutter.classes]), 0
+    with ShardWriter(folder, cutter.samples, extra=[SHARES] if SHARES in cutter.samples else []) as writer:
+        for piece in pieces:
+            cut = cutter.cut(piece)
+            table.add(cut)
+            if cut.arrays:
+                writer.add(**cut.arrays)
+            for _ in piece.windows:
+                report.progress(done / total, f"Cutting tiles from {cutter.scenes[piece.scene][0].name}")
+                done += 1
+        cutter.close()
+        return table, writer.close()
 
 
 @dataclass
@@ -174,25 +149,24 @@ class _Table:
     """The tiles kept so far, and why others were not."""
 
     values: list[int]
-    tile_size: int
     rows: list[dict] = field(default_factory=list)
     shapes: list = field(default_factory=list)
     too_few_valid: int = 0
     too_few_labelled: int = 0
+    left_out: int = 0
     any_valid: bool = False
 
-    def add(self, scene: Scene, window: Window, valid: float, labelled: float, drawn: np.ndarray, shape) -> None:
-        shares = np.bincount(drawn.ravel(), minlength=256)[:len(self.values)] / drawn.size
-        of_class = {f"share_{value}": share for value, share in zip(self.values, shares, strict=True)}
-        self.rows.append({"tile": len(self.rows), "scene": scene.name, "col": window.col, "row": window.row, "valid": round(valid, 4),
-                          "labelled": round(labelled, 4), **of_class})
-        self.shapes.append(shape)
-
-    def skip_invalid(self, any_valid: bool) -> None:
-        self.too_few_valid += 1
-        self.any_valid |= any_valid
+    def add(self, cut: Cut) -> None:
+        self.rows += [{"tile": len(self.rows) + number, **row} for number, row in enumerate(cut.rows)]
+        self.shapes += cut.shapes
+        self.too_few_valid += cut.too_few_valid
+        self.too_few_labelled += cut.too_few_labelled
+        self.left_out += cut.left_out
+        self.any_valid |= cut.any_valid
 
     def check(self, scenes: list[Scene], cutting: Cutting, names: list[str]) -> None:
+        if self.rows and not names:
+            return
         if self.rows:
             seen = [name for value, name in zip(self.values, names, strict=True) if any(row[f"share_{value}"] for row in self.rows)]
             if len(seen) < 2:
@@ -202,34 +176,30 @@ class _Table:
         if not self.any_valid and not self.too_few_labelled:
             raise DataError(f"{scenes[0].path} holds no valid pixel; all are nodata. Check the nodata value of the layer, or choose "
                             "another image or extent.")
+        if self.left_out:
+            raise DataError(f"All of the {self.left_out} tiles with enough valid and labelled pixels were judged unfit and left out. "
+                            "Loosen the conditions, or choose other images or labels.")
+        if not names:
+            raise DataError(f"No tile has at least {cutting.minimum_valid:.0%} valid pixels. Lower this share, or choose a smaller tile.")
         raise DataError(f"No tile has at least {cutting.minimum_valid:.0%} valid and {cutting.minimum_labelled:.0%} labelled pixels: "
                         f"{self.too_few_valid} have too few valid and {self.too_few_labelled} too few labelled ones. "
                         "Lower these shares, or choose a smaller tile.")
 
     def text(self, total: int) -> str:
+        unfit = f", {self.left_out} were judged unfit" if self.left_out else ""
         return (f"{len(self.rows)} of {total} tiles kept; {self.too_few_valid} have too few valid pixels, "
-                f"{self.too_few_labelled} too few labelled ones.")
+                f"{self.too_few_labelled} too few labelled ones{unfit}.")
 
     def frame(self, scenes: list[Scene]) -> geopandas.GeoDataFrame:
         return geopandas.GeoDataFrame(self.rows, geometry=self.shapes, crs=scenes[0].grid.crs)
 
 
-def _windows(scene: Scene, cutting: Cutting, stride: int) -> list[Window]:
-    grid, size = scene.grid, cutting.tile_size
-    area = grid.window
-    if cutting.extent:
-        try:
-            area = grid.window_of(cutting.extent)
-        except DataError:
-            return []
-    windows = tile_windows(grid.width, grid.height, size, stride, area)
-    if not windows:
-        what = f"The extent covers {area.width} × {area.height} pixels of" if cutting.extent else "The image"
-        is_small = "which is" if cutting.extent else f"is {area.width} × {area.height} pixels,"
-        fitting = min(area.width, area.height)
-        advice = f"Choose a tile size of at most {fitting}." if fitting >= 32 else "Choose a larger image or extent."
-        raise DataError(f"{what} {scene.path}{',' if cutting.extent else ''} {is_small} smaller than a tile of {size} × {size}. {advice}")
-    return windows
+def _check_grids(groups: list[list[Scene]]) -> None:
+    for first, *others in groups:
+        for other in others:
+            if not first.grid.same_as(other.grid):
+                raise DataError(f"{first.path} and {other.path} lie on different grids. Bring one onto the grid of the other with "
+                                "“Warp (reproject)”.")
 
 
 def _is_reflectance(scene: Scene) -> bool:
@@ -248,11 +218,18 @@ def _fill(scene: Scene, preset: str, dtype: np.dtype) -> float:
     return int(own) if own is not None else 0 if dtype.kind == "u" else int(np.iinfo(dtype).min)
 
 
-def _scene_facts(scene: Scene, report: Report) -> dict:
-    grid = scene.grid
-    files = [raster.path for raster in scene.rasters]
-    return {"name": scene.name, "path": scene.path, "files": files, "crs": grid.crs, "transform": list(grid.transform),
-            "width": grid.width, "height": grid.height, "date": scene.date, "checksum": _checksum(files, report)}
+def _scene_facts(group: list[Scene], sensors: list[SensorInfo], report: Report) -> dict:
+    """Of the first scene of a place; those of other sensors stand under ``partners``."""
+    scene, *others = group
+    grid, files = scene.grid, [raster.path for raster in scene.rasters]
+    own = {"name": scene.name, "path": scene.path, "files": files, "crs": grid.crs, "transform": list(grid.transform),
+           "width": grid.width, "height": grid.height, "date": scene.date, "checksum": _checksum(files, report)}
+    if others:
+        own["partners"] = {sensor.name: {key: value for key, value in _scene_facts([other], [], report).items()
+                                         if key in ("name", "path", "files", "date", "checksum")}
+                           for sensor, other in zip(sensors[1:], others, strict=True)}
+    scene.close()
+    return own
 
 
 def _checksum(paths: list[str], report: Report) -> str:

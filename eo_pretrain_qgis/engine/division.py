@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..report import SILENT, Report
-from .dataset import DROPPED, SPLITS, TILES, ClassInfo, Dataset, write_description
+from .dataset import DROPPED, SPLITS, TILES, Dataset, write_description
 from .footprints import pixel_boxes, read_footprints, write_footprints
 from .grid import Grid
 from .shards import Shards
@@ -20,28 +20,46 @@ from .statistics import band_statistics
 
 
 def divide(folder: str | Path, description: dict, tiles: geopandas.GeoDataFrame, plan: SplitPlan, report: Report = SILENT) -> Split:
-    """Splits the tiles whose arrays lie in `folder` and writes tiles.gpkg and dataset.json.
+    """Splits the tiles whose arrays lie in `folder` by place and writes tiles.gpkg and dataset.json.
 
     Args:
         folder: holds the arrays.
-        description: the keys of `dataset.KEYS` except split, statistics and class_pixels.
+        description: the keys of `dataset.KEYS` except split, statistics and class_pixels, and those of `dataset.OPTIONAL` it has.
         tiles: footprints with the columns tile, scene, col, row, valid, labelled and share_<class value>, in the order of the arrays.
         plan: how to split.
         report: progress.
     """
     first, size = description["scenes"][0], description["tile_size"]
     grid = Grid(first["crs"], tuple(first["transform"]), first["width"], first["height"])
-    pixels = _class_pixels(tiles, description["classes"], size)
     boxes = pixel_boxes(tiles, grid)
-    _check_reach(boxes, description)
-    split = split_by_place(boxes, pixels, size, plan, report.part(0, 0.4))
-    sensors, shards = description["sensors"], Shards(folder, description["shards"])
-    training = np.flatnonzero(split.names == SPLITS[0])
-    statistics = {sensor.name: band_statistics(shards, training, sensor, report.part(0.4, 1)) for sensor in sensors}
-    write_footprints(Path(folder) / TILES, tiles.assign(split=split.names))
+    _check_reach(boxes, description, tiles)
+    split = split_by_place(boxes, _class_pixels(Path(folder), description, tiles), size, plan, report.part(0, 0.4))
+    return finish(folder, description, tiles, split, report.part(0.4, 1))
+
+
+def finish(folder: str | Path, description: dict, tiles: geopandas.GeoDataFrame, split: Split, report: Report = SILENT) -> Split:
+    """Measures the training samples and writes tiles.gpkg and dataset.json, the last step of every dataset.
+
+    Args:
+        folder: holds the arrays, as `ShardWriter` wrote them.
+        description: the keys of `dataset.KEYS` except split, statistics and class_pixels, and those of `dataset.OPTIONAL` it has.
+        tiles: a row per sample, in the order of the arrays, with at least the column scene; tile, weight and split are filled in here.
+            Segmentation needs the columns share_<class value>. Where there is no place the geometry is null.
+        split: which sample goes where.
+        report: progress, and warnings about classes that are missing from a split.
+    """
+    pixels = _class_pixels(Path(folder), description, tiles)
+    shards = Shards(folder, description["shards"])
+    statistics = {}
+    for number, sensor in enumerate(description["sensors"]):
+        training = np.flatnonzero((split.names == SPLITS[0]) & shards.holding(sensor.name))
+        part = report.part(number / len(description["sensors"]), (number + 1) / len(description["sensors"]))
+        statistics[sensor.name] = band_statistics(shards, training, sensor, part)
+    weights = tiles["weight"] if "weight" in tiles else 1.0
+    write_footprints(Path(folder) / TILES, tiles.assign(tile=np.arange(len(tiles)), weight=weights, split=split.names))
     write_description(folder, {**description, "split": split.facts, "statistics": statistics, "class_pixels": {
         name: pixels[split.names == name].sum(0).astype(int).tolist() for name in SPLITS}})
-    _warn(split, pixels, [row.name for row in description["classes"]], report)
+    _warn(split, pixels, description, report)
     return split
 
 
@@ -58,27 +76,35 @@ def divide_anew(dataset: Dataset, folder: Path, plan: SplitPlan, report: Report 
     return divide(folder, description, read_footprints(dataset.folder), plan, report.part(0.3, 1))
 
 
-def _class_pixels(tiles: geopandas.GeoDataFrame, classes: list[ClassInfo], size: int) -> np.ndarray:
-    """Pixels of each class in each tile (n, class)."""
-    shares = [tiles[f"share_{row.value}"].to_numpy() for row in classes]
-    return (np.stack(shares, 1) * size**2).round() if shares else np.zeros((len(tiles), 0))
+def _class_pixels(folder: Path, description: dict, tiles: geopandas.GeoDataFrame) -> np.ndarray:
+    """Pixels of each class in each tile (n, class); of images and series with one label each, 1 where they are of the class."""
+    classes, size = description["classes"], description["tile_size"]
+    if not classes:
+        return np.zeros((len(tiles), 0))
+    if description["task"] == "segmentation":
+        return (np.stack([tiles[f"share_{row.value}"].to_numpy() for row in classes], 1) * size**2).round()
+    labels = Shards(folder, description["shards"]).labels(np.arange(len(tiles)))
+    return (labels[:, None] == np.arange(len(classes))).astype(float) if labels.ndim == 1 else (labels == 1).astype(float)
 
 
-def _check_reach(boxes: np.ndarray, description: dict) -> None:
+def _check_reach(boxes: np.ndarray, description: dict, tiles: geopandas.GeoDataFrame) -> None:
+    if tiles.geometry.isna().any():
+        raise DataError(f"The dataset {description['name']} has samples without coordinates, so it cannot be split by place. "
+                        "Keep the split it has.")
     if not np.isfinite(boxes).all():
         names = ", ".join(scene["name"] for scene in description["scenes"][:3])
         raise DataError(f"The images {names} lie too far apart to be split in the coordinate system of the first. "
                         "Reproject them to one CRS, such as EPSG:4326, or make a dataset of each.")
 
 
-def _warn(split: Split, pixels: np.ndarray, names: list[str], report: Report) -> None:
+def _warn(split: Split, pixels: np.ndarray, description: dict, report: Report) -> None:
     report.message(split.facts["text"])
+    names, what = [row.name for row in description["classes"]], "pixel" if description["task"] == "segmentation" else "sample"
     for part in SPLITS:
         mine = pixels[split.names == part].sum(0)
         absent = [name for name, count in zip(names, mine, strict=True) if not count]
         if absent and (split.names == part).any():
-            report.message(f"No {part} pixel is of the class {', '.join(absent)}.", level="warning")
+            report.message(f"No {part} {what} is of the class {', '.join(absent)}.", level="warning")
     lost = (split.names == DROPPED).mean()
     if lost > 0.4:
         report.message(f"{lost:.0%} of the tiles were dropped to keep training and test apart. Smaller tiles lose fewer.", level="warning")
-

@@ -163,6 +163,10 @@ class RasterLabels:
         self._warped: dict[Grid, WarpedVRT] = {}
         self.facts: dict[str, Any] = {"path": self.path, "kind": "class raster", "unlabelled": "background" if background else "ignored"}
 
+    def __getstate__(self) -> dict:
+        """Open files stay behind when the labels are copied or sent to another process."""
+        return {**self.__dict__, "_warped": {}}
+
     def read(self, grid: Grid, window: Window) -> np.ndarray:
         """Labels (y, x) of a window of an image's grid: positions in the legend, 255 where there is no label."""
         if grid.same_as(self.raster.grid):

@@ -51,6 +51,10 @@ class Raster:
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
+    def __getstate__(self) -> dict:
+        """An open file stays behind when the raster is copied or sent to another process."""
+        return {**self.__dict__, "_opened": None}
+
     def close(self) -> None:
         """Closes the file; the next use opens it again."""
         if self._opened is not None:
@@ -75,6 +79,12 @@ class Raster:
     def grid(self) -> Grid:
         """Where the pixels lie."""
         return self.dataset and self._grid
+
+    @property
+    def block_size(self) -> tuple[int, int]:
+        """Width and height of the blocks in which the file stores its first band [px]."""
+        height, width = self.dataset.block_shapes[0]
+        return width, height
 
     @property
     def band_names(self) -> list[str]:
@@ -233,6 +243,11 @@ class Scene:
     def grid(self) -> Grid:
         """Where the pixels lie."""
         return self.rasters[0].grid
+
+    @property
+    def block_size(self) -> tuple[int, int]:
+        """Width and height of the blocks of the first raster [px]."""
+        return self.rasters[0].block_size
 
     @property
     def band_names(self) -> list[str]:

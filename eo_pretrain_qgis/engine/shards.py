@@ -6,6 +6,7 @@ sharded Zarr store only 1.3 times smaller (docs/design.md §7).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from pathlib import Path
 from types import TracebackType
 
@@ -23,12 +24,15 @@ class ShardWriter:
 
     Args:
         folder: where the arrays go.
-        samples: name of array → (shape of one sample, NumPy type); the name "labels" holds labels, all others images of a sensor.
+        samples: name of array → (shape of one sample, NumPy type); "labels" holds labels, those in `extra` what else is known of a
+            sample, all others images of a sensor.
         shard_bytes: largest size of one file.
+        extra: names in `samples` of arrays that are neither images nor labels, such as "shares", "days" or "flags".
     """
 
-    def __init__(self, folder: str | Path, samples: dict[str, tuple[tuple[int, ...], str]], shard_bytes: int = SHARD_BYTES) -> None:
-        self.folder, self.samples, self.shards = Path(folder), samples, []  # type: ignore[var-annotated]
+    def __init__(self, folder: str | Path, samples: dict[str, tuple[tuple[int, ...], str]], shard_bytes: int = SHARD_BYTES,
+                 extra: Collection[str] = ()) -> None:
+        self.folder, self.samples, self.extra, self.shards = Path(folder), samples, tuple(extra), []  # type: ignore[var-annotated]
         largest = max(int(np.prod(shape)) * np.dtype(dtype).itemsize for shape, dtype in samples.values())
         self._limit = max(1, shard_bytes // largest)
         self._open: dict[str, _GrowingArray] = {}
@@ -40,14 +44,23 @@ class ShardWriter:
         self.close()
 
     def add(self, **samples: np.ndarray) -> None:
-        """Appends samples (n, …) to every array, the same number to each."""
-        count = len(next(iter(samples.values())))
-        for first in range(count):
-            if not self._open or self.shards[-1]["tiles"] == self._limit:
-                self._begin()
+        """Appends samples (n, …), the same number to each array; a batch at once is fastest.
+
+        Samples of which only some arrays exist, such as the images of one of two sensors that are not paired, go to shards of
+        their own: a new one begins whenever the names change.
+        """
+        counts = {name: len(array) for name, array in samples.items()}
+        if not samples or len(set(counts.values())) > 1 or not set(samples) <= set(self.samples):
+            raise ValueError(f"Arrays {counts} do not go together with {list(self.samples)}.")
+        first, count = 0, next(iter(counts.values()))
+        while first < count:
+            if set(self._open) != set(samples) or self.shards[-1]["tiles"] == self._limit:
+                self._begin([name for name in self.samples if name in samples])
+            last = min(count, first + self._limit - self.shards[-1]["tiles"])
             for name, array in self._open.items():
-                array.append(samples[name][first])
-            self.shards[-1]["tiles"] += 1
+                array.append(samples[name][first:last])
+            self.shards[-1]["tiles"] += last - first
+            first = last
 
     def close(self) -> list[dict]:
         """Finishes the files and returns what `Shards` needs to read them, as it stands in dataset.json."""
@@ -56,13 +69,13 @@ class ShardWriter:
         self._open = {}
         return self.shards
 
-    def _begin(self) -> None:
+    def _begin(self, names: list[str]) -> None:
         self.close()
         number = len(self.shards)
-        files = {name: _file_name(name, number) for name in self.samples}
-        self._open = {name: _GrowingArray(self.folder / files[name], *self.samples[name]) for name in self.samples}
-        labels = files.pop(LABELS, None)
-        self.shards.append({"tiles": 0, "images": files, "labels": labels})
+        files = {name: _file_name(name, number, name in self.extra) for name in names}
+        self._open = {name: _GrowingArray(self.folder / files[name], *self.samples[name]) for name in names}
+        labels, others = files.pop(LABELS, None), {name: files.pop(name) for name in self.extra if name in files}
+        self.shards.append({"tiles": 0, "images": files, "labels": labels, **({"extra": others} if others else {})})
 
 
 class Shards:
@@ -78,16 +91,28 @@ class Shards:
         return int(self._ends[-1]) if len(self._ends) else 0
 
     def images(self, indices: np.ndarray, sensor: str = "image") -> np.ndarray:
-        """Images (n, band, y, x) in stored units."""
-        return self._read(np.asarray(indices, np.int64), lambda shard: shard["images"][sensor])
+        """Images (n, band, y, x), of series (n, date, band), in stored units."""
+        return self._read(np.asarray(indices, np.int64), lambda shard: shard["images"].get(sensor), f"images of the sensor “{sensor}”")
 
     def labels(self, indices: np.ndarray) -> np.ndarray:
-        """Labels (n, y, x), uint8."""
-        return self._read(np.asarray(indices, np.int64), lambda shard: shard["labels"])
+        """Labels (n, …), uint8."""
+        return self._read(np.asarray(indices, np.int64), lambda shard: shard["labels"], "labels")
+
+    def extra(self, name: str, indices: np.ndarray) -> np.ndarray:
+        """An extra array (n, …) of some samples."""
+        return self._read(np.asarray(indices, np.int64), lambda shard: shard.get("extra", {}).get(name), f"array “{name}”")
+
+    def extras(self) -> list[str]:
+        """Names of the extra arrays."""
+        return list(dict.fromkeys(name for shard in self.shards for name in shard.get("extra", {})))
+
+    def holding(self, sensor: str) -> np.ndarray:
+        """Which samples have images of a sensor, bool (n,)."""
+        return np.repeat([sensor in shard["images"] for shard in self.shards], [shard["tiles"] for shard in self.shards]).astype(bool)
 
     def files(self) -> list[str]:
         """Names of all array files."""
-        return [name for shard in self.shards for name in (*shard["images"].values(), shard["labels"]) if name]
+        return [name for shard in self.shards for name in _files_of(shard)]
 
     def check(self) -> None:
         """Opens every array.
@@ -96,21 +121,24 @@ class Shards:
             DataError: naming a file that is missing, damaged or does not hold the number of samples it should.
         """
         for shard in self.shards:
-            for name in (*shard["images"].values(), shard["labels"]):
-                if name and len(self._map(name)) != shard["tiles"]:
+            for name in _files_of(shard):
+                if len(self._map(name)) != shard["tiles"]:
                     raise DataError(f"{self.folder / name} holds {len(self._map(name))} samples, but dataset.json says {shard['tiles']}. "
                                     "Restore the file or make the dataset again.")
 
-    def _read(self, indices: np.ndarray, file_of) -> np.ndarray:
+    def _read(self, indices: np.ndarray, file_of: Callable[[dict], str | None], what: str) -> np.ndarray:
         owner = np.searchsorted(self._ends, indices, side="right")
-        parts = np.unique(owner)
+        parts = np.unique(owner).tolist()
+        files = [file_of(self.shards[part]) for part in parts] or [file for shard in self.shards if (file := file_of(shard))][:1]
+        if not all(files) or not files:
+            raise DataError(f"{self.folder} has no {what} of all the samples asked for. Choose a dataset that has them.")
+        maps = [self._map(str(file)) for file in files]
         if len(parts) == 1:
-            return self._map(file_of(self.shards[parts[0]]))[indices - self._start(parts[0])]
-        first = self._map(file_of(self.shards[0]))
-        result = np.empty((len(indices), *first.shape[1:]), first.dtype)
-        for part in parts:
+            return maps[0][indices - self._start(parts[0])]
+        result = np.empty((len(indices), *maps[0].shape[1:]), maps[0].dtype)
+        for part, array in zip(parts, maps, strict=False):
             mine = owner == part
-            result[mine] = self._map(file_of(self.shards[part]))[indices[mine] - self._start(part)]
+            result[mine] = array[indices[mine] - self._start(part)]
         return result
 
     def _start(self, part: int) -> int:
@@ -134,9 +162,12 @@ class _GrowingArray:
         self._shape, self._dtype, self._count = shape, np.dtype(dtype), 0
         self._write_header()
 
-    def append(self, sample: np.ndarray) -> None:
-        self._stream.write(np.ascontiguousarray(sample, self._dtype).data)
-        self._count += 1
+    def append(self, samples: np.ndarray) -> None:
+        """Writes samples (n, …)."""
+        if samples.shape[1:] != self._shape:
+            raise ValueError(f"Samples of {samples.shape[1:]} do not fit an array of {self._shape}.")
+        self._stream.write(np.ascontiguousarray(samples, self._dtype).data)
+        self._count += len(samples)
 
     def close(self) -> None:
         with self._stream:
@@ -148,6 +179,10 @@ class _GrowingArray:
             "descr": np.lib.format.dtype_to_descr(self._dtype), "fortran_order": False, "shape": (self._count, *self._shape)})
 
 
-def _file_name(array: str, number: int) -> str:
-    stem = array if array == LABELS else "images" if array == "image" else f"images-{array}"
+def _file_name(array: str, number: int, is_extra: bool) -> str:
+    stem = array if is_extra or array == LABELS else "images" if array == "image" else f"images-{array}"
     return f"{stem}-{number:03d}.npy"
+
+
+def _files_of(shard: dict) -> list[str]:
+    return [name for name in (*shard["images"].values(), shard["labels"], *shard.get("extra", {}).values()) if name]

@@ -33,7 +33,7 @@ def band_statistics(shards: Shards, indices: np.ndarray, sensor: SensorInfo, rep
 
     Args:
         shards: the samples.
-        indices: the tiles to look at, those of the training split.
+        indices: the tiles to look at, those of the training split; of series only the dates without cloud, shadow and snow count.
         sensor: whose images; says which pixels were measured.
         report: progress.
 
@@ -99,8 +99,10 @@ def _batches(shards: Shards, indices: np.ndarray, sensor: SensorInfo, report: Re
         report.progress(first / len(indices), "Statistics of the training tiles")
         images = shards.images(indices[first:first + size], sensor.name)
         valid = sensor.valid(images)
+        if images.ndim == 3 and "flags" in shards.extras():
+            valid &= shards.extra("flags", indices[first:first + size]) == 0
         if valid.any():
-            yield np.stack([band[valid] for band in images.swapaxes(0, 1)])
+            yield np.stack([band[valid] for band in np.moveaxis(images, 1 if images.ndim == 4 else -1, 0)])
 
 
 def _tails(counts: _Counts, whole: bool) -> dict:
