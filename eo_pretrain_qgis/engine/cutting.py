@@ -103,6 +103,7 @@ class Cutter:
     def samples(self) -> dict[str, tuple[tuple[int, ...], str]]:
         """Name of array → (shape of one sample, NumPy type), as `ShardWriter` wants them."""
         size = (self.cutting.tile_size, self.cutting.tile_size)
+        arrays: dict[str, tuple[tuple[int, ...], str]]
         arrays = {sensor.name: ((len(sensor.bands), *size), sensor.dtype) for sensor in self.sensors}
         if self.classes:
             arrays[LABELS] = (size, "uint8")

@@ -55,8 +55,8 @@ def finish(folder: str | Path, description: dict, tiles: geopandas.GeoDataFrame,
         training = np.flatnonzero((split.names == SPLITS[0]) & shards.holding(sensor.name))
         part = report.part(number / len(description["sensors"]), (number + 1) / len(description["sensors"]))
         statistics[sensor.name] = band_statistics(shards, training, sensor, part)
-    weights = tiles["weight"] if "weight" in tiles else 1.0
-    write_footprints(Path(folder) / TILES, tiles.assign(tile=np.arange(len(tiles)), weight=weights, split=split.names))
+    numbered = tiles.assign(tile=np.arange(len(tiles)), weight=tiles.get("weight", 1.0), split=split.names)
+    write_footprints(Path(folder) / TILES, numbered)
     write_description(folder, {**description, "split": split.facts, "statistics": statistics, "class_pixels": {
         name: pixels[split.names == name].sum(0).astype(int).tolist() for name in SPLITS}})
     _warn(split, pixels, description, report)

@@ -24,12 +24,14 @@ class Batch:
         labels: int64 (n, y, x), class positions; 255 where nothing is known.
         valid: bool (n, y, x).
         tiles: int64 (n,), positions in the dataset.
+        weights: float32 (n,), of the tiles in the loss.
     """
 
     images: torch.Tensor
     labels: torch.Tensor
     valid: torch.Tensor
     tiles: np.ndarray
+    weights: torch.Tensor
 
     def __len__(self) -> int:
         return len(self.images)
@@ -37,7 +39,7 @@ class Batch:
     def split(self, pieces: int) -> list[Batch]:
         """The same tiles in at most `pieces` smaller batches."""
         bounds = [(part[0], part[-1] + 1) for part in np.array_split(np.arange(len(self)), min(pieces, len(self)))]
-        return [Batch(self.images[a:b], self.labels[a:b], self.valid[a:b], self.tiles[a:b]) for a, b in bounds]
+        return [Batch(self.images[a:b], self.labels[a:b], self.valid[a:b], self.tiles[a:b], self.weights[a:b]) for a, b in bounds]
 
 
 class TileReader:
@@ -85,7 +87,8 @@ class TileReader:
             valid = np.pad(valid, [(0, 0), *rest])
         known = self._put(valid)
         pixels = torch.where(known[:, None], self._put(images).float(), self.fill)
-        return Batch(pixels.contiguous(memory_format=torch.channels_last), self._put(labels).long(), known, tiles)
+        weights = self._put(self.dataset.weights[tiles].astype(np.float32))
+        return Batch(pixels.contiguous(memory_format=torch.channels_last), self._put(labels).long(), known, tiles, weights)
 
     def _put(self, array: np.ndarray) -> torch.Tensor:
         if self.device.type == "mps" and array.dtype in (np.float64, np.uint16, np.uint32):

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
-import segmentation_models_pytorch as smp
 import torch
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, one_hot
 
 from ...errors import DataError
 from ...report import SILENT, Report
@@ -24,9 +23,12 @@ def check_trainable(dataset: Dataset, crop: int | None = None) -> None:
     """Refuses a dataset that nothing can be learned from.
 
     Raises:
-        DataError: without training tiles, with a single class, or with tiles smaller than the crop.
+        DataError: of another task, without training tiles, with a single class, or with tiles smaller than the crop.
     """
     where = dataset.folder
+    if dataset.task != "segmentation":
+        raise DataError(f"The dataset {where} is for the task “{dataset.task}”, and this trains segmentation, which needs a class for every "
+                        "pixel. Choose a dataset made by “Create training dataset”, “Create road dataset” or “Create land cover dataset”.")
     if not len(dataset.indices("training")):
         raise DataError(f"The dataset {where} has no training tiles. Split it again with a larger training share or smaller blocks.")
     present = [entry.name for entry, count in zip(dataset.classes, dataset.description["class_pixels"]["training"]) if count]
@@ -84,7 +86,6 @@ class Segmentation:
         self.weights = torch.tensor(weights, dtype=torch.float32, device=device)
         self.weight_of_label = torch.zeros(256, device=device)  # 0 for pixels that are ignored
         self.weight_of_label[:len(weights)] = self.weights
-        self.dice = smp.losses.DiceLoss("multiclass", ignore_index=dataset.ignore)
         self._refuse_single_value()
 
     @property
@@ -104,11 +105,14 @@ class Segmentation:
             yield self.augmentation(batch, generator)
 
     def loss(self, network: Callable[[torch.Tensor], torch.Tensor], batch: Batch) -> torch.Tensor:
-        """Weighted cross-entropy plus Dice, over labelled pixels; Dice keeps small classes from being given up."""
-        outputs = network(batch.images).float()
-        total = self.weight_of_label[batch.labels].sum().clamp_min(1e-6)  # a batch without labels gives 0, not 0 / 0
-        entropy = cross_entropy(outputs, batch.labels, self.weights, ignore_index=self.dataset.ignore, reduction="sum") / total
-        return entropy + self.dice(outputs, batch.labels)
+        """Weighted cross-entropy plus Dice, over labelled pixels; Dice keeps small classes from being given up.
+
+        In both a tile of weight 0.5 counts half as much as one of weight 1.
+        """
+        outputs, labels, tiles = network(batch.images).float(), batch.labels, batch.weights[:, None, None]
+        total = (self.weight_of_label[labels] * tiles).sum().clamp_min(1e-6)  # a batch without labels gives 0, not 0 / 0
+        entropy = cross_entropy(outputs, labels, self.weights, ignore_index=self.dataset.ignore, reduction="none")
+        return (entropy * tiles).sum() / total + dice_loss(outputs, labels, batch.weights, self.dataset.ignore)
 
     def validate(self, report: Report = SILENT) -> np.ndarray:
         """Confusion matrix of this process's share of the validation tiles, int64 (class, class).
@@ -137,6 +141,26 @@ class Segmentation:
         if smallest * side * side < 2:
             raise DataError(f"A single tile of {self.crop or self.dataset.tile_size} px per step is too little to train on. "
                             "Choose a larger batch, larger tiles or more training tiles.")
+
+
+def dice_loss(outputs: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor, ignore: int) -> torch.Tensor:
+    """1 - Dice of each class over a batch, averaged over classes; 0 for those without a label (Milletari et al., arXiv 1606.04797).
+
+    That of segmentation-models-pytorch, in which tiles cannot be weighted.
+
+    Args:
+        outputs: scores (n, class, y, x).
+        labels: positions (n, y, x).
+        weights: of the tiles (n,).
+        ignore: the label of pixels that do not count.
+    """
+    known = labels != ignore
+    counted = (weights[:, None, None] * known)[:, None]
+    truth = one_hot(labels.where(known, torch.zeros_like(labels)), outputs.shape[1]).movedim(-1, 1) * counted
+    found = outputs.softmax(1)
+    common, both = (found * truth).sum((0, 2, 3)), (found * counted + truth).sum((0, 2, 3))
+    present = truth.sum((0, 2, 3)) > 0
+    return ((1 - 2 * common / both.clamp_min(1e-7)) * present).mean()
 
 
 @torch.no_grad()

@@ -16,7 +16,7 @@ def batch(n=6, bands=4, size=32, level=2000.0):
     images = level + pixels / 10 + 100 * torch.arange(bands).view(1, -1, 1, 1)
     valid = torch.ones(n, size, size, dtype=torch.bool)
     valid[:, 0, :5] = False
-    return Batch(images, pixels[:, 0].long() % 200, valid, np.arange(n))
+    return Batch(images, pixels[:, 0].long() % 200, valid, np.arange(n), torch.ones(n))
 
 
 def make(kind, unit="reflectance", bands=4, mean=2000.0, std=500.0):

@@ -1,10 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import segmentation_models_pytorch as smp
 import torch
 
 from eo_pretrain_qgis.engine.dataset import Dataset
 from eo_pretrain_qgis.engine.learning.networks import SegmentationNetwork
-from eo_pretrain_qgis.engine.learning.segmentation import Segmentation, check_trainable, class_weights
+from eo_pretrain_qgis.engine.learning.segmentation import Segmentation, check_trainable, class_weights, dice_loss
 from eo_pretrain_qgis.errors import DataError
 
 from .conftest import SMALL
@@ -58,6 +61,38 @@ def test_the_loss_is_weighted_entropy_plus_dice_over_labelled_pixels(dataset):
     shares = [(known == position).float().mean().item() for position in (0, 1)]
     dice = np.mean([1 - 2 * share * 0.5 / (share + 0.5) for share in shares])
     assert float(task.loss(lambda images: even, batch)) == pytest.approx(np.log(2) + dice, rel=1e-3)
+
+
+def test_dice_is_that_of_segmentation_models_pytorch():
+    generator = torch.Generator().manual_seed(1)
+    outputs, labels = torch.randn(3, 4, 8, 8, generator=generator), torch.randint(0, 3, (3, 8, 8), generator=generator)
+    labels[0, :4] = 255
+    theirs = smp.losses.DiceLoss("multiclass", ignore_index=255)(outputs, labels)
+    assert float(dice_loss(outputs, labels, torch.ones(3), 255)) == pytest.approx(float(theirs), rel=1e-5)
+
+
+def test_a_tile_of_no_weight_does_not_count_and_two_halves_make_a_whole(dataset):
+    task = method(dataset, augmentation="none")
+    batch = next(task.batches(1, 0))
+    first = batch.split(len(batch))[0]
+    scores = torch.randn(len(batch), 2, *batch.labels.shape[1:], generator=torch.Generator().manual_seed(1))
+    alone = task.loss(lambda images: scores[:1], first)
+    only_first = replace(batch, weights=torch.eye(len(batch))[0])
+    assert float(task.loss(lambda images: scores, only_first)) == pytest.approx(float(alone), rel=1e-5)
+    twice = replace(batch, images=torch.cat([first.images] * 2), labels=torch.cat([first.labels] * 2), weights=torch.full((2,), 0.5))
+    assert float(task.loss(lambda images: torch.cat([scores[:1]] * 2), twice)) == pytest.approx(float(alone), rel=1e-5)
+
+
+def test_weights_of_tiles_come_from_the_table(dataset):
+    dataset.tiles["weight"] = np.arange(len(dataset)) / 10
+    batch = next(method(dataset).batches(1, 0))
+    assert batch.weights.tolist() == pytest.approx((batch.tiles / 10).tolist())
+
+
+def test_a_dataset_of_another_task_is_refused(dataset):
+    dataset.task = "scene"
+    with pytest.raises(DataError, match=r"is for the task “scene”, and this trains segmentation, which needs a class for every pixel. Choose"):
+        check_trainable(dataset)
 
 
 @pytest.mark.parametrize(("facts", "crop", "sentence"), [
