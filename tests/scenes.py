@@ -13,6 +13,8 @@ import shapely
 from rasterio.control import GroundControlPoint
 from rasterio.transform import from_origin
 
+from .scenes_topics import ice, ice_later, ice_one_band, ice_smaller, ice_with_gap, ice_without_words  # noqa: F401
+
 UTM = "EPSG:32633"
 ORIGIN = (500_000, 5_300_000)
 

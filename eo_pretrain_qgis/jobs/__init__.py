@@ -4,6 +4,7 @@ from .check_engine import CheckEngine
 from .create_sample import CreateSample
 from .create_training_dataset import CreateTrainingDataset
 from .describe_dataset import DescribeDataset
+from .discover_topics import DiscoverTopics
 from .evaluate_model import EvaluateModel
 from .export_model import ExportModel
 from .finetune import Finetune
@@ -15,7 +16,7 @@ from .split_dataset import SplitDataset
 JOBS = {
     job.name(): job
     for job in (
-        CreateSample, CreateTrainingDataset, SplitDataset, DescribeDataset,
+        CreateSample, CreateTrainingDataset, SplitDataset, DescribeDataset, DiscoverTopics,
         Finetune, EvaluateModel, ExportModel, InspectModel,
         PredictMap,
         InstallEngine, CheckEngine,
