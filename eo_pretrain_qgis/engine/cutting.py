@@ -50,13 +50,14 @@ class Labels(Protocol):
 
 @dataclass(frozen=True)
 class Cutting:
-    """How tiles are cut: sizes in pixels, shares of the pixels of a tile."""
+    """How tiles are cut: sizes in pixels, shares of the pixels of a tile, and how many classes all tiles together must show."""
 
     tile_size: int = 256
     stride: int | None = None
     extent: dict | None = None
     minimum_valid: float = 0.5
     minimum_labelled: float = 0.01
+    minimum_classes: int = 2
 
 
 @dataclass(frozen=True)

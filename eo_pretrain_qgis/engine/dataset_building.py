@@ -169,7 +169,7 @@ class _Table:
             return
         if self.rows:
             seen = [name for value, name in zip(self.values, names, strict=True) if any(row[f"share_{value}"] for row in self.rows)]
-            if len(seen) < 2:
+            if len(seen) < cutting.minimum_classes:
                 raise DataError(f"Every labelled pixel in the tiles is of the class “{seen[0]}”, and one class teaches nothing. "
                                 "Check that the labels do not cover the whole image, or choose a larger image or extent.")
             return
