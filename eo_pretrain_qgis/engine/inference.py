@@ -88,6 +88,23 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Part:
+    """What the network said of a part of the area.
+
+    Attributes:
+        window: in pixels of the image.
+        scores: probabilities (class, y, x) float32.
+        values: what the network saw there (band, y, x) float32, in stored units of the model.
+        valid: where all bands were measured (y, x); elsewhere the scores mean nothing.
+    """
+
+    window: Window
+    scores: np.ndarray
+    values: np.ndarray
+    valid: np.ndarray
+
+
+@dataclass(frozen=True)
 class _Piece:
     """A tile that was read: `values` (band, y, x) over `tile.seen`, `valid` (y, x) over `target`, counts over `target`."""
 
@@ -171,6 +188,27 @@ def predict(
         DataError: when no pixel of the area is valid, or the image cannot be read to the end.
         JobError: when nothing of a tile would be kept.
     """
+    def decide(part: Part) -> None:
+        classes, probability = most_probable(part.scores)
+        classes[~part.valid] = NO_CLASS
+        write(part.window, classes, probability)
+
+    return apply(package, session, open_scene, matches, decide, area=area, tile_size=tile_size, halo=halo, report=report)
+
+
+def apply(
+    package: Package,
+    session: Session,
+    open_scene: Callable[[], Scene],
+    matches: list[Match],
+    take: Callable[[Part], None],
+    *,
+    area: Window | None = None,
+    tile_size: int = 1024,
+    halo: int | None = None,
+    report: Report = SILENT,
+) -> Outcome:
+    """Runs a model as `predict` does and hands over all scores: `take` is called from one other thread for each part of the area."""
     started = time.monotonic()
     readers = 1 if session.device.startswith("cpu") else min(4, os.cpu_count() or 1)
     with ExitStack() as stack:
@@ -181,7 +219,7 @@ def predict(
                                stride=package.stride, area=area)
         outcome = Outcome(area.width * area.height, 0, np.zeros(len(matches), np.int64))
         pieces = stack.enter_context(closing(ahead(_Reader(package, matches, scenes, area).read, tiles, readers)))
-        submit = stack.enter_context(_writing(write))
+        submit = stack.enter_context(_writing(take))
         done = 0
         for batch in _batches(pieces):
             text = f"Tile {done + 1} of {len(tiles)}"
@@ -296,15 +334,14 @@ def _patient(session: Session, pieces: list[_Piece], report: Report, fraction: f
 
 
 @contextmanager
-def _writing(write: Callable[[Window, np.ndarray, np.ndarray], None]) -> Iterator[Callable[[_Piece, np.ndarray], None]]:
-    """A function that decides the classes of a piece and writes them in another thread, at most two pieces behind.
+def _writing(take: Callable[[Part], None]) -> Iterator[Callable[[_Piece, np.ndarray], None]]:
+    """A function that hands pieces to `take` in another thread, at most two pieces behind.
 
-    An error of the writer comes up at the next call or at the end.
+    An error of `take` comes up at the next call or at the end.
     """
     def finish(piece: _Piece, scores: np.ndarray) -> None:
-        classes, probability = most_probable(scores[(slice(None), *piece.inner)])
-        classes[~piece.valid] = NO_CLASS
-        write(piece.target, classes, probability)
+        inner = (slice(None), *piece.inner)
+        take(Part(piece.target, scores[inner], piece.values[inner], piece.valid))
 
     pool = ThreadPoolExecutor(1, thread_name_prefix="write")
     waiting: deque[Future[Any]] = deque()

@@ -135,6 +135,11 @@ def file(label: str, extension: str = "", **facts: Any) -> Any:
     return _param("file", label, REQUIRED, extension=extension, **facts)
 
 
+def files(label: str, extension: str = "", **facts: Any) -> Any:
+    """One or more files that exist."""
+    return _param("file", label, REQUIRED, extension=extension, multiple=True, **facts)
+
+
 def folder(label: str, **facts: Any) -> Any:
     """A folder that exists."""
     return _param("folder", label, REQUIRED, **facts)

@@ -186,6 +186,10 @@ def _path(asked: Asked) -> Any:
     return os.path.abspath(asked.value) if isinstance(asked.value, str) and asked.value else asked.value
 
 
+def _paths(asked: Asked) -> list[Any]:
+    return [os.path.abspath(item) if isinstance(item, str) and item else item for item in _flat(asked.value)]
+
+
 def _extent(asked: Asked) -> Any:
     value = asked.value
     box = QgsProcessingParameters.parameterAsExtent(asked.definition, asked.parameters, asked.context)
@@ -284,6 +288,8 @@ KINDS = {
     "classes": Kind(lambda n, p, d: QgsProcessingParameterMatrix(
         n, p.label, headers=CLASS_COLUMNS, defaultValue=d, optional=p.optional), _class_table),
     "file": Kind(_existing(Qgis.ProcessingFileParameterBehavior.File), _path),
+    "files": Kind(lambda n, p, d: QgsProcessingParameterMultipleLayers(
+        n, p.label, Qgis.ProcessingSourceType.File, d, p.optional), _paths),
     "folder": Kind(_existing(Qgis.ProcessingFileParameterBehavior.Folder), _path),
     "raster_output": Kind(lambda n, p, d: QgsProcessingParameterRasterDestination(n, p.label, d, p.optional, p.created), _planned),
     "vector_output": Kind(lambda n, p, d: QgsProcessingParameterVectorDestination(
