@@ -23,11 +23,15 @@ TRAINING, VALIDATION, TEST = range(3)
 #: Blocks tried, as multiples of a tile; few large blocks are the more honest test, many small ones are easier to balance.
 BLOCK_SIZES = (64, 48, 32, 24, 16, 12, 8, 6, 4, 3, 2, 1, 0.5, 0.25)
 BLOCK_COUNTS = (10, 20, 40)
-RANDOM_STARTS, STEPS = 100, 400
+RANDOM_STARTS, CHAINS, STEPS = 100, 6, 400
 #: Straight cuts give validation and test this much of their shares: in a small image only the narrow one leaves room for training.
 CUT_PARTS = (1.0, 0.6, 1.4)
 #: What a class without a pixel in training, validation, test costs; losing all tiles to the buffer costs 1.
 MISSING_CLASS = np.array([2.0, 0.3, 0.5])
+#: What lacking ground costs in training, validation, test: without training tiles the best test says nothing.
+LACKING = np.array([2.0, 0.5, 1.0])
+#: A class with a smaller share of the labelled pixels counts in proportion: a few pixels must not decide where everything else goes.
+RARE_CLASS = 0.01
 #: Positions from different grids agree to this [px].
 TOLERANCE = 0.01
 
@@ -131,28 +135,41 @@ class _Search:
         self.tiles_of = np.bincount(block_of, totals[:, -1], blocks)
         self.truth = totals[:, :-1].sum(0)
         self.present = self.truth > 0
+        share = self.truth[self.present] / max(self.truth.sum(), 1)
+        self.weights = np.minimum(share / RARE_CLASS, 1)
 
     def run(self, rng: np.random.Generator) -> tuple[np.ndarray, float]:
         """The best found split of each place, and how far it is from ideal."""
         starts = [*self._cuts(), *(self._random(rng) for _ in range(RANDOM_STARTS))]
         scored = sorted(((self.loss(start)[0], number) for number, start in enumerate(starts)))
         best, best_loss = starts[0], np.inf
-        for chain, (loss, number) in enumerate(scored[:3]):
-            self.report.progress(chain / 3, f"Looking for a split of {len(self.keys)} blocks")
+        for chain, (loss, number) in enumerate(scored[:CHAINS]):
+            self.report.progress(chain / CHAINS, f"Looking for a split of {len(self.keys)} blocks")
             current = starts[number].copy()
             for _ in range(STEPS):
-                trial = current.copy()
-                trial[rng.integers(len(trial))] = rng.choice(np.flatnonzero(self.wanted > 0))
-                if rng.random() < 0.5:
-                    one, other = rng.integers(len(trial), size=2)
-                    trial[[one, other]] = trial[[other, one]]
+                trial = self._changed(current, rng)
                 trial_loss = self.loss(trial)[0]
                 if trial_loss <= loss:
                     current, loss = trial, trial_loss
-                self.report.progress(chain / 3)
+                self.report.progress(chain / CHAINS)
             if loss < best_loss:
                 best, best_loss = current, loss
         return self.loss(best)[1][self.row_of.ravel()], best_loss
+
+    def _changed(self, blocks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """The assignment with one block, one row or column of blocks, or two exchanged blocks changed."""
+        trial, move = blocks.copy(), rng.integers(4)
+        if move == 0:
+            one, other = rng.integers(len(trial), size=2)
+            trial[[one, other]] = trial[[other, one]]
+            return trial
+        block = rng.integers(len(trial))
+        chosen = np.arange(len(trial)) == block
+        if move == 1:  # a whole line at once: block by block the way there would lead over worse splits
+            axis = rng.integers(2)
+            chosen = self.keys[:, axis] == self.keys[block, axis]
+        trial[chosen] = rng.choice(np.flatnonzero(self.wanted > 0))
+        return trial
 
     def loss(self, blocks: np.ndarray) -> tuple[float, np.ndarray]:
         """How far an assignment of blocks is from ideal, and the split of each row it gives (3: dropped)."""
@@ -163,13 +180,14 @@ class _Search:
         tiles, kept = sums[:3, -1], max(sums[:3, -1].sum(), 1)
         empty = ((tiles == 0) & (self.wanted > 0)).sum()
         lost = sums[3, -1] / sums[:, -1].sum()
-        shares = np.abs(tiles / kept - self.wanted).sum()
+        shares = 2 * np.abs(tiles / kept - self.wanted).sum()
         classes = sums[:3, :-1]
-        missing = (classes[:, self.present] == 0).sum(1) @ (MISSING_CLASS * (self.wanted > 0))
-        # What each split lacks of its share of each class; every class counts the same, so that a rare one is not lost.
+        missing = (classes[:, self.present] == 0) @ self.weights @ (MISSING_CLASS * (self.wanted > 0))
+        # What each split lacks of its share of each class; every class but the rarest counts the same, so that none is lost.
         asked = self.wanted[self.wanted > 0, None]
         lacking = np.clip(1 - classes[self.wanted > 0][:, self.present] / (self.truth[self.present] * asked), 0, 1)
-        return float(100 * empty + lost + shares + missing + 2 * (lacking**2).mean(1).sum()), rows
+        short = 2 * LACKING[self.wanted > 0] @ (lacking**2 @ self.weights) / max(self.weights.sum(), 1)
+        return float(100 * empty + lost + shares + missing + short), rows
 
     def _cuts(self) -> list[np.ndarray]:
         """Straight cuts along each axis, in every order and a bit to each side: they lose the fewest tiles to the buffer."""

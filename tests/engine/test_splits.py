@@ -92,3 +92,13 @@ def test_no_split_asked():
     boxes = lattice(2, 2)
     split = split_by_place(boxes, equal_pixels(boxes), 32, SplitPlan(0, 0))
     assert set(split.names) == {"training"} and split.facts["leakage_distance_px"] is None
+
+
+def test_a_class_of_a_few_pixels_does_not_decide_where_everything_goes():
+    """Two dates of one square kilometre, tiles of 32 px every 8 px: room is scarce, and one corner holds 24 pixels of a class."""
+    boxes = np.tile(lattice(9, 9, stride=8), (2, 1))
+    pixels = np.column_stack([np.full(len(boxes), 600), np.full(len(boxes), 424), np.zeros(len(boxes))])
+    pixels[[0, 81], 2] = 12
+    for seed in range(1, 4):
+        counts = split_by_place(boxes, pixels, 32, SplitPlan(test_share=0.25, seed=seed)).counts
+        assert counts["training_tiles"] >= 16 and counts["test_tiles"] >= 6, counts
