@@ -13,6 +13,11 @@ import shapely
 from rasterio.control import GroundControlPoint
 from rasterio.transform import from_origin
 
+from .scenes_crops import crop_season  # noqa: F401
+from .scenes_roads import (  # noqa: F401
+    broken_pbf, corrupt_pbf, lines_elsewhere, only_tunnels, osm_elsewhere, osm_file, own_classes, own_widths,
+    road_layer, road_sample, town_without_roads, wrong_widths,
+)
 from .scenes_topics import ice, ice_later, ice_one_band, ice_smaller, ice_with_gap, ice_without_words  # noqa: F401
 
 UTM = "EPSG:32633"
@@ -237,3 +242,6 @@ def rotated(folder):
     """An image turned by 10 degrees against its axes."""
     turned = from_origin(*ORIGIN, 10, 10) @ rasterio.Affine.rotation(10)
     return write_raster(folder / "rotated.tif", np.full((1, 96, 96), 1000, np.uint16), names=["B02"], transform=turned)
+
+
+from .scenes_import import *  # noqa: E402, F403 - at the end, because it uses what stands above

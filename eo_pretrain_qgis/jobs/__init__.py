@@ -1,6 +1,8 @@
 """What can be asked: all jobs, in the order of the toolbox."""
 
 from .check_engine import CheckEngine
+from .create_crop_dataset import CreateCropDataset
+from .create_road_dataset import CreateRoadDataset
 from .create_sample import CreateSample
 from .create_training_dataset import CreateTrainingDataset
 from .describe_dataset import DescribeDataset
@@ -8,15 +10,17 @@ from .discover_topics import DiscoverTopics
 from .evaluate_model import EvaluateModel
 from .export_model import ExportModel
 from .finetune import Finetune
+from .import_dataset import ImportDataset
 from .inspect_model import InspectModel
 from .install_engine import InstallEngine
 from .predict_map import PredictMap
 from .split_dataset import SplitDataset
+from .suggest_labels import SuggestLabels
 
 JOBS = {
     job.name(): job
     for job in (
-        CreateSample, CreateTrainingDataset, SplitDataset, DescribeDataset, DiscoverTopics,
+        CreateSample, CreateTrainingDataset, CreateRoadDataset, CreateCropDataset, ImportDataset, SplitDataset, DescribeDataset, SuggestLabels, DiscoverTopics,
         Finetune, EvaluateModel, ExportModel, InspectModel,
         PredictMap,
         InstallEngine, CheckEngine,

@@ -1,0 +1,59 @@
+"""Published layouts of training data: which there are, how each is recognised, and the one way to read any of them."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from types import ModuleType
+
+from rasterio.errors import NotGeoreferencedWarning
+
+from ...errors import DataError
+from ...report import SILENT, Report
+from ..splits import Split
+from . import bigearthnet, esri_tiles, eurosat, geotiff_pairs, timesen2crop
+from .samples import ImportOptions
+from .split_lists import read_lists
+from .tree import Tree
+
+__all__ = ["FORMATS", "ImportOptions", "Tree", "detect", "read_split", "write_dataset"]
+
+#: Name of a format → module with TITLE, LOOKED_FOR, recognise(tree) and write(tree, folder, options, report). In the order in which
+#: they are looked for: the most telling marks first.
+FORMATS: dict[str, ModuleType] = {
+    "esri_tiles": esri_tiles, "bigearthnet": bigearthnet, "timesen2crop": timesen2crop, "geotiff_pairs": geotiff_pairs, "eurosat": eurosat,
+}
+
+
+def detect(tree: Tree) -> str:
+    """The format a folder or archive is in.
+
+    Raises:
+        DataError: when it is none, saying what was looked for.
+    """
+    for name, module in FORMATS.items():
+        if module.recognise(tree):
+            return name
+    looked = "; ".join(module.LOOKED_FOR for module in FORMATS.values())
+    folders, files = tree.children()
+    seen = ", ".join([*(name + "/" for name in folders[:4]), *files[:4]]) or "nothing"
+    raise DataError(f"{tree.path} is in no known format; it holds {seen}. Looked for: {looked}. Choose the folder that holds these.")
+
+
+def write_dataset(name: str, tree: Tree, folder: Path, options: ImportOptions, report: Report = SILENT) -> Split:
+    """Reads a folder in the format `name` and writes it as a dataset into an empty folder."""
+    with warnings.catch_warnings():  # here and not around each file: several threads read
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        return FORMATS[name].write(tree, folder, options, report)
+
+
+def read_split(tree: Tree, folder: str | None) -> dict[str, str] | None:
+    """Name of a sample → split from the lists in a folder, or beside the data; None where there are none.
+
+    Raises:
+        DataError: a folder was named and holds no lists.
+    """
+    lists = read_lists(Tree(folder) if folder else tree)
+    if folder and lists is None:
+        raise DataError(f"{folder} holds no split list: train, val or test as .csv or .txt, or split.csv. Choose the folder that holds them.")
+    return lists

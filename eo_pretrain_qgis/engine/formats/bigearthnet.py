@@ -1,0 +1,236 @@
+"""BigEarthNet: patches of Sentinel-2, Sentinel-1 or both with CORINE labels, one folder for each patch, one file for each band.
+
+Sumbul et al., IGARSS 2019 (43 classes of CORINE 2018), and IEEE GRSM 9(3), 2021 (with Sentinel-1; the nomenclature of 19 classes, its
+Table II). Sentinel-2 L2A without B10; bands of 10, 20 and 60 m are 120, 60 and 20 px wide; Sentinel-1 is VV and VH in dB.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from rasterio.enums import Resampling
+from rasterio.warp import reproject
+
+from ...errors import DataError
+from ...report import SILENT, Report
+from ..dataset import ClassInfo, SensorInfo
+from ..grid import Grid
+from ..sensors import PRESETS, name_bands
+from ..splits import Split
+from .bigearthnet_classes import CORINE, NINETEEN
+from .pictures import read_whole
+from .samples import Content, ImportOptions, Sample, read_ahead, write_samples
+from .split_lists import chosen
+from .tree import Tree, joined
+
+TITLE = "BigEarthNet"
+LOOKED_FOR = "patch folders named S2A_MSIL2A_… or S1A_IW_GRDH_… with …_labels_metadata.json (BigEarthNet)"
+SIZE = 120
+BANDS = {"s2": ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12"), "s1": ("VV", "VH")}
+PRESET = {"s2": "sentinel2_l2a", "s1": "sentinel1_db"}
+PATCH = {"s2": re.compile(r"S2[AB]_MSIL2A_.*_\d+_\d+"), "s1": re.compile(r"S1[AB]_IW_GRDH_.*_\d+_\d+")}
+#: Lists of patches that the makers advise to leave out, where they lie beside the patches.
+UNUSABLE = ("patches_with_cloud_and_shadow.csv", "patches_with_seasonal_snow.csv")
+#: How deep patch folders are looked for.
+DEPTH = 3
+
+
+@dataclass(frozen=True)
+class _Patch:
+    """Name, folder by sensor, split."""
+
+    name: str
+    folders: dict[str, str]
+    split: str = ""
+
+
+def recognise(tree: Tree) -> bool:
+    """Whether there is a patch folder."""
+    return next(_walk(tree, "", DEPTH), None) is not None
+
+
+def write(tree: Tree, folder: Path, options: ImportOptions, report: Report = SILENT) -> Split:
+    """Writes a dataset of the task "multilabel", with the sensors s2, s1 or both.
+
+    Args:
+        tree: patch folders at the root or up to three folders deep.
+        folder: an empty folder to fill.
+        options: nomenclature, resampling of the bands of 20 and 60 m, split.
+        report: progress and warnings.
+
+    Raises:
+        DataError: a band or label file that is missing or damaged, or a label that is not in the nomenclature.
+    """
+    patches, sensors = _find(tree, report)
+    taken = chosen([patch.name for patch in patches], options.lists, str(tree.path), report)
+    patches = [_Patch(patch.name, patch.folders, taken[patch.name]) for patch in patches if patch.name in taken]
+    classes, positions = _nomenclature(options.nomenclature)
+    unlabelled: list[str] = []
+
+    def read(patch: _Patch) -> Sample | None:
+        digest = hashlib.sha256()
+        place = patch.folders.get("s2", "") or patch.folders["s1"]
+        known = _labels(tree, place, digest)
+        label = np.zeros(len(classes), np.uint8)
+        for name in known["labels"]:
+            if name not in positions:
+                raise DataError(f"{tree.full(_label_file(place))} has the label “{name}”, which is not in the nomenclature of CORINE 2018. "
+                                "Correct the file, or remove its patch.")
+            if positions[name] is not None:
+                label[positions[name]] = 1
+        if not label.any():
+            unlabelled.append(patch.name)
+            return None
+        images, grid = {}, None
+        for sensor in sensors:
+            images[sensor], own = _bands(tree, patch.folders[sensor], sensor, options.resampling, digest)
+            grid = grid or own
+        columns = {"scene": known.get("tile_source") or known.get("scene_source") or patch.name, "patch": patch.name,
+                   "date": str(known.get("acquisition_date") or known.get("acquisition_time") or "")[:10],
+                   **{f"has_{row.value}": int(has) for row, has in zip(classes, label, strict=True)}}
+        return Sample(images, label, grid, patch.split, columns, digest.digest())
+
+    infos = tuple(_sensor(name) for name in sensors)
+    facts = {"format": "bigearthnet", "nomenclature": options.nomenclature, "resampling": options.resampling,
+             "resampled": {"10 m": "120 px, as stored", "20 m": "60 px to 120 px", "60 m": "20 px to 120 px"}}
+    content = Content("multilabel", infos, classes, SIZE, len(patches), read_ahead(patches, read), tree.path, facts)
+    split = write_samples(folder, content, options, report.part(0.05, 1))
+    if unlabelled:
+        report.message(f"{len(unlabelled)} of {len(patches)} patches have no label of the {options.nomenclature} classes and were left "
+                       "out, as its makers advise.", level="warning")
+    return split
+
+
+def _find(tree: Tree, report: Report) -> tuple[list[_Patch], list[str]]:
+    """Patches, those of both sensors paired, and the sensors."""
+    found: dict[str, dict[str, str]] = {"s2": {}, "s1": {}}
+    for number, (sensor, place) in enumerate(_walk(tree, "", DEPTH)):
+        if number % 1000 == 0:
+            report.progress(0, f"Looking for patches: {number}")
+        found[sensor][place.rpartition("/")[2]] = place
+    unusable = _unusable(tree)
+    sensors = [sensor for sensor in ("s2", "s1") if found[sensor]]
+    if not sensors:
+        raise DataError(f"{tree.path} holds no {LOOKED_FOR}. Choose the folder that holds the patch folders.")
+    if sensors != ["s2", "s1"]:
+        alone = found[sensors[0]]
+        patches = [_Patch(name, {sensors[0]: place}) for name, place in sorted(alone.items())]
+    else:
+        patches = _paired(tree, found["s2"], found["s1"], report)
+    left = [patch for patch in patches if patch.name not in unusable]
+    if len(left) < len(patches):
+        report.message(f"{len(patches) - len(left)} patches are listed as cloudy or snowy and are left out.")
+    return left, sensors
+
+
+def _paired(tree: Tree, s2: dict[str, str], s1: dict[str, str], report: Report) -> list[_Patch]:
+    """Each Sentinel-1 patch says which Sentinel-2 patch it belongs to."""
+    partner: dict[str, str] = {}
+    for number, (name, place) in enumerate(sorted(s1.items())):
+        if number % 200 == 0:
+            report.progress(0.05 * number / len(s1), "Pairing the patches")
+        other = _labels(tree, place, hashlib.sha256()).get("corresponding_s2_patch")
+        if not other:
+            raise DataError(f"{tree.full(_label_file(place))} does not say which Sentinel-2 patch {name} belongs to (corresponding_s2_patch). "
+                            "Copy the file again, or import the Sentinel-2 folder alone.")
+        partner[other] = place
+    pairs = [_Patch(name, {"s2": place, "s1": partner[name]}) for name, place in sorted(s2.items()) if name in partner]
+    if not pairs:
+        raise DataError(f"{tree.path}: none of the {len(s1)} Sentinel-1 patches belongs to one of the {len(s2)} Sentinel-2 patches. Choose "
+                        "folders of the same patches, or import one sensor.")
+    lost = len(s2) + len(s1) - 2 * len(pairs)
+    if lost:
+        report.message(f"{lost} patches have no partner of the other sensor and are left out; {len(pairs)} pairs are kept.", level="warning")
+    return pairs
+
+
+def _walk(tree: Tree, folder: str, depth: int):
+    """Sensor and path of every patch folder."""
+    for name in tree.children(folder)[0]:
+        sensor = next((sensor for sensor, pattern in PATCH.items() if pattern.fullmatch(name)), None)
+        if sensor:
+            yield sensor, joined(folder, name)
+        elif depth:
+            yield from _walk(tree, joined(folder, name), depth - 1)
+
+
+def _unusable(tree: Tree) -> set[str]:
+    files = [name for name in UNUSABLE if tree.has(name)]
+    return {line.strip() for name in files for line in tree.text(name).splitlines() if line.strip()}
+
+
+def _label_file(place: str) -> str:
+    return joined(place, f"{place.rpartition('/')[2]}_labels_metadata.json")
+
+
+def _labels(tree: Tree, place: str, digest) -> dict:
+    file = _label_file(place)
+    if not tree.has(file):
+        raise DataError(f"{tree.full(file)} is missing, so the patch has no labels. Copy the patch again, or remove its folder.")
+    content = tree.read(file)
+    digest.update(content)
+    try:
+        known = json.loads(content)
+    except ValueError as error:
+        raise DataError(f"{tree.full(file)} cannot be read ({error}). Copy the patch again, or remove its folder.") from None
+    if not isinstance(known, dict) or not isinstance(known.get("labels"), list):
+        raise DataError(f"{tree.full(file)} has no list “labels”. Copy the patch again, or remove its folder.")
+    return known
+
+
+def _bands(tree: Tree, place: str, sensor: str, resampling: str, digest) -> tuple[np.ndarray, Grid | None]:
+    """All bands (band, y, x) on the grid of those of 10 m, and that grid."""
+    values, name, place_on_map = [], place.rpartition("/")[2], None
+    for band in BANDS[sensor]:
+        file = joined(place, f"{name}_{band}.tif")
+        if not tree.has(file):
+            raise DataError(f"{tree.full(file)} is missing from the patch. Copy the patch again, or remove its folder.")
+        content = tree.read(file)
+        header, pixels, _ = read_whole(content, tree.full(file))
+        digest.update(content)
+        size = header.height
+        if pixels.shape != (1, size, size) or SIZE % size:
+            raise DataError(f"{header.path} has {header.width} × {size} px, but a band has 120, 60 or 20. Copy the patch again, or remove "
+                            "its folder.")
+        if size == SIZE:
+            place_on_map = place_on_map or header.grid
+        values.append(enlarged(pixels[0], SIZE // size, resampling))
+    dtype = np.float32 if sensor == "s1" else np.uint16
+    return np.stack(values).astype(dtype), place_on_map
+
+
+def enlarged(values: np.ndarray, factor: int, resampling: str) -> np.ndarray:
+    """A band (y, x) with pixels `factor` times smaller; "nearest" repeats the measured values, "cubic" may overshoot them."""
+    if factor == 1:
+        return values
+    if resampling == "nearest":
+        return values.repeat(factor, 0).repeat(factor, 1)
+    height, width = (factor * side for side in values.shape)
+    result = np.empty((height, width), values.dtype)
+    local = rasterio.crs.CRS.from_epsg(3857)  # both grids are in the same plane: any CRS will do
+    reproject(values, result, src_transform=rasterio.Affine(factor, 0, 0, 0, -factor, 0), dst_transform=rasterio.Affine(1, 0, 0, 0, -1, 0),
+              src_crs=local, dst_crs=local, resampling=Resampling[resampling])
+    return result
+
+
+def _sensor(name: str) -> SensorInfo:
+    preset = PRESET[name]
+    return SensorInfo(name, preset, "uint16" if name == "s2" else "float32", PRESETS[preset].nodata,
+                      tuple(name_bands(preset, list(BANDS[name]))))
+
+
+def _nomenclature(count: int) -> tuple[tuple[ClassInfo, ...], dict[str, int | None]]:
+    """Classes, and label → position, None for labels that the 19 classes leave out."""
+    if count == 43:
+        rows = list(CORINE.items())
+        return (tuple(ClassInfo(number, name, color) for number, (name, (color, _)) in enumerate(rows, 1)),
+                {name: position for position, (name, _) in enumerate(rows)})
+    names = list(NINETEEN)
+    classes = tuple(ClassInfo(number, name, NINETEEN[name]) for number, name in enumerate(names, 1))
+    return classes, {name: names.index(group) if group else None for name, (_, group) in CORINE.items()}

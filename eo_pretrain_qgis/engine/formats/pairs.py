@@ -1,0 +1,196 @@
+"""Images and label images that belong together: what GeoTIFF pairs and Esri's classified tiles share."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import DataError
+from ...report import SILENT, Report
+from ..dataset import IGNORE, SensorInfo
+from ..grid import tile_windows
+from ..legend import Legend, make_legend
+from ..splits import Split
+from .pictures import Header, Picture, sensor_of, stored
+from .samples import Content, ImportOptions, Sample, write_samples
+from .tree import Tree
+
+#: A pixel with this value in a label image has no label, as nodata has none.
+UNLABELLED = 255
+#: Edge of the pieces in which label images are searched for their classes [px].
+PIECE = 2048
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Paths of an image and its labels, name, split, and the images of further sensors."""
+
+    name: str
+    image: str
+    label: str
+    split: str = ""
+    others: tuple[tuple[str, str], ...] = ()
+
+
+def write_pairs(tree: Tree, folder: Path, pairs: list[Pair], ignored: tuple[int, ...], table: list[dict] | None,
+                options: ImportOptions, facts: dict, report: Report = SILENT) -> Split:
+    """Writes a dataset of the task "segmentation".
+
+    Args:
+        tree: where the pairs lie.
+        folder: an empty folder to fill.
+        pairs: in order, with their splits.
+        ignored: label values that are no class, besides 255 and nodata.
+        table: rows value, name, color of the classes; None takes the values found and the colours in the files.
+        options: tile size, preset, bands, split.
+        facts: of the format.
+        report: progress and warnings.
+
+    Raises:
+        DataError: a pair whose sizes differ, images that differ in bands or size, or a damaged file.
+    """
+    sensors = _sensors(tree, pairs[0], options, report)
+    with Picture(tree, pairs[0].image) as opened:
+        first = opened.header
+    size = options.tile_size or first.width
+    if not options.tile_size and first.width != first.height:
+        raise DataError(f"{first.path} has {first.width} × {first.height} px and is not square. Give a “Tile size” to cut the images into.")
+    legend = _legend(tree, pairs, ignored, table or options.class_table, report.part(0, 0.1))
+    lookup = _lookup(legend, ignored)
+    count = _count(tree, pairs, size, options, report.part(0.1, 0.12))
+    strange: dict[int, int] = {}
+
+    def samples() -> Iterator[Sample]:
+        for pair in pairs:
+            yield from _cut(tree, pair, sensors, size, lookup, strange, whole=not options.tile_size)
+
+    content = Content("segmentation", sensors, legend.classes, size, count, samples(), tree.path, facts,
+                      options.pixel_size)
+    split = write_samples(folder, content, options, report.part(0.12, 1))
+    if strange:
+        listed = ", ".join(f"{value} ({pixels} px)" for value, pixels in sorted(strange.items())[:8])
+        report.message(f"The label images have values that are no class; they are ignored: {listed}.", level="warning")
+    return split
+
+
+def _sensors(tree: Tree, pair: Pair, options: ImportOptions, report: Report) -> tuple[SensorInfo, ...]:
+    """What the images of one pair are."""
+    sensors = []
+    for name, path in (("", pair.image), *pair.others):
+        with Picture(tree, path) as opened:
+            chosen = ("generic", "") if sensors else (options.preset, options.bands)
+            sensors.append(sensor_of(opened.header, *chosen, name, report=report))
+    return tuple(sensors)
+
+
+def _cut(tree: Tree, pair: Pair, sensors: tuple[SensorInfo, ...], size: int, lookup: tuple[np.ndarray, np.ndarray],
+         strange: dict[int, int], whole: bool) -> Iterator[Sample]:
+    """The tiles of one pair; those without a measured or a labelled pixel are left out, unless images stay whole."""
+    paths = (pair.image, *(path for _, path in pair.others))
+    digest = hashlib.sha256("".join(tree.checksum(path) for path in (*paths, pair.label)).encode()).digest()
+    with ExitStack() as stack:
+        images = [stack.enter_context(Picture(tree, path)) for path in paths]
+        label = stack.enter_context(Picture(tree, pair.label))
+        first = images[0].header
+        _compare([image.header for image in images], label.header, sensors, size if whole else None)
+        for window in tile_windows(first.width, first.height, size, size):
+            read, measured = {}, np.zeros((size, size), bool)
+            for image, sensor in zip(images, sensors, strict=True):
+                pixels, valid = image.read(window)
+                read[sensor.name] = stored(pixels, valid, sensor)
+                measured |= valid
+            values, labelled = label.read(window)
+            drawn = _positions(values[0], labelled & measured, *lookup, strange)
+            if not whole and (drawn == IGNORE).all():
+                continue
+            yield Sample(read, drawn, first.grid.sub(window) if first.grid else None, pair.split,
+                         {"scene": pair.name, "col": window.col, "row": window.row}, digest)
+            digest = b""
+
+
+def _positions(drawn: np.ndarray, valid: np.ndarray, values: np.ndarray, positions: np.ndarray, strange: dict[int, int]) -> np.ndarray:
+    """Label values (y, x) as positions of classes; values that are none are counted in `strange`."""
+    place = np.minimum(np.searchsorted(values, drawn), len(values) - 1)
+    known = values[place] == drawn
+    for value, pixels in zip(*np.unique(drawn[valid & ~known], return_counts=True), strict=True):
+        strange[int(value)] = strange.get(int(value), 0) + int(pixels)
+    return np.where(valid & known, positions[place], np.uint8(IGNORE)).astype(np.uint8)
+
+
+def _legend(tree: Tree, pairs: list[Pair], ignored: tuple[int, ...], table: list[dict] | None, report: Report) -> Legend:
+    where = f"The label images of {tree.path}"
+    if table:
+        wanted = [row for row in table if int(row["value"]) not in ignored] if all(_is_number(row["value"]) for row in table) else table
+        return make_legend({str(row["value"]) for row in wanted}, where, wanted, None, False, report)
+    found: set[int] = set()
+    colors: dict[int, str] = {}
+    for done, pair in enumerate(pairs):
+        report.progress(done / len(pairs), "Looking for the classes")
+        with Picture(tree, pair.label) as label:
+            for window in label.pieces(PIECE):
+                values, valid = label.read(window)
+                found.update(np.unique(values[0][valid]).tolist())
+            colors.update(label.header.colors)
+        if len(found) > 256 or any(value != int(value) for value in found):
+            raise DataError(f"{label.path} holds measurements and no classes. Choose label images whose pixels are numbers of classes, 0 to 254.")
+    keys = {str(int(value)) for value in found} - {str(value) for value in (*ignored, UNLABELLED)}
+    if not keys:
+        raise DataError(f"{where} have no labelled pixel. Choose another folder.")
+    styles = {"classes": [{"value": str(value), "color": color} for value, color in colors.items()]}
+    return make_legend(keys, where, None, styles, False, report)
+
+
+def _lookup(legend: Legend, ignored: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Label values in rising order and the position of each, 255 for those that are ignored."""
+    known = {int(key): position for key, position in legend.positions.items() if _is_number(key)}
+    pairs = sorted({**dict.fromkeys((*ignored, UNLABELLED), IGNORE), **known}.items())
+    return np.array([value for value, _ in pairs]), np.array([position for _, position in pairs], np.uint8)
+
+
+def _is_number(text: object) -> bool:
+    return str(text).lstrip("-").isdigit()
+
+
+def _count(tree: Tree, pairs: list[Pair], size: int, options: ImportOptions, report: Report) -> int:
+    """How many tiles there will be at most; checks on the way that the images fit."""
+    if not options.tile_size:
+        return len(pairs)
+    total = 0
+    for done, pair in enumerate(pairs):
+        report.progress(done / len(pairs), "Measuring the images")
+        with Picture(tree, pair.image) as image:
+            width, height = image.header.width, image.header.height
+        if min(width, height) < size:
+            raise DataError(f"{image.path} has {width} × {height} px, less than a tile of {size} × {size}. Choose a tile size of at most "
+                            f"{min(width, height)}, or remove the image.")
+        total += len(tile_windows(width, height, size, size))
+    return total
+
+
+def _compare(images: list[Header], label: Header, sensors: tuple[SensorInfo, ...], size: int | None) -> None:
+    first = images[0]
+    if size and (first.width, first.height) != (size, size):
+        raise DataError(f"{first.path} has {first.width} × {first.height} px, but the images before it {size} × {size}. Give a “Tile size” to "
+                        "cut all images into, or remove those that differ.")
+    for other in (*images[1:], label):
+        if (other.width, other.height) != (first.width, first.height):
+            raise DataError(f"{first.path} has {first.width} × {first.height} px, but {other.path} {other.width} × {other.height}. Bring both "
+                            "to one size.")
+        if first.grid and other.grid and not first.grid.same_as(other.grid):
+            raise DataError(f"{first.path} and {other.path} lie at different places, although they belong together. Check how they were "
+                            "georeferenced.")
+    if len(label.bands) != 1:
+        raise DataError(f"{label.path} has {len(label.bands)} bands, but a label image has one, of numbers of classes. Convert its colours "
+                        "to classes first.")
+    for image, sensor in zip(images, sensors, strict=True):
+        if len(image.bands) != len(sensor.bands):
+            raise DataError(f"{image.path} has {len(image.bands)} bands, but the images before it {len(sensor.bands)}. Remove the images that "
+                            "differ.")
+        if not np.can_cast(image.dtype, sensor.dtype) and sensor.dtype != "float32":
+            raise DataError(f"{image.path} holds {image.dtype} values, but the images before it {sensor.dtype}. Convert one to the type of "
+                            "the other.")

@@ -1,0 +1,81 @@
+"""Lists that say which sample is for training, validation or test, as published data sets bring them."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from ...errors import DataError
+from ...report import SILENT, Report
+from ..dataset import SPLITS
+from .tree import Tree, stem
+
+#: Names of lists and folders → split.
+NAMES = {"train": "training", "training": "training", "val": "validation", "valid": "validation", "validation": "validation",
+         "test": "test", "testing": "test"}
+#: A table of all samples; columns ``name`` and ``split``.
+TABLE = "split.csv"
+ENDINGS = (".csv", ".txt")
+
+
+def split_named(folder: str) -> str:
+    """The split a folder, archive or list is named after, or empty."""
+    return NAMES.get(stem(folder).lower(), "")
+
+
+def read_lists(tree: Tree) -> dict[str, str] | None:
+    """Name of a sample, without folders and ending → split, from the lists in a folder; None where there are none.
+
+    Lists are ``split.csv`` with the columns name and split, or one file for each split (train.txt, val.csv, test.csv and the like)
+    with a name in every line; in lines with several names (BigEarthNet's: Sentinel-2, Sentinel-1) each counts.
+
+    Raises:
+        DataError: a sample in two splits, or a table without these columns.
+    """
+    _, files = tree.children()
+    if TABLE in files:
+        return _read_table(tree)
+    found: dict[str, str] = {}
+    lists = [name for name in files if name.lower().endswith(ENDINGS) and split_named(name)]
+    for file in lists:
+        split = split_named(file)
+        for line in csv.reader(io.StringIO(tree.text(file))):
+            for cell in filter(None, map(str.strip, line)):
+                key = stem(cell) if "." in cell[-5:] else cell.rpartition("/")[2]
+                if found.setdefault(key, split) != split:
+                    raise DataError(f"{tree.full(file)} lists {key} for {split}, but another list for {found[key]}. Correct the lists.")
+    return found if lists else None
+
+
+def chosen(keys: list[str], lists: dict[str, str] | None, what: str, report: Report = SILENT) -> dict[str, str]:
+    """The samples to take, in order, and the split of each; empty where none is given.
+
+    Args:
+        keys: names of the samples.
+        lists: what `read_lists` gave; samples that no list names are left out.
+        what: where the samples come from, for messages.
+        report: told how many are left out.
+
+    Raises:
+        DataError: when no sample is in a list.
+    """
+    if lists is None:
+        return dict.fromkeys(keys, "")
+    taken = {key: lists[key] for key in keys if key in lists}
+    if not taken:
+        raise DataError(f"The split lists name none of the {len(keys)} samples of {what}, such as {keys[0]}. Choose the lists that belong to "
+                        "these data, or divide them anew.")
+    if len(taken) < len(keys):
+        report.message(f"{len(keys) - len(taken)} of {len(keys)} samples are in no split list and are left out.", level="warning")
+    return taken
+
+
+def _read_table(tree: Tree) -> dict[str, str]:
+    rows = list(csv.DictReader(io.StringIO(tree.text(TABLE))))
+    if not rows or not {"name", "split"} <= set(rows[0]):
+        raise DataError(f"{tree.full(TABLE)} has no columns “name” and “split”. Name its columns so, or remove it.")
+    strange = sorted({row["split"] for row in rows} - {*NAMES, *SPLITS, "dropped"})
+    if strange:
+        raise DataError(f"{tree.full(TABLE)} has the split “{strange[0]}”, but a sample is training, validation, test or dropped. "
+                        "Correct the table.")
+    return {row["name"]: NAMES.get(row["split"], row["split"]) for row in rows}
