@@ -18,6 +18,7 @@ from .scenes_roads import (  # noqa: F401
     broken_pbf, corrupt_pbf, lines_elsewhere, only_tunnels, osm_elsewhere, osm_file, own_classes, own_widths,
     road_layer, road_sample, town_without_roads, wrong_widths,
 )
+from .scenes_crops import crop_season  # noqa: F401
 from .scenes_topics import ice, ice_later, ice_one_band, ice_smaller, ice_with_gap, ice_without_words  # noqa: F401
 
 UTM = "EPSG:32633"

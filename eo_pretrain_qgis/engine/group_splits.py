@@ -44,7 +44,7 @@ def split_by_group(groups: np.ndarray, labels: np.ndarray, plan: SplitPlan, what
     group_of = group_of.ravel()
     if len(found) < (wanted > 0).sum():
         asked = ", ".join(split for split, share in zip(SPLITS, wanted, strict=True) if share > 0)
-        raise DataError(f"There are only {len(found)} {what} and each of {asked} needs one. Use more {what}, or set the share of "
+        raise DataError(f"The number of {what} is {len(found)}, but each of {asked} needs one. Use more {what}, or set the share of "
                         "validation or test to 0.")
     counts = _count(group_of, labels, len(found))
     sizes = np.bincount(group_of, minlength=len(found))

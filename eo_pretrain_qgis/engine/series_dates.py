@@ -29,7 +29,7 @@ class Dated:
 
 
 def dated_series(sources: list[dict], pattern: str | None = None, table: str | None = None, *, what: str = "images",
-                 together: bool = False, least: int = 2, report: Report = SILENT) -> list[Dated]:
+                 together: bool = False, lenient: bool = False, least: int = 2, report: Report = SILENT) -> list[Dated]:
     """Finds the day of every raster and puts the rasters in order.
 
     Args:
@@ -38,6 +38,7 @@ def dated_series(sources: list[dict], pattern: str | None = None, table: str | N
         table: CSV file with the columns file and date, which goes before everything else.
         what: the rasters are, for messages.
         together: whether several rasters of one day are the bands of that day; else a day may occur once.
+        lenient: whether rasters to which pattern and table do not apply may say their day in another way.
         least: number of days.
         report: told where the days come from, and when they had to be sorted.
 
@@ -48,7 +49,12 @@ def dated_series(sources: list[dict], pattern: str | None = None, table: str | N
     rule = _compile(pattern) if pattern else None
     found = []
     for source in sources:
-        day, origin = _day_of(source, rule, pattern, rows, table)
+        try:
+            day, origin = _day_of(source, rule, pattern, rows, table)
+        except DataError:
+            if not lenient:
+                raise
+            day, origin = _day_of(source, None, None, {}, None)
         found.append(Dated(day, (source,), origin))
     ordered = sorted(found, key=lambda each: each.day)
     if together:

@@ -84,7 +84,7 @@ def test_three_groups_give_one_to_each():
 
 
 def test_too_few_groups():
-    with pytest.raises(DataError, match="There are only 2 parcels and each of training, validation, test needs one. Use more parcels"):
+    with pytest.raises(DataError, match="The number of parcels is 2, but each of training, validation, test needs one. Use more parcels"):
         split_by_group(np.repeat([0, 1], 10), np.zeros(20, int), PLAN)
 
 

@@ -1,0 +1,76 @@
+"""A small season with parcels, in which the value of every pixel on every date is known."""
+
+import geopandas
+import numpy as np
+import pandas
+import shapely
+
+UTM = "EPSG:32633"
+ORIGIN = (500_000, 5_300_000)
+BANDS = ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12")
+DAYS = ("20230401", "20230501", "20230601", "20230701")
+CROPS = ("grass", "maize", "wheat")
+SIZE, FIELD = 120, 20
+
+
+def crop_value(crop, day, band):
+    """The stored value of a crop (its number) on a date (its number) in a band (its number)."""
+    return 1000 + 1000 * crop + 100 * day + 10 * band
+
+
+def crop_season(folder):
+    """Four dates of 120 x 120 px of 10 m, 36 parcels of 20 x 20 px with three crops by turns, and scene classes of 20 m.
+
+    Outside parcels nothing differs: parcels fill the image. On 1 May the northern half is under cloud, on 1 June the western 20 columns
+    are in shadow, on 1 April the eastern 20 columns hold snow; on 1 July the last row was not measured.
+    """
+    from .scenes import write_raster
+
+    row, col = np.indices((SIZE, SIZE))
+    crop = (row // FIELD + col // FIELD) % 3
+    for number, day in enumerate(DAYS):
+        values = np.stack([crop_value(crop, number, band) for band in range(len(BANDS))]).astype(np.uint16)
+        classes = np.full((SIZE // 2, SIZE // 2), 4, np.uint8)
+        if number == 0:
+            classes[:, 50:] = 11
+        elif number == 1:
+            classes[:30] = 9
+        elif number == 2:
+            classes[:, :10] = 3
+        else:
+            values[:, -1] = 0
+        write_raster(folder / f"S2_{day}.tif", values, names=BANDS, nodata=0)
+        write_raster(folder / f"SCL_{day}.tif", classes, resolution=20.0)
+    for number, day in enumerate(("20230410", "20230520", "20230630")):
+        write_raster(folder / f"S1_{day}.tif", np.full((2, SIZE // 2, SIZE // 2), -10.0 - number, np.float32), names=["VV", "VH"],
+                     resolution=20.0)
+    write_raster(folder / "S2_20230801.tif", np.full((10, 60, 60), 1000, np.uint16), names=BANDS, nodata=0)
+    write_raster(folder / "undated.tif", np.full((10, SIZE, SIZE), 1000, np.uint16), names=BANDS, nodata=0)
+    write_raster(folder / "again_20230401.tif", np.full((10, SIZE, SIZE), 1000, np.uint16), names=BANDS, nodata=0)
+    _parcels().to_crs(4326).to_file(folder / "parcels.gpkg", layer="parcels")
+    _parcels(shrink=96).to_file(folder / "tiny.gpkg")
+    _overlapping().to_file(folder / "overlapping.gpkg")
+    (folder / "groups.csv").write_text("crop,class,color\ngrass,meadow,#00aa00\nwheat,cereal,\nmaize,cereal,\n")
+    (folder / "one_group.csv").write_text("crop,class\ngrass,green\nwheat,green\nmaize,green\nflax,green\n")
+    (folder / "no_class.csv").write_text("crop,group\ngrass,meadow\n")
+    (folder / "dates.csv").write_text("file,date\n" + "".join(f"S2_{day}.tif,{day}\n" for day in DAYS[:2]))
+    return folder
+
+
+def _parcels(shrink=0.0):
+    """The fields row by row, less a margin [m]; the last one has a crop of its own, flax."""
+    rows = [(row, col) for row in range(6) for col in range(6)]
+    shapes = [shapely.box(ORIGIN[0] + 200 * col, ORIGIN[1] - 200 * (row + 1), ORIGIN[0] + 200 * (col + 1), ORIGIN[1] - 200 * row)
+              for row, col in rows]
+    shapes = [shape.buffer(-shrink, join_style="mitre") for shape in shapes] if shrink else shapes
+    crops = [CROPS[(row + col) % 3] for row, col in rows]
+    crops[-1] = "flax"
+    return geopandas.GeoDataFrame({"crop": crops, "district": [f"district {row // 2}" for row, _ in rows]}, geometry=shapes, crs=UTM)
+
+
+def _overlapping():
+    """The fields, with one more that covers the western half of the first and claims another crop."""
+    fields = _parcels()
+    extra = geopandas.GeoDataFrame({"crop": ["wheat"], "district": ["district 0"]}, crs=UTM,
+                                   geometry=[shapely.box(ORIGIN[0], ORIGIN[1] - 200, ORIGIN[0] + 100, ORIGIN[1])])
+    return geopandas.GeoDataFrame(pandas.concat([fields, extra], ignore_index=True), crs=UTM)
