@@ -3,7 +3,6 @@
 from .check_engine import CheckEngine
 from .create_crop_dataset import CreateCropDataset
 from .create_road_dataset import CreateRoadDataset
-from .create_crop_dataset import CreateCropDataset
 from .create_sample import CreateSample
 from .create_training_dataset import CreateTrainingDataset
 from .describe_dataset import DescribeDataset
@@ -21,7 +20,7 @@ from .suggest_labels import SuggestLabels
 JOBS = {
     job.name(): job
     for job in (
-        CreateSample, CreateTrainingDataset, CreateRoadDataset, CreateCropDataset, ImportDataset, CreateCropDataset, SplitDataset, DescribeDataset, SuggestLabels, DiscoverTopics,
+        CreateSample, CreateTrainingDataset, CreateRoadDataset, CreateCropDataset, ImportDataset, SplitDataset, DescribeDataset, SuggestLabels, DiscoverTopics,
         Finetune, EvaluateModel, ExportModel, InspectModel,
         PredictMap,
         InstallEngine, CheckEngine,
