@@ -1,0 +1,207 @@
+"""Radar scenes of sea ice with known truth: 4 x 3 fields of 100 px of 40 m in EPSG:3413, whose brightness in dB falls with the incidence
+angle, in each class with its own slope. Polygons lie 5 px inside the fields. Read with `scenes.py`.
+"""
+
+import csv
+
+import geopandas
+import numpy as np
+import pyproj
+import rasterio
+import shapely
+from rasterio.control import GroundControlPoint
+from rasterio.transform import from_origin
+
+POLAR = "EPSG:3413"
+ICE_ORIGIN, ICE_PIXEL = (400_000, -1_200_000), 40.0
+ICE_SIZE = (300, 400)
+#: Class -> HH and HV at 30 degrees [dB] and slope [dB per degree].
+ICE_KINDS = {"water": (-20.0, -30.0, -0.6), "young": (-16.0, -26.0, -0.3), "thick": (-11.0, -19.0, -0.2)}
+#: The same classes in SIGRID-3: CT, CA, SA, FA, CB, SB, FB, POLY_TYPE.
+ICE_CODES = {"water": ("01", "-9", "-9", "-9", "-9", "-9", "-9", "W"), "young": ("92", "80", "84", "03", "20", "81", "99", "I"),
+             "thick": ("91", "70", "93", "05", "20", "91", "04", "I")}
+FIELDS = ("CT", "CA", "SA", "FA", "CB", "SB", "FB", "POLY_TYPE")
+
+
+def ice_kinds():
+    """The class of each field, row by row: 12 names."""
+    return [tuple(ICE_KINDS)[(row + col) % 3] for row in range(3) for col in range(4)]
+
+
+def ice_angle_of(col):
+    """Incidence angle [degree] at columns of the scene."""
+    return 20 + 25 * np.asarray(col, float) / (ICE_SIZE[1] - 1)
+
+
+def _bands(slopes=True):
+    row, col = np.indices(ICE_SIZE)
+    angle = ice_angle_of(col)
+    kinds = np.array(ice_kinds()).reshape(3, 4)[row // 100, col // 100]
+    bands = [np.select([kinds == name for name in ICE_KINDS], [values[band] + values[2] * (angle - 30) for values in ICE_KINDS.values()])
+             for band in (0, 1)]
+    noise = np.random.default_rng(5).normal(0, 0.5, (2, *ICE_SIZE))
+    return np.stack([*(bands + noise), angle]).astype(np.float32)
+
+
+def _write(path, bands, names, transform=None, crs=POLAR, **profile):
+    transform = transform or from_origin(*ICE_ORIGIN, ICE_PIXEL, ICE_PIXEL)
+    with rasterio.open(path, "w", driver="GTiff", count=len(bands), height=bands.shape[1], width=bands.shape[2], dtype=bands.dtype, crs=crs,
+                       transform=transform, **profile) as target:
+        target.write(bands)
+        for number, name in enumerate(names, 1):
+            target.set_band_description(number, name)
+    return path
+
+
+def ice_scene(folder):
+    """HH, HV [dB] and incidence_angle in one file."""
+    return _write(folder / "S1A_EW_20220503.tif", _bands(), ["HH", "HV", "incidence_angle"])
+
+
+def ice_pair(folder):
+    """A folder with the bands of `ice_scene` in single files: HH.tif, HV.tif, IA.tif; HV_smaller.tif lacks ten columns, IA_coarse.tif
+    has pixels of 400 m, IA_constant.tif is 32 everywhere, IA_radians.tif is in radians.
+    """
+    hh, hv, angle = _bands()
+    for name, band in (("HH", hh), ("HV", hv), ("IA", angle), ("HV_smaller", hv[:, :-10]), ("IA_constant", np.full_like(angle, 32)),
+                       ("IA_radians", np.radians(angle)), ("IA_zero", np.zeros_like(angle))):
+        _write(folder / f"{name}.tif", band[None], [])
+    coarse = angle.reshape(30, 10, 40, 10).mean((1, 3))
+    _write(folder / "IA_coarse.tif", coarse[None], [], from_origin(*ICE_ORIGIN, 400, 400))
+    return folder
+
+
+def ice_linear(folder):
+    """`ice_scene` as sigma nought, not in dB, with a border of zeros."""
+    hh, hv, angle = _bands()
+    linear = np.stack([10 ** (hh / 10), 10 ** (hv / 10), angle])
+    linear[:2, :, :20] = 0
+    return _write(folder / "linear.tif", linear.astype(np.float32), ["Sigma0_HH", "Sigma0_HV", "incidenceAngleFromEllipsoid"])
+
+
+def ice_numbers(folder):
+    """HH and HV as uncalibrated numbers."""
+    hh, hv, _ = _bands()
+    return _write(folder / "numbers.tif", (np.stack([hh, hv]) + 60).astype(np.uint16) * 10, ["HH", "HV"])
+
+
+def ice_without_angle(folder):
+    """HH and HV [dB] without an incidence angle and without names of bands."""
+    return _write(folder / "without_angle.tif", _bands()[:2], [])
+
+
+def ice_other_day(folder):
+    """`ice_scene` two days later and half a field further east."""
+    return _write(folder / "S1A_EW_20220505.tif", _bands(), ["HH", "HV", "incidence_angle"],
+                  from_origin(ICE_ORIGIN[0] + 2000, ICE_ORIGIN[1], ICE_PIXEL, ICE_PIXEL))
+
+
+def _grid_points(step=25):
+    """Columns, rows, longitudes, latitudes and angles every `step` px, edges included."""
+    col, row = (axis.ravel() for axis in np.meshgrid(np.arange(0, ICE_SIZE[1] + step, step), np.arange(0, ICE_SIZE[0] + step, step)))
+    to_lonlat = pyproj.Transformer.from_crs(POLAR, "OGC:CRS84", always_xy=True)
+    lon, lat = to_lonlat.transform(ICE_ORIGIN[0] + ICE_PIXEL * (col + 0.5), ICE_ORIGIN[1] - ICE_PIXEL * (row + 0.5))
+    return col, row, lon, lat, ice_angle_of(col)
+
+
+def ice_tables(folder):
+    """A folder with tables of the incidence angle: places.csv, pixels.csv, all.csv, constant.csv, no_angle.csv, one_line.csv,
+    scenes.csv (for `ice_scene` and another), few_columns.csv.
+    """
+    points = list(zip(*(values.tolist() for values in _grid_points()), strict=True))
+    write = {
+        "places": (["longitude", "latitude", "incidenceAngle"], [(lon, lat, angle) for _, _, lon, lat, angle in points]),
+        "pixels": (["pixel", "line", "incidence_angle"], [(col, row, angle) for col, row, _, _, angle in points]),
+        "all": (["line", "pixel", "latitude", "longitude", "incidenceAngle"], [(row, col, lat, lon, angle) for col, row, lon, lat, angle in points]),
+        "constant": (["longitude", "latitude", "incidenceAngle"], [(lon, lat, 33.0) for _, _, lon, lat, _ in points]),
+        "no_angle": (["longitude", "latitude", "height"], [(lon, lat, 0) for _, _, lon, lat, _ in points]),
+        "few_columns": (["longitude", "latitude", "incidenceAngle"], [(lon, lat, angle) for _, _, lon, lat, angle in points[:9]] + [(1.0,)]),
+        "elsewhere": (["pixel", "line", "incidence_angle"], [(col * 20, row * 20, angle) for col, row, _, _, angle in points]),
+        "scenes": (["scene", "longitude", "latitude", "incidenceAngle"], [
+            (scene, lon, lat, angle) for scene in ("S1A_EW_20220503", "other") for _, _, lon, lat, angle in points]),
+    }
+    for name, (heading, rows) in write.items():
+        with (folder / f"{name}.csv").open("w", newline="") as stream:
+            csv.writer(stream).writerows([heading, *rows])
+    return folder
+
+
+def ice_points(folder):
+    """`ice_scene` without a grid, placed by 20 ground control points."""
+    path = _write(folder / "points.tif", _bands(), ["HH", "HV", "incidence_angle"], rasterio.Affine.identity(), None)
+    col, row, lon, lat, _ = _grid_points(100)
+    with rasterio.open(path, "r+") as target:
+        target.gcps = ([GroundControlPoint(r + 0.5, c + 0.5, x, y) for c, r, x, y in zip(col, row, lon, lat, strict=True)],
+                       rasterio.crs.CRS.from_epsg(4326))
+    return path
+
+
+def ice_unplaced(folder):
+    """HH and HV without a grid, a CRS or control points."""
+    return _write(folder / "unplaced.tif", _bands()[:2], ["HH", "HV"], rasterio.Affine.identity(), None)
+
+
+def ice_squares(inset=5, size=90):
+    """A square of `size` px in each field, `inset` px from its corner, as a GeoDataFrame without fields."""
+    squares = []
+    for row in range(3):
+        for col in range(4):
+            x, y = ICE_ORIGIN[0] + ICE_PIXEL * (100 * col + inset), ICE_ORIGIN[1] - ICE_PIXEL * (100 * row + inset)
+            squares.append(shapely.box(x, y - ICE_PIXEL * size, x + ICE_PIXEL * size, y))
+    return geopandas.GeoDataFrame(geometry=squares, crs=POLAR)
+
+
+def ice_polygons(folder):
+    """The fields with their class in the field `ice`."""
+    ice_squares().assign(ice=ice_kinds()).to_file(folder / "polygons.gpkg", layer="polygons")
+    return folder / "polygons.gpkg"
+
+
+def ice_small_polygons(folder):
+    """Polygons of 8 px."""
+    ice_squares(size=8).assign(ice=ice_kinds()).to_file(folder / "small.gpkg", layer="small")
+    return folder / "small.gpkg"
+
+
+def ice_one_kind(folder):
+    """A chart of thick first-year ice only."""
+    return _chart(folder, "one_kind", [ICE_CODES["thick"]] * 12)
+
+
+def _chart(folder, name, codes, crs=POLAR, extra=()):
+    fields = ice_squares().to_crs(crs)
+    chart = fields.assign(**dict(zip(FIELDS, map(list, zip(*codes, strict=True)), strict=True)))
+    path = folder / f"{name}.shp"
+    chart.to_file(path)
+    return path
+
+
+def ice_chart(folder):
+    """The fields as a SIGRID-3 shapefile in a Lambert projection; the last one is land."""
+    codes = [ICE_CODES[kind] for kind in ice_kinds()]
+    codes[-1] = (None, None, None, None, None, None, None, "L")
+    return _chart(folder, "chart", codes, "+proj=lcc +lat_1=49 +lat_2=77 +lon_0=-40 +lat_0=40 +datum=WGS84 +units=m")
+
+
+def ice_chart_strange(folder):
+    """`ice_chart` with stages that SIGRID-3 does not have: 45 in row 2, 13 in rows 3 and 5."""
+    codes = [list(ICE_CODES[kind]) for kind in ice_kinds()]
+    for row, code in ((1, "45"), (2, "13"), (4, "13")):
+        codes[row][2] = code
+    return _chart(folder, "strange", codes)
+
+
+def ice_chart_empty(folder):
+    """`ice_chart` in which no stage of ice is said."""
+    codes = [list(ICE_CODES[kind]) for kind in ice_kinds()]
+    for row in codes:
+        row[0:7] = ["92" if row[-1] == "I" else "99", "-9", "99", "-9", "-9", None, "-9"]
+        row[-1] = "I"
+    return _chart(folder, "empty", codes)
+
+
+def ice_land(folder):
+    """A land mask: 1 in the first column of fields, 0 elsewhere, at 80 m."""
+    land = np.zeros((1, 150, 200), np.uint8)
+    land[:, :, :50] = 1
+    return _write(folder / "land.tif", land, [], from_origin(*ICE_ORIGIN, 80, 80))
