@@ -1,0 +1,72 @@
+"""The screen for missing roads."""
+
+import numpy as np
+import pytest
+
+from eo_pretrain_qgis.engine.dataset import SensorInfo
+from eo_pretrain_qgis.engine.grid import Window
+from eo_pretrain_qgis.engine.raster import Raster
+from eo_pretrain_qgis.engine.road_completeness import BuiltUpIndex, BuiltUpRaster, CompletenessScreen, make_screen
+from eo_pretrain_qgis.engine.sensors import name_bands
+
+from ..scenes import land, land_cover
+from .test_roads import Heard
+
+BANDS = ["B03", "B04", "B08", "B11"]
+SENSOR = SensorInfo("image", "sentinel2_l2a_0400", "uint16", 0, tuple(name_bands("sentinel2_l2a_0400", BANDS)))
+#: Reflectance of green, red, near and short-wave infrared: roofs, grass, water, bare soil (which the index takes for built-up).
+GROUND = {"roofs": (0.12, 0.15, 0.2, 0.28), "grass": (0.08, 0.05, 0.4, 0.2), "water": (0.06, 0.04, 0.02, 0.01), "soil": (0.1, 0.14, 0.2, 0.3)}
+
+
+def image_of(*kinds):
+    """One pixel of each kind, as Sentinel-2 stores it from baseline 04.00 on; uint16 (band, 1, x)."""
+    return (np.array([GROUND[kind] for kind in kinds]).T * 10000 + 1000).astype(np.uint16)[:, None]
+
+
+def test_the_index_finds_roofs_and_is_honest_about_soil():
+    image = np.concatenate([image_of(*GROUND), np.zeros((4, 1, 1), np.uint16)], 2)
+    assert BuiltUpIndex(SENSOR).read(None, None, image)[0].tolist() == [True, False, False, True, False]
+    assert "bare soil" in BuiltUpIndex.text
+
+
+def test_a_raster_says_what_is_built_up(folder):
+    grid = Raster(land(folder)).grid
+    built_up = BuiltUpRaster({"path": str(land_cover(folder))}, [grid], "1", Heard())
+    read = built_up.read(grid, Window(0, 0, 256, 256), np.zeros(1))
+    assert read[:, :32].sum() == 0  # nodata
+    assert read[:, 32:].mean() == 0.5
+
+
+@pytest.mark.parametrize(("action", "kilometres", "weight"), [
+    ("down_weight", 6, 1), ("down_weight", 2, 0.4), ("down_weight", 0, 0.1), ("leave_out", 2, 0), ("keep", 2, 1)])
+def test_tiles_with_few_roads_for_what_is_built(action, kilometres, weight, folder):
+    grid = Raster(land(folder)).grid  # 10 m; the window below has 1 km², all of it built up
+
+    class Everything:
+        text = "everything"
+
+        def read(self, grid, window, image):
+            return np.ones((window.height, window.width), bool)
+
+    screen = CompletenessScreen(Everything(), action, minimum_density=5)
+    seen, found = screen.judge(grid, Window(0, 0, 100, 100), np.zeros(1), kilometres)
+    assert (seen["road_density"], seen["suspicious"], found) == (kilometres, int(kilometres < 5), weight)
+
+
+def test_ground_with_few_houses_is_not_judged(folder):
+    grid = Raster(land(folder)).grid
+
+    class Hamlet:
+        text = "a hamlet"
+
+        def read(self, grid, window, image):
+            return np.indices((window.height, window.width))[0] < 5
+
+    assert CompletenessScreen(Hamlet()).judge(grid, Window(0, 0, 100, 100), np.zeros(1), 0)[1] == 1
+
+
+def test_without_a_raster_or_bands_it_says_that_nothing_was_checked(folder):
+    heard = Heard()
+    red = SensorInfo("image", "sentinel2_l2a", "uint16", 0, tuple(name_bands("sentinel2_l2a", ["B04"])))
+    assert make_screen(red, [], "down_weight", None, None, 5, 0.1, heard) is None
+    assert "was not checked: the images lack a band of B03, B04, B08, B11" in heard.texts[0]
