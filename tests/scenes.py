@@ -14,11 +14,13 @@ from rasterio.control import GroundControlPoint
 from rasterio.transform import from_origin
 
 from .scenes_crops import crop_season  # noqa: F401
+from .scenes_labelling import (  # noqa: F401
+    high_model, land_labelled, land_model, land_suggestions, low_model, other_classes_model, shades, shades_areas, western_land_dataset,
+)
 from .scenes_roads import (  # noqa: F401
     broken_pbf, corrupt_pbf, lines_elsewhere, only_tunnels, osm_elsewhere, osm_file, own_classes, own_widths,
     road_layer, road_sample, town_without_roads, wrong_widths,
 )
-from .scenes_crops import crop_season  # noqa: F401
 from .scenes_topics import ice, ice_later, ice_one_band, ice_smaller, ice_with_gap, ice_without_words  # noqa: F401
 
 UTM = "EPSG:32633"
@@ -246,3 +248,4 @@ def rotated(folder):
 
 
 from .scenes_import import *  # noqa: E402, F403 - at the end, because it uses what stands above
+from .scenes_landcover import *  # noqa: E402, F403 - at the end as well

@@ -2,6 +2,7 @@
 
 from .check_engine import CheckEngine
 from .create_crop_dataset import CreateCropDataset
+from .create_land_cover_dataset import CreateLandCoverDataset
 from .create_road_dataset import CreateRoadDataset
 from .create_sample import CreateSample
 from .create_training_dataset import CreateTrainingDataset
@@ -20,7 +21,8 @@ from .suggest_labels import SuggestLabels
 JOBS = {
     job.name(): job
     for job in (
-        CreateSample, CreateTrainingDataset, CreateRoadDataset, CreateCropDataset, ImportDataset, SplitDataset, DescribeDataset, SuggestLabels, DiscoverTopics,
+        CreateSample, CreateTrainingDataset, CreateRoadDataset, CreateLandCoverDataset, CreateCropDataset, ImportDataset,
+        SplitDataset, DescribeDataset, SuggestLabels, DiscoverTopics,
         Finetune, EvaluateModel, ExportModel, InspectModel,
         PredictMap,
         InstallEngine, CheckEngine,

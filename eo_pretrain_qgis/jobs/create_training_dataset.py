@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..errors import JobError
 from ..report import Report
-from .spec import Job, attribute, choice, classes, extent, folder_output, integer, layer, number, rasters, text, vector_output
+from .spec import Job, attribute, choice, classes, extent, folder, folder_output, integer, layer, number, rasters, text, vector_output
 
 PRESETS = ("generic", "sentinel2_l1c", "sentinel2_l1c_0400", "sentinel2_l2a", "sentinel2_l2a_0400", "sentinel1_db", "sentinel1_linear")
 
@@ -18,6 +18,11 @@ class CreateTrainingDataset(Job):
 
     Labels come from polygons, lines, points or a class raster and are drawn on the grid of the image. The tiles are divided
     into training, validation and test blocks so far apart that no training pixel lies within a tile of a test pixel.
+
+    With “Add to dataset” the new tiles join those of an existing dataset, as in rounds of labelling with “Suggest labels”: old tiles keep
+    their split, new ones are for training, and those too near to validation or test tiles are dropped. The result is a new dataset with
+    both; the given one stays as it is. Sensor, bands, tile size and classes are those of the dataset; labels may give a class by its value
+    or its name.
     """
 
     title = "Create training dataset"
@@ -54,6 +59,7 @@ class CreateTrainingDataset(Job):
     block_size: int = integer("Block size for the split [px]", default=None, minimum=32, advanced=True,
                               help="Empty: chosen from the size of the images; larger blocks are a harder, more honest test.")
     seed: int = integer("Seed", default=1, minimum=0, advanced=True)
+    append_to: str = folder("Add to dataset", optional=True, help="A dataset whose tiles the new dataset holds as well; empty makes one of its own.")
     output: str = folder_output("Dataset folder", help="A new or empty folder.")
     footprints: str = vector_output("Footprints of the tiles", optional=True, created=False)
 
@@ -63,23 +69,30 @@ class CreateTrainingDataset(Job):
                            "be lost. Choose a stride of at most the tile size.")
         if self.validation_share + self.test_share > 0.8:
             raise JobError("Validation and test blocks together take more than 0.8 of the area. Lower one of the two shares.")
+        if self.append_to and self.class_table:
+            raise JobError("The classes of a dataset that is extended are those it has. Leave “Classes” empty, or leave “Add to dataset” empty.")
 
     def run(self, report: Report) -> dict:
         report.progress(0, "Opening the images")
         from ..engine.dataset_building import Cutting, build_dataset, describe_sensor, open_scenes
+        from ..engine.dataset_merging import extend_dataset, open_extended, open_labels_for
         from ..engine.footprints import copy_footprints
         from ..engine.labels import open_labels
         from ..engine.outputs import new_folder
         from ..engine.splits import SplitPlan
 
+        extended = open_extended(self.append_to) if self.append_to else None
         scenes = open_scenes(self.images, self.arrangement, self.nodata, report)
         sensor = describe_sensor(scenes, self.preset, self.bands, report)
-        labels = open_labels(self.labels, [scene.grid for scene in scenes], class_field=self.class_field, class_table=self.class_table,
-                             unlabelled=self.unlabelled, buffer=self.buffer, report=report.part(0, 0.05))
+        grids, drawing = [scene.grid for scene in scenes], {"class_field": self.class_field, "unlabelled": self.unlabelled, "buffer": self.buffer}
+        labels = (open_labels_for(extended, self.labels, grids, **drawing, report=report.part(0, 0.05)) if extended else
+                  open_labels(self.labels, grids, class_table=self.class_table, **drawing, report=report.part(0, 0.05)))
         cutting = Cutting(self.tile_size, self.stride, self.extent, self.minimum_valid, self.minimum_labelled)
         plan = SplitPlan(self.validation_share, self.test_share, self.block_size, seed=self.seed)
         with new_folder(self.output) as folder:
-            split = build_dataset(folder, scenes, sensor, labels, cutting, plan, Path(self.output).name, report.part(0.05, 1))
+            name, rest = Path(self.output).name, report.part(0.05, 1)
+            split = (extend_dataset(folder, extended, scenes, sensor, labels, cutting, name, rest) if extended else
+                     build_dataset(folder, scenes, sensor, labels, cutting, plan, name, rest))
         result = {"output": self.output, "tiles": len(split.names), **split.counts}
         if self.footprints:
             copy_footprints(self.output, self.footprints)
