@@ -6,8 +6,11 @@ aligned image is written to a temporary file from which tiles are then read like
 
 from __future__ import annotations
 
+import contextlib
 import math
-from dataclasses import dataclass
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -19,6 +22,8 @@ from rasterio.warp import reproject
 from ..errors import DataError
 from ..report import SILENT, Report
 from .cog import explain_failed_write
+from .dataset import SensorInfo
+from .dataset_building import describe_sensor, open_scenes
 from .grid import Grid, Window, blocks
 from .raster import Scene
 
@@ -123,6 +128,61 @@ def pair(scene: Scene, others: list[Scene], most_days: int | None = None) -> Pai
     best = max(one.overlap for one in found)
     covering = [one for one in found if one.overlap >= 0.95 * best]
     return min(covering, key=lambda one: (math.inf if one.days is None else abs(one.days), -one.overlap))
+
+
+@contextlib.contextmanager
+def aside(folder: str | Path) -> Iterator[Path]:
+    """A folder inside one that is being filled, for aligned images; it is removed at the end."""
+    path = Path(folder) / "aligned"
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def sensor_names(first: str, second: str) -> tuple[str, str]:
+    """Short names of two sensors from their presets: "s1", "s2", or "image" where the preset is generic; never the same."""
+    names = ["s" + preset[len("sentinel")] if preset.startswith("sentinel") else "image" for preset in (first, second)]
+    return names[0], names[1] if names[1] != names[0] else names[1] + "_second"
+
+
+def partner_scenes(scenes: list[Scene], preset: str, images: list[dict] | None, arrangement: str, second_preset: str, bands: str | None,
+                   most_days: int | None, folder: Path, report: Report = SILENT,
+                   ) -> tuple[dict[str, tuple[SensorInfo, list[Scene]]], list[dict]]:
+    """The images of a second sensor as partners of scenes: chosen for each, and brought onto its grid.
+
+    Args:
+        scenes: of the first sensor.
+        preset: of the first sensor.
+        images: raster values of the second sensor; None or none makes no partners.
+        arrangement: "scenes" or "bands", as in `open_scenes`.
+        second_preset: of the second sensor.
+        bands: names of its bands.
+        most_days: see `pair`.
+        folder: for aligned images; see `aside`.
+        report: progress.
+
+    Returns:
+        What `build_dataset` takes as partners, and per scene the facts of its pair: scene, partner, days, overlap, aligned.
+    """
+    if not images:
+        return {}, []
+    others = open_scenes(images, arrangement, report=report)
+    name = sensor_names(preset, second_preset)[1]
+    sensor = replace(describe_sensor(others, second_preset, bands, report), name=name)
+    sources = [images] if arrangement == "bands" else [[image] for image in images]
+    chosen, facts = [], []
+    for done, scene in enumerate(scenes):
+        found = pair(scene, others, most_days)
+        part = report.part(done / len(scenes), (done + 1) / len(scenes))
+        other = others[found.index]
+        partner = align(sources[found.index], scene.grid, folder, report=part)
+        facts.append({"scene": scene.name, "partner": other.name, "path": other.path, "days": found.days,
+                      "overlap": round(found.overlap, 4), "aligned": partner.path != other.path})
+        chosen.append(partner)
+    for scene in (*scenes, *others):
+        scene.close()
+    return {name: (sensor, chosen)}, facts
 
 
 def days_between(first: str, second: str) -> int | None:
