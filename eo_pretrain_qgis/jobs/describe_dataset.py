@@ -29,8 +29,8 @@ class DescribeDataset(Job):
         from ..engine.footprints import copy_footprints
 
         dataset = Dataset.open(self.dataset)
-        facts = describe(dataset)
-        write_report(self.output, dataset, facts, report)
+        facts = describe(dataset, report.part(0, 0.4))
+        write_report(self.output, dataset, facts, report.part(0.4, 1))
         result = {"output": self.output, "tiles": facts["tiles"], "leakage_distance": facts["split"]["leakage_distance_px"],
                   "warnings": len(facts["warnings"])}
         for text in facts["warnings"]:

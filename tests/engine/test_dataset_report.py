@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from eo_pretrain_qgis.engine.dataset import Dataset
+from eo_pretrain_qgis.engine.dataset import Dataset, SensorInfo
 from eo_pretrain_qgis.engine.dataset_report import describe
 from eo_pretrain_qgis.engine.dataset_warnings import warnings_of
 from eo_pretrain_qgis.engine.tile_pictures import look, paint, telling_tiles
@@ -48,6 +48,6 @@ def test_warnings(dataset, change, sentence):
 
 
 def test_undeclared_nodata_is_suspected(dataset, monkeypatch):
-    monkeypatch.setattr(Dataset, "images", lambda self, tiles: np.zeros((len(tiles), 2, 32, 32), np.uint16))
-    monkeypatch.setattr(Dataset, "valid", lambda self, images: np.ones(images[:, 0].shape, bool))
+    monkeypatch.setattr(Dataset, "images", lambda self, tiles, sensor="": np.zeros((len(tiles), 2, 32, 32), np.uint16))
+    monkeypatch.setattr(SensorInfo, "valid", lambda self, images: np.ones(images[:, 0].shape, bool))
     assert any("are 0 in all bands but count as measured. If that is nodata, declare it." in text for text in warnings_of(dataset))
