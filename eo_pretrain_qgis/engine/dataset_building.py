@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from .dataset import IGNORE, SensorInfo
 from .division import divide
 from .grid import Window
 from .raster import Scene
+from .scheduling import in_order
 from .sensors import PRESETS, Band, name_bands
 from .shards import ShardWriter
 from .splits import Split, SplitPlan
@@ -113,10 +115,9 @@ def build_dataset(folder: Path, scenes: list[Scene], sensor: SensorInfo, labels:
         raise DataError(f"The extent does not overlap {scenes[0].path}. Choose an extent that overlaps an image, or check its CRS.")
     for scene in (scene for group in groups for scene in group):
         scene.close()
-    total = sum(len(piece.windows) for piece in pieces)
-    table, shards = _cut_all(folder, cutter, pieces, total, report.part(0, 0.7))
+    table, shards = cut_all(folder, cutter, pieces, report.part(0, 0.7))
     table.check(scenes, cutting, [row.name for row in cutter.classes])
-    report.message(table.text(total))
+    report.message(table.text(sum(len(piece.windows) for piece in pieces)))
     description = {
         "task": task, "name": name, "sensors": sensors, "tile_size": cutting.tile_size, "stride": cutting.stride or cutting.tile_size,
         "resolution_m": [round(metres, 4) for metres in scenes[0].grid.metres_per_pixel()],
@@ -128,19 +129,18 @@ def build_dataset(folder: Path, scenes: list[Scene], sensor: SensorInfo, labels:
     return divide(folder, description, table.frame(scenes), plan, report.part(0.76, 1))
 
 
-def _cut_all(folder: Path, cutter: Cutter, pieces: list[Piece], total: int, report: Report) -> tuple[_Table, list[dict]]:
+def cut_all(folder: Path, cutter: Cutter, pieces: list[Piece], report: Report = SILENT) -> tuple[_Table, list[dict]]:
     """Cuts all pieces and writes their samples in order."""
-    table, done = _Table([row.value for row in cutter.classes]), 0
-    with ShardWriter(folder, cutter.samples, extra=[SHARES] if SHARES in cutter.samples else []) as writer:
-        for piece in pieces:
-            cut = cutter.cut(piece)
+    table, done, total = _Table([row.value for row in cutter.classes]), 0, sum(len(piece.windows) for piece in pieces)
+    with ShardWriter(folder, cutter.samples, extra=[SHARES] if SHARES in cutter.samples else []) as writer, closing(cutter), \
+            closing(in_order(Cutter.cut, cutter, pieces, lambda: report.progress(done / total, "Reading the images"))) as cuts:
+        for piece, cut in zip(pieces, cuts, strict=True):
             table.add(cut)
-            if cut.arrays:
-                writer.add(**cut.arrays)
             for _ in piece.windows:
                 report.progress(done / total, f"Cutting tiles from {cutter.scenes[piece.scene][0].name}")
                 done += 1
-        cutter.close()
+            if cut.arrays:
+                writer.add(**cut.arrays)
         return table, writer.close()
 
 

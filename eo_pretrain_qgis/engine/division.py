@@ -29,10 +29,11 @@ def divide(folder: str | Path, description: dict, tiles: geopandas.GeoDataFrame,
         plan: how to split.
         report: progress.
     """
+    _check_places(description, tiles)
     first, size = description["scenes"][0], description["tile_size"]
     grid = Grid(first["crs"], tuple(first["transform"]), first["width"], first["height"])
     boxes = pixel_boxes(tiles, grid)
-    _check_reach(boxes, description, tiles)
+    _check_reach(boxes, description)
     split = split_by_place(boxes, _class_pixels(Path(folder), description, tiles), size, plan, report.part(0, 0.4))
     return finish(folder, description, tiles, split, report.part(0.4, 1))
 
@@ -87,10 +88,13 @@ def _class_pixels(folder: Path, description: dict, tiles: geopandas.GeoDataFrame
     return (labels[:, None] == np.arange(len(classes))).astype(float) if labels.ndim == 1 else (labels == 1).astype(float)
 
 
-def _check_reach(boxes: np.ndarray, description: dict, tiles: geopandas.GeoDataFrame) -> None:
-    if tiles.geometry.isna().any():
+def _check_places(description: dict, tiles: geopandas.GeoDataFrame) -> None:
+    if tiles.geometry.isna().any() or not description["scenes"]:
         raise DataError(f"The dataset {description['name']} has samples without coordinates, so it cannot be split by place. "
                         "Keep the split it has.")
+
+
+def _check_reach(boxes: np.ndarray, description: dict) -> None:
     if not np.isfinite(boxes).all():
         names = ", ".join(scene["name"] for scene in description["scenes"][:3])
         raise DataError(f"The images {names} lie too far apart to be split in the coordinate system of the first. "

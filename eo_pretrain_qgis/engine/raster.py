@@ -150,11 +150,9 @@ class Raster:
         """
         dataset = self.dataset
         bands = list(range(len(self._bands))) if bands is None else bands
-        values = np.zeros((len(bands), window.height, window.width), self.dtype)
-        valid = np.zeros((window.height, window.width), bool)
         inside = window.intersection(self._grid.window)
         if inside is None:
-            return values, valid
+            return np.zeros((len(bands), window.height, window.width), self.dtype), np.zeros((window.height, window.width), bool)
         part = rasterio.windows.Window(inside.col, inside.row, inside.width, inside.height)
         top, left = inside.row - window.row, inside.col - window.col
         place = np.s_[top:top + inside.height, left:left + inside.width]
@@ -167,6 +165,10 @@ class Raster:
                 shown &= np.isfinite(values_of_band)
             for nodata in self.nodata_of(band):
                 shown &= values_of_band != read.dtype.type(nodata) if _fits(nodata, read.dtype) else True
+        if inside == window:
+            return read, shown
+        values = np.zeros((len(bands), window.height, window.width), read.dtype)
+        valid = np.zeros((window.height, window.width), bool)
         values[(slice(None), *place)], valid[place] = read, shown
         return values, valid
 
@@ -286,6 +288,8 @@ class Scene:
 
     def read(self, window: Window, bands: list[int] | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Values (band, y, x) and valid pixels (y, x), as `Raster.read`."""
+        if len(self.rasters) == 1:
+            return self.rasters[0].read(window, bands)
         wanted = [self._places[band] for band in (range(len(self._places)) if bands is None else bands)]
         values = np.zeros((len(wanted), window.height, window.width), self.dtype)
         valid = np.ones((window.height, window.width), bool)

@@ -56,7 +56,7 @@ def _whole_numbers(shards: Shards, indices: np.ndarray, sensor: SensorInfo, dtyp
     pixels = np.zeros((len(sensor.bands), bins), np.int64)
     for values in _batches(shards, indices, sensor, report):
         for band, row in enumerate(values):
-            pixels[band] += np.bincount(row.astype(np.int32) - lowest, minlength=bins)
+            pixels[band] += np.bincount(row.astype(np.intp) - lowest, minlength=bins)
     levels = np.arange(lowest, lowest + bins, dtype=np.float64)
     results = []
     for row in pixels:
@@ -99,8 +99,9 @@ def _batches(shards: Shards, indices: np.ndarray, sensor: SensorInfo, report: Re
         report.progress(first / len(indices), "Statistics of the training tiles")
         images = shards.images(indices[first:first + size], sensor.name)
         valid = sensor.valid(images)
-        if images.ndim == 3 and "flags" in shards.extras():
-            valid &= shards.extra("flags", indices[first:first + size]) == 0
+        flags = next((name for name in (f"flags_{sensor.name}", "flags") if name in shards.extras()), "")
+        if images.ndim == 3 and flags:
+            valid &= shards.extra(flags, indices[first:first + size]) == 0
         if valid.any():
             yield np.stack([band[valid] for band in np.moveaxis(images, 1 if images.ndim == 4 else -1, 0)])
 
