@@ -14,6 +14,10 @@ from rasterio.control import GroundControlPoint
 from rasterio.transform import from_origin
 
 from .scenes_crops import crop_season  # noqa: F401
+from .scenes_ice import (  # noqa: F401
+    ice_chart, ice_chart_empty, ice_chart_strange, ice_land, ice_linear, ice_numbers, ice_one_kind, ice_other_day, ice_pair, ice_points,
+    ice_polygons, ice_scene, ice_small_polygons, ice_tables, ice_unplaced, ice_without_angle,
+)
 from .scenes_labelling import (  # noqa: F401
     high_model, land_labelled, land_model, land_suggestions, low_model, other_classes_model, shades, shades_areas, western_land_dataset,
 )

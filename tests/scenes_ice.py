@@ -3,6 +3,7 @@ angle, in each class with its own slope. Polygons lie 5 px inside the fields. Re
 """
 
 import csv
+import warnings
 
 import geopandas
 import numpy as np
@@ -10,6 +11,7 @@ import pyproj
 import rasterio
 import shapely
 from rasterio.control import GroundControlPoint
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.transform import from_origin
 
 POLAR = "EPSG:3413"
@@ -43,13 +45,15 @@ def _bands(slopes=True):
     return np.stack([*(bands + noise), angle]).astype(np.float32)
 
 
-def _write(path, bands, names, transform=None, crs=POLAR, **profile):
-    transform = transform or from_origin(*ICE_ORIGIN, ICE_PIXEL, ICE_PIXEL)
-    with rasterio.open(path, "w", driver="GTiff", count=len(bands), height=bands.shape[1], width=bands.shape[2], dtype=bands.dtype, crs=crs,
-                       transform=transform, **profile) as target:
-        target.write(bands)
-        for number, name in enumerate(names, 1):
-            target.set_band_description(number, name)
+def _write(path, bands, names, transform=None, crs=POLAR):
+    place = {"crs": crs, "transform": transform or from_origin(*ICE_ORIGIN, ICE_PIXEL, ICE_PIXEL)} if crs else {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.open(path, "w", driver="GTiff", count=len(bands), height=bands.shape[1], width=bands.shape[2], dtype=bands.dtype,
+                           **place) as target:
+            target.write(bands)
+            for number, name in enumerate(names, 1):
+                target.set_band_description(number, name)
     return path
 
 
@@ -128,9 +132,12 @@ def ice_tables(folder):
 
 def ice_points(folder):
     """`ice_scene` without a grid, placed by 20 ground control points."""
-    path = _write(folder / "points.tif", _bands(), ["HH", "HV", "incidence_angle"], rasterio.Affine.identity(), None)
+    path = _write(folder / "points.tif", _bands(), ["HH", "HV", "incidence_angle"], crs=None)
     col, row, lon, lat, _ = _grid_points(100)
-    with rasterio.open(path, "r+") as target:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        target = rasterio.open(path, "r+")
+    with target:
         target.gcps = ([GroundControlPoint(r + 0.5, c + 0.5, x, y) for c, r, x, y in zip(col, row, lon, lat, strict=True)],
                        rasterio.crs.CRS.from_epsg(4326))
     return path
@@ -138,7 +145,7 @@ def ice_points(folder):
 
 def ice_unplaced(folder):
     """HH and HV without a grid, a CRS or control points."""
-    return _write(folder / "unplaced.tif", _bands()[:2], ["HH", "HV"], rasterio.Affine.identity(), None)
+    return _write(folder / "unplaced.tif", _bands()[:2], ["HH", "HV"], crs=None)
 
 
 def ice_squares(inset=5, size=90):
@@ -152,14 +159,14 @@ def ice_squares(inset=5, size=90):
 
 
 def ice_polygons(folder):
-    """The fields with their class in the field `ice`."""
-    ice_squares().assign(ice=ice_kinds()).to_file(folder / "polygons.gpkg", layer="polygons")
+    """The fields with their class in the field `ice_kind`."""
+    ice_squares().assign(ice_kind=ice_kinds()).to_file(folder / "polygons.gpkg", layer="polygons")
     return folder / "polygons.gpkg"
 
 
 def ice_small_polygons(folder):
     """Polygons of 8 px."""
-    ice_squares(size=8).assign(ice=ice_kinds()).to_file(folder / "small.gpkg", layer="small")
+    ice_squares(size=8).assign(ice_kind=ice_kinds()).to_file(folder / "small.gpkg", layer="small")
     return folder / "small.gpkg"
 
 

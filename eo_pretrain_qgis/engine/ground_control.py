@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyproj
 import rasterio
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
@@ -23,8 +24,10 @@ from .grid import Grid, Window
 
 #: Rows warped at once.
 STRIP_ROWS = 256
-#: With this many points a thin-plate spline follows the terrain-corrected grid of Sentinel-1 (210 points); few points take a polynomial.
-SPLINE_POINTS = (10, 600)
+#: A polynomial is taken where it meets every control point to this [px], else a thin-plate spline through all of them.
+POLYNOMIAL_ERROR = 0.5
+#: Order of a polynomial in two variables → its coefficients.
+TERMS = {1: 3, 2: 6, 3: 10}
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,20 @@ class ControlPoints:
 
     points: tuple[GroundControlPoint, ...]
     crs: str
+
+    def to(self, crs: str) -> ControlPoints:
+        """The points in another CRS: between metres one can interpolate, between longitudes near a pole or the date line not.
+
+        Raises:
+            DataError: when that CRS does not reach them.
+        """
+        forward = pyproj.Transformer.from_crs(self.crs, crs, always_xy=True)
+        x, y = forward.transform([point.x for point in self.points], [point.y for point in self.points])
+        if not (np.isfinite(x).all() and np.isfinite(y).all()):
+            raise DataError("The ground control points lie where the target CRS does not reach. Choose a CRS of that part of the world.")
+        moved = tuple(GroundControlPoint(point.row, point.col, east, north, 0.0)
+                      for point, east, north in zip(self.points, x, y, strict=True))
+        return ControlPoints(moved, crs)
 
 
 @contextmanager
@@ -88,9 +105,9 @@ def target_grid(control: ControlPoints, width: int, height: int, target_crs: str
     if not crs.is_projected:
         raise DataError(f"The target CRS “{target_crs}” is not projected, so its pixels would not be square on the ground. "
                         "Give a polar projection such as EPSG:3413, EPSG:3995 or EPSG:3031.")
+    moved = control.to(crs.to_wkt(version="WKT2_2019"))
     try:
-        transform, columns, rows = calculate_default_transform(
-            CRS.from_wkt(control.crs), crs, width, height, gcps=list(control.points), resolution=resolution)
+        transform, columns, rows = calculate_default_transform(crs, crs, width, height, gcps=list(moved.points), resolution=resolution)
     except (CRSError, ValueError, RasterioIOError) as error:
         raise DataError(f"The ground control points do not fit into the target CRS “{target_crs}” ({error}). Choose a CRS of that "
                         "part of the world.") from None
@@ -113,20 +130,35 @@ def warp(source: dict, bands: Sequence[int], grid: Grid, path: Path, nodata: Seq
     profile = {"driver": "GTiff", "width": grid.width, "height": grid.height, "count": len(bands), "dtype": "float32", "nodata": np.nan,
                "crs": CRS.from_wkt(grid.crs), "transform": rasterio.Affine(*grid.transform), "tiled": True, "blockxsize": 256,
                "blockysize": 256, "compress": "deflate", "predictor": 3, "zlevel": 1, "bigtiff": "if_safer"}
+    moved = control.to(grid.crs) if control else None
     with raw(source) as opened:
         several = any(len({*missing, opened.nodatavals[band - 1]} - {None}) > 1 for band, missing in zip(bands, nodata, strict=True))
-    if several:  # GDAL's warper takes one nodata value
+    name = source.get("name") or Path(source["path"]).name
+    if moved is not None or several:  # GDAL's warper takes one nodata value, and the control points that are in the file
         clean = path.with_name(f"clean-{path.name}")
-        _clean(source, bands, nodata, clean)
-        warp({"path": str(clean)}, range(1, len(bands) + 1), grid, path, [()] * len(bands), control, report)
-        return
+        _clean(source, bands, nodata, clean, moved)
+        source, bands, nodata = {"path": str(clean)}, range(1, len(bands) + 1), [()] * len(bands)
     with raw(source) as opened, rasterio.open(path, "w", **profile) as target:
         for row in range(0, grid.height, STRIP_ROWS):
-            report.progress(row / grid.height, f"Warping {source.get('name') or Path(source['path']).name}")
+            report.progress(row / grid.height, f"Warping {name}")
             strip = Window(0, row, grid.width, min(STRIP_ROWS, grid.height - row))
             for number, (band, missing) in enumerate(zip(bands, nodata, strict=True), 1):
-                values = _strip(opened, band, grid, strip, missing, control, source.get("crs") or "")
+                values = _strip(opened, band, grid, strip, missing, moved, source.get("crs") or "")
                 target.write(values, number, window=rasterio.windows.Window(0, row, strip.width, strip.height))
+
+
+def polynomial_order(control: ControlPoints) -> int:
+    """The lowest order (1 to 3) of a polynomial that leads from places to pixels within `POLYNOMIAL_ERROR`; 0 when none does."""
+    places = np.array([(point.x, point.y) for point in control.points])
+    pixels = np.array([(point.col, point.row) for point in control.points])
+    x, y = ((places - places.mean(0)) / np.maximum(np.ptp(places, axis=0), 1e-9)).T
+    for order, terms in TERMS.items():
+        if len(x) >= terms:
+            powers = np.column_stack([x**i * y**j for i in range(order + 1) for j in range(order + 1 - i)])
+            fit, *_ = np.linalg.lstsq(powers, pixels, rcond=None)
+            if np.abs(powers @ fit - pixels).max() <= POLYNOMIAL_ERROR:
+                return order
+    return 0 if len(x) > TERMS[1] else 1
 
 
 def _strip(opened: rasterio.DatasetReader, band: int, grid: Grid, strip: Window, missing: Sequence[float], control: ControlPoints | None,
@@ -135,9 +167,9 @@ def _strip(opened: rasterio.DatasetReader, band: int, grid: Grid, strip: Window,
     values = np.full((strip.height, strip.width), np.nan, np.float32)
     options: dict = {"src_nodata": missing[0] if len(missing) else None}
     if control is not None:
-        few, many = SPLINE_POINTS
-        method = "GCP_TPS" if few <= len(control.points) <= many else "GCP_POLYNOMIAL"
-        options.update(gcps=list(control.points), src_crs=CRS.from_wkt(control.crs), SRC_METHOD=method)
+        order = polynomial_order(control)
+        method = {"SRC_METHOD": "GCP_POLYNOMIAL", "MAX_GCP_ORDER": order} if order else {"SRC_METHOD": "GCP_TPS"}
+        options.update(src_crs=CRS.from_wkt(control.crs), **method)
     else:
         options.update(src_transform=opened.transform, src_crs=CRS.from_user_input(crs) if crs else opened.crs)
     reproject(rasterio.band(opened, band), values, dst_transform=rasterio.Affine(*grid.sub(strip).transform),
@@ -145,16 +177,19 @@ def _strip(opened: rasterio.DatasetReader, band: int, grid: Grid, strip: Window,
     return values
 
 
-def _clean(source: dict, bands: Sequence[int], nodata: Sequence[Sequence[float]], path: Path) -> None:
-    """Copies bands with NaN in place of every nodata value, float32."""
+def _clean(source: dict, bands: Sequence[int], nodata: Sequence[Sequence[float]], path: Path,
+           control: ControlPoints | None) -> None:
+    """Copies bands with NaN in place of every nodata value, float32, and with control points where they are given."""
     with raw(source) as opened:
         crs = CRS.from_user_input(source["crs"]) if source.get("crs") else opened.crs
-        place = {} if opened.transform.is_identity else {"transform": opened.transform, "crs": crs}
+        place = {} if control is not None or opened.transform.is_identity else {"transform": opened.transform, "crs": crs}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             target = rasterio.open(path, "w", driver="GTiff", width=opened.width, height=opened.height, count=len(bands), dtype="float32",
                                    nodata=np.nan, **place)
         with target:
+            if control is not None:
+                target.gcps = list(control.points), CRS.from_wkt(control.crs)
             for row in range(0, opened.height, STRIP_ROWS):
                 window = rasterio.windows.Window(0, row, opened.width, min(STRIP_ROWS, opened.height - row))
                 for number, (band, missing) in enumerate(zip(bands, nodata, strict=True), 1):

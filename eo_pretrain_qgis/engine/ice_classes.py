@@ -22,6 +22,7 @@ REASONS = {
     "land": "are land", "shelf": "are ice shelf", "nothing": "hold no data", "total": "do not say how much ice they hold",
     "stage": "do not say the stage of their ice", "mixed": "are mixed: no class holds the share asked for",
     "no class": "hold ice that is in no class", "between": "hold less ice than asked for",
+    "strange": "have codes that SIGRID-3 does not have",
 }
 _KIND_REASONS = {"L": "land", "S": "shelf", "N": "nothing"}
 

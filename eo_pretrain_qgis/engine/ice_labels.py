@@ -61,7 +61,7 @@ def open_ice_labels(source: dict, grids: list[Grid], *, class_field: str | None 
     else:
         chart = {name: features[known[name]].tolist() for name in SCHEMES[scheme].reads if name in known}
         values, reasons = _by_chart(chart, SCHEMES[scheme], dominant, lowest, unknown, layer.path, features.index.tolist(), report)
-        legend, positions = _legend(values, SCHEMES[scheme], layer.path)
+        legend, positions = _legend(values, SCHEMES[scheme], layer.path, reasons)
         facts.update(scheme=scheme, dominant_share=dominant, lowest_tenths=lowest, without_class=reasons)
     facts["polygons"] = {row.name: int((positions == number).sum()) for number, row in enumerate(legend.classes)}
     labels = IceLabels(features.geometry, positions, legend, facts, land)
@@ -175,8 +175,9 @@ def _by_chart(chart: dict[str, list], scheme: Scheme, dominant: float, lowest: f
         raise DataError(f"{path} has codes that SIGRID-3 does not have: {strange_text(strange, rows)} of the layer. Correct them, or set "
                         "“Polygons with unknown codes are” to ignored.")
     values, reasons = classify(eggs, scheme, dominant, lowest)
-    for number in {row for item in strange for row in item.rows}:
-        values[number] = None
+    odd = {row for item in strange for row in item.rows}
+    values = [None if number in odd else value for number, value in enumerate(values)]
+    reasons = {reason: rest for reason, numbers in reasons.items() if (rest := [number for number in numbers if number not in odd])}
     if strange:
         report.message(f"Polygons with codes that SIGRID-3 does not have are ignored: {strange_text(strange, rows)} of the layer.",
                        level="warning")
@@ -184,15 +185,17 @@ def _by_chart(chart: dict[str, list], scheme: Scheme, dominant: float, lowest: f
         level = "info" if reason in ("land", "shelf") else "warning"
         report.message(f"{len(numbers)} of {len(eggs)} polygons {REASONS[reason]} and have no class "
                        f"({rows_text([rows[number] for number in numbers])}).", level=level)
-    return values, {reason: len(numbers) for reason, numbers in reasons.items()}
+    counts = {reason: len(numbers) for reason, numbers in reasons.items()}
+    return values, {**counts, **({"strange": len(odd)} if odd else {})}
 
 
-def _legend(values: list[int | None], scheme: Scheme, path: str) -> tuple[Legend, np.ndarray]:
+def _legend(values: list[int | None], scheme: Scheme, path: str, reasons: dict[str, int]) -> tuple[Legend, np.ndarray]:
     """The classes of a scheme that occur, in its order, and the position of each polygon's."""
     classes = tuple(row for row in scheme.classes if row.value in values)
     if len(classes) < 2:
+        why = "; ".join(f"{count} {REASONS[reason]}" for reason, count in reasons.items())
         which = f"All polygons of {path} on the images are of one class, “{classes[0].name}”, and one class teaches nothing" if classes \
-            else f"No polygon of {path} on the images has a class; see the messages above for why"
+            else f"No polygon of {path} on the images has a class: {why}"
         raise DataError(f"{which}. Choose other classes for the chart, or images and charts with more kinds of ice.")
     place = {row.value: number for number, row in enumerate(classes)}
     positions = np.array([IGNORE if value is None else place[value] for value in values], np.uint8)

@@ -8,6 +8,7 @@ annotation on a grid of about 20 km (geolocationGridPoint: line, pixel, latitude
 from __future__ import annotations
 
 import csv
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ import pyproj
 import rasterio
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
+from rasterio.errors import NotGeoreferencedWarning
 from scipy.interpolate import LinearNDInterpolator, RegularGridInterpolator
 from scipy.ndimage import binary_dilation
 
@@ -39,6 +41,8 @@ NODE_STEP = 32
 CONSTANT = 1e-3
 #: Share of the width or height of an image that may lie outside the pixels and lines of a table.
 OUTSIDE = 0.05
+#: A table reaches at most this much further than its image; one of a larger image is of another resolution.
+LARGER = 1.25
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ class AngleTable:
         """The points as ground control points, where they have both pixels and places."""
         if self.pixel is None or self.line is None or self.longitude is None or self.latitude is None:
             return None
-        points = tuple(GroundControlPoint(row + 0.5, col + 0.5, lon, lat)
+        points = tuple(GroundControlPoint(row + 0.5, col + 0.5, lon, lat, 0.0)
                        for row, col, lon, lat in zip(self.line, self.pixel, self.longitude, self.latitude, strict=True))
         return ControlPoints(points, CRS.from_epsg(4326).to_wkt())
 
@@ -79,7 +83,7 @@ class AngleTable:
         if self.pixel is None or self.line is None:
             raise DataError(f"{self.path} has no columns pixel and line. Give a table that has them, or longitude and latitude.")
         reach = (self.pixel.min(), self.pixel.max() + 1, self.line.min(), self.line.max() + 1)
-        if reach[0] > OUTSIDE * width or reach[1] < (1 - OUTSIDE) * width or reach[2] > OUTSIDE * height or reach[3] < (1 - OUTSIDE) * height:
+        if not (_fits(reach[0], reach[1], width) and _fits(reach[2], reach[3], height)):
             raise DataError(f"{self.path} covers the pixels {reach[0]:g} to {reach[1] - 1:g} and lines {reach[2]:g} to {reach[3] - 1:g}, but the "
                             f"image has {width} × {height} pixels. Give the table of this scene, at the resolution of this image.")
         columns, rows = np.unique(self.pixel), np.unique(self.line)
@@ -153,7 +157,10 @@ def write_angles(path: Path, width: int, height: int, angle_at: Callable[[np.nda
     profile = {"driver": "GTiff", "width": width, "height": height, "count": 1, "dtype": "float32", "nodata": np.nan, "tiled": True,
                "blockxsize": 256, "blockysize": 256, "compress": "deflate", "predictor": 3, "zlevel": 1}
     col, part_col = np.divmod(np.arange(width), NODE_STEP)
-    with rasterio.open(path, "w", **profile, **place) as target:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)  # it is warped together with the scene
+        target = rasterio.open(path, "w", **profile, **place)
+    with target:
         for first in range(0, height, 256):
             report.progress(first / height, "Interpolating the incidence angle")
             row, part_row = np.divmod(np.arange(first, min(first + 256, height)), NODE_STEP)
@@ -181,6 +188,11 @@ def check_angles(values: np.ndarray, path: str) -> None:
         hint = "They look like radians: convert them" if low > 0 and high < 1.6 else "Give the incidence angle of this scene in degrees"
         raise DataError(f"The incidence angle {path} has values from {low:.4g} to {high:.4g}, which are no angles in degrees between "
                         f"{PLAUSIBLE[0]:g} and {PLAUSIBLE[1]:g}. {hint}, {without}.")
+
+
+def _fits(first: float, end: float, length: int) -> bool:
+    """Whether the pixels or lines of a table are those of an image of some length."""
+    return first <= OUTSIDE * length and (1 - OUTSIDE) * length <= end <= LARGER * length
 
 
 def _delimiter(stream) -> str:

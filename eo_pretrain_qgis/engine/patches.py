@@ -279,9 +279,9 @@ def _none(scenes: list[Scene], labels: IceLabels, places: list[int], plan: Patch
         shapes = labels.on(scene.grid)[places]
         largest = shapes[np.argsort(-shapely.area(shapes))[:MEASURED]]
         radii = shapely.length(shapely.maximum_inscribed_circle(largest))
-        fitting = max(fitting, float(radii.max()) * np.sqrt(2) / max(scene.grid.resolution))
-    if fitting < plan.size:
-        return DataError(f"None of the {len(places)} labelled polygons holds a patch of {plan.size} × {plan.size} px; the widest has room for "
-                         f"about {fitting:.0f} px. Choose a smaller patch, or draw larger polygons.")
+        fitting = max(fitting, float(radii.max()) * 2 / max(scene.grid.resolution))
+    if fitting < plan.size * 1.1:
+        return DataError(f"None of the {len(places)} labelled polygons holds a patch of {plan.size} × {plan.size} px; the widest "
+                         f"measures about {fitting:.0f} px. Choose a smaller patch, or draw larger polygons.")
     return DataError(f"None of the {len(places)} labelled polygons holds a patch of {plan.size} × {plan.size} px of measured pixels outside land "
                      "and other polygons. Check the nodata value, the land mask and whether polygons lie on each other.")

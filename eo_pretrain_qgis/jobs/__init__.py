@@ -5,6 +5,7 @@ from .create_crop_dataset import CreateCropDataset
 from .create_land_cover_dataset import CreateLandCoverDataset
 from .create_road_dataset import CreateRoadDataset
 from .create_sample import CreateSample
+from .create_sea_ice_dataset import CreateSeaIceDataset
 from .create_training_dataset import CreateTrainingDataset
 from .describe_dataset import DescribeDataset
 from .discover_topics import DiscoverTopics
@@ -21,7 +22,7 @@ from .suggest_labels import SuggestLabels
 JOBS = {
     job.name(): job
     for job in (
-        CreateSample, CreateTrainingDataset, CreateRoadDataset, CreateLandCoverDataset, CreateCropDataset, ImportDataset,
+        CreateSample, CreateTrainingDataset, CreateRoadDataset, CreateLandCoverDataset, CreateSeaIceDataset, CreateCropDataset, ImportDataset,
         SplitDataset, DescribeDataset, SuggestLabels, DiscoverTopics,
         Finetune, EvaluateModel, ExportModel, InspectModel,
         PredictMap,
