@@ -12,7 +12,7 @@ from ..errors import DataError
 from ..report import SILENT, Report
 from .cloud_flags import CLOUD, NOT_MEASURED
 from .dataset import SPLITS, Dataset
-from .timesen2crop import BANDS, CLASSES, DATE_HEAD, DATES, FLAG, HEADS
+from .timesen2crop_files import BANDS, CLASSES, DATE_HEAD, DATES, FLAG, HEADS
 
 #: Samples formatted at a time.
 BATCH = 2000
