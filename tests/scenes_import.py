@@ -220,6 +220,29 @@ def esri_boxes(folder):
     return root
 
 
+def ben_dataset(folder):
+    """`ben_patches` imported with 19 classes, all for training."""
+    return _imported(folder, source=str(ben_patches(folder)), validation_share=0, test_share=0)
+
+
+def rgb_dataset(folder):
+    """`eurosat_rgb_zip` imported: 30 images that do not say where they lie."""
+    return _imported(folder, archive=str(eurosat_rgb_zip(folder)))
+
+
+def pairs_dataset(folder):
+    """`image_pairs` imported: 16 tiles, each a scene of its own."""
+    return _imported(folder, source=str(image_pairs(folder)), preset="sentinel2_l2a", validation_share=0)
+
+
+def _imported(folder, **values):
+    from eo_pretrain_qgis.jobs import JOBS
+    from eo_pretrain_qgis.report import SILENT
+
+    JOBS["import_dataset"].from_values({**values, "output": str(folder / "imported")}).run(SILENT)
+    return folder / "imported"
+
+
 def _jpeg(path, red, size=16):
     values = np.random.default_rng(1).integers(0, 30, (3, size, size)).astype(np.uint8)
     values[0] = red

@@ -13,6 +13,7 @@ from matplotlib.patches import Patch
 from ..report import SILENT, Report
 from . import html_page as page
 from .dataset import SPLITS, Dataset
+from .dataset_warnings import noun
 from .footprints import COLORS, read_footprints
 from .series_facts import CLEAR
 from .tile_pictures import look, paint, strip, telling_tiles, tiles_of_class
@@ -20,6 +21,8 @@ from .tile_pictures import look, paint, strip, telling_tiles, tiles_of_class
 SAMPLES = {"training": 6, "validation": 3, "test": 3}
 #: Images of one class beside each other, their height [px] and that of tiles.
 PER_CLASS, SMALL, THUMBNAIL = 8, 80, 160
+#: Images of all classes together, which are in memory at once.
+ALTOGETHER = 200
 #: Shapes drawn on the map of the samples.
 MAXIMUM_SHAPES = 20_000
 #: Series behind a curve, and the days that one point of it stands for.
@@ -112,14 +115,22 @@ def _tiles(dataset: Dataset, split: str, count: int) -> str:
 
 
 def _by_class(dataset: Dataset, report: Report) -> list[str]:
-    sections = [page.heading("Training images of each class")]
-    for position, row in enumerate(dataset.classes):
-        report.progress(position / len(dataset.classes), "Drawing")
-        tiles = tiles_of_class(dataset, position, SPLITS[0], PER_CLASS)
-        if not len(tiles):
-            continue
-        strips = [strip(look(dataset, tiles, sensor.name), SMALL) for sensor in dataset.sensors]
-        sections += [page.paragraph(row.name), page.picture(np.concatenate(strips), f"{len(tiles)} images of {row.name}")]
+    """A row of images for each class; all are stretched alike, so that dark classes stay dark."""
+    count = min(PER_CLASS, max(2, ALTOGETHER // max(len(dataset.classes), 1)))
+    rows = [(row.name, tiles) for position, row in enumerate(dataset.classes)
+            if len(tiles := tiles_of_class(dataset, position, SPLITS[0], count))]
+    if not rows:
+        return []
+    shown, place = np.unique(np.concatenate([tiles for _, tiles in rows]), return_inverse=True)
+    looks = []
+    for number, sensor in enumerate(dataset.sensors):
+        report.progress(number / len(dataset.sensors), "Drawing")
+        looks.append(look(dataset, shown, sensor.name))
+    sections, first = [page.heading(f"Training {noun(dataset)} of each class")], 0
+    for name, tiles in rows:
+        mine = place.ravel()[first:first + len(tiles)]
+        first += len(tiles)
+        sections += [page.paragraph(name), page.picture(np.concatenate([strip(one[mine], SMALL) for one in looks]), f"images of {name}")]
     return sections
 
 

@@ -65,16 +65,21 @@ def finish(folder: str | Path, description: dict, tiles: geopandas.GeoDataFrame,
 
 
 def divide_anew(dataset: Dataset, folder: Path, plan: SplitPlan, report: Report = SILENT) -> Split:
-    """Writes a dataset with the same samples and another split; the arrays are linked where the disk allows, else copied."""
+    """Writes a dataset with the same samples and another split by place; the arrays are linked where the disk allows, else copied."""
+    link_samples(dataset, folder, report.part(0, 0.3))
+    description = {**dataset.description, "classes": dataset.classes, "sensors": dataset.sensors}
+    return divide(folder, description, read_footprints(dataset.folder), plan, report.part(0.3, 1))
+
+
+def link_samples(dataset: Dataset, folder: Path, report: Report = SILENT) -> None:
+    """Puts the arrays of a dataset into another folder, linked where the disk allows, else copied."""
     files = dataset.shards.files()
     for done, name in enumerate(files):
-        report.progress(0.3 * done / len(files), "Linking the samples")
+        report.progress(done / len(files), "Linking the samples")
         try:
             os.link(dataset.folder / name, folder / name)
         except OSError:  # another disk, or a file system without hard links
             shutil.copyfile(dataset.folder / name, folder / name)
-    description = {**dataset.description, "classes": dataset.classes, "sensors": dataset.sensors}
-    return divide(folder, description, read_footprints(dataset.folder), plan, report.part(0.3, 1))
 
 
 def _class_pixels(folder: Path, description: dict, tiles: geopandas.GeoDataFrame) -> np.ndarray:

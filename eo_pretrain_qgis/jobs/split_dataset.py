@@ -1,17 +1,19 @@
-"""Split dataset: the same tiles, divided anew by place."""
+"""Split dataset: the same samples, divided anew by place or by the groups they belong to."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from ..report import Report
-from .spec import Job, folder, folder_output, integer, number
+from .spec import Job, choice, folder, folder_output, integer, number
 
 
 @dataclass(frozen=True)
 class SplitDataset(Job):
-    """Divides the tiles of a dataset anew into training, validation and test blocks, by place.
+    """Divides the samples of a dataset anew into training, validation and test, so that a test says something about unseen ground.
 
+    Images and tiles are divided by place, in blocks with a gap. Series are divided by parcel, because the pixels of a parcel are nearly
+    copies of each other. Samples that do not say where they lie are divided by scene, or at random where there is nothing better.
     The samples are linked, not copied, where the disk allows; the given dataset stays as it is.
     """
 
@@ -22,6 +24,8 @@ class SplitDataset(Job):
                "leakage_distance": "number"}
 
     dataset: str = folder("Dataset folder", help="Made by “Create … dataset”.")
+    way: str = choice("Divide by", ("auto", "place", "parcel", "scene", "random"), default="auto",
+                      help="“auto”: as above. “random” flatters a model and is for comparison.")
     validation_share: float = number("Share of validation blocks", default=0.15, minimum=0, maximum=0.5)
     test_share: float = number("Share of test blocks", default=0.2, minimum=0, maximum=0.5)
     block_size: int = integer("Block size [px]", default=None, minimum=32, help="Empty: chosen from the size of the images.")
@@ -32,13 +36,13 @@ class SplitDataset(Job):
     def run(self, report: Report) -> dict:
         report.progress(0, "Opening the dataset")
         from ..engine.dataset import Dataset
-        from ..engine.division import divide_anew
         from ..engine.outputs import new_folder
+        from ..engine.resplitting import divide_again
         from ..engine.splits import SplitPlan
 
         dataset = Dataset.open(self.dataset)
         plan = SplitPlan(self.validation_share, self.test_share, self.block_size, self.buffer, self.seed)
         with new_folder(self.output) as folder:
-            split = divide_anew(dataset, folder, plan, report)
+            split = divide_again(dataset, folder, plan, self.way, report)
         return {"output": self.output, **split.counts, "dropped_tiles": split.facts["dropped_tiles"],
                 "leakage_distance": split.facts["leakage_distance_px"]}
