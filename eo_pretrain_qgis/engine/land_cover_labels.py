@@ -172,8 +172,9 @@ class LandCoverLabels:
         if filters.agreement == "pixel":
             reasons[~agree] = DISAGREE
         if filters.purity:
-            by_second = self.second is not None and cover.cells is not None
-            purity = _share_by_cell(agree, known, cover.cells) if by_second else cover.purity
+            purity = cover.purity
+            if self.second is not None and cover.cells is not None:
+                purity = _share_by_cell(agree, known, cover.cells)
             reasons[purity < filters.purity - 1e-6] = MIXED
         reasons[cover.positions == IGNORE] = UNKNOWN
         return reasons
