@@ -26,6 +26,8 @@ BLOCK_COUNTS = (10, 20, 40)
 RANDOM_STARTS, CHAINS, STEPS = 100, 6, 400
 #: Straight cuts give validation and test this much of their shares: in a small image only the narrow one leaves room for training.
 CUT_PARTS = (1.0, 0.6, 1.4)
+#: Places at which a side for training is tried.
+CUT_LINES = 12
 #: What a class without a pixel in training, validation, test costs; losing all tiles to the buffer costs 1.
 MISSING_CLASS = np.array([2.0, 0.3, 0.5])
 #: What lacking ground costs in training, validation, test: without training tiles the best test says nothing.
@@ -140,7 +142,7 @@ class _Search:
 
     def run(self, rng: np.random.Generator) -> tuple[np.ndarray, float]:
         """The best found split of each place, and how far it is from ideal."""
-        starts = [*self._cuts(), *(self._random(rng) for _ in range(RANDOM_STARTS))]
+        starts = [*self._cuts(), *self._double_cuts(), *(self._random(rng) for _ in range(RANDOM_STARTS))]
         scored = sorted(((self.loss(start)[0], number) for number, start in enumerate(starts)))
         best, best_loss = starts[0], np.inf
         for chain, (loss, number) in enumerate(scored[:CHAINS]):
@@ -193,19 +195,29 @@ class _Search:
         """Straight cuts along each axis, in every order and a bit to each side: they lose the fewest tiles to the buffer."""
         return [self._fill(self.keys[:, axis], order, part) for axis in (0, 1) for order in permutations(range(3)) for part in CUT_PARTS]
 
-    def _random(self, rng: np.random.Generator) -> np.ndarray:
-        return self._fill(rng.permutation(len(self.keys)), (TEST, VALIDATION, TRAINING), 1)
+    def _double_cuts(self) -> list[np.ndarray]:
+        """Training on one side of a cut, the other side cut across into validation and test: one gap where `_cuts` need two."""
+        found = []
+        for axis in (0, 1):
+            numbers, line = np.unique(self.keys[:, axis], return_inverse=True)
+            across = [self._fill(self.keys[:, 1 - axis], order) for order in ((VALIDATION, TEST), (TEST, VALIDATION))]
+            for cut in np.unique(np.linspace(1, len(numbers) - 1, CUT_LINES).astype(int)):
+                found += [np.where(side, TRAINING, rest) for side in (line < cut, line >= cut) for rest in across]
+        return found
 
-    def _fill(self, line: np.ndarray, order: tuple[int, ...], part: float) -> np.ndarray:
+    def _random(self, rng: np.random.Generator) -> np.ndarray:
+        return self._fill(rng.permutation(len(self.keys)), (TEST, VALIDATION, TRAINING))
+
+    def _fill(self, line: np.ndarray, order: tuple[int, ...], part: float = 1) -> np.ndarray:
         """Gives blocks, in the order of their numbers in `line`, to one split after the other, each until it has its share.
 
         Blocks of one number stay together; `part` is how much of their share validation and test get.
         """
-        shares = np.where(np.arange(3) == TRAINING, 1 - part * (1 - self.wanted[TRAINING]), part * self.wanted)
+        shares = np.where(np.arange(3) == TRAINING, 1 - part * (1 - self.wanted[TRAINING]), part * self.wanted)[list(order)]
         numbers, group = np.unique(line, return_inverse=True)
         tiles = np.bincount(group, self.tiles_of, len(numbers))
         middle = (np.cumsum(tiles) - tiles / 2) / tiles.sum()
-        return np.array(order)[np.minimum(np.searchsorted(np.cumsum(shares[list(order)]), middle), 2)][group]
+        return np.array(order)[np.minimum(np.searchsorted(np.cumsum(shares / shares.sum()), middle), len(order) - 1)][group]
 
 
 def _layouts(places: np.ndarray, tile_size: int, block_size: int | None) -> list[float]:
