@@ -1,0 +1,148 @@
+import json
+import os
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from eo_pretrain_qgis.engine import cutting, scheduling
+from eo_pretrain_qgis.engine.dataset import Dataset
+from eo_pretrain_qgis.errors import Cancelled, DataError, EngineError
+from eo_pretrain_qgis.jobs import JOBS
+from eo_pretrain_qgis.report import SILENT, Report
+
+from ..scenes import land_fields, write_raster
+
+ROOT = Path(__file__).parents[2]
+
+
+def square(tool, item):
+    if item == tool:
+        raise DataError("that one is broken")
+    time.sleep(0.002 * (item % 3))
+    return item * item
+
+
+def test_results_come_in_order_and_errors_where_they_belong():
+    assert list(scheduling.in_order(square, -1, range(30), lambda: None, threads=4)) == [number**2 for number in range(30)]
+    seen = []
+    with pytest.raises(DataError, match="that one is broken"):
+        for value in scheduling.in_order(square, 20, range(30), lambda: None, threads=4):
+            seen.append(value)
+    assert seen == [number**2 for number in range(20)]
+
+
+def test_no_more_is_computed_than_fits():
+    done = []
+    results = scheduling.in_order(lambda tool, item: done.append(item), None, range(100), lambda: None, threads=2)
+    next(results)
+    time.sleep(0.1)
+    assert len(done) <= 2 + scheduling.SPARE
+    results.close()
+    assert len(done) <= 2 + scheduling.SPARE
+
+
+def late(tool, item):
+    time.sleep(tool)
+    raise TimeoutError("the disk is slow")
+
+
+def test_work_that_times_out_itself_is_not_awaited_for_ever(monkeypatch):
+    monkeypatch.setattr(scheduling, "HEARTBEAT_SECONDS", 0.05)
+    waited = []
+    with pytest.raises(TimeoutError, match="the disk is slow"):
+        list(scheduling.in_order(late, 0.2, [1], lambda: waited.append(1), threads=1))
+    assert len(waited) >= 2
+
+
+def test_a_scheduler_that_is_not_there(monkeypatch):
+    pytest.importorskip("distributed", reason="this engine has no Dask")
+    monkeypatch.setenv(scheduling.VARIABLE, "tcp://127.0.0.1:9")
+    monkeypatch.setattr(scheduling, "CONNECT_SECONDS", 0.5)
+    with pytest.raises(EngineError, match=r"The Dask scheduler tcp://127.0.0.1:9 does not answer .* Start it, or clear EOPRETRAIN_DASK"):
+        list(scheduling.in_order(square, -1, range(3), lambda: None))
+
+
+def test_an_engine_without_dask(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    monkeypatch.setenv(scheduling.VARIABLE, "tcp://127.0.0.1:8786")
+    with pytest.raises(EngineError, match=r"names the Dask scheduler tcp://127.0.0.1:8786, but the engine has no Dask. Install"):
+        list(scheduling.in_order(square, -1, range(3), lambda: None))
+
+
+@contextmanager
+def cluster(folder, workers):
+    """A scheduler and workers as processes of their own; gives the address and the workers."""
+    pytest.importorskip("distributed", reason="this engine has no Dask")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    named = folder / "scheduler.json"
+
+    def start(module, *arguments):
+        command = [sys.executable, "-m", f"distributed.cli.{module}", "--scheduler-file", str(named), "--no-dashboard", *arguments]
+        return subprocess.Popen(command, env=environment, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    started = [start("dask_scheduler", "--host", "127.0.0.1", "--port", "0")]
+    try:
+        while not named.exists():
+            time.sleep(0.05)
+        started += [start("dask_worker", "--nthreads", "1", "--no-nanny") for _ in range(workers)]
+        address = json.loads(named.read_text(encoding="utf-8"))["address"]
+        from distributed import Client
+
+        with Client(address, set_as_default=False) as client:
+            client.wait_for_workers(workers, timeout=60)
+        yield address, started[1:]
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+class Killing(Report):
+    """Kills a process when a third of the tiles is cut."""
+
+    def __init__(self, process):
+        self.process, self.killed = process, False
+
+    def emit(self, event):
+        if event["event"] == "progress" and event["text"].startswith("Cutting") and event["fraction"] > 0.23 and not self.killed:
+            self.process.kill()
+            self.killed = True
+
+
+class Stopping(Report):
+    def emit(self, event):
+        if event["event"] == "progress" and event["text"].startswith("Cutting") and event["fraction"] > 0.3:
+            raise Cancelled
+
+
+def test_a_dask_scheduler_makes_the_same_dataset_though_a_worker_dies(folder, monkeypatch):
+    monkeypatch.setattr(cutting, "PIECE_SIZE", 64)
+    noise = np.random.default_rng(1).integers(1, 3000, (2, 256, 256)).astype(np.uint16)
+    images = [str(write_raster(folder / f"{number}.tif", noise + number, names=["B04", "B08"])) for number in range(4)]
+    asked = {"images": images, "labels": str(land_fields(folder)), "class_field": "cover", "tile_size": 32, "stride": 16,
+             "validation_share": 0, "test_share": 0}
+
+    def make(name, report=SILENT):
+        JOBS["create_training_dataset"].from_values({**asked, "output": str(folder / name)}).run(report)
+        made = Dataset.open(folder / name)
+        return {**{file: (made.folder / file).read_bytes() for file in made.shards.files()}, "tiles": made.tiles.to_csv(),
+                "said": {**made.description, "name": ""}}
+
+    here = make("here")
+    with cluster(folder, 2) as (address, workers):
+        monkeypatch.setenv(scheduling.VARIABLE, address)
+        assert make("there") == here
+        killing = Killing(workers[0])
+        assert make("survived", killing) == here and killing.killed and workers[0].wait(10) is not None
+        with pytest.raises(Cancelled):
+            make("stopped", Stopping())
+        assert not (folder / "stopped.part").exists()
+        workers[1].kill()
+        workers[1].wait()
+        with pytest.raises(EngineError, match=r"The Dask scheduler .* has no workers. Start some, or clear EOPRETRAIN_DASK"):
+            make("alone")
