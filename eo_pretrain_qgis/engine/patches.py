@@ -30,7 +30,7 @@ from .splits import Split, SplitPlan, split_by_place
 #: Patches that start within this many pixels of each other are read at once.
 BLOCK = 1024
 #: A patch whose edge lies on the edge of its polygon is inside, but for this [px].
-EDGE = 1e-6
+EDGE = 1e-3
 #: Flips and rotations of a square besides the patch itself.
 SYMMETRIES = 7
 #: Polygons that are measured when none holds a patch.
@@ -226,8 +226,8 @@ def _in_polygon(scene: Scene, number: int, shape: shapely.Geometry, place: int, 
     """The patches of one polygon on one scene, block by block."""
     grid = scene.grid
     left, top, right, bottom = grid.pixel_box(shape.bounds)
-    cols = np.arange(max(int(np.floor(left)), 0), min(int(np.ceil(right)), grid.width) - plan.size + 1, plan.stride)
-    rows = np.arange(max(int(np.floor(top)), 0), min(int(np.ceil(bottom)), grid.height) - plan.size + 1, plan.stride)
+    cols = np.arange(max(int(np.ceil(left - EDGE)), 0), min(int(np.floor(right + EDGE)), grid.width) - plan.size + 1, plan.stride)
+    rows = np.arange(max(int(np.ceil(top - EDGE)), 0), min(int(np.floor(bottom + EDGE)), grid.height) - plan.size + 1, plan.stride)
     shapely.prepare(shape)
     step = max(1, BLOCK // plan.stride)
     for first_row in range(0, len(rows), step):
