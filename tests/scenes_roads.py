@@ -147,6 +147,6 @@ def corrupt_pbf(folder):
 
 def lines_elsewhere(folder):
     """A residential road 100 km further east, in a file that knows its bounds."""
-    line = shapely.transform(line_of(("row", 40)), lambda points: points + [100_000, 0])
+    line = shapely.transform(line_of(("row", 40)), lambda points: points + np.array([100_000, 0]))
     geopandas.GeoDataFrame({"highway": ["residential"]}, geometry=[line], crs=UTM).to_file(folder / "far.gpkg")
     return folder / "far.gpkg"

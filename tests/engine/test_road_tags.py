@@ -11,7 +11,8 @@ from ..scenes_roads import WAYS, hstore, osm_file
 
 
 @pytest.mark.parametrize("tags", [
-    {"lanes": "2", "width": "3.5"}, {"name": 'Zum "Anker", hinten', "tunnel": "yes"}, {"note": "a\\b=>c", "layer": "-1"}, {"name": "", "width": "10'6\""},
+    {"lanes": "2", "width": "3.5"}, {"name": 'Zum "Anker", hinten', "tunnel": "yes"}, {"note": "a\\b=>c", "layer": "-1"},
+    {"name": "", "width": "10'6\""},
     {"name": "zwei\nZeilen", "tunnel": "no"}, {'key "quoted"': "x"}])
 def test_hstore_is_read_as_it_was_written(tags):
     assert parse_tags(hstore(tags)) == tags
