@@ -10,6 +10,7 @@ from .create_training_dataset import CreateTrainingDataset
 from .describe_dataset import DescribeDataset
 from .discover_topics import DiscoverTopics
 from .evaluate_model import EvaluateModel
+from .export_dataset import ExportDataset
 from .export_model import ExportModel
 from .finetune import Finetune
 from .import_dataset import ImportDataset
@@ -22,7 +23,7 @@ from .suggest_labels import SuggestLabels
 JOBS = {
     job.name(): job
     for job in (
-        CreateSample, CreateTrainingDataset, CreateRoadDataset, CreateLandCoverDataset, CreateSeaIceDataset, CreateCropDataset, ImportDataset,
+        CreateSample, CreateTrainingDataset, CreateRoadDataset, CreateLandCoverDataset, CreateSeaIceDataset, CreateCropDataset, ImportDataset, ExportDataset,
         SplitDataset, DescribeDataset, SuggestLabels, DiscoverTopics,
         Finetune, EvaluateModel, ExportModel, InspectModel,
         PredictMap,

@@ -6,7 +6,9 @@ with all 13 bands of Sentinel-2 L1C in GeoTIFF.
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,6 +36,8 @@ CLASSES = {
     "PermanentCrop": ("permanent crop", "#d68910"), "Residential": ("residential", "#e74c3c"), "River": ("river", "#5dade2"),
     "SeaLake": ("sea or lake", "#1f4e9e"),
 }
+#: Names the classes of the folders, where it is there.
+CLASS_TABLE = "classes.csv"
 #: Folders that hold images or labels of pairs and are no classes.
 NO_CLASSES = ("images", "labels", "masks", "image", "label", "mask", "img")
 
@@ -67,7 +71,11 @@ def write(tree: Tree, folder: Path, options: ImportOptions, report: Report = SIL
         raise DataError(f"{tree.path} holds no {LOOKED_FOR}. Choose the folder that holds the class folders.")
     folders = sorted({name for root, _ in roots for name in _class_folders(tree, root)})
     known = {"classes": [{"value": name, "name": row[0], "color": row[1]} for name, row in CLASSES.items()]}
-    legend = make_legend(folders, f"The folder {tree.path}", options.class_table, known, False, report)
+    told = _class_table(tree)
+    table = options.class_table or [{**row, "value": row["folder"]} for row in told]
+    legend = make_legend(folders, f"The folder {tree.path}", table, known, False, report)
+    own = {row["folder"]: int(row["value"]) for row in told if row["value"].isdigit()}
+    classes = [replace(row, value=own.get(folder, row.value)) for folder, row in zip(legend.positions, legend.classes, strict=True)]
     folders = [name for name in folders if name in legend.positions]
     files = [_File(joined(joined(root, name), file), legend.positions[name], split) for root, split in roots
              for name in _class_folders(tree, root) if name in legend.positions for file in tree.children(joined(root, name))[1] if is_image(file)]
@@ -88,7 +96,7 @@ def write(tree: Tree, folder: Path, options: ImportOptions, report: Report = SIL
 
     facts = {"format": "eurosat", "images": len(files), "class_folders": folders}
     size = options.pixel_size or (PIXEL_SIZE if first.grid is None and set(folders) <= set(CLASSES) else None)
-    content = Content("scene", (sensor,), legend.classes, first.width, len(files), read_ahead(files, read), tree.path, facts, size)
+    content = Content("scene", (sensor,), tuple(classes), first.width, len(files), read_ahead(files, read), tree.path, facts, size)
     return write_samples(folder, content, options, report)
 
 
@@ -112,6 +120,12 @@ def _class_roots(tree: Tree) -> list[tuple[str, str]]:
 def _class_folders(tree: Tree, folder: str) -> list[str]:
     return [name for name in tree.children(folder)[0]
             if name.lower() not in NO_CLASSES and any(map(is_image, tree.children(joined(folder, name))[1]))]
+
+
+def _class_table(tree: Tree) -> list[dict]:
+    """Rows folder, value, name, color of classes.csv, as “Export dataset” writes it; none where there is none."""
+    rows = list(csv.DictReader(io.StringIO(tree.text(CLASS_TABLE)))) if tree.has(CLASS_TABLE) else []
+    return rows if rows and {"folder", "value", "name", "color"} <= set(rows[0]) else []
 
 
 def _usual(header: Header) -> tuple[str, tuple[str, ...]] | None:
