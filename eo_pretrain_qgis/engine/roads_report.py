@@ -42,7 +42,8 @@ def sections(dataset: Dataset, report: Report = SILENT) -> list[str]:
     ]
     if left_out:
         pieces += [page.heading("Ways left out"), page.table(("reason", "ways", "of these for vehicles", "km"), left_out)]
-    pieces += _pictures(dataset, _tiles_with_roads(dataset), "Roads printed on the image", "Red is road, yellow counts as neither road nor background.")
+    pieces += _pictures(dataset, _tiles_with_roads(dataset), "Roads printed on the image",
+                        "Red is road, yellow counts as neither road nor background.")
     report.progress(0.6, "Drawing the roads")
     return pieces + _screen(dataset, facts)
 
@@ -73,7 +74,8 @@ def warnings(dataset: Dataset) -> list[str]:
 def _summary(facts: dict) -> str:
     drawn = "every pixel a road touches" if facts["drawing"] == "all_touched" else f"pixels covered by {facts['minimum_cover']:.0%} or more"
     zone = f"; what is within {facts['edge_m']:g} m of a road and no road is not judged" if facts["edge_m"] else ""
-    ignored = f" {facts['ignored']['ways']} ways ({facts['ignored']['km']:.1f} km) are neither road nor background." if facts["ignored"]["ways"] else ""
+    ways, kilometres = facts["ignored"]["ways"], facts["ignored"]["km"]
+    ignored = f" {ways} ways ({kilometres:.1f} km) are neither road nor background." if ways else ""
     return (f"{facts['drawn']['ways']} of {facts['ways']} ways of {facts['path']} on the images are drawn, {facts['drawn']['km']:.1f} km. "
             f"Road is {drawn}{zone}.{ignored}")
 
