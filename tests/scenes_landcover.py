@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from rasterio.transform import from_origin
+from scipy import ndimage
 
 from .scenes import ORIGIN, write_raster
 
@@ -97,3 +98,48 @@ def ground_legend_broken(folder: Path) -> Path:
     path = folder / "broken.csv"
     path.write_text("value,name\n40,Fields\nforest,Forest\n", encoding="utf-8")
     return path
+
+
+def _wild(shift: int, seed: int) -> np.ndarray:
+    """A window of a landscape without repetition, three bands (band, y, x) between 500 and 2500, `shift` px further east; noise sd 5."""
+    rng = np.random.default_rng(7)
+    field = ndimage.gaussian_filter(rng.normal(size=(3, 256, 512)), (0, 6, 6))
+    field = 1500 + 400 * field / field.std()
+    return (field[:, :, shift:shift + 256] + np.random.default_rng(seed).normal(0, 5, (3, 256, 256))).clip(500, 2500).astype(np.uint16)
+
+
+def wild(folder: Path) -> Path:
+    """A landscape without repetition on 1 July 2020; the lowest 32 rows are nodata."""
+    bands = _wild(0, 1)
+    bands[:, -32:] = 0
+    return write_raster(folder / "S2_20200701.tif", bands, names=["B02", "B03", "B04"], nodata=0)
+
+
+def wild_overlapping(folder: Path) -> Path:
+    """The scene beside it of the same pass: its western half shows the eastern half of `wild` again."""
+    return write_raster(folder / "S2_20200701_east.tif", _wild(128, 2), names=["B02", "B03", "B04"], nodata=0,
+                        transform=from_origin(ORIGIN[0] + 1280, ORIGIN[1], 10, 10))
+
+
+def wild_radar(folder: Path) -> Path:
+    """Sentinel-1 four days before `wild`, VV and VH [dB] in pixels of 15 m."""
+    noise = ndimage.gaussian_filter(np.random.default_rng(4).normal(size=(2, 200, 200)), (0, 3, 3)) * 30
+    return write_raster(folder / "S1_20200627.tif", (noise - 12).astype(np.float32), names=["VV", "VH"],
+                        transform=from_origin(ORIGIN[0] - 100, ORIGIN[1] + 100, 15, 15))
+
+
+def cloudy(folder: Path) -> Path:
+    """`wild` without nodata, darker, with a cloud over the upper left 64 × 64 px and half a tile right of them; bands with B11."""
+    bands = np.concatenate([_wild(0, 3) // 3, _wild(0, 3)[:1]])
+    bands[:, :64, :64] = 6000
+    bands[:, :32, 64:80] = 6000
+    return write_raster(folder / "S2_20200711.tif", bands, names=["B02", "B03", "B04", "B11"], nodata=0)
+
+
+def cloudy_classes(folder: Path) -> Path:
+    """The scene classification of `cloudy` in pixels of 20 m: 9 cloud, 3 shadow in the lower right 64 × 64 px, 4 vegetation."""
+    classes = np.full((1, 128, 128), 4, np.uint8)
+    classes[:, :32, :32] = 9
+    classes[:, :16, 32:40] = 9
+    classes[:, -32:, -32:] = 3
+    return write_raster(folder / "SCL_20200711.tif", classes, resolution=20.0, nodata=0)

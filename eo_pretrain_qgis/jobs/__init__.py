@@ -3,6 +3,7 @@
 from .check_engine import CheckEngine
 from .create_crop_dataset import CreateCropDataset
 from .create_land_cover_dataset import CreateLandCoverDataset
+from .create_pretraining_dataset import CreatePretrainingDataset
 from .create_road_dataset import CreateRoadDataset
 from .create_sample import CreateSample
 from .create_sea_ice_dataset import CreateSeaIceDataset
@@ -23,7 +24,7 @@ from .suggest_labels import SuggestLabels
 JOBS = {
     job.name(): job
     for job in (
-        CreateSample, CreateTrainingDataset, CreateRoadDataset, CreateLandCoverDataset, CreateSeaIceDataset, CreateCropDataset, ImportDataset, ExportDataset,
+        CreateSample, CreateTrainingDataset, CreateRoadDataset, CreateLandCoverDataset, CreateSeaIceDataset, CreateCropDataset, CreatePretrainingDataset, ImportDataset, ExportDataset,
         SplitDataset, DescribeDataset, SuggestLabels, DiscoverTopics,
         Finetune, EvaluateModel, ExportModel, InspectModel,
         PredictMap,

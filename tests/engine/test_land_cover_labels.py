@@ -183,7 +183,7 @@ def test_names_come_from_the_file(folder):
     styled = {"path": str(path), "categories": {"classes": [{"value": "40", "name": "A", "color": "#010203"}, {"value": "114", "name": "B"},
                                                             {"value": "80", "name": "C"}]}}
     labels = open_land_cover(MapChoice(styled), [grid])
-    assert [(row.name, row.color) for row in labels.legend.classes][0] == ("A", "#010203")
+    assert next((row.name, row.color) for row in labels.legend.classes) == ("A", "#010203")
 
 
 @pytest.mark.parametrize(("name", "tags", "year"), [

@@ -1,0 +1,122 @@
+"""Create pretraining dataset: tiles without labels from any number of scenes, of one sensor or of two."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import JobError
+from ..report import Report
+from .create_training_dataset import PRESETS
+from .spec import Job, choice, extent, folder_output, integer, number, rasters, text, vector_output
+
+
+@dataclass(frozen=True)
+class CreatePretrainingDataset(Job):
+    """Cuts images into tiles without labels, from which a network can learn before it sees any.
+
+    Left out are tiles with too much nodata, tiles with too much cloud, and tiles that look like one already taken: the same ground
+    given twice, overlapping scenes of one pass, one more empty piece of sea. A second sensor can be paired, each of its images brought
+    onto the grid of the image it covers best and is nearest to in time, with the days between recorded for each tile; or it can be
+    unpaired, two sets of tiles in one dataset.
+    """
+
+    title = "Create pretraining dataset"
+    group = "1 Prepare data"
+    tags = ("self-supervised", "unlabelled", "tiles", "chips", "Sentinel-1", "Sentinel-2", "pairs", "near-duplicates", "clouds")
+    results = {"tiles": "number", "training_tiles": "number", "validation_tiles": "number", "test_tiles": "number",
+               "nodata_tiles": "number", "cloudy_tiles": "number", "near_duplicates": "number"}
+
+    images: list = rasters("Images", help="Raster layers of the same sensor, any number of places and dates.")
+    arrangement: str = choice("The images are", ("scenes", "bands"), default="scenes",
+                              help="“scenes”: each image is a place or date with all its bands. “bands”: the images are the bands of one scene.")
+    preset: str = choice("Sensor", PRESETS, default="generic",
+                         help="Names the bands and says how stored values become reflectance or backscatter. "
+                              "“_0400”: Sentinel-2 from processing baseline 04.00 on, with its offset of -1000.")
+    bands: str = text("Bands", default=None, advanced=True,
+                      help="Names of the image's bands in order; empty takes the names in the file or of the sensor.")
+    second_images: list = rasters("Images of a second sensor", optional=True)
+    second_arrangement: str = choice("The images of the second sensor are", ("scenes", "bands"), default="scenes", advanced=True)
+    second_preset: str = choice("Second sensor", PRESETS, default="generic")
+    second_bands: str = text("Bands of the second sensor", default=None, advanced=True)
+    pairing: str = choice("The two sensors are", ("paired", "unpaired"), default="paired",
+                          help="“paired”: tiles hold both, on the grid of the first. “unpaired”: tiles of the first and tiles of the second.")
+    most_days: int = integer("Most days between the two sensors", default=None, minimum=0, advanced=True, help="Empty: any number.")
+    clouds: str = choice("Clouds are known from", ("none", "scl", "mask", "brightness"), default="none",
+                         help="“scl”: the scene classification of Sentinel-2 L2A. “mask”: rasters in which 0 is clear. “brightness”: an "
+                              "estimate from green, red and, where there, B10 and B11; it misses thin cloud and shadow.")
+    cloud_masks: list = rasters("Cloud masks", optional=True, help="One for each image, in the same order; any grid.")
+    most_cloud: float = number("Largest share of cloud in a tile", default=0.1, minimum=0, maximum=1)
+    near_duplicates: float = number("Tiles are alike up to a distance of", default=0.05, minimum=0, maximum=1, advanced=True,
+                                    help="Root mean square difference of the coarse picture of two tiles, in spreads of the bands. "
+                                         "0 keeps all tiles.")
+    tile_size: int = integer("Tile size [px]", default=256, minimum=32, maximum=2048)
+    stride: int = integer("Stride between tiles [px]", default=None, minimum=8, help="Empty: the tile size, so that tiles do not overlap.")
+    extent: dict = extent("Extent", optional=True, help="Only tiles inside are cut.")
+    minimum_valid: float = number("Minimum share of valid pixels", default=0.9, minimum=0, maximum=1)
+    nodata: float = number("Nodata value", default=None, advanced=True,
+                           help="Declared here it is used besides the layer's own nodata, the file's mask and values that are not finite.")
+    validation_share: float = number("Share of validation blocks", default=0.1, minimum=0, maximum=0.5)
+    test_share: float = number("Share of test blocks", default=0.0, minimum=0, maximum=0.5, advanced=True)
+    block_size: int = integer("Block size for the split [px]", default=None, minimum=32, advanced=True,
+                              help="Empty: chosen from the size of the images.")
+    seed: int = integer("Seed", default=1, minimum=0, advanced=True)
+    output: str = folder_output("Dataset folder", help="A new or empty folder.")
+    footprints: str = vector_output("Footprints of the tiles", optional=True, created=False)
+
+    def check(self) -> None:
+        if self.stride is not None and self.stride > self.tile_size:
+            raise JobError(f"The stride ({self.stride} px) is larger than the tile ({self.tile_size} px), so pixels between tiles would "
+                           "be lost. Choose a stride of at most the tile size.")
+        if self.validation_share + self.test_share > 0.8:
+            raise JobError("Validation and test blocks together take more than 0.8 of the area. Lower one of the two shares.")
+        scenes = 1 if self.arrangement == "bands" else len(self.images)
+        masks = len(self.cloud_masks or ())
+        if self.clouds in ("scl", "mask") and masks != scenes:
+            raise JobError(f"There are {masks} cloud masks for {scenes} scenes. Give one for each scene, in the same order, or set “Clouds are "
+                           "known from” to brightness or none.")
+        if masks and self.clouds not in ("scl", "mask"):
+            raise JobError(f"Cloud masks are given, but “Clouds are known from” is {self.clouds}. Set it to scl or mask.")
+
+    def run(self, report: Report) -> dict:
+        report.progress(0, "Opening the images")
+        from ..engine.alignment import aside
+        from ..engine.dataset_building import Cutting
+        from ..engine.footprints import copy_footprints
+        from ..engine.outputs import new_folder
+        from ..engine.pretraining_tiles import build_pretraining_dataset
+        from ..engine.splits import SplitPlan
+
+        cutting = Cutting(self.tile_size, self.stride, self.extent, self.minimum_valid)
+        plan = SplitPlan(self.validation_share, self.test_share, self.block_size, seed=self.seed)
+        with new_folder(self.output) as folder, aside(folder) as place:
+            sources = self._sources(place, report.part(0, 0.3))
+            split, counts = build_pretraining_dataset(folder, sources, cutting, plan, Path(self.output).name,
+                                                      near_duplicates=self.near_duplicates, report=report.part(0.3, 1))
+        result = {"output": self.output, "tiles": len(split.names), **split.counts, "nodata_tiles": counts["nodata"],
+                  "cloudy_tiles": counts["cloudy"], "near_duplicates": counts["near_duplicates"]}
+        if self.footprints:
+            copy_footprints(self.output, self.footprints)
+            result["footprints"] = self.footprints
+        return result
+
+    def _sources(self, place: Path, report: Report) -> list:
+        from ..engine.alignment import partner_scenes, sensor_names
+        from ..engine.dataset_building import describe_sensor, open_scenes
+        from ..engine.pretraining_tiles import Clouds, Source, named
+
+        scenes = open_scenes(self.images, self.arrangement, self.nodata, report)
+        sensor = describe_sensor(scenes, self.preset, self.bands, report)
+        clouds = Clouds(self.clouds, self.most_cloud, tuple(self.cloud_masks or ()))
+        if not self.second_images:
+            return [Source([sensor], [[scene] for scene in scenes], clouds, [])]
+        first, second = sensor_names(self.preset, self.second_preset)
+        if self.pairing == "unpaired":
+            others = open_scenes(self.second_images, self.second_arrangement, report=report)
+            other = describe_sensor(others, self.second_preset, self.second_bands, report)
+            return [Source([named(sensor, first)], [[scene] for scene in scenes], clouds, []),
+                    Source([named(other, second)], [[scene] for scene in others], Clouds(), [])]
+        partners, pairs = partner_scenes(scenes, self.preset, self.second_images, self.second_arrangement, self.second_preset,
+                                         self.second_bands, self.most_days, place, report)
+        other, chosen = partners[second]
+        return [Source([named(sensor, first), other], [list(pair) for pair in zip(scenes, chosen)], clouds, pairs)]
