@@ -27,7 +27,7 @@ from eo_pretrain_qgis.report import PrintedReport  # noqa: E402
 
 SEEDS = (1, 2, 3)
 #: A short schedule for two cores: few epochs, so a higher rate and only the augmentation that costs nothing to learn.
-OPTIONS = {"learning_rate": 0.003, "augmentation": "flips", "batch_size": 16}
+OPTIONS = {"learning_rate": 0.003, "augmentation": "flips"}
 
 
 def job(name: str, **values) -> dict:
@@ -44,10 +44,10 @@ def interval(numbers) -> str:
     return f"{numbers.mean():.3f} ± {half:.3f}"
 
 
-def train_and_evaluate(folder: Path, dataset: str, seed: int, epochs: int, evaluate_on: dict) -> dict:
+def train_and_evaluate(folder: Path, dataset: str, seed: int, epochs: int, batch_size: int, evaluate_on: dict) -> dict:
     """Trains with one seed and returns the figures of the evaluation."""
     run = str(folder / f"run-{seed}")
-    job("finetune", dataset=dataset, epochs=epochs, patience=epochs, seed=seed, output=run, **OPTIONS)
+    job("finetune", dataset=dataset, epochs=epochs, patience=epochs, batch_size=batch_size, seed=seed, output=run, **OPTIONS)
     facts = str(folder / f"evaluation-{seed}.json")
     job("evaluate_model", run_folder=run, output=facts.replace(".json", ".html"), facts=facts, **evaluate_on)
     return json.loads(Path(facts).read_text(encoding="utf-8"))
@@ -94,19 +94,24 @@ def labelled_pixels(dataset: Dataset, splits: tuple) -> tuple:
 
 
 def boadella(data: Path, out: Path) -> None:
-    """Water of a reservoir: trained on 2020-02-02, tested on other blocks of that day, mapped on two other days."""
+    """Water of a reservoir: trained on one day, tested on other blocks of that day, mapped on the other days."""
     source = data / "s2" / "boadella_timeseries"
     drawn = {}
-    for date in ("2020-02-02", "2020-06-21"):
-        table_ = geopandas.read_file(source / f"Boadella_{date}_labels.geojson")
-        water = table_[[list(tasks) == ["segmentation"] for tasks in table_["tasks"]]]
-        drawn[date] = out / f"water_{date}.gpkg"
-        geopandas.GeoDataFrame({"class": ["water"] * len(water)}, geometry=water.geometry.values, crs=water.crs).to_file(drawn[date])
-    common = {"unlabelled": "background", "class_field": "class", "preset": "sentinel2_l2a", "tile_size": 32, "stride": 16,
-              "test_share": 0.25}
-    job("create_training_dataset", images=[str(source / "Boadella_2020-02-02.tif")], labels=str(drawn["2020-02-02"]),
-        output=str(out / "dataset"), **common)
-    figures = [train_and_evaluate(out, str(out / "dataset"), seed, 15, {}) for seed in SEEDS]
+    for day in ("2020-02-02", "2020-06-21"):
+        shapes = geopandas.read_file(source / f"Boadella_{day}_labels.geojson")
+        water = shapes[[list(tasks) == ["segmentation"] for tasks in shapes["tasks"]]]
+        drawn[day] = out / f"water_{day}.gpkg"
+        geopandas.GeoDataFrame({"class": ["water"] * len(water)}, geometry=water.geometry.values, crs=water.crs).to_file(drawn[day])
+    for day in drawn:
+        (out / day).mkdir()
+        boadella_trained_on(day, source, out / day, drawn)
+
+
+def boadella_trained_on(day: str, source: Path, out: Path, drawn: dict) -> None:
+    """Everything that follows from the polygons of one day."""
+    job("create_training_dataset", images=[str(source / f"Boadella_{day}.tif")], labels=str(drawn[day]), output=str(out / "dataset"),
+        unlabelled="background", class_field="class", preset="sentinel2_l2a", tile_size=32, stride=16, test_share=0.25)
+    figures = [train_and_evaluate(out, str(out / "dataset"), seed, 20, 16, {}) for seed in SEEDS]
     dataset = Dataset.open(str(out / "dataset"))
     names = [band.name for band in dataset.bands]
     green, infrared = names.index("B03"), names.index("B08")
@@ -117,36 +122,41 @@ def boadella(data: Path, out: Path) -> None:
     x, y = labelled_pixels(dataset, ("training", "validation"))
     threshold = best_threshold(ndwi(x), y, below=False)
     x, y = labelled_pixels(dataset, ("test",))
-    print(f"\n## Boadella: test blocks of 2020-02-02 (NDWI > {threshold:.3f})")
+    print(f"\n## Boadella: trained on {day}, test blocks of that day (NDWI > {threshold:.3f})")
     table(figures, {"NDWI": iou(y, ndwi(x) > threshold)})
-    boadella_other_days(source, out, drawn["2020-06-21"], threshold, (green, infrared))
+    boadella_other_days(day, source, out, drawn, threshold, (green, infrared))
 
 
-def boadella_other_days(source: Path, out: Path, drawn: Path, threshold: float, bands: tuple) -> None:
-    """Maps two other days with each seed's model; scores 2020-06-21 against its own drawn polygons."""
+def boadella_other_days(trained: str, source: Path, out: Path, drawn: dict, threshold: float, bands: tuple) -> None:
+    """Maps the other days with each seed's model; scores those with drawn polygons against them."""
+    days = [day for day in ("2020-02-02", "2020-06-21", "2021-07-21") if day != trained]
     rows = []
     for seed in SEEDS:
         model = str(out / f"water-{seed}.onnx")
         job("export_model", run_folder=str(out / f"run-{seed}"), output=model)
-        for date in ("2020-06-21", "2021-07-21"):
-            image = source / f"Boadella_{date}.tif"
-            target = str(out / f"map_{date}_{seed}.tif")
-            job("predict_map", model=model, images=[str(image)], preset="sentinel2_l2a", output=target)
+        for day in days:
+            image = source / f"Boadella_{day}.tif"
+            target = str(out / f"map_{day}_{seed}.tif")
+            result = job("predict_map", model=model, images=[str(image)], preset="sentinel2_l2a", output=target)
             with rasterio.open(image) as scene, rasterio.open(target) as mapped:
                 pixels, water = scene.read([b + 1 for b in bands]).astype(float), mapped.read(1) == 1
                 index = (pixels[0] - pixels[1]) / np.maximum(pixels.sum(0), 1) > threshold
-                shapes = geopandas.read_file(drawn).to_crs(scene.crs).geometry
-                truth = rasterize(shapes, water.shape, transform=scene.transform).astype(bool)
-            row = {"date": date, "seed": seed, "water": water.mean(), "ndwi": index.mean(), "agreement": iou(index, water)[1]}
-            if date == "2020-06-21":
-                row |= {"iou": iou(truth, water)[1], "ndwi_iou": iou(truth, index)[1], "truth": truth.mean()}
+                row = {"day": day, "water": water.mean(), "ndwi": index.mean(), "agreement": iou(index, water)[1], "outside": result["out_of_range_share"]}
+                if day in drawn:
+                    shapes = geopandas.read_file(drawn[day]).to_crs(scene.crs).geometry
+                    truth = rasterize(shapes, water.shape, transform=scene.transform).astype(bool)
+                    row |= {"iou": iou(truth, water)[1], "ndwi_iou": iou(truth, index)[1], "truth": truth.mean()}
             rows.append(row)
-    print("\n| day | share of water, network | share, NDWI | IoU of the two | IoU with the drawn polygons, network | NDWI | drawn share |\n|---|---|---|---|---|---|---|")
-    for date in ("2020-06-21", "2021-07-21"):
-        found = [row for row in rows if row["date"] == date]
-        cells = [interval([r["water"] for r in found]), number(found[0]["ndwi"]), interval([r["agreement"] for r in found])]
-        cells += [interval([r["iou"] for r in found]), number(found[0]["ndwi_iou"]), number(found[0]["truth"])] if "iou" in found[0] else ["no polygons"] * 3
-        print(f"| {date} | " + " | ".join(cells) + " |")
+    print("\n| day mapped | values outside the training range | share of water, network | share, NDWI | IoU of the two | drawn share "
+          "| IoU with the drawn polygons, network | NDWI |\n|---|---|---|---|---|---|---|---|")
+    for day in days:
+        found = [row for row in rows if row["day"] == day]
+        cells = [number(found[0]["outside"]), interval([r["water"] for r in found]), number(found[0]["ndwi"]), interval([r["agreement"] for r in found])]
+        if day in drawn:
+            cells += [number(found[0]["truth"]), interval([r["iou"] for r in found]), number(found[0]["ndwi_iou"])]
+        else:
+            cells += ["no polygons", "", ""]
+        print(f"| {day} | " + " | ".join(cells) + " |")
 
 
 def slovenia(data: Path, out: Path) -> None:
@@ -157,7 +167,7 @@ def slovenia(data: Path, out: Path) -> None:
     job("create_training_dataset", images=[str(source / f"scene_{i}.tif") for i in (0, 1)], labels=str(source / "LULC.tif"),
         class_table=json.dumps([dict(zip(("value", "name", "color"), row)) for row in names]), preset="sentinel2_l1c", tile_size=32, stride=8,
         minimum_valid=0.3, test_share=0.25, output=str(out / "dataset"))
-    figures = [train_and_evaluate(out, str(out / "dataset"), seed, 15, {}) for seed in SEEDS]
+    figures = [train_and_evaluate(out, str(out / "dataset"), seed, 60, 16, {}) for seed in SEEDS]
     print("\n## Slovenia: official land use, test blocks")
     table(figures)
 
@@ -179,7 +189,7 @@ def floods(data: Path, out: Path) -> None:
             test_share=0, validation_share=0.2, output=str(folder / "dataset"), **common)
         job("create_training_dataset", images=[str(source / f"{place}_S1Hand.tif")], test_share=0, validation_share=0,
             output=str(folder / "left_out"), **common)
-        figures = [train_and_evaluate(folder, str(folder / "dataset"), seed, 6, {"dataset": str(folder / "left_out"), "split": "all"}) for seed in SEEDS]
+        figures = [train_and_evaluate(folder, str(folder / "dataset"), seed, 12, 8, {"dataset": str(folder / "left_out"), "split": "all"}) for seed in SEEDS]
         x, y = labelled_pixels(Dataset.open(str(folder / "dataset")), ("training", "validation"))
         held, truth = labelled_pixels(Dataset.open(str(folder / "left_out")), ("training", "validation", "test"))
         thresholds = [best_threshold(x[:, band], y, below=True) for band in (0, 1)]

@@ -12,11 +12,9 @@ from html import escape
 from pathlib import Path
 
 from .dataset import ClassInfo
+from .legend import default_color
 from .outputs import new_file
 
-#: For classes without a colour: Okabe and Ito's set, told apart by colour-blind readers (jfly.uni-koeln.de/color), then darker ones.
-PALETTE = ("#0072b2", "#009e73", "#e69f00", "#d55e00", "#cc79a7", "#56b4e9", "#f0e442", "#7f7f7f",
-           "#004f7c", "#006d50", "#9f6d00", "#933f00", "#8d5274", "#3b7da2", "#a69d2f", "#404040")
 #: Confidence [%] → colour, from doubtful to sure.
 CONFIDENCE_COLOURS = {0: "#440154", 25: "#3b528b", 50: "#21918c", 75: "#5ec962", 100: "#fde725"}
 _RAT_COLUMNS = (("Value", 0, 5), ("Class", 2, 2), ("Red", 0, 6), ("Green", 0, 7), ("Blue", 0, 8))  # name, GDAL type, GDAL usage
@@ -24,7 +22,7 @@ _RAT_COLUMNS = (("Value", 0, 5), ("Class", 2, 2), ("Red", 0, 6), ("Green", 0, 7)
 
 def coloured(classes: Sequence[ClassInfo]) -> list[ClassInfo]:
     """The classes, each with a colour."""
-    return [ClassInfo(row.value, row.name, row.color or PALETTE[position % len(PALETTE)]) for position, row in enumerate(classes)]
+    return [ClassInfo(row.value, row.name, row.color or default_color(position)) for position, row in enumerate(classes)]
 
 
 def rgb(color: str) -> tuple[int, int, int]:

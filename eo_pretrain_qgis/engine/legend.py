@@ -77,7 +77,7 @@ def make_legend(found: Collection[str], where: str, table: list[dict] | None, ca
     classes = [BACKGROUND] if background else []
     for key, value in zip(keys, values, strict=True):
         row, style = rows.get(key, {}), styles.get(key, {})
-        color = row.get("color") or style.get("color") or _color(len(classes) - background)
+        color = row.get("color") or style.get("color") or default_color(len(classes) - background)
         classes.append(ClassInfo(value, row.get("name") or style.get("name") or key, color))
     if len(classes) < 2:
         name = classes[0].name if classes else "none"
@@ -109,7 +109,8 @@ def _sorted(keys: Collection[str]) -> list[str]:
     return sorted(keys, key=int) if numbers else sorted(keys)
 
 
-def _color(number: int) -> str:
+def default_color(number: int) -> str:
+    """The colour ``#rrggbb`` of the class at a position (from 0) that has none of its own."""
     if number < len(PALETTE):
         return PALETTE[number]
     hue = number * 0.618034 % 1  # the golden ratio keeps neighbours apart

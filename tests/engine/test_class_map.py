@@ -120,7 +120,7 @@ def test_qgis_shows_names_and_colours(model, image, folder):
     ran = subprocess.run(["/usr/bin/python3", "-c", IN_QGIS, output, str(folder / "areas.gpkg")], env=environment,
                          capture_output=True, text=True, check=True)
     said = json.loads(ran.stdout.split("said ", 1)[1])
-    rows = [[3, "Wasser & Eis", "#1f77b4"], [9, "Wald", "#009e73"]]
+    rows = [[3, "Wasser & Eis", "#1f77b4"], [9, "Wald", "#ee6677"]]
     assert said == ["paletted", rows, "categorizedSymbol", "class", rows]
 
 
