@@ -9,6 +9,7 @@ from pathlib import Path
 
 import geopandas
 import numpy as np
+import rasterio
 
 from ..errors import DataError
 from ..report import SILENT, Report
@@ -24,6 +25,8 @@ from .splits import Split, SplitPlan
 
 #: A reflectance above this does not occur; larger values are reflectance × 10000.
 LARGEST_REFLECTANCE = 4.0
+#: Blocks GDAL keeps while tiles are cut [byte]; left to itself it takes a twentieth of all memory.
+CACHE_BYTES = 32 * 2**20
 #: Resolutions that differ by more than this share deserve a warning.
 RESOLUTION_TOLERANCE = 0.05
 
@@ -132,7 +135,8 @@ def build_dataset(folder: Path, scenes: list[Scene], sensor: SensorInfo, labels:
 def cut_all(folder: Path, cutter: Cutter, pieces: list[Piece], report: Report = SILENT) -> tuple[_Table, list[dict]]:
     """Cuts all pieces and writes their samples in order."""
     table, done, total = _Table([row.value for row in cutter.classes]), 0, sum(len(piece.windows) for piece in pieces)
-    with ShardWriter(folder, cutter.samples, extra=[SHARES] if SHARES in cutter.samples else []) as writer, closing(cutter), \
+    with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES), closing(cutter), \
+            ShardWriter(folder, cutter.samples, extra=[SHARES] if SHARES in cutter.samples else []) as writer, \
             closing(in_order(Cutter.cut, cutter, pieces, lambda: report.progress(done / total, "Reading the images"))) as cuts:
         for piece, cut in zip(pieces, cuts, strict=True):
             table.add(cut)

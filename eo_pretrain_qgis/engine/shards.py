@@ -126,6 +126,10 @@ class Shards:
                     raise DataError(f"{self.folder / name} holds {len(self._map(name))} samples, but dataset.json says {shard['tiles']}. "
                                     "Restore the file or make the dataset again.")
 
+    def release(self) -> None:
+        """Unmaps the files: what was read of them no longer counts as memory of this process. The next access maps them again."""
+        self._maps = {}
+
     def _read(self, indices: np.ndarray, file_of: Callable[[dict], str | None], what: str) -> np.ndarray:
         owner = np.searchsorted(self._ends, indices, side="right")
         parts = np.unique(owner).tolist()

@@ -12,7 +12,7 @@ from .dataset import SensorInfo
 from .shards import Shards
 
 #: Bytes of images held at once.
-BATCH_BYTES = 32 * 2**20
+BATCH_BYTES = 8 * 2**20
 #: Bins of the histogram from which percentiles are read, and of the one that is kept for pictures.
 FINE_BINS, KEPT_BINS = 65536, 64
 #: Shares of the pixels below which the lowest and above which the highest values are called rare.
@@ -104,6 +104,7 @@ def _batches(shards: Shards, indices: np.ndarray, sensor: SensorInfo, report: Re
             valid &= shards.extra(flags, indices[first:first + size]) == 0
         if valid.any():
             yield np.stack([band[valid] for band in np.moveaxis(images, 1 if images.ndim == 4 else -1, 0)])
+        shards.release()
 
 
 def _tails(counts: _Counts, whole: bool) -> dict:
