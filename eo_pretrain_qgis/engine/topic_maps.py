@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import geopandas
 import numpy as np
+import rasterio
 from scipy.sparse import vstack
 
 from ..errors import DataError
@@ -32,6 +34,8 @@ LAYER = "documents"
 CHANGES = (ClassInfo(0, "same topic", "#d9d9d9"), ClassInfo(1, "other topic", "#d7191c"))
 #: Longest edge of the overview in the report [px].
 OVERVIEW = 800
+#: What GDAL keeps of the files [byte]: a strip of documents through a scene; by default it would keep a twentieth of the memory.
+CACHE_BYTES = 128 * 2**20
 
 
 @dataclass(frozen=True)
@@ -130,8 +134,8 @@ def discover(pictures: list[Picture], layout: Layout, grid: Grid, asked: Asked, 
     Raises:
         DataError: no valid word, fewer documents than topics, or the disk is full.
     """
-    dictionary = learn_dictionary(pictures, layout, asked.words, asked.sample, asked.scaling, asked.seed, report.part(0, 0.2))
-    with tempfile.TemporaryDirectory(prefix="words-") as folder:
+    with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES), tempfile.TemporaryDirectory(prefix="words-") as folder:
+        dictionary = learn_dictionary(pictures, layout, asked.words, asked.sample, asked.scaling, asked.seed, report.part(0, 0.2))
         steps = [report.part(0.2 + 0.4 * number / len(pictures), 0.2 + 0.4 * (number + 1) / len(pictures)) for number in range(len(pictures))]
         words = [write_words(Path(folder) / f"{number}.npy", picture, layout, dictionary, step)
                  for number, (picture, step) in enumerate(zip(pictures, steps, strict=True))]
@@ -161,7 +165,7 @@ def write_documents(path: str, found: Found) -> None:
     """
     layout = found.layout
     parts = [layout.pixels(layout.part(number)) for number in range(layout.documents)]
-    columns: dict[str, Sequence] = {"document": np.arange(1, len(parts) + 1), "col": [part.col for part in parts],
+    columns: dict[str, Any] = {"document": np.arange(1, len(parts) + 1), "col": [part.col for part in parts],
                                     "row": [part.row for part in parts]}
     for date, suffix in zip(range(len(found.shares)), ("", "_b"), strict=False):
         shares = found.shares[date]

@@ -26,7 +26,7 @@ CHUNK_PIXELS = 1024 * 1024
 #: Documents of each image from which the dictionary's sample is drawn, at most.
 SAMPLED_DOCUMENTS = 400
 #: Words per step of k-means, and how often each word of the sample is seen.
-BATCH_WORDS, ROUNDS = 4096, 5
+BATCH_WORDS, ROUNDS = 4096, 3
 #: No word: a pixel of the square was not measured.
 NO_WORD = 65535
 
@@ -113,7 +113,7 @@ class Picture:
         stored, valid = scene.read(window, needed)
         values = stored.astype(np.float32)
         result = np.stack([channel.compute(values, needed) for channel in self.channels])
-        return result, valid & np.isfinite(result).all(0)
+        return result, np.logical_and(valid, np.isfinite(result).all(0))
 
 
 def as_words(values: np.ndarray, valid: np.ndarray, word: int) -> tuple[np.ndarray, np.ndarray]:
@@ -176,11 +176,13 @@ def learn_dictionary(pictures: Sequence[Picture], layout: Layout, words: int, sa
     rng = np.random.default_rng(seed)
     parts = [_sample(picture, layout, sample // len(pictures), rng, report.part(0.6 * number / len(pictures), 0.6 * (number + 1) / len(pictures)))
              for number, picture in enumerate(pictures)]
-    vectors = np.concatenate(parts)
-    rng.shuffle(vectors)
+    scaled = np.concatenate(parts)
+    del parts
+    rng.shuffle(scaled)
     channels = len(pictures[0].channels)
-    mean, spread = _scaling(vectors, channels, scaling)
-    scaled = (vectors - mean) / spread
+    mean, spread = _scaling(scaled, channels, scaling)
+    scaled -= mean
+    scaled /= spread
     count = _different(scaled, words)
     if count < words:
         report.message(f"The sample holds only {count} different words, so the dictionary has {count} instead of {words}.", level="warning")
@@ -266,5 +268,5 @@ def _scaling(vectors: np.ndarray, channels: int, scaling: str) -> tuple[np.ndarr
 
 def _different(vectors: np.ndarray, enough: int) -> int:
     """Number of different vectors, at most `enough`."""
-    first = len(np.unique(vectors[:4 * enough], axis=0))
+    first = len(np.unique(vectors[:4 * enough], axis=0))  # mostly enough, and much quicker than all
     return min(enough, first if first >= enough else len(np.unique(vectors, axis=0)))
