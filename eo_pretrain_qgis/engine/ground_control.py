@@ -136,7 +136,8 @@ def warp(source: dict, bands: Sequence[int], grid: Grid, path: Path, nodata: Seq
     name = source.get("name") or Path(source["path"]).name
     if moved is not None or several:  # GDAL's warper takes one nodata value, and the control points that are in the file
         clean = path.with_name(f"clean-{path.name}")
-        _clean(source, bands, nodata, clean, moved)
+        _clean(source, bands, nodata, clean, moved, report.part(0, 0.2))
+        report = report.part(0.2, 1)
         source, bands, nodata = {"path": str(clean)}, range(1, len(bands) + 1), [()] * len(bands)
     with raw(source) as opened, rasterio.open(path, "w", **profile) as target:
         for row in range(0, grid.height, STRIP_ROWS):
@@ -178,7 +179,7 @@ def _strip(opened: rasterio.DatasetReader, band: int, grid: Grid, strip: Window,
 
 
 def _clean(source: dict, bands: Sequence[int], nodata: Sequence[Sequence[float]], path: Path,
-           control: ControlPoints | None) -> None:
+           control: ControlPoints | None, report: Report) -> None:
     """Copies bands with NaN in place of every nodata value, float32, and with control points where they are given."""
     with raw(source) as opened:
         crs = CRS.from_user_input(source["crs"]) if source.get("crs") else opened.crs
@@ -191,6 +192,7 @@ def _clean(source: dict, bands: Sequence[int], nodata: Sequence[Sequence[float]]
             if control is not None:
                 target.gcps = list(control.points), CRS.from_wkt(control.crs)
             for row in range(0, opened.height, STRIP_ROWS):
+                report.progress(row / opened.height, f"Reading {Path(source['path']).name}")
                 window = rasterio.windows.Window(0, row, opened.width, min(STRIP_ROWS, opened.height - row))
                 for number, (band, missing) in enumerate(zip(bands, nodata, strict=True), 1):
                     values = opened.read(band, window=window, out_dtype="float32")

@@ -8,7 +8,6 @@ convert_raw_icechart.py). Otherwise the polygon is ambiguous and has no class.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -121,15 +120,17 @@ def _dominant(egg: Egg, dominant: float, class_of: Callable[[Part], int | None])
     if all(part.stage is None for part in egg.parts):
         return "stage"
     total = None if egg.total is None else tenths(egg.total)
-    amounts: Counter = Counter()
+    amounts: dict[int | None, float] = {}
     given = [part for part in egg.parts if part.concentration is not None]
     if not given:  # one kind of ice only: its concentration is the total
-        amounts[class_of(egg.parts[0])] = 1
-        total = 1 if len(egg.parts) == 1 else len(egg.parts)
+        amounts[class_of(egg.parts[0])] = 1.0
+        total = float(len(egg.parts))
     for part in given:
-        amounts[class_of(part)] += tenths(part.concentration or 0)
+        found = class_of(part)
+        amounts[found] = amounts.get(found, 0.0) + tenths(part.concentration or 0)
     total = sum(amounts.values()) if total is None else total
-    best, amount = amounts.most_common(1)[0]
+    best = max(amounts, key=lambda found: amounts[found])
+    amount = amounts[best]
     if not total or amount < dominant * total:
         return "mixed"
     return "no class" if best is None else best

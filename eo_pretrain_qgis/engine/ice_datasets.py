@@ -12,7 +12,7 @@ from .dataset_building import _scene_facts as scene_facts
 from .dataset_building import build_dataset
 from .division import finish
 from .ice_labels import IceLabels
-from .patches import PatchPlan, copies_of, divide_patches, find_patches, outlines_of, weights_of, write_patches
+from .patches import Found, PatchPlan, copies_of, divide_patches, find_patches, outlines_of, weights_of, write_patches
 from .raster import Scene
 from .splits import Split, SplitPlan
 
@@ -38,6 +38,7 @@ def build_patches(folder: Path, scenes: list[Scene], sensor: SensorInfo, labels:
         DataError: no patch fits, one class only, or too few polygons or scenes to split.
     """
     found = find_patches(scenes, labels, plan, report.part(0, 0.3))
+    labels = _with_patches(found, labels, report)
     outlines = outlines_of(found, scenes, plan, labels)
     split = divide_patches(found, outlines, scenes, labels, plan, shares, report.part(0.3, 0.4))
     own, training = outlines["label"].to_numpy(), split.names == SPLITS[0]
@@ -68,6 +69,17 @@ def build_tiles(folder: Path, scenes: list[Scene], sensor: SensorInfo, labels: I
     Raises:
         DataError: as `build_dataset`.
     """
+    labels.part(scenes)
     facts = {**facts, "scheme": labels.facts.get("scheme", ""), "split_by": "place"}
     return build_dataset(folder, scenes, sensor, labels, cutting, shares, name, report, theme=THEME, facts=facts)
 
+
+
+def _with_patches(found: Found, labels: IceLabels, report: Report) -> IceLabels:
+    """The labels without the classes of which there is no patch."""
+    seen = sorted({int(labels.positions[block.polygon]) for block in found.blocks})
+    lost = [row.name for position, row in enumerate(labels.legend.classes) if position not in seen]
+    if not lost:
+        return labels
+    report.message(f"No polygon holds a patch of the class {', '.join(lost)}; the dataset does without.", level="warning")
+    return labels.only(seen)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import geopandas
@@ -17,6 +19,7 @@ from .ice_classes import DOMINANT, REASONS, SCHEMES, Scheme, classify
 from .labels import Drawing, missed
 from .land_mask import LandMask
 from .legend import Legend, class_key, make_legend
+from .raster import Scene
 from .sigrid3 import chart_fields, read_eggs, require, rows_text, strange_text
 from .vector import VectorLayer, repaired
 
@@ -25,7 +28,7 @@ LARGEST_WEIGHT = 10.0
 
 
 def open_ice_labels(source: dict, grids: list[Grid], *, class_field: str | None = None, class_table: list[dict] | None = None,
-                    scheme: str = "stage", dominant: float = DOMINANT, lowest: float = 1.0, unknown: str = "refused",
+                    scene_field: str | None = None, scheme: str = "stage", dominant: float = DOMINANT, lowest: float = 1.0, unknown: str = "refused",
                     land: LandMask | None = None, weighted: bool = False, report: Report = SILENT) -> IceLabels:
     """Reads polygons, as far as they lie on some images.
 
@@ -34,6 +37,7 @@ def open_ice_labels(source: dict, grids: list[Grid], *, class_field: str | None 
         grids: of the images.
         class_field: field with the class; None reads the polygons as a SIGRID-3 ice chart.
         class_table: rows value, name, color of the classes of `class_field` wanted; None takes all.
+        scene_field: field that names the scene on which a polygon was drawn; None takes all polygons for all scenes.
         scheme: key of `ice_classes.SCHEMES`, for charts.
         dominant: share of the ice that the class of a polygon must hold, for charts.
         lowest: concentration [tenths] from which a polygon is ice rather than nothing, for the scheme "ice_water".
@@ -53,18 +57,20 @@ def open_ice_labels(source: dict, grids: list[Grid], *, class_field: str | None 
     else:
         require(known, SCHEMES[scheme].fields, layer.path, layer.fields)
         columns = [known[name] for name in SCHEMES[scheme].reads if name in known]
+    columns = list(dict.fromkeys([*columns, *([scene_field] if scene_field else [])]))
     features = _near(repaired(layer.read(columns), layer.path, report), grids, layer.path)
     report.progress(0.5, "Classifying the polygons")
     facts: dict[str, Any] = {"path": layer.path, "layer": layer.name, "field": class_field, "features": len(features)}
     if class_field:
         legend, positions = _by_field(features, class_field, class_table, source.get("categories") or {}, layer, report)
     else:
-        chart = {name: features[known[name]].tolist() for name in SCHEMES[scheme].reads if name in known}
+        chart: dict[str, Sequence] = {name: features[known[name]].tolist() for name in SCHEMES[scheme].reads if name in known}
         values, reasons = _by_chart(chart, SCHEMES[scheme], dominant, lowest, unknown, layer.path, features.index.tolist(), report)
         legend, positions = _legend(values, SCHEMES[scheme], layer.path, reasons)
         facts.update(scheme=scheme, dominant_share=dominant, lowest_tenths=lowest, without_class=reasons)
     facts["polygons"] = {row.name: int((positions == number).sum()) for number, row in enumerate(legend.classes)}
-    labels = IceLabels(features.geometry, positions, legend, facts, land)
+    owners = [class_key(value) or "" for value in features[scene_field]] if scene_field else None
+    labels = IceLabels(features.geometry, positions, legend, facts, land, owners)
     if weighted:
         labels.weigh(grids)
     return labels
@@ -74,24 +80,66 @@ class IceLabels:
     """Polygons with their classes; where they overlap the later one in the layer counts, also when it has no class."""
 
     def __init__(self, shapes: geopandas.GeoSeries, positions: np.ndarray, legend: Legend, facts: dict,
-                 land: LandMask | None = None) -> None:
-        """Takes polygons in their own CRS, whose index is their row in the layer, the position of the class of each (255 for none), and
-        what `open_ice_labels` found.
+                 land: LandMask | None = None, owners: list[str] | None = None) -> None:
+        """Takes polygons in their own CRS, whose index is their row in the layer, the position of the class of each (255 for none), what
+        `open_ice_labels` found, and for each polygon the scene it belongs to, or None.
         """
         self.shapes, self.positions, self.legend, self.facts, self.land = shapes, positions, legend, facts, land
         self.path: str = facts["path"]
-        self.rows = np.asarray(shapes.index, np.int64)
+        self.rows, self.owners = np.asarray(shapes.index, np.int64), owners
         self._drawn: dict[Grid, Drawing] = {}
         self._weights: np.ndarray | None = None
+        self._of_grid: dict[Grid, IceLabels] = {}
 
     def read(self, grid: Grid, window: Window) -> np.ndarray:
         """Labels (y, x) of a window of an image's grid: positions in the legend, 255 where there is no label."""
+        if self._of_grid:
+            return self._of_grid[grid].read(grid, window)
         if grid not in self._drawn:
             self._drawn = {grid: Drawing(grid, self.on(grid), self.positions)}
         drawn = self._drawn[grid].read(window, IGNORE)
         if self.land is not None:
             drawn[self.land.read(grid, window)] = IGNORE
         return drawn
+
+    def of(self, scene: Scene) -> IceLabels:
+        """The labels of one scene: the same polygons in the same order, of which those of other scenes are empty.
+
+        Raises:
+            DataError: when no polygon belongs to the scene.
+        """
+        if self.owners is None:
+            return self
+        names = {scene.name, Path(scene.path).name, Path(scene.path).stem, scene.date, scene.date.replace("-", "")} - {""}
+        own = np.array([owner in names for owner in self.owners])
+        if not own.any():
+            given = ", ".join(list(dict.fromkeys(self.owners))[:5])
+            raise DataError(f"No polygon of {self.path} on the images belongs to the scene {scene.name}; the scenes named there are {given}. "
+                            "Use the name of the HH layer or file, or its date, in the scene field.")
+        shapes = self.shapes.copy()
+        shapes[~own] = shapely.Polygon()
+        return IceLabels(shapes, self.positions, self.legend, self.facts, self.land)
+
+    def part(self, scenes: list[Scene]) -> None:
+        """Makes `read` give each of several scenes its own polygons.
+
+        Raises:
+            DataError: when two scenes lie on one grid, so that they cannot be told apart.
+        """
+        if self.owners is None:
+            return
+        if len({scene.grid for scene in scenes}) < len(scenes):
+            raise DataError("Several scenes lie on the same grid, so tiles cannot tell which polygons are theirs. Make a dataset of each, "
+                            "or choose patches.")
+        self._of_grid = {scene.grid: self.of(scene) for scene in scenes}
+
+    def only(self, classes: list[int]) -> IceLabels:
+        """The same polygons with some of the classes (positions); the others count as no class."""
+        kept = tuple(self.legend.classes[position] for position in classes)
+        place = {position: number for number, position in enumerate(classes)}
+        positions = np.array([place.get(int(position), IGNORE) for position in self.positions], np.uint8)
+        legend = Legend(kept, {key: place[old] for key, old in self.legend.positions.items() if old in place}, None)
+        return IceLabels(self.shapes, positions, legend, self.facts, self.land, self.owners)
 
     def on(self, grid: Grid) -> np.ndarray:
         """The polygons (n,) in the CRS of a grid."""
@@ -167,7 +215,7 @@ def _by_field(features: geopandas.GeoDataFrame, field: str, table: list[dict] | 
     return legend, np.array(positions, np.uint8)
 
 
-def _by_chart(chart: dict[str, list], scheme: Scheme, dominant: float, lowest: float, unknown: str, path: str, rows: list[int],
+def _by_chart(chart: dict[str, Sequence], scheme: Scheme, dominant: float, lowest: float, unknown: str, path: str, rows: list[int],
               report: Report) -> tuple[list[int | None], dict[str, int]]:
     """Values of the classes, and how many polygons have none by reason."""
     eggs, strange = read_eggs(chart)

@@ -35,8 +35,10 @@ HEADINGS = {
 }
 #: Angles of imaging radars [degree]; outside, a column holds something else, such as radians.
 PLAUSIBLE = (5.0, 80.0)
-#: Pixels between the nodes at which a table is interpolated; in between the angle is linear to a ten-thousandth of a degree.
-NODE_STEP = 32
+#: Pixels between the nodes at which a table is interpolated; in between the angle is linear.
+NODE_STEP = 8
+#: Rows of nodes interpolated at once.
+NODE_ROWS = 64
 #: Range of the angle [degree] below which it is constant.
 CONSTANT = 1e-3
 #: Share of the width or height of an image that may lie outside the pixels and lines of a table.
@@ -152,7 +154,11 @@ def write_angles(path: Path, width: int, height: int, angle_at: Callable[[np.nda
     """
     columns, rows = (np.arange(0, length + NODE_STEP, NODE_STEP) for length in (width, height))
     at = np.meshgrid(columns.astype(float), rows.astype(float))
-    nodes = _edge_filled(at[0], at[1], angle_at(*at))
+    parts = []
+    for first in range(0, len(rows), NODE_ROWS):
+        report.progress(0.5 * first / len(rows), "Interpolating the incidence angle")
+        parts.append(angle_at(at[0][first:first + NODE_ROWS], at[1][first:first + NODE_ROWS]))
+    nodes = _edge_filled(at[0], at[1], np.concatenate(parts))
     place = {"crs": CRS.from_wkt(grid.crs), "transform": rasterio.Affine(*grid.transform)} if grid else {}
     profile = {"driver": "GTiff", "width": width, "height": height, "count": 1, "dtype": "float32", "nodata": np.nan, "tiled": True,
                "blockxsize": 256, "blockysize": 256, "compress": "deflate", "predictor": 3, "zlevel": 1}
@@ -162,7 +168,7 @@ def write_angles(path: Path, width: int, height: int, angle_at: Callable[[np.nda
         target = rasterio.open(path, "w", **profile, **place)
     with target:
         for first in range(0, height, 256):
-            report.progress(first / height, "Interpolating the incidence angle")
+            report.progress(0.5 + 0.5 * first / height, "Interpolating the incidence angle")
             row, part_row = np.divmod(np.arange(first, min(first + 256, height)), NODE_STEP)
             down = part_row[:, None] / NODE_STEP
             lines = nodes[row] * (1 - down) + nodes[row + 1] * down

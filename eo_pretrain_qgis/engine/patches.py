@@ -81,13 +81,13 @@ def find_patches(scenes: list[Scene], labels: IceLabels, plan: PatchPlan, report
     blocks: list[Block] = []
     on_scene: set[int] = set()
     for number, scene in enumerate(scenes):
-        shapes = labels.on(scene.grid)
-        frame = shapely.box(*scene.grid.bounds())
+        own, frame = labels.of(scene), shapely.box(*scene.grid.bounds())
+        shapes = own.on(scene.grid)
         inside = [place for place in np.flatnonzero(labels.positions != IGNORE).tolist() if shapes[place].intersects(frame)]
         on_scene.update(inside)
         for done, place in enumerate(inside):
             part = report.part((number + done / len(inside)) / len(scenes), (number + (done + 1) / len(inside)) / len(scenes))
-            blocks += _in_polygon(scene, number, shapes[place], place, labels, plan, part)
+            blocks += _in_polygon(scene, number, shapes[place], place, own, plan, part)
         scene.close()
     holding = {block.polygon for block in blocks}
     empty = sorted(on_scene - holding)

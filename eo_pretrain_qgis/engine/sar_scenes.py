@@ -19,6 +19,8 @@ from .sensors import Band
 
 #: Places along each axis at which the angle is looked at, and their size [px].
 LOOKS, LOOK_SIZE = 6, 64
+#: Pixel sizes that differ by more than this share deserve a warning.
+PIXEL_DIFFERENCE = 0.05
 
 
 class PickedRaster(Raster):
@@ -84,6 +86,7 @@ def open_sar_scenes(given: SarImages, folder: Path, report: Report = SILENT) -> 
     if len(set(units)) > 1:
         other = units.index(DB if units[0] == LINEAR else LINEAR)
         raise DataError(f"{scenes[0].path} is in {units[0]} and {scenes[other].path} in {units[other]}. Convert one to the unit of the other.")
+    _check_pixels(scenes, report)
     names = scenes[0].band_names
     preset = "sentinel1_db" if units[0] == DB else "sentinel1_linear"
     bands = tuple(Band(name, None, "degree" if name == ANGLE else units[0], scale, offset)
@@ -134,7 +137,7 @@ class _Placed:
 
     def _on_own_grid(self) -> Scene:
         first = self.sources[HH]
-        rasters = [self._picked(source) for source in self.sources.values() if source.name != ANGLE]
+        rasters: list[Raster] = [self._picked(source) for source in self.sources.values() if source.name != ANGLE]
         grid = rasters[0].grid
         if self.table is not None:
             at = self.table.by_place(grid) if self.table.has_places else self.table.by_pixel(grid.width, grid.height)
@@ -185,6 +188,18 @@ class _Placed:
     def _file(self, name: str) -> Path:
         self.folder.mkdir(parents=True, exist_ok=True)
         return self.folder / name
+
+
+def _check_pixels(scenes: list[Scene], report: Report) -> None:
+    """Says when pixels are not square on the ground, or differ between scenes."""
+    first = scenes[0].grid.metres_per_pixel()
+    for scene in scenes:
+        width, height = scene.grid.metres_per_pixel()
+        if abs(width / height - 1) > PIXEL_DIFFERENCE:
+            report.message(f"The pixels of {scene.path} measure {width:.4g} × {height:.4g} m on the ground, so patches are not square. Warp the "
+                           "scene to a polar projection such as EPSG:3413.", level="warning")
+        if abs(width / first[0] - 1) > PIXEL_DIFFERENCE:
+            report.message(f"The pixels of {scene.path} measure {width:.4g} m and those of {scenes[0].path} {first[0]:.4g} m.", level="warning")
 
 
 def _check_angle(scene: Scene) -> None:

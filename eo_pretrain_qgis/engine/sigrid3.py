@@ -43,7 +43,7 @@ FORMS = {
     6: "vast floe", 7: "giant floe", 8: "fast ice", 9: "growlers, floebergs, floebits", 10: "icebergs",
     **{10 + tenths: f"strips and patches, {tenths}/10" for tenths in range(1, 11)}, 21: "level ice", 22: "pancake ice",
 }
-_TABLES = {"C": CONCENTRATIONS, "S": STAGES, "F": FORMS}
+_TABLES: dict[str, Collection[int]] = {"C": CONCENTRATIONS, "S": STAGES, "F": FORMS}
 #: Polygons named in a message.
 NAMED = 5
 
@@ -131,8 +131,8 @@ def read_eggs(columns: dict[str, Sequence]) -> tuple[list[Egg], list[Strange]]:
         if name not in columns:
             return None
         found = code_of(columns[name][row])
-        if found is None or found in _TABLES[_letter(name)]:
-            return found  # type: ignore[return-value]
+        if found is None or (isinstance(found, int) and found in _TABLES[_letter(name)]):
+            return found
         strange.setdefault((name, str(found)), []).append(row)
         return None
 

@@ -70,6 +70,9 @@ class CreateSeaIceDataset(Job):
                                  help="The field that holds the class. Empty: the layer is read as a SIGRID-3 ice chart.")
     class_table: list = classes("Classes", optional=True, advanced=True,
                                 help="For the class field: value, name and colour of each class; empty takes the symbology or the values.")
+    scene_field: str = attribute("Scene field", parent="labels", optional=True, advanced=True,
+                                 help="The field that names the scene a polygon was drawn on: name of the HH layer or file, or its date. "
+                                      "Empty: every polygon labels every scene.")
     scheme: str = choice("Classes of an ice chart", ("stage", "six_types", "ice_water", "concentration"), default="stage")
     dominant_share: float = number("Dominant share of the ice", default=0.65, minimum=0.34, maximum=1, advanced=True,
                                    help="For “stage” and “six_types”: share of the total concentration that the class of a polygon must "
@@ -120,10 +123,10 @@ class CreateSeaIceDataset(Job):
         report.progress(0, "Opening the images")
         from ..engine.cutting import Cutting
         from ..engine.footprints import copy_footprints
+        from ..engine.ground_control import scratch_folder
         from ..engine.ice_datasets import build_patches, build_tiles
         from ..engine.ice_labels import open_ice_labels
         from ..engine.land_mask import open_land
-        from ..engine.ground_control import scratch_folder
         from ..engine.outputs import new_folder
         from ..engine.patches import PatchPlan
         from ..engine.sar_bands import SarImages
@@ -138,8 +141,8 @@ class CreateSeaIceDataset(Job):
             grids = [scene.grid for scene in scenes]
             land = open_land(self.land, grids, report) if self.land else None
             labels = open_ice_labels(
-                self.labels, grids, class_field=self.class_field, class_table=self.class_table, scheme=self.scheme,
-                dominant=self.dominant_share, lowest=self.ice_from, unknown=self.unknown_codes, land=land,
+                self.labels, grids, class_field=self.class_field, class_table=self.class_table, scene_field=self.scene_field,
+                scheme=self.scheme, dominant=self.dominant_share, lowest=self.ice_from, unknown=self.unknown_codes, land=land,
                 weighted=self.balance == "weights", report=report.part(0.2, 0.25))
             if self.samples == "patches":
                 plan = PatchPlan(self.size or 32, self.stride or 10, self.split_by, self.balance)
