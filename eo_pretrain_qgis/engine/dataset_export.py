@@ -14,7 +14,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 
 from ..errors import DataError
 from ..report import SILENT, Report
-from .class_style import class_map_qml, coloured, colormap
+from .class_style import class_map_qml, colormap, coloured
 from .cog import explain_failed_write
 from .dataset import DROPPED, IGNORE, ClassInfo, Dataset, SensorInfo
 from .footprints import read_footprints
@@ -57,7 +57,7 @@ def export_geotiff(dataset: Dataset, folder: Path, sensor: str = "", split: str 
     for part in parts:
         (folder / part).mkdir()
     palette = np.array([*(row.value for row in dataset.classes), *[IGNORE] * (256 - len(dataset.classes))], np.uint8)
-    for index, name, grid, images, label in tiles_of(dataset, indices, names, sensors, report):
+    for name, grid, images, label in tiles_of(dataset, indices, names, sensors, report):
         if dataset.task == "segmentation":
             write_tile(folder / LABELS / f"{name}.tif", palette[label][None], grid, nodata=IGNORE, classes=dataset.classes)
             places = parts[:-1]
@@ -88,8 +88,8 @@ def chosen_tiles(dataset: Dataset, split: str, report: Report = SILENT) -> tuple
 
 
 def tiles_of(dataset: Dataset, indices: np.ndarray, names: Sequence[str], sensors: Sequence[SensorInfo], report: Report = SILENT
-             ) -> Iterator[tuple[int, str, Grid | None, list[np.ndarray], np.ndarray]]:
-    """Index, name, grid, images (band, y, x) by sensor, and label of samples."""
+             ) -> Iterator[tuple[str, Grid | None, list[np.ndarray], np.ndarray]]:
+    """Name, grid, images (band, y, x) by sensor, and label of samples."""
     grids = tile_grids(dataset)
     for first in range(0, len(indices), BATCH):
         part = indices[first:first + BATCH]
@@ -97,7 +97,7 @@ def tiles_of(dataset: Dataset, indices: np.ndarray, names: Sequence[str], sensor
         labels = dataset.labels(part)
         for place, index in enumerate(part.tolist()):
             report.progress((first + place) / len(indices), f"Writing {names[first + place]}")
-            yield index, names[first + place], grids[index], [own[place] for own in images], labels[place]
+            yield names[first + place], grids[index], [own[place] for own in images], labels[place]
 
 
 def tile_grids(dataset: Dataset) -> list[Grid | None]:

@@ -55,7 +55,7 @@ def export_esri(dataset: Dataset, folder: Path, sensor: str = "", split: str = "
     for part in (IMAGES, LABELS):
         (folder / part).mkdir()
     counts, bands, cell = _Counts(len(classes)), _Bands(len(info.bands)), None
-    for _, name, grid, images, label in tiles_of(dataset, indices, names, [info], report):
+    for name, grid, images, label in tiles_of(dataset, indices, names, [info], report):
         write_tile(folder / IMAGES / f"{name}.tif", images[0], grid, info)
         write_tile(folder / LABELS / f"{name}.tif", palette[label][None], grid, nodata=NODATA, classes=classes)
         bands.add(images[0], info)

@@ -13,9 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import rasterio
-from rasterio.enums import Resampling
-from rasterio.warp import reproject
+from scipy.ndimage import zoom
 
 from ...errors import DataError
 from ...report import SILENT, Report
@@ -37,6 +35,8 @@ PRESET = {"s2": "sentinel2_l2a", "s1": "sentinel1_db"}
 PATCH = {"s2": re.compile(r"S2[AB]_MSIL2A_.*_\d+_\d+"), "s1": re.compile(r"S1[AB]_IW_GRDH_.*_\d+_\d+")}
 #: Lists of patches that the makers advise to leave out, where they lie beside the patches.
 UNUSABLE = ("patches_with_cloud_and_shadow.csv", "patches_with_seasonal_snow.csv")
+#: Order of the spline through the middles of the pixels.
+ORDERS = {"bilinear": 1, "cubic": 3}
 #: How deep patch folders are looked for.
 DEPTH = 3
 
@@ -211,12 +211,11 @@ def enlarged(values: np.ndarray, factor: int, resampling: str) -> np.ndarray:
         return values
     if resampling == "nearest":
         return values.repeat(factor, 0).repeat(factor, 1)
-    height, width = (factor * side for side in values.shape)
-    result = np.empty((height, width), values.dtype)
-    local = rasterio.crs.CRS.from_epsg(3857)  # both grids are in the same plane: any CRS will do
-    reproject(values, result, src_transform=rasterio.Affine(factor, 0, 0, 0, -factor, 0), dst_transform=rasterio.Affine(1, 0, 0, 0, -1, 0),
-              src_crs=local, dst_crs=local, resampling=Resampling[resampling])
-    return result
+    fine = zoom(values.astype(np.float64), factor, order=ORDERS[resampling], mode="nearest", grid_mode=True)
+    if values.dtype.kind == "f":
+        return fine.astype(values.dtype)
+    limits = np.iinfo(values.dtype)
+    return fine.round().clip(limits.min, limits.max).astype(values.dtype)
 
 
 def _sensor(name: str) -> SensorInfo:

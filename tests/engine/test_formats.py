@@ -1,0 +1,205 @@
+"""What the importers read, against the values the small copies of each data set were made with."""
+
+import json
+import zipfile
+
+import numpy as np
+import pytest
+import rasterio
+
+from eo_pretrain_qgis.engine.dataset import IGNORE, Dataset
+from eo_pretrain_qgis.engine.formats import FORMATS, Tree, detect
+from eo_pretrain_qgis.engine.formats.bigearthnet import enlarged
+from eo_pretrain_qgis.engine.formats.bigearthnet_classes import CORINE, NINETEEN
+from eo_pretrain_qgis.engine.formats.eurosat import BANDS
+from eo_pretrain_qgis.engine.formats.split_lists import read_lists
+from eo_pretrain_qgis.errors import DataError
+from eo_pretrain_qgis.jobs import JOBS
+from eo_pretrain_qgis.jobs.import_dataset import FORMATS as OFFERED
+from eo_pretrain_qgis.report import SILENT, Report
+
+from .. import scenes
+
+ALL_TRAINING = {"validation_share": 0, "test_share": 0}
+
+
+class Heard(Report):
+    def __init__(self):
+        self.texts = []
+
+    def emit(self, event):
+        if event["event"] == "message":
+            self.texts.append(event["text"])
+
+
+def imported(folder, report=SILENT, **values):
+    JOBS["import_dataset"].from_values({**values, "output": str(folder / "out")}).run(report)
+    return Dataset.open(folder / "out")
+
+
+def everything(dataset):
+    return np.arange(len(dataset))
+
+
+def test_the_job_offers_every_format():
+    assert set(OFFERED) == {"auto", *FORMATS}
+
+
+def test_eurosat_bands_keep_their_order_and_values(folder):
+    dataset = imported(folder, source=str(scenes.eurosat_ms(folder)))
+    assert tuple(band.name for band in dataset.bands) == BANDS
+    assert dataset.sensor.preset == "sentinel2_l1c"
+    images, labels = dataset.images(everything(dataset)), dataset.labels(everything(dataset))
+    for image, label, row in zip(images, labels, dataset.tiles.itertuples(), strict=True):
+        assert row.scene.startswith(scenes.EUROSAT_CLASSES[label])
+        number = int(row.scene.rpartition("_")[2])
+        assert (image == (1000 * int(label) + 10 * np.arange(13) + number)[:, None, None]).all()
+    assert [row.name for row in dataset.classes] == ["annual crop", "forest", "sea or lake"]
+    assert dataset.description["split"]["method"] == "blocks"
+
+
+def test_an_archive_gives_the_same_as_its_folder(folder):
+    root = scenes.eurosat_ms(folder)
+    with zipfile.ZipFile(folder / "all.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(root.rglob("*.tif")):
+            archive.write(path, f"EuroSAT_MS/{path.relative_to(root).as_posix()}")
+    first = imported(folder / "a", source=str(root), **ALL_TRAINING)
+    second = imported(folder / "b", archive=str(folder / "all.zip"), **ALL_TRAINING)
+    np.testing.assert_array_equal(first.images(everything(first)), second.images(everything(second)))
+    assert first.description["labels"]["checksum"] == second.description["labels"]["checksum"]
+
+
+def test_eurosat_jpeg_have_no_place_and_say_so(folder):
+    heard = Heard()
+    dataset = imported(folder, heard, archive=str(scenes.eurosat_rgb_zip(folder)))
+    assert any("They were divided at random: neighbours may lie in training and in test, and scores flatter a model." in text
+               for text in heard.texts)
+    assert dataset.description["split"]["method"] == "random"
+    red = dataset.images(everything(dataset))[:, 0].mean((1, 2))
+    assert (np.abs(red - (60.0 * dataset.labels(everything(dataset)) + 40)) < 12).all()
+    assert dataset.description["resolution_m"] == [10.0, 10.0]
+
+
+def test_bigearthnet_pairs_sensors_and_groups_labels(folder):
+    heard = Heard()
+    dataset = imported(folder, heard, source=str(scenes.ben_patches(folder)), **ALL_TRAINING)
+    assert any("1 patches have no partner of the other sensor and are left out; 5 pairs are kept." in text for text in heard.texts)
+    assert any("1 of 5 patches have no label of the 19 classes and were left out, as its makers advise." in text for text in heard.texts)
+    numbers = [int(patch.split("_")[-2]) for patch in dataset.tiles["patch"]]
+    assert numbers == [0, 1, 2, 3]
+    s2, s1 = (dataset.images(everything(dataset), name) for name in ("s2", "s1"))
+    names = [band.name for band in dataset.bands]
+    for number, optical, radar in zip(numbers, s2, s1, strict=True):
+        assert (optical[names.index("B04")] == 100 + number).all()
+        assert (radar[0] == -10 - number).all()
+        assert (radar[1] == -17.5 - number).all()
+    # A band of 20 m, 60 px wide, rises by 1 from pixel to pixel: repeated, each value stands in two columns.
+    assert s2[0, names.index("B05"), 0].tolist() == np.repeat(np.arange(1, 61), 2).tolist()
+    assert s2[0, names.index("B09"), 0].tolist() == np.repeat(np.arange(1, 21), 6).tolist()
+    labels = dataset.labels(everything(dataset))
+    found = [{dataset.classes[position].name for position in np.flatnonzero(row)} for row in labels]
+    assert found == [{"Pastures", "Inland wetlands"}, {"Marine waters"}, {"Pastures"}, {"Permanent crops"}]
+
+
+def test_bigearthnet_with_43_classes_keeps_every_label(folder):
+    dataset = imported(folder, source=str(scenes.ben_patches(folder) / "s2"), nomenclature="43", **ALL_TRAINING)
+    found = [{dataset.classes[position].name for position in np.flatnonzero(row)} for row in dataset.labels(everything(dataset))]
+    assert found == [set(labels) for labels in scenes.CORINE_LABELS]
+
+
+def test_the_nomenclature():
+    assert len(CORINE) == 43
+    assert len(NINETEEN) == 19
+    assert {group for _, group in CORINE.values()} - {""} == set(NINETEEN)
+    assert sum(not group for _, group in CORINE.values()) == 11
+
+
+def test_bilinear_enlarging_interpolates_between_the_middles_of_pixels():
+    values = np.tile(np.arange(0, 600, 10, dtype=np.float32), (60, 1))
+    fine = enlarged(values, 2, "bilinear")
+    expected = (np.arange(120) + 0.5) / 2 * 10 - 5
+    np.testing.assert_allclose(fine[30, 2:-2], expected[2:-2], atol=1e-3)
+
+
+@pytest.mark.parametrize("scene", ["image_pairs", "esri_export"])
+def test_pairs_keep_labels_and_ignore_what_is_no_class(folder, scene):
+    heard = Heard()
+    source = getattr(scenes, scene)(folder)
+    dataset = imported(folder, heard, source=str(source), **ALL_TRAINING)
+    image, label = dataset.images(np.array([3]))[0], dataset.labels(np.array([3]))[0]
+    assert (image[0] == 400).all()
+    assert (image[1] == 401).all()
+    assert (label[:, 0] == IGNORE).all()
+    assert (label[:, -1] == IGNORE).all()
+    assert (label[:16, 1:-1] == 0).all()
+    assert (label[16:, 1:-1] == 1).all()
+    assert [(row.value, row.name, row.color) for row in dataset.classes] == [(1, "field", "#ffcc00"), (2, "forest", "#007700")]
+    assert scene == "esri_export" or any("they are ignored: 9 (512 px)." in text for text in heard.texts)
+
+
+def test_large_images_are_cut_where_they_lie(folder):
+    dataset = imported(folder, source=str(scenes.image_pairs_large(folder)), tile_size=32, **ALL_TRAINING)
+    row = dataset.tiles.iloc[7]
+    assert (row["col"], row["row"]) == (64, 32)
+    assert (row["left"], row["top"]) == (scenes.ORIGIN[0] + 640, scenes.ORIGIN[1] - 320)
+    assert [entry.name for entry in dataset.classes] == ["1", "2"]
+
+
+def test_folders_named_after_splits_are_kept(folder):
+    source = scenes.image_pairs(folder)
+    for number, split in enumerate(("train", "train", "train", "val", "test")):
+        for part in ("images", "masks"):
+            target = folder / "split" / split / part
+            target.mkdir(parents=True, exist_ok=True)
+            (source / part / f"tile_{number:02d}.tif").rename(target / f"tile_{number:02d}.tif")
+    dataset = imported(folder, source=str(folder / "split"))
+    assert sorted(dataset.splits) == ["test", "training", "training", "training", "validation"]
+    assert dataset.description["split"]["leakage_distance_px"] == 32
+
+
+def test_lists_name_samples_with_or_without_folders_and_endings(folder):
+    (folder / "train.csv").write_text("patch\nS2A_MSIL2A_1_2,S1A_IW_3\n")
+    (folder / "val.txt").write_text("Forest/Forest_1.jpg\n\n")
+    assert read_lists(Tree(folder)) == {"patch": "training", "S2A_MSIL2A_1_2": "training", "S1A_IW_3": "training", "Forest_1": "validation"}
+    (folder / "test.txt").write_text("Forest_1\n")
+    with pytest.raises(DataError, match="val.txt lists Forest_1 for validation, but another list for test. Correct the lists."):
+        read_lists(Tree(folder))
+
+
+@pytest.mark.parametrize("name", ["../evil.tif", "a/../../evil.tif", "/etc/evil.tif", "C:/evil.tif", "a\\..\\evil.tif"])
+def test_archives_that_point_outside_are_refused(folder, name):
+    with zipfile.ZipFile(folder / "slip.zip", "w") as archive:
+        archive.writestr(zipfile.ZipInfo(name), b"x")
+    with pytest.raises(DataError, match="has an entry that points outside it"):
+        Tree(folder / "slip.zip")
+
+
+def test_a_file_that_unpacks_to_too_much_is_refused(folder, monkeypatch):
+    monkeypatch.setattr("eo_pretrain_qgis.engine.formats.tree.LARGEST_FILE", 1000)
+    with zipfile.ZipFile(folder / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.tif", b"0" * 2_000_000)
+    with pytest.raises(DataError, match="too much to be read at once. Unpack the archive and choose the folder"):
+        Tree(folder / "bomb.zip").read("a.tif")
+
+
+def test_nothing_is_left_of_an_import_that_fails(folder):
+    source = scenes.eurosat_cut_short(folder)
+    with pytest.raises(DataError):
+        imported(folder, source=str(source))
+    assert not (folder / "out").exists()
+    assert list(folder.glob("*.part")) == []
+
+
+@pytest.mark.realdata
+def test_real_eurosat_and_bigearthnet(real_data, folder):
+    patches = real_data / "patches"
+    assert detect(Tree(patches / "eurosat_rgb_full")) == "eurosat"
+    ms = imported(folder / "ms", archive=str(patches / "eurosat_ms.zip"), **ALL_TRAINING)
+    assert len(ms) == 127
+    assert ms.statistics["image"]["B10"]["mean"] < 30, "the cirrus band is nearly black"
+    ben = imported(folder / "ben", source=str(patches / "bigearthnet"), **ALL_TRAINING)
+    name = ben.tiles["patch"][0]
+    with rasterio.open(patches / "bigearthnet" / "s2-tiny" / name / f"{name}_B03.tif") as source:
+        np.testing.assert_array_equal(source.read(1), ben.images(np.array([0]))[0, 2])
+    known = json.loads((patches / "bigearthnet" / "s2-tiny" / name / f"{name}_labels_metadata.json").read_text())
+    assert ben.labels(np.array([0])).sum() == len({CORINE[label][1] for label in known["labels"]} - {""})
