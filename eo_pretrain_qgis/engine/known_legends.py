@@ -18,9 +18,8 @@ from xml.etree import ElementTree
 
 from ..errors import DataError
 from ..report import SILENT, Report
-from .class_style import PALETTE
 from .dataset import ClassInfo
-from .legend import MAXIMUM_CLASSES, Legend
+from .legend import MAXIMUM_CLASSES, PALETTE, Legend
 from .raster import Raster
 
 FOLDER = Path(__file__).parent / "legends"
