@@ -49,21 +49,21 @@ def export_geotiff(dataset: Dataset, folder: Path, sensor: str = "", split: str 
         raise DataError(f"{dataset.folder} is for the task “{dataset.task}”, which has no layout of GeoTIFF and labels. Choose a dataset of "
                         "tiles or images with one class each.")
     if dataset.task != "segmentation" and len(sensors) > 1:
-        names = ", ".join(info.name for info in sensors)
-        raise DataError(f"{dataset.folder} has images of {names}, and a folder of classes holds those of one. Name it in “Sensor”.")
+        listed = ", ".join(info.name for info in sensors)
+        raise DataError(f"{dataset.folder} has images of {listed}, and a folder of classes holds those of one. Name it in “Sensor”.")
     indices, names = chosen_tiles(dataset, split, report)
     folders = _class_folders(dataset.classes)
     parts = [IMAGES, *(f"{IMAGES}_{info.name}" for info in sensors[1:]), LABELS] if dataset.task == "segmentation" else folders
-    for part in parts:
-        (folder / part).mkdir()
+    for place in parts:
+        (folder / place).mkdir()
     palette = np.array([*(row.value for row in dataset.classes), *[IGNORE] * (256 - len(dataset.classes))], np.uint8)
     for name, grid, images, label in tiles_of(dataset, indices, names, sensors, report):
         if dataset.task == "segmentation":
             write_tile(folder / LABELS / f"{name}.tif", palette[label][None], grid, nodata=IGNORE, classes=dataset.classes)
-            places = parts[:-1]
+            targets = parts[:-1]
         else:
-            places = [folders[int(label)]] if label != IGNORE else []
-        for place, info, image in zip(places, sensors, images, strict=False):
+            targets = [folders[int(label)]] if label != IGNORE else []
+        for place, info, image in zip(targets, sensors, images, strict=False):
             write_tile(folder / place / f"{name}.tif", image, grid, info)
     write_class_table(folder / CLASSES, dataset.classes, () if dataset.task == "segmentation" else folders)
     write_split_table(folder / TABLE, names, dataset.splits[indices])

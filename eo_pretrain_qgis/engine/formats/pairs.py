@@ -80,7 +80,7 @@ def write_pairs(tree: Tree, folder: Path, pairs: list[Pair], ignored: tuple[int,
 
 def _sensors(tree: Tree, pair: Pair, options: ImportOptions, report: Report) -> tuple[SensorInfo, ...]:
     """What the images of one pair are."""
-    sensors = []
+    sensors: list[SensorInfo] = []
     for name, path in (("", pair.image), *pair.others):
         with Picture(tree, path) as opened:
             chosen = ("generic", "") if sensors else (options.preset, options.bands)
