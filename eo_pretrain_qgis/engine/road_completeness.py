@@ -1,8 +1,9 @@
 """Whether the map of roads is complete: where much is built and few roads are mapped, roads are probably missing.
 
 OpenStreetMap lacks roads in patches (Barrington-Leigh and Millard-Ball 2017, doi 10.1371/journal.pone.0180698), and a network told
-that such roads are background learns to overlook roads. A tile is suspicious when the length of its roads for each square kilometre
-that is built up stays below a limit.
+that such roads are background learns to overlook roads. Cells of about 640 m are judged, since a map often ends within a tile: a cell lacks
+roads when their length for each square kilometre that is built up stays below a limit. A tile is suspicious when cells that lack roads
+hold a quarter or more of its built-up ground.
 
 What is built up says a raster, or, without one, the image: NDBI − NDVI > 0 (Zha, Gao and Ni 2003, doi 10.1080/01431160304987) where
 MNDWI ≤ 0 (Xu 2006, doi 10.1080/01431160600589179), which leaves water out. That index also takes bare soil, harvested fields, rock and dry
@@ -11,6 +12,7 @@ grass for built-up ground, so it suspects too much where these are; a land-cover
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,11 +21,15 @@ import numpy as np
 from ..errors import DataError
 from ..report import SILENT, Report
 from .dataset import SensorInfo
-from .grid import Grid, Window
+from .grid import Grid, Window, blocks
 from .labels import RasterLabels
 from .raster import Raster
 
 KEEP, DOWN_WEIGHT, LEAVE_OUT = "keep", "down_weight", "leave_out"
+#: Edge of the cells that are judged [m].
+CELL = 640.0
+#: Share of the built-up ground of a tile in cells that lack roads from which on the tile is suspicious.
+LACKING = 0.25
 #: A suspicious tile counts at least this much when it is kept with less weight.
 LEAST_WEIGHT = 0.1
 #: Bands of the index: green, red, near and short-wave infrared.
@@ -105,8 +111,8 @@ class CompletenessScreen:
     Attributes:
         built_up: says what is built up.
         action: for suspicious tiles: "keep", "down_weight" or "leave_out".
-        minimum_density: length of roads for each square kilometre of built-up ground below which a tile is suspicious [km/km²].
-        minimum_built_up: share of built-up ground below which a tile is not judged.
+        minimum_density: length of roads for each square kilometre of built-up ground below which a cell lacks roads [km/km²].
+        minimum_built_up: share of built-up ground below which a cell is not judged.
     """
 
     built_up: BuiltUp
@@ -114,30 +120,38 @@ class CompletenessScreen:
     minimum_density: float = 5.0
     minimum_built_up: float = 0.1
 
-    def judge(self, grid: Grid, window: Window, image: np.ndarray, kilometres: float) -> tuple[dict[str, Any], float]:
+    def judge(self, grid: Grid, window: Window, image: np.ndarray, length: Callable[[Window], float]) -> tuple[dict[str, Any], float]:
         """What the screen sees in a tile, for tiles.gpkg, and the weight of the tile's loss; 0 leaves it out.
 
         Args:
             grid: of the image.
             window: the tile.
             image: (band, y, x) as it is stored.
-            kilometres: length of the roads in the tile.
+            length: of the roads in a window [km].
         """
-        built = self.built_up.read(grid, window, image)
-        share, (x, y) = float(built.mean()), grid.metres_per_pixel()
-        area = float(built.sum()) * x * y / 1e6
-        density = kilometres / area if area else None
-        suspicious = share >= self.minimum_built_up and density is not None and density < self.minimum_density
-        seen = {"built_up": round(share, 4), "road_density": None if density is None else round(density, 3), "suspicious": int(suspicious)}
-        if not suspicious or density is None or self.action == KEEP:
+        built, (x, y) = self.built_up.read(grid, window, image), grid.metres_per_pixel()
+        area, square = float(built.sum()) * x * y / 1e6, x * y / 1e6
+        judged = lacking = found = 0.0
+        for cell in _cells(window, max(x, y)):
+            inside = built[cell.row - window.row:cell.row - window.row + cell.height, cell.col - window.col:cell.col - window.col + cell.width]
+            ground = float(inside.sum()) * square
+            if inside.mean() < self.minimum_built_up:
+                continue
+            share = min(length(cell) / (ground * self.minimum_density), 1.0) if self.minimum_density else 1.0
+            judged, found = judged + ground, found + share * ground
+            lacking += ground if share < 1 else 0.0
+        suspicious = bool(judged) and lacking / judged >= LACKING
+        seen = {"built_up": round(float(built.mean()), 4), "road_density": round(length(window) / area, 3) if area else None,
+                "lacking": round(lacking / judged, 3) if judged else 0.0, "suspicious": int(suspicious)}
+        if not suspicious or self.action == KEEP:
             return seen, 1.0
-        return seen, 0.0 if self.action == LEAVE_OUT else round(max(density / self.minimum_density, LEAST_WEIGHT), 3)
+        return seen, 0.0 if self.action == LEAVE_OUT else round(max(found / judged, LEAST_WEIGHT), 3)
 
     @property
     def facts(self) -> dict[str, Any]:
         """How tiles are judged, as plain values."""
         return {"built_up_from": self.built_up.text, "action": self.action, "minimum_density_km_per_km2": self.minimum_density,
-                "minimum_built_up_share": self.minimum_built_up}
+                "minimum_built_up_share": self.minimum_built_up, "cell_m": CELL, "lacking_share": LACKING}
 
 
 def make_screen(sensor: SensorInfo, grids: list[Grid], action: str, built_up: dict | None, values: str | None, minimum_density: float,
@@ -162,6 +176,12 @@ def make_screen(sensor: SensorInfo, grids: list[Grid], action: str, built_up: di
     source: BuiltUp = BuiltUpRaster(built_up, grids, values, report) if built_up is not None else BuiltUpIndex(sensor)
     report.message(f"Tiles are screened for missing roads; built up is {source.text}.")
     return CompletenessScreen(source, action, minimum_density, minimum_built_up)
+
+
+def _cells(window: Window, metres: float) -> list[Window]:
+    """Squares of about `CELL` that cover a tile, of like size."""
+    count = max(1, round(window.width * metres / CELL))
+    return blocks(window, -(-window.width // count))
 
 
 def _numbers(text: str) -> list[int]:

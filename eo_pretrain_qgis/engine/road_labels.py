@@ -89,11 +89,11 @@ class RoadLabels:
 
     def weight(self, grid: Grid, window: Window, drawn: np.ndarray, image: np.ndarray) -> float:
         """Weight of the tile's loss: below 1, or 0, where the map seems to lack roads."""
-        kilometres = self._on(grid).kilometres(window)
-        judged: dict[str, Any] = {"road_km": round(kilometres, 3)}
+        length = self._on(grid).kilometres
+        judged: dict[str, Any] = {"road_km": round(length(window), 3)}
         weight = 1.0
         if self.screen is not None:
-            built_up, weight = self.screen.judge(grid, window, image, kilometres)
+            built_up, weight = self.screen.judge(grid, window, image, length)
             judged |= built_up
         self._judged = window, judged
         return weight

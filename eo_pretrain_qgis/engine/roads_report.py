@@ -56,7 +56,7 @@ def warnings(dataset: Dataset) -> list[str]:
     if not facts["screen"]:
         found.append("Whether roads are missing from the map was not checked.")
     elif (share := float(tiles["suspicious"].mean())) > 0:
-        found.append(f"{share:.0%} of the tiles are built up and have few roads: the map may lack some.")
+        found.append(f"{share:.0%} of the tiles have much built-up ground with few roads around: the map may lack some.")
     widths = facts["width_from"]
     if widths.get("table", 0) > MOSTLY * sum(widths.values()):
         found.append(f"{widths['table'] / sum(widths.values()):.0%} of the widths are estimates by class; tags give the others.")
@@ -87,9 +87,10 @@ def _screen(dataset: Dataset, facts: dict) -> list[str]:
     tiles = dataset.tiles
     suspicious = np.flatnonzero(tiles["suspicious"].to_numpy() == 1)
     done = {"keep": "They count in full.", "down_weight": "They count less in training.", "leave_out": "They were left out."}[screen["action"]]
-    text = (f"A tile is suspicious when at least {screen['minimum_built_up_share']:.0%} of it is built up and it has less than "
-            f"{screen['minimum_density_km_per_km2']:g} km of roads for each km² of built-up ground. Built up is {screen['built_up_from']}. "
-            f"{len(suspicious)} of {len(tiles)} tiles here are suspicious. {done}")
+    text = (f"A cell of {screen['cell_m']:g} m lacks roads when at least {screen['minimum_built_up_share']:.0%} of it is built up and it has less "
+            f"than {screen['minimum_density_km_per_km2']:g} km of roads for each km² of built-up ground; a tile is suspicious when such cells "
+            f"hold {screen['lacking_share']:.0%} or more of its built-up ground. Built up is {screen['built_up_from']}. Roads missing where "
+            f"nothing is built, such as tracks, are not found this way. {len(suspicious)} of {len(tiles)} tiles here are suspicious. {done}")
     return [page.heading("Are roads missing?"), page.paragraph(text), _chart(dataset, screen),
             *_pictures(dataset, suspicious[:PICTURED], "Tiles that seem to lack roads", "Look whether there are roads that the map does not have.")]
 

@@ -26,16 +26,17 @@ class CreateRoadDataset(Job):
     table says for its class. The table used lies in the dataset as road_widths.csv, to be edited and given as “Widths by class”. Its widths
     are estimates, since no standard says how wide a class is.
 
-    OpenStreetMap is incomplete and some metres off. Tiles that are built up and have few roads are suspicious; they count less in
-    training, or are left out. Without a land-cover raster an index of the image says what is built up, and takes bare soil for it; the
-    footprints hold what was seen in each tile. Pixels beside a road can be left unjudged.
+    OpenStreetMap is incomplete and some metres off. Tiles in which much built-up ground has few roads around are suspicious; they count
+    less in training, or are left out. Without a land-cover raster an index of the image says what is built up, and takes bare soil for
+    it; the footprints hold what was seen in each tile. That tracks through fields or forest are missing nothing here can tell: where the
+    map is known to be poor, take them as “ignored”. Pixels beside a road can be left unjudged.
     """
 
     title = "Create road dataset"
     group = "1 Prepare data"
     tags = ("OpenStreetMap", "OSM", "pbf", "streets", "highway", "road extraction", "tiles", "segmentation")
     results = {"tiles": "number", "training_tiles": "number", "validation_tiles": "number", "test_tiles": "number",
-               "roads": "number", "road_km": "number", "tunnels_left_out": "number"}
+               "roads_drawn": "number", "road_km": "number", "tunnels_left_out": "number"}
 
     images: list = rasters("Images", help="Raster layers of the same sensor.")
     arrangement: str = choice("The images are", ("scenes", "bands"), default="scenes",
@@ -123,7 +124,7 @@ class CreateRoadDataset(Job):
             write_table(folder / TABLE_FILE, table.widths)
             split = build_dataset(folder, scenes, sensor, labels, cutting, plan, Path(self.output).name, report.part(0.15, 1),
                                   theme="roads", facts=labels.theme_facts)
-        result = {"output": self.output, "tiles": len(split.names), **split.counts, "roads": roads.facts["drawn"]["ways"],
+        result = {"output": self.output, "tiles": len(split.names), **split.counts, "roads_drawn": roads.facts["drawn"]["ways"],
                   "road_km": roads.facts["drawn"]["km"], "tunnels_left_out": roads.tunnels}
         if self.footprints:
             copy_footprints(self.output, self.footprints)

@@ -49,7 +49,7 @@ def test_tiles_with_few_roads_for_what_is_built(action, kilometres, weight, fold
             return np.ones((window.height, window.width), bool)
 
     screen = CompletenessScreen(Everything(), action, minimum_density=5)
-    seen, found = screen.judge(grid, Window(0, 0, 100, 100), np.zeros(1), kilometres)
+    seen, found = screen.judge(grid, Window(0, 0, 100, 100), np.zeros(1), lambda cell: kilometres * cell.width * cell.height / 100**2)
     assert (seen["road_density"], seen["suspicious"], found) == (kilometres, int(kilometres < 5), weight)
 
 
@@ -60,9 +60,27 @@ def test_ground_with_few_houses_is_not_judged(folder):
         text = "a hamlet"
 
         def read(self, grid, window, image):
-            return np.indices((window.height, window.width))[0] < 5
+            return np.indices((window.height, window.width))[0] < 4
 
-    assert CompletenessScreen(Hamlet()).judge(grid, Window(0, 0, 100, 100), np.zeros(1), 0)[1] == 1
+    assert CompletenessScreen(Hamlet()).judge(grid, Window(0, 0, 100, 100), np.zeros(1), lambda cell: 0.0)[1] == 1
+
+
+def test_a_map_that_ends_within_a_tile_is_noticed(folder):
+    """Half of a town of 2.56 km has 20 km/km², the other half nothing; on average that would be enough."""
+    grid = Raster(land(folder)).grid
+
+    class Everything:
+        text = "everything"
+
+        def read(self, grid, window, image):
+            return np.ones((window.height, window.width), bool)
+
+    def length(cell):
+        return 20 * cell.height * max(0, min(cell.col + cell.width, 128) - cell.col) * 1e-4
+
+    seen, weight = CompletenessScreen(Everything()).judge(grid, Window(0, 0, 256, 256), np.zeros(1), length)
+    assert (seen["lacking"], seen["suspicious"], weight) == (0.5, 1, 0.5)
+    assert seen["road_density"] == 10
 
 
 def test_without_a_raster_or_bands_it_says_that_nothing_was_checked(folder):

@@ -41,7 +41,7 @@ def test_the_page_shows_reasons_and_pictures(dataset):
 
 def test_warnings_are_sentences(dataset):
     found = roads_report.warnings(dataset)
-    assert any("of the tiles are built up and have few roads: the map may lack some." in text for text in found)
+    assert any("of the tiles have much built-up ground with few roads around: the map may lack some." in text for text in found)
     assert all(text.endswith(".") for text in found)
 
 
