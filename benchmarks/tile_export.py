@@ -1,14 +1,15 @@
 """How fast tiles with labels are cut from a compressed raster, beside the peers that can be installed and beside bare reading.
 
 The work: 4 bands × 256 × 256 px without overlap, with labels from 2,000 polygons of 5 classes, out of a 5490² uint16 raster in
-deflate-compressed blocks of 512 px (168 MB, made here). All ways do it in turns, so that a busy machine is busy for all of them:
+deflate-compressed blocks of 512 px (168 MB, made here). All ways do it in turns, so that a busy machine is busy for all of them; on
+one that others use too, compare the processor time, of all threads and child processes:
   cut          what the dataset jobs do: read, draw, judge and write arrays, in as many threads as there are cores;
   cut alone    the same in one thread;
   job          all of create_training_dataset: also checksums, the split by place, statistics, footprints;
   read         reading the windows with rasterio in one process and throwing them away: the ceiling of tools that go tile by tile;
   geoai, torchgeo, torchgeo 2   the peers (tile_export_peers.py), started with the Python of an environment that has them:
-                                uv venv /tmp/peers && uv pip install --python /tmp/peers/bin/python torchgeo geoai-py
-Run: python -m benchmarks.tile_export [--peers /tmp/peers/bin/python] [--size 5490] [--rounds 5]
+                                uv venv peers && uv pip install --python peers/bin/python torchgeo geoai-py
+Run: python -m benchmarks.tile_export [--peers peers/bin/python] [--size 5490] [--rounds 5]
 """
 
 from __future__ import annotations
@@ -57,22 +58,26 @@ def main() -> None:
         if asked.peers:
             peers = Peers(asked.peers, image, labels, place / "peer")
             ways.update({name: lambda name=name: peers.run(name) for name in PEERS})
-        rates: dict[str, list[float]] = {name: [] for name in ways}
-        for _ in range(asked.rounds):
+        clock: dict[str, list[float]] = {name: [] for name in ways}
+        processor: dict[str, list[float]] = {name: [] for name in ways}
+        for number in range(asked.rounds):
             for name, way in ways.items():
-                count, seconds = way()
-                rates[name].append(count / seconds)
-        report(rates)
+                count, seconds, busy = way()
+                clock[name].append(count / seconds)
+                processor[name].append(count / busy)
+            print(f"round {number + 1} of {asked.rounds}", flush=True)
+        report("tiles per second of the clock", clock)
+        report("tiles per second of processor time", processor)
 
 
-def report(rates: dict[str, list[float]]) -> None:
+def report(measure: str, rates: dict[str, list[float]]) -> None:
     best = {name: max(values) for name, values in rates.items()}
-    print("tiles per second, best of the rounds (each round)")
+    print(f"{measure}, best of the rounds (each round)")
     for name, values in rates.items():
         print(f"  {name:11} {best[name]:7.1f}   ({', '.join(f'{value:.1f}' for value in values)})")
     for name in best:
         if name not in ("cut", "job"):
-            print(f"  cut is {best['cut'] / best[name]:5.2f} and the whole job {best['job'] / best[name]:5.2f} times as fast as {name}")
+            print(f"  ratio to {name}: cut {best['cut'] / best[name]:.2f}, the whole job {best['job'] / best[name]:.2f}")
 
 
 def write_image(path: Path, size: int, bands: int = BANDS) -> Path:
@@ -101,13 +106,13 @@ def write_polygons(path: Path, size: int) -> Path:
     return path
 
 
-def cut(image: Path, labels: Path, folder: Path, threads: int = scheduling.MOST_THREADS) -> tuple[int, float]:
+def cut(image: Path, labels: Path, folder: Path, threads: int = scheduling.MOST_THREADS) -> tuple[int, float, float]:
     scenes = building.open_scenes([{"path": str(image)}], "scenes")
     sensor = building.describe_sensor(scenes, "generic")
     grid = scenes[0].grid
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    began, most = time.perf_counter(), scheduling.MOST_THREADS
+    began, busy, most = time.perf_counter(), time.process_time(), scheduling.MOST_THREADS
     drawn = open_labels({"path": str(labels)}, [grid], class_field="cover", unlabelled="background")
     cutter = building.Cutter([scenes], [sensor], drawn, building.Cutting(TILE), grid.crs)
     pieces = cutter.pieces(0)
@@ -117,25 +122,25 @@ def cut(image: Path, labels: Path, folder: Path, threads: int = scheduling.MOST_
         table, _ = building.cut_all(folder, cutter, pieces, SILENT)
     finally:
         scheduling.MOST_THREADS = most
-    return len(table.rows), time.perf_counter() - began
+    return len(table.rows), time.perf_counter() - began, time.process_time() - busy
 
 
-def job(image: Path, labels: Path, folder: Path) -> tuple[int, float]:
+def job(image: Path, labels: Path, folder: Path) -> tuple[int, float, float]:
     shutil.rmtree(folder, ignore_errors=True)
-    began = time.perf_counter()
+    began, busy = time.perf_counter(), time.process_time()
     values = {"images": [str(image)], "labels": str(labels), "class_field": "cover", "unlabelled": "background", "output": str(folder)}
     result = JOBS["create_training_dataset"].from_values(values).run(SILENT)
-    return result["tiles"], time.perf_counter() - began
+    return result["tiles"], time.perf_counter() - began, time.process_time() - busy
 
 
-def read(image: Path) -> tuple[int, float]:
-    began, count = time.perf_counter(), 0
+def read(image: Path) -> tuple[int, float, float]:
+    began, busy, count = time.perf_counter(), time.process_time(), 0
     with rasterio.open(image) as source:
         for row in range(0, source.height - TILE + 1, TILE):
             for col in range(0, source.width - TILE + 1, TILE):
                 source.read(window=rasterio.windows.Window(col, row, TILE, TILE))
                 count += 1
-    return count, time.perf_counter() - began
+    return count, time.perf_counter() - began, time.process_time() - busy
 
 
 class Peers:
@@ -146,11 +151,11 @@ class Peers:
         self.process = subprocess.Popen([python, str(script), str(image), str(labels), str(folder)], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
-    def run(self, name: str) -> tuple[int, float]:
+    def run(self, name: str) -> tuple[int, float, float]:
         self.process.stdin.write(name + "\n")
         self.process.stdin.flush()
         answer = json.loads(self.process.stdout.readline())
-        return answer["tiles"], answer["seconds"]
+        return answer["tiles"], answer["seconds"], answer["busy"]
 
 
 if __name__ == "__main__":
