@@ -113,8 +113,8 @@ class Picture:
         stored, valid = scene.read(window, needed)
         values = stored.astype(np.float32)
         result = np.stack([channel.compute(values, needed) for channel in self.channels])
-        finite: np.ndarray = np.isfinite(result).all(0)
-        return result, valid & finite
+        measured: np.ndarray = np.logical_and(valid, np.isfinite(result).all(0))
+        return result, measured
 
 
 def as_words(values: np.ndarray, valid: np.ndarray, word: int) -> tuple[np.ndarray, np.ndarray]:
