@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 from ..report import SILENT, Report
-from . import crop_report, land_cover_report, pretraining_report, sea_ice_report
+from . import crop_report, land_cover_report, pretraining_report, roads_report, sea_ice_report
 from . import dataset_pictures as pictures
 from . import html_page as page
 from .angle_facts import angle_facts
@@ -19,7 +19,7 @@ from .series_facts import series_facts
 #: Theme of a dataset → module with ``sections(dataset, report) -> list[str]``, pieces of the page made with `html_page`, and
 #: ``warnings(dataset) -> list[str]``, one sentence each.
 THEMES: dict[str, ModuleType] = {"crops": crop_report, "sea ice": sea_ice_report,
-                                 "land cover": land_cover_report, "pretraining": pretraining_report}
+                                 "land cover": land_cover_report, "pretraining": pretraining_report, "roads": roads_report}
 
 MEASURES = ("mean", "std", "minimum", "p001", "p999", "maximum")
 
