@@ -5,7 +5,9 @@
 The sample landscape has its truth at 10 m and a map of 100 m with the errors such maps have (13 % of the cells wrong besides mixed
 ones): simulated. With --slovenia, the folder of the eo-learn patch: official land use of 1 km² at 10 m, and the majority of each
 10 × 10 pixels as the coarse map, so all its errors are those of mixing. A wrong label is a pixel whose common class (tree cover,
-cropland, …) is not that of the truth; kept is the share of pixels that still have a label.
+cropland, …) is not that of the truth; kept is the share of pixels that still have a label. Whether cleaner but fewer labels make a
+better map is another question: a forest on the bands of single pixels learns from 4,000 labelled pixels of the western half and is
+scored on 20,000 pixels of the truth in the eastern half, overall accuracy and mean F1 over the classes.
 """
 
 import argparse
@@ -15,6 +17,8 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import f1_score
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -37,27 +41,39 @@ def classes_at(labels, grid) -> np.ndarray:
     return names[labels.read(grid, grid.window)]
 
 
-def measure(image: Path, truth: MapChoice, coarse: MapChoice, found: dict, second: MapChoice | None = None) -> None:
+def measure(image: Path, truth: MapChoice, coarse: MapChoice, found: dict) -> None:
     """Adds (kept, wrong) of every filter to `found`."""
     with Raster(str(image)) as raster:
         grid = raster.grid
+        bands, valid = raster.read(grid.window)
     right = classes_at(open_land_cover(truth, [grid]), grid)
     for name, filters in FILTERS.items():
-        labels = classes_at(open_land_cover(coarse, [grid], filters=filters, second=second), grid)
-        known = right != ""
+        labels = classes_at(open_land_cover(coarse, [grid], filters=filters), grid)
+        known = (right != "") & valid
         kept = (labels != "") & known
         wrong = float((labels[kept] != right[kept]).mean())
-        found.setdefault(name, []).append((kept.sum() / known.sum(), wrong))
+        found.setdefault(name, []).append((kept.sum() / known.sum(), wrong, *learn(bands, labels, right, kept, known)))
+
+
+def learn(bands, labels, right, kept, known) -> tuple[float, float]:
+    """Overall accuracy and mean F1 in the eastern half of a forest that learned from the kept labels of the western half."""
+    rng, middle = np.random.default_rng(1), bands.shape[2] // 2
+    west, east = np.argwhere(kept[:, :middle]), np.argwhere(known[:, middle:]) + np.array([0, middle])
+    rows, cols = west[rng.choice(len(west), min(len(west), 4000), replace=False)].T
+    forest = RandomForestClassifier(60, min_samples_leaf=3, random_state=1, n_jobs=2).fit(bands[:, rows, cols].T, labels[rows, cols])
+    rows, cols = east[rng.choice(len(east), min(len(east), 20000), replace=False)].T
+    said, truth = forest.predict(bands[:, rows, cols].T), right[rows, cols]
+    return float((said == truth).mean()), float(f1_score(truth, said, average="macro", labels=np.unique(truth), zero_division=0))
 
 
 def show(title: str, found: dict) -> None:
     """Prints a Markdown table of means over the landscapes, with their range."""
-    print(f"\n{title}\n\n| filter | kept | wrong labels | wrong, of those without a filter |\n|---|---|---|---|")
-    before = np.mean([wrong for _, wrong in found["none"]])
+    print(f"\n{title}\n\n| filter | kept | wrong labels | of those without a filter | forest: accuracy | forest: mean F1 |\n|---|---|---|---|---|---|")
+    before = np.mean([row[1] for row in found["none"]])
     for name, rows in found.items():
-        kept, wrong = np.array(rows).T
+        kept, wrong, accuracy, score = np.array(rows).T
         spread = f" ({wrong.min():.3f}–{wrong.max():.3f})" if len(rows) > 1 else ""
-        print(f"| {name} | {kept.mean():.3f} | {wrong.mean():.3f}{spread} | {wrong.mean() / before:.2f} |")
+        print(f"| {name} | {kept.mean():.3f} | {wrong.mean():.3f}{spread} | {wrong.mean() / before:.2f} | {accuracy.mean():.3f} | {score.mean():.3f} |")
 
 
 def majority(path: Path, target: Path) -> None:
