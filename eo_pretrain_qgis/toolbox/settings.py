@@ -9,6 +9,7 @@ from processing.core.ProcessingConfig import ProcessingConfig, Setting
 GROUP = "EO Pretrain"
 ENGINE = "EOPRETRAIN_ENGINE"
 DEVICE = "EOPRETRAIN_DEVICE"
+DASK = "EOPRETRAIN_DASK"
 
 
 def add(icon: object) -> None:
@@ -18,12 +19,14 @@ def add(icon: object) -> None:
         Setting(GROUP, ENGINE, "Python of the engine (empty: the one “Install the engine” built)", "", valuetype=Setting.FILE))
     ProcessingConfig.addSetting(
         Setting(GROUP, DEVICE, "Device where an algorithm says auto (auto, cpu, cuda, cuda:0 or mps)", "auto", valuetype=Setting.STRING))
+    ProcessingConfig.addSetting(
+        Setting(GROUP, DASK, "Address of a Dask scheduler that cuts datasets (empty: this computer does)", "", valuetype=Setting.STRING))
     ProcessingConfig.readSettings()
 
 
 def remove() -> None:
     """Takes our group off the options page; what the user set is kept."""
-    for name in (ENGINE, DEVICE):
+    for name in (ENGINE, DEVICE, DASK):
         ProcessingConfig.removeSetting(name)
 
 
@@ -35,3 +38,8 @@ def engine() -> str:
 def device() -> str:
     """The device to compute on where a job says ``auto``."""
     return (os.environ.get(DEVICE) or ProcessingConfig.getSetting(DEVICE) or "").strip() or "auto"
+
+
+def dask() -> str:
+    """The address of the Dask scheduler that cuts datasets, or an empty string."""
+    return (os.environ.get(DASK) or ProcessingConfig.getSetting(DASK) or "").strip()

@@ -28,7 +28,7 @@ TAIL_LINES = 20
 
 
 def run(job: Job, python: str, on_event: Callable[[dict], None], is_cancelled: Callable[[], bool],
-        grace: float = protocol.GRACE_S) -> dict[str, Any]:
+        grace: float = protocol.GRACE_S, variables: dict[str, str] | None = None) -> dict[str, Any]:
     """Runs `job` with the engine's Python and returns its result.
 
     Args:
@@ -37,6 +37,7 @@ def run(job: Job, python: str, on_event: Callable[[dict], None], is_cancelled: C
         on_event: receives each ``progress`` and ``message`` event, in this thread.
         is_cancelled: asked at least five times a second.
         grace: seconds the worker may take to stop before it is killed with all its children.
+        variables: added to the worker's environment.
 
     Raises:
         JobError, DataError, ModelError: what the job raised.
@@ -45,7 +46,7 @@ def run(job: Job, python: str, on_event: Callable[[dict], None], is_cancelled: C
     """
     log = _Log(job)
     try:
-        process = _start(python, log)
+        process = _start(python, log, variables or {})
         try:
             ending = _listen(process, job, on_event, is_cancelled, grace, log)
         finally:
@@ -63,10 +64,10 @@ def run(job: Job, python: str, on_event: Callable[[dict], None], is_cancelled: C
         log.settle()
 
 
-def _start(python: str, log: _Log) -> subprocess.Popen[bytes]:
+def _start(python: str, log: _Log, variables: dict[str, str]) -> subprocess.Popen[bytes]:
     command = [python, "-I", "-u", "-X", "utf8", str(MAIN)]
     try:
-        return processes.start(command, env=processes.clean_environment(), stdin=subprocess.PIPE,
+        return processes.start(command, env=processes.clean_environment(**variables), stdin=subprocess.PIPE,
                                stdout=subprocess.PIPE, stderr=log.stream)
     except OSError as error:
         raise EngineError(f"The engine's Python, {python}, cannot be started ({error.strerror}). Run “Install the engine” "

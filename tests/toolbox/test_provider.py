@@ -55,8 +55,10 @@ def test_settings_are_on_the_options_page(provider, monkeypatch):
     from eo_pretrain_qgis.toolbox import settings
 
     monkeypatch.delenv("EOPRETRAIN_DEVICE", raising=False)
-    assert [setting.name for setting in ProcessingConfig.getSettings()["EO Pretrain"]] == ["EOPRETRAIN_ENGINE", "EOPRETRAIN_DEVICE"]
-    assert (settings.engine(), settings.device()) == ("", "auto")
+    monkeypatch.delenv("EOPRETRAIN_DASK", raising=False)
+    assert [setting.name for setting in ProcessingConfig.getSettings()["EO Pretrain"]] == [
+        "EOPRETRAIN_ENGINE", "EOPRETRAIN_DEVICE", "EOPRETRAIN_DASK"]
+    assert (settings.engine(), settings.device(), settings.dask()) == ("", "auto", "")
     ProcessingConfig.settings["EOPRETRAIN_DEVICE"].setValue("cpu")
     assert settings.device() == "cpu"
     monkeypatch.setenv("EOPRETRAIN_DEVICE", "cuda:1")

@@ -15,6 +15,7 @@ from eo_pretrain_qgis.errors import Cancelled, DataError, EngineError, JobError
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.worker import client
 
+from ..scenes import land, land_fields
 from .misbehave import Misbehave
 
 HERE = Path(__file__).parent
@@ -170,6 +171,14 @@ def test_a_poisoned_environment_does_not_reach_the_worker(monkeypatch, tmp_path)
     assert found["isolated"] == 1
     assert found["utf8"] == 1
     assert str(tmp_path) not in found["path"]
+
+
+def test_a_setting_reaches_the_worker_as_a_variable(tmp_path):
+    asked = {"images": [str(land(tmp_path))], "labels": str(land_fields(tmp_path)), "class_field": "cover", "tile_size": 32,
+             "output": str(tmp_path / "made")}
+    with pytest.raises(EngineError, match=r"Dask scheduler tcp://127\.0\.0\.1:9"):
+        client.run(JOBS["create_training_dataset"].from_values(asked), sys.executable, [].append, lambda: False,
+                   variables={"EOPRETRAIN_DASK": "tcp://127.0.0.1:9"})
 
 
 def test_the_package_comes_last_on_the_path():
