@@ -16,9 +16,10 @@ from eo_pretrain_qgis.engine import cutting, scheduling, shards
 from eo_pretrain_qgis.engine.cutting import Cutting
 from eo_pretrain_qgis.engine.dataset import ClassInfo, Dataset, SensorInfo
 from eo_pretrain_qgis.engine.dataset_building import build_dataset, describe_sensor, open_scenes
+from eo_pretrain_qgis.engine.division import divide, finish
 from eo_pretrain_qgis.engine.legend import Legend
 from eo_pretrain_qgis.engine.sensors import Band
-from eo_pretrain_qgis.engine.splits import SplitPlan
+from eo_pretrain_qgis.engine.splits import Split, SplitPlan
 from eo_pretrain_qgis.errors import Cancelled, DataError
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.report import SILENT, Report
@@ -185,9 +186,6 @@ def test_samples_that_do_not_go_together(folder):
 
 
 def test_a_series_keeps_days_and_flags_and_counts_clear_dates_only(folder):
-    from eo_pretrain_qgis.engine.division import finish
-    from eo_pretrain_qgis.engine.splits import Split
-
     sensor = SensorInfo("image", "generic", "int16", -1, (Band("B04"), Band("B08")))
     images = np.full((6, 3, 2), 100, np.int16)
     images[:, 1], images[:, 2] = 9000, -1
@@ -207,7 +205,7 @@ def test_a_series_keeps_days_and_flags_and_counts_clear_dates_only(folder):
     assert dataset.extra("days", np.array([5])).tolist() == [[10, 20, -1]] and dataset.labels(np.array([3])).tolist() == [1]
     assert dataset.sensor.valid(images)[0].tolist() == [True, True, False] and dataset.facts["first_year"] == 2019
     with pytest.raises(DataError, match="The dataset crops has samples without coordinates, so it cannot be split by place. Keep the split"):
-        JOBS["split_dataset"].from_values({"dataset": str(folder), "output": str(folder / "new")}).run(SILENT)
+        divide(folder, description, table, PLAN)
 
 
 def test_a_disk_full_after_four_fifths(folder, monkeypatch):
