@@ -24,6 +24,8 @@ from .grid import Grid, Window
 
 #: Rows warped at once.
 STRIP_ROWS = 256
+#: Error allowed in placing a pixel by interpolation between strips' own corners [px].
+TOLERANCE = 0.01
 #: A polynomial is taken where it meets every control point to this [px], else a thin-plate spline through all of them.
 POLYNOMIAL_ERROR = 0.5
 #: Order of a polynomial in two variables → its coefficients.
@@ -132,6 +134,7 @@ def warp(source: dict, bands: Sequence[int], grid: Grid, path: Path, nodata: Seq
                "blockysize": 256, "compress": "deflate", "predictor": 3, "zlevel": 1, "bigtiff": "if_safer"}
     moved = control.to(grid.crs) if control else None
     with raw(source) as opened:
+        scale = None if moved is None else min(1.0, _native(moved, opened.width, opened.height) / grid.resolution[0])
         several = any(len({*missing, opened.nodatavals[band - 1]} - {None}) > 1 for band, missing in zip(bands, nodata, strict=True))
     name = source.get("name") or Path(source["path"]).name
     if moved is not None or several:  # GDAL's warper takes one nodata value, and the control points that are in the file
@@ -144,8 +147,14 @@ def warp(source: dict, bands: Sequence[int], grid: Grid, path: Path, nodata: Seq
             report.progress(row / grid.height, f"Warping {name}")
             strip = Window(0, row, grid.width, min(STRIP_ROWS, grid.height - row))
             for number, (band, missing) in enumerate(zip(bands, nodata, strict=True), 1):
-                values = _strip(opened, band, grid, strip, missing, moved, source.get("crs") or "")
+                values = _strip(opened, band, grid, strip, missing, moved, source.get("crs") or "", scale)
                 target.write(values, number, window=rasterio.windows.Window(0, row, strip.width, strip.height))
+
+
+def _native(control: ControlPoints, width: int, height: int) -> float:
+    """About the pixel size of an image in the CRS of its control points."""
+    crs = CRS.from_wkt(control.crs)
+    return abs(calculate_default_transform(crs, crs, width, height, gcps=list(control.points))[0].a)
 
 
 def polynomial_order(control: ControlPoints) -> int:
@@ -163,14 +172,15 @@ def polynomial_order(control: ControlPoints) -> int:
 
 
 def _strip(opened: rasterio.DatasetReader, band: int, grid: Grid, strip: Window, missing: Sequence[float], control: ControlPoints | None,
-           crs: str) -> np.ndarray:
+           crs: str, scale: float | None) -> np.ndarray:
     """One band of a strip (y, x), float32."""
     values = np.full((strip.height, strip.width), np.nan, np.float32)
-    options: dict = {"src_nodata": missing[0] if len(missing) else None}
+    options: dict = {"src_nodata": missing[0] if len(missing) else None, "tolerance": TOLERANCE}
     if control is not None:
         order = polynomial_order(control)
         method = {"SRC_METHOD": "GCP_POLYNOMIAL", "MAX_GCP_ORDER": order} if order else {"SRC_METHOD": "GCP_TPS"}
-        options.update(src_crs=CRS.from_wkt(control.crs), **method)
+        # GDAL would take the scale from the shape of the strip, which for a turned image blurs.
+        options.update(src_crs=CRS.from_wkt(control.crs), XSCALE=scale, YSCALE=scale, **method)
     else:
         options.update(src_transform=opened.transform, src_crs=CRS.from_user_input(crs) if crs else opened.crs)
     reproject(rasterio.band(opened, band), values, dst_transform=rasterio.Affine(*grid.sub(strip).transform),
