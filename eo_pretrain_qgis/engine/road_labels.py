@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import geopandas
 import numpy as np
+import pyproj
 import rasterio
 import shapely
 from rasterio.features import rasterize
@@ -28,7 +28,7 @@ FINENESS = 8
 #: Edge of the pieces in which cover is measured [px]; 2048 × 2048 fine pixels at a time.
 COVER_SIZE = 256
 #: Segments of a quarter circle at the ends and bends of a road.
-QUARTER_SEGMENTS = 8
+QUARTER_SEGMENTS = 4
 
 
 @dataclass(frozen=True)
@@ -58,34 +58,25 @@ class RoadLabels:
             "minimum_cover": drawing.minimum_cover if drawing.method == COVER else None, "edge_m": drawing.edge, "unlabelled": "background"}
         self._plane: _Plane | None = None
         self._judged: tuple[Window | None, dict] = None, {}
+        self._covered: tuple[Grid, Window, np.ndarray, np.ndarray] | None = None
 
     def __getstate__(self) -> dict:
         """What was worked out for one grid stays behind when the labels are copied or sent to another process."""
-        return {**self.__dict__, "_plane": None, "_judged": (None, {})}
+        return {**self.__dict__, "_plane": None, "_judged": (None, {}), "_covered": None}
 
     def read(self, grid: Grid, window: Window) -> np.ndarray:
         """Labels uint8 (y, x): 0 background, 1 road, 255 neither."""
-        plane = self._on(grid)
-        if self.drawing.method == COVER:
-            road = self.cover(grid, window) >= self.drawing.minimum_cover
-        else:
-            road = plane.touched(window, self.roads.drawn, 0.0)
-        labels = road.astype(np.uint8)
-        ignored = ~self.roads.drawn
+        return self._labels(grid, window, self._on(grid).touched(window, self.roads.drawn, 0.0))
+
+    def _labels(self, grid: Grid, window: Window, road: np.ndarray) -> np.ndarray:
+        """Labels uint8 (y, x) where the pixels that are road are known, bool (y, x)."""
+        plane, labels, ignored = self._on(grid), road.astype(np.uint8), ~self.roads.drawn
         if ignored.any():
             labels[plane.touched(window, ignored, 0.0) & ~road] = IGNORE
         if self.drawing.edge:
             near = plane.centred if self.drawing.method == COVER else plane.touched
             labels[near(window, self.roads.drawn, self.drawing.edge) & ~road] = IGNORE
         return labels
-
-    def cover(self, grid: Grid, window: Window) -> np.ndarray:
-        """Share of each pixel that is road, float32 (y, x), in steps of a 64th."""
-        result = np.zeros((window.height, window.width), np.float32)
-        for piece in blocks(window, COVER_SIZE):
-            place = np.s_[piece.row - window.row:piece.row - window.row + piece.height, piece.col - window.col:piece.col - window.col + piece.width]
-            result[place] = self._on(grid).cover(piece, self.roads.drawn)
-        return result
 
     def weight(self, grid: Grid, window: Window, drawn: np.ndarray, image: np.ndarray) -> float:
         """Weight of the tile's loss: below 1, or 0, where the map seems to lack roads."""
@@ -118,17 +109,42 @@ class RoadLabels:
 class CoverLabels(RoadLabels):
     """Roads whose share of each pixel is kept beside the labels."""
 
+    def read(self, grid: Grid, window: Window) -> np.ndarray:
+        """Labels uint8 (y, x): 0 background, 1 road, 255 neither."""
+        cover = self.cover(grid, window)
+        labels = self._labels(grid, window, cover >= self.drawing.minimum_cover)
+        # Tiles are cut from larger pieces: what was drawn for the piece serves `shares` of its tiles.
+        self._covered = grid, window, cover, labels
+        return labels
+
     def shares(self, grid: Grid, window: Window) -> np.ndarray:
         """255 · share of background and road, uint8 (2, y, x); both 0 where nothing is known."""
-        road = np.rint(255 * self.cover(grid, window)).astype(np.uint8)
+        if self._covered is None or self._covered[0] != grid or self._covered[1].intersection(window) != window:
+            self.read(grid, window)
+        _, around, cover, labels = self._covered  # type: ignore[misc]
+        place = _inside(window, around)
+        road = np.rint(255 * cover[place]).astype(np.uint8)
         result = np.stack([255 - road, road])
-        result[:, (self.read(grid, window) == IGNORE) & (road == 0)] = 0
+        result[:, (labels[place] == IGNORE) & (road == 0)] = 0
+        return result
+
+    def cover(self, grid: Grid, window: Window) -> np.ndarray:
+        """Share of each pixel that is road, float32 (y, x), in steps of a 64th."""
+        result = np.zeros((window.height, window.width), np.float32)
+        for piece in blocks(window, COVER_SIZE):
+            result[_inside(piece, window)] = self._on(grid).cover(piece, self.roads.drawn)
         return result
 
 
 def make_labels(roads: Roads, drawing: RoadDrawing, screen: CompletenessScreen | None = None) -> RoadLabels:
     """The labels for a way of drawing; with "cover" they have `shares` too."""
     return (CoverLabels if drawing.method == COVER else RoadLabels)(roads, drawing, screen)
+
+
+def _inside(part: Window, whole: Window) -> tuple[slice, slice]:
+    """Where a window lies in the array (y, x) of another."""
+    row, col = part.row - whole.row, part.col - whole.col
+    return slice(row, row + part.height), slice(col, col + part.width)
 
 
 class _Plane:
@@ -141,10 +157,10 @@ class _Plane:
     def __init__(self, grid: Grid, roads: Roads) -> None:
         self.grid, self.metres, self.widths = grid, grid.metres_per_pixel(), roads.widths
         (x, y), (a, _, c, _, e, f) = self.metres, grid.transform
-        lines = geopandas.GeoSeries(roads.lines, crs=roads.crs).to_crs(grid.crs).to_numpy()
-        self.lines = shapely.transform(lines, lambda points: (points - (c, f)) / (a, e) * (x, y))
+        own = np.stack(pyproj.Transformer.from_crs(roads.crs, grid.crs, always_xy=True).transform(*roads.points.T), 1)
+        self.lines = roads.moved((own - (c, f)) / (a, e) * (x, y))
         # Far from the images a projection may give no numbers; such ways cannot be on them.
-        self.lines[~np.isfinite(shapely.bounds(self.lines)).all(1)] = None
+        self.lines[np.logical_or.reduceat(~np.isfinite(own).all(1), roads.starts[:-1])] = None
         self._tree = shapely.STRtree(self.lines)
 
     def touched(self, window: Window, chosen: np.ndarray, further: float) -> np.ndarray:

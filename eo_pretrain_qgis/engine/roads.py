@@ -56,11 +56,12 @@ class RoadRules:
 
 @dataclass(frozen=True)
 class Roads:
-    """The ways that matter for some images.
+    """The ways that matter for some images, as plain arrays: labels are copied for every thread and process that cuts tiles.
 
     Attributes:
         path: where they were read.
-        lines: geometries (n,) in `crs`.
+        points: vertices of all lines (m, 2) in `crs`.
+        starts: where each line begins in `points`, and the end (n + 1,).
         crs: WKT or code.
         widths: [m] (n,).
         drawn: bool (n,): road, else ignored.
@@ -68,11 +69,29 @@ class Roads:
     """
 
     path: str
-    lines: np.ndarray
+    points: np.ndarray
+    starts: np.ndarray
     crs: str
     widths: np.ndarray
     drawn: np.ndarray
     facts: dict[str, Any]
+
+    @classmethod
+    def of(cls, path: str, lines: np.ndarray, crs: str, widths: np.ndarray, drawn: np.ndarray, facts: dict[str, Any]) -> Roads:
+        """From lines and lines of several parts (n,)."""
+        parts, owners = shapely.get_parts(shapely.force_2d(lines), return_index=True)
+        points, of = shapely.get_coordinates(parts, return_index=True)
+        starts = np.searchsorted(of, np.arange(len(parts) + 1))
+        return cls(path, points, starts, crs, np.asarray(widths)[owners], np.asarray(drawn)[owners], facts)
+
+    @property
+    def lines(self) -> np.ndarray:
+        """Geometries (n,) in `crs`."""
+        return self.moved(self.points)
+
+    def moved(self, points: np.ndarray) -> np.ndarray:
+        """The lines (n,) with other coordinates for their vertices (m, 2)."""
+        return shapely.linestrings(points, indices=np.repeat(np.arange(len(self.widths)), np.diff(self.starts)))
 
     @property
     def tunnels(self) -> int:
@@ -140,7 +159,7 @@ def _chosen(layer: VectorLayer, lines: geopandas.GeoDataFrame, tags: dict[str, n
     if facts["coverage"] < COVERAGE:
         report.message(f"The ways of {layer.path} reach over {facts['coverage']:.0%} of the images. If there are roads beyond them, they would "
                        "be taught as background: give an “Extent” within the extract of the map.", level="warning")
-    return Roads(layer.path, shapely.force_2d(lines.geometry.to_numpy()[known]), lines.crs.to_wkt(), widths[known], roads[known], facts)
+    return Roads.of(layer.path, lines.geometry.to_numpy()[known], lines.crs.to_wkt(), widths[known], roads[known], facts)
 
 
 def _line_layer(source: dict) -> VectorLayer:

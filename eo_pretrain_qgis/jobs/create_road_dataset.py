@@ -28,8 +28,8 @@ class CreateRoadDataset(Job):
 
     OpenStreetMap is incomplete and some metres off. Tiles in which much built-up ground has few roads around are suspicious; they count
     less in training, or are left out. Without a land-cover raster an index of the image says what is built up, and takes bare soil for
-    it; the footprints hold what was seen in each tile. That tracks through fields or forest are missing nothing here can tell: where the
-    map is known to be poor, take them as “ignored”. Pixels beside a road can be left unjudged.
+    it; the footprints hold what was seen in each tile. Tracks that the map lacks in fields or forest are not found this way. Pixels beside
+    a road can be left unjudged.
     """
 
     title = "Create road dataset"

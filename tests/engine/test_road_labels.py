@@ -22,7 +22,7 @@ def roads_of(lines, widths, drawn=None, crs=UTM):
     geometry = np.empty(len(lines), object)
     geometry[:] = [shapely.LineString(line) for line in lines]
     chosen = np.ones(len(lines), bool) if drawn is None else np.array(drawn)
-    return Roads("roads.osm", geometry, crs, np.array(widths, float), chosen, {"layer": "lines", "drawn": {"ways": len(lines)}})
+    return Roads.of("roads.osm", geometry, crs, np.array(widths, float), chosen, {"layer": "lines", "drawn": {"ways": len(lines)}})
 
 
 def crossing(drawn=None):
@@ -32,7 +32,7 @@ def crossing(drawn=None):
 
 def test_all_touched_is_what_gdal_touches():
     roads = crossing()
-    shapes = shapely.buffer(roads.lines, roads.widths / 2, quad_segs=8)
+    shapes = shapely.buffer(roads.lines, roads.widths / 2, quad_segs=4)
     expected = rasterize(shapes, (96, 96), transform=rasterio.Affine(*GRID.transform), all_touched=True)
     assert np.array_equal(make_labels(roads, RoadDrawing()).read(GRID, WINDOW), expected)
 
