@@ -119,7 +119,8 @@ def write_samples(folder: Path, content: Content, options: ImportOptions, report
     rows, grids, digest = [], [], hashlib.sha256()
     with ShardWriter(folder, {**shapes, LABELS: (label_shape, "uint8")}) as writer:
         for done, sample in enumerate(content.samples):
-            report.progress(0.6 * done / max(content.count, 1), f"Reading {content.source.name}")
+            if done % 16 == 0:
+                report.progress(0.6 * done / max(content.count, 1), f"Reading {content.source.name}")
             writer.add(**{name: image[None] for name, image in sample.images.items()}, **{LABELS: sample.label[None]})
             rows.append({"tile": done, **_columns(sample, content)})
             grids.append(sample.grid)
