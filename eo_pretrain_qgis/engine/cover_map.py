@@ -31,6 +31,8 @@ from .raster import Raster
 FINER = 1.05
 #: A pixel less of which lies on known codes has no label.
 KNOWN_SHARE = 0.5
+#: Edge of the pieces for which shares are computed [px]: small, so that few classes occur in each.
+PIECE = 256
 #: A middle of a pixel on the edge of two cells belongs to the right or lower one in spite of rounding [cells].
 EDGE = 1e-6
 
@@ -41,12 +43,13 @@ class Cover:
 
     Attributes:
         positions: class of each pixel (y, x) uint8, 255 for none.
-        purity: share of the class among the 3 × 3 cells around, or in the pixel where the map is finer (y, x) float32.
+        purity: share of the class among the 3 × 3 cells around, or in the pixel where the map is finer (y, x) float32; None where not
+            asked for.
         cells: number of the map's cell in which each pixel lies (y, x), -1 outside; None where the map is finer.
     """
 
     positions: np.ndarray
-    purity: np.ndarray
+    purity: np.ndarray | None
     cells: np.ndarray | None
 
 
@@ -103,43 +106,59 @@ class CoverMap:
         """Edge of a cell of the map in pixels of the image, rounded up."""
         return math.ceil(self._relation(grid)[2])
 
-    def cover(self, grid: Grid, window: Window) -> Cover:
-        """The map in a window of an image's grid."""
+    def cover(self, grid: Grid, window: Window, *, purity: bool = False) -> Cover:
+        """The map in a window of an image's grid, with the purity where asked for."""
         if self.is_finer(grid):
             shares = self.shares(grid, window)
-            known = shares.sum(0) > 0
-            return Cover(np.where(known, shares.argmax(0), IGNORE).astype(np.uint8), shares.max(0), None)
+            top = shares.max(0)
+            return Cover(np.where(top > 0, shares.argmax(0), IGNORE).astype(np.uint8), top, None)
         part, cells = self._cells(grid, window)
         if part is None:
             empty = np.full((window.height, window.width), IGNORE, np.uint8)
             return Cover(empty, np.zeros(empty.shape, np.float32), cells)
         around = self._read(Window(part.col - 1, part.row - 1, part.width + 2, part.height + 2))
-        own = around[1:-1, 1:-1]
         inside = cells >= 0
         place = np.where(inside, cells, 0)
-        positions = np.where(inside, own.ravel()[place], IGNORE).astype(np.uint8)
-        purity = np.where(inside, _purity_of_cells(around).ravel()[place], 0).astype(np.float32)
-        return Cover(positions, purity, cells)
+        positions = np.where(inside, around[1:-1, 1:-1].ravel()[place], np.uint8(IGNORE))
+        pure = np.where(inside, _purity_of_cells(around).ravel()[place], np.float32(0)) if purity else None
+        return Cover(positions, pure, cells)
 
     def shares(self, grid: Grid, window: Window) -> np.ndarray:
         """Share of each class in each pixel (class, y, x) float32; they sum to 1, or to 0 where too little is known."""
         result = np.zeros((self.classes, window.height, window.width), np.float32)
+        for piece in blocks(window, PIECE):
+            top, left = piece.row - window.row, piece.col - window.col
+            self._fill_shares(result[:, top:top + piece.height, left:left + piece.width], grid, piece)
+        return result
+
+    def _fill_shares(self, result: np.ndarray, grid: Grid, window: Window) -> None:
+        """Puts the shares of a piece into zeros (class, y, x); only classes that occur in it are warped."""
         part = self._source(grid, window)
         if part is None:
-            return result
+            return
         read = self._read(part)
         present = [int(value) for value in np.unique(read) if value != IGNORE]
+        outside = self._source(grid, window, clipped=False) != part or (read == IGNORE).any()
+        if len(present) == 1 and not outside:
+            result[present[0]] = 1
+            return
         if not present:
-            return result
+            return
         layers = np.stack([read != IGNORE, *(read == position for position in present)]).astype(np.float32)
         warped = np.full((len(layers), window.height, window.width), np.nan, np.float32)
-        reproject(layers, warped, src_transform=rasterio.Affine(*self.raster.grid.sub(part).transform), src_crs=self.raster.grid.crs,
-                  src_nodata=np.nan, dst_transform=rasterio.Affine(*grid.sub(window).transform), dst_crs=grid.crs, dst_nodata=np.nan,
-                  resampling=Resampling.average if self.is_finer(grid) else Resampling.bilinear, tolerance=TOLERANCE)
+        # GDAL's “mode” counts cells and not their areas: among random classes of cells a third of a pixel wide it is wrong in 3 %.
+        self._warp(layers, warped, part, grid, window, Resampling.average if self.is_finer(grid) else Resampling.bilinear, np.nan)
         known = np.nan_to_num(warped[0])
         enough = known >= KNOWN_SHARE
         result[present] = np.where(enough, np.nan_to_num(warped[1:]) / np.where(enough, known, 1), 0)
-        return result
+
+    def _warp(self, source: np.ndarray, target: np.ndarray, part: Window, grid: Grid, window: Window, resampling: Resampling,
+              nodata: float) -> None:
+        """Brings an array on a part of the map onto a window of an image's grid."""
+        own = self.raster.grid
+        reproject(source, target, src_transform=rasterio.Affine(*own.sub(part).transform), src_crs=own.crs, src_nodata=nodata,
+                  dst_transform=rasterio.Affine(*grid.sub(window).transform), dst_crs=grid.crs, dst_nodata=nodata, resampling=resampling,
+                  tolerance=TOLERANCE)
 
     def _relation(self, grid: Grid) -> tuple[bool, float, float]:
         """Whether the CRS is the same, pixels of the image in units of the map's, and the reverse."""
@@ -157,14 +176,14 @@ class CoverMap:
         known = valid & (self._codes[place] == values[0])
         return np.where(known, self._positions[place], np.uint8(IGNORE))
 
-    def _source(self, grid: Grid, window: Window, margin: int = 2) -> Window | None:
-        """The part of the map that a window of the image needs."""
+    def _source(self, grid: Grid, window: Window, margin: int = 2, clipped: bool = True) -> Window | None:
+        """The part of the map that a window of the image needs, without what lies outside it unless told otherwise."""
         box = grid.bounds_in(self.raster.grid.crs, window)
         if not all(math.isfinite(value) for value in box):
             return None
         left, top, right, bottom = (int(edge) for edge in np.floor(self.raster.grid.pixel_box(box)))
         part = Window(left - margin, top - margin, right - left + 1 + 2 * margin, bottom - top + 1 + 2 * margin)
-        return part.intersection(self.raster.grid.window)
+        return part.intersection(self.raster.grid.window) if clipped else part
 
     def _cells(self, grid: Grid, window: Window) -> tuple[Window | None, np.ndarray]:
         """The part of the map needed, and for each pixel the number of its cell in that part, row by row, -1 outside."""
@@ -178,9 +197,7 @@ class CoverMap:
             inside = ((rows >= 0) & (rows < part.height))[:, None] & ((cols >= 0) & (cols < part.width))
             return part, np.where(inside, rows[:, None] * part.width + cols, -1).astype(np.int32)
         numbers = np.arange(part.width * part.height, dtype=np.int32).reshape(part.height, part.width)
-        reproject(numbers, outside, src_transform=rasterio.Affine(*self.raster.grid.sub(part).transform), src_crs=self.raster.grid.crs,
-                  src_nodata=-1, dst_transform=rasterio.Affine(*grid.sub(window).transform), dst_crs=grid.crs, dst_nodata=-1,
-                  resampling=Resampling.nearest, tolerance=TOLERANCE)
+        self._warp(numbers, outside, part, grid, window, Resampling.nearest, -1)
         return part, outside
 
 

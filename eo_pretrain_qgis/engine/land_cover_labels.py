@@ -18,13 +18,16 @@ from ..errors import DataError
 from ..report import SILENT, Report
 from .cover_map import Cover, CoverMap, found_codes
 from .dataset import IGNORE
-from .grid import Grid, Window
+from .grid import Grid, Window, blocks
 from .known_legends import NO_LABEL, OWN, Code, CoverLegend, codes_of, cover_legend
 from .raster import Raster
 
 #: Why a pixel has no label, in the order in which it is asked; tiles.gpkg has the share of each.
 KEPT, UNKNOWN, MIXED, DISAGREE, BORDER = range(5)
 REASONS = {UNKNOWN: "unknown", MIXED: "mixed", DISAGREE: "disagree", BORDER: "border"}
+
+#: Edge of the windows looked at one after the other [px]: what is known of each pixel of them is in memory.
+BLOCK = 1024
 
 
 @dataclass(frozen=True)
@@ -133,25 +136,34 @@ class LandCoverLabels:
 
     def read(self, grid: Grid, window: Window) -> np.ndarray:
         """Labels (y, x) of a window of an image's grid: positions in the legend, 255 where there is no label."""
+        labels, reasons = (np.empty((window.height, window.width), np.uint8) for _ in range(2))
         margin = self._margin(grid)
-        wide = Window(window.col - margin, window.row - margin, window.width + 2 * margin, window.height + 2 * margin)
-        inner = np.s_[margin:margin + window.height, margin:margin + window.width]
-        cover = self._cover(grid, wide)
-        reasons = self._reasons(grid, wide, cover)[inner]
+        for part in blocks(window, BLOCK):
+            wide = Window(part.col - margin, part.row - margin, part.width + 2 * margin, part.height + 2 * margin)
+            inner = np.s_[margin:margin + part.height, margin:margin + part.width]
+            place = np.s_[part.row - window.row:part.row - window.row + part.height, part.col - window.col:part.col - window.col + part.width]
+            cover = self._cover(grid, wide)
+            reasons[place] = self._reasons(grid, wide, cover)[inner]
+            labels[place] = cover.positions[inner]
         self._last = (grid, window, reasons)
-        return np.where(reasons == KEPT, cover.positions[inner], np.uint8(IGNORE))
+        labels[reasons != KEPT] = IGNORE
+        return labels
 
     def columns(self, grid: Grid, window: Window, drawn: np.ndarray) -> dict[str, float]:
         """Shares of the pixels of a tile that have no label, by reason."""
+        own = self._last_reasons(grid, window)
+        return {name: round(float((own == reason).mean()), 4) for reason, name in REASONS.items()}
+
+    def _last_reasons(self, grid: Grid, window: Window) -> np.ndarray:
+        """Why each pixel of a window has no label; most often it lies in the window read last."""
         if self._last is None or self._last[0] != grid or self._last[1].intersection(window) != window:
             self.read(grid, window)
         _, area, reasons = self._last  # type: ignore[misc]
         top, left = window.row - area.row, window.col - area.col
-        own = reasons[top:top + window.height, left:left + window.width]
-        return {name: round(float((own == reason).mean()), 4) for reason, name in REASONS.items()}
+        return reasons[top:top + window.height, left:left + window.width]
 
     def _cover(self, grid: Grid, window: Window) -> Cover:
-        return self.map.cover(grid, window)
+        return self.map.cover(grid, window, purity=bool(self.filters.purity))
 
     def _margin(self, grid: Grid) -> int:
         """How far beyond a window pixels matter to it [px]."""
@@ -172,10 +184,9 @@ class LandCoverLabels:
         if filters.agreement == "pixel":
             reasons[~agree] = DISAGREE
         if filters.purity:
-            purity = cover.purity
-            if self.second is not None and cover.cells is not None:
-                purity = _share_by_cell(agree, known, cover.cells)
-            reasons[purity < filters.purity - 1e-6] = MIXED
+            by_second = self.second is not None and cover.cells is not None
+            purity = _share_by_cell(agree, known, cover.cells) if by_second else cover.purity  # type: ignore[arg-type]
+            reasons[purity < filters.purity - 1e-6] = MIXED  # type: ignore[operator]
         reasons[cover.positions == IGNORE] = UNKNOWN
         return reasons
 
@@ -196,11 +207,7 @@ class SoftLandCoverLabels(LandCoverLabels):
         rest = np.where(exact.sum(0) > 0, 255 - whole.sum(0, dtype=np.int32), 0).astype(np.uint8)
         rows, cols = np.indices(rest.shape)
         whole[exact.argmax(0), rows, cols] += rest
-        if self._last is None or self._last[0] != grid or self._last[1].intersection(window) != window:
-            self.read(grid, window)
-        _, area, reasons = self._last  # type: ignore[misc]
-        top, left = window.row - area.row, window.col - area.col
-        return whole * (reasons[top:top + window.height, left:left + window.width] == KEPT)
+        return whole * (self._last_reasons(grid, window) == KEPT)
 
     def _cover(self, grid: Grid, window: Window) -> Cover:
         cover, shares = super()._cover(grid, window), self.map.shares(grid, window)

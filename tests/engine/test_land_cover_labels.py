@@ -9,7 +9,7 @@ import pytest
 import rasterio
 from rasterio.transform import from_origin
 
-from eo_pretrain_qgis.engine import known_legends, map_year
+from eo_pretrain_qgis.engine import known_legends, land_cover_labels, map_year
 from eo_pretrain_qgis.engine.class_style import raster_attributes
 from eo_pretrain_qgis.engine.dataset import ClassInfo, Dataset
 from eo_pretrain_qgis.engine.grid import Window
@@ -105,6 +105,9 @@ def test_a_finer_map_gives_the_class_that_covers_most(folder, crs, transform, si
     found = values(labels, labels.read(grid, part))
     assert sure.mean() > 0.4 and (found[sure] != np.array([10, 20, 30])[shares.argmax(0)][sure]).mean() < 0.005
     assert (found[known < 0.4] == 255).all()
+    hard = opened(path, grid)
+    found = values(hard, hard.read(grid, part))
+    assert (found[sure] != np.array([10, 20, 30])[shares.argmax(0)][sure]).mean() < 0.005 and (found[known < 0.4] == 255).all()
     drawn = labels.shares(grid, part)
     assert set(np.unique(drawn.sum(0, dtype=int))) <= {0, 255} and np.abs(drawn / 255 - shares)[:, known > 0.6].mean() < 0.03
 
@@ -121,7 +124,8 @@ def test_soft_shares_of_a_coarse_map_are_those_of_a_square_of_a_cell(folder):
 
 @pytest.mark.parametrize("filters", [Filters(purity=8 / 9), Filters(border=35), Filters(purity=0.6, border=20)])
 @pytest.mark.parametrize("with_second", [False, True])
-def test_tiles_read_alone_are_those_of_the_whole(folder, filters, with_second):
+def test_tiles_read_alone_are_those_of_the_whole(folder, filters, with_second, monkeypatch):
+    monkeypatch.setattr(land_cover_labels, "BLOCK", 100)
     grid = grid_of(ground_optical(folder))
     second = MapChoice({"path": str(ground_cover_10m(folder))}, "worldcover") if with_second else None
     labels = open_land_cover(MapChoice({"path": str(ground_cover_100m(folder))}, "cgls_lc100"), [grid], filters=filters, second=second)
