@@ -101,6 +101,9 @@ def _prepare(run: Run, dataset: Dataset, settings: Settings, fabric: Fabric, rep
         report.message(matched.sentence())
     if settings.frozen_encoder:
         network.freeze_encoder()
+    if len(dataset.sensors) > 1:
+        names = ", ".join(sensor.name for sensor in dataset.sensors)
+        report.message(f"The dataset has images of several sensors ({names}); the network learns from those of the first.", "warning")
     if not len(dataset.indices("validation")):
         report.message("The dataset has no validation tiles: there is no early stopping, and the last epoch is kept.", "warning")
     return Segmentation(dataset, network, fabric.device, batch_size=settings.batch_size, crop=settings.crop,

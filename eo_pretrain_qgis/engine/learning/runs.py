@@ -130,12 +130,15 @@ class Run:
         """The dataset of the run, or another one with the same bands and classes.
 
         Raises:
-            DataError: when it is gone, or its bands, their units or its classes are not those of the run.
+            DataError: when it is gone, or its task, its bands, their units or its classes are not those of the run.
         """
         where = folder or self.card["dataset"]["path"]
         if folder is None and not os.path.isdir(where):
             raise DataError(f"The dataset {where} of the run {self.folder} is no longer there. Give its present place as “Dataset”.")
         dataset = Dataset.open(where)
+        if dataset.task != self.card["task"]:
+            raise DataError(f"The dataset {where} is for the task “{dataset.task}”, but the run {self.folder} learned "
+                            f"“{self.card['task']}”. Choose a dataset of the run's task.")
         for what, ours, theirs in (
             ("bands", [band["name"] for band in self.card["bands"]], [band.name for band in dataset.bands]),
             ("units of the bands", [_unit(band) for band in self.card["bands"]], [_unit(asdict(band)) for band in dataset.bands]),

@@ -57,6 +57,14 @@ def test_a_dataset_that_is_gone_is_named(run_folder, tmp_path):
         evaluate_run(str(tmp_path / "run"), None, "test", 4, "cpu")
 
 
+def test_a_dataset_of_another_task_is_refused(run_folder, dataset_folder, tmp_path):
+    shutil.copytree(dataset_folder, tmp_path / "scenes")
+    known = json.loads((tmp_path / "scenes" / "dataset.json").read_text(encoding="utf-8"))
+    (tmp_path / "scenes" / "dataset.json").write_text(json.dumps({**known, "task": "scene"}), encoding="utf-8")
+    with pytest.raises(DataError, match=r"is for the task “scene”, but the run .* learned “segmentation”. Choose a dataset of the run's task."):
+        evaluate_run(str(run_folder), str(tmp_path / "scenes"), "test", 4, "cpu")
+
+
 @pytest.mark.parametrize(("content", "sentence"), [
     (None, "is not a run folder: it has no run.json"),
     ("{", "cannot be read"),
