@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import rasterio.windows
 
 from ..errors import DataError
 from ..report import SILENT, Report
@@ -26,8 +27,8 @@ ANGLE_WORDS = ("IA", "INC", "THETA", "INCIDENCE", "INCIDENCEANGLE", "PROJECTEDLO
 #: Median below which values are dB.
 DB_MEDIAN = -3.0
 LINEAR_RANGE, LINEAR_SHARE = (-0.01, 10.0), 0.99
-#: Pixels along each axis of the sample from which units are judged.
-SAMPLE = 256
+#: Places along each axis at which a scene is looked at, and their size [px].
+LOOKS, LOOK_SIZE = 8, 64
 
 
 @dataclass(frozen=True)
@@ -150,14 +151,19 @@ def check_sizes(sources: dict[str, Source]) -> None:
                             f"({name}) {width} × {height}. Give bands of one scene, of the same size.")
 
 
-def _sample(source: Source, declared: float | None = None) -> np.ndarray:
-    """An even sample of the measured values of a band, 0 included."""
+def _sample(source: Source, declared: float | None, report: Report) -> np.ndarray:
+    """The measured values of a band at places spread over the scene, 0 included."""
+    found = []
     with raw(source.raster) as opened:
-        shape = (min(opened.height, SAMPLE), min(opened.width, SAMPLE))
-        values = opened.read(source.band, out_shape=shape).astype(np.float64)
         missing = [opened.nodatavals[source.band - 1], declared, *_layer_nodata(source)]
-    keep = np.isfinite(values) & ~np.isin(values, [value for value in missing if value is not None])
-    return values[keep]
+        width, height = min(LOOK_SIZE, opened.width), min(LOOK_SIZE, opened.height)
+        for row in np.linspace(0, opened.height - height, LOOKS).astype(int):
+            report.progress(0, f"Looking at {Path(source.raster['path']).name}")
+            for col in np.linspace(0, opened.width - width, LOOKS).astype(int):
+                window = rasterio.windows.Window(int(col), int(row), width, height)
+                found.append(opened.read(source.band, window=window).astype(np.float64).ravel())
+    values = np.concatenate(found)
+    return values[np.isfinite(values) & ~np.isin(values, [value for value in missing if value is not None])]
 
 
 def _layer_nodata(source: Source) -> list[float]:
@@ -171,7 +177,7 @@ def find_unit(sources: dict[str, Source], given: SarImages, report: Report = SIL
     Raises:
         DataError: nothing measured, or values that look like no unit.
     """
-    samples = {name: _sample(sources[name], given.nodata) for name in (HH, HV)}
+    samples = {name: _sample(sources[name], given.nodata, report) for name in (HH, HV)}
     path = sources[HH].raster["path"]
     measured = {name: values[values != 0] for name, values in samples.items()}
     for name, values in measured.items():
@@ -192,11 +198,10 @@ def find_unit(sources: dict[str, Source], given: SarImages, report: Report = SIL
                        level="warning")
     zeros = max(float((values == 0).mean()) for values in samples.values() if values.size)
     if zeros and unit == DB:
-        report.message(f"{zeros:.1%} of the pixels of {path} are exactly 0 dB, which is no measurement; they are taken as nodata.")
-    missing = (0.0,) if zeros or unit == LINEAR else ()
+        report.message(f"About {zeros:.1%} of the pixels of {path} are exactly 0 dB, which is no measurement; they are taken as nodata.")
     declared = () if given.nodata is None else (float(given.nodata),)
     return unit, {name: source if name == ANGLE else
-                  Source(name, source.raster, source.band, (*declared, *_layer_nodata(source), *missing))
+                  Source(name, source.raster, source.band, (*declared, *_layer_nodata(source), 0.0))
                   for name, source in sources.items()}
 
 

@@ -14,11 +14,9 @@ from .grid import Window
 from .ground_control import ControlPoints, control_points, is_placed, raw, target_grid, warp
 from .incidence_angle import AngleTable, check_angles, read_tables, write_angles
 from .raster import Raster, Scene
-from .sar_bands import ANGLE, DB, HH, LINEAR, SarImages, Source, check_sizes, find_bands, find_unit
+from .sar_bands import ANGLE, DB, HH, LINEAR, LOOK_SIZE, LOOKS, SarImages, Source, check_sizes, find_bands, find_unit
 from .sensors import Band
 
-#: Places along each axis at which the angle is looked at, and their size [px].
-LOOKS, LOOK_SIZE = 6, 64
 #: Pixel sizes that differ by more than this share deserve a warning.
 PIXEL_DIFFERENCE = 0.05
 
@@ -114,7 +112,7 @@ def _open(given: SarImages, number: int, tables: dict[str, AngleTable], folder: 
     placed = _Placed(given, sources, table, folder / f"scene{number:03d}", report)
     scene = placed.scene()
     if scene.band_names[-1] == ANGLE:
-        _check_angle(scene)
+        _check_angle(scene, report)
     how = "none" if given.without_angle else "table" if table is not None else "layer" if given.angles else "band"
     return scene, unit, {"incidence_angle": how, "placed": placed.how}
 
@@ -202,11 +200,12 @@ def _check_pixels(scenes: list[Scene], report: Report) -> None:
             report.message(f"The pixels of {scene.path} measure {width:.4g} m and those of {scenes[0].path} {first[0]:.4g} m.", level="warning")
 
 
-def _check_angle(scene: Scene) -> None:
+def _check_angle(scene: Scene, report: Report) -> None:
     """Looks at the angle where HH was measured."""
     grid, band = scene.grid, len(scene.band_names) - 1
     size, found, measured, covered = LOOK_SIZE, [], 0, 0
     for row in np.linspace(0, max(grid.height - size, 0), LOOKS).astype(int):
+        report.progress(1, "Looking at the incidence angle")
         for col in np.linspace(0, max(grid.width - size, 0), LOOKS).astype(int):
             window = Window(int(col), int(row), min(size, grid.width), min(size, grid.height))
             values, valid = scene.read(window, [0, band])

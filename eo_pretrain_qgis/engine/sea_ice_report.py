@@ -13,6 +13,8 @@ from .ice_classes import REASONS
 
 #: Training samples, of at most so many pixels together, and pixels of each from which slopes are fitted.
 SAMPLE, SAMPLE_PIXELS, PIXELS = 1000, 10_000_000, 40
+#: Pixels of each class in the chart.
+SHOWN = 300
 #: Patches pictured of each class, about this wide [px].
 PICTURED, THUMBNAIL = 8, 96
 #: Polygons of a class in training below which it was hardly seen in its variety.
@@ -118,7 +120,7 @@ def slopes_of(dataset: Dataset, report: Report = SILENT) -> dict | None:
     for position, row in enumerate(dataset.classes):
         own_pixels = table[1:, table[0] == position]
         classes.append({"name": row.name, **_fit("HH", own_pixels[0], own_pixels[1]), **_fit("HV", own_pixels[0], own_pixels[2])})
-        points.append(own_pixels[:2, :300])
+        points.append(own_pixels[:2, rng.permutation(own_pixels.shape[1])[:SHOWN]])
     return {"classes": classes, "points": points}
 
 
@@ -194,7 +196,7 @@ def _pictures(dataset: Dataset) -> list[str]:
             first += len(own)
             framed = np.pad(part, ((0, 0), (0, 0), (2, 2), (0, 0)), constant_values=255)
             rows += [page.paragraph(row.name), page.picture(np.concatenate(list(framed), 1), f"{len(own)} patches of {row.name}")]
-    return [page.heading("Patches of each class"), page.paragraph("Red is HV, green the mean of HH and HV, blue HH."), *rows]
+    return [page.heading("HH and HV in false colour"), page.paragraph("Red is HV, green the mean of HH and HV, blue HH."), *rows]
 
 
 def _apart(patches: np.ndarray, polygons: np.ndarray) -> np.ndarray:
