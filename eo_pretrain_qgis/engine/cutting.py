@@ -130,7 +130,10 @@ class Cutter:
 
     def cut(self, piece: Piece) -> Cut:
         """Cuts a piece; may be called by several threads at once."""
-        scenes, labels = self._idle.pop() if self._idle else (copy.deepcopy(self.scenes), copy.deepcopy(self.labels))
+        try:
+            scenes, labels = self._idle.pop()  # asking first whether there is one would let another thread take it in between
+        except IndexError:
+            scenes, labels = copy.deepcopy(self.scenes), copy.deepcopy(self.labels)
         try:
             return self._cut(scenes[piece.scene], labels, piece.windows)
         finally:
