@@ -49,6 +49,7 @@ def finish(folder: str | Path, description: dict, tiles: geopandas.GeoDataFrame,
         split: which sample goes where.
         report: progress, and warnings about classes that are missing from a split.
     """
+    split = _without_copies(split, tiles)
     pixels = _class_pixels(Path(folder), description, tiles)
     shards = Shards(folder, description["shards"])
     statistics = {}
@@ -80,6 +81,14 @@ def link_samples(dataset: Dataset, folder: Path, report: Report = SILENT) -> Non
             os.link(dataset.folder / name, folder / name)
         except OSError:  # another disk, or a file system without hard links
             shutil.copyfile(dataset.folder / name, folder / name)
+
+
+def _without_copies(split: Split, tiles: geopandas.GeoDataFrame) -> Split:
+    """Flipped or turned copies of samples (column augmented) are for training only."""
+    if "augmented" not in tiles:
+        return split
+    copies = (tiles["augmented"].to_numpy() > 0) & (split.names != SPLITS[0])
+    return Split(np.where(copies, DROPPED, split.names), split.facts)
 
 
 def _class_pixels(folder: Path, description: dict, tiles: geopandas.GeoDataFrame) -> np.ndarray:

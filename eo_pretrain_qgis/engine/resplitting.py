@@ -15,8 +15,8 @@ from .grid import Grid
 from .group_splits import random_split, split_by_group
 from .splits import Split, SplitPlan, gap
 
-#: Ways to divide: by place; whole parcels or scenes together; at random within each class; the best the dataset allows.
-WAYS = ("auto", "place", "parcel", "scene", "random")
+#: Ways to divide: by place; whole parcels, polygons or scenes together; at random within each class; the best the dataset allows.
+WAYS = ("auto", "place", "parcel", "polygon", "scene", "random")
 #: The distance between training and test is measured for at most so many samples.
 MEASURED = 200_000
 
@@ -24,7 +24,8 @@ MEASURED = 200_000
 def divide_again(dataset: Dataset, folder: Path, plan: SplitPlan, way: str = "auto", report: Report = SILENT) -> Split:
     """Writes a dataset with the same samples and another split; the arrays are linked where the disk allows.
 
-    Series are divided by parcel, because the pixels of a parcel are nearly copies of each other; images by place. Samples that do not
+    Series are divided by parcel, because the pixels of a parcel are nearly copies of each other, and patches by the polygon they
+    were cut from; images by place. Samples that do not
     say where they lie are divided by scene where there are several samples of each, else at random.
 
     Args:
@@ -68,6 +69,8 @@ def class_counts(dataset: Dataset, tiles) -> np.ndarray:
 def _best_way(dataset: Dataset, tiles) -> str:
     if dataset.task == "series":
         return "parcel" if "parcel" in tiles and not tiles["parcel"].isna().all() else "scene"
+    if dataset.task == "patch" and "polygon" in tiles:
+        return "polygon"
     if not tiles.geometry.isna().any():
         return "place"
     return "scene" if 2 < tiles["scene"].nunique() <= len(tiles) / 2 else "random"

@@ -13,7 +13,8 @@ class SplitDataset(Job):
     """Divides the samples of a dataset anew into training, validation and test, so that a test says something about unseen ground.
 
     Images and tiles are divided by place, in blocks with a gap. Series are divided by parcel, because the pixels of a parcel are nearly
-    copies of each other. Samples that do not say where they lie are divided by scene, or at random where there is nothing better.
+    copies of each other, and patches of sea ice by the polygon they were cut from. Samples that do not say where they lie are divided by
+    scene, or at random where there is nothing better.
     The samples are linked, not copied, where the disk allows; the given dataset stays as it is.
     """
 
@@ -24,7 +25,7 @@ class SplitDataset(Job):
                "leakage_distance": "number"}
 
     dataset: str = folder("Dataset folder", help="Made by “Create … dataset”.")
-    way: str = choice("Divide by", ("auto", "place", "parcel", "scene", "random"), default="auto",
+    way: str = choice("Divide by", ("auto", "place", "parcel", "polygon", "scene", "random"), default="auto",
                       help="“auto”: as above. “random” flatters a model and is for comparison.")
     validation_share: float = number("Share of validation blocks", default=0.15, minimum=0, maximum=0.5)
     test_share: float = number("Share of test blocks", default=0.2, minimum=0, maximum=0.5)

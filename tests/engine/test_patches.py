@@ -129,3 +129,12 @@ def test_a_cancelled_run_leaves_nothing(folder, samples):
     with pytest.raises(Cancelled):
         build(folder, Cancelling(), samples=samples, size=32)
     assert not list(folder.glob("made*"))
+
+
+def test_another_split_keeps_polygons_whole_and_copies_out_of_the_test(folder):
+    build(folder, labels=str(ice_chart(folder)), class_field=None, balance="augment", size=20, seed=3)
+    JOBS["split_dataset"].from_values({"dataset": str(folder / "made"), "output": str(folder / "again"), "seed": 9}).run(SILENT)
+    again = Dataset.open(folder / "again")
+    copies = again.tiles["augmented"] > 0
+    assert again.description["split"]["method"] == "groups" and set(again.splits[copies]) <= {"training", "dropped"}
+    assert again.tiles[~copies].groupby("polygon")["split"].nunique().max() == 1
