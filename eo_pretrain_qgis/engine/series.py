@@ -126,7 +126,8 @@ def open_series(dated: list[Dated], name: str, preset: str, bands_text: str | No
         scene.close()
         opened.append(scene)
     sensor = replace(describe_sensor(opened, preset, bands_text, report), name=name)
-    opened[0].close()
+    for scene in opened:
+        scene.close()
     files = [[source["path"] for source in each.sources] for each in dated]
     return Series(sensor, [each.day for each in dated], files, opened, [None] * len(opened))
 
