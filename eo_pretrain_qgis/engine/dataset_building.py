@@ -125,8 +125,8 @@ def build_dataset(folder: Path, scenes: list[Scene], sensor: SensorInfo, labels:
         "task": task, "name": name, "sensors": sensors, "tile_size": cutting.tile_size, "stride": cutting.stride or cutting.tile_size,
         "resolution_m": [round(metres, 4) for metres in scenes[0].grid.metres_per_pixel()],
         "classes": list(cutter.classes), "ignore": IGNORE,
-        "scenes": [_scene_facts(group, sensors, report.part(0.7, 0.75)) for group in groups],
-        "labels": {**labels.facts, "checksum": _checksum([labels.path], report.part(0.75, 0.76))} if labels else {},
+        "scenes": [scene_facts(group, sensors, report.part(0.7, 0.75)) for group in groups],
+        "labels": {**labels.facts, "checksum": checksum([labels.path], report.part(0.75, 0.76))} if labels else {},
         "shards": shards, "theme": theme, "facts": facts or {},
     }
     return divide(folder, description, table.frame(scenes), plan, report.part(0.76, 1))
@@ -222,21 +222,21 @@ def _fill(scene: Scene, preset: str, dtype: np.dtype) -> float:
     return int(own) if own is not None else 0 if dtype.kind == "u" else int(np.iinfo(dtype).min)
 
 
-def _scene_facts(group: list[Scene], sensors: list[SensorInfo], report: Report) -> dict:
+def scene_facts(group: list[Scene], sensors: list[SensorInfo], report: Report) -> dict:
     """Of the first scene of a place; those of other sensors stand under ``partners``."""
     scene, *others = group
     grid, files = scene.grid, [raster.path for raster in scene.rasters]
     own = {"name": scene.name, "path": scene.path, "files": files, "crs": grid.crs, "transform": list(grid.transform),
-           "width": grid.width, "height": grid.height, "date": scene.date, "checksum": _checksum(files, report)}
+           "width": grid.width, "height": grid.height, "date": scene.date, "checksum": checksum(files, report)}
     if others:
-        own["partners"] = {sensor.name: {key: value for key, value in _scene_facts([other], [], report).items()
+        own["partners"] = {sensor.name: {key: value for key, value in scene_facts([other], [], report).items()
                                          if key in ("name", "path", "files", "date", "checksum")}
                            for sensor, other in zip(sensors[1:], others, strict=True)}
     scene.close()
     return own
 
 
-def _checksum(paths: list[str], report: Report) -> str:
+def checksum(paths: list[str], report: Report) -> str:
     """SHA-256 of files one after the other; empty when one is no plain file, such as ``/vsizip/…``."""
     files = [Path(path.partition("|")[0]) for path in paths]
     if not all(file.is_file() for file in files):

@@ -7,9 +7,7 @@ from pathlib import Path
 from ..report import SILENT, Report
 from .cutting import Cutting
 from .dataset import IGNORE, SPLITS, SensorInfo
-from .dataset_building import _checksum as checksum
-from .dataset_building import _scene_facts as scene_facts
-from .dataset_building import build_dataset
+from .dataset_building import build_dataset, checksum, scene_facts
 from .division import finish
 from .ice_labels import IceLabels
 from .patches import Found, PatchPlan, copies_of, divide_patches, find_patches, outlines_of, weights_of, write_patches
