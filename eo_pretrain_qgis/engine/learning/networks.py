@@ -9,7 +9,7 @@ from torch import nn
 
 from .encoders import build_unet
 
-#: Channels of the layer at full resolution.
+#: Channels of the layers at full resolution.
 DETAIL = 32
 
 
@@ -20,7 +20,7 @@ class SegmentationNetwork(nn.Module):
     reflectors stay distinct without pressing all land into a sliver of the range (Lupton et al. 1999, AJ 118, 1406).
 
     The U-Net of segmentation-models-pytorch sees the image at half its resolution at best, which loses what is one pixel wide and
-    the spectrum of the pixel itself; a layer at full resolution, `detail`, brings both to the head.
+    the spectrum of the pixel itself; two layers at full resolution, `detail`, bring both to the head.
 
     Tensors are named as in segmentation-models-pytorch (``encoder.…``, ``decoder.…``, ``segmentation_head.…``), and inside the
     encoder as in torchvision and timm, so that weights move freely between these libraries and this one.
@@ -44,7 +44,8 @@ class SegmentationNetwork(nn.Module):
         width = unet.segmentation_head[0].in_channels
         self.encoder: nn.Module = unet.encoder
         self.decoder: nn.Module = unet.decoder
-        self.detail = nn.Sequential(nn.Conv2d(len(centre), DETAIL, 3, padding=1, bias=False), nn.BatchNorm2d(DETAIL), nn.ReLU(inplace=True))
+        self.detail = nn.Sequential(*(layer for channels in (len(centre), DETAIL) for layer in (
+            nn.Conv2d(channels, DETAIL, 3, padding=1, bias=False), nn.BatchNorm2d(DETAIL), nn.ReLU(inplace=True))))
         self.segmentation_head = nn.Sequential(nn.Conv2d(width + DETAIL, classes, 3, padding=1))
         self.stride = int(unet.encoder.output_stride)
         self.register_buffer("centre", torch.tensor(centre, dtype=torch.float32).view(1, -1, 1, 1))
