@@ -44,10 +44,10 @@ def interval(numbers) -> str:
     return f"{numbers.mean():.3f} ± {half:.3f}"
 
 
-def train_and_evaluate(folder: Path, dataset: str, seed: int, epochs: int, batch_size: int, evaluate_on: dict) -> dict:
+def train_and_evaluate(folder: Path, dataset: str, seed: int, schedule: dict, evaluate_on: dict) -> dict:
     """Trains with one seed and returns the figures of the evaluation."""
     run = str(folder / f"run-{seed}")
-    job("finetune", dataset=dataset, epochs=epochs, patience=epochs, batch_size=batch_size, seed=seed, output=run, **OPTIONS)
+    job("finetune", dataset=dataset, patience=schedule["epochs"], seed=seed, output=run, **schedule, **OPTIONS)
     facts = str(folder / f"evaluation-{seed}.json")
     job("evaluate_model", run_folder=run, output=facts.replace(".json", ".html"), facts=facts, **evaluate_on)
     return json.loads(Path(facts).read_text(encoding="utf-8"))
@@ -111,7 +111,7 @@ def boadella_trained_on(day: str, source: Path, out: Path, drawn: dict) -> None:
     """Everything that follows from the polygons of one day."""
     job("create_training_dataset", images=[str(source / f"Boadella_{day}.tif")], labels=str(drawn[day]), output=str(out / "dataset"),
         unlabelled="background", class_field="class", preset="sentinel2_l2a", tile_size=32, stride=16, test_share=0.25)
-    figures = [train_and_evaluate(out, str(out / "dataset"), seed, 20, 16, {}) for seed in SEEDS]
+    figures = [train_and_evaluate(out, str(out / "dataset"), seed, {"epochs": 20, "batch_size": 16}, {}) for seed in SEEDS]
     dataset = Dataset.open(str(out / "dataset"))
     names = [band.name for band in dataset.bands]
     green, infrared = names.index("B03"), names.index("B08")
@@ -167,7 +167,7 @@ def slovenia(data: Path, out: Path) -> None:
     job("create_training_dataset", images=[str(source / f"scene_{i}.tif") for i in (0, 1)], labels=str(source / "LULC.tif"),
         class_table=json.dumps([dict(zip(("value", "name", "color"), row)) for row in names]), preset="sentinel2_l1c", tile_size=32, stride=8,
         minimum_valid=0.3, test_share=0.25, output=str(out / "dataset"))
-    figures = [train_and_evaluate(out, str(out / "dataset"), seed, 60, 16, {}) for seed in SEEDS]
+    figures = [train_and_evaluate(out, str(out / "dataset"), seed, {"epochs": 60, "batch_size": 16}, {}) for seed in SEEDS]
     print("\n## Slovenia: official land use, test blocks")
     table(figures)
 
@@ -189,7 +189,8 @@ def floods(data: Path, out: Path) -> None:
             test_share=0, validation_share=0.2, output=str(folder / "dataset"), **common)
         job("create_training_dataset", images=[str(source / f"{place}_S1Hand.tif")], test_share=0, validation_share=0,
             output=str(folder / "left_out"), **common)
-        figures = [train_and_evaluate(folder, str(folder / "dataset"), seed, 12, 8, {"dataset": str(folder / "left_out"), "split": "all"}) for seed in SEEDS]
+        schedule, elsewhere = {"epochs": 24, "batch_size": 8, "crop": 64}, {"dataset": str(folder / "left_out"), "split": "all"}
+        figures = [train_and_evaluate(folder, str(folder / "dataset"), seed, schedule, elsewhere) for seed in SEEDS]
         x, y = labelled_pixels(Dataset.open(str(folder / "dataset")), ("training", "validation"))
         held, truth = labelled_pixels(Dataset.open(str(folder / "left_out")), ("training", "validation", "test"))
         thresholds = [best_threshold(x[:, band], y, below=True) for band in (0, 1)]
