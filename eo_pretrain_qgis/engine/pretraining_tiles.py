@@ -17,8 +17,7 @@ from .alignment import days_between, overlap
 from .cloud_flags import CLOUD, SHADOW, CloudMask, table_text
 from .cutting import Cut, Cutter, Cutting, Piece
 from .dataset import IGNORE, SensorInfo
-from .dataset_building import RESOLUTION_TOLERANCE
-from .dataset_building import scene_facts
+from .dataset_building import RESOLUTION_TOLERANCE, scene_facts
 from .division import divide
 from .near_duplicates import Fingerprint, SeenTiles, joined
 from .raster import Raster, Scene
