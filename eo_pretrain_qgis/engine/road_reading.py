@@ -16,9 +16,9 @@ from ..errors import DataError
 from ..report import SILENT, Report
 from .vector import VectorLayer
 
-#: Files above this size [byte] are read in a process of their own. GDAL walks through a whole OpenStreetMap file, minutes for a
-#: country, without giving a sign of life, and no thread of this process would run meanwhile.
-LARGE = 50 * 2**20
+#: Files above this size [byte], more than a second's work, are read in a process of their own. GDAL walks through a whole OpenStreetMap
+#: file, minutes for a country, without giving a sign of life, and no thread of this process would run meanwhile.
+LARGE = 8 * 2**20
 #: Seconds between two signs of life.
 BEAT = 0.5
 
@@ -71,7 +71,7 @@ def _read_aside(arguments: tuple, report: Report) -> geopandas.GeoDataFrame | st
         waited = 0
         while not receiver.poll(BEAT):
             waited += 1
-            report.progress(1 - 0.98**waited, f"Reading {Path(arguments[0]).name} ({waited * BEAT:.0f} s)")
+            report.progress(1 - 0.98**waited, f"Reading {Path(arguments[0]).name} ({int(waited * BEAT)} s)")
         return receiver.recv()
     except EOFError:
         process.join()

@@ -28,12 +28,15 @@ from .vector import VectorLayer, layer_names
 OSM_LAYERS = {"points", "lines", "multilinestrings", "multipolygons", "other_relations"}
 SERVICE, TRACKS = ("service",), ("track",)
 FOOTWAYS = ("footway", "path", "cycleway", "bridleway", "steps", "pedestrian")
+#: Values of `highway` that are no roads, whatever width other classes are given.
+NO_ROADS = frozenset(("corridor", "elevator", "escalator", "platform", "bus_stop", "rest_area", "services", "via_ferrata", "ladder", "no",
+                      "crossing", "emergency_bay", "traffic_island"))
 LINES = ("LineString", "MultiLineString")
 #: Added to the images on every side when roads are searched [m]: half of the widest road, and the ignore zone.
 MARGIN = 100.0
 ROAD, IGNORED, LEFT_OUT = "roads", "ignored", "background"
 TUNNEL, COVERED = "tunnel", "covered below the ground"
-OTHER_CLASS = "class that is no road or has no width"
+OTHER_CLASS = "class without a width or no road"
 #: Ways handled between two reports.
 BATCH = 20_000
 #: Roads that reach over less than this share of the images, by the box around nearly all vertices, are probably those of a smaller extract.
@@ -247,7 +250,8 @@ def _decide(tags: dict[str, np.ndarray], rules: RoadRules, report: Report) -> tu
         widest = way["width"] if way["width"] is not None else way["est_width"]
         try:
             widths[row], origins[row] = rules.widths.width(road_class, widest, way["lanes"])
-            listed = road_class in rules.widths.widths or rules.widths.other is not None
+            other = rules.widths.other is not None and (bool(rules.class_field) or road_class not in NO_ROADS)
+            listed = road_class in rules.widths.widths or other
         except KeyError:
             listed = False
         role = roles.get(road_class, ROAD)
@@ -334,9 +338,8 @@ def _tell(facts: dict, report: Report) -> None:
 
 
 def _counts(left_out: dict) -> str:
-    return ", ".join(
-        f"{row['ways']} {reason}" + (f" ({row['for_vehicles']} of them for vehicles)" if reason == TUNNEL else "")
-        for reason, row in left_out.items())
+    return "; ".join(f"{reason}: {row['ways']}" + (f" ({row['for_vehicles']} for vehicles)" if reason == TUNNEL else "")
+                     for reason, row in left_out.items())
 
 
 def _no_lines(layer: VectorLayer, kinds: str) -> DataError:

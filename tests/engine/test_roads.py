@@ -39,13 +39,13 @@ def test_ways_are_chosen_and_counted_by_reason(folder, grid):
         "primary": (1, 20), "residential": (1, 5.5), "secondary": (1, 7), "service": (1, 4)}
     assert {reason: row["ways"] for reason, row in facts["left_out"].items()} == {
         "tunnel": 2, "covered below the ground": 1, "footway, path or cycleway": 1, "proposed": 1, "construction": 1, "abandoned": 1, "area": 1,
-        "class that is no road or has no width": 1}
+        "class without a width or no road": 1}
     assert facts["left_out"]["tunnel"]["for_vehicles"] == 1
     assert facts["width_from"] == {"width": 1, "lanes": 1, "table": 2}
     assert facts["drawn"]["km"] == pytest.approx(4 * 2.56, rel=1e-3)
     assert roads.tunnels == 3
     assert facts["ways"] == 13  # the river is no way
-    assert any("Left out: 2 tunnel (1 of them for vehicles), " in text for text in heard.texts)
+    assert any("Left out: tunnel: 2 (1 for vehicles); " in text for text in heard.texts)
 
 
 def test_layer_and_file_give_the_same_roads(folder, grid):
@@ -59,6 +59,12 @@ def test_groups_of_ways_can_be_roads_ignored_or_background(folder, grid):
     roads = open_roads({"path": str(osm_file(folder))}, [grid], rules)
     assert set(roads.facts["classes"]) == {"primary", "secondary", "residential", "footway"}
     assert (roads.facts["ignored"]["ways"], (~roads.drawn).sum()) == (1, 1)
+
+
+def test_a_general_width_makes_no_road_of_an_elevator(folder, grid):
+    roads = open_roads({"path": str(osm_file(folder))}, [grid], RoadRules(widths=WidthTable({"primary": 9}, other=6)))
+    assert {name: row["width_m"] for name, row in roads.facts["classes"].items()} == {"primary": 20, "residential": 6, "secondary": 7, "service": 6}
+    assert roads.facts["other_classes"] == {"elevator": 1}
 
 
 def test_ways_are_cut_at_the_images_only_in_their_length(folder, grid):
