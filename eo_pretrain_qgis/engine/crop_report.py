@@ -34,7 +34,9 @@ def warnings(dataset: Dataset) -> list[str]:
     """What to beware of in series of crops."""
     found, split = [], dataset.description["split"]
     distance = split.get("leakage_distance_px")
-    if distance is not None and distance < NEAR_PX and split.get("group") == "parcels":
+    if distance is not None and distance < NEAR_PX and split.get("group", "").startswith("blocks"):
+        found.append(f"Along the borders of the blocks, training and test parcels lie as near as {distance:g} px.")
+    elif distance is not None and distance < NEAR_PX and split.get("group") == "parcels":
         found.append(f"Training and test parcels lie as near as {distance:g} px, where soil, weather and farmer are the same. A split by blocks "
                      "of ground or by region is the harder test.")
     for sensor, flags in dataset.facts.get("clouds", {}).items():

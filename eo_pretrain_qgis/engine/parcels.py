@@ -24,6 +24,10 @@ OTHER = "other"
 #: Colour of the class of all rare crops.
 OTHER_COLOR = "#999999"
 NOTHING = -1
+#: Parcels worked on between two signs of life.
+BATCH = 10_000
+#: Ground smaller than this share of a pixel is rounding along a common border and no overlap.
+SLIVER = 0.01
 
 
 @dataclass(frozen=True)
@@ -76,18 +80,25 @@ class Parcels:
 
     def leave_out_overlaps(self, report: Report = SILENT) -> None:
         """Takes ground out that parcels with different crops claim, and says how much it is."""
-        first, second = self._tree.query(self.shapes, predicate="intersects")
-        differing = (first < second) & (self.crops[first] != self.crops[second])
-        first, second = first[differing], second[differing]
-        ground = shapely.intersection(self.shapes[first], self.shapes[second])
-        real = shapely.area(ground) > 0
-        parcels = np.unique(np.concatenate([first[real], second[real]]))
+        grounds, pairs = [], []
+        for begin in range(0, len(self), BATCH):
+            report.progress(begin / len(self), "Looking for parcels that overlap")
+            first, second = self._tree.query(self.shapes[begin:begin + BATCH], predicate="intersects")
+            first += begin
+            differing = (first < second) & (self.crops[first] != self.crops[second])
+            first, second = first[differing], second[differing]
+            ground = shapely.intersection(self.shapes[first], self.shapes[second])
+            real = shapely.area(ground) > SLIVER * np.prod(self.grid.resolution)
+            grounds.append(ground[real])
+            pairs.append(np.stack([first[real], second[real]], 1))
+        both = np.concatenate(pairs)
+        parcels = np.unique(both)
         self.facts["overlapping_parcels"] = len(parcels)
         if not len(parcels):
             return
-        self.overlaps = ground[real]
+        self.overlaps = np.concatenate(grounds)
         self._shared = shapely.STRtree(self.overlaps)
-        one, other = self.crops[first[real][0]], self.crops[second[real][0]]
+        one, other = self.crops[both[0]]
         report.message(f"{len(parcels)} of {len(self)} parcels overlap a parcel with another crop, such as “{one}” and “{other}”; the ground "
                        "they share is left out.", level="warning")
 
@@ -122,12 +133,12 @@ def open_parcels(source: dict, grid: Grid, crop_field: str, region_field: str | 
         report.message(f"{(keys == '').sum()} of {len(keys)} parcels have no crop in the field “{crop_field}” and are left out.",
                        level="warning")
     near, keys = near[keys != ""], keys[keys != ""]
-    report.progress(0.5, "Shrinking the parcels")
     regions = np.array([class_key(value) or "" for value in near[region_field]] if region_field else [""] * len(near), dtype=object)
-    shapes = _shrunk(near, grid, inner_buffer)
+    shapes = np.concatenate([_shrunk(near.iloc[begin:begin + BATCH], grid, inner_buffer, report.part(0.3 + 0.5 * begin / len(near), 0.8))
+                             for begin in range(0, len(near), BATCH)])
     facts = {"path": source["path"], "layer": layer.name, "field": crop_field, "parcels": len(near), "inner_buffer_m": inner_buffer}
     parcels = Parcels(grid, shapes, keys, regions, near.index.to_numpy() + 1, facts)
-    parcels.leave_out_overlaps(report)
+    parcels.leave_out_overlaps(report.part(0.8, 1))
     return parcels
 
 
@@ -206,8 +217,9 @@ def _polygons(features: geopandas.GeoDataFrame, path: str, report: Report) -> ge
     return kept
 
 
-def _shrunk(features: geopandas.GeoDataFrame, grid: Grid, inner_buffer: float) -> np.ndarray:
+def _shrunk(features: geopandas.GeoDataFrame, grid: Grid, inner_buffer: float, report: Report) -> np.ndarray:
     """Polygons less a margin, in the CRS of the grid; what is narrower becomes empty."""
+    report.progress(0, "Shrinking the parcels")
     if not inner_buffer:
         return features.to_crs(grid.crs).geometry.values.to_numpy()
     # Metres are true around the middle of this projection, to a thousandth over the width of a Sentinel scene.
