@@ -15,6 +15,7 @@ class Plugin:
 
     def __init__(self, iface: Any) -> None:
         self.provider: Provider | None = None
+        self._edit_copy: Any = None
 
     def initProcessing(self) -> None:
         """Registers the provider; all that qgis_process calls."""
@@ -24,12 +25,20 @@ class Plugin:
         self.provider.refreshAlgorithms()
 
     def initGui(self) -> None:
-        """Registers the provider when QGIS has a window."""
+        """Registers the provider when QGIS has a window, and what the toolbox's context menu offers."""
+        from .toolbox import model_copies
+
         self.initProcessing()
+        self._edit_copy = model_copies.offer()
 
     def unload(self) -> None:
         """Removes everything this plugin put into QGIS."""
         styling.forget()
+        if self._edit_copy is not None:
+            from .toolbox import model_copies
+
+            model_copies.withdraw(self._edit_copy)
+            self._edit_copy = None
         if self.provider is not None:
             QgsApplication.processingRegistry().removeProvider(self.provider)
             self.provider = None

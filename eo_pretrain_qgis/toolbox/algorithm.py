@@ -157,7 +157,8 @@ class JobAlgorithm(QgsProcessingAlgorithm):
         for order, (name, kind) in enumerate(self._job_class.results.items()):
             if kind in ("raster", "vector") and self._result.get(name):
                 styling.load(self._result[name], context, self.outputDefinition(name.upper()), order)
-        for name, param in self._job_class.parameters().items():
-            if param.kind in ("raster_output", "vector_output") and self._result.get(name):
-                styling.style_when_loaded(self._result[name], context, self.id(), name.upper())
+        layers = [name for name, param in self._job_class.parameters().items() if param.kind in ("raster_output", "vector_output")]
+        for order, name in enumerate(reversed(layers)):  # the first is the result, and what belongs to it lies below
+            if self._result.get(name):
+                styling.style_when_loaded(self._result[name], context, self.id(), name.upper(), order)
         return {}

@@ -73,14 +73,14 @@ class ReadyModel(QgsProcessingModelAlgorithm):
 
     def __init__(self, path: Path) -> None:
         super().__init__()
-        self._path = path
+        self.path = path
         self.fromFile(str(path))
 
     def createInstance(self) -> QgsProcessingAlgorithm:
-        return ReadyModel(self._path)
+        return ReadyModel(self.path)
 
     def name(self) -> str:
-        return self._path.stem.replace("_", "")
+        return self.path.stem.replace("_", "")
 
     def displayName(self) -> str:
         return super().name()

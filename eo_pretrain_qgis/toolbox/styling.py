@@ -25,10 +25,14 @@ def load(path: str, context: QgsProcessingContext, output: QgsProcessingOutputDe
     context.addLayerToLoadOnCompletion(path, details)
 
 
-def style_when_loaded(path: str, context: QgsProcessingContext, algorithm_id: str, output_name: str) -> None:
-    """Lets the layer at `path` open in the style saved beside it, if QGIS is going to load it."""
-    if context.willLoadLayerOnCompletion(path) and not _has_user_style(algorithm_id, output_name):
-        context.layerToLoadOnCompletionDetails(path).setPostProcessor(_keep(_Styler()))
+def style_when_loaded(path: str, context: QgsProcessingContext, algorithm_id: str, output_name: str, order: int) -> None:
+    """Lets the layer at `path` open in the style saved beside it, `order` layers above the lowest, if QGIS is going to load it."""
+    if not context.willLoadLayerOnCompletion(path):
+        return
+    details = context.layerToLoadOnCompletionDetails(path)
+    details.layerSortKey = order
+    if not _has_user_style(algorithm_id, output_name):
+        details.setPostProcessor(_keep(_Styler()))
 
 
 def forget() -> None:

@@ -100,7 +100,7 @@ def engine(monkeypatch, provider):
         job = None
         result = None
 
-        def run(self, job, python, on_event, is_cancelled):
+        def run(self, job, python, on_event, is_cancelled, variables):
             self.job = job
             on_event({"event": "progress", "fraction": 0.5, "text": "Halfway", "metrics": {"loss": 0.25}})
             return {"output": job.values().get("output"), **(self.result or {})}

@@ -89,6 +89,23 @@ def test_model_is_an_algorithm_of_ours(provider):
     assert model.validate()[0], model.validate()[1]
 
 
+def test_toolbox_offers_a_copy_of_a_ready_model(provider):
+    from processing.gui.ProviderActions import ProviderContextMenuActions
+
+    from eo_pretrain_qgis.toolbox import model_copies
+
+    action = model_copies.offer()
+    assert action in ProviderContextMenuActions.actions
+    for name, enabled in (("mapfromlabels", True), ("predictmap", False)):
+        action.setData(provider.algorithm(name), None)
+        assert action.isEnabled() == enabled
+    copy = model_copies.copy_of(provider.algorithm("mapfromlabels"))
+    assert (copy.displayName(), copy.sourceFilePath(), copy.provider()) == ("Map from labels", "", None)
+    assert copy.validate()[0]
+    model_copies.withdraw(action)
+    assert action not in ProviderContextMenuActions.actions
+
+
 def test_models_are_those_the_recipes_make(provider, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "docs"))
     import ready_models

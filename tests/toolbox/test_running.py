@@ -181,6 +181,7 @@ def test_results_load_in_the_style_saved_beside_them(provider, engine, context, 
     loaded = {layer.name(): layer for layer in project.mapLayers().values()}
     assert set(loaded) == {"Class map", "Confidence"}
     assert all(layer.renderer().classes()[0].label == "water" for layer in loaded.values())
+    assert [layer.name() for layer in project.layerTreeRoot().layerOrder()] == ["Class map", "Confidence"]
 
 
 def test_layers_of_the_sample_load(run, engine, context, folder, project):
@@ -198,10 +199,28 @@ def test_a_style_of_the_user_is_left_alone(context, folder, project, monkeypatch
     path = write_raster(folder / "map.tif")
     context.addLayerToLoadOnCompletion(path, QgsProcessingContext.LayerDetails("Map", project, "OUTPUT"))
     monkeypatch.setitem(RenderingStyles.styles, "eopretrain:predictmap", {"OUTPUT": "/my.qml"})
-    styling.style_when_loaded(path, context, "eopretrain:predictmap", "OUTPUT")
+    styling.style_when_loaded(path, context, "eopretrain:predictmap", "OUTPUT", 1)
     assert context.layerToLoadOnCompletionDetails(path).postProcessor() is None
-    styling.style_when_loaded(path, context, "eopretrain:predictmap", "CONFIDENCE")
+    styling.style_when_loaded(path, context, "eopretrain:predictmap", "CONFIDENCE", 0)
     assert context.layerToLoadOnCompletionDetails(path).postProcessor() is not None
+
+
+def test_progress_is_one_line_a_second_and_the_last_is_not_lost(feedback, monkeypatch):
+    from eo_pretrain_qgis.toolbox import feedback as module
+
+    now, lines = [100.0], []
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(feedback, "setProgressText", lines.append)
+    report = module.FeedbackReport(feedback)
+    report.progress(0, "Starting")
+    report.progress(0, "Loading torch")
+    assert lines == ["Starting"]
+    now[0] += 1
+    assert not report.cancelled() and not report.cancelled()
+    assert lines == ["Starting", "Loading torch"]
+    now[0] += 1
+    report.progress(0.5, "Epoch 1, 2.1 images/s", loss=2.5, images_per_second=2.0996)
+    assert lines[2:] == ["Epoch 1, 2.1 images/s  loss 2.5"]
 
 
 # --- qgis_process: the same refusals, and exit codes a script can rely on
