@@ -41,7 +41,8 @@ def years_apart(map_year: int | None, dates: list[str]) -> int | None:
     return max(abs(year - map_year) for year in years) if years and map_year is not None else None
 
 
-def compare(raster: Raster, dates: list[str], given: int | None, limit: int, report: Report = SILENT) -> dict:
+def compare(raster: Raster, dates: list[str], given: int | None, limit: int, report: Report = SILENT, *,
+            layer_date: str = "") -> dict:
     """Says how far a map is from images in time, and warns where it is far or not known.
 
     Args:
@@ -50,11 +51,12 @@ def compare(raster: Raster, dates: list[str], given: int | None, limit: int, rep
         given: year of the map as the analyst says; None reads it.
         limit: most years apart without a warning.
         report: told the warning.
+        layer_date: day from the map layer's temporal property, which goes before tags and name; empty where it has none.
 
     Returns:
         ``map_year``, ``map_year_from``, ``years_apart`` and ``image_years`` for the facts of a dataset.
     """
-    year, source = (given, "given") if given is not None else year_of(raster)
+    year, source = (given, "given") if given is not None else (int(layer_date[:4]), "layer") if layer_date else year_of(raster)
     text = warning(raster.path, year, dates, limit)
     if text:
         report.message(text, level="warning")

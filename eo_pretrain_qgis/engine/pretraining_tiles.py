@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..report import SILENT, Report
-from .alignment import days_between, overlap
+from .clear_scenes import check_masks
 from .cloud_flags import CLOUD, SHADOW, CloudMask, table_text
 from .cutting import Cut, Cutter, Cutting, Piece
 from .dataset import IGNORE, SensorInfo
@@ -33,8 +33,6 @@ CLOUD_SOURCES = ("none", "scl", "mask", "brightness")
 BRIGHT_GREEN, WHITE_GREEN, BRIGHT_INFRARED, CIRRUS = 0.39, 0.175, 0.2, 0.01
 #: Tiles measured before the first is cut, to know by how much images vary.
 SAMPLE = 48
-#: A mask that covers less of its scene belongs to another.
-MASK_COVERS = 0.5
 
 
 @dataclass(frozen=True)
@@ -58,23 +56,6 @@ class Clouds:
                     f"there is one, is above {BRIGHT_INFRARED}; also those whose B10, where there is one, is above {CIRRUS}. An estimate: "
                     "thin cloud is missed, shadows are not seen, and bright roofs and sand may count.")
         return "Clouds were not looked at." if self.source == "none" else f"{table_text(self.source)} Cloud and shadow count."
-
-
-def check_masks(scenes: list[Scene], clouds: Clouds, report: Report = SILENT) -> None:
-    """Looks whether each mask belongs to its scene.
-
-    Raises:
-        DataError: a mask covers less than half of its scene.
-    """
-    for scene, source in zip(scenes if clouds.masks else (), clouds.masks, strict=True):
-        with Raster(**source) as mask:
-            covered = overlap(scene.grid, mask.grid)
-            if covered < MASK_COVERS:
-                raise DataError(f"The cloud mask {mask.path} covers {covered:.0%} of {scene.path}. Give one mask for each image, in the order "
-                                "of the images.")
-            if days_between(scene.date, mask.date):
-                report.message(f"The cloud mask {mask.path} is of {mask.date} and its image {scene.path} of {scene.date}.", level="warning")
-        scene.close()
 
 
 @dataclass
@@ -182,7 +163,8 @@ def build_pretraining_dataset(folder: Path, sources: list[Source], cutting: Cutt
     crs = sources[0].scenes[0][0].grid.crs
     _compare_resolutions(sources, report)
     for source in sources:
-        check_masks([group[0] for group in source.scenes], source.clouds, report)
+        if source.clouds.masks:
+            check_masks([group[0] for group in source.scenes], source.clouds.masks, report)
     sensors = [sensor for source in sources for sensor in source.sensors]
     arrays = {key: value for source in sources for key, value in Cutter(source.scenes, source.sensors, None, cutting, crs).samples.items()}
     rows, shapes, counts = [], [], dict.fromkeys(("considered", "nodata", "cloudy", "near_duplicates", "kept"), 0)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..errors import JobError
 from ..report import Report
+from .create_pretraining_dataset import check_cloud_masks
 from .create_training_dataset import PRESETS
 from .spec import Job, boolean, choice, extent, file, folder_output, integer, number, raster, rasters, text, vector_output
 
@@ -19,10 +20,13 @@ class CreateLandCoverDataset(Job):
 
     The map may be much coarser than the images: one cell of CGLS-LC100 or CORINE (100 m) holds 10 × 10 pixels of Sentinel-2, so many
     of its labels are wrong. Filters leave out what is doubtful: mixed cells, pixels near the border of two classes, pixels for which a
-    second map says something else. Left-out pixels are ignored in training. Where the map is finer than the image, a pixel gets the
-    class that covers most of it. Names, colors and groups of the common legends are built in; the groups are the classes of ESA
-    WorldCover, and classes that are mixed by definition, such as agro-forestry, have none. The year of the map is compared with the
-    dates of the images. A second sensor is brought onto the grid of the first, with bilinear interpolation, once.
+    second map says something else. Left-out pixels are ignored in training. Strict filters take small and narrow classes away first,
+    so look at the class shares in the report: fewer wrong labels do not always make a better map.
+
+    Where the map is finer than the image, a pixel gets the class that covers most of it. Names, colors and groups of the common
+    legends are built in; the groups are the classes of ESA WorldCover, and classes that are mixed by definition, such as
+    agro-forestry, have none. The year of the map is compared with the dates of the images. A second sensor is brought onto the grid of
+    the first, with bilinear interpolation, once.
     """
 
     title = "Create land cover dataset"
@@ -45,6 +49,10 @@ class CreateLandCoverDataset(Job):
     second_preset: str = choice("Second sensor", PRESETS, default="generic")
     second_bands: str = text("Bands of the second sensor", default=None, advanced=True)
     most_days: int = integer("Most days between the two sensors", default=None, minimum=0, advanced=True, help="Empty: any number.")
+    clouds: str = choice("Clouds are known from", ("none", "scl", "mask"), default="none",
+                         help="“scl”: the scene classification of Sentinel-2 L2A. “mask”: rasters in which 0 is clear. Pixels under cloud and "
+                              "shadow count as not measured.")
+    cloud_masks: list = rasters("Cloud masks", optional=True, help="One for each image, in the same order; any grid.")
     land_cover: dict = raster("Land-cover map", help="A raster of codes in any CRS and resolution.")
     legend: str = choice("Legend", LEGENDS, default="own",
                          help="“own”: the layer's symbology, the names in the file, or the values. “corine”: grid codes 1 to 44 or CLC codes 111 to "
@@ -95,6 +103,7 @@ class CreateLandCoverDataset(Job):
                            "be lost. Choose a stride of at most the tile size.")
         if self.validation_share + self.test_share > 0.8:
             raise JobError("Validation and test blocks together take more than 0.8 of the area. Lower one of the two shares.")
+        check_cloud_masks(self.clouds, self.cloud_masks, 1 if self.arrangement == "bands" else len(self.images))
         if self.agreement == "cell" and self.second_map and not self.purity:
             raise JobError("The second map shall measure the purity of cells, but the least purity is 0, so it decides nothing. "
                            "Set “Least purity of a cell”, 0.7 for example.")
@@ -105,6 +114,7 @@ class CreateLandCoverDataset(Job):
 
         from ..engine import map_year
         from ..engine.alignment import aside, partner_scenes, sensor_names
+        from ..engine.clear_scenes import clear_scenes
         from ..engine.dataset_building import Cutting, build_dataset, describe_sensor, open_scenes
         from ..engine.footprints import copy_footprints
         from ..engine.land_cover_labels import Filters, MapChoice, open_land_cover
@@ -113,12 +123,14 @@ class CreateLandCoverDataset(Job):
 
         scenes = open_scenes(self.images, self.arrangement, self.nodata, report)
         sensor = describe_sensor(scenes, self.preset, self.bands, report)
+        scenes = clear_scenes(scenes, self.cloud_masks or (), self.clouds, report)
         second = MapChoice(self.second_map, self.second_legend, self.second_table) if self.second_map else None
         labels = open_land_cover(
             MapChoice(self.land_cover, self.legend, self.legend_table), [scene.grid for scene in scenes], grouped=self.classes == "groups",
             soft=self.resampling == "soft", filters=Filters(self.purity, self.border, self.agreement), second=second,
             unknown=self.unknown_codes, every_class=self.every_class, report=report.part(0, 0.1))
-        years = map_year.compare(labels.map.raster, [scene.date for scene in scenes], self.map_year, self.most_years, report)
+        years = map_year.compare(labels.map.raster, [scene.date for scene in scenes], self.map_year, self.most_years, report,
+                                 layer_date=self.land_cover.get("date", ""))
         cutting = Cutting(self.tile_size, self.stride, self.extent, self.minimum_valid, self.minimum_labelled)
         plan = SplitPlan(self.validation_share, self.test_share, self.block_size, seed=self.seed)
         with new_folder(self.output) as folder, aside(folder) as place:
@@ -127,7 +139,7 @@ class CreateLandCoverDataset(Job):
             if partners:
                 sensor = replace(sensor, name=sensor_names(self.preset, self.second_preset)[0])
             split = build_dataset(folder, scenes, sensor, labels, cutting, plan, Path(self.output).name, report.part(0.3, 1),
-                                  partners=partners, theme="land cover", facts={**labels.facts, **years, "pairs": pairs})
+                                  partners=partners, theme="land cover", facts={**labels.facts, **years, "clouds": self.clouds, "pairs": pairs})
         result = {"output": self.output, "tiles": len(split.names), **split.counts, **_summary(self.output, years)}
         if self.footprints:
             copy_footprints(self.output, self.footprints)

@@ -11,6 +11,16 @@ from .create_training_dataset import PRESETS
 from .spec import Job, choice, extent, folder_output, integer, number, rasters, text, vector_output
 
 
+def check_cloud_masks(source: str, masks: list | None, scenes: int) -> None:
+    """Raises JobError unless there is a mask for each scene where clouds are known from masks, and none where not."""
+    given = len(masks or ())
+    if source in ("scl", "mask") and given != scenes:
+        raise JobError(f"There are {given} cloud masks for {scenes} scenes. Give one for each scene, in the same order, or set “Clouds are "
+                       "known from” to another source.")
+    if given and source not in ("scl", "mask"):
+        raise JobError(f"Cloud masks are given, but “Clouds are known from” is {source}. Set it to scl or mask.")
+
+
 @dataclass(frozen=True)
 class CreatePretrainingDataset(Job):
     """Cuts images into tiles without labels, from which a network can learn before it sees any.
@@ -70,13 +80,7 @@ class CreatePretrainingDataset(Job):
                            "be lost. Choose a stride of at most the tile size.")
         if self.validation_share + self.test_share > 0.8:
             raise JobError("Validation and test blocks together take more than 0.8 of the area. Lower one of the two shares.")
-        scenes = 1 if self.arrangement == "bands" else len(self.images)
-        masks = len(self.cloud_masks or ())
-        if self.clouds in ("scl", "mask") and masks != scenes:
-            raise JobError(f"There are {masks} cloud masks for {scenes} scenes. Give one for each scene, in the same order, or set “Clouds are "
-                           "known from” to brightness or none.")
-        if masks and self.clouds not in ("scl", "mask"):
-            raise JobError(f"Cloud masks are given, but “Clouds are known from” is {self.clouds}. Set it to scl or mask.")
+        check_cloud_masks(self.clouds, self.cloud_masks, 1 if self.arrangement == "bands" else len(self.images))
 
     def run(self, report: Report) -> dict:
         report.progress(0, "Opening the images")

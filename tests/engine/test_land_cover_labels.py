@@ -19,7 +19,7 @@ from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.report import SILENT, Report
 
 from ..scenes import ORIGIN, UTM, write_raster
-from ..scenes_landcover import ground, ground_cover_10m, ground_cover_100m, ground_optical, ground_radar
+from ..scenes_landcover import cloudy, cloudy_classes, ground, ground_cover_10m, ground_cover_100m, ground_optical, ground_radar
 
 WHOLE = Window(0, 0, 256, 256)
 
@@ -213,6 +213,21 @@ def test_years_are_compared(folder):
     assert "but the images have no date, so the years cannot be compared." in told.texts[1]
     map_year.compare(Raster(str(write_raster(folder / "plain.tif", np.zeros((1, 8, 8), np.uint8)))), [""], None, 1, told)
     assert "is unknown: neither its name nor its tags tell. Give it as “Year of the map”" in told.texts[2]
+
+
+def test_labels_under_clouds_are_left_out(folder):
+    optical, classes = cloudy(folder), cloudy_classes(folder)
+    asked = {"images": [str(optical)], "preset": "sentinel2_l2a", "clouds": "scl", "cloud_masks": [str(classes)], "tile_size": 32,
+             "land_cover": str(ground_cover_100m(folder)), "legend": "cgls_lc100", "minimum_valid": 0, "validation_share": 0, "test_share": 0,
+             "output": str(folder / "made")}
+    JOBS["create_land_cover_dataset"].from_values(asked).run(SILENT)
+    made = Dataset.open(folder / "made")
+    labels, images = made.labels(np.arange(len(made))), made.images(np.arange(len(made)))
+    with rasterio.open(classes) as source:
+        covered = np.isin(source.read(1), (3, 8, 9, 10)).repeat(2, 0).repeat(2, 1)
+    for row, label, image in zip(made.tiles.itertuples(), labels, images, strict=True):
+        under = covered[row.row:row.row + 32, row.col:row.col + 32]
+        assert ((label == 255) == under).all() and ((image == 0).all(0) == under).all()
 
 
 def test_two_sensors_and_what_is_recorded(folder):
