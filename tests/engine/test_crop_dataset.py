@@ -199,3 +199,19 @@ def test_draw_is_uniform_within_a_class():
         hits[chosen] += 1
     blocks = [hits[begin:begin + 500][classes[begin:begin + 500] == 1].mean() for begin in range(0, 4000, 500)]
     assert blocks == pytest.approx(np.full(8, 300 * 100 / (classes == 1).sum()), rel=0.08)
+
+
+def test_layers_of_one_band_are_put_together_by_date(season, folder):
+    from ..scenes import write_raster
+
+    images = []
+    for day in DAYS[:2]:
+        for band in (6, 2):
+            with rasterio.open(season / f"S2_{day}.tif") as source:
+                images.append(str(write_raster(folder / f"T33_{day}T101010_{BANDS[band]}_10m.tif", source.read(band + 1), nodata=0)))
+    dataset = create(season, folder, images=images, masks="none", arrangement="bands", kind="parcels")
+    assert [band.name for band in dataset.bands] == ["B04", "B08"]
+    crop = (np.arange(36) // 6 + np.arange(36) % 6) % 3
+    by_parcel = np.argsort(dataset.tiles["parcel"].to_numpy())
+    assert np.array_equal(dataset.images(by_parcel)[:, 1, 0], crop_value(crop, 1, 2))
+    assert np.array_equal(dataset.images(by_parcel)[:, 1, 1], crop_value(crop, 1, 6))
