@@ -225,11 +225,6 @@ def ben_dataset(folder):
     return _imported(folder, source=str(ben_patches(folder)), validation_share=0, test_share=0)
 
 
-def eurosat_dataset(folder):
-    """`eurosat_ms` imported and divided by place."""
-    return _imported(folder, source=str(eurosat_ms(folder)))
-
-
 def rgb_dataset(folder):
     """`eurosat_rgb_zip` imported: 30 images that do not say where they lie."""
     return _imported(folder, archive=str(eurosat_rgb_zip(folder)))

@@ -19,7 +19,7 @@ from .cog import explain_failed_write
 from .dataset import DROPPED, IGNORE, ClassInfo, Dataset, SensorInfo
 from .footprints import read_footprints
 from .formats.geotiff_pairs import CLASSES
-from .formats.pictures import PRESET_TAG, SENSOR_TAG
+from .formats.pictures import PIXEL_TAG, PRESET_TAG, SENSOR_TAG
 from .formats.split_lists import TABLE
 from .grid import Grid, Window
 
@@ -64,7 +64,7 @@ def export_geotiff(dataset: Dataset, folder: Path, sensor: str = "", split: str 
         else:
             targets = [folders[int(label)]] if label != IGNORE else []
         for place, info, image in zip(targets, sensors, images, strict=False):
-            write_tile(folder / place / f"{name}.tif", image, grid, info)
+            write_tile(folder / place / f"{name}.tif", image, grid, info, pixel_size=dataset.description["resolution_m"][0])
     write_class_table(folder / CLASSES, dataset.classes, () if dataset.task == "segmentation" else folders)
     write_split_table(folder / TABLE, names, dataset.splits[indices])
     if dataset.task == "segmentation":
@@ -128,7 +128,7 @@ def tile_grids(dataset: Dataset) -> list[Grid | None]:
 
 
 def write_tile(path: Path, values: np.ndarray, grid: Grid | None, sensor: SensorInfo | None = None, nodata: float | None = None,
-               classes: Sequence[ClassInfo] = ()) -> None:
+               classes: Sequence[ClassInfo] = (), pixel_size: float | None = None) -> None:
     """Writes a small GeoTIFF.
 
     Args:
@@ -138,6 +138,7 @@ def write_tile(path: Path, values: np.ndarray, grid: Grid | None, sensor: Sensor
         sensor: whose bands; their names, units, scales, offsets and wavelengths are kept in the file.
         nodata: for label images; those of a sensor have its own.
         classes: of a label image, for its colour table.
+        pixel_size: [m], kept in images that lie nowhere.
 
     Raises:
         DataError: when the disk is full.
@@ -154,6 +155,8 @@ def write_tile(path: Path, values: np.ndarray, grid: Grid | None, sensor: Sensor
             with rasterio.open(path, "w", **profile) as target:
                 if sensor is not None:
                     _describe(target, sensor)
+                if grid is None and pixel_size:
+                    target.update_tags(**{PIXEL_TAG: str(pixel_size)})
                 target.write(values)
                 if classes:
                     target.write_colormap(1, colormap(classes))

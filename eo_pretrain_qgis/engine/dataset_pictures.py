@@ -48,7 +48,7 @@ def footprints(dataset: Dataset) -> str:
         return page.paragraph("The samples do not say where they lie, so there is no map of them.")
     tiles = tiles.iloc[np.linspace(0, len(tiles) - 1, min(len(tiles), MAXIMUM_SHAPES)).astype(int)]
     figure = Figure(figsize=(7, 4.5), layout="constrained")
-    axes = figure.add_subplot(aspect="equal")
+    axes = figure.add_subplot()
     colors = np.array([COLORS[split] for split in tiles["split"]])
     width, height = np.ptp(tiles.total_bounds.reshape(2, 2), axis=0)
     are_points = np.asarray(tiles.geometry.geom_type == "Point")
@@ -64,9 +64,9 @@ def footprints(dataset: Dataset) -> str:
     axes.set_yticks([])
     handles = [Patch(color=color, label=split) for split, color in COLORS.items()]
     axes.legend(handles=handles, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-    if tiles.crs is not None and tiles.crs.is_geographic:
-        south, north = tiles.total_bounds[[1, 3]]
-        axes.set_aspect(1 / max(np.cos(np.radians((south + north) / 2)), 0.01))
+    south, north = tiles.total_bounds[[1, 3]]
+    wide = tiles.crs is not None and tiles.crs.is_geographic
+    axes.set_aspect(1 / max(np.cos(np.radians((south + north) / 2)), 0.01) if wide else 1, adjustable="datalim")
     return drawn(figure, "map of the samples by split")
 
 

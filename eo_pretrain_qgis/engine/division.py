@@ -35,6 +35,7 @@ def divide(folder: str | Path, description: dict, tiles: geopandas.GeoDataFrame,
     boxes = pixel_boxes(tiles, grid)
     _check_reach(boxes, description)
     split = split_by_place(boxes, _class_pixels(Path(folder), description, tiles), size, plan, report.part(0, 0.4))
+    split = copies_for_training(split, tiles)
     return finish(folder, description, tiles, split, report.part(0.4, 1))
 
 
@@ -70,6 +71,20 @@ def divide_anew(dataset: Dataset, folder: Path, plan: SplitPlan, report: Report 
     link_samples(dataset, folder, report.part(0, 0.3))
     description = {**dataset.description, "classes": dataset.classes, "sensors": dataset.sensors}
     return divide(folder, description, read_footprints(dataset.folder), plan, report.part(0.3, 1))
+
+
+def copies_for_training(split: Split, tiles: geopandas.GeoDataFrame) -> Split:
+    """A split in which flipped and turned copies of samples (column augmented) only train; in a test they would count some ground twice."""
+    if "augmented" not in tiles:
+        return split
+    outside = (tiles["augmented"].to_numpy() > 0) & ~np.isin(split.names, (SPLITS[0], DROPPED))
+    if not outside.any():
+        return split
+    names = np.where(outside, DROPPED, split.names)
+    kept = [int((names == part).sum()) for part in SPLITS]
+    return Split(names, {**split.facts, "dropped_tiles": int((names == DROPPED).sum()),
+                         "shares": [round(count / max(sum(kept), 1), 4) for count in kept],
+                         "text": f"{split.facts['text']} Of validation and test {int(outside.sum())} augmented copies were dropped."})
 
 
 def link_samples(dataset: Dataset, folder: Path, report: Report = SILENT) -> None:

@@ -56,7 +56,7 @@ def export_esri(dataset: Dataset, folder: Path, sensor: str = "", split: str = "
         (folder / part).mkdir()
     counts, bands, cell = _Counts(len(classes)), _Bands(len(info.bands)), None
     for name, grid, images, label in tiles_of(dataset, indices, names, [info], report):
-        write_tile(folder / IMAGES / f"{name}.tif", images[0], grid, info)
+        write_tile(folder / IMAGES / f"{name}.tif", images[0], grid, info, pixel_size=dataset.description["resolution_m"][0])
         write_tile(folder / LABELS / f"{name}.tif", palette[label][None], grid, nodata=NODATA, classes=classes)
         bands.add(images[0], info)
         counts.add(label)

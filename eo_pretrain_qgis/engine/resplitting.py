@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import DataError
 from ..report import SILENT, Report
 from .dataset import IGNORE, SPLITS, Dataset
-from .division import divide_anew, finish, link_samples
+from .division import copies_for_training, divide_anew, finish, link_samples
 from .footprints import pixel_boxes, read_footprints
 from .grid import Grid
 from .group_splits import random_split, split_by_group
@@ -51,6 +51,7 @@ def divide_again(dataset: Dataset, folder: Path, plan: SplitPlan, way: str = "au
     else:
         split = split_by_group(_groups(dataset, tiles, chosen), counts, plan, f"{chosen}s", report.part(0, 0.2),
                                classes=[row.name for row in dataset.classes])
+    split = copies_for_training(split, tiles)
     _measure(split, dataset, tiles)
     link_samples(dataset, folder, report.part(0.2, 0.4))
     description = {**dataset.description, "classes": dataset.classes, "sensors": dataset.sensors}

@@ -1,13 +1,19 @@
 import json
 import shutil
 
+import geopandas
 import numpy as np
 import pytest
 import rasterio
+import shapely
 
-from eo_pretrain_qgis.engine.dataset import Dataset
+from eo_pretrain_qgis.engine.dataset import ClassInfo, Dataset, SensorInfo
 from eo_pretrain_qgis.engine.dataset_export import tile_grids
+from eo_pretrain_qgis.engine.division import finish
 from eo_pretrain_qgis.engine.footprints import read_footprints, write_footprints
+from eo_pretrain_qgis.engine.group_splits import given_split
+from eo_pretrain_qgis.engine.sensors import name_bands
+from eo_pretrain_qgis.engine.shards import ShardWriter
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.report import SILENT
 
@@ -50,7 +56,7 @@ def test_tiles_come_back_as_they_were(land, folder, written):
 
 
 def test_images_with_a_class_each_come_back_as_they_were(folder):
-    first = Dataset.open(scenes.eurosat_dataset(folder))
+    first = Dataset.open(scenes.rgb_dataset(folder))  # without a place
     again = there_and_back(first, folder, "geotiff")
     labels = first.labels(kept(first))
     order = np.argsort(labels, kind="stable")  # folders of classes come one after the other
@@ -59,6 +65,33 @@ def test_images_with_a_class_each_come_back_as_they_were(folder):
     np.testing.assert_array_equal(first.splits[kept(first)][order], again.splits)
     assert first.classes == again.classes
     assert first.sensors == again.sensors
+    assert again.description["resolution_m"] == [10.0, 10.0]
+
+
+def test_two_sensors_come_back_as_they_were(folder):
+    """Radar in 32-bit floats with pixels that were not measured, beside optical images with nodata."""
+    rng = np.random.default_rng(1)
+    optical, radar = rng.integers(1, 3000, (6, 3, 32, 32)).astype(np.uint16), rng.normal(-12, 3, (6, 2, 32, 32)).astype(np.float32)
+    optical[1, :, :4], radar[1, :, :, :4] = 0, np.nan
+    labels = rng.integers(0, 2, (6, 32, 32)).astype(np.uint8)
+    labels[1, :4, :4] = 255
+    sensors = [SensorInfo("s2", "sentinel2_l2a", "uint16", 0, tuple(name_bands("sentinel2_l2a", ["B02", "B03", "B04"]))),
+               SensorInfo("s1", "sentinel1_db", "float32", None, tuple(name_bands("sentinel1_db", ["VV", "VH"])))]
+    shapes = {"s2": ((3, 32, 32), "uint16"), "s1": ((2, 32, 32), "float32"), "labels": ((32, 32), "uint8")}
+    with ShardWriter(folder, shapes) as writer:
+        writer.add(s2=optical, s1=radar, labels=labels)
+        shards = writer.close()
+    x, y = scenes.ORIGIN
+    boxes = [shapely.box(x + 400 * number, y - 320, x + 400 * number + 320, y) for number in range(6)]
+    rows = {"tile": range(6), "scene": "s", "col": range(0, 240, 40), "row": 0, "valid": 1.0, "labelled": 1.0,
+            **{f"share_{value}": (labels == value - 1).mean((1, 2)) for value in (1, 2)}}
+    tiles = geopandas.GeoDataFrame(rows, geometry=boxes, crs=scenes.UTM)
+    scene = {"name": "s", "path": "s", "crs": tiles.crs.to_wkt(), "transform": [10, 0, x, 0, -10, y], "width": 300, "height": 32}
+    finish(folder, {"task": "segmentation", "name": "two", "sensors": sensors, "tile_size": 32, "stride": 32, "resolution_m": [10.0, 10.0],
+                    "classes": [ClassInfo(1, "a, b", "#ff0000"), ClassInfo(2, "c", "#00ff00")], "ignore": 255, "scenes": [scene],
+                    "labels": {}, "shards": shards}, tiles, given_split(["training"] * 3 + ["validation"] + ["test"] * 2))
+    first = Dataset.open(folder)
+    assert_equal(first, there_and_back(first, folder, "geotiff"))
 
 
 def test_a_label_image_opens_in_a_gis_with_its_colours_and_place(land, folder):

@@ -9,6 +9,7 @@ from eo_pretrain_qgis.engine.angle_facts import angle_facts
 from eo_pretrain_qgis.engine.dataset import IGNORE, ClassInfo, Dataset, SensorInfo
 from eo_pretrain_qgis.engine.dataset_report import describe, write_report
 from eo_pretrain_qgis.engine.division import finish
+from eo_pretrain_qgis.engine.footprints import read_footprints, write_footprints
 from eo_pretrain_qgis.engine.group_splits import split_by_group
 from eo_pretrain_qgis.engine.resplitting import divide_again
 from eo_pretrain_qgis.engine.sensors import Band
@@ -49,7 +50,7 @@ def series(folder):
             {"name": "wheat", "prior": 0.1, "pixels": 100, "samples": 20, "sampled": 0.5}]
     facts = {"first_year": 2020, "sampling": {"strategy": "equal", "prior_of": "pixels", "classes": rows}}
     split = split_by_group(tiles["parcel"].to_numpy(), labels, SplitPlan(0.2, 0.3))
-    return described(folder, "series", SensorInfo("image", "generic", "uint16", 0, bands), shards, tiles, split, theme="crops", facts=facts)
+    return described(folder, "series", SensorInfo("image", "generic", "uint16", 0, bands), shards, tiles, split, facts=facts)
 
 
 def test_gaps_run_from_one_clear_date_to_the_next_and_to_the_ends():
@@ -82,6 +83,16 @@ def test_series_are_divided_anew_by_parcel(series, tmp_path):
     assert all(len(set(split.names[parcels == parcel])) == 1 for parcel in range(10))
     assert split.facts["leakage_distance_px"] >= 1
     assert Dataset.open(tmp_path).extra("days", np.array([0])).shape == (1, 10)
+
+
+def test_augmented_copies_do_not_count_in_test(series, tmp_path):
+    path = series.folder / "tiles.gpkg"
+    tiles = read_footprints(series.folder)
+    write_footprints(path, tiles.assign(augmented=np.arange(40) % 2))
+    split = divide_again(Dataset.open(series.folder), tmp_path, SplitPlan(0.2, 0.3))
+    assert (split.names[1::2] != "test").all()
+    assert (split.names[0::2] == "test").sum() == split.counts["test_tiles"] > 0
+    assert "augmented copies were dropped." in split.facts["text"]
 
 
 def test_incidence_angles_of_classes(folder):

@@ -95,7 +95,7 @@ def write(tree: Tree, folder: Path, options: ImportOptions, report: Report = SIL
                       {"scene": stem(file.name)}, hashlib.sha256(content).digest())
 
     facts = {"format": "eurosat", "images": len(files), "class_folders": folders}
-    size = options.pixel_size or (PIXEL_SIZE if first.grid is None and set(folders) <= set(CLASSES) else None)
+    size = options.pixel_size or first.pixel_size or (PIXEL_SIZE if first.grid is None and set(folders) <= set(CLASSES) else None)
     content = Content("scene", (sensor,), tuple(classes), first.width, len(files), read_ahead(files, read), tree.path, facts, size)
     return write_samples(folder, content, options, report)
 

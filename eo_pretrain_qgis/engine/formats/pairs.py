@@ -70,7 +70,7 @@ def write_pairs(tree: Tree, folder: Path, pairs: list[Pair], ignored: tuple[int,
             yield from _cut(tree, pair, sensors, size, lookup, strange, whole=not options.tile_size)
 
     content = Content("segmentation", sensors, legend.classes, size, count, samples(), tree.path, facts,
-                      options.pixel_size)
+                      options.pixel_size or first.pixel_size)
     split = write_samples(folder, content, options, report.part(0.12, 1))
     if strange:
         listed = ", ".join(f"{value} ({pixels} px)" for value, pixels in sorted(strange.items())[:8])

@@ -25,8 +25,9 @@ from ..sensors import PRESETS, Band, name_bands
 from .tree import Tree
 
 IMAGES = (".tif", ".tiff", ".jpg", ".jpeg", ".png", ".jp2")
-#: Tags under which “Export dataset” keeps of which preset and which sensor the bands are.
-PRESET_TAG, SENSOR_TAG = "EO_PRETRAIN_PRESET", "EO_PRETRAIN_SENSOR"
+#: Tags under which “Export dataset” keeps of which preset and sensor the bands are, and the
+#: size of pixels that lie nowhere.
+PRESET_TAG, SENSOR_TAG, PIXEL_TAG = "EO_PRETRAIN_PRESET", "EO_PRETRAIN_SENSOR", "EO_PRETRAIN_PIXEL_SIZE_M"
 #: libjpeg fills what is missing of a JPEG cut short with grey and only warns.
 STRICT = {"GDAL_ERROR_ON_LIBJPEG_WARNING": "YES"}
 #: A file read from memory has no files beside it.
@@ -47,6 +48,7 @@ class Header:
         nodata: value without a measurement, or None.
         preset: sensor preset in the tags, or empty.
         sensor: name of the sensor in the tags, or empty.
+        pixel_size: [m] in the tags, or None.
         colors: value → ``#rrggbb`` of the colour table.
     """
 
@@ -59,6 +61,7 @@ class Header:
     nodata: float | None
     preset: str
     sensor: str
+    pixel_size: float | None
     colors: dict[int, str]
 
 
@@ -157,9 +160,10 @@ def _header(opened: rasterio.DatasetReader, path: str) -> Header:
     colors = {}
     if ColorInterp.palette in opened.colorinterp:
         colors = {value: "#{:02x}{:02x}{:02x}".format(*color[:3]) for value, color in opened.colormap(1).items()}
-    dtype = np.result_type(*opened.dtypes).name
+    dtype, tags = np.result_type(*opened.dtypes).name, opened.tags()
+    size = float(tags[PIXEL_TAG]) if PIXEL_TAG in tags else None
     return Header(path, opened.width, opened.height, dtype, _grid(opened), tuple(_band(opened, index) for index in _shown(opened)),
-                  opened.nodata, opened.tags().get(PRESET_TAG, ""), opened.tags().get(SENSOR_TAG, ""), colors)
+                  opened.nodata, tags.get(PRESET_TAG, ""), tags.get(SENSOR_TAG, ""), size, colors)
 
 
 def _shown(opened: rasterio.DatasetReader) -> list[int]:
