@@ -84,6 +84,9 @@ def open_sar_scenes(given: SarImages, folder: Path, report: Report = SILENT) -> 
     if len(set(units)) > 1:
         other = units.index(DB if units[0] == LINEAR else LINEAR)
         raise DataError(f"{scenes[0].path} is in {units[0]} and {scenes[other].path} in {units[other]}. Convert one to the unit of the other.")
+    for scene in scenes[1:]:
+        if (scene.scales, scene.offsets) != (scenes[0].scales, scenes[0].offsets):
+            raise DataError(f"{scenes[0].path} and {scene.path} store their values with different scales. Convert one to the scale of the other.")
     _check_pixels(scenes, report)
     names = scenes[0].band_names
     preset = "sentinel1_db" if units[0] == DB else "sentinel1_linear"

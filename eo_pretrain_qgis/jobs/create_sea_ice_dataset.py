@@ -48,7 +48,8 @@ class CreateSeaIceDataset(Job):
     longitude, latitude), interpolated for every pixel. Without it the job stops unless “none” says that this is meant.
 
     Backscatter is taken for dB when the medians of HH and HV are below -3, for linear when nearly all values lie between 0 and 10; else
-    say which. Scenes with ground control points instead of a CRS are warped to the target CRS with square pixels.
+    say which. Scenes with ground control points instead of a grid are warped to the target CRS with square pixels; so are scenes that
+    only a table with pixel, line, longitude and latitude places.
     """
 
     title = "Create sea ice dataset"
