@@ -69,6 +69,7 @@ class Roads:
         widths: [m] (n,).
         drawn: bool (n,): road, else ignored.
         facts: what was drawn and left out, by reason, as plain values.
+        ways: every way on the images with class, width and what became of it; None in copies for other threads and processes.
     """
 
     path: str
@@ -78,14 +79,19 @@ class Roads:
     widths: np.ndarray
     drawn: np.ndarray
     facts: dict[str, Any]
+    ways: geopandas.GeoDataFrame | None = None
+
+    def __getstate__(self) -> dict:
+        return {**self.__dict__, "ways": None}
 
     @classmethod
-    def of(cls, path: str, lines: np.ndarray, crs: str, widths: np.ndarray, drawn: np.ndarray, facts: dict[str, Any]) -> Roads:
+    def of(cls, path: str, lines: np.ndarray, crs: str, widths: np.ndarray, drawn: np.ndarray, facts: dict[str, Any],
+           ways: geopandas.GeoDataFrame | None = None) -> Roads:
         """From lines and lines of several parts (n,)."""
         parts, owners = shapely.get_parts(shapely.force_2d(lines), return_index=True)
         points, of = shapely.get_coordinates(parts, return_index=True)
         starts = np.searchsorted(of, np.arange(len(parts) + 1))
-        return cls(path, points, starts, crs, np.asarray(widths)[owners], np.asarray(drawn)[owners], facts)
+        return cls(path, points, starts, crs, np.asarray(widths)[owners], np.asarray(drawn)[owners], facts, ways)
 
     @property
     def lines(self) -> np.ndarray:
@@ -162,7 +168,9 @@ def _chosen(layer: VectorLayer, lines: geopandas.GeoDataFrame, tags: dict[str, n
     if facts["coverage"] < COVERAGE:
         report.message(f"The ways of {layer.path} reach over {facts['coverage']:.0%} of the images. If there are roads beyond them, they would "
                        "be taught as background: give an “Extent” within the extract of the map.", level="warning")
-    return Roads.of(layer.path, lines.geometry.to_numpy()[known], lines.crs.to_wkt(), widths[known], roads[known], facts)
+    ways = geopandas.GeoDataFrame({"class": tags["highway"], "width_m": np.where(widths > 0, widths, np.nan), "width_from": origins,
+                                   "became": reasons, "km": kilometres.round(4)}, geometry=lines.geometry.to_numpy(), crs=lines.crs)
+    return Roads.of(layer.path, lines.geometry.to_numpy()[known], lines.crs.to_wkt(), widths[known], roads[known], facts, ways)
 
 
 def _line_layer(source: dict) -> VectorLayer:
@@ -272,7 +280,7 @@ def _hidden(way: dict[str, str | None]) -> str:
         # construction=minor is roadworks on a road that is there; proposed=primary beside highway=secondary a plan for later
         if (way[stage] or "").lower() in ("yes", "true", "1"):
             return stage
-    return "area" if is_set(way["area"]) else ""
+    return "area" if is_set(way["area"]) else "indoor" if is_set(way["indoor"]) else ""
 
 
 def _level(layer: str | None) -> float:

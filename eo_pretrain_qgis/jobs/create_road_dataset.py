@@ -90,6 +90,9 @@ class CreateRoadDataset(Job):
     seed: int = integer("Seed", default=1, minimum=0, advanced=True)
     output: str = folder_output("Dataset folder", help="A new or empty folder.")
     footprints: str = vector_output("Footprints of the tiles", optional=True, created=False)
+    ways: str = vector_output("Ways and what became of them", optional=True, created=False,
+                              help="Every way on the images with its class, its width, where that is from, and whether it became road, is "
+                                   "ignored, or why it is left out.")
 
     def check(self) -> None:
         if self.stride is not None and self.stride > self.tile_size:
@@ -108,6 +111,7 @@ class CreateRoadDataset(Job):
         from ..engine.road_widths import TABLE_FILE, WidthTable, read_table, write_table
         from ..engine.roads import RoadRules, open_roads
         from ..engine.splits import SplitPlan
+        from ..engine.vector import write_layer
 
         scenes = open_scenes(self.images, self.arrangement, self.nodata, report)
         sensor = describe_sensor(scenes, self.preset, self.bands, report)
@@ -129,4 +133,7 @@ class CreateRoadDataset(Job):
         if self.footprints:
             copy_footprints(self.output, self.footprints)
             result["footprints"] = self.footprints
+        if self.ways:
+            write_layer(self.ways, "ways", roads.ways)
+            result["ways"] = self.ways
         return result

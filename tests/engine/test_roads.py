@@ -1,5 +1,6 @@
 """Which ways are roads, and what is said of the others."""
 
+import copy
 import time
 
 import geopandas
@@ -45,6 +46,8 @@ def test_ways_are_chosen_and_counted_by_reason(folder, grid):
     assert facts["drawn"]["km"] == pytest.approx(4 * 2.56, rel=1e-3)
     assert roads.tunnels == 3
     assert facts["ways"] == 13  # the river is no way
+    assert roads.ways["became"].value_counts()[["roads", "tunnel", "proposed"]].tolist() == [4, 2, 1]
+    assert copy.deepcopy(roads).ways is None
     assert any("Left out: tunnel: 2 (1 for vehicles); " in text for text in heard.texts)
 
 
