@@ -3,7 +3,8 @@
 The store is written here (warm in the page cache, as after the first epoch): 4 × 256 × 256 px uint16 with labels, and 3 × 32 × 32 px
 patches. Reading is timed one by one and in batches. Then the same training step (forward, loss, backward, update of a U-Net) takes
 each batch twice, in turns: read from the store by the reader that training uses, and ready on the device; the ratio is the share of
-the throughput that reading leaves. A GPU is used when there is one and PyTorch sees it.
+the throughput that reading leaves. A GPU is used when there is one and PyTorch sees it. On a machine that others use too, compare the
+processor time, of all threads of this process.
 Run: python -m benchmarks.loading [--encoder resnet18] [--batch 8] [--steps 12] [--tiles 512]
 """
 
@@ -55,16 +56,19 @@ def write_store(folder: Path, shape: tuple[int, ...], count: int) -> Shards:
 def read(store: Shards, count: int, name: str, rounds: int) -> None:
     rng = np.random.default_rng(2)
     ways = {"one by one": 1, f"in batches of {BATCH}": BATCH}
-    best = dict.fromkeys(ways, 0.0)
+    clock, processor = dict.fromkeys(ways, 0.0), dict.fromkeys(ways, 0.0)
     for _ in range(rounds):
         for way, size in ways.items():
             order = rng.permutation(count)
-            began = time.perf_counter()
+            began, busy = time.perf_counter(), time.process_time()
             for first in range(0, count, size):
                 store.images(order[first:first + size])
                 store.labels(order[first:first + size])
-            best[way] = max(best[way], count / (time.perf_counter() - began))
-    print(f"{name}, images and labels at random: " + ", ".join(f"{rate:,.0f}/s {way}" for way, rate in best.items()), flush=True)
+            clock[way] = max(clock[way], count / (time.perf_counter() - began))
+            processor[way] = max(processor[way], count / (time.process_time() - busy))
+    for measure, best in (("second", clock), ("second of processor time", processor)):
+        print(f"{name}, images and labels at random: " + ", ".join(f"{rate:,.0f} {way}" for way, rate in best.items()) + f" per {measure}",
+              flush=True)
 
 
 def train(folder: Path, asked: argparse.Namespace) -> None:
@@ -88,18 +92,19 @@ def train(folder: Path, asked: argparse.Namespace) -> None:
     def fed() -> None:
         step(next(reader.shuffled(rng.choice(tiles, asked.batch, replace=False), asked.batch, rng)))
 
-    seconds: dict[str, list[float]] = {"from the store": [], "from memory": []}
+    names = ("from the store", "from memory")
+    seconds: dict[str, dict[str, list[float]]] = {measure: {name: [] for name in names} for measure in ("clock", "processor time")}
     for number in range(asked.steps + 2):
-        for name, way in (("from the store", fed), ("from memory", lambda: step(ready))):
-            began = time.perf_counter()
+        for name, way in zip(names, (fed, lambda: step(ready)), strict=True):
+            began, busy = time.perf_counter(), time.process_time()
             way()
             if number >= 2:  # the first steps choose algorithms and allocate
-                seconds[name].append(time.perf_counter() - began)
-    for name, times in seconds.items():
-        print(f"U-Net on {asked.encoder}, {device}, {name}: {asked.batch / np.median(times):.2f} tiles/s, best {asked.batch / min(times):.2f}")
-    median = np.median(seconds["from memory"]) / np.median(seconds["from the store"])
-    print(f"ratio of the throughput from the store to that from memory: {median:.3f} of medians, "
-          f"{min(seconds['from memory']) / min(seconds['from the store']):.3f} of the best")
+                seconds["clock"][name].append(time.perf_counter() - began)
+                seconds["processor time"][name].append(time.process_time() - busy)
+    for measure, times in seconds.items():
+        rates = ", ".join(f"{asked.batch / min(times[name]):.2f} tiles/s {name}" for name in names)
+        median, best = (how(times["from memory"]) / how(times["from the store"]) for how in (np.median, min))
+        print(f"U-Net on {asked.encoder}, {device}, by the {measure}: {rates}; ratio {median:.3f} of medians, {best:.3f} of the best")
 
 
 if __name__ == "__main__":

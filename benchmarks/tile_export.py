@@ -65,7 +65,7 @@ def main() -> None:
                 count, seconds, busy = way()
                 clock[name].append(count / seconds)
                 processor[name].append(count / busy)
-            print(f"round {number + 1} of {asked.rounds}", flush=True)
+                print(f"round {number + 1} of {asked.rounds}: {name}, {count} tiles in {seconds:.1f} s, {busy:.1f} s of processor time", flush=True)
         report("tiles per second of the clock", clock)
         report("tiles per second of processor time", processor)
 
