@@ -14,6 +14,8 @@ SHOWN_WORDS, WORD_SIZE, GAP = 10, 44, 4
 SHOWN_PROBABILITY = 0.005
 #: Documents shown for a topic, and the size of their pictures [px].
 SHOWN_DOCUMENTS, DOCUMENT_SIZE = 3, 160
+#: Longer edge of the overview of a small image [px].
+SMALLEST_OVERVIEW = 400
 STRETCH = (2, 98)
 GREY = 235
 
@@ -76,10 +78,10 @@ def telling_documents(found: Found) -> np.ndarray:
     for number, values in read.items():
         whole[number][:, :values.shape[1], :values.shape[2]] = values
     numbers = list(whole)
-    looks = dict(zip(numbers, _as_colours(np.stack([whole[number] for number in numbers])), strict=True))
-    rows = []
+    coloured = [_enlarged(look, DOCUMENT_SIZE // 2) for look in _as_colours(np.stack([whole[number] for number in numbers]))]
+    looks, rows = dict(zip(numbers, coloured, strict=True)), []
     for row, best in zip(found.classes, chosen, strict=True):
-        rows.append(_framed([np.full((edge, 20, 3), rgb(row.color), np.uint8), *(looks[int(number)] for number in best)]))
+        rows.append(_framed([np.full((coloured[0].shape[0], 20, 3), rgb(row.color), np.uint8), *(looks[int(number)] for number in best)]))
     return np.concatenate(rows)
 
 
@@ -111,7 +113,13 @@ def _painted(found: Found, overview: np.ndarray) -> np.ndarray:
     for row in found.classes:
         palette[row.value] = rgb(row.color)
     palette[NO_TOPIC] = GREY
-    return palette[overview]
+    return _enlarged(palette[overview], SMALLEST_OVERVIEW)
+
+
+def _enlarged(picture: np.ndarray, smallest: int) -> np.ndarray:
+    """The picture (y, x, 3) with whole pixels repeated until its longer edge has at least `smallest`."""
+    times = max(1, -(-smallest // max(picture.shape[:2])))
+    return picture.repeat(times, 0).repeat(times, 1)
 
 
 def _as_colours(values: np.ndarray) -> np.ndarray:

@@ -113,8 +113,7 @@ class Picture:
         stored, valid = scene.read(window, needed)
         values = stored.astype(np.float32)
         result = np.stack([channel.compute(values, needed) for channel in self.channels])
-        measured: np.ndarray = np.logical_and(valid, np.isfinite(result).all(0))
-        return result, measured
+        return result, valid & np.isfinite(result).all(0)
 
 
 def as_words(values: np.ndarray, valid: np.ndarray, word: int) -> tuple[np.ndarray, np.ndarray]:
@@ -130,7 +129,7 @@ def as_words(values: np.ndarray, valid: np.ndarray, word: int) -> tuple[np.ndarr
     """
     channels, height, width = values.shape
     cut = values.reshape(channels, height // word, word, width // word, word).transpose(1, 3, 0, 2, 4)
-    whole = valid.reshape(height // word, word, width // word, word).all((1, 3))
+    whole = valid.reshape(height // word, word, width // word, word).min((1, 3))
     return cut.reshape(height // word, width // word, -1), whole
 
 
