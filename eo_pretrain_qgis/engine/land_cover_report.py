@@ -124,4 +124,4 @@ def _shrunk(dataset: Dataset) -> list[str]:
     total, known = max(float(pixels.sum()), 1e-9), max(sum(wanted.values()), 1e-9)
     return [f"The class “{row.name}” is {wanted[row.name] / known:.1%} of the map and {count / total:.1%} of the labels: the filters take most of "
             "it away." for row, count in zip(dataset.classes, pixels, strict=True)
-            if wanted[row.name] / known > SHRUNK * count / total and count]
+            if wanted[row.name] / known > SHRUNK * count / total]
