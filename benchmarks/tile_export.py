@@ -37,7 +37,7 @@ from eo_pretrain_qgis.report import SILENT
 from tests.scenes import ORIGIN, UTM
 
 TILE, BANDS, POLYGONS = 256, 4, 2000
-PEERS = ("geoai", "torchgeo", "torchgeo 2")
+PEERS = ("torchgeo 2", "geoai", "torchgeo")
 
 
 def main() -> None:
