@@ -142,8 +142,8 @@ class IceLabels:
         return IceLabels(self.shapes, positions, legend, self.facts, self.land, self.owners)
 
     def on(self, grid: Grid) -> np.ndarray:
-        """The polygons (n,) in the CRS of a grid."""
-        return np.asarray(self.shapes.to_crs(grid.crs).values)
+        """The polygons (n,) in the CRS of a grid, valid there."""
+        return _areas(np.asarray(self.shapes.to_crs(grid.crs).values))
 
     def weight(self, grid: Grid, window: Window, drawn: np.ndarray, image: np.ndarray) -> float:
         """Weight of a tile in the loss: the mean over its labelled pixels of how rare their classes are; 1 where none is asked for."""
@@ -179,6 +179,17 @@ def balancing_weights(amounts: np.ndarray) -> np.ndarray:
     return np.where(present, np.minimum(amounts.sum() / (present.sum() * np.where(present, amounts, 1)), LARGEST_WEIGHT), 1.0)
 
 
+def _areas(shapes: np.ndarray) -> np.ndarray:
+    """Polygons (n,) that are valid, without the lines and points that a repair may leave."""
+    result = shapes.copy()
+    invalid = ~shapely.is_valid(result)
+    result[invalid] = shapely.make_valid(result[invalid])
+    for number in np.flatnonzero(shapely.get_type_id(result) == shapely.GeometryType.GEOMETRYCOLLECTION):
+        parts = shapely.get_parts(result[number])
+        result[number] = shapely.union_all(parts[shapely.get_dimensions(parts) == 2])
+    return result
+
+
 def _near(features: geopandas.GeoDataFrame, grids: list[Grid], path: str) -> geopandas.GeoDataFrame:
     """The polygons on the images; their index is their row in the layer."""
     areal = np.asarray(features.geometry.geom_type.isin(("Polygon", "MultiPolygon", "GeometryCollection")))
@@ -186,6 +197,7 @@ def _near(features: geopandas.GeoDataFrame, grids: list[Grid], path: str) -> geo
         raise DataError(f"{path} holds {features.geometry.geom_type.iloc[0]} features, but sea ice is labelled with polygons. "
                         "Choose a polygon layer.")
     features = features[areal]
+    features = features.set_geometry(geopandas.GeoSeries(_areas(np.asarray(features.geometry.values)), features.index, features.crs))
     boxes = [grid.bounds_in(features.crs.to_wkt()) for grid in dict.fromkeys(grids)]
     reachable = [shapely.box(*box) for box in boxes if all(math.isfinite(value) for value in box)]
     near = features[features.intersects(shapely.union_all(reachable))]

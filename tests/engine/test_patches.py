@@ -138,3 +138,15 @@ def test_another_split_keeps_polygons_whole_and_copies_out_of_the_test(folder):
     copies = again.tiles["augmented"] > 0
     assert again.description["split"]["method"] == "groups" and set(again.splits[copies]) <= {"training", "dropped"}
     assert again.tiles[~copies].groupby("polygon")["split"].nunique().max() == 1
+
+
+def test_polygons_that_cross_themselves_are_repaired(folder):
+    """A bow tie with a tail: its two triangles hold patches, its tail is no area."""
+    fields = ice_squares().assign(ice_kind=ice_kinds())
+    west, south, east, north = fields.geometry[0].bounds
+    tie = shapely.Polygon([(west, south), (east, north), (east, south), (west, north), (west - 400, north), (west, north)])
+    fields.loc[0, "geometry"] = tie
+    fields.to_file(folder / "crossing.gpkg")
+    tiles = build(folder, labels=str(folder / "crossing.gpkg"), size=10).tiles
+    inside = tiles[tiles["polygon"] == 1]
+    assert not tie.is_valid and 20 < len(inside) < 50 and inside["col"].min() >= 5
