@@ -220,6 +220,23 @@ def esri_boxes(folder):
     return root
 
 
+def timesen2crop(folder):
+    """3 tiles of TimeSen2Crop with classes 2 and 5, 4 samples each of 3 dates; every value is the class."""
+    for tile in ("33UVP", "33UWP", "33TWN"):
+        for label in (2, 5):
+            (folder / "ts2c" / tile / str(label)).mkdir(parents=True)
+            for number in range(4):
+                row = ",".join([str(label)] * 9 + ["0"])
+                (folder / "ts2c" / tile / str(label) / f"{number}.csv").write_text("B1,B2,B3,B4,B5,B6,B7,B8,B9,Flag\n" + f"{row}\n" * 3)
+        (folder / "ts2c" / tile / "dates.csv").write_text("acquisition_date\n20180401\n20180501\n20180601\n")
+    return folder / "ts2c"
+
+
+def timesen2crop_zip(folder):
+    """`timesen2crop` as an archive."""
+    return shutil.make_archive(str(folder / "ts2c"), "zip", timesen2crop(folder))
+
+
 def ben_dataset(folder):
     """`ben_patches` imported with 19 classes, all for training."""
     return _imported(folder, source=str(ben_patches(folder)), validation_share=0, test_share=0)
