@@ -8,7 +8,7 @@ that sees 7 x 7 pixels, trained here in a second or two and written as a model f
 
 Prints the mean IoU and the overall accuracy on the test part after every round and the paired difference, suggested less random, with 95 %
 t-intervals over the seeds. Figures obtained here are simulated and must be called so.
-Run: python -m benchmarks.active_learning [--seeds 5] [--rounds 3] [--tiles 8] [--size 512] [--steps 150] [--measure entropy] [--diversity 0.3]
+Run: python -m benchmarks.active_learning [--seeds 5] [--rounds 3] [--tiles 8] [--size 512] [--steps 200] [--measure entropy] [--diversity 0.3]
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def main() -> None:
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--tiles", type=int, default=8, help="labelled at the start and in every round")
     arguments.add_argument("--size", type=int, default=512, help="of the landscapes [px]")
-    arguments.add_argument("--steps", type=int, default=150, help="of every training")
+    arguments.add_argument("--steps", type=int, default=200, help="of every training")
     arguments.add_argument("--measure", default="entropy")
     arguments.add_argument("--diversity", type=float, default=0.3)
     asked = arguments.parse_args()

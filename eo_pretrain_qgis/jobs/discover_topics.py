@@ -22,8 +22,9 @@ class DiscoverTopics(Job):
     places worth labelling, not a classification with a known accuracy. With a second date the dictionary and the topics are learned from
     both dates together; the layer of documents then holds the Jensen-Shannon distance between the dates (0 alike, 1 nothing in common).
 
-    Use backscatter in dB, not linear, or write channels such as 10*log10(b1). An image of any size is read in strips, in memory that does
-    not grow with it.
+    Use backscatter in dB, not linear, or write channels such as 10*log10(b1). Backscatter falls with the incidence angle, so the topics of a
+    wide scene may follow the angle more than the ground: give the angle as one more raster and take its slope out, as in HH + 0.2*(b3 - 35).
+    An image of any size is read in strips, in memory that does not grow with it.
     """
 
     title = "Discover topics"

@@ -40,7 +40,7 @@ def test_each_kind_of_ground_is_one_topic(folder):
 
 
 def test_the_same_seed_gives_the_same_map(folder):
-    first, second = discover(folder, "a"), discover(folder, "b")
+    first, second = discover(folder, "a", document_size=128), discover(folder, "b", document_size=128)
     assert (first[0] == second[0]).all()
     assert first[1].equals(second[1])
 
