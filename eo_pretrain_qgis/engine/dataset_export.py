@@ -20,6 +20,7 @@ from .dataset import DROPPED, IGNORE, ClassInfo, Dataset, SensorInfo
 from .footprints import read_footprints
 from .formats.geotiff_pairs import CLASSES
 from .formats.pictures import PIXEL_TAG, PRESET_TAG, SENSOR_TAG
+from .formats.samples import long_crs
 from .formats.split_lists import TABLE
 from .grid import Grid, Window
 
@@ -117,7 +118,7 @@ def tile_grids(dataset: Dataset) -> list[Grid | None]:
     for row in tiles.itertuples():
         box = row.geometry.bounds if row.geometry is not None and row.geometry.area > 0 else None
         if own and isinstance(row.crs, str) and row.crs:
-            grids.append(Grid(row.crs, (row.pixel_x, 0.0, row.left, 0.0, row.pixel_y, row.top), size, size))
+            grids.append(Grid(long_crs(row.crs), (row.pixel_x, 0.0, row.left, 0.0, row.pixel_y, row.top), size, size))
         elif box is None:
             grids.append(None)
         else:

@@ -12,6 +12,7 @@ from eo_pretrain_qgis.engine.formats import FORMATS, Tree, detect
 from eo_pretrain_qgis.engine.formats.bigearthnet import enlarged
 from eo_pretrain_qgis.engine.formats.bigearthnet_classes import CORINE, NINETEEN
 from eo_pretrain_qgis.engine.formats.eurosat import BANDS
+from eo_pretrain_qgis.engine.formats.samples import long_crs, short_crs
 from eo_pretrain_qgis.engine.formats.split_lists import read_lists
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.jobs import JOBS
@@ -106,6 +107,13 @@ def test_bigearthnet_with_43_classes_keeps_every_label(folder):
     assert found == [set(labels) for labels in scenes.CORINE_LABELS]
 
 
+def test_version_2_of_bigearthnet_is_told_from_damage(folder):
+    patch = folder / "v2" / "S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP" / "S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP_26_57"
+    patch.mkdir(parents=True)
+    with pytest.raises(DataError, match="holds BigEarthNet of version 2, which keeps the labels in metadata.parquet. Use version 1"):
+        imported(folder, source=str(folder / "v2"))
+
+
 def test_the_nomenclature():
     assert len(CORINE) == 43
     assert len(NINETEEN) == 19
@@ -142,6 +150,13 @@ def test_large_images_are_cut_where_they_lie(folder):
     assert (row["col"], row["row"]) == (64, 32)
     assert (row["left"], row["top"]) == (scenes.ORIGIN[0] + 640, scenes.ORIGIN[1] - 320)
     assert [entry.name for entry in dataset.classes] == ["1", "2"]
+
+
+@pytest.mark.parametrize(("crs", "text"), [("EPSG:32633", "EPSG:32633"), ("+proj=laea +lat_0=50 +lon_0=12 +datum=WGS84", "PROJCRS")])
+def test_each_sample_keeps_its_own_crs_in_few_letters(crs, text):
+    wkt = rasterio.crs.CRS.from_user_input(crs).to_wkt(version="WKT2_2019")
+    assert short_crs(wkt).startswith(text)
+    assert rasterio.crs.CRS.from_wkt(long_crs(short_crs(wkt))) == rasterio.crs.CRS.from_wkt(wkt)
 
 
 def test_folders_named_after_splits_are_kept(folder):

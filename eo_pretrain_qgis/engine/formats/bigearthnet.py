@@ -35,6 +35,8 @@ PRESET = {"s2": "sentinel2_l2a", "s1": "sentinel1_db"}
 PATCH = {"s2": re.compile(r"S2[AB]_MSIL2A_.*_\d+_\d+"), "s1": re.compile(r"S1[AB]_IW_GRDH_.*_\d+_\d+")}
 #: Lists of patches that the makers advise to leave out, where they lie beside the patches.
 UNUSABLE = ("patches_with_cloud_and_shadow.csv", "patches_with_seasonal_snow.csv")
+#: In the names of patches of version 2 (Clasen et al., reBEN, arXiv 2407.03653).
+VERSION_2 = "_N9999_"
 #: Order of the spline through the middles of the pixels.
 ORDERS = {"bilinear": 1, "cubic": 3}
 #: How deep patch folders are looked for.
@@ -171,6 +173,9 @@ def _label_file(place: str) -> str:
 
 def _labels(tree: Tree, place: str, digest) -> dict:
     file = _label_file(place)
+    if not tree.has(file) and VERSION_2 in place:
+        raise DataError(f"{tree.path} holds BigEarthNet of version 2, which keeps the labels in metadata.parquet. Use version 1, whose patches "
+                        "have a JSON file each.")
     if not tree.has(file):
         raise DataError(f"{tree.full(file)} is missing, so the patch has no labels. Copy the patch again, or remove its folder.")
     content = tree.read(file)

@@ -7,11 +7,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import geopandas
 import numpy as np
+import rasterio
 import shapely
 
 from ...errors import DataError
@@ -206,8 +208,22 @@ def _columns(sample: Sample, content: Content) -> dict:
         row["label"] = int(sample.label)
     if sample.grid is not None:
         a, _, c, _, e, f = sample.grid.transform
-        row.update(crs=sample.grid.crs, left=c, top=f, pixel_x=a, pixel_y=e)
+        row.update(crs=short_crs(sample.grid.crs), left=c, top=f, pixel_x=a, pixel_y=e)
     return row
+
+
+@lru_cache
+def short_crs(wkt: str) -> str:
+    """``EPSG:32633`` where that says the same as the WKT: half a million rows of WKT would outweigh the labels."""
+    crs = rasterio.crs.CRS.from_wkt(wkt)
+    code = crs.to_epsg()
+    return f"EPSG:{code}" if code and rasterio.crs.CRS.from_epsg(code) == crs else wkt
+
+
+@lru_cache
+def long_crs(text: str) -> str:
+    """The WKT of what `short_crs` gave."""
+    return rasterio.crs.CRS.from_user_input(text).to_wkt(version="WKT2_2019") if text.startswith("EPSG:") else text
 
 
 def _split(tiles: geopandas.GeoDataFrame, base: Grid | None, content: Content, options: ImportOptions, report: Report) -> Split:
