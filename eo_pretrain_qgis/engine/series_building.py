@@ -8,6 +8,7 @@ from pathlib import Path
 
 import geopandas
 import numpy as np
+import rasterio
 import shapely
 
 from ..errors import DataError
@@ -28,6 +29,8 @@ from .splits import Split, SplitPlan
 
 #: Memory for what a block gives when every pixel is a sample [byte].
 BLOCK_BYTES = 128 * 2**20
+#: GDAL keeps at most this much of what it decoded; its own limit grows with the machine [byte].
+CACHE_BYTES = 64 * 2**20
 BLOCK_SIZES = (1024, 512, 256, 128, 64)
 KINDS = ("pixels", "parcels", "both")
 SPLITTINGS = ("blocks", "region", "parcel")
@@ -142,7 +145,7 @@ def build_series(folder: Path, series: list[Series], parcels: Parcels, positions
     known = _Samples({each.sensor.name: np.zeros((len(each.days), len(FLAG_NAMES)), np.int64) for each in series})
     first_year = min(each.days[0].year for each in series)
     arrays, extra = _arrays(series)
-    with ShardWriter(folder, arrays, extra=extra) as writer:
+    with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES), ShardWriter(folder, arrays, extra=extra) as writer:
         for number, window in enumerate(windows):
             part = report.part(0.6 * number / len(windows), 0.6 * (number + 1) / len(windows))
             part.progress(0, "Reading the series")
