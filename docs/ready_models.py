@@ -104,9 +104,9 @@ def map_from_labels(choices: dict) -> QgsProcessingModelAlgorithm:
     labels = recipe.ask(
         QgsProcessingParameterMapLayer("LABELS", "Labels", types=[Raster, VectorAnyGeometry]),
         "Polygons, lines, points or a class raster over these images.")
-    field = recipe.ask(
-        QgsProcessingParameterField("CLASS_FIELD", "Class field", None, "LABELS", optional=True),
-        "Needed for vector labels with more than one class.")
+    class_field = QgsProcessingParameterField("CLASS_FIELD", "Class field", None, "LABELS", optional=True)
+    class_field.setMetadata({"widget_wrapper": {"class": "eo_pretrain_qgis.toolbox.field_widget.FieldWidget"}})
+    field = recipe.ask(class_field, "Needed for vector labels with more than one class.")
     unlabelled = recipe.ask(
         QgsProcessingParameterEnum(
             "UNLABELLED", "Pixels without a label are", choices["UNLABELLED"], defaultValue="ignored", usesStaticStrings=True),

@@ -51,6 +51,7 @@ from ..jobs.spec import REQUIRED, Job, Param
 from . import layers
 
 CLASS_COLUMNS = ("value", "name", "color")
+FIELD_WIDGET = f"{__package__}.field_widget.FieldWidget"  # by name, for qgis_process needs no widgets
 
 
 @dataclass(frozen=True)
@@ -258,7 +259,9 @@ def _file_filter(param: Param) -> str:
 
 
 def _field(name: str, param: Param, default: Any) -> QgsProcessingParameterField:
-    return QgsProcessingParameterField(name, param.label, default, param.parent.upper(), optional=param.optional)
+    definition = QgsProcessingParameterField(name, param.label, default, param.parent.upper(), optional=param.optional)
+    definition.setMetadata({"widget_wrapper": {"class": FIELD_WIDGET}})
+    return definition
 
 
 def _enum(name: str, param: Param, default: Any) -> QgsProcessingParameterEnum:
