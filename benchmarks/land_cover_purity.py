@@ -7,7 +7,8 @@ ones): simulated. With --slovenia, the folder of the eo-learn patch: official la
 10 × 10 pixels as the coarse map, so all its errors are those of mixing. A wrong label is a pixel whose common class (tree cover,
 cropland, …) is not that of the truth; kept is the share of pixels that still have a label. Whether cleaner but fewer labels make a
 better map is another question: a forest on the bands of single pixels learns from 4,000 labelled pixels of the western half and is
-scored on 20,000 pixels of the truth in the eastern half, overall accuracy and mean F1 over the classes.
+scored on 20,000 pixels of the truth in the eastern half, overall accuracy and mean F1 over the classes. It learns twice: from pixels
+drawn at random, and from as many of each class as the whole map has, because filters take some classes away more than others.
 """
 
 import argparse
@@ -47,33 +48,46 @@ def measure(image: Path, truth: MapChoice, coarse: MapChoice, found: dict) -> No
         grid = raster.grid
         bands, valid = raster.read(grid.window)
     right = classes_at(open_land_cover(truth, [grid]), grid)
+    shares: dict[str, float] = {}
     for name, filters in FILTERS.items():
         labels = classes_at(open_land_cover(coarse, [grid], filters=filters), grid)
         known = (right != "") & valid
         kept = (labels != "") & known
         wrong = float((labels[kept] != right[kept]).mean())
-        found.setdefault(name, []).append((kept.sum() / known.sum(), wrong, *learn(bands, labels, right, kept, known)))
+        if not shares:
+            shares.update({str(name): float((labels[kept] == name).mean()) for name in np.unique(labels[kept])})
+        found.setdefault(name, []).append((kept.sum() / known.sum(), wrong, *learn(bands, labels, right, kept, known, shares)))
 
 
-def learn(bands, labels, right, kept, known) -> tuple[float, float]:
-    """Overall accuracy and mean F1 in the eastern half of a forest that learned from the kept labels of the western half."""
+def learn(bands, labels, right, kept, known, shares) -> list[float]:
+    """Overall accuracy and mean F1 in the eastern half of forests that learned from the kept labels of the western half: from pixels at
+    random, and from classes in the given shares.
+    """
     rng, middle = np.random.default_rng(1), bands.shape[2] // 2
-    west, east = np.argwhere(kept[:, :middle]), np.argwhere(known[:, middle:]) + np.array([0, middle])
-    rows, cols = west[rng.choice(len(west), min(len(west), 4000), replace=False)].T
-    forest = RandomForestClassifier(60, min_samples_leaf=3, random_state=1, n_jobs=2).fit(bands[:, rows, cols].T, labels[rows, cols])
-    rows, cols = east[rng.choice(len(east), min(len(east), 20000), replace=False)].T
-    said, truth = forest.predict(bands[:, rows, cols].T), right[rows, cols]
-    return float((said == truth).mean()), float(f1_score(truth, said, average="macro", labels=np.unique(truth), zero_division=0))
+    rows, cols = np.nonzero(kept[:, :middle])
+    own = labels[rows, cols]
+    at_random = rng.choice(len(rows), min(len(rows), 4000), replace=False)
+    by_share = np.concatenate([rng.choice(np.flatnonzero(own == name), round(4000 * share)) for name, share in shares.items() if (own == name).any()])
+    east = np.argwhere(known[:, middle:]) + np.array([0, middle])
+    truth_rows, truth_cols = east[rng.choice(len(east), min(len(east), 20000), replace=False)].T
+    truth, scores = right[truth_rows, truth_cols], []
+    for chosen in (at_random, by_share):
+        forest = RandomForestClassifier(60, min_samples_leaf=3, random_state=1, n_jobs=2)
+        said = forest.fit(bands[:, rows[chosen], cols[chosen]].T, own[chosen]).predict(bands[:, truth_rows, truth_cols].T)
+        scores += [float((said == truth).mean()), float(f1_score(truth, said, average="macro", labels=np.unique(truth), zero_division=0))]
+    return scores
 
 
 def show(title: str, found: dict) -> None:
     """Prints a Markdown table of means over the landscapes, with their range."""
-    print(f"\n{title}\n\n| filter | kept | wrong labels | of those without a filter | forest: accuracy | forest: mean F1 |\n|---|---|---|---|---|---|")
+    print(f"\n{title}\n\n| filter | kept | wrong labels | of those without a filter | forest: accuracy | mean F1 | classes as in the map: accuracy | mean F1 |\n"
+          "|---|---|---|---|---|---|---|---|")
     before = np.mean([row[1] for row in found["none"]])
     for name, rows in found.items():
-        kept, wrong, accuracy, score = np.array(rows).T
+        kept, wrong, *scores = np.array(rows).T
         spread = f" ({wrong.min():.3f}–{wrong.max():.3f})" if len(rows) > 1 else ""
-        print(f"| {name} | {kept.mean():.3f} | {wrong.mean():.3f}{spread} | {wrong.mean() / before:.2f} | {accuracy.mean():.3f} | {score.mean():.3f} |")
+        print(f"| {name} | {kept.mean():.3f} | {wrong.mean():.3f}{spread} | {wrong.mean() / before:.2f} | "
+              + " | ".join(f"{score.mean():.3f}" for score in scores) + " |")
 
 
 def majority(path: Path, target: Path) -> None:
