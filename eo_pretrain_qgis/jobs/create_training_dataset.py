@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..errors import JobError
 from ..report import Report
@@ -84,7 +85,8 @@ class CreateTrainingDataset(Job):
         extended = open_extended(self.append_to) if self.append_to else None
         scenes = open_scenes(self.images, self.arrangement, self.nodata, report)
         sensor = describe_sensor(scenes, self.preset, self.bands, report)
-        grids, drawing = [scene.grid for scene in scenes], {"class_field": self.class_field, "unlabelled": self.unlabelled, "buffer": self.buffer}
+        grids = [scene.grid for scene in scenes]
+        drawing: dict[str, Any] = {"class_field": self.class_field, "unlabelled": self.unlabelled, "buffer": self.buffer}
         labels = (open_labels_for(extended, self.labels, grids, **drawing, report=report.part(0, 0.05)) if extended else
                   open_labels(self.labels, grids, class_table=self.class_table, **drawing, report=report.part(0, 0.05)))
         cutting = Cutting(self.tile_size, self.stride, self.extent, self.minimum_valid, self.minimum_labelled)
