@@ -158,7 +158,7 @@ def write_documents(path: str, found: Found) -> None:
     """Writes the documents as a styled layer.
 
     Fields: document, col, row [px of the image], valid (share of its words), topic (the largest), topic_1, topic_2, … (shares); for two
-    dates also valid_2, topic_b, topic_1_b, … of the second, difference_1, … (second less first) and change, the Jensen-Shannon distance.
+    dates also valid_b, topic_b, topic_1_b, … of the second, difference_1, … (second less first) and change, the Jensen-Shannon distance.
 
     Raises:
         DataError: disk full, not permitted, or open elsewhere.

@@ -51,7 +51,9 @@ class DiscoverTopics(Job):
     sample: int = integer("Words the dictionary is learned from", default=200000, minimum=1000, maximum=5000000, advanced=True)
     seed: int = integer("Seed", default=1, minimum=0, advanced=True)
     output: str = raster_output("Topics map", help="One pixel per word.")
-    documents: str = vector_output("Documents with their topic shares", optional=True)
+    documents: str = vector_output("Documents with their topic shares", optional=True,
+                                   help="Fields: topic (the largest), topic_1, topic_2, … (shares); with a second date also topic_b, topic_1_b, … "
+                                        "of that date, difference_1, … (second less first) and change, the distance between the dates.")
     report: str = file_output("Report", "html", optional=True, help="Top words and telling documents of each topic, as pictures.")
     second_map: str = raster_output("Topics map of the second date", optional=True, created=False)
     change: str = raster_output("Change of topic", optional=True, created=False, help="1 where the topic of a word differs between the dates.")
