@@ -1,6 +1,7 @@
 """What the importers read, against the values the small copies of each data set were made with."""
 
 import json
+import shutil
 import zipfile
 
 import numpy as np
@@ -178,6 +179,15 @@ def test_lists_name_samples_with_or_without_folders_and_endings(folder):
     (folder / "test.txt").write_text("Forest_1\n")
     with pytest.raises(DataError, match="val.txt lists Forest_1 for validation, but another list for test. Correct the lists."):
         read_lists(Tree(folder))
+
+
+def test_archives_named_after_splits_stand_for_folders(folder):
+    source = scenes.eurosat_rgb_zip(folder)
+    (folder / "parts").mkdir()
+    for name in ("train.zip", "val.zip"):
+        shutil.copy(source, folder / "parts" / name)
+    dataset = imported(folder, source=str(folder / "parts"))
+    assert [(dataset.splits == split).sum() for split in ("training", "validation", "test")] == [30, 30, 0]
 
 
 @pytest.mark.parametrize("name", ["../evil.tif", "a/../../evil.tif", "/etc/evil.tif", "C:/evil.tif", "a\\..\\evil.tif"])

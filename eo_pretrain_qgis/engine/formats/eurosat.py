@@ -36,6 +36,8 @@ CLASSES = {
     "PermanentCrop": ("permanent crop", "#d68910"), "Residential": ("residential", "#e74c3c"), "River": ("river", "#5dade2"),
     "SeaLake": ("sea or lake", "#1f4e9e"),
 }
+#: EuroSAT's archives nest: ds/images/remote_sensing/otherDatasets/sentinel_2/tif.
+NESTED = 8
 #: Names the classes of the folders, where it is there.
 CLASS_TABLE = "classes.csv"
 #: Folders that hold images or labels of pairs and are no classes.
@@ -103,18 +105,30 @@ def write(tree: Tree, folder: Path, options: ImportOptions, report: Report = SIL
 def _class_roots(tree: Tree) -> list[tuple[str, str]]:
     """Folders that hold class folders, and the split each is named after."""
     folder = ""
-    for _ in range(8):  # EuroSAT's archives nest: ds/images/remote_sensing/otherDatasets/sentinel_2/tif
+    for _ in range(NESTED):
         folders, files = tree.children(folder)
-        named = [(joined(folder, name), split_named(name)) for name in folders if split_named(name)]
-        named = [(place, split) for place, split in named if len(_class_folders(tree, place)) >= 2]
-        if named:
-            return named
-        if len(_class_folders(tree, folder)) >= 2:
+        named = [(_descend(tree, joined(folder, name)), split_named(name)) for name in folders if split_named(name)]
+        if any(place is not None for place, _ in named):
+            return [(place, split) for place, split in named if place is not None]
+        classes = _class_folders(tree, folder)
+        if len(classes) >= 2 and not all(map(split_named, classes)):
             return [(folder, "")]
         if len(folders) != 1 or any(map(is_image, files)):
             return []
         folder = joined(folder, folders[0])
     return []
+
+
+def _descend(tree: Tree, folder: str) -> str | None:
+    """The first folder with two class folders or more, going down as long as there is one folder only."""
+    for _ in range(NESTED):
+        folders, files = tree.children(folder)
+        if len(_class_folders(tree, folder)) >= 2:
+            return folder
+        if len(folders) != 1 or any(map(is_image, files)):
+            return None
+        folder = joined(folder, folders[0])
+    return None
 
 
 def _class_folders(tree: Tree, folder: str) -> list[str]:

@@ -19,7 +19,7 @@ PIECE = 16 * 2**20
 class Tree:
     """Files by their path below a folder or inside an archive, with forward slashes; ``""`` is the root.
 
-    A zip archive that lies in the folder itself is taken for a sub-folder, as EuroSAT's splits are handed out.
+    Archives in a folder without sub-folders are taken for these, as EuroSAT's splits are handed out.
 
     Args:
         path: a folder, or a file that ends in .zip.
@@ -33,7 +33,7 @@ class Tree:
         self._archives: dict[str, _Archive] = {}
         if self.path.is_file():
             self._archives[""] = _Archive(self.path)
-        else:
+        elif not any(child.is_dir() for child in self.path.iterdir()):
             for file in sorted(self.path.iterdir()):
                 if file.suffix.lower() == ".zip" and file.is_file():
                     self._archives[file.name] = _Archive(file)
