@@ -220,7 +220,7 @@ def esri_boxes(folder):
     return root
 
 
-def timesen2crop(folder):
+def small_timesen2crop(folder):
     """3 tiles of TimeSen2Crop with classes 2 and 5, 4 samples each of 3 dates; every value is the class."""
     for tile in ("33UVP", "33UWP", "33TWN"):
         for label in (2, 5):
@@ -233,8 +233,8 @@ def timesen2crop(folder):
 
 
 def timesen2crop_zip(folder):
-    """`timesen2crop` as an archive."""
-    return shutil.make_archive(str(folder / "ts2c"), "zip", timesen2crop(folder))
+    """`small_timesen2crop` as an archive."""
+    return shutil.make_archive(str(folder / "ts2c"), "zip", small_timesen2crop(folder))
 
 
 def ben_dataset(folder):
