@@ -62,11 +62,11 @@ class Recipe:
         """Adds a step and returns its name.
 
         Args:
-            name: of the step; with the outputs it keeps it names the model's outputs, such as map:OUTPUT.
+            name: of the step; outputs that are kept are named after their labels, not after it.
             job: QGIS id without the provider.
             asked: parameter → name of the input that gives it.
             made: parameter → step whose OUTPUT gives it.
-            keep: output → label under which the model gives it to the user.
+            keep: output → label under which the model gives it to the user and names its layer.
         """
         child = QgsProcessingModelChildAlgorithm(f"eopretrain:{job}")
         child.setChildId(name)
@@ -78,12 +78,12 @@ class Recipe:
             child.addParameterSources(parameter, [QgsProcessingModelChildParameterSource.fromChildOutput(step, "OUTPUT")])
         outputs = {}
         for index, (output, label) in enumerate(keep.items()):
-            product = QgsProcessingModelOutput(output, label)
+            product = QgsProcessingModelOutput(label, label)
             product.setChildId(name)
             product.setChildOutputName(output)
             product.setPosition(QPointF(640 + 220 * index, 180 + 130 * self.steps))
             product.setSize(QSizeF(200, 30))
-            outputs[output] = product
+            outputs[label] = product  # its key names the layer when it is loaded
         child.setModelOutputs(outputs)
         self.steps += 1
         return self.model.addChildAlgorithm(child)

@@ -36,7 +36,7 @@ def write_footprints(path: str | Path, tiles: geopandas.GeoDataFrame) -> None:
     write_layer(path, LAYER, tiles)
     style = Path(path).with_suffix(".qml")
     with explained(style):
-        style.write_text(_style(), encoding="utf-8")
+        style.write_text(_style(points=set(tiles.geom_type.dropna()) == {"Point"}), encoding="utf-8")
 
 
 def copy_footprints(folder: str | Path, path: str | Path) -> None:
@@ -54,19 +54,20 @@ def pixel_boxes(tiles: geopandas.GeoDataFrame, grid: Grid) -> np.ndarray:
     return np.array([grid.pixel_box(tuple(bounds)) for bounds in tiles.geometry.bounds.to_numpy()])
 
 
-def _style() -> str:
+def _style(points: bool) -> str:
+    """The QML of a layer of outlines, or of points."""
     categories, symbols = [], []
     for number, (split, color) in enumerate(COLORS.items()):
         label = LABELS.get(split, split)
         categories.append(f'<category type="string" value="{split}" symbol="{number}" label="{label}" render="true"/>')
         red, green, blue = (int(color[at:at + 2], 16) for at in (1, 3, 5))
+        options = {"color": f"{red},{green},{blue},{255 if points else 60}", "outline_color": f"{red},{green},{blue},255"}
+        options |= {"name": "circle", "size": "1.6"} if points else {"outline_width": "0.4", "style": "solid"}
+        told = "".join(f'<Option type="QString" name="{key}" value="{value}"/>' for key, value in options.items())
+        kind, layer = ("marker", "SimpleMarker") if points else ("fill", "SimpleFill")
         symbols.append(
-            f'<symbol type="fill" name="{number}" alpha="1" clip_to_extent="1" force_rhr="0">'
-            '<layer class="SimpleFill" enabled="1" pass="0" locked="0"><Option type="Map">'
-            f'<Option type="QString" name="color" value="{red},{green},{blue},60"/>'
-            f'<Option type="QString" name="outline_color" value="{red},{green},{blue},255"/>'
-            '<Option type="QString" name="outline_width" value="0.4"/><Option type="QString" name="style" value="solid"/>'
-            '</Option></layer></symbol>')
+            f'<symbol type="{kind}" name="{number}" alpha="1" clip_to_extent="1" force_rhr="0">'
+            f'<layer class="{layer}" enabled="1" pass="0" locked="0"><Option type="Map">{told}</Option></layer></symbol>')
     return ("<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
             '<qgis version="3.40" styleCategories="Symbology">\n'
             '<renderer-v2 type="categorizedSymbol" attr="split" symbollevels="0" enableorderby="0">\n'

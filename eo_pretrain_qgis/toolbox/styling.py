@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qgis.core import (
+    QgsLayerTreeLayer,
     QgsMapLayer,
     QgsProcessingContext,
     QgsProcessingFeedback,
@@ -10,6 +11,7 @@ from qgis.core import (
     QgsProcessingOutputDefinition,
     QgsRasterLayer,
 )
+from qgis.utils import iface
 
 # QGIS keeps no reference to a Python post-processor and the algorithm is gone when layers load, so they live here.
 _waiting: list[QgsProcessingLayerPostProcessorInterface] = []
@@ -20,7 +22,7 @@ def load(path: str, context: QgsProcessingContext, output: QgsProcessingOutputDe
     if context.project() is None:
         return
     details = QgsProcessingContext.LayerDetails(output.description(), context.project(), output.name())
-    details.layerSortKey = order
+    details.layerSortKey = _sort_key(order)
     details.setPostProcessor(_keep(_Styler()))
     context.addLayerToLoadOnCompletion(path, details)
 
@@ -30,7 +32,7 @@ def style_when_loaded(path: str, context: QgsProcessingContext, algorithm_id: st
     if not context.willLoadLayerOnCompletion(path):
         return
     details = context.layerToLoadOnCompletionDetails(path)
-    details.layerSortKey = order
+    details.layerSortKey = _sort_key(order)
     if not _has_user_style(algorithm_id, output_name):
         details.setPostProcessor(_keep(_Styler()))
 
@@ -38,6 +40,12 @@ def style_when_loaded(path: str, context: QgsProcessingContext, algorithm_id: st
 def forget() -> None:
     """Drops the post-processors of results that were never loaded."""
     _waiting.clear()
+
+
+def _sort_key(order: int) -> int:
+    """QGIS (seen in 3.40) puts each layer above those before it, but below them where a layer of the tree is selected."""
+    selected = iface.layerTreeView().currentNode() if iface is not None else None
+    return -order if isinstance(selected, QgsLayerTreeLayer) else order
 
 
 def _keep(styler: QgsProcessingLayerPostProcessorInterface) -> QgsProcessingLayerPostProcessorInterface:
