@@ -19,7 +19,7 @@ from .grid import Grid, Window
 
 _DATE = re.compile(r"(?<!\d)(20\d\d|19[89]\d)[-_.]?(0[1-9]|1[0-2])[-_.]?(0[1-9]|[12]\d|3[01])(?!\d{1,5}(?!\d))")
 _DATE_TAGS = (("IMAGERY", "ACQUISITIONDATETIME"), (None, "DATATAKE_1_DATATAKE_SENSING_START"), (None, "PRODUCT_START_TIME"),
-              (None, "ACQUISITION_DATE"), (None, "TIFFTAG_DATETIME"))
+              (None, "ACQUISITION_DATE"), (None, "datetime"), (None, "TIFFTAG_DATETIME"))
 #: Largest rotation term relative to the pixel size that is taken for rounding.
 ROTATION_TOLERANCE = 1e-6
 
