@@ -1,7 +1,8 @@
 """Where pieces of work are computed: in threads of this process, or by the workers of a Dask scheduler that a setting names.
 
-Threads and not processes: almost all of the time goes into GDAL's decoding and drawing, which let other threads run. Two threads
-cut almost twice the tiles of one, and nothing has to be started, copied back or cleaned up (benchmarks/tile_export.py).
+Threads and not processes: almost all of the time goes into GDAL's decoding and drawing, which let other threads run, and nothing
+has to be started, copied back or cleaned up. Two threads read 1.4 to 1.6 times the tiles of one, two processes no more
+(benchmarks/tile_export.py).
 
 Dask workers read the images themselves, by the same paths, so these must lie where all of them reach. They run the code of this
 plugin, with an engine like this one, and what they answer is trusted: the scheduler belongs in a network of one's own.
