@@ -4,7 +4,7 @@ set -u
 cd "$(dirname "$0")/.."
 start=$(date +%s)
 export EOPRETRAIN_ENGINE="$PWD/.engine/train"
-.engine/dev/bin/python -m pytest tests -q --ignore tests/toolbox "$@"
+.engine/dev/bin/python -m pytest tests -q --ignore tests/toolbox -n auto --dist worksteal "$@"
 engine=$?
 /usr/bin/python3 -m pytest tests/toolbox -q -p no:cacheprovider "$@"
 toolbox=$?

@@ -23,7 +23,7 @@ from sklearn.metrics import f1_score
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from eo_pretrain_qgis.engine.land_cover_labels import Filters, MapChoice, open_land_cover  # noqa: E402
+from eo_pretrain_qgis.engine.land_cover.labels import Filters, MapChoice, open_land_cover  # noqa: E402
 from eo_pretrain_qgis.engine.raster import Raster  # noqa: E402
 from eo_pretrain_qgis.engine.sample import create  # noqa: E402
 

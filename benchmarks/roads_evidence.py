@@ -27,9 +27,9 @@ from eo_pretrain_qgis.engine.baselines import band_statistics  # noqa: E402
 from eo_pretrain_qgis.engine.dataset import IGNORE  # noqa: E402
 from eo_pretrain_qgis.engine.grid import Window  # noqa: E402
 from eo_pretrain_qgis.engine.raster import Raster  # noqa: E402
-from eo_pretrain_qgis.engine.road_accuracy import road_counts, road_scores  # noqa: E402
-from eo_pretrain_qgis.engine.road_labels import RoadDrawing, make_labels  # noqa: E402
-from eo_pretrain_qgis.engine.roads import RoadRules, open_roads  # noqa: E402
+from eo_pretrain_qgis.engine.roads.accuracy import road_counts, road_scores  # noqa: E402
+from eo_pretrain_qgis.engine.roads.labels import RoadDrawing, make_labels  # noqa: E402
+from eo_pretrain_qgis.engine.roads.ways import RoadRules, open_roads  # noqa: E402
 from eo_pretrain_qgis.jobs import JOBS  # noqa: E402
 from eo_pretrain_qgis.jobs.record import run_job  # noqa: E402
 from eo_pretrain_qgis.report import PrintedReport  # noqa: E402

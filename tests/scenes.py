@@ -15,15 +15,47 @@ from rasterio.transform import from_origin
 
 from .scenes_crops import crop_season  # noqa: F401
 from .scenes_ice import (  # noqa: F401
-    ice_chart, ice_chart_empty, ice_chart_strange, ice_land, ice_linear, ice_numbers, ice_one_kind, ice_other_day, ice_pair, ice_points,
-    ice_polygons, ice_scene, ice_small_polygons, ice_tables, ice_unplaced, ice_without_angle,
+    ice_chart,
+    ice_chart_empty,
+    ice_chart_strange,
+    ice_land,
+    ice_linear,
+    ice_numbers,
+    ice_one_kind,
+    ice_other_day,
+    ice_pair,
+    ice_points,
+    ice_polygons,
+    ice_scene,
+    ice_small_polygons,
+    ice_tables,
+    ice_unplaced,
+    ice_without_angle,
 )
 from .scenes_labelling import (  # noqa: F401
-    high_model, land_labelled, land_model, land_suggestions, low_model, other_classes_model, shades, shades_areas, western_land_dataset,
+    high_model,
+    land_labelled,
+    land_model,
+    land_suggestions,
+    low_model,
+    other_classes_model,
+    shades,
+    shades_areas,
+    western_land_dataset,
 )
 from .scenes_roads import (  # noqa: F401
-    broken_pbf, corrupt_pbf, lines_elsewhere, only_tunnels, osm_elsewhere, osm_file, own_classes, own_widths,
-    road_layer, road_sample, town_without_roads, wrong_widths,
+    broken_pbf,
+    corrupt_pbf,
+    lines_elsewhere,
+    only_tunnels,
+    osm_elsewhere,
+    osm_file,
+    own_classes,
+    own_widths,
+    road_layer,
+    road_sample,
+    town_without_roads,
+    wrong_widths,
 )
 from .scenes_topics import ice, ice_later, ice_one_band, ice_smaller, ice_with_gap, ice_without_words  # noqa: F401
 

@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import DataError
 from ..report import SILENT, Report
 from .alignment import days_between, overlap
-from .cloud_flags import CLOUD, SHADOW, CloudMask
+from .crops.cloud_flags import CLOUD, SHADOW, CloudMask
 from .grid import Window
 from .raster import Raster, Scene
 

@@ -12,10 +12,10 @@ from matplotlib.patches import Patch
 
 from ..report import SILENT, Report
 from . import html_page as page
+from .crops.series_facts import CLEAR
 from .dataset import SPLITS, Dataset
 from .dataset_warnings import noun
 from .footprints import COLORS, read_footprints
-from .series_facts import CLEAR
 from .tile_pictures import look, paint, strip, telling_tiles, tiles_of_class
 
 SAMPLES = {"training": 6, "validation": 3, "test": 3}

@@ -7,14 +7,18 @@ from pathlib import Path
 from types import ModuleType
 
 from ..report import SILENT, Report
-from . import crop_report, land_cover_report, pretraining_report, roads_report, sea_ice_report
 from . import dataset_pictures as pictures
 from . import html_page as page
-from .angle_facts import angle_facts
+from .crops import report as crop_report
+from .crops.series_facts import series_facts
 from .dataset import DROPPED, SPLITS, Dataset, SensorInfo
 from .dataset_warnings import angle_warnings, class_shares, noun, series_warnings, unit, warnings_of
+from .land_cover import report as land_cover_report
 from .outputs import new_file
-from .series_facts import series_facts
+from .pretraining import report as pretraining_report
+from .roads import report as roads_report
+from .sea_ice import report as sea_ice_report
+from .sea_ice.angle_facts import angle_facts
 
 #: Theme of a dataset → module with ``sections(dataset, report) -> list[str]``, pieces of the page made with `html_page`, and
 #: ``warnings(dataset) -> list[str]``, one sentence each.

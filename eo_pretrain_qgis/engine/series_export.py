@@ -25,7 +25,7 @@ def export_series(dataset: Dataset, folder: Path, sensor: str = "", split: str =
     Raises:
         DataError: another task, or a part of the dataset was asked for.
     """
-    from .timesen2crop_export import write_timesen2crop_folders
+    from .crops.timesen2crop_export import write_timesen2crop_folders
 
     if dataset.task != "series":
         raise DataError(f"{dataset.folder} is for the task “{dataset.task}”, and TimeSen2Crop's layout holds series. Choose a dataset of "

@@ -24,8 +24,8 @@ from .suggest_labels import SuggestLabels
 JOBS = {
     job.name(): job
     for job in (
-        CreateSample, CreateTrainingDataset, CreateRoadDataset, CreateLandCoverDataset, CreateSeaIceDataset, CreateCropDataset, CreatePretrainingDataset, ImportDataset, ExportDataset,
-        SplitDataset, DescribeDataset, SuggestLabels, DiscoverTopics,
+        CreateSample, CreateTrainingDataset, CreateRoadDataset, CreateLandCoverDataset, CreateSeaIceDataset, CreateCropDataset,
+        CreatePretrainingDataset, ImportDataset, ExportDataset, SplitDataset, DescribeDataset, SuggestLabels, DiscoverTopics,
         Finetune, EvaluateModel, ExportModel, InspectModel,
         PredictMap,
         InstallEngine, CheckEngine,

@@ -104,13 +104,13 @@ class CreateCropDataset(Job):
 
     def run(self, report: Report) -> dict:
         report.progress(0, "Opening the images")
-        from ..engine.crop_sampling import SamplingPlan
+        from ..engine.crops.parcels import CropRules, group_crops, open_parcels, too_small
+        from ..engine.crops.sampling import SamplingPlan
+        from ..engine.crops.series_building import SeriesPlan, block_windows, build_series, count_pixels
+        from ..engine.crops.timesen2crop_export import write_timesen2crop_folders
         from ..engine.footprints import copy_footprints
         from ..engine.outputs import new_folder, refuse_used
-        from ..engine.parcels import CropRules, group_crops, open_parcels, too_small
-        from ..engine.series_building import SeriesPlan, block_windows, build_series, count_pixels
         from ..engine.splits import SplitPlan
-        from ..engine.timesen2crop_export import write_timesen2crop_folders
 
         if self.timesen2crop:
             refuse_used(self.timesen2crop)
@@ -141,8 +141,8 @@ class CreateCropDataset(Job):
     def _open_series(self, temporary: str, report: Report) -> list:
         """The series of the first sensor with its cloud masks, and that of the radar on the same grid where there is one."""
         from ..engine.alignment import align
-        from ..engine.series import open_series, with_masks
-        from ..engine.series_dates import dated_series
+        from ..engine.crops.series import open_series, with_masks
+        from ..engine.crops.series_dates import dated_series
 
         together = self.arrangement == "bands"
         dates = dated_series(self.images, self.date_pattern, self.date_table, together=together, report=report)

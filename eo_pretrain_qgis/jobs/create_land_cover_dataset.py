@@ -112,12 +112,12 @@ class CreateLandCoverDataset(Job):
         report.progress(0, "Opening the images")
         from dataclasses import replace
 
-        from ..engine import map_year
         from ..engine.alignment import aside, partner_scenes, sensor_names
         from ..engine.clear_scenes import clear_scenes
         from ..engine.dataset_building import Cutting, build_dataset, describe_sensor, open_scenes
         from ..engine.footprints import copy_footprints
-        from ..engine.land_cover_labels import Filters, MapChoice, open_land_cover
+        from ..engine.land_cover import map_year
+        from ..engine.land_cover.labels import Filters, MapChoice, open_land_cover
         from ..engine.outputs import new_folder
         from ..engine.splits import SplitPlan
 

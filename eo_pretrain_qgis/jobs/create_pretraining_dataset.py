@@ -88,7 +88,7 @@ class CreatePretrainingDataset(Job):
         from ..engine.dataset_building import Cutting
         from ..engine.footprints import copy_footprints
         from ..engine.outputs import new_folder
-        from ..engine.pretraining_tiles import build_pretraining_dataset
+        from ..engine.pretraining.tiles import build_pretraining_dataset
         from ..engine.splits import SplitPlan
 
         cutting = Cutting(self.tile_size, self.stride, self.extent, self.minimum_valid)
@@ -107,7 +107,7 @@ class CreatePretrainingDataset(Job):
     def _sources(self, place: Path, report: Report) -> list:
         from ..engine.alignment import partner_scenes, sensor_names
         from ..engine.dataset_building import describe_sensor, open_scenes
-        from ..engine.pretraining_tiles import Clouds, Source, named
+        from ..engine.pretraining.tiles import Clouds, Source, named
 
         scenes = open_scenes(self.images, self.arrangement, self.nodata, report)
         sensor = describe_sensor(scenes, self.preset, self.bands, report)

@@ -106,10 +106,10 @@ class CreateRoadDataset(Job):
         from ..engine.dataset_building import Cutting, build_dataset, describe_sensor, open_scenes
         from ..engine.footprints import copy_footprints
         from ..engine.outputs import new_folder
-        from ..engine.road_completeness import make_screen
-        from ..engine.road_labels import RoadDrawing, make_labels
-        from ..engine.road_widths import TABLE_FILE, WidthTable, read_table, write_table
-        from ..engine.roads import RoadRules, open_roads
+        from ..engine.roads.completeness import make_screen
+        from ..engine.roads.labels import RoadDrawing, make_labels
+        from ..engine.roads.ways import RoadRules, open_roads
+        from ..engine.roads.widths import TABLE_FILE, WidthTable, read_table, write_table
         from ..engine.splits import SplitPlan
         from ..engine.vector import write_layer
 

@@ -124,14 +124,14 @@ class CreateSeaIceDataset(Job):
         report.progress(0, "Opening the images")
         from ..engine.cutting import Cutting
         from ..engine.footprints import copy_footprints
-        from ..engine.ground_control import scratch_folder
-        from ..engine.ice_datasets import build_patches, build_tiles
-        from ..engine.ice_labels import open_ice_labels
-        from ..engine.land_mask import open_land
         from ..engine.outputs import new_folder
-        from ..engine.patches import PatchPlan
-        from ..engine.sar_bands import SarImages
-        from ..engine.sar_scenes import open_sar_scenes
+        from ..engine.sea_ice.datasets import build_patches, build_tiles
+        from ..engine.sea_ice.ground_control import scratch_folder
+        from ..engine.sea_ice.labels import open_ice_labels
+        from ..engine.sea_ice.land_mask import open_land
+        from ..engine.sea_ice.patches import PatchPlan
+        from ..engine.sea_ice.sar_bands import SarImages
+        from ..engine.sea_ice.sar_scenes import open_sar_scenes
         from ..engine.splits import SplitPlan
 
         given = SarImages(self.images, self.hv or [], self.incidence_layers or [], self.incidence_table or "", self.incidence_angle == "none",

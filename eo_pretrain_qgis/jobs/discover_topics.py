@@ -67,8 +67,8 @@ class DiscoverTopics(Job):
 
     def run(self, report: Any) -> dict[str, Any]:
         report.progress(0, "Opening the images")
-        from ..engine.topic_maps import Asked, discover, open_pictures, write_documents
-        from ..engine.topic_report import write_report
+        from ..engine.topics.maps import Asked, discover, open_pictures, write_documents
+        from ..engine.topics.report import write_report
 
         asked = Asked(self.topic_count, self.words, self.word_size, self.document_size, self.sample, self.scaling, self.seed)
         dates = [self.images, *([self.second_images] if self.second_images else [])]

@@ -62,7 +62,7 @@ class SuggestLabels(Job):
 
     def run(self, report: Any) -> dict[str, Any]:
         report.progress(0, "Reading the models")
-        from ..engine.label_survey import Wanted, suggest
+        from ..engine.suggestions.survey import Wanted, suggest
 
         wanted = Wanted(self.measure, self.count, self.diversity, self.tile_size, self.areas, self.dataset, self.minimum_valid)
         facts = suggest(self.models, self.images, self.output, wanted, preset=self.preset, bands=self.bands or "", extent=self.extent,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from eo_pretrain_qgis.engine.channels import read_channels
+from eo_pretrain_qgis.engine.topics.channels import read_channels
 from eo_pretrain_qgis.errors import JobError
 
 

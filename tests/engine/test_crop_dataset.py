@@ -5,7 +5,7 @@ import pytest
 import rasterio
 import shapely
 
-from eo_pretrain_qgis.engine.crop_sampling import Draw, SamplingPlan, allocate
+from eo_pretrain_qgis.engine.crops.sampling import Draw, SamplingPlan, allocate
 from eo_pretrain_qgis.engine.dataset import Dataset
 from eo_pretrain_qgis.engine.footprints import read_footprints
 from eo_pretrain_qgis.jobs import JOBS
@@ -112,7 +112,7 @@ def test_parcel_means_are_those_of_the_clear_pixels(season, folder):
 
 
 def test_means_do_not_depend_on_the_blocks(season, folder, monkeypatch):
-    from eo_pretrain_qgis.engine import series_building
+    from eo_pretrain_qgis.engine.crops import series_building
     from eo_pretrain_qgis.engine.grid import blocks
 
     whole = create(season, folder, "whole", kind="parcels")

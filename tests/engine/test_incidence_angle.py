@@ -6,7 +6,7 @@ import pytest
 import rasterio
 
 from eo_pretrain_qgis.engine.grid import Grid
-from eo_pretrain_qgis.engine.incidence_angle import check_angles, read_tables, write_angles
+from eo_pretrain_qgis.engine.sea_ice.incidence_angle import check_angles, read_tables, write_angles
 from eo_pretrain_qgis.errors import DataError
 
 from ..scenes_ice import ICE_ORIGIN, ICE_PIXEL, ICE_SIZE, POLAR, ice_angle_of, ice_tables

@@ -6,7 +6,7 @@ import pandas
 import pytest
 
 from eo_pretrain_qgis.engine.dataset import Dataset
-from eo_pretrain_qgis.engine.label_suggestions import choose
+from eo_pretrain_qgis.engine.suggestions.choice import choose
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.report import SILENT, Report
 from tests import scenes

@@ -6,8 +6,8 @@ import rasterio
 from scipy import ndimage
 
 from eo_pretrain_qgis.engine.dataset import Dataset, SensorInfo
-from eo_pretrain_qgis.engine.near_duplicates import Fingerprint, SeenTiles, joined
-from eo_pretrain_qgis.engine.pretraining_tiles import bright
+from eo_pretrain_qgis.engine.pretraining.near_duplicates import Fingerprint, SeenTiles, joined
+from eo_pretrain_qgis.engine.pretraining.tiles import bright
 from eo_pretrain_qgis.engine.sensors import Band
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.report import SILENT

@@ -6,7 +6,7 @@ import pytest
 from eo_pretrain_qgis.engine.dataset import SensorInfo
 from eo_pretrain_qgis.engine.grid import Window
 from eo_pretrain_qgis.engine.raster import Raster
-from eo_pretrain_qgis.engine.road_completeness import BuiltUpIndex, BuiltUpRaster, CompletenessScreen, make_screen
+from eo_pretrain_qgis.engine.roads.completeness import BuiltUpIndex, BuiltUpRaster, CompletenessScreen, make_screen
 from eo_pretrain_qgis.engine.sensors import name_bands
 
 from ..scenes import land, land_cover

@@ -7,10 +7,10 @@ import geopandas
 import pytest
 import shapely
 
-from eo_pretrain_qgis.engine import road_reading
 from eo_pretrain_qgis.engine.raster import Raster
-from eo_pretrain_qgis.engine.road_widths import WidthTable
-from eo_pretrain_qgis.engine.roads import RoadRules, open_roads
+from eo_pretrain_qgis.engine.roads import reading as road_reading
+from eo_pretrain_qgis.engine.roads.ways import RoadRules, open_roads
+from eo_pretrain_qgis.engine.roads.widths import WidthTable
 from eo_pretrain_qgis.errors import Cancelled, DataError
 from eo_pretrain_qgis.report import SILENT, Report
 

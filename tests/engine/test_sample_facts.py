@@ -5,15 +5,15 @@ import numpy as np
 import pytest
 import shapely
 
-from eo_pretrain_qgis.engine.angle_facts import angle_facts
+from eo_pretrain_qgis.engine.crops.series_facts import longest_gaps, series_facts
 from eo_pretrain_qgis.engine.dataset import IGNORE, ClassInfo, Dataset, SensorInfo
 from eo_pretrain_qgis.engine.dataset_report import describe, write_report
 from eo_pretrain_qgis.engine.division import finish
 from eo_pretrain_qgis.engine.footprints import read_footprints, write_footprints
 from eo_pretrain_qgis.engine.group_splits import split_by_group
 from eo_pretrain_qgis.engine.resplitting import divide_again
+from eo_pretrain_qgis.engine.sea_ice.angle_facts import angle_facts
 from eo_pretrain_qgis.engine.sensors import Band
-from eo_pretrain_qgis.engine.series_facts import longest_gaps, series_facts
 from eo_pretrain_qgis.engine.shards import ShardWriter
 from eo_pretrain_qgis.engine.splits import SplitPlan
 

@@ -5,7 +5,7 @@ from datetime import date
 import numpy as np
 import pytest
 
-from eo_pretrain_qgis.engine.series_dates import dated_series, day_in_name, days_since, parse_day
+from eo_pretrain_qgis.engine.crops.series_dates import dated_series, day_in_name, days_since, parse_day
 from eo_pretrain_qgis.errors import DataError
 
 from ..scenes import write_raster

@@ -5,11 +5,11 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
+from eo_pretrain_qgis.engine.crops.timesen2crop import find_tiles, read_timesen2crop, write_timesen2crop_dataset
+from eo_pretrain_qgis.engine.crops.timesen2crop_export import write_timesen2crop_folders
+from eo_pretrain_qgis.engine.crops.timesen2crop_files import HEADS
 from eo_pretrain_qgis.engine.dataset import Dataset
 from eo_pretrain_qgis.engine.splits import SplitPlan
-from eo_pretrain_qgis.engine.timesen2crop import find_tiles, read_timesen2crop, write_timesen2crop_dataset
-from eo_pretrain_qgis.engine.timesen2crop_export import write_timesen2crop_folders
-from eo_pretrain_qgis.engine.timesen2crop_files import HEADS
 from eo_pretrain_qgis.errors import DataError
 
 HEAD = ",".join((*HEADS, "Flag"))

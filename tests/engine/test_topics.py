@@ -8,8 +8,8 @@ from scipy.sparse import csr_matrix
 from scipy.spatial.distance import jensenshannon
 
 from eo_pretrain_qgis.engine.grid import Window
-from eo_pretrain_qgis.engine.topics import distance, learn_topics
-from eo_pretrain_qgis.engine.visual_words import NO_WORD, Layout, as_words, count_words
+from eo_pretrain_qgis.engine.topics.model import distance, learn_topics
+from eo_pretrain_qgis.engine.topics.visual_words import NO_WORD, Layout, as_words, count_words
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.report import SILENT
 from tests import scenes

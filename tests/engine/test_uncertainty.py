@@ -7,9 +7,9 @@ from scipy.stats import entropy
 from eo_pretrain_qgis.engine import package
 from eo_pretrain_qgis.engine.band_matching import match_bands
 from eo_pretrain_qgis.engine.grid import Window
-from eo_pretrain_qgis.engine.label_suggestions import polygon_candidates, tile_candidates
 from eo_pretrain_qgis.engine.raster import Scene
-from eo_pretrain_qgis.engine.uncertainty import Ensemble, measure, survey
+from eo_pretrain_qgis.engine.suggestions.choice import polygon_candidates, tile_candidates
+from eo_pretrain_qgis.engine.suggestions.uncertainty import Ensemble, measure, survey
 from tests import networks, scenes
 
 

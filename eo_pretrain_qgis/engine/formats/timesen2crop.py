@@ -26,7 +26,7 @@ def write(tree: Tree, folder: Path, options: ImportOptions, report: Report = SIL
     Raises:
         DataError: an archive, which would have to be read a million times, or damaged files.
     """
-    from ..timesen2crop import write_timesen2crop_dataset
+    from ..crops.timesen2crop import write_timesen2crop_dataset
 
     root = _root(tree)
     if root is None:

@@ -1,0 +1,79 @@
+"""A dataset of series as TimeSen2Crop folders, for programs that read those."""
+
+from __future__ import annotations
+
+import csv
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import DataError
+from ...report import SILENT, Report
+from ..dataset import SPLITS, Dataset
+from .cloud_flags import CLOUD, NOT_MEASURED
+from .timesen2crop_files import BANDS, CLASSES, DATE_HEAD, DATES, FLAG, HEADS
+
+#: Samples formatted at a time.
+BATCH = 2000
+
+
+def write_timesen2crop_folders(dataset_folder: str | Path, folder: Path, report: Report = SILENT) -> None:
+    """Writes every sample of a dataset as a CSV file.
+
+    What TimeSen2Crop calls a tile is here a part of the split, ``<dataset>_training`` and so on, so that those who split by tile keep
+    the split. The layout has no flag for dates without a measurement; they become 0 with the flag of a cloud. Class folders are
+    numbered in the order of the dataset's classes, which ``classes.csv`` names.
+
+    Args:
+        dataset_folder: of a dataset of series of one or more sensors; the first is written.
+        folder: an empty folder to fill.
+        report: progress.
+
+    Raises:
+        DataError: a band of TimeSen2Crop is missing, or samples with different dates.
+    """
+    dataset = Dataset.open(dataset_folder)
+    names = [band.name for band in dataset.bands]
+    missing = [band for band in BANDS if band not in names]
+    if missing:
+        raise DataError(f"TimeSen2Crop folders hold the bands {', '.join(BANDS)}, but the dataset lacks {', '.join(missing)}. Use images with "
+                        "these bands, or leave “TimeSen2Crop folders” empty.")
+    chosen = [dataset.bands[names.index(band)] for band in BANDS]
+    bands = np.array([names.index(band) for band in BANDS])
+    scale, offset = np.array([band.scale for band in chosen]), np.array([band.offset for band in chosen])
+    with (folder / CLASSES).open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows([("class", "name"), *((position, row.name) for position, row in enumerate(dataset.classes))])
+    head, done = ",".join((*HEADS, FLAG)) + "\n", 0
+    for split in SPLITS:
+        mine = dataset.indices(split)
+        if not len(mine):
+            continue
+        tile = folder / f"{dataset.name}_{split}"
+        _start(tile, dataset, mine)
+        numbers = np.zeros(len(dataset.classes), np.int64)
+        for first in range(0, len(mine), BATCH):
+            report.progress(done / len(dataset), "Writing TimeSen2Crop folders")
+            batch = mine[first:first + BATCH]
+            values, flags = dataset.images(batch)[..., bands], dataset.extra("flags", batch)
+            stored = np.clip(np.rint((values * scale + offset) * 10000), 0, 65535)
+            rows = np.concatenate([np.nan_to_num(stored), np.where(flags == NOT_MEASURED, CLOUD, flags)[..., None]], -1).astype(np.int64)
+            rows[flags == NOT_MEASURED, :-1] = 0
+            for sample, label in zip(rows.tolist(), dataset.labels(batch).tolist(), strict=True):
+                text = head + "".join(",".join(map(str, row)) + "\n" for row in sample)
+                (tile / str(label) / f"{numbers[label]}.csv").write_text(text, encoding="ascii")
+                numbers[label] += 1
+            done += len(batch)
+
+
+def _start(tile: Path, dataset: Dataset, samples: np.ndarray) -> None:
+    """The folders of a tile and its dates."""
+    for position in range(len(dataset.classes)):
+        (tile / str(position)).mkdir(parents=True)
+    days = dataset.extra("days", samples)
+    if (days != days[0]).any():
+        raise DataError(f"The samples of {dataset.name} have different dates, but those of one TimeSen2Crop tile share theirs. Make a dataset "
+                        "of each tile.")
+    start = date(dataset.facts["first_year"], 1, 1)
+    lines = [(start + timedelta(int(day))).strftime("%Y%m%d") for day in days[0]]
+    (tile / DATES).write_text("\n".join([DATE_HEAD, *lines]) + "\n", encoding="ascii")

@@ -1,0 +1,1 @@
+"""Land-cover datasets: legends of known maps, coarse maps on fine images, filters of doubtful labels."""

@@ -1,0 +1,1 @@
+"""Tiles without labels for pretraining: clouds, near-duplicates, pairs of sensors."""

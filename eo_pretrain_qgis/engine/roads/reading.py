@@ -1,0 +1,87 @@
+"""Lines of a vector file where some images are, read without holding up the program that waits for them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import warnings
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import geopandas
+import pyogrio
+import shapely
+from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
+
+from ...errors import DataError
+from ...report import SILENT, Report
+from ..vector import VectorLayer
+
+#: Files above this size [byte], more than a second's work, are read in a process of their own. GDAL walks through a whole OpenStreetMap
+#: file, minutes for a country, without giving a sign of life, and no thread of this process would run meanwhile.
+LARGE = 8 * 2**20
+#: Seconds between two signs of life.
+BEAT = 0.5
+
+
+def read_lines(layer: VectorLayer, fields: list[str], area: shapely.Geometry, where: str | None, report: Report = SILENT,
+               large: int = LARGE) -> geopandas.GeoDataFrame:
+    """The features that touch an area; memory goes with what is found, not with the file.
+
+    Args:
+        layer: what to read.
+        fields: attributes to read.
+        area: in the CRS of the layer.
+        where: SQL condition on the attributes, or None.
+        report: progress; cancelling ends the reading.
+        large: files above this size [byte] are read in a process of their own.
+
+    Raises:
+        DataError: a damaged file.
+    """
+    report.progress(0, f"Reading {Path(layer.path).name}")
+    arguments = (layer.path, layer.name, layer.crs, fields, area, where)
+    file = Path(layer.path)
+    found = _read_aside(arguments, report) if file.is_file() and file.stat().st_size > large else _read(*arguments)
+    if isinstance(found, str):
+        raise DataError(f"{layer.path} cannot be read to its end ({found}). It may be damaged or cut short: copy or download it again.")
+    return found
+
+
+def _read(path: str, layer: str, crs: str, fields: list[str], area: shapely.Geometry, where: str | None) -> geopandas.GeoDataFrame | str:
+    """The features, or what GDAL said."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a measured or a strange geometry type is told apart later
+            found = pyogrio.read_dataframe(path, layer=layer, columns=fields, mask=area, where=where, force_2d=True)
+    except (DataSourceError, DataLayerError, FeatureError) as error:
+        return str(error)
+    if not isinstance(found, geopandas.GeoDataFrame):
+        return "it holds no geometries"
+    return found.set_crs(crs, allow_override=True)
+
+
+def _read_aside(arguments: tuple, report: Report) -> geopandas.GeoDataFrame | str:
+    """`_read` in another process, ended when the user cancels."""
+    spawn = multiprocessing.get_context("spawn")
+    receiver, sender = spawn.Pipe(duplex=False)
+    process = spawn.Process(target=_send, args=(sender, arguments), daemon=True)
+    process.start()
+    sender.close()
+    try:
+        waited = 0
+        while not receiver.poll(BEAT):
+            waited += 1
+            report.progress(1 - 0.98**waited, f"Reading {Path(arguments[0]).name} ({int(waited * BEAT)} s)")
+        return receiver.recv()
+    except EOFError:
+        process.join()
+        return f"the reading process ended with code {process.exitcode}"
+    finally:
+        process.terminate()
+        process.join()
+        receiver.close()
+
+
+def _send(sender: Connection, arguments: tuple) -> None:
+    sender.send(_read(*arguments))
+    sender.close()

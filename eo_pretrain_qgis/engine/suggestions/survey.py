@@ -1,0 +1,125 @@
+"""From models and an image to the layer of places to label."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...errors import DataError
+from ...report import SILENT, Report
+from .. import package
+from ..band_matching import AS_MODEL, match_bands
+from ..class_style import beside, confidence_qml
+from ..cog import TiledWriter
+from ..dataset import Dataset
+from ..grid import Grid, Window
+from ..raster import Scene
+from .choice import Candidates, blocked, choose, descriptors, polygon_candidates, tile_candidates, write_suggestions
+from .uncertainty import MEASURES, Doubt, Ensemble, Places, survey
+
+NO_VALUE = 255
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be suggested.
+
+    Attributes:
+        measure: one of `uncertainty.MEASURES`.
+        count: places wanted.
+        diversity: 0 to 1, see `label_suggestions.choose`.
+        tile_size: edge of a tile [px].
+        areas: vector value of polygons to rank instead of tiles.
+        dataset: folder of the dataset to be extended.
+        minimum_valid: share of a place's pixels that must be valid.
+    """
+
+    measure: str = "entropy"
+    count: int = 20
+    diversity: float = 0.3
+    tile_size: int = 64
+    areas: dict | None = None
+    dataset: str | None = None
+    minimum_valid: float = 0.5
+
+
+def suggest(models: Sequence[str], images: Sequence[dict], output: str, wanted: Wanted, *, preset: str = AS_MODEL, bands: str = "",
+            extent: dict | None = None, nodata: float | None = None, device: str = "auto", uncertainty: str | None = None,
+            report: Report = SILENT) -> dict:
+    """Ranks the places of an image and writes those most worth labelling.
+
+    Args:
+        models: model files; several are an ensemble.
+        images: raster values of a job: one file with all bands, or the bands of one scene in several.
+        output: GeoPackage to write, see `label_suggestions.write_suggestions`; its form and style beside it.
+        wanted: what is to be suggested.
+        preset: how the stored values are scaled, see `band_matching.match_bands`.
+        bands: names of the image's bands in order; empty takes those in the files.
+        extent: part to look at; None is all.
+        nodata: a nodata value besides those in the files.
+        device: see `session.Session`.
+        uncertainty: map of the measure in percent to write, Byte COG, 255 = nodata; None writes none.
+        report: progress, and a warning when fewer places are left than asked for.
+
+    Returns:
+        ``suggestions``, ``candidates``, ``mean_uncertainty`` (of the suggested) and ``device``.
+
+    Raises:
+        DataError: the image does not fit the models or holds no valid pixel, or no place is left to suggest.
+        JobError: models that do not go together.
+    """
+    ensemble = Ensemble([package.open(path) for path in models])
+
+    def open_scene() -> Scene:
+        return Scene.open(list(images), nodata)
+
+    with open_scene() as scene:
+        grid, name = scene.grid, scene.name
+        area = grid.window_of(extent) if extent else grid.window
+        matches = match_bands(ensemble.package.bands, scene.band_names, image=name, preset=preset, bands_text=bands, report=report,
+                              model_preset=ensemble.package.description.get("preset") or "generic")
+    candidates = polygon_candidates(wanted.areas, grid, area, report) if wanted.areas else tile_candidates(grid, wanted.tile_size, area)
+    taken = blocked(candidates, Dataset.open(wanted.dataset) if wanted.dataset else None)
+    places = candidates.places()
+    with ExitStack() as stack:
+        also = _uncertainty_map(stack, uncertainty, grid, area, wanted.measure, report) if uncertainty else None
+        used = survey(ensemble, open_scene, matches, places, area=area, device=device, also=also, report=report.part(0, 0.9))
+    chosen = _choose(candidates, places, taken, wanted, name, report.part(0.9, 0.95))
+    report.progress(0.95, "Writing the places")
+    measures = MEASURES if len(ensemble) > 1 else MEASURES[:2]
+    write_suggestions(output, candidates, chosen, places, measures, wanted.measure, ensemble.package.classes)
+    return {"suggestions": len(chosen), "candidates": int((~taken).sum()),
+            "mean_uncertainty": round(float(places.mean(wanted.measure)[chosen].mean()), 4), "device": used}
+
+
+def _choose(candidates: Candidates, places: Places, taken: np.ndarray, wanted: Wanted, name: str, report: Report) -> np.ndarray:
+    enough = (places.valid > 0) & (places.valid_share >= wanted.minimum_valid)
+    free = np.flatnonzero(enough & ~taken)
+    what = "polygons" if candidates.masked else f"tiles of {wanted.tile_size} × {wanted.tile_size} px"
+    if not len(free):
+        raise DataError(f"{name} has no place left to suggest: of {len(taken)} {what}, {int((~enough).sum())} have too few valid pixels and "
+                        f"{int((taken & enough).sum())} are in the dataset or too near its validation and test tiles. Choose another image or "
+                        "extent.")
+    if len(free) < wanted.count:
+        report.message(f"Only {len(free)} of the {len(taken)} {what} can be suggested, and {wanted.count} were asked for; all of them are in the "
+                       "layer.", level="warning")
+    picked = choose(places.mean(wanted.measure)[free, 0], descriptors(places)[free], wanted.count, wanted.diversity, report)
+    return free[picked]
+
+
+def _uncertainty_map(stack: ExitStack, path: str, grid: Grid, area: Window, measure: str,
+                     report: Report) -> Callable[[Window, Doubt, np.ndarray], None]:
+    """A function that writes the measure of every pixel; the map becomes a file when `stack` closes without an error."""
+    stack.enter_context(beside(path, qml=confidence_qml))
+    writer = stack.enter_context(TiledWriter(path, grid.sub(area), "uint8", 1, NO_VALUE, descriptions=[f"{measure} [%]"], resampling="average",
+                                             report=report))
+
+    def also(window: Window, doubt: Doubt, valid: np.ndarray) -> None:
+        percent = np.rint(100 * doubt.measures[measure].clip(0, 1)).astype(np.uint8)
+        place = Window(window.col - area.col, window.row - area.row, window.width, window.height)
+        writer.write(np.where(valid, percent, NO_VALUE).astype(np.uint8), place)
+
+    return also
