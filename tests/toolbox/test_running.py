@@ -123,7 +123,7 @@ def test_background_thread(provider, engine, context, feedback, folder, monkeypa
     from eo_pretrain_qgis.toolbox import algorithm
 
     threads = []
-    monkeypatch.setattr(algorithm.client, "run", lambda *given: threads.append(QThread.currentThread()) or engine.run(*given))
+    monkeypatch.setattr(algorithm.client, "run", lambda *given, **more: threads.append(QThread.currentThread()) or engine.run(*given, **more))
     ended = run_in_background(provider, context, feedback, {"DATASET": str(folder), "OUTPUT": str(folder / "run")})
     wait_for(lambda: ended)
     assert ended == [(True, {"OUTPUT": str(folder / "run")})]
@@ -135,7 +135,7 @@ def test_cancel(provider, engine, context, feedback, folder, monkeypatch):
 
     started = []
 
-    def run_until_cancelled(job, python, on_event, is_cancelled):
+    def run_until_cancelled(job, python, on_event, is_cancelled, variables):
         started.append(job)
         while not is_cancelled():
             time.sleep(0.01)
