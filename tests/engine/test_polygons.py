@@ -51,7 +51,7 @@ def test_rows_carry_value_name_and_colour(folder):
     values[:5] = 3
     write_polygons(map_of(folder, values), CLASSES, str(folder / "areas.gpkg"))
     rows = geopandas.read_file(folder / "areas.gpkg").drop(columns="geometry").sort_values("class").values.tolist()
-    assert rows == [[1, "water", "#1f77b4", 5000.0], [3, "built-up", "#e69f00", 5000.0]]
+    assert rows == [[1, "water", "#1f77b4", 5000.0], [3, "built-up", "#228833", 5000.0]]
     assert (folder / "areas.qml").exists()
 
 
