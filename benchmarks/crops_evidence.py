@@ -103,7 +103,7 @@ def tell_job(given: dict, folder: Path, **values) -> None:
     dataset = Dataset.open(output)
     everything = np.arange(len(dataset))
     features = np.concatenate([filled(dataset, sensor.name, everything) for sensor in dataset.sensors], 1)
-    flags, labels = dataset.extra("flags", everything), dataset.labels(everything).astype(int)
+    flags, labels = dataset.array("flags", everything), dataset.labels(everything).astype(int)
     print(f"  {made['samples']} samples of {dataset.tiles['parcel'].nunique()} parcels, {made['classes']} classes "
           f"({', '.join(row.name for row in dataset.classes)}), {(flags == 0).mean():.0%} of the dates clear")
     groups = dataset.tiles["parcel"].to_numpy()
@@ -120,8 +120,8 @@ def filled(dataset: Dataset, sensor: str, indices: np.ndarray) -> np.ndarray:
     """Values every 15 days, between the clear dates on straight lines: (n, step × band)."""
     number = [each.name for each in dataset.sensors].index(sensor)
     suffix = "" if number == 0 else f"_{sensor}"
-    values, days = dataset.images(indices, sensor).astype(float), dataset.extra("days" + suffix, indices)
-    clear = dataset.extra("flags" + suffix, indices) == 0
+    values, days = dataset.images(indices, sensor).astype(float), dataset.array("days" + suffix, indices)
+    clear = dataset.array("flags" + suffix, indices) == 0
     steps = np.arange(days.min(), days.max() + 1, 15)
     result = np.zeros((len(indices), len(steps), values.shape[2]))
     for sample_number in range(len(indices)):

@@ -173,7 +173,7 @@ class Dataset:
             raise DataError(f"{self.folder} has no labels. Choose a dataset made by “Create training dataset”.")
         return self.shards.labels(indices)
 
-    def extra(self, name: str, indices: np.ndarray) -> np.ndarray:
+    def array(self, name: str, indices: np.ndarray) -> np.ndarray:
         """What else is known of samples.
 
         Args:
@@ -182,7 +182,7 @@ class Dataset:
                 4 not measured.
             indices: of the samples.
         """
-        return self.shards.extra(name, indices)
+        return self.shards.array(name, indices)
 
     def valid(self, images: np.ndarray) -> np.ndarray:
         """Which pixels of images (n, band, y, x) of the first sensor were measured: bool (n, y, x)."""

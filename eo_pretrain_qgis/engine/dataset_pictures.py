@@ -174,10 +174,10 @@ def _curves(dataset: Dataset) -> str:
 def _clear_values(dataset: Dataset, tiles: np.ndarray, shown: str, infrared: str) -> tuple[np.ndarray, np.ndarray]:
     """Days and values of all clear dates of some series."""
     series, extras = dataset.images(tiles), dataset.shards.extras()
-    days = dataset.extra("days", tiles) if "days" in extras else np.broadcast_to(np.arange(series.shape[1]), series.shape[:2])
+    days = dataset.array("days", tiles) if "days" in extras else np.broadcast_to(np.arange(series.shape[1]), series.shape[:2])
     clear = (days >= 0) & dataset.valid(series)
     if "flags" in extras:
-        clear &= dataset.extra("flags", tiles) == CLEAR
+        clear &= dataset.array("flags", tiles) == CLEAR
     bands = {band.name: series[..., number][clear] * band.scale + band.offset for number, band in enumerate(dataset.bands)
              if band.name in (shown, infrared, "B04")}
     if shown != "NDVI":

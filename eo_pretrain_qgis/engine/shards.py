@@ -98,7 +98,7 @@ class Shards:
         """Labels (n, …), uint8."""
         return self._read(np.asarray(indices, np.int64), lambda shard: shard["labels"], "labels")
 
-    def extra(self, name: str, indices: np.ndarray) -> np.ndarray:
+    def array(self, name: str, indices: np.ndarray) -> np.ndarray:
         """An extra array (n, …) of some samples."""
         return self._read(np.asarray(indices, np.int64), lambda shard: shard.get("extra", {}).get(name), f"array “{name}”")
 

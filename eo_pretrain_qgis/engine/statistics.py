@@ -101,7 +101,7 @@ def _batches(shards: Shards, indices: np.ndarray, sensor: SensorInfo, report: Re
         valid = sensor.valid(images)
         flags = next((name for name in (f"flags_{sensor.name}", "flags") if name in shards.extras()), "")
         if images.ndim == 3 and flags:
-            valid &= shards.extra(flags, indices[first:first + size]) == 0
+            valid &= shards.array(flags, indices[first:first + size]) == 0
         if valid.any():
             yield np.stack([band[valid] for band in np.moveaxis(images, 1 if images.ndim == 4 else -1, 0)])
         shards.release()

@@ -42,7 +42,7 @@ def test_every_pixel_inside_the_buffer_with_its_values_flags_and_days(season, fo
     assert len(dataset) == 36 * 18 * 18
     assert ((row % 20 >= 1) & (row % 20 <= 18) & (col % 20 >= 1) & (col % 20 <= 18)).all()
     crop = (row // 20 + col // 20) % 3
-    images, flags = dataset.images(everything), dataset.extra("flags", everything)
+    images, flags = dataset.images(everything), dataset.array("flags", everything)
     for day in range(4):
         measured = flags[:, day] != 4
         for band in range(len(BANDS)):
@@ -51,7 +51,7 @@ def test_every_pixel_inside_the_buffer_with_its_values_flags_and_days(season, fo
     expected = np.zeros((len(dataset), 4), int)
     expected[:, 0], expected[:, 1], expected[:, 2] = 3 * (col >= 100), row < 60, 2 * (col < 20)
     assert np.array_equal(flags, expected)
-    assert (dataset.extra("days", everything) == [90, 120, 151, 181]).all()
+    assert (dataset.array("days", everything) == [90, 120, 151, 181]).all()
     names = np.array([each.name for each in dataset.classes])[dataset.labels(everything)]
     flax = (row >= 100) & (col >= 100)
     assert np.array_equal(names, np.where(flax, "flax", np.array(CROPS)[crop]))
@@ -62,7 +62,7 @@ def test_without_a_buffer_what_was_not_measured_is_flagged(season, folder):
     dataset = create(season, folder, inner_buffer=0)
     row, _ = pixels_of(dataset)
     assert len(dataset) == 120 * 120
-    flags = dataset.extra("flags", np.arange(len(dataset)))
+    flags = dataset.array("flags", np.arange(len(dataset)))
     assert np.array_equal(flags[:, 3] == 4, row == 119)
     assert dataset.tiles["valid"].min() == 0.75
 
@@ -71,7 +71,7 @@ def test_parcels_stay_in_one_split_and_statistics_are_of_clear_training(season, 
     dataset = create(season, folder, test_share=0.2)
     assert dataset.tiles.groupby("parcel")["split"].nunique().max() == 1
     training = dataset.indices("training")
-    clear = dataset.extra("flags", training) == 0
+    clear = dataset.array("flags", training) == 0
     assert dataset.statistics["image"]["B02"]["mean"] == pytest.approx(dataset.images(training)[..., 0][clear].mean())
     assert dataset.description["split"]["leakage_distance_px"] == pytest.approx(2.0, abs=0.1)
 
@@ -95,7 +95,7 @@ def test_parcel_means_are_those_of_the_clear_pixels(season, folder):
     tiles = dataset.tiles
     number = tiles["parcel"].to_numpy() - 1
     row, col = number // 6, number % 6
-    flags = dataset.extra("flags", everything)
+    flags = dataset.array("flags", everything)
     assert np.array_equal(flags[:, 1], (row < 3).astype(int))
     assert np.array_equal(flags[:, 0] == 3, col == 5)
     crop = (row + col) % 3
@@ -107,8 +107,8 @@ def test_parcel_means_are_those_of_the_clear_pixels(season, folder):
         for date, (_, values) in enumerate(radar):
             expected = 10 * np.log10((10 ** (values[inside].astype(float) / 10)).mean((1, 2)))
             assert means[position, date] == pytest.approx(expected, abs=1e-4)
-    assert (dataset.extra("days_s1", everything) == [99, 139]).all()
-    assert (dataset.extra("flags_s1", everything) == 0).all()
+    assert (dataset.array("days_s1", everything) == [99, 139]).all()
+    assert (dataset.array("flags_s1", everything) == 0).all()
 
 
 def test_means_do_not_depend_on_the_blocks(season, folder, monkeypatch):

@@ -127,7 +127,7 @@ def test_a_file_that_ends_early_is_named(folder):
 def test_what_labels_may_add(folder):
     dataset = build(folder, "made", Halves(), theme="land cover", facts={"year": 2019})
     tiles = np.arange(len(dataset))
-    shares, labels = dataset.extra("shares", tiles), dataset.labels(tiles)
+    shares, labels = dataset.array("shares", tiles), dataset.labels(tiles)
     assert (dataset.theme, dataset.facts, dataset.description["labels"]["kind"]) == ("land cover", {"year": 2019}, "halves")
     assert len(dataset) == 48 and set(dataset.weights) == {0.5, 1.0} and (dataset.tiles["comment"] == [
         f"{row.col}/{row.row}" for row in dataset.tiles.itertuples()]).all()
@@ -202,7 +202,7 @@ def test_a_series_keeps_days_and_flags_and_counts_clear_dates_only(folder):
     finish(folder, description, table, Split(names, {"text": "by hand"}))
     dataset = Dataset.open(folder)
     assert dataset.statistics["image"]["B08"]["maximum"] == 100 and dataset.description["class_pixels"]["training"] == [1, 1]
-    assert dataset.extra("days", np.array([5])).tolist() == [[10, 20, -1]] and dataset.labels(np.array([3])).tolist() == [1]
+    assert dataset.array("days", np.array([5])).tolist() == [[10, 20, -1]] and dataset.labels(np.array([3])).tolist() == [1]
     assert dataset.sensor.valid(images)[0].tolist() == [True, True, False] and dataset.facts["first_year"] == 2019
     with pytest.raises(DataError, match="The dataset crops has samples without coordinates, so it cannot be split by place. Keep the split"):
         divide(folder, description, table, PLAN)

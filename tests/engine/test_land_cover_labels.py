@@ -239,7 +239,7 @@ def test_two_sensors_and_what_is_recorded(folder):
     made = Dataset.open(folder / "made")
     everything = np.arange(len(made))
     assert [sensor.name for sensor in made.sensors] == ["s2", "s1"] and made.theme == "land cover"
-    radar, labels, shares = made.images(everything, "s1"), made.labels(everything), made.extra("shares", everything)
+    radar, labels, shares = made.images(everything, "s1"), made.labels(everything), made.array("shares", everything)
     assert radar.shape == (64, 2, 32, 32) and (labels == np.where(shares.any(1), shares.argmax(1), 255)).all()
     names = [row.name for row in made.classes]
     means = [radar[:, 0][labels == names.index(name)].mean() for name in ("Cropland", "Tree cover", "Water")]

@@ -82,7 +82,7 @@ def test_series_are_divided_anew_by_parcel(series, tmp_path):
     parcels = series.tiles["parcel"].to_numpy()
     assert all(len(set(split.names[parcels == parcel])) == 1 for parcel in range(10))
     assert split.facts["leakage_distance_px"] >= 1
-    assert Dataset.open(tmp_path).extra("days", np.array([0])).shape == (1, 10)
+    assert Dataset.open(tmp_path).array("days", np.array([0])).shape == (1, 10)
 
 
 def test_augmented_copies_do_not_count_in_test(series, tmp_path):

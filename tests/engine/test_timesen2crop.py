@@ -47,7 +47,7 @@ def test_every_value_arrives_in_order(folder):
     assert [row.value for row in dataset.classes] == [0, 1, 12]
     everything = np.arange(108)
     images, labels = dataset.images(everything), dataset.labels(everything)
-    days, flags = dataset.extra("days", everything), dataset.extra("flags", everything)
+    days, flags = dataset.array("days", everything), dataset.array("flags", everything)
     assert images.shape == (108, 7, 9)
     position = 0
     for name in sorted(held):

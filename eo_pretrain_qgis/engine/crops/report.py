@@ -67,8 +67,8 @@ def _batches(dataset: Dataset, report: Report) -> Iterator[tuple[np.ndarray, np.
     for first in range(0, len(indices), BATCH):
         report.progress(first / len(indices), "Looking at gaps between clear dates")
         part = indices[first:first + BATCH]
-        days = dataset.extra("days", part)
-        yield days, (days >= 0) & (dataset.extra("flags", part) == CLEAR)
+        days = dataset.array("days", part)
+        yield days, (days >= 0) & (dataset.array("flags", part) == CLEAR)
 
 
 def _gaps(dataset: Dataset, report: Report) -> str:

@@ -34,14 +34,14 @@ def series_facts(dataset: Dataset, report: Report = SILENT) -> dict:
     counts, clear, gaps = (np.zeros(len(indices), np.int64) for _ in range(3))
     flags, lowest, highest = np.zeros(len(FLAGS), np.int64), 2**15, -1
     for first in range(0, len(indices), BATCH):
-        days = dataset.extra("days", indices[first:first + BATCH]) if "days" in extras else _numbered(dataset, indices[first:first + BATCH])
+        days = dataset.array("days", indices[first:first + BATCH]) if "days" in extras else _numbered(dataset, indices[first:first + BATCH])
         if (days >= 0).any():
             lowest, highest = min(lowest, int(days[days >= 0].min())), max(highest, int(days.max()))
     for first in range(0, len(indices), BATCH):
         report.progress(first / len(indices), "Looking at dates and clouds")
         part = indices[first:first + BATCH]
-        days = dataset.extra("days", part) if "days" in extras else _numbered(dataset, part)
-        flag = dataset.extra("flags", part) if "flags" in extras else np.where(days < 0, NOT_MEASURED, CLEAR)
+        days = dataset.array("days", part) if "days" in extras else _numbered(dataset, part)
+        flag = dataset.array("flags", part) if "flags" in extras else np.where(days < 0, NOT_MEASURED, CLEAR)
         is_date = days >= 0
         seen = slice(first, first + len(part))
         counts[seen], clear[seen] = (is_date & (flag != NOT_MEASURED)).sum(1), (is_date & (flag == CLEAR)).sum(1)

@@ -55,7 +55,7 @@ def write_timesen2crop_folders(dataset_folder: str | Path, folder: Path, report:
         for first in range(0, len(mine), BATCH):
             report.progress(done / len(dataset), "Writing TimeSen2Crop folders")
             batch = mine[first:first + BATCH]
-            values, flags = dataset.images(batch)[..., bands], dataset.extra("flags", batch)
+            values, flags = dataset.images(batch)[..., bands], dataset.array("flags", batch)
             stored = np.clip(np.rint((values * scale + offset) * 10000), 0, 65535)
             rows = np.concatenate([np.nan_to_num(stored), np.where(flags == NOT_MEASURED, CLOUD, flags)[..., None]], -1).astype(np.int64)
             rows[flags == NOT_MEASURED, :-1] = 0
@@ -70,7 +70,7 @@ def _start(tile: Path, dataset: Dataset, samples: np.ndarray) -> None:
     """The folders of a tile and its dates."""
     for position in range(len(dataset.classes)):
         (tile / str(position)).mkdir(parents=True)
-    days = dataset.extra("days", samples)
+    days = dataset.array("days", samples)
     if (days != days[0]).any():
         raise DataError(f"The samples of {dataset.name} have different dates, but those of one TimeSen2Crop tile share theirs. Make a dataset "
                         "of each tile.")

@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree  # nosec B405
 
 from ...errors import DataError
 from ...report import SILENT, Report
@@ -215,7 +215,7 @@ def _names_beside(path: str) -> dict[int, str]:
         return {}
     try:
         # GDAL parses the same file when the map is opened; expat bounds the growth of entities.
-        band = ElementTree.parse(beside).getroot().find("PAMRasterBand")  # noqa: S314
+        band = ElementTree.parse(beside).getroot().find("PAMRasterBand")  # noqa: S314  # nosec B314
     except ElementTree.ParseError:
         return {}
     if band is None:
