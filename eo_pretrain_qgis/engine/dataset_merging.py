@@ -17,7 +17,7 @@ from ..report import SILENT, Report
 from .cutting import Cutting, Labels
 from .dataset import DROPPED, SPLITS, Dataset, SensorInfo
 from .dataset_building import RESOLUTION_TOLERANCE, build_dataset
-from .division import finish
+from .division import finish, link_samples
 from .footprints import pixel_boxes, read_footprints
 from .grid import Grid
 from .labels import open_labels
@@ -155,14 +155,8 @@ def _check(dataset: Dataset, scenes: list[Scene], sensor: SensorInfo, cutting: C
 
 def _linked(dataset: Dataset, folder: Path, report: Report) -> int:
     """Links or copies the arrays of a dataset; returns the first number that is free for others."""
-    files = dataset.shards.files()
-    for done, name in enumerate(files):
-        report.progress(done / len(files), "Linking the samples")
-        try:
-            os.link(dataset.folder / name, folder / name)
-        except OSError:  # another disk, or a file system without hard links
-            shutil.copyfile(dataset.folder / name, folder / name)
-    return 1 + max((int(Path(name).stem.rpartition("-")[2]) for name in files), default=-1)
+    link_samples(dataset, folder, report)
+    return 1 + max((int(Path(name).stem.rpartition("-")[2]) for name in dataset.shards.files()), default=-1)
 
 
 def _moved(shards: list[dict], place: Path, folder: Path, first: int) -> list[dict]:

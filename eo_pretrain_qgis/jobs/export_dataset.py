@@ -14,7 +14,9 @@ class ExportDataset(Job):
 
     geotiff: images/ and labels/ with a GeoTIFF of each tile; images with one class each go to a folder for each class. classes.csv and
     split.csv lie beside them; label images carry the colours of the classes and have 255 where there is no label.
+
     esri_tiles: “classified tiles” for ArcGIS; classes have the values 1 to n and 0 is no label.
+
     timesen2crop: series, as one CSV file each in a folder for each tile and class.
     “Import dataset” reads all of them back. Weights, soft shares and the facts of a theme are not kept.
     """

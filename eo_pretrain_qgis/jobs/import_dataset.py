@@ -18,11 +18,15 @@ class ImportDataset(Job):
     """Reads training data that others have published or exported, and writes them as a dataset of this plugin.
 
     eurosat: one folder of images for each class, as EuroSAT has them, in JPEG or GeoTIFF; one class for each image.
+
     bigearthnet: patch folders of Sentinel-2, Sentinel-1 or both with labels in JSON; several classes for each image. Patches of both
     sensors are paired by what the Sentinel-1 labels say; bands of 20 and 60 m are brought to 120 × 120 px.
+
     timesen2crop: a folder for each tile with CSV files of single pixels; series.
+
     geotiff_pairs: images/ and labels/ or masks/ with files of the same names; a class for each pixel. classes.csv (value, name, color)
     beside them names the classes; 255 and nodata are no label.
+
     esri_tiles: “classified tiles” of ArcGIS; a class for each pixel, 0 is no label.
 
     Archives are read where they lie and never unpacked. A split that came with the data is kept: folders train, val and test, lists
