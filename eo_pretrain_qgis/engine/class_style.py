@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from html import escape
 from pathlib import Path
 
+from .category_style import Category, categorized, color_option
 from .dataset import ClassInfo
 from .legend import default_color
 from .outputs import new_file
@@ -85,14 +86,8 @@ def confidence_qml() -> str:
 
 def polygons_qml(classes: Sequence[ClassInfo], field: str) -> str:
     """QGIS style of class polygons: a category per class on `field`, filled, without outlines that would hide small ones."""
-    rows = coloured(classes)
-    categories = "".join(f'      <category value="{row.value}" type="long" symbol="{index}" label="{escape(row.name)}" render="true"/>\n'
-                         for index, row in enumerate(rows))
-    symbols = "".join(_fill_symbol(index, row.color) for index, row in enumerate(rows))
-    return (f'<qgis version="3.40.0" styleCategories="Symbology">\n  <renderer-v2 type="categorizedSymbol" attr="{escape(field)}" '
-            f'symbollevels="0" enableorderby="0" forceraster="0">\n    <categories>\n{categories}    </categories>\n'
-            f"    <symbols>\n{symbols}    </symbols>\n  </renderer-v2>\n  <blendMode>0</blendMode>\n"
-            "  <layerGeometryType>2</layerGeometryType>\n</qgis>\n")
+    return categorized(field, "fill", [Category(row.value, row.name, {"color": color_option(row.color), "style": "solid", "outline_style": "no"})
+                                       for row in coloured(classes)])
 
 
 def _attribute_row(index: int, cells: tuple) -> str:
@@ -104,11 +99,3 @@ def _raster_qml(attributes: str, content: str) -> str:
             f'      <rasterTransparency/>\n{content}    </rasterrenderer>\n'
             '    <brightnesscontrast brightness="0" contrast="0" gamma="1"/>\n    <rasterresampler maxOversampling="2"/>\n'
             "  </pipe>\n  <blendMode>0</blendMode>\n</qgis>\n")
-
-
-def _fill_symbol(index: int, color: str) -> str:
-    options = {"color": ",".join(map(str, (*rgb(color), 255))), "style": "solid", "outline_style": "no"}
-    cells = "".join(f'            <Option type="QString" name="{name}" value="{value}"/>\n' for name, value in options.items())
-    return (f'      <symbol type="fill" name="{index}" alpha="1" clip_to_extent="1" force_rhr="0">\n'
-            f'        <layer class="SimpleFill" enabled="1" pass="0" locked="0">\n          <Option type="Map">\n{cells}'
-            "          </Option>\n        </layer>\n      </symbol>\n")

@@ -8,6 +8,7 @@ import geopandas
 import numpy as np
 import shapely
 
+from .category_style import Category, categorized, color_option
 from .dataset import DROPPED, SPLITS, TILES
 from .grid import Grid, Window
 from .outputs import explained
@@ -56,19 +57,8 @@ def pixel_boxes(tiles: geopandas.GeoDataFrame, grid: Grid) -> np.ndarray:
 
 def _style(points: bool) -> str:
     """The QML of a layer of outlines, or of points."""
-    categories, symbols = [], []
-    for number, (split, color) in enumerate(COLORS.items()):
-        label = LABELS.get(split, split)
-        categories.append(f'<category type="string" value="{split}" symbol="{number}" label="{label}" render="true"/>')
-        red, green, blue = (int(color[at:at + 2], 16) for at in (1, 3, 5))
-        options = {"color": f"{red},{green},{blue},{255 if points else 60}", "outline_color": f"{red},{green},{blue},255"}
-        options |= {"name": "circle", "size": "1.6"} if points else {"outline_width": "0.4", "style": "solid"}
-        told = "".join(f'<Option type="QString" name="{key}" value="{value}"/>' for key, value in options.items())
-        kind, layer = ("marker", "SimpleMarker") if points else ("fill", "SimpleFill")
-        symbols.append(
-            f'<symbol type="{kind}" name="{number}" alpha="1" clip_to_extent="1" force_rhr="0">'
-            f'<layer class="{layer}" enabled="1" pass="0" locked="0"><Option type="Map">{told}</Option></layer></symbol>')
-    return ("<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
-            '<qgis version="3.40" styleCategories="Symbology">\n'
-            '<renderer-v2 type="categorizedSymbol" attr="split" symbollevels="0" enableorderby="0">\n'
-            f"<categories>{''.join(categories)}</categories>\n<symbols>{''.join(symbols)}</symbols>\n</renderer-v2>\n</qgis>\n")
+    shape = {"name": "circle", "size": "1.6"} if points else {"outline_width": "0.4", "style": "solid"}
+    opacity = 255 if points else 60
+    return categorized("split", "marker" if points else "fill", [
+        Category(split, LABELS.get(split, split), {"color": color_option(color, opacity), "outline_color": color_option(color), **shape})
+        for split, color in COLORS.items()])

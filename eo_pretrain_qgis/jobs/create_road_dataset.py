@@ -109,9 +109,9 @@ class CreateRoadDataset(Job):
         from ..engine.roads.completeness import make_screen
         from ..engine.roads.labels import RoadDrawing, make_labels
         from ..engine.roads.ways import RoadRules, open_roads
+        from ..engine.roads.ways_layer import write_ways
         from ..engine.roads.widths import TABLE_FILE, WidthTable, read_table, write_table
         from ..engine.splits import SplitPlan
-        from ..engine.vector import write_layer
 
         scenes = open_scenes(self.images, self.arrangement, self.nodata, report)
         sensor = describe_sensor(scenes, self.preset, self.bands, report)
@@ -134,6 +134,6 @@ class CreateRoadDataset(Job):
             copy_footprints(self.output, self.footprints)
             result["footprints"] = self.footprints
         if self.ways:
-            write_layer(self.ways, "ways", roads.ways)
+            write_ways(self.ways, roads.ways)
             result["ways"] = self.ways
         return result
