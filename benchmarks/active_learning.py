@@ -5,10 +5,13 @@ played by the known truth. Both ways start from the same few random tiles and th
 number of whole tiles, suggested by `suggest_labels` or drawn at random, with `create_training_dataset` (“Add to dataset”), and train anew from
 scratch with the same number of steps. Nothing is validated on: no label but those counted is used. The network is a small stack of convolutions
 that sees 7 x 7 pixels, trained here in a second or two and written as a model file like any other; it is the choice of tiles that is compared.
+With --models above 1 both ways train an ensemble after every round and are scored by its mean probabilities, and disagreement can be the measure:
+unlike entropy it does not ask for what nobody can tell, such as the ground under a cloud.
 
 Prints the mean IoU and the overall accuracy on the test part after every round and the paired difference, suggested less random, with 95 %
 t-intervals over the seeds. Figures obtained here are simulated and must be called so.
-Run: python -m benchmarks.active_learning [--seeds 5] [--rounds 3] [--tiles 8] [--size 512] [--steps 200] [--measure entropy] [--diversity 0.3]
+Run: python -m benchmarks.active_learning [--seeds 5] [--rounds 3] [--tiles 8] [--size 512] [--steps 200] [--models 1]
+     [--measure entropy] [--diversity 0.3]
 """
 
 from __future__ import annotations
@@ -46,6 +49,7 @@ def main() -> None:
     arguments.add_argument("--tiles", type=int, default=8, help="labelled at the start and in every round")
     arguments.add_argument("--size", type=int, default=512, help="of the landscapes [px]")
     arguments.add_argument("--steps", type=int, default=200, help="of every training")
+    arguments.add_argument("--models", type=int, default=1, help="of the ensemble")
     arguments.add_argument("--measure", default="entropy")
     arguments.add_argument("--diversity", type=float, default=0.3)
     asked = arguments.parse_args()
@@ -109,7 +113,7 @@ class Loop:
 
     def suggest(self, name: str) -> list[tuple[int, int]]:
         path = self.folder / f"{name}.gpkg"
-        self.job("suggest_labels", models=[str(self.folder / f"{name}.onnx")], images=[self.image], tile_size=TILE, count=self.asked.tiles, dataset=name,
+        self.job("suggest_labels", models=self.models(name), images=[self.image], tile_size=TILE, count=self.asked.tiles, dataset=name,
                  extent=self.pool_extent, measure=self.asked.measure, diversity=self.asked.diversity, device="cpu", output=str(path))
         bounds = VectorLayer.open({"path": str(path)}).read(["rank"]).geometry.bounds
         transform = self.profile["transform"]
@@ -126,15 +130,17 @@ class Loop:
         self.job("create_training_dataset", images=[self.image], labels=str(path), class_table=None if before else CLASS_TABLE, preset="sentinel2_l2a",
                  tile_size=TILE, validation_share=0, test_share=0, append_to=before, output=name)
 
+    def models(self, name: str) -> list[str]:
+        return [str(self.folder / f"{name}-{member}.onnx") for member in range(self.asked.models)]
+
     def train(self, name: str) -> list[float]:
-        """Trains from scratch, writes the model file and scores it on the test part."""
-        dataset = Dataset.open(self.folder / name)
-        network, mean, std = fit(dataset, self.asked.steps, self.seed)
-        write_model(self.folder / f"{name}.onnx", network, dataset, mean, std)
-        session = package.open(self.folder / f"{name}.onnx").session("cpu", threads=1)
-        every = self.test.indices("all")
-        guess = session.run(self.test.images(every).astype(np.float32)).argmax(1)
-        figures = scores(confusion(self.test.labels(every), guess, len(CLASSES)))
+        """Trains from scratch, writes the model files and scores the mean of their probabilities on the test part."""
+        dataset, every = Dataset.open(self.folder / name), self.test.indices("all")
+        images, total = self.test.images(every).astype(np.float32), 0.0
+        for member, path in enumerate(self.models(name)):
+            write_model(Path(path), *fit(dataset, self.asked.steps, self.seed + 1000 * member), dataset)
+            total = total + package.open(path).session("cpu", threads=1).run(images)
+        figures = scores(confusion(self.test.labels(every), np.asarray(total).argmax(1), len(CLASSES)))
         return [figures["mean_iou"], figures["overall_accuracy"]]
 
 
@@ -167,7 +173,7 @@ def fit(dataset: Dataset, steps: int, seed: int) -> tuple[torch.nn.Sequential, n
     return network.eval(), mean, std
 
 
-def write_model(path: Path, network: torch.nn.Sequential, dataset: Dataset, mean: np.ndarray, std: np.ndarray) -> None:
+def write_model(path: Path, network: torch.nn.Sequential, mean: np.ndarray, std: np.ndarray, dataset: Dataset) -> None:
     """Writes the network as a model file that takes stored values."""
     tensors = {"mean": mean[None, :, None, None], "std": std[None, :, None, None]}
     nodes = [helper.make_node("Sub", ["image", "mean"], ["centred"]), helper.make_node("Div", ["centred", "std"], ["x0"])]
@@ -188,7 +194,7 @@ def write_model(path: Path, network: torch.nn.Sequential, dataset: Dataset, mean
 
 
 def report(results: list[dict], asked: argparse.Namespace) -> None:
-    print(f"\nSIMULATED landscapes of {asked.size} px, {len(results)} seeds, {asked.steps} steps per training, measure {asked.measure}, "
+    print(f"\nSIMULATED landscapes of {asked.size} px, {len(results)} seeds, {asked.steps} steps per training, {asked.models} model(s), measure {asked.measure}, "
           f"diversity {asked.diversity}; mean and 95 % t-interval over seeds")
     decided = {}
     for number, figure in enumerate(("mean IoU", "overall accuracy")):
