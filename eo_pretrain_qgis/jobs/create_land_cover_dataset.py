@@ -7,9 +7,10 @@ from pathlib import Path
 
 from ..errors import JobError
 from ..report import Report
+from . import tiling
 from .create_pretraining_dataset import check_cloud_masks
-from .create_training_dataset import PRESETS
-from .spec import Job, boolean, choice, extent, file, folder_output, integer, number, raster, rasters, text, vector_output
+from .spec import Job, boolean, choice, extent, file, integer, number, raster, rasters, text
+from .tiling import PRESETS
 
 LEGENDS = ("own", "cgls_lc100", "corine", "worldcover", "esri", "esri_1_to_9")
 
@@ -36,11 +37,8 @@ class CreateLandCoverDataset(Job):
                "labelled_share": "number", "map_year": "number"}
 
     images: list = rasters("Images", help="Raster layers of the same sensor, Sentinel-2 or Sentinel-1.")
-    arrangement: str = choice("The images are", ("scenes", "bands"), default="scenes",
-                              help="“scenes”: each image is a place or date with all its bands. “bands”: the images are the bands of one scene.")
-    preset: str = choice("Sensor", PRESETS, default="generic",
-                         help="Names the bands and says how stored values become reflectance or backscatter. "
-                              "“_0400”: Sentinel-2 from processing baseline 04.00 on, with its offset of -1000.")
+    arrangement: str = tiling.arrangement()
+    preset: str = tiling.preset()
     bands: str = text("Bands", default=None, advanced=True,
                       help="Names of the image's bands in order; empty takes the names in the file or of the sensor.")
     second_images: list = rasters("Images of a second sensor", optional=True,
@@ -82,27 +80,21 @@ class CreateLandCoverDataset(Job):
                             help="“pixel”: it must say the same in the pixel. “cell”: it only measures the purity of the cells.")
     map_year: int = integer("Year of the map", default=None, minimum=1980, maximum=2100, help="Empty: read from the tags or the file name.")
     most_years: int = integer("Most years between map and images", default=1, minimum=0, advanced=True, help="More gives a warning.")
-    tile_size: int = integer("Tile size [px]", default=256, minimum=32, maximum=2048)
-    stride: int = integer("Stride between tiles [px]", default=None, minimum=8, help="Empty: the tile size, so that tiles do not overlap.")
+    tile_size: int = tiling.tile_size()
+    stride: int = tiling.stride()
     extent: dict = extent("Extent", optional=True, help="Only tiles inside are cut.")
     minimum_valid: float = number("Minimum share of valid pixels", default=0.5, minimum=0, maximum=1, advanced=True)
     minimum_labelled: float = number("Minimum share of labelled pixels", default=0.05, minimum=0, maximum=1, advanced=True)
-    nodata: float = number("Nodata value", default=None, advanced=True,
-                           help="Declared here it is used besides the layer's own nodata, the file's mask and values that are not finite.")
+    nodata: float = tiling.nodata()
     validation_share: float = number("Share of validation blocks", default=0.15, minimum=0, maximum=0.5)
     test_share: float = number("Share of test blocks", default=0.2, minimum=0, maximum=0.5)
-    block_size: int = integer("Block size for the split [px]", default=None, minimum=32, advanced=True,
-                              help="Empty: chosen from the size of the images; larger blocks are a harder, more honest test.")
-    seed: int = integer("Seed", default=1, minimum=0, advanced=True)
-    output: str = folder_output("Dataset folder", help="A new or empty folder.")
-    footprints: str = vector_output("Footprints of the tiles", optional=True, created=False)
+    block_size: int = tiling.block_size()
+    seed: int = tiling.seed()
+    output: str = tiling.output()
+    footprints: str = tiling.footprints()
 
     def check(self) -> None:
-        if self.stride is not None and self.stride > self.tile_size:
-            raise JobError(f"The stride ({self.stride} px) is larger than the tile ({self.tile_size} px), so pixels between tiles would "
-                           "be lost. Choose a stride of at most the tile size.")
-        if self.validation_share + self.test_share > 0.8:
-            raise JobError("Validation and test blocks together take more than 0.8 of the area. Lower one of the two shares.")
+        tiling.check_tiling(self)
         check_cloud_masks(self.clouds, self.cloud_masks, 1 if self.arrangement == "bands" else len(self.images))
         if self.agreement == "cell" and self.second_map and not self.purity:
             raise JobError("The second map shall measure the purity of cells, but the least purity is 0, so it decides nothing. "

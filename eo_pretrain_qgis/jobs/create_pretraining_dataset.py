@@ -7,8 +7,9 @@ from pathlib import Path
 
 from ..errors import JobError
 from ..report import Report
-from .create_training_dataset import PRESETS
-from .spec import Job, choice, extent, folder_output, integer, number, rasters, text, vector_output
+from . import tiling
+from .spec import Job, choice, extent, integer, number, rasters, text
+from .tiling import PRESETS
 
 
 def check_cloud_masks(source: str, masks: list | None, scenes: int) -> None:
@@ -38,11 +39,8 @@ class CreatePretrainingDataset(Job):
                "nodata_tiles": "number", "cloudy_tiles": "number", "near_duplicates": "number"}
 
     images: list = rasters("Images", help="Raster layers of the same sensor, any number of places and dates.")
-    arrangement: str = choice("The images are", ("scenes", "bands"), default="scenes",
-                              help="“scenes”: each image is a place or date with all its bands. “bands”: the images are the bands of one scene.")
-    preset: str = choice("Sensor", PRESETS, default="generic",
-                         help="Names the bands and says how stored values become reflectance or backscatter. "
-                              "“_0400”: Sentinel-2 from processing baseline 04.00 on, with its offset of -1000.")
+    arrangement: str = tiling.arrangement()
+    preset: str = tiling.preset()
     bands: str = text("Bands", default=None, advanced=True,
                       help="Names of the image's bands in order; empty takes the names in the file or of the sensor.")
     second_images: list = rasters("Images of a second sensor", optional=True)
@@ -60,26 +58,21 @@ class CreatePretrainingDataset(Job):
     near_duplicates: float = number("Tiles are alike up to a distance of", default=0.05, minimum=0, maximum=1, advanced=True,
                                     help="Root mean square difference of the coarse picture of two tiles, in spreads of the bands. "
                                          "0 keeps all tiles.")
-    tile_size: int = integer("Tile size [px]", default=256, minimum=32, maximum=2048)
-    stride: int = integer("Stride between tiles [px]", default=None, minimum=8, help="Empty: the tile size, so that tiles do not overlap.")
+    tile_size: int = tiling.tile_size()
+    stride: int = tiling.stride()
     extent: dict = extent("Extent", optional=True, help="Only tiles inside are cut.")
     minimum_valid: float = number("Minimum share of valid pixels", default=0.9, minimum=0, maximum=1)
-    nodata: float = number("Nodata value", default=None, advanced=True,
-                           help="Declared here it is used besides the layer's own nodata, the file's mask and values that are not finite.")
+    nodata: float = tiling.nodata()
     validation_share: float = number("Share of validation blocks", default=0.1, minimum=0, maximum=0.5)
     test_share: float = number("Share of test blocks", default=0.0, minimum=0, maximum=0.5, advanced=True)
     block_size: int = integer("Block size for the split [px]", default=None, minimum=32, advanced=True,
                               help="Empty: chosen from the size of the images.")
-    seed: int = integer("Seed", default=1, minimum=0, advanced=True)
-    output: str = folder_output("Dataset folder", help="A new or empty folder.")
-    footprints: str = vector_output("Footprints of the tiles", optional=True, created=False)
+    seed: int = tiling.seed()
+    output: str = tiling.output()
+    footprints: str = tiling.footprints()
 
     def check(self) -> None:
-        if self.stride is not None and self.stride > self.tile_size:
-            raise JobError(f"The stride ({self.stride} px) is larger than the tile ({self.tile_size} px), so pixels between tiles would "
-                           "be lost. Choose a stride of at most the tile size.")
-        if self.validation_share + self.test_share > 0.8:
-            raise JobError("Validation and test blocks together take more than 0.8 of the area. Lower one of the two shares.")
+        tiling.check_tiling(self)
         check_cloud_masks(self.clouds, self.cloud_masks, 1 if self.arrangement == "bands" else len(self.images))
 
     def run(self, report: Report) -> dict:

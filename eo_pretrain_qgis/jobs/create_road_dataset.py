@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import JobError
 from ..report import Report
-from .create_training_dataset import PRESETS
-from .spec import Job, attribute, choice, extent, file, folder_output, integer, number, raster, rasters, text, vector, vector_output
+from . import tiling
+from .spec import Job, attribute, choice, extent, file, number, raster, rasters, text, vector, vector_output
 
 ROLES = ("roads", "ignored", "background")
 
@@ -39,8 +38,7 @@ class CreateRoadDataset(Job):
                "roads_drawn": "number", "road_km": "number", "tunnels_left_out": "number"}
 
     images: list = rasters("Images", help="Raster layers of the same sensor.")
-    arrangement: str = choice("The images are", ("scenes", "bands"), default="scenes",
-                              help="“scenes”: each image is a place or date with all its bands. “bands”: the images are the bands of one scene.")
+    arrangement: str = tiling.arrangement()
     roads: dict = vector("Roads", help="A line layer with OpenStreetMap tags, or an .osm or .osm.pbf file.")
     class_field: str = attribute("Field with the road class", parent="roads", optional=True, advanced=True,
                                  help="For layers from elsewhere; empty takes the tag “highway”.")
@@ -71,35 +69,27 @@ class CreateRoadDataset(Job):
     minimum_density: float = number("Least length of roads for built-up ground [km/km²]", default=5, minimum=0, advanced=True,
                                     help="A tile with less seems to lack roads.")
     minimum_built_up: float = number("Share of built-up ground from which on a tile is judged", default=0.1, minimum=0.001, maximum=1, advanced=True)
-    preset: str = choice("Sensor", PRESETS, default="generic",
-                         help="Names the bands and says how stored values become reflectance or backscatter. "
-                              "“_0400”: Sentinel-2 from processing baseline 04.00 on, with its offset of -1000.")
+    preset: str = tiling.preset()
     bands: str = text("Bands", default=None, advanced=True,
                       help="Names of the image's bands in order, such as B02,B03,B04,B08; empty takes the names in the file or of the sensor.")
-    tile_size: int = integer("Tile size [px]", default=256, minimum=32, maximum=2048)
-    stride: int = integer("Stride between tiles [px]", default=None, minimum=8, help="Empty: the tile size, so that tiles do not overlap.")
+    tile_size: int = tiling.tile_size()
+    stride: int = tiling.stride()
     extent: dict = extent("Extent", optional=True,
                           help="Only tiles inside are cut. Give it where the roads are an extract that is smaller than the images.")
     minimum_valid: float = number("Minimum share of valid pixels", default=0.5, minimum=0, maximum=1, advanced=True)
-    nodata: float = number("Nodata value", default=None, advanced=True,
-                           help="Declared here it is used besides the layer's own nodata, the file's mask and values that are not finite.")
+    nodata: float = tiling.nodata()
     validation_share: float = number("Share of validation blocks", default=0.15, minimum=0, maximum=0.5)
     test_share: float = number("Share of test blocks", default=0.2, minimum=0, maximum=0.5)
-    block_size: int = integer("Block size for the split [px]", default=None, minimum=32, advanced=True,
-                              help="Empty: chosen from the size of the images; larger blocks are a harder, more honest test.")
-    seed: int = integer("Seed", default=1, minimum=0, advanced=True)
-    output: str = folder_output("Dataset folder", help="A new or empty folder.")
-    footprints: str = vector_output("Footprints of the tiles", optional=True, created=False)
+    block_size: int = tiling.block_size()
+    seed: int = tiling.seed()
+    output: str = tiling.output()
+    footprints: str = tiling.footprints()
     ways: str = vector_output("Ways and what became of them", optional=True, created=False,
                               help="Every way on the images with its class, its width, where that is from, and whether it became road, is "
                                    "ignored, or why it is left out.")
 
     def check(self) -> None:
-        if self.stride is not None and self.stride > self.tile_size:
-            raise JobError(f"The stride ({self.stride} px) is larger than the tile ({self.tile_size} px), so pixels between tiles would "
-                           "be lost. Choose a stride of at most the tile size.")
-        if self.validation_share + self.test_share > 0.8:
-            raise JobError("Validation and test blocks together take more than 0.8 of the area. Lower one of the two shares.")
+        tiling.check_tiling(self)
 
     def run(self, report: Report) -> dict:
         report.progress(0, "Opening the images")

@@ -8,9 +8,8 @@ from typing import Any
 
 from ..errors import JobError
 from ..report import Report
-from .spec import Job, attribute, choice, classes, extent, folder, folder_output, integer, layer, number, rasters, text, vector_output
-
-PRESETS = ("generic", "sentinel2_l1c", "sentinel2_l1c_0400", "sentinel2_l2a", "sentinel2_l2a_0400", "sentinel1_db", "sentinel1_linear")
+from . import tiling
+from .spec import Job, attribute, choice, classes, extent, folder, layer, number, rasters, text
 
 
 @dataclass(frozen=True)
@@ -32,8 +31,7 @@ class CreateTrainingDataset(Job):
     results = {"tiles": "number", "training_tiles": "number", "validation_tiles": "number", "test_tiles": "number"}
 
     images: list = rasters("Images", help="Raster layers of the same sensor.")
-    arrangement: str = choice("The images are", ("scenes", "bands"), default="scenes",
-                              help="“scenes”: each image is a place or date with all its bands. “bands”: the images are the bands of one scene.")
+    arrangement: str = tiling.arrangement()
     labels: dict = layer("Labels", help="Polygons, lines, points or a class raster; labels in another CRS are reprojected.")
     class_field: str = attribute("Class field", parent="labels", optional=True,
                                  help="The field that holds the class; needed for vector labels with more than one class.")
@@ -43,33 +41,25 @@ class CreateTrainingDataset(Job):
                              help="“ignored”: not used in training. “background”: a class of its own.")
     buffer: float = number("Buffer around lines and points [m]", default=None, minimum=0,
                            help="Half the width of a road, for example. Needed for lines; a point without it labels the pixel it lies in.")
-    preset: str = choice("Sensor", PRESETS, default="generic",
-                         help="Names the bands and says how stored values become reflectance or backscatter. "
-                              "“_0400”: Sentinel-2 from processing baseline 04.00 on, with its offset of -1000.")
+    preset: str = tiling.preset()
     bands: str = text("Bands", default=None, advanced=True,
                       help="Names of the image's bands in order, such as B02,B03,B04,B08; empty takes the names in the file or of the sensor.")
-    tile_size: int = integer("Tile size [px]", default=256, minimum=32, maximum=2048)
-    stride: int = integer("Stride between tiles [px]", default=None, minimum=8, help="Empty: the tile size, so that tiles do not overlap.")
+    tile_size: int = tiling.tile_size()
+    stride: int = tiling.stride()
     extent: dict = extent("Extent", optional=True, help="Only tiles inside are cut.")
     minimum_valid: float = number("Minimum share of valid pixels", default=0.5, minimum=0, maximum=1, advanced=True)
     minimum_labelled: float = number("Minimum share of labelled pixels", default=0.01, minimum=0, maximum=1, advanced=True)
-    nodata: float = number("Nodata value", default=None, advanced=True,
-                           help="Declared here it is used besides the layer's own nodata, the file's mask and values that are not finite.")
+    nodata: float = tiling.nodata()
     validation_share: float = number("Share of validation blocks", default=0.15, minimum=0, maximum=0.5)
     test_share: float = number("Share of test blocks", default=0.2, minimum=0, maximum=0.5)
-    block_size: int = integer("Block size for the split [px]", default=None, minimum=32, advanced=True,
-                              help="Empty: chosen from the size of the images; larger blocks are a harder, more honest test.")
-    seed: int = integer("Seed", default=1, minimum=0, advanced=True)
+    block_size: int = tiling.block_size()
+    seed: int = tiling.seed()
     append_to: str = folder("Add to dataset", optional=True, help="A dataset whose tiles the new dataset holds as well; empty makes one of its own.")
-    output: str = folder_output("Dataset folder", help="A new or empty folder.")
-    footprints: str = vector_output("Footprints of the tiles", optional=True, created=False)
+    output: str = tiling.output()
+    footprints: str = tiling.footprints()
 
     def check(self) -> None:
-        if self.stride is not None and self.stride > self.tile_size:
-            raise JobError(f"The stride ({self.stride} px) is larger than the tile ({self.tile_size} px), so pixels between tiles would "
-                           "be lost. Choose a stride of at most the tile size.")
-        if self.validation_share + self.test_share > 0.8:
-            raise JobError("Validation and test blocks together take more than 0.8 of the area. Lower one of the two shares.")
+        tiling.check_tiling(self)
         if self.append_to and self.class_table:
             raise JobError("The classes of a dataset that is extended are those it has. Leave “Classes” empty, or leave “Add to dataset” empty.")
 

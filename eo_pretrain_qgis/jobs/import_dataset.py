@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ..errors import JobError
 from ..report import Report
-from .create_training_dataset import PRESETS
 from .spec import Job, choice, classes, file, folder, folder_output, integer, number, text, vector_output
+from .tiling import PRESETS
 
 FORMATS = ("auto", "eurosat", "bigearthnet", "timesen2crop", "geotiff_pairs", "esri_tiles")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .create_training_dataset import PRESETS
 from .record import plugin_version
 from .spec import Job, choice, extent, file, integer, number, raster_output, rasters, text, vector_output
+from .tiling import PRESETS
 
 
 @dataclass(frozen=True)

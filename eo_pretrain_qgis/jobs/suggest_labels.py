@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import JobError
-from .create_training_dataset import PRESETS
 from .spec import Job, choice, extent, files, folder, integer, number, raster_output, rasters, text, vector, vector_output
+from .tiling import PRESETS
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@ import pytest
 
 from eo_pretrain_qgis.engine.sensors import PRESETS, name_bands
 from eo_pretrain_qgis.errors import DataError
-from eo_pretrain_qgis.jobs.create_training_dataset import PRESETS as OFFERED
+from eo_pretrain_qgis.jobs.tiling import PRESETS as OFFERED
 
 
 class Heard:

@@ -1,0 +1,60 @@
+"""Parameters that every job which cuts images into tiles declares alike, and the rules between them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import JobError
+from .spec import choice, folder_output, integer, number, vector_output
+
+PRESETS = ("generic", "sentinel2_l1c", "sentinel2_l1c_0400", "sentinel2_l2a", "sentinel2_l2a_0400", "sentinel1_db", "sentinel1_linear")
+
+
+def arrangement() -> Any:
+    return choice("The images are", ("scenes", "bands"), default="scenes",
+                  help="“scenes”: each image is a place or date with all its bands. “bands”: the images are the bands of one scene.")
+
+
+def preset() -> Any:
+    return choice("Sensor", PRESETS, default="generic",
+                  help="Names the bands and says how stored values become reflectance or backscatter. "
+                       "“_0400”: Sentinel-2 from processing baseline 04.00 on, with its offset of -1000.")
+
+
+def tile_size() -> Any:
+    return integer("Tile size [px]", default=256, minimum=32, maximum=2048)
+
+
+def stride() -> Any:
+    return integer("Stride between tiles [px]", default=None, minimum=8, help="Empty: the tile size, so that tiles do not overlap.")
+
+
+def nodata() -> Any:
+    return number("Nodata value", default=None, advanced=True,
+                  help="Declared here it is used besides the layer's own nodata, the file's mask and values that are not finite.")
+
+
+def block_size() -> Any:
+    return integer("Block size for the split [px]", default=None, minimum=32, advanced=True,
+                   help="Empty: chosen from the size of the images; larger blocks are a harder, more honest test.")
+
+
+def seed() -> Any:
+    return integer("Seed", default=1, minimum=0, advanced=True)
+
+
+def output() -> Any:
+    return folder_output("Dataset folder", help="A new or empty folder.")
+
+
+def footprints() -> Any:
+    return vector_output("Footprints of the tiles", optional=True, created=False)
+
+
+def check_tiling(job: Any) -> None:
+    """Raises JobError for a stride that leaves gaps, or shares that leave too little to train on."""
+    if job.stride is not None and job.stride > job.tile_size:
+        raise JobError(f"The stride ({job.stride} px) is larger than the tile ({job.tile_size} px), so pixels between tiles would "
+                       "be lost. Choose a stride of at most the tile size.")
+    if job.validation_share + job.test_share > 0.8:
+        raise JobError("Validation and test blocks together take more than 0.8 of the area. Lower one of the two shares.")
