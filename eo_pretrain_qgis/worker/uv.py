@@ -70,7 +70,8 @@ class Uv:
             self._run(["pip", "install", "--torch-backend=auto", *family], "Installing torch", report.part(0.6, 1))
             return
         source = ["--no-index", "--find-links", self.wheels] if self.wheels else []
-        self._run(["pip", "install", "--require-hashes", *source, "-r", self.pinned], "Installing", report)
+        # The file pins everything that is wanted: lightly asks for whole frameworks that its losses do not use.
+        self._run(["pip", "install", "--require-hashes", "--no-deps", *source, "-r", self.pinned], "Installing", report)
 
     def _torch_index_answers(self, family: list[str], wanted: str, report: Report) -> bool:
         """Asks torch's own index for the versions; a network that blocks it is noticed in seconds."""
