@@ -43,6 +43,21 @@ from .scenes_labelling import (  # noqa: F401
     shades_areas,
     western_land_dataset,
 )
+from .scenes_pretraining import (  # noqa: F401
+    unlabelled,
+    unlabelled_all_bands,
+    unlabelled_cloudy,
+    unlabelled_constant,
+    unlabelled_odd,
+    unlabelled_one_band,
+    unlabelled_other_order,
+    unlabelled_paired,
+    unlabelled_radar,
+    unlabelled_two_tiles,
+    unlabelled_unpaired,
+    unlabelled_without_training,
+    unlabelled_without_validation,
+)
 from .scenes_roads import (  # noqa: F401
     broken_pbf,
     corrupt_pbf,
