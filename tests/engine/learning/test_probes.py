@@ -1,0 +1,132 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from eo_pretrain_qgis.engine.dataset import Dataset
+from eo_pretrain_qgis.engine.learning.encoders import build_unet
+from eo_pretrain_qgis.engine.learning.probes import (
+    LinearProbe,
+    Probe,
+    encoder_features,
+    image_statistics,
+    nearest_neighbours,
+    score_predictions,
+)
+from eo_pretrain_qgis.errors import DataError
+
+from .conftest import SMALL
+from .tiny import write_dataset
+from .tiny_scenes import write_scenes
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    return Dataset.open(write_scenes(tmp_path_factory.mktemp("scenes") / "stripes"))
+
+
+class Passing(nn.Module):
+    """An encoder whose last level is its input, so that what it saw can be read off."""
+
+    output_stride = 1
+
+    def forward(self, image):
+        return [image[:, :1], image]
+
+
+def test_features_are_averages_of_the_last_level_of_scaled_bands(scenes):
+    tiles = scenes.indices("test")
+    found = encoder_features(Passing(), [1000, 1100, 1200], [100, 200, 0], scenes, tiles, CPU, batch_size=3)
+    images = scenes.images(tiles).astype(float)
+    scaled = np.arcsinh((images - np.array([1000, 1100, 1200])[:, None, None]) / np.array([100, 200, 1])[:, None, None])
+    np.testing.assert_allclose(found, scaled.mean((2, 3)), rtol=1e-4)
+
+
+def test_missing_pixels_are_the_centre_of_the_bands(tmp_path):
+    dataset = Dataset.open(write_dataset(tmp_path / "discs", size=32, bands=2))
+    images = dataset.images(np.arange(2)).astype(float)
+    found = encoder_features(Passing(), [1000, 1000], [100, 100], dataset, np.arange(2), CPU)
+    scaled = np.where(images[:, :1] > 0, np.arcsinh((images - 1000) / 100), 0)
+    np.testing.assert_allclose(found, scaled.mean((2, 3)), rtol=1e-4)
+
+
+def test_an_encoder_is_left_as_it_was(scenes):
+    encoder = build_unet(SMALL, 3, 2).encoder.train()
+    frozen = next(module for module in encoder.modules() if isinstance(module, nn.BatchNorm2d)).eval()
+    before = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
+    encoder_features(encoder, [1000] * 3, [500] * 3, scenes, scenes.indices("test"), CPU)
+    assert encoder.training
+    assert not frozen.training
+    assert all(torch.equal(tensor, before[name]) for name, tensor in encoder.state_dict().items())
+
+
+def test_a_random_encoder_is_scored_on_tiles_it_was_not_fitted_to(scenes):
+    torch.manual_seed(0)
+    figures = Probe(scenes)(build_unet(SMALL, 3, 2).encoder, [1600] * 3, [500] * 3, CPU)
+    assert set(figures) == {"probe_linear", "probe_knn"}
+    assert figures["probe_linear"] >= 0.5
+
+
+def test_statistics_tell_brightness_apart_and_not_direction(scenes):
+    probe = Probe(scenes)
+    assert image_statistics(scenes, probe.known).shape == (len(probe.known), 12)
+    found = LinearProbe(image_statistics(scenes, probe.known), probe.labels).predict(image_statistics(scenes, probe.asked))
+    assert (found // 2 == probe.truth // 2).all()
+    assert probe.statistics()["probe_linear"] < 1
+
+
+def test_statistics_do_not_count_missing_pixels(tmp_path):
+    dataset = Dataset.open(write_dataset(tmp_path / "discs", size=32, bands=2))
+    found, images = image_statistics(dataset, np.arange(3)), dataset.images(np.arange(3)).astype(float)
+    inside = images[:, :, 2:].reshape(3, 2, -1)
+    np.testing.assert_allclose(found[:, :2], inside.mean(2), rtol=1e-5)
+    np.testing.assert_allclose(found[:, 2:4], inside.std(2), rtol=1e-4)
+    np.testing.assert_allclose(found[:, 6:], np.percentile(inside, 95, axis=2), rtol=1e-5)
+
+
+def test_neighbours_vote_by_angle_and_not_by_length():
+    known, labels = np.array([[1, 0], [2, 0.1], [0, 1], [0.1, 3.0]]), np.array([0, 0, 1, 1])
+    assert nearest_neighbours(known, labels, np.array([[50, 1], [0.01, 0.5]]), 2).tolist() == [0, 1]
+    several = nearest_neighbours(known, np.array([[1, 0], [1, 1], [0, 1], [0, 1]]), np.array([[9, 0.3]]), 2)
+    assert several.tolist() == [[1.0, 0.5]]
+
+
+def test_many_useless_features_ask_for_a_strong_penalty():
+    rng = np.random.default_rng(3)
+    labels = np.arange(40) % 2
+    useful = labels[:, None] + rng.normal(0, 0.05, (40, 1))
+    noisy = np.concatenate([labels[:, None] + rng.normal(0, 1.0, (40, 1)), rng.normal(0, 1, (40, 60))], 1)
+    assert LinearProbe(useful, labels).predict(np.array([[0.0], [1.0]])).tolist() == [0, 1]
+    assert LinearProbe(noisy, labels).strength <= 1
+
+
+def test_a_single_known_class_is_the_answer():
+    assert LinearProbe(np.zeros((3, 2)), np.array([4, 4, 4])).predict(np.ones((2, 2))).tolist() == [4, 4]
+
+
+def test_figures_of_predictions_follow_their_definitions():
+    truth, found = np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1])
+    figures = score_predictions(truth, found, 3)
+    assert figures["overall_accuracy"] == 0.75
+    assert figures["mean_f1"] == pytest.approx((2 / 3 + 4 / 5) / 2)
+    several = score_predictions(np.array([[1, 0], [0, 1]]), np.array([[0.9, 0.6], [0.2, 0.5]]), 2)
+    assert several["average_precision"] == pytest.approx((1 + 2 / 3) / 2)
+    assert several["mean_f1"] == pytest.approx((1 + 2 / 3) / 2)
+
+
+def test_several_classes_at_once_are_probed_too(tmp_path):
+    probe = Probe(Dataset.open(write_scenes(tmp_path / "several", task="multilabel")))
+    assert 0.5 < probe.statistics()["probe_linear"] <= 1
+
+
+def test_a_dataset_without_labels_of_tiles_is_refused(dataset):
+    with pytest.raises(DataError, match=r"is for the task “segmentation”, and features of tiles are probed with labels of whole tiles"):
+        Probe(dataset)
+
+
+def test_a_dataset_with_nothing_to_score_is_refused(tmp_path):
+    folder = write_scenes(tmp_path / "stripes", count=8, splits=["training"] * 8)
+    with pytest.raises(DataError, match="has no labelled validation tiles to probe an encoder with"):
+        Probe(Dataset.open(folder))
