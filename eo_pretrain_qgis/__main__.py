@@ -31,6 +31,7 @@ USAGE = "[--json FILE] [--PARAMETER VALUE …]     (--PARAMETER=VALUE for a valu
 METAVARS = {
     "raster": "FILE", "vector": "FILE", "layer": "FILE", "attribute": "FIELD", "integer": "N", "number": "X", "boolean": "true|false",
     "text": "TEXT", "choice": "WORD", "extent": "W,E,S,N[EPSG]", "classes": "CSV", "file": "FILE", "folder": "FOLDER",
+    "weights": "FILE|FOLDER|catalogue:NAME",
     "raster_output": "FILE", "vector_output": "FILE", "folder_output": "FOLDER", "file_output": "FILE",
 }
 

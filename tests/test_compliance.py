@@ -24,7 +24,7 @@ def some_values(job, folder):
     """A valid value for every required parameter."""
     (folder / "in").mkdir(exist_ok=True)
     made = {"raster": "image.tif", "vector": "fields.gpkg", "layer": "fields.gpkg", "attribute": "class", "text": "word", "integer": 1,
-            "number": 1.0, "folder": str(folder / "in"), "folder_output": str(folder / "out")}
+            "number": 1.0, "weights": "catalogue:some", "folder": str(folder / "in"), "folder_output": str(folder / "out")}
     values = {}
     for name, param in job.parameters().items():
         if param.kind in ("file", "file_output", "raster_output", "vector_output") and param.required:

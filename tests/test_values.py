@@ -22,6 +22,7 @@ class Example(spec.Job):
     area: dict = spec.extent("Area", optional=True)
     table: list = spec.classes("Table", optional=True)
     model: str = spec.file("Model", extension="onnx", optional=True)
+    start: str = spec.weights("Start", optional=True)
     output: str = spec.raster_output(optional=True)
     other: str = spec.raster_output("Other", optional=True)
 
@@ -41,6 +42,8 @@ class Example(spec.Job):
     ({"area": "1,3,2,4 [EPSG:4326]"}, "area", {"box": [1, 2, 3, 4], "crs": "EPSG:4326"}),
     ({"area": "1,3,2,4"}, "area", {"box": [1, 2, 3, 4], "crs": ""}),
     ({"table": [["1", "water", "#0000ff"]]}, "table", [{"value": "1", "name": "water", "color": "#0000ff"}]),
+    ({"start": "catalogue:resnet18"}, "start", "catalogue:resnet18"),
+    ({"start": {"path": "/"}}, "start", "/"),
     ({"table": '[{"value": 2}]'}, "table", [{"value": "2", "name": "2", "color": ""}]),
 ])
 def test_reads(values, name, expected):
@@ -63,6 +66,9 @@ def test_reads(values, name, expected):
     ({"table": [["1", "a", ""], ["1", "b", ""]]}, "no value stands twice"),
     ({"table": [["", "a", ""]]}, "every row has a value"),
     ({"model": "nowhere.onnx"}, "there is no file nowhere.onnx"),
+    ({"start": "nowhere.pth"}, "there is no file or folder nowhere.pth. Choose a file of weights, the folder of a run, or catalogue:"),
+    ({"start": __file__}, "must end in .safetensors or .pth"),
+    ({"start": 7}, "must be a file of weights, the folder of a run, or catalogue: and a name"),
     ({"output": "map.png"}, "map.png must end in .tif"),
     ({"image": "a.tif", "output": "a.tif"}, "“Map” and “Image” are the same file, a.tif"),
     ({"output": "a.tif", "other": "a.tif"}, "are the same file"),

@@ -12,12 +12,14 @@ from .spec import REQUIRED, Job, Param
 KINDS = {
     "raster": "raster layer", "vector": "vector layer", "layer": "raster or vector layer", "attribute": "field", "integer": "whole number",
     "number": "number", "boolean": "true or false", "text": "text", "choice": "one word", "extent": "xmin,xmax,ymin,ymax [EPSG:code]",
-    "classes": "table of value, name, colour; or a CSV file", "file": "file", "folder": "folder", "raster_output": "new GeoTIFF",
+    "classes": "table of value, name, colour; or a CSV file", "file": "file", "folder": "folder",
+    "weights": "file of weights, folder of a run, or catalogue:name", "raster_output": "new GeoTIFF",
     "vector_output": "new GeoPackage", "folder_output": "new folder", "file_output": "new file",
 }
 EXAMPLES = {
     "raster": "image.tif", "vector": "labels.gpkg", "layer": "labels.gpkg", "attribute": "class", "integer": "1", "number": "1",
     "boolean": "true", "text": "text", "extent": "500000,510000,5000000,5010000 [EPSG:32633]", "classes": "classes.csv", "folder": "folder",
+    "weights": "encoder.safetensors",
     "raster_output": "map.tif", "vector_output": "areas.gpkg", "folder_output": "folder",
 }
 FIRST_LINES = """# The algorithms

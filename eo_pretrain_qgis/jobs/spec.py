@@ -31,7 +31,7 @@ class Required:
 
 REQUIRED = Required()
 OUTPUT_KINDS = ("raster_output", "vector_output", "folder_output", "file_output")
-PATH_KINDS = ("raster", "vector", "layer", "file", "folder")
+PATH_KINDS = ("raster", "vector", "layer", "file", "folder", "weights")
 
 
 @dataclass(frozen=True)
@@ -143,6 +143,11 @@ def files(label: str, extension: str = "", **facts: Any) -> Any:
 def folder(label: str, **facts: Any) -> Any:
     """A folder that exists."""
     return _param("folder", label, REQUIRED, **facts)
+
+
+def weights(label: str, **facts: Any) -> Any:
+    """Weights of a network: a file of them, the folder of a run, or ``catalogue:`` and a name in models/catalog.json."""
+    return _param("weights", label, REQUIRED, extension="safetensors|pth|pt|ckpt|bin", **facts)
 
 
 def raster_output(label: str = "Map", **facts: Any) -> Any:

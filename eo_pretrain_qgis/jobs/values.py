@@ -13,6 +13,8 @@ from typing import Any
 from ..errors import JobError
 
 _WORDS = {"true": True, "yes": True, "1": True, "on": True, "false": False, "no": False, "0": False, "off": False}
+#: Begins a value that names weights in models/catalog.json.
+CATALOGUE = "catalogue:"
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
@@ -144,6 +146,20 @@ def _existing(kind: str) -> Any:
     return read
 
 
+def _weights(name: str, param: Any, value: Any) -> str:
+    path = value.get("path") if isinstance(value, Mapping) else value
+    if not isinstance(path, str):
+        raise _refuse(name, param, value, "a file of weights, the folder of a run, or catalogue: and a name")
+    if path.startswith(CATALOGUE):
+        return path
+    if os.path.isfile(path):
+        _check_extension(name, param, path)
+    elif not os.path.isdir(path):
+        raise JobError(f"“{param.label}” ({name}): there is no file or folder {path}. Choose a file of weights, the folder of a run, or "
+                       f"{CATALOGUE} and a name in models/catalog.json.")
+    return path
+
+
 def _check_extension(name: str, param: Any, path: str) -> None:
     allowed = tuple("." + part for part in param.extension.split("|")) if param.extension else ()
     if allowed and not path.lower().endswith(allowed):
@@ -161,6 +177,6 @@ def _output(name: str, param: Any, value: Any) -> str:
 READERS = {
     "raster": _layer, "vector": _layer, "layer": _layer, "attribute": _text, "integer": _integer, "number": _number,
     "boolean": _boolean, "text": _text, "choice": _choice, "extent": _extent, "classes": _classes,
-    "file": _existing("file"), "folder": _existing("folder"), "raster_output": _output, "vector_output": _output,
+    "file": _existing("file"), "folder": _existing("folder"), "weights": _weights, "raster_output": _output, "vector_output": _output,
     "folder_output": _output, "file_output": _output,
 }

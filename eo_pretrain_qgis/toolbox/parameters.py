@@ -48,6 +48,7 @@ from qgis.core import (
 
 from ..errors import JobError
 from ..jobs.spec import REQUIRED, Job, Param
+from ..jobs.values import CATALOGUE
 from . import layers
 
 CLASS_COLUMNS = ("value", "name", "color")
@@ -187,6 +188,11 @@ def _path(asked: Asked) -> Any:
     return os.path.abspath(asked.value) if isinstance(asked.value, str) and asked.value else asked.value
 
 
+def _weights(asked: Asked) -> Any:
+    """A path, or a name in the catalogue, which is no path."""
+    return asked.value if isinstance(asked.value, str) and asked.value.startswith(CATALOGUE) else _path(asked)
+
+
 def _paths(asked: Asked) -> list[Any]:
     return [os.path.abspath(item) if isinstance(item, str) and item else item for item in _flat(asked.value)]
 
@@ -258,6 +264,12 @@ def _file_filter(param: Param) -> str:
     return f"{', '.join(endings).upper()} files ({' '.join('*.' + ending for ending in endings)})"
 
 
+def _weights_file(name: str, param: Param, default: Any) -> QgsProcessingParameterFile:
+    # The button browses for files; the second filter lets QGIS accept folders and names of the catalogue, which are typed.
+    return QgsProcessingParameterFile(name, param.label, Qgis.ProcessingFileParameterBehavior.File, "", default, param.optional,
+                                      f"{_file_filter(param)};;All files (*)")
+
+
 def _field(name: str, param: Param, default: Any) -> QgsProcessingParameterField:
     definition = QgsProcessingParameterField(name, param.label, default, param.parent.upper(), optional=param.optional)
     definition.setMetadata({"widget_wrapper": {"class": FIELD_WIDGET}})
@@ -294,6 +306,7 @@ KINDS = {
     "files": Kind(lambda n, p, d: QgsProcessingParameterMultipleLayers(
         n, p.label, Qgis.ProcessingSourceType.File, d, p.optional), _paths),
     "folder": Kind(_existing(Qgis.ProcessingFileParameterBehavior.Folder), _path),
+    "weights": Kind(_weights_file, _weights),
     "raster_output": Kind(lambda n, p, d: QgsProcessingParameterRasterDestination(n, p.label, d, p.optional, p.created), _planned),
     "vector_output": Kind(lambda n, p, d: QgsProcessingParameterVectorDestination(
         n, p.label, Qgis.ProcessingSourceType.VectorAnyGeometry, d, p.optional, p.created), _planned),

@@ -43,6 +43,7 @@ from eo_pretrain_qgis.jobs.spec import (
     vector_output,
 )
 from eo_pretrain_qgis.jobs.spec import folder as existing_folder
+from eo_pretrain_qgis.jobs.spec import weights as starting_weights
 
 from .conftest import memory_layer, saved_layer, write_raster
 
@@ -72,6 +73,7 @@ class EveryKind(Job):
     table: list = classes("Table", optional=True)
     weights: str = file("Weights", extension="pth|pt", optional=True)
     place: str = existing_folder("Place", optional=True)
+    start: str = starting_weights("Starting weights", optional=True)
     output: str = raster_output("Map")
     shapes: str = vector_output("Shapes", optional=True, created=False)
     run_folder: str = folder_output("Run", optional=True)
@@ -114,6 +116,8 @@ def test_declarations(algorithm):
     assert definition("PICK").help() == "What to pick. Give one of these words: one, two."
     assert definition("TABLE").headers() == ["value", "name", "color"]
     assert definition("WEIGHTS").fileFilter() == "PTH, PT files (*.pth *.pt)"
+    assert definition("START").fileFilter().endswith("*.bin);;All files (*)")
+    assert definition("START").checkValueIsAcceptable("catalogue:resnet18") and definition("START").checkValueIsAcceptable("/a/run")
     assert not definition("SHAPES").createByDefault()
     assert isinstance(algorithm.outputDefinition("REPORT"), QgsProcessingOutputHtml)
     assert algorithm.outputDefinition("SCORE").type() == "outputNumber"
@@ -139,7 +143,8 @@ def test_help(algorithm):
     ("EXTENT", None, None), ("EXTENT", "0,10,20,30 [EPSG:4326]", {"box": [0, 20, 10, 30], "crs": "EPSG:4326"}),
     ("EXTENT", QgsReferencedRectangle(QgsRectangle(0, 20, 10, 30), QgsCoordinateReferenceSystem("EPSG:3857")),
      {"box": [0, 20, 10, 30], "crs": "EPSG:3857"}),
-    ("RUN_FOLDER", None, None), ("SHAPES", "", None),
+    ("RUN_FOLDER", None, None), ("SHAPES", "", None), ("START", None, None), ("START", "catalogue:resnet18", "catalogue:resnet18"),
+    ("START", "/usr/share/", "/usr/share"),
 ])
 def test_plain_values(read, name, given, read_as):
     assert read(name, given) == read_as
@@ -150,6 +155,7 @@ def test_plain_values(read, name, given, read_as):
     ("PICK", "three", "“Pick” (pick) is 'three', but must be one of: one, two."), ("PICK", 1, "must be one of: one, two."),
     ("EXTENT", "here", "must be xmin,xmax,ymin,ymax [EPSG:code]."), ("TABLE", ["1", "water", "blue"], "must be a colour such as #1f77b4."),
     ("WEIGHTS", "/no/such.pth", "there is no file /no/such.pth. Choose an existing file."),
+    ("START", "/no/such.pth", "there is no file or folder /no/such.pth. Choose a file of weights, the folder of a run, or catalogue:"),
     ("IMAGE", "/no/such.tif", "“Image” (IMAGE): /no/such.tif is no raster layer that QGIS can open."),
     ("LABELS", "nothing", "“Labels” (LABELS): nothing is no layer that QGIS can open."),
     ("OUTPUT", "map.png", "map.png must end in .tif"), ("OUTPUT", None, "“Map” (output) is missing. Give a value for it."),
