@@ -54,6 +54,24 @@ def build_unet(encoder: str, bands: int, classes: int) -> smp.Unet:
     return unet.train()
 
 
+def build_encoder(name: str, bands: int) -> nn.Module:
+    """An encoder with new weights, five levels deep, as `build_unet` has it inside; gives its levels, the deepest last.
+
+    Args:
+        name: see `check_encoder_name`.
+        bands: number of input bands.
+
+    Raises:
+        ModelError: when the name is unknown or the encoder cannot be built for that many bands.
+    """
+    check_encoder_name(name)
+    try:
+        return smp.encoders.get_encoder(name, in_channels=bands, depth=5, weights=None)
+    except (ValueError, RuntimeError, TypeError, KeyError, IndexError, AttributeError, AssertionError) as error:
+        raise ModelError(f"The encoder “{name}” cannot be built for {bands} band(s) ({str(error).splitlines()[0]}). "
+                         "Choose a convolutional one such as resnet18, efficientnet-b0 or tu-convnext_atto.") from None
+
+
 def input_weight(encoder: nn.Module, bands: int) -> str:
     """Name of the tensor in the encoder's state dict that the bands enter by: the first kernel with `bands` input channels."""
     return next(name for name, tensor in encoder.state_dict().items() if tensor.ndim == 4 and tensor.shape[1] == bands)
