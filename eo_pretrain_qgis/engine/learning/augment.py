@@ -53,12 +53,15 @@ class Augmentation:
         if self.kind == "none":
             return batch
         turns = torch.randint(0, 8, (len(batch),), generator=generator).tolist()
-        images, labels, valid = (torch.stack([symmetry(tile, turn) for tile, turn in zip(tiles, turns)])
-                                 for tiles in (batch.images, batch.labels, batch.valid))
+        maps = {"images": batch.images, "valid": batch.valid} | ({"labels": batch.labels} if batch.labels.ndim == 3 else {})
+        if batch.shares is not None:
+            maps["shares"] = batch.shares
+        turned = {name: torch.stack([symmetry(tile, turn) for tile, turn in zip(tiles, turns)]) for name, tiles in maps.items()}
+        images, valid = turned["images"], turned["valid"]
         if self.kind == "full":
             images = self._drop_band(self._blur(self._radiometry(images, generator), generator), generator)
             images = torch.where(valid[:, None], images, self.mean)
-        return replace(batch, images=images.contiguous(memory_format=torch.channels_last), labels=labels, valid=valid)
+        return replace(batch, **{**turned, "images": images.contiguous(memory_format=torch.channels_last)})
 
     def _radiometry(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Gain and offset per tile and band, and speckle for radar; (n, band, y, x), stored units."""

@@ -21,10 +21,12 @@ class Batch:
 
     Attributes:
         images: float32 (n, band, y, x), stored units; the band's mean where nothing is valid.
-        labels: int64 (n, y, x), class positions; 255 where nothing is known.
+        labels: int64, class positions, 255 where nothing is known: (n, y, x), or (n,) where a tile has one class; 0 and 1 (n, class)
+            where it may have several.
         valid: bool (n, y, x).
         tiles: int64 (n,), positions in the dataset.
         weights: float32 (n,), of the tiles in the loss.
+        shares: of the classes in each pixel, uint8 (n, class, y, x) of 255; None where nobody asked.
     """
 
     images: torch.Tensor
@@ -32,6 +34,7 @@ class Batch:
     valid: torch.Tensor
     tiles: np.ndarray
     weights: torch.Tensor
+    shares: torch.Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -39,7 +42,8 @@ class Batch:
     def split(self, pieces: int) -> list[Batch]:
         """The same tiles in at most `pieces` smaller batches."""
         bounds = [(part[0], part[-1] + 1) for part in np.array_split(np.arange(len(self)), min(pieces, len(self)))]
-        return [Batch(self.images[a:b], self.labels[a:b], self.valid[a:b], self.tiles[a:b], self.weights[a:b]) for a, b in bounds]
+        return [Batch(self.images[a:b], self.labels[a:b], self.valid[a:b], self.tiles[a:b], self.weights[a:b],
+                      None if self.shares is None else self.shares[a:b]) for a, b in bounds]
 
 
 class TileReader:
@@ -50,10 +54,11 @@ class TileReader:
         fill: per band, what stands for a missing pixel, stored units.
         stride: height and width of batches are made multiples of it, by pixels that are not valid.
         device: where the batches go.
+        shares: whether batches come with the shares of the classes.
     """
 
-    def __init__(self, dataset: Dataset, fill: list[float], stride: int, device: torch.device) -> None:
-        self.dataset, self.stride, self.device = dataset, stride, device
+    def __init__(self, dataset: Dataset, fill: list[float], stride: int, device: torch.device, *, shares: bool = False) -> None:
+        self.dataset, self.stride, self.device, self.shares = dataset, stride, device, shares
         self.fill = torch.tensor(fill, dtype=torch.float32, device=device).view(1, -1, 1, 1)
 
     def shuffled(self, tiles: np.ndarray, batch_size: int, rng: np.random.Generator, crop: int | None = None) -> Iterator[Batch]:
@@ -76,19 +81,19 @@ class TileReader:
 
     def _batch(self, tiles: np.ndarray, crop: int | None, offsets: np.ndarray | None) -> Batch:
         images, labels = self.dataset.images(tiles), self.dataset.labels(tiles)
-        if crop is not None and offsets is not None:
-            images = np.stack([tile[:, y:y + crop, x:x + crop] for tile, (y, x) in zip(images, offsets)])
-            labels = np.stack([tile[y:y + crop, x:x + crop] for tile, (y, x) in zip(labels, offsets)])
-        valid = self.dataset.valid(images)
-        rest = [(0, -side % self.stride) for side in labels.shape[1:]]
-        if any(after for _, after in rest):
-            images = np.pad(images, [(0, 0), (0, 0), *rest])
-            labels = np.pad(labels, [(0, 0), *rest], constant_values=self.dataset.ignore)
-            valid = np.pad(valid, [(0, 0), *rest])
-        known = self._put(valid)
-        pixels = torch.where(known[:, None], self._put(images).float(), self.fill)
+        arrays = {"images": images, "valid": self.dataset.valid(images)}
+        maps = {"labels": labels} if self.dataset.task == "segmentation" else {}
+        if self.shares:
+            maps["shares"] = self.dataset.array("shares", tiles)
+        for name, array in {**arrays, **maps}.items():
+            fill = self.dataset.ignore if name == "labels" else 0
+            part = array if crop is None or offsets is None else _crop(array, crop, offsets)
+            arrays[name] = _pad(part, self.stride, fill)
+        known = self._put(arrays["valid"])
+        pixels = torch.where(known[:, None], self._put(arrays["images"]).float(), self.fill)
         weights = self._put(self.dataset.weights[tiles].astype(np.float32))
-        return Batch(pixels.contiguous(memory_format=torch.channels_last), self._put(labels).long(), known, tiles, weights)
+        return Batch(pixels.contiguous(memory_format=torch.channels_last), self._put(arrays.get("labels", labels)).long(), known, tiles, weights,
+                     self._put(arrays["shares"]) if self.shares else None)
 
     def _put(self, array: np.ndarray) -> torch.Tensor:
         if self.device.type == "mps" and array.dtype in (np.float64, np.uint16, np.uint32):
@@ -98,3 +103,14 @@ class TileReader:
 
 def _portions(tiles: np.ndarray, size: int) -> list[np.ndarray]:
     return np.array_split(tiles, -(-len(tiles) // size)) if len(tiles) else []
+
+
+def _crop(array: np.ndarray, side: int, offsets: np.ndarray) -> np.ndarray:
+    """A part of each tile (n, …, y, x), from its own offset (n, 2) in y and x."""
+    return np.stack([tile[..., y:y + side, x:x + side] for tile, (y, x) in zip(array, offsets)])
+
+
+def _pad(array: np.ndarray, stride: int, fill: int) -> np.ndarray:
+    """The array (…, y, x) with both sides made multiples of the stride, below and to the right."""
+    rest = [(0, -side % stride) for side in array.shape[-2:]]
+    return np.pad(array, [(0, 0)] * (array.ndim - 2) + rest, constant_values=fill) if any(after for _, after in rest) else array
