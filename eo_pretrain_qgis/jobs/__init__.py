@@ -18,6 +18,9 @@ from .import_dataset import ImportDataset
 from .inspect_model import InspectModel
 from .install_engine import InstallEngine
 from .predict_map import PredictMap
+from .pretrain_barlow_twins import PretrainBarlowTwins
+from .pretrain_inpainting import PretrainInpainting
+from .pretrain_translation import PretrainTranslation
 from .split_dataset import SplitDataset
 from .suggest_labels import SuggestLabels
 
@@ -26,6 +29,8 @@ JOBS = {
     for job in (
         CreateSample, CreateTrainingDataset, CreateRoadDataset, CreateLandCoverDataset, CreateSeaIceDataset, CreateCropDataset,
         CreatePretrainingDataset, ImportDataset, ExportDataset, SplitDataset, DescribeDataset, SuggestLabels, DiscoverTopics,
+        PretrainInpainting, PretrainBarlowTwins,
+        PretrainTranslation,
         Finetune, EvaluateModel, ExportModel, InspectModel,
         PredictMap,
         InstallEngine, CheckEngine,

@@ -1,0 +1,104 @@
+"""The loss of Barlow Twins: what two views of a tile agree on, with every dimension saying something of its own.
+
+Over a batch, the correlation of each dimension with itself in the other view shall be 1, with all other dimensions 0 (Zbontar et al.,
+Barlow Twins, arXiv 2103.03230, eq. 1 and 2). The loss belongs to the batch, not to its tiles: half a batch twice is not one batch, so
+gradients of small batches cannot be added up in its place. Several processes bring their embeddings together before it is computed.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import distributed, nn
+from torch.distributed import nn as collective
+
+EPSILON = 1e-5  # added to variances, as normalisation layers do
+
+
+def processes() -> int:
+    """How many processes train together."""
+    return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
+
+
+def gathered(embeddings: torch.Tensor) -> torch.Tensor:
+    """The embeddings of all processes, (processes · n, dimension); gradients find their way back to each.
+
+    Every process computes the same loss from them. The gradients that arrive in one process are the sum over all of these equal losses;
+    the average over processes that follows in training leaves the gradient of one loss of the whole batch.
+    """
+    return embeddings if processes() == 1 else torch.cat(collective.all_gather(embeddings))
+
+
+def correlation(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """Correlation over the batch of all processes between each dimension of two embeddings.
+
+    Args:
+        first: (n, dimension).
+        second: (n, dimension), of the same tiles.
+
+    Returns:
+        float32 (dimension, dimension).
+    """
+    first, second = (_normalised(gathered(embeddings.float())) for embeddings in (first, second))
+    return first.T @ second / len(first)
+
+
+def twin_loss(matrix: torch.Tensor, redundancy_weight: float) -> torch.Tensor:
+    """Sum of (1 - c_ii)² and of λ · c_ij² over a correlation matrix, λ being `redundancy_weight`."""
+    diagonal = torch.diagonal(matrix)
+    return (diagonal - 1).square().sum() + redundancy_weight * (matrix.square().sum() - diagonal.square().sum())
+
+
+def shared_loss(matrix: torch.Tensor, shared: int, redundancy_weight: float) -> torch.Tensor:
+    """The loss between two sensors, of which the first `shared` dimensions shall agree and the others have nothing in common.
+
+    What only one sensor sees keeps dimensions of its own (Wang et al., DeCUR, arXiv 2309.05300, eq. 3 and 4).
+    """
+    own = matrix[shared:, shared:]
+    diagonal = torch.diagonal(own)
+    rest = diagonal.square().sum() + redundancy_weight * (own.square().sum() - diagonal.square().sum())
+    return twin_loss(matrix[:shared, :shared], redundancy_weight) + rest
+
+
+class SynchronisedNorm(nn.modules.batchnorm._BatchNorm):
+    """Batch normalisation over the batches of all processes, on any device; torch has it for GPUs only."""
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        """Normalised values of the shape of `values`, (n, channel) or (n, channel, y, x)."""
+        if not self.training or processes() == 1:
+            return super().forward(values)
+        axes = [axis for axis in range(values.ndim) if axis != 1]
+        shape = [1, -1] + [1] * (values.ndim - 2)
+        count = values.numel() // values.shape[1] * processes()
+        single = values.float()
+        mean = collective.all_reduce(single.sum(axes)) / count
+        centred = single - mean.view(shape)
+        variance = collective.all_reduce(centred.square().sum(axes)) / count
+        self._remember(mean.detach(), variance.detach() * count / max(1, count - 1))
+        result = centred * (variance.view(shape) + self.eps).rsqrt()
+        return (result * self.weight.view(shape) + self.bias.view(shape)).to(values.dtype)
+
+    def _remember(self, mean: torch.Tensor, variance: torch.Tensor) -> None:
+        self.num_batches_tracked.add_(1)
+        share = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
+        self.running_mean.lerp_(mean.to(self.running_mean.dtype), share)
+        self.running_var.lerp_(variance.to(self.running_var.dtype), share)
+
+    def _check_input_dim(self, values: torch.Tensor) -> None:
+        """Any number of dimensions."""
+
+
+def synchronise(network: nn.Module) -> None:
+    """Lets the normalisation layers below a network work over the batches of all processes; names and tensors stay."""
+    for name, child in network.named_children():
+        if type(child) in (nn.BatchNorm1d, nn.BatchNorm2d):
+            replacement = SynchronisedNorm(child.num_features, child.eps, child.momentum)
+            replacement.load_state_dict(child.state_dict())
+            setattr(network, name, replacement)
+        else:
+            synchronise(child)
+
+
+def _normalised(embeddings: torch.Tensor) -> torch.Tensor:
+    """Mean 0 and variance 1 over the batch."""
+    centred = embeddings - embeddings.mean(0)
+    return centred * (centred.square().mean(0) + EPSILON).rsqrt()
