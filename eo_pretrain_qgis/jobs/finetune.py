@@ -21,7 +21,7 @@ class Finetune(Job):
     group = "3 Train"
     tags = ("train", "deep learning", "segmentation", "U-Net", "transfer learning")
     engine = "train"
-    results = {"checkpoint": "file", "report": "html", "validation_iou": "number", "epochs_run": "number", "device": "text"}
+    results = {"checkpoint": "file", "encoder": "file", "report": "html", "validation_iou": "number", "epochs_run": "number", "device": "text"}
 
     dataset: str = folder("Training dataset", help="Made by “Create … dataset”.")
     encoder: str = text("Encoder", default="resnet18", help="Any encoder of segmentation-models-pytorch, or of timm with the prefix “tu-”.")

@@ -13,11 +13,28 @@ from .encoders import build_unet
 DETAIL = 32
 
 
-class SegmentationNetwork(nn.Module):
-    """A U-Net that takes bands as they are stored and scales them itself, so that nobody can feed it another range.
+def scaled(image: torch.Tensor, centre: torch.Tensor, spread: torch.Tensor) -> torch.Tensor:
+    """What every encoder sees: asinh((value - centre) / spread).
 
-    Scaling is asinh((value - centre) / spread): linear where most pixels lie and logarithmic far out, so that clouds and corner
-    reflectors stay distinct without pressing all land into a sliver of the range (Lupton et al. 1999, AJ 118, 1406).
+    Linear where most pixels lie and logarithmic far out, so that clouds and corner reflectors stay distinct without pressing all land
+    into a sliver of the range (Lupton et al. 1999, AJ 118, 1406).
+
+    Args:
+        image: stored units, (n, band, y, x).
+        centre: per band, (1, band, 1, 1); stands for a missing pixel, which is 0 after scaling.
+        spread: per band, (1, band, 1, 1), not 0.
+    """
+    return torch.asinh((image - centre) / spread)
+
+
+def band_row(values: Sequence[float]) -> torch.Tensor:
+    """Numbers per band as float32 (1, band, 1, 1)."""
+    return torch.tensor([float(value) for value in values], dtype=torch.float32).view(1, -1, 1, 1)
+
+
+class SegmentationNetwork(nn.Module):
+    """A U-Net that takes bands as they are stored and scales them itself, so that nobody can feed it another range,
+    see `scaled`.
 
     The U-Net of segmentation-models-pytorch sees the image at half its resolution at best, which loses what is one pixel wide and
     the spectrum of the pixel itself; two layers at full resolution, `detail`, bring both to the head.
@@ -48,8 +65,8 @@ class SegmentationNetwork(nn.Module):
             nn.Conv2d(channels, DETAIL, 3, padding=1, bias=False), nn.BatchNorm2d(DETAIL), nn.ReLU(inplace=True))))
         self.segmentation_head = nn.Sequential(nn.Conv2d(width + DETAIL, classes, 3, padding=1))
         self.stride = int(unet.encoder.output_stride)
-        self.register_buffer("centre", torch.tensor(centre, dtype=torch.float32).view(1, -1, 1, 1))
-        self.register_buffer("spread", torch.tensor([value or 1.0 for value in spread], dtype=torch.float32).view(1, -1, 1, 1))
+        self.register_buffer("centre", band_row(centre))
+        self.register_buffer("spread", band_row([value or 1.0 for value in spread]))
         self.frozen_encoder = False
 
     @property
@@ -59,8 +76,8 @@ class SegmentationNetwork(nn.Module):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Class scores before softmax, (n, class, y, x), of images in stored units, float32 (n, band, y, x)."""
-        scaled = torch.asinh((image - self.centre) / self.spread)
-        return self.segmentation_head(torch.cat([self.decoder(self.encoder(scaled)), self.detail(scaled)], 1))
+        image = scaled(image, self.centre, self.spread)
+        return self.segmentation_head(torch.cat([self.decoder(self.encoder(image)), self.detail(image)], 1))
 
     def freeze_encoder(self) -> None:
         """Keeps the encoder as it is: its weights, and the running statistics of its normalisation layers too."""

@@ -21,8 +21,8 @@ SAMPLES = 4  # tiles that are shown
 PICTURE_SIDE = 256  # pixels on the screen
 
 
-def write_run_report(run: Run, dataset: Dataset, progress: Progress, pictures: str) -> None:
-    """Writes report.html into the run folder.
+def run_sections(run: Run, dataset: Dataset, progress: Progress, pictures: str) -> tuple[str, list[str]]:
+    """Title and sections of report.html.
 
     Args:
         run: the run.
@@ -45,7 +45,7 @@ def write_run_report(run: Run, dataset: Dataset, progress: Progress, pictures: s
         page.heading("Settings"), page.table(("setting", "value"), _settings(card)),
         page.heading("Limits"), page.bullets(_limits(card, counts)),
     ]
-    page.write_page(run.path("report.html"), f"{card['dataset']['name']}: {card['architecture']} with {card['encoder']}", sections)
+    return f"{card['dataset']['name']}: {card['architecture']} with {card['encoder']}", sections
 
 
 def sample_pictures(network: SegmentationNetwork, reader: TileReader, dataset: Dataset, tiles: np.ndarray) -> str:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
 from ...errors import DataError, ModelError
-from ..dataset import Dataset
+from ..dataset import Dataset, SensorInfo
 from ..outputs import new_file, refuse_used
 from .checkpoints import load_tensors, save_tensors
 from .networks import SegmentationNetwork
@@ -56,24 +58,31 @@ class Run:
         return cls(folder, card)
 
     @classmethod
-    def begin(cls, folder: str, dataset: Dataset, settings: dict[str, Any]) -> Run:
-        """The run in `folder`, to continue, or a new card that is not yet written.
+    def begin(cls, folder: str, card: dict[str, Any]) -> Run:
+        """The run in `folder`, to continue, or a new one whose card is not yet written.
+
+        Args:
+            folder: new, or that of a run.
+            card: of a new run, see `first_card`.
 
         Raises:
-            DataError: when the folder holds other files, or a run with other settings or on another dataset.
+            DataError: when the folder holds other files, or a run of another method, with other settings or on other datasets.
         """
         if not os.path.exists(os.path.join(folder, CARD)):
             refuse_used(folder)
-            return cls(folder, _new_card(dataset, settings))
+            return cls(folder, card)
         run = cls.open(folder)
+        if run.method != card["method"]:
+            raise DataError(f"The folder {folder} holds a run of “{run.method}”, not of “{card['method']}”. Choose a new folder.")
         before = run.card["settings"]
-        for name, value in settings.items():
+        for name, value in card["settings"].items():
             if name not in FREE_SETTINGS and before.get(name) != value:
                 raise DataError(f"The folder {folder} holds a run with {name} = {before.get(name)}, not {value}. "
                                 "Give the same value to continue it, or choose a new folder.")
-        if run.card["dataset"]["checksum"] != dataset.checksum:
-            raise DataError(f"The folder {folder} holds a run on another dataset ({run.card['dataset']['path']}), or that dataset has "
-                            "changed. Choose a new folder.")
+        for ours, theirs in zip(run.datasets, card["datasets"]):
+            if ours["checksum"] != theirs["checksum"]:
+                raise DataError(f"The folder {folder} holds a run on another dataset ({ours['path']}), or that dataset has "
+                                "changed. Choose a new folder.")
         return run
 
     def path(self, name: str) -> str:
@@ -84,6 +93,16 @@ class Run:
     def finished(self) -> bool:
         """Whether training came to its end."""
         return self.card["state"] == "finished"
+
+    @property
+    def method(self) -> str:
+        """How it learned: “finetune”, “inpainting”, “barlow twins”, “translation” or “multitask”."""
+        return self.card.get("method", "finetune")
+
+    @property
+    def datasets(self) -> list[dict[str, Any]]:
+        """Name, path and checksum of what it learned from."""
+        return self.card.get("datasets", [self.card["dataset"]])
 
     @property
     def class_names(self) -> list[str]:
@@ -97,7 +116,14 @@ class Run:
         write_json(self.path(CARD), self.card)
 
     def build_network(self) -> SegmentationNetwork:
-        """The network with new weights."""
+        """The network with new weights.
+
+        Raises:
+            ModelError: when the run did not learn classes.
+        """
+        if self.method != "finetune":
+            raise ModelError(f"The run {self.folder} learned by {self.method} and knows no classes yet. "
+                             "Give it to “Fine-tune a model” as starting weights, and choose the run that comes out.")
         bands = self.card["bands"]
         return SegmentationNetwork(self.card["encoder"], [band["centre"] for band in bands], [band["spread"] for band in bands],
                                    len(self.card["classes"]))
@@ -118,13 +144,22 @@ class Run:
                              "Copy the run folder again.") from None
         return network.to(device).eval()
 
-    def save_weights(self, network: SegmentationNetwork) -> None:
-        """Writes the network, and its encoder apart with a card of its own, so that any run can start from it."""
+    def save_network(self, network: nn.Module) -> None:
+        """Writes the whole network."""
         self.card["weights_sha256"] = save_tensors(self.path(WEIGHTS), network.state_dict())
-        save_tensors(self.path(ENCODER), network.encoder.state_dict())
-        kept = ("encoder", "sensor", "preset", "bands", "resolution_m", "dataset", "seed", "created")
-        write_json(self.path("encoder.json"), {"format": "eo-pretrain encoder", "version": 1, "method": "finetune",
-                                               **{key: self.card[key] for key in kept}})
+
+    def save_encoder(self, encoder: nn.Module, name: str = "encoder", **facts: Any) -> None:
+        """Writes an encoder apart, with a card of its own, so that any run can start from it.
+
+        Args:
+            encoder: with tensors named as in torchvision, timm and segmentation-models-pytorch.
+            name: of the two files.
+            facts: what differs from the card of the run, such as ``sensor`` and ``bands`` of a second sensor.
+        """
+        save_tensors(self.path(f"{name}.safetensors"), encoder.state_dict())
+        kept = ("method", "encoder", "sensor", "preset", "bands", "resolution_m", "dataset", "seed", "created")
+        write_json(self.path(f"{name}.json"), {"format": "eo-pretrain encoder", "version": 1,
+                                               **{key: self.card[key] for key in kept}, **facts})
 
     def open_dataset(self, folder: str | None = None) -> Dataset:
         """The dataset of the run, or another one with the same bands and classes.
@@ -167,17 +202,23 @@ def centre_and_spread(statistics: dict[str, Any]) -> dict[str, float]:
     return {"centre": statistics["p50"], "spread": (statistics["p75"] - statistics["p25"]) / 1.349 or statistics["std"]}
 
 
-def _new_card(dataset: Dataset, settings: dict[str, Any]) -> dict[str, Any]:
-    sensor = dataset.sensor
+def band_cards(dataset: Dataset, sensor: SensorInfo) -> list[dict[str, Any]]:
+    """What a network has to know of the bands of a sensor: the band, its statistics, and the centre and spread it is scaled by."""
     statistics = dataset.statistics[sensor.name]
-    bands = [{**asdict(band), **{key: statistics[band.name][key] for key in BAND_STATISTICS}, **centre_and_spread(statistics[band.name])}
-             for band in dataset.bands]
+    return [{**asdict(band), **{key: statistics[band.name][key] for key in BAND_STATISTICS}, **centre_and_spread(statistics[band.name])}
+            for band in sensor.bands]
+
+
+def first_card(method: str, datasets: Sequence[Dataset], settings: dict[str, Any]) -> dict[str, Any]:
+    """The card of a new run; bands, classes and tiles are those of the first sensor of the first dataset."""
+    dataset, sensor = datasets[0], datasets[0].sensor
+    sources = [{"name": source.name, "path": os.path.abspath(source.folder), "checksum": source.checksum} for source in datasets]
     return {
-        "format": FORMAT, "version": VERSION, "state": "training", "task": dataset.task,
-        "architecture": "unet", "encoder": settings["encoder"],
-        "sensor": sensor.name, "preset": sensor.preset, "bands": bands, "resolution_m": dataset.description["resolution_m"],
+        "format": FORMAT, "version": VERSION, "state": "training", "method": method, "task": dataset.task,
+        "sensor": sensor.name, "preset": sensor.preset, "bands": band_cards(dataset, sensor),
+        "resolution_m": dataset.description["resolution_m"],
         "classes": [asdict(entry) for entry in dataset.classes], "tile_size": dataset.tile_size,
-        "dataset": {"name": dataset.name, "path": os.path.abspath(dataset.folder), "checksum": dataset.checksum},
+        "dataset": sources[0], "datasets": sources,
         "settings": settings, "seed": settings["seed"], "start": None, "metrics": {}, "epochs_run": 0,
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }

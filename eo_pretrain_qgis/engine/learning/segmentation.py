@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn.functional import cross_entropy, one_hot
 
 from ...errors import DataError
@@ -89,6 +90,11 @@ class Segmentation:
         self._refuse_single_value()
 
     @property
+    def parts(self) -> dict[str, nn.Module]:
+        """The network."""
+        return {"network": self.network}
+
+    @property
     def steps(self) -> int:
         """Batches per epoch and process."""
         mine = -(-len(self.dataset.indices("training")) // self.processes)
@@ -104,12 +110,12 @@ class Segmentation:
         for batch in self.reader.shuffled(mine, self.batch_size, rng, self.crop):
             yield self.augmentation(batch, generator)
 
-    def loss(self, network: Callable[[torch.Tensor], torch.Tensor], batch: Batch) -> torch.Tensor:
+    def loss(self, part: str, networks: Mapping[str, nn.Module], batch: Batch) -> torch.Tensor:
         """Weighted cross-entropy plus Dice, over labelled pixels; Dice keeps small classes from being given up.
 
         In both a tile of weight 0.5 counts half as much as one of weight 1.
         """
-        outputs, labels, tiles = network(batch.images).float(), batch.labels, batch.weights[:, None, None]
+        outputs, labels, tiles = networks[part](batch.images).float(), batch.labels, batch.weights[:, None, None]
         total = (self.weight_of_label[labels] * tiles).sum().clamp_min(1e-6)  # a batch without labels gives 0, not 0 / 0
         entropy = cross_entropy(outputs, labels, self.weights, ignore_index=self.dataset.ignore, reduction="none")
         return (entropy * tiles).sum() / total + dice_loss(outputs, labels, batch.weights, self.dataset.ignore)

@@ -1,15 +1,15 @@
 """The one loop: epochs of batches, warm-up and cosine, mixed precision, clipping, early stopping, exact resumption.
 
-What is trained is a `Method`: it hands out batches, turns one into a loss and measures itself. All randomness of an epoch follows
-from (seed, epoch, rank), so a run that was killed and continued gives the losses of one that was not, and no state of a random
-generator has to be kept.
+What is trained is a `Method`: it hands out batches, turns one into a loss for each of its parts and measures itself. All randomness of
+an epoch follows from (seed, epoch, rank), so a run that was killed and continued gives the losses of one that was not, and no state of
+a random generator has to be kept.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
@@ -22,7 +22,7 @@ from ...errors import EngineError
 from ...report import SILENT, Report
 from .checkpoints import load_state, save_state
 
-CLIP_NORM = 1.0
+OPTIMIZERS, SCHEDULES = ("adamw", "adam", "lars"), ("cosine", "linear")
 VALIDATION_SHARE = 0.1  # of an epoch's time, for the progress bar
 
 
@@ -42,8 +42,8 @@ class Method(Protocol):
     score: str
 
     @property
-    def network(self) -> nn.Module:
-        """Everything that is trained and kept."""
+    def parts(self) -> dict[str, nn.Module]:
+        """What is trained; each part has an optimizer of its own and takes a step per batch, in this order."""
 
     @property
     def steps(self) -> int:
@@ -52,14 +52,17 @@ class Method(Protocol):
     def batches(self, seed: int, epoch: int) -> Iterator[Splittable]:
         """The batches of an epoch; they follow from the arguments and the rank alone."""
 
-    def loss(self, network: Callable[[torch.Tensor], torch.Tensor], batch: Any) -> torch.Tensor:
-        """The mean loss of a batch; `network` is `self.network` as Fabric wrapped it."""
+    def loss(self, part: str, networks: Mapping[str, nn.Module], batch: Any) -> torch.Tensor:
+        """The mean loss of a batch for one part; `networks` are the parts as Fabric wrapped them.
+
+        The loss of the epoch is the sum over the parts.
+        """
 
     def validate(self, report: Report) -> np.ndarray:
-        """Counts over this process's share of the validation samples; counts of all processes are added up."""
+        """Sums over this process's share of the validation samples; those of all processes are added up."""
 
-    def figures(self, counts: np.ndarray) -> dict[str, float]:
-        """The figures of an epoch from the counts; empty when there was nothing to validate on."""
+    def figures(self, sums: np.ndarray) -> dict[str, float]:
+        """The figures of an epoch from the sums; empty when there was nothing to validate on."""
 
 
 @dataclass(frozen=True)
@@ -68,11 +71,19 @@ class Plan:
 
     Attributes:
         epochs: passes over the training samples.
-        learning_rate: highest rate of AdamW.
-        weight_decay: of AdamW, on kernels and matrices only.
-        warmup_epochs: during which the rate rises linearly; a cosine to 0 follows.
+        learning_rate: highest rate of the optimizer.
+        weight_decay: on kernels and matrices only.
+        warmup_epochs: during which the rate rises linearly.
         patience: epochs without a better score after which training stops.
         seed: decides everything random.
+        optimizer: one of `OPTIMIZERS`.
+        betas: of Adam and AdamW.
+        schedule: after the warm-up; ``cosine``, or ``linear``: constant for the first half, then a line.
+        final_rate: share of the highest rate that the schedule ends at.
+        clip_norm: largest norm of the gradient of a part; None leaves it as it is.
+        accumulate: batches per step of the optimizers.
+        average: decay per step of the running average of the weights that is validated and kept; 0 keeps the weights themselves.
+        compile: whether torch compiles the parts.
     """
 
     epochs: int
@@ -81,6 +92,14 @@ class Plan:
     warmup_epochs: int = 2
     patience: int = 12
     seed: int = 1
+    optimizer: str = "adamw"
+    betas: tuple[float, float] = (0.9, 0.999)
+    schedule: str = "cosine"
+    final_rate: float = 0.0
+    clip_norm: float | None = 1.0
+    accumulate: int = 1
+    average: float = 0.0
+    compile: bool = False
 
 
 @dataclass
@@ -140,31 +159,50 @@ def fit(method: Method, plan: Plan, fabric: Fabric, checkpoint: str, after_epoch
 
 
 def learning_rate(plan: Plan, step: int, steps_per_epoch: int) -> float:
-    """Linear warm-up, then a cosine to 0 (Loshchilov and Hutter, SGDR, arXiv 1608.03983, without restarts)."""
+    """Linear warm-up, then a cosine (Loshchilov and Hutter, SGDR, arXiv 1608.03983, without restarts), or as CycleGAN has it.
+
+    ``linear`` is constant for the first half and falls along a line (Zhu et al., arXiv 1703.10593, §7.1).
+    """
     total = plan.epochs * steps_per_epoch
     warm = min(plan.warmup_epochs * steps_per_epoch, total // 2)
     if step < warm:
         return plan.learning_rate * (step + 1) / warm
-    return plan.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, total - warm)))
+    done = (step - warm) / max(1, total - warm)
+    share = 0.5 * (1 + math.cos(math.pi * done)) if plan.schedule == "cosine" else min(1.0, 2 * (1 - done))
+    return plan.learning_rate * (plan.final_rate + (1 - plan.final_rate) * share)
 
 
 class _Loop:
     def __init__(self, method: Method, plan: Plan, fabric: Fabric, report: Report) -> None:
         self.method, self.plan, self.fabric, self.report = method, plan, fabric, report
         self.progress = Progress()
+        self.networks: dict[str, Any] = {}
+        self.optimizers: dict[str, Any] = {}
+        for name, part in method.parts.items():
+            self.networks[name], self.optimizers[name] = fabric.setup(part.to(memory_format=torch.channels_last), self._optimizer(part))
+
+    def _optimizer(self, part: nn.Module) -> torch.optim.Optimizer:
+        plan, groups = self.plan, _parameter_groups(part, self.plan.weight_decay)
+        if plan.optimizer == "lars":
+            from lightly.utils.lars import LARS  # takes seconds to load
+
+            return LARS(groups, lr=plan.learning_rate, momentum=0.9)
+        kind = torch.optim.AdamW if plan.optimizer == "adamw" else torch.optim.Adam
         # The fused form takes half the time; only with the loss scaling of float16 it cannot be clipped (Fabric refuses it).
-        optimizer = torch.optim.AdamW(_parameter_groups(method.network, plan.weight_decay), lr=plan.learning_rate,
-                                      fused=fabric.device.type in ("cpu", "cuda") and fabric.strategy.precision.precision != "16-mixed")
-        self.network, self.optimizer = fabric.setup(method.network.to(memory_format=torch.channels_last), optimizer)
+        fused = self.fabric.device.type in ("cpu", "cuda") and self.fabric.strategy.precision.precision != "16-mixed"
+        return kind(groups, lr=plan.learning_rate, betas=plan.betas, fused=fused)
 
     def state(self) -> dict[str, Any]:
-        return {"network": self.method.network.state_dict(), "optimizer": self.optimizer.state_dict(), "progress": asdict(self.progress)}
+        return {"parts": {name: part.state_dict() for name, part in self.method.parts.items()},
+                "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+                "progress": asdict(self.progress)}
 
     def resume(self, state: dict[str, Any] | None) -> None:
         if state is None:
             return
-        self.method.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        for name, part in self.method.parts.items():
+            part.load_state_dict(state["parts"][name])
+            self.optimizers[name].load_state_dict(state["optimizers"][name])
         self.progress = Progress(**state["progress"])
         self.report.message(f"Continuing after epoch {self.progress.epoch} of {self.plan.epochs}.")
 
@@ -172,12 +210,13 @@ class _Loop:
         """One pass; returns the row for the history."""
         epoch, steps = self.progress.epoch, self.method.steps
         torch.manual_seed(int(np.random.default_rng([self.plan.seed, epoch, self.fabric.global_rank]).integers(2**62)))
-        self.network.train()
+        for network in self.networks.values():
+            network.train()
         started, samples, rate = time.monotonic(), 0, 0.0
         total = torch.zeros((), device=self.fabric.device)
         for step, batch in enumerate(self.method.batches(self.plan.seed, epoch)):
             rate = learning_rate(self.plan, epoch * steps + step, steps)
-            for group in self.optimizer.param_groups:
+            for group in (group for optimizer in self.optimizers.values() for group in optimizer.param_groups):
                 group["lr"] = rate
             total += self._step(batch)
             samples += len(batch)
@@ -192,9 +231,9 @@ class _Loop:
                 "images_per_second": samples * self.fabric.world_size / seconds}
 
     def validate(self) -> np.ndarray:
-        """Counts of all processes."""
-        for buffer in self.method.network.buffers():  # running statistics differ a little between processes
-            if self.fabric.world_size > 1 and buffer.is_floating_point():
+        """Sums of all processes."""
+        for buffer in (buffer for part in self.method.parts.values() for buffer in part.buffers()):
+            if self.fabric.world_size > 1 and buffer.is_floating_point():  # running statistics differ a little between processes
                 buffer.copy_(self._over_processes(buffer, "mean"))
         epochs, epoch = self.plan.epochs, self.progress.epoch
         with self.fabric.autocast():
@@ -222,19 +261,23 @@ class _Loop:
             except (RuntimeError, MemoryError) as error:
                 if not _out_of_memory(error):
                     raise
-            self.optimizer.zero_grad(set_to_none=True)
+            for optimizer in self.optimizers.values():
+                optimizer.zero_grad(set_to_none=True)
             self._shrink(len(batch))
 
     def _try_step(self, batch: Splittable) -> torch.Tensor:
-        self.optimizer.zero_grad(set_to_none=True)
         pieces, total = batch.split(self.progress.pieces), torch.zeros((), device=self.fabric.device)
-        for number, piece in enumerate(pieces, 1):
-            with self.fabric.no_backward_sync(self.network, enabled=number < len(pieces)):
-                loss = self.method.loss(self.network, piece) * (len(piece) / len(batch))
-                self.fabric.backward(loss)
-            total += loss.detach()
-        self.fabric.clip_gradients(self.network, self.optimizer, max_norm=CLIP_NORM, error_if_nonfinite=False)
-        self.optimizer.step()
+        for name, network in self.networks.items():
+            optimizer = self.optimizers[name]
+            optimizer.zero_grad(set_to_none=True)
+            for number, piece in enumerate(pieces, 1):
+                with self.fabric.no_backward_sync(network, enabled=number < len(pieces)):
+                    loss = self.method.loss(name, self.networks, piece) * (len(piece) / len(batch))
+                    self.fabric.backward(loss)
+                total += loss.detach()
+            if self.plan.clip_norm is not None:
+                self.fabric.clip_gradients(network, optimizer, max_norm=self.plan.clip_norm, error_if_nonfinite=False)
+            optimizer.step()
         return total
 
     def _shrink(self, size: int) -> None:

@@ -47,7 +47,7 @@ def test_a_batch_without_labels_has_no_loss(dataset):
     task = method(dataset, augmentation="none")
     batch = next(task.batches(1, 0))
     batch.labels.fill_(255)
-    assert task.loss(task.network, batch).item() == 0
+    assert task.loss("network", task.parts, batch).item() == 0
 
 
 def test_the_loss_is_weighted_entropy_plus_dice_over_labelled_pixels(dataset):
@@ -55,12 +55,12 @@ def test_the_loss_is_weighted_entropy_plus_dice_over_labelled_pixels(dataset):
     batch = next(task.batches(1, 0))
     truth = batch.labels.clone()
     sure = torch.nn.functional.one_hot(truth % 255, 2).permute(0, 3, 1, 2).float() * 40
-    assert float(task.loss(lambda images: sure, batch)) == pytest.approx(0, abs=1e-4)
+    assert float(task.loss("network", {"network": lambda images: sure}, batch)) == pytest.approx(0, abs=1e-4)
     even = torch.zeros_like(sure)
     known = truth[truth != 255]
     shares = [(known == position).float().mean().item() for position in (0, 1)]
     dice = np.mean([1 - 2 * share * 0.5 / (share + 0.5) for share in shares])
-    assert float(task.loss(lambda images: even, batch)) == pytest.approx(np.log(2) + dice, rel=1e-3)
+    assert float(task.loss("network", {"network": lambda images: even}, batch)) == pytest.approx(np.log(2) + dice, rel=1e-3)
 
 
 def test_dice_is_that_of_segmentation_models_pytorch():
@@ -76,11 +76,11 @@ def test_a_tile_of_no_weight_does_not_count_and_two_halves_make_a_whole(dataset)
     batch = next(task.batches(1, 0))
     first = batch.split(len(batch))[0]
     scores = torch.randn(len(batch), 2, *batch.labels.shape[1:], generator=torch.Generator().manual_seed(1))
-    alone = task.loss(lambda images: scores[:1], first)
+    alone = task.loss("network", {"network": lambda images: scores[:1]}, first)
     only_first = replace(batch, weights=torch.eye(len(batch))[0])
-    assert float(task.loss(lambda images: scores, only_first)) == pytest.approx(float(alone), rel=1e-5)
+    assert float(task.loss("network", {"network": lambda images: scores}, only_first)) == pytest.approx(float(alone), rel=1e-5)
     twice = replace(batch, images=torch.cat([first.images] * 2), labels=torch.cat([first.labels] * 2), weights=torch.full((2,), 0.5))
-    assert float(task.loss(lambda images: torch.cat([scores[:1]] * 2), twice)) == pytest.approx(float(alone), rel=1e-5)
+    assert float(task.loss("network", {"network": lambda images: torch.cat([scores[:1]] * 2)}, twice)) == pytest.approx(float(alone), rel=1e-5)
 
 
 def test_weights_of_tiles_come_from_the_table(dataset):
