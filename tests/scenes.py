@@ -43,6 +43,7 @@ from .scenes_labelling import (  # noqa: F401
     shades_areas,
     western_land_dataset,
 )
+from .scenes_multitask import sharing  # noqa: F401
 from .scenes_pretraining import (  # noqa: F401
     unlabelled,
     unlabelled_all_bands,
@@ -73,6 +74,14 @@ from .scenes_roads import (  # noqa: F401
     wrong_widths,
 )
 from .scenes_topics import ice, ice_later, ice_one_band, ice_smaller, ice_with_gap, ice_without_words  # noqa: F401
+from .scenes_translation import (  # noqa: F401
+    pairs_all_constant,
+    pairs_odd,
+    pairs_two_grids,
+    pairs_two_tiles,
+    same_bands_unpaired,
+    translation_run,
+)
 
 UTM = "EPSG:32633"
 ORIGIN = (500_000, 5_300_000)

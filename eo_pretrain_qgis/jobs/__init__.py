@@ -20,6 +20,7 @@ from .install_engine import InstallEngine
 from .predict_map import PredictMap
 from .pretrain_barlow_twins import PretrainBarlowTwins
 from .pretrain_inpainting import PretrainInpainting
+from .pretrain_multitask import PretrainMultitask
 from .pretrain_translation import PretrainTranslation
 from .split_dataset import SplitDataset
 from .suggest_labels import SuggestLabels
@@ -29,8 +30,7 @@ JOBS = {
     for job in (
         CreateSample, CreateTrainingDataset, CreateRoadDataset, CreateLandCoverDataset, CreateSeaIceDataset, CreateCropDataset,
         CreatePretrainingDataset, ImportDataset, ExportDataset, SplitDataset, DescribeDataset, SuggestLabels, DiscoverTopics,
-        PretrainInpainting, PretrainBarlowTwins,
-        PretrainTranslation,
+        PretrainInpainting, PretrainBarlowTwins, PretrainTranslation, PretrainMultitask,
         Finetune, EvaluateModel, ExportModel, InspectModel,
         PredictMap,
         InstallEngine, CheckEngine,

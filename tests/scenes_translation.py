@@ -1,0 +1,48 @@
+"""Datasets of two sensors from which a translation learns, and some from which it cannot."""
+
+import numpy as np
+
+from .scenes_pretraining import SIDE, backscatter, optical, optical_sensor, radar_sensor, unlabelled_paired, write_unlabelled
+
+COLOURS = ("B04", "B03", "B02")
+
+
+def pairs_all_constant(folder):
+    """12 paired tiles whose radar holds -10 dB everywhere."""
+    flat = np.full((12, 2, SIDE, SIDE), -10, np.float32)
+    return write_unlabelled(folder / "constant", [[(optical_sensor(COLOURS, "s2"), optical(12, 3)), (radar_sensor(name="s1"), flat)]], mode="paired")
+
+
+def pairs_two_tiles(folder):
+    """Two paired tiles, one of them held out."""
+    group = [(optical_sensor(COLOURS, "s2"), optical(2, 3)), (radar_sensor(name="s1"), backscatter(2, 2))]
+    return write_unlabelled(folder / "two", [group], ["training", "validation"], mode="paired")
+
+
+def pairs_two_grids(folder):
+    """12 pairs whose radar has pixels twice as large, so that its tiles are half as wide."""
+    group = [(optical_sensor(COLOURS, "s2"), optical(12, 3)), (radar_sensor(name="s1"), backscatter(12, 2, side=SIDE // 2))]
+    return write_unlabelled(folder / "grids", [group], mode="paired")
+
+
+def pairs_odd(folder):
+    """12 pairs of 45 px, one band of each sensor."""
+    group = [(optical_sensor(("B08",), "s2"), optical(12, 1, side=45)), (radar_sensor(("VV",), "s1"), backscatter(12, 1, side=45))]
+    return write_unlabelled(folder / "odd", [group], mode="paired")
+
+
+def same_bands_unpaired(folder):
+    """12 tiles of one optical sensor and 12 of another with the same bands."""
+    groups = [[(optical_sensor(COLOURS, "s2_l1c"), optical(12, 3))], [(optical_sensor(COLOURS, "s2_l2a"), optical(12, 3, seed=5))]]
+    return write_unlabelled(folder / "same", groups, mode="unpaired")
+
+
+def translation_run(folder):
+    """Generators between s2 (B04, B03, B02) and s1 (VV, VH), trained for two epochs on `unlabelled_paired`."""
+    from eo_pretrain_qgis.jobs import JOBS
+    from eo_pretrain_qgis.report import SILENT
+
+    values = {"dataset": str(unlabelled_paired(folder)), "encoder": "tu-test_resnet", "epochs": 2, "batch_size": 8, "learning_rate": 0.003,
+              "discriminator_width": 4, "device": "cpu", "output": str(folder / "run")}
+    JOBS["pretrain_translation"].from_values(values).run(SILENT)
+    return folder / "run"
