@@ -40,7 +40,7 @@ class Blocks:
             Hidden pixels, bool (y, x); all of them counted. None where nothing counts.
         """
         height, width = counted.shape
-        wanted, hidden = int(round(self.share * counted.sum())), np.zeros_like(counted)
+        wanted, hidden = round(self.share * float(counted.sum())), np.zeros_like(counted)
         most = self.number or 20 + int(16 * self.share * height * width / self.size**2)
         count = 0
         for sides, middle in zip(rng.uniform(SMALLEST, 1, (most, 2)), rng.uniform(0, 1, (most, 2))):

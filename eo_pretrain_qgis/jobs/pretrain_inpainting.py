@@ -1,0 +1,67 @@
+"""Pretrain by inpainting: dataset with or without labels → run folder with an encoder and a decoder that know the imagery."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..report import Report
+from .spec import Job, choice, folder, folder_output, integer, number, text, weights
+
+
+@dataclass(frozen=True)
+class PretrainInpainting(Job):
+    """A network learns imagery without labels: parts of each tile are hidden from it, and it learns to fill them.
+
+    To fill a field, a road or a shore one has to know how they go on, in every band. What was learned so, the encoder and the decoder of
+    a U-Net, starts “Fine-tune a model”: give it this run as starting weights. Labels are not needed and not looked at. The report shows
+    fills of held-out places beside the truth, and what fills without a network reach: the mean, and the smoothest continuation.
+
+    Pixels without a measurement are neither hidden nor counted, nor are clouds where the dataset knows their places.
+    """
+
+    title = "Pretrain by inpainting"
+    group = "2 Pretrain"
+    tags = ("self-supervised", "unlabelled", "inpainting", "U-Net", "context encoder", "adversarial", "GAN", "deep learning")
+    engine = "train"
+    results = {"checkpoint": "file", "encoder": "file", "report": "html", "psnr": "number", "ssim": "number", "mean_psnr": "number",
+               "biharmonic_psnr": "number", "epochs_run": "number", "device": "text"}
+
+    dataset: str = folder("Dataset", help="Made by any “Create … dataset”; labels are not used. Hundreds of tiles are worth it.")
+    sensor: str = text("Sensor", default=None, advanced=True, help="Which of its sensors, where the dataset has several.")
+    encoder: str = text("Encoder", default="resnet18", help="Any encoder of segmentation-models-pytorch, or of timm with the prefix “tu-”. "
+                                                            "Take the one you will fine-tune.")
+    start: str = weights("Starting weights", optional=True, help="Of another run, or ImageNet's; empty starts from scratch.")
+    epochs: int = integer("Epochs", default=60, minimum=1, maximum=10000, help="Passes over the training tiles.")
+    batch_size: int = integer("Batch size", default=16, minimum=1, maximum=1024, help="Tiles per step; lower it when memory runs out.")
+    learning_rate: float = number("Learning rate", default=0.001, minimum=1e-7, maximum=1)
+    hidden_share: float = number("Hidden share of a tile", default=0.3, minimum=0.01, maximum=0.9,
+                                 help="Of the pixels that were measured. More is harder; 0.2 to 0.6 is usual.")
+    block_size: int = integer("Largest block [px]", default=None, minimum=4,
+                              help="Sides of the blocks that hide lie between half of this and this. Empty: a quarter of the tile. Smaller "
+                                   "blocks can be filled by smoothness alone.")
+    blocks: int = integer("Most blocks in a tile", default=None, minimum=1, advanced=True, help="Empty: as many as the share needs.")
+    adversarial_weight: float = number("Weight of the adversarial loss", default=0.01, minimum=0, maximum=10, advanced=True,
+                                       help="Beside the mean absolute error, whose weight is 1. A second network tells fills from truth, "
+                                            "which sharpens them; 0 leaves it out and trains faster.")
+    adversarial_warmup: int = integer("Epochs until this weight is full", default=10, minimum=0, advanced=True)
+    discriminator_layers: int = integer("Layers of the discriminator", default=None, minimum=1, maximum=5, advanced=True,
+                                        help="It judges patches of 16, 34, 70, 142 or 286 px. Empty: up to 70 px, by the tile size.")
+    discriminator_width: int = integer("Width of the discriminator", default=32, minimum=4, maximum=256, advanced=True,
+                                       help="Channels of its first layer.")
+    crop: int = integer("Crop [px]", default=None, minimum=16, advanced=True, help="Train on random crops of this size; empty uses whole tiles.")
+    precision: str = choice("Precision", ("auto", "float32", "bfloat16", "float16"), default="auto", advanced=True,
+                            help="“auto”: bfloat16 where the device computes it natively, else float32.")
+    patience: int = integer("Early stopping after epochs without gain", default=20, minimum=1, advanced=True)
+    weight_decay: float = number("Weight decay", default=0.01, minimum=0, maximum=1, advanced=True)
+    warmup_epochs: int = integer("Warm-up epochs", default=2, minimum=0, advanced=True)
+    device: str = text("Device", default="auto", advanced=True, help="auto, cpu, cuda, cuda:0 or mps; a device named and not there is an error.")
+    seed: int = integer("Seed", default=1, minimum=0, advanced=True)
+    output: str = folder_output("Run folder", help="A new folder, or the folder of a run to continue.")
+
+    def run(self, report: Report) -> dict:
+        report.progress(0, "Loading torch")
+        from ..engine.learning.inpainting import Settings, pretrain_inpainting
+
+        values = self.values()
+        dataset, output = values.pop("dataset"), values.pop("output")
+        return pretrain_inpainting(dataset, output, Settings(**values), report)
