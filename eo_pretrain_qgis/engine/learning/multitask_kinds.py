@@ -1,0 +1,94 @@
+"""What a task can be: classes of pixels, or hidden regions to fill; which datasets give which."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+
+from ...errors import DataError
+from ..dataset import Dataset
+from . import inpainting
+from .filling import Filling, FillingNetwork
+from .filling_quality import FillingQuality
+from .hidden_regions import Blocks, default_size
+from .hidden_tiles import HidingReader
+from .multitask_tasks import Task
+from .networks import SegmentationNetwork
+from .segmentation import Segmentation, check_trainable
+
+RENEWAL_TILES = 16  # of each task
+
+
+def check_task(dataset: Dataset, crop: int | None) -> None:
+    """Refuses a dataset no task can be made of.
+
+    Raises:
+        DataError: of another task, without training tiles, with nothing to tell apart, or with tiles smaller than the crop.
+    """
+    if dataset.task not in KINDS:
+        raise DataError(f"The dataset {dataset.folder} is for the task “{dataset.task}”, which cannot share a network with others here. "
+                        f"Choose datasets for {' or '.join(KINDS)}.")
+    if dataset.task == "segmentation":
+        check_trainable(dataset, crop)
+    else:
+        inpainting.check_fillable(dataset, dataset.sensor, inpainting.Settings(crop=crop))
+
+
+def build_task(name: str, key: str, dataset: Dataset, bands: Sequence[Mapping[str, Any]], settings: Any, fabric: Fabric) -> Task:
+    """The task of a dataset with a new network.
+
+    Args:
+        name: for people.
+        key: name of its head.
+        dataset: with the bands in the common order.
+        bands: cards of the bands, which all tasks are scaled by.
+        settings: see `multitask.Settings`.
+        fabric: device and processes.
+    """
+    train = dataset.indices("training")[fabric.global_rank::fabric.world_size]
+    sample = train[np.linspace(0, len(train) - 1, min(len(train), RENEWAL_TILES)).astype(int)]
+    words, build = KINDS[dataset.task]
+    return build(Task(name, key, words, dataset), bands, settings, fabric, sample)
+
+
+def _segmentation(task: Task, bands: Sequence[Mapping[str, Any]], settings: Any, fabric: Fabric, sample: np.ndarray) -> Task:
+    network = SegmentationNetwork(settings.encoder, *_scaling(bands), len(task.dataset.classes))
+    method = Segmentation(task.dataset, network, fabric.device, batch_size=settings.batch_size, crop=settings.crop,
+                          weighting=settings.class_weights, augmentation=settings.augmentation, rank=fabric.global_rank,
+                          processes=fabric.world_size)
+    task.method, task.network = method, network
+    task.images = lambda: (batch.images for batch in method.reader.in_order(sample, settings.batch_size))
+    return task
+
+
+def _filling(task: Task, bands: Sequence[Mapping[str, Any]], settings: Any, fabric: Fabric, sample: np.ndarray) -> Task:
+    """Hidden regions by L1 alone: a discriminator of one task would steer layers that belong to all; “Pretrain by inpainting” has one."""
+    usual = inpainting.Settings()
+    network = FillingNetwork(settings.encoder, *_scaling(bands))
+    blocks = Blocks(default_size(settings.crop or task.dataset.tile_size), usual.hidden_share)
+    reader = HidingReader(task.dataset, task.dataset.sensor, blocks, _scaling(bands)[0], network.stride, fabric.device)
+    method = Filling(reader, FillingQuality(bands, fabric.device), network, None, batch_size=settings.batch_size, crop=settings.crop,
+                     seed=settings.seed, rank=fabric.global_rank, processes=fabric.world_size)
+    task.method, task.network = method, network
+    task.images = lambda: _covered(method, sample)
+    return task
+
+
+def _covered(method: Filling, sample: np.ndarray) -> Iterator[torch.Tensor]:
+    for batch in method.reader.fixed(sample, method.batch_size, method.seed):
+        yield method.network.covered(batch)
+
+
+def _scaling(bands: Sequence[Mapping[str, Any]]) -> tuple[list[float], list[float]]:
+    return [band["centre"] for band in bands], [band["spread"] for band in bands]
+
+
+#: Task of a dataset → what is learned from it, for people, and how it is built.
+KINDS: dict[str, tuple[str, Callable[..., Task]]] = {
+    "segmentation": ("a class for every pixel", _segmentation),
+    "pretraining": ("hidden regions to fill", _filling),
+}

@@ -1,0 +1,42 @@
+"""Datasets that can share a network, or not quite, all of one made-up place of fields and discs."""
+
+import dataclasses
+import json
+
+from eo_pretrain_qgis.engine.dataset import DESCRIPTION, SensorInfo
+from eo_pretrain_qgis.engine.sensors import Band
+
+from .engine.learning.tiny import write_dataset
+from .scenes_pretraining import backscatter, optical, radar_sensor, write_unlabelled
+
+SIDE = 32  # pixels of a tile
+
+
+def optical_sensor(names=("B02", "B03", "B04"), **facts):
+    """The sensor of the datasets in this module; `facts` change every band."""
+    bands = tuple(dataclasses.replace(Band(name, None, "reflectance", 1e-4), **facts) for name in names)
+    return SensorInfo("image", "sentinel2_l2a", "uint16", 0, bands)
+
+
+def change(folder, alter):
+    """Changes the description of the dataset in `folder` by a function that alters it in place."""
+    path = folder / DESCRIPTION
+    description = json.loads(path.read_text(encoding="utf-8"))
+    alter(description)
+    path.write_text(json.dumps(description), encoding="utf-8")
+
+
+def sharing(folder):
+    """A folder of datasets with the bands B02, B03, B04 of Sentinel-2, 32 px: `discs` and `more_discs` with labels, `unlabelled`, the same
+    tiles with the bands the other way round in `turned`, and those that do not fit: `two_tiles`, `radar`, `four_bands`, `offset`, `scenes`.
+    """
+    for name, facts in {"discs": {}, "more_discs": {"seed": 5}, "four_bands": {"bands": 4}, "scenes": {"seed": 6},
+                        "two_tiles": {"count": 2, "seed": 7, "splits": ["training", "validation"]}}.items():
+        write_dataset(folder / name, size=SIDE, **facts)
+        change(folder / name, lambda description, name=name: description.update(name=name))
+    change(folder / "scenes", lambda description: description.update(task="scene"))
+    write_unlabelled(folder / "unlabelled", [[(optical_sensor(), optical(12, 3, SIDE))]])
+    write_unlabelled(folder / "turned", [[(optical_sensor(("B04", "B03", "B02")), optical(12, 3, SIDE)[:, ::-1])]])
+    write_unlabelled(folder / "offset", [[(optical_sensor(offset=-0.1), optical(12, 3, SIDE, seed=1))]])
+    write_unlabelled(folder / "radar", [[(radar_sensor(), backscatter(12, 2, SIDE))]])
+    return folder
