@@ -2,33 +2,47 @@
 
 from __future__ import annotations
 
-import json
-import os
 import pickle  # noqa: S403 - for the name of its error only  # nosec B403
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import nn
 
 from ...errors import ModelError
+from ...report import SILENT, Report
+from ..band_names import band_key
+from .encoder_files import band_names, find_weights, read_card
 from .encoders import input_weight
-from .networks import SegmentationNetwork
 
 NESTED = ("state_dict", "model_state_dict", "model", "teacher", "student", "encoder", "backbone", "weights")
 OWN = ("centre", "spread")
+COUNTER = "num_batches_tracked"
 
 
 @dataclass
 class Matched:
-    """What became of the tensors of a file: names in the network, or in the file for `unused`."""
+    """What became of the tensors of a file: names in the network, or in the file for `unused`.
 
+    Attributes:
+        path: the file that was read.
+        pairs: name in the network → name in the file, of all that were taken over.
+        input_layer: what happened to the bands, in words.
+        scaling: how the first layer was fitted to our scaling, in words; empty where it was not.
+    """
+
+    path: str = ""
     matched: list[str] = field(default_factory=list)
     adapted: list[str] = field(default_factory=list)
     left_new: list[str] = field(default_factory=list)
     unused: list[str] = field(default_factory=list)
+    pairs: dict[str, str] = field(default_factory=dict)
     input_layer: str = ""
+    scaling: str = ""
 
     def sentence(self) -> str:
         """The summary for people."""
@@ -37,6 +51,7 @@ class Matched:
             parts.append(f"adapted: {', '.join(self.adapted)} ({self.input_layer})")
         elif self.input_layer:
             parts.append(self.input_layer)
+        parts += [self.scaling] if self.scaling else []
         parts += [f"{words}: {_some(names)}" for words, names in (("left new", self.left_new), ("not used", self.unused)) if names]
         return "Starting weights: " + "; ".join(parts) + "."
 
@@ -66,67 +81,143 @@ def load_weights(path: str) -> dict[str, torch.Tensor]:
         raise ModelError(f"{path} holds no tensors by name. Save the state dict of the network.")
     return tensors
 
+def start_from(network: nn.Module, path: str, bands: list[str], report: Report = SILENT) -> Matched:
+    """Copies weights into `network` wherever name and shape fit, and says what became of each.
 
-def start_from(network: SegmentationNetwork, path: str, bands: list[str]) -> Matched:
-    """Copies the weights in `path` into `network` wherever name and shape fit, and says what became of each.
+    Args:
+        network: with an `encoder`; where it has a `decoder`, a file of a whole network fills decoder and head too.
+        path: safetensors, pth or pt; the folder of a run or of an imported encoder; or ``catalogue:`` and a name.
+        bands: names of the bands of `network`.
+        report: told of a download.
 
-    The names may carry a prefix (``module.``, ``backbone.``, …); a file of a whole network fills the decoder and head too. The
-    layer the bands enter by is adapted: band by band where the JSON beside the file names its bands, else from the mean over
-    its channels; scaled so that the sum over the bands keeps its size.
+    Raises:
+        ModelError: when less than half of the encoder's tensors fit, or the file cannot be read or fetched.
+    """
+    file = find_weights(path, bands, hasattr(network, "decoder"), report)
+    return take_over(network, file, load_weights(file), read_card(file), bands)
+
+
+def take_over(network: nn.Module, path: str, source: dict[str, torch.Tensor], card: Mapping[str, Any], bands: list[str],
+              missing: str = "mean") -> Matched:
+    """Copies the tensors of `source` into `network` wherever name and shape fit.
+
+    The names may carry a prefix (``module.``, ``backbone.``, …). The layer the bands enter by is fitted to our scaling, see
+    `standardised`, and adapted: band by band where the card names the bands, else from the mean over its channels; scaled so that the
+    sum over the bands keeps its size.
 
     Args:
         network: with an `encoder`.
-        path: safetensors, pth or pt.
+        path: of the file, for messages.
+        source: its tensors.
+        card: what is known of it: at least ``bands``, see `catalog.Entry.card`; may be empty.
         bands: names of the bands of `network`.
+        missing: what bands start from that the file has not: “mean” of its channels, or “new” random weights.
 
     Raises:
-        ModelError: when less than half of the encoder's tensors fit, or the file cannot be read.
+        ModelError: when less than half of the encoder's tensors fit.
     """
-    source = load_weights(path)
-    target = {name: tensor for name, tensor in network.state_dict().items() if name not in OWN and not name.endswith("num_batches_tracked")}
+    target = {name: tensor for name, tensor in network.state_dict().items() if name not in OWN and not name.endswith(COUNTER)}
     pairs = _pair(list(source), list(target))
-    entrance = "encoder." + input_weight(network.encoder, len(bands))
-    result, taken = Matched(), {}
+    encoder: Any = network.encoder
+    entrance = "encoder." + input_weight(encoder, len(bands))
+    result, taken = Matched(path), {}
+    source, result.scaling = standardised(source, pairs.get(entrance, ""), pairs.get(_behind(list(target), entrance), ""), card)
     for name, tensor in target.items():
         found = source.get(pairs.get(name, ""))
         if found is not None and name == entrance and _without_bands(found) == _without_bands(tensor):
-            taken[name], result.input_layer = adapt_input(found, _band_names(path), bands)
+            taken[name], result.input_layer = adapt_input(found, band_names(card), bands, tensor if missing == "new" else None)
             (result.matched if taken[name] is found else result.adapted).append(name)
         elif found is not None and found.shape == tensor.shape:
             taken[name] = found
             result.matched.append(name)
         else:
             result.left_new.append(name)
-    used = {pairs[name] for name in taken}
-    result.unused = [name for name in source if name not in used and not name.endswith("num_batches_tracked")]
+    result.pairs = {name: pairs[name] for name in taken}
+    used = set(result.pairs.values())
+    result.unused = [name for name in source if name not in used and not name.endswith(COUNTER)]
     _refuse_misfit(path, source, target, pairs, taken)
     network.load_state_dict(taken, strict=False)
     return result
 
 
-def adapt_input(weight: torch.Tensor, have: list[str], want: list[str]) -> tuple[torch.Tensor, str]:
+def adapt_input(weight: torch.Tensor, have: list[str], want: list[str], fresh: torch.Tensor | None = None) -> tuple[torch.Tensor, str]:
     """The kernel of the first layer for other bands.
 
     Args:
         weight: (out, band, y, x).
         have: names of its bands; empty when unknown.
         want: names of the bands needed.
+        fresh: random weights (out, len(want), y, x) for bands the file has not; without them these start from the mean over its bands.
 
     Returns:
         The kernel (out, len(want), y, x), the same object where nothing had to change, and a remark for people.
     """
-    known = [name.casefold() for name in have] if len(have) == weight.shape[1] else []
-    places = [known.index(name.casefold()) if name.casefold() in known else None for name in want]
-    if (not known and weight.shape[1] == len(want)) or places == list(range(weight.shape[1])):
+    count = weight.shape[1]
+    known = [band_key(name) for name in have] if len(have) == count else []
+    places = [known.index(band_key(name)) if band_key(name) in known else None for name in want]
+    if (not known and count == len(want)) or places == list(range(count)):
         return weight, "" if known else "its bands were taken in order, because the file does not name them"
+    if sorted(place for place in places if place is not None) == list(range(count)) and len(want) == count:
+        return weight[:, places], f"its bands, {', '.join(have)}, were sorted by name into {', '.join(want)}"
     mean = weight.mean(1)
-    kernels = [mean if place is None else weight[:, place] for place in places]
-    adapted = torch.stack(kernels, 1) * (weight.shape[1] / len(want))
+    kernels = torch.stack([mean if place is None else weight[:, place] for place in places], 1) * (count / len(want))
+    left = [position for position, place in enumerate(places) if place is None]
+    if fresh is not None:
+        kernels[:, left] = fresh[:, left].to(kernels)
     named = [name for name, place in zip(want, places) if place is not None]
-    missing = [name for name, place in zip(want, places) if place is None]
-    remark = "; ".join(filter(None, [f"{', '.join(named)} by name" if named else "",
-                                     f"{', '.join(missing)} from the mean of {weight.shape[1]} channels" if missing else ""]))
-    return adapted, remark
+    missing = ", ".join(want[position] for position in left)
+    remark = "; ".join(filter(None, [
+        f"{', '.join(named)} by name" if named else "",
+        f"{missing} {'left new' if fresh is not None else f'from the mean of {count} channels'}" if left else "",
+        "" if known else "the file does not name its bands"]))
+    return kernels, remark
+
+
+def standardised(source: dict[str, torch.Tensor], kernel: str, behind: str,
+                 card: Mapping[str, Any]) -> tuple[dict[str, torch.Tensor], str]:
+    """The weights for bands with mean 0 and deviation 1, which our networks feed, instead of the scaling they were trained with.
+
+    With x = (value - centre) / spread, as trained, and z = (value - mean) / std, as we feed (near the centre, where asinh is linear):
+    w·x = (w·std/spread)·z + w·(mean - centre)/spread. The factor goes into the kernel; the constant into the running mean of the
+    normalisation layer behind it, or its bias. Exact but at the borders, where padding with 0 now means “average” instead of “dark”.
+
+    Args:
+        source: tensors of the file.
+        kernel: name of the first layer's tensor in it.
+        behind: name of the tensor in it that the constant goes into, see `_behind`; where it is none, the constant is left out.
+        card: with ``scaling`` “linear” and, per band, ``centre``, ``spread``, ``mean`` and ``std``; else nothing changes.
+
+    Returns:
+        The tensors, the same object where nothing had to change, and a remark for people.
+    """
+    weight, bands = source.get(kernel), card.get("bands", [])
+    keys = ("centre", "spread", "mean", "std")
+    if weight is None or card.get("scaling") != "linear" or weight.shape[1] != len(bands) or not all(
+            isinstance(band.get(key), (int, float)) for band in bands for key in keys):
+        return source, ""
+    centre, spread, mean, std = (torch.tensor([float(band[key]) for band in bands]).view(1, -1, 1, 1) for key in keys)
+    if torch.equal(centre, mean) and torch.equal(spread, std):
+        return source, ""
+    constant = (weight * ((mean - centre) / spread)).sum((1, 2, 3))
+    result = {**source, kernel: weight * (std / spread)}
+    if behind in source and source[behind].shape == constant.shape:
+        result[behind] = source[behind] + (constant if behind.endswith(".bias") else -constant)
+    return result, (f"the first layer was fitted to bands of mean 0 and deviation 1 (it was trained on (value - {centre.flatten()[0]:g}) / "
+                    f"{spread.flatten()[0]:g})")
+
+
+def _behind(names: list[str], kernel: str) -> str:
+    """What a constant before the first activation goes into: the bias of the layer, else the running mean of the layer behind it.
+
+    Args:
+        names: of the network's tensors, in the order of its layers.
+        kernel: of the first layer.
+    """
+    bias = kernel.removesuffix("weight") + "bias"
+    if bias in names:
+        return bias
+    later = names[names.index(kernel) + 1:]
+    return (later[0].rpartition(".")[0] if later else "") + ".running_mean"
 
 
 def _pair(source: list[str], target: list[str]) -> dict[str, str]:
@@ -162,17 +253,6 @@ def _refuse_misfit(path: str, source: dict, target: dict, pairs: dict, taken: di
         reason = f"the file starts with {next(iter(source))}, the network with {wanted[0].removeprefix('encoder.')}"
     raise ModelError(f"{path} does not fit the encoder: {len(fitting)} of {len(wanted)} tensors match; {reason}. "
                      "Choose the encoder these weights were made for, or leave the starting weights empty.")
-
-
-def _band_names(path: str) -> list[str]:
-    """Band names from the JSON beside a file of weights: ``encoder.json``, or ``run.json`` for a run's best.safetensors."""
-    for card in (os.path.splitext(path)[0] + ".json", os.path.join(os.path.dirname(path), "run.json")):
-        try:
-            with open(card, encoding="utf-8") as stream:
-                return [band["name"] for band in json.load(stream)["bands"]]
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-    return []
 
 
 def _tensors(content: dict) -> dict[str, torch.Tensor]:

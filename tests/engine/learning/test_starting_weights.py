@@ -1,12 +1,17 @@
 import json
 import pickle
+import shutil
 
 import pytest
 import segmentation_models_pytorch as smp
 import timm
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
+from eo_pretrain_qgis.engine.catalog import Entry
+from eo_pretrain_qgis.engine.learning.encoder_files import write_encoder
+from eo_pretrain_qgis.engine.learning.encoders import build_encoder
 from eo_pretrain_qgis.engine.learning.networks import SegmentationNetwork
 from eo_pretrain_qgis.engine.learning.starting_weights import adapt_input, load_weights, start_from
 from eo_pretrain_qgis.errors import ModelError
@@ -61,9 +66,28 @@ def test_bands_are_taken_by_name(tmp_path, imagenet):
 
 def test_the_same_bands_in_another_order_are_sorted():
     kernel = torch.rand(4, 3, 3, 3)
-    adapted, _ = adapt_input(kernel, RGB, ["B02", "B03", "B04"])
+    adapted, remark = adapt_input(kernel, RGB, ["B02", "B03", "B04"])
     assert torch.equal(adapted, kernel.flip(1))
+    assert remark == "its bands, B04, B03, B02, were sorted by name into B02, B03, B04"
     assert adapt_input(kernel, RGB, RGB)[0] is kernel
+
+
+@pytest.mark.parametrize("names", [["red", "green", "blue"], ["B4", "B3", "B2"], ["R", "G", "B"], ["x_B04_10m", "x_B03_10m", "x_B02_10m"]])
+def test_other_names_of_the_same_bands(names):
+    kernel = torch.rand(4, 3, 3, 3)
+    assert adapt_input(kernel, names, RGB)[0] is kernel
+
+
+def test_bands_the_file_has_not_can_be_left_new():
+    kernel, fresh = torch.rand(4, 2, 3, 3), torch.rand(4, 3, 3, 3)
+    adapted, remark = adapt_input(kernel, ["VV", "VH"], ["VH", "HH", "VV"], fresh)
+    assert torch.equal(adapted[:, 1], fresh[:, 1])
+    assert torch.allclose(adapted[:, 2], kernel[:, 0] * 2 / 3)
+    assert remark == "VH, VV by name; HH left new"
+
+
+def test_bands_without_names_and_another_number_of_them_is_said():
+    assert adapt_input(torch.rand(4, 13, 3, 3), [], ["VV", "VH"])[1] == "VV, VH from the mean of 13 channels; the file does not name its bands"
 
 
 def test_names_of_timm_fit_where_features_are_renamed(tmp_path):
@@ -82,6 +106,65 @@ def test_a_run_gives_its_decoder_too(tmp_path):
     result = start_from(target, str(tmp_path / "best.safetensors"), RGB)
     assert torch.equal(target.decoder.state_dict()["blocks.2.conv1.0.weight"], source.decoder.state_dict()["blocks.2.conv1.0.weight"])
     assert result.left_new == ["segmentation_head.0.weight", "segmentation_head.0.bias"]
+
+
+def test_a_run_folder_gives_the_whole_u_net_or_the_encoder(run_folder, tmp_path):
+    target = SegmentationNetwork("tu-test_resnet", [0.0] * 3, [1.0] * 3, 2)
+    result = start_from(target, str(run_folder), ["B02", "B03", "B04"])
+    assert result.path.endswith("best.safetensors")
+    assert result.left_new == []
+    bare = nn.Module()
+    bare.encoder = build_encoder("tu-test_resnet", 3)
+    result = start_from(bare, str(run_folder), ["B02", "B03", "B04"])
+    assert result.path.endswith("encoder.safetensors")
+    assert (result.left_new, result.unused, result.adapted) == ([], [], [])
+
+
+def test_a_folder_with_encoders_of_two_sensors_gives_the_one_that_has_the_bands(tmp_path):
+    for name, bands in (("encoder", ["B02", "B03"]), ("encoder_s2", ["B02", "B03"]), ("encoder_s1", ["VV", "VH"])):
+        write_encoder(str(tmp_path), build_encoder("tu-test_resnet", 2).state_dict(), {"bands": [{"name": band} for band in bands]}, name)
+    target = SegmentationNetwork("tu-test_resnet", [0.0] * 2, [1.0] * 2, 2)
+    assert start_from(target, str(tmp_path), ["vh", "vv"]).path.endswith("encoder_s1.safetensors")
+    assert start_from(target, str(tmp_path), ["B03", "B04"]).path.endswith("encoder.safetensors")
+
+
+def test_a_folder_without_weights_is_refused(tmp_path):
+    with pytest.raises(ModelError, match=r"holds no weights: neither encoder.safetensors nor best.safetensors. Choose the folder of a run that "
+                                         "has finished an epoch"):
+        start_from(network(3), str(tmp_path), RGB)
+
+
+def test_a_name_in_the_catalogue_is_a_file_on_this_machine(tmp_path, monkeypatch, imagenet):
+    monkeypatch.setenv("EOPRETRAIN_MODELS", str(tmp_path))
+    torch.save(imagenet, tmp_path / "mine.pth")
+    entry = {"name": "mine", "title": "Mine", "encoder": "resnet18", "preset": "generic", "bands": ["red", "green", "blue"], "licence": "MIT",
+             "address": "https://weights.invalid/a.pth", "paper": "none"}
+    (tmp_path / "catalog.json").write_text(json.dumps({"format": "eo-pretrain catalogue", "version": 1, "weights": [entry]}))
+    target = network(3)
+    result = start_from(target, "catalogue:mine", ["B02", "B03", "B04"])
+    assert torch.equal(target.encoder.conv1.weight, imagenet["conv1.weight"].flip(1))
+    assert "its bands, red, green, blue, were sorted by name into B02, B03, B04" in result.sentence()
+    shutil.rmtree(tmp_path)
+    with pytest.raises(ModelError, match="The catalogue of weights has no “mine”"):
+        start_from(target, "catalogue:mine", RGB)
+
+
+def test_foreign_scaling_is_folded_into_the_first_layer(tmp_path):
+    """The encoder gives of standardised bands what the file's gives of the values it was trained on, away from the border."""
+    mean, std, image = torch.tensor([1400.0, 22.0]).view(1, 2, 1, 1), torch.tensor([850.0, 47.0]).view(1, 2, 1, 1), torch.randn(1, 2, 64, 64)
+    source = build_encoder("resnet18", 2).eval()
+    nn.init.normal_(source.bn1.running_mean)
+    entry = Entry("mine", "Mine", "resnet18", "generic", ("a", "b"), "", "", "", expects={"centre": 0, "spread": 10000},
+                  statistics={"a": [1400.0, 850.0], "b": [22.0, 47.0]})
+    write_encoder(str(tmp_path), source.state_dict(), entry.card())
+    target = SegmentationNetwork("resnet18", mean.flatten(), std.flatten(), 2).eval()
+    result = start_from(target, str(tmp_path), ["a", "b"])
+    assert "the first layer was fitted to bands of mean 0 and deviation 1 (it was trained on (value - 0) / 10000)" in result.sentence()
+    with torch.no_grad():
+        expected, found = (encoder.bn1(encoder.conv1(pixels)) for encoder, pixels in
+                           ((source, (image * std + mean) / 10000), (target.encoder, image)))
+    assert torch.allclose(expected[..., 2:-2, 2:-2], found[..., 2:-2, 2:-2], atol=1e-5)
+    assert not torch.allclose(source.conv1.weight, target.encoder.conv1.weight)
 
 
 def test_weights_of_another_network_are_refused(tmp_path, imagenet):

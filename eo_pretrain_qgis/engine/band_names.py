@@ -1,0 +1,32 @@
+"""Which names of bands mean the same band: B2, B02, blue and T33UUU_B02_10m; VV, sigma0_VV and vv_db."""
+
+from __future__ import annotations
+
+import re
+
+# Common names of STAC's electro-optical extension and of TorchGeo, TerraTorch and Earth Engine, as bands of Sentinel-2.
+_COMMON = {
+    "COASTAL": "B01", "COASTALAEROSOL": "B01", "AEROSOL": "B01", "AEROSOLS": "B01", "BLUE": "B02", "GREEN": "B03", "RED": "B04",
+    "REDEDGE1": "B05", "VRE1": "B05", "REDEDGE2": "B06", "VRE2": "B06", "REDEDGE3": "B07", "VRE3": "B07", "NIR": "B08", "NIRBROAD": "B08",
+    "NIRNARROW": "B8A", "NARROWNIR": "B8A", "NIR08": "B8A", "REDEDGE4": "B8A", "WATERVAPOUR": "B09", "WATERVAPOR": "B09", "NIR09": "B09",
+    "CIRRUS": "B10", "SWIR16": "B11", "SWIR1": "B11", "SWIR22": "B12", "SWIR2": "B12", "R": "B04", "G": "B03", "B": "B02",
+}
+_SENTINEL2 = re.compile(r"B(0*([1-9]|1[0-2])|0*8A)")
+
+
+def band_key(name: str) -> str:
+    """The same text for names of the same band; a second band of a name, such as ``B02 (2)``, stays one of its own."""
+    plain, _, number = name.strip().upper().partition(" (")
+    key = _COMMON.get(re.sub(r"[^A-Z0-9]", "", plain)) or _code(plain)
+    if key is None:  # a code inside a longer name; not a colour, because “red” stands in “red edge”
+        codes = {_code(word) for word in re.split(r"[^A-Z0-9]+", plain)} - {None}
+        key = codes.pop() if len(codes) == 1 else None
+    key = key or plain
+    return f"{key} ({number}" if number else key
+
+
+def _code(word: str) -> str | None:
+    """A band of Sentinel-2 as its makers write it, or a polarisation; None for other words."""
+    if _SENTINEL2.fullmatch(word):
+        return "B" + word[1:].lstrip("0").zfill(2)
+    return word if word in ("VV", "VH", "HH", "HV") else None

@@ -1,0 +1,233 @@
+"""The catalogue of open weights: what they are, what bands and scaling they expect, and how a name becomes a file on this machine."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..errors import ModelError
+from ..report import SILENT, Report
+from .downloads import download
+from .outputs import explained, new_file
+from .sensors import PRESETS, Band
+
+#: Begins a value that names weights in the catalogue, where weights can be given.
+PREFIX = "catalogue:"
+FILE, VARIABLE = "catalog.json", "EOPRETRAIN_MODELS"
+FORMAT, VERSION = "eo-pretrain catalogue", 1
+CARD_FORMAT, CARD_VERSION = "eo-pretrain encoder", 1
+_REQUIRED = ("name", "title", "encoder", "preset", "bands", "address", "licence", "paper")
+_NAME = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Weights that are known by name.
+
+    Attributes:
+        name: unique in the catalogue.
+        title: for people.
+        encoder: as in segmentation-models-pytorch.
+        preset: key of `sensors.PRESETS`: how the images were stored that they were trained on.
+        bands: names in the order of the file.
+        address: of the file.
+        sha256: its checksum, 64 digits; empty where nobody published it.
+        sha256_prefix: its first digits where no more are known, as in file names of torch.hub.
+        bytes: its size, None where unknown.
+        licence: of the weights.
+        paper: address of the paper.
+        project: address of the code.
+        expects: the encoder was given (stored value - centre) / spread; numbers for all bands or one for each; None where unknown.
+        statistics: band → mean and standard deviation of stored values of the training images; empty where unknown.
+    """
+
+    name: str
+    title: str
+    encoder: str
+    preset: str
+    bands: tuple[str, ...]
+    address: str
+    licence: str
+    paper: str
+    sha256: str = ""
+    sha256_prefix: str = ""
+    bytes: int | None = None
+    project: str = ""
+    expects: dict[str, Any] | None = None
+    statistics: dict[str, Any] | None = None
+
+    @property
+    def checksum(self) -> str:
+        """The digits the file's SHA-256 must begin with; empty where none are known."""
+        return self.sha256 or self.sha256_prefix
+
+    @property
+    def file_name(self) -> str:
+        """What the file is called in the folder of models."""
+        return self.name + (os.path.splitext(urlsplit(self.address).path)[1] or ".pth")
+
+    def card(self) -> dict[str, Any]:
+        """What stands in the JSON beside the weights: the same keys as in the encoder.json of a run."""
+        return {"format": CARD_FORMAT, "version": CARD_VERSION, "method": "import", "encoder": self.encoder, "preset": self.preset,
+                "bands": band_cards(self.bands, self.preset, self.expects, self.statistics),
+                "scaling": "linear" if self.expects else "unknown",
+                "source": {"catalogue": self.name, "title": self.title, "address": self.address, "sha256": self.checksum,
+                           "licence": self.licence, "paper": self.paper, "project": self.project}}
+
+
+def band_cards(names: tuple[str, ...] | list[str], preset: str, expects: dict[str, Any] | None = None,
+               statistics: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+    """The bands of foreign weights as an encoder.json says them.
+
+    Args:
+        names: in the order of the file.
+        preset: key of `sensors.PRESETS`.
+        expects: ``centre`` and ``spread`` as in `Entry`.
+        statistics: band → mean and standard deviation as in `Entry`.
+    """
+    known = {band.name: band for band in PRESETS[preset].bands}
+    cards = []
+    for position, name in enumerate(names):
+        card = {**asdict(known.get(name.partition(" (")[0], Band(name))), "name": name}
+        if expects:
+            card.update({key: float(_one(expects[key], position)) for key in ("centre", "spread")})
+        if statistics and name in statistics:
+            card.update(zip(("mean", "std"), map(float, statistics[name])))
+        cards.append(card)
+    return cards
+
+
+def read_catalogue() -> dict[str, Entry]:
+    """Name → entry: those of the user's folder of models, if it has a catalogue, then those that come with the plugin.
+
+    Raises:
+        ModelError: when a catalogue is damaged, naming file and entry.
+    """
+    entries: dict[str, Entry] = {}
+    for path in (models_folder() / FILE, shipped()):
+        if path is not None and path.is_file():
+            for entry in _read(path):
+                entries.setdefault(entry.name, entry)
+    return entries
+
+
+def find(name: str) -> Entry:
+    """The entry of that name, with or without ``catalogue:`` before it.
+
+    Raises:
+        ModelError: with the nearest name there is.
+    """
+    entries = read_catalogue()
+    plain = name.removeprefix(PREFIX).strip()
+    if plain not in entries:
+        near = difflib.get_close_matches(plain, entries, 1, 0.4)
+        hint = f"Did you mean “{PREFIX}{near[0]}”?" if near else f"It has: {', '.join(entries) or 'nothing'}."
+        raise ModelError(f"The catalogue of weights has no “{plain}”. {hint}")
+    return entries[plain]
+
+
+def fetch(entry: Entry, report: Report = SILENT) -> str:
+    """The path of the weights of an entry on this machine, with the JSON that describes them beside; downloads them where needed.
+
+    Under ``torchrun`` the first process of each machine downloads and the others wait for it.
+
+    Raises:
+        ModelError: no checksum is known, or see `downloads.download`.
+    """
+    folder = models_folder()
+    path = folder / entry.file_name
+    if not entry.checksum and not path.exists():
+        raise ModelError(f"No checksum was published for “{entry.name}”, so it is not downloaded. If you trust it, download {entry.address} "
+                         f"by hand and save it as {path}.")
+    if int(os.environ.get("LOCAL_RANK", "0")):
+        return _waited_for(path, report)
+    if entry.checksum:
+        if not path.exists():
+            size = f", {entry.bytes / 1e6:.0f} MB" if entry.bytes else ""
+            report.message(f"Downloading “{entry.title}” ({entry.licence}{size}) to {path}.")
+        download(entry.address, path, sha256=entry.checksum, report=report)
+    else:
+        report.message(f"No checksum was published for “{entry.name}”; {path} is taken as it is.", level="warning")
+    with explained(path), new_file(path.with_suffix(".json")) as part:
+        part.write_text(json.dumps(entry.card(), indent=1, ensure_ascii=False), encoding="utf-8")
+    return str(path)
+
+
+def models_folder() -> Path:
+    """Where weights are kept: EOPRETRAIN_MODELS if set, else beside the engine, else the user's data folder."""
+    named = os.environ.get(VARIABLE, "").strip()
+    if named:
+        return Path(named)
+    if (Path(sys.prefix) / "complete.json").is_file():  # an engine that “Install the engine” built
+        return Path(sys.prefix).parent / "models"
+    if sys.platform == "win32":
+        home = os.environ.get("LOCALAPPDATA") or os.path.expanduser("~")
+    elif sys.platform == "darwin":
+        home = os.path.expanduser("~/Library/Application Support")
+    else:
+        home = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
+    return Path(home) / "eo_pretrain" / "models"
+
+
+def shipped() -> Path | None:
+    """The catalogue of the plugin, which lies in the plugin folder or, in a checkout, beside it; None where it is missing."""
+    package = Path(__file__).resolve().parents[1]
+    places = [folder / "models" / FILE for folder in (package, package.parent)]
+    return next((place for place in places if place.is_file()), None)
+
+
+def _read(path: Path) -> list[Entry]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["format"] != FORMAT or content["version"] > VERSION:
+            raise ValueError(f"it is of the format {content['format']} {content['version']}, this plugin reads {FORMAT} {VERSION}")
+        statistics = {name: facts["bands"] for name, facts in content.get("statistics", {}).items()}
+        return [_entry(found, statistics) for found in content["weights"]]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"The catalogue {path} cannot be read ({error}). Correct it, or copy it again.") from None
+
+
+def _entry(found: dict[str, Any], statistics: dict[str, Any]) -> Entry:
+    """One entry.
+
+    Raises:
+        ValueError: naming what is wrong with it.
+    """
+    name = found.get("name", "")
+    missing = [key for key in _REQUIRED if not found.get(key)]
+    if missing or not _NAME.fullmatch(name):
+        raise ValueError(f"the entry “{name}” lacks {', '.join(missing)}" if missing else f"“{name}” is no name")
+    if found["preset"] not in PRESETS:
+        raise ValueError(f"“{name}” is of the unknown sensor {found['preset']}")
+    for key, digits in (("sha256", "64"), ("sha256_prefix", "8,63")):
+        if found.get(key) and not re.fullmatch(f"[0-9a-f]{{{digits}}}", found[key]):
+            raise ValueError(f"“{name}” has a {key} of other than {digits.replace(',', ' to ')} hexadecimal digits")
+    bands = tuple(found["bands"])
+    if len(set(bands)) != len(bands):
+        raise ValueError(f"“{name}” names a band twice")
+    expects: dict[str, Any] = found.get("expects") or {}
+    for key in ("centre", "spread") if expects else ():
+        if isinstance(expects[key], list) and len(expects[key]) != len(bands):
+            raise ValueError(f"“{name}” has {len(expects[key])} numbers as {key} for {len(bands)} bands")
+    kept = {key: found[key] for key in (*_REQUIRED, "sha256", "sha256_prefix", "bytes", "project", "expects") if key in found}
+    return Entry(**{**kept, "bands": bands, "statistics": statistics[found["statistics"]] if found.get("statistics") else None})
+
+
+def _one(value: Any, position: int) -> float:
+    return value[position] if isinstance(value, list) else value
+
+
+def _waited_for(path: Path, report: Report) -> str:
+    """The path once another process has written it and its card; its failure ends this process too."""
+    while not (path.exists() and path.with_suffix(".json").exists()):
+        report.progress(0, f"Waiting for {path.name}")
+        time.sleep(0.25)
+    return str(path)

@@ -1,0 +1,86 @@
+"""Files of weights: which one is meant by a run folder or a name in the catalogue, and what the JSON beside it says."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from ...errors import ModelError
+from ...report import SILENT, Report
+from .. import catalog
+from ..band_names import band_key
+from ..outputs import new_file
+from .checkpoints import save_tensors
+
+RUN_CARD, NETWORK = "run.json", "best.safetensors"
+
+
+def find_weights(place: str, bands: list[str], whole: bool, report: Report = SILENT) -> str:
+    """The file of weights that `place` means.
+
+    Args:
+        place: a file; the folder of a run or of an imported encoder; or ``catalogue:`` and a name, downloaded where needed.
+        bands: of the network to start: of a folder with encoders of several sensors, the one with most of them is meant.
+        whole: the network has a decoder, so a whole U-Net is preferred to its encoder.
+        report: told of a download.
+
+    Raises:
+        ModelError: there are no weights in the folder, or the catalogue has no such name, or the download failed.
+    """
+    if place.startswith(catalog.PREFIX):
+        return catalog.fetch(catalog.find(place), report)
+    if not os.path.isdir(place):
+        return place
+    network = os.path.join(place, NETWORK)
+    candidates = [network] if whole and _has_decoder(network) else []
+    candidates += sorted((str(path) for path in Path(place).glob("encoder*.safetensors")), key=lambda path: (len(path), path))
+    if not candidates:
+        raise ModelError(f"The folder {place} holds no weights: neither encoder.safetensors nor {NETWORK}. Choose the folder of a run that "
+                         "has finished an epoch, or a file of weights.")
+    wanted = {band_key(name) for name in bands}
+    return max(candidates, key=lambda path: len(wanted & {band_key(name) for name in band_names(read_card(path))}))
+
+
+def read_card(path: str) -> dict[str, Any]:
+    """The JSON beside a file of weights: ``encoder.json`` for encoder.safetensors, else run.json; empty where there is none."""
+    for card in (os.path.splitext(path)[0] + ".json", os.path.join(os.path.dirname(path), RUN_CARD)):
+        try:
+            with open(card, encoding="utf-8") as stream:
+                content = json.load(stream)
+        except (OSError, ValueError):
+            continue
+        if isinstance(content, dict) and isinstance(content.get("bands"), list):
+            return content
+    return {}
+
+
+def band_names(card: Mapping[str, Any]) -> list[str]:
+    """Names of the bands in the order of the first layer; empty where the card does not say."""
+    names = [band.get("name") for band in card.get("bands", []) if isinstance(band, Mapping)]
+    return [str(name) for name in names] if all(isinstance(name, str) for name in names) else []
+
+
+def write_encoder(folder: str, tensors: Mapping[str, torch.Tensor], card: Mapping[str, Any], name: str = "encoder") -> str:
+    """Writes an encoder and its card, as `runs.Run.save_encoder` does for runs, and returns the SHA-256 of the weights.
+
+    Raises:
+        DataError: when the disk is full; files of these names stay as they were.
+    """
+    sha256 = save_tensors(os.path.join(folder, f"{name}.safetensors"), tensors)
+    with new_file(os.path.join(folder, f"{name}.json")) as part, open(part, "w", encoding="utf-8") as stream:
+        json.dump({"format": catalog.CARD_FORMAT, "version": catalog.CARD_VERSION, **card}, stream, indent=1, ensure_ascii=False)
+    return sha256
+
+
+def _has_decoder(path: str) -> bool:
+    try:
+        with safe_open(path, "pt") as content:
+            return any(name.startswith("decoder.") for name in list(content.keys()))
+    except (SafetensorError, OSError):  # missing or damaged: the encoder beside it may serve
+        return False
