@@ -42,8 +42,9 @@ class PretrainBarlowTwins(Job):
                          help="Of another run or from elsewhere; empty starts from scratch. Weights of other bands are adapted, and the messages "
                               "say how.")
     probe: str = folder("Labelled dataset to probe with", optional=True,
-                        help="A small dataset with a class per image and the same bands. After every epoch simple classifiers on the features "
-                             "of the frozen encoder say what it knows; they decide which epoch is kept. The encoder learns nothing from it.")
+                        help="A small dataset with a class per image and the same bands. Every few epochs simple classifiers on the features "
+                             "of the frozen encoder say what it knows; the linear one decides which epoch is kept. The encoder learns "
+                             "nothing from it.")
     epochs: int = integer("Epochs", default=100, minimum=1, maximum=10000,
                           help="Passes over the tiles. A night on a GPU does 1000 of small tiles.")
     batch_size: int = integer("Batch size", default=256, minimum=1, maximum=65536,
@@ -76,8 +77,7 @@ class PretrainBarlowTwins(Job):
     weight_decay: float = number("Weight decay", default=1e-6, minimum=0, maximum=1, advanced=True)
     warmup_epochs: int = integer("Warm-up epochs", default=10, minimum=0, advanced=True)
     probe_share: float = number("Share of the probe's labels [%]", default=100.0, minimum=0.01, maximum=100, advanced=True)
-    probe_every: int = integer("Linear probe every [epochs]", default=5, minimum=1, advanced=True,
-                               help="Nearest neighbours are asked after every epoch.")
+    probe_every: int = integer("Probe every [epochs]", default=5, minimum=1, advanced=True)
     precision: str = choice("Precision", ("auto", "float32", "bfloat16", "float16"), default="auto", advanced=True,
                             help="“auto”: bfloat16 where the device computes it natively, else float32.")
     device: str = text("Device", default="auto", advanced=True,

@@ -226,7 +226,7 @@ class BarlowTwins:
     def result(self, run: Run) -> dict[str, Any]:
         """Figures of the best epoch."""
         metrics = run.card["metrics"]
-        names = {"validation_loss": "validation_loss", "feature_rank": "feature_rank", "probe_knn": "probe_accuracy"}
+        names = {"validation_loss": "validation_loss", "feature_rank": "feature_rank", "probe_score": "probe_accuracy"}
         return {ours: metrics[theirs] for theirs, ours in names.items() if theirs in metrics}
 
 

@@ -16,12 +16,12 @@ from ..sensors import Band
 from .barlow_loss import correlation, processes, shared_loss, twin_loss
 from .encoders import build_encoder
 from .networks import band_row, renew_statistics, scaled
-from .probes import LinearProbe, Probe, encoder_features, nearest_neighbours, score_predictions
+from .probes import Probe, encoder_features
 from .views import ViewPlan, Views
 
 MINIMUM_TILES = 4  # fewer leave nothing to compare
-HELD_OUT, RENEWAL_TILES = 1024, 512  # most tiles the figures and the statistics of normalisation layers are taken from
-FIGURES = ("validation_loss", "feature_rank", "feature_spread", "probe_knn", "probe_linear")
+HELD_OUT, RENEWAL_TILES = 512, 256  # most tiles the figures and the statistics of normalisation layers are taken from
+FIGURES = ("validation_loss", "feature_rank", "feature_spread", "probe_knn", "probe_linear", "probe_score")
 LEAST_RANK, LEAST_SPREAD = 1.5, 0.01  # below them the features say the same of all tiles
 
 
@@ -113,7 +113,7 @@ class Twins:
                  probe: Probe | None = None, rank: int = 0, report: Report = SILENT) -> None:
         self.dataset, self.sensors, self.network, self.settings, self.device = dataset, list(sensors), network, settings, device
         self.probe, self.rank, self.report = probe, rank, report
-        self.score = "probe_knn" if probe else "validation_score"
+        self.score = "probe_score" if probe else "validation_score"
         plan = ViewPlan(**{name: getattr(settings, name) for name in ViewPlan.__dataclass_fields__})
         self.views = [Views(sensor, *tower.scaling, dataset.tile_size, plan, device)
                       for sensor, tower in zip(self.sensors, self.towers)]
@@ -123,7 +123,7 @@ class Twins:
         if probe:
             bands = next(info for info in probe.dataset.sensors if info.name == probe.sensor).bands
             self.asked_tower = next(number for number, sensor in enumerate(self.sensors) if same_bands(sensor.bands, bands))
-        self.epoch, self.collapsed, self.told = 0, False, False
+        self.epoch, self.collapsed, self.told, self.probe_score = 0, False, False, np.nan
         self.shared = round(settings.shared * settings.projector_width)
 
     @property
@@ -198,15 +198,14 @@ class Twins:
         return encoder_features(tower.encoder, *tower.scaling, self.dataset, tiles, self.device, sensor=self.sensors[number].name)
 
     def _ask_probe(self, probe: Probe, report: Report) -> dict[str, float]:
-        """Accuracy of nearest neighbours after every epoch, of a linear classifier every few, as it takes seconds."""
-        tower, tiles = self.towers[self.asked_tower], np.concatenate([probe.known, probe.asked])
-        rows = encoder_features(tower.encoder, *tower.scaling, probe.dataset, tiles, self.device, sensor=probe.sensor, report=report)
-        known, asked = rows[:len(probe.known)], rows[len(probe.known):]
-        found = {"probe_knn": nearest_neighbours(known, probe.labels, asked)}
-        if (self.epoch + 1) % self.settings.probe_every == 0 or self.epoch + 1 == self.settings.epochs:
-            found["probe_linear"] = LinearProbe(known, probe.labels, probe.seed).predict(asked)
-        figure = "average_precision" if probe.dataset.task == "multilabel" else "overall_accuracy"
-        return {name: score_predictions(probe.truth, values, len(probe.dataset.classes))[figure] for name, values in found.items()}
+        """Scores of nearest neighbours and of a linear classifier, every few epochs, in the last one and whenever there are none yet."""
+        due = (self.epoch + 1) % self.settings.probe_every == 0 or self.epoch + 1 >= self.settings.epochs
+        if not due and np.isfinite(self.probe_score):
+            return {"probe_score": self.probe_score}
+        tower = self.towers[self.asked_tower]
+        found = probe(tower.encoder, *tower.scaling, self.device, report)
+        self.probe_score = found["probe_linear"]
+        return {**found, "probe_score": self.probe_score}
 
     def _divided(self, size: int) -> None:
         if not self.told:

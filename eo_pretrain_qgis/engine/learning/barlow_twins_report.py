@@ -37,7 +37,7 @@ def report_sections(run: Run, progress: Progress, pictures: str) -> tuple[str, l
         panels.append(("Spread of the features", {"spread": curve("feature_spread")}))
     baseline = card.get("probe_baseline")
     if baseline:
-        probes = {"nearest neighbours": curve("probe_knn"), "image statistics": [baseline["probe_knn"]] * len(history)}
+        probes = {"linear": curve("probe_score"), "image statistics, linear": [baseline["probe_linear"]] * len(history)}
         panels.append(("Accuracy of the probe", probes))
     best = history[progress.best_epoch - 1]
     rows = [(words, best[name]) for name, words in FIGURES.items() if name in best]
@@ -82,20 +82,21 @@ def _verdict(card: dict, progress: Progress) -> str:
     text = f"{state}: {progress.epoch} of {card['settings']['epochs']} epochs on {card['device']} in {card['precision']}."
     if progress.best is None:
         return text + " Without held-out tiles the last epoch is kept."
-    what = ("nearest neighbours name the class of", f"{progress.best:.3f} of the held-out tiles of the probe") if card.get("probe_baseline") \
-        else ("the loss of the held-out tiles is", f"{-progress.best:.2f}")
-    return f"{text} Best: epoch {progress.best_epoch}, in which {what[0]} {what[1]}."
+    if card.get("probe_baseline"):
+        return f"{text} Best: epoch {progress.best_epoch} with {progress.best:.3f} in the linear probe on its validation tiles."
+    return f"{text} Best: epoch {progress.best_epoch} with a loss of {-progress.best:.2f} on the held-out tiles."
 
 
 def _probe_words(card: dict, history: list[dict[str, Any]]) -> str:
     baseline = card["probe_baseline"]
-    linear = [(row["epoch"], row["probe_linear"]) for row in history if "probe_linear" in row]
-    rows = [("image statistics, nearest neighbours", baseline["probe_knn"]), ("image statistics, linear", baseline["probe_linear"]),
-            *((f"encoder, linear, epoch {epoch}", value) for epoch, value in linear[-8:])]
+    asked = [row for row in history if "probe_linear" in row]
+    rows = [("image statistics", baseline["probe_knn"], baseline["probe_linear"]),
+            *((f"encoder, epoch {row['epoch']}", row["probe_knn"], row["probe_linear"]) for row in asked[-8:])]
     return (page.heading("Probe beside image statistics")
-            + page.paragraph("Share of the probe's held-out tiles that simple classifiers name rightly, from the frozen encoder's features and "
-                             "from mean, deviation and percentiles of each band, which a network has to beat.")
-            + page.table(("features", "accuracy"), rows))
+            + page.paragraph("Accuracy of simple classifiers on the probe's validation tiles, or their average precision where a tile has several "
+                             "classes: from the features of the frozen encoder, and from mean, deviation and percentiles of each band, which "
+                             "a network has to beat.")
+            + page.table(("features", "nearest neighbours", "linear"), rows))
 
 
 def _settings(card: dict) -> list[tuple[str, Any]]:
