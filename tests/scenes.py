@@ -309,3 +309,4 @@ def rotated(folder):
 
 from .scenes_import import *  # noqa: E402, F403 - at the end, because it uses what stands above
 from .scenes_landcover import *  # noqa: E402, F403 - at the end as well
+from .scenes_weights import *  # noqa: E402, F403

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from ..errors import ModelError
 from ..report import SILENT, Report
+from .band_names import band_key
 from .downloads import download
 from .outputs import explained, new_file
 from .sensors import PRESETS, Band
@@ -96,11 +97,12 @@ def band_cards(names: tuple[str, ...] | list[str], preset: str, expects: dict[st
     known = {band.name: band for band in PRESETS[preset].bands}
     cards = []
     for position, name in enumerate(names):
-        card = {**asdict(known.get(name.partition(" (")[0], Band(name))), "name": name}
+        key = band_key(name.partition(" (")[0])
+        card = {**asdict(known.get(key, Band(name))), "name": name}
         if expects:
-            card.update({key: float(_one(expects[key], position)) for key in ("centre", "spread")})
-        if statistics and name in statistics:
-            card.update(zip(("mean", "std"), map(float, statistics[name])))
+            card.update({fact: float(_one(expects[fact], position)) for fact in ("centre", "spread")})
+        if statistics and (name in statistics or key in statistics):
+            card.update(zip(("mean", "std"), map(float, statistics[name if name in statistics else key])))
         cards.append(card)
     return cards
 
@@ -132,6 +134,18 @@ def find(name: str) -> Entry:
         hint = f"Did you mean “{PREFIX}{near[0]}”?" if near else f"It has: {', '.join(entries) or 'nothing'}."
         raise ModelError(f"The catalogue of weights has no “{plain}”. {hint}")
     return entries[plain]
+
+
+def statistics(name: str) -> dict[str, list[float]]:
+    """Band → mean and standard deviation of stored values, of a set of images the catalogue that comes with the plugin knows.
+
+    Raises:
+        ModelError: when the catalogue is missing or damaged.
+    """
+    path = shipped()
+    if path is None:
+        raise ModelError(f"The plugin's folder models has no {FILE}. Install the plugin again.")
+    return _content(path)["statistics"][name]["bands"]
 
 
 def fetch(entry: Entry, report: Report = SILENT) -> str:
@@ -185,17 +199,30 @@ def shipped() -> Path | None:
 
 
 def _read(path: Path) -> list[Entry]:
+    content = _content(path)
+    try:
+        known = {name: facts["bands"] for name, facts in content.get("statistics", {}).items()}
+        return [_entry(found, known) for found in content["weights"]]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _unreadable(path, error) from None
+
+
+def _content(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["format"] != FORMAT or content["version"] > VERSION:
             raise ValueError(f"it is of the format {content['format']} {content['version']}, this plugin reads {FORMAT} {VERSION}")
-        statistics = {name: facts["bands"] for name, facts in content.get("statistics", {}).items()}
-        return [_entry(found, statistics) for found in content["weights"]]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"The catalogue {path} cannot be read ({error}). Correct it, or copy it again.") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _unreadable(path, error) from None
+    return content
 
 
-def _entry(found: dict[str, Any], statistics: dict[str, Any]) -> Entry:
+def _unreadable(path: Path, error: Exception) -> ModelError:
+    words = f"it lacks {error}" if isinstance(error, KeyError) else error
+    return ModelError(f"The catalogue {path} cannot be read ({words}). Correct it, or copy it again.")
+
+
+def _entry(found: dict[str, Any], known: dict[str, Any]) -> Entry:
     """One entry.
 
     Raises:
@@ -218,7 +245,7 @@ def _entry(found: dict[str, Any], statistics: dict[str, Any]) -> Entry:
         if isinstance(expects[key], list) and len(expects[key]) != len(bands):
             raise ValueError(f"“{name}” has {len(expects[key])} numbers as {key} for {len(bands)} bands")
     kept = {key: found[key] for key in (*_REQUIRED, "sha256", "sha256_prefix", "bytes", "project", "expects") if key in found}
-    return Entry(**{**kept, "bands": bands, "statistics": statistics[found["statistics"]] if found.get("statistics") else None})
+    return Entry(**{**kept, "bands": bands, "statistics": known[found["statistics"]] if found.get("statistics") else None})
 
 
 def _one(value: Any, position: int) -> float:

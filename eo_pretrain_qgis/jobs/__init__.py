@@ -15,6 +15,7 @@ from .export_dataset import ExportDataset
 from .export_model import ExportModel
 from .finetune import Finetune
 from .import_dataset import ImportDataset
+from .import_encoder import ImportEncoder
 from .inspect_model import InspectModel
 from .install_engine import InstallEngine
 from .predict_map import PredictMap
@@ -30,7 +31,7 @@ JOBS = {
     for job in (
         CreateSample, CreateTrainingDataset, CreateRoadDataset, CreateLandCoverDataset, CreateSeaIceDataset, CreateCropDataset,
         CreatePretrainingDataset, ImportDataset, ExportDataset, SplitDataset, DescribeDataset, SuggestLabels, DiscoverTopics,
-        PretrainInpainting, PretrainBarlowTwins, PretrainTranslation, PretrainMultitask,
+        PretrainInpainting, PretrainBarlowTwins, PretrainTranslation, PretrainMultitask, ImportEncoder,
         Finetune, EvaluateModel, ExportModel, InspectModel,
         PredictMap,
         InstallEngine, CheckEngine,

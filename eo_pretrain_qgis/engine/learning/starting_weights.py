@@ -22,6 +22,8 @@ from .encoders import input_weight
 NESTED = ("state_dict", "model_state_dict", "model", "teacher", "student", "encoder", "backbone", "weights")
 OWN = ("centre", "spread")
 COUNTER = "num_batches_tracked"
+#: Layers of a ResNet by their number in nn.Sequential(*resnet.children()), as the examples of lightly build backbones.
+CHILDREN = {"0": "conv1", "1": "bn1", "4": "layer1", "5": "layer2", "6": "layer3", "7": "layer4"}
 
 
 @dataclass
@@ -117,14 +119,14 @@ def take_over(network: nn.Module, path: str, source: dict[str, torch.Tensor], ca
         ModelError: when less than half of the encoder's tensors fit.
     """
     target = {name: tensor for name, tensor in network.state_dict().items() if name not in OWN and not name.endswith(COUNTER)}
-    pairs = _pair(list(source), list(target))
+    pairs = pair_names(list(source), list(target))
     encoder: Any = network.encoder
     entrance = "encoder." + input_weight(encoder, len(bands))
     result, taken = Matched(path), {}
     source, result.scaling = standardised(source, pairs.get(entrance, ""), pairs.get(_behind(list(target), entrance), ""), card)
     for name, tensor in target.items():
         found = source.get(pairs.get(name, ""))
-        if found is not None and name == entrance and _without_bands(found) == _without_bands(tensor):
+        if found is not None and name == entrance and without_bands(found) == without_bands(tensor):
             taken[name], result.input_layer = adapt_input(found, band_names(card), bands, tensor if missing == "new" else None)
             (result.matched if taken[name] is found else result.adapted).append(name)
         elif found is not None and found.shape == tensor.shape:
@@ -220,7 +222,23 @@ def _behind(names: list[str], kernel: str) -> str:
     return (later[0].rpartition(".")[0] if later else "") + ".running_mean"
 
 
-def _pair(source: list[str], target: list[str]) -> dict[str, str]:
+def pair_names(source: list[str], target: list[str]) -> dict[str, str]:
+    """Name in the network → name in the file, as they are or with the layers of a ResNet numbered, whichever fits more."""
+    renamed = {_numbered(name): name for name in source}
+    numbered = {name: renamed[found] for name, found in _pair_by_prefix(list(renamed), target).items()}
+    return max(_pair_by_prefix(source, target), numbered, key=len)
+
+
+def _numbered(name: str) -> str:
+    """``backbone.4.0.conv1.weight`` as ``backbone.layer1.0.conv1.weight``."""
+    parts = name.split(".")
+    place = next((position for position, part in enumerate(parts) if part.isdigit()), None)
+    if place is not None:
+        parts[place] = CHILDREN.get(parts[place], parts[place])
+    return ".".join(parts)
+
+
+def _pair_by_prefix(source: list[str], target: list[str]) -> dict[str, str]:
     """Name in the network → name in the file, for the one prefix that makes most names meet.
 
     timm writes ``stages.0`` in files and ``stages_0`` in networks that return features, so dots and underscores count the same.
@@ -263,7 +281,8 @@ def _plain(name: str) -> str:
     return name.replace("_", ".")
 
 
-def _without_bands(kernel: torch.Tensor) -> tuple:
+def without_bands(kernel: torch.Tensor) -> tuple:
+    """Shape of a kernel but for its number of bands."""
     return kernel.ndim, kernel.shape[:1], kernel.shape[2:]
 
 

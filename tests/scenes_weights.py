@@ -1,0 +1,64 @@
+"""Weights from elsewhere: random numbers under the names that other libraries give them."""
+
+
+def weights_timm(folder):
+    """A test network of timm for three bands, with its classifier, as safetensors."""
+    import timm
+    from safetensors.torch import save_file
+
+    save_file(timm.create_model("test_resnet", pretrained=False).state_dict(), folder / "timm.safetensors")
+    return folder / "timm.safetensors"
+
+
+def weights_lightly(folder):
+    """A ResNet-18 for 13 bands after self-supervised training: a backbone with numbered layers, and a projection head."""
+    import torch
+    import torchvision
+
+    torch.manual_seed(1)
+    network = torchvision.models.resnet18()
+    network.conv1 = torch.nn.Conv2d(13, 64, 7, 2, 3, bias=False)
+    backbone = torch.nn.Sequential(*list(network.children())[:-1])
+    tensors = {**{f"backbone.{name}": tensor for name, tensor in backbone.state_dict().items()}, "projection_head.0.weight": torch.zeros(8, 512)}
+    torch.save({"epoch": 100, "state_dict": tensors}, folder / "lightly.ckpt")
+    return folder / "lightly.ckpt"
+
+
+def weights_pickle(folder):
+    """A file of torch that holds a whole Python object."""
+    import torch
+
+    torch.save({"model": torch.nn.Linear(2, 2)}, folder / "object.pth")
+    return folder / "object.pth"
+
+
+def weights_of_nothing_known(folder):
+    """A state dict of a network nobody knows."""
+    import torch
+
+    torch.save({"strange.weight": torch.zeros(3), "stranger.weight": torch.zeros(3)}, folder / "strange.pth")
+    return folder / "strange.pth"
+
+
+def weights_cut_short(folder):
+    """Weights whose copy broke off."""
+    path = weights_timm(folder)
+    path.write_bytes(path.read_bytes()[:2000])
+    return path
+
+
+def weights_imported(folder):
+    """The folder “Import encoder” makes of `weights_timm`."""
+    from eo_pretrain_qgis.jobs import JOBS
+    from eo_pretrain_qgis.report import SILENT
+
+    values = {"source": str(weights_timm(folder)), "encoder": "tu-test_resnet", "bands": "red,green,blue", "scaling": "standardised",
+              "output": str(folder / "imported")}
+    JOBS["import_encoder"].from_values(values).run(SILENT)
+    return folder / "imported"
+
+
+def folder_of_nothing(folder):
+    """An empty folder."""
+    (folder / "empty").mkdir()
+    return folder / "empty"
