@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 from typing import Any
 
+import psutil
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy
+from torch import nn
 
 from ...errors import EngineError
+from ...report import Report
 
 FABRIC_PRECISION = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
+COMPILERS = ("c++", "g++", "clang++", "cl")
 
 
 def pick_device(asked: str) -> torch.device:
@@ -67,6 +72,36 @@ def use_all_cores() -> None:
     if not os.environ.get("OMP_NUM_THREADS"):
         affinity = getattr(os, "sched_getaffinity", None)
         torch.set_num_threads(len(affinity(0)) if affinity else os.cpu_count() or 1)
+
+
+def memory_megabytes(device: torch.device) -> float:
+    """Memory in use: the most that tensors took on a CUDA device so far, elsewhere what this process holds now."""
+    used = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else psutil.Process().memory_info().rss
+    return round(used / 1e6, 1)
+
+
+def compile_network(network: nn.Module, device: torch.device, report: Report) -> nn.Module:
+    """The network as torch compiles it; or as it is, with a warning, where it cannot be compiled.
+
+    Args:
+        network: what is called in training.
+        device: where it computes.
+        report: told why there is no compiling.
+    """
+    if not any(shutil.which(name) for name in (os.environ.get("CXX"), *COMPILERS) if name):
+        report.message("torch compiles networks with a C++ compiler, and none was found (c++, g++, clang++, cl), so training goes on without. "
+                       "Install one, or name it in the environment variable CXX.", "warning")
+        return network
+    try:
+        torch.compile(_double)(torch.ones(2, device=device))
+    except RuntimeError as error:  # headers of Python or Triton are missing, or versions do not fit
+        report.message(f"torch cannot compile networks here ({str(error).strip().splitlines()[0]}), so training goes on without.", "warning")
+        return network
+    return torch.compile(network)
+
+
+def _double(values: torch.Tensor) -> torch.Tensor:
+    return values.sin() * 2
 
 
 def start_fabric(device: torch.device, precision: str) -> Fabric:

@@ -21,7 +21,7 @@ from .runs import CHECKPOINT, ENCODER, WEIGHTS, Run, first_card
 from .training import Method, Plan, Progress, fit
 
 REPORT_SHARE = 0.05  # of the time may go into refreshing the report
-NO_METRICS = ("seconds", "images_per_second")
+NO_METRICS = ("seconds", "images_per_second", "memory_mb")
 
 
 class Recipe(Protocol):
@@ -114,10 +114,10 @@ class _Keeper:
     def after_epoch(self, progress: Progress, improved: bool, sums: np.ndarray) -> None:
         """Called by the loop; the report is left for later when drawing it would slow training down."""
         if improved:
-            row = progress.history[-1]
+            row = progress.history[progress.best_epoch - 1]
             self.run.card["metrics"] = {name: value for name, value in row.items() if name not in NO_METRICS}
             self.recipe.save(self.run, self.method, sums)
-        self.run.update(epochs_run=progress.epoch)
+        self.run.update(epochs_run=progress.epoch, **_spent(progress))
         self._write_figures(progress)
         if self.spent <= REPORT_SHARE * (time.monotonic() - self.started):
             self._write_report(progress, improved)
@@ -139,8 +139,24 @@ class _Keeper:
         """Writes the report; the pictures are drawn anew when the network is the `best` one."""
         began = time.monotonic()
         title, sections = self.recipe.sections(self.run, self.method, progress, best)
-        page.write_page(self.run.path("report.html"), title, sections)
+        page.write_page(self.run.path("report.html"), title, [*sections, *_machine(self.run.card)])
         self.spent += time.monotonic() - began
+
+
+def _spent(progress: Progress) -> dict[str, float]:
+    """What training took, for the card."""
+    seconds = sum(row["seconds"] for row in progress.history)
+    images = sum(row["seconds"] * row["images_per_second"] for row in progress.history)
+    return {"training_seconds": round(seconds, 1), "images_per_second": round(images / max(seconds, 1e-9), 2),
+            "memory_mb": max(row["memory_mb"] for row in progress.history)}
+
+
+def _machine(card: dict[str, Any]) -> list[str]:
+    """What it ran on and how fast, for the end of the report."""
+    kind = "GPU memory of tensors, highest" if card["device"].startswith("cuda") else "memory of the process, highest"
+    rows = [("device", card["device"]), ("precision", card["precision"]), ("images per second in training", f"{card['images_per_second']:.1f}"),
+            ("time spent in training", f"{card['training_seconds'] / 60:.1f} min"), (kind, f"{card['memory_mb']:.0f} MB")]
+    return [page.heading("Machine"), page.table(("what", "value"), rows)]
 
 
 def _result(run: Run, recipe: Recipe) -> dict[str, Any]:

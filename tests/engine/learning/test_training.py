@@ -1,3 +1,4 @@
+import re
 from itertools import pairwise
 
 import numpy as np
@@ -5,8 +6,10 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
-from eo_pretrain_qgis.engine.learning.training import Plan, fit, learning_rate
-from eo_pretrain_qgis.errors import DataError, EngineError
+from eo_pretrain_qgis.engine.learning import training
+from eo_pretrain_qgis.engine.learning.optimizers import learning_rate
+from eo_pretrain_qgis.engine.learning.training import Plan, fit
+from eo_pretrain_qgis.errors import EngineError
 from eo_pretrain_qgis.report import Report
 
 
@@ -26,18 +29,19 @@ class Numbers:
 class Line:
     """The smallest method: y = 3 x."""
 
-    score, steps = "fit", 5
+    score = "fit"
 
-    def __init__(self, fits=(), largest_piece=None, broken_at=None):
+    def __init__(self, fits=(), largest_piece=None, broken_at=None, size=8, steps=5, additive=True):
         torch.manual_seed(1)
         self.network = torch.nn.Linear(1, 1)
+        self.size, self.steps, self.additive, self.seen = size, steps, additive, []
         self.fits, self.largest_piece, self.broken_at, self.epoch = list(fits), largest_piece, broken_at, 0
 
     def batches(self, seed, epoch):
         self.epoch = epoch
         rng = np.random.default_rng([seed, epoch])
         for _ in range(self.steps):
-            yield Numbers(torch.from_numpy(rng.normal(size=(8, 1))).float())
+            yield Numbers(torch.from_numpy(rng.normal(size=(self.size, 1))).float())
 
     @property
     def parts(self):
@@ -50,6 +54,7 @@ class Line:
         return loss * float("nan") if self.broken_at == self.epoch else loss
 
     def validate(self, report):
+        self.seen.append(self.network.weight.item())
         return np.array([self.epoch])
 
     def figures(self, counts):
@@ -82,28 +87,10 @@ class Killed(BaseException):
     pass
 
 
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path):
-    whole = train(Line(), tmp_path / "whole")
-
-    def kill(progress, improved, counts):
-        if progress.epoch == 3:  # after the third epoch, before its checkpoint
-            raise Killed
-
-    with pytest.raises(Killed):
-        train(Line(), tmp_path / "cut", after_epoch=kill)
-    heard = Heard()
-    rest = train(Line(), tmp_path / "cut", heard)
-    assert losses(rest) == losses(whole)
-    assert heard.sentences == ["Continuing after epoch 2 of 4."]
-
-
-def test_rate_rises_linearly_and_falls_as_a_cosine():
-    plan = Plan(epochs=10, learning_rate=1.0, warmup_epochs=2)
-    rates = [learning_rate(plan, step, 5) for step in range(50)]
-    assert rates[:10] == pytest.approx([0.1 * number for number in range(1, 11)])
-    assert rates[30] == pytest.approx(0.5, abs=1e-6)
-    assert rates[49] < 0.01
-    assert learning_rate(Plan(epochs=1, learning_rate=1.0, warmup_epochs=9), 0, 1) == 1.0
+@pytest.fixture(autouse=True)
+def written_after_each_epoch(monkeypatch):
+    monkeypatch.setattr(training, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(training, "SAVE_SHARE", float("inf"))
 
 
 def test_a_loss_that_is_no_number_says_what_to_do(tmp_path):
@@ -115,7 +102,7 @@ def test_a_loss_that_is_no_number_says_what_to_do(tmp_path):
 def test_when_memory_runs_out_batches_are_worked_off_in_pieces(tmp_path):
     heard = Heard()
     split = train(Line(largest_piece=2), tmp_path / "split", heard)
-    assert heard.sentences == [
+    assert heard.sentences[1:] == [
         "Memory ran out: batches are now worked off in 2 pieces of at most 4 tiles; the batch size stays.",
         "Memory ran out: batches are now worked off in 4 pieces of at most 2 tiles; the batch size stays."]
     assert losses(split) == pytest.approx(losses(train(Line(), tmp_path / "whole")), rel=1e-5)
@@ -152,9 +139,83 @@ def test_every_batch_is_told(tmp_path):
     assert {"loss", "images_per_second", "best_fit"} <= set(told[-1]["metrics"])
 
 
-def test_a_damaged_checkpoint_is_named(tmp_path):
-    train(Line(), tmp_path, epochs=1)
-    path = tmp_path / "last" / "checkpoint.pt"
-    path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(DataError, match=r"The checkpoint .*checkpoint.pt is damaged .* Delete it to start this run from the beginning"):
-        train(Line(), tmp_path)
+@pytest.mark.parametrize("optimizer", ["adamw", "adam", "lars"])
+def test_accumulated_batches_are_a_larger_batch(tmp_path, optimizer):
+    plan = {"optimizer": optimizer, "warmup_epochs": 1, "weight_decay": 0.01}
+    many, one = Line(size=8, steps=6), Line(size=24, steps=2)
+    small = train(many, tmp_path / "small", accumulate=3, **plan)
+    large = train(one, tmp_path / "large", **plan)
+    assert losses(small) == pytest.approx(losses(large), rel=1e-5)
+    assert many.network.weight.item() == pytest.approx(one.network.weight.item(), rel=1e-5)
+    assert [row["learning_rate"] for row in small.history] == [row["learning_rate"] for row in large.history]
+
+
+def test_a_last_group_of_fewer_batches_counts_as_what_it_is(tmp_path):
+    progress = train(Line(steps=5), tmp_path, accumulate=2, epochs=1)
+    assert progress.history[0]["learning_rate"] == learning_rate(Plan(1, 0.1), 2, 3)
+
+
+def test_for_a_loss_over_the_batch_pieces_and_groups_are_no_larger_batch(tmp_path):
+    heard = Heard()
+    train(Line(largest_piece=4, additive=False), tmp_path, heard, accumulate=2)
+    assert heard.sentences[1:] == [
+        "Gradients of 2 batches are added up before a step. This loss compares the tiles of a batch, so that is not the same as a larger "
+        "batch; several processes make one.",
+        "Memory ran out: batches are now worked off in 2 pieces of at most 4 tiles; this loss compares the tiles of a batch, so in effect the "
+        "batch size is now 4, and the result may be worse. Fewer bands, a smaller crop or encoder, or several processes keep the batch whole."]
+    with pytest.raises(EngineError, match="too small for 2 tile"):
+        train(Line(largest_piece=1, additive=False), tmp_path / "least")
+
+
+class Two(Line):
+    """Two parts, of which the second runs out of memory once after the first has taken its step."""
+
+    def __init__(self):
+        super().__init__()
+        self.second, self.calls = torch.nn.Linear(1, 1), []
+
+    @property
+    def parts(self):
+        return {"first": self.network, "second": self.second}
+
+    def loss(self, part, networks, batch):
+        self.calls.append((part, len(batch)))
+        if self.calls == [("first", 8), ("second", 8)]:
+            raise MemoryError
+        return super().loss(part, networks, batch)
+
+
+def test_a_part_that_took_its_step_takes_it_once(tmp_path):
+    method = Two()
+    train(method, tmp_path, epochs=1)
+    assert method.calls[:6] == [("first", 8), ("second", 8), ("second", 4), ("second", 4), ("first", 4), ("first", 4)]
+
+
+def test_the_average_is_validated_and_kept_while_training_goes_on_without(tmp_path):
+    plain, averaged = Line(), Line()
+    kept = []
+    train(plain, tmp_path / "plain", epochs=3)
+    progress = train(averaged, tmp_path / "averaged", epochs=3, average=0.9,
+                     after_epoch=lambda *facts: kept.append(averaged.network.weight.item()))
+    assert losses(progress) == losses(train(Line(), tmp_path / "again", epochs=3)), "the average does not touch the training"
+    assert averaged.network.weight.item() == plain.network.weight.item()
+    assert kept == averaged.seen
+    assert averaged.seen[0] != plain.seen[0]
+
+
+def test_without_a_compiler_training_goes_on(tmp_path, monkeypatch):
+    heard = Heard()
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    progress = train(Line(), tmp_path, heard, compile=True, epochs=1)
+    assert progress.epoch == 1
+    assert heard.sentences[0] == (
+        "torch compiles networks with a C++ compiler, and none was found (c++, g++, clang++, cl), so training goes on without. "
+        "Install one, or name it in the environment variable CXX.")
+
+
+def test_the_progress_says_epoch_loss_speed_and_time_left(tmp_path):
+    heard = Heard()
+    progress = train(Line(), tmp_path, heard, epochs=2)
+    text = [event["text"] for event in heard.events if event["event"] == "progress"][-1]
+    assert re.fullmatch(r"Epoch 2 of 2, loss [0-9.e-]+, [0-9.]+ images/s, 0 min 0[0-9] s left", text)
+    assert progress.history[-1]["memory_mb"] > 50

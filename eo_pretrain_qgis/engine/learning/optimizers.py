@@ -1,0 +1,83 @@
+"""Optimizers and the course of their learning rate, from the plan of a run."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+if TYPE_CHECKING:
+    from .training import Plan
+
+OPTIMIZERS, SCHEDULES = ("adamw", "adam", "lars"), ("cosine", "linear")
+#: Of LARS: biases and normalisation learn at 0.0048 where kernels do at 0.2 (Zbontar et al., arXiv 2103.03230, §2.2).
+BIAS_SHARE = 0.024
+MOMENTUM = 0.9
+#: lightly's LARS scales no group without decay, so a decay of 0 becomes one that nobody can measure.
+LEAST_DECAY = 1e-12
+NAMES = {"adamw": "AdamW", "adam": "Adam", "lars": "LARS"}
+REASONS = {
+    "adamw": "0.001 is what the authors of Adam propose; from pretrained weights a third of it is gentler",
+    "adam": "0.001 is what the authors of Adam propose, and 0.0002 those of CycleGAN for its networks",
+    "lars": "the authors of Barlow Twins propose 0.2 times the batch size over 256, and a fortieth of it for biases",
+}
+
+
+def make_optimizer(network: nn.Module, plan: Plan, fused: bool) -> torch.optim.Optimizer:
+    """The optimizer of one network; kernels and matrices decay, biases and normalisation do not.
+
+    Args:
+        network: what is trained; parameters without gradient are left out.
+        plan: which optimizer, with which rate, decay and betas.
+        fused: whether Adam may take its step in one kernel, which halves its time.
+    """
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    kernels, others = [p for p in trained if p.ndim > 1], [p for p in trained if p.ndim <= 1]
+    if plan.optimizer == "lars":
+        from lightly.utils.lars import LARS  # takes seconds to load
+
+        return LARS([{"params": kernels, "weight_decay": max(plan.weight_decay, LEAST_DECAY)},
+                     {"params": others, "weight_decay": 0.0, "rate_share": BIAS_SHARE}], lr=plan.learning_rate, momentum=MOMENTUM)
+    kind = torch.optim.AdamW if plan.optimizer == "adamw" else torch.optim.Adam
+    return kind([{"params": kernels, "weight_decay": plan.weight_decay}, {"params": others, "weight_decay": 0.0}],
+                lr=plan.learning_rate, betas=plan.betas, fused=fused)
+
+
+def set_rate(optimizer: Any, rate: float) -> None:
+    """Gives all groups of parameters the rate, or their share of it."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group.get("rate_share", 1.0)
+
+
+def learning_rate(plan: Plan, step: int, steps_per_epoch: int) -> float:
+    """Linear warm-up, then a cosine (Loshchilov and Hutter, SGDR, arXiv 1608.03983, without restarts), or as CycleGAN has it.
+
+    ``linear`` is constant for the first half and falls along a line (Zhu et al., arXiv 1703.10593, §7.1).
+
+    Args:
+        plan: the highest rate, the warm-up and the schedule.
+        step: of the optimizer, counted from 0 over all epochs.
+        steps_per_epoch: of the optimizer.
+    """
+    total, warm = plan.epochs * steps_per_epoch, warmup_steps(plan, steps_per_epoch)
+    if step < warm:
+        return plan.learning_rate * (step + 1) / warm
+    done = (step - warm) / max(1, total - warm)
+    share = 0.5 * (1 + math.cos(math.pi * done)) if plan.schedule == "cosine" else min(1.0, 2 * (1 - done))
+    return plan.learning_rate * (plan.final_rate + (1 - plan.final_rate) * share)
+
+
+def warmup_steps(plan: Plan, steps_per_epoch: int) -> int:
+    """Steps during which the rate rises: at most half of all."""
+    return min(plan.warmup_epochs * steps_per_epoch, plan.epochs * steps_per_epoch // 2)
+
+
+def explain_rate(plan: Plan, steps_per_epoch: int) -> str:
+    """What the learning rate will do and where such rates come from, as a sentence."""
+    total, warm = plan.epochs * steps_per_epoch, warmup_steps(plan, steps_per_epoch)
+    rise = f"rises for {warm} steps to {plan.learning_rate:g}" if warm else f"begins at {plan.learning_rate:g}"
+    course = "falls along a cosine" if plan.schedule == "cosine" else "falls along a line in the second half"
+    return (f"The learning rate of {NAMES[plan.optimizer]} {rise} and {course} to {plan.learning_rate * plan.final_rate:g} at step {total} "
+            f"({REASONS[plan.optimizer]}).")
