@@ -1,0 +1,286 @@
+"""Reptile against its formula and joint training, and what a run on many tasks keeps. The files it refuses are in pretrain_multitask.yaml."""
+
+import copy
+import csv
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from lightning_fabric import Fabric
+from safetensors.torch import load_file
+
+from eo_pretrain_qgis.engine.dataset import Dataset
+from eo_pretrain_qgis.engine.learning import multitask
+from eo_pretrain_qgis.engine.learning.multitask import Multitask, Multitasking, Settings, draw_tasks, pretrain_multitask
+from eo_pretrain_qgis.engine.learning.multitask_report import comparison
+from eo_pretrain_qgis.engine.learning.multitask_tasks import CommonDataset, common_datasets, pooled_bands, task_names
+from eo_pretrain_qgis.engine.learning.networks import SegmentationNetwork
+from eo_pretrain_qgis.engine.learning.reptile import inner_steps, with_gradients
+from eo_pretrain_qgis.engine.learning.runs import Run
+from eo_pretrain_qgis.engine.learning.starting_weights import start_from
+from eo_pretrain_qgis.errors import DataError, EngineError
+from tests.scenes_multitask import sharing
+
+from .conftest import SMALL
+from .test_training import Heard
+
+QUICK = {"encoder": SMALL, "epochs": 2, "batch_size": 4, "inner_steps": 2, "warmup_epochs": 0, "device": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """The folder of `scenes_multitask.sharing`."""
+    return sharing(tmp_path_factory.mktemp("sharing"))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, shared):
+    """A run on discs and on tiles without labels whose bands are in another order; tests must not write into it."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    pretrain_multitask([str(shared / "discs"), str(shared / "turned")], str(folder), Settings(**QUICK))
+    return folder
+
+
+def method_of(shared, **settings):
+    """A method on discs and unlabelled tiles, its weights drawn from one seed."""
+    torch.manual_seed(3)
+    recipe = Multitasking(common_datasets([Dataset.open(shared / name) for name in ("discs", "unlabelled")]), Settings(**{**QUICK, **settings}))
+    run = SimpleNamespace(card=recipe.card(), path=lambda name: name)
+    fabric = Fabric(accelerator="cpu", devices=1)
+    recipe._compare = lambda *facts: None  # baselines are no part of the method
+    return recipe.build(run, fabric, Heard())
+
+
+def step(method, seed=1):
+    """The weights after two steps of Adam, and the losses."""
+    optimizer, losses = torch.optim.Adam(method.network.parameters(), 1e-2), []
+    for batch in list(method.batches(seed, 0))[:2]:
+        optimizer.zero_grad()
+        loss = method.loss("network", method.parts, batch)
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    return losses, {name: value.detach().clone() for name, value in method.network.named_parameters()}
+
+
+def test_one_inner_step_is_joint_training(shared):
+    (single, reptile), (joint, ordinary) = (step(method_of(shared, **mode)) for mode in ({"inner_steps": 1}, {"mode": "joint"}))
+    assert single == pytest.approx(joint, abs=1e-6)
+    assert max(float((reptile[name] - ordinary[name]).abs().max()) for name in ordinary) < 1e-6
+
+
+def test_the_gradient_is_the_way_of_plain_descent():
+    torch.manual_seed(1)
+    network = torch.nn.Sequential(torch.nn.Linear(3, 8), torch.nn.Tanh(), torch.nn.Linear(8, 1))
+    batches = [torch.randn(5, 3) for _ in range(4)]
+
+    def loss(forward, batch):
+        return ((forward(batch) - batch.sum(1, keepdim=True)) ** 2).mean()
+
+    walker = copy.deepcopy(network)
+    optimizer, losses = torch.optim.SGD(walker.parameters(), 0.05), []
+    for batch in batches:
+        optimizer.zero_grad()
+        losses.append(loss(walker, batch))
+        losses[-1].backward()
+        optimizer.step()
+    way, mean = inner_steps(network, batches, loss, 0.05)
+    assert float(mean) == pytest.approx(float(torch.stack(losses).mean()), rel=1e-5)
+    for (name, before), after in zip(network.named_parameters(), walker.parameters()):
+        assert torch.allclose(way[name], (before - after) / 0.05, atol=1e-4)
+    given = with_gradients(mean, network, way)
+    given.backward()
+    assert float(given) == pytest.approx(float(mean))
+    assert all(torch.equal(parameter.grad, way[name]) for name, parameter in network.named_parameters())
+
+
+def sine(rng):
+    """A task of the paper's first experiment (§6.1): amplitude and phase of a sine; gives batches of points."""
+    height, phase = rng.uniform(0.5, 5), rng.uniform(0, 2 * np.pi)
+
+    def points(count):
+        x = torch.from_numpy(rng.uniform(-5, 5, (count, 1))).float()
+        return x, height * torch.sin(x + phase)
+
+    return points
+
+
+def test_weights_of_reptile_adapt_faster_than_those_of_joint_training():
+    def loss(forward, batch):
+        return ((forward(batch[0]) - batch[1]) ** 2).mean()
+
+    def adapted(steps):
+        """Error after eight steps on ten points of tasks never seen, from weights trained with the same number of gradients."""
+        torch.manual_seed(0)
+        network = torch.nn.Sequential(torch.nn.Linear(1, 32), torch.nn.Tanh(), torch.nn.Linear(32, 32), torch.nn.Tanh(), torch.nn.Linear(32, 1))
+        rng, optimizer = np.random.default_rng(0), torch.optim.Adam(network.parameters(), 3e-3, betas=(0.0, 0.999))
+        for _ in range(2400 // steps):
+            task = sine(rng)
+            way, mean = inner_steps(network, [task(10) for _ in range(steps)], loss, 0.02)
+            optimizer.zero_grad()
+            with_gradients(mean, network, way).backward()
+            optimizer.step()
+        errors = []
+        for _ in range(20):
+            task, learner = sine(rng), copy.deepcopy(network)
+            points = task(10)
+            for _ in range(8):
+                gradients = torch.autograd.grad(loss(learner, points), list(learner.parameters()))
+                with torch.no_grad():
+                    for parameter, gradient in zip(learner.parameters(), gradients):
+                        parameter -= 0.02 * gradient
+            errors.append(float(loss(learner, task(100)).detach()))
+        return np.mean(errors)
+
+    assert adapted(8) < 0.8 * adapted(1)
+
+
+def test_inner_steps_that_diverge_are_a_sentence():
+    network = torch.nn.Linear(1, 1)
+    batches = [torch.ones(2, 1)] * 50
+    with pytest.raises(EngineError, match=r"within 50 inner steps at an inner rate of 1e\+30. Train again .* such as 1e\+29"):
+        inner_steps(network, batches, lambda forward, batch: (forward(batch) ** 2).mean(), 1e30)
+
+
+def test_tasks_get_their_share_of_even_a_short_epoch():
+    rng = np.random.default_rng(1)
+    counts = np.bincount(draw_tasks([0.6, 0.3, 0.1], 10, rng), minlength=3)
+    assert counts.tolist() == [6, 3, 1]
+    assert draw_tasks([0.5, 0.5], 1, rng).shape == (1,)
+
+
+@pytest.mark.parametrize(("sampling", "share"), [("size", 2 / 3), ("root", 2**0.5 / (1 + 2**0.5)), ("equal", 1 / 2)])
+def test_drawing_by_size_root_or_equally(sampling, share):
+    tasks = [SimpleNamespace(key=key, size=size, method=SimpleNamespace(steps=3)) for key, size in (("a", 8), ("b", 4))]
+    method = Multitask(tasks, None, None, Settings(sampling=sampling, inner_steps=4))
+    assert method.shares["a"] == pytest.approx(share)
+    assert method.steps == 2  # six batches in steps of four
+
+
+def test_bands_are_read_by_name(shared):
+    turned, plain = Dataset.open(shared / "turned"), Dataset.open(shared / "unlabelled")
+    heard = Heard()
+    first, second = common_datasets([plain, turned], heard)
+    assert np.array_equal(second.images(np.arange(4)), plain.images(np.arange(4)))
+    assert [band.name for band in second.bands] == ["B02", "B03", "B04"]
+    assert second.statistics["image"]["B02"] == turned.statistics["image"]["B02"]
+    assert heard.sentences == [f"The bands of {shared / 'turned'} are in another order (B04, B03, B02); they are read as B02, B03, B04, by name."]
+    assert [card["name"] for card in pooled_bands([first, second])] == ["B02", "B03", "B04"]
+
+
+def test_scaling_is_that_of_the_mixture(shared):
+    datasets = common_datasets([Dataset.open(shared / name) for name in ("discs", "more_discs")])
+    one, other = (pooled_bands([dataset])[0] for dataset in datasets)
+    both = pooled_bands(datasets)[0]
+    assert both["centre"] == pytest.approx((one["centre"] + other["centre"]) / 2)
+    mixture = (one["std"] ** 2 + other["std"] ** 2) / 2 + ((one["mean"] - other["mean"]) / 2) ** 2
+    assert both["std"] == pytest.approx(mixture**0.5)
+    assert both["minimum"] == min(one["minimum"], other["minimum"])
+
+
+def test_equal_names_get_a_number(shared):
+    dataset = Dataset.open(shared / "discs")
+    assert task_names([dataset, dataset]) == [("discs", "discs"), ("discs 2", "discs_2")]
+
+
+def test_a_run_keeps_each_tensor_once_and_figures_per_task(finished):
+    tensors = load_file(finished / "best.safetensors")
+    assert {name.split(".")[0] for name in tensors} == {"encoder", "decoder", "detail", "heads"}
+    assert {name.split(".")[1] for name in tensors if name.startswith("heads")} == {"discs", "turned"}
+    card = json.loads((finished / "run.json").read_text())
+    assert (card["method"], card["task"], card["classes"], len(card["datasets"])) == ("multitask", "multitask", [], 2)
+    labelled, unlabelled = card["tasks"]
+    assert {"mean_iou", "score"} <= set(labelled["figures"])
+    assert {"statistics", "majority"} == set(labelled["baselines"])
+    assert {"l1", "psnr", "l1_of_mean_fill"} <= set(unlabelled["figures"])
+    rows = comparison(card["tasks"])
+    assert [row[:2] for row in rows] == [("discs", "mean IoU"), ("turned", "L1 on hidden pixels, scaled units"),
+                                         ("turned", "PSNR on hidden pixels [dB]")]
+    assert all(row[4] is not None for row in rows)
+    history = list(csv.DictReader((finished / "metrics.csv").open()))
+    assert float(history[1]["task_score"]) == pytest.approx((float(history[1]["discs score"]) + float(history[1]["turned score"])) / 2)
+
+
+def test_a_fine_tuning_starts_from_encoder_decoder_and_detail(finished):
+    network = SegmentationNetwork(SMALL, [1000.0] * 3, [300.0] * 3, 5)
+    matched = start_from(network, str(finished / "best.safetensors"), ["B02", "B03", "B04"])
+    assert {name.split(".")[0] for name in matched.left_new} == {"segmentation_head"}
+    tensors = load_file(finished / "best.safetensors")
+    assert torch.equal(network.decoder.state_dict()["blocks.0.conv1.0.weight"], tensors["decoder.blocks.0.conv1.0.weight"])
+    assert torch.equal(load_file(finished / "encoder.safetensors")["model.conv1.0.weight"], tensors["encoder.model.conv1.0.weight"])
+
+
+def test_a_run_without_classes_says_what_to_do_with_it(finished):
+    with pytest.raises(Exception, match="Fine-tune a model"):
+        Run.open(str(finished)).build_network()
+
+
+class Killed(BaseException):
+    pass
+
+
+def test_a_killed_run_goes_on_with_the_same_losses(tmp_path, shared, finished, monkeypatch):
+    save, calls = multitask.Multitasking.save, []
+
+    def kill(self, run, method, sums):
+        calls.append(1)
+        if len(calls) == 2:
+            raise Killed
+        save(self, run, method, sums)
+
+    folders = [str(shared / "discs"), str(shared / "turned")]
+    monkeypatch.setattr(multitask.Multitasking, "save", kill)
+    with pytest.raises(Killed):
+        pretrain_multitask(folders, str(tmp_path / "run"), Settings(**QUICK))
+    monkeypatch.undo()
+    pretrain_multitask(folders, str(tmp_path / "run"), Settings(**QUICK))
+    cut, whole = (list(csv.DictReader((folder / "metrics.csv").open())) for folder in (tmp_path / "run", finished))
+    assert [(row["loss"], row["task_score"]) for row in cut] == [(row["loss"], row["task_score"]) for row in whole]
+
+
+def test_a_run_on_more_datasets_is_another_run(finished, shared):
+    folders = [str(shared / name) for name in ("discs", "turned", "more_discs")]
+    with pytest.raises(DataError, match=r"holds a run on 2 dataset\(s\), not on 3. Choose a new folder."):
+        pretrain_multitask(folders, str(finished), Settings(**QUICK))
+
+
+def test_what_one_process_or_float32_can_only_do_is_refused(tmp_path, shared, monkeypatch):
+    folders = [str(shared / "discs"), str(shared / "unlabelled")]
+    monkeypatch.setattr(multitask, "pick_precision", lambda asked, device: "float16")
+    with pytest.raises(EngineError, match="float16 loses the small gradients of the inner steps"):
+        pretrain_multitask(folders, str(tmp_path / "run"), Settings(**QUICK))
+    monkeypatch.undo()
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(EngineError, match="Tasks are trained alone in one process only. Start without torchrun"):
+        pretrain_multitask(folders, str(tmp_path / "run"), Settings(**QUICK, compare_single=True))
+
+
+def test_in_several_processes_the_gradients_are_averaged(shared):
+    method = method_of(shared, mode="joint")
+    batch = next(method.batches(1, 0))
+    own = _gradients(method, batch)
+    several = SimpleNamespace(world_size=2, autocast=method.fabric.autocast, all_reduce=lambda value, reduce_op: value * 0.5)
+    method.fabric = several  # as if the other process had met gradients of 0
+    assert all(torch.allclose(gradient, 0.5 * own[name], atol=1e-7) for name, gradient in _gradients(method, batch).items())
+
+
+def _gradients(method, batch):
+    method.network.zero_grad()
+    method.loss("network", method.parts, batch).backward()
+    return {name: parameter.grad.clone() for name, parameter in method.network.named_parameters() if parameter.grad is not None}
+
+
+def test_a_batch_in_pieces_holds_the_same_tiles(shared):
+    batch = next(method_of(shared).batches(1, 0))
+    pieces = batch.split(2)
+    assert [len(piece.batches) for piece in pieces] == [2, 2]
+    assert sum(map(len, pieces)) == len(batch)
+
+
+def test_the_sensor_with_the_bands_is_the_one_that_is_read(shared):
+    dataset = Dataset.open(shared / "discs")
+    common = CommonDataset(dataset, "image", ["B04", "B02", "B03"])
+    assert np.array_equal(common.images(np.arange(2))[:, 0], dataset.images(np.arange(2))[:, 2])
+    assert len(common.sensors) == 1
