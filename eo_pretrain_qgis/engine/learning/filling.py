@@ -96,7 +96,8 @@ class Filling:
         self.validation = _thinned(dataset.indices("validation", sensor), VALIDATION_TILES)
         hidden_per_tile = max(1.0, reader.blocks.share * dataset.tile_size**2)
         self.few = _thinned(self.validation, max(2, min(BIHARMONIC_TILES, int(BIHARMONIC_PIXELS / hidden_per_tile))))
-        self.epochs_done, self.decided, self.fixed_sums = 0.0, 0, np.zeros(0)
+        self.epochs_done, self.fixed_sums = 0.0, np.zeros(0)
+        self.verdicts: list[str] = []
         self._forget()
         self._refuse_single_value()
 
@@ -234,11 +235,14 @@ class Filling:
         return sums
 
     def _watch(self, accuracy: float) -> None:
-        """Says once when the discriminator has decided everything for some epochs after the warm-up."""
-        extreme = self.epochs_done >= self.weight_warmup and (accuracy >= WON or accuracy <= LOST)
-        self.decided = self.decided + 1 if extreme else 0
-        if self.decided == COLLAPSE_EPOCHS:
-            state, advice = (("tells every fill from truth", "a narrower discriminator or one of fewer layers") if accuracy >= WON else
+        """Says when the discriminator has won or lost for some epochs after the warm-up."""
+        verdict = "won" if accuracy >= WON else "lost" if accuracy <= LOST else ""
+        if self.epochs_done < self.weight_warmup or not verdict:
+            self.verdicts = []
+            return
+        self.verdicts = [*(one for one in self.verdicts if one == verdict), verdict]
+        if len(self.verdicts) == COLLAPSE_EPOCHS:
+            state, advice = (("tells every fill from truth", "a narrower discriminator or one of fewer layers") if verdict == "won" else
                              ("no longer tells fills from truth", "a wider discriminator or a lower weight"))
             self.report.message(f"For {COLLAPSE_EPOCHS} epochs the discriminator {state} (accuracy {accuracy:.2f}), so the network learns "
                                 f"little from it. If fills look poor, train in a new folder with {advice}.", "warning")

@@ -112,7 +112,7 @@ class Inpainting:
         chosen, bands = self.settings, run.card["bands"]
         network = FillingNetwork(chosen.encoder, [band["centre"] for band in bands], [band["spread"] for band in bands])
         if chosen.start and not os.path.exists(run.path(CHECKPOINT)):
-            matched = start_from(network, chosen.start, [band["name"] for band in bands])
+            matched = start_from(network, chosen.start, [band["name"] for band in bands], report)
             run.card["start"] = {"path": chosen.start, "summary": matched.sentence(), **asdict(matched)}
             report.message(matched.sentence())
         padded = self.side + -self.side % network.stride
