@@ -84,7 +84,7 @@ def import_encoder(source: str, output: str, wishes: Wishes, report: Report = SI
     report.message(matched.sentence())
     with new_folder(output) as folder:
         facts = {"method": "import", "encoder": encoder, "preset": card["preset"], "bands": _bands_of(card, want, matched),
-                 "scaling": card["scaling"], "source": {**card["source"], "path": path, "file_sha256": file_sha256(path, report)},
+                 "scaling": card["scaling"], "source": {**card["source"], "path": path, "file_sha256": file_sha256(path, report.part(0.9, 1))},
                  "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
         write_encoder(str(folder), network.encoder.state_dict(), facts)
         rows = _mapping(network, matched)
@@ -154,7 +154,7 @@ def _described(path: str, known: dict[str, Any], wishes: Wishes, named: list[str
     expects = statistics = None
     if wishes.scaling == "reflectance":
         band = PRESETS[wishes.preset].bands[0]
-        first = -band.offset / band.scale
+        first = 0.0 - band.offset / band.scale
         expects = {"centre": first, "spread": 1 / band.scale}
         if wishes.preset in L1C:
             statistics = {name: [mean + first, deviation] for name, (mean, deviation) in catalog.statistics("ssl4eo_s12_l1c").items()}
