@@ -41,6 +41,7 @@ from .scenes_labelling import (  # noqa: F401
     other_classes_model,
     shades,
     shades_areas,
+    shades_clouds,
     western_land_dataset,
 )
 from .scenes_multitask import sharing  # noqa: F401
@@ -75,6 +76,7 @@ from .scenes_roads import (  # noqa: F401
 )
 from .scenes_topics import ice, ice_later, ice_one_band, ice_smaller, ice_with_gap, ice_without_words  # noqa: F401
 from .scenes_translation import (  # noqa: F401
+    doubling_model,
     pairs_all_constant,
     pairs_odd,
     pairs_two_grids,

@@ -46,3 +46,23 @@ def translation_run(folder):
               "discriminator_width": 4, "device": "cpu", "output": str(folder / "run")}
     JOBS["pretrain_translation"].from_values(values).run(SILENT)
     return folder / "run"
+
+
+def doubling_model(folder):
+    """Translates B02 to a sensor “sx” with the bands VV = 2 · B02 and VH = 2 · B02 + 10."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    from eo_pretrain_qgis.engine import package
+
+    from .networks import band, description
+
+    weights = [numpy_helper.from_array(np.full((2, 1, 1, 1), 2, np.float32), "w"), numpy_helper.from_array(np.float32([0, 10]), "b")]
+    graph = helper.make_graph([helper.make_node("Conv", ["image", "w", "b"], ["translation"])], "network",
+                              [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 1, "y", "x"])],
+                              [helper.make_tensor_value_info("translation", TensorProto.FLOAT, ["n", 2, "y", "x"])], weights)
+    network: onnx.ModelProto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    target = {"sensor": "sx", "preset": "generic", "bands": [band(name, 2000.0, unit="unknown", scale=1.0) for name in ("VV", "VH")]}
+    said = description(("B02",), (), task="translation", target=target, id="synthetic-sx-from-s2-0123abcd", name="Synthetic sx from s2")
+    package.write(network, said, folder / "doubling.onnx")
+    return folder / "doubling.onnx"

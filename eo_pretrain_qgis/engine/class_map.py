@@ -75,7 +75,7 @@ def map_image(
         area = grid.window_of(extent) if extent else grid.window
         matches = match_bands(package.bands, scene.band_names, image=scene.name, preset=preset,
                               model_preset=package.description.get("preset") or "generic", bands_text=bands, report=report)
-        _compare_resolution(package, grid, scene.name, report)
+        compare_resolution(package, grid, scene.name, report)
         name = scene.name
         tags = provenance(package, scene, parameters or {})
     report.progress(0, f"Loading the model {package.id}")
@@ -85,7 +85,7 @@ def map_image(
         outcome = predict(package, session, open_scene, matches, write, area=area, tile_size=tile_size, halo=halo, report=report)
     if confidence:
         Path(confidence + ".aux.xml").unlink(missing_ok=True)  # statistics GDAL kept of a map that this one replaced
-    _warn_out_of_range(matches, outcome, name, report)
+    warn_out_of_range(matches, outcome, name, report)
     return outcome
 
 
@@ -128,7 +128,8 @@ def _writers(stack: ExitStack, package: Package, grid: Grid, area: Window, outpu
     return write
 
 
-def _compare_resolution(package: Package, grid: Grid, name: str, report: Report) -> None:
+def compare_resolution(package: Package, grid: Grid, name: str, report: Report) -> None:
+    """Warns when the pixels of an image differ in size from those of the training images."""
     ours, theirs = grid.metres_per_pixel(), package.resolution_m
     ratio = max(max(a / b, b / a) for a, b in zip(ours, theirs, strict=True))
     if ratio > LARGEST_RESOLUTION_RATIO:
@@ -136,7 +137,8 @@ def _compare_resolution(package: Package, grid: Grid, name: str, report: Report)
                        f"{theirs[1]:.4g} m; the map may be poor. Resample the image to that size with “Warp (reproject)”.", level="warning")
 
 
-def _warn_out_of_range(matches: list[Match], outcome: Outcome, name: str, report: Report) -> None:
+def warn_out_of_range(matches: list[Match], outcome: Outcome, name: str, report: Report) -> None:
+    """Warns when many values of an image lie outside the range of the training images."""
     odd = [f"{share:.0%} of {match.model.name} ({match.model.p001:.4g} to {match.model.p999:.4g})"
            for match, share in zip(matches, outcome.out_of_range_shares, strict=True) if share > WARNED_OUT_OF_RANGE]
     if odd:

@@ -69,7 +69,7 @@ def class_map_qml(classes: Sequence[ClassInfo]) -> str:
     """QGIS style of a class map: one entry per class, nothing for nodata."""
     entries = "".join(f'        <paletteEntry value="{row.value}" label="{escape(row.name)}" color="{row.color}" alpha="255"/>\n'
                       for row in coloured(classes))
-    return _raster_qml('type="paletted" band="1" opacity="1" alphaBand="-1" nodataColor=""',
+    return raster_qml('type="paletted" band="1" opacity="1" alphaBand="-1" nodataColor=""',
                        f"      <colorPalette>\n{entries}      </colorPalette>\n")
 
 
@@ -81,7 +81,7 @@ def confidence_qml() -> str:
               f'minimumValue="0" maximumValue="100" labelPrecision="0">\n{items}        </colorrampshader>\n      </rastershader>\n')
     attributes = ('type="singlebandpseudocolor" band="1" opacity="1" alphaBand="-1" nodataColor="" '
                   'classificationMin="0" classificationMax="100"')
-    return _raster_qml(attributes, shader)
+    return raster_qml(attributes, shader)
 
 
 def polygons_qml(classes: Sequence[ClassInfo], field: str) -> str:
@@ -94,8 +94,16 @@ def _attribute_row(index: int, cells: tuple) -> str:
     return f'      <Row index="{index}">' + "".join(f"<F>{escape(str(cell))}</F>" for cell in cells) + "</Row>\n"
 
 
-def _raster_qml(attributes: str, content: str) -> str:
-    return (f'<qgis version="3.40.0" styleCategories="Symbology">\n  <pipe>\n    <rasterrenderer {attributes}>\n'
+def raster_qml(attributes: str, content: str, parts: str = "Symbology", more: str = "") -> str:
+    """The text of a .qml for a raster.
+
+    Args:
+        attributes: of the renderer.
+        content: elements inside the renderer.
+        parts: what of a style QGIS is to read from it, as in its attribute styleCategories.
+        more: further elements, such as notes.
+    """
+    return (f'<qgis version="3.40.0" styleCategories="{parts}">\n  <pipe>\n    <rasterrenderer {attributes}>\n'
             f'      <rasterTransparency/>\n{content}    </rasterrenderer>\n'
             '    <brightnesscontrast brightness="0" contrast="0" gamma="1"/>\n    <rasterresampler maxOversampling="2"/>\n'
-            "  </pipe>\n  <blendMode>0</blendMode>\n</qgis>\n")
+            f"  </pipe>\n  <blendMode>0</blendMode>\n{more}</qgis>\n")

@@ -25,7 +25,7 @@ def stac_item(description: dict[str, Any]) -> dict[str, Any]:
         "bands": [_band(band) for band in description["bands"]],
         "mlm:name": mlm_name(description["id"]),
         "mlm:architecture": description["architecture"],
-        "mlm:tasks": ["semantic-segmentation"],
+        "mlm:tasks": _tasks(description),
         "mlm:framework": "ONNX",
         "mlm:pretrained": (provenance.get("start") or "scratch") != "scratch",
         "mlm:pretrained_source": provenance.get("start") if (provenance.get("start") or "scratch") != "scratch" else None,
@@ -55,9 +55,10 @@ def deepness_keys(description: dict[str, Any]) -> dict[str, Any]:
     """
     bands, tile = len(description["bands"]), description["tile_size"]
     x, y = description["resolution_m"]
+    names = [synthetic_name(band["name"]) for band in _targets(description)] or [row["name"] for row in description["classes"]]
     return {
-        "model_type": "Segmentor",
-        "class_names": {str(position): row["name"] for position, row in enumerate(description["classes"])},
+        "model_type": "Regressor" if _targets(description) else "Segmentor",
+        "class_names": {str(position): name for position, name in enumerate(names)},
         "resolution": 100 * (x + y) / 2,
         "tile_size": tile,
         "tiles_size": tile,
@@ -65,6 +66,11 @@ def deepness_keys(description: dict[str, Any]) -> dict[str, Any]:
         "standardization_mean": [0.0] * bands,
         "standardization_std": [1 / _LAST_BYTE] * bands,
     }
+
+
+def synthetic_name(band: str) -> str:
+    """What a band is called that was made and not measured."""
+    return f"{band} (synthetic)"
 
 
 def mlm_name(text: str) -> str:
@@ -99,8 +105,27 @@ def _input(description: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _targets(description: dict[str, Any]) -> list[dict[str, Any]]:
+    """Bands of the sensor a translation gives; none for classes."""
+    return description["target"]["bands"] if description["task"] == "translation" else []
+
+
+def _tasks(description: dict[str, Any]) -> list[str]:
+    return ["generative"] if _targets(description) else ["semantic-segmentation"]
+
+
 def _output(description: dict[str, Any]) -> dict[str, Any]:
-    classes = description["classes"]
+    classes, targets = description["classes"], _targets(description)
+    if targets:
+        return {
+            "name": "translation",
+            "description": "Synthetic image: values as another sensor would store them, made and not measured; "
+                           "physical value = stored value x scale + offset of the band.",
+            "tasks": _tasks(description),
+            "bands": [synthetic_name(band["name"]) for band in targets],
+            "result": {"shape": [-1, len(targets), -1, -1], "dim_order": ["batch", "bands", "height", "width"], "data_type": "float32"},
+            "post_processing_function": None,
+        }
     return {
         "name": "probabilities",
         "description": "Probability of each class; the map holds the value of the class with the largest.",

@@ -8,7 +8,7 @@ from typing import Any
 from . import html_page as html
 from .class_style import coloured
 from .outputs import new_file
-from .package import Package
+from .package import TRANSLATION, ModelBand, Package
 
 
 def facts(package: Package) -> dict[str, Any]:
@@ -26,19 +26,14 @@ def write_html(package: Package, path: str) -> None:
     """Writes a self-contained page: bands with units and ranges, classes, how it was made, how well it did, licence."""
     said = package.description
     x, y = package.resolution_m
-    rows = coloured(package.classes)
     html.write_page(path, said["name"], [
         html.paragraph(f"A model for {said['task']} of {said.get('sensor') or 'images'} at {x:g} x {y:g} m: {said['architecture']}"
                        f"{' with encoder ' + said['encoder'] if said.get('encoder') else ''}. Licence: {said['licence']}."),
         html.heading("Bands it needs"),
         html.paragraph("Values as stored in the training images; the model scales them itself. "
                        "Physical value = stored value x scale + offset. “Range” holds 99.8 % of the training pixels."),
-        html.table(("Band", "Wavelength [µm]", "Unit", "Scale", "Offset", "Mean", "Deviation", "Range"), [
-            (band.name, _number(band.wavelength_um), band.unit, _number(band.scale), _number(band.offset),
-             _number(band.mean), _number(band.std), f"{_number(band.p001)} to {_number(band.p999)}") for band in package.bands]),
-        html.heading("Classes it gives"),
-        html.legend([row.name for row in rows], [row.color for row in rows]),
-        html.table(("Class", "Value in the map", "Colour"), [(row.name, row.value, row.color) for row in rows]),
+        _bands(package.bands),
+        *_gives(package),
         html.heading("How well it did"),
         _table_of(said.get("scores"), "No scores were recorded."),
         html.heading("Where it comes from"),
@@ -48,6 +43,21 @@ def write_html(package: Package, path: str) -> None:
             ("Id", package.id), ("File", package.path), ("SHA-256", package.sha256), ("Parameters", said.get("parameters")),
             ("Stride [px]", package.stride), ("Halo [px]", package.halo), ("Training tile [px]", said["tile_size"])]),
     ])
+
+
+def _gives(package: Package) -> list[str]:
+    if package.task == TRANSLATION:
+        return [html.heading(f"Synthetic bands of {package.target_sensor} it gives"),
+                html.paragraph("Values as that sensor's images were stored in training. They are made, not measured."), _bands(package.targets)]
+    rows = coloured(package.classes)
+    return [html.heading("Classes it gives"), html.legend([row.name for row in rows], [row.color for row in rows]),
+            html.table(("Class", "Value in the map", "Colour"), [(row.name, row.value, row.color) for row in rows])]
+
+
+def _bands(bands: tuple[ModelBand, ...]) -> str:
+    return html.table(("Band", "Wavelength [µm]", "Unit", "Scale", "Offset", "Mean", "Deviation", "Range"), [
+        (band.name, _number(band.wavelength_um), band.unit, _number(band.scale), _number(band.offset),
+         _number(band.mean), _number(band.std), f"{_number(band.p001)} to {_number(band.p999)}") for band in bands])
 
 
 def _table_of(values: dict[str, Any] | None, otherwise: str) -> str:

@@ -1,8 +1,9 @@
 """The model file: one .onnx that knows its bands, units, classes, colours, licence and origin.
 
 The graph takes ``image``, float32 (n, band, y, x) in the stored units of its training images, and gives ``probabilities``, float32
-(n, class, y, x); scaling happens inside, so nobody can feed it another range unnoticed. What it wants and gives stands in the
-file's `metadata_props`: our own description, a STAC-MLM item, and the keys Deepness reads.
+(n, class, y, x), or, for the task translation, ``translation``, float32 (n, band, y, x) in the stored units of another sensor; scaling
+happens inside, so nobody can feed it another range unnoticed. What it wants and gives stands in the file's `metadata_props`: our own
+description, a STAC-MLM item, and the keys Deepness reads.
 
 A model file is a download: it is refused when it reaches outside itself (external data) or asks for code that is not
 onnxruntime's own (operators of other domains).
@@ -33,6 +34,9 @@ FORMAT = "eo-pretrain model"
 VERSION = 1
 KEY = "eo_pretrain"
 INPUT, OUTPUT = "image", "probabilities"
+SEGMENTATION, TRANSLATION = "segmentation", "translation"
+#: Task → name of the graph's output.
+OUTPUTS = {SEGMENTATION: OUTPUT, TRANSLATION: "translation"}
 LARGEST_CLASS_VALUE = 254  # maps are Byte and 255 is nodata
 
 #: Version → function that turns a description of that version into one of the next.
@@ -72,13 +76,28 @@ class Package:
     @cached_property
     def bands(self) -> tuple[ModelBand, ...]:
         """The bands in the order of the network's input."""
-        names = {field.name for field in fields(ModelBand)}
-        return tuple(ModelBand(**{key: value for key, value in band.items() if key in names}) for band in self.description["bands"])
+        return _model_bands(self.description["bands"])
 
     @cached_property
     def classes(self) -> tuple[ClassInfo, ...]:
         """The classes in the order of the network's output."""
         return tuple(ClassInfo(row["value"], row["name"], row["color"]) for row in self.description["classes"])
+
+    @property
+    def task(self) -> str:
+        """What it gives: a class for every pixel (``segmentation``), or an image of another sensor (``translation``)."""
+        return self.description["task"]
+
+    @cached_property
+    def targets(self) -> tuple[ModelBand, ...]:
+        """The bands of the sensor it translates to, in the order of the network's output; none for classes."""
+        rows = self.description["target"]["bands"] if self.task == TRANSLATION else []
+        return _model_bands(rows)
+
+    @property
+    def target_sensor(self) -> str:
+        """Name of the sensor it translates to; empty for classes."""
+        return self.description["target"]["sensor"] if self.task == TRANSLATION else ""
 
     @property
     def stride(self) -> int:
@@ -109,7 +128,17 @@ class Package:
 
     def session(self, device: str = "auto", threads: int = 0, report: Report = SILENT) -> Session:
         """Loads the network in onnxruntime; see `Session`."""
-        return Session(self.path, device, threads, report)
+        return Session(self.path, device, threads, report, OUTPUTS[self.task])
+
+    def require(self, task: str, what: str) -> None:
+        """Refuses a model of another task.
+
+        Raises:
+            ModelError: naming `what` needs the other.
+        """
+        if self.task != task:
+            gives = f"images of the sensor {self.target_sensor}" if self.task == TRANSLATION else "classes"
+            raise ModelError(f"The model {self.path} gives {gives}, and {what} needs a model for {task}. Choose another model.")
 
 
 def open(path: str | Path) -> Package:
@@ -192,23 +221,26 @@ def check_description(description: dict[str, Any], where: str) -> None:
     for key, kinds in _KINDS.items():
         if not isinstance(description.get(key), kinds):
             raise _incomplete(where, key)
-    for position, band in enumerate(description["bands"]):
-        for field in fields(ModelBand):
-            kinds = {"name": (str,), "unit": (str,), "wavelength_um": (int, float, type(None))}.get(field.name, (int, float))
-            if field.name not in band or not isinstance(band[field.name], kinds):
-                raise _incomplete(where, f"bands[{position}].{field.name}")
+    _check_bands(description["bands"], "bands", where)
+    translates = description["task"] == TRANSLATION
+    if translates:
+        target = description.get("target")
+        if not isinstance(target, dict) or not isinstance(target.get("sensor"), str) or not isinstance(target.get("bands"), list):
+            raise _incomplete(where, "target")
+        _check_bands(target["bands"], "target.bands", where)
     for position, row in enumerate(description["classes"]):
         if not {"value", "name", "color"} <= set(row) or not isinstance(row["value"], int) or not 0 <= row["value"] <= LARGEST_CLASS_VALUE:
             raise _incomplete(where, f"classes[{position}]")
     stride, halo = description["stride"], description["halo"]
     facts = {
         "bands": len(description["bands"]) > 0,
-        "classes": len({row["value"] for row in description["classes"]}) == len(description["classes"]) > 0,
+        "classes": len({row["value"] for row in description["classes"]}) == len(description["classes"]) > 0 or translates,
+        "target.bands": not translates or len(description["target"]["bands"]) > 0,
         "fill": len(description["fill"]) == len(description["bands"]),
         "resolution_m": len(description["resolution_m"]) == 2,
         "stride": stride > 0,
         "halo": halo >= 0,
-        "task": description["task"] == "segmentation",
+        "task": description["task"] in OUTPUTS,
     }
     for key, holds in facts.items():
         if not holds:
@@ -222,6 +254,19 @@ def weights_checksum(model: onnx.ModelProto) -> str:
         digest.update(tensor.name.encode())
         digest.update(tensor.raw_data or tensor.SerializeToString(deterministic=True))
     return digest.hexdigest()
+
+
+def _model_bands(rows: list[dict[str, Any]]) -> tuple[ModelBand, ...]:
+    names = {field.name for field in fields(ModelBand)}
+    return tuple(ModelBand(**{key: value for key, value in row.items() if key in names}) for row in rows)
+
+
+def _check_bands(rows: list[dict[str, Any]], key: str, where: str) -> None:
+    for position, band in enumerate(rows):
+        for field in fields(ModelBand):
+            kinds = {"name": (str,), "unit": (str,), "wavelength_um": (int, float, type(None))}.get(field.name, (int, float))
+            if field.name not in band or not isinstance(band[field.name], kinds):
+                raise _incomplete(where, f"{key}[{position}].{field.name}")
 
 
 def _incomplete(where: str, key: str) -> ModelError:
@@ -258,7 +303,10 @@ def _check_graph(model: onnx.ModelProto, description: dict[str, Any], where: str
         raise ModelError(f"{where} uses operators outside the ONNX standard ({', '.join(foreign)}), which would need code from elsewhere. "
                          "Export it again with standard operators.")
     _check_port(model.graph.input, INPUT, len(description["bands"]), "bands", where)
-    _check_port(model.graph.output, OUTPUT, len(description["classes"]), "classes", where)
+    if description["task"] == TRANSLATION:
+        _check_port(model.graph.output, OUTPUTS[TRANSLATION], len(description["target"]["bands"]), "target bands", where)
+    else:
+        _check_port(model.graph.output, OUTPUT, len(description["classes"]), "classes", where)
 
 
 def _check_port(ports: Any, name: str, count: int, what: str, where: str) -> None:

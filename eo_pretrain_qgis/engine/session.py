@@ -34,14 +34,16 @@ class Session:
             where that is not set, a GPU when there is one.
         threads: threads of the processor; 0 leaves it to onnxruntime.
         report: warned when ``auto`` found a GPU that onnxruntime cannot use.
+        output: name of the graph's output.
 
     Raises:
         EngineError: when a device asked for by name cannot be used.
         ModelError: when onnxruntime cannot load the network.
     """
 
-    def __init__(self, path: str, device: str = "auto", threads: int = 0, report: Report = SILENT) -> None:
-        self.path = path
+    def __init__(self, path: str, device: str = "auto", threads: int = 0, report: Report = SILENT,
+                 output: str = "probabilities") -> None:
+        self.path, self.output = path, output
         asked = os.environ.get("EOPRETRAIN_DEVICE", "auto") if device == "auto" else device
         kind, index = _chosen(asked)
         if kind == "cuda" and hasattr(onnxruntime, "preload_dlls"):
@@ -80,14 +82,14 @@ class Session:
             images: (n, band, y, x) float32, stored units; y and x are multiples of the model's stride.
 
         Returns:
-            (n, class, y, x) float32, probabilities.
+            (n, class, y, x) float32, probabilities, or what else the model gives.
 
         Raises:
             EngineError: when memory runs out.
             ModelError: when the network fails on such an input.
         """
         try:
-            return self._session.run(["probabilities"], {"image": images}, self._run_options)[0]
+            return self._session.run([self.output], {"image": images}, self._run_options)[0]
         except _RUN_FAILURES as error:
             if any(word in f"{type(error).__name__} {error}".lower() for word in _OUT_OF_MEMORY):
                 raise EngineError(f"Memory ran out on {self.device} with a tile of {images.shape[-1]} x {images.shape[-2]} px. "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..errors import JobError
 from ..report import Report
 from .spec import Job, file_output, folder, number, text
 
@@ -12,7 +13,8 @@ from .spec import Job, file_output, folder, number, text
 class ExportModel(Job):
     """Writes a trained model as one .onnx file that knows its bands, scaling, classes, colours, licence and origin.
 
-    The file takes raw band values and is refused unless its results equal the network's to 1e-4.
+    The file takes raw band values and is refused unless its results equal the network's to 1e-4. Of a run of “Pretrain by translation”
+    the direction is chosen: each of its two sensors can be the one the model takes.
     """
 
     title = "Export model"
@@ -21,7 +23,9 @@ class ExportModel(Job):
     engine = "train"
     results = {"largest_difference": "number", "model_id": "text"}
 
-    run_folder: str = folder("Run folder", help="Made by “Fine-tune a model”.")
+    run_folder: str = folder("Run folder", help="Made by “Fine-tune a model” or “Pretrain by translation”.")
+    source_sensor: str = text("Translate from", default=None,
+                              help="Of a translation: the sensor the model takes, by its name in the report, such as s1; empty is the first.")
     model_name: str = text("Model name", default=None, help="Empty: the name of the dataset and the encoder.")
     licence: str = text("Licence", default="not stated", help="Of the model, for those you give it to, such as CC-BY-4.0.")
     tolerance: float = number("Largest difference allowed", default=1e-4, minimum=1e-7, maximum=1e-2, advanced=True)
@@ -30,8 +34,17 @@ class ExportModel(Job):
     def run(self, report: Report) -> dict:
         report.progress(0, "Loading torch")
         from ..engine.learning.export import export_run
+        from ..engine.learning.runs import Run
+        from ..engine.learning.translation_export import export_translation
         from .record import plugin_version
 
-        facts = export_run(self.run_folder, self.output, name=self.model_name, licence=self.licence, tolerance=self.tolerance,
-                           plugin_version=plugin_version(), report=report)
+        run, asked = Run.open(self.run_folder), {"name": self.model_name, "licence": self.licence, "tolerance": self.tolerance,
+                                                 "plugin_version": plugin_version(), "report": report}
+        if run.method == "translation":
+            facts = export_translation(run, self.output, source=self.source_sensor, **asked)
+        elif self.source_sensor:
+            raise JobError(f"The run {self.run_folder} translates nothing, so “Translate from” (source_sensor) has no meaning for it. "
+                           "Leave it empty, or choose a run of “Pretrain by translation”.")
+        else:
+            facts = export_run(self.run_folder, self.output, **asked)
         return {"output": self.output, **facts}

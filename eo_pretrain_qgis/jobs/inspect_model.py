@@ -10,12 +10,15 @@ from .spec import Job, file, file_output
 
 @dataclass(frozen=True)
 class InspectModel(Job):
-    """Shows what a model file wants and gives: bands, units, ranges, resolution, classes, licence, origin and scores."""
+    """Shows what a model file wants and gives: bands, units, ranges, resolution, classes, licence, origin and scores.
+
+    A model from “Pretrain by translation” gives no classes but the bands of another sensor.
+    """
 
     title = "Inspect model"
     group = "3 Train"
     tags = ("ONNX", "metadata", "bands", "classes", "provenance")
-    results = {"bands": "text", "classes": "text", "resolution": "number", "model_id": "text"}
+    results = {"task": "text", "bands": "text", "classes": "text", "target_bands": "text", "resolution": "number", "model_id": "text"}
 
     model: str = file("Model", extension="onnx", help="Written by “Export model”.")
     output: str = file_output("Description", "html")
@@ -31,5 +34,6 @@ class InspectModel(Job):
         if self.facts:
             model_report.write_json(model, self.facts)
             written["facts"] = self.facts
-        return {**written, "bands": ", ".join(band.name for band in model.bands), "classes": ", ".join(row.name for row in model.classes),
+        return {**written, "task": model.task, "bands": ", ".join(band.name for band in model.bands),
+                "target_bands": ", ".join(band.name for band in model.targets), "classes": ", ".join(row.name for row in model.classes),
                 "resolution": model.resolution_m[0], "model_id": model.id}

@@ -1,10 +1,11 @@
-"""Predict map: model + image → class map, confidence and polygons."""
+"""Predict map: model + image → class map, confidence and polygons, or a synthetic image of another sensor."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
+from ..errors import JobError
 from .record import plugin_version
 from .spec import Job, choice, extent, file, integer, number, raster_output, rasters, text, vector_output
 from .tiling import PRESETS
@@ -16,6 +17,9 @@ class PredictMap(Job):
 
     Bands are matched by name. The result does not depend on the extent or the tile size away from the border of the data,
     and nodata stays nodata.
+
+    With a model from “Pretrain by translation” the result is an image as another sensor would store it, float32 with all its bands. It is
+    synthetic and marked so in its bands, tags, style and layer name: nothing in it was measured.
     """
 
     title = "Predict map"
@@ -38,7 +42,7 @@ class PredictMap(Job):
                         help="Read around each tile and thrown away; empty takes what the model needs.")
     device: str = text("Device", default="auto", advanced=True, help="auto, cpu, cuda or cuda:0; a device named and not there is an error.")
     minimum_area: float = number("Smallest polygon [m²]", default=0, minimum=0, advanced=True)
-    output: str = raster_output("Class map")
+    output: str = raster_output("Map", help="Classes; or, with a model that translates, the synthetic image.")
     confidence: str = raster_output("Confidence", optional=True, created=False, help="Probability of the mapped class, in percent.")
     polygons: str = vector_output("Polygons", optional=True, created=False)
 
@@ -47,17 +51,27 @@ class PredictMap(Job):
         from ..engine import package
         from ..engine.class_map import map_image
         from ..engine.polygons import write_polygons
+        from ..engine.synthetic_image import synthesize
 
         model = package.open(self.model)
-        outcome = map_image(
-            model, self.images, self.output, confidence=self.confidence, preset=self.preset, bands=self.bands or "", extent=self.extent,
-            nodata=self.nodata, tile_size=self.tile_size, halo=self.halo, device=self.device,
-            parameters={"job": self.name(), "version": plugin_version(), "values": self.values()},
-            report=report.part(0, 0.9 if self.polygons else 1),
-        )
+        asked = {"preset": self.preset, "bands": self.bands or "", "extent": self.extent, "nodata": self.nodata, "tile_size": self.tile_size,
+                 "halo": self.halo, "device": self.device, "parameters": {"job": self.name(), "version": plugin_version(), "values": self.values()}}
+        if model.task == package.TRANSLATION:
+            self._refuse_class_products(model)
+            outcome = synthesize(model, self.images, self.output, report=report, **asked)
+        else:
+            outcome = map_image(model, self.images, self.output, confidence=self.confidence,
+                                report=report.part(0, 0.9 if self.polygons else 1), **asked)
         written = {name: getattr(self, name) for name in ("output", "confidence", "polygons") if getattr(self, name)}
         if self.polygons:
             write_polygons(self.output, model.classes, self.polygons, self.minimum_area, report.part(0.9, 1))
         report.message(f"Mapped on {outcome.device} in {outcome.seconds:.1f} s.")
         return {**written, "out_of_range_share": outcome.out_of_range_share, "valid_share": outcome.valid_share, "device": outcome.device,
                 "seconds": round(outcome.seconds, 2)}
+
+    def _refuse_class_products(self, model: Any) -> None:
+        for name in ("confidence", "polygons"):
+            if getattr(self, name):
+                label = self.parameters()[name].label
+                raise JobError(f"“{label}” ({name}) needs a model that gives classes, and {self.model} makes images of {model.target_sensor}. "
+                               "Leave it empty, or choose another model.")

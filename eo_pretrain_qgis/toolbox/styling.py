@@ -13,6 +13,9 @@ from qgis.core import (
 )
 from qgis.utils import iface
 
+#: Custom property of a style: the name its layer is to have.
+NAME = "eo_pretrain/name"
+
 # QGIS keeps no reference to a Python post-processor and the algorithm is gone when layers load, so they live here.
 _waiting: list[QgsProcessingLayerPostProcessorInterface] = []
 
@@ -64,6 +67,8 @@ class _Styler(QgsProcessingLayerPostProcessorInterface):
         _, styled = layer.loadDefaultStyle()
         if not styled and isinstance(layer, QgsRasterLayer):
             _style_by_attribute_table(layer)
+        if layer.customProperty(NAME):  # a style that names its layer marks what must not be taken for something else
+            layer.setName(layer.customProperty(NAME))
         layer.triggerRepaint()
         if self in _waiting:
             _waiting.remove(self)

@@ -20,7 +20,7 @@ from ...errors import ModelError
 from ...report import SILENT, Report
 from .. import package
 from ..dataset import Dataset
-from .networks import SegmentationNetwork
+from .networks import ClassNetwork, SegmentationNetwork
 from .runs import Run
 
 CORE = 128  # side of the part that is compared, pixels
@@ -32,7 +32,7 @@ CHANGED_SHARE = 0.001  # of the classes a halo may leave different from a larger
 class Probabilities(nn.Module):
     """The network with its softmax, as it is exported: stored units in, probabilities out."""
 
-    def __init__(self, network: SegmentationNetwork) -> None:
+    def __init__(self, network: ClassNetwork) -> None:
         super().__init__()
         self.network = network
 
@@ -63,12 +63,15 @@ def export_run(run_folder: str, target: str, *, name: str | None = None, licence
     """
     run = Run.open(run_folder)
     network = run.load_network(torch.device("cpu"))
+    if not isinstance(network, SegmentationNetwork):
+        raise ModelError(f"The run {run_folder} learned classes of whole tiles, and maps need a class per pixel. Choose the run of a dataset "
+                         "with labels of pixels, or start one from this run.")
     model = Probabilities(network).eval()
     report.progress(0.05, "Translating the network")
     content = to_onnx(model, network.bands, network.stride, run.card["encoder"])
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     scene = _scene(run, network)
-    difference = largest_difference(model, session, _probes(scene, network.stride), report.part(0.2, 0.5))
+    difference = largest_difference(model, session, probes(scene, network.stride), report.part(0.2, 0.5))
     if not difference <= tolerance:
         raise ModelError(f"The exported network differs from the trained one by up to {difference:.2g} in a probability, more than the "
                          f"{tolerance:g} allowed. Allow a larger difference, or train again with another encoder.")
@@ -86,10 +89,17 @@ def export_run(run_folder: str, target: str, *, name: str | None = None, licence
     return {"largest_difference": difference, "model_id": description["id"]}
 
 
-def to_onnx(model: nn.Module, bands: int, stride: int, what: str) -> bytes:
+def to_onnx(model: nn.Module, bands: int, stride: int, what: str, output: str = package.OUTPUT) -> bytes:
     """The network as an ONNX file that takes any number of images of any height and width divisible by `stride`.
 
     Traces of the Python code and its paths, which the exporter adds to every node, are left out.
+
+    Args:
+        model: to translate.
+        bands: it takes.
+        stride: see above.
+        what: its encoder, for the message.
+        output: name of what it gives.
 
     Raises:
         ModelError: when torch cannot translate it.
@@ -102,7 +112,7 @@ def to_onnx(model: nn.Module, bands: int, stride: int, what: str) -> bytes:
         path = Path(folder) / "model.onnx"
         try:
             torch.onnx.export(model, (example,), path, dynamo=True, external_data=False, verbose=False, input_names=[package.INPUT],
-                              output_names=[package.OUTPUT], dynamic_shapes={"image": {0: n, 2: stride * rows, 3: stride * columns}})
+                              output_names=[output], dynamic_shapes={"image": {0: n, 2: stride * rows, 3: stride * columns}})
         except (torch.onnx.OnnxExporterError, RuntimeError, ValueError) as error:
             raise ModelError(f"The network with the encoder {what} cannot be written as ONNX ({str(error).splitlines()[0]}). "
                              "Train with another encoder, such as resnet18.") from None
@@ -117,18 +127,29 @@ def to_onnx(model: nn.Module, bands: int, stride: int, what: str) -> bytes:
     return proto.SerializeToString(deterministic=True)
 
 
-def largest_difference(model: nn.Module, session: onnxruntime.InferenceSession, images: list[np.ndarray], report: Report = SILENT) -> float:
-    """Largest absolute difference of a probability between torch and onnxruntime over images float32 (n, band, y, x)."""
+def largest_difference(model: nn.Module, session: onnxruntime.InferenceSession, images: list[np.ndarray], report: Report = SILENT,
+                       view: Callable[[np.ndarray], np.ndarray] | None = None) -> float:
+    """Largest absolute difference of a value between torch and onnxruntime over images float32 (n, band, y, x).
+
+    Args:
+        model: in torch.
+        session: the same in onnxruntime.
+        images: to try.
+        report: told of each.
+        view: turns results into what is compared; None compares them as they are.
+    """
     largest = 0.0
     for done, image in enumerate(images, 1):
         with torch.no_grad():
             expected = model(torch.from_numpy(image)).numpy()
-        largest = max(largest, float(np.abs(session.run(None, {package.INPUT: image})[0] - expected).max()))
+        found = session.run(None, {package.INPUT: image})[0]
+        largest = max(largest, float(np.abs(view(found) - view(expected) if view else found - expected).max()))
         report.progress(done / len(images), f"Comparing torch and onnxruntime on {image.shape[2]} × {image.shape[3]} px")
     return largest
 
 
-def measure_halo(classes: Callable[[np.ndarray], np.ndarray], scene: np.ndarray, stride: int, report: Report = SILENT) -> tuple[int, float]:
+def measure_halo(classes: Callable[[np.ndarray], np.ndarray], scene: np.ndarray, stride: int, report: Report = SILENT,
+                 differs: Callable[[np.ndarray, np.ndarray], np.ndarray] = np.not_equal) -> tuple[int, float]:
     """The border that has to be thrown away so that the classes inside hardly depend on where the tile ends.
 
     Args:
@@ -136,6 +157,7 @@ def measure_halo(classes: Callable[[np.ndarray], np.ndarray], scene: np.ndarray,
         scene: float32 (band, y, x), at least CORE + 2 · REFERENCE_HALO pixels on each side.
         stride: of the network; tiles stay on its grid.
         report: told of every size tried.
+        differs: which pixels of two results (y, x), or (band, y, x), are not the same.
 
     Returns:
         The smallest multiple of 32 (and of the stride) up to 256 px with at most 0.1 % of the classes changed, and that share.
@@ -145,19 +167,19 @@ def measure_halo(classes: Callable[[np.ndarray], np.ndarray], scene: np.ndarray,
     def core(halo: int) -> np.ndarray:
         start, end = middle - CORE // 2 - halo, middle + CORE // 2 + halo
         found = classes(scene[None, :, start:end, start:end])[0]
-        return found[halo:halo + CORE, halo:halo + CORE]
+        return found[..., halo:halo + CORE, halo:halo + CORE]
 
     step = max(HALO_STEP, stride)
     reference = core(-(-REFERENCE_HALO // step) * step)
     for halo in range(step, LARGEST_HALO + 1, step):
         report.progress(halo / LARGEST_HALO, f"Measuring the border that tiles need: {halo} px")
-        changed = float((core(halo) != reference).mean())
+        changed = float(differs(core(halo), reference).mean())
         if changed <= CHANGED_SHARE:
             break
     return halo, changed
 
 
-def describe(run: Run, network: SegmentationNetwork, name: str, licence: str, plugin_version: str, halo: int) -> dict[str, Any]:
+def describe(run: Run, network: ClassNetwork, name: str, licence: str, plugin_version: str, halo: int) -> dict[str, Any]:
     """What the model wants, gives and comes from; see `package.write`."""
     card = run.card
     metrics = card["metrics"]
@@ -175,7 +197,7 @@ def describe(run: Run, network: SegmentationNetwork, name: str, licence: str, pl
     }
 
 
-def _probes(scene: np.ndarray, stride: int) -> list[np.ndarray]:
+def probes(scene: np.ndarray, stride: int) -> list[np.ndarray]:
     """Several numbers and sizes of images: parts of the scene, and noise about its mean."""
     rng = np.random.default_rng(0)
     centre, spread = scene.mean((1, 2), keepdims=True), scene.std((1, 2), keepdims=True)
@@ -183,18 +205,27 @@ def _probes(scene: np.ndarray, stride: int) -> list[np.ndarray]:
     return [noise, *(scene[None, :, :side * stride, :(side + 1) * stride] for side in (2, 5, 8))]
 
 
-def _scene(run: Run, network: SegmentationNetwork) -> np.ndarray:
+def _scene(run: Run, network: ClassNetwork) -> np.ndarray:
     """A large image, float32 (band, y, x): tiles of the dataset side by side, or noise with its statistics when it is gone."""
     side = -(-(CORE + 2 * REFERENCE_HALO) // network.stride) * network.stride + 2 * network.stride
     if not Path(run.card["dataset"]["path"]).is_dir():
         noise = np.random.default_rng(0).standard_normal((1, network.bands, side, side)).astype(np.float32)
         return (noise * network.spread.numpy() + network.centre.numpy())[0]
-    return _mosaic(run.open_dataset(), network.centre.numpy()[0], side)
+    return mosaic(run.open_dataset(), network.centre.numpy()[0], side)
 
 
-def _mosaic(dataset: Dataset, fill: np.ndarray, side: int) -> np.ndarray:
+def mosaic(dataset: Dataset, fill: np.ndarray, side: int, sensor: str = "") -> np.ndarray:
+    """Tiles of a dataset side by side, float32 (band, y, x).
+
+    Args:
+        dataset: whose tiles.
+        fill: what stands for missing pixels (band, 1, 1).
+        side: height and width [px].
+        sensor: whose images; empty is the first.
+    """
+    info = next((info for info in dataset.sensors if info.name == sensor), dataset.sensor)
     across = -(-side // dataset.tile_size)
-    tiles = dataset.images(np.resize(np.arange(len(dataset)), across * across))
-    tiles = np.where(dataset.valid(tiles)[:, None], tiles, fill).astype(np.float32)
+    tiles = dataset.images(np.resize(dataset.indices("all", info.name), across * across), info.name)
+    tiles = np.where(info.valid(tiles)[:, None], tiles, fill).astype(np.float32)
     rows = [np.concatenate(list(tiles[row * across:(row + 1) * across]), 2) for row in range(across)]
     return np.concatenate(rows, 1)[:, :side, :side]

@@ -159,7 +159,7 @@ class TranslationRecipe:
         self._tell(report)
         if "baseline" not in run.card:
             has_pairs = len(reader.common("training")) and len(reader.common("validation"))
-            run.card["baseline"] = baseline_card(LinearBaseline(reader, self.bands, report).sums("validation", report)) if has_pairs else None
+            run.card["baseline"] = baseline_card(LinearBaseline(reader, self.bands, report.part(0, 0.01)).sums("validation", report.part(0, 0.01))) if has_pairs else None
         weights = LossWeights(chosen.adversarial_weight, chosen.paired_weight, chosen.cycle_weight, chosen.identity_weight)
         return Translation(generators, discriminators, reader, scalings, self.bands, weights, fabric.autocast)
 

@@ -13,12 +13,13 @@ from ...report import SILENT, Report
 from .. import package
 from ..band_matching import AS_MODEL, match_bands
 from ..class_style import beside, confidence_qml
+from ..clear_scenes import clear_scenes
 from ..cog import TiledWriter
 from ..dataset import Dataset
 from ..grid import Grid, Window
 from ..raster import Scene
 from .choice import Candidates, blocked, choose, descriptors, polygon_candidates, tile_candidates, write_suggestions
-from .uncertainty import MEASURES, Doubt, Ensemble, Places, survey
+from .uncertainty import MEASURES, MIXTURE, Doubt, Ensemble, Places, survey
 
 NO_VALUE = 255
 
@@ -28,22 +29,26 @@ class Wanted:
     """What is to be suggested.
 
     Attributes:
-        measure: one of `uncertainty.MEASURES`.
+        measure: one of `uncertainty.MEASURES`, or `uncertainty.MIXTURE`.
         count: places wanted.
-        diversity: 0 to 1, see `label_suggestions.choose`.
+        diversity: 0 to 1, see `choice.choose`.
         tile_size: edge of a tile [px].
         areas: vector value of polygons to rank instead of tiles.
         dataset: folder of the dataset to be extended.
-        minimum_valid: share of a place's pixels that must be valid.
+        minimum_valid: share of a place's pixels that must be valid and clear.
+        clouds: kind of the cloud masks, a key of `cloud_flags.KINDS`.
+        cloud_masks: raster values; one mask of the image or none.
     """
 
-    measure: str = "entropy"
+    measure: str = MIXTURE
     count: int = 20
     diversity: float = 0.3
     tile_size: int = 64
     areas: dict | None = None
     dataset: str | None = None
-    minimum_valid: float = 0.5
+    minimum_valid: float = 0.9
+    clouds: str = "none"
+    cloud_masks: Sequence[dict] = ()
 
 
 def suggest(models: Sequence[str], images: Sequence[dict], output: str, wanted: Wanted, *, preset: str = AS_MODEL, bands: str = "",
@@ -54,14 +59,15 @@ def suggest(models: Sequence[str], images: Sequence[dict], output: str, wanted: 
     Args:
         models: model files; several are an ensemble.
         images: raster values of a job: one file with all bands, or the bands of one scene in several.
-        output: GeoPackage to write, see `label_suggestions.write_suggestions`; its form and style beside it.
+        output: GeoPackage to write, see `choice.write_suggestions`; its form and style beside it.
         wanted: what is to be suggested.
         preset: how the stored values are scaled, see `band_matching.match_bands`.
         bands: names of the image's bands in order; empty takes those in the files.
         extent: part to look at; None is all.
         nodata: a nodata value besides those in the files.
         device: see `session.Session`.
-        uncertainty: map of the measure in percent to write, Byte COG, 255 = nodata; None writes none.
+        uncertainty: map of the measure in percent to write, of the entropy when it is the mixture, which pixels do not have; Byte COG,
+            255 = nodata; None writes none.
         report: progress, and a warning when fewer places are left than asked for.
 
     Returns:
@@ -70,13 +76,17 @@ def suggest(models: Sequence[str], images: Sequence[dict], output: str, wanted: 
     Raises:
         DataError: the image does not fit the models or holds no valid pixel, or no place is left to suggest.
         JobError: models that do not go together.
+        ModelError: a model that gives no classes.
     """
-    ensemble = Ensemble([package.open(path) for path in models])
+    opened = [package.open(path) for path in models]
+    for model in opened:
+        model.require(package.SEGMENTATION, "“Suggest labels”")
+    ensemble = Ensemble(opened)
 
-    def open_scene() -> Scene:
-        return Scene.open(list(images), nodata)
+    def open_scene(said: Report = SILENT) -> Scene:
+        return clear_scenes([Scene.open(list(images), nodata)], wanted.cloud_masks, wanted.clouds, said)[0]
 
-    with open_scene() as scene:
+    with open_scene(report) as scene:
         grid, name = scene.grid, scene.name
         area = grid.window_of(extent) if extent else grid.window
         matches = match_bands(ensemble.package.bands, scene.band_names, image=name, preset=preset, bands_text=bands, report=report,
@@ -85,28 +95,31 @@ def suggest(models: Sequence[str], images: Sequence[dict], output: str, wanted: 
     taken = blocked(candidates, Dataset.open(wanted.dataset) if wanted.dataset else None)
     places = candidates.places()
     with ExitStack() as stack:
-        also = _uncertainty_map(stack, uncertainty, grid, area, wanted.measure, report) if uncertainty else None
+        also = _uncertainty_map(stack, uncertainty, grid, area, "entropy" if wanted.measure == MIXTURE else wanted.measure,
+                                report) if uncertainty else None
         used = survey(ensemble, open_scene, matches, places, area=area, device=device, also=also, report=report.part(0, 0.9))
-    chosen = _choose(candidates, places, taken, wanted, name, report.part(0.9, 0.95))
+    measures = {MIXTURE: places.mixture(), **{each: places.mean(each)[:, 0] for each in (MEASURES if len(ensemble) > 1 else MEASURES[:2])}}
+    chosen = _choose(candidates, places, measures[wanted.measure], taken, wanted, name, report.part(0.9, 0.95))
     report.progress(0.95, "Writing the places")
-    measures = MEASURES if len(ensemble) > 1 else MEASURES[:2]
     write_suggestions(output, candidates, chosen, places, measures, wanted.measure, ensemble.package.classes)
     return {"suggestions": len(chosen), "candidates": int((~taken).sum()),
-            "mean_uncertainty": round(float(places.mean(wanted.measure)[chosen].mean()), 4), "device": used}
+            "mean_uncertainty": round(float(measures[wanted.measure][chosen].mean()), 4), "device": used}
 
 
-def _choose(candidates: Candidates, places: Places, taken: np.ndarray, wanted: Wanted, name: str, report: Report) -> np.ndarray:
+def _choose(candidates: Candidates, places: Places, unsure: np.ndarray, taken: np.ndarray, wanted: Wanted, name: str,
+            report: Report) -> np.ndarray:
     enough = (places.valid > 0) & (places.valid_share >= wanted.minimum_valid)
     free = np.flatnonzero(enough & ~taken)
     what = "polygons" if candidates.masked else f"tiles of {wanted.tile_size} × {wanted.tile_size} px"
+    clear = " and clear" if wanted.cloud_masks else ""
     if not len(free):
-        raise DataError(f"{name} has no place left to suggest: of {len(taken)} {what}, {int((~enough).sum())} have too few valid pixels and "
+        raise DataError(f"{name} has no place left to suggest: of {len(taken)} {what}, {int((~enough).sum())} have too few valid{clear} pixels and "
                         f"{int((taken & enough).sum())} are in the dataset or too near its validation and test tiles. Choose another image or "
                         "extent.")
     if len(free) < wanted.count:
         report.message(f"Only {len(free)} of the {len(taken)} {what} can be suggested, and {wanted.count} were asked for; all of them are in the "
                        "layer.", level="warning")
-    picked = choose(places.mean(wanted.measure)[free, 0], descriptors(places)[free], wanted.count, wanted.diversity, report)
+    picked = choose(unsure[free], descriptors(places)[free], wanted.count, wanted.diversity, report)
     return free[picked]
 
 
