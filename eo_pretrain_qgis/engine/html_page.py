@@ -89,6 +89,12 @@ def picture(pixels: np.ndarray, text: str) -> str:
     return f"<img alt=\"{escape(text)}\" src=\"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}\">"
 
 
+def gallery(pictures: Iterable[np.ndarray], captions: Iterable[str]) -> str:
+    """Small images uint8 (y, x, 3) in rows, each with words under it."""
+    return "".join("<figure style=\"display:inline-block;vertical-align:top;margin:.3rem;max-width:8rem;font-size:.75rem\">"
+                   f"{picture(pixels, words)}<figcaption>{escape(words)}</figcaption></figure>" for pixels, words in zip(pictures, captions))
+
+
 def _text(cell: object) -> str:
     if cell is None:
         return "–"

@@ -14,14 +14,17 @@ class EvaluateModel(Job):
     """Measures a trained model on the test tiles: IoU and F1 per class and the confusion, beside two baselines.
 
     The baselines are the majority class and a logistic regression on per-band statistics around each pixel, both learned on
-    the same training tiles. A network that does not beat them has learned nothing worth its cost.
+    the same training tiles. A network that does not beat them has learned nothing worth its cost. For classes of whole images the
+    figures are overall accuracy and F1, or the micro mean average precision where there are several classes, and the statistics are
+    those of the image.
     """
 
     title = "Evaluate model"
     group = "3 Train"
     tags = ("accuracy", "confusion matrix", "IoU", "F1", "baseline", "validation")
     engine = "train"
-    results = {"mean_iou": "number", "overall_accuracy": "number", "majority_mean_iou": "number", "statistics_mean_iou": "number"}
+    results = {f"{who}{figure}": "number" for figure in ("mean_iou", "overall_accuracy", "mean_f1", "average_precision")
+               for who in ("", "majority_", "statistics_")}
 
     run_folder: str = folder("Run folder", help="Made by “Fine-tune a model”.")
     dataset: str = folder("Dataset", optional=True, help="Another dataset with the same bands and classes; empty uses the one of the run.")
@@ -42,8 +45,11 @@ class EvaluateModel(Job):
 
         facts, sections = evaluate_run(self.run_folder, self.dataset, self.split, self.batch_size, self.device, report)
         write_evaluation(facts, sections, self.output, self.facts)
-        report.message(f"Mean IoU on the {self.split} tiles: {facts['model']['mean_iou']:.3f}; per-band statistics "
-                       f"{facts['statistics']['mean_iou']:.3f}, majority class {facts['majority']['mean_iou']:.3f}.")
-        result = {"output": self.output, "mean_iou": facts["model"]["mean_iou"], "overall_accuracy": facts["model"]["overall_accuracy"],
-                  "majority_mean_iou": facts["majority"]["mean_iou"], "statistics_mean_iou": facts["statistics"]["mean_iou"]}
+        words = facts["score"].replace("_", " ").capitalize().replace("iou", "IoU")
+        model, statistics, majority = (facts[who][facts["score"]] for who in ("model", "statistics", "majority"))
+        report.message(f"{words} on the {self.split} tiles: {model:.3f}; per-band statistics {statistics:.3f}, "
+                       f"majority class {majority:.3f}.")
+        figures = ("mean_iou", "overall_accuracy", "mean_f1", "average_precision")
+        kept = [(who, figure) for who in ("", "majority_", "statistics_") for figure in figures if figure in facts[who[:-1] or "model"]]
+        result = {"output": self.output, **{who + figure: facts[who[:-1] or "model"][figure] for who, figure in kept}}
         return {**result, "facts": self.facts} if self.facts else result

@@ -6,33 +6,55 @@ from dataclasses import dataclass
 
 from ..errors import JobError
 from ..report import Report
-from .spec import Job, boolean, choice, file, folder, folder_output, integer, number, text
+from .spec import Job, boolean, choice, folder, folder_output, integer, number, text, weights
 
 
 @dataclass(frozen=True)
 class Finetune(Job):
-    """Trains a segmentation model on a labelled dataset, from scratch or from pretrained weights.
+    """Trains a model on a labelled dataset, from scratch or from pretrained weights.
 
-    The dataset says what is learned. The run folder keeps the best model, the encoder for other runs, the curves and a
-    report; the same job on the same folder continues where it stopped.
+    The dataset says what is learned: a class per pixel (a U-Net), or one class or several per image or patch (an encoder with a linear
+    layer). The run folder keeps the best model, the encoder for other runs, the curves and a report; the same job on the same folder
+    continues where it stopped.
+
+    Training on weak labels (roads of OpenStreetMap, a coarse land-cover map) is pretraining too: give the run as starting weights of
+    the next, which takes over encoder and decoder and learns its own classes. Labels that are often wrong ask for a robust loss.
+
+    With few labels (some hundred images): starting weights, a learning rate of 0.0003, some 20 steps per epoch and an averaging of
+    0.99 are a good beginning.
     """
 
     title = "Fine-tune a model"
     group = "3 Train"
-    tags = ("train", "deep learning", "segmentation", "U-Net", "transfer learning")
+    tags = ("train", "deep learning", "segmentation", "scene classification", "U-Net", "transfer learning", "weak labels")
     engine = "train"
-    results = {"checkpoint": "file", "encoder": "file", "report": "html", "validation_iou": "number", "epochs_run": "number", "device": "text"}
+    results = {"checkpoint": "file", "encoder": "file", "report": "html", "validation_iou": "number", "validation_accuracy": "number",
+               "validation_average_precision": "number", "epochs_run": "number", "device": "text"}
 
     dataset: str = folder("Training dataset", help="Made by “Create … dataset”.")
     encoder: str = text("Encoder", default="resnet18", help="Any encoder of segmentation-models-pytorch, or of timm with the prefix “tu-”.")
-    start: str = file("Starting weights", extension="safetensors|pth|pt", optional=True,
-                      help="encoder.safetensors or best.safetensors of another run, or a state dict such as ImageNet's; empty starts from "
-                           "scratch. Weights of other bands are adapted, and the messages say how.")
+    start: str = weights("Starting weights", optional=True,
+                         help="The folder of another run, its encoder.safetensors or best.safetensors, or a state dict such as ImageNet's; "
+                              "empty starts from scratch. Weights of other bands are adapted, and the messages say how.")
     epochs: int = integer("Epochs", default=40, minimum=1, maximum=10000, help="Passes over the training tiles.")
     batch_size: int = integer("Batch size", default=8, minimum=1, maximum=1024, help="Tiles per step; lower it when memory runs out.")
     learning_rate: float = number("Learning rate", default=0.001, minimum=1e-7, maximum=1)
     crop: int = integer("Crop [px]", default=None, minimum=32, advanced=True,
                         help="Train on random crops of this size; empty uses whole tiles.")
+    loss: str = choice("Loss", ("cross_entropy", "generalised_cross_entropy", "symmetric_cross_entropy", "soft_labels", "purity_smoothing"),
+                       default="cross_entropy", advanced=True,
+                       help="“cross_entropy”: for labels one can trust; for pixels together with Dice. “generalised…” and “symmetric…” forgive "
+                            "wrong labels. “soft_labels” learns the shares of the classes in a pixel, “purity_smoothing” trusts a label by the "
+                            "share of its class; both need a dataset created with soft labels.")
+    label_share: float = number("Share of the training labels [%]", default=100, minimum=0.01, maximum=100, advanced=True,
+                                help="To see what fewer labels would give. Stratified by class, drawn with the seed; 1 % is part of 5 %.")
+    epoch_steps: int = integer("Steps per epoch", default=None, minimum=1, maximum=100000, advanced=True,
+                               help="Empty: one pass over the training tiles. With few tiles more steps make an epoch worth its validation.")
+    average: float = number("Averaging of the weights", default=0.0, minimum=0, maximum=0.9999, advanced=True,
+                            help="Decay per step of a running average that is measured and kept; 0 keeps the weights themselves.")
+    keep: str = choice("Weights that are kept", ("best", "last"), default="best", advanced=True,
+                       help="“best”: of the best epoch on the validation tiles. “last”: of the last epoch, so that the validation tiles decide "
+                            "nothing; only that epoch is measured.")
     class_weights: str = choice("Class weights", ("none", "balanced"), default="balanced",
                                 help="“balanced”: rare classes count more, by the root of their rarity.", advanced=True)
     augmentation: str = choice("Augmentation", ("none", "flips", "full"), default="full", advanced=True,

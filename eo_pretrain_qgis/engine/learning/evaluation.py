@@ -15,11 +15,14 @@ from ..baselines import StatisticsBaseline, majority_class
 from ..class_style import coloured
 from ..dataset import Dataset
 from ..tile_pictures import telling_tiles
+from .classification import TASKS
 from .data import TileReader
 from .device import describe_device, pick_device, use_all_cores
+from .finetuning import check_learnable
 from .run_report import SAMPLES, accuracy_table, confusion_table, sample_pictures
 from .runs import Run, write_json
-from .segmentation import check_trainable, predict
+from .segmentation import predict
+from .tile_evaluation import evaluate_tiles, first_facts
 
 CANDIDATES = {"model": "the model", "majority": "majority class", "statistics": "per-band statistics"}
 
@@ -38,7 +41,7 @@ def evaluate_run(run_folder: str, dataset_folder: str | None, split: str, batch_
 
     Returns:
         The figures as plain values, with ``model``, ``majority`` and ``statistics`` (each as `accuracy.scores` plus the confusion
-        matrix), and the sections of an HTML report.
+        matrix, or `multilabel_scores`), and the sections of an HTML report.
 
     Raises:
         DataError: the split is empty, the dataset does not fit the run, or it shows scenes the run learned from.
@@ -50,7 +53,7 @@ def evaluate_run(run_folder: str, dataset_folder: str | None, split: str, batch_
     dataset = run.open_dataset(dataset_folder)
     # The baselines learn from what the network learned from, also when it is measured elsewhere.
     source = run.open_dataset() if os.path.isdir(run.card["dataset"]["path"]) else dataset
-    check_trainable(source)
+    check_learnable(source, None)
     if dataset.checksum != source.checksum:
         _refuse_known_scenes(dataset, source)
     tiles = dataset.indices(split)
@@ -58,6 +61,8 @@ def evaluate_run(run_folder: str, dataset_folder: str | None, split: str, batch_
         raise DataError(f"The dataset {dataset.folder} has no {split} tiles. Choose another split, or divide the dataset anew.")
     use_all_cores()
     report.message(f"Measuring on {len(tiles)} {split} tiles with {describe_device(device)}.")
+    if dataset.task in TASKS:
+        return evaluate_tiles(run, dataset, source, split, tiles, batch_size, device, report)
     baseline = StatisticsBaseline.fit(source, run.card["seed"], report=report.part(0, 0.4))
     network = run.load_network(device)
     reader = TileReader(dataset, network.centre.flatten().tolist(), network.stride, device)
@@ -91,11 +96,7 @@ def write_evaluation(facts: dict[str, Any], sections: list[str], page_path: str,
 
 
 def _facts(run: Run, dataset: Dataset, split: str, tiles: int, counts: dict[str, np.ndarray]) -> dict[str, Any]:
-    facts: dict[str, Any] = {
-        "format": "eo-pretrain evaluation", "version": 1, "run": os.path.abspath(run.folder), "encoder": run.card["encoder"],
-        "dataset": os.path.abspath(dataset.folder), "dataset_name": dataset.name, "split": split, "tiles": tiles,
-        "weights_sha256": run.card["weights_sha256"],
-    }
+    facts = first_facts(run, dataset, split, tiles)
     for name, matrix in counts.items():
         found = scores(matrix)
         rows = [{"value": entry.value, "name": entry.name, **row} for entry, row in zip(dataset.classes, found["classes"])]

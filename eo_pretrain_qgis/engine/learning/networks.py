@@ -1,4 +1,4 @@
-"""The segmentation network: stored values in, class scores out, scaling inside."""
+"""The networks that know classes, per pixel or per tile: stored values in, class scores out, scaling inside."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import nn
 
-from .encoders import build_unet
+from .encoders import build_encoder, build_unet
 
 #: Channels of the layers at full resolution.
 DETAIL = 32
@@ -32,21 +32,14 @@ def band_row(values: Sequence[float]) -> torch.Tensor:
     return torch.tensor([float(value) for value in values], dtype=torch.float32).view(1, -1, 1, 1)
 
 
-class SegmentationNetwork(nn.Module):
-    """A U-Net that takes bands as they are stored and scales them itself, so that nobody can feed it another range,
-    see `scaled`.
-
-    The U-Net of segmentation-models-pytorch sees the image at half its resolution at best, which loses what is one pixel wide and
-    the spectrum of the pixel itself; two layers at full resolution, `detail`, bring both to the head.
-
-    Tensors are named as in segmentation-models-pytorch (``encoder.…``, ``decoder.…``, ``segmentation_head.…``), and inside the
-    encoder as in torchvision and timm, so that weights move freely between these libraries and this one.
+class ClassNetwork(nn.Module):
+    """An encoder with a head for classes, which takes bands as they are stored and scales them itself, see `scaled`, so that nobody can
+    feed it another range.
 
     Args:
-        encoder: name of the encoder.
+        encoder: gives its levels, the deepest last.
         centre: per band, stored units; stands for a missing pixel, which is 0 after scaling.
         spread: per band, stored units; a band that never changes (0) is only shifted.
-        classes: number of classes.
 
     Attributes:
         stride: height and width of an image must be multiples of this many pixels.
@@ -55,16 +48,10 @@ class SegmentationNetwork(nn.Module):
     centre: torch.Tensor
     spread: torch.Tensor
 
-    def __init__(self, encoder: str, centre: Sequence[float], spread: Sequence[float], classes: int) -> None:
+    def __init__(self, encoder: nn.Module, centre: Sequence[float], spread: Sequence[float]) -> None:
         super().__init__()
-        unet = build_unet(encoder, len(centre), classes)
-        width = unet.segmentation_head[0].in_channels
-        self.encoder: nn.Module = unet.encoder
-        self.decoder: nn.Module = unet.decoder
-        self.detail = nn.Sequential(*(layer for channels in (len(centre), DETAIL) for layer in (
-            nn.Conv2d(channels, DETAIL, 3, padding=1, bias=False), nn.BatchNorm2d(DETAIL), nn.ReLU(inplace=True))))
-        self.segmentation_head = nn.Sequential(nn.Conv2d(width + DETAIL, classes, 3, padding=1))
-        self.stride = int(unet.encoder.output_stride)
+        self.encoder = encoder
+        self.stride = int(getattr(encoder, "output_stride", 32))
         self.register_buffer("centre", band_row(centre))
         self.register_buffer("spread", band_row([value or 1.0 for value in spread]))
         self.frozen_encoder = False
@@ -74,22 +61,69 @@ class SegmentationNetwork(nn.Module):
         """Number of bands."""
         return self.centre.shape[1]
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Class scores before softmax, (n, class, y, x), of images in stored units, float32 (n, band, y, x)."""
-        image = scaled(image, self.centre, self.spread)
-        return self.segmentation_head(torch.cat([self.decoder(self.encoder(image)), self.detail(image)], 1))
-
     def freeze_encoder(self) -> None:
         """Keeps the encoder as it is: its weights, and the running statistics of its normalisation layers too."""
         self.frozen_encoder = True
         self.encoder.requires_grad_(False).eval()
 
-    def train(self, mode: bool = True) -> SegmentationNetwork:
+    def train(self, mode: bool = True) -> ClassNetwork:
         """Training or evaluation mode; a frozen encoder stays in evaluation mode, or its batch statistics would drift."""
         super().train(mode)
         if self.frozen_encoder:
             self.encoder.eval()
         return self
+
+
+class SegmentationNetwork(ClassNetwork):
+    """A U-Net: a class per pixel.
+
+    The U-Net of segmentation-models-pytorch sees the image at half its resolution at best, which loses what is one pixel wide and
+    the spectrum of the pixel itself; two layers at full resolution, `detail`, bring both to the head.
+
+    Tensors are named as in segmentation-models-pytorch (``encoder.…``, ``decoder.…``, ``segmentation_head.…``), and inside the
+    encoder as in torchvision and timm, so that weights move freely between these libraries and this one.
+
+    Args:
+        encoder: name of the encoder.
+        centre: per band, stored units.
+        spread: per band, stored units.
+        classes: number of classes.
+    """
+
+    def __init__(self, encoder: str, centre: Sequence[float], spread: Sequence[float], classes: int) -> None:
+        unet = build_unet(encoder, len(centre), classes)
+        super().__init__(unet.encoder, centre, spread)
+        width = unet.segmentation_head[0].in_channels
+        self.decoder: nn.Module = unet.decoder
+        self.detail = nn.Sequential(*(layer for channels in (len(centre), DETAIL) for layer in (
+            nn.Conv2d(channels, DETAIL, 3, padding=1, bias=False), nn.BatchNorm2d(DETAIL), nn.ReLU(inplace=True))))
+        self.segmentation_head = nn.Sequential(nn.Conv2d(width + DETAIL, classes, 3, padding=1))
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Class scores before softmax, (n, class, y, x), of images in stored units, float32 (n, band, y, x)."""
+        image = scaled(image, self.centre, self.spread)
+        return self.segmentation_head(torch.cat([self.decoder(self.encoder(image)), self.detail(image)], 1))
+
+
+class ClassificationNetwork(ClassNetwork):
+    """An encoder, the average of its last level over the tile, and a linear layer: classes of whole tiles.
+
+    Args:
+        encoder: name of the encoder.
+        centre: per band, stored units.
+        spread: per band, stored units.
+        classes: number of classes.
+    """
+
+    def __init__(self, encoder: str, centre: Sequence[float], spread: Sequence[float], classes: int) -> None:
+        network = build_encoder(encoder, len(centre))
+        super().__init__(network, centre, spread)
+        self.classification_head = nn.Linear(int(network.out_channels[-1]), classes)  # type: ignore[index]
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Class scores before softmax or sigmoid, (n, class), of images in stored units, float32 (n, band, y, x)."""
+        levels = self.encoder(scaled(image, self.centre, self.spread))
+        return self.classification_head(levels[-1].mean((2, 3)))
 
 
 @torch.no_grad()

@@ -159,6 +159,32 @@ class LinearProbe:
         rows = self._scaled(asked)
         return self.model.predict_proba(rows) if self.classes else self.model.predict(rows)
 
+    def layer(self, classes: int) -> tuple[np.ndarray, np.ndarray]:
+        """The same classifier as a linear layer on the features as they are: weight (class, channel) and bias (class,), float32.
+
+        Its outputs are scores before softmax, or before the sigmoid for several classes at once. Classes without a sample get a
+        bias below all others.
+        """
+        channels = len(self.mean)
+        weight, bias = np.zeros((classes, channels)), np.zeros(classes)
+        if self.constant is not None:
+            bias[self.constant] = 1.0
+        elif self.classes:
+            for place, single in enumerate(self.model.estimators_):
+                if isinstance(single, LogisticRegression):
+                    weight[place], bias[place] = single.coef_[0], single.intercept_[0]
+                else:  # all or none of the samples have it
+                    bias[place] = 4.0 if single.predict(np.zeros((1, channels)))[0] else -4.0
+        else:
+            known = self.model.classes_.astype(int)
+            bias[:] = self.model.intercept_.min() - 4.0
+            if len(known) == 2:
+                weight[known], bias[known] = np.outer([-0.5, 0.5], self.model.coef_[0]), np.array([-0.5, 0.5]) * self.model.intercept_[0]
+            else:
+                weight[known], bias[known] = self.model.coef_, self.model.intercept_
+        weight = weight / self.deviation
+        return weight.astype(np.float32), (bias - weight @ self.mean).astype(np.float32)
+
     def _scaled(self, rows: np.ndarray) -> np.ndarray:
         return ((rows - self.mean) / self.deviation).astype(np.float32)
 

@@ -12,7 +12,7 @@ from ..class_style import coloured
 from ..dataset import Dataset
 from ..tile_pictures import look, paint
 from .data import TileReader
-from .networks import SegmentationNetwork
+from .networks import ClassNetwork
 from .runs import Run
 from .segmentation import predict
 from .training import Progress
@@ -38,17 +38,17 @@ def run_sections(run: Run, dataset: Dataset, progress: Progress, pictures: str) 
         panels.append(("Validation IoU", {"mean": [row["mean_iou"] for row in history],
                                           **{name: [row.get(f"iou_{name}") for row in history] for name in names}}))
     sections = [
-        page.paragraph(_verdict(card, progress)), page.curves(panels),
+        page.paragraph(verdict(card, progress)), page.curves(panels),
         page.heading("Validation tiles"), page.paragraph("Image, truth and prediction of the best epoch; grey is not labelled."), pictures,
         page.legend(names, colors),
         page.heading("Accuracy of the best epoch on the validation tiles"), accuracy_table(names, counts), confusion_table(names, counts),
-        page.heading("Settings"), page.table(("setting", "value"), _settings(card)),
+        page.heading("Settings"), page.table(("setting", "value"), settings_rows(card)),
         page.heading("Limits"), page.bullets(_limits(card, counts)),
     ]
     return f"{card['dataset']['name']}: {card['architecture']} with {card['encoder']}", sections
 
 
-def sample_pictures(network: SegmentationNetwork, reader: TileReader, dataset: Dataset, tiles: np.ndarray) -> str:
+def sample_pictures(network: ClassNetwork, reader: TileReader, dataset: Dataset, tiles: np.ndarray) -> str:
     """Image, truth and prediction of some tiles beside each other, as HTML."""
     if not len(tiles):
         return page.paragraph("The dataset has no such tiles.")
@@ -78,15 +78,26 @@ def _beside(*pictures: np.ndarray) -> np.ndarray:
     return np.concatenate(framed, 1)
 
 
-def _verdict(card: dict, progress: Progress) -> str:
+def verdict(card: dict, progress: Progress) -> str:
+    """How far the run is and what it reached, as a sentence or two."""
     state = "Finished" if card["state"] == "finished" else "Training"
     text = f"{state}: {progress.epoch} of {card['settings']['epochs']} epochs on {card['device']} in {card['precision']}."
+    if progress.best is None and card["settings"].get("keep") == "last":
+        return text + " The last epoch is kept, and only that is measured."
     if progress.best is None:
         return text + " Without validation tiles the last epoch is kept."
-    return text + f" Best: epoch {progress.best_epoch} with a mean IoU of {progress.best:.3f} on the validation tiles."
+    if card["settings"].get("keep") == "last":
+        return text + f" The last epoch is kept; it has a{_score(card)} of {progress.best:.3f} on the validation tiles."
+    return text + f" Best: epoch {progress.best_epoch} with a{_score(card)} of {progress.best:.3f} on the validation tiles."
 
 
-def _settings(card: dict) -> list[tuple[str, Any]]:
+def _score(card: dict) -> str:
+    """The figure that decides, with the rest of its article."""
+    return {"segmentation": " mean IoU", "multilabel": "n average precision"}.get(card["task"], "n overall accuracy")
+
+
+def settings_rows(card: dict) -> list[tuple[str, Any]]:
+    """Name and value of the settings, and of what else decides."""
     rows = [(name.replace("_", " "), "–" if value is None else str(value)) for name, value in card["settings"].items()]
     start = card["start"]["summary"] if card["start"] else "from scratch"
     return [*rows, ("dataset", card["dataset"]["path"]), ("bands", ", ".join(band["name"] for band in card["bands"])), ("start", start),

@@ -16,7 +16,7 @@ from ...errors import DataError, ModelError
 from ..dataset import Dataset, SensorInfo
 from ..outputs import new_file, refuse_used
 from .checkpoints import load_tensors, save_tensors
-from .networks import SegmentationNetwork
+from .networks import ClassificationNetwork, ClassNetwork, SegmentationNetwork
 
 FORMAT, VERSION = "eo-pretrain run", 1
 CARD, WEIGHTS, ENCODER, CHECKPOINT = "run.json", "best.safetensors", "encoder.safetensors", os.path.join("last", "checkpoint.pt")
@@ -115,8 +115,8 @@ class Run:
         os.makedirs(self.folder, exist_ok=True)
         write_json(self.path(CARD), self.card)
 
-    def build_network(self) -> SegmentationNetwork:
-        """The network with new weights.
+    def build_network(self) -> ClassNetwork:
+        """The network with new weights: for a class per pixel, or for classes of whole tiles.
 
         Raises:
             ModelError: when the run did not learn classes.
@@ -125,10 +125,10 @@ class Run:
             raise ModelError(f"The run {self.folder} learned by {self.method} and knows no classes yet. "
                              "Give it to “Fine-tune a model” as starting weights, and choose the run that comes out.")
         bands = self.card["bands"]
-        return SegmentationNetwork(self.card["encoder"], [band["centre"] for band in bands], [band["spread"] for band in bands],
-                                   len(self.card["classes"]))
+        kind = SegmentationNetwork if self.card["task"] == "segmentation" else ClassificationNetwork
+        return kind(self.card["encoder"], [band["centre"] for band in bands], [band["spread"] for band in bands], len(self.card["classes"]))
 
-    def load_network(self, device: torch.device) -> SegmentationNetwork:
+    def load_network(self, device: torch.device) -> ClassNetwork:
         """The network with its best weights, in evaluation mode, on `device`.
 
         Raises:

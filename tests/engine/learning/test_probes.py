@@ -102,6 +102,27 @@ def test_many_useless_features_ask_for_a_strong_penalty():
     assert LinearProbe(noisy, labels).strength <= 1
 
 
+@pytest.mark.parametrize("present", [(0, 1, 2), (0, 2), (1,)])
+def test_a_probe_becomes_a_layer_that_answers_the_same(present):
+    rng = np.random.default_rng(5)
+    labels = rng.choice(present, 60)
+    features = 7 + 3 * np.eye(4)[labels] + rng.normal(0, 1, (60, 4))
+    probe = LinearProbe(features, labels)
+    weight, bias = probe.layer(3)
+    assert ((features @ weight.T + bias).argmax(1) == probe.predict(features)).all()
+
+
+def test_a_probe_of_several_classes_becomes_a_layer_too():
+    rng = np.random.default_rng(6)
+    labels = np.stack([rng.integers(0, 2, 50), rng.integers(0, 2, 50), np.ones(50, int)], 1)
+    features = 5 + 2 * labels[:, :2] + rng.normal(0, 1, (50, 2))
+    probe = LinearProbe(features, labels)
+    weight, bias = probe.layer(3)
+    found = 1 / (1 + np.exp(-(features @ weight.T + bias)))
+    np.testing.assert_allclose(found[:, :2], probe.predict(features)[:, :2], rtol=1e-3)
+    assert (found[:, 2] > 0.9).all()
+
+
 def test_a_single_known_class_is_the_answer():
     assert LinearProbe(np.zeros((3, 2)), np.array([4, 4, 4])).predict(np.ones((2, 2))).tolist() == [4, 4]
 

@@ -1,0 +1,194 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from eo_pretrain_qgis.engine.dataset import Dataset
+from eo_pretrain_qgis.engine.learning.checkpoints import load_tensors
+from eo_pretrain_qgis.engine.learning.classification import Classification, tile_class_weights
+from eo_pretrain_qgis.engine.learning.evaluation import evaluate_run, write_evaluation
+from eo_pretrain_qgis.engine.learning.export import export_run
+from eo_pretrain_qgis.engine.learning.finetuning import Settings, adopt_scaling, finetune
+from eo_pretrain_qgis.engine.learning.networks import ClassificationNetwork
+from eo_pretrain_qgis.engine.learning.probes import LinearProbe, encoder_features
+from eo_pretrain_qgis.engine.learning.runs import Run
+from eo_pretrain_qgis.errors import DataError, ModelError
+
+from .conftest import SMALL
+from .test_training import Heard
+from .tiny import write_dataset
+from .tiny_scenes import write_scenes
+
+CPU = torch.device("cpu")
+QUICK = {"encoder": SMALL, "epochs": 2, "batch_size": 8, "learning_rate": 0.003, "device": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_scenes(tmp_path_factory.mktemp("scenes") / "stripes")
+
+
+@pytest.fixture(scope="module")
+def scenes(folder):
+    return Dataset.open(folder)
+
+
+@pytest.fixture(scope="module")
+def scene_run(tmp_path_factory, folder):
+    """A finished run; tests must not write into it."""
+    path = tmp_path_factory.mktemp("runs") / "run"
+    result = finetune(str(folder), str(path), Settings(**{**QUICK, "epochs": 6, "epoch_steps": 6}))
+    return path, result
+
+
+def method(dataset, **choices):
+    torch.manual_seed(0)
+    network = ClassificationNetwork(SMALL, [1600.0] * 3, [500.0] * 3, len(dataset.classes))
+    return Classification(dataset, network, CPU, **{"tiles": dataset.indices("training"), "batch_size": 8, "augmentation": "none", **choices})
+
+
+def test_scenes_are_learned_and_the_run_keeps_what_the_next_needs(scene_run, folder):
+    path, result = scene_run
+    assert result["validation_accuracy"] >= 0.5
+    card = json.loads((path / "run.json").read_text())
+    assert (card["task"], card["architecture"], card["training_tiles"]) == ("scene", "classifier", 32)
+    assert np.sum(card["confusion"]) == len(Dataset.open(folder).indices("validation"))
+    page = (path / "report.html").read_text()
+    for words in ("overall accuracy of", "Right: ", "Wrong: ", "true ↓ predicted →", "dark rows", "Finished: 6 of 6 epochs", "fewer than 30 tiles"):
+        assert words in page
+    assert set(load_tensors(str(path / "encoder.safetensors"))) == set(Run.open(str(path)).load_network(CPU).encoder.state_dict())
+
+
+def test_a_scene_run_is_measured_beside_its_baselines(scene_run, tmp_path):
+    facts, sections = evaluate_run(str(scene_run[0]), None, "test", 8, "cpu")
+    assert facts["score"] == "overall_accuracy"
+    assert {facts[who]["pixels"] for who in ("model", "majority", "statistics")} == {facts["tiles"]}
+    assert facts["majority"]["overall_accuracy"] <= 0.6
+    assert facts["statistics"]["overall_accuracy"] >= facts["majority"]["overall_accuracy"]
+    write_evaluation(facts, sections, str(tmp_path / "report.html"), str(tmp_path / "facts.json"))
+    assert "statistics of the image" in (tmp_path / "report.html").read_text()
+
+
+def test_a_scene_run_makes_no_map(scene_run, tmp_path):
+    with pytest.raises(ModelError, match="learned classes of whole tiles, and maps need a class per pixel. Choose the run of a dataset"):
+        export_run(str(scene_run[0]), str(tmp_path / "model.onnx"))
+
+
+def test_several_classes_at_once_are_learned(tmp_path):
+    folder = write_scenes(tmp_path / "several", task="multilabel")
+    result = finetune(str(folder), str(tmp_path / "run"), Settings(**QUICK, epoch_steps=6))
+    assert result["validation_average_precision"] > 0.6
+    assert "wrongly found" in (tmp_path / "run" / "report.html").read_text() or "not found" in (tmp_path / "run" / "report.html").read_text()
+    facts, sections = evaluate_run(str(tmp_path / "run"), None, "test", 8, "cpu")
+    assert facts["statistics"]["average_precision"] >= facts["majority"]["average_precision"]
+    assert any("average precision (micro mean)" in section for section in sections)
+
+
+def test_small_patches_of_odd_size_are_learned(tmp_path):
+    folder = write_scenes(tmp_path / "patches", task="patch", size=10, bands=2)
+    assert finetune(str(folder), str(tmp_path / "run"), Settings(**{**QUICK, "epochs": 1}))["validation_accuracy"] >= 0
+
+
+def test_the_loss_is_weighted_by_class_and_tile(tmp_path):
+    dataset = Dataset.open(write_scenes(tmp_path / "weighted", weights=np.linspace(0, 1, 48)))
+    task = method(dataset)
+    batch = next(task.batches(1, 0))
+    scores = torch.randn(len(batch), 4, generator=torch.Generator().manual_seed(1))
+    weights = torch.tensor(tile_class_weights(dataset, dataset.indices("training"), "balanced"))[batch.labels] * batch.weights
+    expected = (torch.nn.functional.cross_entropy(scores, batch.labels, reduction="none") * weights).sum() / weights.sum()
+    assert float(task.loss("network", {"network": lambda images: scores}, batch)) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_rare_labels_among_several_weigh_more_where_they_occur(tmp_path):
+    dataset = Dataset.open(write_scenes(tmp_path / "several", task="multilabel"))
+    tiles = dataset.indices("training")
+    share = dataset.labels(tiles).mean(0)
+    assert tile_class_weights(dataset, tiles, "balanced") == pytest.approx(list(np.clip(np.sqrt((1 - share) / share), 1, 10)))
+
+
+def test_an_epoch_of_many_steps_shows_every_tile(scenes):
+    task = method(scenes, tiles=scenes.indices("training")[:5], steps=4)
+    seen = [tile for batch in task.batches(1, 0) for tile in batch.tiles]
+    assert task.steps == 4
+    assert np.bincount(np.searchsorted(scenes.indices("training")[:5], seen)).tolist() == [4] * 5
+
+
+def test_the_last_epoch_alone_is_measured_where_it_is_kept(tmp_path, folder):
+    finetune(str(folder), str(tmp_path / "run"), Settings(**QUICK, keep="last", average=0.9))
+    rows = (tmp_path / "run" / "metrics.csv").read_text().splitlines()
+    columns = rows[0].split(",")
+    measured = [dict(zip(columns, row.split(","))).get("overall_accuracy") for row in rows[1:]]
+    assert measured[0] == ""
+    assert float(measured[1]) >= 0
+    assert "The last epoch is kept" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_few_labels_are_a_stratified_share(tmp_path, folder):
+    heard = Heard()
+    finetune(str(folder), str(tmp_path / "run"), Settings(**{**QUICK, "epochs": 1}, label_share=25), heard)
+    assert "Learning from 8 of 32 training tiles." in heard.sentences
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["training_tiles"] == 8
+
+
+def test_the_head_begins_as_the_probe(scenes):
+    task = method(scenes)
+    task.fit_head(CPU)
+    network, tiles = task.network, scenes.indices("validation")
+    centre, spread = network.centre.flatten().tolist(), network.spread.flatten().tolist()
+    known, asked = (encoder_features(network.encoder, centre, spread, scenes, part, CPU) for part in (task.training.tiles, tiles))
+    probe = LinearProbe(known, scenes.labels(task.training.tiles), strengths=(1e-3, 1e-2, 1e-1))
+    network.eval()
+    with torch.no_grad():
+        found = network(torch.from_numpy(scenes.images(tiles).astype(np.float32))).argmax(1).numpy()
+    assert (found == probe.predict(asked)).all()
+
+
+def test_weak_labels_pretrain_other_classes(tmp_path, run_folder, folder):
+    """A run on pixels starts one on other classes of pixels, with its decoder, and one on scenes, with its encoder."""
+    other = write_dataset(tmp_path / "other", seed=3, classes=[*Dataset.open(write_dataset(tmp_path / "two")).classes,
+                                                              type(Dataset.open(tmp_path / "two").classes[0])(9, "nothing", "#000000")])
+    heard = Heard()
+    still = {**QUICK, "epochs": 1, "learning_rate": 1e-7, "start": str(run_folder)}
+    finetune(str(other), str(tmp_path / "pixels"), Settings(**{**still, "batch_size": 4}), heard)
+    before, after = (load_tensors(str(path / "best.safetensors")) for path in (run_folder, tmp_path / "pixels"))
+    assert before["segmentation_head.0.weight"].shape[0] + 1 == after["segmentation_head.0.weight"].shape[0]
+    for part in ("encoder", "decoder", "detail"):
+        kernels = [name for name in before if name.startswith(part) and before[name].ndim == 4]
+        assert kernels
+        assert all(torch.allclose(before[name], after[name], atol=1e-4) for name in kernels)
+    assert any("left new: segmentation_head" in text for text in heard.sentences)
+    finetune(str(folder), str(tmp_path / "scenes"), Settings(**still))
+    encoder = load_tensors(str(tmp_path / "scenes" / "encoder.safetensors"))
+    assert torch.allclose(encoder["model.conv1.0.weight"], before["encoder.model.conv1.0.weight"], atol=1e-4)
+
+
+def test_bands_are_scaled_as_the_starting_weights_know_them(run_folder, scenes):
+    ours = Run.open(str(run_folder)).card["bands"]
+    new = [{**band, "centre": 1.0, "spread": 2.0} for band in ours]
+    assert adopt_scaling(new, str(run_folder))
+    assert [(band["centre"], band["spread"]) for band in new] == [(band["centre"], band["spread"]) for band in ours]
+    other = [{**band, "centre": 1.0, "unit": "dB"} for band in ours]
+    assert not adopt_scaling(other, str(run_folder))
+    assert other[0]["centre"] == 1.0
+
+
+@pytest.mark.parametrize(("facts", "settings", "sentence"), [
+    ({"splits": ["validation"] * 48}, {}, "has no training tiles. Split it again"),
+    ({"classes": 1}, {}, "hold only the class “dark rows”, so there is nothing to tell apart. Add labels of another class"),
+    ({}, {"crop": 64}, "The crop of 64 px is larger than the tiles of"),
+    ({}, {"batch_size": 1}, "A single tile of 32 px per step is too little to train on"),
+    ({}, {"loss": "soft_labels"}, "The loss “soft_labels” learns from shares of classes in pixels, and"),
+])
+def test_what_teaches_nothing_is_refused(tmp_path, facts, settings, sentence):
+    path = write_scenes(tmp_path / "scenes", **facts)
+    with pytest.raises(DataError) as caught:
+        finetune(str(path), str(tmp_path / "run"), Settings(**{**QUICK, **settings}))
+    assert sentence in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_soft_labels_need_shares(tmp_path):
+    path = write_dataset(tmp_path / "hard", count=6)
+    with pytest.raises(DataError, match="learns from the shares of the classes in each pixel, and .* has none. Create the dataset anew with"):
+        finetune(str(path), str(tmp_path / "run"), Settings(**QUICK, loss="purity_smoothing"))
