@@ -158,8 +158,7 @@ class TranslationRecipe:
                             rank=fabric.global_rank, processes=fabric.world_size)
         self._tell(report)
         if "baseline" not in run.card:
-            has_pairs = len(reader.common("training")) and len(reader.common("validation"))
-            run.card["baseline"] = baseline_card(LinearBaseline(reader, self.bands, report.part(0, 0.01)).sums("validation", report.part(0, 0.01))) if has_pairs else None
+            run.card["baseline"] = self._baseline(reader, report.part(0, 0.01))
         weights = LossWeights(chosen.adversarial_weight, chosen.paired_weight, chosen.cycle_weight, chosen.identity_weight)
         return Translation(generators, discriminators, reader, scalings, self.bands, weights, fabric.autocast)
 
@@ -192,6 +191,12 @@ class TranslationRecipe:
             return {**found, "encoder": None}
         return {**found, "second_encoder": run.path(f"encoder_{self.sensors[1].name}.safetensors")}
 
+    def _baseline(self, reader: PairReader, report: Report) -> list[dict[str, Any]] | None:
+        """Errors of the regression, where there are pairs to fit and to measure it on."""
+        if not len(reader.common("training")) or not len(reader.common("validation")):
+            return None
+        return baseline_card(LinearBaseline(reader, self.bands, report).sums("validation", report))
+
     def _start(self, run: Run, generators: GeneratorPair, report: Report) -> None:
         if os.path.exists(run.path(CHECKPOINT)):
             return
@@ -199,7 +204,7 @@ class TranslationRecipe:
         for path, generator, bands, key in ((chosen.start, generators.forth, self.bands[0], "start"),
                                             (chosen.second_start, generators.back, self.bands[1], "second_start")):
             if path:
-                matched = start_from(generator, path, [band["name"] for band in bands])  # type: ignore[arg-type]
+                matched = start_from(generator, path, [band["name"] for band in bands], report)
                 run.card[key] = {"path": path, "summary": matched.sentence(), **asdict(matched)}
                 report.message(matched.sentence())
 

@@ -16,6 +16,8 @@ from .translation_method import Translation
 
 SAMPLES = 4  # tiles that are shown in each direction
 PICTURE_SIDE = 224  # pixels on the screen
+#: Share by which two errors may differ and still be called alike: fewer tiles would turn it round.
+ALIKE = 0.03
 #: Standard deviations about the mean that a picture shows.
 SHOWN_SPREAD = 2
 
@@ -110,12 +112,18 @@ def _verdict(card: dict, progress: Progress) -> str:
     measure = ("mean absolute error" if card["mode"] == "paired" else
                "loss of the way there and back plus the distance of the values' distributions")
     text += f" Best: epoch {progress.best_epoch}; {measure} {-progress.best:.3f} in scaled units on the validation tiles."
-    pairs = zip(card.get("sums") or [], card.get("baseline") or [])
-    for (ours, theirs), way in zip(pairs, ("forth", "back")):
+    names = [sensor["name"] for sensor in card["sensors"]]
+    for ours, theirs, way in zip(card.get("sums") or [], card.get("baseline") or [], (names, names[::-1])):
         if ours["error"] is not None:
-            word = "better" if ours["error"] < theirs["error"] else "worse"
-            text += f" The way {way}: {ours['error']:.3f}, {word} than the {theirs['error']:.3f} of a regression per pixel."
+            text += (f" {way[0]} to {way[1]}: {ours['error']:.3f}, {_compared(ours['error'], theirs['error'])} the {theirs['error']:.3f} of a "
+                     "regression per pixel.")
     return text
+
+
+def _compared(ours: float, theirs: float) -> str:
+    if abs(ours - theirs) <= ALIKE * theirs:
+        return "about as much as"
+    return "less than" if ours < theirs else "more than"
 
 
 def _settings(card: dict) -> list[tuple[str, Any]]:
