@@ -3,6 +3,8 @@
 import dataclasses
 import json
 
+import numpy as np
+
 from eo_pretrain_qgis.engine.dataset import DESCRIPTION, SensorInfo
 from eo_pretrain_qgis.engine.sensors import Band
 
@@ -28,7 +30,8 @@ def change(folder, alter):
 
 def sharing(folder):
     """A folder of datasets with the bands B02, B03, B04 of Sentinel-2, 32 px: `discs` and `more_discs` with labels, `unlabelled`, the same
-    tiles with the bands the other way round in `turned`, and those that do not fit: `two_tiles`, `radar`, `four_bands`, `offset`, `scenes`.
+    tiles with the bands the other way round in `turned` and stored 1000 higher in `offset`, and those that do not fit: `two_tiles`, `radar`,
+    `four_bands`, `unitless`, `scenes`.
     """
     for name, facts in {"discs": {}, "more_discs": {"seed": 5}, "four_bands": {"bands": 4}, "scenes": {"seed": 6},
                         "two_tiles": {"count": 2, "seed": 7, "splits": ["training", "validation"]}}.items():
@@ -37,6 +40,8 @@ def sharing(folder):
     change(folder / "scenes", lambda description: description.update(task="scene"))
     write_unlabelled(folder / "unlabelled", [[(optical_sensor(), optical(12, 3, SIDE))]])
     write_unlabelled(folder / "turned", [[(optical_sensor(("B04", "B03", "B02")), optical(12, 3, SIDE)[:, ::-1])]])
-    write_unlabelled(folder / "offset", [[(optical_sensor(offset=-0.1), optical(12, 3, SIDE, seed=1))]])
+    images = optical(12, 3, SIDE)
+    write_unlabelled(folder / "offset", [[(optical_sensor(offset=-0.1), np.where(images > 0, images + 1000, 0).astype(np.uint16))]])
+    write_unlabelled(folder / "unitless", [[(optical_sensor(unit="unknown"), optical(12, 3, SIDE, seed=1))]])
     write_unlabelled(folder / "radar", [[(radar_sensor(), backscatter(12, 2, SIDE))]])
     return folder

@@ -15,7 +15,9 @@ from torch import nn
 
 from ...errors import DataError
 from ...report import SILENT, Report
-from ..dataset import Dataset
+from ..dataset import Dataset, SensorInfo
+from ..sensors import Band
+from .filling import Filling
 from .networks import renew_statistics
 from .reptile import Forward
 from .runs import band_cards
@@ -66,20 +68,35 @@ class SharedNetwork(nn.Module):
 
 
 class CommonDataset(Dataset):
-    """A dataset seen through one of its sensors, with the bands in another order.
+    """A dataset seen through one of its sensors, with the bands in another order and stored as in another dataset.
+
+    Where the scale or offset of a band differs, as between Sentinel-2 products before and since baseline 04.00, images are converted
+    when they are read and are float32 with NaN as nodata; statistics are converted too.
 
     Args:
         dataset: the dataset as it is.
         sensor: name of the sensor.
-        names: of its bands, in the order wanted.
+        bands: of the sensor, in the order and with the scales and offsets wanted.
     """
 
-    def __init__(self, dataset: Dataset, sensor: str, names: Sequence[str]) -> None:
+    def __init__(self, dataset: Dataset, sensor: str, bands: Sequence[Band]) -> None:
         description = deepcopy(dataset.description)
+        self.source = next(row for row in dataset.sensors if row.name == sensor)
         card = next(row for row in description["sensors"] if row["name"] == sensor)
-        bands = {band["name"]: (place, band) for place, band in enumerate(card["bands"])}
-        self.order = [bands[name][0] for name in names]
-        card["bands"] = [bands[name][1] for name in names]
+        have = {band.name: (place, band) for place, band in enumerate(self.source.bands)}
+        self.order = [have[band.name][0] for band in bands]
+        # stored · scale + offset is the physical value on both sides
+        self.factor = np.array([have[band.name][1].scale / band.scale for band in bands], np.float32).reshape(-1, 1, 1)
+        self.shift = np.array([(have[band.name][1].offset - band.offset) / band.scale for band in bands], np.float32).reshape(-1, 1, 1)
+        self.converts = bool((self.factor != 1).any() or (self.shift != 0).any())
+        card["bands"] = [asdict(band) for band in bands]
+        if self.converts:
+            card |= {"dtype": "float32", "nodata": None}
+            rows = description["statistics"][sensor]
+            for band, factor, shift in zip(bands, self.factor.ravel(), self.shift.ravel()):
+                facts = rows[band.name]
+                moved = {key: (np.asarray(value) * factor + shift).tolist() for key, value in facts.items() if key not in ("std", "histogram")}
+                rows[band.name] = {**facts, **moved, "std": float(facts["std"] * factor)}
         description["sensors"] = [card]
         super().__init__(dataset.folder, description)
 
@@ -88,8 +105,12 @@ class CommonDataset(Dataset):
         return super().indices(split, sensor or self.sensor.name)
 
     def images(self, indices: np.ndarray, sensor: str = "") -> np.ndarray:
-        """Images with the bands in the common order."""
-        return super().images(indices, sensor)[:, self.order]
+        """Images (n, band, y, x) with the bands in the common order, in common stored units."""
+        images = super().images(indices, sensor)
+        if not self.converts:
+            return images[:, self.order]
+        converted = images[:, self.order].astype(np.float32) * self.factor + self.shift
+        return np.where(self.source.valid(images)[:, None], converted, np.float32(np.nan))
 
 
 @dataclass
@@ -133,9 +154,12 @@ class Task:
         saved. Both are 1 where nothing is left to gain, and comparable enough to be averaged; PSNR in dB is not.
         """
         found = self.method.figures(sums)
-        if not found or not hasattr(self.method, "compared"):
+        if not found or not isinstance(self.method, Filling):
             return {**found, "score": found[self.method.score]} if found else {}
-        simple = self.method.compared(sums)["all"]["mean"]
+        compared = self.method.compared(sums)
+        if not compared:
+            return {}
+        simple = compared["all"]["mean"]
         return {**found, "score": 1 - found["l1"] / max(simple["l1"], 1e-9), **{f"{name}_of_mean_fill": simple[name] for name in simple}}
 
     def renew(self) -> None:
@@ -167,7 +191,11 @@ def common_datasets(datasets: Sequence[Dataset], report: Report = SILENT) -> lis
         if order != names:
             report.message(f"The bands of {dataset.folder} are in another order ({', '.join(order)}); they are read as "
                            f"{', '.join(names)}, by name.")
-        seen.append(CommonDataset(dataset, sensor.name, names))
+        common = CommonDataset(dataset, sensor.name, first.bands)
+        if common.converts:
+            report.message(f"The values of {dataset.folder} are stored with another scale or offset; they are converted to those of "
+                           f"{first.folder}.")
+        seen.append(common)
     sizes = [dataset.description["resolution_m"] for dataset in datasets]
     if max(size[0] for size in sizes) > 1.05 * min(size[0] for size in sizes):
         report.message("The pixels of the datasets differ in size (" + ", ".join(f"{size[0]:g} m" for size in sizes) +
@@ -213,13 +241,13 @@ def _key(name: str) -> str:
     return re.sub(r"\W+", "_", name.casefold()).strip("_") or "task"
 
 
-def _matching_sensor(dataset: Dataset, first: Dataset) -> Any:
+def _matching_sensor(dataset: Dataset, first: Dataset) -> SensorInfo:
     """The sensor of `dataset` that has the bands of the first sensor of `first`, in any order.
 
     Raises:
         DataError: when none has.
     """
-    wanted = {band.name: _stored(band) for band in first.bands}
+    wanted = {band.name: band.unit for band in first.bands}
     for sensor in dataset.sensors:
         if {band.name for band in sensor.bands} == set(wanted):
             break
@@ -228,16 +256,15 @@ def _matching_sensor(dataset: Dataset, first: Dataset) -> Any:
         raise DataError(f"The bands of {dataset.folder} are {theirs}, but those of {first.folder} are {', '.join(wanted)}. "
                         "Make the datasets from the same bands of the same sensor; their order may differ.")
     for band in sensor.bands:
-        if _stored(band) != wanted[band.name]:
-            ours, theirs = (f"{unit} (stored value · {scale:g} + {offset:g})" for unit, scale, offset in (wanted[band.name], _stored(band)))
-            raise DataError(f"Band {band.name} of {dataset.folder} is {theirs}, but in {first.folder} it is {ours}. "
-                            "Make the datasets with the same sensor and unit.")
-    if sensor.preset != first.sensor.preset:
+        if band.unit != wanted[band.name]:
+            raise DataError(f"Band {band.name} of {dataset.folder} is in the unit “{band.unit}”, but in {first.folder} it is in "
+                            f"“{wanted[band.name]}”. Make the datasets with the same sensor and unit.")
+    if _product(sensor) != _product(first.sensor):
         raise DataError(f"{dataset.folder} is of the sensor “{sensor.preset}”, but {first.folder} of “{first.sensor.preset}”. "
                         "Make the datasets from the same bands of the same sensor.")
     return sensor
 
 
-def _stored(band: Any) -> tuple:
-    known = asdict(band)
-    return known["unit"], known["scale"], known["offset"]
+def _product(sensor: SensorInfo) -> str:
+    """The preset without the processing baseline, which only changes how values are stored."""
+    return sensor.preset.removesuffix("_0400")
