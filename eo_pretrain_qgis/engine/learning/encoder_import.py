@@ -106,11 +106,12 @@ def recognise(path: str, tensors: dict[str, torch.Tensor]) -> str:
     for name in CANDIDATES:
         with torch.device("meta"):  # shapes without numbers
             network = _Bare(smp.encoders.get_encoder(name, in_channels=ANY_BANDS, weights=None))
-        entrance = "encoder." + input_weight(network.encoder, ANY_BANDS)
-        pairs = _pairs(network, tensors)
         wanted = {key: tensor.shape for key, tensor in network.state_dict().items() if not key.endswith(COUNTER)}
+        if not size < len(wanted) <= len(tensors):
+            continue
+        entrance, pairs = "encoder." + input_weight(network.encoder, ANY_BANDS), _pairs(network, tensors)
         fits = all(key in pairs and (key == entrance or tensors[pairs[key]].shape == shape) for key, shape in wanted.items())
-        if fits and len(wanted) > size:
+        if fits:
             best, size = name, len(wanted)
     if not best:
         raise ModelError(f"{path} is of none of the encoders that are recognised ({', '.join(CANDIDATES)}); it begins with "

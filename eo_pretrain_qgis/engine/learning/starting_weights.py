@@ -95,7 +95,8 @@ def start_from(network: nn.Module, path: str, bands: list[str], report: Report =
     Raises:
         ModelError: when less than half of the encoder's tensors fit, or the file cannot be read or fetched.
     """
-    file = find_weights(path, bands, hasattr(network, "decoder"), report)
+    # A download says how far it is in words: the fraction belongs to the training that follows.
+    file = find_weights(path, bands, hasattr(network, "decoder"), report.part(0, 0))
     return take_over(network, file, load_weights(file), read_card(file), bands)
 
 
