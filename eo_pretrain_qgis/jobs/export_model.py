@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from ..errors import JobError
 from ..report import Report
@@ -38,8 +39,9 @@ class ExportModel(Job):
         from ..engine.learning.translation_export import export_translation
         from .record import plugin_version
 
-        run, asked = Run.open(self.run_folder), {"name": self.model_name, "licence": self.licence, "tolerance": self.tolerance,
-                                                 "plugin_version": plugin_version(), "report": report}
+        run = Run.open(self.run_folder)
+        asked: dict[str, Any] = {"name": self.model_name, "licence": self.licence, "tolerance": self.tolerance,
+                                 "plugin_version": plugin_version(), "report": report}
         if run.method == "translation":
             facts = export_translation(run, self.output, source=self.source_sensor, **asked)
         elif self.source_sensor:

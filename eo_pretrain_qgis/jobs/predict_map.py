@@ -54,8 +54,9 @@ class PredictMap(Job):
         from ..engine.synthetic_image import synthesize
 
         model = package.open(self.model)
-        asked = {"preset": self.preset, "bands": self.bands or "", "extent": self.extent, "nodata": self.nodata, "tile_size": self.tile_size,
-                 "halo": self.halo, "device": self.device, "parameters": {"job": self.name(), "version": plugin_version(), "values": self.values()}}
+        asked: dict[str, Any] = {
+            "preset": self.preset, "bands": self.bands or "", "extent": self.extent, "nodata": self.nodata, "tile_size": self.tile_size,
+            "halo": self.halo, "device": self.device, "parameters": {"job": self.name(), "version": plugin_version(), "values": self.values()}}
         if model.task == package.TRANSLATION:
             self._refuse_class_products(model)
             outcome = synthesize(model, self.images, self.output, report=report, **asked)

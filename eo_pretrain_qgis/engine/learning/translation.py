@@ -84,7 +84,7 @@ def check_translatable(dataset: Dataset, settings: Settings) -> None:
     """Refuses a dataset from which no translation can be learned in this mode.
 
     Raises:
-        DataError: one sensor, unpaired tiles in the paired mode, tiles of two sizes, too few of them, or nothing but one value.
+        DataError: one sensor, unpaired tiles in the paired mode, tiles on two grids, too few of them, or nothing but one value.
     """
     where = dataset.folder
     if len(dataset.sensors) < 2:
@@ -93,10 +93,10 @@ def check_translatable(dataset: Dataset, settings: Settings) -> None:
     first, second = dataset.sensors[:2]
     tiles = [dataset.indices("training", sensor.name) for sensor in (first, second)]
     if settings.mode == "paired":
-        if not len(np.intersect1d(*(dataset.indices("all", sensor.name) for sensor in (first, second)))):
+        if not len(np.intersect1d(dataset.indices("all", first.name), dataset.indices("all", second.name))):
             raise DataError(f"No tile of {where} holds both {first.name} and {second.name}: the dataset is unpaired, so the paired mode has "
                             "no truth to learn from. Choose the mode “unpaired”, or make the dataset anew with paired images.")
-        tiles = [np.intersect1d(*tiles)] * 2
+        tiles = [np.intersect1d(tiles[0], tiles[1])] * 2
     for sensor, found in zip((first, second), tiles):
         if len(found) < FEWEST_TILES:
             raise DataError(f"The dataset {where} has {len(found)} training tile(s) of {sensor.name}, and a translation needs at least "
@@ -105,9 +105,9 @@ def check_translatable(dataset: Dataset, settings: Settings) -> None:
             raise DataError(f"All training tiles of {sensor.name} in {where} hold one and the same value, so there is nothing to translate. "
                             "Choose other images, or check their nodata value.")
     sizes = [dataset.images(found[:1], sensor.name).shape[-2:] for sensor, found in zip((first, second), tiles)]
-    if settings.mode == "paired" and sizes[0] != sizes[1]:
+    if sizes[0] != sizes[1]:
         raise DataError(f"The tiles of {first.name} in {where} measure {_size(sizes[0])} px and those of {second.name} {_size(sizes[1])} px, "
-                        "so their pixels are not the same places. Bring both onto one grid, or choose the mode “unpaired”.")
+                        "so they are on different grids. Make the dataset anew with “Create pretraining dataset”, which brings both onto one.")
     if settings.crop and settings.crop > min(min(size) for size in sizes):
         raise DataError(f"The crop of {settings.crop} px is larger than the tiles of {where} ({min(map(min, sizes))} px). "
                         f"Choose a crop of at most {min(map(min, sizes))} px.")
