@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import TracebackType
+from typing import Any
 
 import geopandas
 import numpy as np
@@ -18,7 +22,7 @@ from .dataset import IGNORE, SensorInfo
 from .division import divide
 from .grid import Window
 from .raster import Scene
-from .scheduling import in_order
+from .scheduling import HEARTBEAT_SECONDS, in_order
 from .sensors import PRESETS, Band, name_bands
 from .shards import ShardWriter
 from .splits import Split, SplitPlan
@@ -121,15 +125,22 @@ def build_dataset(folder: Path, scenes: list[Scene], sensor: SensorInfo, labels:
     table, shards = cut_all(folder, cutter, pieces, report.part(0, 0.7))
     table.check(scenes, cutting, [row.name for row in cutter.classes])
     report.message(table.text(sum(len(piece.windows) for piece in pieces)))
-    description = {
-        "task": task, "name": name, "sensors": sensors, "tile_size": cutting.tile_size, "stride": cutting.stride or cutting.tile_size,
-        "resolution_m": [round(metres, 4) for metres in scenes[0].grid.metres_per_pixel()],
-        "classes": list(cutter.classes), "ignore": IGNORE,
-        "scenes": [scene_facts(group, sensors, report.part(0.7, 0.75)) for group in groups],
-        "labels": {**labels.facts, "checksum": checksum([labels.path], report.part(0.75, 0.76))} if labels else {},
-        "shards": shards, "theme": theme, "facts": facts or {},
+    with Checksums() as checksums:
+        description = _description(groups, sensors, labels, cutting, checksums, {
+            "task": task, "name": name, "classes": list(cutter.classes), "shards": shards, "theme": theme, "facts": facts or {}})
+        return divide(folder, description, table.frame(scenes), plan, report.part(0.7, 1), checksums.settled)
+
+
+def _description(groups: list[list[Scene]], sensors: list[SensorInfo], labels: Labels | None, cutting: Cutting, checksums: Checksums,
+                 facts: dict) -> dict:
+    """What dataset.json says before the split; checksums are still being computed."""
+    first = groups[0][0]
+    return {
+        **facts, "sensors": sensors, "tile_size": cutting.tile_size, "stride": cutting.stride or cutting.tile_size,
+        "resolution_m": [round(metres, 4) for metres in first.grid.metres_per_pixel()], "ignore": IGNORE,
+        "scenes": [scene_facts(group, sensors, checksum_of=checksums.begin) for group in groups],
+        "labels": {**labels.facts, "checksum": checksums.begin([labels.path])} if labels else {},
     }
-    return divide(folder, description, table.frame(scenes), plan, report.part(0.76, 1))
 
 
 def cut_all(folder: Path, cutter: Cutter, pieces: list[Piece], report: Report = SILENT) -> tuple[_Table, list[dict]]:
@@ -222,18 +233,54 @@ def _fill(scene: Scene, preset: str, dtype: np.dtype) -> float:
     return int(own) if own is not None else 0 if dtype.kind == "u" else int(np.iinfo(dtype).min)
 
 
-def scene_facts(group: list[Scene], sensors: list[SensorInfo], report: Report) -> dict:
-    """Of the first scene of a place; those of other sensors stand under ``partners``."""
+def scene_facts(group: list[Scene], sensors: list[SensorInfo], report: Report = SILENT,
+                checksum_of: Callable[[list[str]], Any] | None = None) -> dict:
+    """Of the first scene of a place; those of other sensors stand under ``partners``. `checksum_of` gives what stands for that of files."""
     scene, *others = group
     grid, files = scene.grid, [raster.path for raster in scene.rasters]
     own = {"name": scene.name, "path": scene.path, "files": files, "crs": grid.crs, "transform": list(grid.transform),
-           "width": grid.width, "height": grid.height, "date": scene.date, "checksum": checksum(files, report)}
+           "width": grid.width, "height": grid.height, "date": scene.date, "checksum": checksum_of(files) if checksum_of else checksum(files, report)}
     if others:
-        own["partners"] = {sensor.name: {key: value for key, value in scene_facts([other], [], report).items()
+        own["partners"] = {sensor.name: {key: value for key, value in scene_facts([other], [], report, checksum_of).items()
                                          if key in ("name", "path", "files", "date", "checksum")}
                            for sensor, other in zip(sensors[1:], others, strict=True)}
     scene.close()
     return own
+
+
+class Checksums:
+    """Computes checksums in a thread: the split and the statistics of a dataset leave processors idle meanwhile."""
+
+    def __enter__(self) -> Checksums:
+        self._pool, self._report = ThreadPoolExecutor(1, thread_name_prefix="checksum"), _Stoppable()
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._report.stopped = True
+        self._pool.shutdown(cancel_futures=True)
+
+    def begin(self, paths: list[str]) -> Future[str]:
+        """Starts on some files; the result takes the place of what this gives in `settled`."""
+        return self._pool.submit(checksum, paths, self._report)
+
+    def settled(self, description: Any, report: Report = SILENT) -> Any:
+        """A description in which every checksum that was begun is there."""
+        if isinstance(description, dict):
+            return {key: self.settled(value, report) for key, value in description.items()}
+        if isinstance(description, list):
+            return [self.settled(value, report) for value in description]
+        if not isinstance(description, Future):
+            return description
+        while not wait([description], HEARTBEAT_SECONDS).done:
+            report.progress(1, "Checksums of the images")
+        return description.result()
+
+
+class _Stoppable(Report):
+    stopped = False
+
+    def cancelled(self) -> bool:
+        return self.stopped
 
 
 def checksum(paths: list[str], report: Report) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import geopandas
@@ -19,7 +20,8 @@ from .splits import Split, SplitPlan, split_by_place
 from .statistics import band_statistics
 
 
-def divide(folder: str | Path, description: dict, tiles: geopandas.GeoDataFrame, plan: SplitPlan, report: Report = SILENT) -> Split:
+def divide(folder: str | Path, description: dict, tiles: geopandas.GeoDataFrame, plan: SplitPlan, report: Report = SILENT,
+           settled: Callable[[dict, Report], dict] | None = None) -> Split:
     """Splits the tiles whose arrays lie in `folder` by place and writes tiles.gpkg and dataset.json.
 
     Args:
@@ -28,6 +30,7 @@ def divide(folder: str | Path, description: dict, tiles: geopandas.GeoDataFrame,
         tiles: footprints with the columns tile, scene, col, row, valid, labelled and share_<class value>, in the order of the arrays.
         plan: how to split.
         report: progress.
+        settled: see `finish`.
     """
     _check_places(description, tiles)
     first, size = description["scenes"][0], description["tile_size"]
@@ -36,10 +39,11 @@ def divide(folder: str | Path, description: dict, tiles: geopandas.GeoDataFrame,
     _check_reach(boxes, description)
     split = split_by_place(boxes, _class_pixels(Path(folder), description, tiles), size, plan, report.part(0, 0.4))
     split = copies_for_training(split, tiles)
-    return finish(folder, description, tiles, split, report.part(0.4, 1))
+    return finish(folder, description, tiles, split, report.part(0.4, 1), settled)
 
 
-def finish(folder: str | Path, description: dict, tiles: geopandas.GeoDataFrame, split: Split, report: Report = SILENT) -> Split:
+def finish(folder: str | Path, description: dict, tiles: geopandas.GeoDataFrame, split: Split, report: Report = SILENT,
+           settled: Callable[[dict, Report], dict] | None = None) -> Split:
     """Measures the training samples and writes tiles.gpkg and dataset.json, the last step of every dataset.
 
     Args:
@@ -49,6 +53,7 @@ def finish(folder: str | Path, description: dict, tiles: geopandas.GeoDataFrame,
             Segmentation needs the columns share_<class value>. Where there is no place the geometry is null.
         split: which sample goes where.
         report: progress, and warnings about classes that are missing from a split.
+        settled: gives the description with what was still being computed beside the split, right before it is written.
     """
     split = _without_copies(split, tiles)
     pixels = _class_pixels(Path(folder), description, tiles)
@@ -60,7 +65,8 @@ def finish(folder: str | Path, description: dict, tiles: geopandas.GeoDataFrame,
         statistics[sensor.name] = band_statistics(shards, training, sensor, part)
     numbered = tiles.assign(tile=np.arange(len(tiles)), weight=tiles.get("weight", 1.0), split=split.names)
     write_footprints(Path(folder) / TILES, numbered)
-    write_description(folder, {**description, "split": split.facts, "statistics": statistics, "class_pixels": {
+    complete = settled(description, report) if settled else description
+    write_description(folder, {**complete, "split": split.facts, "statistics": statistics, "class_pixels": {
         name: pixels[split.names == name].sum(0).astype(int).tolist() for name in SPLITS}})
     _warn(split, pixels, description, report)
     return split

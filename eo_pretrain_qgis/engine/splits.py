@@ -24,6 +24,8 @@ TRAINING, VALIDATION, TEST = range(3)
 BLOCK_SIZES = (64, 48, 32, 24, 16, 12, 8, 6, 4, 3, 2, 1, 0.5, 0.25)
 BLOCK_COUNTS = (10, 20, 40)
 RANDOM_STARTS, CHAINS, STEPS = 100, 6, 400
+#: Entries of the largest array made for the losses of several assignments at once.
+LOSS_ENTRIES = 2_000_000
 #: Straight cuts give validation and test this much of their shares: in a small image only the narrow one leaves room for training.
 CUT_PARTS = (1.0, 0.6, 1.4)
 #: Places at which a side for training is tried.
@@ -141,55 +143,63 @@ class _Search:
         self.weights = np.minimum(share / RARE_CLASS, 1)
 
     def run(self, rng: np.random.Generator) -> tuple[np.ndarray, float]:
-        """The best found split of each place, and how far it is from ideal."""
-        starts = [*self._cuts(), *self._double_cuts(), *(self._random(rng) for _ in range(RANDOM_STARTS))]
-        scored = sorted(((self.loss(start)[0], number) for number, start in enumerate(starts)))
-        best, best_loss = starts[0], np.inf
-        for chain, (loss, number) in enumerate(scored[:CHAINS]):
-            self.report.progress(chain / CHAINS, f"Looking for a split of {len(self.keys)} blocks")
-            current = starts[number].copy()
-            for _ in range(STEPS):
-                trial = self._changed(current, rng)
-                trial_loss = self.loss(trial)[0]
-                if trial_loss <= loss:
-                    current, loss = trial, trial_loss
-                self.report.progress(chain / CHAINS)
-            if loss < best_loss:
-                best, best_loss = current, loss
-        return self.loss(best)[1][self.row_of.ravel()], best_loss
+        """The best found split of each place, and how far it is from ideal.
 
-    def _changed(self, blocks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """The assignment with one block, one row or column of blocks, or two exchanged blocks changed."""
-        trial, move = blocks.copy(), rng.integers(4)
+        The chains take their steps side by side, because one call for all of them costs little more than one for each.
+        """
+        starts = np.array([*self._cuts(), *self._double_cuts(), *(self._random(rng) for _ in range(RANDOM_STARTS))])
+        at_once = max(1, LOSS_ENTRIES // (4 * len(self.block_of)))
+        first = np.concatenate([self.losses(starts[number:number + at_once])[0] for number in range(0, len(starts), at_once)])
+        chains = np.argsort(first, kind="stable")[:CHAINS]
+        moves = [[self._move(rng) for _ in range(STEPS)] for _ in chains]
+        current, losses = starts[chains], first[chains]
+        for step in range(STEPS):
+            self.report.progress(step / STEPS, f"Looking for a split of {len(self.keys)} blocks")
+            trials = current.copy()
+            for blocks, chain in zip(trials, moves, strict=True):
+                where, what = chain[step]
+                blocks[where] = blocks[where[::-1]] if what is None else what
+            found = self.losses(trials)[0]
+            better = found <= losses
+            current[better], losses[better] = trials[better], found[better]
+        best = int(np.argmin(losses))
+        return self.losses(current[best:best + 1])[1][0, self.row_of.ravel()], float(losses[best])
+
+    def _move(self, rng: np.random.Generator) -> tuple[np.ndarray, int | None]:
+        """A change of an assignment: some blocks and the split they are given, or two blocks that are exchanged (None)."""
+        move = rng.integers(4)
         if move == 0:
-            one, other = rng.integers(len(trial), size=2)
-            trial[[one, other]] = trial[[other, one]]
-            return trial
-        block = rng.integers(len(trial))
-        chosen = np.arange(len(trial)) == block
+            return rng.integers(len(self.keys), size=2), None
+        block = int(rng.integers(len(self.keys)))
+        chosen = np.array([block])
         if move == 1:  # a whole line at once: block by block the way there would lead over worse splits
-            axis = rng.integers(2)
-            chosen = self.keys[:, axis] == self.keys[block, axis]
-        trial[chosen] = rng.choice(np.flatnonzero(self.wanted > 0))
-        return trial
+            axis = int(rng.integers(2))
+            chosen = np.flatnonzero(self.keys[:, axis] == self.keys[block, axis])
+        splits = np.flatnonzero(self.wanted > 0)
+        return chosen, int(splits[rng.integers(len(splits))])
 
-    def loss(self, blocks: np.ndarray) -> tuple[float, np.ndarray]:
-        """How far an assignment of blocks is from ideal, and the split of each row it gives (3: dropped)."""
-        rows = blocks[self.block_of]
-        foreign, shared = self.near @ (blocks != TRAINING) > 0, self.overlapping @ (blocks == TEST) > 0
+    def losses(self, blocks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """How far assignments of blocks (n, block) are from ideal (n,), and the split of each row they give (n, row), 3 for dropped.
+
+        An assignment has the same loss to the last digit whatever stands beside it, so the search does not depend on the grouping.
+        """
+        rows = blocks[:, self.block_of]
+        foreign, shared = ((matrix @ marked.T.astype(np.int64) > 0).T for matrix, marked in
+                           ((self.near, blocks != TRAINING), (self.overlapping, blocks == TEST)))
         rows = np.where((rows == TRAINING) & foreign | (rows == VALIDATION) & shared, 3, rows)
-        sums = (rows == np.arange(4)[:, None]) @ self.totals
-        tiles, kept = sums[:3, -1], max(sums[:3, -1].sum(), 1)
-        empty = ((tiles == 0) & (self.wanted > 0)).sum()
-        lost = sums[3, -1] / sums[:, -1].sum()
-        shares = 2 * np.abs(tiles / kept - self.wanted).sum()
-        classes = sums[:3, :-1]
-        missing = (classes[:, self.present] == 0) @ self.weights @ (MISSING_CLASS * (self.wanted > 0))
+        sums = (rows[:, None] == np.arange(4)[:, None]).astype(np.float64) @ self.totals  # of whole numbers, so exact in any order
+        tiles, wanted = sums[:, :3, -1], self.wanted > 0
+        kept = np.maximum(tiles.sum(1), 1)
+        empty = ((tiles == 0) & wanted).sum(1)
+        lost = sums[:, 3, -1] / sums[:, :, -1].sum(1)
+        shares = 2 * np.abs(tiles / kept[:, None] - self.wanted).sum(1)
+        classes = sums[:, :3, :-1][:, :, self.present]
+        missing = (((classes == 0) * self.weights).sum(2) * (MISSING_CLASS * wanted)).sum(1)
         # What each split lacks of its share of each class; every class but the rarest counts the same, so that none is lost.
-        asked = self.wanted[self.wanted > 0, None]
-        lacking = np.clip(1 - classes[self.wanted > 0][:, self.present] / (self.truth[self.present] * asked), 0, 1)
-        short = 2 * LACKING[self.wanted > 0] @ (lacking**2 @ self.weights) / max(self.weights.sum(), 1)
-        return float(100 * empty + lost + shares + missing + short), rows
+        asked = self.wanted[wanted, None]
+        lacking = np.clip(1 - classes[:, wanted] / (self.truth[self.present] * asked), 0, 1)
+        short = 2 * ((lacking**2 * self.weights).sum(2) * LACKING[wanted]).sum(1) / max(self.weights.sum(), 1)
+        return 100 * empty + lost + shares + missing + short, rows
 
     def _cuts(self) -> list[np.ndarray]:
         """Straight cuts along each axis, in every order and a bit to each side: they lose the fewest tiles to the buffer."""

@@ -13,6 +13,8 @@ from .shards import Shards
 
 #: Bytes of images held at once.
 BATCH_BYTES = 8 * 2**20
+#: Pixels counted at once.
+COUNTED = 2**17
 #: Bins of the histogram from which percentiles are read, and of the one that is kept for pictures.
 FINE_BINS, KEPT_BINS = 65536, 64
 #: Shares of the pixels below which the lowest and above which the highest values are called rare.
@@ -56,7 +58,10 @@ def _whole_numbers(shards: Shards, indices: np.ndarray, sensor: SensorInfo, dtyp
     pixels = np.zeros((len(sensor.bands), bins), np.int64)
     for values in _batches(shards, indices, sensor, report):
         for band, row in enumerate(values):
-            pixels[band] += np.bincount(row.astype(np.intp) - lowest, minlength=bins)
+            for first in range(0, len(row), COUNTED):  # what is counted at once, and the bins of its range alone, stay in the cache
+                part = row[first:first + COUNTED]
+                low, high = int(part.min()), int(part.max())
+                pixels[band, low - lowest:high - lowest + 1] += np.bincount(part.astype(np.intp) - low, minlength=high - low + 1)
     levels = np.arange(lowest, lowest + bins, dtype=np.float64)
     results = []
     for row in pixels:
@@ -102,8 +107,11 @@ def _batches(shards: Shards, indices: np.ndarray, sensor: SensorInfo, report: Re
         flags = next((name for name in (f"flags_{sensor.name}", "flags") if name in shards.extras()), "")
         if images.ndim == 3 and flags:
             valid &= shards.array(flags, indices[first:first + size]) == 0
-        if valid.any():
-            yield np.stack([band[valid] for band in np.moveaxis(images, 1 if images.ndim == 4 else -1, 0)])
+        bands = np.moveaxis(images, 1 if images.ndim == 4 else -1, 0)
+        if valid.all():
+            yield bands.reshape(len(bands), -1)
+        elif valid.any():
+            yield np.stack([band[valid] for band in bands])
         shards.release()
 
 
