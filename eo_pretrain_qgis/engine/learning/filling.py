@@ -5,11 +5,15 @@ median of the band. It gets no mask: a block of exact zeros in all bands is plai
 first layer, and so the encoder, a band that no image has when it is fine-tuned. The discriminator does get the mask, as in Yu et al. 2019
 (arXiv 1806.03589, §3.3), because it is thrown away: it need not search where to look, and patches without a hidden pixel, which are the
 same in fills and truth, do not count.
+
+What the network gives is added to a smooth continuation of the shown pixels. So it does not spend its first hundred steps on learning to
+smooth, and what it has to know is what smoothness cannot tell: where an edge goes on, which field begins, how a surface is textured.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -20,7 +24,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 from ...errors import DataError
 from ...report import SILENT, Report
 from .discriminators import PatchDiscriminator, made_loss, real_loss
-from .filling_quality import FillingQuality, biharmonic_fill, mean_fill
+from .filling_quality import FillingQuality, biharmonic_fill, mean_fill, smooth_fill
 from .hidden_tiles import HiddenBatch, HidingReader
 from .networks import SegmentationNetwork, renew_statistics, scaled
 
@@ -28,12 +32,12 @@ VALIDATION_TILES = 256  # measured after each epoch
 BIHARMONIC_TILES, BIHARMONIC_PIXELS = 32, 150_000  # measured once: at most so many tiles and hidden pixels
 RENEWAL_TILES = 32
 WON, LOST, COLLAPSE_EPOCHS = 0.99, 0.5, 3
-FILLS = ("network", "mean", "biharmonic")
+FILLS, FEW_FILLS = ("network", "mean", "smooth"), ("network", "mean", "smooth", "biharmonic")
 
 
 class FillingNetwork(SegmentationNetwork):
     """The network of `SegmentationNetwork` with the bands of the image, scaled, as output; encoder, decoder and detail are the same, so
-    that a segmentation starts from all three.
+    that a segmentation starts from all three. Its output begins as 0 and is added to a smooth fill.
 
     Args:
         encoder: name of the encoder.
@@ -45,9 +49,13 @@ class FillingNetwork(SegmentationNetwork):
         super().__init__(encoder, centre, spread, len(centre))
         self.filling_head = self.segmentation_head
         del self.segmentation_head
+        for parameter in self.filling_head.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Scaled bands (n, band, y, x) of images in stored units, float32 (n, band, y, x), whose hidden pixels are the centre."""
+        """What is to be added, scaled units (n, band, y, x), to the smooth fill of images in stored units, float32 (n, band, y, x), whose
+        hidden pixels are the centre.
+        """
         image = self.scaled(image)
         return self.filling_head(torch.cat([self.decoder(self.encoder(image)), self.detail(image)], 1))
 
@@ -76,6 +84,7 @@ class Filling:
         rank: number of this process.
         processes: how many share the tiles.
         report: told when the discriminator has won or lost.
+        autocast: context in which networks that Fabric did not wrap compute in the precision of the run.
 
     Raises:
         DataError: a step would hold a single value per channel.
@@ -85,12 +94,12 @@ class Filling:
 
     def __init__(self, reader: HidingReader, quality: FillingQuality, network: FillingNetwork, discriminator: PatchDiscriminator | None, *,
                  batch_size: int, crop: int | None = None, weight: float = 0.01, weight_warmup: int = 10, seed: int = 1, rank: int = 0,
-                 processes: int = 1, report: Report = SILENT) -> None:
+                 processes: int = 1, report: Report = SILENT, autocast: Callable[[], AbstractContextManager] = nullcontext) -> None:
         self.reader, self.quality, self.batch_size, self.crop = reader, quality, batch_size, crop
         self.network = network.to(reader.device)
         self.discriminator = discriminator.to(reader.device) if discriminator else None
         self.weight, self.weight_warmup, self.seed, self.report = weight, weight_warmup, seed, report
-        self.rank, self.processes = rank, processes
+        self.rank, self.processes, self.autocast = rank, processes, autocast
         dataset, sensor = reader.dataset, reader.sensor.name
         self.training = dataset.indices("training", sensor)
         self.validation = _thinned(dataset.indices("validation", sensor), VALIDATION_TILES)
@@ -138,8 +147,8 @@ class Filling:
         return self._judging_loss(networks[part], batch, truth)
 
     def validate(self, report: Report = SILENT) -> np.ndarray:
-        """Sums of `FillingQuality` over this process's share of the validation tiles, float32 (5, size): of the network and of the mean
-        over all, and of network, mean and biharmonic fill over a few.
+        """Sums of `FillingQuality` over this process's share of the validation tiles, float32 (7, size): of `FILLS` over all, and of
+        `FEW_FILLS` over a few.
 
         The normalisation layers are brought up to date first, so that what is measured is the network as it would be used.
         """
@@ -148,15 +157,15 @@ class Filling:
         self.network.eval()
         if not self.fixed_sums.size:
             self.fixed_sums = self._without_network(report)
-        result, done = np.zeros((5, self.quality.size)), 0
-        result[[1, 3, 4]] = self.fixed_sums
+        result, done, few = np.zeros((7, self.quality.size)), 0, len(FILLS)
+        result[[1, 2, 4, 5, 6]] = self.fixed_sums
         mine = self.validation[self.rank::self.processes]
         for batch in self.reader.fixed(mine, self.batch_size, self.seed):
             truth = self.network.scaled(batch.images)
             found = self.fill(batch)
             result[0] += self.quality.sums(found, truth, batch.hidden)
             among = torch.from_numpy(np.isin(batch.tiles, self.few)).to(batch.hidden.device)
-            result[2] += self.quality.sums(found, truth, batch.hidden & among[:, None, None])
+            result[few] += self.quality.sums(found, truth, batch.hidden & among[:, None, None])
             done += len(batch)
             report.progress(done / len(mine), f"Filling {done} of {len(mine)} validation tiles")
         return result.astype(np.float32)
@@ -174,23 +183,24 @@ class Filling:
         return row
 
     def compared(self, sums: np.ndarray) -> dict[str, Any]:
-        """Figures of the network beside those of the fills without one; empty without validation tiles."""
+        """Figures of the network beside those of the fills without one; empty where no pixel of a validation tile was hidden."""
         rows = sums.astype(np.float64)
-        if not rows[0, 0]:
+        if not (rows[:, 0] > 0).all():
             return {}
         names = [band["name"] for band in self.quality.bands]
         return {"tiles": len(self.validation), "few_tiles": len(self.few),
-                "all": {name: self.quality.figures(row) for name, row in zip(FILLS, rows[:2])},
-                "few": {name: self.quality.figures(row) for name, row in zip(FILLS, rows[2:])},
-                "bands": {name: dict(zip(names, self.quality.band_errors(row))) for name, row in zip(FILLS, rows[2:])}}
+                "all": {name: self.quality.figures(row) for name, row in zip(FILLS, rows)},
+                "few": {name: self.quality.figures(row) for name, row in zip(FEW_FILLS, rows[len(FILLS):])},
+                "bands": {name: dict(zip(names, self.quality.band_errors(row))) for name, row in zip(FEW_FILLS, rows[len(FILLS):])}}
 
     @torch.no_grad()
     def fill(self, batch: HiddenBatch) -> torch.Tensor:
-        """What the network makes of a batch, scaled units (n, band, y, x)."""
-        return self.network(self.network.covered(batch)).float()
+        """A batch as the network fills it, scaled units (n, band, y, x)."""
+        return self._filled(self.network, batch, self.network.scaled(batch.images))
 
     def _filled(self, network: nn.Module, batch: HiddenBatch, truth: torch.Tensor) -> torch.Tensor:
-        return torch.where(batch.hidden[:, None], network(self.network.covered(batch)).float(), truth)
+        found = network(self.network.covered(batch)).float() + smooth_fill(truth, batch.shown)
+        return torch.where(batch.hidden[:, None], found, truth)
 
     def _filling_loss(self, network: nn.Module, batch: HiddenBatch, truth: torch.Tensor) -> torch.Tensor:
         made = self._filled(network, batch, truth)
@@ -205,7 +215,8 @@ class Filling:
         if not weight:
             return error
         self.discriminator.requires_grad_(False)
-        logits = self.discriminator(_with_mask(made, batch.hidden)).float()
+        with self.autocast():
+            logits = self.discriminator(_with_mask(made, batch.hidden)).float()
         self.discriminator.requires_grad_(True)
         adversarial = _mean(real_loss(logits), _importance(logits, batch.hidden))
         self.tally[2] += adversarial.detach()
@@ -221,18 +232,19 @@ class Filling:
         return 0.5 * (_mean(real_loss(real), importance) + _mean(made_loss(made), importance))
 
     def _without_network(self, report: Report) -> np.ndarray:
-        """Sums of the mean fill over all, and of mean and biharmonic fill over a few tiles: these never change."""
-        sums = np.zeros((3, self.quality.size))
+        """Sums of the fills without a network over all and over a few tiles: these never change."""
+        sums = np.zeros((5, self.quality.size))
         for batch in self.reader.fixed(self.validation[self.rank::self.processes], self.batch_size, self.seed):
-            truth = self.network.scaled(batch.images)
-            sums[0] += self.quality.sums(mean_fill(truth, batch.shown), truth, batch.hidden)
+            sums[:2] += self._sums_of((mean_fill, smooth_fill), batch)
         mine = self.few[self.rank::self.processes]
         for done, batch in enumerate(self.reader.fixed(mine, 1, self.seed), 1):
-            truth = self.network.scaled(batch.images)
-            sums[1] += self.quality.sums(mean_fill(truth, batch.shown), truth, batch.hidden)
-            sums[2] += self.quality.sums(biharmonic_fill(truth, batch.shown), truth, batch.hidden)
+            sums[2:] += self._sums_of((mean_fill, smooth_fill, biharmonic_fill), batch)
             report.progress(0.5 * done / len(mine), f"Biharmonic fill of {done} of {len(mine)} validation tiles")
         return sums
+
+    def _sums_of(self, fills: Sequence[Callable], batch: HiddenBatch) -> np.ndarray:
+        truth = self.network.scaled(batch.images)
+        return np.stack([self.quality.sums(fill(truth, batch.shown), truth, batch.hidden) for fill in fills])
 
     def _watch(self, accuracy: float) -> None:
         """Says when the discriminator has won or lost for some epochs after the warm-up."""

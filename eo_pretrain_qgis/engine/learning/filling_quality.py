@@ -1,4 +1,4 @@
-"""How well hidden pixels were filled: mean error, PSNR and SSIM, and two fills without a network to compare with."""
+"""How well hidden pixels were filled: mean error, PSNR and SSIM, and fills without a network to compare with."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from kornia.metrics import ssim
 from skimage.restoration import inpaint_biharmonic
+from torch.nn.functional import avg_pool2d, interpolate, pad
 
 from .networks import band_row, scaled
 
@@ -92,6 +93,29 @@ def mean_fill(truth: torch.Tensor, shown: torch.Tensor) -> torch.Tensor:
     """
     weight = shown[:, None].float()
     return ((truth * weight).sum((2, 3), keepdim=True) / weight.sum((2, 3), keepdim=True).clamp_min(1)).expand_as(truth)
+
+
+def smooth_fill(truth: torch.Tensor, shown: torch.Tensor) -> torch.Tensor:
+    """A quick smooth continuation: ever coarser means of what is shown, and back (push-pull; Gortler et al. 1996, The Lumigraph, §3.4).
+
+    Args:
+        truth: scaled units (n, band, y, x); what is not shown is not looked at.
+        shown: bool (n, y, x).
+    """
+    weight = shown[:, None].to(truth.dtype)
+    return _push_pull(truth * weight, weight)
+
+
+def _push_pull(values: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Fills `values`, which are multiplied by their weights 0 to 1 already, from their next coarser level."""
+    height, width = values.shape[-2:]
+    if height == width == 1:
+        return values / weight.clamp_min(1e-6)
+    more = (0, width % 2, 0, height % 2)
+    coarse, covered = (avg_pool2d(pad(level, more), 2) for level in (values, weight))
+    full = (4 * covered).clamp_max(1) / covered.clamp_min(1e-6)  # one known pixel of four is enough
+    above = interpolate(_push_pull(coarse * full, covered * full), scale_factor=2, mode="bilinear", align_corners=False)
+    return values + (1 - weight) * above[..., :height, :width]
 
 
 def biharmonic_fill(truth: torch.Tensor, shown: torch.Tensor) -> torch.Tensor:

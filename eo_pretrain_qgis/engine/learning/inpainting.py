@@ -125,7 +125,7 @@ class Inpainting:
         reader = HidingReader(self.dataset, self.sensor, self.blocks, [band["centre"] for band in bands], network.stride, fabric.device)
         return Filling(reader, FillingQuality(bands, fabric.device), network, discriminator, batch_size=chosen.batch_size, crop=chosen.crop,
                        weight=chosen.adversarial_weight, weight_warmup=chosen.adversarial_warmup, seed=chosen.seed,
-                       rank=fabric.global_rank, processes=fabric.world_size, report=report)
+                       rank=fabric.global_rank, processes=fabric.world_size, report=report, autocast=fabric.autocast)
 
     def save(self, run: Run, method: Filling, sums: np.ndarray) -> None:
         """The network, its encoder, and the figures beside those of the fills without a network."""

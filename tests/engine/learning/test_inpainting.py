@@ -11,7 +11,7 @@ from eo_pretrain_qgis.engine.dataset import Dataset
 from eo_pretrain_qgis.engine.learning.checkpoints import load_tensors
 from eo_pretrain_qgis.engine.learning.discriminators import PatchDiscriminator, fitting_layers, made_loss, real_loss
 from eo_pretrain_qgis.engine.learning.filling import Filling, FillingNetwork
-from eo_pretrain_qgis.engine.learning.filling_quality import FillingQuality, biharmonic_fill, mean_fill
+from eo_pretrain_qgis.engine.learning.filling_quality import FillingQuality, biharmonic_fill, mean_fill, smooth_fill
 from eo_pretrain_qgis.engine.learning.finetuning import Settings as FinetuneSettings
 from eo_pretrain_qgis.engine.learning.finetuning import finetune
 from eo_pretrain_qgis.engine.learning.hidden_regions import Blocks
@@ -198,14 +198,23 @@ def test_fills_without_a_network():
     shown[0, 8:14, 8:14] = False
     covered = torch.where(shown[:, None], plane, 99.0)
     assert torch.allclose(biharmonic_fill(covered, shown), plane, atol=0.05)
+    assert torch.allclose(smooth_fill(covered, shown), plane, atol=0.2)
+    assert torch.equal(smooth_fill(covered, shown)[0, :, shown[0]], plane[0, :, shown[0]])
     assert mean_fill(covered, shown)[0, 0, 9, 9].item() == pytest.approx(plane[0, 0][shown[0]].mean().item(), abs=1e-5)
+
+
+def test_a_new_network_begins_with_the_smooth_fill(plain):
+    method = method_of(plain, weight=0)
+    batch = next(method.reader.fixed(method.validation, 4, 1))
+    truth = method.network.scaled(batch.images)
+    assert torch.allclose(method.fill(batch), torch.where(batch.hidden[:, None], smooth_fill(truth, batch.shown), truth))
 
 
 def test_a_run_keeps_figures_beside_fills_without_a_network(filled):
     card = json.loads((filled / "run.json").read_text())
     assert (card["state"], card["method"], card["architecture"]) == ("finished", "inpainting", "unet")
     assert card["blocks"] == {"size": 8, "share": 0.3, "number": None}
-    assert set(card["fills"]["few"]) == {"network", "mean", "biharmonic"} and card["fills"]["tiles"] == 4
+    assert set(card["fills"]["few"]) == {"network", "mean", "smooth", "biharmonic"} and card["fills"]["tiles"] == 4
     assert card["fills"]["all"]["network"]["psnr"] == pytest.approx(card["metrics"]["psnr"], abs=1e-3)
     rows = list(csv.DictReader((filled / "metrics.csv").open()))
     assert all(0 <= float(row["discriminator_accuracy"]) <= 1 and math.isfinite(float(row["adversarial_loss"])) for row in rows)
@@ -241,12 +250,12 @@ def test_a_discriminator_that_has_decided_everything_is_told_once(plain):
     method = method_of(plain, report=heard, weight_warmup=2)
     for epoch, right in enumerate((1.0, 1.0, 0.995, 1.0, 1.0, 1.0)):  # the first two epochs are warm-up
         method.epochs_done, method.tally = epoch, torch.tensor([right, 1.0, 0.5, 0.5, 1.0])
-        method.figures(np.zeros((5, method.quality.size), np.float32))
+        method.figures(np.zeros((7, method.quality.size), np.float32))
     assert len(heard.sentences) == 1
     assert heard.sentences[0].startswith("For 3 epochs the discriminator tells every fill from truth (accuracy 1.00)")
     for epoch in range(6, 9):
         method.epochs_done, method.tally = epoch, torch.tensor([0.5, 1.0, 0.5, 0.5, 1.0])
-        method.figures(np.zeros((5, method.quality.size), np.float32))
+        method.figures(np.zeros((7, method.quality.size), np.float32))
     assert len(heard.sentences) == 2 and "no longer tells fills from truth (accuracy 0.50)" in heard.sentences[1]
 
 
