@@ -275,7 +275,7 @@ def _best_strength(rows: np.ndarray, labels: np.ndarray, seed: int, strengths: S
         parts = StratifiedShuffleSplit(1, test_size=0.2, random_state=seed).split(rows, labels)
     hits = np.zeros(len(strengths))
     for learned, tried in parts:
-        model = LogisticRegression(max_iter=ITERATIONS // 2, warm_start=True)
+        model = LogisticRegression(max_iter=ITERATIONS // 2, tol=1e-3, warm_start=True)
         for place, strength in enumerate(sorted(strengths)):
             model.set_params(C=strength)
             with warnings.catch_warnings():

@@ -1,0 +1,292 @@
+"""What starting weights are worth: a probe and a fine-tuned network from each start, at 1 to 100 % of the training labels.
+
+    .engine/train/bin/python benchmarks/label_efficiency.py DATASET OUTPUT [--starts NAME=WEIGHTS …] [--shares 1 5 10 50 100] [--seeds 1 2 3]
+                                                            [--approaches probe finetune] [--minutes 60]
+
+DATASET has classes of images (“Import dataset”) or of pixels; OUTPUT is a folder that is continued: each figure is a row of results.csv, and those
+that are there are not computed again. WEIGHTS is what “Fine-tune a model” takes as starting weights; scratch is always among the starts. Scores are
+those of the validation tiles, which decide nothing: the labelled tiles alone choose the penalty of the probe, and of a fine-tuned network the last
+epoch is kept. Overall accuracy for images, micro mean average precision where they have several classes, mean IoU for pixels. Shares are stratified,
+nested and drawn with the seed; intervals are Student's t at 95 % over the seeds.
+
+For images the probe is a logistic regression on the frozen features, for pixels a decoder trained on the frozen encoder. Beside them stand the
+majority class and a logistic regression on statistics of the bands.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import csv
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from scipy import stats
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from eo_pretrain_qgis.engine.accuracy import confusion, scores  # noqa: E402
+from eo_pretrain_qgis.engine.baselines import StatisticsBaseline, majority_class  # noqa: E402
+from eo_pretrain_qgis.engine.dataset import DROPPED, Dataset  # noqa: E402
+from eo_pretrain_qgis.engine.label_shares import SHARES, labelled_share  # noqa: E402
+from eo_pretrain_qgis.engine.learning.classification import TASKS  # noqa: E402
+from eo_pretrain_qgis.engine.learning.device import pick_device  # noqa: E402
+from eo_pretrain_qgis.engine.learning.finetuning import Settings, adopt_scaling, finetune  # noqa: E402
+from eo_pretrain_qgis.engine.learning.networks import ClassificationNetwork  # noqa: E402
+from eo_pretrain_qgis.engine.learning.probes import (  # noqa: E402
+    LinearProbe,
+    encoder_features,
+    image_statistics,
+    nearest_neighbours,
+    score_predictions,
+)
+from eo_pretrain_qgis.engine.learning.runs import band_cards  # noqa: E402
+from eo_pretrain_qgis.engine.learning.starting_weights import start_from  # noqa: E402
+from eo_pretrain_qgis.report import PrintedReport  # noqa: E402
+
+COLUMNS = ("dataset", "start", "approach", "share", "tiles", "seed", "score", "seconds", "settings")
+SCRATCH, NO_START = "scratch", "–"
+EPOCHS = 10  # of a fine-tuning; what counts is the number of steps
+#: With many labels the penalty hardly matters, and each fit takes long.
+MANY, STRENGTHS_OF_MANY = 5000, (1e-3, 1e-2, 1e-1)
+
+
+class Results:
+    """Rows of results.csv."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: list[dict] = list(csv.DictReader(path.open(encoding="utf-8"))) if path.exists() else []
+
+    def done(self, **key) -> bool:
+        return any(all(row[name] == str(value) for name, value in key.items()) for row in self.rows)
+
+    def add(self, **row) -> None:
+        row = {name: str(row.get(name, "")) for name in COLUMNS}
+        fresh = not self.path.exists()
+        with self.path.open("a", encoding="utf-8", newline="") as stream:
+            writer = csv.DictWriter(stream, COLUMNS)
+            if fresh:
+                writer.writeheader()
+            writer.writerow(row)
+        self.rows.append(row)
+        print(f"{row['start']:>16} {row['approach']:<14} {row['share']:>4} % ({row['tiles']} tiles) seed {row['seed']}: {float(row['score']):.4f} "
+              f"in {float(row['seconds']):.0f} s", flush=True)
+
+
+class Benchmark:
+    """One dataset and what is asked of it."""
+
+    def __init__(self, asked: argparse.Namespace) -> None:
+        self.asked, self.dataset = asked, Dataset.open(asked.dataset)
+        self.images = self.dataset.task in TASKS
+        self.output = Path(asked.output)
+        self.output.mkdir(parents=True, exist_ok=True)
+        self.results = Results(self.output / "results.csv")
+        self.validation = self.dataset.indices("validation")
+        self.starts = {SCRATCH: None, **dict(text.split("=", 1) for text in asked.starts)}
+        self.until, self.features = time.monotonic() + 60 * asked.minutes, {}
+
+    def tiles(self, share: float, seed: int) -> np.ndarray:
+        return labelled_share(self.dataset, self.dataset.indices("training"), share, seed)
+
+    def measure(self, start: str, approach: str, share: float, seed: int, how: Callable[[], float], **settings) -> None:
+        """Adds a row unless it is there or the time is over."""
+        key = {"dataset": self.dataset.name, "start": start, "approach": approach, "share": share, "seed": seed}
+        if self.results.done(**key) or time.monotonic() > self.until:
+            return
+        began = time.monotonic()
+        score = how()
+        self.results.add(**key, tiles=len(self.tiles(share, seed)), score=round(score, 5), seconds=round(time.monotonic() - began, 1),
+                         settings=json.dumps(settings))
+
+    def run(self) -> None:
+        """Baselines and probes first, then fine-tuning from the smallest share up, all starts at each."""
+        for share in self.asked.shares:
+            for seed in self.asked.seeds:
+                self.baselines(share, seed)
+        if "probe" in self.asked.approaches:
+            for start in self.starts:
+                for share in self.asked.shares:
+                    for seed in self.asked.seeds:
+                        self.probes(start, share, seed)
+                self.features.clear()
+        for share in self.asked.shares if "finetune" in self.asked.approaches else []:
+            for seed in self.asked.seeds:
+                for start in self.starts:
+                    settings = self.settings(start, share, seed)
+                    self.measure(start, "fine-tuning", share, seed, lambda chosen=settings: self.train(chosen), **asdict(settings))
+
+    def baselines(self, share: float, seed: int) -> None:
+        tiles = self.tiles(share, seed)
+        if not self.images:
+            part = copy.copy(self.dataset)
+            splits = self.dataset.splits.copy()
+            splits[np.setdiff1d(self.dataset.indices("training"), tiles)] = DROPPED
+            part.__dict__["splits"] = splits
+            self.measure(NO_START, "statistics", share, seed, lambda: self.pixels(StatisticsBaseline.fit(part, seed).predict))
+            common = majority_class(self.dataset)
+            self.measure(NO_START, "majority", share, seed, lambda: self.pixels(lambda images, valid: np.full(valid.shape, common, np.uint8)))
+            return
+        labels = self.dataset.labels(tiles)
+        self.measure(NO_START, "statistics", share, seed, lambda: self.judge(
+            LinearProbe(image_statistics(self.dataset, tiles), labels, seed).predict(image_statistics(self.dataset, self.validation))))
+        constant = labels.mean(0) if labels.ndim == 2 else np.bincount(labels).argmax()
+        self.measure(NO_START, "majority", share, seed, lambda: self.judge(np.stack([constant] * len(self.validation))))
+
+    def probes(self, start: str, share: float, seed: int) -> None:
+        if not self.images:
+            settings = Settings(**{**asdict(self.settings(start, share, seed)), "frozen_encoder": True})
+            self.measure(start, "probe", share, seed, lambda: self.train(settings), **asdict(settings))
+            return
+        tiles = self.tiles(share, seed)
+        labels = self.dataset.labels(tiles)
+        strengths = {"strengths": STRENGTHS_OF_MANY} if len(tiles) > MANY else {}
+        self.measure(start, "probe", share, seed, lambda: self.judge(
+            LinearProbe(self.known(start, tiles), labels, seed, **strengths).predict(self.known(start, self.validation))))
+        self.measure(start, "k-NN", share, seed, lambda: self.judge(
+            nearest_neighbours(self.known(start, tiles), labels, self.known(start, self.validation))))
+
+    def known(self, start: str, tiles: np.ndarray) -> np.ndarray:
+        """Features of tiles; each tile is looked at once per start."""
+        seen = self.features.setdefault(start, {})
+        fresh = np.array([tile for tile in tiles if tile not in seen])
+        if len(fresh):
+            device = pick_device(self.asked.device)
+            network = self.network(start).to(device)
+            values = encoder_features(network.encoder, network.centre.flatten().tolist(), network.spread.flatten().tolist(), self.dataset,
+                                      fresh, device, report=PrintedReport())
+            seen.update(zip(fresh.tolist(), values))
+        return np.stack([seen[tile] for tile in tiles.tolist()])
+
+    def network(self, start: str) -> ClassificationNetwork:
+        torch.manual_seed(1)
+        bands, path = band_cards(self.dataset, self.dataset.sensor), self.starts[start]
+        if path:
+            adopt_scaling(bands, path)
+        network = ClassificationNetwork(self.asked.encoder, [band["centre"] for band in bands], [band["spread"] for band in bands],
+                                        len(self.dataset.classes))
+        if path:
+            print(start, start_from(network, path, [band["name"] for band in bands]).sentence(), flush=True)
+        return network
+
+    def judge(self, found: np.ndarray) -> float:
+        """The leading figure of predictions for the validation tiles."""
+        figures = score_predictions(self.dataset.labels(self.validation), found, len(self.dataset.classes))
+        return figures["average_precision" if self.dataset.task == "multilabel" else "overall_accuracy"]
+
+    def pixels(self, predict: Callable) -> float:
+        """Mean IoU of predictions for the validation tiles."""
+        classes = len(self.dataset.classes)
+        matrix = np.zeros((classes, classes), np.int64)
+        for tile in self.validation:
+            images = self.dataset.images(np.array([tile]))
+            matrix += confusion(self.dataset.labels(np.array([tile])), predict(images, self.dataset.valid(images)), classes)
+        return scores(matrix)["mean_iou"]
+
+    def settings(self, start: str, share: float, seed: int) -> Settings:
+        """Few labels: more passes, so that there are enough steps; many: fewer. From pretrained weights a lower rate."""
+        asked, count = self.asked, len(self.tiles(share, seed))
+        steps = int(np.clip(asked.passes * count / asked.batch, asked.least_steps, asked.most_steps))
+        rate = asked.scratch_rate if start == SCRATCH else asked.rate
+        return Settings(encoder=asked.encoder, start=self.starts[start], epochs=EPOCHS, epoch_steps=-(-steps // EPOCHS), batch_size=asked.batch,
+                        learning_rate=rate, weight_decay=asked.decay, warmup_epochs=1, label_share=share, class_weights=asked.class_weights,
+                        augmentation=asked.augmentation, average=asked.average, keep="last", patience=EPOCHS, device=asked.device,
+                        precision=asked.precision, seed=seed)
+
+    def train(self, settings: Settings) -> float:
+        """The score of a fine-tuned network; its folder is removed."""
+        folder = self.output / "run"
+        shutil.rmtree(folder, ignore_errors=True)
+        result = finetune(str(self.asked.dataset), str(folder), settings)
+        shutil.rmtree(folder)
+        return next(result[name] for name in ("validation_iou", "validation_accuracy", "validation_average_precision") if name in result)
+
+
+def interval(numbers: list[float]) -> tuple[float, float]:
+    """Mean and half of the 95 % t-interval; 0 for a single number."""
+    half = stats.t.ppf(0.975, len(numbers) - 1) * np.std(numbers, ddof=1) / np.sqrt(len(numbers)) if len(numbers) > 1 else 0.0
+    return float(np.mean(numbers)), float(half)
+
+
+def summary(rows: list[dict]) -> dict[tuple[str, str], dict[float, tuple[float, float, int]]]:
+    """(start, approach) → share → mean, half interval and number of seeds."""
+    groups: dict = {}
+    for row in rows:
+        groups.setdefault((row["start"], row["approach"]), {}).setdefault(float(row["share"]), []).append(float(row["score"]))
+    return {key: {share: (*interval(numbers), len(numbers)) for share, numbers in sorted(found.items())} for key, found in groups.items()}
+
+
+def markdown(found: dict) -> str:
+    """The table of docs/evidence.md."""
+    shares = sorted({share for row in found.values() for share in row})
+    lines = ["| start | approach | " + " | ".join(f"{share:g} %" for share in shares) + " |", "|---" * (len(shares) + 2) + "|"]
+    for (start, approach), row in found.items():
+        cells = [f"{row[share][0]:.3f}" + (f" ± {row[share][1]:.3f}" if row[share][2] > 1 else "") if share in row else "" for share in shares]
+        lines.append(f"| {start} | {approach} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def draw(found: dict, path: Path, figure_name: str) -> None:
+    """Score over the share of the labels, a line for each start and approach."""
+    figure = Figure(figsize=(7, 4.4), layout="constrained")
+    axes = figure.add_subplot(xlabel="training labels [%]", ylabel=figure_name, xscale="log")
+    styles = {"fine-tuning": "-", "probe": "--", "k-NN": ":", "statistics": "-.", "majority": "-."}
+    colours = {start: f"C{number}" for number, start in enumerate(dict.fromkeys(start for start, _ in found if start != NO_START))}
+    for (start, approach), row in found.items():
+        middle, half = ([row[share][place] for share in row] for place in (0, 1))
+        label = approach if start == NO_START else f"{start}, {approach}"
+        axes.errorbar(list(row), middle, half, label=label, linestyle=styles[approach], marker="o", markersize=3, capsize=2,
+                      color=colours.get(start, "0.4" if approach == "statistics" else "0.7"))
+    shares = sorted({share for row in found.values() for share in row})
+    axes.set_xticks(shares, [f"{share:g}" for share in shares])
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="x-small")
+    figure.savefig(path)
+
+
+def main() -> None:
+    """Computes what is missing, then prints the table and draws the picture."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dataset")
+    parser.add_argument("output")
+    parser.add_argument("--starts", nargs="*", default=[], metavar="NAME=WEIGHTS")
+    parser.add_argument("--shares", nargs="*", type=float, default=[float(share) for share in SHARES])
+    parser.add_argument("--seeds", nargs="*", type=int, default=[1, 2, 3])
+    parser.add_argument("--approaches", nargs="*", choices=("probe", "finetune"), default=["probe", "finetune"])
+    parser.add_argument("--minutes", type=float, default=60, help="no new figure is begun after that; 0 only prints what is there")
+    parser.add_argument("--encoder", default="resnet18")
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--passes", type=float, default=10, help="over the labelled tiles, within the bounds of the steps")
+    parser.add_argument("--least-steps", type=int, default=300)
+    parser.add_argument("--most-steps", type=int, default=3000)
+    parser.add_argument("--rate", type=float, default=3e-4, help="learning rate from starting weights")
+    parser.add_argument("--scratch-rate", type=float, default=1e-3)
+    parser.add_argument("--decay", type=float, default=0.01)
+    parser.add_argument("--average", type=float, default=0.99)
+    parser.add_argument("--augmentation", default="full")
+    parser.add_argument("--class-weights", default="none")
+    parser.add_argument("--precision", default="auto")
+    parser.add_argument("--device", default="auto")
+    benchmark = Benchmark(parser.parse_args())
+    benchmark.run()
+    rows = [row for row in benchmark.results.rows if row["dataset"] == benchmark.dataset.name]
+    found = summary(rows)
+    figure_name = {"segmentation": "mean IoU", "multilabel": "average precision"}.get(benchmark.dataset.task, "overall accuracy")
+    text = markdown(found)
+    (benchmark.output / "table.md").write_text(text + "\n", encoding="utf-8")
+    draw(found, benchmark.output / "label_efficiency.svg", f"{figure_name} on the validation tiles")
+    print(f"\n{text}\n\n{len(rows)} figures in {benchmark.results.path}; {figure_name} on {len(benchmark.validation)} validation tiles.")
+
+
+if __name__ == "__main__":
+    main()
