@@ -30,6 +30,8 @@ from .translation_report import baseline_card, sample_tiles, translation_picture
 
 #: Training tiles of a sensor below which nothing is learned.
 FEWEST_TILES = 4
+#: Tiles from which on most pixels of a U-Net five levels deep lie clear of the border [px].
+WIDE_TILE = 128
 METHOD = "translation"
 
 
@@ -213,6 +215,10 @@ class TranslationRecipe:
         names = [sensor.name for sensor in self.dataset.sensors]
         if len(names) > 2:
             report.message(f"The dataset has images of {len(names)} sensors ({', '.join(names)}); the first two are translated.", "warning")
+        side = self.settings.crop or self.dataset.tile_size
+        if self.settings.generator == "unet" and side < WIDE_TILE:
+            report.message(f"Tiles of {side} px are narrow for a U-Net: the border of the tile reaches every pixel, so images of whole scenes may "
+                           f"come out with other tones than the tiles in the report. Tiles of {WIDE_TILE} px or more are better for maps.")
         if self.settings.mode == "unpaired" and self.settings.identity_weight > 0 and not same_bands(*self.bands):
             report.message(f"The identity loss is off: it needs the same bands in both sensors, and {names[0]} and {names[1]} differ.")
         if not all(len(self.dataset.indices("validation", sensor.name)) for sensor in self.sensors):
