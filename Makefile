@@ -35,6 +35,8 @@ docs: setup  ## writes docs/algorithms.md and the ready models from the jobs
 package:  ## writes the installable zip of the last commit into dist/
 	@mkdir -p dist
 	@git archive --format=zip -o $(ZIP) --prefix=eo_pretrain_qgis/ --add-file=metadata.txt --add-file=LICENSE \
+		--prefix=eo_pretrain_qgis/models/ --add-file=models/catalog.json \
+		--prefix=eo_pretrain_qgis/models/cards/ $(patsubst %,--add-file=%,$(wildcard models/cards/*.md)) \
 		--prefix=eo_pretrain_qgis/ HEAD:eo_pretrain_qgis
 	@echo "package: $(ZIP), $$(du -k $(ZIP) | cut -f1) kB; install it in QGIS under Plugins > Install from ZIP."
 

@@ -150,7 +150,8 @@ class JobAlgorithm(QgsProcessingAlgorithm):
         if job.engine == "none":
             return run_job(job, report)
         python = environment.find(job.engine, setting=settings.engine())
-        return client.run(job, python, report.emit, report.cancelled, variables={settings.DASK: settings.dask()})
+        return client.run(job, python, report.emit, report.cancelled,
+                          variables={settings.DASK: settings.dask(), settings.MODELS: settings.models()})
 
     def postProcessAlgorithm(self, context: QgsProcessingContext, feedback: QgsProcessingFeedback) -> dict[str, Any]:
         """Back in the main thread: lets layers load, in the style the engine saved beside them."""

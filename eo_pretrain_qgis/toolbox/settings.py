@@ -10,6 +10,7 @@ GROUP = "EO Pretrain"
 ENGINE = "EOPRETRAIN_ENGINE"
 DEVICE = "EOPRETRAIN_DEVICE"
 DASK = "EOPRETRAIN_DASK"
+MODELS = "EOPRETRAIN_MODELS"
 
 
 def add(icon: object) -> None:
@@ -21,12 +22,14 @@ def add(icon: object) -> None:
         Setting(GROUP, DEVICE, "Device where an algorithm says auto (auto, cpu, cuda, cuda:0 or mps)", "auto", valuetype=Setting.STRING))
     ProcessingConfig.addSetting(
         Setting(GROUP, DASK, "Address of a Dask scheduler that cuts datasets (empty: this computer does)", "", valuetype=Setting.STRING))
+    ProcessingConfig.addSetting(
+        Setting(GROUP, MODELS, "Folder of downloaded weights (empty: beside the engine)", "", valuetype=Setting.FOLDER))
     ProcessingConfig.readSettings()
 
 
 def remove() -> None:
     """Takes our group off the options page; what the user set is kept."""
-    for name in (ENGINE, DEVICE, DASK):
+    for name in (ENGINE, DEVICE, DASK, MODELS):
         ProcessingConfig.removeSetting(name)
 
 
@@ -43,3 +46,8 @@ def device() -> str:
 def dask() -> str:
     """The address of the Dask scheduler that cuts datasets, or an empty string."""
     return (os.environ.get(DASK) or ProcessingConfig.getSetting(DASK) or "").strip()
+
+
+def models() -> str:
+    """The folder where weights of the catalogue are kept, or an empty string."""
+    return (os.environ.get(MODELS) or ProcessingConfig.getSetting(MODELS) or "").strip()

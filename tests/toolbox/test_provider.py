@@ -56,9 +56,10 @@ def test_settings_are_on_the_options_page(provider, monkeypatch):
 
     monkeypatch.delenv("EOPRETRAIN_DEVICE", raising=False)
     monkeypatch.delenv("EOPRETRAIN_DASK", raising=False)
+    monkeypatch.delenv("EOPRETRAIN_MODELS", raising=False)
     assert [setting.name for setting in ProcessingConfig.getSettings()["EO Pretrain"]] == [
-        "EOPRETRAIN_ENGINE", "EOPRETRAIN_DEVICE", "EOPRETRAIN_DASK"]
-    assert (settings.engine(), settings.device(), settings.dask()) == ("", "auto", "")
+        "EOPRETRAIN_ENGINE", "EOPRETRAIN_DEVICE", "EOPRETRAIN_DASK", "EOPRETRAIN_MODELS"]
+    assert (settings.engine(), settings.device(), settings.dask(), settings.models()) == ("", "auto", "", "")
     ProcessingConfig.settings["EOPRETRAIN_DEVICE"].setValue("cpu")
     assert settings.device() == "cpu"
     monkeypatch.setenv("EOPRETRAIN_DEVICE", "cuda:1")
