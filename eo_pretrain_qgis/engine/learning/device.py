@@ -97,7 +97,8 @@ def compile_network(network: nn.Module, device: torch.device, report: Report) ->
     except RuntimeError as error:  # headers of Python or Triton are missing, or versions do not fit
         report.message(f"torch cannot compile networks here ({str(error).strip().splitlines()[0]}), so training goes on without.", "warning")
         return network
-    return torch.compile(network)
+    compiled: Any = torch.compile(network)
+    return compiled
 
 
 def _double(values: torch.Tensor) -> torch.Tensor:

@@ -5,6 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+from lightning_fabric import Fabric
+
+from . import shared_batches
 from .conftest import SMALL
 
 ROOT = Path(__file__).parents[3]
@@ -23,3 +27,18 @@ def test_two_processes_train_together_and_the_first_one_writes(dataset_folder, t
     assert len(list(csv.DictReader((run / "metrics.csv").open()))) == 2
     assert json.loads((run / "run.json").read_text())["state"] == "finished"
     assert list(run.glob("**/*.part")) == []
+
+
+def test_two_processes_have_the_losses_of_one_with_the_whole_batch(tmp_path):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2",
+               "-m", "tests.engine.learning.shared_batches", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr[-4000:]
+    first, second = (json.loads((tmp_path / f"losses-{rank}.json").read_text()) for rank in range(2))
+    assert first == second
+    (tmp_path / "one").mkdir()
+    alone = Fabric(accelerator="cpu", devices=1)
+    for kind in (shared_batches.Twins, shared_batches.Denoiser):
+        whole, weight = shared_batches.losses(kind, alone, tmp_path / "one")
+        assert first[kind.__name__][0] == pytest.approx(whole, rel=1e-4)
+        assert first[kind.__name__][1] == pytest.approx(weight, rel=1e-3)
