@@ -7,9 +7,10 @@ gradients of small batches cannot be added up in its place. Several processes br
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import distributed, nn
-from torch.distributed import nn as collective
 
 EPSILON = 1e-5  # added to variances, as normalisation layers do
 
@@ -25,7 +26,29 @@ def gathered(embeddings: torch.Tensor) -> torch.Tensor:
     Every process computes the same loss from them. The gradients that arrive in one process are the sum over all of these equal losses;
     the average over processes that follows in training leaves the gradient of one loss of the whole batch.
     """
-    return embeddings if processes() == 1 else torch.cat(collective.all_gather(embeddings))
+    if processes() == 1:
+        return embeddings
+    rank, n = distributed.get_rank(), len(embeddings)
+    everyone = embeddings.new_zeros((processes() * n, *embeddings.shape[1:]))
+    everyone[rank * n:(rank + 1) * n] = embeddings
+    return total(everyone)
+
+
+class _Total(torch.autograd.Function):
+    """The sum over processes of a tensor, and on the way back of its gradients."""
+
+    @staticmethod
+    def forward(ctx: Any, values: torch.Tensor) -> torch.Tensor:
+        return _summed(values)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> torch.Tensor:
+        return _summed(gradients[0])
+
+
+def total(values: torch.Tensor) -> torch.Tensor:
+    """The sum over all processes, with gradients; torch's own function for it is about to go."""
+    return _Total.apply(values)
 
 
 def correlation(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
@@ -70,9 +93,9 @@ class SynchronisedNorm(nn.modules.batchnorm._BatchNorm):
         shape = [1, -1] + [1] * (values.ndim - 2)
         count = values.numel() // values.shape[1] * processes()
         single = values.float()
-        mean = collective.all_reduce(single.sum(axes)) / count
+        mean = total(single.sum(axes)) / count
         centred = single - mean.view(shape)
-        variance = collective.all_reduce(centred.square().sum(axes)) / count
+        variance = total(centred.square().sum(axes)) / count
         self._remember(mean.detach(), variance.detach() * count / max(1, count - 1))
         result = centred * (variance.view(shape) + self.eps).rsqrt()
         return (result * self.weight.view(shape) + self.bias.view(shape)).to(values.dtype)
@@ -96,6 +119,12 @@ def synchronise(network: nn.Module) -> None:
             setattr(network, name, replacement)
         else:
             synchronise(child)
+
+
+def _summed(values: torch.Tensor) -> torch.Tensor:
+    result = values.contiguous().clone()
+    distributed.all_reduce(result)
+    return result
 
 
 def _normalised(embeddings: torch.Tensor) -> torch.Tensor:

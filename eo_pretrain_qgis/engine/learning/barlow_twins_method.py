@@ -118,7 +118,7 @@ class Twins:
         self.views = [Views(sensor, *tower.scaling, dataset.tile_size, plan, device)
                       for sensor, tower in zip(self.sensors, self.towers)]
         self.tiles = usable_tiles(dataset, "training", self.sensors)
-        self.held_out = _evenly(usable_tiles(dataset, "validation", self.sensors), HELD_OUT)
+        self.held_out = _sample(usable_tiles(dataset, "validation", self.sensors), HELD_OUT)
         self.asked_tower = 0
         if probe:
             bands = next(info for info in probe.dataset.sensors if info.name == probe.sensor).bands
@@ -169,7 +169,7 @@ class Twins:
         found = dict.fromkeys(FIGURES, np.nan)
         if len(self.held_out) >= MINIMUM_TILES:
             found["validation_loss"] = self._held_out_loss()
-        sample = _evenly(self.tiles, RENEWAL_TILES)
+        sample = _sample(self.tiles, RENEWAL_TILES)
         for number, tower in enumerate(self.towers):
             renew_statistics(tower, (self._plain(part, number) for part in self._portions(sample)))
         if len(self.held_out) >= MINIMUM_TILES:
@@ -283,8 +283,11 @@ def same_bands(ours: Sequence[Band], theirs: Sequence[Band]) -> bool:
     return [(band.name, band.unit) for band in ours] == [(band.name, band.unit) for band in theirs]
 
 
-def _evenly(tiles: np.ndarray, most: int) -> np.ndarray:
-    return tiles[np.unique(np.linspace(0, len(tiles) - 1, min(len(tiles), most)).astype(int))] if len(tiles) else tiles
+def _sample(tiles: np.ndarray, most: int) -> np.ndarray:
+    """An even sample in an order of chance, the same every time: datasets are often sorted by class or place, and batches must not be."""
+    if len(tiles) > most:
+        tiles = tiles[np.unique(np.linspace(0, len(tiles) - 1, most).astype(int))]
+    return np.random.default_rng(0).permutation(tiles)
 
 
 def _generator(*numbers: int) -> torch.Generator:

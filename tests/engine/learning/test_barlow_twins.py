@@ -1,0 +1,248 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch import distributed, multiprocessing, nn
+
+from eo_pretrain_qgis.engine.dataset import Dataset
+from eo_pretrain_qgis.engine.learning import barlow_loss
+from eo_pretrain_qgis.engine.learning.barlow_loss import SynchronisedNorm, correlation, shared_loss, synchronise, twin_loss
+from eo_pretrain_qgis.engine.learning.barlow_twins import BarlowTwins, Settings, pretrain_barlow_twins
+from eo_pretrain_qgis.engine.learning.barlow_twins_method import Tower, TwinNetwork, Twins, effective_rank, feature_spread
+from eo_pretrain_qgis.engine.learning.checkpoints import load_tensors
+from eo_pretrain_qgis.engine.learning.runs import band_cards
+from eo_pretrain_qgis.errors import Cancelled, DataError
+
+from ... import scenes_pretraining as made
+from .conftest import SMALL
+from .test_training import Heard
+from .tiny_scenes import write_scenes
+
+QUICK = {"encoder": SMALL, "epochs": 1, "batch_size": 8, "projector_width": 16, "crop": 16, "warmup_epochs": 0, "device": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def tiles(tmp_path_factory):
+    return made.unlabelled(tmp_path_factory.mktemp("tiles"))
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    return made.unlabelled_paired(tmp_path_factory.mktemp("pair"))
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory):
+    return write_scenes(tmp_path_factory.mktemp("labelled") / "stripes")
+
+
+def method(folder, report=None, sensors=None, **changes):
+    dataset, settings = Dataset.open(folder), Settings(**{**QUICK, **changes})
+    chosen = sensors or dataset.sensors
+    torch.manual_seed(0)
+    network = TwinNetwork([Tower(SMALL, band_cards(dataset, sensor), settings.projector_width) for sensor in chosen])
+    return Twins(dataset, chosen, network, settings, torch.device("cpu"), report=report or Heard())
+
+
+def rows(folder):
+    return list(csv.DictReader((folder / "metrics.csv").open()))
+
+
+def test_the_loss_is_that_of_lightly():
+    from lightly.loss import BarlowTwinsLoss
+
+    first, second = torch.randn(2, 32, 12, generator=torch.Generator().manual_seed(1))
+    second = first + 0.5 * second
+    assert float(twin_loss(correlation(first, second), 0.005)) == pytest.approx(float(BarlowTwinsLoss(0.005)(first, second)), rel=1e-4)
+
+
+def test_equal_views_without_redundancy_cost_nothing():
+    rng = torch.Generator().manual_seed(1)
+    whole, _ = torch.linalg.qr(torch.randn(64, 8, generator=rng) - 0.0)
+    columns = torch.linalg.qr(torch.cat([torch.ones(64, 1), whole], 1))[0][:, 1:]  # of mean 0, at right angles
+    assert float(twin_loss(correlation(8 * columns, 8 * columns), 0.005)) < 0.01
+    assert float(twin_loss(correlation(columns[:, :1].expand(-1, 8), columns[:, :1].expand(-1, 8)), 0.005)) == pytest.approx(0.005 * 56, rel=0.1)
+
+
+def test_two_sensors_share_some_dimensions_and_keep_the_others_apart():
+    perfect = torch.diag(torch.tensor([1.0, 1, 1, 0, 0]))
+    assert float(shared_loss(perfect, 3, 0.005)) == 0
+    assert float(shared_loss(torch.eye(5), 3, 0.005)) == 2, "dimensions of one sensor alone must not agree"
+    assert float(shared_loss(torch.zeros(5, 5), 3, 0.005)) == 3
+    assert float(shared_loss(perfect, 5, 0.005)) == 2
+
+
+def test_half_a_batch_twice_is_not_a_batch():
+    first, second = torch.randn(2, 32, 12, generator=torch.Generator().manual_seed(1))
+    halves = [twin_loss(correlation(first[part], second[part]), 0.005) for part in (slice(0, 16), slice(16, 32))]
+    assert float(sum(halves)) / 2 != pytest.approx(float(twin_loss(correlation(first, second), 0.005)), rel=0.01)
+
+
+def small_tower():
+    torch.manual_seed(5)
+    layers = nn.Conv2d(2, 6, 3), nn.BatchNorm2d(6), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 8), nn.BatchNorm1d(8)
+    return nn.Sequential(*layers, nn.ReLU(), nn.Linear(8, 8))
+
+
+def half(rank, meeting, place):
+    """A process of two: the loss and the gradients of its half of the batch."""
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
+    network = small_tower()
+    synchronise(network)
+    views = torch.randn(2, 16, 2, 8, 8, generator=torch.Generator().manual_seed(2))[:, 8 * rank:8 * rank + 8]
+    loss = twin_loss(correlation(network(views[0]), network(views[1])), 0.005)
+    loss.backward()
+    for parameter in network.parameters():  # as training in several processes does
+        distributed.all_reduce(parameter.grad)
+        parameter.grad /= 2
+    torch.save({"loss": loss.detach(), "gradients": [parameter.grad for parameter in network.parameters()],
+                "statistics": list(network.buffers())}, f"{place}-{rank}.pt")
+    distributed.destroy_process_group()
+
+
+def test_two_processes_have_the_loss_and_the_gradients_of_one_with_the_whole_batch(tmp_path):
+    multiprocessing.spawn(half, (str(tmp_path / "meeting"), str(tmp_path / "result")), nprocs=2)
+    network = small_tower()
+    views = torch.randn(2, 16, 2, 8, 8, generator=torch.Generator().manual_seed(2))
+    loss = twin_loss(correlation(network(views[0]), network(views[1])), 0.005)
+    loss.backward()
+    largest = max(float(parameter.grad.abs().max()) for parameter in network.parameters())
+    for rank in range(2):
+        found = torch.load(tmp_path / f"result-{rank}.pt", weights_only=True)
+        assert float(found["loss"]) == pytest.approx(float(loss.detach()), rel=1e-5)
+        for ours, theirs in zip(found["gradients"], network.parameters(), strict=True):
+            assert torch.allclose(ours, theirs.grad, rtol=1e-3, atol=1e-5 * largest)
+        for ours, theirs in zip(found["statistics"], network.buffers(), strict=True):
+            assert torch.allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+def test_normalisation_layers_keep_their_tensors_when_synchronised():
+    network = small_tower()
+    before = network.state_dict()
+    synchronise(network)
+    assert isinstance(network[1], SynchronisedNorm) and isinstance(network[6], SynchronisedNorm)
+    assert list(network.state_dict()) == list(before)
+    assert barlow_loss.processes() == 1
+    assert network(torch.randn(4, 2, 8, 8)).shape == (4, 8)
+
+
+def test_an_epoch_shows_every_tile_once_and_follows_from_seed_and_epoch(tiles):
+    trained = method(tiles)
+    first, again, other = (list(trained.batches(1, epoch)) for epoch in (0, 0, 1))
+    assert [len(batch) for batch in first] == [8, 8]
+    assert sorted(trained.tiles) == sorted(Dataset.open(tiles).indices("training"))
+    assert all(torch.equal(a, b) for a, b in zip(first[0].views[0], again[0].views[0]))
+    assert not torch.equal(first[0].views[0][0], other[0].views[0][0])
+    assert not torch.equal(first[0].views[0][0], first[0].views[0][1]), "the two views of a tile differ"
+
+
+def test_a_divided_batch_says_that_its_loss_is_another(tiles):
+    heard = Heard()
+    batch = next(method(tiles, heard).batches(1, 0))
+    assert [len(part) for part in batch.split(1)] == [8]
+    assert [len(part) for part in batch.split(2)] == [4, 4]
+    assert [len(part) for part in batch.split(64)] == [2, 2, 2, 2], "one tile has no statistics"
+    assert len(heard.sentences) == 1
+    assert heard.sentences[0].startswith("The loss is now that of batches of 4 tiles, which is not the loss of the whole batch")
+
+
+@pytest.mark.parametrize(("features", "rank", "spread"), [
+    (np.random.default_rng(0).normal(size=(4000, 10)), 10, 1),
+    (np.outer(np.random.default_rng(0).normal(size=100), np.ones(10)), 1, None),
+    (np.ones((50, 10)), 1, 0),
+])
+def test_rank_and_spread_tell_collapse(features, rank, spread):
+    assert effective_rank(features) == pytest.approx(rank, rel=0.02)
+    if spread is not None:
+        assert feature_spread(features) == pytest.approx(spread, abs=0.02)
+
+
+def test_collapse_is_said_once(tiles):
+    heard = Heard()
+    trained = method(tiles, heard)
+    for _ in range(2):
+        found = trained.figures(np.array([9.0, 1.01, 0.5, np.nan, np.nan, np.nan]))
+    assert found == {"validation_loss": 9.0, "feature_rank": 1.01, "feature_spread": 0.5, "validation_score": -9.0}
+    assert len(heard.sentences) == 1
+    assert "the encoder says the same of every tile" in heard.sentences[0]
+
+
+def test_encoders_have_the_names_of_torchvision(tiles):
+    import torchvision
+
+    dataset = Dataset.open(tiles)
+    ours = Tower("resnet18", band_cards(dataset, dataset.sensor), 8).encoder.state_dict()
+    theirs = {name for name in torchvision.models.resnet18().state_dict() if not name.startswith("fc.")}
+    assert set(ours) == theirs
+
+
+def test_a_run_learns_and_keeps_its_encoder_and_another_starts_from_it(tiles, tmp_path):
+    heard = Heard()
+    settings = {**QUICK, "epochs": 4, "learning_rate": 0.003}
+    found = pretrain_barlow_twins(str(tiles), str(tmp_path / "run"), Settings(**settings), heard)
+    losses = [float(row["loss"]) for row in rows(tmp_path / "run")]
+    assert losses[-1] < losses[0]
+    assert any(text.startswith("Batches of 8 tiles are small for Barlow Twins") for text in heard.sentences)
+    card = json.loads((tmp_path / "run" / "encoder.json").read_text())
+    assert (card["method"], card["encoder"], [band["name"] for band in card["bands"]]) == ("barlow twins", SMALL, ["B04", "B03", "B02"])
+    encoder, whole = load_tensors(found["encoder"]), load_tensors(found["checkpoint"])
+    assert all(torch.equal(whole["encoder." + name], value) for name, value in encoder.items())
+    assert not [name for name in encoder if "projector" in name]
+    heard = Heard()
+    pretrain_barlow_twins(str(tiles), str(tmp_path / "next"), Settings(**QUICK, start=found["encoder"]), heard)
+    assert any("tensors taken over" in text for text in heard.sentences)
+
+
+class Interrupted(Heard):
+    def cancelled(self):
+        return any("Epoch 3" in event.get("text", "") for event in self.events)
+
+
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(tiles, labelled, tmp_path):
+    settings = Settings(**{**QUICK, "epochs": 3}, probe=str(labelled), probe_every=2)
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    pretrain_barlow_twins(str(labelled), str(whole), settings, Heard())
+    with pytest.raises(Cancelled):
+        pretrain_barlow_twins(str(labelled), str(cut), settings, Interrupted())
+    assert len(rows(cut)) < 3
+    pretrain_barlow_twins(str(labelled), str(cut), settings, Heard())
+    for name in ("loss", "validation_loss", "feature_rank", "probe_linear"):
+        assert [row[name] for row in rows(cut)] == [row[name] for row in rows(whole)]
+    assert [bool(row["probe_linear"]) for row in rows(whole)] == [True, True, True], "the first, every second and the last epoch"
+    card = json.loads((whole / "run.json").read_text())
+    assert set(card["probe_baseline"]) >= {"probe_knn", "probe_linear"}
+    page = (whole / "report.html").read_text()
+    for words in ("in the linear probe on its validation tiles", "Probe beside image statistics", "What the encoder takes for alike"):
+        assert words in page
+
+
+def test_a_probe_of_other_bands_is_refused(tiles, labelled, tmp_path):
+    with pytest.raises(DataError, match=r"has the bands B02, B03, B04, but the encoder learns from B04, B03, B02. Choose one of the same bands"):
+        pretrain_barlow_twins(str(tiles), str(tmp_path / "run"), Settings(**QUICK, probe=str(labelled)), Heard())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_each_of_two_sensors_gets_an_encoder_and_the_loss_counts_both_and_what_they_share(pair, tmp_path):
+    trained = method(pair, sensors="", shared=0.75)
+    batch = next(trained.batches(1, 0))
+    assert [[tuple(view.shape) for view in sensor] for sensor in batch.views] == [[(8, 3, 16, 16)] * 2, [(8, 2, 16, 16)] * 2]
+    first, second = trained.network(batch.views)
+    terms = [twin_loss(correlation(*first), 0.005), twin_loss(correlation(*second), 0.005),
+             shared_loss(correlation(first[0], second[0]), 12, 0.005)]
+    assert float(trained.loss("network", {"network": lambda views: [first, second]}, batch)) == pytest.approx(float(sum(terms)) / 3, rel=1e-5)
+    pretrain_barlow_twins(str(pair), str(tmp_path / "run"), Settings(**QUICK, sensors="pair"), Heard())
+    cards = {name: json.loads((tmp_path / "run" / f"{name}.json").read_text()) for name in ("encoder", "encoder_s1", "encoder_s2")}
+    assert {name: [band["name"] for band in card["bands"]] for name, card in cards.items()} == {
+        "encoder": ["B04", "B03", "B02"], "encoder_s1": ["VV", "VH"], "encoder_s2": ["B04", "B03", "B02"]}
+    assert load_tensors(str(tmp_path / "run" / "encoder_s1.safetensors"))["model.conv1.0.weight"].shape[1] == 2
+
+
+def test_the_plan_is_that_of_the_slides_or_of_the_paper(tiles):
+    dataset = Dataset.open(tiles)
+    slides, paper = (BarlowTwins(dataset, dataset.sensors, Settings(optimizer=name, batch_size=512)).plan() for name in ("adam", "lars"))
+    assert (slides.optimizer, slides.learning_rate, slides.warmup_epochs, slides.schedule, slides.final_rate) == ("adam", 1e-3, 10, "cosine", 0)
+    assert (paper.optimizer, paper.learning_rate, paper.weight_decay, paper.final_rate) == ("lars", 0.4, 1e-6, 0.001)
+    assert slides.clip_norm is paper.clip_norm is None
