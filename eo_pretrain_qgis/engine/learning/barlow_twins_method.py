@@ -109,6 +109,8 @@ class Twins:
         report: told of collapse.
     """
 
+    additive = False  # the loss compares the tiles of a batch
+
     def __init__(self, dataset: Dataset, sensors: Sequence[SensorInfo], network: TwinNetwork, settings: Any, device: torch.device,
                  probe: Probe | None = None, rank: int = 0, report: Report = SILENT) -> None:
         self.dataset, self.sensors, self.network, self.settings, self.device = dataset, list(sensors), network, settings, device

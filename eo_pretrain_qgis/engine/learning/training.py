@@ -348,8 +348,7 @@ class _Loop:
         self.progress.pieces *= 2
         pieces, largest = self.progress.pieces, -(-size // self.progress.pieces)
         rest = ("the batch size stays." if self._additive else
-                f"this loss compares the tiles of a batch, so in effect the batch size is now {largest}, and the result may be worse. "
-                "Fewer bands, a smaller crop or encoder, or several processes keep the batch whole.")
+                f"this loss compares the tiles of a batch, so in effect the batch size is now {largest}.")
         self.report.message(f"Memory ran out: batches are now worked off in {pieces} pieces of at most {largest} tiles; {rest}", "warning")
 
     @property
