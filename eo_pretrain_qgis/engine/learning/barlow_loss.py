@@ -85,6 +85,10 @@ def shared_loss(matrix: torch.Tensor, shared: int, redundancy_weight: float) -> 
 class SynchronisedNorm(nn.modules.batchnorm._BatchNorm):
     """Batch normalisation over the batches of all processes, on any device; torch has it for GPUs only."""
 
+    running_mean: torch.Tensor
+    running_var: torch.Tensor
+    num_batches_tracked: torch.Tensor
+
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         """Normalised values of the shape of `values`, (n, channel) or (n, channel, y, x)."""
         if not self.training or processes() == 1:
@@ -113,7 +117,7 @@ class SynchronisedNorm(nn.modules.batchnorm._BatchNorm):
 def synchronise(network: nn.Module) -> None:
     """Lets the normalisation layers below a network work over the batches of all processes; names and tensors stay."""
     for name, child in network.named_children():
-        if type(child) in (nn.BatchNorm1d, nn.BatchNorm2d):
+        if isinstance(child, (nn.BatchNorm1d, nn.BatchNorm2d)) and type(child) in (nn.BatchNorm1d, nn.BatchNorm2d):
             replacement = SynchronisedNorm(child.num_features, child.eps, child.momentum)
             replacement.load_state_dict(child.state_dict())
             setattr(network, name, replacement)

@@ -136,10 +136,9 @@ def check_trainable(dataset: Dataset, sensors: Sequence[SensorInfo], settings: S
     sample = tiles[np.unique(np.linspace(0, len(tiles) - 1, min(len(tiles), 200)).astype(int))]
     for sensor in sensors:
         images = dataset.images(sample, sensor.name)
-        pixels = np.where(sensor.valid(images)[:, None], images, np.nan).reshape(*images.shape[:2], -1)
-        measured = np.isfinite(pixels).any(2)
-        varies = np.nanmax(np.where(measured[..., None], pixels, 0), 2) > np.nanmin(np.where(measured[..., None], pixels, 0), 2)
-        if not varies.any():
+        valid = sensor.valid(images)[:, None]
+        highest = np.where(valid, images, -np.inf).max((2, 3))
+        if not (highest > np.where(valid, images, np.inf).min((2, 3))).any():
             raise DataError(f"The training tiles of {sensor.name} in {where} are constant: every band has one value in each of them. "
                             "Look at the images and their nodata value, and make the dataset again.")
     if settings.crop and settings.crop > 4 * dataset.tile_size:

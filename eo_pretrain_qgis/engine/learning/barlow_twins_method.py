@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -48,7 +48,7 @@ class Tower(nn.Module):
     def __init__(self, encoder: str, cards: Sequence[dict[str, Any]], width: int) -> None:
         super().__init__()
         self.encoder = build_encoder(encoder, len(cards))
-        features = self.encoder.out_channels[-1]
+        features = int(cast(Any, self.encoder).out_channels[-1])
         self.projector = nn.Sequential(
             nn.Linear(features, width, bias=False), nn.BatchNorm1d(width), nn.ReLU(inplace=True),
             nn.Linear(width, width, bias=False), nn.BatchNorm1d(width), nn.ReLU(inplace=True), nn.Linear(width, width, bias=False))
@@ -129,9 +129,9 @@ class Twins:
         self.shared = round(settings.shared * settings.projector_width)
 
     @property
-    def towers(self) -> list[Any]:
+    def towers(self) -> list[Tower]:
         """Encoder and projector of each sensor."""
-        return list(self.network.towers)
+        return cast(list[Tower], list(self.network.towers))
 
     @property
     def parts(self) -> dict[str, nn.Module]:
