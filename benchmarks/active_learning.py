@@ -1,17 +1,21 @@
-"""Is labelling what the model suggests better than labelling at random, for the same number of labelled tiles?
+"""Is labelling what the model suggests better than labelling at random, for the same effort?
 
 On SIMULATED landscapes (`create_sample`, one per seed) the western part is the pool to label from, the eastern part the test; an analyst is
-played by the known truth. Both ways start from the same few random tiles and the model trained on them. In each of three rounds they add the same
-number of whole tiles, suggested by `suggest_labels` or drawn at random, with `create_training_dataset` (“Add to dataset”), and train anew from
-scratch with the same number of steps. Nothing is validated on: no label but those counted is used. The network is a small stack of convolutions
-that sees 7 x 7 pixels, trained here in a second or two and written as a model file like any other; it is the choice of tiles that is compared.
-With --models above 1 both ways train an ensemble after every round and are scored by its mean probabilities, and disagreement can be the measure:
-unlike entropy it does not ask for what nobody can tell, such as the ground under a cloud.
+played by the known truth. All ways start from the same few random tiles and the model trained on them. In each of three rounds they add whole
+tiles, suggested by `suggest_labels` or drawn at random, with `create_training_dataset` (“Add to dataset”), and train anew from scratch. All pick
+from the same tiles: those that the scene classification calls clear to nine tenths. Nothing is validated on: no label but those counted is used.
 
-Prints the mean IoU and the overall accuracy on the test part after every round and the paired difference, suggested less random, with 95 %
-t-intervals over the seeds. Figures obtained here are simulated and must be called so.
-Run: python -m benchmarks.active_learning [--seeds 5] [--rounds 3] [--tiles 8] [--size 512] [--steps 200] [--models 1]
-     [--measure entropy] [--diversity 0.3]
+Suggested tiles hold more classes and borders than random ones and take longer to label, so a third way, "half", labels half as many suggested
+tiles in each round; the connected patches of one class in the tiles labelled are counted as another measure of effort.
+
+Learners: "statistics" is the regression on band statistics that the plugin's reports set beside every network (`StatisticsBaseline`), as a model
+file; "network" is a small stack of convolutions that sees 7 x 7 pixels, trained here. It is the choice of tiles that is compared. With --models
+above 1 the network is an ensemble, scored by its mean probabilities, and disagreement can be the measure.
+
+Prints the mean IoU on clear ground of the test part, and on all of it, after every round, and paired differences with 95 % t-intervals over the
+seeds; random picks are drawn --draws times for each seed and averaged. Figures obtained here are simulated and must be called so.
+Run: python -m benchmarks.active_learning [--seeds 6 7 8 9 10] [--rounds 3] [--tiles 8] [--size 1024] [--learner statistics] [--steps 200]
+     [--models 1] [--measure mixture] [--diversity 0.3] [--draws 3]
 """
 
 from __future__ import annotations
@@ -23,12 +27,13 @@ import time
 from pathlib import Path
 
 import numpy as np
+import onnx
 import rasterio
 import torch
 from onnx import TensorProto, helper, numpy_helper
-from scipy import stats
+from scipy import ndimage, stats
 
-from eo_pretrain_qgis.engine import package
+from eo_pretrain_qgis.engine import baselines, package
 from eo_pretrain_qgis.engine.accuracy import confusion, scores
 from eo_pretrain_qgis.engine.dataset import Dataset
 from eo_pretrain_qgis.engine.sample import CLASSES
@@ -37,51 +42,58 @@ from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.report import SILENT
 from tests import networks
 
-TILE, BATCH, WIDTH = 32, 8, 24
-WAYS = ("suggested", "random")
+TILE, BATCH, WIDTH, SIDE = 32, 8, 24, baselines.SIDE
+#: Pixels of each tile that the regression learns from.
+PIXELS = 200
+WAYS = ("suggested", "half", "random")
+FIGURES = ("mean IoU, clear ground", "mean IoU, all ground")
 CLASS_TABLE = json.dumps([{"value": row.value, "name": row.name, "color": row.color} for row in CLASSES])
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser()
-    arguments.add_argument("--seeds", type=int, default=5)
+    arguments.add_argument("--seeds", type=int, nargs="+", default=[6, 7, 8, 9, 10])
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--tiles", type=int, default=8, help="labelled at the start and in every round")
-    arguments.add_argument("--size", type=int, default=512, help="of the landscapes [px]")
-    arguments.add_argument("--steps", type=int, default=200, help="of every training")
-    arguments.add_argument("--models", type=int, default=1, help="of the ensemble")
-    arguments.add_argument("--measure", default="entropy")
+    arguments.add_argument("--size", type=int, default=1024, help="of the landscapes [px]")
+    arguments.add_argument("--learner", choices=("statistics", "network"), default="statistics")
+    arguments.add_argument("--steps", type=int, default=200, help="of every training of the network")
+    arguments.add_argument("--models", type=int, default=1, help="of the ensemble of networks")
+    arguments.add_argument("--measure", default="mixture")
     arguments.add_argument("--diversity", type=float, default=0.3)
+    arguments.add_argument("--draws", type=int, default=3, help="of random picks for each seed")
     asked = arguments.parse_args()
-    started, results = time.perf_counter(), []
-    for seed in range(1, asked.seeds + 1):
+    results = []
+    for seed in asked.seeds:
         with tempfile.TemporaryDirectory() as folder:
             results.append(Loop(Path(folder), seed, asked).run())
         print(f"seed {seed}: " + "; ".join(f"{way} {' '.join(f'{row[0]:.3f}' for row in results[-1][way])}" for way in WAYS)
-              + f"  ({time.perf_counter() - started:.0f} s so far)", flush=True)
+              + f"  ({time.process_time():.0f} s of processor time so far)", flush=True)
     report(results, asked)
 
 
 class Loop:
-    """Both ways on one landscape."""
+    """All ways on one landscape."""
 
     def __init__(self, folder: Path, seed: int, asked: argparse.Namespace) -> None:
         self.folder, self.seed, self.asked = folder, seed, asked
         self.rng = np.random.default_rng(seed)
         made = self.job("create_sample", size=asked.size, seed=seed, output="sample")
-        self.image, truth = made["sentinel2"], made["land_cover"]
+        self.image, truth, self.mask = made["sentinel2"], made["land_cover"], str(folder / "sample" / "scene_classes.tif")
         with rasterio.open(truth) as source:
             self.truth, self.profile, bounds = source.read(1), source.profile, source.bounds
-        with rasterio.open(self.image) as source:
-            self.valid = source.read(1) != 0
+        with rasterio.open(self.mask) as source:
+            clear = np.isin(source.read(1), (2, 4, 5, 6, 7))
         split = asked.size * 5 // 8 // TILE * TILE
         west = bounds.left + 10 * split
         self.pool_extent = f"{bounds.left},{west},{bounds.bottom},{bounds.top}"
-        self.pool = [(row, col) for row in range(0, asked.size, TILE) for col in range(0, split, TILE) if self.valid[row:row + TILE, col:col + TILE].mean() >= 0.5]
+        self.pool = [(row, col) for row in range(0, asked.size, TILE) for col in range(0, split, TILE) if clear[row:row + TILE, col:col + TILE].mean() >= 0.9]
         test_extent = f"{west + 10 * TILE},{bounds.right},{bounds.bottom},{bounds.top}"
-        self.job("create_training_dataset", images=[self.image], labels=truth, class_table=CLASS_TABLE, preset="sentinel2_l2a", tile_size=TILE,
-                 extent=test_extent, validation_share=0, test_share=0, output="test")
-        self.test = Dataset.open(folder / "test")
+        self.tests = []
+        for name, labels in (("clear", self.raster("clear-labels", np.where(clear, self.truth, 0))), ("all", truth)):
+            self.job("create_training_dataset", images=[self.image], labels=labels, class_table=CLASS_TABLE, preset="sentinel2_l2a", tile_size=TILE,
+                     extent=test_extent, validation_share=0, test_share=0, output=name)
+            self.tests.append(Dataset.open(folder / name))
 
     def job(self, name: str, **values) -> dict:
         for key in ("output", "run_folder", "append_to", "dataset"):
@@ -89,32 +101,42 @@ class Loop:
                 values[key] = str(self.folder / values[key])
         return JOBS[name].from_values(values).run(SILENT)
 
+    def raster(self, name: str, values: np.ndarray) -> str:
+        path = self.folder / f"{name}.tif"
+        with rasterio.open(path, "w", **{**self.profile, "nodata": 0}) as target:
+            target.write(values, 1)
+        return str(path)
+
     def run(self) -> dict[str, list]:
-        """Mean IoU and overall accuracy on the test part, at the start and after every round, for each way."""
+        """For each way the figures on the test part, at the start and after every round, and the patches labelled until then."""
         start = [self.pool[number] for number in self.rng.permutation(len(self.pool))[:self.asked.tiles]]
         self.label("start", start, None)
-        first = self.train("start")
-        found: dict[str, list] = {}
-        for way in WAYS:
-            name, taken, found[way] = "start", set(start), [first]
-            for turn in range(1, self.asked.rounds + 1):
-                chosen = self.suggest(name) if way == "suggested" else self.draw(taken)
-                taken |= set(chosen)
-                after = f"{way}-{turn}"
-                self.label(after, chosen, name)
-                found[way].append(self.train(after))
-                name = after
-            assert len(Dataset.open(self.folder / name)) == len(taken) == self.asked.tiles * (self.asked.rounds + 1)
-        return found
+        first = [*self.train("start"), self.patches(start)]
+        found = {way: [first, *self.rounds(way, way, start)] for way in WAYS[:2]}
+        draws = [self.rounds("random", f"random-{draw}", start) for draw in range(self.asked.draws)]
+        return {**found, "random": [first, *np.mean(draws, axis=0).tolist()]}
 
-    def draw(self, taken: set) -> list[tuple[int, int]]:
+    def rounds(self, way: str, prefix: str, start: list[tuple[int, int]]) -> list[list[float]]:
+        name, taken, rows = "start", list(start), []
+        count = self.asked.tiles // 2 if way == "half" else self.asked.tiles
+        for turn in range(1, self.asked.rounds + 1):
+            chosen = self.draw(taken, count) if way == "random" else self.suggest(name, count)
+            taken += chosen
+            after = f"{prefix}-{turn}"
+            self.label(after, chosen, name)
+            rows.append([*self.train(after), self.patches(taken)])
+            name = after
+        assert len(Dataset.open(self.folder / name)) == len(set(taken)) == self.asked.tiles + self.asked.rounds * count
+        return rows
+
+    def draw(self, taken: list, count: int) -> list[tuple[int, int]]:
         free = [place for place in self.pool if place not in taken]
-        return [free[number] for number in self.rng.permutation(len(free))[:self.asked.tiles]]
+        return [free[number] for number in self.rng.permutation(len(free))[:count]]
 
-    def suggest(self, name: str) -> list[tuple[int, int]]:
-        path = self.folder / f"{name}.gpkg"
-        self.job("suggest_labels", models=self.models(name), images=[self.image], tile_size=TILE, count=self.asked.tiles, dataset=name,
-                 extent=self.pool_extent, measure=self.asked.measure, diversity=self.asked.diversity, device="cpu", output=str(path))
+    def suggest(self, name: str, count: int) -> list[tuple[int, int]]:
+        path = self.folder / f"{name}-{count}.gpkg"
+        self.job("suggest_labels", models=self.models(name), images=[self.image], tile_size=TILE, count=count, dataset=name, extent=self.pool_extent,
+                 measure=self.asked.measure, diversity=self.asked.diversity, clouds="scl", cloud_masks=[self.mask], device="cpu", output=str(path))
         bounds = VectorLayer.open({"path": str(path)}).read(["rank"]).geometry.bounds
         transform = self.profile["transform"]
         return [(round((transform.f - top) / 10), round((left - transform.c) / 10)) for left, top in zip(bounds["minx"], bounds["maxy"])]
@@ -124,24 +146,34 @@ class Loop:
         drawn = np.zeros_like(self.truth)
         for row, col in places:
             drawn[row:row + TILE, col:col + TILE] = self.truth[row:row + TILE, col:col + TILE]
-        path = self.folder / f"{name}-labels.tif"
-        with rasterio.open(path, "w", **{**self.profile, "nodata": 0}) as target:
-            target.write(drawn, 1)
-        self.job("create_training_dataset", images=[self.image], labels=str(path), class_table=None if before else CLASS_TABLE, preset="sentinel2_l2a",
-                 tile_size=TILE, validation_share=0, test_share=0, append_to=before, output=name)
+        self.job("create_training_dataset", images=[self.image], labels=self.raster(f"{name}-labels", drawn), class_table=None if before else CLASS_TABLE,
+                 preset="sentinel2_l2a", tile_size=TILE, validation_share=0, test_share=0, append_to=before, output=name)
+
+    def patches(self, places: list[tuple[int, int]]) -> int:
+        """Connected patches of one class in tiles."""
+        tiles = [self.truth[row:row + TILE, col:col + TILE] for row, col in places]
+        return sum(ndimage.label(tile == value)[1] for tile in tiles for value in np.unique(tile))
 
     def models(self, name: str) -> list[str]:
         return [str(self.folder / f"{name}-{member}.onnx") for member in range(self.asked.models)]
 
     def train(self, name: str) -> list[float]:
         """Trains from scratch, writes the model files and scores the mean of their probabilities on the test part."""
-        dataset, every = Dataset.open(self.folder / name), self.test.indices("all")
-        images, total = self.test.images(every).astype(np.float32), 0.0
+        dataset = Dataset.open(self.folder / name)
         for member, path in enumerate(self.models(name)):
-            write_model(Path(path), *fit(dataset, self.asked.steps, self.seed + 1000 * member), dataset)
+            if self.asked.learner == "network":
+                write_model(Path(path), *fit(dataset, self.asked.steps, self.seed + 1000 * member), dataset)
+            else:
+                learned = baselines.StatisticsBaseline.fit(dataset, self.seed, PIXELS * len(dataset))
+                write_regression(Path(path), learned, dataset)
+        return [self.score(test, name) for test in self.tests]
+
+    def score(self, test: Dataset, name: str) -> float:
+        every, total = test.indices("all"), 0.0
+        images = test.images(every).astype(np.float32)
+        for path in self.models(name):
             total = total + package.open(path).session("cpu", threads=1).run(images)
-        figures = scores(confusion(self.test.labels(every), np.asarray(total).argmax(1), len(CLASSES)))
-        return [figures["mean_iou"], figures["overall_accuracy"]]
+        return scores(confusion(test.labels(every), np.asarray(total).argmax(1), len(CLASSES)))["mean_iou"]
 
 
 def fit(dataset: Dataset, steps: int, seed: int) -> tuple[torch.nn.Sequential, np.ndarray, np.ndarray]:
@@ -188,26 +220,58 @@ def write_model(path: Path, network: torch.nn.Sequential, mean: np.ndarray, std:
     graph = helper.make_graph(nodes, "network", [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", len(dataset.bands), "y", "x"])],
                               [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", len(CLASSES), "y", "x"])],
                               [numpy_helper.from_array(np.asarray(values, np.float32), key) for key, values in tensors.items()])
+    write_package(path, graph, mean, std, dataset)
+
+
+def write_regression(path: Path, learned: baselines.StatisticsBaseline, dataset: Dataset) -> None:
+    """Writes the regression as a model file: value, local mean and local spread of each band, then one weight for each and class."""
+    scaler, regression = learned.model[0], learned.model[-1]
+    weights, offsets = np.zeros((len(CLASSES), len(scaler.scale_))), np.full(len(CLASSES), -1e4)
+    rows, known = (regression.coef_, regression.intercept_), regression.classes_
+    if len(known) == 2:
+        rows = tuple(np.concatenate([-values / 2, values / 2]) for values in rows)
+    weights[known] = rows[0] / scaler.scale_
+    offsets[known] = rows[1] - weights[known] @ scaler.mean_
+    bands = len(dataset.bands)
+    centre = scaler.mean_[:bands]  # squares of centred values keep their digits in single precision
+    offsets[known] += (weights[known, :bands] + weights[known, bands:2 * bands]) @ centre
+    tensors = {"centre": centre[None, :, None, None], "weights": weights[:, :, None, None], "offsets": offsets, "nothing": np.zeros(1)}
+    pool = {"kernel_shape": [SIDE, SIDE], "pads": [SIDE // 2] * 4, "count_include_pad": 0}
+    nodes = [helper.make_node("Sub", ["image", "centre"], ["values"]), helper.make_node("AveragePool", ["values"], ["means"], **pool),
+             helper.make_node("Mul", ["values", "values"], ["squares"]), helper.make_node("AveragePool", ["squares"], ["mean squares"], **pool),
+             helper.make_node("Mul", ["means", "means"], ["squared means"]), helper.make_node("Sub", ["mean squares", "squared means"], ["variances"]),
+             helper.make_node("Max", ["variances", "nothing"], ["kept"]), helper.make_node("Sqrt", ["kept"], ["spreads"]),
+             helper.make_node("Concat", ["values", "means", "spreads"], ["features"], axis=1),
+             helper.make_node("Conv", ["features", "weights", "offsets"], ["scores"]), helper.make_node("Softmax", ["scores"], ["probabilities"], axis=1)]
+    graph = helper.make_graph(nodes, "regression", [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", bands, "y", "x"])],
+                              [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", len(CLASSES), "y", "x"])],
+                              [numpy_helper.from_array(np.asarray(values, np.float32), key) for key, values in tensors.items()])
+    write_package(path, graph, scaler.mean_[:bands], scaler.scale_[:bands], dataset)
+
+
+def write_package(path: Path, graph: onnx.GraphProto, mean: np.ndarray, std: np.ndarray, dataset: Dataset) -> None:
     bands = [networks.band(band.name, float(one), std=float(spread)) for band, one, spread in zip(dataset.bands, mean, std, strict=True)]
     said = networks.description(bands, tuple((row.value, row.name, row.color) for row in CLASSES), stride=1, halo=4)
     package.write(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), said, path)
 
 
 def report(results: list[dict], asked: argparse.Namespace) -> None:
-    print(f"\nSIMULATED landscapes of {asked.size} px, {len(results)} seeds, {asked.steps} steps per training, {asked.models} model(s), measure {asked.measure}, "
-          f"diversity {asked.diversity}; mean and 95 % t-interval over seeds")
-    decided = {}
-    for number, figure in enumerate(("mean IoU", "overall accuracy")):
-        print(f"\n| labelled tiles | {figure}, suggested | {figure}, random | suggested less random |\n|---|---|---|---|")
-        values = {way: np.array([[row[number] for row in result[way]] for result in results]) for way in WAYS}
+    learner = f"{asked.models} network(s) of {asked.steps} steps" if asked.learner == "network" else f"regression on band statistics, {PIXELS} pixels of each tile"
+    print(f"\nSIMULATED landscapes of {asked.size} px, seeds {asked.seeds}, {learner}; measure {asked.measure}, diversity {asked.diversity}, {asked.draws} random "
+          f"draw(s) per seed, half = {asked.tiles // 2} tiles a round; mean and 95 % t-interval over seeds")
+    values = {way: np.array([result[way] for result in results]) for way in WAYS}  # (seed, round, figure)
+    for number, figure in enumerate(FIGURES):
+        print(f"\n{figure}\n| tiles | suggested | half of them suggested | random | suggested less random | half less random |\n|---|---|---|---|---|---|")
         for turn in range(asked.rounds + 1):
-            paired = values["suggested"][:, turn] - values["random"][:, turn]
-            print(f"| {asked.tiles * (turn + 1)} | {interval(values['suggested'][:, turn])} | {interval(values['random'][:, turn])} | {interval(paired, '+.3f')} |")
-        after = (values["suggested"] - values["random"])[:, 1:].mean(1)
-        decided[figure] = (after.mean(), half_width(after))
-    for figure, (mean, half) in decided.items():
-        verdict = "suggestion beats random" if mean > half else "random beats suggestion" if mean < -half else "no difference is shown"
-        print(f"{figure}, mean over the rounds: suggested less random {mean:+.3f} ± {half:.3f}: {verdict}")
+            each = [values[way][:, turn, number] for way in WAYS]
+            print(f"| {asked.tiles * (turn + 1)} | " + " | ".join([*map(interval, each), *(interval(one - each[2], "+.3f") for one in each[:2])]) + " |")
+    print("\npatches labelled after the last round: " + ", ".join(f"{way} {values[way][:, -1, -1].mean():.0f}" for way in WAYS))
+    for number, figure in enumerate(FIGURES):
+        for way in WAYS[:2]:
+            after = (values[way] - values["random"])[:, 1:, number].mean(1)
+            half = half_width(after)
+            verdict = "beats random" if after.mean() > half else "random beats it" if after.mean() < -half else "no difference is shown"
+            print(f"{figure}, mean over the rounds: {way} less random {after.mean():+.3f} ± {half:.3f}: {verdict} ({' '.join(f'{one:+.3f}' for one in after)})")
 
 
 def half_width(numbers: np.ndarray) -> float:

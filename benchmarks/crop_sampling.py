@@ -3,7 +3,10 @@
 Writes 30 dates of Sentinel-2-like images (tiled, deflate, 4 bands) and a parcel layer, then runs create_crop_dataset in a process of
 its own for each number of samples, whose peak memory is read at its end. The peer is `rasterio.sample`, which most scripts use:
 every point of every date is looked up on its own; it is timed on a part and scaled up.
+With --sizes it measures memory against the size of the raster instead: the same number of samples and of parcels, few dates of one band of
+bytes, each size in a process of its own.
 Run: python -m benchmarks.crop_sampling [--size 2048] [--dates 30] [--samples 1000000]
+     python -m benchmarks.crop_sampling --sizes 1000 5000 10000 --dates 3 --samples 100000
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -27,6 +31,8 @@ import shapely
 BANDS = ("B02", "B03", "B04", "B08")
 FIELD, ORIGIN = 16, (500_000, 5_300_000)
 POINTS, PEER_DATES = 5000, 2
+#: Parcels along each side where sizes are compared.
+PARCELS_ACROSS = 50
 
 
 def main() -> None:
@@ -34,10 +40,14 @@ def main() -> None:
     arguments.add_argument("--size", type=int, default=2048, help="width and height of the images [px]")
     arguments.add_argument("--dates", type=int, default=30)
     arguments.add_argument("--samples", type=int, default=1_000_000)
+    arguments.add_argument("--sizes", type=int, nargs="+", help="measure memory for these sizes [px]")
     arguments.add_argument("--run", help=argparse.SUPPRESS)
     asked = arguments.parse_args()
     if asked.run:
         run(json.loads(asked.run))
+        return
+    if asked.sizes:
+        compare_sizes(asked.sizes, asked.dates, asked.samples)
         return
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
@@ -48,14 +58,33 @@ def main() -> None:
         for samples in (asked.samples // 10, asked.samples):
             values = {"images": images, "parcels": str(folder / "parcels.gpkg"), "crop_field": "crop", "sample_count": samples,
                       "minimum_samples": 0, "output": str(folder / f"dataset_{samples}")}
-            ran = subprocess.run([sys.executable, "-m", "benchmarks.crop_sampling", "--run", json.dumps(values)], capture_output=True,
-                                 text=True, check=True)
-            found = json.loads(ran.stdout.splitlines()[-1])
+            found = apart(values)
             rates[samples] = found["samples"] * asked.dates / found["processor"]
             print(f"{found['samples']:>9} samples: {found['seconds']:6.1f} s, {found['processor']:6.1f} s of processor time, "
                   f"peak {found['peak_mb']:5.0f} MB, {rates[samples]:10.0f} sample dates per second of processor time")
         peer = sample_points(images, asked.size)
         print(f"rasterio.sample: {peer:.0f} sample dates per second of processor time; ratio {rates[asked.samples] / peer:.1f} x")
+
+
+def compare_sizes(sizes: list[int], dates: int, samples: int) -> None:
+    """Peak memory for rasters of several sizes with the same parcels and samples."""
+    peaks = {}
+    for size in sizes:
+        with tempfile.TemporaryDirectory() as place:
+            folder = Path(place)
+            images = write_images(folder, size, dates, BANDS[:1], "uint8")
+            parcels = write_parcels(folder / "parcels.gpkg", size, size // PARCELS_ACROSS)
+            found = apart({"images": images, "parcels": str(folder / "parcels.gpkg"), "crop_field": "crop", "sample_count": samples,
+                           "minimum_samples": 0, "preset": "generic", "output": str(folder / "dataset")})
+            peaks[size] = found["peak_mb"]
+            print(f"{dates} dates of {size} × {size} px, {parcels} parcels, {found['samples']} samples: {found['processor']:.1f} s of processor "
+                  f"time, peak {found['peak_mb']:.0f} MB, {found['peak_mb'] / peaks[sizes[0]]:.2f} of the first", flush=True)
+
+
+def apart(values: dict) -> dict:
+    """What `run` found in a process of its own."""
+    ran = subprocess.run([sys.executable, "-m", "benchmarks.crop_sampling", "--run", json.dumps(values)], capture_output=True, text=True, check=True)
+    return json.loads(ran.stdout.splitlines()[-1])
 
 
 def run(values: dict) -> None:
@@ -69,29 +98,29 @@ def run(values: dict) -> None:
                       "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
 
 
-def write_images(folder: Path, size: int, dates: int) -> list[str]:
+def write_images(folder: Path, size: int, dates: int, bands: Sequence[str] = BANDS, dtype: str = "uint16") -> list[str]:
     """Fields of one value each with a little noise, which compress about as real images do."""
     rng, paths = np.random.default_rng(1), []
-    noise = rng.integers(0, 64, (size, size)).astype(np.uint16)
+    noise, top = rng.integers(0, 64 if dtype == "uint16" else 8, (size, size), np.dtype(dtype)), 4000 if dtype == "uint16" else 240
     transform = rasterio.transform.from_origin(*ORIGIN, 10, 10)
     for number in range(dates):
-        level = rng.integers(300, 4000, (-(-size // FIELD), -(-size // FIELD))).astype(np.uint16)
+        level = rng.integers(top // 16, top, (-(-size // FIELD), -(-size // FIELD))).astype(dtype)
         ground = level.repeat(FIELD, 0).repeat(FIELD, 1)[:size, :size] + noise
         path = folder / f"S2_{date(2023, 1, 3) + timedelta(10 * number):%Y%m%d}.tif"
-        with rasterio.open(path, "w", driver="GTiff", width=size, height=size, count=len(BANDS), dtype="uint16", nodata=0, crs="EPSG:32633",
+        with rasterio.open(path, "w", driver="GTiff", width=size, height=size, count=len(bands), dtype=dtype, nodata=0, crs="EPSG:32633",
                            transform=transform, tiled=True, blockxsize=512, blockysize=512, compress="deflate", zlevel=1, predictor=2) as target:
-            for band, name in enumerate(BANDS, 1):
-                target.write(ground + np.uint16(100 * band), band)
+            for band, name in enumerate(bands, 1):
+                target.write(ground + np.dtype(dtype).type(100 * (band - 1)), band)
                 target.set_band_description(band, name)
         paths.append(str(path))
     return paths
 
 
-def write_parcels(path: Path, size: int) -> int:
-    """A parcel on every field, of eight crops in geometric shares."""
-    rng, count = np.random.default_rng(2), size // FIELD
+def write_parcels(path: Path, size: int, field: int = FIELD) -> int:
+    """A parcel on every square of `field` pixels, of eight crops in geometric shares."""
+    rng, count = np.random.default_rng(2), size // field
     rows, cols = np.divmod(np.arange(count * count), count)
-    edge = FIELD * 10.0
+    edge = field * 10.0
     west, north = ORIGIN[0] + edge * cols, ORIGIN[1] - edge * rows
     shares = 0.6 ** np.arange(8)
     crops = rng.choice([f"crop {number}" for number in range(8)], len(rows), p=shares / shares.sum())

@@ -30,6 +30,15 @@ def shades_areas(folder):
     return folder / "areas.gpkg"
 
 
+def shades_clouds(folder):
+    """A mask of `shades` that calls the last square, of which `two_halves_model` is least sure, cloud."""
+    from . import scenes
+
+    mask = np.zeros((96, 96), np.uint8)
+    mask[64:, 64:] = 1
+    return scenes.write_raster(folder / "clouds.tif", mask)
+
+
 def low_model(folder):
     """Like `two_halves_model`, but with its limit at 1300."""
     from .networks import write_threshold_model

@@ -9,7 +9,7 @@ from eo_pretrain_qgis.engine.band_matching import match_bands
 from eo_pretrain_qgis.engine.grid import Window
 from eo_pretrain_qgis.engine.raster import Scene
 from eo_pretrain_qgis.engine.suggestions.choice import polygon_candidates, tile_candidates
-from eo_pretrain_qgis.engine.suggestions.uncertainty import Ensemble, measure, survey
+from eo_pretrain_qgis.engine.suggestions.uncertainty import Ensemble, Places, measure, survey
 from tests import networks, scenes
 
 
@@ -34,6 +34,13 @@ def test_models_that_agree_do_not_disagree(scores):
     one = scores[:3]
     assert measure(np.concatenate([one, one]), 2).measures["disagreement"] == pytest.approx(0, abs=1e-5)
     assert measure(one, 1).measures["disagreement"].max() == 0
+
+
+def test_a_place_of_two_classes_is_more_mixed_than_its_pixels_are_unsure():
+    places = Places(np.array([4, 4]), lambda window: [(0, np.s_[0:2, :], None), (1, np.s_[2:4, :], None)])
+    sure = np.array([[1, 1, 0, 0], [0, 0, 1, 1]], float).reshape(2, 2, 2)  # the first place: half of each class, every pixel sure
+    places.add(Window(0, 0, 2, 4), np.ones((4, 2), bool), {"probabilities": np.concatenate([sure, np.full((2, 2, 2), [[[0.9]], [[0.1]]])], 1)})
+    assert places.mixture() == pytest.approx([1, entropy([0.9, 0.1]) / np.log(2)])
 
 
 def surveyed(path, image, candidates_of, **options):

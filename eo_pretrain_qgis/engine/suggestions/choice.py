@@ -182,20 +182,20 @@ def choose(uncertainty: np.ndarray, features: np.ndarray, count: int, diversity:
     return np.array(chosen)
 
 
-def write_suggestions(path: str, candidates: Candidates, chosen: np.ndarray, places: Places, measures: Sequence[str], measure: str,
+def write_suggestions(path: str, candidates: Candidates, chosen: np.ndarray, places: Places, measures: dict[str, np.ndarray], measure: str,
                       classes: Sequence[ClassInfo]) -> None:
     """Writes the chosen places as a layer to be labelled in QGIS, with a form that lists the classes.
 
-    Fields: rank, uncertainty (the measure asked for), the other measures, valid (share of valid pixels), predicted (class the models see most
-    of), share (its mean probability), class (empty, for the analyst: a value of the model's classes) and note (empty text); feature, for
-    polygons, is the number of the polygon in its layer.
+    `measures` holds the measures of all places by name. Fields: rank, uncertainty (the measure asked for), the other measures, valid (share
+    of valid pixels), predicted (class the models see most of), share (its mean probability), class (empty, for the analyst: a value of the
+    model's classes) and note (empty text); feature, for polygons, is the number of the polygon in its layer.
 
     Raises:
         DataError: disk full, not permitted, or open elsewhere.
     """
     shares = places.mean("probabilities")[chosen]
-    columns = {"rank": np.arange(1, len(chosen) + 1), "uncertainty": places.mean(measure)[chosen, 0].round(4)}
-    columns |= {name: places.mean(name)[chosen, 0].round(4) for name in measures if name != measure}
+    columns = {"rank": np.arange(1, len(chosen) + 1), "uncertainty": measures[measure][chosen].round(4)}
+    columns |= {name: values[chosen].round(4) for name, values in measures.items() if name != measure}
     columns |= {"valid": places.valid_share[chosen].round(4), "predicted": np.array([classes[top].name for top in shares.argmax(1)], object),
                 "share": shares.max(1).round(4)}
     if candidates.sources:
