@@ -9,6 +9,7 @@ from eo_pretrain_qgis.engine.dataset import DESCRIPTION, SensorInfo
 from eo_pretrain_qgis.engine.sensors import Band
 
 from .engine.learning.tiny import write_dataset
+from .engine.learning.tiny_scenes import write_scenes
 from .scenes_pretraining import backscatter, optical, radar_sensor, write_unlabelled
 
 SIDE = 32  # pixels of a tile
@@ -29,15 +30,20 @@ def change(folder, alter):
 
 
 def sharing(folder):
-    """A folder of datasets with the bands B02, B03, B04 of Sentinel-2, 32 px: `discs` and `more_discs` with labels, `unlabelled`, the same
-    tiles with the bands the other way round in `turned` and stored 1000 higher in `offset`, and those that do not fit: `two_tiles`, `radar`,
-    `four_bands`, `unitless`, `scenes`.
+    """A folder of datasets of 32 px with the bands B02, B03, B04 of Sentinel-2, named after what is in them.
+
+    `discs` and `more_discs` have labels of pixels, `whole` and `several` of tiles; `unlabelled` has none, `turned` holds the same tiles with
+    the bands the other way round, and `offset` stores them 1000 higher. `two_tiles`, `radar`, `four_bands`, `unitless` and `series` do not fit.
     """
-    for name, facts in {"discs": {}, "more_discs": {"seed": 5}, "four_bands": {"bands": 4}, "scenes": {"seed": 6},
+    for name, facts in {"discs": {}, "more_discs": {"seed": 5}, "four_bands": {"bands": 4}, "series": {"seed": 6},
                         "two_tiles": {"count": 2, "seed": 7, "splits": ["training", "validation"]}}.items():
         write_dataset(folder / name, size=SIDE, **facts)
         change(folder / name, lambda description, name=name: description.update(name=name))
-    change(folder / "scenes", lambda description: description.update(task="scene"))
+    write_scenes(folder / "whole", size=SIDE, count=24)
+    write_scenes(folder / "several", size=SIDE, count=24, task="multilabel", seed=1)
+    for name in ("whole", "several"):
+        change(folder / name, lambda description, name=name: description.update(name=name))
+    change(folder / "series", lambda description: description.update(task="series"))
     write_unlabelled(folder / "unlabelled", [[(optical_sensor(), optical(12, 3, SIDE))]])
     write_unlabelled(folder / "turned", [[(optical_sensor(("B04", "B03", "B02")), optical(12, 3, SIDE)[:, ::-1])]])
     images = optical(12, 3, SIDE)

@@ -229,7 +229,7 @@ class Multitasking:
 
     def card(self) -> dict[str, Any]:
         """The network, its bands and its tasks; no classes, which are those of the heads."""
-        tasks = [{"name": name, "key": key, "kind": KINDS[dataset.task][0], "dataset": os.path.abspath(dataset.folder),
+        tasks = [{"name": name, "key": key, "task": dataset.task, "kind": KINDS[dataset.task][0], "dataset": os.path.abspath(dataset.folder),
                   "classes": [asdict(entry) for entry in dataset.classes], "training_tiles": len(dataset.indices("training")),
                   "validation_tiles": len(dataset.indices("validation"))} for (name, key), dataset in zip(self.names, self.datasets)]
         return {"architecture": "unet", "encoder": self.settings.encoder, "task": "multitask", "classes": [],

@@ -1,4 +1,4 @@
-"""What a task can be: classes of pixels, or hidden regions to fill; which datasets give which."""
+"""What a task can be: classes of pixels or of whole tiles, or hidden regions to fill; which datasets give which."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from lightning_fabric import Fabric
 from ...errors import DataError
 from ..dataset import Dataset
 from . import inpainting
+from .classification import Classification
 from .filling import Filling, FillingNetwork
 from .filling_quality import FillingQuality
 from .hidden_regions import Blocks, default_size
 from .hidden_tiles import HidingReader
+from .labelled_tiles import check_labelled
 from .multitask_tasks import Task
-from .networks import SegmentationNetwork
-from .segmentation import Segmentation, check_trainable
+from .networks import ClassificationNetwork, SegmentationNetwork
+from .segmentation import Segmentation
 
 RENEWAL_TILES = 16  # of each task
 
@@ -31,9 +33,9 @@ def check_task(dataset: Dataset, crop: int | None) -> None:
     """
     if dataset.task not in KINDS:
         raise DataError(f"The dataset {dataset.folder} is for the task “{dataset.task}”, which cannot share a network with others here. "
-                        f"Choose datasets for {' or '.join(KINDS)}.")
-    if dataset.task == "segmentation":
-        check_trainable(dataset, crop)
+                        f"Choose datasets for {', '.join(KINDS)}.")
+    if dataset.classes:
+        check_labelled(dataset, crop)
     else:
         inpainting.check_fillable(dataset, dataset.sensor, inpainting.Settings(crop=crop))
 
@@ -49,23 +51,32 @@ def build_task(name: str, key: str, dataset: Dataset, bands: Sequence[Mapping[st
         settings: see `multitask.Settings`.
         fabric: device and processes.
     """
-    train = dataset.indices("training")[fabric.global_rank::fabric.world_size]
-    sample = train[np.linspace(0, len(train) - 1, min(len(train), RENEWAL_TILES)).astype(int)]
     words, build = KINDS[dataset.task]
-    return build(Task(name, key, words, dataset), bands, settings, fabric, sample)
+    return build(Task(name, key, words, dataset), bands, settings, fabric)
 
 
-def _segmentation(task: Task, bands: Sequence[Mapping[str, Any]], settings: Any, fabric: Fabric, sample: np.ndarray) -> Task:
+def _segmentation(task: Task, bands: Sequence[Mapping[str, Any]], settings: Any, fabric: Fabric) -> Task:
     network = SegmentationNetwork(settings.encoder, *_scaling(bands), len(task.dataset.classes))
-    method = Segmentation(task.dataset, network, fabric.device, batch_size=settings.batch_size, crop=settings.crop,
-                          weighting=settings.class_weights, augmentation=settings.augmentation, rank=fabric.global_rank,
-                          processes=fabric.world_size)
+    method = Segmentation(task.dataset, network, fabric.device, **_labelled(settings, fabric))
     task.method, task.network = method, network
-    task.images = lambda: (batch.images for batch in method.reader.in_order(sample, settings.batch_size))
+    task.images = lambda: (batch.images for batch in method.training.sample(RENEWAL_TILES))
     return task
 
 
-def _filling(task: Task, bands: Sequence[Mapping[str, Any]], settings: Any, fabric: Fabric, sample: np.ndarray) -> Task:
+def _classification(task: Task, bands: Sequence[Mapping[str, Any]], settings: Any, fabric: Fabric) -> Task:
+    network = ClassificationNetwork(settings.encoder, *_scaling(bands), len(task.dataset.classes))
+    method = Classification(task.dataset, network, fabric.device, tiles=task.dataset.indices("training"), **_labelled(settings, fabric))
+    task.method, task.network = method, network
+    task.images = lambda: (batch.images for batch in method.training.sample(RENEWAL_TILES))
+    return task
+
+
+def _labelled(settings: Any, fabric: Fabric) -> dict[str, Any]:
+    return {"batch_size": settings.batch_size, "crop": settings.crop, "weighting": settings.class_weights,
+            "augmentation": settings.augmentation, "rank": fabric.global_rank, "processes": fabric.world_size}
+
+
+def _filling(task: Task, bands: Sequence[Mapping[str, Any]], settings: Any, fabric: Fabric) -> Task:
     """Hidden regions by L1 alone: a discriminator of one task would steer layers that belong to all; “Pretrain by inpainting” has one."""
     usual = inpainting.Settings()
     network = FillingNetwork(settings.encoder, *_scaling(bands))
@@ -74,11 +85,13 @@ def _filling(task: Task, bands: Sequence[Mapping[str, Any]], settings: Any, fabr
     method = Filling(reader, FillingQuality(bands, fabric.device), network, None, batch_size=settings.batch_size, crop=settings.crop,
                      seed=settings.seed, rank=fabric.global_rank, processes=fabric.world_size)
     task.method, task.network = method, network
-    task.images = lambda: _covered(method, sample)
+    task.images = lambda: _covered(method)
     return task
 
 
-def _covered(method: Filling, sample: np.ndarray) -> Iterator[torch.Tensor]:
+def _covered(method: Filling) -> Iterator[torch.Tensor]:
+    mine = method.training[method.rank::method.processes]
+    sample = mine[np.linspace(0, len(mine) - 1, min(len(mine), RENEWAL_TILES)).astype(int)]
     for batch in method.reader.fixed(sample, method.batch_size, method.seed):
         yield method.network.covered(batch)
 
@@ -90,5 +103,8 @@ def _scaling(bands: Sequence[Mapping[str, Any]]) -> tuple[list[float], list[floa
 #: Task of a dataset → what is learned from it, for people, and how it is built.
 KINDS: dict[str, tuple[str, Callable[..., Task]]] = {
     "segmentation": ("a class for every pixel", _segmentation),
+    "scene": ("a class for every image", _classification),
+    "patch": ("a class for every patch", _classification),
+    "multilabel": ("several classes for every image", _classification),
     "pretraining": ("hidden regions to fill", _filling),
 }

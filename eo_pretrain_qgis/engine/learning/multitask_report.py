@@ -12,9 +12,13 @@ from .. import html_page as page
 from ..accuracy import confusion, scores
 from ..baselines import StatisticsBaseline, majority_class
 from ..class_style import coloured
-from ..dataset import SensorInfo
+from ..dataset import Dataset, SensorInfo
+from ..multilabel_accuracy import score_counts
 from ..tile_pictures import strip, telling_tiles
+from .classification import tile_scores
+from .classification_report import sample_gallery
 from .multitask_tasks import Task
+from .probes import LinearProbe, image_statistics
 from .run_report import SAMPLES, sample_pictures
 from .runs import Run
 from .training import Progress
@@ -22,23 +26,40 @@ from .training import Progress
 BASELINE_PIXELS = 20_000
 BASELINE_TILES = 16  # at once
 PICTURE_HEIGHT = 160  # pixels on the screen
-#: Figures of a task in the table: key in its row, name, and whether more is better.
-SHOWN = {"mean_iou": ("mean IoU", True), "l1": ("L1 on hidden pixels, scaled units", False), "psnr": ("PSNR on hidden pixels [dB]", True)}
-RISING = dict(SHOWN.values())
+#: Figures in the table, by the task of the dataset: name in its row, words, and whether more is better.
+_WHOLE = (("overall_accuracy", "overall accuracy", True), ("mean_f1", "mean F1", True))
+SHOWN = {
+    "segmentation": (("mean_iou", "mean IoU", True),),
+    "scene": _WHOLE, "patch": _WHOLE,
+    "multilabel": (("average_precision", "average precision (micro mean)", True), ("mean_f1", "mean F1", True)),
+    "pretraining": (("l1", "L1 on hidden pixels, scaled units", False), ("psnr", "PSNR on hidden pixels [dB]", True)),
+}
 
 
-def baseline_scores(task: Task, seed: int, report: Report = SILENT) -> dict[str, float]:
-    """Mean IoU of the majority class and of per-band statistics on the validation tiles; nothing for other tasks, which measure
-    their own.
+def baseline_scores(task: Task, seed: int, report: Report = SILENT) -> dict[str, dict[str, float]]:
+    """Figures of the majority class and of statistics on the validation tiles; none for hidden regions, which are measured beside a mean
+    fill as they are.
 
     Args:
         task: with validation tiles.
         seed: of the sample of pixels.
         report: told of the tiles.
+
+    Returns:
+        ``statistics`` and ``majority``, each figure → value.
     """
     dataset = task.dataset
-    if dataset.task != "segmentation":
+    if not dataset.classes:
         return {}
+    if dataset.task == "segmentation":
+        found = {name: scores(counts) for name, counts in _pixel_counts(task, seed, report).items()}
+    else:
+        found = {name: tile_scores(counts) for name, counts in _tile_counts(dataset, seed).items()}
+    return {name: {key: float(row[key]) for key, _, _ in SHOWN[dataset.task] if row[key] is not None} for name, row in found.items()}
+
+
+def _pixel_counts(task: Task, seed: int, report: Report) -> dict[str, np.ndarray]:
+    dataset = task.dataset
     baseline, common = StatisticsBaseline.fit(dataset, seed, BASELINE_PIXELS, report.part(0, 0.5)), majority_class(dataset)
     tiles, counts = dataset.indices("validation"), {name: np.zeros((len(dataset.classes),) * 2, np.int64) for name in ("statistics", "majority")}
     for start in range(0, len(tiles), BASELINE_TILES):
@@ -48,8 +69,23 @@ def baseline_scores(task: Task, seed: int, report: Report = SILENT) -> dict[str,
         for name, guess in guesses.items():
             counts[name] += confusion(truth, guess, len(dataset.classes), dataset.ignore)
         report.progress(0.5 + 0.5 * (start + len(chosen)) / len(tiles), f"Baselines: {task.name}")
-    found = {name: scores(matrix)["mean_iou"] for name, matrix in counts.items()}
-    return {name: float(value) for name, value in found.items() if value is not None}
+    return counts
+
+
+def _tile_counts(dataset: Dataset, seed: int) -> dict[str, np.ndarray]:
+    """Logistic regression on statistics of the image; and the majority class, or of several classes the share of each."""
+    known, asked, classes = dataset.indices("training"), dataset.indices("validation"), len(dataset.classes)
+    labels, truth = dataset.labels(known), dataset.labels(asked)
+    if labels.ndim == 1:
+        known, labels = known[labels != dataset.ignore], labels[labels != dataset.ignore]
+    weight, bias = LinearProbe(image_statistics(dataset, known), labels, seed).layer(classes)
+    guesses = {"statistics": image_statistics(dataset, asked) @ weight.T + bias}
+    if labels.ndim == 2:
+        share = labels.mean(0).clip(1e-3, 1 - 1e-3)
+        guesses["majority"] = np.tile(np.log(share / (1 - share)), (len(asked), 1))
+        return {name: score_counts(truth, guess) for name, guess in guesses.items()}
+    guesses["majority"] = np.tile(np.bincount(labels, minlength=classes), (len(asked), 1))
+    return {name: confusion(truth, guess.argmax(1), classes, dataset.ignore) for name, guess in guesses.items()}
 
 
 def task_pictures(task: Task) -> str:
@@ -64,6 +100,8 @@ def task_pictures(task: Task) -> str:
     tiles = dataset.indices("validation")
     if not len(tiles):
         return page.paragraph("The dataset has no such tiles.")
+    if dataset.classes:
+        return sample_gallery(task.network, task.method.reader, dataset, tiles)
     chosen = tiles[np.linspace(0, len(tiles) - 1, min(len(tiles), SAMPLES)).astype(int)]
     rows = []
     method = task.method
@@ -104,11 +142,10 @@ def comparison(tasks: list[dict[str, Any]]) -> list[tuple]:
     rows = []
     for entry in tasks:
         figures, single, simple = entry.get("figures", {}), entry.get("single", {}), entry.get("baselines", {})
-        for name, (words, _) in SHOWN.items():
-            if name in figures:
-                other = simple.get("statistics") if name == "mean_iou" else figures.get(f"{name}_of_mean_fill")
-                rows.append((entry["name"], words, figures[name], single.get(name), other,
-                             simple.get("majority") if name == "mean_iou" else None))
+        for key, words, _ in SHOWN[entry["task"]]:
+            if key in figures:
+                rows.append((entry["name"], words, figures[key], single.get(key),
+                             simple.get("statistics", {}).get(key, figures.get(f"{key}_of_mean_fill")), simple.get("majority", {}).get(key)))
     return rows
 
 
@@ -137,7 +174,8 @@ def _verdict(card: dict, progress: Progress) -> str:
     if progress.best is None:
         return text + " Without validation tiles the last epoch is kept."
     text += f" Best: epoch {progress.best_epoch} with a mean score of {progress.best:.3f} over the tasks."
-    rows = [(row, RISING[row[1]]) for row in comparison(card["tasks"])]
+    rising = {words: more for shown in SHOWN.values() for _, words, more in shown}
+    rows = [(row, rising[row[1]]) for row in comparison(card["tasks"])]
     behind = sorted({row[0] for row, more in rows if row[3] is not None and (row[2] < row[3]) == more})
     ahead = sorted({row[0] for row, more in rows if row[3] is not None} - set(behind))
     if behind:
@@ -154,8 +192,8 @@ def _how_compared(card: dict) -> list[str]:
     chosen = card["settings"]
     lines = [
         "All figures are of tiles that were not trained on; each task is measured with normalisation statistics of its own images.",
-        "Simple method: logistic regression on value, mean and standard deviation of each band in 7 × 7 pixels, or for hidden regions the "
-        "mean of what is seen of the tile.",
+        "Simple method: logistic regression on value, mean and standard deviation of each band in 7 × 7 pixels, or on statistics of the "
+        "image where it has one label; for hidden regions the mean of what is seen of the tile.",
     ]
     if chosen["compare_single"]:
         lines.append("Alone: a network of the same kind for one task, with as many batches as the shared network got for all tasks together, "
@@ -177,5 +215,5 @@ def _limits(card: dict) -> list[str]:
         "The best epoch was chosen on the validation tiles, so their figures flatter.",
         "What the encoder is worth for another task shows only when that task is fine-tuned from it and from scratch.",
         f"The network knows {card['preset']} values: another sensor or unit needs another one.",
-        "Scores of different kinds are averaged as they are: an IoU, and the share of a mean fill's error that is saved.",
+        "Scores of different kinds are averaged as they are: an IoU, an accuracy, the share of a mean fill's error that is saved.",
     ]

@@ -150,8 +150,8 @@ class Task:
         return self.method.loss("network", {"network": forward}, batch)
 
     def figures(self, sums: np.ndarray) -> dict[str, float]:
-        """What the method makes of its sums, and ``score``: a mean IoU, or for hidden regions the share of a mean fill's error that is
-        saved. Both are 1 where nothing is left to gain, and comparable enough to be averaged; PSNR in dB is not.
+        """What the method makes of its sums, and ``score``: a mean IoU, an accuracy, or for hidden regions the share of a mean fill's
+        error that is saved. All are 1 where nothing is left to gain, and comparable enough to be averaged; PSNR in dB is not.
         """
         found = self.method.figures(sums)
         if not found or not isinstance(self.method, Filling):
