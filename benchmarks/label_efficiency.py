@@ -99,7 +99,8 @@ class Benchmark:
     def tiles(self, share: float, seed: int) -> np.ndarray:
         return labelled_share(self.dataset, self.dataset.indices("training"), share, seed)
 
-    def measure(self, start: str, approach: str, share: float, seed: int, how: Callable[[], float], **settings) -> None:
+    def measure(self, start: str, approach: str, share: float, seed: int, how: Callable[[], float],
+                settings: Settings | None = None) -> None:
         """Adds a row unless it is there or the time is over."""
         key = {"dataset": self.dataset.name, "start": start, "approach": approach, "share": share, "seed": seed}
         if self.results.done(**key) or time.monotonic() > self.until:
@@ -107,7 +108,7 @@ class Benchmark:
         began = time.monotonic()
         score = how()
         self.results.add(**key, tiles=len(self.tiles(share, seed)), score=round(score, 5), seconds=round(time.monotonic() - began, 1),
-                         settings=json.dumps(settings))
+                         settings=json.dumps(asdict(settings)) if settings else "")
 
     def run(self) -> None:
         """Baselines and probes first, then fine-tuning from the smallest share up, all starts at each."""
@@ -119,12 +120,12 @@ class Benchmark:
                 for share in self.asked.shares:
                     for seed in self.asked.seeds:
                         self.probes(start, share, seed)
-                self.features.clear()
+                self.features.pop(start, None)
         for share in self.asked.shares if "finetune" in self.asked.approaches else []:
             for seed in self.asked.seeds:
                 for start in self.starts:
                     settings = self.settings(start, share, seed)
-                    self.measure(start, "fine-tuning", share, seed, lambda chosen=settings: self.train(chosen), **asdict(settings))
+                    self.measure(start, "fine-tuning", share, seed, lambda chosen=settings: self.train(chosen), settings)
 
     def baselines(self, share: float, seed: int) -> None:
         tiles = self.tiles(share, seed)
@@ -139,14 +140,14 @@ class Benchmark:
             return
         labels = self.dataset.labels(tiles)
         self.measure(NO_START, "statistics", share, seed, lambda: self.judge(
-            LinearProbe(image_statistics(self.dataset, tiles), labels, seed).predict(image_statistics(self.dataset, self.validation))))
+            LinearProbe(self.known(NO_START, tiles), labels, seed).predict(self.known(NO_START, self.validation))))
         constant = labels.mean(0) if labels.ndim == 2 else np.bincount(labels).argmax()
         self.measure(NO_START, "majority", share, seed, lambda: self.judge(np.stack([constant] * len(self.validation))))
 
     def probes(self, start: str, share: float, seed: int) -> None:
         if not self.images:
             settings = Settings(**{**asdict(self.settings(start, share, seed)), "frozen_encoder": True})
-            self.measure(start, "probe", share, seed, lambda: self.train(settings), **asdict(settings))
+            self.measure(start, "probe", share, seed, lambda: self.train(settings), settings)
             return
         tiles = self.tiles(share, seed)
         labels = self.dataset.labels(tiles)
@@ -157,10 +158,12 @@ class Benchmark:
             nearest_neighbours(self.known(start, tiles), labels, self.known(start, self.validation))))
 
     def known(self, start: str, tiles: np.ndarray) -> np.ndarray:
-        """Features of tiles; each tile is looked at once per start."""
+        """Features of tiles, or their statistics where there is no start; each tile is looked at once per start."""
         seen = self.features.setdefault(start, {})
         fresh = np.array([tile for tile in tiles if tile not in seen])
-        if len(fresh):
+        if len(fresh) and start == NO_START:
+            seen.update(zip(fresh.tolist(), image_statistics(self.dataset, fresh)))
+        elif len(fresh):
             device = pick_device(self.asked.device)
             network = self.network(start).to(device)
             values = encoder_features(network.encoder, network.centre.flatten().tolist(), network.spread.flatten().tolist(), self.dataset,

@@ -69,7 +69,7 @@ def sample_gallery(network: ClassNetwork, reader: TileReader, dataset: Dataset, 
     sections = []
     known = np.ones(len(tiles), bool) if truth.ndim == 2 else truth != IGNORE
     for title, chosen in (("Right", _varied(order[(right & known)[order]], truth, RIGHT)), ("Wrong", order[(~right & known)[order]][:WRONG])):
-        sections.append(page.heading(f"{title}: {(right if title == 'Right' else ~right)[known].mean():.1%} of {known.sum()} validation tiles"))
+        sections.append(page.heading(f"{title}: {(right if title == 'Right' else ~right)[known].mean():.1%} of {known.sum()} tiles"))
         if len(chosen):
             zoom = max(1, PICTURE_SIDE // dataset.tile_size)
             shown = look(dataset, tiles[np.sort(chosen)]).repeat(zoom, 1).repeat(zoom, 2)

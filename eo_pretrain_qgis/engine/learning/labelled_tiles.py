@@ -77,10 +77,11 @@ class TrainingTiles:
             yield self.augmentation(batch, generator)
 
     def sample(self, count: int) -> Iterator[Batch]:
-        """Some of this process's tiles as they are, evenly chosen."""
+        """Some of this process's tiles as they are, evenly chosen; no batch has a single tile, if there are more."""
         mine = self.tiles[self.rank::self.processes]
         chosen = mine[np.linspace(0, len(mine) - 1, min(len(mine), count)).astype(int)]
-        return self.reader.in_order(chosen, self.batch_size)
+        smallest = len(chosen) // -(-len(chosen) // self.batch_size)
+        return self.reader.in_order(chosen, self.batch_size if smallest > 1 else len(chosen))
 
     def refuse_single_value(self, stride: int) -> None:
         """Batch normalisation needs more than one value per channel in the deepest layer.
