@@ -10,7 +10,7 @@ from .spec import Job, choice, folder, folder_output, integer, number, text, wei
 
 @dataclass(frozen=True)
 class PretrainInpainting(Job):
-    """A network learns imagery without labels: parts of each tile are hidden from it, and it learns to fill them.
+    """Teaches a network imagery without labels: parts of each tile are hidden from it, and it learns to fill them.
 
     To fill a field, a road or a shore one has to know how they go on, in every band. What was learned so, the encoder and the decoder of
     a U-Net, starts “Fine-tune a model”: give it this run as starting weights. Labels are not needed and not looked at. The report shows

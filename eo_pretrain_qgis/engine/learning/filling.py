@@ -282,7 +282,7 @@ def _with_mask(image: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
 
 def _importance(logits: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
     """Share of hidden pixels in the middle of each patch, like logits (n, 1, y', x')."""
-    return adaptive_avg_pool2d(hidden[:, None].float(), logits.shape[-2:])
+    return adaptive_avg_pool2d(hidden[:, None].float(), (logits.shape[2], logits.shape[3]))
 
 
 def _mean(values: torch.Tensor, importance: torch.Tensor) -> torch.Tensor:

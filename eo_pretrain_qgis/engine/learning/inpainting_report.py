@@ -92,11 +92,10 @@ def _beside(*pictures: np.ndarray) -> np.ndarray:
 
 
 def _panels(card: dict, history: list[dict[str, float]]) -> list[tuple[str, dict]]:
-    losses = {"all": [row["loss"] for row in history]}
-    if "training_l1" in history[-1]:
-        losses = {"L1, training tiles": [row.get("training_l1") for row in history]}
+    learned = "training_l1" if "training_l1" in history[-1] else "loss"
+    losses: dict[str, list[float | None]] = {"training tiles": [row.get(learned) for row in history]}
     if "l1" in history[-1]:
-        losses["L1, validation tiles"] = [row.get("l1") for row in history]
+        losses["validation tiles"] = [row.get("l1") for row in history]
     panels: list[tuple[str, dict]] = [("L1 on hidden pixels", losses)]
     if "psnr" in history[-1]:
         flat = {name: [figures["psnr"]] * len(history) for name, figures in card["fills"].get("all", {}).items() if name != "network"}
