@@ -13,6 +13,7 @@ import shapely
 from rasterio.control import GroundControlPoint
 from rasterio.transform import from_origin
 
+from .scenes_classes import several_labels_dataset, soft_dataset, stripes_dataset, stripes_run  # noqa: F401
 from .scenes_crops import crop_season  # noqa: F401
 from .scenes_ice import (  # noqa: F401
     ice_chart,

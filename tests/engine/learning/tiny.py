@@ -26,8 +26,12 @@ def tiles(count, size, bands, seed, dtype="uint16"):
     return images.astype(dtype), labels
 
 
-def write_dataset(folder, count=12, size=64, bands=3, seed=0, splits=None, classes=CLASSES, unit="reflectance", one_class=False):
-    """Writes the dataset: by default two thirds of the tiles train, the rest is validation and test in turn."""
+def write_dataset(folder, count=12, size=64, bands=3, seed=0, splits=None, classes=CLASSES, unit="reflectance", one_class=False,
+                  shares=None):
+    """Writes the dataset: by default two thirds of the tiles train, the rest is validation and test in turn.
+
+    With `shares` the label's class has that share of each labelled pixel, and the other class of two the rest.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     images, labels = tiles(count, size, bands, seed)
@@ -36,8 +40,13 @@ def write_dataset(folder, count=12, size=64, bands=3, seed=0, splits=None, class
     if splits is None:
         splits = [("training", "training", "validation", "training", "training", "test")[number % 6] for number in range(count)]
     names = [f"B{number + 2:02}" for number in range(bands)]
-    with ShardWriter(folder, {"image": (images.shape[1:], "uint16"), "labels": (labels.shape[1:], "uint8")}) as writer:
-        writer.add(image=images, labels=labels)
+    arrays = {"image": images, "labels": labels}
+    if shares is not None:
+        own = np.stack([labels == number for number in range(2)], 1)
+        arrays["shares"] = (np.where(own, shares, 1 - shares) * 255 * (labels != 255)[:, None]).astype(np.uint8)
+    kinds = {name: (array.shape[1:], str(array.dtype)) for name, array in arrays.items()}
+    with ShardWriter(folder, kinds, extra=["shares"] if shares is not None else ()) as writer:
+        writer.add(**arrays)
         shards = writer.close()
     train = np.array(splits) == "training"
     known = images[train].transpose(1, 0, 2, 3)[:, labels[train] != 255].astype(float)
