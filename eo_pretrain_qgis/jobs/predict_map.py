@@ -42,7 +42,7 @@ class PredictMap(Job):
                         help="Read around each tile and thrown away; empty takes what the model needs.")
     device: str = text("Device", default="auto", advanced=True, help="auto, cpu, cuda or cuda:0; a device named and not there is an error.")
     minimum_area: float = number("Smallest polygon [m²]", default=0, minimum=0, advanced=True)
-    output: str = raster_output("Map", help="Classes; or, with a model that translates, the synthetic image.")
+    output: str = raster_output("Class map", help="With a model that translates: the synthetic image.")
     confidence: str = raster_output("Confidence", optional=True, created=False, help="Probability of the mapped class, in percent.")
     polygons: str = vector_output("Polygons", optional=True, created=False)
 
