@@ -138,7 +138,7 @@ def take_over(network: nn.Module, path: str, source: dict[str, torch.Tensor], ca
     result.pairs = {name: pairs[name] for name in taken}
     used = set(result.pairs.values())
     result.unused = [name for name in source if name not in used and not name.endswith(COUNTER)]
-    _refuse_misfit(path, source, target, pairs, taken)
+    _refuse_misfit(path, source, target, pairs, taken, str(card.get("encoder", "")))
     network.load_state_dict(taken, strict=False)
     return result
 
@@ -259,7 +259,7 @@ def _pair_by_prefix(source: list[str], target: list[str]) -> dict[str, str]:
     return {places[_plain(lead + name[skip:])]: name for name in inside if _plain(lead + name[skip:]) in places}
 
 
-def _refuse_misfit(path: str, source: dict, target: dict, pairs: dict, taken: dict) -> None:
+def _refuse_misfit(path: str, source: dict, target: dict, pairs: dict, taken: dict, made_for: str) -> None:
     wanted = [name for name in target if name.startswith("encoder.")]
     fitting = [name for name in wanted if name in taken]
     if len(fitting) * 2 >= len(wanted):
@@ -271,7 +271,7 @@ def _refuse_misfit(path: str, source: dict, target: dict, pairs: dict, taken: di
     else:
         reason = f"the file starts with {next(iter(source))}, the network with {wanted[0].removeprefix('encoder.')}"
     raise ModelError(f"{path} does not fit the encoder: {len(fitting)} of {len(wanted)} tensors match; {reason}. "
-                     "Choose the encoder these weights were made for, or leave the starting weights empty.")
+                     f"Choose the encoder these weights were made for{f', {made_for}' if made_for else ''}, or leave the starting weights empty.")
 
 
 def _tensors(content: dict) -> dict[str, torch.Tensor]:

@@ -172,6 +172,9 @@ def test_weights_of_another_network_are_refused(tmp_path, imagenet):
     with pytest.raises(ModelError, match=r"does not fit the encoder: .* of 265 tensors match; the first that differs is "
                                          r"layer1.0.conv1.weight, 64 × 64 × 3 × 3 in the file and 64 × 64 × 1 × 1 here. Choose"):
         start_from(network(3, "resnet50"), str(tmp_path / "r18.safetensors"), RGB)
+    (tmp_path / "r18.json").write_text(json.dumps({"encoder": "resnet18", "bands": [{"name": name} for name in RGB]}))
+    with pytest.raises(ModelError, match="Choose the encoder these weights were made for, resnet18, or leave the starting weights empty"):
+        start_from(network(3, "resnet50"), str(tmp_path / "r18.safetensors"), RGB)
     save_file({"something.else": torch.zeros(3)}, tmp_path / "other.safetensors")
     with pytest.raises(ModelError, match=r"0 of 100 tensors match; the file starts with something.else"):
         start_from(network(3), str(tmp_path / "other.safetensors"), RGB)
