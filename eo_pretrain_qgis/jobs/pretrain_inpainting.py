@@ -31,7 +31,8 @@ class PretrainInpainting(Job):
     encoder: str = text("Encoder", default="resnet18", help="Any encoder of segmentation-models-pytorch, or of timm with the prefix “tu-”. "
                                                             "Take the one you will fine-tune.")
     start: str = weights("Starting weights", optional=True, help="Of another run, or ImageNet's; empty starts from scratch.")
-    epochs: int = integer("Epochs", default=60, minimum=1, maximum=10000, help="Passes over the training tiles.")
+    epochs: int = integer("Epochs", default=100, minimum=1, maximum=10000,
+                          help="Passes over the training tiles. Fills gain on smoothness only after hundreds of steps.")
     batch_size: int = integer("Batch size", default=16, minimum=1, maximum=1024, help="Tiles per step; lower it when memory runs out.")
     learning_rate: float = number("Learning rate", default=0.001, minimum=1e-7, maximum=1)
     hidden_share: float = number("Hidden share of a tile", default=0.3, minimum=0.01, maximum=0.9,

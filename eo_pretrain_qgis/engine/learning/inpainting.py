@@ -38,7 +38,7 @@ class Settings:
     sensor: str | None = None
     encoder: str = "resnet18"
     start: str | None = None
-    epochs: int = 60
+    epochs: int = 100
     batch_size: int = 16
     learning_rate: float = 1e-3
     hidden_share: float = 0.3
