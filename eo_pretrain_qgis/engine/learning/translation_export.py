@@ -73,10 +73,7 @@ def export_translation(run: Run, target: str, *, source: str | None = None, name
     def made(image: np.ndarray) -> np.ndarray:
         return view(session.run(None, {package.INPUT: image})[0])
 
-    def differs(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-        return (np.abs(one - other) > NOTICEABLE).any(0)
-
-    halo, changed = measure_halo(made, scene, stride, report.part(0.5, 0.95), differs)
+    halo, changed = measure_halo(made, scene, stride, report.part(0.5, 0.95), _differs)
     if changed > CHANGED_SHARE:
         report.message(f"Even with a border of {halo} px, {changed:.2%} of the pixels depend on where tiles begin, because this network "
                        "looks farther. Maps may show faint seams.", "warning")
@@ -86,6 +83,11 @@ def export_translation(run: Run, target: str, *, source: str | None = None, name
     description["parameters"] = sum(parameter.numel() for parameter in generator.parameters())
     package.write(content, description, target)
     return {"largest_difference": difference, "model_id": description["id"]}
+
+
+def _differs(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Pixels (y, x) of two images (band, y, x) in scaled units that are not the same."""
+    return (np.abs(one - other) > NOTICEABLE).any(0)
 
 
 def _describe(run: Run, way: int, name: str, licence: str, plugin_version: str, stride: int, halo: int) -> dict[str, Any]:
