@@ -9,7 +9,9 @@ one that others use too, compare the processor time, of all threads and child pr
   read         reading the windows with rasterio in one process and throwing them away: the ceiling of tools that go tile by tile;
   geoai, torchgeo, torchgeo 2   the peers (tile_export_peers.py), started with the Python of an environment that has them:
                                 uv venv peers && uv pip install --python peers/bin/python torchgeo geoai-py
-Run: python -m benchmarks.tile_export [--peers peers/bin/python] [--size 5490] [--rounds 5]
+  raster vision                 another, in an environment of its own: uv venv rv && uv pip install --python rv/bin/python rastervision_core
+Deepness, a plugin that needs a QGIS window, is not among them.
+Run: python -m benchmarks.tile_export [--peers peers/bin/python] [--raster-vision rv/bin/python] [--size 5490] [--rounds 5]
 """
 
 from __future__ import annotations
@@ -43,6 +45,7 @@ PEERS = ("torchgeo 2", "geoai", "torchgeo")
 def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--peers", help="Python of an environment with torchgeo and geoai-py")
+    arguments.add_argument("--raster-vision", help="Python of an environment with rastervision_core")
     arguments.add_argument("--size", type=int, default=5490)
     arguments.add_argument("--rounds", type=int, default=5)
     asked = arguments.parse_args()
@@ -58,6 +61,9 @@ def main() -> None:
         if asked.peers:
             peers = Peers(asked.peers, image, labels, place / "peer")
             ways.update({name: lambda name=name: peers.run(name) for name in PEERS})
+        if asked.raster_vision:
+            other = Peers(asked.raster_vision, image, labels, place / "raster_vision")
+            ways["raster vision"] = lambda: other.run("raster vision")
         clock: dict[str, list[float]] = {name: [] for name in ways}
         processor: dict[str, list[float]] = {name: [] for name in ways}
         for number in range(asked.rounds):

@@ -137,6 +137,7 @@ class _Search:
         self.totals, self.wanted = np.zeros((len(rows), totals.shape[1])), wanted
         np.add.at(self.totals, self.row_of.ravel(), totals)
         self.tiles_of = np.bincount(block_of, totals[:, -1], blocks)
+        self.options = np.flatnonzero(wanted > 0)
         self.truth = totals[:, :-1].sum(0)
         self.present = self.truth > 0
         share = self.truth[self.present] / max(self.truth.sum(), 1)
@@ -175,8 +176,7 @@ class _Search:
         if move == 1:  # a whole line at once: block by block the way there would lead over worse splits
             axis = int(rng.integers(2))
             chosen = np.flatnonzero(self.keys[:, axis] == self.keys[block, axis])
-        splits = np.flatnonzero(self.wanted > 0)
-        return chosen, int(splits[rng.integers(len(splits))])
+        return chosen, int(self.options[rng.integers(len(self.options))])
 
     def losses(self, blocks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """How far assignments of blocks (n, block) are from ideal (n,), and the split of each row they give (n, row), 3 for dropped.
