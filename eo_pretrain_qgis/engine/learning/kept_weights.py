@@ -69,9 +69,7 @@ class AveragedWeights(KeptWeights):
         found: list[torch.Tensor] = []
         for network in networks:
             found += [parameter for parameter in network.parameters() if parameter.requires_grad]
-            for layer in network.modules():
-                if isinstance(layer, nn.modules.batchnorm._NormBase):
-                    found += [buffer for buffer in layer.buffers(recurse=False) if buffer.is_floating_point()]
+            found += running_statistics(network)
         return found
 
     @torch.no_grad()
@@ -90,3 +88,9 @@ class AveragedWeights(KeptWeights):
         for value, kept in zip(self.values, state["values"]):
             value.copy_(kept)
         self.steps = state["steps"]
+
+
+def running_statistics(network: nn.Module) -> list[torch.Tensor]:
+    """The running means and variances of all normalisation layers."""
+    layers = [layer for layer in network.modules() if isinstance(layer, nn.modules.batchnorm._NormBase)]
+    return [buffer for layer in layers for buffer in layer.buffers(recurse=False) if buffer.is_floating_point()]

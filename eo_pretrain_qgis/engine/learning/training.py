@@ -24,7 +24,7 @@ from ...errors import DataError, EngineError
 from ...report import SILENT, Report
 from .checkpoints import load_state, save_state
 from .device import compile_network, memory_megabytes
-from .kept_weights import AveragedWeights, KeptWeights
+from .kept_weights import AveragedWeights, KeptWeights, running_statistics
 from .optimizers import explain_rate, learning_rate, make_optimizer, set_rate
 
 VALIDATION_SHARE = 0.1  # of an epoch's time, for the progress bar
@@ -283,8 +283,8 @@ class _Loop:
 
     def validate(self) -> np.ndarray:
         """Sums of all processes."""
-        for buffer in (buffer for part in self.method.parts.values() for buffer in part.buffers()):
-            if self.fabric.world_size > 1 and buffer.is_floating_point():  # running statistics differ a little between processes
+        for part in self.method.parts.values() if self.fabric.world_size > 1 else ():
+            for buffer in running_statistics(part):  # they differ a little between processes
                 buffer.copy_(self._over_processes(buffer, "mean"))
         epochs, epoch = self.plan.epochs, self.progress.epoch
         with self.fabric.autocast():
