@@ -137,7 +137,7 @@ def take_over(network: nn.Module, path: str, source: dict[str, torch.Tensor], ca
             result.left_new.append(name)
     result.pairs = {name: pairs[name] for name in taken}
     used = set(result.pairs.values())
-    result.unused = [name for name in source if name not in used and not name.endswith(COUNTER)]
+    result.unused = [name for name in source if name not in used and name not in OWN and not name.endswith(COUNTER)]
     _refuse_misfit(path, source, target, pairs, taken, str(card.get("encoder", "")))
     network.load_state_dict(taken, strict=False)
     return result

@@ -112,7 +112,7 @@ def test_a_run_folder_gives_the_whole_u_net_or_the_encoder(run_folder, tmp_path)
     target = SegmentationNetwork("tu-test_resnet", [0.0] * 3, [1.0] * 3, 2)
     result = start_from(target, str(run_folder), ["B02", "B03", "B04"])
     assert result.path.endswith("best.safetensors")
-    assert result.left_new == []
+    assert (result.left_new, result.unused) == ([], [])
     bare = nn.Module()
     bare.encoder = build_encoder("tu-test_resnet", 3)
     result = start_from(bare, str(run_folder), ["B02", "B03", "B04"])
