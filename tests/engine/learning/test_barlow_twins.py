@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from torch import distributed, multiprocessing, nn
+from torch import multiprocessing
 
 from eo_pretrain_qgis.engine.dataset import Dataset
 from eo_pretrain_qgis.engine.learning import barlow_loss
@@ -17,6 +17,7 @@ from eo_pretrain_qgis.errors import Cancelled, DataError
 
 from ... import scenes_pretraining as made
 from .conftest import SMALL
+from .halves import half, small_tower
 from .test_training import Heard
 from .tiny_scenes import write_scenes
 
@@ -78,29 +79,6 @@ def test_half_a_batch_twice_is_not_a_batch():
     first, second = torch.randn(2, 32, 12, generator=torch.Generator().manual_seed(1))
     halves = [twin_loss(correlation(first[part], second[part]), 0.005) for part in (slice(0, 16), slice(16, 32))]
     assert float(sum(halves)) / 2 != pytest.approx(float(twin_loss(correlation(first, second), 0.005)), rel=0.01)
-
-
-def small_tower():
-    torch.manual_seed(5)
-    layers = nn.Conv2d(2, 6, 3), nn.BatchNorm2d(6), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 8), nn.BatchNorm1d(8)
-    return nn.Sequential(*layers, nn.ReLU(), nn.Linear(8, 8))
-
-
-def half(rank, meeting, place):
-    """A process of two: the loss and the gradients of its half of the batch."""
-    torch.set_num_threads(1)
-    distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
-    network = small_tower()
-    synchronise(network)
-    views = torch.randn(2, 16, 2, 8, 8, generator=torch.Generator().manual_seed(2))[:, 8 * rank:8 * rank + 8]
-    loss = twin_loss(correlation(network(views[0]), network(views[1])), 0.005)
-    loss.backward()
-    for parameter in network.parameters():  # as training in several processes does
-        distributed.all_reduce(parameter.grad)
-        parameter.grad /= 2
-    torch.save({"loss": loss.detach(), "gradients": [parameter.grad for parameter in network.parameters()],
-                "statistics": list(network.buffers())}, f"{place}-{rank}.pt")
-    distributed.destroy_process_group()
 
 
 def test_two_processes_have_the_loss_and_the_gradients_of_one_with_the_whole_batch(tmp_path):
@@ -229,10 +207,11 @@ def test_each_of_two_sensors_gets_an_encoder_and_the_loss_counts_both_and_what_t
     trained = method(pair, sensors="", shared=0.75)
     batch = next(trained.batches(1, 0))
     assert [[tuple(view.shape) for view in sensor] for sensor in batch.views] == [[(8, 3, 16, 16)] * 2, [(8, 2, 16, 16)] * 2]
-    first, second = trained.network(batch.views)
+    with torch.no_grad():
+        first, second = trained.network(batch.views)
     terms = [twin_loss(correlation(*first), 0.005), twin_loss(correlation(*second), 0.005),
              shared_loss(correlation(first[0], second[0]), 12, 0.005)]
-    assert float(trained.loss("network", {"network": lambda views: [first, second]}, batch)) == pytest.approx(float(sum(terms)) / 3, rel=1e-5)
+    assert float(trained.loss("network", {"network": lambda views: [first, second]}, batch)) == pytest.approx(sum(map(float, terms)) / 3, rel=1e-5)
     pretrain_barlow_twins(str(pair), str(tmp_path / "run"), Settings(**QUICK, sensors="pair"), Heard())
     cards = {name: json.loads((tmp_path / "run" / f"{name}.json").read_text()) for name in ("encoder", "encoder_s1", "encoder_s2")}
     assert {name: [band["name"] for band in card["bands"]] for name, card in cards.items()} == {
