@@ -49,7 +49,7 @@ class SuggestLabels(Job):
     measure: str = choice("Uncertainty", ("mixture", "entropy", "margin", "disagreement"), default="mixture",
                           help="“mixture”: of the classes expected in the place as a whole. The others are means over its pixels. “entropy”: over "
                                "all classes. “margin”: between the two most probable classes. “disagreement”: between the models of an "
-                               "ensemble; it leaves out what all of them find ambiguous. Only mixture has beaten random picks in our tests.")
+                               "ensemble; it leaves out what all of them find ambiguous.")
     diversity: float = number("Diversity", default=0.3, minimum=0, maximum=1,
                               help="0 takes the most unsure places, however alike; 1 takes the most different ones, however sure.")
     dataset: str = folder("Dataset to be extended", optional=True, help="Places it holds, or could not use, are not suggested.")

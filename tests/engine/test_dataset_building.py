@@ -1,4 +1,5 @@
 import errno
+import hashlib
 import json
 
 import geopandas
@@ -7,6 +8,7 @@ import pytest
 import rasterio
 import shapely
 
+from eo_pretrain_qgis.engine import dataset_building as building
 from eo_pretrain_qgis.engine import shards
 from eo_pretrain_qgis.engine.dataset import Dataset
 from eo_pretrain_qgis.errors import Cancelled, DataError
@@ -213,3 +215,15 @@ def test_hand_labelled_water(real_data, folder):
     images, labels = everything(dataset)
     assert images[:, 0][labels == 1].mean() < images[:, 0][labels == 0].mean() - 5, "water is dark"
     assert dataset.description["split"]["leakage_distance_px"] >= 64
+
+
+def test_checksums_take_their_places_and_stop_with_the_work(folder):
+    (folder / "a.bin").write_bytes(b"abc")
+    with building.Checksums() as checksums:
+        description = {"scenes": [{"checksum": checksums.begin([str(folder / "a.bin")])}], "name": "x", "size": (1, 2)}
+        assert checksums.settled(description) == {
+            "scenes": [{"checksum": "sha256:" + hashlib.sha256(b"abc").hexdigest()}], "name": "x", "size": (1, 2)}
+    with pytest.raises(KeyError), building.Checksums() as checksums:
+        large = checksums.begin([str(folder / "a.bin")] * 100_000)
+        raise KeyError
+    assert large.cancelled() or isinstance(large.exception(), Cancelled)
