@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import warnings
@@ -125,4 +126,12 @@ def start_fabric(device: torch.device, precision: str) -> Fabric:
     else:
         fabric = Fabric(devices=[device.index or 0] if device.type == "cuda" else 1, **plain)
     fabric.launch()
+    if fabric.world_size > 1:
+        atexit.register(_part)
     return fabric
+
+
+def _part() -> None:
+    """Ends the connection with the other processes; its threads, left running, now and then abort a process that had finished."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
