@@ -3,7 +3,7 @@
 The step is that of the one loop (forward, loss, backward, update of all parts). “fed” takes each batch from the method: read at random from
 the dataset's arrays, cropped, augmented, blocks hidden, sent to the device. “ready” takes one such batch again and again from the device's
 memory. Both run in turns, so that a busy machine is busy for both; the ratio of the times is the share of the throughput that data leaves.
-On a machine that others use too, compare the processor time, of all threads of this process.
+On a machine that others use too, compare the processor time, of all threads of this process and of the peers' loader workers.
 
 Peers, on the same images and with as many images per step, also in turns:
   lightly    the loop of its Barlow Twins example: torchvision's ResNet-18 without its head, projector 512-2048-2048-2048, BYOL's
@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import torch
 
 from eo_pretrain_qgis.engine.dataset import Dataset
@@ -117,13 +118,13 @@ def compare(label: str, batch: int, asked: argparse.Namespace, ways: dict[str, C
     busy: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(asked.steps + WARM_UP):
         for name, step in ways.items():
-            began, used = time.perf_counter(), time.process_time()
+            began, used = time.perf_counter(), processor_seconds()
             images = step()
             if asked.device != "cpu":
                 torch.cuda.synchronize()
             if number >= WARM_UP:
                 clock[name].append((time.perf_counter() - began) / images)
-                busy[name].append((time.process_time() - used) / images)
+                busy[name].append((processor_seconds() - used) / images)
     first, *others = ways
     rates = ", ".join(f"{1 / np.median(clock[name]):.2f} {name} ({1 / min(clock[name]):.2f} at best)" for name in ways)
     print(f"{label}, batches of {batch}: images/s {rates}")
@@ -132,6 +133,12 @@ def compare(label: str, batch: int, asked: argparse.Namespace, ways: dict[str, C
               for what, how in (("median", np.median), ("best", min))]
         print(f"  {first} reaches of {name}: {', '.join(by)}", flush=True)
     return {name: 1 / min(clock[name]) for name in ways}
+
+
+def processor_seconds() -> float:
+    """Processor time of this process and of the loader workers it started, which work ahead: over many steps they even out."""
+    times = [child.cpu_times() for child in psutil.Process().children(recursive=True)]
+    return time.process_time() + sum(spent.user + spent.system for spent in times)
 
 
 def inpaint(place: Path, asked: argparse.Namespace) -> tuple[str, Any, int]:
@@ -214,7 +221,7 @@ def beside_lightly(place: Path, asked: argparse.Namespace) -> None:
         optimizer.zero_grad()
         return len(first)
 
-    compare(f"Barlow Twins beside lightly's example ({asked.workers} loader workers, whose processor time is not counted), RGB, 64 px", batch, asked,
+    compare(f"Barlow Twins beside lightly's example ({asked.workers} loader workers), RGB, 64 px", batch, asked,
             {"ours": fed(*build(recipe, place, asked)), "lightly": step})
 
 
