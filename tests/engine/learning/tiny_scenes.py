@@ -39,7 +39,7 @@ def write_scenes(folder, count=48, size=32, bands=3, seed=0, task="scene", split
     images = striped(truth, size, bands, seed)
     splits = np.array([SPLIT[number % 6] for number in range(count)] if splits is None else splits)
     flipped = (rng.random(count) < noise) & (splits == "training")
-    labels = np.where(flipped, (truth + rng.integers(1, classes, count)) % classes, truth).astype(np.uint8)
+    labels = np.where(flipped, (truth + rng.integers(1, max(2, classes), count)) % classes, truth).astype(np.uint8)
     entries = CLASSES[:classes]
     if task == "multilabel":
         labels, entries = np.stack([labels // 2, labels % 2], 1), [ClassInfo(1, "bright", "#2ca02c"), ClassInfo(2, "columns", "#1f77b4")]
@@ -48,7 +48,7 @@ def write_scenes(folder, count=48, size=32, bands=3, seed=0, task="scene", split
         shards = writer.close()
     facts = ("mean", "std", "minimum", "maximum", "p001", "p25", "p50", "p75", "p999")
     names = [f"B{number + 2:02}" for number in range(bands)]
-    train = images[splits == "training"].astype(float)
+    train = images[splits == "training" if "training" in splits else slice(None)].astype(float)
     statistics = {name: dict(zip(facts, map(float, (v.mean(), v.std(), v.min(), v.max(), *np.quantile(v, (0.001, 0.25, 0.5, 0.75, 0.999))))))
                   for name, v in zip(names, train.transpose(1, 0, 2, 3))}
     columns = {"tile": range(count), "split": splits} | ({} if weights is None else {"weight": weights})
