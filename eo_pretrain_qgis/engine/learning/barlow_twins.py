@@ -30,7 +30,7 @@ from .training import Plan, Progress
 from .training_runs import train
 
 SMALL_BATCH = 64  # below it correlations over a batch are mostly chance
-PROBE_TILES = 1200  # most labelled tiles, and most scored ones; beyond 1000 the penalty is found on one part held out, in a fifth of the time
+PROBE_TILES = 1200  # most labelled and most scored tiles; beyond 1000 the penalty is found in a fifth of the time, on one part held out
 LEARNING_RATES = {"adam": 1e-3, "adamw": 1e-3, "lars": 0.2}  # of LARS for 256 tiles (Zbontar et al., arXiv 2103.03230, §2.2)
 
 
@@ -198,9 +198,10 @@ class BarlowTwins:
             report.message(f"Batches of {batch} tiles are small for Barlow Twins, which correlates the dimensions of the features over a "
                            "batch; 128 and more are usual. Adding up the gradients of several batches is not the same as a larger one. "
                            "Choose a larger batch size and more tiles, or let several processes share it with torchrun.", "warning")
-        if not len(method.held_out):
-            report.message("The dataset has no validation tiles: nothing is measured on tiles that were held out, and "
-                           + ("the probe alone" if self.probe else "no figure") + " decides which epoch is kept.", "warning")
+        if len(method.held_out) < MINIMUM_TILES:
+            report.message(f"The dataset has {len(method.held_out) or 'no'} validation tiles, too few to measure the loss and the rank of the "
+                           "features on: " + ("the probe alone decides which epoch is kept." if self.probe else "the last epoch is kept."),
+                           "warning")
 
     def save(self, run: Run, method: Twins, sums: np.ndarray) -> None:
         """The towers, and the encoder of each sensor."""

@@ -14,8 +14,10 @@ from .training import Progress
 
 ASKED, NEIGHBOURS, AMONG = 6, 6, 400  # held-out tiles that are shown, with how many neighbours, from how many
 HEIGHT = 96  # pixels on the screen
-FIGURES = {"loss": "loss of the training tiles", "validation_loss": "loss of the held-out tiles", "feature_rank": "effective rank of the features",
-           "feature_spread": "spread of the features", "probe_knn": "probe, nearest neighbours", "probe_linear": "probe, linear"}
+FIGURES = {
+    "loss": "loss of the training tiles", "validation_loss": "loss of the held-out tiles", "feature_rank": "effective rank of the features",
+    "feature_spread": "spread of the features", "probe_knn": "probe, nearest neighbours", "probe_linear": "probe, linear",
+}
 
 
 def report_sections(run: Run, progress: Progress, pictures: str) -> tuple[str, list[str]]:
@@ -109,9 +111,10 @@ def _settings(card: dict) -> list[tuple[str, Any]]:
 
 def _limits(card: dict, best: dict[str, Any]) -> list[str]:
     """What the figures do not say."""
+    known = "Each encoder knows the values of its own sensor" if card.get("sensors") else f"The encoder knows {card['preset']} values"
     limits = ["The loss compares runs on the same tiles, batch size and projector only. It does not say what the encoder is worth: "
               "“Compare pretraining” does, with labels.",
-              f"The encoder knows {card['preset']} values at {card['resolution_m'][0]:g} m: another sensor, unit or pixel size needs another one."]
+              f"{known} at {card['resolution_m'][0]:g} m: another sensor, unit or pixel size needs another one."]
     if card.get("probe_baseline"):
         limits.append("The epoch was chosen by the probe, so its figure flatters on the probe's validation tiles; test tiles were not touched.")
     if best.get("feature_rank", np.inf) < 5:
