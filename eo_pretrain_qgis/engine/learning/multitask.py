@@ -22,7 +22,7 @@ from .device import pick_device, pick_precision
 from .encoders import check_encoder_name
 from .multitask_kinds import KINDS, build_task, check_task
 from .multitask_report import baseline_scores, report_sections, task_pictures
-from .multitask_tasks import SharedNetwork, Task, common_datasets, pooled_bands, task_names
+from .multitask_tasks import SharedNetwork, Task, common_datasets, pooled_bands, same_scenes, task_names
 from .networks import renew_statistics
 from .reptile import inner_steps, with_gradients
 from .runs import CHECKPOINT, WEIGHTS, Run
@@ -91,7 +91,7 @@ class TaskBatches:
     """Batches of one task, one for each inner step."""
 
     def __init__(self, task: str, batches: Sequence[Any]) -> None:
-        self.task, self.batches = task, list(batches)
+        self.task, self.batches = task, batches
 
     def __len__(self) -> int:
         return sum(map(len, self.batches))
@@ -99,7 +99,7 @@ class TaskBatches:
     def split(self, pieces: int) -> list[TaskBatches]:
         """The same steps in at most `pieces` smaller batches each; the gradients of the pieces are averaged over their ways."""
         count = min(pieces, *map(len, self.batches))
-        return [TaskBatches(self.task, parts) for parts in zip(*(batch.split(count) for batch in self.batches))]
+        return [TaskBatches(self.task, list(parts)) for parts in zip(*(batch.split(count) for batch in self.batches))]
 
 
 class Multitask:
@@ -139,7 +139,7 @@ class Multitask:
         streams = {key: task.batches(seed, epoch) for key, task in self.tasks.items()}
         keys = list(self.tasks)
         for place in order:
-            yield TaskBatches(keys[place], itertools.islice(streams[keys[place]], self.inner_steps))
+            yield TaskBatches(keys[place], list(itertools.islice(streams[keys[place]], self.inner_steps)))
 
     def loss(self, part: str, networks: Mapping[str, nn.Module], batch: TaskBatches) -> torch.Tensor:
         """The mean loss of the steps; its gradient is the way they went, see `reptile`.
@@ -233,7 +233,7 @@ class Multitasking:
                   "classes": [asdict(entry) for entry in dataset.classes], "training_tiles": len(dataset.indices("training")),
                   "validation_tiles": len(dataset.indices("validation"))} for (name, key), dataset in zip(self.names, self.datasets)]
         return {"architecture": "unet", "encoder": self.settings.encoder, "task": "multitask", "classes": [],
-                "bands": pooled_bands(self.datasets), "tasks": tasks}
+                "bands": pooled_bands(self.datasets), "tasks": tasks, "same_scenes": same_scenes(self.datasets)}
 
     def plan(self) -> Plan:
         """AdamW with warm-up and a cosine; the gradient is a sum over the inner steps, and so is the norm it is cut to."""
@@ -247,7 +247,7 @@ class Multitasking:
         tasks = [build_task(name, key, dataset, bands, chosen, fabric) for (name, key), dataset in zip(self.names, self.datasets)]
         network = SharedNetwork({task.key: task.network for task in tasks})
         if chosen.start and not os.path.exists(run.path(CHECKPOINT)):
-            matched = start_from(network.shared(), chosen.start, [band["name"] for band in bands])
+            matched = start_from(network.shared(), chosen.start, [band["name"] for band in bands], report)
             run.card["start"] = {"path": chosen.start, "summary": matched.sentence(), **asdict(matched)}
             report.message(matched.sentence())
         unmeasured = [task.name for task in tasks if not len(task.dataset.indices("validation"))]
@@ -269,7 +269,7 @@ class Multitasking:
             entry["sums"] = parts[task.key].tolist()
         named = method.network.named()
         run.save_network(named)
-        run.save_encoder(named.encoder)
+        run.save_encoder(named["encoder"])
 
     def load_best(self, run: Run, method: Multitask) -> None:
         """The best weights back into the network."""

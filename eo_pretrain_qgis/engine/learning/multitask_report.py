@@ -211,7 +211,11 @@ def _settings(card: dict) -> list[tuple[str, str]]:
 
 
 def _limits(card: dict) -> list[str]:
+    scenes = card.get("same_scenes", [])
+    shared = [f"Several datasets show {', '.join(scenes[:3])}{' and others' if scenes[3:] else ''}: an image that validates one task may have "
+              "trained another, with other labels or none. Divide them alike for an independent check."] if scenes else []
     return [
+        *shared,
         "The best epoch was chosen on the validation tiles, so their figures flatter.",
         "What the encoder is worth for another task shows only when that task is fine-tuned from it and from scratch.",
         f"The network knows {card['preset']} values: another sensor or unit needs another one.",

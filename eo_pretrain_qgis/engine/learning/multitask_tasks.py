@@ -6,7 +6,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -132,7 +132,7 @@ class Task:
     kind: str
     dataset: Dataset
     method: Any = None
-    network: nn.Module = field(default_factory=nn.Identity)
+    network: Any = None
     images: Callable[[], Iterator[torch.Tensor]] = lambda: iter(())
 
     @property
@@ -201,6 +201,17 @@ def common_datasets(datasets: Sequence[Dataset], report: Report = SILENT) -> lis
         report.message("The pixels of the datasets differ in size (" + ", ".join(f"{size[0]:g} m" for size in sizes) +
                        "); a thing then looks different in each, and the shared layers have to learn it several times.", "warning")
     return seen
+
+
+def same_scenes(datasets: Sequence[Dataset]) -> list[str]:
+    """Paths of images that more than one dataset was cut from: a validation tile of one may be a training tile of another."""
+    found: dict[str, str] = {}
+    several = set()
+    for dataset in datasets:
+        own = {scene["checksum"]: scene["path"] for scene in dataset.description["scenes"]}
+        several |= own.keys() & found.keys()
+        found.update(own)
+    return sorted(found[checksum] for checksum in several)
 
 
 def pooled_bands(datasets: Sequence[Dataset]) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from eo_pretrain_qgis.engine.dataset import Dataset
 from eo_pretrain_qgis.engine.learning import multitask
 from eo_pretrain_qgis.engine.learning.multitask import Multitask, Multitasking, Settings, draw_tasks, pretrain_multitask
 from eo_pretrain_qgis.engine.learning.multitask_report import comparison
-from eo_pretrain_qgis.engine.learning.multitask_tasks import CommonDataset, common_datasets, pooled_bands, task_names
+from eo_pretrain_qgis.engine.learning.multitask_tasks import CommonDataset, common_datasets, pooled_bands, same_scenes, task_names
 from eo_pretrain_qgis.engine.learning.networks import SegmentationNetwork
 from eo_pretrain_qgis.engine.learning.reptile import inner_steps, with_gradients
 from eo_pretrain_qgis.engine.learning.runs import Run
@@ -92,7 +92,7 @@ def test_the_gradient_is_the_way_of_plain_descent():
         assert torch.allclose(way[name], (before - after) / 0.05, atol=1e-4)
     given = with_gradients(mean, network, way)
     given.backward()
-    assert float(given) == pytest.approx(float(mean))
+    assert float(given.detach()) == pytest.approx(float(mean))
     assert all(torch.equal(parameter.grad, way[name]) for name, parameter in network.named_parameters())
 
 
@@ -116,7 +116,7 @@ def test_weights_of_reptile_adapt_faster_than_those_of_joint_training():
         torch.manual_seed(0)
         network = torch.nn.Sequential(torch.nn.Linear(1, 32), torch.nn.Tanh(), torch.nn.Linear(32, 32), torch.nn.Tanh(), torch.nn.Linear(32, 1))
         rng, optimizer = np.random.default_rng(0), torch.optim.Adam(network.parameters(), 3e-3, betas=(0.0, 0.999))
-        for _ in range(1600 // steps):
+        for _ in range(1200 // steps):
             task = sine(rng)
             way, mean = inner_steps(network, [task(10) for _ in range(steps)], loss, 0.02)
             optimizer.zero_grad()
@@ -134,7 +134,7 @@ def test_weights_of_reptile_adapt_faster_than_those_of_joint_training():
             errors.append(float(loss(learner, task(100)).detach()))
         return np.mean(errors)
 
-    assert adapted(8) < 0.8 * adapted(1)
+    assert adapted(8) < 0.9 * adapted(1)
 
 
 def test_inner_steps_that_diverge_are_a_sentence():
@@ -193,6 +193,11 @@ def test_scaling_is_that_of_the_mixture(shared):
     mixture = (one["std"] ** 2 + other["std"] ** 2) / 2 + ((one["mean"] - other["mean"]) / 2) ** 2
     assert both["std"] == pytest.approx(mixture**0.5)
     assert both["minimum"] == min(one["minimum"], other["minimum"])
+
+
+def test_images_of_several_datasets_are_named():
+    first, second = ([{"checksum": "a", "path": "a.tif"}, {"checksum": "b", "path": "b.tif"}], [{"checksum": "b", "path": "copy.tif"}])
+    assert same_scenes([SimpleNamespace(description={"scenes": scenes}) for scenes in (first, second)]) == ["copy.tif"]
 
 
 def test_equal_names_get_a_number(shared):
@@ -299,3 +304,15 @@ def test_the_sensor_with_the_bands_is_the_one_that_is_read(shared):
     common = CommonDataset(dataset, "image", [dataset.bands[place] for place in (2, 0, 1)])
     assert np.array_equal(common.images(np.arange(2)), dataset.images(np.arange(2))[:, [2, 0, 1]])
     assert len(common.sensors) == 1
+
+
+def test_another_run_starts_this_one_whatever_its_heads(shared, finished):
+    torch.manual_seed(3)
+    recipe = Multitasking(common_datasets([Dataset.open(shared / name) for name in ("more_discs", "unlabelled")]),
+                          Settings(**QUICK, start=str(finished)))
+    recipe._compare = lambda *facts: None
+    heard = Heard()
+    method = recipe.build(SimpleNamespace(card=recipe.card(), path=lambda name: name), Fabric(accelerator="cpu", devices=1), heard)
+    tensors = load_file(finished / "best.safetensors")
+    assert all(torch.equal(value, tensors[name]) for name, value in method.network.shared().state_dict().items() if "num_batches" not in name)
+    assert "not used: heads.discs.segmentation_head.0" in heard.sentences[0]
