@@ -15,7 +15,7 @@ above 1 the network is an ensemble, scored by its mean probabilities, and disagr
 Prints the mean IoU on clear ground of the test part, and on all of it, after every round, and paired differences with 95 % t-intervals over the
 seeds; random picks are drawn --draws times for each seed and averaged. Figures obtained here are simulated and must be called so.
 Run: python -m benchmarks.active_learning [--seeds 6 7 8 9 10] [--rounds 3] [--tiles 8] [--size 1024] [--learner statistics] [--steps 200]
-     [--models 1] [--measure mixture] [--diversity 0.6] [--draws 3] [--processes 1]
+     [--models 1] [--measure mixture] [--diversity 0.3] [--draws 3] [--processes 1]
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def main() -> None:
     arguments.add_argument("--steps", type=int, default=200, help="of every training of the network")
     arguments.add_argument("--models", type=int, default=1, help="of the ensemble of networks")
     arguments.add_argument("--measure", default="mixture")
-    arguments.add_argument("--diversity", type=float, default=0.6)
+    arguments.add_argument("--diversity", type=float, default=0.3)
     arguments.add_argument("--draws", type=int, default=3, help="of random picks for each seed")
     arguments.add_argument("--processes", type=int, default=1, help="seeds worked on at a time")
     asked = arguments.parse_args()

@@ -13,9 +13,10 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from eo_pretrain_qgis.engine.raster import Raster
-from eo_pretrain_qgis.engine.sample import coarse, create, crops, optical, painting, radar
+from eo_pretrain_qgis.engine.sample import coarse, create, crops, optical, painting, radar, streets
 from eo_pretrain_qgis.engine.sample.noise import Box, Field, stream
 from eo_pretrain_qgis.engine.sample.objects import KINDS, LAND_COVER, ObjectTable
+from eo_pretrain_qgis.engine.sample.roads import Road
 from eo_pretrain_qgis.engine.sample.season import SEASON
 from eo_pretrain_qgis.engine.sample.sky import Sky, Sun
 from eo_pretrain_qgis.engine.sample.spectra import BANDS
@@ -287,3 +288,10 @@ def test_full_folder_is_refused_and_cancelling_leaves_nothing(tmp_path):
     with pytest.raises(Cancelled):
         create(tmp_path / "new", 256, 1, Stop())
     assert [path.name for path in tmp_path.iterdir()] == ["used"]
+
+
+def test_a_road_that_is_a_point_is_left_out():
+    """Two settlements in one cell of the map of costs are joined by one; landscape 14 of 1024 px has such a pair."""
+    line = shapely.LineString([(0, 0), (100, 0)])
+    kept = streets._noded([Road(shapely.Point(50, 50), "tertiary", 5.5), Road(line, "track", 3.0)])
+    assert [road.line.length for road in kept] == [100]

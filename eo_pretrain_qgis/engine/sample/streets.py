@@ -89,6 +89,7 @@ def _garden_paths(rng: np.random.Generator, division: Division) -> list[Road]:
 
 def _noded(roads: list[Road]) -> list[Road]:
     """Cuts roads at every crossing on the ground. A piece keeps what its road was."""
+    roads = [road for road in roads if road.line.length > 0]  # two settlements in one cell are joined by a point
     lines = np.array([road.line for road in roads])
     pieces = shapely.get_parts(shapely.node(shapely.multilinestrings(lines)))
     tree = shapely.STRtree(lines)
