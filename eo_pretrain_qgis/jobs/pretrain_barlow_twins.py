@@ -56,13 +56,13 @@ class PretrainBarlowTwins(Job):
     smallest: float = number("Least share of a tile in a view", default=0.25, minimum=0.01, maximum=1,
                              help="Of its area: 0.25 for half the side.", advanced=True)
     largest: float = number("Largest share of a tile in a view", default=1.0, minimum=0.01, maximum=1, advanced=True)
-    gain: float = number("Gain of all bands", default=0.2, minimum=0, maximum=1, advanced=True,
+    gain: float = number("Gain of all bands", default=0.06, minimum=0, maximum=1, advanced=True,
                          help="Deviation of the factor all bands share, and of the contrast of optical images.")
-    band_gain: float = number("Gain of each band", default=0.1, minimum=0, maximum=1, advanced=True)
-    offset: float = number("Offset of optical bands", default=0.1, minimum=0, maximum=2, advanced=True,
+    band_gain: float = number("Gain of each band", default=0.04, minimum=0, maximum=1, advanced=True)
+    offset: float = number("Offset of optical bands", default=0.04, minimum=0, maximum=2, advanced=True,
                            help="Haze and single bands, in spreads of the band.")
-    blur: float = number("Share of blurred views", default=0.3, minimum=0, maximum=1, advanced=True)
-    band_drop: float = number("Share of views without some bands", default=0.2, minimum=0, maximum=1, advanced=True,
+    blur: float = number("Share of blurred views", default=0.2, minimum=0, maximum=1, advanced=True)
+    band_drop: float = number("Share of views without some bands", default=0.05, minimum=0, maximum=1, advanced=True,
                               help="Up to a third of three and more bands is missing in them. In pictures of unknown units with two or three "
                                    "bands, such as JPEGs, one mixture takes the place of all bands instead.")
     looks: float = number("Looks of added speckle", default=10.0, minimum=1, maximum=10000, advanced=True, help="Radar only; fewer are rougher.")

@@ -55,11 +55,11 @@ class Settings:
     crop: int | None = None
     smallest: float = 0.25
     largest: float = 1.0
-    gain: float = 0.2
-    band_gain: float = 0.1
-    offset: float = 0.1
-    blur: float = 0.3
-    band_drop: float = 0.2
+    gain: float = 0.06
+    band_gain: float = 0.04
+    offset: float = 0.04
+    blur: float = 0.2
+    band_drop: float = 0.05
     looks: float = 10.0
     trend: float = 1.0
     probe_share: float = 100.0

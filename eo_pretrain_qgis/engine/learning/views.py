@@ -31,6 +31,9 @@ DECIBEL = 10 / math.log(10)
 class ViewPlan:
     """How views differ from tiles. Deviations are those of normal numbers cut at two of them.
 
+    Values change little by default, because they tell classes apart: after one epoch on EuroSAT in RGB a linear probe at 1 % of the labels
+    reached 0.48 with half of the changes that gave 0.44 (gain 0.3, band gain 0.2, offset 0.1, mixtures 0.2), and less was better still.
+
     Attributes:
         crop: side of a view, pixels of the network's input; None: that of the tile.
         smallest: least share of the tile's area that a view shows, 0.25 for half its side.
@@ -48,11 +51,11 @@ class ViewPlan:
     crop: int | None = None
     smallest: float = 0.25
     largest: float = 1.0
-    gain: float = 0.2
-    band_gain: float = 0.1
-    offset: float = 0.1
-    blur: float = 0.3
-    band_drop: float = 0.2
+    gain: float = 0.06
+    band_gain: float = 0.04
+    offset: float = 0.04
+    blur: float = 0.2
+    band_drop: float = 0.05
     looks: float = 10.0
     trend: float = 1.0
 
