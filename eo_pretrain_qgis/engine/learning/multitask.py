@@ -218,12 +218,15 @@ class Multitasking:
         settings: see `Settings`.
         report: told of what comes before the loop: baselines, and tasks trained alone.
         steps: per epoch; None counts the tiles.
+        bands: cards of the bands, by which images are scaled; None pools those of the datasets.
     """
 
     method_name = "multitask"
 
-    def __init__(self, datasets: Sequence[Dataset], settings: Settings, report: Report = SILENT, steps: int | None = None) -> None:
+    def __init__(self, datasets: Sequence[Dataset], settings: Settings, report: Report = SILENT, steps: int | None = None,
+                 bands: list[dict[str, Any]] | None = None) -> None:
         self.datasets, self.settings, self.report, self.steps = datasets, settings, report, steps
+        self.bands = bands or pooled_bands(datasets)
         self.names = task_names(datasets)
         self.pictures: dict[str, str] = {}
 
@@ -233,7 +236,7 @@ class Multitasking:
                   "classes": [asdict(entry) for entry in dataset.classes], "training_tiles": len(dataset.indices("training")),
                   "validation_tiles": len(dataset.indices("validation"))} for (name, key), dataset in zip(self.names, self.datasets)]
         return {"architecture": "unet", "encoder": self.settings.encoder, "task": "multitask", "classes": [],
-                "bands": pooled_bands(self.datasets), "tasks": tasks, "same_scenes": same_scenes(self.datasets)}
+                "bands": self.bands, "tasks": tasks, "same_scenes": same_scenes(self.datasets)}
 
     def plan(self) -> Plan:
         """AdamW with warm-up and a cosine; the gradient is a sum over the inner steps, and so is the norm it is cut to."""
@@ -304,7 +307,8 @@ class Multitasking:
             self.report.message(f"Training “{entry['name']}” alone, to compare with.")
             part = self.report.part(number / len(self.datasets), (number + 1) / len(self.datasets))
             folder = run.path(os.path.join("single", entry["key"]))
-            train(folder, Multitasking([dataset], alone, SILENT, method.steps * method.inner_steps), part)
+            # The same scaling, or errors in scaled units would not compare.
+            train(folder, Multitasking([dataset], alone, SILENT, method.steps * method.inner_steps, run.card["bands"]), part)
             found = Run.open(folder).card
             entry["single"] = found["tasks"][0].get("figures", {})
             entry["single_epochs"] = found["epochs_run"]

@@ -200,6 +200,13 @@ def test_images_of_several_datasets_are_named():
     assert same_scenes([SimpleNamespace(description={"scenes": scenes}) for scenes in (first, second)]) == ["copy.tif"]
 
 
+def test_a_task_alone_is_scaled_as_in_company(shared):
+    datasets = common_datasets([Dataset.open(shared / name) for name in ("discs", "unlabelled")])
+    both = Multitasking(datasets, Settings(**QUICK))
+    alone = Multitasking(datasets[:1], Settings(**QUICK), bands=both.bands)
+    assert alone.card()["bands"] == both.card()["bands"] != Multitasking(datasets[:1], Settings(**QUICK)).card()["bands"]
+
+
 def test_equal_names_get_a_number(shared):
     dataset = Dataset.open(shared / "discs")
     assert task_names([dataset, dataset]) == [("discs", "discs"), ("discs 2", "discs_2")]
