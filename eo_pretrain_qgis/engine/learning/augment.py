@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch.nn.functional import conv2d, pad
@@ -61,7 +62,8 @@ class Augmentation:
         if self.kind == "full":
             images = self._drop_band(self._blur(self._radiometry(images, generator), generator), generator)
             images = torch.where(valid[:, None], images, self.mean)
-        return replace(batch, **{**turned, "images": images.contiguous(memory_format=torch.channels_last)})
+        changed: dict[str, Any] = {**turned, "images": images.contiguous(memory_format=torch.channels_last)}
+        return replace(batch, **changed)
 
     def _radiometry(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Gain and offset per tile and band, and speckle for radar; (n, band, y, x), stored units."""

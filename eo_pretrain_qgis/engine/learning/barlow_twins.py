@@ -180,7 +180,7 @@ class BarlowTwins:
         towers = [Tower(chosen.encoder, band_cards(dataset, sensor), chosen.projector_width) for sensor in self.sensors]
         if chosen.start and not os.path.exists(run.path(CHECKPOINT)):
             for tower, sensor in zip(towers, self.sensors):
-                matched = start_from(tower, chosen.start, [band.name for band in sensor.bands])
+                matched = start_from(tower, chosen.start, [band.name for band in sensor.bands], report)
                 run.card["start"] = {"path": chosen.start, "summary": matched.sentence(), **asdict(matched)}
                 report.message(matched.sentence())
         network = TwinNetwork(towers)

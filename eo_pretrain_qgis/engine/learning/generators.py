@@ -119,7 +119,7 @@ class ResidualBlock(nn.Module):
 class StoredTranslation(nn.Module):
     """A generator as a map model: stored units of one sensor in, stored units of the other out."""
 
-    def __init__(self, generator: nn.Module, source: BandScaling, target: BandScaling) -> None:
+    def __init__(self, generator: Any, source: BandScaling, target: BandScaling) -> None:
         super().__init__()
         self.generator, self.source, self.target = generator, source, target
 

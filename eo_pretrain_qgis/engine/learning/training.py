@@ -31,6 +31,7 @@ VALIDATION_SHARE = 0.1  # of an epoch's time, for the progress bar
 #: Least time between two writings of the run folder. A state of 170 MB after each epoch took a third of the time of small datasets.
 SAVE_SECONDS = 10.0
 SAVE_SHARE = 0.05  # of the time may go into writing, on slow disks
+LONGEST_PAUSE = 120.0  # seconds without a checkpoint, however slow the disk was
 STATE_VERSION = 2
 
 
@@ -208,7 +209,7 @@ class _Writer:
         if self.due:
             self.save()
             self.written = time.monotonic()
-            self.pause = max(SAVE_SECONDS, (self.written - self.began) / SAVE_SHARE)
+            self.pause = min(LONGEST_PAUSE, max(SAVE_SECONDS, (self.written - self.began) / SAVE_SHARE))
 
 
 class _Loop:

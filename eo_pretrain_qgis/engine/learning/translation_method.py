@@ -298,8 +298,8 @@ class Translation:
             _sum(sums.cycle(way), sums.distance(way)) for way in (0, 1)]
         found = [value for value in wrong if value is not None]
         if found:
-            row["validation_error"] = float(np.mean(found))
-            row[self.score] = -row["validation_error"]
+            error = float(np.mean(found))
+            row |= {"validation_error": error, self.score: -error}
         if self.judged:
             real, made = torch.stack(self.judged).mean(0).tolist()
             row |= {"discriminator_real": real, "discriminator_made": made}
@@ -314,7 +314,7 @@ def l1(made: torch.Tensor, truth: torch.Tensor, known: torch.Tensor) -> torch.Te
 
 def judged(losses: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
     """Mean of losses per patch (n, 1, y', x'), each weighted by the share of its pixels that were measured (n, 1, y, x)."""
-    weights = adaptive_avg_pool2d(seen.float(), losses.shape[-2:])
+    weights = adaptive_avg_pool2d(seen.float(), (losses.shape[-2], losses.shape[-1]))
     return (losses * weights).sum() / weights.sum().clamp_min(1e-6)
 
 
