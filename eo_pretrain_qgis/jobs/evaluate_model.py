@@ -41,7 +41,7 @@ class EvaluateModel(Job):
 
     def run(self, report: Report) -> dict:
         report.progress(0, "Loading torch")
-        from ..engine.learning.evaluation import evaluate_run, write_evaluation
+        from ..engine.learning.finetuning.evaluation import evaluate_run, write_evaluation
 
         facts, sections = evaluate_run(self.run_folder, self.dataset, self.split, self.batch_size, self.device, report)
         write_evaluation(facts, sections, self.output, self.facts)

@@ -36,7 +36,7 @@ class ExportModel(Job):
         report.progress(0, "Loading torch")
         from ..engine.learning.export import export_run
         from ..engine.learning.runs import Run
-        from ..engine.learning.translation_export import export_translation
+        from ..engine.learning.translation.export import export_translation
         from .record import plugin_version
 
         run = Run.open(self.run_folder)

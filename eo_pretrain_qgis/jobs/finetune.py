@@ -77,7 +77,7 @@ class Finetune(Job):
 
     def run(self, report: Report) -> dict:
         report.progress(0, "Loading torch")
-        from ..engine.learning.finetuning import Settings, finetune
+        from ..engine.learning.finetuning.recipe import Settings, finetune
 
         values = self.values()
         dataset, output = values.pop("dataset"), values.pop("output")

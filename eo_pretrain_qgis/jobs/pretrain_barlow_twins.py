@@ -94,7 +94,7 @@ class PretrainBarlowTwins(Job):
 
     def run(self, report: Report) -> dict:
         report.progress(0, "Loading torch")
-        from ..engine.learning.barlow_twins import Settings, pretrain_barlow_twins
+        from ..engine.learning.barlow_twins.recipe import Settings, pretrain_barlow_twins
 
         values = self.values()
         dataset, output = values.pop("dataset"), values.pop("output")

@@ -61,7 +61,7 @@ class PretrainInpainting(Job):
 
     def run(self, report: Report) -> dict:
         report.progress(0, "Loading torch")
-        from ..engine.learning.inpainting import Settings, pretrain_inpainting
+        from ..engine.learning.inpainting.recipe import Settings, pretrain_inpainting
 
         values = self.values()
         dataset, output = values.pop("dataset"), values.pop("output")

@@ -68,7 +68,7 @@ class PretrainMultitask(Job):
 
     def run(self, report: Report) -> dict:
         report.progress(0, "Loading torch")
-        from ..engine.learning.multitask import Settings, pretrain_multitask
+        from ..engine.learning.multitask.recipe import Settings, pretrain_multitask
 
         values = self.values()
         datasets, output = values.pop("datasets"), values.pop("output")

@@ -87,7 +87,7 @@ class PretrainTranslation(Job):
 
     def run(self, report: Report) -> dict:
         report.progress(0, "Loading torch")
-        from ..engine.learning.translation import Settings, pretrain_translation
+        from ..engine.learning.translation.recipe import Settings, pretrain_translation
 
         values = self.values()
         dataset, output = values.pop("dataset"), values.pop("output")

@@ -9,9 +9,14 @@ import numpy as np
 import pytest
 
 from eo_pretrain_qgis.engine.dataset import SensorInfo
-from eo_pretrain_qgis.engine.learning import barlow_twins, finetuning, inpainting, multitask, training, training_runs, translation
+from eo_pretrain_qgis.engine.learning import training, training_runs
+from eo_pretrain_qgis.engine.learning.barlow_twins import recipe as barlow_twins
 from eo_pretrain_qgis.engine.learning.checkpoints import load_tensors
 from eo_pretrain_qgis.engine.learning.encoders import build_encoder
+from eo_pretrain_qgis.engine.learning.finetuning import recipe as finetuning
+from eo_pretrain_qgis.engine.learning.inpainting import recipe as inpainting
+from eo_pretrain_qgis.engine.learning.multitask import recipe as multitask
+from eo_pretrain_qgis.engine.learning.translation import recipe as translation
 from eo_pretrain_qgis.engine.sensors import Band
 from tests.scenes_pretraining import backscatter, optical, radar_sensor, write_unlabelled
 

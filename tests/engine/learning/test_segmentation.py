@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import segmentation_models_pytorch as smp
 import torch
+from eo_pretrain_qgis.engine.learning.finetuning.recipe.losses import dice_loss
+from eo_pretrain_qgis.engine.learning.finetuning.recipe.segmentation import Segmentation, check_trainable, class_weights
 
 from eo_pretrain_qgis.engine.dataset import Dataset
-from eo_pretrain_qgis.engine.learning.losses import dice_loss
 from eo_pretrain_qgis.engine.learning.networks import SegmentationNetwork
-from eo_pretrain_qgis.engine.learning.segmentation import Segmentation, check_trainable, class_weights
 from eo_pretrain_qgis.errors import DataError
 
 from .conftest import SMALL

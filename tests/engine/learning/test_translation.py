@@ -5,16 +5,9 @@ import csv
 import numpy as np
 import pytest
 import torch
-
-from eo_pretrain_qgis.engine.dataset import Dataset
-from eo_pretrain_qgis.engine.learning.generators import BandScaling, ResidualGenerator, UnetGenerator
-from eo_pretrain_qgis.engine.learning.networks import SegmentationNetwork
-from eo_pretrain_qgis.engine.learning.runs import Run, band_cards
-from eo_pretrain_qgis.engine.learning.sensor_tiles import PairReader, SensorReader, TilePair, Tiles
-from eo_pretrain_qgis.engine.learning.starting_weights import start_from
-from eo_pretrain_qgis.engine.learning.translation import Settings, pretrain_translation
-from eo_pretrain_qgis.engine.learning.translation_figures import LinearBaseline, Sums
-from eo_pretrain_qgis.engine.learning.translation_method import (
+from eo_pretrain_qgis.engine.learning.translation.recipe.figures import LinearBaseline, Sums
+from eo_pretrain_qgis.engine.learning.translation.recipe.generators import BandScaling, ResidualGenerator, UnetGenerator
+from eo_pretrain_qgis.engine.learning.translation.recipe.method import (
     HISTORY_STEP,
     DiscriminatorPair,
     GeneratorPair,
@@ -25,6 +18,13 @@ from eo_pretrain_qgis.engine.learning.translation_method import (
     l1,
     same_bands,
 )
+from eo_pretrain_qgis.engine.learning.translation.recipe.recipe import Settings, pretrain_translation
+from eo_pretrain_qgis.engine.learning.translation.recipe.sensor_tiles import PairReader, SensorReader, TilePair, Tiles
+
+from eo_pretrain_qgis.engine.dataset import Dataset
+from eo_pretrain_qgis.engine.learning.networks import SegmentationNetwork
+from eo_pretrain_qgis.engine.learning.runs import Run, band_cards
+from eo_pretrain_qgis.engine.learning.starting_weights import start_from
 from tests import scenes_pretraining, scenes_translation
 
 from .conftest import SMALL

@@ -1,0 +1,1 @@
+"""Learning classes from labels: of pixels, of images, of patches."""

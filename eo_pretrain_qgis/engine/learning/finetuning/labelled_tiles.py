@@ -1,0 +1,98 @@
+"""The labelled tiles a network learns from, handed out in batches: which of them, in which order, changed how."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from ....errors import DataError
+from ...dataset import Dataset
+from ..augment import Augmentation
+from ..data import Batch, TileReader
+
+
+def check_labelled(dataset: Dataset, crop: int | None = None) -> None:
+    """Refuses a dataset that nothing can be learned from.
+
+    Raises:
+        DataError: without training tiles, with a single class, or with tiles smaller than the crop.
+    """
+    where, entity = dataset.folder, "pixels" if dataset.task == "segmentation" else "tiles"
+    if not len(dataset.indices("training")):
+        raise DataError(f"The dataset {where} has no training tiles. Split it again with a larger training share or smaller blocks.")
+    present = [entry.name for entry, count in zip(dataset.classes, dataset.description["class_pixels"]["training"]) if count]
+    if len(present) < (1 if dataset.task == "multilabel" else 2):
+        only = f"only the class “{present[0]}”" if present else f"no labelled {entity}"
+        raise DataError(f"The training tiles of {where} hold {only}, so there is nothing to tell apart. "
+                        f"Add labels of another class, or count unlabelled {entity} as background.")
+    if crop is not None and crop > dataset.tile_size:
+        raise DataError(f"The crop of {crop} px is larger than the tiles of {where} ({dataset.tile_size} px). "
+                        f"Choose a crop of at most {dataset.tile_size} px.")
+
+
+class TrainingTiles:
+    """Training tiles for one process of several.
+
+    Args:
+        reader: of the dataset.
+        augmentation: changes each batch.
+        tiles: positions of the training tiles.
+        batch_size: tiles per step and process.
+        crop: side of random crops, pixels; None takes whole tiles.
+        steps: per epoch; None is one pass over the tiles.
+        rank: number of this process.
+        processes: how many share the tiles.
+    """
+
+    def __init__(self, reader: TileReader, augmentation: Augmentation, tiles: np.ndarray, *, batch_size: int, crop: int | None = None,
+                 steps: int | None = None, rank: int = 0, processes: int = 1) -> None:
+        self.reader, self.augmentation, self.tiles = reader, augmentation, tiles
+        self.batch_size, self.crop, self.rank, self.processes = batch_size, crop, rank, processes
+        self.asked_steps = steps
+
+    @property
+    def mine(self) -> int:
+        """Tiles per epoch and process."""
+        if self.asked_steps is None:
+            return -(-len(self.tiles) // self.processes)
+        return self.asked_steps * min(self.batch_size, len(self.tiles))
+
+    @property
+    def steps(self) -> int:
+        """Batches per epoch and process."""
+        return -(-self.mine // self.batch_size) if self.asked_steps is None else self.asked_steps
+
+    def batches(self, seed: int, epoch: int) -> Iterator[Batch]:
+        """The tiles of an epoch, in an order, with crops and changes that follow from seed, epoch and rank alone."""
+        rng = np.random.default_rng([seed, epoch])
+        wanted = self.mine * self.processes
+        # Every process takes the same number of steps, or those that end early would leave the others waiting.
+        passes = [rng.permutation(self.tiles) for _ in range(-(-wanted // len(self.tiles)))]
+        mine = (np.resize(passes[0], wanted) if len(passes) == 1 else np.concatenate(passes)[:wanted])[self.rank::self.processes]
+        rng = np.random.default_rng([seed, epoch, self.rank])
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        for batch in self.reader.shuffled(mine, -(-self.mine // self.steps), rng, self.crop):
+            yield self.augmentation(batch, generator)
+
+    def sample(self, count: int) -> Iterator[Batch]:
+        """Some of this process's tiles as they are, evenly chosen; no batch has a single tile, if there are more."""
+        mine = self.tiles[self.rank::self.processes]
+        chosen = mine[np.linspace(0, len(mine) - 1, min(len(mine), count)).astype(int)]
+        smallest = len(chosen) // -(-len(chosen) // self.batch_size)
+        return self.reader.in_order(chosen, self.batch_size if smallest > 1 else len(chosen))
+
+    def refuse_single_value(self, stride: int) -> None:
+        """Batch normalisation needs more than one value per channel in the deepest layer.
+
+        Args:
+            stride: of the network, pixels.
+
+        Raises:
+            DataError: when the smallest batch has a single tile of at most one stride.
+        """
+        side = self.crop or self.reader.dataset.tile_size
+        if self.mine // self.steps * (-(-side // stride)) ** 2 < 2:
+            raise DataError(f"A single tile of {side} px per step is too little to train on. "
+                            "Choose a larger batch, larger tiles or more training tiles.")

@@ -1,0 +1,242 @@
+"""Fine-tuning: labelled dataset, encoder and starting weights → run folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from lightning_fabric import Fabric
+
+from ....errors import DataError
+from ....report import SILENT, Report
+from ...dataset import Dataset
+from ...label_shares import labelled_share
+from ...tile_pictures import telling_tiles
+from ..checkpoints import load_tensors
+from ..device import pick_device, pick_precision
+from ..encoder_files import find_weights, read_card
+from ..encoders import check_encoder_name
+from ..runs import CHECKPOINT, WEIGHTS, Run
+from ..starting_weights import start_from
+from ..training import Plan, Progress
+from ..training_runs import train
+from . import classification, segmentation
+from .classification import Classification
+from .classification_report import sample_gallery, tile_run_sections
+from .segmentation import Segmentation
+from .segmentation_report import SAMPLES, run_sections, sample_pictures
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What can be chosen; the names are those of the job `finetune`, which explains them."""
+
+    encoder: str = "resnet18"
+    start: str | None = None
+    epochs: int = 40
+    batch_size: int = 8
+    learning_rate: float = 1e-3
+    crop: int | None = None
+    class_weights: str = "balanced"
+    augmentation: str = "full"
+    precision: str = "auto"
+    patience: int = 12
+    weight_decay: float = 0.01
+    warmup_epochs: int = 2
+    label_share: float = 100.0
+    loss: str = "cross_entropy"
+    epoch_steps: int | None = None
+    average: float = 0.0
+    keep: str = "best"
+    frozen_encoder: bool = False
+    device: str = "auto"
+    seed: int = 1
+
+
+def finetune(dataset_folder: str, output: str, settings: Settings, report: Report = SILENT) -> dict[str, Any]:
+    """Trains a model for the task of the dataset, or continues the run in `output`, or says that it is finished.
+
+    Under ``torchrun`` all processes train together and the first one writes.
+
+    Returns:
+        What `training_runs.train` gives, and where there are validation tiles ``validation_iou``, ``validation_accuracy`` (one class
+        per tile) or ``validation_average_precision`` (several).
+
+    Raises:
+        DataError: the dataset cannot be learned from, or `output` holds something else.
+        ModelError: the encoder is unknown or the starting weights do not fit.
+        EngineError: the device is not there, its memory too small, or the loss diverged.
+    """
+    pick_precision(settings.precision, pick_device(settings.device))  # the quickest refusals first
+    dataset = Dataset.open(dataset_folder)
+    check_learnable(dataset, settings.crop)
+    check_encoder_name(settings.encoder)
+    kind = TileFineTuning if dataset.task in classification.TASKS else FineTuning
+    return train(output, kind(dataset, settings), report)
+
+
+def check_learnable(dataset: Dataset, crop: int | None) -> None:
+    """Refuses a dataset that no model can be fine-tuned on.
+
+    Raises:
+        DataError: of a task without classes of pixels or tiles, or see `segmentation.check_trainable`.
+    """
+    if dataset.task in classification.TASKS:
+        classification.check_tiles(dataset, crop)
+    elif dataset.task == "segmentation":
+        segmentation.check_trainable(dataset, crop)
+    else:
+        known = "has no labels" if dataset.task == "pretraining" else f"is for the task “{dataset.task}”"
+        raise DataError(f"The dataset {dataset.folder} {known}, and this trains on tiles with a class per pixel or per tile. Choose a dataset "
+                        "made by “Create training dataset” or “Import dataset”, or pretrain on this one.")
+
+
+class FineTuning:
+    """The recipe: labelled tiles and starting weights make a network that knows the classes of pixels."""
+
+    method_name = "finetune"
+
+    def __init__(self, dataset: Dataset, settings: Settings) -> None:
+        self.dataset, self.settings = dataset, settings
+        self.samples: Any = None
+        self.pictures = ""
+
+    @property
+    def datasets(self) -> Sequence[Dataset]:
+        """The labelled tiles."""
+        return [self.dataset]
+
+    def card(self) -> dict[str, Any]:
+        """The kind of network."""
+        return {"architecture": "unet", "encoder": self.settings.encoder}
+
+    def plan(self) -> Plan:
+        """AdamW with warm-up and a cosine."""
+        chosen = self.settings
+        return Plan(chosen.epochs, chosen.learning_rate, chosen.weight_decay, chosen.warmup_epochs, chosen.patience, chosen.seed,
+                    average=chosen.average)
+
+    def build(self, run: Run, fabric: Fabric, report: Report) -> Any:
+        """The network with its starting weights, as a method to train."""
+        chosen, dataset = self.settings, self.dataset
+        begins = bool(chosen.start) and not os.path.exists(run.path(CHECKPOINT))
+        if begins:
+            adopt_scaling(run.card["bands"], str(chosen.start), report)
+        network, new = run.build_network(), []
+        if begins:
+            matched = start_from(network, str(chosen.start), [band.name for band in dataset.bands], report)
+            new = matched.left_new
+            run.card["start"] = {**asdict(matched), "path": chosen.start, "summary": matched.sentence()}
+            report.message(matched.sentence())
+        if chosen.frozen_encoder:
+            network.freeze_encoder()
+        if len(dataset.sensors) > 1:
+            names = ", ".join(sensor.name for sensor in dataset.sensors)
+            report.message(f"The dataset has images of several sensors ({names}); the network learns from those of the first.", "warning")
+        if not len(dataset.indices("validation")):
+            report.message("The dataset has no validation tiles: there is no early stopping, and the last epoch is kept.", "warning")
+        tiles = self.training_tiles()
+        run.card["training_tiles"] = len(tiles)
+        if chosen.label_share < 100:
+            report.message(f"Learning from {len(tiles)} of {len(dataset.indices('training'))} training tiles.")
+        return self.method(network, new, fabric, report, {
+            "tiles": tiles, "batch_size": chosen.batch_size, "crop": chosen.crop, "weighting": chosen.class_weights,
+            "augmentation": chosen.augmentation, "loss": chosen.loss, "steps": chosen.epoch_steps,
+            "last_epoch": chosen.epochs - 1 if chosen.keep == "last" else None,
+            "rank": fabric.global_rank, "processes": fabric.world_size})
+
+    def training_tiles(self) -> np.ndarray:
+        """Positions of the tiles whose labels are used."""
+        return labelled_share(self.dataset, self.dataset.indices("training"), self.settings.label_share, self.settings.seed)
+
+    def method(self, network: Any, new: list[str], fabric: Fabric, report: Report, choices: dict[str, Any]) -> Any:
+        """What is trained; `new` are the names of the tensors no starting weights were found for."""
+        return Segmentation(self.dataset, network, fabric.device, **choices)
+
+    def save(self, run: Run, method: Any, sums: np.ndarray) -> None:
+        """The network, its encoder and the confusion on the validation tiles."""
+        run.card["confusion"] = sums.tolist()
+        run.save_network(method.network)
+        run.save_encoder(method.network.encoder)
+
+    def load_best(self, run: Run, method: Any) -> None:
+        """The best weights back into the network."""
+        method.network.load_state_dict(load_tensors(run.path(WEIGHTS)))
+
+    def sections(self, run: Run, method: Any, progress: Progress, redraw: bool) -> tuple[str, list[str]]:
+        """The report."""
+        if redraw:
+            if self.samples is None:
+                self.samples = telling_tiles(self.dataset, "validation", SAMPLES)
+            self.pictures = sample_pictures(method.network, method.reader, self.dataset, self.samples)
+        return run_sections(run, self.dataset, progress, self.pictures)
+
+    def result(self, run: Run) -> dict[str, Any]:
+        """The score."""
+        metrics = run.card["metrics"]
+        named = {"mean_iou": "validation_iou", "overall_accuracy": "validation_accuracy", "average_precision": "validation_average_precision"}
+        score = next((name for name in ("mean_iou", "average_precision", "overall_accuracy") if name in metrics), None)
+        return {} if score is None else {named[score]: metrics[score]}
+
+
+class TileFineTuning(FineTuning):
+    """The recipe for classes of whole tiles."""
+
+    def card(self) -> dict[str, Any]:
+        """The kind of network."""
+        return {"architecture": "classifier", "encoder": self.settings.encoder}
+
+    def training_tiles(self) -> np.ndarray:
+        """Positions of the labelled tiles whose labels are used."""
+        tiles = self.dataset.indices("training")
+        if self.dataset.task != "multilabel":
+            tiles = tiles[self.dataset.labels(tiles) != self.dataset.ignore]
+        return labelled_share(self.dataset, tiles, self.settings.label_share, self.settings.seed)
+
+    def method(self, network: Any, new: list[str], fabric: Fabric, report: Report, choices: dict[str, Any]) -> Any:
+        """What is trained; with starting weights the head begins as a linear classifier on the encoder's features."""
+        method = Classification(self.dataset, network, fabric.device, **choices)
+        if "classification_head.weight" in new:
+            method.fit_head(fabric.device, report)
+        return method
+
+    def save(self, run: Run, method: Any, sums: np.ndarray) -> None:
+        """The network, its encoder and the figures of the classes."""
+        run.card["class_scores"] = classification.tile_scores(sums)["classes"]
+        if sums.ndim == 2:
+            run.card["confusion"] = sums.tolist()
+        run.save_network(method.network)
+        run.save_encoder(method.network.encoder)
+
+    def sections(self, run: Run, method: Any, progress: Progress, redraw: bool) -> tuple[str, list[str]]:
+        """The report."""
+        if redraw:
+            self.pictures = sample_gallery(method.network, method.reader, self.dataset, self.dataset.indices("validation"))
+        return tile_run_sections(run, self.dataset, progress, self.pictures)
+
+
+def adopt_scaling(bands: list[dict[str, Any]], start: str, report: Report = SILENT) -> bool:
+    """Scales the bands as the starting weights know them, where these are of a run of ours with the same bands in the same units.
+
+    The encoder then sees the values it was trained on, whatever the statistics of the new tiles are.
+
+    Args:
+        bands: of the card of the new run; their centre and spread are changed.
+        start: see `encoder_files.find_weights`.
+        report: told of a download.
+
+    Returns:
+        Whether it could.
+    """
+    card = read_card(find_weights(start, [band["name"] for band in bands], True, report))
+    theirs = {band.get("name"): band for band in card.get("bands", [])}
+    facts = ("unit", "scale", "offset")
+    fits = "scaling" not in card and all(
+        band["name"] in theirs and all(theirs[band["name"]].get(fact) == band[fact] for fact in facts)
+        and all(isinstance(theirs[band["name"]].get(fact), (int, float)) for fact in ("centre", "spread")) for band in bands)
+    for band in bands if fits else []:
+        band.update({fact: theirs[band["name"]][fact] for fact in ("centre", "spread")})
+    return fits

@@ -1,0 +1,121 @@
+"""The report of a run: curves, predictions beside the truth, confusion, settings and limits in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ... import html_page as page
+from ...accuracy import scores
+from ...class_style import coloured
+from ...dataset import Dataset
+from ...tile_pictures import look, paint
+from ..data import TileReader
+from ..networks import ClassNetwork
+from ..runs import Run
+from ..training import Progress
+from .segmentation import predict
+
+SAMPLES = 4  # tiles that are shown
+PICTURE_SIDE = 256  # pixels on the screen
+
+
+def run_sections(run: Run, dataset: Dataset, progress: Progress, pictures: str) -> tuple[str, list[str]]:
+    """Title and sections of report.html.
+
+    Args:
+        run: the run.
+        dataset: what it learns from.
+        progress: with a row of figures per epoch.
+        pictures: HTML of the sample predictions, from `sample_pictures`.
+    """
+    card, history = run.card, progress.history
+    counts = np.array(card["confusion"])
+    names, colors = run.class_names, [entry.color for entry in coloured(dataset.classes)]
+    panels: list[tuple[str, dict]] = [("Training loss", {"loss": [row["loss"] for row in history]})]
+    if "mean_iou" in history[-1]:
+        panels.append(("Validation IoU", {"mean": [row["mean_iou"] for row in history],
+                                          **{name: [row.get(f"iou_{name}") for row in history] for name in names}}))
+    sections = [
+        page.paragraph(verdict(card, progress)), page.curves(panels),
+        page.heading("Validation tiles"), page.paragraph("Image, truth and prediction of the best epoch; grey is not labelled."), pictures,
+        page.legend(names, colors),
+        page.heading("Accuracy of the best epoch on the validation tiles"), accuracy_table(names, counts), confusion_table(names, counts),
+        page.heading("Settings"), page.table(("setting", "value"), settings_rows(card)),
+        page.heading("Limits"), page.bullets(_limits(card, counts)),
+    ]
+    return f"{card['dataset']['name']}: {card['architecture']} with {card['encoder']}", sections
+
+
+def sample_pictures(network: ClassNetwork, reader: TileReader, dataset: Dataset, tiles: np.ndarray) -> str:
+    """Image, truth and prediction of some tiles beside each other, as HTML."""
+    if not len(tiles):
+        return page.paragraph("The dataset has no such tiles.")
+    classes, rows = coloured(dataset.classes), []
+    for chosen, truth, found in predict(network, reader, tiles, len(tiles)):
+        rows += [_beside(*row) for row in zip(look(dataset, chosen), paint(truth, classes), paint(found, classes))]
+    return page.picture(np.concatenate(rows), "image, truth and prediction of tiles")
+
+
+def accuracy_table(names: list[str], counts: np.ndarray) -> str:
+    """IoU, F1, precision, recall and pixels of each class, as HTML."""
+    found = scores(counts)
+    rows = [(name, row["iou"], row["f1"], row["precision"], row["recall"], row["pixels"]) for name, row in zip(names, found["classes"])]
+    mean = ("mean", found["mean_iou"], found["mean_f1"], None, None, found["pixels"])
+    return page.table(("class", "IoU", "F1", "precision", "recall", "pixels"), [*rows, mean])
+
+
+def confusion_table(names: list[str], counts: np.ndarray) -> str:
+    """Pixels by true and predicted class, as HTML."""
+    return page.table(("true ↓ predicted →", *names), [(name, *map(int, row)) for name, row in zip(names, counts)])
+
+
+def _beside(*pictures: np.ndarray) -> np.ndarray:
+    """Pictures (y, x, 3) in a row with white gaps, small ones enlarged."""
+    zoom = max(1, PICTURE_SIDE // pictures[0].shape[0])
+    framed = [np.pad(picture.repeat(zoom, 0).repeat(zoom, 1), [(0, 6), (0, 6), (0, 0)], constant_values=255) for picture in pictures]
+    return np.concatenate(framed, 1)
+
+
+def verdict(card: dict, progress: Progress) -> str:
+    """How far the run is and what it reached, as a sentence or two."""
+    state = "Finished" if card["state"] == "finished" else "Training"
+    text = f"{state}: {progress.epoch} of {card['settings']['epochs']} epochs on {card['device']} in {card['precision']}."
+    if progress.best is None and card["settings"].get("keep") == "last":
+        return text + " The last epoch is kept, and only that is measured."
+    if progress.best is None:
+        return text + " Without validation tiles the last epoch is kept."
+    if card["settings"].get("keep") == "last":
+        return text + f" The last epoch is kept; it has a{_score(card)} of {progress.best:.3f} on the validation tiles."
+    return text + f" Best: epoch {progress.best_epoch} with a{_score(card)} of {progress.best:.3f} on the validation tiles."
+
+
+def _score(card: dict) -> str:
+    """The figure that decides, with the rest of its article."""
+    return {"segmentation": " mean IoU", "multilabel": "n average precision"}.get(card["task"], "n overall accuracy")
+
+
+def settings_rows(card: dict) -> list[tuple[str, Any]]:
+    """Name and value of the settings, and of what else decides."""
+    rows = [(name.replace("_", " "), "–" if value is None else str(value)) for name, value in card["settings"].items()]
+    start = card["start"]["summary"] if card["start"] else "from scratch"
+    return [*rows, ("dataset", card["dataset"]["path"]), ("bands", ", ".join(band["name"] for band in card["bands"])), ("start", start),
+            ("parameters", card["parameters"])]
+
+
+def _limits(card: dict, counts: np.ndarray) -> list[str]:
+    """What the figures do not say, from the facts of this run."""
+    names = [entry["name"] for entry in card["classes"]]
+    limits = [
+        "The best epoch was chosen on the validation tiles, so their figures flatter; “Evaluate model” measures on test tiles.",
+        f"The model knows {card['preset']} values at {card['resolution_m'][0]:g} m: another sensor, unit or pixel size needs another one.",
+        "Truth is what the labels say: errors in them count against the model, and places unlike the training tiles were not tried.",
+    ]
+    unseen = [name for name, row in zip(names, counts) if not row.sum()]
+    rare = [name for name, row in zip(names, counts) if 0 < row.sum() < 1000]
+    if unseen:
+        limits.append(f"Not measured, because no validation tile shows it: {', '.join(unseen)}.")
+    if rare:
+        limits.append(f"Measured on fewer than 1000 pixels, so hardly certain: {', '.join(rare)}.")
+    return limits

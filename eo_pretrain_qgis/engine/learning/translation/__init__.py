@@ -1,0 +1,1 @@
+"""Pretraining by translation between two sensors."""
