@@ -34,14 +34,13 @@ from scipy import stats
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from eo_pretrain_qgis.engine.learning.finetuning.recipe.classification import TASKS  # noqa: E402
-from eo_pretrain_qgis.engine.learning.finetuning.recipe.recipe import Settings, adopt_scaling, finetune  # noqa: E402
-
 from eo_pretrain_qgis.engine.accuracy import confusion, scores  # noqa: E402
 from eo_pretrain_qgis.engine.baselines import StatisticsBaseline, majority_class  # noqa: E402
 from eo_pretrain_qgis.engine.dataset import DROPPED, Dataset  # noqa: E402
 from eo_pretrain_qgis.engine.label_shares import SHARES, labelled_share  # noqa: E402
 from eo_pretrain_qgis.engine.learning.device import pick_device  # noqa: E402
+from eo_pretrain_qgis.engine.learning.finetuning.classification import TASKS  # noqa: E402
+from eo_pretrain_qgis.engine.learning.finetuning.recipe import Settings, adopt_scaling, finetune  # noqa: E402
 from eo_pretrain_qgis.engine.learning.networks import ClassificationNetwork  # noqa: E402
 from eo_pretrain_qgis.engine.learning.probes import (  # noqa: E402
     LinearProbe,

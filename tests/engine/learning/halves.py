@@ -1,8 +1,9 @@
 """Half a batch in each of two processes; a module of its own, because each process reads it anew and has to be quick."""
 
 import torch
-from eo_pretrain_qgis.engine.learning.barlow_twins.recipe.loss import correlation, synchronise, twin_loss
 from torch import distributed, nn
+
+from eo_pretrain_qgis.engine.learning.barlow_twins.loss import correlation, synchronise, twin_loss
 
 
 def small_tower():

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from eo_pretrain_qgis.engine.learning.barlow_twins.recipe.loss import correlation, synchronise, twin_loss
 from torch import nn
 
+from eo_pretrain_qgis.engine.learning.barlow_twins.loss import correlation, synchronise, twin_loss
 from eo_pretrain_qgis.engine.learning.device import start_fabric
 from eo_pretrain_qgis.engine.learning.training import Plan, fit
 

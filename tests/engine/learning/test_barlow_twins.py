@@ -4,13 +4,13 @@ import json
 import numpy as np
 import pytest
 import torch
-from eo_pretrain_qgis.engine.learning.barlow_twins.recipe.loss import SynchronisedNorm, correlation, shared_loss, synchronise, twin_loss
-from eo_pretrain_qgis.engine.learning.barlow_twins.recipe.method import Tower, TwinNetwork, Twins, effective_rank, feature_spread
-from eo_pretrain_qgis.engine.learning.barlow_twins.recipe.recipe import BarlowTwins, Settings, pretrain_barlow_twins
 from torch import multiprocessing
 
 from eo_pretrain_qgis.engine.dataset import Dataset
 from eo_pretrain_qgis.engine.learning.barlow_twins import loss as barlow_loss
+from eo_pretrain_qgis.engine.learning.barlow_twins.loss import SynchronisedNorm, correlation, shared_loss, synchronise, twin_loss
+from eo_pretrain_qgis.engine.learning.barlow_twins.method import Tower, TwinNetwork, Twins, effective_rank, feature_spread
+from eo_pretrain_qgis.engine.learning.barlow_twins.recipe import BarlowTwins, Settings, pretrain_barlow_twins
 from eo_pretrain_qgis.engine.learning.checkpoints import load_tensors
 from eo_pretrain_qgis.engine.learning.runs import band_cards
 from eo_pretrain_qgis.errors import Cancelled, DataError

@@ -2,9 +2,9 @@ import json
 import shutil
 
 import pytest
-from eo_pretrain_qgis.engine.learning.finetuning.recipe.evaluation import evaluate_run, write_evaluation
 
 from eo_pretrain_qgis.engine.dataset import Dataset
+from eo_pretrain_qgis.engine.learning.finetuning.evaluation import evaluate_run, write_evaluation
 from eo_pretrain_qgis.errors import DataError
 
 from .tiny import CLASSES, ClassInfo, write_dataset

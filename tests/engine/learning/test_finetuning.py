@@ -5,9 +5,9 @@ import shutil
 
 import pytest
 import torch
-from eo_pretrain_qgis.engine.learning.finetuning.recipe.recipe import Settings, finetune
 
 from eo_pretrain_qgis.engine.learning import checkpoints
+from eo_pretrain_qgis.engine.learning.finetuning.recipe import Settings, finetune
 from eo_pretrain_qgis.engine.learning.runs import Run
 from eo_pretrain_qgis.errors import Cancelled, DataError, EngineError, ModelError
 from eo_pretrain_qgis.report import Report

@@ -2,9 +2,10 @@ import math
 
 import pytest
 import torch
-from eo_pretrain_qgis.engine.learning.finetuning.recipe.losses import LOSSES, NEED_SHARES, binary_losses, class_losses
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+
+from eo_pretrain_qgis.engine.learning.finetuning.losses import LOSSES, NEED_SHARES, binary_losses, class_losses
 
 EVEN = torch.ones(3)
 

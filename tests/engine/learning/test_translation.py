@@ -5,9 +5,14 @@ import csv
 import numpy as np
 import pytest
 import torch
-from eo_pretrain_qgis.engine.learning.translation.recipe.figures import LinearBaseline, Sums
-from eo_pretrain_qgis.engine.learning.translation.recipe.generators import BandScaling, ResidualGenerator, UnetGenerator
-from eo_pretrain_qgis.engine.learning.translation.recipe.method import (
+
+from eo_pretrain_qgis.engine.dataset import Dataset
+from eo_pretrain_qgis.engine.learning.networks import SegmentationNetwork
+from eo_pretrain_qgis.engine.learning.runs import Run, band_cards
+from eo_pretrain_qgis.engine.learning.starting_weights import start_from
+from eo_pretrain_qgis.engine.learning.translation.figures import LinearBaseline, Sums
+from eo_pretrain_qgis.engine.learning.translation.generators import BandScaling, ResidualGenerator, UnetGenerator
+from eo_pretrain_qgis.engine.learning.translation.method import (
     HISTORY_STEP,
     DiscriminatorPair,
     GeneratorPair,
@@ -18,13 +23,8 @@ from eo_pretrain_qgis.engine.learning.translation.recipe.method import (
     l1,
     same_bands,
 )
-from eo_pretrain_qgis.engine.learning.translation.recipe.recipe import Settings, pretrain_translation
-from eo_pretrain_qgis.engine.learning.translation.recipe.sensor_tiles import PairReader, SensorReader, TilePair, Tiles
-
-from eo_pretrain_qgis.engine.dataset import Dataset
-from eo_pretrain_qgis.engine.learning.networks import SegmentationNetwork
-from eo_pretrain_qgis.engine.learning.runs import Run, band_cards
-from eo_pretrain_qgis.engine.learning.starting_weights import start_from
+from eo_pretrain_qgis.engine.learning.translation.recipe import Settings, pretrain_translation
+from eo_pretrain_qgis.engine.learning.translation.sensor_tiles import PairReader, SensorReader, TilePair, Tiles
 from tests import scenes_pretraining, scenes_translation
 
 from .conftest import SMALL

@@ -2,9 +2,9 @@ import math
 
 import pytest
 import torch
-from eo_pretrain_qgis.engine.learning.barlow_twins.recipe.views import ViewPlan, Views
 
 from eo_pretrain_qgis.engine.dataset import SensorInfo
+from eo_pretrain_qgis.engine.learning.barlow_twins.views import ViewPlan, Views
 from eo_pretrain_qgis.engine.sensors import Band
 
 CPU = torch.device("cpu")
