@@ -67,7 +67,7 @@ def band_names(card: Mapping[str, Any]) -> list[str]:
 
 
 def write_encoder(folder: str, tensors: Mapping[str, torch.Tensor], card: Mapping[str, Any], name: str = "encoder") -> str:
-    """Writes an encoder and its card, as `runs.Run.save_encoder` does for runs, and returns the SHA-256 of the weights.
+    """Writes an encoder and its card, and returns the SHA-256 of the weights.
 
     Raises:
         DataError: when the disk is full; files of these names stay as they were.

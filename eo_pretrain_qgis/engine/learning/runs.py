@@ -16,6 +16,7 @@ from ...errors import DataError, ModelError
 from ..dataset import Dataset, SensorInfo
 from ..outputs import new_file, refuse_used
 from .checkpoints import load_tensors, save_tensors
+from .encoder_files import write_encoder
 from .networks import ClassificationNetwork, ClassNetwork, SegmentationNetwork
 
 FORMAT, VERSION = "eo-pretrain run", 1
@@ -156,10 +157,8 @@ class Run:
             name: of the two files.
             facts: what differs from the card of the run, such as ``sensor`` and ``bands`` of a second sensor.
         """
-        save_tensors(self.path(f"{name}.safetensors"), encoder.state_dict())
         kept = ("method", "encoder", "sensor", "preset", "bands", "resolution_m", "dataset", "seed", "created")
-        write_json(self.path(f"{name}.json"), {"format": "eo-pretrain encoder", "version": 1,
-                                               **{key: self.card[key] for key in kept}, **facts})
+        write_encoder(self.folder, encoder.state_dict(), {**{key: self.card[key] for key in kept}, **facts}, name)
 
     def open_dataset(self, folder: str | None = None) -> Dataset:
         """The dataset of the run, or another one with the same bands and classes.
