@@ -28,6 +28,7 @@ from ..training_runs import train
 from .loss import synchronise
 from .method import MINIMUM_TILES, Tower, TwinNetwork, Twins, same_bands, usable_tiles
 from .report import neighbour_pictures, report_sections
+from .views import ViewPlan
 
 SMALL_BATCH = 64  # below it correlations over a batch are mostly chance
 PROBE_TILES = 1200  # most labelled and most scored tiles; beyond 1000 the penalty is found in a fifth of the time, on one part held out
@@ -35,7 +36,7 @@ LEARNING_RATES = {"adam": 1e-3, "adamw": 1e-3, "lars": 0.2}  # of LARS for 256 t
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(ViewPlan):
     """What can be chosen; the names are those of the job `pretrain_barlow_twins`, which explains them."""
 
     sensors: str = "one"
@@ -52,16 +53,6 @@ class Settings:
     redundancy_weight: float = 0.005
     projector_width: int = 2048
     shared: float = 0.875
-    crop: int | None = None
-    smallest: float = 0.25
-    largest: float = 1.0
-    gain: float = 0.06
-    band_gain: float = 0.04
-    offset: float = 0.04
-    blur: float = 0.2
-    band_drop: float = 0.05
-    looks: float = 10.0
-    trend: float = 1.0
     probe_share: float = 100.0
     probe_every: int = 5
     precision: str = "auto"
