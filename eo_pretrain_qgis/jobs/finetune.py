@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from ..errors import JobError
 from ..report import Report
-from .spec import Job, boolean, choice, folder, folder_output, integer, number, text, weights
+from . import training
+from .spec import Job, boolean, choice, folder, integer, number, weights
 
 
 @dataclass(frozen=True)
@@ -32,15 +33,14 @@ class Finetune(Job):
                "validation_average_precision": "number", "epochs_run": "number", "device": "text"}
 
     dataset: str = folder("Training dataset", help="Made by “Create … dataset”.")
-    encoder: str = text("Encoder", default="resnet18", help="Any encoder of segmentation-models-pytorch, or of timm with the prefix “tu-”.")
+    encoder: str = training.encoder()
     start: str = weights("Starting weights", optional=True,
                          help="The folder of another run, its encoder.safetensors or best.safetensors, or a state dict such as ImageNet's; "
                               "empty starts from scratch. Weights of other bands are adapted, and the messages say how.")
     epochs: int = integer("Epochs", default=40, minimum=1, maximum=10000, help="Passes over the training tiles.")
-    batch_size: int = integer("Batch size", default=8, minimum=1, maximum=1024, help="Tiles per step; lower it when memory runs out.")
+    batch_size: int = training.batch_size(8)
     learning_rate: float = number("Learning rate", default=0.001, minimum=1e-7, maximum=1)
-    crop: int = integer("Crop [px]", default=None, minimum=32, advanced=True,
-                        help="Train on random crops of this size; empty uses whole tiles.")
+    crop: int = training.crop()
     loss: str = choice("Loss", ("cross_entropy", "generalised_cross_entropy", "symmetric_cross_entropy", "soft_labels", "purity_smoothing"),
                        default="cross_entropy", advanced=True,
                        help="“cross_entropy”: for labels one can trust; for pixels together with Dice. “generalised…” and “symmetric…” forgive "
@@ -55,21 +55,16 @@ class Finetune(Job):
     keep: str = choice("Weights that are kept", ("best", "last"), default="best", advanced=True,
                        help="“best”: of the best epoch on the validation tiles. “last”: of the last epoch, so that the validation tiles decide "
                             "nothing; only that epoch is measured.")
-    class_weights: str = choice("Class weights", ("none", "balanced"), default="balanced",
-                                help="“balanced”: rare classes count more, by the root of their rarity.", advanced=True)
-    augmentation: str = choice("Augmentation", ("none", "flips", "full"), default="full", advanced=True,
-                               help="“flips”: flips and quarter turns. “full”: also gain and offset per band, blur, a missing band, and "
-                                    "speckle for radar.")
-    precision: str = choice("Precision", ("auto", "float32", "bfloat16", "float16"), default="auto", advanced=True,
-                            help="“auto”: bfloat16 where the device computes it natively, else float32.")
-    patience: int = integer("Early stopping after epochs without gain", default=12, minimum=1, advanced=True)
-    weight_decay: float = number("Weight decay", default=0.01, minimum=0, maximum=1, advanced=True)
-    warmup_epochs: int = integer("Warm-up epochs", default=2, minimum=0, advanced=True)
+    class_weights: str = training.class_weights()
+    augmentation: str = training.augmentation()
+    precision: str = training.precision()
+    patience: int = training.patience(12)
+    weight_decay: float = training.weight_decay()
+    warmup_epochs: int = training.warmup_epochs()
     frozen_encoder: bool = boolean("Keep the encoder frozen", default=False, advanced=True)
-    device: str = text("Device", default="auto", advanced=True,
-                       help="auto, cpu, cuda, cuda:0 or mps; a device named and not there is an error.")
-    seed: int = integer("Seed", default=1, minimum=0, advanced=True)
-    output: str = folder_output("Run folder", help="A new folder, or the folder of a run to continue.")
+    device: str = training.device()
+    seed: int = training.seed()
+    output: str = training.output()
 
     def check(self) -> None:
         if self.frozen_encoder and not self.start:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from ..errors import JobError
 from ..report import Report
-from .spec import Job, choice, folder, folder_output, integer, number, text, weights
+from . import training
+from .spec import Job, choice, folder, integer, number, text, weights
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class PretrainBarlowTwins(Job):
     sensors: str = choice("Learn from", ("one", "pair"), default="one",
                           help="“one”: images of one sensor. “pair”: two sensors that see the same tiles, an encoder for each.")
     sensor: str = text("Sensor", default=None, help="Its name, where the dataset has several and one is learned from.")
-    encoder: str = text("Encoder", default="resnet18", help="Any encoder of segmentation-models-pytorch, or of timm with the prefix “tu-”.")
+    encoder: str = training.encoder()
     start: str = weights("Starting weights", optional=True,
                          help="Of another run or from elsewhere; empty starts from scratch. Weights of other bands are adapted, and the messages "
                               "say how.")
@@ -74,16 +75,14 @@ class PretrainBarlowTwins(Job):
                            help="The others are for what one sensor alone sees.")
     optimizer: str = choice("Optimizer", ("adam", "adamw", "lars"), default="adam", advanced=True,
                             help="“lars”: as in the paper, for batches of 1024 and more.")
-    weight_decay: float = number("Weight decay", default=1e-6, minimum=0, maximum=1, advanced=True)
-    warmup_epochs: int = integer("Warm-up epochs", default=10, minimum=0, advanced=True)
+    weight_decay: float = training.weight_decay(1e-6)
+    warmup_epochs: int = training.warmup_epochs(10)
     probe_share: float = number("Share of the probe's labels [%]", default=100.0, minimum=0.01, maximum=100, advanced=True)
     probe_every: int = integer("Probe every [epochs]", default=5, minimum=1, advanced=True)
-    precision: str = choice("Precision", ("auto", "float32", "bfloat16", "float16"), default="auto", advanced=True,
-                            help="“auto”: bfloat16 where the device computes it natively, else float32.")
-    device: str = text("Device", default="auto", advanced=True,
-                       help="auto, cpu, cuda, cuda:0 or mps; a device named and not there is an error.")
-    seed: int = integer("Seed", default=1, minimum=0, advanced=True)
-    output: str = folder_output("Run folder", help="A new folder, or the folder of a run to continue.")
+    precision: str = training.precision()
+    device: str = training.device()
+    seed: int = training.seed()
+    output: str = training.output()
 
     def check(self) -> None:
         if self.sensors == "pair" and self.sensor:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..report import Report
-from .spec import Job, choice, folder, folder_output, integer, number, text, weights
+from . import training
+from .spec import Job, folder, integer, number, text, weights
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,11 @@ class PretrainInpainting(Job):
 
     dataset: str = folder("Dataset", help="Made by any “Create … dataset”; labels are not used. Hundreds of tiles are worth it.")
     sensor: str = text("Sensor", default=None, advanced=True, help="Which of its sensors, where the dataset has several.")
-    encoder: str = text("Encoder", default="resnet18", help="Any encoder of segmentation-models-pytorch, or of timm with the prefix “tu-”. "
-                                                            "Take the one you will fine-tune.")
+    encoder: str = training.encoder("Take the one you will fine-tune.")
     start: str = weights("Starting weights", optional=True, help="Of another run, or ImageNet's; empty starts from scratch.")
     epochs: int = integer("Epochs", default=100, minimum=1, maximum=10000,
                           help="Passes over the training tiles. Fills gain on smoothness only after hundreds of steps.")
-    batch_size: int = integer("Batch size", default=16, minimum=1, maximum=1024, help="Tiles per step; lower it when memory runs out.")
+    batch_size: int = training.batch_size(16)
     learning_rate: float = number("Learning rate", default=0.001, minimum=1e-7, maximum=1)
     hidden_share: float = number("Hidden share of a tile", default=0.3, minimum=0.01, maximum=0.9,
                                  help="Of the pixels that were measured. More is harder; 0.2 to 0.6 is usual.")
@@ -50,14 +50,13 @@ class PretrainInpainting(Job):
     discriminator_width: int = integer("Width of the discriminator", default=32, minimum=4, maximum=256, advanced=True,
                                        help="Channels of its first layer.")
     crop: int = integer("Crop [px]", default=None, minimum=16, advanced=True, help="Train on random crops of this size; empty uses whole tiles.")
-    precision: str = choice("Precision", ("auto", "float32", "bfloat16", "float16"), default="auto", advanced=True,
-                            help="“auto”: bfloat16 where the device computes it natively, else float32.")
-    patience: int = integer("Early stopping after epochs without gain", default=20, minimum=1, advanced=True)
-    weight_decay: float = number("Weight decay", default=0.01, minimum=0, maximum=1, advanced=True)
-    warmup_epochs: int = integer("Warm-up epochs", default=2, minimum=0, advanced=True)
-    device: str = text("Device", default="auto", advanced=True, help="auto, cpu, cuda, cuda:0 or mps; a device named and not there is an error.")
-    seed: int = integer("Seed", default=1, minimum=0, advanced=True)
-    output: str = folder_output("Run folder", help="A new folder, or the folder of a run to continue.")
+    precision: str = training.precision()
+    patience: int = training.patience(20)
+    weight_decay: float = training.weight_decay()
+    warmup_epochs: int = training.warmup_epochs()
+    device: str = training.device()
+    seed: int = training.seed()
+    output: str = training.output()
 
     def run(self, report: Report) -> dict:
         report.progress(0, "Loading torch")

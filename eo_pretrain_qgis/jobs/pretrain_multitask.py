@@ -6,7 +6,8 @@ import os
 from dataclasses import dataclass
 
 from ..report import Report
-from .spec import Job, boolean, choice, files, folder_output, integer, number, text, weights
+from . import training
+from .spec import Job, boolean, choice, files, integer, number, weights
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class PretrainMultitask(Job):
 
     datasets: list = files("Datasets", extension="json",
                            help="dataset.json of two or more dataset folders, made by “Create … dataset” from the same bands of one sensor.")
-    encoder: str = text("Encoder", default="resnet18", help="Any encoder of segmentation-models-pytorch, or of timm with the prefix “tu-”.")
+    encoder: str = training.encoder()
     start: str = weights("Starting weights", optional=True, help="Weights or the run folder of another run; empty starts from scratch.")
     mode: str = choice("Training", ("reptile", "joint"), default="reptile",
                        help="“reptile”: several inner steps on one task for each outer step. “joint”: ordinary steps, each on one task.")
@@ -46,25 +47,19 @@ class PretrainMultitask(Job):
     epochs: int = integer("Epochs", default=40, minimum=1, maximum=10000,
                           help="An epoch shows as many tiles as all datasets have for training, drawn as said above.")
     batch_size: int = integer("Batch size", default=8, minimum=1, maximum=1024, help="Tiles per inner step; lower it when memory runs out.")
-    crop: int = integer("Crop [px]", default=None, minimum=32, advanced=True,
-                        help="Train on random crops of this size; empty uses whole tiles.")
+    crop: int = training.crop()
     compare_single: bool = boolean("Compare with each task alone", default=False, advanced=True,
                                    help="Trains each task alone with as many batches as all have together. The time grows by a training for "
                                         "each task.")
-    class_weights: str = choice("Class weights", ("none", "balanced"), default="balanced",
-                                help="“balanced”: rare classes count more, by the root of their rarity.", advanced=True)
-    augmentation: str = choice("Augmentation", ("none", "flips", "full"), default="full", advanced=True,
-                               help="Of labelled tiles. “flips”: flips and quarter turns. “full”: also gain and offset per band, blur, a "
-                                    "missing band, and speckle for radar.")
-    precision: str = choice("Precision", ("auto", "float32", "bfloat16", "float16"), default="auto", advanced=True,
-                            help="“auto”: bfloat16 where the device computes it natively, else float32. float16 only for joint training.")
-    patience: int = integer("Early stopping after epochs without gain", default=12, minimum=1, advanced=True)
-    weight_decay: float = number("Weight decay", default=0.01, minimum=0, maximum=1, advanced=True)
-    warmup_epochs: int = integer("Warm-up epochs", default=2, minimum=0, advanced=True)
-    device: str = text("Device", default="auto", advanced=True,
-                       help="auto, cpu, cuda, cuda:0 or mps; a device named and not there is an error.")
-    seed: int = integer("Seed", default=1, minimum=0, advanced=True)
-    output: str = folder_output("Run folder", help="A new folder, or the folder of a run to continue.")
+    class_weights: str = training.class_weights()
+    augmentation: str = training.augmentation("Of labelled tiles. ")
+    precision: str = training.precision("float16 only for joint training.")
+    patience: int = training.patience(12)
+    weight_decay: float = training.weight_decay()
+    warmup_epochs: int = training.warmup_epochs()
+    device: str = training.device()
+    seed: int = training.seed()
+    output: str = training.output()
 
     def run(self, report: Report) -> dict:
         report.progress(0, "Loading torch")

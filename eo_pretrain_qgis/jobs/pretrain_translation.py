@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from ..errors import JobError
 from ..report import Report
-from .spec import Job, choice, folder, folder_output, integer, number, text, weights
+from . import training
+from .spec import Job, choice, folder, integer, number, text, weights
 
 RANGE = {"minimum": 0, "maximum": 1000}
 
@@ -49,8 +50,7 @@ class PretrainTranslation(Job):
                           help="The learning rate is constant in the first half and falls to 0 in the second.")
     batch_size: int = integer("Batch size", default=4, minimum=1, maximum=1024,
                               help="Tiles of each sensor per step; lower it when memory runs out. The U-Net needs at least 2.")
-    crop: int = integer("Crop [px]", default=None, minimum=32, advanced=True,
-                        help="Train on random crops of this size; empty uses whole tiles.")
+    crop: int = training.crop()
     learning_rate: float = number("Learning rate", default=0.0002, minimum=1e-7, maximum=1, advanced=True)
     adversarial_weight: float = number("Weight of the discriminators", default=1, advanced=True, **RANGE,
                                        help="0 learns from pairs alone: smoother images with smaller errors.")
@@ -65,12 +65,10 @@ class PretrainTranslation(Job):
     discriminator_width: int = integer("Width of the discriminators", default=64, minimum=4, maximum=512, advanced=True)
     augmentation: str = choice("Augmentation", ("none", "flips"), default="flips", advanced=True,
                                help="“flips”: flips and quarter turns, the same for both tiles of a pair.")
-    precision: str = choice("Precision", ("auto", "float32", "bfloat16", "float16"), default="auto", advanced=True,
-                            help="“auto”: bfloat16 where the device computes it natively, else float32.")
-    device: str = text("Device", default="auto", advanced=True,
-                       help="auto, cpu, cuda, cuda:0 or mps; a device named and not there is an error.")
-    seed: int = integer("Seed", default=1, minimum=0, advanced=True)
-    output: str = folder_output("Run folder", help="A new folder, or the folder of a run to continue.")
+    precision: str = training.precision()
+    device: str = training.device()
+    seed: int = training.seed()
+    output: str = training.output()
 
     def check(self) -> None:
         if self.generator == "unet" and self.batch_size < 2:

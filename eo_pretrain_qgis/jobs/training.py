@@ -1,0 +1,60 @@
+"""Parameters that every job which trains a network declares alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .spec import choice, folder_output, integer, number, text
+
+
+def encoder(help_more: str = "") -> Any:
+    return text("Encoder", default="resnet18",
+                help=f"Any encoder of segmentation-models-pytorch, or of timm with the prefix “tu-”. {help_more}".strip())
+
+
+def batch_size(default: int) -> Any:
+    return integer("Batch size", default=default, minimum=1, maximum=1024, help="Tiles per step; lower it when memory runs out.")
+
+
+def crop() -> Any:
+    return integer("Crop [px]", default=None, minimum=32, advanced=True, help="Train on random crops of this size; empty uses whole tiles.")
+
+
+def class_weights() -> Any:
+    return choice("Class weights", ("none", "balanced"), default="balanced", advanced=True,
+                  help="“balanced”: rare classes count more, by the root of their rarity.")
+
+
+def augmentation(of: str = "") -> Any:
+    return choice("Augmentation", ("none", "flips", "full"), default="full", advanced=True,
+                  help=f"{of}“flips”: flips and quarter turns. “full”: also gain and offset per band, blur, a missing band, and speckle "
+                       "for radar.")
+
+
+def precision(help_more: str = "") -> Any:
+    return choice("Precision", ("auto", "float32", "bfloat16", "float16"), default="auto", advanced=True,
+                  help=f"“auto”: bfloat16 where the device computes it natively, else float32. {help_more}".strip())
+
+
+def patience(default: int) -> Any:
+    return integer("Early stopping after epochs without gain", default=default, minimum=1, advanced=True)
+
+
+def weight_decay(default: float = 0.01) -> Any:
+    return number("Weight decay", default=default, minimum=0, maximum=1, advanced=True)
+
+
+def warmup_epochs(default: int = 2) -> Any:
+    return integer("Warm-up epochs", default=default, minimum=0, advanced=True)
+
+
+def device() -> Any:
+    return text("Device", default="auto", advanced=True, help="auto, cpu, cuda, cuda:0 or mps; a device named and not there is an error.")
+
+
+def seed() -> Any:
+    return integer("Seed", default=1, minimum=0, advanced=True)
+
+
+def output() -> Any:
+    return folder_output("Run folder", help="A new folder, or the folder of a run to continue.")
