@@ -68,8 +68,13 @@ class PrintedReport(Report):
         now = time.monotonic()
         if now - self._last >= 1 or event["fraction"] >= 1:
             self._last = now
-            numbers = "  ".join(f"{name} {value:.4g}" for name, value in event["metrics"].items())
-            sys.stderr.write(f"{event['fraction']:4.0%}  {event['text']}  {numbers}\n".rstrip() + "\n")
+            sys.stderr.write(f"{event['fraction']:4.0%}  {progress_line(event)}\n")
+
+
+def progress_line(event: dict) -> str:
+    """The text of a progress event and its numbers, less the rates, which stand in the text already."""
+    numbers = "  ".join(f"{name} {value:.4g}" for name, value in event["metrics"].items() if not name.endswith("_per_second"))
+    return f"{event['text']}  {numbers}".strip()
 
 
 SILENT = Report()

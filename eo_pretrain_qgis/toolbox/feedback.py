@@ -6,7 +6,7 @@ import time
 
 from qgis.core import QgsProcessingFeedback
 
-from ..report import Report
+from ..report import Report, progress_line
 
 
 class FeedbackReport(Report):
@@ -29,9 +29,7 @@ class FeedbackReport(Report):
             return
         # Every call, because qgis_process notices Ctrl+C only in here.
         self._feedback.setProgress(100 * event["fraction"])
-        # Rates stand in the text already.
-        numbers = "  ".join(f"{name} {value:.4g}" for name, value in event["metrics"].items() if not name.endswith("_per_second"))
-        self._say(f"{event['text']}  {numbers}".strip())
+        self._say(progress_line(event))
 
     def _say(self, line: str) -> None:
         """QGIS keeps every progress text as a line of its log, so each is said once and at most one a second."""

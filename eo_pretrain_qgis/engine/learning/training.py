@@ -369,8 +369,8 @@ class _Loop:
         best = {} if progress.best is None else {"best_" + self.method.score: progress.best}
         last = progress.history[-1].get(self.method.score) if progress.history else None
         now = {} if last is None else {self.method.score: last}
-        self.report.progress(done / epochs, f"Epoch {progress.epoch + 1} of {epochs}, loss {loss:.4g}, {rate:.1f} images/s, "
-                             f"{_duration(left)} left", loss=loss, **now, **best, images_per_second=rate)
+        self.report.progress(done / epochs, f"Epoch {progress.epoch + 1} of {epochs}, {rate:.1f} images/s, {_duration(left)} left",
+                             loss=loss, **now, **best, images_per_second=rate)
 
 
 def _groups(batches: Iterable[Splittable], size: int) -> Iterator[list[Splittable]]:
