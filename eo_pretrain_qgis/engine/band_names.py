@@ -25,6 +25,24 @@ def band_key(name: str) -> str:
     return f"{key} ({number}" if number else key
 
 
+def band_places(have: list[str], want: list[str]) -> list[int | None]:
+    """Where each wanted band stands: by its whole name, else by a name of the same band; None where it is not there.
+
+    Names of the same band, such as VV_ascending and VV_descending, are taken in their order: one stands for two only where no other is free.
+
+    Args:
+        have: names of the bands there are.
+        want: names of the bands that are wanted.
+    """
+    keys = [band_key(name) for name in have]
+    places = [have.index(name) if name in have else None for name in want]
+    for position, name in enumerate(want):
+        if places[position] is None:
+            same = [place for place, key in enumerate(keys) if key == band_key(name)]
+            places[position] = next((place for place in same if place not in places), same[0] if same else None)
+    return places
+
+
 def _code(word: str) -> str | None:
     """A band of Sentinel-2 as its makers write it, or a polarisation; None for other words."""
     if _SENTINEL2.fullmatch(word):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from eo_pretrain_qgis.engine import catalog
-from eo_pretrain_qgis.engine.band_names import band_key
+from eo_pretrain_qgis.engine.band_names import band_key, band_places
 from eo_pretrain_qgis.errors import Cancelled, ModelError
 from eo_pretrain_qgis.report import Report
 
@@ -183,3 +183,12 @@ def test_other_processes_of_a_machine_wait_for_the_first(models, monkeypatch):
 ])
 def test_names_of_the_same_band(names, key):
     assert {band_key(name) for name in names} == {key}
+
+
+@pytest.mark.parametrize(("have", "want", "places"), [
+    (["B04", "B03"], ["green", "B08", "red"], [1, None, 0]), (["VV_asc", "VV_desc"], ["VV_asc", "VV_desc"], [0, 1]),
+    (["VV_asc", "VV_desc"], ["VV_desc", "VV_asc"], [1, 0]), (["VV_t1", "VV_t2"], ["VV_may", "VV_june"], [0, 1]),
+    (["VV_t1", "VV"], ["VV_t2", "VV"], [0, 1]), (["VV", "VH"], ["VV_asc", "VV_desc"], [0, 0]), ([], ["VV"], [None]),
+])
+def test_where_bands_stand(have, want, places):
+    assert band_places(have, want) == places

@@ -16,7 +16,7 @@ from ...errors import ModelError
 from ...report import SILENT, Report
 from .. import catalog
 from .. import html_page as page
-from ..band_names import band_key
+from ..band_names import band_places
 from ..downloads import file_sha256
 from ..outputs import new_folder
 from ..sensors import PRESETS
@@ -172,9 +172,9 @@ def _refuse_gaps(path: str, encoder: str, matched: Matched) -> None:
 
 def _bands_of(card: dict[str, Any], want: list[str], matched: Matched) -> list[dict[str, Any]]:
     """The bands the written encoder takes, with the centre and spread it expects now."""
-    known = {band_key(band["name"]): band for band in card["bands"]}
-    fallback = {band_key(band["name"]): band for band in catalog.band_cards(want, card["preset"])}
-    bands = [{**known.get(band_key(name), fallback[band_key(name)]), "name": name} for name in want]
+    places = band_places(band_names(card), want)
+    bands = [new if place is None else {**card["bands"][place], "name": new["name"]}
+             for place, new in zip(places, catalog.band_cards(want, card["preset"]))]
     for band in bands if matched.scaling else ():
         if "mean" in band:
             band.update(centre=band["mean"], spread=band["std"])

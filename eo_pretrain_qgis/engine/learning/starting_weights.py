@@ -15,7 +15,7 @@ from torch import nn
 
 from ...errors import ModelError
 from ...report import SILENT, Report
-from ..band_names import band_key
+from ..band_names import band_places
 from .encoder_files import band_names, find_weights, read_card
 from .encoders import input_weight
 
@@ -156,8 +156,8 @@ def adapt_input(weight: torch.Tensor, have: list[str], want: list[str], fresh: t
         The kernel (out, len(want), y, x), the same object where nothing had to change, and a remark for people.
     """
     count = weight.shape[1]
-    known = [band_key(name) for name in have] if len(have) == count else []
-    places = [known.index(band_key(name)) if band_key(name) in known else None for name in want]
+    known = have if len(have) == count else []
+    places = band_places(known, want)
     if (not known and count == len(want)) or places == list(range(count)):
         return weight, "" if known else "its bands were taken in order, because the file does not name them"
     if sorted(place for place in places if place is not None) == list(range(count)) and len(want) == count:

@@ -7,6 +7,7 @@ import torch
 import torchvision
 from safetensors.torch import load_file, save_file
 
+from eo_pretrain_qgis.engine.learning.encoder_files import write_encoder
 from eo_pretrain_qgis.engine.learning.encoder_import import Wishes, import_encoder, recognise
 from eo_pretrain_qgis.engine.learning.encoders import build_encoder
 from eo_pretrain_qgis.errors import DataError, ModelError
@@ -43,6 +44,15 @@ def test_imported_weights_compute_what_they_did(tmp_path):
     assert [band["name"] for band in card["bands"]] == ["B02", "B03", "B04"]
     assert (card["format"], card["method"], card["encoder"]) == ("eo-pretrain encoder", "import", SMALL)
     assert len(card["source"]["file_sha256"]) == 64
+
+
+def test_two_bands_of_one_kind_keep_their_own_scaling(tmp_path):
+    """Bands of two dates, as a network trained on both has them."""
+    write_encoder(str(tmp_path), build_encoder(SMALL, 2).state_dict(), {
+        "encoder": SMALL, "bands": [{"name": "VV_may", "centre": -12, "spread": 5}, {"name": "VV_june", "centre": -10, "spread": 4}]})
+    import_encoder(str(tmp_path / "encoder.safetensors"), str(tmp_path / "out"), Wishes())
+    bands = json.loads((tmp_path / "out" / "encoder.json").read_text(encoding="utf-8"))["bands"]
+    assert [(band["name"], band["centre"]) for band in bands] == [("VV_may", -12), ("VV_june", -10)]
 
 
 def test_reflectance_with_the_offset_of_baseline_04(tmp_path):

@@ -78,6 +78,12 @@ def test_other_names_of_the_same_bands(names):
     assert adapt_input(kernel, names, RGB)[0] is kernel
 
 
+def test_two_bands_of_one_kind_keep_their_own_kernels():
+    kernel, names = torch.rand(4, 4, 3, 3), ["VV_asc", "VH_asc", "VV_desc", "VH_desc"]
+    assert adapt_input(kernel, names, names)[0] is kernel
+    assert torch.equal(adapt_input(kernel, names, names[2:] + names[:2])[0], kernel[:, [2, 3, 0, 1]])
+
+
 def test_bands_the_file_has_not_can_be_left_new():
     kernel, fresh = torch.rand(4, 2, 3, 3), torch.rand(4, 3, 3, 3)
     adapted, remark = adapt_input(kernel, ["VV", "VH"], ["VH", "HH", "VV"], fresh)
