@@ -23,7 +23,7 @@ from eo_pretrain_qgis.errors import DataError, ModelError
 from ... import scenes_pretraining as scenes
 from .conftest import SMALL
 from .test_finetuning import Impatient
-from .test_training import Heard
+from .test_training import Heard, train
 
 QUICK = {"encoder": SMALL, "epochs": 2, "batch_size": 4, "learning_rate": 0.003, "discriminator_width": 4, "adversarial_warmup": 1, "device": "cpu"}
 CPU = torch.device("cpu")
@@ -134,6 +134,14 @@ def test_the_adversarial_weight_rises_and_its_gradient_reaches_the_network_only(
     assert not torch.allclose(with_both, alone)
     method.loss("discriminator", method.parts, batch).backward()
     assert all(parameter.grad is not None for parameter in method.discriminator.parameters())
+
+
+def test_the_discriminator_sees_the_fills_the_network_learned_from(plain, tmp_path, monkeypatch):
+    method, fills = method_of(plain, weight=0.5), []
+    monkeypatch.setattr(method, "validate", lambda report: np.zeros((7, method.quality.size), np.float32))
+    method.network.register_forward_hook(lambda *_: fills.append(1))
+    train(method, tmp_path, epochs=1, learning_rate=1e-3)
+    assert len(fills) == method.steps
 
 
 @pytest.mark.parametrize(("layers", "patch"), [(1, 16), (2, 34), (3, 70)])

@@ -28,6 +28,7 @@ from eo_pretrain_qgis.engine.learning.translation.sensor_tiles import PairReader
 from tests import scenes_pretraining, scenes_translation
 
 from .conftest import SMALL
+from .test_training import train
 
 QUICK = {"generator": "residual", "generator_width": 4, "discriminator_width": 4, "batch_size": 6, "device": "cpu", "history": 5}
 
@@ -110,6 +111,18 @@ def test_each_part_learns_from_its_own_loss_alone(paired_mode):
     method.loss("discriminators", method.parts, batch).backward()
     assert all(parameter.grad is None for parameter in method.generators.parameters())
     assert any(parameter.grad is not None for parameter in method.discriminators.parameters())
+
+
+@pytest.mark.parametrize("paired_mode", [True, False])
+def test_the_discriminators_see_the_images_the_generators_learned_from(tmp_path, monkeypatch, paired_mode):
+    method, made = method_of(paired_mode), []
+    method.reader.steps = 2
+    method.reader.epoch = lambda seed, epoch: (TilePair(tiles(torch.randn(2, 1, 32, 32)), tiles(torch.randn(2, 1, 32, 32))) for _ in range(2))
+    monkeypatch.setattr(method, "validate", lambda report: np.zeros(1))
+    monkeypatch.setattr(method, "figures", lambda sums: {})
+    method.generators.register_forward_hook(lambda *_: made.append(1))
+    train(method, tmp_path, epochs=1, learning_rate=1e-4)
+    assert len(made) == method.steps
 
 
 def test_what_the_source_did_not_see_teaches_nothing():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -43,10 +43,12 @@ class HiddenBatch:
         return self.valid & ~self.hidden
 
     def split(self, pieces: int) -> list[HiddenBatch]:
-        """The same tiles in at most `pieces` smaller batches."""
+        """The same tiles in at most `pieces` smaller batches; a single piece is the batch itself, which keeps what is made of it."""
+        if pieces == 1:
+            return [self]
         bounds = [(part[0], part[-1] + 1) for part in np.array_split(np.arange(len(self)), min(pieces, len(self)))]
-        return [replace(self, images=self.images[a:b], valid=self.valid[a:b], hidden=self.hidden[a:b], tiles=self.tiles[a:b])
-                for a, b in bounds]
+        return [HiddenBatch(self.images[a:b], self.valid[a:b], self.hidden[a:b], self.tiles[a:b],
+                            None if self.made is None else self.made[a:b]) for a, b in bounds]
 
 
 class HidingReader:

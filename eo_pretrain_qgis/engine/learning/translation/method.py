@@ -182,9 +182,9 @@ class Translation:
             self._made.append((batch, {name: made[name].detach() for name in ("first", "second")}))
             return self._paired_loss(made, batch) if self.paired else self._unpaired_loss(made, batch)
         made = next((images for known, images in self._made if known is batch), None)
-        if made is None:  # the batch was divided anew since
+        if made is None:  # memory is short, and the batch is divided anew for each part
             with torch.no_grad():
-                made = self.generators(batch.first.values, batch.first.seen, batch.second.values, batch.second.seen)
+                made = networks["generators"](batch.first.values, batch.first.seen, batch.second.values, batch.second.seen)
         return self._discriminator_loss(networks["discriminators"], made, batch)
 
     def _paired_loss(self, made: dict[str, torch.Tensor], batch: TilePair) -> torch.Tensor:

@@ -49,7 +49,9 @@ class TilePair:
         return len(self.first)
 
     def split(self, pieces: int) -> list[TilePair]:
-        """The same tiles in at most `pieces` smaller batches."""
+        """The same tiles in at most `pieces` smaller batches; a single piece is the batch itself."""
+        if pieces == 1:
+            return [self]
         bounds = [(part[0], part[-1] + 1) for part in np.array_split(np.arange(len(self)), min(pieces, len(self)))]
         return [TilePair(self.first.part(a, b), self.second.part(a, b)) for a, b in bounds]
 
