@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save
 
 from ...errors import DataError, ModelError
 from ..outputs import new_file
+from .error_words import first_line
 
 
 def save_tensors(path: str, tensors: Mapping[str, torch.Tensor]) -> str:
@@ -62,7 +63,7 @@ def load_state(path: str) -> dict[str, Any] | None:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        raise DataError(f"The checkpoint {path} is damaged ({str(error).splitlines()[0]}). "
+        raise DataError(f"The checkpoint {path} is damaged ({first_line(error)}). "
                         "Delete it to start this run from the beginning, or choose a new run folder.") from None
 
 

@@ -16,6 +16,7 @@ from torch import nn
 
 from ...errors import EngineError
 from ...report import Report
+from .error_words import first_line
 
 FABRIC_PRECISION = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
 COMPILERS = ("c++", "g++", "clang++", "cl")
@@ -97,7 +98,7 @@ def compile_network(network: nn.Module, device: torch.device, report: Report) ->
     try:
         torch.compile(_double)(torch.ones(2, device=device))
     except RuntimeError as error:  # headers of Python or Triton are missing, or versions do not fit
-        report.message(f"torch cannot compile networks here ({str(error).strip().splitlines()[0]}), so training goes on without.", "warning")
+        report.message(f"torch cannot compile networks here ({first_line(error)}), so training goes on without.", "warning")
         return network
     compiled: Any = torch.compile(network)
     return compiled

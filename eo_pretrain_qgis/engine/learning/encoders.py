@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from ...errors import ModelError
+from .error_words import first_line
 
 TIMM = "tu-"
 
@@ -49,7 +50,7 @@ def build_unet(encoder: str, bands: int, classes: int) -> smp.Unet:
         with torch.no_grad():
             unet.eval()(probe)
     except (ValueError, RuntimeError, TypeError, KeyError, IndexError, AttributeError, AssertionError) as error:
-        raise ModelError(f"The encoder “{encoder}” cannot serve in a U-Net for {bands} band(s) ({str(error).splitlines()[0]}). "
+        raise ModelError(f"The encoder “{encoder}” cannot serve in a U-Net for {bands} band(s) ({first_line(error)}). "
                          "Choose a convolutional one such as resnet18, efficientnet-b0 or tu-convnext_atto.") from None
     return unet.train()
 
@@ -68,7 +69,7 @@ def build_encoder(name: str, bands: int) -> nn.Module:
     try:
         return smp.encoders.get_encoder(name, in_channels=bands, depth=5, weights=None)
     except (ValueError, RuntimeError, TypeError, KeyError, IndexError, AttributeError, AssertionError) as error:
-        raise ModelError(f"The encoder “{name}” cannot be built for {bands} band(s) ({str(error).splitlines()[0]}). "
+        raise ModelError(f"The encoder “{name}” cannot be built for {bands} band(s) ({first_line(error)}). "
                          "Choose a convolutional one such as resnet18, efficientnet-b0 or tu-convnext_atto.") from None
 
 

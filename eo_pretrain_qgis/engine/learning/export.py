@@ -20,6 +20,7 @@ from ...errors import ModelError
 from ...report import SILENT, Report
 from .. import package
 from ..dataset import Dataset
+from .error_words import first_line
 from .networks import ClassNetwork, SegmentationNetwork
 from .runs import Run
 
@@ -114,7 +115,7 @@ def to_onnx(model: nn.Module, bands: int, stride: int, what: str, output: str = 
             torch.onnx.export(model, (example,), path, dynamo=True, external_data=False, verbose=False, input_names=[package.INPUT],
                               output_names=[output], dynamic_shapes={"image": {0: n, 2: stride * rows, 3: stride * columns}})
         except (torch.onnx.OnnxExporterError, RuntimeError, ValueError) as error:
-            raise ModelError(f"The network with the encoder {what} cannot be written as ONNX ({str(error).splitlines()[0]}). "
+            raise ModelError(f"The network with the encoder {what} cannot be written as ONNX ({first_line(error)}). "
                              "Train with another encoder, such as resnet18.") from None
         proto = onnx.load(path)
     for node in proto.graph.node:

@@ -17,6 +17,7 @@ from ..dataset import Dataset, SensorInfo
 from ..outputs import new_file, refuse_used
 from .checkpoints import load_tensors, save_tensors
 from .encoder_files import write_encoder
+from .error_words import first_line
 from .networks import ClassificationNetwork, ClassNetwork, SegmentationNetwork
 
 FORMAT, VERSION = "eo-pretrain run", 1
@@ -141,7 +142,7 @@ class Run:
         try:
             network.load_state_dict(load_tensors(self.path(WEIGHTS)))
         except RuntimeError as error:
-            raise ModelError(f"The weights {self.path(WEIGHTS)} do not fit {self.path(CARD)} ({str(error).splitlines()[0]}). "
+            raise ModelError(f"The weights {self.path(WEIGHTS)} do not fit {self.path(CARD)} ({first_line(error)}). "
                              "Copy the run folder again.") from None
         return network.to(device).eval()
 

@@ -18,10 +18,13 @@ from ...report import SILENT, Report
 from ..band_names import band_places
 from .encoder_files import band_names, find_weights, read_card
 from .encoders import input_weight
+from .error_words import first_line
 
 NESTED = ("state_dict", "model_state_dict", "model", "teacher", "student", "encoder", "backbone", "weights")
 OWN = ("centre", "spread")
 COUNTER = "num_batches_tracked"
+#: Files of torch are zip archives or, before 1.6, pickles.
+TORCH_FILES = (b"PK", b"\x80")
 #: Layers of a ResNet by their number in nn.Sequential(*resnet.children()), as the examples of lightly build backbones.
 CHILDREN = {"0": "conv1", "1": "bn1", "4": "layer1", "5": "layer2", "6": "layer3", "7": "layer4"}
 
@@ -62,26 +65,27 @@ def load_weights(path: str) -> dict[str, torch.Tensor]:
     """Tensor name → tensor of a safetensors file, or of a torch file that holds nothing but tensors.
 
     Raises:
-        ModelError: when the file is damaged, holds Python objects (which could run code when read) or no tensors.
+        ModelError: when the file is damaged or of another kind, holds Python objects (which could run code when read) or no tensors.
     """
     try:
         if path.lower().endswith(".safetensors"):
             return load_file(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
+        with open(path, "rb") as stream:
+            begin = stream.read(16)
+        if not begin.startswith(TORCH_FILES):
+            raise ModelError(f"{path} is no file of torch: it begins with {begin!r}. Fetch it again, and see that it is not a web page or a "
+                             "pointer of Git LFS; a file of safetensors must end in .safetensors.") from None
         raise ModelError(f"{path} holds Python objects besides tensors; they are not read, because they can run any code. "
                          "Save only the tensors, as safetensors or with torch.save(model.state_dict(), …).") from None
     except (SafetensorError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
-        raise ModelError(f"{path} cannot be read as weights ({str(error).splitlines()[0]}). Fetch or save the file again.") from None
-    while isinstance(content, dict) and not _tensors(content):
-        inner = next((content[name] for name in NESTED if isinstance(content.get(name), dict)), None)
-        if inner is None:
-            break
-        content = inner
-    tensors = _tensors(content) if isinstance(content, dict) else {}
+        raise ModelError(f"{path} cannot be read as weights ({first_line(error)}). Fetch or save the file again.") from None
+    tensors = _tensors(content)
     if not tensors:
         raise ModelError(f"{path} holds no tensors by name. Save the state dict of the network.")
     return tensors
+
 
 def start_from(network: nn.Module, path: str, bands: list[str], report: Report = SILENT) -> Matched:
     """Copies weights into `network` wherever name and shape fit, and says what became of each.
@@ -274,8 +278,12 @@ def _refuse_misfit(path: str, source: dict, target: dict, pairs: dict, taken: di
                      f"Choose the encoder these weights were made for{f', {made_for}' if made_for else ''}, or leave the starting weights empty.")
 
 
-def _tensors(content: dict) -> dict[str, torch.Tensor]:
-    return {name: value for name, value in content.items() if isinstance(value, torch.Tensor)}
+def _tensors(content: Any) -> dict[str, torch.Tensor]:
+    """The tensors of the state dict inside, if there is one: others beside it, such as the best accuracy, mean something else."""
+    if not isinstance(content, dict):
+        return {}
+    inner = next(filter(None, (_tensors(content.get(name)) for name in NESTED)), None)
+    return inner or {name: value for name, value in content.items() if isinstance(value, torch.Tensor)}
 
 
 def _plain(name: str) -> str:

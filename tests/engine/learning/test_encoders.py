@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+import segmentation_models_pytorch as smp
 import torch
 
-from eo_pretrain_qgis.engine.learning.encoders import build_unet, check_encoder_name, input_weight
+from eo_pretrain_qgis.engine.learning.encoders import build_encoder, build_unet, check_encoder_name, input_weight
 from eo_pretrain_qgis.engine.learning.networks import SegmentationNetwork, renew_statistics
 from eo_pretrain_qgis.errors import ModelError
 
@@ -31,6 +32,15 @@ def test_unknown_names_get_a_hint(name, sentence):
 def test_an_encoder_without_levels_is_refused():
     with pytest.raises(ModelError, match="“tu-test_vit” cannot serve in a U-Net for 4 band"):
         build_unet("tu-test_vit", 4, 2)
+
+
+def test_an_encoder_that_fails_without_a_word_is_refused(monkeypatch):
+    def bare(*names, **facts):
+        raise AssertionError
+
+    monkeypatch.setattr(smp.encoders, "get_encoder", bare)
+    with pytest.raises(ModelError, match=r"The encoder “resnet18” cannot be built for 4 band\(s\) \(AssertionError\)"):
+        build_encoder("resnet18", 4)
 
 
 def test_scaling_is_inside_and_a_missing_pixel_equals_the_centre():

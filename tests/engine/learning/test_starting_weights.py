@@ -212,6 +212,24 @@ def test_a_damaged_file_is_named(tmp_path, name):
         load_weights(str(tmp_path / name))
 
 
+def test_an_empty_file_is_named(tmp_path):
+    (tmp_path / "a.pth").write_bytes(b"")
+    with pytest.raises(ModelError, match=r"a.pth cannot be read as weights \(EOFError\). Fetch or save the file again"):
+        load_weights(str(tmp_path / "a.pth"))
+
+
+@pytest.mark.parametrize("content", [b"<!DOCTYPE html>", b"version https://git-lfs.github.com/spec/v1"])
+def test_a_file_of_another_kind_is_not_said_to_hold_objects(tmp_path, content):
+    (tmp_path / "a.pth").write_bytes(content)
+    with pytest.raises(ModelError, match=f"a.pth is no file of torch: it begins with b'{content[:8].decode()}.*Fetch it again"):
+        load_weights(str(tmp_path / "a.pth"))
+
+
+def test_tensors_beside_a_state_dict_are_not_its(tmp_path):
+    torch.save({"state_dict": {"conv1.weight": torch.ones(2)}, "best_acc1": torch.tensor(71.3)}, tmp_path / "checkpoint.pth.tar")
+    assert list(load_weights(str(tmp_path / "checkpoint.pth.tar"))) == ["conv1.weight"]
+
+
 def test_a_file_without_tensors_is_refused(tmp_path):
     torch.save({"epoch": 3}, tmp_path / "empty.pt")
     with pytest.raises(ModelError, match="holds no tensors by name"):
