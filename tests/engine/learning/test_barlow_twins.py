@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from eo_pretrain_qgis.engine.learning.barlow_twins.loss import SynchronisedNorm,
 from eo_pretrain_qgis.engine.learning.barlow_twins.method import Tower, TwinNetwork, Twins, effective_rank, feature_spread
 from eo_pretrain_qgis.engine.learning.barlow_twins.recipe import BarlowTwins, Settings, pretrain_barlow_twins
 from eo_pretrain_qgis.engine.learning.checkpoints import load_tensors
+from eo_pretrain_qgis.engine.learning.probes import Probe
 from eo_pretrain_qgis.engine.learning.runs import band_cards
 from eo_pretrain_qgis.errors import Cancelled, DataError
 
@@ -39,12 +41,12 @@ def labelled(tmp_path_factory):
     return write_scenes(tmp_path_factory.mktemp("labelled") / "stripes")
 
 
-def method(folder, report=None, sensors=None, **changes):
+def method(folder, report=None, sensors=None, probe=None, **changes):
     dataset, settings = Dataset.open(folder), Settings(**{**QUICK, **changes})
     chosen = sensors or dataset.sensors
     torch.manual_seed(0)
     network = TwinNetwork([Tower(SMALL, band_cards(dataset, sensor), settings.projector_width) for sensor in chosen])
-    return Twins(dataset, chosen, network, settings, torch.device("cpu"), report=report or Heard())
+    return Twins(dataset, chosen, network, settings, torch.device("cpu"), probe, report=report or Heard())
 
 
 def rows(folder):
@@ -115,6 +117,28 @@ def test_an_epoch_shows_every_tile_once_and_follows_from_seed_and_epoch(tiles):
     assert all(torch.equal(a, b) for a, b in zip(first[0].views[0], again[0].views[0]))
     assert not torch.equal(first[0].views[0][0], other[0].views[0][0])
     assert not torch.equal(first[0].views[0][0], first[0].views[0][1]), "the two views of a tile differ"
+
+
+def test_no_batch_has_a_single_tile(tiles):
+    trained, heard = method(tiles, batch_size=2), Heard()
+    trained.tiles = trained.held_out = trained.tiles[:5]
+    assert trained.steps == 2
+    assert [len(batch) for batch in trained.batches(1, 0)] == [3, 2]
+    assert np.isfinite(trained.validate(heard)[:3]).all()
+    assert any("held-out tiles" in event["text"] for event in heard.events), "checking takes long, and must hear a cancel"
+
+
+def test_a_probe_stored_otherwise_is_scaled_by_physical_values(labelled, tmp_path):
+    shutil.copytree(labelled, tmp_path / "offset")
+    known = json.loads((tmp_path / "offset" / "dataset.json").read_text(encoding="utf-8"))
+    for band in known["sensors"][0]["bands"]:
+        band["offset"] = -0.1
+    (tmp_path / "offset" / "dataset.json").write_text(json.dumps(known), encoding="utf-8")
+    plain, moved = (method(labelled, probe=Probe(Dataset.open(folder), sensor="image")) for folder in (labelled, tmp_path / "offset"))
+    assert plain.asked_scaling == plain.towers[0].scaling
+    centre, spread = moved.asked_scaling
+    assert centre == pytest.approx([value + 1000 for value in plain.asked_scaling[0]])
+    assert spread == pytest.approx(plain.asked_scaling[1])
 
 
 def test_a_divided_batch_says_that_its_loss_is_another(tiles):

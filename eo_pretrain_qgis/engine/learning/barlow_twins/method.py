@@ -121,10 +121,11 @@ class Twins:
                       for sensor, tower in zip(self.sensors, self.towers)]
         self.tiles = usable_tiles(dataset, "training", self.sensors)
         self.held_out = _sample(usable_tiles(dataset, "validation", self.sensors), HELD_OUT)
-        self.asked_tower = 0
+        self.asked_tower, self.asked_scaling = 0, self.towers[0].scaling
         if probe:
             bands = next(info for info in probe.dataset.sensors if info.name == probe.sensor).bands
             self.asked_tower = next(number for number, sensor in enumerate(self.sensors) if same_bands(sensor.bands, bands))
+            self.asked_scaling = stored_as(bands, self.sensors[self.asked_tower].bands, *self.towers[self.asked_tower].scaling)
         self.epoch, self.collapsed, self.told, self.probe_score = 0, False, False, np.nan
         self.shared = round(settings.shared * settings.projector_width)
 
@@ -141,7 +142,7 @@ class Twins:
     @property
     def steps(self) -> int:
         """Batches per epoch and process."""
-        return -(-len(self.tiles) // (processes() * self.settings.batch_size))
+        return _pieces(-(-len(self.tiles) // processes()), self.settings.batch_size)
 
     def batches(self, seed: int, epoch: int) -> Iterator[TwinBatch]:
         """Views of the training tiles once, in an order and with changes that follow from seed, epoch and rank alone."""
@@ -162,7 +163,7 @@ class Twins:
         with torch.autocast(self.device.type, enabled=False):  # sums of thousands of products: float32
             terms = [twin_loss(correlation(*pair), weight) for pair in embeddings]
             if len(embeddings) == 2:
-                terms += [shared_loss(correlation(first, second), self.shared, weight) for first, second in zip(*embeddings)][:1]
+                terms.append(shared_loss(correlation(embeddings[0][0], embeddings[1][0]), self.shared, weight))
         return torch.stack(terms).mean()
 
     @torch.no_grad()
@@ -170,16 +171,16 @@ class Twins:
         """`FIGURES` of the held-out tiles, NaN where not known; every process computes them, the first one counts."""
         found = dict.fromkeys(FIGURES, np.nan)
         if len(self.held_out) >= MINIMUM_TILES:
-            found["validation_loss"] = self._held_out_loss()
+            found["validation_loss"] = self._held_out_loss(report.part(0, 0.4))
         sample = _sample(self.tiles, RENEWAL_TILES)
         for number, tower in enumerate(self.towers):
             renew_statistics(tower, (self._plain(part, number) for part in self._portions(sample)))
         if len(self.held_out) >= MINIMUM_TILES:
-            features = [self.features(number, self.held_out) for number in range(len(self.towers))]
+            features = [self.features(number, self.held_out, report.part(0.4, 0.6)) for number in range(len(self.towers))]
             found["feature_rank"] = float(np.mean([effective_rank(rows) for rows in features]))
             found["feature_spread"] = float(np.mean([feature_spread(rows) for rows in features]))
         if self.probe:
-            found.update(self._ask_probe(self.probe, report))
+            found.update(self._ask_probe(self.probe, report.part(0.6, 1)))
         return np.array([found[name] if self.rank == 0 else 0.0 for name in FIGURES])
 
     def figures(self, sums: np.ndarray) -> dict[str, float]:
@@ -194,18 +195,17 @@ class Twins:
             self.collapsed = True
         return found
 
-    def features(self, number: int, tiles: np.ndarray) -> np.ndarray:
+    def features(self, number: int, tiles: np.ndarray, report: Report = SILENT) -> np.ndarray:
         """Features (n, channel) of whole tiles by the encoder of a sensor."""
-        tower = self.towers[number]
-        return encoder_features(tower.encoder, *tower.scaling, self.dataset, tiles, self.device, sensor=self.sensors[number].name)
+        tower, name = self.towers[number], self.sensors[number].name
+        return encoder_features(tower.encoder, *tower.scaling, self.dataset, tiles, self.device, sensor=name, report=report)
 
     def _ask_probe(self, probe: Probe, report: Report) -> dict[str, float]:
         """Scores of nearest neighbours and of a linear classifier, every few epochs, in the last one and whenever there are none yet."""
         due = (self.epoch + 1) % self.settings.probe_every == 0 or self.epoch + 1 >= self.settings.epochs
         if not due and np.isfinite(self.probe_score):
             return {"probe_score": self.probe_score}
-        tower = self.towers[self.asked_tower]
-        found = probe(tower.encoder, *tower.scaling, self.device, report)
+        found = probe(self.towers[self.asked_tower].encoder, *self.asked_scaling, self.device, report)
         self.probe_score = found["probe_linear"]
         return {**found, "probe_score": self.probe_score}
 
@@ -216,12 +216,14 @@ class Twins:
                                 "correlates over a batch, so gradients of parts do not add up to it. Choose smaller views or a smaller "
                                 "encoder to keep the batch, or share it among several GPUs with torchrun.", "warning")
 
-    def _held_out_loss(self) -> float:
+    def _held_out_loss(self, report: Report) -> float:
         """The loss of views of held-out tiles, the same in every epoch, with batch statistics as in training."""
-        generator = _generator(self.settings.seed, 2**31, 0)
+        generator, losses, portions = _generator(self.settings.seed, 2**31, 0), [], self._portions(self.held_out)
         self.network.train()
-        batches = (self._batch(tiles, generator) for tiles in self._portions(self.held_out))
-        return float(np.mean([float(self._loss(self.network(batch.views))) for batch in batches]))
+        for done, tiles in enumerate(portions, 1):
+            losses.append(float(self._loss(self.network(self._batch(tiles, generator).views))))
+            report.progress(done / len(portions), f"Loss of the held-out tiles, {done} of {len(portions)} batches")
+        return float(np.mean(losses))
 
     def _batch(self, tiles: np.ndarray, generator: torch.Generator) -> TwinBatch:
         views = []
@@ -250,7 +252,7 @@ class Twins:
         return torch.where(known[:, None], pixels, fill), known
 
     def _portions(self, tiles: np.ndarray) -> list[np.ndarray]:
-        return np.array_split(tiles, -(-len(tiles) // self.settings.batch_size))
+        return np.array_split(tiles, _pieces(len(tiles), self.settings.batch_size))
 
 
 def effective_rank(features: np.ndarray) -> float:
@@ -283,6 +285,23 @@ def feature_spread(features: np.ndarray) -> float:
 def same_bands(ours: Sequence[Band], theirs: Sequence[Band]) -> bool:
     """Whether bands have the same names and units in the same order."""
     return [(band.name, band.unit) for band in ours] == [(band.name, band.unit) for band in theirs]
+
+
+def stored_as(bands: Sequence[Band], known: Sequence[Band], centre: Sequence[float], spread: Sequence[float]) -> tuple[list[float], list[float]]:
+    """Centre and spread in the stored units of `bands`, which may have another scale or offset than the bands they are `known` of.
+
+    Sentinel-2 products before and since baseline 04.00 differ so.
+    """
+    pairs = list(zip(bands, known))
+    if all((ours.scale, ours.offset) == (theirs.scale, theirs.offset) for ours, theirs in pairs):
+        return list(centre), list(spread)
+    return ([(value * theirs.scale + theirs.offset - ours.offset) / ours.scale for value, (ours, theirs) in zip(centre, pairs)],
+            [value * theirs.scale / ours.scale for value, (ours, theirs) in zip(spread, pairs)])
+
+
+def _pieces(tiles: int, size: int) -> int:
+    """How many batches of at most `size` tiles; rather one tile more in some than one alone, which has no statistics."""
+    return max(1, min(-(-tiles // size), tiles // 2))
 
 
 def _sample(tiles: np.ndarray, most: int) -> np.ndarray:
