@@ -295,3 +295,9 @@ def test_series_and_single_small_tiles_are_refused(plain, tmp_path):
         pretrain_inpainting(str(tmp_path / "series"), str(tmp_path / "run"), Settings(**QUICK))
     with pytest.raises(DataError, match="A single tile of 32 px per step is too little to train on. Choose a larger batch"):
         pretrain_inpainting(str(plain), str(tmp_path / "run"), Settings(**{**QUICK, "batch_size": 1}))
+
+
+def test_a_discriminator_too_deep_for_the_tiles_is_refused(plain, tmp_path):
+    with pytest.raises(DataError, match=r"A discriminator of 5 layers needs images of 128 px, .* are 32 px. Choose at most 3 layers"):
+        pretrain_inpainting(str(plain), str(tmp_path / "run"), Settings(**QUICK, discriminator_layers=5))
+    assert not (tmp_path / "run").exists()

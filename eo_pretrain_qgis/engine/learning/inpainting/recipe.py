@@ -15,7 +15,7 @@ from ....report import SILENT, Report
 from ...dataset import Dataset, SensorInfo
 from ..checkpoints import load_tensors
 from ..device import pick_device, pick_precision
-from ..discriminators import PatchDiscriminator, fitting_layers
+from ..discriminators import PatchDiscriminator, fitting_layers, smallest_side
 from ..encoders import check_encoder_name
 from ..runs import CHECKPOINT, WEIGHTS, Run, band_cards
 from ..starting_weights import start_from
@@ -115,9 +115,7 @@ class Inpainting:
             matched = start_from(network, chosen.start, [band["name"] for band in bands], report)
             run.card["start"] = {"path": chosen.start, "summary": matched.sentence(), **asdict(matched)}
             report.message(matched.sentence())
-        padded = self.side + -self.side % network.stride
-        discriminator = PatchDiscriminator(len(bands) + 1, chosen.discriminator_width, chosen.discriminator_layers or fitting_layers(padded)) \
-            if chosen.adversarial_weight else None
+        discriminator = self._discriminator(len(bands) + 1, self.side + -self.side % network.stride) if chosen.adversarial_weight else None
         if not len(self.dataset.indices("validation", self.sensor.name)):
             report.message("The dataset has no validation tiles: fills cannot be measured, and the last epoch is kept.", "warning")
         if run.card["clouds"]:
@@ -126,6 +124,14 @@ class Inpainting:
         return Filling(reader, FillingQuality(bands, fabric.device), network, discriminator, batch_size=chosen.batch_size, crop=chosen.crop,
                        weight=chosen.adversarial_weight, weight_warmup=chosen.adversarial_warmup, seed=chosen.seed,
                        rank=fabric.global_rank, processes=fabric.world_size, report=report, autocast=fabric.autocast)
+
+    def _discriminator(self, bands: int, side: int) -> PatchDiscriminator:
+        """A discriminator of bands and mask, for images of that height and width [px]."""
+        layers = self.settings.discriminator_layers or fitting_layers(side)
+        if layers > 1 and smallest_side(layers) > side:
+            raise DataError(f"A discriminator of {layers} layers needs images of {smallest_side(layers)} px, and those of {self.dataset.folder} "
+                            f"are {side} px. Choose at most {fitting_layers(side, layers)} layers, or leave their number empty.")
+        return PatchDiscriminator(bands, self.settings.discriminator_width, layers)
 
     def save(self, run: Run, method: Filling, sums: np.ndarray) -> None:
         """The network, its encoder, and the figures beside those of the fills without a network."""
