@@ -54,9 +54,11 @@ class PretrainBarlowTwins(Job):
                                   help="Empty: 0.001, and 0.2 for LARS with batches of 256.")
     crop: int = integer("Size of a view [px]", default=None, minimum=8, maximum=4096,
                         help="What the network sees; empty takes the tile's size. Half of it takes a quarter of the time.")
-    smallest: float = number("Least share of a tile in a view", default=0.25, minimum=0.01, maximum=1,
-                             help="Of its area: 0.25 for half the side.", advanced=True)
-    largest: float = number("Largest share of a tile in a view", default=1.0, minimum=0.01, maximum=1, advanced=True)
+    smallest: float = number("Least share of a tile in a view", default=None, minimum=0.01, maximum=1, advanced=True,
+                             help="Of its area: 0.25 for half the side. Empty: 0.25, or of smaller views so much that pixels about keep "
+                                  "their size.")
+    largest: float = number("Largest share of a tile in a view", default=None, minimum=0.01, maximum=1, advanced=True,
+                            help="Empty: all of it, or of smaller views so much that pixels about keep their size.")
     gain: float = number("Gain of all bands", default=0.06, minimum=0, maximum=1, advanced=True,
                          help="Deviation of the factor all bands share, and of the contrast of optical images.")
     band_gain: float = number("Gain of each band", default=0.04, minimum=0, maximum=1, advanced=True)
@@ -87,9 +89,6 @@ class PretrainBarlowTwins(Job):
     def check(self) -> None:
         if self.sensors == "pair" and self.sensor:
             raise JobError(f"A pair of sensors is to be learned from, but the sensor “{self.sensor}” is named. Leave it empty, or choose “one”.")
-        if self.smallest > self.largest:
-            raise JobError(f"The least share of a tile in a view ({self.smallest:g}) is larger than the largest ({self.largest:g}). "
-                           "Exchange the two.")
 
     def run(self, report: Report) -> dict:
         report.progress(0, "Loading torch")

@@ -8,7 +8,7 @@ from eo_pretrain_qgis.engine.learning.barlow_twins.views import ViewPlan, Views
 from eo_pretrain_qgis.engine.sensors import Band
 
 CPU = torch.device("cpu")
-STILL = ViewPlan(smallest=1.0, gain=0, band_gain=0, offset=0, blur=0, band_drop=0, looks=1e12, trend=0)
+STILL = ViewPlan(smallest=1.0, largest=1.0, gain=0, band_gain=0, offset=0, blur=0, band_drop=0, looks=1e12, trend=0)
 SIDE = 24
 
 
@@ -59,6 +59,17 @@ def test_the_share_of_the_tile_that_is_seen_follows_the_plan():
     seen = (found.amax((1, 2, 3)) - found.amin((1, 2, 3))) * SIDE / (SIDE - 1)
     assert seen.min() > 0.5 * math.sqrt(3 / 4) - 0.05
     assert seen.max() < 0.5 * math.sqrt(4 / 3) + 0.05
+
+
+@pytest.mark.parametrize(("plan", "shares"), [
+    (ViewPlan(), (0.25, 1.0)),
+    (ViewPlan(crop=SIDE // 2), (0.15, 0.35)),
+    (ViewPlan(crop=2 * SIDE), (0.25, 1.0)),
+    (ViewPlan(crop=SIDE // 2, smallest=0.1), (0.1, 0.35)),
+    (ViewPlan(smallest=0.3, largest=0.4), (0.3, 0.4)),
+])
+def test_smaller_views_show_less_so_that_pixels_keep_their_size(plan, shares):
+    assert plan.shares(SIDE) == pytest.approx(shares)
 
 
 def test_the_same_seed_draws_the_same_views_and_another_does_not():

@@ -115,9 +115,10 @@ def check_trainable(dataset: Dataset, sensors: Sequence[SensorInfo], settings: S
     """Refuses tiles that nothing can be learned from.
 
     Raises:
-        DataError: of series, too few, all constant, or smaller than a view.
+        DataError: of series, too few, all constant, or smaller than a view; or the shares of a tile in a view are no range.
     """
     where = dataset.folder
+    settings.shares(dataset.tile_size)
     if dataset.task == "series":
         raise DataError(f"The dataset {where} holds series of single pixels, which have no views. Choose a dataset of tiles.")
     tiles = usable_tiles(dataset, "training", sensors)

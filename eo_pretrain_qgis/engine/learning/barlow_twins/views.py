@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn.functional import affine_grid, avg_pool2d, conv2d, grid_sample, max_pool2d, pad
 
+from ....errors import DataError
 from ...dataset import SensorInfo
 from ...tile_pictures import NO_PICTURE
 from ..networks import band_row, scaled
@@ -36,8 +37,8 @@ class ViewPlan:
 
     Attributes:
         crop: side of a view, pixels of the network's input; None: that of the tile.
-        smallest: least share of the tile's area that a view shows, 0.25 for half its side.
-        largest: largest share.
+        smallest: least share of the tile's area that a view shows, 0.25 for half its side; None: see `shares`.
+        largest: largest share; None: see `shares`.
         gain: deviation of the factor all bands share; also of the contrast, for optical images.
         band_gain: deviation of the factor of each band.
         offset: deviation of what is added to optical bands, in spreads of the band.
@@ -49,8 +50,8 @@ class ViewPlan:
     """
 
     crop: int | None = None
-    smallest: float = 0.25
-    largest: float = 1.0
+    smallest: float | None = None
+    largest: float | None = None
     gain: float = 0.06
     band_gain: float = 0.04
     offset: float = 0.04
@@ -58,6 +59,24 @@ class ViewPlan:
     band_drop: float = 0.05
     looks: float = 10.0
     trend: float = 1.0
+
+    def shares(self, tile_size: int) -> tuple[float, float]:
+        """Least and largest share of a tile's area in a view.
+
+        Where a view is smaller than the tile it shows, by default, as much of it as has its own number of pixels, more or less: an encoder
+        that saw shrunk tiles only knows less of the fine texture of whole ones. On EuroSAT, 64 px, two minutes of views of 32 px that kept
+        the size of the pixels gave a linear probe of 0.751 at 1 % of the labels, views of 15 to 80 % of the tile 0.734.
+
+        Raises:
+            DataError: the least is larger than the largest.
+        """
+        own = min(1.0, ((self.crop or tile_size) / tile_size) ** 2)
+        smallest = (0.25 if own == 1 else 0.6 * own) if self.smallest is None else self.smallest
+        largest = min(1.0, 1.4 * own) if self.largest is None else self.largest
+        if smallest > largest:
+            raise DataError(f"The least share of a tile in a view ({smallest:g}) is larger than the largest ({largest:g}). Exchange the two, or "
+                            "leave both empty.")
+        return smallest, largest
 
 
 class Views:
@@ -79,8 +98,9 @@ class Views:
                  device: torch.device) -> None:
         self.plan, self.device = plan, device
         self.size = plan.crop or tile_size
+        self.shares = plan.shares(tile_size)
         # Where every view is coarser than the tile by two or more, pixels are averaged first, or sampling would skip some.
-        self.reduction = max(1, int(math.sqrt(plan.smallest) * tile_size / self.size))
+        self.reduction = max(1, int(math.sqrt(self.shares[0]) * tile_size / self.size))
         self.centre, self.spread = band_row(centre).to(device), band_row(spread).to(device)
         bands = sensor.bands
         fixed = [band.name in NO_PICTURE for band in bands]
@@ -127,8 +147,7 @@ class Views:
 
     def _grid(self, n: int, generator: torch.Generator) -> torch.Tensor:
         """Where views take their pixels, (n, size, size, 2) in -1 … 1: one of eight symmetries of a part of the tile."""
-        plan = self.plan
-        side = self._uniform((n,), generator, plan.smallest, plan.largest).sqrt()
+        side = self._uniform((n,), generator, *self.shares).sqrt()
         aspect = self._uniform((n,), generator, -ASPECT, ASPECT).exp()
         width, height = (side * aspect).clamp(max=1), (side / aspect).clamp(max=1)
         right, down = ((self._uniform((n,), generator, -1, 1)) * (1 - length) for length in (width, height))
