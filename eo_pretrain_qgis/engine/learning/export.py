@@ -130,7 +130,7 @@ def to_onnx(model: nn.Module, bands: int, stride: int, what: str, output: str = 
 
 def largest_difference(model: nn.Module, session: onnxruntime.InferenceSession, images: list[np.ndarray], report: Report = SILENT,
                        view: Callable[[np.ndarray], np.ndarray] | None = None) -> float:
-    """Largest absolute difference of a value between torch and onnxruntime over images float32 (n, band, y, x).
+    """Largest absolute difference of a value between torch and onnxruntime over images float32 (n, band, y, x); NaN where one gives NaN.
 
     Args:
         model: in torch.
@@ -144,7 +144,8 @@ def largest_difference(model: nn.Module, session: onnxruntime.InferenceSession, 
         with torch.no_grad():
             expected = model(torch.from_numpy(image)).numpy()
         found = session.run(None, {package.INPUT: image})[0]
-        largest = max(largest, float(np.abs(view(found) - view(expected) if view else found - expected).max()))
+        apart = np.abs(view(found) - view(expected) if view else found - expected).max()
+        largest = float(np.maximum(largest, apart))  # unlike max() it keeps NaN
         report.progress(done / len(images), f"Comparing torch and onnxruntime on {image.shape[2]} × {image.shape[3]} px")
     return largest
 

@@ -1,5 +1,6 @@
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ import torch
 
 from eo_pretrain_qgis.engine import package
 from eo_pretrain_qgis.engine.dataset import Dataset
-from eo_pretrain_qgis.engine.learning.export import CORE, REFERENCE_HALO, Probabilities, export_run, measure_halo, to_onnx
+from eo_pretrain_qgis.engine.learning.export import CORE, REFERENCE_HALO, Probabilities, export_run, largest_difference, measure_halo, to_onnx
 from eo_pretrain_qgis.engine.learning.networks import SegmentationNetwork
 from eo_pretrain_qgis.engine.learning.runs import Run
 from eo_pretrain_qgis.errors import DataError, ModelError
@@ -56,6 +57,13 @@ def test_a_difference_above_the_tolerance_is_refused(run_folder, tmp_path):
     with pytest.raises(ModelError, match=r"differs from the trained one by up to .* in a probability, more than the 0 allowed"):
         export_run(str(run_folder), str(tmp_path / "model.onnx"), tolerance=0)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_result_that_is_no_number_is_a_difference(place):
+    images = [np.zeros((1, 1, 2, 2), np.float32), np.ones((1, 1, 2, 2), np.float32)]
+    session = SimpleNamespace(run=lambda names, inputs: [inputs["image"] * (np.nan if inputs["image"].any() == bool(place) else 1)])
+    assert np.isnan(largest_difference(torch.nn.Identity(), session, images))
 
 
 @pytest.mark.parametrize("encoder", ["tu-test_convnext", "tu-test_efficientnet"])
