@@ -28,6 +28,7 @@ from ...report import SILENT, Report
 from ..accuracy import IGNORE, confusion, scores
 from ..dataset import Dataset
 from ..label_shares import labelled_share
+from .networks import band_row, scaled
 
 NEIGHBOURS = 5
 #: Strengths of the L2 penalty that are tried, scikit-learn's C; small for many features and few labels.
@@ -58,26 +59,22 @@ def encoder_features(encoder: nn.Module, centre: Sequence[float], spread: Sequen
     Returns:
         float32 (n, channel of the last level).
     """
-    middle, scale = (torch.tensor(values, dtype=torch.float32, device=device).view(1, -1, 1, 1)
-                     for values in (list(centre), [value or 1.0 for value in spread]))
+    middle, scale = (band_row(values).to(device) for values in (centre, [value or 1.0 for value in spread]))
     stride = int(getattr(encoder, "output_stride", 32))
     info = next((found for found in dataset.sensors if found.name == sensor), dataset.sensor)
-    was_training, parts = encoder.training, []
-    modes = {module: module.training for module in encoder.modules()}
+    modes, parts = {module: module.training for module in encoder.modules()}, []
     encoder.eval()
     try:
         for start in range(0, len(tiles), batch_size):
             images = dataset.images(tiles[start:start + batch_size], info.name)
             valid = torch.from_numpy(info.valid(images)).to(device)[:, None]
-            scaled = torch.asinh((torch.from_numpy(images.astype(np.float32)).to(device) - middle) / scale)
-            scaled = torch.where(valid, scaled, torch.zeros_like(scaled))
-            below, right = (-side % stride for side in scaled.shape[2:])
-            levels = encoder(pad(scaled, (0, right, 0, below)).contiguous(memory_format=torch.channels_last))
+            seen = torch.where(valid, scaled(torch.from_numpy(images.astype(np.float32)).to(device), middle, scale), 0.0)
+            below, right = (-side % stride for side in seen.shape[2:])
+            levels = encoder(pad(seen, (0, right, 0, below)).contiguous(memory_format=torch.channels_last))
             parts.append(levels[-1].float().mean((2, 3)).cpu().numpy())
             done = min(start + batch_size, len(tiles))
             report.progress(done / len(tiles), f"Features of {done} of {len(tiles)} tiles")
     finally:
-        encoder.train(was_training)
         for module, mode in modes.items():  # parts that were frozen stay frozen
             module.training = mode
     return np.concatenate(parts)
@@ -176,12 +173,11 @@ class LinearProbe:
                 else:  # all or none of the samples have it
                     bias[place] = 4.0 if single.predict(np.zeros((1, channels)))[0] else -4.0
         else:
-            known = self.model.classes_.astype(int)
-            bias[:] = self.model.intercept_.min() - 4.0
-            if len(known) == 2:
-                weight[known], bias[known] = np.outer([-0.5, 0.5], self.model.coef_[0]), np.array([-0.5, 0.5]) * self.model.intercept_[0]
-            else:
-                weight[known], bias[known] = self.model.coef_, self.model.intercept_
+            known, rows, starts = self.model.classes_.astype(int), self.model.coef_, self.model.intercept_
+            if len(known) == 2:  # of two classes the model keeps the score of the second over the first
+                rows, starts = np.outer([-0.5, 0.5], rows[0]), np.array([-0.5, 0.5]) * starts[0]
+            bias[:] = starts.min() - 4.0
+            weight[known], bias[known] = rows, starts
         weight = weight / self.deviation
         return weight.astype(np.float32), (bias - weight @ self.mean).astype(np.float32)
 

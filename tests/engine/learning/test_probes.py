@@ -112,6 +112,17 @@ def test_a_probe_becomes_a_layer_that_answers_the_same(present):
     assert ((features @ weight.T + bias).argmax(1) == probe.predict(features)).all()
 
 
+def test_a_class_without_a_sample_is_never_the_answer():
+    """Where one of two classes is rare, the score of the other begins far above 0."""
+    rng = np.random.default_rng(2)
+    labels = np.where(np.arange(3000) < 4, 0, 1)
+    features = rng.normal(0, 1, (3000, 2)) + 8 * (labels == 0)[:, None]
+    probe = LinearProbe(features, labels)
+    assert probe.model.intercept_[0] > 8
+    weight, bias = probe.layer(3)
+    assert set((features @ weight.T + bias).argmax(1)) == {0, 1}
+
+
 def test_a_probe_of_several_classes_becomes_a_layer_too():
     rng = np.random.default_rng(6)
     labels = np.stack([rng.integers(0, 2, 50), rng.integers(0, 2, 50), np.ones(50, int)], 1)
