@@ -12,6 +12,7 @@ from ...errors import EngineError
 from ...report import SILENT, Report
 from .device import describe_device, pick_device
 from .encoders import build_unet
+from .error_words import first_line
 
 BANDS, CLASSES, TILE_PX = 4, 3, 64
 
@@ -26,12 +27,14 @@ def train_once(device: str, report: Report = SILENT) -> dict[str, Any]:
         EngineError: when the device cannot be used, runs out of memory, or gives a loss that is no number.
     """
     taken = pick_device(device)
-    report.progress(0.2, f"One training step on {describe_device(taken)}")
-    generator = torch.Generator().manual_seed(1)
-    image = torch.rand(1, BANDS, TILE_PX, TILE_PX, generator=generator).to(taken)
-    truth = torch.randint(CLASSES, (1, TILE_PX, TILE_PX), generator=generator).to(taken)
-    started = time.perf_counter()
+    name = str(taken)
     try:
+        name = describe_device(taken)
+        report.progress(0.2, f"One training step on {name}")
+        generator = torch.Generator().manual_seed(1)
+        image = torch.rand(1, BANDS, TILE_PX, TILE_PX, generator=generator).to(taken)
+        truth = torch.randint(CLASSES, (1, TILE_PX, TILE_PX), generator=generator).to(taken)
+        started = time.perf_counter()
         network = build_unet("resnet18", BANDS, CLASSES).to(taken)
         optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
         loss = torch.nn.functional.cross_entropy(network(image), truth)
@@ -39,9 +42,9 @@ def train_once(device: str, report: Report = SILENT) -> dict[str, Any]:
         optimizer.step()
         value = loss.item()
     except RuntimeError as error:  # torch's name for every failure of a device, out of memory among them
-        raise EngineError(f"{describe_device(taken)} fails in training ({str(error).splitlines()[0]}). "
+        raise EngineError(f"{name} fails in training ({first_line(error)}). "
                           "Update the graphics driver, close other programs that use the GPU, or use “cpu”.") from None
     if not math.isfinite(value):
-        raise EngineError(f"{describe_device(taken)} computes a loss of {value}. Update the graphics driver, or use “cpu”.")
-    return {"asked": device, "device": describe_device(taken), "torch": torch.__version__, "cuda": torch.version.cuda,
+        raise EngineError(f"{name} computes a loss of {value}. Update the graphics driver, or use “cpu”.")
+    return {"asked": device, "device": name, "torch": torch.__version__, "cuda": torch.version.cuda,
             "loss": round(value, 4), "seconds": round(time.perf_counter() - started, 2)}

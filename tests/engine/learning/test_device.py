@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from eo_pretrain_qgis.engine.learning import diagnosis
 from eo_pretrain_qgis.engine.learning.device import pick_device, pick_precision
 from eo_pretrain_qgis.errors import EngineError
 
@@ -36,3 +37,13 @@ def test_automatic_precision_is_native(monkeypatch):
 def test_half_precision_needs_a_gpu():
     with pytest.raises(EngineError, match="float16 is not supported on cpu"):
         pick_precision("float16", torch.device("cpu"))
+
+
+def test_a_device_that_breaks_at_the_first_touch_is_a_sentence(monkeypatch):
+    """The driver of a GPU that torch lists may still refuse whatever is asked first, be it only its name."""
+    def refuse(device):
+        raise RuntimeError("CUDA error: device is busy or unavailable")
+
+    monkeypatch.setattr(diagnosis, "describe_device", refuse)
+    with pytest.raises(EngineError, match=r"cpu fails in training \(CUDA error: device is busy or unavailable\)\. Update the graphics driver"):
+        diagnosis.train_once("cpu")
