@@ -7,6 +7,7 @@ from eo_pretrain_qgis.engine.dataset import Dataset
 from eo_pretrain_qgis.engine.learning.finetuning.evaluation import evaluate_run, write_evaluation
 from eo_pretrain_qgis.errors import DataError
 
+from .test_training import Heard
 from .tiny import CLASSES, ClassInfo, write_dataset
 
 
@@ -46,6 +47,26 @@ def test_a_dataset_that_does_not_fit_is_refused(run_folder, tmp_path, facts, spl
     with pytest.raises(DataError) as caught:
         evaluate_run(str(run_folder), str(other), split, 4, "cpu")
     assert sentence in str(caught.value)
+
+
+def test_all_tiles_of_the_dataset_of_the_run_are_no_test(run_folder, dataset_folder, tmp_path):
+    with pytest.raises(DataError, match=r"The run has learned from tiles of .*discs, so all of them together are no test. Choose the test split"):
+        evaluate_run(str(run_folder), str(dataset_folder), "all", 4, "cpu")
+    card = json.loads((run_folder / "run.json").read_text())
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text(json.dumps({**card, "dataset": {**card["dataset"], "path": "/nowhere/discs"}}))
+    with pytest.raises(DataError, match="so all of them together are no test"):
+        evaluate_run(str(tmp_path / "run"), str(dataset_folder), "all", 4, "cpu")
+
+
+def test_a_dataset_that_has_changed_since_is_named(run_folder, tmp_path):
+    shutil.copytree(run_folder, tmp_path / "run")
+    card = json.loads((tmp_path / "run" / "run.json").read_text())
+    card["dataset"]["checksum"] = "of another division"
+    (tmp_path / "run" / "run.json").write_text(json.dumps(card))
+    heard = Heard()
+    evaluate_run(str(tmp_path / "run"), None, "test", 4, "cpu", heard)
+    assert sum("has changed since the run learned from it. If it was divided anew, its test tiles may be" in text for text in heard.sentences) == 1
 
 
 def test_a_dataset_that_is_gone_is_named(run_folder, tmp_path):

@@ -13,7 +13,7 @@ from ... import html_page as page
 from ...accuracy import confusion, scores
 from ...baselines import StatisticsBaseline, majority_class
 from ...class_style import coloured
-from ...dataset import Dataset
+from ...dataset import ALL, Dataset
 from ...tile_pictures import telling_tiles
 from ..data import TileReader
 from ..device import describe_device, pick_device, use_all_cores
@@ -44,7 +44,7 @@ def evaluate_run(run_folder: str, dataset_folder: str | None, split: str, batch_
         matrix, or `multilabel_scores`), and the sections of an HTML report.
 
     Raises:
-        DataError: the split is empty, the dataset does not fit the run, or it shows scenes the run learned from.
+        DataError: the split is empty, the dataset does not fit the run, or it shows scenes or tiles the run learned from.
         ModelError: the run has no weights.
         EngineError: the device is not there.
     """
@@ -52,10 +52,13 @@ def evaluate_run(run_folder: str, dataset_folder: str | None, split: str, batch_
     device = pick_device(device_name)
     dataset = run.open_dataset(dataset_folder)
     # The baselines learn from what the network learned from, also when it is measured elsewhere.
-    source = run.open_dataset() if os.path.isdir(run.card["dataset"]["path"]) else dataset
+    home = run.card["dataset"]
+    source = run.open_dataset() if os.path.isdir(home["path"]) else dataset
     check_learnable(source, None)
     if dataset.checksum != source.checksum:
         _refuse_known_scenes(dataset, source)
+    elif source is not dataset or dataset.checksum == home["checksum"]:
+        _check_own_tiles(dataset, split, home["checksum"], report)
     tiles = dataset.indices(split)
     if not len(tiles):
         raise DataError(f"The dataset {dataset.folder} has no {split} tiles. Choose another split, or divide the dataset anew.")
@@ -86,6 +89,16 @@ def _refuse_known_scenes(dataset: Dataset, source: Dataset) -> None:
     if seen:
         raise DataError(f"The dataset {dataset.folder} shows {seen[0]}, from which the run has learned, so its tiles are no test. "
                         "Leave “Dataset” empty to use the run's own test tiles, or choose a dataset on other scenes.")
+
+
+def _check_own_tiles(dataset: Dataset, split: str, checksum: str, report: Report) -> None:
+    """The dataset the run learned from has tiles that test nothing; if it was changed since, nobody knows which."""
+    if split == ALL:
+        raise DataError(f"The run has learned from tiles of {dataset.folder}, so all of them together are no test. "
+                        "Choose the test split, or a dataset on other scenes.")
+    if dataset.checksum != checksum:
+        report.message(f"The dataset {dataset.folder} has changed since the run learned from it. If it was divided anew, its {split} tiles "
+                       "may be training tiles of the run, and the figures flatter.", "warning")
 
 
 def write_evaluation(facts: dict[str, Any], sections: list[str], page_path: str, facts_path: str | None) -> None:
