@@ -40,6 +40,8 @@ def find_weights(place: str, bands: list[str], whole: bool, report: Report = SIL
     network = os.path.join(place, NETWORK)
     candidates = [network] if whole and _has_decoder(network) else []
     candidates += sorted((str(path) for path in Path(place).glob("encoder*.safetensors")), key=lambda path: (len(path), path))
+    if not candidates and os.path.isfile(network):  # an encoder is part of it
+        return network
     if not candidates:
         raise ModelError(f"The folder {place} holds no weights: neither encoder.safetensors nor {NETWORK}. Choose the folder of a run that "
                          "has finished an epoch, or a file of weights.")

@@ -134,6 +134,14 @@ def test_a_folder_with_encoders_of_two_sensors_gives_the_one_that_has_the_bands(
     assert start_from(target, str(tmp_path), ["B03", "B04"]).path.endswith("encoder.safetensors")
 
 
+def test_a_folder_with_nothing_but_the_network_gives_its_encoder(run_folder, tmp_path):
+    shutil.copy(run_folder / "best.safetensors", tmp_path)
+    bare = nn.Module()
+    bare.encoder = build_encoder("tu-test_resnet", 3)
+    result = start_from(bare, str(tmp_path), ["B02", "B03", "B04"])
+    assert (result.path, result.left_new) == (str(tmp_path / "best.safetensors"), [])
+
+
 def test_a_folder_without_weights_is_refused(tmp_path):
     with pytest.raises(ModelError, match=r"holds no weights: neither encoder.safetensors nor best.safetensors. Choose the folder of a run that "
                                          "has finished an epoch"):
