@@ -170,8 +170,10 @@ def fetch(entry: Entry, report: Report = SILENT) -> str:
         download(entry.address, path, sha256=entry.checksum, report=report)
     else:
         report.message(f"No checksum was published for “{entry.name}”; {path} is taken as it is.", level="warning")
-    with explained(path), new_file(path.with_suffix(".json")) as part:
-        part.write_text(json.dumps(entry.card(), indent=1, ensure_ascii=False), encoding="utf-8")
+    card, content = path.with_suffix(".json"), json.dumps(entry.card(), indent=1, ensure_ascii=False).encode()
+    if not card.is_file() or card.read_bytes() != content:  # a folder that many share can be read only
+        with explained(path), new_file(card) as part:
+            part.write_bytes(content)
     return str(path)
 
 

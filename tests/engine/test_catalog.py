@@ -135,6 +135,13 @@ def test_a_name_becomes_a_file_with_its_card_beside(models, address):
     assert sorted(item.name for item in models.iterdir()) == ["catalog.json", "mine.json", "mine.pth"]
 
 
+def test_a_folder_of_models_that_is_complete_is_only_read(models, address, monkeypatch):
+    write_catalogue(models, {**ENTRY, "address": address, "sha256_prefix": hashlib.sha256(CONTENT).hexdigest()[:8]})
+    path = catalog.fetch(catalog.find("mine"))
+    monkeypatch.setattr(catalog, "new_file", None)
+    assert catalog.fetch(catalog.find("mine")) == path
+
+
 def test_a_file_with_another_checksum_is_not_kept(models, address):
     write_catalogue(models, {**ENTRY, "address": address})
     with pytest.raises(ModelError, match="should begin with 12345678. It was thrown away"):
