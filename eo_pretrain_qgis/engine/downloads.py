@@ -204,7 +204,7 @@ def _extent(response: Any, asked: int, part: Path) -> tuple[int, int | None]:
         return 0, int(length) if length else None
     found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
     if found is None or int(found[1]) != asked:
-        part.unlink()
+        part.unlink(missing_ok=True)
         raise _BrokeOff("was continued at another place by the server")
     return asked, int(found[2]) if found[2] != "*" else None
 

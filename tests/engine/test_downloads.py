@@ -45,6 +45,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.send_error(416)
         if name == "norange":
             return self._send(CONTENT, 0, end=len(CONTENT) * 9 // 10 if first else None)
+        if name == "unasked" and first:
+            return self._send(CONTENT, 7)
         if name == "elsewhere" and begin:
             return self._send(CONTENT, begin, said=begin - 7)
         cut = name == "always_cut" or (name in ("cut", "elsewhere") and first)
@@ -126,6 +128,11 @@ def test_a_broken_transfer_goes_on(server, folder, fault):
     assert any("broke off at" in text and "it is tried again (2 of 4)" in text for text in report.texts)
     assert server.asked["/" + fault] == (3 if fault == "elsewhere" else 2)
     assert server.ranges[1].startswith("bytes=")
+
+
+def test_a_part_nobody_asked_for_is_not_taken(server, folder):
+    assert download(server.address + "/unasked", folder / "a.pth", sha256=SHA256) == SHA256
+    assert (folder / "a.pth").read_bytes() == CONTENT
 
 
 def test_only_the_rest_is_fetched_again(server, folder):
