@@ -44,6 +44,11 @@ def test_processes_share_the_tiles_in_equal_steps(dataset):
     assert set(np.concatenate(seen)) == set(dataset.indices("training"))
 
 
+def test_of_few_tiles_every_process_has_some(dataset):
+    shares = [method(dataset, rank=rank, processes=4, tiles=dataset.indices("training")[:2]) for rank in range(4)]
+    assert [len(batch) for share in shares for batch in share.training.sample(16)] == [1, 1, 1, 1]
+
+
 def test_a_batch_without_labels_has_no_loss(dataset):
     task = method(dataset, augmentation="none")
     batch = next(task.batches(1, 0))

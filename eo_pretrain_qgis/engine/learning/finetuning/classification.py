@@ -16,14 +16,13 @@ from ...dataset import IGNORE, Dataset
 from ...multilabel_accuracy import multilabel_scores, score_counts
 from ..augment import Augmentation
 from ..data import Batch, TileReader
-from ..networks import ClassNetwork, renew_statistics
+from ..networks import ClassNetwork
 from ..probes import LinearProbe, encoder_features
-from .labelled_tiles import TrainingTiles, check_labelled
+from .labelled_tiles import LabelledMethod, TrainingTiles, check_labelled
 from .losses import NEED_SHARES, binary_losses, class_losses
 
 #: Tasks with labels of whole tiles.
 TASKS = ("scene", "patch", "multilabel")
-RENEWAL_TILES = 512  # the deepest layer has few pixels per tile
 HEAD_TILES = 2000  # the first head is fitted to at most so many
 BALANCE = 10.0  # largest weight of a rare class where it occurs
 
@@ -40,7 +39,7 @@ def check_tiles(dataset: Dataset, crop: int | None = None) -> None:
     check_labelled(dataset, crop)
 
 
-class Classification:
+class Classification(LabelledMethod):
     """Classes of whole tiles, learned from labelled tiles.
 
     Args:
@@ -58,6 +57,8 @@ class Classification:
         rank: number of this process.
         processes: how many share the tiles.
     """
+
+    renewal_tiles = 512  # the deepest layer has few pixels per tile
 
     def __init__(self, dataset: Dataset, network: ClassNetwork, device: torch.device, *, tiles: np.ndarray, batch_size: int,
                  crop: int | None = None, weighting: str = "balanced", augmentation: str = "full", loss: str = "cross_entropy",
@@ -77,21 +78,6 @@ class Classification:
         self.weights = torch.tensor(tile_class_weights(dataset, tiles, weighting), dtype=torch.float32, device=device)
         self.rank, self.processes, self.epoch = rank, processes, 0
 
-    @property
-    def parts(self) -> dict[str, nn.Module]:
-        """The network."""
-        return {"network": self.network}
-
-    @property
-    def steps(self) -> int:
-        """Batches per epoch and process."""
-        return self.training.steps
-
-    def batches(self, seed: int, epoch: int) -> Iterator[Batch]:
-        """See `TrainingTiles.batches`."""
-        self.epoch = epoch
-        return self.training.batches(seed, epoch)
-
     def loss(self, part: str, networks: Mapping[str, nn.Module], batch: Batch) -> torch.Tensor:
         """Weighted mean over the tiles of a batch; a tile of weight 0.5 counts half."""
         outputs = networks[part](batch.images).float()
@@ -101,15 +87,8 @@ class Classification:
         values, weights = class_losses(self.loss_kind, outputs, batch.labels, self.weights, self.dataset.ignore)
         return (values * batch.weights).sum() / (weights * batch.weights).sum().clamp_min(1e-6)
 
-    def validate(self, report: Report = SILENT) -> np.ndarray:
-        """Counts over this process's share of the validation tiles: confusion (class, class), or `score_counts` of several classes."""
-        if self.last_epoch is not None and self.epoch != self.last_epoch:
-            return np.zeros_like(self.count(np.zeros(0, np.int64)))
-        renew_statistics(self.network, (batch.images for batch in self.training.sample(RENEWAL_TILES)))
-        return self.count(self.dataset.indices("validation")[self.rank::self.processes], report)
-
     def count(self, tiles: np.ndarray, report: Report = SILENT) -> np.ndarray:
-        """The counts of `validate` over any tiles."""
+        """Counts over any tiles: confusion (class, class), or `score_counts` of several classes."""
         classes = len(self.dataset.classes)
         total = score_counts(np.zeros((0, classes), int), np.zeros((0, classes))) if self.several else np.zeros((classes, classes), np.int64)
         done = 0

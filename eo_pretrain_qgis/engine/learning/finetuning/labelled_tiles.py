@@ -6,11 +6,14 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from torch import nn
 
 from ....errors import DataError
+from ....report import SILENT, Report
 from ...dataset import Dataset
 from ..augment import Augmentation
 from ..data import Batch, TileReader
+from ..networks import ClassNetwork, renew_statistics
 
 
 def check_labelled(dataset: Dataset, crop: int | None = None) -> None:
@@ -70,7 +73,7 @@ class TrainingTiles:
         wanted = self.mine * self.processes
         # Every process takes the same number of steps, or those that end early would leave the others waiting.
         passes = [rng.permutation(self.tiles) for _ in range(-(-wanted // len(self.tiles)))]
-        mine = (np.resize(passes[0], wanted) if len(passes) == 1 else np.concatenate(passes)[:wanted])[self.rank::self.processes]
+        mine = np.concatenate(passes)[:wanted][self.rank::self.processes]
         rng = np.random.default_rng([seed, epoch, self.rank])
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         for batch in self.reader.shuffled(mine, -(-self.mine // self.steps), rng, self.crop):
@@ -78,7 +81,7 @@ class TrainingTiles:
 
     def sample(self, count: int) -> Iterator[Batch]:
         """Some of this process's tiles as they are, evenly chosen; no batch has a single tile, if there are more."""
-        mine = self.tiles[self.rank::self.processes]
+        mine = self.tiles[self.rank % len(self.tiles)::self.processes]  # of few labelled tiles not every process has one of its own
         chosen = mine[np.linspace(0, len(mine) - 1, min(len(mine), count)).astype(int)]
         smallest = len(chosen) // -(-len(chosen) // self.batch_size)
         return self.reader.in_order(chosen, self.batch_size if smallest > 1 else len(chosen))
@@ -96,3 +99,60 @@ class TrainingTiles:
         if self.mine // self.steps * (-(-side // stride)) ** 2 < 2:
             raise DataError(f"A single tile of {side} px per step is too little to train on. "
                             "Choose a larger batch, larger tiles or more training tiles.")
+
+
+class LabelledMethod:
+    """What learning classes of pixels and of whole tiles have in common, for the loop in `training`.
+
+    Attributes:
+        renewal_tiles: training tiles the normalisation layers are brought up to date on before each validation.
+        dataset: with training tiles.
+        network: what is trained.
+        training: the tiles it learns from.
+        last_epoch: the only epoch that is validated, counted from 0; None validates each.
+        epoch: that is being trained.
+        rank: number of this process.
+        processes: how many share the tiles.
+    """
+
+    renewal_tiles: int
+    dataset: Dataset
+    network: ClassNetwork
+    training: TrainingTiles
+    last_epoch: int | None
+    epoch: int
+    rank: int
+    processes: int
+
+    @property
+    def parts(self) -> dict[str, nn.Module]:
+        """The network."""
+        return {"network": self.network}
+
+    @property
+    def steps(self) -> int:
+        """Batches per epoch and process."""
+        return self.training.steps
+
+    def batches(self, seed: int, epoch: int) -> Iterator[Batch]:
+        """See `TrainingTiles.batches`."""
+        self.epoch = epoch
+        return self.training.batches(seed, epoch)
+
+    def renewal(self, tiles: int) -> Iterator[torch.Tensor]:
+        """Batches of training images (n, band, y, x) to bring the normalisation layers up to date on."""
+        return (batch.images for batch in self.training.sample(tiles))
+
+    def validate(self, report: Report = SILENT) -> np.ndarray:
+        """What `count` finds in this process's share of the validation tiles.
+
+        The normalisation layers are brought up to date first, so that what is measured is the network as it would be used.
+        """
+        if self.last_epoch is not None and self.epoch != self.last_epoch:
+            return np.zeros_like(self.count(np.zeros(0, np.int64)))
+        renew_statistics(self.network, self.renewal(self.renewal_tiles))
+        return self.count(self.dataset.indices("validation")[self.rank::self.processes], report)
+
+    def count(self, tiles: np.ndarray, report: Report = SILENT) -> np.ndarray:
+        """Counts over any tiles, of which the figures are made; those of several processes are added up."""
+        raise NotImplementedError

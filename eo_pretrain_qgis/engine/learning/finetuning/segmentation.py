@@ -14,11 +14,9 @@ from ...accuracy import confusion, scores
 from ...dataset import Dataset
 from ..augment import Augmentation
 from ..data import Batch, TileReader
-from ..networks import ClassNetwork, renew_statistics
-from .labelled_tiles import TrainingTiles, check_labelled
+from ..networks import ClassNetwork
+from .labelled_tiles import LabelledMethod, TrainingTiles, check_labelled
 from .losses import NEED_SHARES, class_losses, dice_loss
-
-RENEWAL_TILES = 16  # each holds thousands of pixels; 32 took a fifth of a small epoch
 
 
 def check_trainable(dataset: Dataset, crop: int | None = None) -> None:
@@ -50,7 +48,7 @@ def class_weights(pixels: list[int], kind: str) -> list[float]:
     return list(weights / weights[present].mean())
 
 
-class Segmentation:
+class Segmentation(LabelledMethod):
     """One class per pixel, learned from labelled tiles.
 
     Args:
@@ -70,12 +68,13 @@ class Segmentation:
     """
 
     score = "mean_iou"
+    renewal_tiles = 16  # each holds thousands of pixels; 32 took a fifth of a small epoch
 
     def __init__(self, dataset: Dataset, network: ClassNetwork, device: torch.device, *, batch_size: int, tiles: np.ndarray | None = None,
                  crop: int | None = None, weighting: str = "balanced", augmentation: str = "full", loss: str = "cross_entropy",
                  steps: int | None = None, last_epoch: int | None = None, rank: int = 0, processes: int = 1) -> None:
         check_trainable(dataset, crop)
-        self.dataset, self.network, self.batch_size, self.loss_kind, self.last_epoch = dataset, network, batch_size, loss, last_epoch
+        self.dataset, self.network, self.loss_kind, self.last_epoch = dataset, network, loss, last_epoch
         self.rank, self.processes, self.epoch = rank, processes, 0
         centre, spread = network.centre.flatten().tolist(), network.spread.flatten().tolist()
         if loss in NEED_SHARES:
@@ -88,21 +87,6 @@ class Segmentation:
         weights = class_weights(dataset.description["class_pixels"]["training"], weighting)
         self.weights = torch.tensor(weights, dtype=torch.float32, device=device)
 
-    @property
-    def parts(self) -> dict[str, nn.Module]:
-        """The network."""
-        return {"network": self.network}
-
-    @property
-    def steps(self) -> int:
-        """Batches per epoch and process."""
-        return self.training.steps
-
-    def batches(self, seed: int, epoch: int) -> Iterator[Batch]:
-        """See `TrainingTiles.batches`."""
-        self.epoch = epoch
-        return self.training.batches(seed, epoch)
-
     def loss(self, part: str, networks: Mapping[str, nn.Module], batch: Batch) -> torch.Tensor:
         """The weighted mean of the loss over labelled pixels.
 
@@ -114,16 +98,9 @@ class Segmentation:
         mean = (values * tiles).sum() / (weights * tiles).sum().clamp_min(1e-6)  # a batch without labels gives 0, not 0 / 0
         return mean if self.loss_kind != "cross_entropy" else mean + dice_loss(outputs, batch.labels, batch.weights, self.dataset.ignore)
 
-    def validate(self, report: Report = SILENT) -> np.ndarray:
-        """Confusion matrix of this process's share of the validation tiles, int64 (class, class).
-
-        The normalisation layers are brought up to date first, so that what is measured is the network as it would be used.
-        """
-        if self.last_epoch is not None and self.epoch != self.last_epoch:
-            return np.zeros((len(self.dataset.classes),) * 2, np.int64)
-        renew_statistics(self.network, (batch.images for batch in self.training.sample(RENEWAL_TILES)))
-        tiles = self.dataset.indices("validation")[self.rank::self.processes]
-        return evaluate(self.network, self.reader, tiles, self.batch_size, report)
+    def count(self, tiles: np.ndarray, report: Report = SILENT) -> np.ndarray:
+        """Confusion matrix over any tiles, int64 (class, class)."""
+        return evaluate(self.network, self.reader, tiles, self.training.batch_size, report)
 
     def figures(self, matrix: np.ndarray) -> dict[str, float]:
         """The figures of an epoch from the confusion matrix of all processes: empty without validation tiles."""
