@@ -31,6 +31,14 @@ def test_rare_classes_weigh_more_by_the_root_of_their_rarity():
     assert class_weights([900, 100], "none") == [1, 1]
 
 
+def test_classes_are_weighted_by_the_tiles_that_are_used_alone(dataset):
+    tiles = dataset.indices("training")[:1]
+    labels = dataset.labels(tiles)
+    expected = class_weights([int((labels == number).sum()) for number in range(2)], "balanced")
+    assert method(dataset, tiles=tiles).weights.tolist() == pytest.approx(expected)
+    assert method(dataset).weights.tolist() == pytest.approx(class_weights(dataset.description["class_pixels"]["training"], "balanced"))
+
+
 def test_batches_follow_from_seed_epoch_and_rank(dataset):
     one, two, other = (next(method(dataset, crop=32).batches(5, epoch)) for epoch in (3, 3, 4))
     assert torch.equal(one.images, two.images)

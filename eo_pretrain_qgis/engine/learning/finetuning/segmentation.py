@@ -18,6 +18,8 @@ from ..networks import ClassNetwork
 from .labelled_tiles import LabelledMethod, TrainingTiles, check_labelled
 from .losses import NEED_SHARES, class_losses, dice_loss
 
+COUNTED = 256  # tiles whose labels are read at once
+
 
 def check_trainable(dataset: Dataset, crop: int | None = None) -> None:
     """Refuses a dataset that nothing can be learned from.
@@ -46,6 +48,17 @@ def class_weights(pixels: list[int], kind: str) -> list[float]:
     present = counts > 0
     weights = np.where(present, 1 / np.sqrt(np.maximum(counts, 1)), 0)
     return list(weights / weights[present].mean())
+
+
+def labelled_pixels(dataset: Dataset, tiles: np.ndarray) -> list[int]:
+    """Pixels of each class in training tiles; where only some are used, the labels of the others are not looked at."""
+    if len(tiles) == len(dataset.indices("training")):
+        return dataset.description["class_pixels"]["training"]
+    counts = np.zeros(len(dataset.classes), np.int64)
+    for part in np.array_split(tiles, -(-len(tiles) // COUNTED)):
+        labels = dataset.labels(part)
+        counts += np.bincount(labels[labels != dataset.ignore], minlength=len(counts))
+    return counts.tolist()
 
 
 class Segmentation(LabelledMethod):
@@ -84,7 +97,7 @@ class Segmentation(LabelledMethod):
         self.training = TrainingTiles(self.reader, change, dataset.indices("training") if tiles is None else tiles, batch_size=batch_size,
                                       crop=crop, steps=steps, rank=rank, processes=processes)
         self.training.refuse_single_value(network.stride)
-        weights = class_weights(dataset.description["class_pixels"]["training"], weighting)
+        weights = class_weights(labelled_pixels(dataset, self.training.tiles), weighting)
         self.weights = torch.tensor(weights, dtype=torch.float32, device=device)
 
     def loss(self, part: str, networks: Mapping[str, nn.Module], batch: Batch) -> torch.Tensor:
