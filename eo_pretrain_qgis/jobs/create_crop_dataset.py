@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 from ..errors import JobError
 from ..report import Report
-from .spec import Job, attribute, choice, file, folder_output, integer, number, rasters, text, vector, vector_output
+from .spec import Job, attribute, choice, dataset_output, file, folder_output, integer, number, rasters, text, vector, vector_output
 
 OPTICAL = ("sentinel2_l2a", "sentinel2_l2a_0400", "sentinel2_l1c", "sentinel2_l1c_0400", "generic")
 RADAR = ("sentinel1_db", "sentinel1_linear", "generic")
@@ -90,7 +90,7 @@ class CreateCropDataset(Job):
     validation_share: float = number("Share of validation samples", default=0.15, minimum=0, maximum=0.5)
     test_share: float = number("Share of test samples", default=0.2, minimum=0, maximum=0.5)
     seed: int = integer("Seed", default=1, minimum=0, advanced=True)
-    output: str = folder_output("Dataset folder", help="A new or empty folder.")
+    output: str = dataset_output()
     footprints: str = vector_output("Places of the samples", optional=True, created=False)
     timesen2crop: str = folder_output("TimeSen2Crop folders", optional=True, created=False,
                                       help="The samples once more as one CSV file each, in folders by split and class, as TimeSen2Crop has "

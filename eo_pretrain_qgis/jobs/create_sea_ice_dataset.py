@@ -12,9 +12,9 @@ from .spec import (
     attribute,
     choice,
     classes,
+    dataset_output,
     extent,
     file,
-    folder_output,
     integer,
     layer,
     number,
@@ -106,7 +106,7 @@ class CreateSeaIceDataset(Job):
     validation_share: float = number("Share of validation", default=0.15, minimum=0, maximum=0.5)
     test_share: float = number("Share of test", default=0.2, minimum=0, maximum=0.5)
     seed: int = integer("Seed", default=1, minimum=0, advanced=True)
-    output: str = folder_output("Dataset folder", help="A new or empty folder.")
+    output: str = dataset_output()
     footprints: str = vector_output("Footprints of the samples", optional=True, created=False)
 
     def check(self) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..errors import JobError
 from ..report import Report
-from .spec import Job, choice, classes, file, folder, folder_output, integer, number, text, vector_output
+from .spec import Job, choice, classes, dataset_output, file, folder, integer, number, text, vector_output
 from .tiling import PRESETS
 
 FORMATS = ("auto", "eurosat", "bigearthnet", "timesen2crop", "geotiff_pairs", "esri_tiles")
@@ -63,7 +63,7 @@ class ImportDataset(Job):
                                help="Only for images that do not say where they lie.")
     block_size: int = integer("Block size for the split [px]", default=None, minimum=32, advanced=True)
     seed: int = integer("Seed", default=1, minimum=0, advanced=True)
-    output: str = folder_output("Dataset folder", help="A new or empty folder.")
+    output: str = dataset_output()
     footprints: str = vector_output("Footprints of the samples", optional=True, created=False)
 
     def check(self) -> None:

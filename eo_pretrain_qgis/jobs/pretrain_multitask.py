@@ -32,7 +32,8 @@ class PretrainMultitask(Job):
     results = {"checkpoint": "file", "encoder": "file", "report": "html", "score": "number", "epochs_run": "number", "device": "text"}
 
     datasets: list = files("Datasets", extension="json",
-                           help="dataset.json of two or more dataset folders, made by “Create … dataset” from the same bands of one sensor.")
+                           help="dataset.json of two or more dataset folders, made by “Create … dataset” from the same bands of one sensor. In a "
+                                "model: the “dataset.json” of the steps that make them.")
     encoder: str = training.encoder()
     start: str = weights("Starting weights", optional=True, help="Weights or the run folder of another run; empty starts from scratch.")
     mode: str = choice("Training", ("reptile", "joint"), default="reptile",

@@ -51,6 +51,8 @@ class Param:
     extension: str = ""
     parent: str = ""
     created: bool = True
+    #: The file in an output folder that stands for it: steps of a model that take several files are offered no folders.
+    main_file: str = ""
 
     @property
     def is_output(self) -> bool:
@@ -163,6 +165,11 @@ def vector_output(label: str, **facts: Any) -> Any:
 def folder_output(label: str, **facts: Any) -> Any:
     """A folder to write."""
     return _param("folder_output", label, REQUIRED, **facts)
+
+
+def dataset_output(label: str = "Dataset folder") -> Any:
+    """The folder of a dataset to write."""
+    return folder_output(label, help="A new or empty folder.", main_file="dataset.json")
 
 
 def file_output(label: str, extension: str, **facts: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..report import Report
-from .spec import Job, choice, folder, folder_output, integer, number
+from .spec import Job, choice, dataset_output, folder, integer, number
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class SplitDataset(Job):
     block_size: int = integer("Block size [px]", default=None, minimum=32, help="Empty: chosen from the size of the images.")
     buffer: int = integer("Buffer between blocks [px]", default=None, minimum=0, help="Empty: one tile.")
     seed: int = integer("Seed", default=1, minimum=0)
-    output: str = folder_output("New dataset folder", help="A new or empty folder.")
+    output: str = dataset_output("New dataset folder")
 
     def run(self, report: Report) -> dict:
         report.progress(0, "Opening the dataset")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import JobError
-from .spec import choice, folder_output, integer, number, vector_output
+from .spec import choice, dataset_output, integer, number, vector_output
 
 PRESETS = ("generic", "sentinel2_l1c", "sentinel2_l1c_0400", "sentinel2_l2a", "sentinel2_l2a_0400", "sentinel1_db", "sentinel1_linear")
 
@@ -44,7 +44,7 @@ def seed() -> Any:
 
 
 def output() -> Any:
-    return folder_output("Dataset folder", help="A new or empty folder.")
+    return dataset_output()
 
 
 def footprints() -> Any:

@@ -138,6 +138,8 @@ def _existing(kind: str) -> Any:
         path = value.get("path") if isinstance(value, Mapping) else value
         if not isinstance(path, str):
             raise _refuse(name, param, value, f"the path of a {kind}")
+        if kind == "file" and os.path.isdir(path):
+            raise JobError(f"“{param.label}” ({name}): {path} is a folder. Choose a file in it{_ending_in(param)}.")
         if not exists(path):
             raise JobError(f"“{param.label}” ({name}): there is no {kind} {path}. Choose an existing {kind}.")
         _check_extension(name, param, path)
@@ -161,9 +163,17 @@ def _weights(name: str, param: Any, value: Any) -> str:
 
 
 def _check_extension(name: str, param: Any, path: str) -> None:
-    allowed = tuple("." + part for part in param.extension.split("|")) if param.extension else ()
-    if allowed and not path.lower().endswith(allowed):
-        raise JobError(f"“{param.label}” ({name}): {path} must end in {' or '.join(allowed)}. Choose such a file.")
+    if not path.lower().endswith(_endings(param)):
+        raise JobError(f"“{param.label}” ({name}): {path} must end in {' or '.join(_endings(param))}. Choose such a file.")
+
+
+def _endings(param: Any) -> tuple[str, ...]:
+    """What the names of its files may end in; an empty string where it is anything."""
+    return tuple("." + part for part in param.extension.split("|")) if param.extension else ("",)
+
+
+def _ending_in(param: Any) -> str:
+    return f" that ends in {' or '.join(_endings(param))}" if param.extension else ""
 
 
 def _output(name: str, param: Any, value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 from dataclasses import replace
 from html import escape
@@ -85,6 +86,8 @@ class JobAlgorithm(QgsProcessingAlgorithm):
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         for name, param in self._job_class.parameters().items():
             self.addParameter(parameters.declare(name, param))
+            if param.main_file:
+                self.addOutput(parameters.declare_main_file(param))
         for name, kind in self._job_class.results.items():
             self.addOutput(parameters.declare_result(name, kind))
 
@@ -143,7 +146,11 @@ class JobAlgorithm(QgsProcessingAlgorithm):
             raise QgsProcessingException("Cancelled; nothing half-written was left behind.") from None
         except EOPretrainError as error:
             raise QgsProcessingException(str(error)) from None
-        return {name.upper(): value for name, value in self._result.items() if value is not None}
+        return {name.upper(): value for name, value in self._result.items() if value is not None} | self._main_files()
+
+    def _main_files(self) -> dict[str, str]:
+        return {parameters.declare_main_file(param).name(): os.path.join(self._result[name], param.main_file)
+                for name, param in self._job_class.parameters().items() if param.main_file and self._result.get(name)}
 
     @staticmethod
     def _run(job: Job, report: FeedbackReport) -> dict[str, Any]:

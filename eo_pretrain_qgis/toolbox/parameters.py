@@ -100,6 +100,11 @@ def declare_result(name: str, kind: str) -> QgsProcessingOutputDefinition:
     return RESULTS[kind](name.upper(), name.replace("_", " ").capitalize())
 
 
+def declare_main_file(param: Param) -> QgsProcessingOutputFile:
+    """The QGIS declaration of the file that stands for an output folder (see `Param.main_file`)."""
+    return QgsProcessingOutputFile(param.main_file.replace(".", "_").upper(), param.main_file)
+
+
 def read(job: type[Job], definitions: dict[str, QgsProcessingParameterDefinition], parameters: dict[str, Any],
          context: QgsProcessingContext, feedback: QgsProcessingFeedback | None = None) -> dict[str, Any]:
     """The values for `job.from_values`, from what QGIS was given.

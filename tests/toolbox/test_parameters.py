@@ -155,6 +155,7 @@ def test_plain_values(read, name, given, read_as):
     ("PICK", "three", "“Pick” (pick) is 'three', but must be one of: one, two."), ("PICK", 1, "must be one of: one, two."),
     ("EXTENT", "here", "must be xmin,xmax,ymin,ymax [EPSG:code]."), ("TABLE", ["1", "water", "blue"], "must be a colour such as #1f77b4."),
     ("WEIGHTS", "/no/such.pth", "there is no file /no/such.pth. Choose an existing file."),
+    ("WEIGHTS", "/usr/share", "/usr/share is a folder. Choose a file in it that ends in .pth or .pt."),
     ("START", "/no/such.pth", "there is no file or folder /no/such.pth. Choose a file of weights, the folder of a run, or catalogue:"),
     ("IMAGE", "/no/such.tif", "“Image” (IMAGE): /no/such.tif is no raster layer that QGIS can open."),
     ("LABELS", "nothing", "“Labels” (LABELS): nothing is no layer that QGIS can open."),

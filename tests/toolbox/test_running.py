@@ -50,7 +50,7 @@ def test_job_reaches_the_engine_as_asked(run, engine, folder, feedback):
     engine.result = {"tiles": 4}
     result = run("createtrainingdataset", images=[image], labels=memory_layer(), class_field="crop", tile_size=64,
                  output=str(folder / "dataset"))
-    assert result == {"OUTPUT": str(folder / "dataset"), "TILES": 4}
+    assert result == {"OUTPUT": str(folder / "dataset"), "TILES": 4, "DATASET_JSON": str(folder / "dataset" / "dataset.json")}
     job = engine.job
     assert (job.images, job.class_field, job.tile_size, job.stride) == ([{"path": image, "name": "image"}], "crop", 64, None)
     assert job.labels["layer"] == "features"
@@ -117,6 +117,42 @@ def run_in_background(provider, context, feedback, values, name="finetune"):
 
     QgsApplication.taskManager().addTask(task)
     return ended
+
+
+def offered(model, child, parameter):
+    """The outputs of earlier steps that the model designer (seen in 3.40) offers for a parameter of one or of several files."""
+    kinds = {"multilayer": ["outputFile", "outputString"], "file": ["outputFile", "outputFolder", "outputString"]}[parameter.type()]
+    return [source.outputName() for source in model.availableSourcesForChild(child, [], kinds)]
+
+
+def test_steps_of_a_model_connect(provider, engine, context, feedback, folder):
+    """Several datasets to pretraining on many tasks, and its run or its encoder to fine-tuning."""
+    model = QgsProcessingModelAlgorithm("Pretrain", "test")
+    for child_id, name in (("one", "createtrainingdataset"), ("two", "createpretrainingdataset"), ("shared", "pretrainmultitask"),
+                           ("fine", "finetune")):
+        child = QgsProcessingModelChildAlgorithm(f"eopretrain:{name}")
+        child.setChildId(child_id)
+        model.addChildAlgorithm(child)
+    shared, fine = (provider.algorithm(name) for name in ("pretrainmultitask", "finetune"))
+    assert offered(model, "shared", shared.parameterDefinition("DATASETS")).count("DATASET_JSON") == 2
+    assert {"OUTPUT", "ENCODER", "CHECKPOINT"} <= set(offered(model, "fine", fine.parameterDefinition("START")))
+    source = QgsProcessingModelChildParameterSource
+    image = write_raster(folder / "image.tif")
+    for child_id, values in (("one", {"IMAGES": image, "LABELS": image}), ("two", {"IMAGES": image})):
+        child = model.childAlgorithm(child_id)
+        for name, value in values.items():
+            child.addParameterSources(name, [source.fromStaticValue(value)])
+        child.addParameterSources("OUTPUT", [source.fromStaticValue(str(folder / child_id))])
+        model.setChildAlgorithm(child)
+        (folder / child_id).mkdir()
+        (folder / child_id / "dataset.json").touch()
+    child = model.childAlgorithm("shared")
+    child.addParameterSources("DATASETS", [source.fromChildOutput(name, "DATASET_JSON") for name in ("one", "two")])
+    child.addParameterSources("OUTPUT", [source.fromStaticValue(str(folder / "shared"))])
+    model.setChildAlgorithm(child)
+    model.removeChildAlgorithm("fine")
+    model.run({}, context, feedback)
+    assert engine.job.datasets == [str(folder / name / "dataset.json") for name in ("one", "two")]
 
 
 def test_background_thread(provider, engine, context, feedback, folder, monkeypatch):
