@@ -47,8 +47,11 @@ class EvaluateModel(Job):
         write_evaluation(facts, sections, self.output, self.facts)
         words = facts["score"].replace("_", " ").capitalize().replace("iou", "IoU")
         model, statistics, majority = (facts[who][facts["score"]] for who in ("model", "statistics", "majority"))
-        report.message(f"{words} on the {self.split} tiles: {model:.3f}; per-band statistics {statistics:.3f}, "
-                       f"majority class {majority:.3f}.")
+        if model is None:
+            report.message(f"The {self.split} tiles hold no labels, so nothing was measured. Choose another split or dataset.", "warning")
+        else:
+            report.message(f"{words} on the {self.split} tiles: {model:.3f}; per-band statistics {statistics:.3f}, "
+                           f"majority class {majority:.3f}.")
         figures = ("mean_iou", "overall_accuracy", "mean_f1", "average_precision")
         kept = [(who, figure) for who in ("", "majority_", "statistics_") for figure in figures if figure in facts[who[:-1] or "model"]]
         result = {"output": self.output, **{who + figure: facts[who[:-1] or "model"][figure] for who, figure in kept}}

@@ -1,11 +1,13 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 from eo_pretrain_qgis.engine.dataset import Dataset
 from eo_pretrain_qgis.engine.learning.finetuning.evaluation import evaluate_run, write_evaluation
 from eo_pretrain_qgis.errors import DataError
+from eo_pretrain_qgis.jobs.evaluate_model import EvaluateModel
 
 from .test_training import Heard
 from .tiny import CLASSES, ClassInfo, write_dataset
@@ -99,3 +101,12 @@ def test_what_is_no_run_is_refused(tmp_path, content, sentence):
     with pytest.raises(DataError) as caught:
         evaluate_run(str(tmp_path), None, "test", 4, "cpu")
     assert sentence in str(caught.value)
+
+
+def test_tiles_without_labels_are_said_and_no_crash(run_folder, tmp_path):
+    elsewhere = write_dataset(tmp_path / "elsewhere", count=2, seed=5, splits=["test"] * 2)
+    np.load(elsewhere / "labels-000.npy", mmap_mode="r+")[:] = 255
+    report = Heard()
+    found = EvaluateModel(run_folder=str(run_folder), dataset=str(elsewhere), output=str(tmp_path / "report.html")).run(report)
+    assert "The test tiles hold no labels, so nothing was measured. Choose another split or dataset." in report.sentences
+    assert found["mean_iou"] is None
