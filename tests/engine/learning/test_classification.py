@@ -8,6 +8,7 @@ from eo_pretrain_qgis.engine.dataset import Dataset
 from eo_pretrain_qgis.engine.learning.checkpoints import load_tensors
 from eo_pretrain_qgis.engine.learning.export import export_run
 from eo_pretrain_qgis.engine.learning.finetuning.classification import Classification, tile_class_weights
+from eo_pretrain_qgis.engine.learning.finetuning.classification_report import sample_gallery
 from eo_pretrain_qgis.engine.learning.finetuning.evaluation import evaluate_run, write_evaluation
 from eo_pretrain_qgis.engine.learning.finetuning.recipe import Settings, adopt_scaling, finetune
 from eo_pretrain_qgis.engine.learning.networks import ClassificationNetwork
@@ -68,6 +69,18 @@ def test_a_scene_run_is_measured_beside_its_baselines(scene_run, tmp_path):
     assert facts["statistics"]["overall_accuracy"] >= facts["majority"]["overall_accuracy"]
     write_evaluation(facts, sections, str(tmp_path / "report.html"), str(tmp_path / "facts.json"))
     assert "statistics of the image" in (tmp_path / "report.html").read_text()
+
+
+def test_tiles_without_labels_are_neither_right_nor_wrong(tmp_path):
+    dataset = Dataset.open(write_scenes(tmp_path / "stripes"))
+    trained, tiles = method(dataset), dataset.indices("validation")
+    assert "Right: " in sample_gallery(trained.network, trained.reader, dataset, tiles)
+    labels = np.load(tmp_path / "stripes" / "labels-000.npy", mmap_mode="r+")
+    labels[tiles] = 255
+    labels.flush()
+    dataset = Dataset.open(tmp_path / "stripes")
+    trained = method(dataset)
+    assert sample_gallery(trained.network, trained.reader, dataset, tiles) == "<p>None of the tiles has a label.</p>"
 
 
 def test_a_scene_run_makes_no_map(scene_run, tmp_path):
@@ -158,7 +171,9 @@ def test_weak_labels_pretrain_other_classes(tmp_path, run_folder, folder):
         assert kernels
         assert all(torch.allclose(before[name], after[name], atol=1e-4) for name in kernels)
     assert any("left new: segmentation_head" in text for text in heard.sentences)
-    finetune(str(folder), str(tmp_path / "scenes"), Settings(**still))
+    finetune(str(folder), str(tmp_path / "scenes"), Settings(**still), heard)
+    first = [event["fraction"] for event in heard.events if event.get("text", "").startswith("Features of")]
+    assert first and not any(first), "the progress is that of the training that follows"
     encoder = load_tensors(str(tmp_path / "scenes" / "encoder.safetensors"))
     assert torch.allclose(encoder["model.conv1.0.weight"], before["encoder.model.conv1.0.weight"], atol=1e-4)
 

@@ -68,6 +68,8 @@ def sample_gallery(network: ClassNetwork, reader: TileReader, dataset: Dataset, 
     order = np.argsort(-sure, kind="stable")
     sections = []
     known = np.ones(len(tiles), bool) if truth.ndim == 2 else truth != IGNORE
+    if not known.any():
+        return page.paragraph("None of the tiles has a label.")
     for title, chosen in (("Right", _varied(order[(right & known)[order]], truth, RIGHT)), ("Wrong", order[(~right & known)[order]][:WRONG])):
         sections.append(page.heading(f"{title}: {(right if title == 'Right' else ~right)[known].mean():.1%} of {known.sum()} tiles"))
         if len(chosen):

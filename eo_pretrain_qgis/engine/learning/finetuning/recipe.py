@@ -200,7 +200,7 @@ class TileFineTuning(FineTuning):
         """What is trained; with starting weights the head begins as a linear classifier on the encoder's features."""
         method = Classification(self.dataset, network, fabric.device, **choices)
         if "classification_head.weight" in new:
-            method.fit_head(fabric.device, report)
+            method.fit_head(fabric.device, report.part(0, 0))  # the fraction belongs to the training that follows
         return method
 
     def save(self, run: Run, method: Any, sums: np.ndarray) -> None:
@@ -231,7 +231,7 @@ def adopt_scaling(bands: list[dict[str, Any]], start: str, report: Report = SILE
     Returns:
         Whether it could.
     """
-    card = read_card(find_weights(start, [band["name"] for band in bands], True, report))
+    card = read_card(find_weights(start, [band["name"] for band in bands], True, report.part(0, 0)))
     theirs = {band.get("name"): band for band in card.get("bands", [])}
     facts = ("unit", "scale", "offset")
     fits = "scaling" not in card and all(
