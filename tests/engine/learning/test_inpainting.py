@@ -199,6 +199,15 @@ def test_a_band_that_never_changes_does_not_count(tmp_path):
     assert quality.figures(quality.sums(off, truth, hidden))["psnr"] == 100
 
 
+def test_bands_without_a_range_give_no_figures(plain):
+    method = method_of(plain)
+    sums = method.validate()
+    assert set(method.compared(sums)["all"]["mean"]) == {"psnr", "ssim", "l1"}
+    method.quality.varying[:] = False  # as where one pixel in a thousand differs
+    assert method.figures(sums).keys().isdisjoint({"psnr", "ssim", "l1"})
+    assert method.compared(sums) == {}
+
+
 def test_fills_without_a_network():
     y, x = torch.meshgrid(torch.arange(24.0), torch.arange(24.0), indexing="ij")
     plane = (0.1 * y - 0.05 * x).expand(1, 2, 24, 24).clone()

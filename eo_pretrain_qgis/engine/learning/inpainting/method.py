@@ -152,8 +152,7 @@ class Filling:
 
         The normalisation layers are brought up to date first, so that what is measured is the network as it would be used.
         """
-        sample = _thinned(self.training[self.rank::self.processes], RENEWAL_TILES)
-        renew_statistics(self.network, (self.network.covered(batch) for batch in self.reader.fixed(sample, self.batch_size, self.seed)))
+        renew_statistics(self.network, self.renewal(RENEWAL_TILES))
         self.network.eval()
         if not self.fixed_sums.size:
             self.fixed_sums = self._without_network(report)
@@ -170,6 +169,11 @@ class Filling:
             report.progress(done / len(mine), f"Filling {done} of {len(mine)} validation tiles")
         return result.astype(np.float32)
 
+    def renewal(self, tiles: int) -> Iterator[torch.Tensor]:
+        """Batches of training images as the network sees them, (n, band, y, x), to bring the normalisation layers up to date on."""
+        sample = _thinned(self.training[self.rank::self.processes], tiles)
+        return (self.network.covered(batch) for batch in self.reader.fixed(sample, self.batch_size, self.seed))
+
     def figures(self, sums: np.ndarray) -> dict[str, float]:
         """PSNR, SSIM and L1 on the validation tiles, and the share of patches the discriminator judged rightly while it trained."""
         row = self.quality.figures(sums[0].astype(np.float64))
@@ -183,9 +187,11 @@ class Filling:
         return row
 
     def compared(self, sums: np.ndarray) -> dict[str, Any]:
-        """Figures of the network beside those of the fills without one; empty where no pixel of a validation tile was hidden."""
+        """Figures of the network beside those of the fills without one; empty where no pixel of a validation tile was hidden, or where
+        bands vary in so few pixels that they have no range.
+        """
         rows = sums.astype(np.float64)
-        if not (rows[:, 0] > 0).all():
+        if not (rows[:, 0] > 0).all() or not self.quality.varying.any():
             return {}
         names = [band["name"] for band in self.quality.bands]
         return {"tiles": len(self.validation), "few_tiles": len(self.few),

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-import torch
 from lightning_fabric import Fabric
 
 from ....errors import DataError
@@ -59,7 +57,7 @@ def _segmentation(task: Task, bands: Sequence[Mapping[str, Any]], settings: Any,
     network = SegmentationNetwork(settings.encoder, *_scaling(bands), len(task.dataset.classes))
     method = Segmentation(task.dataset, network, fabric.device, **_labelled(settings, fabric))
     task.method, task.network = method, network
-    task.images = lambda: (batch.images for batch in method.training.sample(RENEWAL_TILES))
+    task.images = lambda: method.renewal(RENEWAL_TILES)
     return task
 
 
@@ -67,7 +65,7 @@ def _classification(task: Task, bands: Sequence[Mapping[str, Any]], settings: An
     network = ClassificationNetwork(settings.encoder, *_scaling(bands), len(task.dataset.classes))
     method = Classification(task.dataset, network, fabric.device, tiles=task.dataset.indices("training"), **_labelled(settings, fabric))
     task.method, task.network = method, network
-    task.images = lambda: (batch.images for batch in method.training.sample(RENEWAL_TILES))
+    task.images = lambda: method.renewal(RENEWAL_TILES)
     return task
 
 
@@ -85,15 +83,8 @@ def _filling(task: Task, bands: Sequence[Mapping[str, Any]], settings: Any, fabr
     method = Filling(reader, FillingQuality(bands, fabric.device), network, None, batch_size=settings.batch_size, crop=settings.crop,
                      seed=settings.seed, rank=fabric.global_rank, processes=fabric.world_size)
     task.method, task.network = method, network
-    task.images = lambda: _covered(method)
+    task.images = lambda: method.renewal(RENEWAL_TILES)
     return task
-
-
-def _covered(method: Filling) -> Iterator[torch.Tensor]:
-    mine = method.training[method.rank::method.processes]
-    sample = mine[np.linspace(0, len(mine) - 1, min(len(mine), RENEWAL_TILES)).astype(int)]
-    for batch in method.reader.fixed(sample, method.batch_size, method.seed):
-        yield method.network.covered(batch)
 
 
 def _scaling(bands: Sequence[Mapping[str, Any]]) -> tuple[list[float], list[float]]:
