@@ -116,7 +116,7 @@ class History(nn.Module):
             return images, seen
         images, seen = images.clone(), seen.clone()
         for number in range(len(images)):
-            coded = (images[number] / HISTORY_STEP).round().clamp(-32767, 32767).to(torch.int16)
+            new = (images[number] / HISTORY_STEP).round().clamp(-32767, 32767).to(torch.int16), seen[number].to(torch.uint8)
             place = int(self.filled)
             if place < self.size:
                 self.filled += 1
@@ -124,11 +124,8 @@ class History(nn.Module):
                 place = int(torch.randint(2 * self.size, ()))
                 if place >= self.size:
                     continue
-                old = self.images[place].float() * HISTORY_STEP, self.seen[place].bool()
-                self.images[place], self.seen[place] = coded, seen[number].to(torch.uint8)
-                images[number], seen[number] = old
-                continue
-            self.images[place], self.seen[place] = coded, seen[number].to(torch.uint8)
+                images[number], seen[number] = self.images[place].float() * HISTORY_STEP, self.seen[place].bool()
+            self.images[place], self.seen[place] = new
         return images, seen
 
 
