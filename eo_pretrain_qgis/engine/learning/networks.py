@@ -11,6 +11,8 @@ from .encoders import build_encoder, build_unet
 
 #: Channels of the layers at full resolution.
 DETAIL = 32
+#: What `scaled` does, for those who read an encoder.json and use the weights elsewhere.
+SCALED = "asinh((stored value - centre) / spread) of each band, 0 where no value is known"
 
 
 def scaled(image: torch.Tensor, centre: torch.Tensor, spread: torch.Tensor) -> torch.Tensor:

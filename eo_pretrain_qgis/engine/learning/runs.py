@@ -18,7 +18,7 @@ from ..outputs import new_file, refuse_used
 from .checkpoints import load_tensors, save_tensors
 from .encoder_files import write_encoder
 from .error_words import first_line
-from .networks import ClassificationNetwork, ClassNetwork, SegmentationNetwork
+from .networks import SCALED, ClassificationNetwork, ClassNetwork, SegmentationNetwork
 
 FORMAT, VERSION = "eo-pretrain run", 1
 CARD, WEIGHTS, ENCODER, CHECKPOINT = "run.json", "best.safetensors", "encoder.safetensors", os.path.join("last", "checkpoint.pt")
@@ -159,7 +159,8 @@ class Run:
             facts: what differs from the card of the run, such as ``sensor`` and ``bands`` of a second sensor.
         """
         kept = ("method", "encoder", "sensor", "preset", "bands", "resolution_m", "dataset", "seed", "created")
-        write_encoder(self.folder, encoder.state_dict(), {**{key: self.card[key] for key in kept}, **facts}, name)
+        card = {**{key: self.card[key] for key in kept}, "input": SCALED, **facts}
+        write_encoder(self.folder, encoder.state_dict(), card, name)
 
     def open_dataset(self, folder: str | None = None) -> Dataset:
         """The dataset of the run, or another one with the same bands and classes.

@@ -1,5 +1,10 @@
 import json
 
+import torch
+from safetensors.torch import load_file
+
+from eo_pretrain_qgis.engine.learning.encoders import build_encoder
+from eo_pretrain_qgis.engine.learning.runs import Run
 from eo_pretrain_qgis.engine.learning.training import Progress
 from eo_pretrain_qgis.engine.learning.training_runs import _machine, _spent
 
@@ -18,3 +23,18 @@ def test_a_run_records_its_machine(run_folder):
     card = json.loads((run_folder / "run.json").read_text(encoding="utf-8"))
     assert card["images_per_second"] > 0 and card["memory_mb"] > 50 and card["training_seconds"] >= 0
     assert "images per second in training" in (run_folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_an_encoder_is_used_with_nothing_but_its_card(run_folder, dataset):
+    """What a user of plain torch does with the two files gives what the network of the run sees."""
+    card = json.loads((run_folder / "encoder.json").read_text())
+    assert card["input"] == "asinh((stored value - centre) / spread) of each band, 0 where no value is known"
+    centre, spread = (torch.tensor([band[key] for band in card["bands"]]).view(1, -1, 1, 1) for key in ("centre", "spread"))
+    encoder = build_encoder(card["encoder"], len(card["bands"])).eval()
+    encoder.load_state_dict(load_file(run_folder / "encoder.safetensors"))
+    network, entered = Run.open(str(run_folder)).load_network(torch.device("cpu")), []
+    network.encoder.register_forward_hook(lambda module, inputs, levels: entered.append(levels[-1]))
+    images = torch.from_numpy(dataset.images(dataset.indices("test")).astype("float32"))
+    with torch.no_grad():
+        network(images)
+        assert torch.allclose(encoder(torch.asinh((images - centre) / spread))[-1], entered[0], atol=1e-5)
