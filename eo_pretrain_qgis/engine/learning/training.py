@@ -290,6 +290,8 @@ class _Loop:
         epochs, epoch = self.plan.epochs, self.progress.epoch
         with self.fabric.autocast():
             sums = self.method.validate(self.report.part((epoch + 1 - VALIDATION_SHARE) / epochs, (epoch + 1) / epochs))
+        if self.fabric.world_size == 1:  # not by the device: Apple's GPUs know no float64
+            return sums
         return self._over_processes(torch.from_numpy(sums).to(self.fabric.device), "sum").cpu().numpy()
 
     def record(self, row: dict[str, float]) -> bool:
