@@ -66,7 +66,7 @@ class TileReader:
 
         Args:
             tiles: positions in the dataset.
-            batch_size: the most tiles per batch.
+            batch_size: the most tiles per batch; of 2, an odd number of tiles has one of 3.
             rng: decides the order and the offsets of the crops.
             crop: side of a random part of each tile, pixels; None takes whole tiles.
         """
@@ -102,7 +102,10 @@ class TileReader:
 
 
 def _portions(tiles: np.ndarray, size: int) -> list[np.ndarray]:
-    return np.array_split(tiles, -(-len(tiles) // size)) if len(tiles) else []
+    parts = -(-len(tiles) // size)
+    if size > 1:  # rather one tile too many than one alone, which batch normalisation refuses where a level has one pixel
+        parts = min(parts, max(1, len(tiles) // 2))
+    return np.array_split(tiles, parts) if len(tiles) else []
 
 
 def _crop(array: np.ndarray, side: int, offsets: np.ndarray) -> np.ndarray:

@@ -19,6 +19,8 @@ from ..outputs import new_file
 from .checkpoints import save_tensors
 
 RUN_CARD, NETWORK = "run.json", "best.safetensors"
+#: Of the input of our encoders, see `networks.scaled`; cards of runs do not say it, those of imported encoders do.
+OUR_SCALING = "asinh"
 
 
 def find_weights(place: str, bands: list[str], whole: bool, report: Report = SILENT) -> str:

@@ -20,8 +20,9 @@ from ..band_names import band_places
 from ..downloads import file_sha256
 from ..outputs import new_folder
 from ..sensors import PRESETS
-from .encoder_files import band_names, find_weights, read_card, write_encoder
+from .encoder_files import OUR_SCALING, band_names, find_weights, read_card, write_encoder
 from .encoders import build_encoder, input_weight
+from .networks import SCALED
 from .starting_weights import COUNTER, Matched, load_weights, pair_names, take_over
 
 #: Tried when nobody says which encoder a file is of; the names of others are looked up by the user.
@@ -84,7 +85,7 @@ def import_encoder(source: str, output: str, wishes: Wishes, report: Report = SI
     report.message(matched.sentence())
     with new_folder(output) as folder:
         facts = {"method": "import", "encoder": encoder, "preset": card["preset"], "bands": _bands_of(card, want, matched),
-                 "scaling": card["scaling"], "source": {**card["source"], "path": path, "file_sha256": file_sha256(path, report.part(0.9, 1))},
+                 "scaling": card["scaling"], **({"input": card["input"]} if "input" in card else {}), "source": {**card["source"], "path": path, "file_sha256": file_sha256(path, report.part(0.9, 1))},
                  "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
         write_encoder(str(folder), network.encoder.state_dict(), facts)
         rows = _mapping(network, matched)
@@ -151,7 +152,9 @@ def _described(path: str, known: dict[str, Any], wishes: Wishes, named: list[str
     source = {"path": path, **known.get("source", {})}
     source.update({key: value for key, value in (("licence", wishes.licence), ("paper", wishes.paper)) if value})
     if known and not named:
-        return {"preset": "generic", "scaling": "unknown", **known, "source": source}
+        ours = "scaling" not in known and str(known.get("format", "")).startswith("eo-pretrain")
+        scaling = {"scaling": OUR_SCALING, "input": SCALED} if ours else {"scaling": "unknown"}
+        return {"preset": "generic", **scaling, **known, "source": source}
     expects = statistics = None
     if wishes.scaling == "reflectance":
         band = PRESETS[wishes.preset].bands[0]
@@ -205,7 +208,8 @@ def _write_report(path: Path, facts: dict[str, Any], matched: Matched, rows: lis
                          "and deviation 1.")
     page.write_page(str(path), f"Imported encoder: {title}", [
         page.paragraph(matched.sentence()), page.heading("Weights"), page.table(("", "value"), settings),
-        page.heading("Bands it takes"), page.paragraph("The first layer expects (stored value - centre) / spread where these are known."),
+        page.heading("Bands it takes"),
+        page.paragraph(facts.get("input", "The first layer expects (stored value - centre) / spread where these are known.")),
         page.table(("band", "unit", "centre", "spread"), bands),
         page.heading("Limits"), page.bullets(limits),
         page.heading("Tensors"), page.table(("tensor of the encoder", "tensor of the file", "shape", "what became of it"), rows)])

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 
 from eo_pretrain_qgis.engine.dataset import Dataset
@@ -15,6 +16,12 @@ def test_every_tile_comes_once_in_batches_of_nearly_equal_size(dataset):
     assert sorted(np.concatenate([batch.tiles for batch in batches])) == list(range(9))
     assert [len(batch) for batch in batches] == [3, 3, 3]
     assert [len(piece) for piece in batches[0].split(2)] == [2, 1]
+
+
+@pytest.mark.parametrize(("tiles", "asked", "sizes"), [(5, 2, [3, 2]), (1, 2, [1]), (3, 1, [1, 1, 1]), (9, 8, [5, 4])])
+def test_no_tile_is_alone_in_a_batch_where_that_can_be(dataset, tiles, asked, sizes):
+    batches = TileReader(dataset, [0.0] * 3, 32, CPU).shuffled(np.arange(tiles), asked, np.random.default_rng(1))
+    assert [len(batch) for batch in batches] == sizes
 
 
 def test_values_are_those_stored_and_missing_pixels_get_the_fill(dataset):

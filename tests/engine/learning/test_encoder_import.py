@@ -10,6 +10,8 @@ from safetensors.torch import load_file, save_file
 from eo_pretrain_qgis.engine.learning.encoder_files import write_encoder
 from eo_pretrain_qgis.engine.learning.encoder_import import Wishes, import_encoder, recognise
 from eo_pretrain_qgis.engine.learning.encoders import build_encoder
+from eo_pretrain_qgis.engine.learning.finetuning.recipe import adopt_scaling
+from eo_pretrain_qgis.engine.learning.networks import SCALED
 from eo_pretrain_qgis.errors import DataError, ModelError
 
 SMALL = "tu-test_resnet"
@@ -53,6 +55,21 @@ def test_two_bands_of_one_kind_keep_their_own_scaling(tmp_path):
     import_encoder(str(tmp_path / "encoder.safetensors"), str(tmp_path / "out"), Wishes())
     bands = json.loads((tmp_path / "out" / "encoder.json").read_text(encoding="utf-8"))["bands"]
     assert [(band["name"], band["centre"]) for band in bands] == [("VV_may", -12), ("VV_june", -10)]
+
+
+def test_an_encoder_of_ours_keeps_its_scaling_and_hands_it_on(tmp_path):
+    write_encoder(str(tmp_path), build_encoder(SMALL, 2).state_dict(), {
+        "encoder": SMALL, "preset": "generic", "input": SCALED, "bands": band_rows(centre=100.0, spread=20.0)})
+    import_encoder(str(tmp_path / "encoder.safetensors"), str(tmp_path / "out"), Wishes())
+    card = json.loads((tmp_path / "out" / "encoder.json").read_text(encoding="utf-8"))
+    assert card["input"] == SCALED
+    started = band_rows(centre=1.0, spread=1.0)
+    assert adopt_scaling(started, str(tmp_path / "out"))
+    assert [(band["centre"], band["spread"]) for band in started] == [(100.0, 20.0)] * 2
+
+
+def band_rows(**facts):
+    return [{"name": name, "unit": "unknown", "scale": 1.0, "offset": 0.0, **facts} for name in ("B04", "B08")]
 
 
 def test_reflectance_with_the_offset_of_baseline_04(tmp_path):

@@ -17,7 +17,7 @@ from ...label_shares import labelled_share
 from ...tile_pictures import telling_tiles
 from ..checkpoints import load_tensors
 from ..device import pick_device, pick_precision
-from ..encoder_files import find_weights, read_card
+from ..encoder_files import OUR_SCALING, find_weights, read_card
 from ..encoders import check_encoder_name
 from ..runs import CHECKPOINT, WEIGHTS, Run
 from ..starting_weights import start_from
@@ -234,7 +234,7 @@ def adopt_scaling(bands: list[dict[str, Any]], start: str, report: Report = SILE
     card = read_card(find_weights(start, [band["name"] for band in bands], True, report.part(0, 0)))
     theirs = {band.get("name"): band for band in card.get("bands", [])}
     facts = ("unit", "scale", "offset")
-    fits = "scaling" not in card and all(
+    fits = card.get("scaling", OUR_SCALING) == OUR_SCALING and all(
         band["name"] in theirs and all(theirs[band["name"]].get(fact) == band[fact] for fact in facts)
         and all(isinstance(theirs[band["name"]].get(fact), (int, float)) for fact in ("centre", "spread")) for band in bands)
     for band in bands if fits else []:
