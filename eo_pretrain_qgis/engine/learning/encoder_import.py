@@ -85,7 +85,8 @@ def import_encoder(source: str, output: str, wishes: Wishes, report: Report = SI
     report.message(matched.sentence())
     with new_folder(output) as folder:
         facts = {"method": "import", "encoder": encoder, "preset": card["preset"], "bands": _bands_of(card, want, matched),
-                 "scaling": card["scaling"], **({"input": card["input"]} if "input" in card else {}), "source": {**card["source"], "path": path, "file_sha256": file_sha256(path, report.part(0.9, 1))},
+                 **{key: card[key] for key in ("scaling", "input") if key in card},
+                 "source": {**card["source"], "path": path, "file_sha256": file_sha256(path, report.part(0.9, 1))},
                  "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
         write_encoder(str(folder), network.encoder.state_dict(), facts)
         rows = _mapping(network, matched)
