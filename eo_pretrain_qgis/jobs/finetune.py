@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..errors import JobError
 from ..report import Report
 from . import training
-from .spec import Job, boolean, choice, folder, integer, number, weights
+from .spec import Job, boolean, choice, folder, integer, number
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,7 @@ class Finetune(Job):
 
     dataset: str = folder("Training dataset", help="Made by “Create … dataset”.")
     encoder: str = training.encoder()
-    start: str = weights("Starting weights", optional=True,
-                         help="The folder of another run, its encoder.safetensors or best.safetensors, or a state dict such as ImageNet's; "
-                              "empty starts from scratch. Weights of other bands are adapted, and the messages say how.")
+    start: str = training.start()
     epochs: int = integer("Epochs", default=40, minimum=1, maximum=10000, help="Passes over the training tiles.")
     batch_size: int = training.batch_size(8)
     learning_rate: float = number("Learning rate", default=0.001, minimum=1e-7, maximum=1)

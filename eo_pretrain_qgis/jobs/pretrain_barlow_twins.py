@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..errors import JobError
 from ..report import Report
 from . import training
-from .spec import Job, choice, folder, integer, number, text, weights
+from .spec import Job, choice, folder, integer, number, text
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,7 @@ class PretrainBarlowTwins(Job):
                           help="“one”: images of one sensor. “pair”: two sensors that see the same tiles, an encoder for each.")
     sensor: str = text("Sensor", default=None, help="Its name, where the dataset has several and one is learned from.")
     encoder: str = training.encoder()
-    start: str = weights("Starting weights", optional=True,
-                         help="Of another run or from elsewhere; empty starts from scratch. Weights of other bands are adapted, and the messages "
-                              "say how.")
+    start: str = training.start()
     probe: str = folder("Labelled dataset to probe with", optional=True,
                         help="A small dataset with a class per image and the same bands. Every few epochs simple classifiers on the features "
                              "of the frozen encoder say what it knows; the linear one decides which epoch is kept. The encoder learns "

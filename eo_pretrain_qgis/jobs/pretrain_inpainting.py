@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..report import Report
 from . import training
-from .spec import Job, folder, integer, number, text, weights
+from .spec import Job, folder, integer, number, text
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class PretrainInpainting(Job):
     dataset: str = folder("Dataset", help="Made by any “Create … dataset”; labels are not used. Hundreds of tiles are worth it.")
     sensor: str = text("Sensor", default=None, advanced=True, help="Which of its sensors, where the dataset has several.")
     encoder: str = training.encoder("Take the one you will fine-tune.")
-    start: str = weights("Starting weights", optional=True, help="Of another run, or ImageNet's; empty starts from scratch.")
+    start: str = training.start()
     epochs: int = integer("Epochs", default=100, minimum=1, maximum=10000,
                           help="Passes over the training tiles. Fills gain on smoothness only after hundreds of steps.")
     batch_size: int = training.batch_size(16)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..report import Report
 from . import training
-from .spec import Job, boolean, choice, files, integer, number, weights
+from .spec import Job, boolean, choice, files, integer, number
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class PretrainMultitask(Job):
                            help="dataset.json of two or more dataset folders, made by “Create … dataset” from the same bands of one sensor. In a "
                                 "model: the “dataset.json” of the steps that make them.")
     encoder: str = training.encoder()
-    start: str = weights("Starting weights", optional=True, help="Weights or the run folder of another run; empty starts from scratch.")
+    start: str = training.start()
     mode: str = choice("Training", ("reptile", "joint"), default="reptile",
                        help="“reptile”: several inner steps on one task for each outer step. “joint”: ordinary steps, each on one task.")
     inner_steps: int = integer("Inner steps", default=4, minimum=1, maximum=100, help="Of Reptile, on one task. With 1 it is joint training.")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..errors import JobError
 from ..report import Report
 from . import training
-from .spec import Job, choice, folder, integer, number, text, weights
+from .spec import Job, choice, folder, integer, number, text
 
 RANGE = {"minimum": 0, "maximum": 1000}
 
@@ -43,9 +43,8 @@ class PretrainTranslation(Job):
                             help="“unet”: its encoders start other runs. “residual”: the network of CycleGAN, 6 blocks for tiles below "
                                  "256 px and 9 from there on; slower, and its maps may show faint seams.")
     encoder: str = text("Encoder", default="resnet18", help="Of the U-Nets: any of segmentation-models-pytorch, or of timm with the prefix “tu-”.")
-    start: str = weights("Starting weights for the first sensor", optional=True,
-                         help="encoder.safetensors or best.safetensors of another run, or a state dict; empty starts from scratch.")
-    second_start: str = weights("Starting weights for the second sensor", optional=True)
+    start: str = training.start("Starting weights for the first sensor")
+    second_start: str = training.start("Starting weights for the second sensor")
     epochs: int = integer("Epochs", default=60, minimum=1, maximum=10000,
                           help="The learning rate is constant in the first half and falls to 0 in the second.")
     batch_size: int = integer("Batch size", default=4, minimum=1, maximum=1024,

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from .spec import choice, folder_output, integer, number, text
+from .spec import choice, folder_output, integer, number, text, weights
 
 
 def encoder(help_more: str = "") -> Any:
     return text("Encoder", default="resnet18",
                 help=f"Any encoder of segmentation-models-pytorch, or of timm with the prefix “tu-”. {help_more}".strip())
+
+
+def start(label: str = "Starting weights") -> Any:
+    return weights(label, optional=True,
+                   help="The folder of another run or its encoder.safetensors or best.safetensors, an imported encoder, “catalogue:” and a name "
+                        "in models/catalog.json, or a state dict such as ImageNet's; empty starts from scratch. Weights of other bands are "
+                        "adapted, and the messages say how.")
 
 
 def batch_size(default: int) -> Any:
