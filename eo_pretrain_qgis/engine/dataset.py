@@ -109,6 +109,18 @@ class Dataset:
         """The only, or the first, sensor."""
         return self.sensors[0]
 
+    def sensor_named(self, name: str) -> SensorInfo:
+        """The sensor of that name; the first for an empty name.
+
+        Raises:
+            DataError: there is no such sensor.
+        """
+        found = next((sensor for sensor in self.sensors if sensor.name == name), None) if name else self.sensor
+        if found is None:
+            raise DataError(f"{self.folder} has no sensor “{name}”; it has {', '.join(sensor.name for sensor in self.sensors)}. "
+                            "Choose one of them.")
+        return found
+
     @property
     def bands(self) -> list[Band]:
         """Bands of the only, or the first, sensor."""

@@ -41,10 +41,7 @@ def export_esri(dataset: Dataset, folder: Path, sensor: str = "", split: str = "
     if dataset.task != "segmentation":
         raise DataError(f"{dataset.folder} is for the task “{dataset.task}”, and classified tiles have a class for each pixel. Choose a "
                         "dataset of tiles with labels.")
-    info = next((own for own in dataset.sensors if own.name == sensor), None) if sensor else dataset.sensor
-    if info is None:
-        raise DataError(f"{dataset.folder} has no sensor “{sensor}”; it has {', '.join(own.name for own in dataset.sensors)}. "
-                        "Choose one of them.")
+    info = dataset.sensor_named(sensor)
     if len(dataset.sensors) > 1:
         report.message(f"Classified tiles hold the images of one sensor; those of {info.name} are written.", level="warning")
     indices, _ = chosen_tiles(dataset, split, report)

@@ -26,7 +26,7 @@ def look(dataset: Dataset, tiles: np.ndarray, sensor: str = "") -> np.ndarray:
     Returns:
         uint8 (n, y, x, 3); each colour stretched alike in all tiles, from their 2nd to their 98th percentile.
     """
-    info = next((info for info in dataset.sensors if info.name == sensor), dataset.sensor)
+    info = dataset.sensor_named(sensor)
     images = dataset.images(tiles, info.name)
     names = [band.name for band in info.bands]
     if set(TRUE_COLOUR) <= set(names):

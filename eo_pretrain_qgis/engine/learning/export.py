@@ -225,7 +225,7 @@ def mosaic(dataset: Dataset, fill: np.ndarray, side: int, sensor: str = "") -> n
         side: height and width [px].
         sensor: whose images; empty is the first.
     """
-    info = next((info for info in dataset.sensors if info.name == sensor), dataset.sensor)
+    info = dataset.sensor_named(sensor)
     across = -(-side // dataset.tile_size)
     tiles = dataset.images(np.resize(dataset.indices("all", info.name), across * across), info.name)
     tiles = np.where(info.valid(tiles)[:, None], tiles, fill).astype(np.float32)

@@ -61,7 +61,7 @@ def encoder_features(encoder: nn.Module, centre: Sequence[float], spread: Sequen
     """
     middle, scale = (band_row(values).to(device) for values in (centre, [value or 1.0 for value in spread]))
     stride = int(getattr(encoder, "output_stride", 32))
-    info = next((found for found in dataset.sensors if found.name == sensor), dataset.sensor)
+    info = dataset.sensor_named(sensor)
     modes, parts = {module: module.training for module in encoder.modules()}, []
     encoder.eval()
     try:
@@ -87,7 +87,7 @@ def image_statistics(dataset: Dataset, tiles: np.ndarray, sensor: str = "") -> n
     results/all_results.csv, row "imagestats").
     """
     rows = []
-    info = next((found for found in dataset.sensors if found.name == sensor), dataset.sensor)
+    info = dataset.sensor_named(sensor)
     for start in range(0, len(tiles), 256):
         images = dataset.images(tiles[start:start + 256], info.name)
         valid = info.valid(images)
