@@ -25,7 +25,7 @@ class Arrays(Dataset):
     """The training tiles, as TorchGeo's datasets give samples."""
 
     def __init__(self):
-        self.images, self.labels = (np.load(next(FOLDER.glob(f"{name}-*.npy")), mmap_mode="r") for name in ("image", "labels"))
+        self.images, self.labels = (np.load(next(FOLDER.glob(f"{name}-*.npy")), mmap_mode="r") for name in ("images", "labels"))
 
     def __len__(self):
         return len(self.images)

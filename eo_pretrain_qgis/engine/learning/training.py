@@ -26,6 +26,7 @@ from .checkpoints import load_state, save_state
 from .device import compile_network, memory_megabytes
 from .kept_weights import AveragedWeights, KeptWeights, running_statistics
 from .optimizers import explain_rate, learning_rate, make_optimizer, set_rate
+from .small_maps import quicken
 
 VALIDATION_SHARE = 0.1  # of an epoch's time, for the progress bar
 #: Least time between two writings of the run folder. A state of 170 MB after each epoch took a third of the time of small datasets.
@@ -222,6 +223,8 @@ class _Loop:
         fused = fabric.device.type in ("cpu", "cuda") and fabric.strategy.precision.precision != "16-mixed"
         for name, part in method.parts.items():
             part.to(memory_format=torch.channels_last)
+            if fabric.device.type == "cpu" and not plan.compile:
+                quicken(part)
             optimizer = make_optimizer(part, plan, fused)
             network = compile_network(part, fabric.device, report) if plan.compile else part
             self.networks[name], self.optimizers[name] = fabric.setup(network, optimizer)

@@ -1,0 +1,55 @@
+"""Kernels that learn tap by tap learn what torch's own would."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from eo_pretrain_qgis.engine.learning import small_maps  # noqa: E402
+from eo_pretrain_qgis.engine.learning.encoders import build_encoder  # noqa: E402
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 2), (3, 3), (2, 3), (4, 5), (5, 6), (1, 9)])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("side", [3, 5])
+def test_gradients_are_those_of_torch(shape, stride, side):
+    torch.manual_seed(0)
+    plain = torch.nn.Conv2d(64, 80, side, stride, side // 2, bias=False)
+    holder = torch.nn.Sequential(copy.deepcopy(plain))
+    small_maps.quicken(holder)
+    assert isinstance(holder[0], small_maps.SmallMapConvolution)
+    results = []
+    for layer in (plain, holder[0]):
+        image = torch.linspace(-1, 1, 3 * 64 * shape[0] * shape[1]).sin().view(3, 64, *shape).requires_grad_()
+        layer(image).square().sum().backward()
+        results.append((image.grad, layer.weight.grad))
+    for expected, found in zip(*results):
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-3)
+
+
+def test_an_encoder_keeps_its_tensors_and_learns_the_same():
+    torch.manual_seed(0)
+    plain = build_encoder("resnet18", 3)
+    quick = copy.deepcopy(plain)
+    weights = dict(quick.named_parameters())
+    small_maps.quicken(quick)
+    assert list(plain.state_dict()) == list(quick.state_dict())
+    assert all(weights[name] is parameter for name, parameter in quick.named_parameters())
+    assert sum(isinstance(layer, small_maps.SmallMapConvolution) for layer in quick.modules()) == 16
+    image = torch.rand(4, 3, 40, 40)
+    for network in (plain, quick):
+        network(image)[-1].square().mean().backward()
+    for (name, expected), found in zip(plain.named_parameters(), quick.parameters()):
+        torch.testing.assert_close(found.grad, expected.grad, rtol=1e-3, atol=1e-5, msg=name)
+
+
+def test_layers_of_other_kinds_stay():
+    layers = [torch.nn.Conv2d(64, 64, 3, padding=1), torch.nn.Conv2d(64, 64, 3, padding=1, groups=2, bias=False),
+              torch.nn.Conv2d(64, 64, 3, padding=2, dilation=2, bias=False), torch.nn.Conv2d(64, 64, 1, bias=False),
+              torch.nn.Conv2d(64, 64, 3, bias=False), torch.nn.Conv2d(3, 64, 3, padding=1, bias=False)]
+    network = torch.nn.Sequential(*layers)
+    small_maps.quicken(network)
+    assert list(network) == layers
