@@ -49,6 +49,17 @@ def method(dataset, **choices):
     return Classification(dataset, network, CPU, **{"tiles": dataset.indices("training"), "batch_size": 8, "augmentation": "none", **choices})
 
 
+def test_normalisation_layers_are_measured_on_batches_of_several_classes(scenes):
+    """Datasets are often sorted by class; the spread within a class is smaller than that of all."""
+    tiles = scenes.indices("training")
+    by_class = tiles[np.argsort(scenes.labels(tiles), kind="stable")]
+    network = ClassificationNetwork(SMALL, [0.0] * 3, [1.0] * 3, 4)
+    method = Classification(scenes, network, CPU, tiles=by_class, batch_size=8)
+    batches = list(method.training.sample(64))
+    assert sorted(np.concatenate([batch.tiles for batch in batches])) == sorted(tiles)
+    assert all(len(batch.labels.unique()) > 1 for batch in batches)
+
+
 def test_scenes_are_learned_and_the_run_keeps_what_the_next_needs(scene_run, folder):
     path, result = scene_run
     assert result["validation_accuracy"] >= 0.5

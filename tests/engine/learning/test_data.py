@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from eo_pretrain_qgis.engine.dataset import Dataset
-from eo_pretrain_qgis.engine.learning.data import TileReader
+from eo_pretrain_qgis.engine.learning.data import TileReader, mixed_sample
 
 from .tiny import write_dataset
 
@@ -51,3 +51,14 @@ def test_tiles_off_the_stride_are_padded_with_what_is_ignored(tmp_path):
     assert batch.images.shape == (1, 3, 64, 64)
     assert (batch.images[0, :, 50:] == 5).all()
     assert (batch.labels[0, :, 50:] == 255).all()
+
+
+@pytest.mark.parametrize("most", [40, 200])
+def test_a_sample_is_even_and_mixed_and_the_same_every_time(most):
+    tiles = np.arange(100) * 3
+    found = mixed_sample(tiles, most)
+    assert sorted(found) == sorted(mixed_sample(tiles, most))
+    assert (found == mixed_sample(tiles, most)).all()
+    assert len(np.unique(found)) == min(most, 100)
+    assert {found.min(), found.max()} == {0, 297}
+    assert all(part.min() < 100 and part.max() > 200 for part in np.array_split(found, 4))  # a sorted one has its low tiles in the first

@@ -13,6 +13,7 @@ from torch import nn
 from ....report import SILENT, Report
 from ...dataset import Dataset, SensorInfo
 from ...sensors import Band
+from ..data import mixed_sample
 from ..encoders import build_encoder
 from ..networks import band_row, renew_statistics, scaled
 from ..probes import Probe, encoder_features
@@ -120,7 +121,7 @@ class Twins:
         self.views = [Views(sensor, *tower.scaling, dataset.tile_size, plan, device)
                       for sensor, tower in zip(self.sensors, self.towers)]
         self.tiles = usable_tiles(dataset, "training", self.sensors)
-        self.held_out = _sample(usable_tiles(dataset, "validation", self.sensors), HELD_OUT)
+        self.held_out = mixed_sample(usable_tiles(dataset, "validation", self.sensors), HELD_OUT)
         self.asked_tower, self.asked_scaling = 0, self.towers[0].scaling
         if probe:
             bands = next(info for info in probe.dataset.sensors if info.name == probe.sensor).bands
@@ -172,7 +173,7 @@ class Twins:
         found = dict.fromkeys(FIGURES, np.nan)
         if len(self.held_out) >= MINIMUM_TILES:
             found["validation_loss"] = self._held_out_loss(report.part(0, 0.4))
-        sample = _sample(self.tiles, RENEWAL_TILES)
+        sample = mixed_sample(self.tiles, RENEWAL_TILES)
         for number, tower in enumerate(self.towers):
             renew_statistics(tower, (self._plain(part, number) for part in self._portions(sample)))
         if len(self.held_out) >= MINIMUM_TILES:
@@ -302,13 +303,6 @@ def stored_as(bands: Sequence[Band], known: Sequence[Band], centre: Sequence[flo
 def _pieces(tiles: int, size: int) -> int:
     """How many batches of at most `size` tiles; rather one tile more in some than one alone, which has no statistics."""
     return max(1, min(-(-tiles // size), tiles // 2))
-
-
-def _sample(tiles: np.ndarray, most: int) -> np.ndarray:
-    """An even sample in an order of chance, the same every time: datasets are often sorted by class or place, and batches must not be."""
-    if len(tiles) > most:
-        tiles = tiles[np.unique(np.linspace(0, len(tiles) - 1, most).astype(int))]
-    return np.random.default_rng(0).permutation(tiles)
 
 
 def _generator(*numbers: int) -> torch.Generator:

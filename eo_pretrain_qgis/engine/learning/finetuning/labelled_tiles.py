@@ -12,7 +12,7 @@ from ....errors import DataError
 from ....report import SILENT, Report
 from ...dataset import Dataset
 from ..augment import Augmentation
-from ..data import Batch, TileReader
+from ..data import Batch, TileReader, mixed_sample
 from ..networks import ClassNetwork, renew_statistics
 
 
@@ -80,9 +80,9 @@ class TrainingTiles:
             yield self.augmentation(batch, generator)
 
     def sample(self, count: int) -> Iterator[Batch]:
-        """Some of this process's tiles as they are, evenly chosen; no batch has a single tile, if there are more."""
+        """Some of this process's tiles as they are, evenly chosen and mixed; no batch has a single tile, if there are more."""
         mine = self.tiles[self.rank % len(self.tiles)::self.processes]  # of few labelled tiles not every process has one of its own
-        chosen = mine[np.linspace(0, len(mine) - 1, min(len(mine), count)).astype(int)]
+        chosen = mixed_sample(mine, count)
         smallest = len(chosen) // -(-len(chosen) // self.batch_size)
         return self.reader.in_order(chosen, self.batch_size if smallest > 1 else len(chosen))
 

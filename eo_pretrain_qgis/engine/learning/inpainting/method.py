@@ -23,6 +23,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from ....errors import DataError
 from ....report import SILENT, Report
+from ..data import mixed_sample
 from ..discriminators import PatchDiscriminator, made_loss, real_loss
 from ..networks import SegmentationNetwork, renew_statistics, scaled
 from .hidden_tiles import HiddenBatch, HidingReader
@@ -171,7 +172,7 @@ class Filling:
 
     def renewal(self, tiles: int) -> Iterator[torch.Tensor]:
         """Batches of training images as the network sees them, (n, band, y, x), to bring the normalisation layers up to date on."""
-        sample = _thinned(self.training[self.rank::self.processes], tiles)
+        sample = mixed_sample(self.training[self.rank::self.processes], tiles)
         return (self.network.covered(batch) for batch in self.reader.fixed(sample, self.batch_size, self.seed))
 
     def figures(self, sums: np.ndarray) -> dict[str, float]:

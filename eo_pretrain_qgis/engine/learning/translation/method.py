@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn.functional import adaptive_avg_pool2d
 
 from ....report import SILENT, Report
+from ..data import mixed_sample
 from ..discriminators import PatchDiscriminator, fitting_layers, made_loss, real_loss
 from ..networks import renew_statistics
 from .figures import Sums
@@ -275,7 +276,7 @@ class Translation:
             if not any(isinstance(layer, nn.BatchNorm2d) for layer in network.modules()):
                 continue
             mine = tiles[self.reader.rank::self.reader.processes]
-            sample = mine[np.linspace(0, len(mine) - 1, max(2, min(len(mine), RENEWAL_TILES))).astype(int)]
+            sample = mixed_sample(np.resize(mine, max(2, len(mine))), RENEWAL_TILES)
             size = max(2, self.reader.batch_size)  # a lone tile has no statistics in the deepest layer
             renew_statistics(network, (reader.read(part).values for part in np.array_split(sample, max(1, len(sample) // size))))
 
