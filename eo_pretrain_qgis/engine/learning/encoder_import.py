@@ -84,7 +84,7 @@ def import_encoder(source: str, output: str, wishes: Wishes, report: Report = SI
     _refuse_gaps(path, encoder, matched)
     report.message(matched.sentence())
     with new_folder(output) as folder:
-        facts = {"method": "import", "encoder": encoder, "preset": card["preset"], "bands": _bands_of(card, want, matched),
+        facts: dict[str, Any] = {"method": "import", "encoder": encoder, "preset": card["preset"], "bands": _bands_of(card, want, matched),
                  **{key: card[key] for key in ("scaling", "input") if key in card},
                  "source": {**card["source"], "path": path, "file_sha256": file_sha256(path, report.part(0.9, 1))},
                  "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}

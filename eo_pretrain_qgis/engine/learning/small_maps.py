@@ -76,7 +76,7 @@ def quicken(network: nn.Module) -> None:
     """Puts `SmallMapConvolution` in the place of the convolutions of a network it serves for; the parameters stay the same objects."""
     for name, child in network.named_children():
         if type(child) is nn.Conv2d and _serves(child):
-            quick = SmallMapConvolution(child.in_channels, child.out_channels, child.kernel_size[0], child.stride[0],  # type: ignore[arg-type]
+            quick = SmallMapConvolution(child.in_channels, child.out_channels, child.kernel_size[0], child.stride[0],
                                         child.kernel_size[0] // 2, bias=False, device="meta")
             quick.weight = child.weight
             setattr(network, name, quick.train(child.training))
