@@ -44,6 +44,7 @@ from eo_pretrain_qgis.jobs.spec import (
 )
 from eo_pretrain_qgis.jobs.spec import folder as existing_folder
 from eo_pretrain_qgis.jobs.spec import weights as starting_weights
+from eo_pretrain_qgis.toolbox.parameters import declare_main_file
 
 from .conftest import memory_layer, saved_layer, write_raster
 
@@ -268,7 +269,8 @@ def test_every_job_is_whole_in_qgis(provider):
         algorithm = registered[f"eopretrain:{job.id()}"]
         assert [definition.name() for definition in algorithm.parameterDefinitions()] == [name.upper() for name in job.parameters()]
         outputs = {output.name() for output in algorithm.outputDefinitions()}
-        assert outputs == {name.upper() for name in (*job.results, *(n for n, p in job.parameters().items() if p.is_output))}
+        files = {declare_main_file(param).name() for param in job.parameters().values() if param.main_file}
+        assert outputs == files | {name.upper() for name in (*job.results, *(n for n, p in job.parameters().items() if p.is_output))}
         assert algorithm.groupId().isalnum() and algorithm.groupId().islower()
         assert algorithm.tags() and algorithm.helpUrl().startswith("https://") and algorithm.shortDescription().endswith(".")
         assert not algorithm.icon().isNull() and algorithm.svgIconPath().endswith(f"{algorithm.groupId()}.svg")
