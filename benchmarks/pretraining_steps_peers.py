@@ -34,11 +34,18 @@ class Arrays(Dataset):
         return {"image": torch.from_numpy(self.images[index].astype(np.float32) / 10000), "mask": torch.from_numpy(self.labels[index].astype(np.int64))}
 
 
+class Task(SemanticSegmentationTask):
+    """TorchGeo's, without the schedule that waits for a validation loss."""
+
+    def configure_optimizers(self):
+        return torch.optim.AdamW(self.parameters(), lr=self.hparams["lr"])
+
+
 def main():
     torch.set_num_threads(int(THREADS))
     data, batch = Arrays(), int(BATCH)
-    task = SemanticSegmentationTask(model="unet", backbone=ENCODER, weights=None, in_channels=data.images.shape[1], task="multiclass", num_classes=2,
-                                    loss="ce", ignore_index=255, lr=1e-4)
+    task = Task(model="unet", backbone=ENCODER, weights=None, in_channels=data.images.shape[1], task="multiclass", num_classes=2,
+                loss="ce", ignore_index=255, lr=1e-4)
     for line in sys.stdin:
         steps = int(line)
         loader = DataLoader(data, batch_size=batch, sampler=RandomSampler(data, num_samples=steps * batch, replacement=True), num_workers=int(WORKERS))

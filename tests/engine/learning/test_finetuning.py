@@ -44,6 +44,15 @@ def test_a_run_keeps_what_the_next_steps_need(run_folder, dataset_folder):
     assert list(run_folder.glob("**/*.part")) == []
 
 
+def test_the_last_epoch_alone_is_measured_where_it_is_kept(tmp_path, dataset_folder):
+    """The report has a gap where nothing was measured."""
+    result = finetune(str(dataset_folder), str(tmp_path / "run"), Settings(**QUICK, keep="last"))
+    rows = list(csv.DictReader((tmp_path / "run" / "metrics.csv").open()))
+    assert [bool(row["mean_iou"]) for row in rows] == [False, True]
+    assert result["validation_iou"] == pytest.approx(float(rows[1]["mean_iou"]), abs=1e-4)
+    assert "Validation IoU" in (tmp_path / "run" / "report.html").read_text()
+
+
 def test_weights_read_back_give_the_same_network(run_folder):
     network = Run.open(str(run_folder)).load_network(torch.device("cpu"))
     tensors = checkpoints.load_tensors(str(run_folder / "encoder.safetensors"))

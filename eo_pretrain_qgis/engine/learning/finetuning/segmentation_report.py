@@ -35,7 +35,7 @@ def run_sections(run: Run, dataset: Dataset, progress: Progress, pictures: str) 
     names, colors = run.class_names, [entry.color for entry in coloured(dataset.classes)]
     panels: list[tuple[str, dict]] = [("Training loss", {"loss": [row["loss"] for row in history]})]
     if "mean_iou" in history[-1]:
-        panels.append(("Validation IoU", {"mean": [row["mean_iou"] for row in history],
+        panels.append(("Validation IoU", {"mean": [row.get("mean_iou") for row in history],
                                           **{name: [row.get(f"iou_{name}") for row in history] for name in names}}))
     sections = [
         page.paragraph(verdict(card, progress)), page.curves(panels),
