@@ -1,5 +1,8 @@
 """The simulated landscape holds what it promises: the same twice, mixtures by area, speckle with its looks, labels that fit."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import geopandas
@@ -50,6 +53,19 @@ def test_same_seed_same_landscape_other_seed_another(sample, tmp_path):
     for name in ("roads", "parcels", "training_polygons"):
         assert geopandas.read_file(sample[name]).equals(geopandas.read_file(again[name])), name
     assert (read(sample["land_cover"])[0, :256, :256] != read(other["land_cover"])[0]).mean() > 0.2
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_a_processor_with_fewer_instructions_makes_the_same_land(sample, tmp_path, kept):
+    asked = "from numpy._core._multiarray_umath import __cpu_dispatch__ as most, __cpu_features__ as here; print(*[one for one in most if here[one]])"
+    there = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout.split()
+    if len(there) <= kept:
+        pytest.skip("this processor has no other instructions to leave out")
+    code = f"from eo_pretrain_qgis.engine.sample import create; create({str(tmp_path / 's')!r}, {SIZE}, seed={SEED})"
+    subprocess.run([sys.executable, "-c", code], env={**os.environ, "NPY_DISABLE_CPU_FEATURES": " ".join(there[kept:])}, check=True)
+    assert np.array_equal(read(sample["land_cover"]), read(tmp_path / "s" / "land_cover.tif"))
+    same = read(sample["sentinel2"]) == read(tmp_path / "s" / "sentinel2.tif")
+    assert same.mean() > 0.7, "values may differ in the last digit"
 
 
 def test_all_classes_occur_and_files_say_what_they_are(sample):
