@@ -11,6 +11,7 @@ from eo_pretrain_qgis.engine.dataset import Dataset
 from eo_pretrain_qgis.engine.learning.barlow_twins import loss as barlow_loss
 from eo_pretrain_qgis.engine.learning.barlow_twins.loss import SynchronisedNorm, correlation, shared_loss, synchronise, twin_loss
 from eo_pretrain_qgis.engine.learning.barlow_twins.method import Tower, TwinNetwork, Twins, effective_rank, feature_spread
+from eo_pretrain_qgis.engine.learning.barlow_twins.neighbours import Neighbours
 from eo_pretrain_qgis.engine.learning.barlow_twins.recipe import BarlowTwins, Settings, pretrain_barlow_twins
 from eo_pretrain_qgis.engine.learning.checkpoints import load_tensors
 from eo_pretrain_qgis.engine.learning.probes import Probe
@@ -208,6 +209,15 @@ def test_a_run_keeps_its_encoder_and_another_starts_from_it(tiles, tmp_path):
     assert any("tensors taken over" in text for text in heard.sentences)
 
 
+class Untouched:
+    """Views that are the tiles."""
+
+    centre = torch.zeros(1, 3, 1, 1)
+
+    def __call__(self, images, valid, generator):
+        return images
+
+
 class Interrupted(Heard):
     def cancelled(self):
         return any("Epoch 3" in event.get("text", "") for event in self.events)
@@ -259,3 +269,44 @@ def test_the_plan_is_that_of_the_slides_or_of_the_paper(tiles):
     assert (slides.optimizer, slides.learning_rate, slides.warmup_epochs, slides.schedule, slides.final_rate) == ("adam", 1e-3, 10, "cosine", 0)
     assert (paper.optimizer, paper.learning_rate, paper.weight_decay, paper.final_rate) == ("lars", 0.4, 1e-6, 0.001)
     assert slides.clip_norm is paper.clip_norm is None
+
+
+def test_neighbours_are_near_both_ways():
+    angles = np.radians([0, 2, 5, 90, 100, 108, 180, 300])
+    features = np.stack([np.cos(angles), np.sin(angles)], 1)
+    tiles = np.arange(8) * 10
+    found = Neighbours.find(tiles, [features], 1)
+    assert found.partners.tolist() == [[10], [0], [20], [30], [50], [40], [60], [70]], "20 is near to 10, which is nearer to 0"
+    assert found.sentence().startswith("Of the 1 tiles nearest to a tile 0.5 have it among their own nearest")
+    assert Neighbours.find(tiles, [features], 100).partners.shape == (8, 7)
+
+
+def test_a_second_view_shows_a_neighbour(tiles):
+    trained = method(tiles)
+    trained.views[0] = Untouched()
+    trained.neighbours = Neighbours(trained.tiles, np.roll(trained.tiles, 1)[:, None])
+    images = trained.dataset.images(trained.tiles).astype(np.float32)
+    for batch in trained.batches(1, 0):
+        for seen, other in zip(*batch.views[0]):
+            place = next(number for number, image in enumerate(images) if (image == seen.numpy()).all())
+            assert (other.numpy() == images[place - 1]).all()
+
+
+def test_a_run_with_neighbours_that_is_continued_keeps_them(labelled, tmp_path):
+    first = pretrain_barlow_twins(str(labelled), str(tmp_path / "first"), Settings(**QUICK), Heard())
+    settings, whole, cut = Settings(**{**QUICK, "epochs": 3}, start=first["encoder"], neighbours=5), tmp_path / "whole", tmp_path / "cut"
+    heard = Heard()
+    pretrain_barlow_twins(str(labelled), str(whole), settings, heard)
+    assert any(text.startswith("Of the 5 tiles nearest to a tile") for text in heard.sentences)
+    with pytest.raises(Cancelled):
+        pretrain_barlow_twins(str(labelled), str(cut), settings, Interrupted())
+    pretrain_barlow_twins(str(labelled), str(cut), settings, Heard())
+    assert [row["loss"] for row in rows(cut)] == [row["loss"] for row in rows(whole)]
+    assert (np.load(cut / "neighbours.npy") == np.load(whole / "neighbours.npy")).all()
+
+
+def test_neighbours_without_starting_weights_are_refused(tiles, tmp_path):
+    with pytest.raises(DataError, match="5 neighbours of each tile were asked for, which the features of starting weights have to find, and there "
+                                        "are none. Pretrain without neighbours first"):
+        pretrain_barlow_twins(str(tiles), str(tmp_path / "run"), Settings(**QUICK, neighbours=5), Heard())
+    assert list(tmp_path.iterdir()) == []

@@ -18,6 +18,7 @@ from ..encoders import build_encoder
 from ..networks import band_row, renew_statistics, scaled
 from ..probes import Probe, encoder_features
 from .loss import correlation, processes, shared_loss, twin_loss
+from .neighbours import Neighbours
 from .views import ViewPlan, Views
 
 MINIMUM_TILES = 4  # fewer leave nothing to compare
@@ -108,6 +109,9 @@ class Twins:
         probe: labelled tiles to ask the tower with the same bands with.
         rank: number of this process.
         report: told of collapse.
+
+    Attributes:
+        neighbours: tiles whose second view is one of another tile; None: both views are of one tile.
     """
 
     additive = False  # the loss compares the tiles of a batch
@@ -129,6 +133,7 @@ class Twins:
             self.asked_scaling = stored_as(bands, self.sensors[self.asked_tower].bands, *self.towers[self.asked_tower].scaling)
         self.epoch, self.collapsed, self.told, self.probe_score = 0, False, False, np.nan
         self.shared = round(settings.shared * settings.projector_width)
+        self.neighbours: Neighbours | None = None
 
     @property
     def towers(self) -> list[Tower]:
@@ -153,7 +158,8 @@ class Twins:
         mine = np.resize(order, -(-len(order) // processes()) * processes())[self.rank::processes()]
         generator = _generator(seed, epoch, self.rank)
         for tiles in np.array_split(mine, self.steps):
-            yield self._batch(np.sort(tiles), generator)
+            tiles = np.sort(tiles)
+            yield self._batch(tiles, generator, self.neighbours.draw(tiles, generator) if self.neighbours else None)
 
     def loss(self, part: str, networks: Mapping[str, nn.Module], batch: TwinBatch) -> torch.Tensor:
         """The loss of the batch of all processes, the mean over sensors and pairs of them."""
@@ -226,11 +232,13 @@ class Twins:
             report.progress(done / len(portions), f"Loss of the held-out tiles, {done} of {len(portions)} batches")
         return float(np.mean(losses))
 
-    def _batch(self, tiles: np.ndarray, generator: torch.Generator) -> TwinBatch:
+    def _batch(self, tiles: np.ndarray, generator: torch.Generator, partners: np.ndarray | None = None) -> TwinBatch:
+        """Views of tiles; the second ones are of their partners where there are any."""
         views = []
         for sensor, draw in zip(self.sensors, self.views):
-            images, valid = self._read(tiles, sensor, draw.centre)
-            views.append([draw(images, valid, generator) for _ in range(2)])
+            first = self._read(tiles, sensor, draw.centre)
+            second = first if partners is None else self._read(partners, sensor, draw.centre)
+            views.append([draw(*seen, generator) for seen in (first, second)])
         return TwinBatch(views, self._divided)
 
     def _plain(self, tiles: np.ndarray, number: int) -> torch.Tensor:

@@ -27,11 +27,13 @@ from ..training import Plan, Progress
 from ..training_runs import train
 from .loss import synchronise
 from .method import MINIMUM_TILES, Tower, TwinNetwork, Twins, same_bands, usable_tiles
+from .neighbours import Neighbours
 from .report import neighbour_pictures, report_sections
 from .views import ViewPlan
 
 SMALL_BATCH = 64  # below it correlations over a batch are mostly chance
 PROBE_TILES = 1200  # most labelled and most scored tiles; beyond 1000 the penalty is found in a fifth of the time, on one part held out
+NEIGHBOURS = "neighbours.npy"  # in the run folder
 LEARNING_RATES = {"adam": 1e-3, "adamw": 1e-3, "lars": 0.2}  # of LARS for 256 tiles (Zbontar et al., arXiv 2103.03230, §2.2)
 
 
@@ -51,6 +53,7 @@ class Settings(ViewPlan):
     weight_decay: float = 1e-6
     warmup_epochs: int = 10
     redundancy_weight: float = 0.005
+    neighbours: int = 0
     projector_width: int = 2048
     shared: float = 0.875
     probe_share: float = 100.0
@@ -119,6 +122,9 @@ def check_trainable(dataset: Dataset, sensors: Sequence[SensorInfo], settings: S
     """
     where = dataset.folder
     settings.shares(dataset.tile_size)
+    if settings.neighbours and not settings.start:
+        raise DataError(f"{settings.neighbours} neighbours of each tile were asked for, which the features of starting weights have to find, and "
+                        "there are none. Pretrain without neighbours first and start from that run, or choose 0.")
     if dataset.task == "series":
         raise DataError(f"The dataset {where} holds series of single pixels, which have no views. Choose a dataset of tiles.")
     tiles = usable_tiles(dataset, "training", sensors)
@@ -180,9 +186,23 @@ class BarlowTwins:
             synchronise(network)
         method = Twins(dataset, self.sensors, network, chosen, fabric.device, self.probe, fabric.global_rank, report)
         self._say(method, fabric.world_size, report)
+        if chosen.neighbours:
+            method.neighbours = self._neighbours(run, method, report)
         if self.probe and "probe_baseline" not in run.card:
             run.card["probe_baseline"] = self.probe.statistics()
         return method
+
+    def _neighbours(self, run: Run, method: Twins, report: Report) -> Neighbours:
+        """Of the starting weights, before they learn; of a run that is continued those it began with."""
+        found = Neighbours.read(run.path(NEIGHBOURS), method.tiles)
+        if found is None:
+            features = [method.features(number, method.tiles, report) for number in range(len(method.towers))]
+            found = Neighbours.find(method.tiles, features, self.settings.neighbours)
+            if method.rank == 0:
+                found.write(run.path(NEIGHBOURS))
+        run.card["neighbours"] = found.sentence()
+        report.message(found.sentence())
+        return found
 
     def _say(self, method: Twins, processes: int, report: Report) -> None:
         batch = -(-len(method.tiles) // method.steps)
