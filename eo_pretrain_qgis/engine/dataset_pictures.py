@@ -15,6 +15,7 @@ from . import html_page as page
 from .crops.series_facts import CLEAR
 from .dataset import SPLITS, Dataset
 from .dataset_warnings import noun
+from .even_sample import even_sample
 from .footprints import COLORS, read_footprints
 from .tile_pictures import look, paint, strip, telling_tiles, tiles_of_class
 
@@ -46,7 +47,7 @@ def footprints(dataset: Dataset) -> str:
     tiles = tiles[~tiles.geometry.isna()]
     if tiles.empty:
         return page.paragraph("The samples do not say where they lie, so there is no map of them.")
-    tiles = tiles.iloc[np.linspace(0, len(tiles) - 1, min(len(tiles), MAXIMUM_SHAPES)).astype(int)]
+    tiles = tiles.iloc[even_sample(np.arange(len(tiles)), MAXIMUM_SHAPES)]
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.add_subplot()
     colors = np.array([COLORS[split] for split in tiles["split"]])
@@ -137,8 +138,7 @@ def _by_class(dataset: Dataset, report: Report) -> list[str]:
 def _unlabelled(dataset: Dataset) -> list[str]:
     sections = []
     for sensor in dataset.sensors:
-        tiles = dataset.indices(SPLITS[0], sensor.name)
-        tiles = tiles[np.unique(np.linspace(0, len(tiles) - 1, min(len(tiles), PER_CLASS)).astype(int))] if len(tiles) else tiles
+        tiles = even_sample(dataset.indices(SPLITS[0], sensor.name), PER_CLASS)
         if len(tiles):
             sections += [page.heading(f"Training tiles of {sensor.name}"),
                          page.picture(strip(look(dataset, tiles, sensor.name), THUMBNAIL), f"{len(tiles)} tiles of {sensor.name}")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .dataset import DROPPED, SPLITS, Dataset, SensorInfo
+from .even_sample import even_sample
 
 FEW_TILES = {"training": 50, "validation": 5, "test": 10}
 #: Share below which a class is rare, and how many test pixels or samples a score needs.
@@ -161,7 +162,7 @@ def _zeros(dataset: Dataset, sensor: SensorInfo) -> list[str]:
     own = dataset.indices("all", sensor.name)
     if not len(own) or len(sensor.bands) < 2:
         return []
-    sample = own[np.linspace(0, len(own) - 1, min(len(own), SAMPLE)).astype(int)]
+    sample = even_sample(own, SAMPLE)
     images = dataset.images(sample, sensor.name)
     zero = float(((images == 0).all(axis=1) & sensor.valid(images)).mean())
     if zero <= 0.01:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .dataset import IGNORE, ClassInfo, Dataset
+from .even_sample import even_sample
 
 TRUE_COLOUR = ("B04", "B03", "B02")
 #: Bands that are no picture.
@@ -53,10 +54,9 @@ def paint(labels: np.ndarray, classes: list[ClassInfo]) -> np.ndarray:
 
 def telling_tiles(dataset: Dataset, split: str, count: int) -> np.ndarray:
     """Tiles of a split that show most classes, out of an even sample of it, in their order."""
-    tiles = dataset.indices(split)
-    if not len(tiles):
-        return tiles
-    sample = tiles[np.linspace(0, len(tiles) - 1, min(len(tiles), 60)).astype(int)]
+    sample = even_sample(dataset.indices(split), 60)
+    if not len(sample):
+        return sample
     variety = [len(np.setdiff1d(labels, IGNORE)) for labels in dataset.labels(sample)]
     return np.sort(sample[np.argsort(np.negative(variety), kind="stable")[:count]])
 
@@ -68,7 +68,7 @@ def tiles_of_class(dataset: Dataset, position: int, split: str, count: int) -> n
         return tiles
     labels = dataset.labels(tiles)
     mine = tiles[labels[:, position] == 1 if labels.ndim == 2 else labels == position]
-    return mine[np.unique(np.linspace(0, len(mine) - 1, min(len(mine), count)).astype(int))] if len(mine) else mine
+    return even_sample(mine, count)
 
 
 def strip(pictures: np.ndarray, height: int) -> np.ndarray:

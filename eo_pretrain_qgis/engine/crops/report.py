@@ -11,6 +11,7 @@ from ...report import SILENT, Report
 from .. import html_page as page
 from ..dataset import SPLITS, Dataset
 from ..dataset_pictures import drawn
+from ..even_sample import even_sample
 from .cloud_flags import CLEAR, FLAG_NAMES
 from .series_facts import BATCH, SAMPLE, longest_gaps
 
@@ -63,7 +64,7 @@ def _without_masks(dataset: Dataset) -> bool:
 
 def _batches(dataset: Dataset, report: Report) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Days (n, date) and which dates are clear (n, date), from an even sample."""
-    indices = np.linspace(0, len(dataset) - 1, min(len(dataset), SAMPLE)).astype(np.int64)
+    indices = even_sample(np.arange(len(dataset)), SAMPLE)
     for first in range(0, len(indices), BATCH):
         report.progress(first / len(indices), "Looking at gaps between clear dates")
         part = indices[first:first + BATCH]

@@ -8,6 +8,7 @@ import numpy as np
 
 from ...report import SILENT, Report
 from ..dataset import Dataset
+from ..even_sample import even_sample
 
 FLAGS = ("clear", "cloud", "shadow", "snow", "not measured")
 CLEAR, NOT_MEASURED = 0, 4
@@ -28,7 +29,7 @@ def series_facts(dataset: Dataset, report: Report = SILENT) -> dict:
         ``series`` looked at, ``first`` and ``last`` day as ISO dates, ``dates``, ``clear_dates`` and ``longest_gap_days``, each with
         minimum, median and maximum; ``flags``, share of the dates; ``classes`` with name, series, median clear dates and gap.
     """
-    indices = np.linspace(0, len(dataset) - 1, min(len(dataset), SAMPLE)).astype(np.int64)
+    indices = even_sample(np.arange(len(dataset)), SAMPLE)
     labels = dataset.labels(indices)
     extras = dataset.shards.extras()
     counts, clear, gaps = (np.zeros(len(indices), np.int64) for _ in range(3))

@@ -27,6 +27,7 @@ from ...errors import DataError
 from ...report import SILENT, Report
 from ..accuracy import IGNORE, confusion, scores
 from ..dataset import Dataset
+from ..even_sample import even_sample
 from ..label_shares import labelled_share
 from .networks import band_row, scaled
 
@@ -227,8 +228,8 @@ class Probe:
             raise DataError(f"The dataset {dataset.folder} is for the task “{dataset.task}”, and features of tiles are probed with labels "
                             "of whole tiles. Choose a dataset with a class per image, such as EuroSAT made by “Import dataset”.")
         self.dataset, self.seed, self.sensor = dataset, seed, sensor
-        self.known = _thinned(labelled_share(dataset, _labelled(dataset, "training"), percent, seed), most)
-        self.asked = _thinned(_labelled(dataset, split), most)
+        self.known = even_sample(labelled_share(dataset, _labelled(dataset, "training"), percent, seed), most)
+        self.asked = even_sample(_labelled(dataset, split), most)
         for tiles, name in ((self.known, "training"), (self.asked, split)):
             if not len(tiles):
                 raise DataError(f"The dataset {dataset.folder} has no labelled {name} tiles to probe an encoder with. "
@@ -288,7 +289,3 @@ def _percentiles(pixels: np.ndarray) -> np.ndarray:
 def _labelled(dataset: Dataset, split: str) -> np.ndarray:
     tiles = dataset.indices(split)
     return tiles if dataset.task == "multilabel" or not len(tiles) else tiles[dataset.labels(tiles) != IGNORE]
-
-
-def _thinned(tiles: np.ndarray, most: int) -> np.ndarray:
-    return tiles[np.unique(np.linspace(0, len(tiles) - 1, min(len(tiles), most)).astype(int))] if len(tiles) else tiles

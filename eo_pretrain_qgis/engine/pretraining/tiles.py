@@ -19,6 +19,7 @@ from ..cutting import Cut, Cutter, Cutting, Piece
 from ..dataset import IGNORE, SensorInfo
 from ..dataset_building import RESOLUTION_TOLERANCE, scene_facts
 from ..division import divide
+from ..even_sample import even_sample
 from ..raster import Raster, Scene
 from ..scheduling import in_order
 from ..shards import ShardWriter
@@ -235,7 +236,7 @@ def _row(judged: Judged, at: int, source: Source, piece: Piece) -> dict:
 def _measure(cutter: Cutter, pieces: list[Piece], report: Report) -> tuple[list[Fingerprint], np.ndarray]:
     """How bands vary over some tiles of all scenes, and the descriptions of these tiles."""
     windows = [Piece(piece.scene, (window,)) for piece in pieces for window in piece.windows]
-    chosen = [windows[at] for at in np.unique(np.linspace(0, len(windows) - 1, SAMPLE).astype(int))]
+    chosen = [windows[at] for at in even_sample(np.arange(len(windows)), SAMPLE)]
     cuts = []
     for done, piece in enumerate(chosen):
         report.progress(done / len(chosen), "Measuring how images vary")

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...report import SILENT, Report
 from ..dataset import IGNORE, SPLITS, Dataset
+from ..even_sample import even_sample
 
 BAND = "incidence_angle"
 #: Samples looked at, evenly over the training part, and how many at once.
@@ -34,8 +35,7 @@ def angle_facts(dataset: Dataset, report: Report = SILENT) -> dict | None:
     if sensor is None or not dataset.classes or dataset.task not in ("segmentation", "scene", "patch"):
         return None
     band = [band.name for band in sensor.bands].index(BAND)
-    indices = dataset.indices(SPLITS[0], sensor.name)
-    indices = indices[np.linspace(0, len(indices) - 1, min(len(indices), SAMPLE)).astype(np.int64)] if len(indices) else indices
+    indices = even_sample(dataset.indices(SPLITS[0], sensor.name), SAMPLE)
     counts = np.zeros((len(dataset.classes), len(EDGES) - 1), np.int64)
     info = sensor.bands[band]
     for first in range(0, len(indices), BATCH):

@@ -9,6 +9,7 @@ from ...report import SILENT, Report
 from .. import html_page as page
 from ..dataset import IGNORE, SPLITS, Dataset
 from ..dataset_pictures import drawn
+from ..even_sample import even_sample
 from .classes import REASONS
 
 #: Training samples, of at most so many pixels together, and pixels of each from which slopes are fitted.
@@ -202,4 +203,4 @@ def _pictures(dataset: Dataset) -> list[str]:
 def _apart(patches: np.ndarray, polygons: np.ndarray) -> np.ndarray:
     """A few patches from as many polygons as possible."""
     ranked = patches[np.argsort(polygons[patches], kind="stable")]
-    return np.sort(ranked[np.linspace(0, len(ranked) - 1, min(PICTURED, len(ranked))).astype(int)])
+    return np.sort(even_sample(ranked, PICTURED))

@@ -17,6 +17,7 @@ from lightning_fabric import Fabric
 from ....errors import DataError
 from ....report import SILENT, Report
 from ...dataset import Dataset, SensorInfo
+from ...even_sample import even_sample
 from ..checkpoints import load_tensors
 from ..device import pick_device, pick_precision
 from ..encoders import check_encoder_name
@@ -131,7 +132,7 @@ def check_trainable(dataset: Dataset, sensors: Sequence[SensorInfo], settings: S
     if len(tiles) < MINIMUM_TILES:
         raise DataError(f"The dataset {where} has {len(tiles)} training tiles, and Barlow Twins compares tiles with each other: it needs "
                         f"{MINIMUM_TILES} at least and some hundreds to be of use. Cut more or smaller tiles.")
-    sample = tiles[np.unique(np.linspace(0, len(tiles) - 1, min(len(tiles), 200)).astype(int))]
+    sample = even_sample(tiles, 200)
     for sensor in sensors:
         images = dataset.images(sample, sensor.name)
         valid = sensor.valid(images)[:, None]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ... import html_page as page
+from ...even_sample import even_sample
 from ...tile_pictures import look, strip
 from ..runs import Run
 from ..training import Progress
@@ -64,7 +65,7 @@ def neighbour_pictures(method: Twins) -> str:
     for number, sensor in enumerate(method.sensors):
         features = method.features(number, tiles)
         unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
-        asked = np.unique(np.linspace(0, len(tiles) - 1, min(ASKED, len(tiles))).astype(int))
+        asked = even_sample(np.arange(len(tiles)), ASKED)
         alike = unit[asked] @ unit.T
         alike[np.arange(len(asked)), asked] = np.inf  # itself comes first
         shown = np.argsort(-alike, axis=1, kind="stable")[:, :NEIGHBOURS + 1]

@@ -13,6 +13,7 @@ from ....errors import DataError
 from ....report import SILENT, Report
 from ...accuracy import confusion, scores
 from ...dataset import IGNORE, Dataset
+from ...even_sample import even_sample
 from ...multilabel_accuracy import multilabel_scores, score_counts
 from ..augment import Augmentation
 from ..data import Batch, TileReader
@@ -112,7 +113,7 @@ class Classification(LabelledMethod):
         A head drawn at random sends large, meaningless gradients into a good encoder (Kumar et al., Fine-Tuning can Distort
         Pretrained Features, arXiv 2202.10054). Of many training tiles an even sample is taken.
         """
-        tiles = self.training.tiles[np.linspace(0, len(self.training.tiles) - 1, min(len(self.training.tiles), HEAD_TILES)).astype(int)]
+        tiles = even_sample(self.training.tiles, HEAD_TILES)
         network, labels = self.network.to(device), self.dataset.labels(tiles)
         if not self.several:
             tiles, labels = tiles[labels != IGNORE], labels[labels != IGNORE]

@@ -10,6 +10,7 @@ from scipy.special import expit, softmax
 
 from ... import html_page as page
 from ...dataset import IGNORE, Dataset
+from ...even_sample import even_sample
 from ...tile_pictures import look
 from ..data import TileReader
 from ..networks import ClassNetwork
@@ -60,7 +61,7 @@ def sample_gallery(network: ClassNetwork, reader: TileReader, dataset: Dataset, 
     """Samples the network is right and wrong about, the surest first, with words under each, as HTML."""
     if not len(tiles):
         return page.paragraph("The dataset has no such tiles.")
-    tiles = tiles[np.unique(np.linspace(0, len(tiles) - 1, min(len(tiles), LOOKED_AT)).astype(int))]
+    tiles = even_sample(tiles, LOOKED_AT)
     batches = list(predict_tiles(network, reader, tiles, 64))
     truth, outputs = (np.concatenate([batch[part] for batch in batches]) for part in (1, 2))
     names = [entry.name for entry in dataset.classes]

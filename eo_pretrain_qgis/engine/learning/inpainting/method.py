@@ -23,6 +23,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from ....errors import DataError
 from ....report import SILENT, Report
+from ...even_sample import even_sample
 from ..data import mixed_sample
 from ..discriminators import PatchDiscriminator, made_loss, real_loss
 from ..networks import SegmentationNetwork, renew_statistics, scaled
@@ -103,9 +104,9 @@ class Filling:
         self.rank, self.processes, self.autocast = rank, processes, autocast
         dataset, sensor = reader.dataset, reader.sensor.name
         self.training = dataset.indices("training", sensor)
-        self.validation = _thinned(dataset.indices("validation", sensor), VALIDATION_TILES)
+        self.validation = even_sample(dataset.indices("validation", sensor), VALIDATION_TILES)
         hidden_per_tile = max(1.0, reader.blocks.share * dataset.tile_size**2)
-        self.few = _thinned(self.validation, max(2, min(BIHARMONIC_TILES, int(BIHARMONIC_PIXELS / hidden_per_tile))))
+        self.few = even_sample(self.validation, max(2, min(BIHARMONIC_TILES, int(BIHARMONIC_PIXELS / hidden_per_tile))))
         self.epochs_done, self.fixed_sums = 0.0, np.zeros(0)
         self.verdicts: list[str] = []
         self._forget()
@@ -276,11 +277,6 @@ class Filling:
         if -(-len(self.training) // self.processes) // self.steps * side * side < 2:
             raise DataError(f"A single tile of {self.crop or self.reader.dataset.tile_size} px per step is too little to train on. "
                             "Choose a larger batch, larger tiles or more training tiles.")
-
-
-def _thinned(tiles: np.ndarray, most: int) -> np.ndarray:
-    """At most so many of the tiles, from one end to the other."""
-    return tiles if len(tiles) <= most else tiles[np.linspace(0, len(tiles) - 1, most).round().astype(int)]
 
 
 def _with_mask(image: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:

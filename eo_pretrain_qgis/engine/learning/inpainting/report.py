@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from ... import html_page as page
+from ...even_sample import even_sample
 from ...tile_pictures import BLANK, NO_PICTURE, STRETCH, TRUE_COLOUR
 from ..runs import Run
 from ..training import Progress
@@ -52,7 +53,7 @@ class InpaintingReport:
     @torch.no_grad()
     def _pictures(self, method: Filling) -> str:
         """Input, fill of the network, biharmonic fill and truth of some validation tiles beside each other, as HTML."""
-        tiles = method.few[np.unique(np.linspace(0, len(method.few) - 1, SAMPLES).round().astype(int))] if len(method.few) else method.few
+        tiles = even_sample(method.few, SAMPLES)
         if not len(tiles):
             return page.paragraph("The dataset has no validation tiles to show.")
         method.network.eval()

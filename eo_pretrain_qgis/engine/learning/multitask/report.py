@@ -13,6 +13,7 @@ from ...accuracy import confusion, scores
 from ...baselines import StatisticsBaseline, majority_class
 from ...class_style import coloured
 from ...dataset import Dataset, SensorInfo
+from ...even_sample import even_sample
 from ...multilabel_accuracy import score_counts
 from ...tile_pictures import strip, telling_tiles
 from ..finetuning.classification import tile_scores
@@ -102,7 +103,7 @@ def task_pictures(task: Task) -> str:
         return page.paragraph("The dataset has no such tiles.")
     if dataset.classes:
         return sample_gallery(task.network, task.method.reader, dataset, tiles)
-    chosen = tiles[np.linspace(0, len(tiles) - 1, min(len(tiles), SAMPLES)).astype(int)]
+    chosen = even_sample(tiles, SAMPLES)
     rows = []
     method = task.method
     method.network.eval()

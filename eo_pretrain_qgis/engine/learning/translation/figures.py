@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ....report import SILENT, Report
+from ...even_sample import even_sample
 from .sensor_tiles import PairReader
 
 #: Histograms of scaled values.
@@ -114,8 +115,7 @@ class LinearBaseline:
 
     def __init__(self, reader: PairReader, bands: Sequence[Sequence[Mapping[str, Any]]], report: Report = SILENT) -> None:
         self.reader, self.bands, self.rows = reader, bands, [_rows(side) for side in bands]
-        tiles = reader.common("training")
-        tiles = tiles[np.unique(np.linspace(0, len(tiles) - 1, min(len(tiles), BASELINE_TILES)).astype(int))]
+        tiles = even_sample(reader.common("training"), BASELINE_TILES)
         size = len(bands[0]) + len(bands[1]) + 1
         moments = np.zeros((size, size))
         for done, tile in enumerate(tiles, 1):

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from ... import html_page as page
+from ...even_sample import even_sample
 from ...tile_pictures import BLANK, NO_PICTURE, TRUE_COLOUR
 from ..runs import Run
 from ..training import Progress
@@ -33,7 +34,7 @@ def sample_tiles(method: Translation) -> list[np.ndarray]:
     chosen = []
     for side in reader.readers:
         tiles = common if len(common) else reader.dataset.indices("validation", side.sensor.name)
-        chosen.append(tiles[np.unique(np.linspace(0, len(tiles) - 1, min(len(tiles), SAMPLES)).astype(int))] if len(tiles) else tiles)
+        chosen.append(even_sample(tiles, SAMPLES))
     return chosen
 
 
