@@ -73,8 +73,8 @@ class PrintedReport(Report):
 
 def progress_line(event: dict) -> str:
     """The text of a progress event and its numbers, less the rates, which stand in the text already."""
-    numbers = "  ".join(f"{name} {value:.4g}" for name, value in event["metrics"].items() if not name.endswith("_per_second"))
-    return f"{event['text']}  {numbers}".strip()
+    numbers = [f"{name.replace('_', ' ')} {value:.4g}" for name, value in event["metrics"].items() if not name.endswith("_per_second")]
+    return ", ".join(part for part in (event["text"], *numbers) if part)
 
 
 SILENT = Report()
