@@ -37,6 +37,10 @@ MAP_FROM_LABELS = """Learns classes from labels drawn on images and maps them ov
 Cuts the labelled images into tiles, trains a U-Net, measures it on tiles it has not seen, writes the model and maps the image. \
 Each step is an algorithm of its own; edit a copy of this model to change more of their settings."""
 
+PRETRAIN_AND_MAP = """Lets a network look at images without labels first, then learns classes from few labels and maps them over another image.
+Cuts all images into unlabelled tiles and trains a U-Net to fill hidden parts of them; then as in “Map from labels”, from that start. \
+It pays where labels are few and images many. Whether it did, tells “Map from labels” on the same labels: compare the two evaluations."""
+
 
 class Recipe:
     """A model being written: inputs above, steps in a column below, each step's products beside it."""
@@ -95,44 +99,67 @@ class Recipe:
         return self.model
 
 
-def map_from_labels(choices: dict) -> QgsProcessingModelAlgorithm:
-    """Images and labels → dataset → model → report and map; `choices` are the words of the parameters of the first step."""
-    recipe = Recipe("Map from labels", MAP_FROM_LABELS)
-    images = recipe.ask(
-        QgsProcessingParameterMultipleLayers("IMAGES", "Images to learn from", Raster),
-        "Each image is a place or date with all its bands.")
-    labels = recipe.ask(
-        QgsProcessingParameterMapLayer("LABELS", "Labels", types=[Raster, VectorAnyGeometry]),
-        "Polygons, lines, points or a class raster over these images.")
+def ask_for_labels(recipe: Recipe, choices: dict) -> dict:
+    """Asks for images and labels; `choices` are the words of the parameters of “Create training dataset”."""
     class_field = QgsProcessingParameterField("CLASS_FIELD", "Class field", None, "LABELS", optional=True)
     class_field.setMetadata({"widget_wrapper": {"class": "eo_pretrain_qgis.toolbox.field_widget.FieldWidget"}})
-    field = recipe.ask(class_field, "Needed for vector labels with more than one class.")
-    unlabelled = recipe.ask(
+    questions = {
+        QgsProcessingParameterMultipleLayers("IMAGES", "Images to learn from", Raster):
+            "Each image is a place or date with all its bands.",
+        QgsProcessingParameterMapLayer("LABELS", "Labels", types=[Raster, VectorAnyGeometry]):
+            "Polygons, lines, points or a class raster over these images.",
+        class_field:
+            "Needed for vector labels with more than one class.",
         QgsProcessingParameterEnum(
-            "UNLABELLED", "Pixels without a label are", choices["UNLABELLED"], defaultValue="ignored", usesStaticStrings=True),
-        "“ignored”: not used in training. “background”: a class of its own.")
-    buffer = recipe.ask(
-        QgsProcessingParameterNumber("BUFFER", "Buffer around lines and points [m]", Double, None, True, 0),
-        "Needed for lines and points.")
-    preset = recipe.ask(
-        QgsProcessingParameterEnum("PRESET", "Sensor", choices["PRESET"], defaultValue="generic", usesStaticStrings=True),
-        f"Give one of these words: {', '.join(choices['PRESET'])}.")
-    tile = recipe.ask(
-        QgsProcessingParameterNumber("TILE_SIZE", "Tile size [px]", Integer, 256, False, 32, 2048),
-        "Smaller for small images.")
-    epochs = recipe.ask(
-        QgsProcessingParameterNumber("EPOCHS", "Epochs", Integer, 40, False, 1, 10000),
-        "Passes over the training tiles.")
+            "UNLABELLED", "Pixels without a label are", choices["UNLABELLED"], defaultValue="ignored", usesStaticStrings=True):
+            "“ignored”: not used in training. “background”: a class of its own.",
+        QgsProcessingParameterNumber("BUFFER", "Buffer around lines and points [m]", Double, None, True, 0):
+            "Needed for lines and points.",
+        QgsProcessingParameterEnum("PRESET", "Sensor", choices["PRESET"], defaultValue="generic", usesStaticStrings=True):
+            f"Give one of these words: {', '.join(choices['PRESET'])}.",
+        QgsProcessingParameterNumber("TILE_SIZE", "Tile size [px]", Integer, 256, False, 32, 2048):
+            "Smaller for small images.",
+    }
+    return {definition.name(): recipe.ask(definition, text) for definition, text in questions.items()}
+
+
+def ask_for_epochs(recipe: Recipe, name: str, label: str, epochs: int, text: str) -> str:
+    return recipe.ask(QgsProcessingParameterNumber(name, label, Integer, epochs, False, 1, 10000), text)
+
+
+def learn_and_map(recipe: Recipe, labelled: dict, epochs: str, started: dict) -> None:
+    """The steps from labels to a map; `started` names the step that gives the starting weights, if any."""
     image = recipe.ask(
-        QgsProcessingParameterRasterLayer("IMAGE_TO_MAP", "Image to map"),
-        "Of the same sensor, with the same bands.")
-    labelled = {"IMAGES": images, "LABELS": labels, "CLASS_FIELD": field, "UNLABELLED": unlabelled, "BUFFER": buffer, "PRESET": preset,
-                "TILE_SIZE": tile}
+        QgsProcessingParameterRasterLayer("IMAGE_TO_MAP", "Image to map"), "Of the same sensor, with the same bands.")
     dataset = recipe.step("dataset", "createtrainingdataset", labelled, {}, {"OUTPUT": "Dataset folder"})
-    run = recipe.step("run", "finetune", {"EPOCHS": epochs}, {"DATASET": dataset}, {"OUTPUT": "Run folder"})
+    run = recipe.step("run", "finetune", {"EPOCHS": epochs}, {"DATASET": dataset, **started}, {"OUTPUT": "Run folder"})
     recipe.step("evaluation", "evaluatemodel", {}, {"RUN_FOLDER": run}, {"OUTPUT": "Evaluation"})
     model = recipe.step("model", "exportmodel", {}, {"RUN_FOLDER": run}, {"OUTPUT": "Model"})
     recipe.step("map", "predictmap", {"IMAGES": image}, {"MODEL": model}, {"OUTPUT": "Class map", "CONFIDENCE": "Confidence"})
+
+
+def map_from_labels(choices: dict) -> QgsProcessingModelAlgorithm:
+    """Images and labels → dataset → model → report and map."""
+    recipe = Recipe("Map from labels", MAP_FROM_LABELS)
+    labelled = ask_for_labels(recipe, choices)
+    epochs = ask_for_epochs(recipe, "EPOCHS", "Epochs", 40, "Passes over the training tiles.")
+    learn_and_map(recipe, labelled, epochs, {})
+    return recipe.finished()
+
+
+def pretrain_and_map(choices: dict) -> QgsProcessingModelAlgorithm:
+    """Images without labels → unlabelled tiles → U-Net; then as `map_from_labels`, from that U-Net."""
+    recipe = Recipe("Pretrain and map", PRETRAIN_AND_MAP)
+    unlabelled = recipe.ask(
+        QgsProcessingParameterMultipleLayers("UNLABELLED_IMAGES", "Images without labels", Raster),
+        "As many as there are, of the same sensor and bands; those with labels may be among them.")
+    labelled = ask_for_labels(recipe, choices)
+    first = ask_for_epochs(recipe, "PRETRAINING_EPOCHS", "Epochs of pretraining", 100, "Passes over the unlabelled tiles.")
+    epochs = ask_for_epochs(recipe, "EPOCHS", "Epochs", 40, "Passes over the labelled tiles.")
+    shared = {name: labelled[name] for name in ("PRESET", "TILE_SIZE")}
+    tiles = recipe.step("tiles", "createpretrainingdataset", {"IMAGES": unlabelled, **shared}, {}, {"OUTPUT": "Unlabelled tiles"})
+    start = recipe.step("pretraining", "pretraininpainting", {"EPOCHS": first}, {"DATASET": tiles}, {"OUTPUT": "Pretraining folder"})
+    learn_and_map(recipe, labelled, epochs, {"START": start})
     return recipe.finished()
 
 
@@ -140,10 +167,11 @@ def write_all(folder: Path) -> None:
     """Writes every ready model into `folder`; the algorithms they name must be registered."""
     first = QgsApplication.processingRegistry().algorithmById("eopretrain:createtrainingdataset")
     choices = {name: first.parameterDefinition(name).options() for name in ("UNLABELLED", "PRESET")}
-    path = folder / "map_from_labels.model3"
-    map_from_labels(choices).toFile(str(path))
-    # Qt writes attributes in an order that differs from run to run; in the canonical order a rewritten model is the same file.
-    path.write_text(ElementTree.canonicalize(from_file=path) + "\n", encoding="utf-8")
+    for recipe in (map_from_labels, pretrain_and_map):
+        path = folder / f"{recipe.__name__}.model3"
+        recipe(choices).toFile(str(path))
+        # Qt writes attributes in an order that differs from run to run; in the canonical order a rewritten model is the same file.
+        path.write_text(ElementTree.canonicalize(from_file=path) + "\n", encoding="utf-8")
 
 
 def main() -> None:

@@ -10,6 +10,8 @@ from eo_pretrain_qgis.jobs import JOBS
 
 from ..conftest import ROOT
 
+MODELS = ("mapfromlabels", "pretrainandmap")
+
 LOADING = """
 import sys, time
 sys.path[:0] = [sys.argv[1]]
@@ -46,7 +48,7 @@ def test_identity(provider):
 
 
 def test_lists_every_job_and_model(provider):
-    assert {algorithm.name() for algorithm in provider.algorithms()} == {*(job.id() for job in JOBS.values()), "mapfromlabels"}
+    assert {algorithm.name() for algorithm in provider.algorithms()} == {*(job.id() for job in JOBS.values()), *MODELS}
 
 
 def test_settings_are_on_the_options_page(provider, monkeypatch):
@@ -90,6 +92,14 @@ def test_model_is_an_algorithm_of_ours(provider):
     assert model.validate()[0], model.validate()[1]
 
 
+def test_a_model_pretrains_first(provider):
+    model = QgsApplication.processingRegistry().createAlgorithmById("eopretrain:pretrainandmap")
+    start = model.childAlgorithm("run").parameterSources()["START"][0]
+    assert (start.outputChildId(), start.outputName()) == ("pretraining", "OUTPUT")
+    assert model.childAlgorithm("pretraining").parameterSources()["DATASET"][0].outputChildId() == "tiles"
+    assert model.validate()[0], model.validate()[1]
+
+
 def test_toolbox_offers_a_copy_of_a_ready_model(provider):
     from processing.gui.ProviderActions import ProviderContextMenuActions
 
@@ -121,4 +131,4 @@ def test_qgis_process_lists_us(qgis):
     ran = subprocess.run(["qgis_process", "--json", "list"], env=qgis, capture_output=True, text=True, check=True)
     ours = json.loads(ran.stdout)["providers"]["eopretrain"]
     assert ours["version"][0].isdigit()
-    assert set(ours["algorithms"]) == {f"eopretrain:{name}" for name in (*(job.id() for job in JOBS.values()), "mapfromlabels")}
+    assert set(ours["algorithms"]) == {f"eopretrain:{name}" for name in (*(job.id() for job in JOBS.values()), *MODELS)}
