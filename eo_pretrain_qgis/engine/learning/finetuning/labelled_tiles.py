@@ -80,8 +80,9 @@ class TrainingTiles:
             yield self.augmentation(batch, generator)
 
     def sample(self, count: int) -> Iterator[Batch]:
-        """Some of this process's tiles as they are, evenly chosen and mixed; no batch has a single tile, if there are more."""
-        mine = self.tiles[self.rank % len(self.tiles)::self.processes]  # of few labelled tiles not every process has one of its own
+        """Some training tiles as they are, labelled or not, evenly chosen and mixed; no batch has a single tile, if there are more."""
+        tiles = self.reader.dataset.indices("training")
+        mine = tiles[self.rank % len(tiles)::self.processes]  # of few tiles not every process has one of its own
         chosen = mixed_sample(mine, count)
         smallest = len(chosen) // -(-len(chosen) // self.batch_size)
         return self.reader.in_order(chosen, self.batch_size if smallest > 1 else len(chosen))
@@ -140,7 +141,7 @@ class LabelledMethod:
         return self.training.batches(seed, epoch)
 
     def renewal(self, tiles: int) -> Iterator[torch.Tensor]:
-        """Batches of training images (n, band, y, x) to bring the normalisation layers up to date on."""
+        """Batches of training images (n, band, y, x) to bring the normalisation layers up to date on: those without labels too."""
         return (batch.images for batch in self.training.sample(tiles))
 
     def validate(self, report: Report = SILENT) -> np.ndarray:
