@@ -74,7 +74,7 @@ class PretrainBarlowTwins(Job):
     neighbours: int = integer("Neighbours to learn from", default=0, minimum=0, maximum=1000, advanced=True,
                               help="For a second run that starts from a first: a second view may also be of one of so many tiles with the most "
                                    "similar features, where each is among the nearest of the other. 0: both views are of one tile. "
-                                   "Every tile is compared with every other, which takes a minute for 100,000 of them.")
+                                   "Every tile is compared with every other, so the time for it grows with the square of their number.")
     shared: float = number("Share of dimensions two sensors share", default=0.875, minimum=0.01, maximum=1, advanced=True,
                            help="The others are for what one sensor alone sees.")
     optimizer: str = choice("Optimizer", ("adam", "adamw", "lars"), default="adam", advanced=True,
