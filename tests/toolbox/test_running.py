@@ -54,7 +54,7 @@ def test_job_reaches_the_engine_as_asked(run, engine, folder, feedback):
     job = engine.job
     assert (job.images, job.class_field, job.tile_size, job.stride) == ([{"path": image, "name": "image"}], "crop", 64, None)
     assert job.labels["layer"] == "features"
-    assert "Halfway  loss 0.25" in feedback.said
+    assert "Halfway, loss 0.25" in feedback.said
 
 
 def test_device_of_the_settings_stands_for_auto(run, engine, folder, monkeypatch):
@@ -256,7 +256,7 @@ def test_progress_is_one_line_a_second_and_the_last_is_not_lost(feedback, monkey
     assert lines == ["Starting", "Loading torch"]
     now[0] += 1
     report.progress(0.5, "Epoch 1, 2.1 images/s", loss=2.5, images_per_second=2.0996)
-    assert lines[2:] == ["Epoch 1, 2.1 images/s  loss 2.5"]
+    assert lines[2:] == ["Epoch 1, 2.1 images/s, loss 2.5"]
 
 
 # --- qgis_process: the same refusals, and exit codes a script can rely on
