@@ -50,7 +50,8 @@ def test_bfloat16_is_about_as_near_to_float32_as_the_library_is(side, stride):
         found[name] = output.detach().float(), image.grad, layer.weight.grad
     for exact, library, ours in zip(*found.values()):
         assert ours.dtype == torch.float32
-        assert float((ours - exact).norm()) <= 2 * float((library - exact).norm()), "sums over the taps are rounded a few times more"
+        rounding = 2**-8 * float(exact.norm())  # of bfloat16: the library may round once less, as sums over the taps are rounded here
+        assert float((ours - exact).norm()) <= 2 * float((library - exact).norm()) + rounding
 
 
 def test_an_encoder_keeps_its_tensors_and_learns_the_same():
