@@ -279,6 +279,8 @@ def test_neighbours_are_near_both_ways():
     assert found.partners.tolist() == [[10], [0], [20], [30], [50], [40], [60], [70]], "20 is near to 10, which is nearer to 0"
     assert found.sentence().startswith("Of the 1 tiles nearest to a tile 0.5 have it among their own nearest")
     assert Neighbours.find(tiles, [features], 100).partners.shape == (8, 7)
+    same = Neighbours.find(tiles, [np.ones((8, 2))], 3).partners
+    assert same.shape == (8, 3), "copies, whose order is chance, do not count as their own neighbours"
 
 
 def test_a_second_view_shows_a_neighbour(tiles):
@@ -303,6 +305,16 @@ def test_a_run_with_neighbours_that_is_continued_keeps_them(labelled, tmp_path):
     pretrain_barlow_twins(str(labelled), str(cut), settings, Heard())
     assert [row["loss"] for row in rows(cut)] == [row["loss"] for row in rows(whole)]
     assert (np.load(cut / "neighbours.npy") == np.load(whole / "neighbours.npy")).all()
+
+
+def test_a_run_that_lost_its_neighbours_is_not_continued_with_others(labelled, tmp_path):
+    first = pretrain_barlow_twins(str(labelled), str(tmp_path / "first"), Settings(**QUICK), Heard())
+    settings, cut = Settings(**{**QUICK, "epochs": 3}, start=first["encoder"], neighbours=5), tmp_path / "cut"
+    with pytest.raises(Cancelled):
+        pretrain_barlow_twins(str(labelled), str(cut), settings, Interrupted())
+    (cut / "neighbours.npy").unlink()
+    with pytest.raises(DataError, match=r"neighbours.npy is missing or of other tiles, and the run that is to be continued began with it"):
+        pretrain_barlow_twins(str(labelled), str(cut), settings, Heard())
 
 
 def test_neighbours_without_starting_weights_are_refused(tiles, tmp_path):

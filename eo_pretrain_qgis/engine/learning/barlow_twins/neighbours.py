@@ -14,7 +14,11 @@ import numpy as np
 import torch
 from sklearn.neighbors import NearestNeighbors
 
+from ....errors import DataError
+from ....report import SILENT, Report
 from ...outputs import new_file
+
+CHUNK = 1024  # tiles whose neighbours are looked for at once
 
 
 class Neighbours:
@@ -29,30 +33,42 @@ class Neighbours:
         self.tiles, self.partners = tiles, partners
 
     @classmethod
-    def find(cls, tiles: np.ndarray, features: Sequence[np.ndarray], count: int) -> Neighbours:
+    def find(cls, tiles: np.ndarray, features: Sequence[np.ndarray], count: int, report: Report = SILENT) -> Neighbours:
         """Those of the `count` nearest tiles that have a tile among their own.
 
         Args:
             tiles: positions in the dataset, ascending (n,).
             features: of the tiles, (n, channel), of one sensor or of several; each dimension counts alike, distances are angles.
             count: of the nearest.
+            report: told of every some tiles.
         """
         rows = np.concatenate([(part - part.mean(0)) / np.maximum(part.std(0), 1e-9) for part in features], 1)
-        search = NearestNeighbors(n_neighbors=min(count, len(tiles) - 1), metric="cosine", algorithm="brute").fit(rows)
-        nearest = search.kneighbors(return_distance=False)
-        own = np.arange(len(tiles))[:, None]
+        search = NearestNeighbors(n_neighbors=min(count + 1, len(tiles)), metric="cosine", algorithm="brute").fit(rows)
+        own, parts = np.arange(len(tiles))[:, None], []
+        for start in range(0, len(tiles), CHUNK):
+            report.progress(start / len(tiles), f"Neighbours of {start} of {len(tiles)} tiles")
+            found = search.kneighbors(rows[start:start + CHUNK], return_distance=False)
+            # Without itself or, where copies crowded it out, without the farthest.
+            others = np.argsort(found == own[start:start + CHUNK], axis=1, kind="stable")[:, :-1]
+            parts.append(np.take_along_axis(found, others, 1))
+        nearest = np.concatenate(parts)
         pairs = np.sort(own * len(tiles) + nearest, axis=None)
         back = nearest * len(tiles) + own
         mutual = pairs[np.searchsorted(pairs, back).clip(max=len(pairs) - 1)] == back
         return cls(tiles, tiles[np.where(mutual, nearest, own)])
 
     @classmethod
-    def read(cls, path: str, tiles: np.ndarray) -> Neighbours | None:
-        """What `write` left for the same tiles, or None."""
-        if not os.path.exists(path):
-            return None
-        partners = np.load(path, allow_pickle=False)
-        return cls(tiles, partners) if len(partners) == len(tiles) else None
+    def read(cls, path: str, tiles: np.ndarray) -> Neighbours:
+        """What `write` left for the same tiles.
+
+        Raises:
+            DataError: there is nothing, or it is of other tiles.
+        """
+        partners = np.load(path, allow_pickle=False) if os.path.exists(path) else np.zeros((0, 0), np.int64)
+        if len(partners) != len(tiles):
+            raise DataError(f"{path} is missing or of other tiles, and the run that is to be continued began with it. Put it back, or pretrain "
+                            "in a new folder.")
+        return cls(tiles, partners)
 
     def write(self, path: str) -> None:
         """Keeps the partners, so that a run that is continued has the same.

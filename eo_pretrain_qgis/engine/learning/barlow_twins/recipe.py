@@ -195,10 +195,12 @@ class BarlowTwins:
 
     def _neighbours(self, run: Run, method: Twins, report: Report) -> Neighbours:
         """Of the starting weights, before they learn; of a run that is continued those it began with."""
-        found = Neighbours.read(run.path(NEIGHBOURS), method.tiles)
-        if found is None:
-            features = [method.features(number, method.tiles, report) for number in range(len(method.towers))]
-            found = Neighbours.find(method.tiles, features, self.settings.neighbours)
+        quiet = report.part(0, 0)  # the fraction belongs to the training that follows
+        if os.path.exists(run.path(CHECKPOINT)):
+            found = Neighbours.read(run.path(NEIGHBOURS), method.tiles)
+        else:
+            features = [method.features(number, method.tiles, quiet) for number in range(len(method.towers))]
+            found = Neighbours.find(method.tiles, features, self.settings.neighbours, quiet)
             if method.rank == 0:
                 found.write(run.path(NEIGHBOURS))
         run.card["neighbours"] = found.sentence()
