@@ -1,7 +1,7 @@
 """What starting weights are worth: a probe and a fine-tuned network from each start, at 1 to 100 % of the training labels.
 
     .engine/train/bin/python benchmarks/label_efficiency.py DATASET OUTPUT [--starts NAME=WEIGHTS …] [--shares 1 5 10 50 100] [--seeds 1 2 3]
-                                                            [--approaches probe finetune] [--minutes 60]
+                                                            [--approaches probe finetune spread] [--minutes 60]
 
 DATASET has classes of images (“Import dataset”) or of pixels; OUTPUT is a folder that is continued: each figure is a row of results.csv, and those
 that are there are not computed again. WEIGHTS is what “Fine-tune a model” takes as starting weights; scratch is always among the starts. Scores are
@@ -10,7 +10,8 @@ epoch is kept. Overall accuracy for images, micro mean average precision where t
 nested and drawn with the seed; intervals are Student's t at 95 % over the seeds.
 
 For images the probe is a logistic regression on the frozen features, for pixels a decoder trained on the frozen encoder. Beside them stand the
-majority class and a logistic regression on statistics of the bands.
+majority class and a logistic regression on statistics of the bands. With “spread” the labels of images are spread to the other training tiles and
+the network is fine-tuned on all of them; it sees no more labels, but more images.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -121,11 +122,10 @@ class Benchmark:
                     for seed in self.asked.seeds:
                         self.probes(start, share, seed)
                 self.features.pop(start, None)
-        for share in self.asked.shares if "finetune" in self.asked.approaches else []:
+        for share in self.asked.shares:
             for seed in self.asked.seeds:
                 for start in self.starts:
-                    settings = self.settings(start, share, seed)
-                    self.measure(start, "fine-tuning", share, seed, lambda chosen=settings: self.train(chosen), settings)
+                    self.fine_tunings(start, share, seed)
 
     def baselines(self, share: float, seed: int) -> None:
         tiles = self.tiles(share, seed)
@@ -156,6 +156,15 @@ class Benchmark:
             LinearProbe(self.known(start, tiles), labels, seed, **strengths).predict(self.known(start, self.validation))))
         self.measure(start, "k-NN", share, seed, lambda: self.judge(
             nearest_neighbours(self.known(start, tiles), labels, self.known(start, self.validation))))
+
+    def fine_tunings(self, start: str, share: float, seed: int) -> None:
+        """From the labels alone, and from those spread to the training tiles that have none."""
+        settings = self.settings(start, share, seed)
+        if "finetune" in self.asked.approaches:
+            self.measure(start, "fine-tuning", share, seed, lambda: self.train(settings), settings)
+        if "spread" in self.asked.approaches and start != SCRATCH and share < 100:
+            spread = replace(settings, spread_labels=True)
+            self.measure(start, "labels spread", share, seed, lambda: self.train(spread), spread)
 
     def known(self, start: str, tiles: np.ndarray) -> np.ndarray:
         """Features of tiles, or their statistics where there is no start; each tile is looked at once per start."""
@@ -243,7 +252,7 @@ def draw(found: dict, path: Path, figure_name: str) -> None:
     """Score over the share of the labels, a line for each start and approach."""
     figure = Figure(figsize=(7, 4.4), layout="constrained")
     axes = figure.add_subplot(xlabel="training labels [%]", ylabel=figure_name, xscale="log")
-    styles = {"fine-tuning": "-", "probe": "--", "k-NN": ":", "statistics": "-.", "majority": "-."}
+    styles = {"fine-tuning": "-", "labels spread": (0, (6, 1)), "probe": "--", "k-NN": ":", "statistics": "-.", "majority": "-."}
     colours = {start: f"C{number}" for number, start in enumerate(dict.fromkeys(start for start, _ in found if start != NO_START))}
     for (start, approach), row in found.items():
         middle, half = ([row[share][place] for share in row] for place in (0, 1))
@@ -265,7 +274,7 @@ def main() -> None:
     parser.add_argument("--starts", nargs="*", default=[], metavar="NAME=WEIGHTS")
     parser.add_argument("--shares", nargs="*", type=float, default=[float(share) for share in SHARES])
     parser.add_argument("--seeds", nargs="*", type=int, default=[1, 2, 3])
-    parser.add_argument("--approaches", nargs="*", choices=("probe", "finetune"), default=["probe", "finetune"])
+    parser.add_argument("--approaches", nargs="*", choices=("probe", "finetune", "spread"), default=["probe", "finetune"])
     parser.add_argument("--minutes", type=float, default=60, help="no new figure is begun after that; 0 only prints what is there")
     parser.add_argument("--encoder", default="resnet18")
     parser.add_argument("--batch", type=int, default=32)

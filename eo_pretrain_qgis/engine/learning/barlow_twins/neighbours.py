@@ -12,13 +12,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from sklearn.neighbors import NearestNeighbors
 
 from ....errors import DataError
 from ....report import SILENT, Report
 from ...outputs import new_file
-
-CHUNK = 1024  # tiles whose neighbours are looked for at once
+from ..nearest_tiles import nearest_tiles
 
 
 class Neighbours:
@@ -38,20 +36,12 @@ class Neighbours:
 
         Args:
             tiles: positions in the dataset, ascending (n,).
-            features: of the tiles, (n, channel), of one sensor or of several; each dimension counts alike, distances are angles.
+            features: of the tiles, (n, channel), of one sensor or of several.
             count: of the nearest.
             report: told of every some tiles.
         """
-        rows = np.concatenate([(part - part.mean(0)) / np.maximum(part.std(0), 1e-9) for part in features], 1)
-        search = NearestNeighbors(n_neighbors=min(count + 1, len(tiles)), metric="cosine", algorithm="brute").fit(rows)
-        own, parts = np.arange(len(tiles))[:, None], []
-        for start in range(0, len(tiles), CHUNK):
-            report.progress(start / len(tiles), f"Neighbours of {start} of {len(tiles)} tiles")
-            found = search.kneighbors(rows[start:start + CHUNK], return_distance=False)
-            # Without itself or, where copies crowded it out, without the farthest.
-            others = np.argsort(found == own[start:start + CHUNK], axis=1, kind="stable")[:, :-1]
-            parts.append(np.take_along_axis(found, others, 1))
-        nearest = np.concatenate(parts)
+        nearest, _ = nearest_tiles(np.concatenate(features, 1), count, report)
+        own = np.arange(len(tiles))[:, None]
         pairs = np.sort(own * len(tiles) + nearest, axis=None)
         back = nearest * len(tiles) + own
         mutual = pairs[np.searchsorted(pairs, back).clip(max=len(pairs) - 1)] == back

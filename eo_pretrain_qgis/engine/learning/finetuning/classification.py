@@ -19,6 +19,7 @@ from ..augment import Augmentation
 from ..data import Batch, TileReader
 from ..networks import ClassNetwork
 from ..probes import LinearProbe, encoder_features
+from .guessed_labels import GuessedLabels
 from .labelled_tiles import LabelledMethod, TrainingTiles, check_labelled
 from .losses import NEED_SHARES, binary_losses, class_losses
 
@@ -55,6 +56,7 @@ class Classification(LabelledMethod):
         loss: one of `losses.LOSSES` that needs no shares.
         steps: per epoch; None is one pass.
         last_epoch: the only epoch that is validated, counted from 0; None validates each.
+        guesses: labels of more tiles, which are learned from too.
         rank: number of this process.
         processes: how many share the tiles.
     """
@@ -63,18 +65,19 @@ class Classification(LabelledMethod):
 
     def __init__(self, dataset: Dataset, network: ClassNetwork, device: torch.device, *, tiles: np.ndarray, batch_size: int,
                  crop: int | None = None, weighting: str = "balanced", augmentation: str = "full", loss: str = "cross_entropy",
-                 steps: int | None = None, last_epoch: int | None = None, rank: int = 0, processes: int = 1) -> None:
+                 steps: int | None = None, last_epoch: int | None = None, guesses: GuessedLabels | None = None, rank: int = 0,
+                 processes: int = 1) -> None:
         if loss in NEED_SHARES:
             raise DataError(f"The loss “{loss}” learns from shares of classes in pixels, and {dataset.folder} has classes of whole tiles. "
                             "Choose another loss.")
-        self.dataset, self.network, self.loss_kind, self.last_epoch = dataset, network, loss, last_epoch
+        self.dataset, self.network, self.loss_kind, self.last_epoch, self.labelled = dataset, network, loss, last_epoch, tiles
         self.several = dataset.task == "multilabel"
         self.score = "average_precision" if self.several else "overall_accuracy"
         centre, spread = network.centre.flatten().tolist(), network.spread.flatten().tolist()
         self.reader = TileReader(dataset, centre, network.stride, device)
         change = Augmentation(augmentation, dataset.bands, centre, spread, device)
         self.training = TrainingTiles(self.reader, change, tiles, batch_size=batch_size, crop=crop, steps=steps, rank=rank,
-                                      processes=processes)
+                                      processes=processes, guesses=guesses)
         self.training.refuse_single_value(network.stride)
         self.weights = torch.tensor(tile_class_weights(dataset, tiles, weighting), dtype=torch.float32, device=device)
         self.rank, self.processes, self.epoch = rank, processes, 0
@@ -113,7 +116,7 @@ class Classification(LabelledMethod):
         A head drawn at random sends large, meaningless gradients into a good encoder (Kumar et al., Fine-Tuning can Distort
         Pretrained Features, arXiv 2202.10054). Of many training tiles an even sample is taken.
         """
-        tiles = even_sample(self.training.tiles, HEAD_TILES)
+        tiles = even_sample(self.labelled, HEAD_TILES)
         network, labels = self.network.to(device), self.dataset.labels(tiles)
         if not self.several:
             tiles, labels = tiles[labels != IGNORE], labels[labels != IGNORE]

@@ -114,6 +114,8 @@ def _limits(card: dict) -> list[str]:
     """What the figures do not say, from the facts of this run."""
     limits = ["Truth is what the labels say: errors in them count against the model, and places unlike the training tiles were not tried.",
               f"The model knows {card['preset']} values at {card['resolution_m'][0]:g} m: another sensor, unit or pixel size needs another one."]
+    if "guessed_labels" in card:
+        limits.append(f"{card['guessed_labels']} What the starting weights take for alike is learned as the same class.")
     if card["settings"].get("keep") != "last":
         limits.insert(0, "The best epoch was chosen on the validation tiles, so their figures flatter; “Evaluate model” measures on test tiles.")
     named = [(entry["name"], row.get("samples", row.get("pixels"))) for entry, row in zip(card["classes"], card["class_scores"])]

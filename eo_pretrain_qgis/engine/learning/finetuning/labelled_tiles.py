@@ -14,6 +14,7 @@ from ...dataset import Dataset
 from ..augment import Augmentation
 from ..data import Batch, TileReader, mixed_sample
 from ..networks import ClassNetwork, renew_statistics
+from .guessed_labels import GuessedLabels
 
 
 def check_labelled(dataset: Dataset, crop: int | None = None) -> None:
@@ -47,11 +48,13 @@ class TrainingTiles:
         steps: per epoch; None is one pass over the tiles.
         rank: number of this process.
         processes: how many share the tiles.
+        guesses: labels of more tiles, which are learned from too.
     """
 
     def __init__(self, reader: TileReader, augmentation: Augmentation, tiles: np.ndarray, *, batch_size: int, crop: int | None = None,
-                 steps: int | None = None, rank: int = 0, processes: int = 1) -> None:
-        self.reader, self.augmentation, self.tiles = reader, augmentation, tiles
+                 steps: int | None = None, rank: int = 0, processes: int = 1, guesses: GuessedLabels | None = None) -> None:
+        self.reader, self.augmentation, self.guesses = reader, augmentation, guesses
+        self.tiles = tiles if guesses is None else np.union1d(tiles, guesses.tiles)
         self.batch_size, self.crop, self.rank, self.processes = batch_size, crop, rank, processes
         self.asked_steps = steps
 
@@ -77,7 +80,7 @@ class TrainingTiles:
         rng = np.random.default_rng([seed, epoch, self.rank])
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         for batch in self.reader.shuffled(mine, -(-self.mine // self.steps), rng, self.crop):
-            yield self.augmentation(batch, generator)
+            yield self.augmentation(self.guesses.fill(batch) if self.guesses else batch, generator)
 
     def sample(self, count: int) -> Iterator[Batch]:
         """Some training tiles as they are, labelled or not, evenly chosen and mixed; no batch has a single tile, if there are more."""

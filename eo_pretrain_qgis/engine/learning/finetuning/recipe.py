@@ -12,13 +12,14 @@ from lightning_fabric import Fabric
 
 from ....errors import DataError
 from ....report import SILENT, Report
-from ...dataset import Dataset
+from ...dataset import IGNORE, Dataset
 from ...label_shares import labelled_share
 from ...tile_pictures import telling_tiles
 from ..checkpoints import load_tensors
 from ..device import pick_device, pick_precision
 from ..encoder_files import OUR_SCALING, find_weights, read_card
 from ..encoders import check_encoder_name
+from ..probes import encoder_features
 from ..runs import CHECKPOINT, WEIGHTS, Run
 from ..starting_weights import start_from
 from ..training import Plan, Progress
@@ -26,8 +27,11 @@ from ..training_runs import train
 from . import classification, segmentation
 from .classification import Classification
 from .classification_report import sample_gallery, tile_run_sections
+from .guessed_labels import GuessedLabels, check_spreadable
 from .segmentation import Segmentation
 from .segmentation_report import SAMPLES, run_sections, sample_pictures
+
+GUESSES = "guessed_labels.npy"  # in the run folder
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class Settings:
     weight_decay: float = 0.01
     warmup_epochs: int = 2
     label_share: float = 100.0
+    spread_labels: bool = False
     loss: str = "cross_entropy"
     epoch_steps: int | None = None
     average: float = 0.0
@@ -73,6 +78,8 @@ def finetune(dataset_folder: str, output: str, settings: Settings, report: Repor
     pick_precision(settings.precision, pick_device(settings.device))  # the quickest refusals first
     dataset = Dataset.open(dataset_folder)
     check_learnable(dataset, settings.crop)
+    if settings.spread_labels:
+        check_spreadable(dataset, settings.start)
     check_encoder_name(settings.encoder)
     kind = TileFineTuning if dataset.task in classification.TASKS else FineTuning
     return train(output, kind(dataset, settings), report)
@@ -142,7 +149,7 @@ class FineTuning:
         run.card["training_tiles"] = len(tiles)
         if chosen.label_share < 100:
             report.message(f"Learning from {len(tiles)} of {len(dataset.indices('training'))} training tiles.")
-        return self.method(network, new, fabric, report, {
+        return self.method(run, network, new, fabric, report, {
             "tiles": tiles, "batch_size": chosen.batch_size, "crop": chosen.crop, "weighting": chosen.class_weights,
             "augmentation": chosen.augmentation, "loss": chosen.loss, "steps": chosen.epoch_steps,
             "last_epoch": chosen.epochs - 1 if chosen.keep == "last" else None,
@@ -152,7 +159,7 @@ class FineTuning:
         """Positions of the tiles whose labels are used."""
         return labelled_share(self.dataset, self.dataset.indices("training"), self.settings.label_share, self.settings.seed)
 
-    def method(self, network: Any, new: list[str], fabric: Fabric, report: Report, choices: dict[str, Any]) -> Any:
+    def method(self, run: Run, network: Any, new: list[str], fabric: Fabric, report: Report, choices: dict[str, Any]) -> Any:
         """What is trained; `new` are the names of the tensors no starting weights were found for."""
         return Segmentation(self.dataset, network, fabric.device, **choices)
 
@@ -196,12 +203,32 @@ class TileFineTuning(FineTuning):
             tiles = tiles[self.dataset.labels(tiles) != self.dataset.ignore]
         return labelled_share(self.dataset, tiles, self.settings.label_share, self.settings.seed)
 
-    def method(self, network: Any, new: list[str], fabric: Fabric, report: Report, choices: dict[str, Any]) -> Any:
+    def method(self, run: Run, network: Any, new: list[str], fabric: Fabric, report: Report, choices: dict[str, Any]) -> Any:
         """What is trained; with starting weights the head begins as a linear classifier on the encoder's features."""
-        method = Classification(self.dataset, network, fabric.device, **choices)
+        quiet = report.part(0, 0)  # the fraction belongs to the training that follows
+        guesses = self.guessed_labels(run, network, fabric, choices["tiles"], quiet) if self.settings.spread_labels else None
+        method = Classification(self.dataset, network, fabric.device, guesses=guesses, **choices)
         if "classification_head.weight" in new:
-            method.fit_head(fabric.device, report.part(0, 0))  # the fraction belongs to the training that follows
+            method.fit_head(fabric.device, quiet)
         return method
+
+    def guessed_labels(self, run: Run, network: Any, fabric: Fabric, labelled: np.ndarray, report: Report) -> GuessedLabels | None:
+        """Of the starting weights, before they learn; of a run that is continued those it began with."""
+        tiles = self.dataset.indices("training")
+        if len(labelled) == len(tiles):
+            report.message("All training tiles have labels; there are none to spread them to.")
+            return None
+        if os.path.exists(run.path(CHECKPOINT)):
+            return GuessedLabels.read(run.path(GUESSES), np.setdiff1d(tiles, labelled))
+        features = encoder_features(network.to(fabric.device).encoder, network.centre.flatten().tolist(), network.spread.flatten().tolist(),
+                                    self.dataset, tiles, fabric.device, report=report)
+        labels = np.where(np.isin(tiles, labelled), self.dataset.labels(tiles), IGNORE)
+        guesses = GuessedLabels.spread(tiles, features, labels, len(self.dataset.classes), report)
+        if fabric.global_rank == 0:
+            guesses.write(run.path(GUESSES))
+        run.card["guessed_labels"] = guesses.sentence()
+        report.message(guesses.sentence())
+        return guesses
 
     def save(self, run: Run, method: Any, sums: np.ndarray) -> None:
         """The network, its encoder and the figures of the classes."""

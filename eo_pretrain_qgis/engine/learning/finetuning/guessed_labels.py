@@ -1,0 +1,144 @@
+"""Labels for the tiles that have none, spread from the labelled ones over tiles that look alike to the encoder.
+
+Each tile is tied to those nearest to it, and labels flow along the ties until each tile's agree with its neighbours' (Zhou et al. 2004,
+Learning with Local and Global Consistency, NIPS 16). A network learns from what comes of it, the more the surer it is (Iscen et al. 2019,
+Label Propagation for Deep Semi-supervised Learning, arXiv 1904.04717, whose α and exponent these are; they take 50 neighbours, which are
+many for some hundred tiles).
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from scipy.sparse import csr_array, eye_array
+from scipy.sparse.csgraph import laplacian
+from scipy.sparse.linalg import cg
+from sklearn.model_selection import KFold
+
+from ....errors import DataError
+from ....report import SILENT, Report
+from ...dataset import IGNORE, Dataset
+from ...outputs import new_file
+from ..data import Batch
+from ..nearest_tiles import nearest_tiles
+
+NEIGHBOURS, EXPONENT = 20, 3  # ties of a tile; their strength is a power of the cosine
+ALPHA = 0.99  # how far labels flow: what a tile takes from its neighbours in each step
+FOLDS = 5  # of the labels, each left out once to see whether the others guess it
+TOLERANCE = 1e-4
+
+
+def check_spreadable(dataset: Dataset, start: str | None) -> None:
+    """Refuses to spread labels where it cannot be done.
+
+    Raises:
+        DataError: tiles have no or several classes each, or there are no starting weights.
+    """
+    if dataset.task not in ("scene", "patch"):
+        raise DataError(f"Labels spread from tile to tile where each has one class, and {dataset.folder} is for the task “{dataset.task}”. "
+                        "Switch “Spread the labels” off.")
+    if not start:
+        raise DataError("Labels spread to tiles that look alike to the starting weights, and there are none. Give starting weights, for example "
+                        "of “Pretrain: Barlow Twins” on these tiles, or switch “Spread the labels” off.")
+
+
+@dataclass(frozen=True)
+class GuessedLabels:
+    """What tiles without a label may be.
+
+    Attributes:
+        tiles: positions in the dataset, ascending (n,).
+        labels: class positions, 255 where no label came, int64 (n,).
+        certainty: 0 to 1, float32 (n,): 1 - entropy / largest entropy.
+        checked: share of the labels that the others guess right; None where there is only one.
+    """
+
+    tiles: np.ndarray
+    labels: np.ndarray
+    certainty: np.ndarray
+    checked: float | None = None
+
+    @classmethod
+    def spread(cls, tiles: np.ndarray, features: np.ndarray, labels: np.ndarray, classes: int, report: Report = SILENT) -> GuessedLabels:
+        """Guesses the labels of those of the tiles that have none.
+
+        Args:
+            tiles: positions in the dataset, ascending (m,).
+            features: of the tiles, (m, channel).
+            labels: class positions, 255 where none is known (m,).
+            classes: number of classes.
+            report: told of every step.
+        """
+        ties = _ties(features, report)
+        known, unknown = np.flatnonzero(labels != IGNORE), np.flatnonzero(labels == IGNORE)
+        right = 0
+        for _, left_out in KFold(FOLDS, shuffle=True, random_state=0).split(known) if len(known) >= FOLDS else ():
+            hidden = labels.copy()
+            hidden[known[left_out]] = IGNORE
+            right += (_shares(ties, hidden, classes, report)[known[left_out]].argmax(1) == labels[known[left_out]]).sum()
+        shares = _shares(ties, labels, classes, report)[unknown]
+        entropy = -(shares * np.log(np.maximum(shares, 1e-12))).sum(1)
+        reached = shares.any(1)
+        return cls(tiles[unknown], np.where(reached, shares.argmax(1), IGNORE),
+                   np.where(reached, 1 - entropy / np.log(classes), 0).clip(0, 1).astype(np.float32),
+                   right / len(known) if len(known) >= FOLDS else None)
+
+    @classmethod
+    def read(cls, path: str, tiles: np.ndarray) -> GuessedLabels:
+        """What `write` left for the same tiles, ascending (n,).
+
+        Raises:
+            DataError: there is nothing, or it is of other tiles.
+        """
+        kept = np.load(path, allow_pickle=False) if os.path.exists(path) else np.zeros((3, 0))
+        if not np.array_equal(kept[0], tiles):
+            raise DataError(f"{path} is missing or of other tiles, and the run that is to be continued began with it. Put it back, or train "
+                            "in a new folder.")
+        return cls(tiles, kept[1].astype(np.int64), kept[2].astype(np.float32))
+
+    def write(self, path: str) -> None:
+        """Keeps the guesses, so that a run that is continued has the same.
+
+        Raises:
+            DataError: the disk is full.
+        """
+        with new_file(path) as part, open(part, "wb") as stream:
+            np.save(stream, np.stack([self.tiles, self.labels, self.certainty]).astype(np.float64))
+
+    def fill(self, batch: Batch) -> Batch:
+        """The batch with the guesses as labels of its tiles without one, weighted by how sure they are."""
+        place = np.searchsorted(self.tiles, batch.tiles).clip(max=len(self.tiles) - 1)
+        guessed = self.tiles[place] == batch.tiles
+        device = batch.labels.device
+        asked = torch.from_numpy(guessed).to(device)
+        labels = torch.where(asked, torch.from_numpy(self.labels[place]).to(device), batch.labels)
+        sure = torch.from_numpy(np.where(guessed, self.certainty[place], 1).astype(np.float32)).to(device)
+        return replace(batch, labels=labels, weights=batch.weights * sure)
+
+    def sentence(self) -> str:
+        """How many there are and how good, in words."""
+        right = "" if self.checked is None else f"; of the labels, left out a fifth at a time, the others guess {100 * self.checked:.0f} % right"
+        return f"{len(self.tiles)} tiles without a label learn from a guess, with a mean certainty of {self.certainty.mean():.2f}{right}."
+
+
+def _ties(features: np.ndarray, report: Report) -> csr_array:
+    """How strongly tiles are tied, the same both ways (n, n)."""
+    nearest, cosines = nearest_tiles(features, NEIGHBOURS, report)
+    rows = np.repeat(np.arange(len(nearest)), nearest.shape[1])
+    one_way = csr_array((np.maximum(cosines, 0).ravel() ** EXPONENT, (rows, nearest.ravel())), shape=(len(nearest),) * 2)
+    return one_way + one_way.T
+
+
+def _shares(ties: csr_array, labels: np.ndarray, classes: int, report: Report) -> np.ndarray:
+    """The shares of the classes that come to each tile (n, class), all 0 where nothing does."""
+    system = (1 - ALPHA) * eye_array(len(labels)) + ALPHA * laplacian(ties, normed=True)
+    found = np.zeros((len(labels), classes))
+    for number in range(classes):
+        # The callback of each step is where a cancelled run stops.
+        found[:, number] = cg(system, (labels == number).astype(float), rtol=TOLERANCE,
+                              callback=lambda _, number=number: report.progress(number / classes, "Spreading the labels"))[0].clip(min=0)
+    total = found.sum(1, keepdims=True)
+    return np.divide(found, total, out=np.zeros_like(found), where=total > 0)

@@ -1,0 +1,160 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from eo_pretrain_qgis.engine.dataset import IGNORE, Dataset
+from eo_pretrain_qgis.engine.learning.augment import Augmentation
+from eo_pretrain_qgis.engine.learning.data import TileReader
+from eo_pretrain_qgis.engine.learning.finetuning import recipe
+from eo_pretrain_qgis.engine.learning.finetuning.guessed_labels import GuessedLabels
+from eo_pretrain_qgis.engine.learning.finetuning.labelled_tiles import TrainingTiles
+from eo_pretrain_qgis.engine.learning.finetuning.recipe import Settings, finetune
+from eo_pretrain_qgis.engine.learning.probes import nearest_neighbours
+from eo_pretrain_qgis.errors import Cancelled, DataError
+from eo_pretrain_qgis.report import Report
+
+from .conftest import SMALL
+from .test_training import Heard
+from .tiny import write_dataset
+from .tiny_scenes import write_scenes
+
+CPU = torch.device("cpu")
+QUICK = {"encoder": SMALL, "epochs": 3, "batch_size": 8, "learning_rate": 0.003, "device": "cpu"}
+
+
+class Interrupted(Heard):
+    def cancelled(self):
+        return any("Epoch 3" in event.get("text", "") for event in self.events)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_scenes(tmp_path_factory.mktemp("scenes") / "stripes", count=96)
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory, folder):
+    """Weights that know the stripes a little."""
+    return finetune(str(folder), str(tmp_path_factory.mktemp("start") / "run"), Settings(**QUICK, epoch_steps=8))["encoder"]
+
+
+def spirals(count=150):
+    """Two arms that wind round one another in a plane, stood up in space so that every point has its own direction: (2 · count, 3)."""
+    turn = np.linspace(1.5, 9, count)
+    arm = np.stack([turn * np.cos(turn), turn * np.sin(turn)], 1)
+    plane = np.concatenate([arm, -arm])
+    return np.concatenate([plane, np.full((2 * count, 1), 4.0)], 1) + np.random.default_rng(0).normal(0, 0.02, (2 * count, 3))
+
+
+def test_labels_flow_along_tiles_that_look_alike():
+    """Four labels of an arm are enough for all of it, where the nearest label is often of the other arm."""
+    points, truth = spirals(), np.repeat([0, 1], 150)
+    features = points / np.linalg.norm(points, axis=1, keepdims=True)
+    labels = np.full(300, IGNORE)
+    known = np.array([10, 55, 100, 145])
+    known = np.concatenate([known, known + 150])
+    labels[known] = truth[known]
+    tiles = 2 * np.arange(300)
+    found = GuessedLabels.spread(tiles, features, labels, 2)
+    assert found.tiles.tolist() == np.delete(tiles, known).tolist()
+    right = (found.labels == np.delete(truth, known)).mean()
+    nearest = nearest_neighbours(features[known], truth[known], np.delete(features, known, 0), 1)
+    assert right > (nearest == np.delete(truth, known)).mean() + 0.1
+    assert 0 <= found.certainty.min() < found.certainty.max() <= 1
+
+
+def test_the_labels_left_out_tell_how_good_the_guesses_are():
+    rng = np.random.default_rng(0)
+    truth = np.arange(200) % 4
+    apart = np.eye(4)[truth] * 5 + rng.normal(0, 0.3, (200, 4))
+    labels = np.where(np.arange(200) < 40, truth, IGNORE)
+    good = GuessedLabels.spread(np.arange(200), apart, labels, 4)
+    assert good.checked == 1 and (good.labels == truth[40:]).all()
+    assert good.sentence().endswith("of the labels, left out a fifth at a time, the others guess 100 % right.")
+    chance = GuessedLabels.spread(np.arange(200), rng.normal(0, 1, (200, 4)), labels, 4)
+    assert chance.checked < 0.6 and chance.certainty.mean() < good.certainty.mean()
+
+
+def test_what_no_label_reaches_is_not_guessed():
+    features = np.repeat(np.eye(3), 30, 0) + np.random.default_rng(0).normal(0, 1e-3, (90, 3))
+    labels = np.full(90, IGNORE)
+    labels[[0, 30]] = 0, 1  # none of the third kind
+    found = GuessedLabels.spread(np.arange(90), features, labels, 2)
+    assert (found.labels == np.repeat([0, 1, IGNORE], [29, 29, 30])).all()
+    assert (found.certainty[58:] == 0).all() and found.checked is None
+    alike = GuessedLabels.spread(np.arange(90), np.ones((90, 3)), labels, 2)
+    assert (alike.labels == IGNORE).all() and "mean certainty of 0.00." in alike.sentence()
+
+
+def test_batches_come_with_guesses_that_count_as_much_as_they_are_sure(tmp_path):
+    dataset = Dataset.open(write_scenes(tmp_path / "stripes", weights=np.full(48, 0.5)))
+    tiles = dataset.indices("training")
+    guesses = GuessedLabels(tiles[4:], np.full(len(tiles) - 4, 3), np.full(len(tiles) - 4, 0.25, np.float32))
+    reader = TileReader(dataset, [0.0] * 3, 1, CPU)
+    training = TrainingTiles(reader, Augmentation("none", dataset.bands, [0.0] * 3, [1.0] * 3, CPU), tiles[:4], batch_size=8, guesses=guesses)
+    seen = {}
+    for batch in training.batches(1, 0):
+        for tile, label, weight in zip(batch.tiles, batch.labels.tolist(), batch.weights.tolist()):
+            seen[tile] = label, weight
+    assert sorted(seen) == tiles.tolist()
+    assert [seen[tile] for tile in tiles[:4]] == [(label, 0.5) for label in dataset.labels(tiles[:4])]
+    assert all(seen[tile] == (3, 0.125) for tile in tiles[4:])
+
+
+def test_labels_that_are_not_to_be_used_have_no_influence(start, tmp_path, monkeypatch):
+    """Of a share of the labels the others must stay unknown: with other labels in their place nothing changes."""
+    results = []
+    for name, turn in (("as they are", 0), ("turned", 1)):
+        folder = write_scenes(tmp_path / name, count=96)
+        tiles = Dataset.open(folder).indices("training")
+        monkeypatch.setattr(recipe, "labelled_share", lambda dataset, found, percent, seed: found[:16])
+        labels = np.load(folder / "labels-000.npy", mmap_mode="r+")
+        labels[tiles[16:]] = (labels[tiles[16:]] + turn) % 4
+        labels.flush()
+        finetune(str(folder), str(tmp_path / name / "run"), Settings(**QUICK, start=start, label_share=25, spread_labels=True))
+        rows = list(csv.DictReader((tmp_path / name / "run" / "metrics.csv").open()))
+        results.append(([(row["loss"], row["overall_accuracy"]) for row in rows], np.load(tmp_path / name / "run" / "guessed_labels.npy").tolist()))
+    assert results[0] == results[1]
+
+
+def test_a_run_says_what_was_guessed_and_goes_on_with_it(folder, start, tmp_path):
+    settings, whole, cut = Settings(**QUICK, start=start, label_share=25, spread_labels=True), tmp_path / "whole", tmp_path / "cut"
+    heard = Heard()
+    finetune(str(folder), str(whole), settings, heard)
+    sentence = next(text for text in heard.sentences if text.startswith("48 tiles without a label learn from a guess"))
+    assert "Learning from 16 of 64 training tiles." in heard.sentences
+    card = json.loads((whole / "run.json").read_text())
+    assert (card["training_tiles"], card["guessed_labels"]) == (16, sentence)
+    assert f"{sentence} What the starting weights take for alike is learned as the same class." in (whole / "report.html").read_text()
+    with pytest.raises(Cancelled):
+        finetune(str(folder), str(cut), settings, Interrupted())
+    finetune(str(folder), str(cut), settings, Report())
+    assert (cut / "metrics.csv").read_text().count("\n") == 4
+    loss = [[row["loss"] for row in csv.DictReader((path / "metrics.csv").open())] for path in (whole, cut)]
+    assert loss[0] == loss[1]
+
+
+def test_a_run_that_lost_its_guesses_is_not_continued_with_others(folder, start, tmp_path):
+    settings = Settings(**QUICK, start=start, label_share=25, spread_labels=True)
+    with pytest.raises(Cancelled):
+        finetune(str(folder), str(tmp_path / "run"), settings, Interrupted())
+    (tmp_path / "run" / "guessed_labels.npy").unlink()
+    with pytest.raises(DataError, match=r"guessed_labels.npy is missing or of other tiles, and the run that is to be continued began with it. Put it "
+                                        "back, or train in a new folder"):
+        finetune(str(folder), str(tmp_path / "run"), settings)
+
+
+def test_labels_are_spread_only_where_it_can_be_done(folder, start, tmp_path):
+    with pytest.raises(DataError, match="Labels spread to tiles that look alike to the starting weights, and there are none. Give starting weights, "
+                                        "for example of “Pretrain: Barlow Twins” on these tiles, or switch “Spread the labels” off"):
+        finetune(str(folder), str(tmp_path / "run"), Settings(**QUICK, spread_labels=True))
+    for other, task in ((write_dataset(tmp_path / "pixels"), "segmentation"), (write_scenes(tmp_path / "several", task="multilabel"), "multilabel")):
+        with pytest.raises(DataError, match=f"Labels spread from tile to tile where each has one class, and .* is for the task “{task}”"):
+            finetune(str(other), str(tmp_path / "run"), Settings(**QUICK, start=start, spread_labels=True))
+    assert not (tmp_path / "run").exists()
+    heard = Heard()
+    finetune(str(folder), str(tmp_path / "run"), Settings(**{**QUICK, "epochs": 1}, start=start, spread_labels=True), heard)
+    assert "All training tiles have labels; there are none to spread them to." in heard.sentences
