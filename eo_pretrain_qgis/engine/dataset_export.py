@@ -18,6 +18,7 @@ from .class_style import class_map_qml, colormap, coloured
 from .cog import explain_failed_write
 from .dataset import DROPPED, IGNORE, ClassInfo, Dataset, SensorInfo
 from .footprints import read_footprints
+from .formats.eurosat import UNLABELLED
 from .formats.geotiff_pairs import CLASSES
 from .formats.pictures import PIXEL_TAG, PRESET_TAG, SENSOR_TAG
 from .formats.samples import long_crs
@@ -55,6 +56,8 @@ def export_geotiff(dataset: Dataset, folder: Path, sensor: str = "", split: str 
     indices, names = chosen_tiles(dataset, split, report)
     folders = _class_folders(dataset.classes)
     parts = [IMAGES, *(f"{IMAGES}_{info.name}" for info in sensors[1:]), LABELS] if dataset.task == "segmentation" else folders
+    if dataset.task != "segmentation" and (dataset.labels(indices) == IGNORE).any():
+        (folder / UNLABELLED[0]).mkdir()
     for place in parts:
         (folder / place).mkdir()
     palette = np.array([*(row.value for row in dataset.classes), *[IGNORE] * (256 - len(dataset.classes))], np.uint8)
@@ -63,7 +66,7 @@ def export_geotiff(dataset: Dataset, folder: Path, sensor: str = "", split: str 
             write_tile(folder / LABELS / f"{name}.tif", palette[label][None], grid, nodata=IGNORE, classes=dataset.classes)
             targets = parts[:-1]
         else:
-            targets = [folders[int(label)]] if label != IGNORE else []
+            targets = [folders[int(label)] if label != IGNORE else UNLABELLED[0]]
         for place, info, image in zip(targets, sensors, images, strict=False):
             write_tile(folder / place / f"{name}.tif", image, grid, info, pixel_size=dataset.description["resolution_m"][0])
     write_class_table(folder / CLASSES, dataset.classes, () if dataset.task == "segmentation" else folders)

@@ -22,6 +22,7 @@ TRAINING, VALIDATION, TEST = range(3)
 FIRST = (TRAINING, TEST, VALIDATION)
 #: Attempts with other orders of the groups, of which the best counts; one above `MANY_GROUPS`, where chance evens out.
 ATTEMPTS, MANY_GROUPS = 20, 5000
+NONE_OF_THEM = -1  # of samples that may have several classes and have none
 
 
 def split_by_group(groups: np.ndarray, labels: np.ndarray, plan: SplitPlan, what: str = "parcels", report: Report = SILENT, *,
@@ -83,7 +84,8 @@ def random_split(labels: np.ndarray, plan: SplitPlan, why: str) -> Split:
     """Draws samples at random within each class; only for samples of which nothing says where they lie.
 
     Args:
-        labels: of each sample, the position of its class (n,), or whether it has each class (n, class), where the rarest counts.
+        labels: of each sample, the position of its class (n,), 255 for none, for training where others have one; or whether it has each
+            class (n, class), where the rarest counts.
         plan: shares and seed.
         why: why no better split is possible, as a sentence.
     """
@@ -91,9 +93,10 @@ def random_split(labels: np.ndarray, plan: SplitPlan, why: str) -> Split:
     labels = np.asarray(labels)
     if labels.ndim == 2:
         rarity = np.where(labels > 0, (labels > 0).sum(0), np.iinfo(np.int64).max)
-        labels = np.where((labels > 0).any(1), rarity.argmin(1), IGNORE)
-    splits = np.zeros(len(labels), np.int8)
-    for label in np.unique(labels):
+        labels = np.where((labels > 0).any(1), rarity.argmin(1), NONE_OF_THEM)
+    splits = np.full(len(labels), TRAINING, np.int8)
+    found = np.unique(labels)
+    for label in found[found != IGNORE] if len(found) > 1 else found:  # of no use in validation and test, where others have labels
         mine = rng.permutation(np.flatnonzero(labels == label))
         test = _part(len(mine), wanted[TEST], 2)
         validation = _part(len(mine) - test, wanted[VALIDATION] / max(1 - wanted[TEST], 1e-9), 2)

@@ -17,7 +17,8 @@ FORMATS = ("auto", "eurosat", "bigearthnet", "timesen2crop", "geotiff_pairs", "e
 class ImportDataset(Job):
     """Reads training data that others have published or exported, and writes them as a dataset of this plugin.
 
-    eurosat: one folder of images for each class, as EuroSAT has them, in JPEG or GeoTIFF; one class for each image.
+    eurosat: one folder of images for each class, as EuroSAT has them, in JPEG or GeoTIFF; one class for each image. A folder
+    “unlabelled” beside them holds images without a class, to which “Fine-tune a model” can spread the labels.
 
     bigearthnet: patch folders of Sentinel-2, Sentinel-1 or both with labels in JSON; several classes for each image. Patches of both
     sensors are paired by what the Sentinel-1 labels say; bands of 20 and 60 m are brought to 120 × 120 px.

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import rasterio
 
-from eo_pretrain_qgis.engine.dataset import IGNORE, Dataset
+from eo_pretrain_qgis.engine.dataset import IGNORE, SPLITS, Dataset
+from eo_pretrain_qgis.engine.dataset_export import export_geotiff
 from eo_pretrain_qgis.engine.formats import FORMATS, Tree, detect
 from eo_pretrain_qgis.engine.formats.bigearthnet import enlarged
 from eo_pretrain_qgis.engine.formats.bigearthnet_classes import CORINE, NINETEEN
@@ -79,6 +80,32 @@ def test_eurosat_jpeg_have_no_place_and_say_so(folder):
     red = dataset.images(everything(dataset))[:, 0].mean((1, 2))
     assert (np.abs(red - (60.0 * dataset.labels(everything(dataset)) + 40)) < 12).all()
     assert dataset.description["resolution_m"] == [10.0, 10.0]
+
+
+def test_images_without_a_class_are_for_training(folder):
+    """They come from a folder of that name, go back into one, and keep the split they came with, if any."""
+    with zipfile.ZipFile(scenes.eurosat_rgb_zip(folder)) as archive:
+        archive.extractall(folder / "all")
+    root = folder / "all" / "2750"
+    (root / "unlabelled").mkdir()
+    for number in range(7):
+        (root / "Forest" / f"Forest_{number}.jpg").rename(root / "unlabelled" / f"Forest_{number}.jpg")
+    heard = Heard()
+    dataset = imported(folder, heard, source=str(root))
+    assert "23 images in 3 class folders. 7 more have no class." in heard.texts
+    assert [row.name for row in dataset.classes] == ["annual crop", "forest", "sea or lake"]
+    loose = np.flatnonzero(dataset.labels(everything(dataset)) == IGNORE)
+    assert len(loose) == 7 and set(dataset.splits[loose]) == {"training"} and set(dataset.splits) == set(SPLITS)
+    assert (dataset.tiles["labelled"].to_numpy() == 0).nonzero()[0].tolist() == loose.tolist()
+    (folder / "files").mkdir()
+    export_geotiff(dataset, folder / "files")
+    assert len(list((folder / "files" / "unlabelled").iterdir())) == 7
+    again = imported(folder / "again", source=str(folder / "files"))
+    np.testing.assert_array_equal(np.sort(again.labels(everything(again))), np.sort(dataset.labels(everything(dataset))))
+    listed = imported(folder / "listed", source=str(root), split_lists=str(scenes.eurosat_lists(folder)))
+    loose = np.flatnonzero(listed.labels(everything(listed)) == IGNORE)
+    named = dict(zip(listed.tiles["scene"].iloc[loose], listed.splits[loose], strict=True))
+    assert named == {**{f"Forest_{number}": "training" for number in range(6)}, "Forest_6": "validation"}
 
 
 def test_bigearthnet_pairs_sensors_and_groups_labels(folder):

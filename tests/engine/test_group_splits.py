@@ -99,3 +99,11 @@ def test_given_and_random():
     assert set(split.names[labels == 3]) == {"training"}
     assert (split.names[labels == 0] == "test").sum() == 20
     assert random_split(np.eye(30, 3, dtype=int), PLAN, "").facts["method"] == "random"
+
+
+def test_what_has_no_label_is_for_training_unless_nothing_has_one():
+    labels = np.repeat([0, 1, 255], [20, 20, 60])
+    assert set(random_split(labels, PLAN, "").names[labels == 255]) == {"training"}
+    assert set(random_split(np.full(60, 255), PLAN, "").names) == {"training", "validation", "test"}
+    several = np.repeat([[1, 0], [0, 0]], [20, 60], 0)
+    assert set(random_split(several, PLAN, "").names[20:]) == {"training", "validation", "test"}, "none of several classes is an answer too"

@@ -1,4 +1,4 @@
-"""EuroSAT and other scene classes: one folder of images for each class.
+"""EuroSAT and other scene classes: one folder of images for each class, and one for images without a class where there are such.
 
 EuroSAT (Helber et al., IEEE JSTARS 12(7), 2019): 27,000 patches of 64 × 64 px of 10 m in ten classes; as RGB in JPEG, without a place, and
 with all 13 bands of Sentinel-2 L1C in GeoTIFF.
@@ -16,6 +16,7 @@ import numpy as np
 
 from ...errors import DataError
 from ...report import SILENT, Report
+from ..dataset import IGNORE, SPLITS
 from ..legend import make_legend
 from ..splits import Split
 from .pictures import Header, is_image, read_whole, sensor_of, stored
@@ -42,6 +43,8 @@ NESTED = 8
 CLASS_TABLE = "classes.csv"
 #: Folders that hold images or labels of pairs and are no classes.
 NO_CLASSES = ("images", "labels", "masks", "image", "label", "mask", "img")
+#: The folder of images whose class nobody knows, in British and American spelling; “Export dataset” writes the first.
+UNLABELLED = ("unlabelled", "unlabeled")
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,9 @@ def write(tree: Tree, folder: Path, options: ImportOptions, report: Report = SIL
              for name in _class_folders(tree, root) if name in legend.positions for file in tree.children(joined(root, name))[1] if is_image(file)]
     taken = chosen([stem(file.name) for file in files], options.lists, str(tree.path), report)
     files = [replace(file, split=taken[stem(file.name)] or file.split) for file in files if stem(file.name) in taken]
-    report.message(f"{len(files)} images in {len(folders)} class folders.")
+    loose = _without_class(tree, roots, options.lists, any(file.split for file in files))
+    report.message(f"{len(files)} images in {len(folders)} class folders." + (f" {len(loose)} more have no class." if loose else ""))
+    files += loose
     first, _, _ = read_whole(tree.read(files[0].name), tree.full(files[0].name))
     if first.width != first.height:
         raise DataError(f"{first.path} has {first.width} × {first.height} px and is not square. Crop the images to squares.")
@@ -119,6 +124,13 @@ def _class_roots(tree: Tree) -> list[tuple[str, str]]:
     return []
 
 
+def _without_class(tree: Tree, roots: list[tuple[str, str]], lists: dict[str, str] | None, divided: bool) -> list[_File]:
+    """Images nobody gave a class; where the others come with a split and these do not, they are for training."""
+    found = [(joined(joined(root, name), file), split) for root, split in roots for name in tree.children(root)[0] if name.lower() in UNLABELLED
+             for file in tree.children(joined(root, name))[1] if is_image(file)]
+    return [_File(name, IGNORE, (lists or {}).get(stem(name), "") or split or (SPLITS[0] if divided else "")) for name, split in found]
+
+
 def _descend(tree: Tree, folder: str) -> str | None:
     """The first folder with two class folders or more, going down as long as there is one folder only."""
     for _ in range(NESTED):
@@ -133,7 +145,7 @@ def _descend(tree: Tree, folder: str) -> str | None:
 
 def _class_folders(tree: Tree, folder: str) -> list[str]:
     return [name for name in tree.children(folder)[0]
-            if name.lower() not in NO_CLASSES and any(map(is_image, tree.children(joined(folder, name))[1]))]
+            if name.lower() not in (*NO_CLASSES, *UNLABELLED) and any(map(is_image, tree.children(joined(folder, name))[1]))]
 
 
 def _class_table(tree: Tree) -> list[dict]:

@@ -205,7 +205,7 @@ def _columns(sample: Sample, content: Content) -> dict:
         row.update(labelled=round(1 - shares[IGNORE], 4),
                    **{f"share_{info.value}": shares[position] for position, info in enumerate(content.classes)})
     elif content.task != "multilabel":
-        row["label"] = int(sample.label)
+        row.update(label=int(sample.label), labelled=float(sample.label != IGNORE))
     if sample.grid is not None:
         a, _, c, _, e, f = sample.grid.transform
         row.update(crs=short_crs(sample.grid.crs), left=c, top=f, pixel_x=a, pixel_y=e)
