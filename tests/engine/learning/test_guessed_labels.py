@@ -89,10 +89,22 @@ def test_what_no_label_reaches_is_not_guessed():
     assert (alike.labels == IGNORE).all() and "mean certainty of 0.00." in alike.sentence()
 
 
-def test_batches_come_with_guesses_that_count_as_much_as_they_are_sure(tmp_path):
+def test_guesses_weigh_in_the_proportions_of_the_labels():
+    """Two labels of one kind and one of the other: whatever is found more often, weighs twice as much in all."""
+    rng = np.random.default_rng(0)
+    truth = np.repeat([0, 1], [40, 60])
+    labels = np.full(100, IGNORE)
+    labels[[0, 1, 40]] = 0, 0, 1
+    found = GuessedLabels.spread(np.arange(100), np.eye(2)[truth] + rng.normal(0, 0.01, (100, 2)), labels, 2)
+    assert (found.labels == np.delete(truth, [0, 1, 40])).all()
+    sums = np.bincount(found.labels, found.weights)
+    assert sums[0] == pytest.approx(2 * sums[1], rel=1e-3) and sums.sum() == pytest.approx(found.certainty.sum(), rel=1e-3)
+
+
+def test_batches_come_with_guesses_and_their_weights(tmp_path):
     dataset = Dataset.open(write_scenes(tmp_path / "stripes", weights=np.full(48, 0.5)))
     tiles = dataset.indices("training")
-    guesses = GuessedLabels(tiles[4:], np.full(len(tiles) - 4, 3), np.full(len(tiles) - 4, 0.25, np.float32))
+    guesses = GuessedLabels(tiles[4:], np.full(len(tiles) - 4, 3), *np.full((2, len(tiles) - 4), [[0.5], [0.25]], np.float32))
     reader = TileReader(dataset, [0.0] * 3, 1, CPU)
     training = TrainingTiles(reader, Augmentation("none", dataset.bands, [0.0] * 3, [1.0] * 3, CPU), tiles[:4], batch_size=8, guesses=guesses)
     seen = {}
