@@ -115,6 +115,8 @@ def _summary(dataset: Dataset, facts: dict) -> str:
         text += " Sensors: " + ", ".join(f"{row['name']} ({len(row['bands'])} bands, {row['tiles']} {what})" for row in facts["sensors"]) + "."
     if dataset.task == "segmentation":
         text += f" {facts['valid_share']:.0%} of their pixels are valid, {facts['labelled_share']:.0%} are labelled."
+    elif dataset.classes and facts.get("labelled_share", 1) < 1:
+        text += f" {1 - facts['labelled_share']:.0%} of them have no label."
     return text
 
 

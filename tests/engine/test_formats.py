@@ -10,6 +10,7 @@ import rasterio
 
 from eo_pretrain_qgis.engine.dataset import IGNORE, SPLITS, Dataset
 from eo_pretrain_qgis.engine.dataset_export import export_geotiff
+from eo_pretrain_qgis.engine.dataset_report import describe, write_report
 from eo_pretrain_qgis.engine.formats import FORMATS, Tree, detect
 from eo_pretrain_qgis.engine.formats.bigearthnet import enlarged
 from eo_pretrain_qgis.engine.formats.bigearthnet_classes import CORINE, NINETEEN
@@ -97,6 +98,8 @@ def test_images_without_a_class_are_for_training(folder):
     loose = np.flatnonzero(dataset.labels(everything(dataset)) == IGNORE)
     assert len(loose) == 7 and set(dataset.splits[loose]) == {"training"} and set(dataset.splits) == set(SPLITS)
     assert (dataset.tiles["labelled"].to_numpy() == 0).nonzero()[0].tolist() == loose.tolist()
+    write_report(folder / "report.html", dataset, describe(dataset))
+    assert "23% of them have no label" in (folder / "report.html").read_text()
     (folder / "files").mkdir()
     export_geotiff(dataset, folder / "files")
     assert len(list((folder / "files" / "unlabelled").iterdir())) == 7
