@@ -22,8 +22,8 @@ class Finetune(Job):
     the next, which takes over encoder and decoder and learns its own classes. Labels that are often wrong ask for a robust loss.
 
     With few labels (some hundred images) among many tiles: starting weights pretrained on those tiles, and the labels spread to the
-    tiles without. Otherwise starting weights, a learning rate of 0.00005, ten epochs of 15 steps and an averaging of
-    0.99 are a good beginning, with some thousand 0.0003. A good encoder kept frozen is hard to beat there, and quicker.
+    tiles without. Otherwise starting weights, a learning rate of 0.00005, ten epochs of 15 steps and an averaging of 0.99 are a good
+    beginning. A good encoder kept frozen is hard to beat there, and quicker.
     """
 
     title = "Fine-tune a model"
@@ -38,7 +38,8 @@ class Finetune(Job):
     start: str = training.start()
     epochs: int = integer("Epochs", default=40, minimum=1, maximum=10000, help="Passes over the training tiles.")
     batch_size: int = training.batch_size(8)
-    learning_rate: float = number("Learning rate", default=0.001, minimum=1e-7, maximum=1)
+    learning_rate: float = number("Learning rate", default=None, minimum=1e-7, maximum=1,
+                                  help="Empty: 0.001 from scratch, 0.0003 from starting weights, which large steps would spoil.")
     crop: int = training.crop()
     loss: str = choice("Loss", ("cross_entropy", "generalised_cross_entropy", "symmetric_cross_entropy", "soft_labels", "purity_smoothing"),
                        default="cross_entropy", advanced=True,

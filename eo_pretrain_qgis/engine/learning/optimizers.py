@@ -19,7 +19,7 @@ MOMENTUM = 0.9
 LEAST_DECAY = 1e-12
 NAMES = {"adamw": "AdamW", "adam": "Adam", "lars": "LARS"}
 REASONS = {
-    "adamw": "0.001 is what the authors of Adam propose; from pretrained weights a third of it is gentler",
+    "adamw": "0.001 is what the authors of Adam propose; 0.0003 is gentler with weights that know something",
     "adam": "0.001 is what the authors of Adam propose, and 0.0002 those of CycleGAN for its networks",
     "lars": "the authors of Barlow Twins propose 0.2 times the batch size over 256, and a fortieth of it for biases",
 }

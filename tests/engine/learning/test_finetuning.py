@@ -6,8 +6,9 @@ import shutil
 import pytest
 import torch
 
+from eo_pretrain_qgis.engine.dataset import Dataset
 from eo_pretrain_qgis.engine.learning import checkpoints
-from eo_pretrain_qgis.engine.learning.finetuning.recipe import Settings, finetune
+from eo_pretrain_qgis.engine.learning.finetuning.recipe import FineTuning, Settings, finetune
 from eo_pretrain_qgis.engine.learning.runs import Run
 from eo_pretrain_qgis.errors import Cancelled, DataError, EngineError, ModelError
 from eo_pretrain_qgis.report import Report
@@ -168,3 +169,10 @@ def test_a_refused_run_leaves_nothing(tmp_path, dataset_folder, change, kind):
 def test_a_loss_that_diverges_is_a_sentence(tmp_path, dataset_folder):
     with pytest.raises(EngineError, match="lower learning rate"):
         finetune(str(dataset_folder), str(tmp_path / "run"), Settings(**{**QUICK, "learning_rate": 1e30, "warmup_epochs": 0}))
+
+
+def test_starting_weights_learn_at_a_lower_rate_unless_one_is_given(tmp_path, dataset_folder, run_folder):
+    dataset = Dataset.open(dataset_folder)
+    rates = [FineTuning(dataset, Settings(**facts)).plan().learning_rate
+             for facts in ({}, {"start": str(run_folder)}, {"start": str(run_folder), "learning_rate": 0.01})]
+    assert rates == [1e-3, 3e-4, 0.01]

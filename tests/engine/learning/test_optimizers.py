@@ -52,6 +52,6 @@ def test_lars_scales_a_kernel_by_its_norm_and_gives_biases_their_share():
 def test_the_reason_for_the_rate_is_a_sentence():
     assert explain_rate(Plan(epochs=10, learning_rate=0.001, warmup_epochs=2), 20) == (
         "The learning rate of AdamW rises for 40 steps to 0.001 and falls along a cosine to 0 at step 200 "
-        "(0.001 is what the authors of Adam propose; from pretrained weights a third of it is gentler).")
+        "(0.001 is what the authors of Adam propose; 0.0003 is gentler with weights that know something).")
     text = explain_rate(Plan(epochs=4, learning_rate=0.0002, warmup_epochs=0, optimizer="adam", schedule="linear"), 5)
     assert text.startswith("The learning rate of Adam begins at 0.0002 and falls along a line in the second half to 0 at step 20 (")

@@ -32,6 +32,8 @@ from .segmentation import Segmentation
 from .segmentation_report import SAMPLES, run_sections, sample_pictures
 
 GUESSES = "guessed_labels.npy"  # in the run folder
+#: A decent beginning for AdamW, and for weights that know something already.
+RATE, RATE_FROM_WEIGHTS = 1e-3, 3e-4
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Settings:
     start: str | None = None
     epochs: int = 40
     batch_size: int = 8
-    learning_rate: float = 1e-3
+    learning_rate: float | None = None
     crop: int | None = None
     class_weights: str = "balanced"
     augmentation: str = "full"
@@ -123,7 +125,8 @@ class FineTuning:
     def plan(self) -> Plan:
         """AdamW with warm-up and a cosine."""
         chosen = self.settings
-        return Plan(chosen.epochs, chosen.learning_rate, chosen.weight_decay, chosen.warmup_epochs, chosen.patience, chosen.seed,
+        rate = chosen.learning_rate or (RATE_FROM_WEIGHTS if chosen.start else RATE)
+        return Plan(chosen.epochs, rate, chosen.weight_decay, chosen.warmup_epochs, chosen.patience, chosen.seed,
                     average=chosen.average)
 
     def build(self, run: Run, fabric: Fabric, report: Report) -> Any:
