@@ -161,7 +161,7 @@ def test_a_run_that_lost_its_guesses_is_not_continued_with_others(folder, start,
 
 def test_labels_are_spread_only_where_it_can_be_done(folder, start, tmp_path):
     with pytest.raises(DataError, match="Labels spread to tiles that look alike to the starting weights, and there are none. Give starting weights, "
-                                        "for example of “Pretrain: Barlow Twins” on these tiles, or switch “Spread the labels” off"):
+                                        "for example of “Pretrain with Barlow Twins” on these tiles, or switch “Spread the labels” off"):
         finetune(str(folder), str(tmp_path / "run"), Settings(**QUICK, spread_labels=True))
     for other, task in ((write_dataset(tmp_path / "pixels"), "segmentation"), (write_scenes(tmp_path / "several", task="multilabel"), "multilabel")):
         with pytest.raises(DataError, match=f"Labels spread from tile to tile where each has one class, and .* is for the task “{task}”"):

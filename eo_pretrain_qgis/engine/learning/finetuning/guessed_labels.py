@@ -43,7 +43,7 @@ def check_spreadable(dataset: Dataset, start: str | None) -> None:
                         "Switch “Spread the labels” off.")
     if not start:
         raise DataError("Labels spread to tiles that look alike to the starting weights, and there are none. Give starting weights, for example "
-                        "of “Pretrain: Barlow Twins” on these tiles, or switch “Spread the labels” off.")
+                        "of “Pretrain with Barlow Twins” on these tiles, or switch “Spread the labels” off.")
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class GuessedLabels:
         labels: class positions, 255 where no label came, int64 (n,).
         certainty: 0 to 1, float32 (n,): 1 - entropy / largest entropy.
         weights: in the loss, where a label counts 1, float32 (n,): the certainty, and of the classes in the proportions of their labels.
-        checked: share of the labels that the others guess right; None where there is only one.
+        checked: share of the labels that the others guess right; None of fewer labels than `FOLDS`.
     """
 
     tiles: np.ndarray
