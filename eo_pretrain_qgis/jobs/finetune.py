@@ -50,7 +50,8 @@ class Finetune(Job):
                                 help="To see what fewer labels would give. Stratified by class, drawn with the seed; 1 % is part of 5 %.")
     spread_labels: bool = boolean("Spread the labels", default=False, advanced=True,
                                   help="Training tiles without a label learn from a guess: the labels of the tiles that look alike to the "
-                                       "starting weights. For tiles with one class each, when few of many have a label.")
+                                       "starting weights. For tiles with one class each, when very few have a label, some ten of each class; with more it "
+                                       "does harm.")
     epoch_steps: int = integer("Steps per epoch", default=None, minimum=1, maximum=100000, advanced=True,
                                help="Empty: one pass over the training tiles. With few tiles more steps make an epoch worth its validation.")
     average: float = number("Averaging of the weights", default=0.0, minimum=0, maximum=0.9999, advanced=True,
