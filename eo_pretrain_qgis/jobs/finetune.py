@@ -21,9 +21,9 @@ class Finetune(Job):
     Training on weak labels (roads of OpenStreetMap, a coarse land-cover map) is pretraining too: give the run as starting weights of
     the next, which takes over encoder and decoder and learns its own classes. Labels that are often wrong ask for a robust loss.
 
-    With few labels (some hundred images) among many tiles: starting weights pretrained on those tiles, and the labels spread to the
-    tiles without. Otherwise starting weights, a learning rate of 0.00005, ten epochs of 15 steps and an averaging of 0.99 are a good
-    beginning. A good encoder kept frozen is hard to beat there, and quicker.
+    With some hundred labelled images: starting weights, a learning rate of 0.00005, ten epochs of 15 steps and an averaging of 0.99
+    are a good beginning. A good encoder kept frozen is hard to beat there, and quicker. With fewer, among many images without a
+    label that the starting weights were pretrained on: spread the labels.
     """
 
     title = "Fine-tune a model"
@@ -50,8 +50,8 @@ class Finetune(Job):
                                 help="To see what fewer labels would give. Stratified by class, drawn with the seed; 1 % is part of 5 %.")
     spread_labels: bool = boolean("Spread the labels", default=False, advanced=True,
                                   help="Training tiles without a label learn from a guess: the labels of the tiles that look alike to the "
-                                       "starting weights. For tiles with one class each, when very few have a label, some ten of each class; with more it "
-                                       "does harm.")
+                                       "starting weights. For tiles with one class each, when very few have a label, some ten of each class; with "
+                                       "more it does harm.")
     epoch_steps: int = integer("Steps per epoch", default=None, minimum=1, maximum=100000, advanced=True,
                                help="Empty: one pass over the training tiles. With few tiles more steps make an epoch worth its validation.")
     average: float = number("Averaging of the weights", default=0.0, minimum=0, maximum=0.9999, advanced=True,
