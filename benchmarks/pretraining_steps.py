@@ -5,7 +5,7 @@ the dataset's arrays, cropped, augmented, blocks hidden, sent to the device. “
 memory. Both run in turns, so that a busy machine is busy for both; the ratio of the times is the share of the throughput that data leaves.
 On a machine that others use too, compare the processor time, of all threads of this process and of the peers' loader workers.
 
-Peers, on the same images and with as many images per step, also in turns:
+Peers, on the same images, with as many images per step and in the same precision, also in turns:
   lightly    the loop of its Barlow Twins example: torchvision's ResNet-18 without its head, projector 512-2048-2048-2048, BYOL's
              transforms of 64 px images, a loader with --workers, SGD; ours: the same encoder and projector width;
   torchgeo   SemanticSegmentationTask with a U-Net on ResNet-18 under Lightning's trainer, a loader over the same arrays, no augmentation;
@@ -207,6 +207,7 @@ def beside_lightly(place: Path, asked: argparse.Namespace) -> None:
     loader = torch.utils.data.DataLoader(data, batch_size=batch, shuffle=True, drop_last=True, num_workers=asked.workers,
                                          persistent_workers=asked.workers > 0)
     device = torch.device(asked.device)
+    half = pick_precision("auto", device) == "bfloat16"
     backbone = torch.nn.Sequential(*list(torchvision.models.resnet18().children())[:-1])
     model = torch.nn.Sequential(backbone, torch.nn.Flatten(), BarlowTwinsProjectionHead(512, 2048, 2048)).to(device).train()
     criterion, optimizer = BarlowTwinsLoss(), torch.optim.SGD(model.parameters(), lr=0.06)
@@ -219,7 +220,9 @@ def beside_lightly(place: Path, asked: argparse.Namespace) -> None:
 
     def step() -> int:
         first, second = next(batches)[0]
-        loss = criterion(model(first.to(device)), model(second.to(device)))
+        with torch.autocast(device.type, torch.bfloat16, enabled=half):
+            seen = [model(view.to(device)) for view in (first, second)]
+        loss = criterion(*(outputs.float() for outputs in seen))
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
@@ -247,7 +250,7 @@ def beside_torchgeo(place: Path, asked: argparse.Namespace) -> None:
     step = fed(*build(finetuning.FineTuning(Dataset.open(folder), settings), place, asked))
     script = Path(__file__).with_name("pretraining_steps_peers.py")
     process = subprocess.Popen([asked.peers, str(script), str(folder), asked.encoder, str(batch), asked.device, str(asked.workers),
-                                str(torch.get_num_threads())], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+                                str(torch.get_num_threads()), pick_precision("auto", torch.device(asked.device))], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin and process.stdout
     rates: dict[str, list[float]] = {"ours": [], "torchgeo": []}
     busy: dict[str, list[float]] = {"ours": [], "torchgeo": []}

@@ -16,7 +16,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 from torchgeo.trainers import SemanticSegmentationTask
 
-FOLDER, ENCODER, BATCH, DEVICE, WORKERS, THREADS = Path(sys.argv[1]), sys.argv[2], *sys.argv[3:]
+FOLDER, ENCODER, BATCH, DEVICE, WORKERS, THREADS, PRECISION = Path(sys.argv[1]), sys.argv[2], *sys.argv[3:]
 ANSWERS = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)  # what the libraries print
 
@@ -50,7 +50,7 @@ def main():
         steps = int(line)
         loader = DataLoader(data, batch_size=batch, sampler=RandomSampler(data, num_samples=steps * batch, replacement=True), num_workers=int(WORKERS))
         trainer = lightning.Trainer(max_epochs=1, accelerator="gpu" if DEVICE == "cuda" else "cpu", devices=1, logger=False, enable_checkpointing=False,
-                                    enable_progress_bar=False, enable_model_summary=False, precision="bf16-mixed" if DEVICE == "cuda" else "32-true")
+                                    enable_progress_bar=False, enable_model_summary=False, precision="bf16-mixed" if PRECISION == "bfloat16" else "32-true")
         began, busy = time.perf_counter(), sum(os.times()[:4])
         trainer.fit(task, loader)
         ANSWERS.write(json.dumps({"images": steps * batch, "seconds": time.perf_counter() - began, "busy": sum(os.times()[:4]) - busy}) + "\n")
