@@ -7,15 +7,13 @@ nearest one of a queue; the condition both ways keeps tiles out that are near to
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 
-from ....errors import DataError
 from ....report import SILENT, Report
-from ...outputs import new_file
+from ..kept_array import keep_array, kept_array
 from ..nearest_tiles import nearest_tiles
 
 
@@ -54,11 +52,7 @@ class Neighbours:
         Raises:
             DataError: there is nothing, or it is of other tiles.
         """
-        partners = np.load(path, allow_pickle=False) if os.path.exists(path) else np.zeros((0, 0), np.int64)
-        if len(partners) != len(tiles):
-            raise DataError(f"{path} is missing or of other tiles, and the run that is to be continued began with it. Put it back, or pretrain "
-                            "in a new folder.")
-        return cls(tiles, partners)
+        return cls(tiles, kept_array(path, lambda partners: len(partners) == len(tiles), "pretrain in a new folder"))
 
     def write(self, path: str) -> None:
         """Keeps the partners, so that a run that is continued has the same.
@@ -66,8 +60,7 @@ class Neighbours:
         Raises:
             DataError: the disk is full.
         """
-        with new_file(path) as part, open(part, "wb") as stream:
-            np.save(stream, self.partners)
+        keep_array(path, self.partners)
 
     def draw(self, tiles: np.ndarray, generator: torch.Generator) -> np.ndarray:
         """For each of some of the tiles a partner, or the tile itself (m,)."""
