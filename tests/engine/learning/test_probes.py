@@ -44,6 +44,21 @@ def test_features_are_averages_of_the_last_level_of_scaled_bands(scenes):
     np.testing.assert_allclose(found, scaled.mean((2, 3)), rtol=1e-4)
 
 
+class UpperHalf(Passing):
+    """An encoder that sees the upper half of its input alone."""
+
+    def forward(self, image):
+        return [image[:, :, :image.shape[2] // 2]]
+
+
+def test_features_of_a_turned_tile_count_as_much_as_its_own(scenes):
+    tiles = scenes.indices("test")
+    facts = [1000] * 3, [100] * 3, scenes, tiles, CPU
+    whole, upper = encoder_features(Passing(), *facts), encoder_features(UpperHalf(), *facts)
+    assert abs(upper - whole).max() > 1e-3
+    np.testing.assert_allclose(encoder_features(UpperHalf(), *facts, turned=True), whole, rtol=1e-4, atol=1e-5)
+
+
 def test_missing_pixels_are_the_centre_of_the_bands(tmp_path):
     dataset = Dataset.open(write_dataset(tmp_path / "discs", size=32, bands=2))
     images = dataset.images(np.arange(2)).astype(float)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from eo_pretrain_qgis.engine.dataset import SensorInfo
+from eo_pretrain_qgis.engine.learning.barlow_twins import views
 from eo_pretrain_qgis.engine.learning.barlow_twins.views import ViewPlan, Views
 from eo_pretrain_qgis.engine.sensors import Band
 
@@ -166,6 +167,28 @@ def test_blur_smooths_and_keeps_the_mean():
     plain, blurred = (values(make(still(blur=share))(noise, None, seeded())) for share in (0.0, 1.0))
     assert float(blurred.std()) < 0.8 * float(plain.std())
     assert float(blurred.mean()) == pytest.approx(float(plain.mean()), abs=0.01)
+
+
+def test_blur_is_gaussian_in_both_directions(monkeypatch):
+    monkeypatch.setattr(views, "SIGMA", (0.8, 0.8))
+    point = torch.zeros(8, 1, SIDE, SIDE)
+    point[:, :, SIDE // 2, SIDE // 2] = 1
+    distance = torch.arange(SIDE) - SIDE // 2
+    row = torch.exp(-distance**2 / (2 * 0.8**2)) * (distance.abs() <= 2)
+    wanted = torch.outer(row, row) / row.sum() ** 2
+    torch.testing.assert_close(make(still(blur=1.0), bands=1)._blur(point, seeded()), wanted.expand_as(point), rtol=1e-5, atol=1e-7)
+
+
+def test_portions_that_fit_the_caches_are_each_as_drawn_as_the_whole(monkeypatch):
+    tiles, valid = images(10) * torch.arange(1, 11).view(10, 1, 1, 1), torch.ones(10, SIDE, SIDE, dtype=torch.bool)
+    valid[7] = False
+    monkeypatch.setattr(views, "CACHED", 3 * 3 * SIDE**2)  # three tiles
+    found = values(make(still(gain=0.1))(tiles, valid, seeded()))
+    means = found.mean((1, 2, 3)) / tiles.mean((1, 2, 3))
+    assert found[7].abs().max() == 0
+    kept = means[torch.arange(10) != 7]
+    assert (abs(kept - 1) < 0.4).all(), "every view is of its own tile"
+    assert len(set(kept.tolist())) == 9, "no two have the same gain"
 
 
 def test_up_to_a_third_of_thirteen_bands_is_missing_in_some_views():

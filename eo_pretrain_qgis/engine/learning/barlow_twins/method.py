@@ -202,10 +202,10 @@ class Twins:
             self.collapsed = True
         return found
 
-    def features(self, number: int, tiles: np.ndarray, report: Report = SILENT) -> np.ndarray:
-        """Features (n, channel) of whole tiles by the encoder of a sensor."""
+    def features(self, number: int, tiles: np.ndarray, report: Report = SILENT, turned: bool = False) -> np.ndarray:
+        """Features (n, channel) of whole tiles by the encoder of a sensor, see `encoder_features`."""
         tower, name = self.towers[number], self.sensors[number].name
-        return encoder_features(tower.encoder, *tower.scaling, self.dataset, tiles, self.device, sensor=name, report=report)
+        return encoder_features(tower.encoder, *tower.scaling, self.dataset, tiles, self.device, sensor=name, turned=turned, report=report)
 
     def _ask_probe(self, probe: Probe, report: Report) -> dict[str, float]:
         """Scores of nearest neighbours and of a linear classifier, every few epochs, in the last one and whenever there are none yet."""

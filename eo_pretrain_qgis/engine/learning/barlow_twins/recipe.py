@@ -199,7 +199,7 @@ class BarlowTwins:
         if os.path.exists(run.path(CHECKPOINT)):
             found = Neighbours.read(run.path(NEIGHBOURS), method.tiles)
         else:
-            features = [method.features(number, method.tiles, quiet) for number in range(len(method.towers))]
+            features = [method.features(number, method.tiles, quiet, turned=True) for number in range(len(method.towers))]
             found = Neighbours.find(method.tiles, features, self.settings.neighbours, quiet)
             if method.rank == 0:
                 found.write(run.path(NEIGHBOURS))

@@ -224,7 +224,7 @@ class TileFineTuning(FineTuning):
         if os.path.exists(run.path(CHECKPOINT)):
             return GuessedLabels.read(run.path(GUESSES), np.setdiff1d(tiles, labelled))
         features = encoder_features(network.to(fabric.device).encoder, network.centre.flatten().tolist(), network.spread.flatten().tolist(),
-                                    self.dataset, tiles, fabric.device, report=report)
+                                    self.dataset, tiles, fabric.device, turned=True, report=report)
         labels = np.where(np.isin(tiles, labelled), self.dataset.labels(tiles), IGNORE)
         guesses = GuessedLabels.spread(tiles, features, labels, len(self.dataset.classes), report)
         if fabric.global_rank == 0:
