@@ -76,7 +76,7 @@ class HidingReader:
         self.clouds = KnownClouds(dataset, sensor)
 
     def shuffled(self, tiles: np.ndarray, batch_size: int, rng: np.random.Generator, crop: int | None = None,
-                 some_bands: float = 0.0) -> Iterator[HiddenBatch]:
+                 hidden_bands: float = 0.0) -> Iterator[HiddenBatch]:
         """All `tiles` once, in random order and in one of eight orientations each, newly covered.
 
         Args:
@@ -84,7 +84,7 @@ class HidingReader:
             batch_size: the most tiles per batch; batches are of nearly equal size.
             rng: decides everything.
             crop: side of a random part of each tile, pixels; None takes whole tiles.
-            some_bands: share of the tiles in which only some of the bands are hidden.
+            hidden_bands: share of the tiles of which, instead of regions, some bands are hidden everywhere.
         """
         order = rng.permutation(tiles)
         for chosen in np.array_split(order, -(-len(order) // batch_size)):
@@ -92,8 +92,9 @@ class HidingReader:
             parts = [_turned(_cropped(array, crop, rng), int(rng.integers(8)))
                      for array in map(np.concatenate, zip(images, valid[:, None], counted[:, None]))]
             images, valid, counted = (np.stack(part) for part in zip(*((p[:-2], p[-2] > 0, p[-1] > 0) for p in parts)))
-            hidden = np.stack([self.blocks.draw(tile, rng) for tile in counted])
-            yield self._batch(chosen, images, valid, hidden, _some_bands(len(images), len(self.fill), some_bands, rng))
+            bands = _bands(len(images), len(self.fill), hidden_bands, rng)
+            hidden = [self.blocks.draw(tile, rng) if all_bands else tile for tile, all_bands in zip(counted, bands.all(1))]
+            yield self._batch(chosen, images, valid, np.stack(hidden), bands)
 
     def fixed(self, tiles: np.ndarray, batch_size: int, seed: int) -> Iterator[HiddenBatch]:
         """All `tiles` once, whole and in their order; what is hidden of a tile follows from the seed and its number alone."""
@@ -161,8 +162,8 @@ class KnownClouds:
         return found
 
 
-def _some_bands(tiles: int, bands: int, share: float, rng: np.random.Generator) -> np.ndarray:
-    """Which bands to hide, bool (n, band): all but in a share of the tiles, where it is at least one and at most all but one."""
+def _bands(tiles: int, bands: int, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Which bands to hide, bool (n, band): all, but in a share of the tiles at least one and at most all but one."""
     hidden = np.ones((tiles, bands), bool)
     for tile in np.flatnonzero(rng.random(tiles) < share) if share and bands > 1 else ():
         hidden[tile] = rng.permutation(bands) < rng.integers(1, bands)

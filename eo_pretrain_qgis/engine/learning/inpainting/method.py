@@ -80,7 +80,8 @@ class Filling:
         discriminator: of the bands and the mask; None trains on L1 alone.
         batch_size: tiles per step and process.
         crop: side of random crops, pixels; None trains on whole tiles.
-        some_bands: share of the training tiles in which only some of the bands are hidden; in validation tiles all are.
+        hidden_bands: share of the training tiles of which, instead of regions, some bands are hidden everywhere; of validation tiles
+            regions are.
         weight: of the adversarial loss beside L1.
         weight_warmup: epochs during which it rises from 0.
         seed: of what is hidden in validation tiles.
@@ -96,10 +97,10 @@ class Filling:
     score = "psnr"
 
     def __init__(self, reader: HidingReader, quality: FillingQuality, network: FillingNetwork, discriminator: PatchDiscriminator | None, *,
-                 batch_size: int, crop: int | None = None, some_bands: float = 0.0, weight: float = 0.01, weight_warmup: int = 10, seed: int = 1,
+                 batch_size: int, crop: int | None = None, hidden_bands: float = 0.0, weight: float = 0.01, weight_warmup: int = 10, seed: int = 1,
                  rank: int = 0, processes: int = 1, report: Report = SILENT,
                  autocast: Callable[[], AbstractContextManager] = nullcontext) -> None:
-        self.reader, self.quality, self.batch_size, self.crop, self.some_bands = reader, quality, batch_size, crop, some_bands
+        self.reader, self.quality, self.batch_size, self.crop, self.hidden_bands = reader, quality, batch_size, crop, hidden_bands
         self.network = network.to(reader.device)
         self.discriminator = discriminator.to(reader.device) if discriminator else None
         self.weight, self.weight_warmup, self.seed, self.report = weight, weight_warmup, seed, report
@@ -136,7 +137,7 @@ class Filling:
         # Every process takes the same number of steps, or those that end early would leave the others waiting.
         mine = np.resize(order, -(-len(order) // self.processes) * self.processes)[self.rank::self.processes]
         rng = np.random.default_rng([seed, epoch, self.rank])
-        for step, batch in enumerate(self.reader.shuffled(mine, self.batch_size, rng, self.crop, self.some_bands)):
+        for step, batch in enumerate(self.reader.shuffled(mine, self.batch_size, rng, self.crop, self.hidden_bands)):
             self.epochs_done = epoch + step / self.steps
             yield batch
 
