@@ -93,7 +93,7 @@ class HidingReader:
                      for array in map(np.concatenate, zip(images, valid[:, None], counted[:, None]))]
             images, valid, counted = (np.stack(part) for part in zip(*((p[:-2], p[-2] > 0, p[-1] > 0) for p in parts)))
             bands = _bands(len(images), len(self.fill), hidden_bands, rng)
-            hidden = [self.blocks.draw(tile, rng) if all_bands else tile for tile, all_bands in zip(counted, bands.all(1))]
+            hidden = [self.blocks.draw(tile, rng) if which.all() else tile for tile, which in zip(counted, bands)]
             yield self._batch(chosen, images, valid, np.stack(hidden), bands)
 
     def fixed(self, tiles: np.ndarray, batch_size: int, seed: int) -> Iterator[HiddenBatch]:
