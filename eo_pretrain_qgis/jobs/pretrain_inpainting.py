@@ -41,9 +41,6 @@ class PretrainInpainting(Job):
                               help="Sides of the blocks that hide lie between half of this and this. Empty: a quarter of the tile. Smaller "
                                    "blocks can be filled by smoothness alone.")
     blocks: int = integer("Most blocks in a tile", default=None, minimum=1, advanced=True, help="Empty: as many as the share needs.")
-    hidden_bands: float = number("Share of tiles that lose bands", default=0, minimum=0, maximum=1, advanced=True,
-                                 help="Of so many tiles no blocks are hidden but some of the bands, everywhere: from the others the network "
-                                      "learns how bands depend on one another, in every pixel, and not only how places go on.")
     adversarial_weight: float = number("Weight of the adversarial loss", default=0.01, minimum=0, maximum=10, advanced=True,
                                        help="Beside the mean absolute error, whose weight is 1. A second network tells fills from truth, "
                                             "which sharpens them; 0 leaves it out and trains faster.")

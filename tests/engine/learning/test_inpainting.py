@@ -117,28 +117,6 @@ def test_only_hidden_pixels_make_the_loss(plain):
     assert method.loss("network", method.parts, batch).item() == 0
 
 
-def test_tiles_that_lose_bands_show_the_others_which_do_not_count(plain):
-    method = method_of(plain, weight=0, hidden_bands=1.0)
-    batch = next(method.batches(1, 0))
-    bands = batch.bands.shape[1]
-    assert bands > 1 and all(0 < count < bands for count in batch.bands.sum(1).tolist())
-    assert torch.equal(batch.hidden, batch.valid), "they lose them everywhere"
-    shown = batch.hidden[:, None] & ~batch.bands[:, :, None, None]
-    assert shown.any() and torch.equal(method.network.covered(batch)[shown], batch.images[shown])
-    assert torch.equal(method.fill(batch)[shown], method.network.scaled(batch.images)[shown])
-    method.network.eval()
-    truth = method.network.scaled(batch.images)
-    error = (method.fill(batch) - truth).abs()[batch.hidden_values].mean()
-    assert float(method.loss("network", {"network": method.network}, batch).detach()) == pytest.approx(float(error), rel=1e-4)
-    assert [len(part.bands) for part in batch.split(2)] == [2, 2]
-    assert next(method.reader.fixed(np.arange(2), 2, 1)).bands.all(), "figures are of places where nothing is known"
-
-
-def test_a_tile_of_one_band_loses_regions_whatever_is_asked(tmp_path):
-    batch = next(reader_of(scenes.unlabelled_one_band(tmp_path)).shuffled(np.arange(4), 4, np.random.default_rng(1), hidden_bands=1.0))
-    assert batch.bands.all() and batch.shown.any()
-
-
 def test_the_adversarial_weight_rises_and_its_gradient_reaches_the_network_only(plain):
     method = method_of(plain, weight=0.5, weight_warmup=4)
     weights = []

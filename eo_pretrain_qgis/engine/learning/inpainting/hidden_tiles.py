@@ -24,7 +24,6 @@ class HiddenBatch:
         images: float32 (n, band, y, x), stored units; the band's centre where nothing was measured.
         valid: measured pixels, bool (n, y, x).
         hidden: pixels to fill, bool (n, y, x); all of them measured and free of known cloud.
-        bands: which bands of these pixels are hidden, bool (n, band); the others are shown.
         tiles: int64 (n,), positions in the dataset.
         made: the images as the network filled them in this step, scaled units; None until then.
     """
@@ -32,7 +31,6 @@ class HiddenBatch:
     images: torch.Tensor
     valid: torch.Tensor
     hidden: torch.Tensor
-    bands: torch.Tensor
     tiles: np.ndarray
     made: torch.Tensor | None = None
 
@@ -41,20 +39,15 @@ class HiddenBatch:
 
     @property
     def shown(self) -> torch.Tensor:
-        """Measured pixels of which no band is hidden, bool (n, y, x)."""
+        """Measured pixels that are not hidden, bool (n, y, x)."""
         return self.valid & ~self.hidden
-
-    @property
-    def hidden_values(self) -> torch.Tensor:
-        """What is to be filled, bool (n, band, y, x)."""
-        return self.hidden[:, None] & self.bands[:, :, None, None]
 
     def split(self, pieces: int) -> list[HiddenBatch]:
         """The same tiles in at most `pieces` smaller batches; a single piece is the batch itself, which keeps what is made of it."""
         if pieces == 1:
             return [self]
         bounds = [(part[0], part[-1] + 1) for part in np.array_split(np.arange(len(self)), min(pieces, len(self)))]
-        return [HiddenBatch(self.images[a:b], self.valid[a:b], self.hidden[a:b], self.bands[a:b], self.tiles[a:b],
+        return [HiddenBatch(self.images[a:b], self.valid[a:b], self.hidden[a:b], self.tiles[a:b],
                             None if self.made is None else self.made[a:b]) for a, b in bounds]
 
 
@@ -75,8 +68,7 @@ class HidingReader:
         self.fill = np.asarray(fill, np.float32).reshape(-1, 1, 1)
         self.clouds = KnownClouds(dataset, sensor)
 
-    def shuffled(self, tiles: np.ndarray, batch_size: int, rng: np.random.Generator, crop: int | None = None,
-                 hidden_bands: float = 0.0) -> Iterator[HiddenBatch]:
+    def shuffled(self, tiles: np.ndarray, batch_size: int, rng: np.random.Generator, crop: int | None = None) -> Iterator[HiddenBatch]:
         """All `tiles` once, in random order and in one of eight orientations each, newly covered.
 
         Args:
@@ -84,7 +76,6 @@ class HidingReader:
             batch_size: the most tiles per batch; batches are of nearly equal size.
             rng: decides everything.
             crop: side of a random part of each tile, pixels; None takes whole tiles.
-            hidden_bands: share of the tiles of which, instead of regions, some bands are hidden everywhere.
         """
         order = rng.permutation(tiles)
         for chosen in np.array_split(order, -(-len(order) // batch_size)):
@@ -92,16 +83,14 @@ class HidingReader:
             parts = [_turned(_cropped(array, crop, rng), int(rng.integers(8)))
                      for array in map(np.concatenate, zip(images, valid[:, None], counted[:, None]))]
             images, valid, counted = (np.stack(part) for part in zip(*((p[:-2], p[-2] > 0, p[-1] > 0) for p in parts)))
-            bands = _bands(len(images), len(self.fill), hidden_bands, rng)
-            hidden = [self.blocks.draw(tile, rng) if which.all() else tile for tile, which in zip(counted, bands)]
-            yield self._batch(chosen, images, valid, np.stack(hidden), bands)
+            yield self._batch(chosen, images, valid, np.stack([self.blocks.draw(tile, rng) for tile in counted]))
 
     def fixed(self, tiles: np.ndarray, batch_size: int, seed: int) -> Iterator[HiddenBatch]:
         """All `tiles` once, whole and in their order; what is hidden of a tile follows from the seed and its number alone."""
         for chosen in np.array_split(tiles, -(-len(tiles) // batch_size)) if len(tiles) else ():
             images, valid, counted = self._read(chosen)
             hidden = [self.blocks.draw(tile, np.random.default_rng([seed, int(number)])) for tile, number in zip(counted, chosen)]
-            yield self._batch(chosen, images, valid, np.stack(hidden), np.ones((len(images), len(self.fill)), bool))
+            yield self._batch(chosen, images, valid, np.stack(hidden))
 
     def _read(self, tiles: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Images, float32 (n, band, y, x), the centre where not measured; measured pixels; those that may be hidden, bool (n, y, x)."""
@@ -110,15 +99,14 @@ class HidingReader:
         images = np.where(valid[:, None], stored.astype(np.float32), self.fill)
         return images, valid, valid & ~self.clouds.pixels(stored, tiles)
 
-    def _batch(self, tiles: np.ndarray, images: np.ndarray, valid: np.ndarray, hidden: np.ndarray, bands: np.ndarray) -> HiddenBatch:
+    def _batch(self, tiles: np.ndarray, images: np.ndarray, valid: np.ndarray, hidden: np.ndarray) -> HiddenBatch:
         rest = [(0, -side % self.stride) for side in valid.shape[1:]]
         if any(after for _, after in rest):
             images = np.stack([np.pad(images[:, band], [(0, 0), *rest], constant_values=float(self.fill[band, 0, 0]))
                                for band in range(images.shape[1])], 1)
             valid, hidden = (np.pad(array, [(0, 0), *rest]) for array in (valid, hidden))
-        pixels, known, covered, which = (torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
-                                         for array in (images, valid, hidden, bands))
-        return HiddenBatch(pixels.contiguous(memory_format=torch.channels_last), known, covered, which, tiles)
+        pixels, known, covered = (torch.from_numpy(np.ascontiguousarray(array)).to(self.device) for array in (images, valid, hidden))
+        return HiddenBatch(pixels.contiguous(memory_format=torch.channels_last), known, covered, tiles)
 
 
 class KnownClouds:
@@ -160,14 +148,6 @@ class KnownClouds:
         if chosen.any():
             found[chosen] = bright(images[chosen], self.sensor)
         return found
-
-
-def _bands(tiles: int, bands: int, share: float, rng: np.random.Generator) -> np.ndarray:
-    """Which bands to hide, bool (n, band): all, but in a share of the tiles at least one and at most all but one."""
-    hidden = np.ones((tiles, bands), bool)
-    for tile in np.flatnonzero(rng.random(tiles) < share) if share and bands > 1 else ():
-        hidden[tile] = rng.permutation(bands) < rng.integers(1, bands)
-    return hidden
 
 
 def _cropped(tile: np.ndarray, side: int | None, rng: np.random.Generator) -> np.ndarray:

@@ -67,7 +67,7 @@ class FillingNetwork(SegmentationNetwork):
 
     def covered(self, batch: HiddenBatch) -> torch.Tensor:
         """What the network sees of a batch, stored units (n, band, y, x)."""
-        return torch.where(batch.hidden_values, self.centre, batch.images)
+        return torch.where(batch.hidden[:, None], self.centre, batch.images)
 
 
 class Filling:
@@ -80,8 +80,6 @@ class Filling:
         discriminator: of the bands and the mask; None trains on L1 alone.
         batch_size: tiles per step and process.
         crop: side of random crops, pixels; None trains on whole tiles.
-        hidden_bands: share of the training tiles of which, instead of regions, some bands are hidden everywhere; of validation tiles
-            regions are.
         weight: of the adversarial loss beside L1.
         weight_warmup: epochs during which it rises from 0.
         seed: of what is hidden in validation tiles.
@@ -97,10 +95,9 @@ class Filling:
     score = "psnr"
 
     def __init__(self, reader: HidingReader, quality: FillingQuality, network: FillingNetwork, discriminator: PatchDiscriminator | None, *,
-                 batch_size: int, crop: int | None = None, hidden_bands: float = 0.0, weight: float = 0.01, weight_warmup: int = 10, seed: int = 1,
-                 rank: int = 0, processes: int = 1, report: Report = SILENT,
-                 autocast: Callable[[], AbstractContextManager] = nullcontext) -> None:
-        self.reader, self.quality, self.batch_size, self.crop, self.hidden_bands = reader, quality, batch_size, crop, hidden_bands
+                 batch_size: int, crop: int | None = None, weight: float = 0.01, weight_warmup: int = 10, seed: int = 1, rank: int = 0,
+                 processes: int = 1, report: Report = SILENT, autocast: Callable[[], AbstractContextManager] = nullcontext) -> None:
+        self.reader, self.quality, self.batch_size, self.crop = reader, quality, batch_size, crop
         self.network = network.to(reader.device)
         self.discriminator = discriminator.to(reader.device) if discriminator else None
         self.weight, self.weight_warmup, self.seed, self.report = weight, weight_warmup, seed, report
@@ -137,7 +134,7 @@ class Filling:
         # Every process takes the same number of steps, or those that end early would leave the others waiting.
         mine = np.resize(order, -(-len(order) // self.processes) * self.processes)[self.rank::self.processes]
         rng = np.random.default_rng([seed, epoch, self.rank])
-        for step, batch in enumerate(self.reader.shuffled(mine, self.batch_size, rng, self.crop, self.hidden_bands)):
+        for step, batch in enumerate(self.reader.shuffled(mine, self.batch_size, rng, self.crop)):
             self.epochs_done = epoch + step / self.steps
             yield batch
 
@@ -211,11 +208,12 @@ class Filling:
 
     def _filled(self, network: nn.Module, batch: HiddenBatch, truth: torch.Tensor) -> torch.Tensor:
         found = network(self.network.covered(batch)).float() + smooth_fill(truth, batch.shown)
-        return torch.where(batch.hidden_values, found, truth)
+        return torch.where(batch.hidden[:, None], found, truth)
 
     def _filling_loss(self, network: nn.Module, batch: HiddenBatch, truth: torch.Tensor) -> torch.Tensor:
         made = self._filled(network, batch, truth)
-        error = (made - truth).abs().sum() / batch.hidden_values.sum().clamp_min(1)  # 0 where nothing is hidden
+        pixels = (batch.hidden.sum() * truth.shape[1]).clamp_min(1)
+        error = (made - truth).abs().sum() / pixels  # 0 where nothing is hidden
         self.tally[3] += error.detach()
         self.tally[4] += 1
         if self.discriminator is None:

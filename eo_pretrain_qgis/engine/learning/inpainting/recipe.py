@@ -44,7 +44,6 @@ class Settings:
     hidden_share: float = 0.3
     block_size: int | None = None
     blocks: int | None = None
-    hidden_bands: float = 0.0
     adversarial_weight: float = 0.01
     adversarial_warmup: int = 10
     discriminator_layers: int | None = None
@@ -123,7 +122,7 @@ class Inpainting:
             report.message(run.card["clouds"])
         reader = HidingReader(self.dataset, self.sensor, self.blocks, [band["centre"] for band in bands], network.stride, fabric.device)
         return Filling(reader, FillingQuality(bands, fabric.device), network, discriminator, batch_size=chosen.batch_size, crop=chosen.crop,
-                       hidden_bands=chosen.hidden_bands, weight=chosen.adversarial_weight, weight_warmup=chosen.adversarial_warmup, seed=chosen.seed,
+                       weight=chosen.adversarial_weight, weight_warmup=chosen.adversarial_warmup, seed=chosen.seed,
                        rank=fabric.global_rank, processes=fabric.world_size, report=report, autocast=fabric.autocast)
 
     def _discriminator(self, bands: int, side: int) -> PatchDiscriminator:
