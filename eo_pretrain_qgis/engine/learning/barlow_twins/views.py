@@ -141,6 +141,7 @@ class Views:
         return views
 
     def _views(self, images: torch.Tensor, valid: torch.Tensor | None, generator: torch.Generator) -> torch.Tensor:
+        """Views of so many tiles as are worked on at once, see `__call__`."""
         known = None if valid is None else valid[:, None].float()
         if self.reduction > 1:
             images = avg_pool2d(images, self.reduction)
