@@ -22,7 +22,8 @@ class Finetune(Job):
     the next, which takes over encoder and decoder and learns its own classes. Labels that are often wrong ask for a robust loss.
 
     With some hundred labelled images: starting weights, a learning rate of 0.00005, ten epochs of 15 steps and an averaging of 0.99
-    are a good beginning. A good encoder kept frozen comes near that, and is quicker. With fewer, among many images without a label that the starting weights were pretrained on: spread the labels.
+    are a good beginning. A good encoder kept frozen comes near that, and is quicker. With fewer, among many images without a label that the
+    starting weights were pretrained on: spread the labels.
     """
 
     title = "Fine-tune a model"
