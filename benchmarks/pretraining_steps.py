@@ -250,7 +250,8 @@ def beside_torchgeo(place: Path, asked: argparse.Namespace) -> None:
     step = fed(*build(finetuning.FineTuning(Dataset.open(folder), settings), place, asked))
     script = Path(__file__).with_name("pretraining_steps_peers.py")
     process = subprocess.Popen([asked.peers, str(script), str(folder), asked.encoder, str(batch), asked.device, str(asked.workers),
-                                str(torch.get_num_threads()), pick_precision("auto", torch.device(asked.device))], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+                                str(torch.get_num_threads()), pick_precision("auto", torch.device(asked.device))],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin and process.stdout
     rates: dict[str, list[float]] = {"ours": [], "torchgeo": []}
     busy: dict[str, list[float]] = {"ours": [], "torchgeo": []}
