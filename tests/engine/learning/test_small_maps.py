@@ -50,6 +50,7 @@ def test_bfloat16_is_about_as_near_to_float32_as_the_library_is(side, stride):
         found[name] = output.detach().float(), image.grad, layer.weight.grad
     for exact, library, ours in zip(*found.values()):
         assert ours.dtype == torch.float32
+        library = torch.where(exact == 0, 0, library)  # on AMX, taps that see padding alone hold freed memory: 1 pixel, stride 2
         rounding = 2**-8 * float(exact.norm())  # of bfloat16: the library may round once less, as sums over the taps are rounded here
         assert float((ours - exact).norm()) <= 2 * float((library - exact).norm()) + rounding
 
