@@ -238,13 +238,22 @@ def summary(rows: list[dict]) -> dict[tuple[str, str], dict[float, tuple[float, 
     return {key: {share: (*interval(numbers), len(numbers)) for share, numbers in sorted(found.items())} for key, found in groups.items()}
 
 
-def markdown(found: dict) -> str:
+def gains(rows: list[dict]) -> list[dict]:
+    """Rows whose score is the difference from scratch in the same draw; with labels spread, from fine-tuning on the labels alone."""
+    scratch = {(row["approach"], row["share"], row["seed"]): float(row["score"]) for row in rows if row["start"] == SCRATCH}
+    return [{**row, "score": float(row["score"]) - scratch[key]} for row in rows if row["start"] not in (SCRATCH, NO_START)
+            and (key := (row["approach"].replace("labels spread", "fine-tuning"), row["share"], row["seed"])) in scratch]
+
+
+def markdown(found: dict, gained: dict) -> str:
     """The table of docs/evidence.md."""
     shares = sorted({share for row in found.values() for share in row})
     lines = ["| start | approach | " + " | ".join(f"{share:g} %" for share in shares) + " |", "|---" * (len(shares) + 2) + "|"]
-    for (start, approach), row in found.items():
-        cells = [f"{row[share][0]:.3f}" + (f" ± {row[share][1]:.3f}" if row[share][2] > 1 else "") if share in row else "" for share in shares]
-        lines.append(f"| {start} | {approach} | " + " | ".join(cells) + " |")
+    for table, word, sign in ((found, "", ""), (gained, ", gain over scratch in the same draw", "+")):
+        for (start, approach), row in table.items():
+            cells = [f"{row[share][0]:{sign}.3f}" + (f" ± {row[share][1]:.3f}" if row[share][2] > 1 else "") if share in row else ""
+                     for share in shares]
+            lines.append(f"| {start} | {approach}{word} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -294,7 +303,7 @@ def main() -> None:
     rows = [row for row in benchmark.results.rows if row["dataset"] == benchmark.dataset.name]
     found = summary(rows)
     figure_name = {"segmentation": "mean IoU", "multilabel": "average precision"}.get(benchmark.dataset.task, "overall accuracy")
-    text = markdown(found)
+    text = markdown(found, summary(gains(rows)))
     (benchmark.output / "table.md").write_text(text + "\n", encoding="utf-8")
     draw(found, benchmark.output / "label_efficiency.svg", f"{figure_name} on the validation tiles")
     print(f"\n{text}\n\n{len(rows)} figures in {benchmark.results.path}; {figure_name} on {len(benchmark.validation)} validation tiles.")
