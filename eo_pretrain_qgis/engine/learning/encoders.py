@@ -9,10 +9,11 @@ import timm
 import torch
 from torch import nn
 
-from ...errors import ModelError
+from ...errors import DataError, ModelError
 from .error_words import first_line
 
 TIMM = "tu-"
+SIDE_FOR_ALL = 32  # pixels; encoders halve an image five times, so that of smaller ones the deepest kernels may have less than they need
 
 
 def check_encoder_name(name: str) -> None:
@@ -29,6 +30,29 @@ def check_encoder_name(name: str) -> None:
             near = [TIMM + plain]
         hint = f"Did you mean “{near[0]}”?" if near else "Choose one such as resnet18, efficientnet-b0 or tu-convnext_atto."
         raise ModelError(f"There is no encoder “{name}”. {hint}")
+
+
+def check_view_side(encoder: str, bands: int, side: int) -> None:
+    """Refuses views that are too small for an encoder, by trying one; tiles are padded where they are seen whole, views are not.
+
+    Args:
+        encoder: name, see `check_encoder_name`.
+        bands: number of bands.
+        side: of the views, pixels.
+
+    Raises:
+        DataError: at some depth a view is smaller than a kernel of the encoder.
+        ModelError: see `build_encoder`.
+    """
+    if side >= SIDE_FOR_ALL:
+        return
+    network = build_encoder(encoder, bands).eval()
+    try:
+        with torch.no_grad():
+            network(torch.zeros(1, bands, side, side))
+    except RuntimeError as error:
+        raise DataError(f"Views of {side} px are too small for the encoder “{encoder}” ({first_line(error)}). "
+                        f"Choose views of {SIDE_FOR_ALL} px or more, or another encoder such as resnet18.") from None
 
 
 def build_unet(encoder: str, bands: int, classes: int) -> smp.Unet:

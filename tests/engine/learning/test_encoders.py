@@ -3,9 +3,9 @@ import pytest
 import segmentation_models_pytorch as smp
 import torch
 
-from eo_pretrain_qgis.engine.learning.encoders import build_encoder, build_unet, check_encoder_name, input_weight
+from eo_pretrain_qgis.engine.learning.encoders import build_encoder, build_unet, check_encoder_name, check_view_side, input_weight
 from eo_pretrain_qgis.engine.learning.networks import SegmentationNetwork, renew_statistics
-from eo_pretrain_qgis.errors import ModelError
+from eo_pretrain_qgis.errors import DataError, ModelError
 
 
 @pytest.mark.parametrize("encoder", ["resnet18", "efficientnet-b0", "tu-test_resnet", "tu-test_convnext", "tu-test_efficientnet"])
@@ -32,6 +32,14 @@ def test_unknown_names_get_a_hint(name, sentence):
 def test_an_encoder_without_levels_is_refused():
     with pytest.raises(ModelError, match="“tu-test_vit” cannot serve in a U-Net for 4 band"):
         build_unet("tu-test_vit", 4, 2)
+
+
+def test_views_smaller_than_a_kernel_are_refused():
+    for encoder, side in (("resnet18", 8), ("efficientnet-b0", 32), ("tu-test_convnext", 32)):
+        check_view_side(encoder, 2, side)
+    sentence = r"Views of 16 px are too small for the encoder “efficientnet-b0” \(.+\)\. Choose views of 32 px or more, or another"
+    with pytest.raises(DataError, match=sentence):
+        check_view_side("efficientnet-b0", 2, 16)
 
 
 def test_an_encoder_that_fails_without_a_word_is_refused(monkeypatch):

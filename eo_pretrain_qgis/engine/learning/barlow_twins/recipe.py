@@ -20,7 +20,7 @@ from ...dataset import Dataset, SensorInfo
 from ...even_sample import even_sample
 from ..checkpoints import load_tensors
 from ..device import pick_device, pick_precision
-from ..encoders import check_encoder_name
+from ..encoders import check_encoder_name, check_view_side
 from ..probes import Probe
 from ..runs import CHECKPOINT, WEIGHTS, Run, band_cards
 from ..starting_weights import start_from
@@ -85,6 +85,7 @@ def pretrain_barlow_twins(dataset_folder: str, output: str, settings: Settings, 
     dataset = Dataset.open(dataset_folder)
     sensors = chosen_sensors(dataset, settings)
     check_trainable(dataset, sensors, settings)
+    check_view_side(settings.encoder, len(sensors[0].bands), settings.crop or dataset.tile_size)
     probe = None
     if settings.probe:
         labelled = Dataset.open(settings.probe)
