@@ -85,7 +85,6 @@ def pretrain_barlow_twins(dataset_folder: str, output: str, settings: Settings, 
     dataset = Dataset.open(dataset_folder)
     sensors = chosen_sensors(dataset, settings)
     check_trainable(dataset, sensors, settings)
-    check_view_side(settings.encoder, len(sensors[0].bands), settings.crop or dataset.tile_size)
     probe = None
     if settings.probe:
         labelled = Dataset.open(settings.probe)
@@ -120,7 +119,8 @@ def check_trainable(dataset: Dataset, sensors: Sequence[SensorInfo], settings: S
     """Refuses tiles that nothing can be learned from.
 
     Raises:
-        DataError: of series, too few, all constant, or smaller than a view; or the shares of a tile in a view are no range.
+        DataError: of series, too few, all constant, or smaller than a view; the shares of a tile in a view are no range, or views are
+            smaller than a kernel of the encoder.
     """
     where = dataset.folder
     settings.shares(dataset.tile_size)
@@ -144,6 +144,7 @@ def check_trainable(dataset: Dataset, sensors: Sequence[SensorInfo], settings: S
     if settings.crop and settings.crop > 4 * dataset.tile_size:
         raise DataError(f"Views of {settings.crop} px would enlarge tiles of {dataset.tile_size} px more than four times. "
                         f"Choose a crop of at most {4 * dataset.tile_size} px.")
+    check_view_side(settings.encoder, len(sensors[0].bands), settings.crop or dataset.tile_size)
 
 
 class BarlowTwins:
