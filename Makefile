@@ -7,7 +7,9 @@ DEV := .engine/dev/bin
 VERSION := $(shell sed -n 's/^version=//p' metadata.txt)
 ZIP := dist/eo_pretrain_qgis-$(VERSION).zip
 
-.PHONY: help setup demo test lint docs package dev clean
+FUZZ ?= 9000
+
+.PHONY: help setup demo test fuzz lint docs package dev clean
 
 help:  ## shows this list
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 16
@@ -20,6 +22,10 @@ demo: setup  ## runs the whole path on a simulated landscape; ends with maps and
 
 test: setup  ## runs all tests
 	@sh .ci/test.sh
+
+fuzz: setup  ## gives every reader FUZZ damaged inputs (9000 unless set), with the same seeds each time
+	@EOPRETRAIN_ENGINE=$(CURDIR)/.engine/train EOPRETRAIN_FUZZ=$(FUZZ) $(DEV)/python -m pytest tests -q -k fuzz --ignore tests/toolbox \
+		--timeout 0 -n auto --dist worksteal
 
 lint: setup  ## ruff, mypy, bandit and detect-secrets, as the QGIS plugin site runs them
 	@$(DEV)/ruff check .

@@ -8,9 +8,9 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "eo_pretrain_qgis"
 FILES = sorted(PACKAGE.rglob("*.py"))
-SHARED = {"errors", "report"}
+SHARED = {"errors", "report", "outputs", "claims"}
 SCIENCE = {"numpy", "scipy", "rasterio", "pyogrio", "geopandas", "pandas", "pyproj", "shapely", "skimage", "sklearn", "onnx", "google",
-           "onnxruntime", "matplotlib", "psutil", "distributed"}
+           "onnxruntime", "matplotlib", "psutil", "distributed", "msgspec"}
 TORCH = {"torch", "timm", "segmentation_models_pytorch", "lightning_fabric", "torchmetrics", "kornia", "lightly", "safetensors", "onnxscript"}
 
 # layer -> (packages from outside, packages of our own), allowed at module level; then those allowed inside functions only

@@ -14,10 +14,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import ModelError
+from ..outputs import explained, new_file
 from ..report import SILENT, Report
 from .band_names import band_key
 from .downloads import download
-from .outputs import explained, new_file
 from .sensors import PRESETS, Band
 
 #: Begins a value that names weights in the catalogue, where weights can be given.

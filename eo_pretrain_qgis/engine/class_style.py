@@ -11,10 +11,10 @@ from contextlib import ExitStack, contextmanager
 from html import escape
 from pathlib import Path
 
+from ..outputs import new_file
 from .category_style import Category, categorized, color_option
 from .dataset import ClassInfo
 from .legend import default_color
-from .outputs import new_file
 
 #: Confidence [%] → colour, from doubtful to sure.
 CONFIDENCE_COLOURS = {0: "#440154", 25: "#3b528b", 50: "#21918c", 75: "#5ec962", 100: "#fde725"}

@@ -16,9 +16,9 @@ import rasterio.shutil
 import rasterio.windows
 from rasterio.errors import RasterioIOError
 
+from ..outputs import disk_full, new_file
 from ..report import SILENT, Report
 from .grid import Grid, Window
-from .outputs import disk_full, new_file
 
 BLOCK = 512
 #: Below this free space [byte] a failed write is put down to a full disk: GDAL does not say why a write failed.

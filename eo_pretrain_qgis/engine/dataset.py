@@ -14,7 +14,7 @@ import pyogrio
 from pyogrio.errors import DataLayerError, DataSourceError
 
 from ..errors import DataError
-from .outputs import new_file
+from ..outputs import new_file
 from .sensors import Band
 from .shards import Shards
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from types import ModuleType
 
+from ..outputs import new_file
 from ..report import SILENT, Report
 from . import dataset_pictures as pictures
 from . import html_page as page
@@ -14,7 +15,6 @@ from .crops.series_facts import series_facts
 from .dataset import DROPPED, SPLITS, Dataset, SensorInfo
 from .dataset_warnings import angle_warnings, class_shares, noun, series_warnings, unit, warnings_of
 from .land_cover import report as land_cover_report
-from .outputs import new_file
 from .pretraining import report as pretraining_report
 from .roads import report as roads_report
 from .sea_ice import report as sea_ice_report

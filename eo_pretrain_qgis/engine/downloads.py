@@ -20,8 +20,8 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from ..errors import ModelError
+from ..outputs import disk_full, explained
 from ..report import SILENT, Report
-from .outputs import disk_full, explained
 
 BLOCK = 1 << 18  # bytes
 TICK_S = 0.25  # between two looks at whether the user asked to stop

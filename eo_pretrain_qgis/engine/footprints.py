@@ -8,10 +8,10 @@ import geopandas
 import numpy as np
 import shapely
 
+from ..outputs import explained
 from .category_style import Category, categorized, color_option
 from .dataset import DROPPED, SPLITS, TILES
 from .grid import Grid, Window
-from .outputs import explained
 from .vector import write_layer
 
 LAYER = "tiles"

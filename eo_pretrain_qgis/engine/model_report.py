@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ..outputs import new_file
 from . import html_page as html
 from .class_style import coloured
-from .outputs import new_file
 from .package import TRANSLATION, ModelBand, Package
 
 

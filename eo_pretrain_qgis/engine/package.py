@@ -23,10 +23,10 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from ..errors import ModelError
+from ..outputs import new_file
 from ..report import SILENT, Report
 from . import model_metadata
 from .dataset import ClassInfo
-from .outputs import new_file
 from .sensors import Band
 from .session import Session
 

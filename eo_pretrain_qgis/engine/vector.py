@@ -14,8 +14,8 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from pyproj.exceptions import CRSError
 
 from ..errors import DataError
+from ..outputs import disk_full, new_file
 from ..report import SILENT, Report
-from .outputs import disk_full, new_file
 
 
 @dataclass(frozen=True)

@@ -109,8 +109,8 @@ class CreateCropDataset(Job):
         from ..engine.crops.series_building import SeriesPlan, block_windows, build_series, count_pixels
         from ..engine.crops.timesen2crop_export import write_timesen2crop_folders
         from ..engine.footprints import copy_footprints
-        from ..engine.outputs import new_folder, refuse_used
         from ..engine.splits import SplitPlan
+        from ..outputs import new_folder, refuse_used
 
         if self.timesen2crop:
             refuse_used(self.timesen2crop)

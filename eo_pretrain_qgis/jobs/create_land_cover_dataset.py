@@ -110,8 +110,8 @@ class CreateLandCoverDataset(Job):
         from ..engine.footprints import copy_footprints
         from ..engine.land_cover import map_year
         from ..engine.land_cover.labels import Filters, MapChoice, open_land_cover
-        from ..engine.outputs import new_folder
         from ..engine.splits import SplitPlan
+        from ..outputs import new_folder
 
         scenes = open_scenes(self.images, self.arrangement, self.nodata, report)
         sensor = describe_sensor(scenes, self.preset, self.bands, report)

@@ -80,9 +80,9 @@ class CreatePretrainingDataset(Job):
         from ..engine.alignment import aside
         from ..engine.dataset_building import Cutting
         from ..engine.footprints import copy_footprints
-        from ..engine.outputs import new_folder
         from ..engine.pretraining.tiles import build_pretraining_dataset
         from ..engine.splits import SplitPlan
+        from ..outputs import new_folder
 
         cutting = Cutting(self.tile_size, self.stride, self.extent, self.minimum_valid)
         plan = SplitPlan(self.validation_share, self.test_share, self.block_size, seed=self.seed)

@@ -95,13 +95,13 @@ class CreateRoadDataset(Job):
         report.progress(0, "Opening the images")
         from ..engine.dataset_building import Cutting, build_dataset, describe_sensor, open_scenes
         from ..engine.footprints import copy_footprints
-        from ..engine.outputs import new_folder
         from ..engine.roads.completeness import make_screen
         from ..engine.roads.labels import RoadDrawing, make_labels
         from ..engine.roads.ways import RoadRules, open_roads
         from ..engine.roads.ways_layer import write_ways
         from ..engine.roads.widths import TABLE_FILE, WidthTable, read_table, write_table
         from ..engine.splits import SplitPlan
+        from ..outputs import new_folder
 
         scenes = open_scenes(self.images, self.arrangement, self.nodata, report)
         sensor = describe_sensor(scenes, self.preset, self.bands, report)

@@ -124,7 +124,6 @@ class CreateSeaIceDataset(Job):
         report.progress(0, "Opening the images")
         from ..engine.cutting import Cutting
         from ..engine.footprints import copy_footprints
-        from ..engine.outputs import new_folder
         from ..engine.sea_ice.datasets import build_patches, build_tiles
         from ..engine.sea_ice.ground_control import scratch_folder
         from ..engine.sea_ice.labels import open_ice_labels
@@ -133,6 +132,7 @@ class CreateSeaIceDataset(Job):
         from ..engine.sea_ice.sar_bands import SarImages
         from ..engine.sea_ice.sar_scenes import open_sar_scenes
         from ..engine.splits import SplitPlan
+        from ..outputs import new_folder
 
         given = SarImages(self.images, self.hv or [], self.incidence_layers or [], self.incidence_table or "", self.incidence_angle == "none",
                           UNITS[self.backscatter], self.bands or "", self.nodata, self.target_crs or "", self.resolution)

@@ -69,8 +69,8 @@ class CreateTrainingDataset(Job):
         from ..engine.dataset_merging import extend_dataset, open_extended, open_labels_for
         from ..engine.footprints import copy_footprints
         from ..engine.labels import open_labels
-        from ..engine.outputs import new_folder
         from ..engine.splits import SplitPlan
+        from ..outputs import new_folder
 
         extended = open_extended(self.append_to) if self.append_to else None
         scenes = open_scenes(self.images, self.arrangement, self.nodata, report)

@@ -38,8 +38,8 @@ class ExportDataset(Job):
         from ..engine.dataset import Dataset
         from ..engine.dataset_export import export_geotiff
         from ..engine.esri_export import export_esri
-        from ..engine.outputs import new_folder
         from ..engine.series_export import export_series
+        from ..outputs import new_folder
 
         write = {"geotiff": export_geotiff, "esri_tiles": export_esri, "timesen2crop": export_series}[self.format]
         dataset = Dataset.open(self.dataset)

@@ -79,8 +79,8 @@ class ImportDataset(Job):
         report.progress(0, "Looking at the files")
         from ..engine.footprints import copy_footprints
         from ..engine.formats import ImportOptions, Tree, detect, read_split, write_dataset
-        from ..engine.outputs import new_folder
         from ..engine.splits import SplitPlan
+        from ..outputs import new_folder
 
         tree = Tree(self.source or self.archive)
         found = detect(tree) if self.format == "auto" else self.format

@@ -37,9 +37,9 @@ class SplitDataset(Job):
     def run(self, report: Report) -> dict:
         report.progress(0, "Opening the dataset")
         from ..engine.dataset import Dataset
-        from ..engine.outputs import new_folder
         from ..engine.resplitting import divide_again
         from ..engine.splits import SplitPlan
+        from ..outputs import new_folder
 
         dataset = Dataset.open(self.dataset)
         plan = SplitPlan(self.validation_share, self.test_share, self.block_size, self.buffer, self.seed)

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from ...errors import DataError, ModelError
-from ..outputs import new_file
+from ...outputs import new_file
 from .error_words import first_line
 
 

@@ -12,10 +12,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from ...errors import ModelError
+from ...outputs import new_file
 from ...report import SILENT, Report
 from .. import catalog
 from ..band_names import band_key
-from ..outputs import new_file
 from .checkpoints import save_tensors
 
 RUN_CARD, NETWORK = "run.json", "best.safetensors"

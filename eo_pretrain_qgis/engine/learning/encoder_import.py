@@ -13,12 +13,12 @@ import torch
 from torch import nn
 
 from ...errors import ModelError
+from ...outputs import new_folder
 from ...report import SILENT, Report
 from .. import catalog
 from .. import html_page as page
 from ..band_names import band_places
 from ..downloads import file_sha256
-from ..outputs import new_folder
 from ..sensors import PRESETS
 from .encoder_files import OUR_SCALING, band_names, find_weights, read_card, write_encoder
 from .encoders import build_encoder, input_weight

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ...errors import DataError
-from ..outputs import new_file
+from ...outputs import new_file
 
 
 def keep_array(path: str, array: np.ndarray) -> None:

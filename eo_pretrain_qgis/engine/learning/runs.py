@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 from ...errors import DataError, ModelError
+from ...outputs import new_file, refuse_used
 from ..dataset import Dataset, SensorInfo
-from ..outputs import new_file, refuse_used
 from .checkpoints import load_tensors, save_tensors
 from .encoder_files import write_encoder
 from .error_words import first_line

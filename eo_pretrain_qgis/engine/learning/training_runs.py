@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 
+from ...outputs import new_file
 from ...report import SILENT, Report
 from .. import html_page as page
 from ..dataset import Dataset
-from ..outputs import new_file
 from .device import describe_device, pick_device, pick_precision, start_fabric, use_all_cores
 from .runs import CHECKPOINT, ENCODER, WEIGHTS, Run, first_card
 from .training import Method, Plan, Progress, fit

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import geopandas
 
+from ...outputs import new_file
 from ..category_style import Category, categorized, color_option
 from ..legend import default_color
-from ..outputs import new_file
 from ..vector import write_layer
 from .ways import IGNORED, ROAD
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...errors import DataError
-from ..outputs import explained
+from ...outputs import explained
 
 #: Width of a lane [m]: of through roads; streets in towns have narrower ones, but edge strips and kerbs make up for it.
 LANE_WIDTH = 3.5

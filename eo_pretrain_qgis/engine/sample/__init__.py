@@ -29,9 +29,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ...outputs import new_folder
 from ...report import SILENT, Report
 from ..dataset import ClassInfo
-from ..outputs import new_folder
 from . import coarse, radar
 from .declarations import write_parcels, write_training_polygons
 from .files import BLOCK, SampleRaster

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import DataError
+from .errors import DataError
 
 #: Written into an output folder by the worker before the job starts; it does not make the folder "used".
 WORKER_LOG = "worker.log"

@@ -2,8 +2,8 @@ import errno
 
 import pytest
 
-from eo_pretrain_qgis.engine.outputs import new_file, new_folder
 from eo_pretrain_qgis.errors import Cancelled, DataError
+from eo_pretrain_qgis.outputs import new_file, new_folder
 
 
 def names(folder):
