@@ -2,16 +2,18 @@
 
     python -m eo_pretrain_qgis predict_map --model m.onnx --images a.tif b.tif --output map.tif
     python -m eo_pretrain_qgis finetune --json values.json          (or - for standard input)
+    python -m eo_pretrain_qgis predict_map … --output map.tif --overwrite                (replaces a file that is there)
     python -m eo_pretrain_qgis rerun run/job.json --output again
     python -m eo_pretrain_qgis docs docs/algorithms.md
 
 The result is printed to standard output as one JSON document, progress to standard error. Exit codes: 0 done, 1 failed with a
-sentence, 2 asked wrongly, 130 cancelled (Ctrl+C, or SIGTERM as batch systems send it).
+sentence, 2 asked wrongly, 130 cancelled (Ctrl+C, SIGTERM as batch systems send it, or SIGHUP when the terminal is closed).
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -23,11 +25,12 @@ from typing import Any
 from .errors import Cancelled, EngineError, EOPretrainError, JobError
 from .jobs import JOBS, handbook
 from .jobs.record import read_record, run_job
-from .jobs.spec import Job, Param
+from .jobs.spec import Job, Param, paths_of
 from .report import PrintedReport
+from .worker import failures
 
 OK, FAILED, ASKED_WRONGLY, CANCELLED = 0, 1, 2, 130
-USAGE = "[--json FILE] [--PARAMETER VALUE …]     (--PARAMETER=VALUE for a value that begins with a minus sign)"
+USAGE = "[--json FILE] [--overwrite] [--PARAMETER VALUE …]     (--PARAMETER=VALUE for a value that begins with a minus sign)"
 METAVARS = {
     "raster": "FILE", "vector": "FILE", "layer": "FILE", "attribute": "FIELD", "integer": "N", "number": "X", "boolean": "true|false",
     "text": "TEXT", "choice": "WORD", "extent": "W,E,S,N[EPSG]", "classes": "CSV", "file": "FILE", "folder": "FOLDER",
@@ -37,13 +40,15 @@ METAVARS = {
 
 
 class InterruptibleReport(PrintedReport):
-    """Prints progress; the first Ctrl+C or SIGTERM asks the job to stop, a second one stops it at once."""
+    """Prints progress; the first Ctrl+C, SIGTERM or SIGHUP asks the job to stop, a second one stops it at once."""
 
     def __init__(self) -> None:
         super().__init__()
         self.asked = False
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._ask)
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores it, and means it
+                signal.signal(number, self._ask)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self.asked = True
@@ -56,26 +61,62 @@ class InterruptibleReport(PrintedReport):
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     asked = vars(_parser().parse_args(arguments))
-    command = asked.pop("command")
+    name, job = asked.pop("command"), None
     try:
-        if command == "docs":
+        if name == "docs":
             handbook.write(asked["file"])
             return OK
-        name, values = read_record(asked.pop("record")) if command == "rerun" else (command, {})
-        job_class = _job_class(name)
-        job = job_class.from_values({**values, **_document(asked.pop("json")), **_given(job_class, asked)})
-    except JobError as error:
-        return _say(str(error), ASKED_WRONGLY)
-    try:
+        job = _asked_job(name, asked)
+        name = job.name()
         _check_engine(job)
         result = run_job(job, InterruptibleReport())
+        if os.environ.get("RANK", "0") == "0":  # under torchrun every process comes here, one speaks
+            print(json.dumps(result, indent=1, ensure_ascii=False, default=str), flush=True)
     except Cancelled:
         return _say("Cancelled.", CANCELLED)
     except EOPretrainError as error:
-        return _say(str(error), FAILED)
-    if os.environ.get("RANK", "0") == "0":  # under torchrun every process comes here, one speaks
-        print(json.dumps(result, indent=1, ensure_ascii=False, default=str))
+        return _say(str(error), ASKED_WRONGLY if job is None and isinstance(error, JobError) else FAILED)
+    except BrokenPipeError:  # nobody reads the result, and the job is done; Python would try once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, MemoryError, ImportError) as error:
+        told = failures.explain_exception(error, name)
+        if isinstance(error, OSError) and isinstance(told, EngineError):  # nothing is known of it: its traceback says most
+            raise
+        return _say(str(told), FAILED)
     return OK
+
+
+def _asked_job(name: str, asked: dict[str, Any]) -> Job:
+    """The job of a command line.
+
+    Raises:
+        JobError: a value is wrong, a record names a program, or an output is there already.
+    """
+    document, overwrite = asked.pop("json"), asked.pop("overwrite")
+    recorded: dict[str, Any] = {}
+    again = name == "rerun"
+    if again:
+        name, recorded = read_record(asked.pop("record"))
+    job_class = _job_class(name)
+    read, given = {**recorded, **_document(document)}, _given(job_class, asked)
+    for key, param in job_class.parameters().items():
+        if param.program and read.get(key) and key not in given:
+            raise JobError(f"The values name a program to run, {read[key]} ({key}). A program is only taken from the command line: if you "
+                           f"trust it, give it as --{key}.")
+    job = job_class.from_values({**read, **given})
+    if not overwrite:
+        _refuse_existing(job, again)
+    return job
+
+
+def _refuse_existing(job: Job, again: bool) -> None:
+    """Refuses to replace a file; a folder is refused here only when a record names it, since jobs themselves refuse or continue theirs."""
+    for name, param in job.parameters().items():
+        for path in paths_of(param, getattr(job, name)) if param.is_output else ():
+            is_folder = os.path.isdir(path)
+            if os.path.lexists(path) and (not is_folder or (again and os.listdir(path))):
+                raise JobError(f"“{param.label}” ({name}): {path} is there already. Choose another name, or add --overwrite to let the job "
+                               f"{'go on in that folder' if is_folder else 'replace it'}.")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -98,6 +139,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_values(parser: argparse.ArgumentParser, parameters: dict[str, Param]) -> None:
     parser.add_argument("--json", metavar="FILE", help="values as a JSON document; - reads it from standard input")
+    parser.add_argument("--overwrite", action="store_true", help="let outputs replace files that are there")
     for name, param in parameters.items():
         facts = handbook.facts(param)
         words = f"{param.label}. {param.help} ({facts})" if facts else f"{param.label}. {param.help}"
@@ -127,7 +169,7 @@ def _layer(value: str | list[str]) -> Any:
         return value
     try:
         return json.loads(value)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise JobError(f"{value} is not a JSON object ({error}). Give a path, or an object such as {{\"path\": \"a.tif\"}}.") from None
 
 
@@ -137,7 +179,7 @@ def _document(place: str | None) -> dict[str, Any]:
         return {}
     try:
         document = json.loads(sys.stdin.read() if place == "-" else Path(place).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise JobError(f"{place} is not a JSON document ({error}). Give a file with an object of parameter names and values.") from None
     if not isinstance(document, dict):
         raise JobError(f"{place} holds a JSON {type(document).__name__}. Give an object of parameter names and values.")
@@ -167,7 +209,8 @@ def _check_engine(job: Job) -> None:
 
 
 def _say(sentence: str, code: int) -> int:
-    sys.stderr.write(sentence + "\n")
+    with contextlib.suppress(OSError):  # the terminal was closed
+        sys.stderr.write(sentence + "\n")
     return code
 
 

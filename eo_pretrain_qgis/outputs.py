@@ -1,4 +1,4 @@
-"""Where results are written: aside first, in place only when whole."""
+"""Where results are written: claimed, aside first, in place only when whole; and what the system's errors mean, in sentences."""
 
 from __future__ import annotations
 
@@ -9,29 +9,63 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from . import claims
 from .errors import DataError
 
-#: Written into an output folder by the worker before the job starts; it does not make the folder "used".
+#: The log that `worker.client` leaves in a folder it had written; it does not make the folder "used".
 WORKER_LOG = "worker.log"
+#: Below this free space [byte] a failed write is put down to a full disk: GDAL does not say why a write failed.
+NEARLY_FULL = 64 * 2**20
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+_GONE = ("cannot be reached any more", "The disk or the network drive failed: check it, and run again.")
+#: Number of a system error → what is wrong with the path, what to do.
+REASONS = {
+    errno.EROFS: ("lies on a disk that is read-only", "Choose a folder you may write to."),
+    errno.ENAMETOOLONG: ("has a name that is too long for the disk", "Choose a shorter name."),
+    errno.ELOOP: ("is a link that leads back to itself", "Choose another place."),
+    errno.ENOTDIR: ("lies below something that is a file and not a folder", "Choose another folder."),
+    errno.EISDIR: ("is a folder", "Choose the name of a file."),
+    errno.EEXIST: ("is there already", "Choose another name."),
+    errno.ENOTEMPTY: ("holds other files", "Choose a new or empty folder."),
+    errno.ENOENT: ("is not there", "Check the path, and run again."),
+    errno.EXDEV: ("is a disk of its own, onto which a finished result cannot be moved in one step", "Choose a new folder inside it."),
+    errno.EBUSY: ("is in use by another program", "Close that program, or choose another place."),
+    errno.ETXTBSY: ("is in use by another program", "Close that program, or choose another place."),
+    errno.EINVAL: ("has a name that the disk does not take", "Choose a name of letters, digits, - and _."),
+    errno.EILSEQ: ("has a name that the disk does not take", "Choose a name of letters, digits, - and _."),
+    errno.EMFILE: ("cannot be opened: too many files are open", "Close other programs, or raise the limit of open files (ulimit -n)."),
+    errno.ENFILE: ("cannot be opened: too many files are open", "Close other programs, or raise the limit of open files (ulimit -n)."),
+    errno.ENOMEM: ("cannot be used, because the memory is full", "Close other programs and run again."),
+    **dict.fromkeys((errno.EIO, errno.ESTALE, errno.ENXIO, errno.ENODEV, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH,
+                     errno.ENOTCONN), _GONE),
+}
 
 
 @contextlib.contextmanager
-def new_file(path: str | Path) -> Iterator[Path]:
+def new_file(path: str | Path, of: str | Path = "") -> Iterator[Path]:
     """Gives the path of a file to write aside; it takes the place of `path` at the end, or is removed on any error.
 
+    Args:
+        path: the file to write; a link is followed, as everywhere when a file is written.
+        of: the output it belongs to, when that is another one, such as the map of a style.
+
     Raises:
-        DataError: disk full, folder not writable, or the old file is open elsewhere.
+        DataError: another job writes it, disk full, folder not writable, or the old file is open elsewhere.
     """
-    target = Path(path)
-    part = target.with_name(target.name + ".part")
-    with explained(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part.unlink(missing_ok=True)
-        try:
-            yield part
+    with explained(path):
+        target = settled(path)
+        with claims.part(target, settled(of) if of else "") as part:
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            yield Path(part)
             _replace(part, target)
-        finally:
-            part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def beside(path: str | Path) -> Iterator[Path]:
+    """Gives the path of a file in the folder of the output `path` that is needed only while the output is made; it is removed at the end."""
+    with explained(path), claims.part(settled(path), main=False) as part:
+        yield Path(part)
 
 
 @contextlib.contextmanager
@@ -39,26 +73,40 @@ def new_folder(path: str | Path) -> Iterator[Path]:
     """Gives a folder to fill aside; it becomes `path` at the end, or is removed on any error.
 
     Raises:
-        DataError: `path` already holds files, disk full, or not writable.
+        DataError: another job writes it, `path` already holds files, disk full, or not writable.
     """
-    target = Path(path)
-    refuse_used(target)
-    part = target.with_name(target.name + ".part")
-    with explained(target):
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        try:
-            yield part
-            _move_folder(part, target)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
+    with explained(path):
+        target = settled(path)
+        with claims.part(target) as part:
+            refuse_used(target)
+            os.makedirs(part)
+            yield Path(part)
+            _move_folder(Path(part), Path(target))
+
+
+def final_name(folder: Path) -> str:
+    """What a folder given by `new_folder` will be called."""
+    return claims.PART.sub("", folder.name)
 
 
 def refuse_used(folder: str | Path) -> None:
-    """Raises DataError when `folder` holds files already."""
+    """Raises DataError when `folder` is a file or holds files already."""
     target = Path(folder)
-    if target.is_file() or (target.is_dir() and any(child.name != WORKER_LOG for child in target.iterdir())):
-        raise DataError(f"The folder {target} already holds files. Choose a new or empty folder.")
+    with explained(target):
+        if target.is_file() or (target.is_dir() and any(child.name != WORKER_LOG for child in target.iterdir())):
+            raise DataError(f"The folder {target} already holds files. Choose a new or empty folder.")
+
+
+def settled(path: str | Path) -> str:
+    """The absolute path of an output with links followed, so that two names of one place are one output.
+
+    Raises:
+        OSError: a link leads back to itself.
+    """
+    real = os.path.realpath(path)
+    if os.path.islink(real):
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), os.fspath(path))
+    return real
 
 
 @contextlib.contextmanager
@@ -66,16 +114,36 @@ def explained(path: str | Path) -> Iterator[None]:
     """Turns the system's errors while `path` is written into sentences.
 
     Raises:
-        DataError: disk full, or not permitted.
+        DataError: disk full, not permitted, a name that cannot be, …
     """
     try:
         yield
-    except PermissionError as error:
-        raise DataError(f"{path} may not be written ({error.strerror}). Choose a folder you may write to.") from error
-    except OSError as error:  # rasterio's errors are OSErrors without a number
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or "No space left" in str(error):
-            raise disk_full(path) from error
-        raise
+    except OSError as error:
+        sentence = said(error, path)
+        if sentence is None:  # rasterio's errors are OSErrors without a number
+            raise
+        raise sentence from error
+
+
+def said(error: OSError, path: str | Path = "") -> DataError | None:
+    """The sentences for an error of the system; None when it has no number, so that nothing is known of it.
+
+    Args:
+        error: what was raised.
+        path: what was being written; in sentences it stands for the parts of it that have names of their own.
+    """
+    found = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else ""
+    place = path if path and (not found or claims.PART.search(found) or found.endswith(claims.ENDING)) else found or "a file"
+    if error.errno in FULL or "No space left" in str(error):
+        return disk_full(place)
+    if error.errno is None:
+        return None
+    if isinstance(error, PermissionError):
+        if not path or (found and os.path.dirname(found) != os.path.dirname(os.fspath(path)) and os.path.exists(found)):
+            return DataError(f"{place} may not be read or written ({error.strerror}). Ask for the right to it, or choose another one.")
+        return DataError(f"{place} may not be written ({error.strerror}). Choose a folder you may write to.")
+    what, advice = REASONS.get(error.errno, (f"cannot be read or written ({error.strerror})", "Check the disk and the path, and run again."))
+    return DataError(f"{place} {what}. {advice}")
 
 
 def disk_full(path: str | Path) -> DataError:
@@ -83,7 +151,17 @@ def disk_full(path: str | Path) -> DataError:
     return DataError(f"The disk is full while writing {path}. Free some space and run again.")
 
 
-def _replace(part: Path, target: Path) -> None:
+def failed_write(failure: BaseException, path: str | Path) -> DataError:
+    """The sentence for a library's failure to write `path`: a full disk when the disk is full, otherwise what the library says."""
+    words = f"{failure} {failure.__cause__ or ''}".strip()
+    folder = os.path.dirname(os.path.abspath(path))
+    if "No space left" in words or "disk is full" in words or (os.path.isdir(folder) and shutil.disk_usage(folder).free < NEARLY_FULL):
+        return disk_full(path)
+    return DataError(f"{path} cannot be written ({words.splitlines()[0] if words else type(failure).__name__}). "
+                     "Check the disk, and run again.")
+
+
+def _replace(part: str, target: str) -> None:
     try:
         os.replace(part, target)
     except PermissionError:  # Windows: the file is open, most often as a layer in QGIS
@@ -91,9 +169,10 @@ def _replace(part: Path, target: Path) -> None:
 
 
 def _move_folder(part: Path, target: Path) -> None:
-    if not target.exists():
+    with contextlib.suppress(OSError):  # an empty folder in the way is no obstacle, except on Windows
         os.replace(part, target)
         return
-    # The target is there and empty (or holds the log, which is open): descriptions go last, so that what looks finished is.
+    # The target is there and empty, or holds the log, which is open: descriptions go last, so that what looks finished is.
+    target.mkdir(exist_ok=True)
     for child in sorted(part.iterdir(), key=lambda child: child.suffix == ".json"):
         os.replace(child, target / child.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 
@@ -63,12 +64,17 @@ class PrintedReport(Report):
 
     def emit(self, event: dict) -> None:
         if event["event"] == "message":
-            sys.stderr.write(f"{event['level']}: {event['text']}\n")
+            self._print(f"{event['level']}: {event['text']}")
             return
         now = time.monotonic()
         if now - self._last >= 1 or event["fraction"] >= 1:
             self._last = now
-            sys.stderr.write(f"{event['fraction']:4.0%}  {progress_line(event)}\n")
+            self._print(f"{event['fraction']:4.0%}  {progress_line(event)}")
+
+    @staticmethod
+    def _print(line: str) -> None:
+        with contextlib.suppress(OSError):  # the terminal was closed; the work goes on until it is told to stop
+            sys.stderr.write(line + "\n")
 
 
 def progress_line(event: dict) -> str:

@@ -81,19 +81,104 @@ def test_the_result_is_one_json_document_and_progress_goes_elsewhere(tmp_path):
 def test_under_torchrun_one_process_speaks(tmp_path):
     words = ["check_engine", "--python", "/bin/true", "--output", tmp_path / "a.html"]
     assert call(*words, RANK="1").stdout == ""
-    assert json.loads(call(*words, RANK="0").stdout)["ok"] is False
+    assert json.loads(call(*words, "--overwrite", RANK="0").stdout)["ok"] is False
+
+
+def record(folder, values, job="check_engine"):
+    (folder / "job.json").write_text(json.dumps({"job": job, "values": values}))
+    return folder / "job.json"
 
 
 def test_a_recorded_job_runs_again_with_another_value(tmp_path):
-    record = {"job": "check_engine", "values": {"python": "/bin/true", "output": str(tmp_path / "first.html")}}
-    (tmp_path / "job.json").write_text(json.dumps(record))
-    ran = call("rerun", tmp_path / "job.json", "--output", tmp_path / "second.html")
+    place = record(tmp_path, {"device": "nowhere", "output": str(tmp_path / "first.html")})
+    ran = call("rerun", place, "--output", tmp_path / "second.html", "--python", "/bin/true")
     assert ran.returncode == 0
     assert json.loads(ran.stdout)["output"] == str(tmp_path / "second.html")
     assert not (tmp_path / "first.html").exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(("job", "values"), [
+    ("check_engine", {"python": "evil.sh"}), ("install_engine", {"python": "evil.sh", "source": "existing_python"}),
+])
+@pytest.mark.parametrize("way", ["record", "document"])
+def test_a_record_never_names_a_program_to_run(tmp_path, job, values, way):
+    program = tmp_path / values["python"]
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    program.chmod(0o755)
+    values = {**values, "python": str(program)} | ({"output": str(tmp_path / "c.html")} if job == "check_engine" else {})
+    ran = call("rerun", record(tmp_path, values, job)) if way == "record" else call(job, "--json", "-", document=json.dumps(values))
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert f"The values name a program to run, {program} (python)." in ran.stderr
+    assert not (tmp_path / "ran").exists()
+    assert not (tmp_path / "c.html").exists()
+
+
+def test_a_record_replaces_nothing_unless_told_to(tmp_path):
+    precious = tmp_path / "precious.html"
+    precious.write_text("precious")
+    place = record(tmp_path, {"output": str(precious), "device": "cpu"})
+    for words in (["rerun", place], ["check_engine", "--device", "cpu", "--output", precious]):
+        ran = call(*words, "--python", "/bin/true")
+        assert ran.returncode == 2
+        assert f"“Report” (output): {precious} is there already. Choose another name, or add --overwrite to let the job replace it." in ran.stderr
+        assert precious.read_text() == "precious"
+    assert call("rerun", place, "--overwrite", "--python", "/bin/true").returncode == 0
+    assert precious.read_text() != "precious"
+
+
+def test_a_record_does_not_go_on_in_a_folder_that_holds_something(tmp_path):
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made" / "mine.txt").touch()
+    place = record(tmp_path, {"size": 256, "output": str(tmp_path / "made")}, "create_sample")
+    ran = call("rerun", place)
+    assert ran.returncode == 2
+    assert "is there already. Choose another name, or add --overwrite to let the job go on in that folder." in ran.stderr
+    ran = call("rerun", place, "--overwrite")  # the job itself refuses it
+    assert (ran.returncode, sorted(os.listdir(tmp_path / "made"))) == (1, ["mine.txt"])
+
+
+@pytest.mark.parametrize("content", ['{"job": "check_engine", "values": []}', '{"job": ["a"], "values": {}}', "[" * 100000, '"x"', "\ufffe",
+                                     '{"job": "check_engine"}'])
+def test_a_record_that_is_none_is_a_sentence(tmp_path, content):
+    (tmp_path / "job.json").write_text(content, encoding="utf-8")
+    ran = call("rerun", tmp_path / "job.json")
+    assert ran.returncode == 2
+    assert "is not a job.json of this plugin" in ran.stderr
+    assert "Traceback" not in ran.stderr
+    ran = call("create_sample", "--json", tmp_path / "job.json")
+    assert ran.returncode == 2
+    assert "Traceback" not in ran.stderr
+
+
+def limited(words, limit, tmp_path):
+    """Runs a command under a limit of the shell."""
+    command = f"{limit}; exec {sys.executable} -m eo_pretrain_qgis " + " ".join(map(str, words))
+    return subprocess.run(["/bin/sh", "-c", command], cwd=ROOT, capture_output=True, text=True)
+
+
+def test_too_little_memory_is_a_sentence(tmp_path):
+    ran = limited(["create_sample", "--size", "8192", "--output", tmp_path / "s"], "ulimit -v 900000", tmp_path)
+    assert ran.returncode == 1
+    assert "emory is not enough" in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_result_nobody_reads_is_no_failure(tmp_path):
+    command = f"{sys.executable} -m eo_pretrain_qgis check_engine --python /bin/true --output {tmp_path}/c.html 2>{tmp_path}/said | true"
+    subprocess.run(["/bin/sh", "-c", command], cwd=ROOT, check=True)
+    assert (tmp_path / "c.html").exists()
+    assert "Traceback" not in (tmp_path / "said").read_text()
+    assert "BrokenPipe" not in (tmp_path / "said").read_text()
+
+
+def test_the_handbook_where_it_may_not_be_written():
+    ran = call("docs", "/proc/nothing/here.md")
+    assert ran.returncode == 1
+    assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_job_ends_with_130(number, tmp_path):
     unreachable = {"UV_DEFAULT_INDEX": "https://index.invalid/simple", "UV_CACHE_DIR": str(tmp_path / "cache"), "UV_HTTP_RETRIES": "10"}
     command = [sys.executable, "-m", "eo_pretrain_qgis", "install_engine", "--kind", "predict", "--location", str(tmp_path)]
@@ -104,6 +189,16 @@ def test_an_interrupted_job_ends_with_130(number, tmp_path):
     said = process.communicate(timeout=20)[1]
     assert process.returncode == 130
     assert said.endswith("Cancelled.\n")
+
+
+def test_a_job_started_with_nohup_outlives_its_terminal(tmp_path):
+    command = ["nohup", sys.executable, "-m", "eo_pretrain_qgis", "create_sample", "--size", "512", "--output", str(tmp_path / "s")]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    while "%" not in process.stderr.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGHUP)
+    process.communicate(timeout=60)
+    assert process.returncode == 0
 
 
 def test_the_handbook_has_every_job_and_parameter(tmp_path):

@@ -13,7 +13,8 @@ def names(folder):
 def test_file_takes_its_place_at_the_end(folder):
     with new_file(folder / "deep" / "a.json") as part:
         part.write_text("whole", encoding="utf-8")
-        assert names(folder / "deep") == ["a.json.part"]
+        assert part.parent == folder / "deep"
+        assert names(folder / "deep") == sorted(["a.json.claim", part.name])
     assert names(folder / "deep") == ["a.json"]
 
 

@@ -20,8 +20,8 @@ from rasterio.enums import Resampling
 from rasterio.warp import reproject
 
 from ..errors import DataError
+from ..outputs import failed_write
 from ..report import SILENT, Report
-from .cog import explain_failed_write
 from .dataset import SensorInfo
 from .dataset_building import describe_sensor, open_scenes
 from .grid import Grid, Window, blocks
@@ -85,7 +85,7 @@ def align(source: list[dict], grid: Grid, folder: str | Path, resampling: str = 
     try:
         _warp(scene, grid, path, resampling, report)
     except rasterio.errors.RasterioIOError as error:
-        raise explain_failed_write(error, path) from error
+        raise failed_write(error, path) from error
     finally:
         scene.close()
     fill = scene.nodata_of(0)[:1]

@@ -12,9 +12,11 @@ from html import escape
 from pathlib import Path
 
 from ..outputs import new_file
+from ..report import SILENT, Report
 from .category_style import Category, categorized, color_option
 from .dataset import ClassInfo
 from .legend import default_color
+from .style_files import new_style
 
 #: Confidence [%] → colour, from doubtful to sure.
 CONFIDENCE_COLOURS = {0: "#440154", 25: "#3b528b", 50: "#21918c", 75: "#5ec962", 100: "#fde725"}
@@ -37,18 +39,21 @@ def colormap(classes: Sequence[ClassInfo]) -> dict[int, tuple[int, int, int]]:
 
 
 @contextmanager
-def beside(path: str | Path, **writers: Callable[[], str]) -> Iterator[None]:
+def beside(path: str | Path, report: Report = SILENT, *, qml: Callable[[], str] | None = None,
+           aux_xml: Callable[[], str] | None = None) -> Iterator[None]:
     """Writes small text files beside `path` when the block ends without an error, and nothing otherwise.
 
     Args:
         path: the file they belong to.
-        writers: ``qml`` replaces the ending of `path`, ``aux_xml`` is added to it; each gives the text.
+        report: told when a style of the user's is kept.
+        qml: gives the style, written to ``.qml`` in place of the ending of `path`.
+        aux_xml: gives what GDAL reads in ``.aux.xml`` behind the whole name of `path`.
     """
-    path = Path(path)
     with ExitStack() as stack:
-        for kind, text in writers.items():
-            target = path.with_suffix(".qml") if kind == "qml" else path.with_name(path.name + ".aux.xml")
-            stack.enter_context(new_file(target)).write_text(text(), encoding="utf-8")
+        if aux_xml:
+            stack.enter_context(new_file(f"{path}.aux.xml", of=path)).write_text(aux_xml(), encoding="utf-8")
+        if qml:
+            stack.enter_context(new_style(path, qml(), report))
         yield
 
 

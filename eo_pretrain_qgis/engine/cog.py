@@ -16,19 +16,17 @@ import rasterio.shutil
 import rasterio.windows
 from rasterio.errors import RasterioIOError
 
-from ..outputs import disk_full, new_file
+from ..outputs import beside, disk_full, failed_write, new_file
 from ..report import SILENT, Report
 from .grid import Grid, Window
 
 BLOCK = 512
-#: Below this free space [byte] a failed write is put down to a full disk: GDAL does not say why a write failed.
-NEARLY_FULL = 64 * 2**20
 
 
 class TiledWriter:
     """Writes a raster window by window; leaving the ``with`` block without an error makes it a COG at `path`.
 
-    Until then everything lies beside it in ``*.part`` files, which are removed on any error.
+    Until then everything lies beside it in parts, which are removed on any error.
 
     Args:
         path: the GeoTIFF to write.
@@ -57,8 +55,7 @@ class TiledWriter:
     def __enter__(self) -> TiledWriter:
         with ExitStack() as stack:
             self._part = stack.enter_context(new_file(self.path))
-            self._tiles = self._part.with_name(self._part.name + ".tiles")
-            stack.callback(self._tiles.unlink, missing_ok=True)
+            self._tiles = stack.enter_context(beside(self.path))
             self._dataset = rasterio.open(self._tiles, "w", **self._profile)
             stack.callback(self._dataset.close)
             for index, text in enumerate(self._descriptions, 1):
@@ -77,7 +74,7 @@ class TiledWriter:
             try:
                 self._dataset.close()
             except RasterioIOError as failure:
-                raise explain_failed_write(failure, self.path) from failure
+                raise failed_write(failure, self.path) from failure
             write_cog(self._tiles, self._part, self.path, resampling=self.resampling, report=self.report)
 
     def write(self, values: np.ndarray, window: Window) -> None:
@@ -90,7 +87,7 @@ class TiledWriter:
         try:
             self._dataset.write(bands, window=rasterio.windows.Window(window.col, window.row, window.width, window.height))
         except RasterioIOError as failure:
-            raise explain_failed_write(failure, self.path) from failure
+            raise failed_write(failure, self.path) from failure
 
 
 def write_cog(source: str | Path, part: str | Path, path: str | Path, resampling: str = "nearest", report: Report = SILENT) -> None:
@@ -116,11 +113,4 @@ def write_cog(source: str | Path, part: str | Path, path: str | Path, resampling
             report.progress(1.0, f"Writing {Path(path).name}")
         failure = copying.exception()
     if failure is not None:
-        raise explain_failed_write(failure, Path(path)) from failure
-
-
-def explain_failed_write(failure: BaseException, path: Path) -> BaseException:
-    """The sentence for a full disk when the disk is full, otherwise the failure itself."""
-    said = f"{failure} {failure.__cause__}"
-    full = "No space left" in said or shutil.disk_usage(path.parent).free < NEARLY_FULL
-    return disk_full(path) if full else failure
+        raise failed_write(failure, path) from failure

@@ -13,9 +13,9 @@ import rasterio
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 
 from ..errors import DataError
+from ..outputs import failed_write
 from ..report import SILENT, Report
 from .class_style import class_map_qml, colormap, coloured
-from .cog import explain_failed_write
 from .dataset import DROPPED, IGNORE, ClassInfo, Dataset, SensorInfo
 from .footprints import read_footprints
 from .formats.eurosat import UNLABELLED
@@ -165,7 +165,7 @@ def write_tile(path: Path, values: np.ndarray, grid: Grid | None, sensor: Sensor
                 if classes:
                     target.write_colormap(1, colormap(classes))
     except RasterioIOError as failure:
-        raise explain_failed_write(failure, path) from failure
+        raise failed_write(failure, path) from failure
 
 
 def write_class_table(path: Path, classes: Sequence[ClassInfo], folders: Sequence[str] = ()) -> None:

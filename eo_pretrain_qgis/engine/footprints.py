@@ -8,10 +8,10 @@ import geopandas
 import numpy as np
 import shapely
 
-from ..outputs import explained
 from .category_style import Category, categorized, color_option
 from .dataset import DROPPED, SPLITS, TILES
 from .grid import Grid, Window
+from .style_files import new_style
 from .vector import write_layer
 
 LAYER = "tiles"
@@ -34,10 +34,8 @@ def write_footprints(path: str | Path, tiles: geopandas.GeoDataFrame) -> None:
     Raises:
         DataError: disk full, not permitted, or open elsewhere.
     """
-    write_layer(path, LAYER, tiles)
-    style = Path(path).with_suffix(".qml")
-    with explained(style):
-        style.write_text(_style(points=set(tiles.geom_type.dropna()) == {"Point"}), encoding="utf-8")
+    with new_style(path, _style(points=set(tiles.geom_type.dropna()) == {"Point"})):
+        write_layer(path, LAYER, tiles)
 
 
 def copy_footprints(folder: str | Path, path: str | Path) -> None:

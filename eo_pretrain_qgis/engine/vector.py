@@ -14,7 +14,7 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from pyproj.exceptions import CRSError
 
 from ..errors import DataError
-from ..outputs import disk_full, new_file
+from ..outputs import failed_write, new_file
 from ..report import SILENT, Report
 
 
@@ -114,6 +114,4 @@ def write_layer(path: str | Path, layer: str, features: geopandas.GeoDataFrame) 
                 # Version 1.2 is read without a warning by every GDAL a QGIS we support comes with.
                 pyogrio.write_dataframe(features, part, layer=layer, driver="GPKG", dataset_options={"VERSION": "1.2"})
         except RuntimeError as error:  # what pyogrio raises for every failure of GDAL
-            if "full" in str(error) or "No space" in str(error):
-                raise disk_full(path) from error
-            raise
+            raise failed_write(error, path) from error

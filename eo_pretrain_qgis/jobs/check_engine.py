@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import EngineError
 from ..report import Report
-from .spec import Job, file, file_output, text
+from .spec import Job, file_output, program, text
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class CheckEngine(Job):
     results = {"ok": "boolean", "device": "text", "problems": "number"}
 
     device: str = text("Device to check", default="auto", help="auto, cpu, cuda, cuda:0 or mps.")
-    python: str = file("Python to check", optional=True, advanced=True, help="Empty: the engine in use.")
+    python: str = program("Python to check", optional=True, advanced=True, help="Empty: the engine in use.")
     output: str = file_output("Report", "html")
     facts: str = file_output("Facts as JSON", "json", optional=True, created=False)
 

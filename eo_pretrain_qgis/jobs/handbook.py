@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import inspect
-import os
-from pathlib import Path
 
+from ..outputs import new_file
 from . import JOBS
 from .spec import REQUIRED, Job, Param
 
@@ -33,8 +32,8 @@ Each algorithm can be used from QGIS's toolbox, as a step of a model, with `qgis
 
 def write(path: str) -> None:
     """Writes the handbook as Markdown."""
-    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-    Path(path).write_text(text(), encoding="utf-8")
+    with new_file(path) as part:
+        part.write_text(text(), encoding="utf-8")
 
 
 def text() -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import JobError
 from ..report import Report
-from .spec import Job, choice, file, folder, text
+from .spec import Job, choice, folder, program, text
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class InstallEngine(Job):
     source: str = choice("Source", ("package_index", "folder_of_wheels", "existing_python"), default="package_index",
                          help="“folder_of_wheels” needs no network. “existing_python” takes an interpreter that already has the packages.")
     wheels: str = folder("Folder of wheels", optional=True)
-    python: str = file("Existing Python", optional=True)
+    python: str = program("Existing Python", optional=True)
     location: str = text("Where to build", default=None, advanced=True, help="Empty: the user's data folder, or .engine in a checkout.")
 
     def check(self) -> None:

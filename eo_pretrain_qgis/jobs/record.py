@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from .. import claims
 from ..errors import JobError
+from ..outputs import explained, new_file, settled
 from ..report import Report
-from .spec import Job
+from .spec import Job, paths_of
 
 RECORDED_PACKAGES = ("numpy", "rasterio", "pyogrio", "onnxruntime", "onnxruntime-gpu", "torch", "timm",
                      "segmentation-models-pytorch", "lightning-fabric")
@@ -29,28 +33,52 @@ def plugin_version() -> str:
     return "unknown"
 
 
-def run_job(job: Job, report: Report) -> dict[str, Any]:
-    """Runs `job`; when its main output is a folder, writes `job.json` there, enough to repeat it."""
+def run_job(job: Job, report: Report, identity: str = "") -> dict[str, Any]:
+    """Runs `job` while its outputs are claimed for it; when its main output is a folder, writes `job.json` there, enough to repeat it.
+
+    Args:
+        job: what to do.
+        report: progress.
+        identity: of the job, under which its claims are found when its process dies; empty makes one up.
+
+    Raises:
+        DataError: another job writes one of the outputs, or it cannot be written.
+    """
     started = time.time()
-    result = job.run(report)
-    name = job.main_output()
-    folder = getattr(job, name) if name and job.parameters()[name].kind == "folder_output" else None
-    if folder and os.environ.get("RANK", "0") == "0":  # under torchrun the first process writes for all
-        write_record(job, result, started, folder)
+    if os.environ.get("RANK", "0") != "0":  # under torchrun the first process claims and writes for all
+        return job.run(report)
+    with ExitStack() as stack:
+        for path in output_paths(job):
+            with explained(path):
+                stack.enter_context(claims.taken(settled(path), job.name(), request_checksum(job), identity, report.message))
+        result = job.run(report)
+        name = job.main_output()
+        folder = getattr(job, name) if name and job.parameters()[name].kind == "folder_output" else None
+        if folder:
+            write_record(job, result, started, folder)
     return result
 
 
+def output_paths(job: Job) -> list[str]:
+    """Paths of the outputs the job was given."""
+    return [path for name, param in job.parameters().items() if param.is_output for path in paths_of(param, getattr(job, name))]
+
+
+def request_checksum(job: Job) -> str:
+    """SHA-256 of what is asked."""
+    return hashlib.sha256(json.dumps([job.name(), job.values()], sort_keys=True, default=str).encode()).hexdigest()
+
+
 def write_record(job: Job, result: dict, started: float, folder: str) -> None:
-    """Writes `job.json` aside and renames it, so that it is whole or absent."""
+    """Writes `job.json`, whole or not at all. Programs are left out: a record never says what to run."""
     record = {
-        "job": job.name(), "version": plugin_version(), "values": job.values(), "result": result,
+        "job": job.name(), "version": plugin_version(), "result": result,
+        "values": {name: value for name, value in job.values().items() if not job.parameters()[name].program},
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)), "seconds": round(time.time() - started, 1),
         "python": platform.python_version(), "platform": platform.platform(), "packages": _packages(),
     }
-    path = os.path.join(folder, "job.json")
-    with open(path + ".part", "w", encoding="utf-8") as stream:
-        json.dump(record, stream, indent=1, ensure_ascii=False)
-    os.replace(path + ".part", path)
+    with new_file(os.path.join(folder, "job.json")) as part:
+        part.write_text(json.dumps(record, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
 def read_record(path: str) -> tuple[str, dict]:
@@ -61,9 +89,12 @@ def read_record(path: str) -> tuple[str, dict]:
     """
     try:
         record = json.loads(Path(path).read_text(encoding="utf-8"))
-        return record["job"], record["values"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        name, values = record["job"], record["values"]
+        if not (isinstance(name, str) and isinstance(values, dict)):
+            raise ValueError("“job” is no name, or “values” is no object")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise JobError(f"{path} is not a job.json of this plugin ({error}). Choose the job.json of a run or dataset folder.") from None
+    return name, values
 
 
 def _packages() -> dict[str, str]:

@@ -53,6 +53,8 @@ class Param:
     created: bool = True
     #: The file in an output folder that stands for it: steps of a model that take several files are offered no folders.
     main_file: str = ""
+    #: The file is run, so that only the user's own word may name it, never a record.
+    program: bool = False
 
     @property
     def is_output(self) -> bool:
@@ -135,6 +137,11 @@ def classes(label: str, **facts: Any) -> Any:
 def file(label: str, extension: str = "", **facts: Any) -> Any:
     """A file that exists."""
     return _param("file", label, REQUIRED, extension=extension, **facts)
+
+
+def program(label: str, **facts: Any) -> Any:
+    """A program that the job runs."""
+    return _param("file", label, REQUIRED, program=True, **facts)
 
 
 def files(label: str, extension: str = "", **facts: Any) -> Any:
@@ -249,6 +256,8 @@ class Job:
                 real = os.path.normcase(os.path.realpath(path))
                 if param.is_output and real in taken:
                     raise JobError(f"“{param.label}” and “{taken[real]}” are the same file, {path}. Choose another name.")
+                if param.is_output and param.kind != "folder_output" and os.path.isdir(path):
+                    raise JobError(f"“{param.label}” ({name}): {path} is a folder. Choose the name of a file.")
                 taken[real] = param.label
 
     def check(self) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from ..errors import EngineError
 from ..jobs.record import plugin_version
 from ..jobs.spec import Job
+from ..outputs import new_file
 from ..report import Report
 from . import client, environment
 
@@ -99,8 +100,6 @@ def _existing(place: str) -> str:
 
 
 def write(text: str, path: str) -> None:
-    """Writes a text file aside and renames it."""
-    part = Path(path + ".part")
-    part.parent.mkdir(parents=True, exist_ok=True)
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
+    """Writes a text file, whole or not at all."""
+    with new_file(path) as part:
+        part.write_text(text, encoding="utf-8")

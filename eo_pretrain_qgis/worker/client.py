@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import glob
 import math
 import os
 import shutil
 import subprocess
 import tempfile
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from .. import claims
 from ..errors import Cancelled, EngineError
-from ..jobs.record import plugin_version
-from ..jobs.spec import Job, paths_of
+from ..jobs.record import output_paths, plugin_version
+from ..jobs.spec import Job
+from ..outputs import WORKER_LOG
 from . import failures, processes, protocol
 
 MAIN = Path(__file__).with_name("main.py")
@@ -25,6 +27,8 @@ VERSION = plugin_version()
 #: How often a cancel is looked for.
 POLL_S = 0.1
 TAIL_LINES = 20
+#: Begins a log in an output folder; a file of that name that begins with something else is the user's.
+LOG_TITLE = "EO Pretrain:"
 
 
 def run(job: Job, python: str, on_event: Callable[[dict], None], is_cancelled: Callable[[], bool],
@@ -45,13 +49,16 @@ def run(job: Job, python: str, on_event: Callable[[dict], None], is_cancelled: C
         Cancelled: when `is_cancelled` said so and the worker stopped.
     """
     log = _Log(job)
+    identity = uuid.uuid4().hex
     try:
         process = _start(python, log, variables or {})
         try:
-            ending = _listen(process, job, on_event, is_cancelled, grace, log)
+            _tell(process, protocol.request(job, VERSION, identity))
+            ending = _listen(process, on_event, is_cancelled, grace, log)
         finally:
             processes.kill_tree(process)
-            _sweep(job)
+            for path in output_paths(job):
+                claims.clear(os.path.realpath(path), identity)  # what a killed worker had begun; one that ended by itself has left nothing
         if ending is None:
             raise EngineError(failures.explain_exit(process.returncode, job.name()) + log.tail())
         if ending["event"] == "cancelled":
@@ -74,10 +81,9 @@ def _start(python: str, log: _Log, variables: dict[str, str]) -> subprocess.Pope
                           "(eopretrain:installengine), or correct the setting EOPRETRAIN_ENGINE.") from None
 
 
-def _listen(process: subprocess.Popen[bytes], job: Job, on_event: Callable[[dict], None], is_cancelled: Callable[[], bool],
+def _listen(process: subprocess.Popen[bytes], on_event: Callable[[dict], None], is_cancelled: Callable[[], bool],
             grace: float, log: _Log) -> dict | None:
     """Relays events until the worker has ended; returns its last word, or None when it died without one."""
-    _tell(process, protocol.request(job, VERSION))
     lines = processes.read_lines(process.stdout)
     ending: dict | None = None
     stopped, deadline, told = False, math.inf, 0.0
@@ -118,17 +124,6 @@ def _hang_up(process: subprocess.Popen[bytes]) -> None:
             process.stdin.close()
 
 
-def _sweep(job: Job) -> None:
-    """Removes what a killed worker was writing aside; one that ended by itself has left nothing."""
-    for name, param in job.parameters().items():
-        for path in paths_of(param, getattr(job, name)) if param.is_output else ():
-            for part in (path + ".part", *glob.glob(os.path.join(glob.escape(path), "*.part"))):
-                if os.path.isdir(part):
-                    shutil.rmtree(part, ignore_errors=True)
-                elif os.path.exists(part):
-                    os.unlink(part)
-
-
 class _Log:
     """What the worker and its libraries print; kept beside the job's results, or where the message of an error says."""
 
@@ -136,6 +131,7 @@ class _Log:
         number, self.path = tempfile.mkstemp(prefix=f"eo_pretrain-{job.name()}-", suffix=".log")
         os.close(number)
         self.stream = open(self.path, "ab", buffering=0)  # noqa: SIM115 - `settle` closes it; appending, since the worker writes too
+        self.title = f"{LOG_TITLE} {job.name()}, {time.strftime('%Y-%m-%d %H:%M:%S')}\n".encode()
         self.named = False
         main = job.main_output()
         self.folder = (getattr(job, main) if main and job.parameters()[main].kind == "folder_output" else "") or ""
@@ -152,8 +148,12 @@ class _Log:
         return f"\nThe log is {self._place()}" + (f"; it ends:\n{last}" if last else ", and is empty.")
 
     def _place(self) -> str:
-        # A folder takes the log when the job left something in it or has a log there already; one that was refused stays as it was.
-        return os.path.join(self.folder, "worker.log") if self._names() - self.before or "worker.log" in self.before else self.path
+        # A folder takes the log when the job left something in it or a log of ours is there already; one that was refused stays as it was.
+        place = os.path.join(self.folder, WORKER_LOG)
+        known = WORKER_LOG in self.before
+        if known and not _is_ours(place):
+            return self.path
+        return place if known or self._names() - self.before else self.path
 
     def settle(self) -> None:
         """Moves the log into the folder the job wrote; elsewhere it stays only when an error names it."""
@@ -163,6 +163,18 @@ class _Log:
             if not self.named:
                 os.unlink(self.path)
             return
-        with open(self.path, "rb") as source, open(place, "ab") as target:
-            shutil.copyfileobj(source, target)
+        try:
+            with open(self.path, "rb") as source, open(place, "ab") as target:
+                target.write(self.title)
+                shutil.copyfileobj(source, target)
+        except OSError:  # the disk is full or was taken away: the log stays where it is
+            return
         os.unlink(self.path)
+
+
+def _is_ours(log: str) -> bool:
+    try:
+        with open(log, "rb") as stream:
+            return stream.readline().startswith(LOG_TITLE.encode())
+    except OSError:
+        return False

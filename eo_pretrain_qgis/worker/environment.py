@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import EngineError
+from ..outputs import new_file
 from ..report import SILENT, Report
 from . import processes, uv
 
@@ -223,10 +224,8 @@ def _name(kind: str, python: str, location: str) -> None:
     if python == python_in(folder_of(kind, known)):
         record.unlink(missing_ok=True)
         return
-    os.makedirs(known, exist_ok=True)
-    part = record.with_suffix(".part")
-    part.write_text(json.dumps({"python": python, "location": location}), encoding="utf-8")
-    os.replace(part, record)
+    with new_file(record) as part:
+        part.write_text(json.dumps({"python": python, "location": location}), encoding="utf-8")
 
 
 def in_its_environment(python: str) -> str:

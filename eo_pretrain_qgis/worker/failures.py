@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import re
 
-from ..errors import DataError, EngineError, EOPretrainError
+from ..errors import EngineError, EOPretrainError
 from ..jobs import JOBS
+from ..outputs import said
 
 #: What takes memory, in the order in which it is worth lowering.
 HUNGRY_PARAMETERS = ("batch_size", "crop", "tile_size", "size")
@@ -88,10 +88,12 @@ def explain_exception(error: Exception, job: str) -> EOPretrainError:
     """The error to show for an exception nobody expected; its traceback belongs in the log."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # the latter is torch's, for the device
         return EngineError(f"The memory is not enough: {_first_line(error) or 'an allocation failed'}. {_relief(job)}")
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return DataError(f"The disk is full while writing {error.filename or 'the output'}. Free some space and run again.")
+    if isinstance(error, OSError) and (sentence := said(error)) is not None:
+        return sentence
     if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("eo_pretrain_qgis"):
         return EngineError(f"The engine lacks the package “{error.name}”. Run “Install the engine” (eopretrain:installengine) again.")
+    if isinstance(error, ImportError) and re.search("failed to map segment|[Cc]annot allocate memory", str(error)):
+        return EngineError(f"The memory is not enough to load a library of the engine: {_first_line(error)}. {_relief(job)}")
     if isinstance(error, ImportError) and "DLL load failed" in str(error):
         return EngineError(f"A library of the engine does not load: {_first_line(error)}. {ADVICE[0xC0000135]}")
     return EngineError(f"The worker met an unexpected error, {type(error).__name__}: {_first_line(error)}. This is a fault of the plugin: "
@@ -107,11 +109,11 @@ def explain_installation(output: str, **names: str) -> str:
     """
     for pattern, sentences in INSTALLATION:
         if re.search(pattern, output):
-            said = sentences.format(**names)
+            told = sentences.format(**names)
             break
     else:
-        said = f"The engine could not be built in {names['place']}. Read the lines below, put right what they name, and run again."
-    return f"{said}\n{tail(output, 12)}"
+        told = f"The engine could not be built in {names['place']}. Read the lines below, put right what they name, and run again."
+    return f"{told}\n{tail(output, 12)}"
 
 
 def tail(text: str, count: int) -> str:

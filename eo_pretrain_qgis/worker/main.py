@@ -31,7 +31,7 @@ def main() -> int:
     cancelled = threading.Event()
     threading.Thread(target=_watch, args=(asked, cancelled, protocol.GRACE_S), daemon=True, name="watch").start()
     send = _sender(answers, protocol.encode, cancelled)
-    send(_answer(json.loads(line), send, cancelled))
+    send(_answer(line, send, cancelled))
     return 0
 
 
@@ -59,10 +59,13 @@ def _read_line(asked: int) -> bytes:
 
 def _watch(asked: int, cancelled: threading.Event, grace: float) -> None:
     """Waits for the end of stdin, then asks the job to stop; when it does not, ends it with all its children."""
+    from eo_pretrain_qgis import claims
+
     while os.read(asked, 4096):
         pass
     cancelled.set()
     time.sleep(grace + 1)
+    claims.abandon()  # what was begun goes with the process
     if sys.platform != "win32" and os.getpgrp() == os.getpid():
         os.killpg(0, signal.SIGKILL)
     os._exit(1)
@@ -83,7 +86,7 @@ def _sender(answers: int, encode: Callable[[dict], bytes], cancelled: threading.
     return send
 
 
-def _answer(request: dict[str, Any], send: Callable[[dict], None], cancelled: threading.Event) -> dict[str, Any]:
+def _answer(line: bytes, send: Callable[[dict], None], cancelled: threading.Event) -> dict[str, Any]:
     """Runs what the request asks for and returns the last event."""
     from eo_pretrain_qgis.errors import Cancelled, EngineError, EOPretrainError
     from eo_pretrain_qgis.jobs import JOBS
@@ -98,20 +101,24 @@ def _answer(request: dict[str, Any], send: Callable[[dict], None], cancelled: th
         def emit(self, event: dict) -> None:
             send(event)
 
+    name = ""
     try:
+        request = json.loads(line)
+        name = request["job"]
         if request["version"] != plugin_version():
             raise EngineError(f"The plugin on disk is version {plugin_version()}, but QGIS still runs {request['version']}. Restart QGIS.")
-        job = JOBS[request["job"]].from_values(request["values"])
+        job = JOBS[name].from_values(request["values"])
         report = WorkerReport()
         report.progress(0, f"Starting “{job.title}” …")
-        return {"event": "done", "result": run_job(job, report)}
+        return {"event": "done", "result": run_job(job, report, request["id"])}
     except Cancelled:
         return {"event": "cancelled"}
     except EOPretrainError as error:
         return protocol.failure(error)
     except Exception as error:  # noqa: BLE001 - the one place: whatever else happens is told to the user with its traceback
         traceback.print_exc()
-        return {**protocol.failure(failures.explain_exception(error, request["job"])), "traceback": traceback.format_exc()}
+        told = failures.explain_exception(error, name)
+        return {**protocol.failure(told), **({"traceback": traceback.format_exc()} if isinstance(told, EngineError) else {})}
 
 
 if __name__ == "__main__":

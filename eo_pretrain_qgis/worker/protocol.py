@@ -1,6 +1,6 @@
 """The words between QGIS and the worker: one JSON request on stdin, JSON lines on stdout.
 
-→ {"job": "predict_map", "version": "0.1.0", "values": {…}}      then stdin stays open; closing it means: stop
+→ {"job": "predict_map", "id": "5f0c…", "version": "0.1.0", "values": {…}}      then stdin stays open; closing it means: stop
 ← {"event": "progress", "fraction": 0.31, "text": "Tile 9 of 30", "metrics": {}}
 ← {"event": "message", "level": "warning", "text": "3 tiles hold no labels."}
 ← {"event": "done", "result": {…}} | {"event": "cancelled"} | {"event": "failed", "kind": "DataError", "message": "…"}
@@ -40,9 +40,9 @@ def decode(line: bytes) -> dict[str, Any] | None:
     return document if isinstance(document, dict) and document.get("event") in EVENTS else None
 
 
-def request(job: Job, version: str) -> bytes:
-    """The request for one job; `version` is that of the code that asks."""
-    return encode({"job": job.name(), "version": version, "values": job.values()})
+def request(job: Job, version: str, identity: str) -> bytes:
+    """The request for one job; `version` is that of the code that asks, and `identity` stands in the claims on the job's outputs."""
+    return encode({"job": job.name(), "id": identity, "version": version, "values": job.values()})
 
 
 def failure(error: EOPretrainError) -> dict[str, Any]:

@@ -21,6 +21,7 @@ import geopandas
 import numpy as np
 
 from ...errors import DataError, EngineError
+from ...outputs import final_name
 from ...report import SILENT, Report
 from ..dataset import IGNORE, SPLITS, SensorInfo
 from ..division import finish
@@ -156,7 +157,7 @@ def write_timesen2crop_dataset(source_folder: str | Path, folder: Path, plan: Sp
     columns = {name: np.concatenate(values) for name, values in known.items()}
     split = _split(tiles, columns["scene"], columns["label"], plan, [row.name for row in legend.classes], report.part(0.7, 0.75))
     table = geopandas.GeoDataFrame({**columns, "labelled": 1.0}, geometry=[None] * len(columns["label"]), crs="EPSG:4326")
-    name = folder.name.removesuffix(".part")
+    name = final_name(folder)
     description = {
         "task": "series", "theme": "crops", "name": name, "sensors": [sensor], "tile_size": 1, "stride": 1, "resolution_m": [10.0, 10.0],
         "classes": list(legend.classes), "ignore": IGNORE, "scenes": [_scene(tile) for tile in tiles],

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import geopandas
 
-from ...outputs import new_file
 from ..category_style import Category, categorized, color_option
 from ..legend import default_color
+from ..style_files import new_style
 from ..vector import write_layer
 from .ways import IGNORED, ROAD
 
@@ -25,6 +23,5 @@ def write_ways(path: str, ways: geopandas.GeoDataFrame) -> None:
     ordered = [*(reason for reason in COLORS if reason in found), *sorted(reason for reason in found if reason not in COLORS)]
     rows = [Category(reason, reason, {"line_color": color_option(COLORS.get(reason) or default_color(number)), "line_width": "0.5"})
             for number, reason in enumerate(ordered)]
-    with new_file(Path(path).with_suffix(".qml")) as style:
-        style.write_text(categorized("became", "line", rows), encoding="utf-8")
+    with new_style(path, categorized("became", "line", rows)):
         write_layer(path, "ways", ways)

@@ -15,8 +15,8 @@ import rasterio
 import shapely
 from rasterio.windows import Window
 
+from ...outputs import failed_write
 from ..class_style import beside, class_map_qml, colormap, raster_attributes
-from ..cog import explain_failed_write
 from ..dataset import ClassInfo
 
 CRS = "EPSG:32633"
@@ -99,7 +99,7 @@ class SampleRaster:
         try:
             self._stack.__exit__(kind, error, trace)
         except rasterio.errors.RasterioIOError as failure:
-            raise explain_failed_write(failure, self.path) from failure
+            raise failed_write(failure, self.path) from failure
 
     def write(self, values: np.ndarray, row: int, column: int) -> None:
         """Writes (band, y, x) or (y, x) values with their upper left pixel at (row, column)."""
@@ -107,7 +107,7 @@ class SampleRaster:
         try:
             self._dataset.write(values, window=Window(column, row, values.shape[2], values.shape[1]))
         except rasterio.errors.RasterioIOError as failure:
-            raise explain_failed_write(failure, self.path) from failure
+            raise failed_write(failure, self.path) from failure
 
 
 def to_map(shapes: np.ndarray) -> np.ndarray:
