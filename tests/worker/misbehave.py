@@ -9,13 +9,16 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.jobs.spec import Job, choice, folder_output, integer, text
+from eo_pretrain_qgis.outputs import new_file, new_folder
 
 WAYS = ("obey", "data_error", "bug", "memory", "device_memory", "disk", "missing_package", "kill", "segfault", "exit", "hang", "linger",
-        "children", "noise", "surroundings", "write", "write_and_fail", "flood", "numbers")
+        "children", "noise", "surroundings", "write", "write_and_fail", "flood", "numbers", "begin_and_hang", "begin_and_kill", "begin_and_fail",
+        "begin_and_obey")
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,31 @@ class Misbehave(Job):
     def _write_and_fail(self, report):
         self._write(report)
         return self._bug(report)
+
+    def _begin(self, report):
+        """Begins a folder, a file in it, and a style beside; what comes next is `_hang`, `_kill`, `_obey` or `_data_error`."""
+        stack = ExitStack()
+        folder = stack.enter_context(new_folder(self.output))
+        (folder / "half.npy").write_bytes(b"half")
+        stack.enter_context(new_file(self.output + ".qml", of=self.output)).write_text("half")
+        report.message("begun")
+        return stack
+
+    def _begin_and_hang(self, report):
+        with self._begin(report):
+            self._hang(report)
+
+    def _begin_and_kill(self, report):
+        with self._begin(report):
+            self._kill(report)
+
+    def _begin_and_fail(self, report):
+        with self._begin(report):
+            self._data_error(report)
+
+    def _begin_and_obey(self, report):
+        with self._begin(report):
+            self._obey(report)
 
     def _flood(self, report):
         for step in range(50000):

@@ -262,13 +262,13 @@ from pathlib import Path
 from misbehave import Misbehave
 from eo_pretrain_qgis.worker import client
 client.MAIN = Path({here!r}) / "misbehaving_main.py"
-client.run(Misbehave(how={how!r}), sys.executable, lambda event: print(event["text"], flush=True), lambda: False)
+client.run(Misbehave(how={how!r}, output={output!r}), sys.executable, lambda event: print(event["text"], flush=True), lambda: False)
 """
 
 
 @pytest.mark.parametrize(("how", "patience"), [("obey", 5), ("hang", 20)])
 def test_a_dead_parent_takes_the_worker_along(how, patience):
-    script = PARENT.format(root=str(ROOT), here=str(HERE), how=how)
+    script = PARENT.format(root=str(ROOT), here=str(HERE), how=how, output=None)
     parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     parent.stdout.readline()
     worker = int(subprocess.run(["pgrep", "-P", str(parent.pid)], capture_output=True, text=True, check=True).stdout.split()[0])
@@ -285,3 +285,88 @@ def test_events_come_in_the_thread_that_asked():
     with pytest.raises(EngineError):
         client.run(Misbehave(how="bug"), sys.executable, lambda event: threads.add(threading.current_thread()), lambda: False)
     assert threads == {threading.current_thread()}
+
+
+@pytest.fixture
+def users(tmp_path):
+    """A folder in use, whose files look like ours; the function says what was added to them, or fails when one is gone or other."""
+    place = tmp_path / "Downloads"
+    (place / "album.part").mkdir(parents=True)
+    kept = {name: place / name for name in ("thesis.tex.part", "album.part/photo.jpg", "ds.part", "ds.qml.part", "ds.0123456789abcdef.part",
+                                            "dsa.claim", "worker.log")}
+    for name, path in kept.items():
+        path.write_text(name)
+    before = set(place.rglob("*"))
+
+    def added():
+        assert {name: path.read_text() for name, path in kept.items()} == {name: name for name in kept}
+        return sorted(path.name for path in set(place.rglob("*")) - before)
+
+    added.folder = place
+    return added
+
+
+@pytest.mark.parametrize(("how", "raised"), [("begin_and_fail", DataError), ("begin_and_kill", EngineError), ("begin_and_hang", Cancelled),
+                                             ("begin_and_obey", Cancelled)])
+def test_nothing_of_the_users_goes_and_nothing_of_ours_stays(how, raised, users):
+    events = []
+    with pytest.raises(raised):
+        run(how, events, lambda: how.endswith(("hang", "obey")) and len(events) > 2, grace=1.5 if how.endswith("obey") else 0.3,
+            output=str(users.folder / "ds"))
+    assert any(event.get("text") == "begun" for event in events)
+    assert users() == []
+
+
+def test_a_refused_job_touches_nothing_of_the_users(users):
+    with pytest.raises(DataError, match="already holds files"):
+        run("begin_and_obey", output=str(users.folder))
+    assert users() == []
+    assert sorted(os.listdir(users.folder.parent)) == ["Downloads", "logs"]
+
+
+def test_a_log_of_the_users_is_not_written_to(users, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "worker.log").write_text("precious")
+    with pytest.raises(EngineError) as caught:
+        run("write_and_fail", output=str(tmp_path / "mine"))
+    assert (tmp_path / "mine" / "worker.log").read_text() == "precious"
+    assert f"The log is {tmp_path}/logs/" in str(caught.value)
+
+
+def test_two_jobs_of_one_output_the_second_is_refused(users):
+    events, errors = [], []
+
+    def second(event):
+        events.append(event)
+        if event.get("text") == "begun":
+            with pytest.raises(DataError) as caught:
+                run("begin_and_obey", output=str(users.folder / "ds"))
+            errors.append(str(caught.value))
+
+    with pytest.raises(Cancelled):
+        client.run(Misbehave(how="begin_and_obey", output=str(users.folder / "ds")), sys.executable, second, lambda: len(errors) > 0)
+    assert "is being written by “misbehave” (process" in errors[0]
+    assert users() == []
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_a_killed_parent_and_worker_leave_what_the_next_job_clears(users, both):
+    output = str(users.folder / "ds")
+    script = PARENT.format(root=str(ROOT), here=str(HERE), how="begin_and_hang", output=output)
+    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    while not parent.stdout.readline().startswith("pid"):
+        assert parent.poll() is None
+    worker = int(subprocess.run(["pgrep", "-P", str(parent.pid)], capture_output=True, text=True, check=True).stdout.split()[0])
+    parent.kill()
+    if both:
+        os.kill(worker, signal.SIGKILL)
+    parent.wait()
+    parent.stdout.close()
+    assert soon(lambda: not is_alive(worker), 20)
+    if not both:  # the worker saw it, and cleared up before it ended itself
+        assert users() == []
+    events = []
+    with pytest.raises(DataError):
+        run("begin_and_fail", events, output=output)
+    assert any("“misbehave” had begun" in event["text"] for event in events) == both
+    assert users() == []
