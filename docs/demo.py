@@ -21,6 +21,7 @@ from demo_project import draw_picture, write_project  # noqa: E402
 from link_plugin import link_plugin  # noqa: E402
 
 MARK = "made-by-make-demo"
+LEFT_BY_QGIS = (".aux.xml", "-wal", "-shm", "-journal", ".qgz~")
 SIZE_PX = 1024
 #: Half a minute without labels, on the training tiles alone, so that no test block was ever seen.
 PRETRAINING = {"epochs": 6, "adversarial_warmup": 2}
@@ -35,6 +36,9 @@ class Demo:
         self.folder = folder
         if folder.exists() and not (folder / MARK).exists():
             sys.exit(f"demo: {folder} was not made by this demo. Move it away and run again.")
+        foreign = self.foreign_files()
+        if foreign:
+            sys.exit(f"demo: {folder / foreign[0]} was not made by this demo. Move it away and run again.")
         shutil.rmtree(folder, ignore_errors=True)
         link_plugin(folder / ".qgis" / "plugins")
         (folder / MARK).touch()
@@ -44,6 +48,21 @@ class Demo:
             "QGIS_PLUGINPATH": str(folder / ".qgis" / "plugins"), "EOPRETRAIN_ENGINE": str(python),
         }
         self.call(["qgis_process", "plugins", "enable", "eo_pretrain_qgis"])
+
+    def files(self) -> list[str]:
+        """What lies in the folder, but the QGIS profile, what QGIS leaves beside a layer or project that was opened, and the mark."""
+        found = (path.relative_to(self.folder) for path in sorted(self.folder.rglob("*")) if path.is_file())
+        return [str(path) for path in found if path.parts[0] not in (".qgis", MARK) and not path.name.endswith(LEFT_BY_QGIS)]
+
+    def foreign_files(self) -> list[str]:
+        """Files that somebody put into the folder after the demo; a demo that was stopped left no list, and nobody's files."""
+        mark = self.folder / MARK
+        known = mark.read_text(encoding="utf-8").splitlines() if mark.exists() else []
+        return [name for name in self.files() if known and name not in known]
+
+    def finish(self) -> None:
+        """Lists what was made, so that the next demo removes nothing else."""
+        (self.folder / MARK).write_text("\n".join(self.files()) + "\n", encoding="utf-8")
 
     def call(self, command: list, document: str = "") -> str:
         """Runs one command; a failure ends the demo with what it said."""
@@ -107,6 +126,7 @@ def main(folder: str) -> None:
     demo = Demo(Path(folder).resolve())
     print(f"demo: the path from map layers to a map layer, in {demo.folder}")
     figures = the_path(demo)
+    demo.finish()
     print_scores(figures)
     minutes = (time.monotonic() - started) / 60
     print(f"\ndemo: done in {minutes:.1f} min; open {demo.path('demo.qgz')} in QGIS and {demo.path('report.html')} in a browser.")

@@ -257,6 +257,8 @@ def _make_folders(folder: str) -> list[str]:
     while above and not os.path.lexists(above):
         made.append(above)
         above = os.path.dirname(above)
+    if above and not os.path.isdir(above):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), above)
     os.makedirs(folder, exist_ok=True)
     return made
 

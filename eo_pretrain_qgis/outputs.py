@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,30 +17,26 @@ from .errors import DataError
 WORKER_LOG = "worker.log"
 #: Below this free space [byte] a failed write is put down to a full disk: GDAL does not say why a write failed.
 NEARLY_FULL = 64 * 2**20
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-_GONE = ("cannot be reached any more", "The disk or the network drive failed: check it, and run again.")
-#: Number of a system error → what is wrong with the path, what to do.
-REASONS = {
-    errno.EROFS: ("lies on a disk that is read-only", "Choose a folder you may write to."),
-    errno.ENAMETOOLONG: ("has a name that is too long for the disk", "Choose a shorter name."),
-    errno.ELOOP: ("is a link that leads back to itself", "Choose another place."),
-    errno.ENOTDIR: ("lies below something that is a file and not a folder", "Choose another folder."),
-    errno.EISDIR: ("is a folder", "Choose the name of a file."),
-    errno.EEXIST: ("is there already", "Choose another name."),
-    errno.ENOTEMPTY: ("holds other files", "Choose a new or empty folder."),
-    errno.ENOENT: ("is not there", "Check the path, and run again."),
-    errno.EXDEV: ("is a disk of its own, onto which a finished result cannot be moved in one step", "Choose a new folder inside it."),
-    errno.EBUSY: ("is in use by another program", "Close that program, or choose another place."),
-    errno.ETXTBSY: ("is in use by another program", "Close that program, or choose another place."),
-    errno.EINVAL: ("has a name that the disk does not take", "Choose a name of letters, digits, - and _."),
-    errno.EILSEQ: ("has a name that the disk does not take", "Choose a name of letters, digits, - and _."),
-    errno.EMFILE: ("cannot be opened: too many files are open", "Close other programs, or raise the limit of open files (ulimit -n)."),
-    errno.ENFILE: ("cannot be opened: too many files are open", "Close other programs, or raise the limit of open files (ulimit -n)."),
-    errno.ENOMEM: ("cannot be used, because the memory is full", "Close other programs and run again."),
-    **dict.fromkeys((errno.EIO, errno.ESTALE, errno.ENXIO, errno.ENODEV, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH,
-                     errno.ENOTCONN), _GONE),
-}
+#: Names of system errors → what is wrong with the path, what to do. Names, since no system has all of them.
+_REASONS = (
+    (("EROFS",), "lies on a disk that is read-only", "Choose a folder you may write to."),
+    (("ENAMETOOLONG",), "has a name that is too long for the disk", "Choose a shorter name."),
+    (("ELOOP",), "is a link that leads back to itself", "Choose another place."),
+    (("ENOTDIR",), "lies below something that is a file and not a folder", "Choose another folder."),
+    (("EISDIR",), "is a folder", "Choose the name of a file."),
+    (("EEXIST",), "is there already", "Choose another name."),
+    (("ENOTEMPTY",), "holds other files", "Choose a new or empty folder."),
+    (("ENOENT",), "is not there", "Check the path, and run again."),
+    (("EXDEV",), "is a disk of its own, onto which a finished result cannot be moved in one step", "Choose a new folder inside it."),
+    (("EBUSY", "ETXTBSY"), "is in use by another program", "Close that program, or choose another place."),
+    (("EINVAL", "EILSEQ"), "has a name that the disk does not take", "Choose a name of letters, digits, - and _."),
+    (("EMFILE", "ENFILE"), "cannot be opened: too many files are open", "Close other programs, or raise the limit of open files (ulimit -n)."),
+    (("ENOMEM",), "cannot be used, because the memory is full", "Close other programs and run again."),
+    (("EIO", "ESTALE", "ENXIO", "ENODEV", "ETIMEDOUT", "EHOSTDOWN", "EHOSTUNREACH", "ENOTCONN"), "cannot be reached any more",
+     "The disk or the network drive failed: check it, and run again."),
+)
+REASONS = {getattr(errno, name): (what, advice) for names, what, advice in _REASONS for name in names if hasattr(errno, name)}
+FULL = tuple(getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG") if hasattr(errno, name))
 
 
 @contextlib.contextmanager
@@ -101,11 +98,12 @@ def settled(path: str | Path) -> str:
     """The absolute path of an output with links followed, so that two names of one place are one output.
 
     Raises:
-        OSError: a link leads back to itself.
+        OSError: a link leads back to itself, the name is too long, or it lies below a file.
     """
     real = os.path.realpath(path)
-    if os.path.islink(real):
-        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), os.fspath(path))
+    with contextlib.suppress(FileNotFoundError):
+        if stat.S_ISLNK(os.lstat(real).st_mode):
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), os.fspath(path))
     return real
 
 

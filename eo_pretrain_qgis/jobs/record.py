@@ -47,7 +47,7 @@ def run_job(job: Job, report: Report, identity: str = "") -> dict[str, Any]:
     started = time.time()
     if os.environ.get("RANK", "0") != "0":  # under torchrun the first process claims and writes for all
         return job.run(report)
-    with ExitStack() as stack:
+    with explained(""), ExitStack() as stack:
         for path in output_paths(job):
             with explained(path):
                 stack.enter_context(claims.taken(settled(path), job.name(), request_checksum(job), identity, report.message))

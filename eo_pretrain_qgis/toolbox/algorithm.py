@@ -23,6 +23,7 @@ from qgis.PyQt.QtGui import QIcon
 from ..errors import Cancelled, EOPretrainError
 from ..jobs.record import run_job
 from ..jobs.spec import Job
+from ..outputs import explained
 from ..worker import client, environment
 from . import parameters, settings, styling
 from .feedback import FeedbackReport
@@ -105,7 +106,8 @@ class JobAlgorithm(QgsProcessingAlgorithm):
         if problem:
             raise QgsProcessingException(problem)
         try:
-            self._job = self._read(values, context, feedback)
+            with explained(""):
+                self._job = self._read(values, context, feedback)
         except EOPretrainError as error:
             raise QgsProcessingException(str(error)) from None
         return True
@@ -113,7 +115,8 @@ class JobAlgorithm(QgsProcessingAlgorithm):
     def _problem(self, values: dict[str, Any], context: QgsProcessingContext) -> str:
         """What is wrong with the values, in a sentence or two; empty when nothing is."""
         try:
-            self._read(values, context, None)
+            with explained(""):
+                self._read(values, context, None)
         except EOPretrainError as error:
             return str(error)
         for definition in self.destinationParameterDefinitions():
@@ -141,7 +144,8 @@ class JobAlgorithm(QgsProcessingAlgorithm):
         """Runs in a background thread, so no layer and no project is touched here."""
         job = replace(self._job, **parameters.destinations(self._job, self._definitions(), values, context))
         try:
-            self._result = self._run(job, FeedbackReport(feedback))
+            with explained(""):
+                self._result = self._run(job, FeedbackReport(feedback))
         except Cancelled:
             raise QgsProcessingException("Cancelled; nothing half-written was left behind.") from None
         except EOPretrainError as error:

@@ -130,7 +130,7 @@ def read(job: type[Job], definitions: dict[str, QgsProcessingParameterDefinition
 
 def destinations(job: Job, definitions: dict[str, QgsProcessingParameterDefinition], parameters: dict[str, Any],
                  context: QgsProcessingContext) -> dict[str, str]:
-    """The final paths of the outputs that `job` is to write, their folders made; tells `context` which of them to load.
+    """The final paths of the outputs that `job` is to write; tells `context` which of them to load.
 
     To be called once, because each call names new temporary files, and from `processAlgorithm`: what `prepareAlgorithm` tells a
     context of layers to load is forgotten when the algorithm runs in a thread.
@@ -141,7 +141,6 @@ def destinations(job: Job, definitions: dict[str, QgsProcessingParameterDefiniti
             evaluate = (QgsProcessingParameters.parameterAsOutputLayer if param.kind in ("raster_output", "vector_output")
                         else QgsProcessingParameters.parameterAsFileOutput)
             paths[name] = os.path.abspath(evaluate(definitions[name.upper()], parameters, context))
-            os.makedirs(os.path.dirname(paths[name]), exist_ok=True)
     return paths
 
 

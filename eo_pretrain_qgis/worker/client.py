@@ -141,11 +141,11 @@ class _Log:
         return set(os.listdir(self.folder)) if os.path.isdir(self.folder) else set()
 
     def tail(self) -> str:
-        """The last lines and where all of them are, to put behind an error's sentences."""
-        self.named = True
+        """The last lines and where all of them are, to put behind an error's sentences; nothing when nothing was said."""
         text = Path(self.path).read_text(encoding="utf-8", errors="replace")
         last = failures.tail(text, TAIL_LINES)
-        return f"\nThe log is {self._place()}" + (f"; it ends:\n{last}" if last else ", and is empty.")
+        self.named = bool(last)
+        return f"\nThe log is {self._place()}; it ends:\n{last}" if last else ""
 
     def _place(self) -> str:
         # A folder takes the log when the job left something in it or a log of ours is there already; one that was refused stays as it was.

@@ -78,7 +78,7 @@ def explain_exit(code: int, job: str) -> str:
     """Two sentences for a worker that ended with `code` without an answer."""
     shown = f"0x{code:X}" if code > 0xFFFF else str(code)
     if code in OUT_OF_MEMORY:
-        return f"The worker was killed (exit code {shown}), as happens when the memory is full. {_relief(job)}"
+        return f"The worker was killed (exit code {shown}), by a person or, as happens when the memory is full, by the system. {_relief(job)}"
     what = DEATHS.get(code, "ended without an answer")
     advice = ADVICE.get(code, "Run “Check the engine” to see whether the engine is complete, then run again.")
     return f"The worker {what} (exit code {shown}). {advice}"

@@ -64,7 +64,7 @@ def pid_in(events):
     ("disk", DataError, "The disk is full while writing /full/map.tif. Free some space and run again."),
     ("missing_package", EngineError,
      "The engine lacks the package “a_package_that_is_not_there”. Run “Install the engine” (eopretrain:installengine) again."),
-    ("kill", EngineError, "The worker was killed (exit code -9), as happens when the memory is full. "
+    ("kill", EngineError, "The worker was killed (exit code -9), by a person or, as happens when the memory is full, by the system. "
                           "Lower “Batch size”, or close other programs, and run again."),
     ("segfault", EngineError, "The worker crashed in a library (segmentation fault) (exit code -11). Run “Check the engine”"),
     ("exit", EngineError, "The worker ended without an answer (exit code 3)."),
