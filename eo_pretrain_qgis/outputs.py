@@ -59,7 +59,7 @@ def new_file(path: str | Path, of: str | Path = "") -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def beside(path: str | Path) -> Iterator[Path]:
+def scratch_file(path: str | Path) -> Iterator[Path]:
     """Gives the path of a file in the folder of the output `path` that is needed only while the output is made; it is removed at the end."""
     with explained(path), claims.part(settled(path), main=False) as part:
         yield Path(part)

@@ -11,7 +11,7 @@ import pytest
 
 from eo_pretrain_qgis import claims, process_identity
 from eo_pretrain_qgis.errors import DataError
-from eo_pretrain_qgis.outputs import beside, new_file, new_folder, settled
+from eo_pretrain_qgis.outputs import new_file, new_folder, scratch_file, settled
 
 ROOT = Path(__file__).parents[1]
 # Claims an output, begins a part, says its name and waits to be killed.
@@ -220,7 +220,7 @@ def test_parts_are_listed_before_they_begin_and_struck_off_after(folder):
         with new_file(folder / "data" / "report.html") as part:
             part.touch()
             assert listed() == [f"data/{part.name}"]
-        with new_file(folder / "data.qml", of=folder / "data") as part, beside(folder / "data") as aside:
+        with new_file(folder / "data.qml", of=folder / "data") as part, scratch_file(folder / "data") as aside:
             part.touch()
             assert listed() == [part.name, aside.name]
         assert listed() == []

@@ -108,12 +108,12 @@ def _writers(stack: ExitStack, package: Package, grid: Grid, area: Window, outpu
     classes = package.classes
     values = np.full(256, NO_CLASS, np.uint8)
     values[:len(classes)] = [row.value for row in classes]
-    stack.enter_context(beside(output, aux_xml=lambda: raster_attributes(classes), qml=lambda: class_map_qml(classes)))
+    stack.enter_context(beside(output, report, aux_xml=lambda: raster_attributes(classes), qml=lambda: class_map_qml(classes)))
     class_map = stack.enter_context(TiledWriter(output, grid, "uint8", 1, NO_CLASS, descriptions=["class"], colormap=colormap(classes),
                                                 tags=tags, resampling="nearest", report=report))
     percent_map = None
     if confidence:
-        stack.enter_context(beside(confidence, qml=confidence_qml))
+        stack.enter_context(beside(confidence, report, qml=confidence_qml))
         percent_map = stack.enter_context(TiledWriter(confidence, grid, "uint8", 1, NO_CONFIDENCE, descriptions=["confidence [%]"],
                                                       tags=tags, resampling="average", report=report))
 

@@ -16,7 +16,7 @@ import rasterio.shutil
 import rasterio.windows
 from rasterio.errors import RasterioIOError
 
-from ..outputs import beside, disk_full, failed_write, new_file
+from ..outputs import disk_full, failed_write, new_file, scratch_file
 from ..report import SILENT, Report
 from .grid import Grid, Window
 
@@ -55,7 +55,7 @@ class TiledWriter:
     def __enter__(self) -> TiledWriter:
         with ExitStack() as stack:
             self._part = stack.enter_context(new_file(self.path))
-            self._tiles = stack.enter_context(beside(self.path))
+            self._tiles = stack.enter_context(scratch_file(self.path))
             self._dataset = rasterio.open(self._tiles, "w", **self._profile)
             stack.callback(self._dataset.close)
             for index, text in enumerate(self._descriptions, 1):

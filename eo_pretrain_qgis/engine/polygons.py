@@ -60,7 +60,7 @@ def write_polygons(class_map: str, classes: Sequence[ClassInfo], output: str, mi
     }, geometry=shapes, crs=grid.crs)
     if minimum_area > 0:
         features = features[areas >= minimum_area]
-    with beside(output, qml=lambda: polygons_qml(classes, "class")):
+    with beside(output, report, qml=lambda: polygons_qml(classes, "class")):
         write_layer(output, Path(output).stem, features)
     report.progress(1, f"Wrote {len(features)} polygons")
     return len(features)

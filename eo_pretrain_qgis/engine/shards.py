@@ -64,9 +64,9 @@ class ShardWriter:
 
     def close(self) -> list[dict]:
         """Finishes the files and returns what `Shards` needs to read them, as it stands in dataset.json."""
-        for array in self._open.values():
+        opened, self._open = self._open, {}  # a file that a full disk keeps from being finished is not tried again
+        for array in opened.values():
             array.close()
-        self._open = {}
         return self.shards
 
     def _begin(self, names: list[str]) -> None:

@@ -72,7 +72,7 @@ def synthesize(package: Package, sources: Sequence[dict], output: str, *, preset
     report.progress(0, f"Loading the model {package.id}")
     session = package.session(device, report=report)
     with ExitStack() as stack:
-        stack.enter_context(beside(output, qml=lambda: synthetic_qml(package, name)))
+        stack.enter_context(beside(output, report, qml=lambda: synthetic_qml(package, name)))
         writer = stack.enter_context(TiledWriter(
             output, grid.sub(area), "float32", len(package.targets), np.nan, descriptions=[synthetic_name(band.name) for band in package.targets],
             tags=tags, resampling="average", report=report))

@@ -124,6 +124,6 @@ class CreateRoadDataset(Job):
             copy_footprints(self.output, self.footprints)
             result["footprints"] = self.footprints
         if self.ways:
-            write_ways(self.ways, roads.ways)
+            write_ways(self.ways, roads.ways, report)
             result["ways"] = self.ways
         return result

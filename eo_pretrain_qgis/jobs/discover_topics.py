@@ -76,7 +76,7 @@ class DiscoverTopics(Job):
         maps = [self.output, self.second_map][:len(dates)]
         found = discover(pictures, layout, grid, asked, maps, self.change, report.part(0, 0.95))
         if self.documents:
-            write_documents(self.documents, found)
+            write_documents(self.documents, found, report)
         if self.report:
             report.progress(0.97, "Writing the report")
             write_report(self.report, found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import geopandas
 
+from ...report import SILENT, Report
 from ..category_style import Category, categorized, color_option
 from ..legend import default_color
 from ..style_files import new_style
@@ -13,7 +14,7 @@ from .ways import IGNORED, ROAD
 COLORS = {ROAD: "#d7191c", IGNORED: "#fde725"}
 
 
-def write_ways(path: str, ways: geopandas.GeoDataFrame) -> None:
+def write_ways(path: str, ways: geopandas.GeoDataFrame, report: Report = SILENT) -> None:
     """Writes the ways as a GeoPackage and beside it their style: roads, ignored ways, then each reason to leave one out.
 
     Raises:
@@ -23,5 +24,5 @@ def write_ways(path: str, ways: geopandas.GeoDataFrame) -> None:
     ordered = [*(reason for reason in COLORS if reason in found), *sorted(reason for reason in found if reason not in COLORS)]
     rows = [Category(reason, reason, {"line_color": color_option(COLORS.get(reason) or default_color(number)), "line_width": "0.5"})
             for number, reason in enumerate(ordered)]
-    with new_style(path, categorized("became", "line", rows)):
+    with new_style(path, categorized("became", "line", rows), report):
         write_layer(path, "ways", ways)

@@ -183,7 +183,7 @@ def choose(uncertainty: np.ndarray, features: np.ndarray, count: int, diversity:
 
 
 def write_suggestions(path: str, candidates: Candidates, chosen: np.ndarray, places: Places, measures: dict[str, np.ndarray], measure: str,
-                      classes: Sequence[ClassInfo]) -> None:
+                      classes: Sequence[ClassInfo], report: Report = SILENT) -> None:
     """Writes the chosen places as a layer to be labelled in QGIS, with a form that lists the classes.
 
     `measures` holds the measures of all places by name. Fields: rank, uncertainty (the measure asked for), the other measures, valid (share
@@ -204,5 +204,5 @@ def write_suggestions(path: str, candidates: Candidates, chosen: np.ndarray, pla
     table[CLASS_FIELD] = np.full(len(chosen), np.nan)
     table[CLASS_FIELD] = table[CLASS_FIELD].astype("Int32")
     table["note"] = np.full(len(chosen), None, object)
-    with beside(path, qml=lambda: suggestions_qml(classes, CLASS_FIELD)):
+    with beside(path, report, qml=lambda: suggestions_qml(classes, CLASS_FIELD)):
         write_layer(path, LAYER, table)

@@ -101,7 +101,7 @@ def suggest(models: Sequence[str], images: Sequence[dict], output: str, wanted: 
     measures = {MIXTURE: places.mixture(), **{each: places.mean(each)[:, 0] for each in (MEASURES if len(ensemble) > 1 else MEASURES[:2])}}
     chosen = _choose(candidates, places, measures[wanted.measure], taken, wanted, name, report.part(0.9, 0.95))
     report.progress(0.95, "Writing the places")
-    write_suggestions(output, candidates, chosen, places, measures, wanted.measure, ensemble.package.classes)
+    write_suggestions(output, candidates, chosen, places, measures, wanted.measure, ensemble.package.classes, report)
     return {"suggestions": len(chosen), "candidates": int((~taken).sum()),
             "mean_uncertainty": round(float(measures[wanted.measure][chosen].mean()), 4), "device": used}
 
@@ -126,7 +126,7 @@ def _choose(candidates: Candidates, places: Places, unsure: np.ndarray, taken: n
 def _uncertainty_map(stack: ExitStack, path: str, grid: Grid, area: Window, measure: str,
                      report: Report) -> Callable[[Window, Doubt, np.ndarray], None]:
     """A function that writes the measure of every pixel; the map becomes a file when `stack` closes without an error."""
-    stack.enter_context(beside(path, qml=confidence_qml))
+    stack.enter_context(beside(path, report, qml=confidence_qml))
     writer = stack.enter_context(TiledWriter(path, grid.sub(area), "uint8", 1, NO_VALUE, descriptions=[f"{measure} [%]"], resampling="average",
                                              report=report))
 

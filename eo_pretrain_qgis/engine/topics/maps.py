@@ -154,7 +154,7 @@ def discover(pictures: list[Picture], layout: Layout, grid: Grid, asked: Asked, 
     return found
 
 
-def write_documents(path: str, found: Found) -> None:
+def write_documents(path: str, found: Found, report: Report = SILENT) -> None:
     """Writes the documents as a styled layer.
 
     Fields: document, col, row [px of the image], valid (share of its words), topic (the largest), topic_1, topic_2, … (shares); for two
@@ -178,7 +178,7 @@ def write_documents(path: str, found: Found) -> None:
         columns |= {f"difference_{row.value}": found.difference[:, number].round(4) for number, row in enumerate(found.classes)}
         style = change_qml()
     outlines = [footprint(found.grid, part, found.grid.crs) for part in parts]
-    with beside(path, qml=lambda: style):
+    with beside(path, report, qml=lambda: style):
         write_layer(path, LAYER, geopandas.GeoDataFrame(columns, geometry=outlines, crs=found.grid.crs))
 
 
@@ -229,7 +229,7 @@ def _write_maps(found: Found, words: list[np.ndarray], maps: Sequence[str | None
     differing = compared = 0
     with ExitStack() as stack:
         for path, classes in targets.styles:
-            stack.enter_context(beside(path, aux_xml=lambda rows=classes: raster_attributes(rows),  # type: ignore[misc]
+            stack.enter_context(beside(path, report, aux_xml=lambda rows=classes: raster_attributes(rows),  # type: ignore[misc]
                                        qml=lambda rows=classes: class_map_qml(rows)))  # type: ignore[misc]
         for writer in (*targets.writers, targets.change):
             if writer:
