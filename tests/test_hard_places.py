@@ -6,9 +6,12 @@ import json
 import os
 import shutil
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
+import rasterio
 
 from eo_pretrain_qgis import claims, process_identity
 from eo_pretrain_qgis.errors import EOPretrainError
@@ -17,6 +20,7 @@ from eo_pretrain_qgis.jobs.record import output_paths, run_job
 from eo_pretrain_qgis.jobs.spec import paths_of
 from eo_pretrain_qgis.report import SILENT
 
+from .conftest import ROOT
 from .test_jobs import CASES, made, resolve  # noqa: F401 - a fixture
 
 WORKING = {job: case for job, case in reversed(CASES) if "expect" in case}
@@ -134,6 +138,42 @@ def test_names_that_cannot_be(job, what, said, made, folder):  # noqa: F811
     before = state(folder)
     assert said in refused(job, values)
     assert state(folder) == before
+
+
+@pytest.mark.parametrize("wait_s", [0.0, 0.4, 0.8])
+@pytest.mark.parametrize("job", ["predict_map", "create_training_dataset"])
+def test_two_jobs_of_one_output_at_once(job, wait_s, made, folder):  # noqa: F811
+    alone, shared = folder / "alone", folder / "shared"
+    for place in (alone, shared):
+        place.mkdir()
+    run_job(JOBS[job].from_values(all_outputs(job, WORKING[job], made, alone)), SILENT)
+    values = json.dumps(all_outputs(job, WORKING[job], made, shared))
+    command = [sys.executable, "-m", "eo_pretrain_qgis", job, "--json", "-"]
+    began = []
+    for seconds in (0, wait_s):
+        time.sleep(seconds)
+        began.append(subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        began[-1].stdin.write(values)
+        began[-1].stdin.close()
+        began[-1].stdin = None
+    said = [process.communicate(timeout=120)[1] for process in began]
+    codes = [process.returncode for process in began]
+    assert codes.count(0) == 1, said
+    refusal = said[1 - codes.index(0)]
+    assert "is being written by" in refusal or "is there already" in refusal or "already holds files" in refusal
+    assert "Traceback" not in "".join(said)
+    first, second = state(alone), state(shared)
+    assert set(first) == set(second)
+    for name, content in first.items():  # other files hold times and paths
+        if name.endswith(".npy"):
+            assert content == second[name]
+        elif name.endswith(".tif"):
+            assert (pixels(alone / name) == pixels(shared / name)).all()
+
+
+def pixels(path):
+    with rasterio.open(path) as opened:
+        return opened.read()
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EMFILE, errno.EXDEV, errno.EBUSY, errno.EACCES, errno.EDQUOT,

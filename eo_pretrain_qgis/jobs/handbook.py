@@ -26,7 +26,8 @@ FIRST_LINES = """# The algorithms
 <!-- Written by `make docs` from the jobs in eo_pretrain_qgis/jobs; edit there. -->
 
 Each algorithm can be used from QGIS's toolbox, as a step of a model, with `qgis_process run eopretrain:…` and, without QGIS, with
-`python -m eo_pretrain_qgis …`. In QGIS a parameter's name is written in capitals, on the command line as `--name`.
+`python -m eo_pretrain_qgis …`. In QGIS a parameter's name is written in capitals, on the command line as `--name`. The command line replaces a file
+that is there only with `--overwrite`.
 """
 
 
