@@ -11,6 +11,7 @@ This module imports nothing but NumPy, because each of the processes that read f
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -123,4 +124,4 @@ def list_files(folder: str | Path) -> list[str]:
     """Names of the CSV files in a folder, 2.csv before 10.csv."""
     with os.scandir(folder) as entries:
         names = [entry.name for entry in entries if entry.name.endswith(".csv")]
-    return sorted(names, key=lambda name: (int(name[:-4]) if name[:-4].isdigit() else 2**62, name))
+    return sorted(names, key=lambda name: (int(name[:-4]) if re.fullmatch(r"[0-9]{1,18}\.csv", name) else 2**62, name))

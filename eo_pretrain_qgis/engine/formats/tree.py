@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from ...errors import DataError
+from ...tables import Line, Table, decoded, parse_lines, parse_table
 
 #: Largest file read whole [byte]; patches are far smaller, and a crafted archive can unpack to any size.
 LARGEST_FILE = 512 * 2**20
@@ -65,7 +68,7 @@ class Tree:
     def has(self, name: str) -> bool:
         """Whether there is a file of this path."""
         archive, inner = self._inside(name)
-        return inner in archive.sizes if archive is not None else (self.path / name).is_file()
+        return inner in archive.sizes if archive is not None else os.path.isfile(self.path / name)
 
     def read(self, name: str) -> bytes:
         """The content of a file.
@@ -82,13 +85,31 @@ class Tree:
             return archive.read(inner)
         return (self.path / name).read_bytes()
 
-    def text(self, name: str) -> str:
-        """The content of a text file; bytes that are not UTF-8 are read as Latin-1."""
-        content = self.read(name)
+    def table(self, name: str, known: Iterable[str] = ()) -> Table:
+        """A CSV file with headings; see `tables.parse_table`."""
+        return parse_table(self.read(name), self.full(name), known)
+
+    def lines(self, name: str) -> list[Line]:
+        """The cells of every line of a CSV file; see `tables.parse_lines`."""
+        return parse_lines(self.read(name), self.full(name))
+
+    def json(self, name: str, advice: str) -> dict[str, Any]:
+        """The content of a JSON file that holds an object.
+
+        Raises:
+            DataError: a file that cannot be read so; `advice` says what to do.
+        """
         try:
-            return content.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            return content.decode("latin-1")
+            content = json.loads(self.text(name))
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{self.full(name)} cannot be read as JSON ({error}). {advice}") from None
+        if not isinstance(content, dict):
+            raise DataError(f"{self.full(name)} holds no description, but {type(content).__name__}. {advice}")
+        return content
+
+    def text(self, name: str) -> str:
+        """The content of a text file; see `tables.decoded`."""
+        return decoded(self.read(name), self.full(name))
 
     def full(self, name: str) -> str:
         """The path of a file as people write it."""
