@@ -28,7 +28,9 @@ _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.B
           (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 #: What Windows-1252 makes of other code pages: marks and fractions inside a word, capitals after small letters, or more accents in a row
 #: than Western languages have.
-_DOUBTFUL = re.compile("[a-zA-Zß-öø-ÿ](?:[‚ƒ„†‡ˆ‰‹]|[€…•™¡¢£¤¥¦§¨©¬®¯±²³´¶¸¹¼½¾¿“”][a-zß-öø-ÿ])|[a-zß-öø-ÿ][ŠŒŽŸ]|[A-ZÀ-ÖØ-Þ][ŠŒŽŸ][a-zß-öø-ÿ]|[À-ÃÅ-ÕØ-ÛÝÞà-ãå-õø-ûý-ÿ]{5}")
+_DOUBTFUL = re.compile(
+    "[a-zA-Zß-öø-ÿ](?:[‚ƒ„†‡ˆ‰‹]|[€…•™¡¢£¤¥¦§¨©¬®¯±²³´¶¸¹¼½¾¿“”][a-zß-öø-ÿ])|[a-zß-öø-ÿ][ŠŒŽŸ]"
+    "|[A-ZÀ-ÖØ-Þ][ŠŒŽŸ][a-zß-öø-ÿ]|[À-ÃÅ-ÕØ-ÛÝÞà-ãå-õø-ûý-ÿ]{5}")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d{1,4})?")
 #: What a spreadsheet takes for a formula, also in full width as some do, and such text that has been defused already.

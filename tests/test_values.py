@@ -182,7 +182,8 @@ def test_table_from_csv(folder, text, encoding):
 
 @pytest.mark.parametrize(("content", "sentence"), [
     (b"", "classes.csv has no column “value”; it has none."), (b"name\na\n", "has no column “value”; it has name. Give it the headings"),
-    (b"value,name\n1,a,b\n", "“Table” (table): Line 2 of"), (b"value\n\x00\n", "holds the character U+0000"), (b"value,name\n,a\n", "every row has a value")])
+    (b"value,name\n1,a,b\n", "“Table” (table): Line 2 of"), (b"value\n\x00\n", "holds the character U+0000"),
+    (b"value,name\n,a\n", "every row has a value")])
 def test_no_table_in_csv(folder, content, sentence):
     path = folder / "classes.csv"
     path.write_bytes(content)

@@ -7,7 +7,7 @@ import glob
 import math
 import os
 import shutil
-import subprocess
+import subprocess  # the worker is a process, started from a list without a shell  # nosec B404
 import tempfile
 import time
 from collections.abc import Callable
