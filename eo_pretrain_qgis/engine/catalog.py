@@ -246,8 +246,8 @@ def _entry(found: dict[str, Any], known: dict[str, Any]) -> Entry:
     for key in ("centre", "spread") if expects else ():
         if isinstance(expects[key], list) and len(expects[key]) != len(bands):
             raise ValueError(f"“{name}” has {len(expects[key])} numbers as {key} for {len(bands)} bands")
-    sums = {key: checksum_digits(found[key]) for key in ("sha256", "sha256_prefix") if key in found}
-    kept: dict[str, Any] = {key: found[key] for key in (*_REQUIRED, "bytes", "project", "expects") if key in found}
+    sums: dict[str, Any] = {key: checksum_digits(found[key]) for key in ("sha256", "sha256_prefix") if key in found}
+    kept = {key: found[key] for key in (*_REQUIRED, "bytes", "project", "expects") if key in found}
     return Entry(**{**kept, **sums, "bands": bands, "statistics": known[found["statistics"]] if found.get("statistics") else None})
 
 
