@@ -94,7 +94,9 @@ def plain_values(values: Iterable) -> np.ndarray:
 
 def plain(value: object) -> str | None:
     """A field's value as a tag is written: text without blanks around it, whole numbers without a fraction, None where empty."""
-    if isinstance(value, (list, tuple, np.ndarray)):  # several values of one tag, which OpenStreetMap writes with semicolons
+    if isinstance(value, np.ndarray):
+        value = value.ravel().tolist()
+    if isinstance(value, (list, tuple)):  # several values of one tag, which OpenStreetMap writes with semicolons
         return ";".join(filter(None, map(plain, value))) or None
     if value is None or value is pandas.NA or value != value:
         return None
