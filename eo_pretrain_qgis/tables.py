@@ -83,6 +83,18 @@ class Table:
             if column not in self.headings:
                 raise DataError(f"{self.path} has no column “{column}”; it has {shortened(', '.join(self.headings)) or 'none'}. {advice}")
 
+    def require_unique(self, column: str) -> None:
+        """Checks that no cell of a column stands twice.
+
+        Raises:
+            DataError: naming the second line that holds it.
+        """
+        seen: set[str] = set()
+        for row in self.rows:
+            if row[column] in seen:
+                raise DataError(f"Line {row.line} of {self.path} has the {column} “{shortened(row[column])}” a second time. Keep one of the lines.")
+            seen.add(row[column])
+
     def numbers(self, heading: str, name: str = "") -> list[float]:
         """A column of numbers, with a point or, as in German, a comma before the fraction.
 

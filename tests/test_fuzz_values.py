@@ -13,11 +13,10 @@ from eo_pretrain_qgis.jobs import JOBS
 from .fuzzing import fuzzed
 from .test_compliance import some_values
 
-ODD = st.sampled_from([10**400, -10**400, math.nan, math.inf, 2**63, 1e308, -1, 0, 1.5, True, "", "x", "1e999", "9" * 5000, "\x00",
-                       "\ud800", "a\nb", "a" * 10_000, "[", "[[1,2,3]]", "[" * 5000, "0,1,0,1", "0,1,0,1 [EPSG:4326]",
-                       "catalogue:", "catalogue:\x00", ".",
-                       "/", "/dev/null", "~", "..", "a|layername=b", "EPSG:1",
-                       "#ff0000"]) | st.just(5000).map(lambda digits: 10**digits)
+ODD = st.sampled_from([
+    10**400, -10**400, math.nan, math.inf, 2**63, 1e308, -1, 0, 1.5, True, "", "x", "1e999", "9" * 5000, "\x00", "\ud800", "a\nb", "a" * 10_000,
+    "[", "[[1,2,3]]", "[" * 5000, "0,1,0,1", "0,1,0,1 [EPSG:4326]", "catalogue:", "catalogue:\x00", ".", "/", "/dev/null", "~", "..",
+    "a|layername=b", "EPSG:1", "#ff0000"]) | st.just(5000).map(lambda digits: 10**digits)
 PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | ODD
 KEYS = st.sampled_from(["path", "name", "crs", "nodata", "open_options", "categories", "date", "layer", "field", "classes", "value", "color", "box",
                         "x"])

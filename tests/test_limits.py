@@ -16,6 +16,7 @@ from eo_pretrain_qgis.jobs.record import run_job
 from eo_pretrain_qgis.report import Report
 
 from .fuzzing import VARIABLE
+from .test_compliance import some_values
 from .test_jobs import CASES, made, resolve  # noqa: F401 - the fixture `made`
 
 #: Seconds after which a run is stopped; `make fuzz` gives each time to come to its end.
@@ -25,7 +26,12 @@ WORKING = {}
 for job, case in CASES:
     if "expect" in case:
         WORKING.setdefault(job, case["params"])
-NUMBERS = [(job, name) for job in WORKING for name, param in JOBS[job].parameters().items() if param.kind in ("integer", "number")]
+#: Jobs that learn are left to `make fuzz`: each run would begin with loading torch and a network.
+NUMBERS = [(job, name) for job in WORKING for name, param in JOBS[job].parameters().items()
+           if param.kind in ("integer", "number") and (JOBS[job].engine != "train" or VARIABLE in os.environ)]
+#: Values that are meant for machines larger than those that run the tests.
+TOO_LARGE = {("pretrain_barlow_twins", "projector_width", "maximum"): "A projector of 16384 takes 8 GB.",
+             ("create_sample", "size", "maximum"): "A landscape of 82 km takes minutes to lay out."}
 
 
 class Stopped(Report):
@@ -46,9 +52,9 @@ def beyond(param):
             if math.isfinite(value := math.nextafter(limit, towards))]
 
 
-@pytest.mark.parametrize("job", WORKING)
-def test_numbers_beyond_their_limits_are_refused(job, made, folder):  # noqa: F811
-    values = resolve(job, WORKING[job], made, folder)
+@pytest.mark.parametrize("job", JOBS)
+def test_numbers_beyond_their_limits_are_refused(job, folder):
+    values = some_values(JOBS[job], folder)
     for name, param in JOBS[job].parameters().items():
         if param.kind not in ("integer", "number"):
             continue
@@ -67,7 +73,9 @@ def test_numbers_beyond_their_limits_are_refused(job, made, folder):  # noqa: F8
 
 @pytest.mark.parametrize(("job", "name"), NUMBERS)
 @pytest.mark.parametrize("side", ["minimum", "maximum"])
-def test_numbers_at_their_limits_work_or_are_refused(job, name, side, made, folder):  # noqa: F811
+def test_fuzz_numbers_at_their_limits_work_or_are_refused(job, name, side, made, folder):  # noqa: F811
+    if (job, name, side) in TOO_LARGE:
+        pytest.skip(TOO_LARGE[job, name, side])
     values = resolve(job, WORKING[job], made, folder)
     before = time.monotonic()
     try:

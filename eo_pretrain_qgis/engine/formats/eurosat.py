@@ -156,6 +156,8 @@ def _class_table(tree: Tree) -> list[dict]:
     table = tree.table(CLASS_TABLE, columns)
     if not set(columns) <= set(table.headings):
         return []
+    table.require_unique("folder")
+    table.require_unique("value")
     for row in table.rows:
         if not re.fullmatch(r"\d{1,3}", row["value"], re.ASCII) or int(row["value"]) >= IGNORE:
             raise DataError(f"Line {row.line} of {table.path} has the value “{shortened(row['value'])}”, but the value of a class is a whole "

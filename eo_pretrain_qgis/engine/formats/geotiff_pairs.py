@@ -112,6 +112,7 @@ def _class_table(tree: Tree) -> list[dict] | None:
         return None
     table = tree.table(CLASSES, ("value", "name", "color"))
     table.require(("value",), "Give it the headings value,name,color, or remove it.")
+    table.require_unique("value")
     for row in table.rows:
         if not re.fullmatch(r"-?\d{1,10}", row["value"]):
             raise DataError(f"Line {row.line} of {table.path} has the value “{shortened(row['value'])}”, but pixels hold whole numbers. Correct the "

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ...errors import DataError
+from ...markup import writable
 from ...tables import Line, Table, decoded, parse_lines, parse_table
 
 #: Largest file read whole [byte]; patches are far smaller, and a crafted archive can unpack to any size.
@@ -47,7 +48,11 @@ class Tree:
         return self.path.name[:-4] if self.path.suffix.lower() == ".zip" else self.path.name
 
     def children(self, folder: str = "") -> tuple[list[str], list[str]]:
-        """Names of the sub-folders and of the files in a folder, sorted; hidden ones and those of macOS archives are left out."""
+        """Names of the sub-folders and of the files in a folder, sorted; hidden ones and those of macOS archives are left out.
+
+        Raises:
+            DataError: a name that is not UTF-8, which no dataset can hold.
+        """
         archive, inner = self._inside(folder)
         if archive is not None:
             folders, files = archive.children(inner)
@@ -56,6 +61,10 @@ class Tree:
                 listed = [(entry.name, entry.is_dir()) for entry in entries]
             folders = [name for name, is_folder in listed if is_folder] + ([] if folder else list(self._archives))
             files = [name for name, is_folder in listed if not is_folder and not (folder == "" and name in self._archives)]
+        for name in (*folders, *files):
+            if writable(name) != name:
+                raise DataError(f"{self.path} holds “{writable(joined(folder, name))}”, a name that is not UTF-8 or holds control characters. "
+                                "Rename it, or leave it out.")
         return sorted(filter(_shown, folders)), sorted(filter(_shown, files))
 
     def walk(self, folder: str = "") -> Iterator[str]:
