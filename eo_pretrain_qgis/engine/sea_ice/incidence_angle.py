@@ -134,6 +134,8 @@ def read_tables(path: str) -> dict[str, AngleTable]:
         raise DataError(f"{path} does not say where its angles lie. Add the columns pixel and line, or longitude and latitude.")
     scenes: dict[str, list[Row]] = {}
     for row in table.rows:
+        if not set(table.headings) <= set(row.cells):
+            raise DataError(f"{path}, line {row.line}, has {len(row.cells)} of {len(table.headings)} columns. Complete or remove the line.")
         scenes.setdefault(row[columns["scene"]], []).append(row)
     if not scenes:
         raise DataError(f"{path} has no row below its heading. Give the whole table.")
