@@ -30,7 +30,7 @@ fuzz: setup  ## gives every reader FUZZ damaged inputs (9000 unless set), with t
 lint: setup  ## ruff, mypy, bandit and detect-secrets, as the QGIS plugin site runs them
 	@$(DEV)/ruff check .
 	@$(DEV)/mypy
-	@$(DEV)/bandit -q -r eo_pretrain_qgis -s B404
+	@$(DEV)/bandit -q -r eo_pretrain_qgis
 	@$(DEV)/python .ci/secrets_gate.py
 	@echo "lint: no finding by ruff, mypy, bandit and detect-secrets."
 

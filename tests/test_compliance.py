@@ -9,7 +9,7 @@ import yaml
 
 from eo_pretrain_qgis.errors import JobError
 from eo_pretrain_qgis.jobs import JOBS
-from eo_pretrain_qgis.jobs.spec import Job
+from eo_pretrain_qgis.jobs.spec import REQUIRED, Job
 
 GROUPS = ("1 Prepare data", "2 Pretrain", "3 Train", "4 Map", "5 Assess", "6 Engine")
 OWN_WORDS = set(dir(Job))
@@ -62,6 +62,14 @@ def test_parameters_have_labels_and_sound_defaults(job):
             assert param.help.endswith((".", ":")), name
         if param.options and param.default in param.options:
             assert all(re.fullmatch(r"[a-z0-9_]+", word) for word in param.options), name
+
+
+def test_every_number_has_limits(job):
+    for name, param in job.parameters().items():
+        if param.kind in ("integer", "number"):
+            assert param.minimum is not None and param.maximum is not None, f"{name} has no smallest or largest value"
+            assert param.minimum < param.maximum, name
+            assert param.default in (None, REQUIRED) or param.minimum <= param.default <= param.maximum, name
 
 
 def test_values_survive_json(job, folder):

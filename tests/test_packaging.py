@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +33,17 @@ def test_zip_keeps_the_sites_rules(plugin_zip):
     assert {"eo_pretrain_qgis/__init__.py", "eo_pretrain_qgis/metadata.txt", "eo_pretrain_qgis/LICENSE"} <= set(names)
     assert {"eo_pretrain_qgis/models/catalog.json", "eo_pretrain_qgis/models/cards/imagenet_resnet18.md"} <= set(names)
     assert [name for name in names if name.endswith(SUSPICIOUS) or "__pycache__" in name or ".." in name] == []
+
+
+def test_the_sites_scanners_find_nothing(plugin_zip, tmp_path):
+    tools = [Path(sys.executable).with_name(name) for name in ("bandit", "detect-secrets")]
+    if not all(map(os.path.exists, tools)):
+        pytest.skip("bandit and detect-secrets are not installed beside this Python.")
+    zipfile.ZipFile(plugin_zip).extractall(tmp_path)
+    ran = subprocess.run([tools[0], "-q", "-r", tmp_path], capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout.strip()) == (0, "")
+    ran = subprocess.run([sys.executable, ROOT / ".ci" / "secrets_gate.py", plugin_zip], capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout) == (0, "")
 
 
 def test_metadata_is_complete(plugin_zip):

@@ -17,6 +17,10 @@ class Example(spec.Job):
     several: list = spec.rasters("Images", optional=True)
     count: int = spec.integer("Count", default=None, minimum=1, maximum=9)
     rate: float = spec.number("Rate", default=0.5, minimum=0)
+    free: float = spec.pixel_value("Free")
+    seed: int = spec.integer("Seed", default=1, minimum=0, maximum=spec.LARGEST_SEED)
+    note: str = spec.text("Note", default=None)
+    fields: dict = spec.vector("Fields", optional=True)
     flag: bool = spec.boolean("Flag")
     word: str = spec.choice("Word", ("one", "two"), default="one")
     area: dict = spec.extent("Area", optional=True)
@@ -45,6 +49,16 @@ class Example(spec.Job):
     ({"start": "catalogue:resnet18"}, "start", "catalogue:resnet18"),
     ({"start": {"path": "/"}}, "start", "/"),
     ({"table": '[{"value": 2}]'}, "table", [{"value": "2", "name": "2", "color": ""}]),
+    ({"table": [[1, "two\nlines"]]}, "table", [{"value": "1", "name": "two lines", "color": ""}]),
+    ({"image": {"path": "a.tif", "nodata": [[0], None, [1.5]], "crs": None}}, "image", {"path": "a.tif", "nodata": [[0], [], [1.5]]}),
+    ({"image": {"path": "a.tif", "open_options": ["num_threads=2", "mode=w"]}}, "image",
+     {"path": "a.tif", "open_options": ["NUM_THREADS=2", "MODE=w"]}),
+    ({"image": {"path": "a.tif", "date": "2020-02-29", "name": "a\tb"}}, "image", {"path": "a.tif", "date": "2020-02-29", "name": "a\tb"}),
+    ({"image": {"path": "a.tif", "categories": {"classes": [{"value": 1, "name": "a\x01b", "color": "#ff0000"}, {"value": ""}]}}}, "image",
+     {"path": "a.tif", "categories": {"classes": [{"value": "1", "name": "a\ufffdb", "color": "#ff0000"}]}}),
+    ({"image": "new\nline.tif"}, "image", {"path": "new\nline.tif"}),
+    ({"area": {"box": ["1", 2, 3, 4.5]}}, "area", {"box": [1, 2, 3, 4.5], "crs": ""}),
+    ({"free": 3.5}, "free", 3.5),
 ])
 def test_reads(values, name, expected):
     assert getattr(Example.from_values(values), name) == expected
@@ -72,18 +86,110 @@ def test_reads(values, name, expected):
     ({"output": "map.png"}, "map.png must end in .tif"),
     ({"image": "a.tif", "output": "a.tif"}, "“Map” and “Image” are the same file, a.tif"),
     ({"output": "a.tif", "other": "a.tif"}, "are the same file"),
+    ({"seed": 2**32}, "“Seed” (seed) is 4294967296, but must be between 0 and 4294967295."),
+    ({"seed": 10**400}, "but must be between 0 and 4294967295."),
+    ({"seed": 10**5000}, "“Seed” (seed) is a number of thousands of digits, but must be between 0 and 4294967295."),
+    ({"seed": "9" * 6000}, "but must be between 0 and 4294967295."),
+    ({"rate": -10**400}, "but must be at least 0."),
+    ({"free": "1e999"}, "“Free” (free) is '1e999', but must be a finite number."),
+    ({"free": 10**400}, "but must be a finite number."),
+    ({"free": float("nan")}, "but must be a finite number."),
+    ({"free": [1, 2]}, "is [1, 2], but must be a number."),
+    ({"free": {"path": 1}}, "but must be a number."),
+    ({"flag": [True, False]}, "must be true or false"),
+    ({"flag": 10**5000}, "must be true or false"),
+    ({"flag": 2}, "must be true or false"),
+    ({"word": ["one", "two"]}, "must be one of"),
+    ({"word": {}}, "must be one of"),
+    ({"word": "x" * 10_000}, "must be one of"),
+    ({"note": True}, "is True, but must be text."),
+    ({"note": 10**5000}, "but must be text."),
+    ({"note": "a\x00b"}, "which holds the character U+0000. Leave it out."),
+    ({"note": "a" * 10_000}, "has 10000 characters, beginning with"),
+    ({"note": "a\udc80b"}, "is 'a\\udc80b', a name that is not UTF-8. Rename"),
+    ({"image": "a\x00.tif"}, "holds the character U+0000"),
+    ({"image": "a\udcff.tif"}, "a name that is not UTF-8"),
+    ({"output": "a\udcff.tif"}, "a name that is not UTF-8"),
+    ({"output": "a\x00.tif"}, "holds the character U+0000"),
+    ({"output": "a" * 5000 + ".tif"}, "has 5004 characters"),
+    ({"model": "a" * 4000 + ".onnx"}, "there is no file aaa"),
+    ({"several": ["a.tif", ""]}, "a file path or a layer"),
+    ({"several": [["a.tif"]]}, "a file path or a layer"),
+    ({"several": [None]}, "a file path or a layer"),
+    ({"image": {"path": 5}}, "a file path or a layer"),
+    ({"image": {"path": "a.tif", "nodata": [["x"]]}}, "given with nodata values that are numbers"),
+    ({"image": {"path": "a.tif", "nodata": [10**400]}}, "nodata values as a list for each band"),
+    ({"image": {"path": "a.tif", "nodata": [[10**400]]}}, "given with nodata values that are numbers"),
+    ({"image": {"path": "a.tif", "nodata": 5}}, "nodata values as a list for each band"),
+    ({"image": {"path": "a.tif", "open_options": "A=1"}}, "given with open options such as NUM_THREADS=2"),
+    ({"image": {"path": "a.tif", "open_options": ["A"]}}, "given with open options"),
+    ({"image": {"path": "a.tif", "open_options": [5]}}, "given with open options"),
+    ({"image": {"path": "a.tif", "date": "2020-02-30"}}, "is '2020-02-30', but must be given with a date such as 2020-06-21."),
+    ({"image": {"path": "a.tif", "date": 2020}}, "given with a date"),
+    ({"image": {"path": "a.tif", "layer": "b"}}, "has the part 'layer', which a layer of this kind does not have"),
+    ({"image": {"path": "a.tif", "crs": 4326}}, "given with a CRS such as EPSG:32633"),
+    ({"image": {"path": "a.tif", "categories": []}}, "categories that have a field and classes"),
+    ({"image": {"path": "a.tif", "categories": {"classes": 5}}}, "categories that have a field and classes"),
+    ({"image": {"path": "a.tif", "categories": {"classes": [5]}}}, "a table whose rows are value, name and colour"),
+    ({"image": {"path": "a.tif", "categories": {"classes": [{"value": 1, "color": "red"}]}}}, "a colour such as #1f77b4"),
+    ({"fields": {"path": "a.gpkg", "nodata": [[0]]}}, "has the part 'nodata'"),
+    ({"fields": {"path": "a.gpkg", "categories": {"field": 5}}}, "categories that have a field and classes"),
+    ({"area": {"box": None}}, "xmin,xmax,ymin,ymax [EPSG:code]"),
+    ({"area": {"box": "1234"}}, "xmin,xmax,ymin,ymax [EPSG:code]"),
+    ({"area": {}}, "xmin,xmax,ymin,ymax [EPSG:code]"),
+    ({"area": ["a", "b", "c", "d"]}, "xmin,xmax,ymin,ymax [EPSG:code]"),
+    ({"area": {"box": ["a", 1, 2, 3]}}, "xmin,xmax,ymin,ymax [EPSG:code]"),
+    ({"area": {"box": [True, 1, 2, 3]}}, "xmin,xmax,ymin,ymax [EPSG:code]"),
+    ({"area": {"box": [0, 0, float("nan"), 3]}}, "xmin,xmax,ymin,ymax [EPSG:code]"),
+    ({"area": {"box": [0, 0, 10**400, 3]}}, "coordinates below 1e+11"),
+    ({"area": "0,1e999,0,1"}, "coordinates below 1e+11"),
+    ({"area": {"box": [0, 0, 1, 1], "crs": 4326}}, "given with a CRS such as EPSG:32633"),
+    ({"area": "x" * 10_000}, "xmin,xmax,ymin,ymax [EPSG:code]"),
+    ({"table": True}, "must be a table of classes, or a CSV file"),
+    ({"table": {"value": 1}}, "must be a table of classes, or a CSV file"),
+    ({"table": "["}, "is '[', but must be a list of rows in JSON"),
+    ({"table": "[" * 100_000}, "must be a list of rows in JSON"),
+    ({"table": [5]}, "a table whose rows are value, name and colour"),
+    ({"table": ["ab"]}, "a table whose rows are value, name and colour"),
+    ({"table": [[1, "a", "", "more"]]}, "a table whose rows are value, name and colour"),
+    ({"table": [{"value": [1]}]}, "is [1], but must be text."),
+    ({"table": [{"value": True}]}, "must be text."),
+    ({"table": [{"value": 10**5000}]}, "must be text."),
+    ({"table": [[1, "a", 5]]}, "a colour such as #1f77b4"),
+    ({"table": [[1, "a\x01"]]}, "which holds the character U+0001. Leave it out."),
+    ({"table": [[1, "a\ud800"]]}, "a name that is not UTF-8"),
+    ({"table": [["1", "a"], ["1.0", "b"]]}, "no value stands twice, as '1' does"),
+    ({"table": [[str(number), "a"] for number in range(5000)] + [["7", "b"]]}, "no value stands twice, as '7' does"),
+    ({5: 1}, "has no parameter “5”"),
+    ({"x" * 10_000: 1}, "has no parameter “xxx"),
+    ([], "The values of test_values are [], but must be parameters by name."),
     ({"worde": "one"}, "has no parameter “worde”; did you mean “word”?"),
 ])
 def test_refuses(values, sentence):
     with pytest.raises(JobError) as caught:
         Example.from_values(values)
     assert sentence in str(caught.value)
+    assert len(str(caught.value)) < 600
 
 
-def test_table_from_csv(folder):
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize("text", ["value,name,color\n1,Gewässer,#0000ff\n2,land,\n", "Value;Name\r\n1;Gewässer\r\n2;land;\r\n"])
+def test_table_from_csv(folder, text, encoding):
     path = folder / "classes.csv"
-    path.write_text("value,name,color\n1,water,#0000ff\n2,land,\n", encoding="utf-8")
-    assert [row["name"] for row in Example.from_values({"table": str(path)}).table] == ["water", "land"]
+    path.write_bytes(text.encode(encoding))
+    assert [row["name"] for row in Example.from_values({"table": str(path)}).table] == ["Gewässer", "land"]
+
+
+@pytest.mark.parametrize(("content", "sentence"), [
+    (b"", "classes.csv has no column “value”; it has none."), (b"name\na\n", "has no column “value”; it has name. Give it the headings"),
+    (b"value,name\n1,a,b\n", "“Table” (table): Line 2 of"), (b"value\n\x00\n", "holds the character U+0000"),
+    (b"value,name\n,a\n", "every row has a value")])
+def test_no_table_in_csv(folder, content, sentence):
+    path = folder / "classes.csv"
+    path.write_bytes(content)
+    with pytest.raises(JobError) as caught:
+        Example.from_values({"table": str(path)})
+    assert sentence in str(caught.value)
 
 
 @pytest.mark.parametrize(("values", "sentence"), [

@@ -17,7 +17,7 @@ from ..errors import ModelError
 from ..outputs import explained, new_file
 from ..report import SILENT, Report
 from .band_names import band_key
-from .downloads import download
+from .downloads import checksum_digits, download
 from .sensors import PRESETS, Band
 
 #: Begins a value that names weights in the catalogue, where weights can be given.
@@ -237,7 +237,7 @@ def _entry(found: dict[str, Any], known: dict[str, Any]) -> Entry:
     if found["preset"] not in PRESETS:
         raise ValueError(f"“{name}” is of the unknown sensor {found['preset']}")
     for key, digits in (("sha256", "64"), ("sha256_prefix", "8,63")):
-        if found.get(key) and not re.fullmatch(f"[0-9a-f]{{{digits}}}", found[key]):
+        if found.get(key) and not re.fullmatch(f"[0-9a-f]{{{digits}}}", checksum_digits(found[key])):
             raise ValueError(f"“{name}” has a {key} of other than {digits.replace(',', ' to ')} hexadecimal digits")
     bands = tuple(found["bands"])
     if len(set(bands)) != len(bands):
@@ -246,8 +246,9 @@ def _entry(found: dict[str, Any], known: dict[str, Any]) -> Entry:
     for key in ("centre", "spread") if expects else ():
         if isinstance(expects[key], list) and len(expects[key]) != len(bands):
             raise ValueError(f"“{name}” has {len(expects[key])} numbers as {key} for {len(bands)} bands")
-    kept = {key: found[key] for key in (*_REQUIRED, "sha256", "sha256_prefix", "bytes", "project", "expects") if key in found}
-    return Entry(**{**kept, "bands": bands, "statistics": known[found["statistics"]] if found.get("statistics") else None})
+    sums: dict[str, Any] = {key: checksum_digits(found[key]) for key in ("sha256", "sha256_prefix") if key in found}
+    kept = {key: found[key] for key in (*_REQUIRED, "bytes", "project", "expects") if key in found}
+    return Entry(**{**kept, **sums, "bands": bands, "statistics": known[found["statistics"]] if found.get("statistics") else None})
 
 
 def _one(value: Any, position: int) -> float:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
+
+from ..markup import escaped
 
 #: Kind of symbol → the symbol layer that draws it.
 SYMBOL_LAYERS = {"marker": "SimpleMarker", "line": "SimpleLine", "fill": "SimpleFill"}
@@ -32,13 +33,13 @@ def categorized(field: str, kind: str, categories: Sequence[Category], parts: st
     rows, symbols = [], []
     for number, row in enumerate(categories):
         typed = "long" if isinstance(row.value, int) else "string"
-        rows.append(f'<category type="{typed}" value="{escape(str(row.value))}" symbol="{number}" label="{escape(row.label)}" render="true"/>\n')
-        told = "".join(f'<Option type="QString" name="{name}" value="{value}"/>' for name, value in row.options.items())
+        rows.append(f'<category type="{typed}" value="{escaped(str(row.value))}" symbol="{number}" label="{escaped(row.label)}" render="true"/>\n')
+        told = "".join(f'<Option type="QString" name="{name}" value="{escaped(value)}"/>' for name, value in row.options.items())
         symbols.append(f'<symbol type="{kind}" name="{number}" alpha="1" clip_to_extent="1" force_rhr="0">'
                        f'<layer class="{SYMBOL_LAYERS[kind]}" enabled="1" pass="0" locked="0"><Option type="Map">{told}</Option></layer></symbol>\n')
     labels = ' labelsEnabled="1"' if "Labeling" in parts else ""
     return (f'<qgis version="3.40.0" styleCategories="{parts}"{labels}>\n'
-            f'<renderer-v2 type="categorizedSymbol" attr="{escape(field)}" symbollevels="0" enableorderby="0" forceraster="0">\n'
+            f'<renderer-v2 type="categorizedSymbol" attr="{escaped(field)}" symbollevels="0" enableorderby="0" forceraster="0">\n'
             f"<categories>\n{''.join(rows)}</categories>\n<symbols>\n{''.join(symbols)}</symbols>\n</renderer-v2>\n{more}</qgis>\n")
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from html import escape
 from pathlib import Path
 
+from ..markup import escaped
 from ..outputs import new_file
 from ..report import SILENT, Report
 from .category_style import Category, categorized, color_option
@@ -61,7 +61,7 @@ def raster_attributes(classes: Sequence[ClassInfo]) -> str:
     """GDAL's `.aux.xml` for a class map: category names and an attribute table with colours."""
     rows = coloured(classes)
     names = {row.value: row.name for row in rows}
-    categories = "".join(f"      <Category>{escape(names.get(value, ''))}</Category>\n" for value in range(max(names) + 1))
+    categories = "".join(f"      <Category>{escaped(names.get(value, ''))}</Category>\n" for value in range(max(names) + 1))
     fields = "".join(f'      <FieldDefn index="{index}"><Name>{name}</Name><Type>{kind}</Type><Usage>{usage}</Usage></FieldDefn>\n'
                      for index, (name, kind, usage) in enumerate(_RAT_COLUMNS))
     cells = "".join(_attribute_row(index, (row.value, row.name, *rgb(row.color))) for index, row in enumerate(rows))
@@ -72,7 +72,7 @@ def raster_attributes(classes: Sequence[ClassInfo]) -> str:
 
 def class_map_qml(classes: Sequence[ClassInfo]) -> str:
     """QGIS style of a class map: one entry per class, nothing for nodata."""
-    entries = "".join(f'        <paletteEntry value="{row.value}" label="{escape(row.name)}" color="{row.color}" alpha="255"/>\n'
+    entries = "".join(f'        <paletteEntry value="{row.value}" label="{escaped(row.name)}" color="{escaped(row.color)}" alpha="255"/>\n'
                       for row in coloured(classes))
     return raster_qml('type="paletted" band="1" opacity="1" alphaBand="-1" nodataColor=""',
                        f"      <colorPalette>\n{entries}      </colorPalette>\n")
@@ -96,7 +96,7 @@ def polygons_qml(classes: Sequence[ClassInfo], field: str) -> str:
 
 
 def _attribute_row(index: int, cells: tuple) -> str:
-    return f'      <Row index="{index}">' + "".join(f"<F>{escape(str(cell))}</F>" for cell in cells) + "</Row>\n"
+    return f'      <Row index="{index}">' + "".join(f"<F>{escaped(str(cell))}</F>" for cell in cells) + "</Row>\n"
 
 
 def raster_qml(attributes: str, content: str, parts: str = "Symbology", more: str = "") -> str:

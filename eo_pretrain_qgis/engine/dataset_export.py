@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -15,6 +14,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 from ..errors import DataError
 from ..outputs import failed_write
 from ..report import SILENT, Report
+from ..tables import write_table
 from .class_style import class_map_qml, colormap, coloured
 from .dataset import DROPPED, IGNORE, ClassInfo, Dataset, SensorInfo
 from .footprints import read_footprints
@@ -170,19 +170,14 @@ def write_tile(path: Path, values: np.ndarray, grid: Grid | None, sensor: Sensor
 
 def write_class_table(path: Path, classes: Sequence[ClassInfo], folders: Sequence[str] = ()) -> None:
     """Writes classes.csv: value, name, color, and for scene classes the folder."""
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        table = csv.writer(stream)
-        table.writerow(("value", "name", "color", *(("folder",) if folders else ())))
-        for position, row in enumerate(coloured(classes)):
-            table.writerow((row.value, row.name, row.color, *((folders[position],) if folders else ())))
+    write_table(path, [("value", "name", "color", *(("folder",) if folders else ())),
+                       *((row.value, row.name, row.color, *((folders[position],) if folders else ()))
+                         for position, row in enumerate(coloured(classes)))])
 
 
 def write_split_table(path: Path, names: Sequence[str], splits: np.ndarray) -> None:
     """Writes split.csv: name, split."""
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        table = csv.writer(stream)
-        table.writerow(("name", "split"))
-        table.writerows(zip(names, splits.tolist(), strict=True))
+    write_table(path, [("name", "split"), *zip(names, splits.tolist(), strict=True)])
 
 
 def _sensors(dataset: Dataset, name: str) -> list[SensorInfo]:

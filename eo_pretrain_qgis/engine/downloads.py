@@ -72,6 +72,11 @@ def download(address: str, path: str | Path, *, sha256: str, attempts: int = 4, 
     return digest
 
 
+def checksum_digits(written: object) -> str:
+    """A SHA-256 as a catalogue may write it, whole or in groups with blanks or colons between, as digits alone; other things as they are."""
+    return re.sub(r"[\s:]+", "", str(written or "")).lower()
+
+
 def file_sha256(path: str | Path, report: Report = SILENT) -> str:
     """SHA-256 of a file as hexadecimal digits."""
     return _digest_so_far(Path(path), report).hexdigest()

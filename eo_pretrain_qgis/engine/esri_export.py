@@ -14,6 +14,7 @@ from rasterio.crs import CRS
 
 from ..errors import DataError
 from ..report import SILENT, Report
+from ..tables import defused
 from .class_style import coloured, rgb
 from .dataset import ClassInfo, Dataset, SensorInfo
 from .dataset_export import IMAGES, LABELS, chosen_tiles, tiles_of, write_split_table, write_tile
@@ -139,7 +140,7 @@ def _statistics(dataset: Dataset, info: SensorInfo, classes: list[ClassInfo], ti
 
 
 def _summary(dataset: Dataset, info: SensorInfo, classes: list[ClassInfo], tiles: int, counts: _Counts) -> str:
-    rows = "".join(f"{row.name}\t{row.value}\t{images}\t{pixels}\n"
+    rows = "".join(f"{defused(' '.join(row.name.split()))}\t{row.value}\t{images}\t{pixels}\n"
                    for row, images, pixels in zip(classes, counts.images.tolist(), counts.pixels.tolist(), strict=True))
     return (f"images = {tiles} * {len(info.bands)} * {dataset.tile_size} * {dataset.tile_size}\nclasses = {len(classes)}\n"
             f"cls name\tcls value\timages\tpixels\n{rows}")

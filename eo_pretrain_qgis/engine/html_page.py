@@ -6,14 +6,16 @@ import base64
 import io
 import re
 from collections.abc import Iterable, Sequence
-from html import escape
 
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
 
+from ..markup import escaped
 from ..outputs import new_file
+
+matplotlib.rcParams["text.parse_math"] = False  # a “$” in the name of a class or a band begins no formula
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1c2733; background: #fff; }
@@ -27,37 +29,37 @@ img, svg { max-width: 100%; height: auto; } .chip { display: inline-block; width
 def write_page(path: str, title: str, sections: Iterable[str]) -> None:
     """Writes the page aside and renames it, so that a browser never loads half of it."""
     body = "\n".join(sections)
-    page = (f"<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{escape(title)}</title><style>{STYLE}</style></head>\n"
-            f"<body><h1>{escape(title)}</h1>\n{body}\n</body></html>\n")
+    page = (f"<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{escaped(title)}</title><style>{STYLE}</style></head>\n"
+            f"<body><h1>{escaped(title)}</h1>\n{body}\n</body></html>\n")
     with new_file(path) as part:
         part.write_text(page, encoding="utf-8")
 
 
 def heading(text: str) -> str:
     """A heading of the second level."""
-    return f"<h2>{escape(text)}</h2>"
+    return f"<h2>{escaped(text)}</h2>"
 
 
 def paragraph(text: str) -> str:
     """A paragraph of plain text."""
-    return f"<p>{escape(text)}</p>"
+    return f"<p>{escaped(text)}</p>"
 
 
 def bullets(texts: Iterable[str]) -> str:
     """A list of sentences."""
-    return "<ul>" + "".join(f"<li>{escape(text)}</li>" for text in texts) + "</ul>"
+    return "<ul>" + "".join(f"<li>{escaped(text)}</li>" for text in texts) + "</ul>"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A table; numbers with a fraction get three digits, None a dash."""
-    lines = ["".join(f"<th>{escape(str(cell))}</th>" for cell in head)]
-    lines += ["".join(f"<td>{escape(_text(cell))}</td>" for cell in row) for row in rows]
+    lines = ["".join(f"<th>{escaped(str(cell))}</th>" for cell in head)]
+    lines += ["".join(f"<td>{escaped(_text(cell))}</td>" for cell in row) for row in rows]
     return "<table>" + "".join(f"<tr>{line}</tr>" for line in lines) + "</table>"
 
 
 def legend(names: Sequence[str], colors: Sequence[str]) -> str:
     """Class names with their colours."""
-    chips = (f"<span class=\"chip\" style=\"background:{escape(color)}\"></span>{escape(name)}" for name, color in zip(names, colors))
+    chips = (f"<span class=\"chip\" style=\"background:{escaped(color)}\"></span>{escaped(name)}" for name, color in zip(names, colors))
     return f"<p>{''.join(chips)}</p>"
 
 
@@ -86,13 +88,13 @@ def picture(pixels: np.ndarray, text: str) -> str:
     """An image from uint8 (y, x, 3), with words for those who do not see it."""
     buffer = io.BytesIO()
     imsave(buffer, pixels, format="png")
-    return f"<img alt=\"{escape(text)}\" src=\"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}\">"
+    return f"<img alt=\"{escaped(text)}\" src=\"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}\">"
 
 
 def gallery(pictures: Iterable[np.ndarray], captions: Iterable[str]) -> str:
     """Small images uint8 (y, x, 3) in rows, each with words under it."""
     return "".join("<figure style=\"display:inline-block;vertical-align:top;margin:.3rem;max-width:8rem;font-size:.75rem\">"
-                   f"{picture(pixels, words)}<figcaption>{escape(words)}</figcaption></figure>" for pixels, words in zip(pictures, captions))
+                   f"{picture(pixels, words)}<figcaption>{escaped(words)}</figcaption></figure>" for pixels, words in zip(pictures, captions))
 
 
 def _text(cell: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import geopandas
@@ -158,7 +159,7 @@ class RasterLabels:
         categories = raster.categories or {"classes": self._colormap(values)}
         found, where = {str(value) for value in values}, f"The raster {self.path}"
         self.legend: Legend = make_legend(found, where, class_table, categories, background, report)
-        pairs = sorted((int(key), position) for key, position in self.legend.positions.items() if key.lstrip("-").isdigit())
+        pairs = sorted((int(key), position) for key, position in self.legend.positions.items() if re.fullmatch(r"-?\d{1,18}", key))
         self._values, self._positions = np.array([pair[0] for pair in pairs]), np.array([pair[1] for pair in pairs], np.uint8)
         self._warped: dict[Grid, WarpedVRT] = {}
         self.facts: dict[str, Any] = {"path": self.path, "kind": "class raster", "unlabelled": "background" if background else "ignored"}

@@ -9,8 +9,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
+import pandas
 
 from ..errors import DataError
+from ..markup import writable
 from ..report import SILENT, Report
 from .dataset import ClassInfo
 
@@ -39,15 +41,17 @@ class Legend:
 
 def class_key(value: object) -> str | None:
     """A label value as text, the same for 3, 3.0, "3" and "3.0"; None for a missing value."""
-    if isinstance(value, (list, tuple, np.ndarray)):
+    if isinstance(value, np.ndarray):
+        value = value.ravel().tolist()
+    if isinstance(value, (list, tuple)):
         return ", ".join(str(part) for part in value) or None
-    if value is None or value != value or str(value).strip() in ("", "<NA>", "NaT"):
+    if value is None or value is pandas.NA or value != value or str(value).strip() in ("", "<NA>", "NaT"):
         return None
     if isinstance(value, (bool, np.bool_)):
         return str(bool(value)).lower()
     if isinstance(value, (float, np.floating)) and math.isfinite(value) and value == int(value):
         return str(int(value))
-    return re.sub(r"^(-?\d+)\.0+$", r"\1", str(value).strip())
+    return re.sub(r"^(-?\d+)\.0+$", r"\1", writable(str(value).strip()))
 
 
 def make_legend(found: Collection[str], where: str, table: list[dict] | None, categories: dict | None, background: bool,
@@ -105,7 +109,7 @@ def _values(keys: list[str], background: bool) -> list[int]:
 
 
 def _sorted(keys: Collection[str]) -> list[str]:
-    numbers = all(re.fullmatch(r"-?\d+", key) for key in keys)
+    numbers = all(re.fullmatch(r"-?\d{1,18}", key) for key in keys)
     return sorted(keys, key=int) if numbers else sorted(keys)
 
 

@@ -91,8 +91,8 @@ def _strips(raster: Raster) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 def _sieved_strips(raster: Raster, minimum_area: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     x, y = raster.grid.metres_per_pixel()
     values, valid = raster.read(raster.grid.window, [0])
-    smallest = math.ceil(minimum_area / (x * y))
-    sieved = rasterio.features.sieve(values[0], max(smallest, 1), mask=valid, connectivity=4)
+    smallest = math.ceil(minimum_area / (x * y))  # GDAL takes no area that is larger than the map
+    sieved = rasterio.features.sieve(values[0], min(max(smallest, 1), values[0].size), mask=valid, connectivity=4)
     for row in range(0, raster.grid.height, STRIP_ROWS):
         yield sieved[row:row + STRIP_ROWS], valid[row:row + STRIP_ROWS]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..markup import escaped
 from ..report import SILENT, Report
 from .band_matching import AS_MODEL, match_bands
 from .class_map import compare_resolution, provenance, warn_out_of_range
@@ -108,8 +108,8 @@ def synthetic_qml(package: Package, image: str) -> str:
         attributes = f'type="singlebandgray" opacity="1" alphaBand="-1" nodataColor="" gradient="BlackToWhite" grayBand="{chosen[0] + 1}"'
         content = _stretch("contrastEnhancement", package.targets[chosen[0]])
     more = (f'  <customproperties>\n    <Option type="Map">\n      <Option type="QString" name="{LAYER_NAME}" '
-            f'value="{escape(layer_name(package, image))}"/>\n    </Option>\n  </customproperties>\n'
-            f'  <userNotes value="{escape(_marks(package, image)["TIFFTAG_IMAGEDESCRIPTION"])}"/>\n')
+            f'value="{escaped(layer_name(package, image))}"/>\n    </Option>\n  </customproperties>\n'
+            f'  <userNotes value="{escaped(_marks(package, image)["TIFFTAG_IMAGEDESCRIPTION"])}"/>\n')
     return raster_qml(attributes, content, "Symbology|CustomProperties|Notes", more)
 
 

@@ -43,7 +43,10 @@ class VectorLayer:
             raise DataError(f"{path} has no layer “{layer}”; it has {', '.join(names)}. Choose one of them.")
         if not layer and len(names) > 1:
             raise DataError(f"{path} has several layers: {', '.join(names)}. Say which, as {path}|layername={names[0]}.")
-        info = pyogrio.read_info(path, layer=layer or names[0])
+        try:
+            info = pyogrio.read_info(path, layer=layer or names[0])
+        except UnicodeDecodeError as error:
+            raise not_utf8(path, error) from None
         return cls(path, layer or names[0], source.get("crs") or info["crs"] or "", tuple(str(name) for name in info["fields"]))
 
     def read(self, columns: list[str]) -> geopandas.GeoDataFrame:
@@ -62,6 +65,8 @@ class VectorLayer:
             features = pyogrio.read_dataframe(self.path, layer=self.name, columns=columns)
         except (DataSourceError, DataLayerError) as error:
             raise DataError(f"{self.path} cannot be read ({error}). It may be damaged: copy or download it again.") from None
+        except UnicodeDecodeError as error:
+            raise not_utf8(self.path, error) from None
         if features.empty or not isinstance(features, geopandas.GeoDataFrame):
             raise DataError(f"The layer {self.name} of {self.path} holds no features with a place. Draw some, or lift its filter or "
                             "selection.")
@@ -70,6 +75,12 @@ class VectorLayer:
         except CRSError as error:
             raise DataError(f"{self.path}: the coordinate reference system “{self.crs}” is not known ({error}). "
                             "Choose another one.") from None
+
+
+def not_utf8(path: str, error: UnicodeDecodeError) -> DataError:
+    """The sentence for text in another encoding than the file says."""
+    return DataError(f"{path} holds text that is not in the encoding it says ({error.reason} in {error.object[:40]!r}). Save the layer anew with "
+                     "the encoding UTF-8 and choose that.")
 
 
 def layer_names(path: str) -> list[str]:

@@ -8,7 +8,23 @@ from tempfile import TemporaryDirectory
 
 from ..errors import JobError
 from ..report import Report
-from .spec import Job, attribute, choice, dataset_output, file, folder_output, integer, number, rasters, text, vector, vector_output
+from .spec import (
+    LARGEST_SEED,
+    MOST_COUNTED,
+    Job,
+    attribute,
+    choice,
+    dataset_output,
+    file,
+    folder_output,
+    integer,
+    number,
+    pixel_value,
+    rasters,
+    text,
+    vector,
+    vector_output,
+)
 
 OPTICAL = ("sentinel2_l2a", "sentinel2_l2a_0400", "sentinel2_l1c", "sentinel2_l1c_0400", "generic")
 RADAR = ("sentinel1_db", "sentinel1_linear", "generic")
@@ -50,7 +66,8 @@ class CreateCropDataset(Job):
                          help="Names the bands and says how stored values become reflectance. “_0400”: from processing baseline 04.00 on, "
                               "with its offset of -1000.")
     bands: str = text("Bands", default=None, advanced=True, help="Names of the bands in order; empty takes the names in the files.")
-    nodata: float = number("Nodata value", default=None, advanced=True, help="Besides the nodata values of layers and files.")
+    nodata: float = pixel_value("Nodata value", advanced=True,
+                                help="Besides the nodata values of layers and files.")
     masks: list = rasters("Cloud masks", optional=True, help="One layer for each date; they may have larger pixels than the images. "
                                                               "None: every measured value counts as clear.")
     mask_kind: str = choice("Kind of cloud mask", ("scl", "flags", "mask"), default="scl",
@@ -64,32 +81,32 @@ class CreateCropDataset(Job):
     crop_table: str = file("Table of crops", "csv", optional=True,
                            help="CSV file with the columns crop and class, optionally color: joins crops to classes. An empty class leaves "
                                 "the crop out; crops that are not listed go to “other”.")
-    minimum_parcels: int = integer("Smallest number of parcels of a class", default=10, minimum=0,
+    minimum_parcels: int = integer("Smallest number of parcels of a class", default=10, minimum=0, maximum=MOST_COUNTED,
                                    help="Crops with fewer parcels go to “other”.")
-    minimum_pixels: int = integer("Smallest number of pixels of a class", default=0, minimum=0, advanced=True,
+    minimum_pixels: int = integer("Smallest number of pixels of a class", default=0, minimum=0, maximum=MOST_COUNTED, advanced=True,
                                   help="Crops with fewer pixels go to “other”.")
     inner_buffer: float = number("Inner buffer [m]", default=10, minimum=0, maximum=1000,
                                  help="Ground nearer to a parcel's border is left out, because its pixels are mixed.")
     kind: str = choice("Samples are", ("pixels", "parcels", "both"), default="pixels",
                        help="“parcels”: the mean of a parcel's clear pixels on each date.")
-    sample_count: int = integer("Number of pixels to draw", default=100_000, optional=True, minimum=1,
+    sample_count: int = integer("Number of pixels to draw", default=100_000, optional=True, minimum=1, maximum=MOST_COUNTED,
                                 help="In all classes together; empty takes every pixel.")
     sampling: str = choice("Sampling", ("prior", "square_root", "equal"), default="prior",
                            help="Samples per crop in proportion to the crop's share in the parcel map, to the root of this share, or equal.")
     prior: str = choice("Shares count", ("area", "parcels"), default="area", advanced=True,
                         help="Whether the share of a crop in the parcel map is of the area or of the number of parcels.")
-    minimum_samples: int = integer("Smallest number of samples of a class", default=100, minimum=0, advanced=True,
+    minimum_samples: int = integer("Smallest number of samples of a class", default=100, minimum=0, maximum=MOST_COUNTED, advanced=True,
                                    help="As far as a crop has that many pixels; goes before the number of pixels.")
-    minimum_clear: int = integer("Smallest number of clear dates", default=3, minimum=0, advanced=True,
+    minimum_clear: int = integer("Smallest number of clear dates", default=3, minimum=0, maximum=10_000, advanced=True,
                                  help="Samples with fewer are left out.")
     split_by: str = choice("Split by", ("blocks", "region", "parcel"), default="blocks",
                            help="What goes as a whole to training, validation or test: blocks of ground, the regions of the region field, or "
                                 "parcels.")
-    block_size: float = number("Block size for the split [m]", default=None, minimum=10, advanced=True,
+    block_size: float = number("Block size for the split [m]", default=None, minimum=10, maximum=10_000_000, advanced=True,
                                help="Empty: chosen so that about 24 blocks are occupied.")
     validation_share: float = number("Share of validation samples", default=0.15, minimum=0, maximum=0.5)
     test_share: float = number("Share of test samples", default=0.2, minimum=0, maximum=0.5)
-    seed: int = integer("Seed", default=1, minimum=0, advanced=True)
+    seed: int = integer("Seed", default=1, minimum=0, maximum=LARGEST_SEED, advanced=True)
     output: str = dataset_output()
     footprints: str = vector_output("Places of the samples", optional=True, created=False)
     timesen2crop: str = folder_output("TimeSen2Crop folders", optional=True, created=False,

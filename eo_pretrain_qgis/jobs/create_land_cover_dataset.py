@@ -46,7 +46,7 @@ class CreateLandCoverDataset(Job):
     second_arrangement: str = choice("The images of the second sensor are", ("scenes", "bands"), default="scenes", advanced=True)
     second_preset: str = choice("Second sensor", PRESETS, default="generic")
     second_bands: str = text("Bands of the second sensor", default=None, advanced=True)
-    most_days: int = integer("Most days between the two sensors", default=None, minimum=0, advanced=True, help="Empty: any number.")
+    most_days: int = integer("Most days between the two sensors", default=None, minimum=0, maximum=36500, advanced=True, help="Empty: any number.")
     clouds: str = choice("Clouds are known from", ("none", "scl", "mask"), default="none",
                          help="“scl”: the scene classification of Sentinel-2 L2A. “mask”: rasters in which 0 is clear. Pixels under cloud and "
                               "shadow count as not measured.")
@@ -71,7 +71,7 @@ class CreateLandCoverDataset(Job):
     purity: float = number("Least purity of a cell", default=0.0, minimum=0, maximum=1,
                            help="Share of the cell's class among the 3 × 3 cells around it; with a second map, among its pixels in the cell; "
                                 "in the pixel where the map is finer than the image. 0 keeps all, 1 only pure ones.")
-    border: float = number("Least distance from a border of classes [m]", default=0.0, minimum=0,
+    border: float = number("Least distance from a border of classes [m]", default=0.0, minimum=0, maximum=100_000,
                            help="Pixels nearer to where the map changes its class are left out.")
     second_map: dict = raster("Second land-cover map", optional=True, help="Labels are kept where it says the same.")
     second_legend: str = choice("Legend of the second map", LEGENDS, default="own", advanced=True)
@@ -79,7 +79,7 @@ class CreateLandCoverDataset(Job):
     agreement: str = choice("The second map decides", ("pixel", "cell"), default="pixel", advanced=True,
                             help="“pixel”: it must say the same in the pixel. “cell”: it only measures the purity of the cells.")
     map_year: int = integer("Year of the map", default=None, minimum=1980, maximum=2100, help="Empty: read from the tags or the file name.")
-    most_years: int = integer("Most years between map and images", default=1, minimum=0, advanced=True, help="More gives a warning.")
+    most_years: int = integer("Most years between map and images", default=1, minimum=0, maximum=1000, advanced=True, help="More gives a warning.")
     tile_size: int = tiling.tile_size()
     stride: int = tiling.stride()
     extent: dict = extent("Extent", optional=True, help="Only tiles inside are cut.")

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..errors import JobError
 from ..report import Report
 from . import tiling
-from .spec import Job, choice, extent, integer, number, rasters, text
+from .spec import MOST_PIXELS, Job, choice, extent, integer, number, rasters, text
 from .tiling import PRESETS
 
 
@@ -49,7 +49,7 @@ class CreatePretrainingDataset(Job):
     second_bands: str = text("Bands of the second sensor", default=None, advanced=True)
     pairing: str = choice("The two sensors are", ("paired", "unpaired"), default="paired",
                           help="“paired”: tiles hold both, on the grid of the first. “unpaired”: tiles of the first and tiles of the second.")
-    most_days: int = integer("Most days between the two sensors", default=None, minimum=0, advanced=True, help="Empty: any number.")
+    most_days: int = integer("Most days between the two sensors", default=None, minimum=0, maximum=36500, advanced=True, help="Empty: any number.")
     clouds: str = choice("Clouds are known from", ("none", "scl", "mask", "brightness"), default="none",
                          help="“scl”: the scene classification of Sentinel-2 L2A. “mask”: rasters in which 0 is clear. “brightness”: an "
                               "estimate from green, red and, where there, B10 and B11; it misses thin cloud and shadow.")
@@ -65,7 +65,7 @@ class CreatePretrainingDataset(Job):
     nodata: float = tiling.nodata()
     validation_share: float = number("Share of validation blocks", default=0.1, minimum=0, maximum=0.5)
     test_share: float = number("Share of test blocks", default=0.0, minimum=0, maximum=0.5, advanced=True)
-    block_size: int = integer("Block size for the split [px]", default=None, minimum=32, advanced=True,
+    block_size: int = integer("Block size for the split [px]", default=None, minimum=32, maximum=MOST_PIXELS, advanced=True,
                               help="Empty: chosen from the size of the images.")
     seed: int = tiling.seed()
     output: str = tiling.output()

@@ -66,7 +66,7 @@ class CreateRoadDataset(Job):
                                                                    "the image, for which the bands B03, B04, B08 and B11 are needed.")
     built_up_values: str = text("Values of built-up ground", default=None, advanced=True,
                                 help="Separated by commas; empty takes 1 in a raster of 0 and 1, else 50 (WorldCover, CGLS-LC100).")
-    minimum_density: float = number("Least length of roads for built-up ground [km/km²]", default=5, minimum=0, advanced=True,
+    minimum_density: float = number("Least length of roads for built-up ground [km/km²]", default=5, minimum=0, maximum=1000, advanced=True,
                                     help="A tile with less seems to lack roads.")
     minimum_built_up: float = number("Share of built-up ground from which on a tile is judged", default=0.1, minimum=0.001, maximum=1, advanced=True)
     preset: str = tiling.preset()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..report import Report
-from .spec import Job, folder_output, integer
+from .spec import LARGEST_SEED, Job, folder_output, integer
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class CreateSample(Job):
     }
 
     size: int = integer("Size in pixels of 10 m", default=1024, minimum=256, maximum=8192, help="Width and height of the landscape.")
-    seed: int = integer("Seed", default=1, minimum=0, help="The same seed gives the same landscape.")
+    seed: int = integer("Seed", default=1, minimum=0, maximum=LARGEST_SEED, help="The same seed gives the same landscape.")
     output: str = folder_output("Sample folder", help="A new or empty folder.")
 
     def run(self, report: Report) -> dict:

@@ -8,6 +8,8 @@ from pathlib import Path
 from ..errors import JobError
 from ..report import Report
 from .spec import (
+    LARGEST_SEED,
+    MOST_PIXELS,
     Job,
     attribute,
     choice,
@@ -18,6 +20,7 @@ from .spec import (
     integer,
     layer,
     number,
+    pixel_value,
     rasters,
     text,
     vector,
@@ -87,7 +90,7 @@ class CreateSeaIceDataset(Job):
                           help="“patches”: small, of one class each. “tiles”: a class for every pixel.")
     size: int = integer("Patch or tile size [px]", default=None, minimum=8, maximum=2048,
                         help="Empty: 32 for patches, 256 for tiles. Usual patches have 10, 20 or 32; make a dataset of each.")
-    stride: int = integer("Stride [px]", default=None, minimum=1, help="Empty: 10 between patches, the tile size between tiles.")
+    stride: int = integer("Stride [px]", default=None, minimum=1, maximum=MOST_PIXELS, help="Empty: 10 between patches, the tile size between tiles.")
     balance: str = choice("Balance of the classes", ("none", "augment", "weights"), default="none",
                           help="“augment”: flipped and turned copies of training patches of rare classes, at most 7 of each. “weights”: "
                                "rare classes count more in the loss.")
@@ -96,16 +99,16 @@ class CreateSeaIceDataset(Job):
                                 "Tiles are always split by place.")
     bands: str = text("Bands", default=None, advanced=True,
                       help="Names of the bands of the images in order, such as HH,HV,incidence_angle, for layers that do not name them.")
-    nodata: float = number("Nodata value of HH and HV", default=None, advanced=True,
-                           help="Besides that of the layers; exact zeros are no measurement and always nodata.")
+    nodata: float = pixel_value("Nodata value of HH and HV", advanced=True,
+                                help="Besides that of the layers; exact zeros are no measurement and always nodata.")
     target_crs: str = text("Target CRS", default=None, advanced=True,
                            help="For scenes placed by ground control points: a projection such as EPSG:3413, EPSG:3995 or EPSG:3031.")
-    resolution: float = number("Pixel size in the target CRS", default=None, minimum=0.001, advanced=True,
+    resolution: float = number("Pixel size in the target CRS", default=None, minimum=0.001, maximum=10_000_000, advanced=True,
                                help="In its units. Empty: about that of the scene.")
     extent: dict = extent("Extent", optional=True, advanced=True, help="For tiles: only tiles inside are cut.")
     validation_share: float = number("Share of validation", default=0.15, minimum=0, maximum=0.5)
     test_share: float = number("Share of test", default=0.2, minimum=0, maximum=0.5)
-    seed: int = integer("Seed", default=1, minimum=0, advanced=True)
+    seed: int = integer("Seed", default=1, minimum=0, maximum=LARGEST_SEED, advanced=True)
     output: str = dataset_output()
     footprints: str = vector_output("Footprints of the samples", optional=True, created=False)
 

@@ -39,7 +39,7 @@ class CreateTrainingDataset(Job):
                                 help="Value, name and colour of each class; empty takes them from the layer's symbology or its values.")
     unlabelled: str = choice("Pixels without a label are", ("ignored", "background"), default="ignored",
                              help="“ignored”: not used in training. “background”: a class of its own.")
-    buffer: float = number("Buffer around lines and points [m]", default=None, minimum=0,
+    buffer: float = number("Buffer around lines and points [m]", default=None, minimum=0, maximum=100_000,
                            help="Half the width of a road, for example. Needed for lines; a point without it labels the pixel it lies in.")
     preset: str = tiling.preset()
     bands: str = text("Bands", default=None, advanced=True,

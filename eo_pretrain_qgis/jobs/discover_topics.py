@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import JobError
-from .spec import Job, choice, extent, file_output, integer, number, raster_output, rasters, text, vector_output
+from .spec import LARGEST_SEED, Job, choice, extent, file_output, integer, pixel_value, raster_output, rasters, text, vector_output
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,13 @@ class DiscoverTopics(Job):
     document_size: int = integer("Document size [px]", default=256, minimum=8, maximum=4096,
                                  help="A multiple of the word size. Smaller documents give more of them and finer topics.")
     extent: dict = extent("Extent", optional=True)
-    nodata: float = number("Nodata value", default=None, advanced=True,
-                           help="Used besides the layer's own nodata, the file's mask and values that are not finite.")
+    nodata: float = pixel_value("Nodata value", advanced=True,
+                                help="Used besides the layer's own nodata, the file's mask and values that are not finite.")
     scaling: str = choice("Scaling of the channels", ("none", "standard"), default="none", advanced=True,
                           help="“none”: distances between words in the channels' own units, as in the source. “standard”: every channel counts the "
                                "same; take it for channels of different units.")
     sample: int = integer("Words the dictionary is learned from", default=200000, minimum=1000, maximum=5000000, advanced=True)
-    seed: int = integer("Seed", default=1, minimum=0, advanced=True)
+    seed: int = integer("Seed", default=1, minimum=0, maximum=LARGEST_SEED, advanced=True)
     output: str = raster_output("Topics map", help="One pixel per word.")
     documents: str = vector_output("Documents with their topic shares", optional=True,
                                    help="Fields: topic (the largest), topic_1, topic_2, … (shares); with a second date also topic_b, topic_1_b, … "

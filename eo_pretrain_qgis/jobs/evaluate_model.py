@@ -30,7 +30,7 @@ class EvaluateModel(Job):
     dataset: str = folder("Dataset", optional=True, help="Another dataset with the same bands and classes; empty uses the one of the run.")
     split: str = choice("Split", ("test", "validation", "all"), default="test",
                         help="“all”: every tile, for another dataset on scenes the run has not seen.")
-    batch_size: int = integer("Batch size", default=8, minimum=1, advanced=True)
+    batch_size: int = integer("Batch size", default=8, minimum=1, maximum=1024, advanced=True)
     device: str = text("Device", default="auto", advanced=True)
     output: str = file_output("Report", "html")
     facts: str = file_output("Figures as JSON", "json", optional=True, created=False)

@@ -7,6 +7,7 @@ import inspect
 from ..outputs import new_file
 from . import JOBS
 from .spec import REQUIRED, Job, Param
+from .values import LARGEST_VALUE, limit_text
 
 KINDS = {
     "raster": "raster layer", "vector": "vector layer", "layer": "raster or vector layer", "attribute": "field", "integer": "whole number",
@@ -54,12 +55,8 @@ def summary(job: type[Job]) -> str:
 def facts(param: Param) -> str:
     """What a value may be, in words: range, words, ending, default."""
     known = []
-    if param.minimum is not None and param.maximum is not None:
-        known.append(f"{param.minimum:g} to {param.maximum:g}")
-    elif param.minimum is not None:
-        known.append(f"at least {param.minimum:g}")
-    elif param.maximum is not None:
-        known.append(f"at most {param.maximum:g}")
+    if param.minimum is not None and param.maximum not in (None, LARGEST_VALUE):
+        known.append(f"{limit_text(param.minimum)} to {limit_text(param.maximum)}")
     if param.options:
         known.append("one of " + ", ".join(param.options))
     if param.extension and not param.is_output:

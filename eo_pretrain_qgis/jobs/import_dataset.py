@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..errors import JobError
 from ..report import Report
-from .spec import Job, choice, classes, dataset_output, file, folder, integer, number, text, vector_output
+from .spec import LARGEST_SEED, MOST_PIXELS, Job, choice, classes, dataset_output, file, folder, integer, number, text, vector_output
 from .tiling import PRESETS
 
 FORMATS = ("auto", "eurosat", "bigearthnet", "timesen2crop", "geotiff_pairs", "esri_tiles")
@@ -60,10 +60,10 @@ class ImportDataset(Job):
     preset: str = choice("Sensor", PRESETS, default="generic", advanced=True,
                          help="For images other than EuroSAT's and BigEarthNet's; “generic” takes what the files say.")
     bands: str = text("Bands", default=None, advanced=True, help="Names of the images' bands in order, such as B02,B03,B04,B08.")
-    pixel_size: float = number("Pixel size [m]", default=None, minimum=0.001, advanced=True,
+    pixel_size: float = number("Pixel size [m]", default=None, minimum=0.001, maximum=10_000_000, advanced=True,
                                help="Only for images that do not say where they lie.")
-    block_size: int = integer("Block size for the split [px]", default=None, minimum=32, advanced=True)
-    seed: int = integer("Seed", default=1, minimum=0, advanced=True)
+    block_size: int = integer("Block size for the split [px]", default=None, minimum=32, maximum=MOST_PIXELS, advanced=True)
+    seed: int = integer("Seed", default=1, minimum=0, maximum=LARGEST_SEED, advanced=True)
     output: str = dataset_output()
     footprints: str = vector_output("Footprints of the samples", optional=True, created=False)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import JobError
 from .record import plugin_version
-from .spec import Job, choice, extent, file, integer, number, raster_output, rasters, text, vector_output
+from .spec import Job, choice, extent, file, integer, number, pixel_value, raster_output, rasters, text, vector_output
 from .tiling import PRESETS
 
 
@@ -34,14 +34,14 @@ class PredictMap(Job):
     bands: str = text("Bands", default=None, advanced=True,
                       help="Names of the image's bands in order, such as B02,B03,B04,B08; empty takes the names in the file.")
     extent: dict = extent("Extent", optional=True)
-    nodata: float = number("Nodata value", default=None, advanced=True,
-                           help="Used besides the layer's own nodata, the file's mask and values that are not finite.")
+    nodata: float = pixel_value("Nodata value", advanced=True,
+                                help="Used besides the layer's own nodata, the file's mask and values that are not finite.")
     tile_size: int = integer("Tile size [px]", default=1024, minimum=128, maximum=8192, advanced=True,
                              help="Lower it when memory runs out; the map stays the same.")
     halo: int = integer("Halo [px]", default=None, minimum=0, maximum=2048, advanced=True,
                         help="Read around each tile and thrown away; empty takes what the model needs.")
     device: str = text("Device", default="auto", advanced=True, help="auto, cpu, cuda or cuda:0; a device named and not there is an error.")
-    minimum_area: float = number("Smallest polygon [m²]", default=0, minimum=0, advanced=True)
+    minimum_area: float = number("Smallest polygon [m²]", default=0, minimum=0, maximum=1e15, advanced=True)
     output: str = raster_output("Class map", help="With a model that translates: the synthetic image.")
     confidence: str = raster_output("Confidence", optional=True, created=False, help="Probability of the mapped class, in percent.")
     polygons: str = vector_output("Polygons", optional=True, created=False)

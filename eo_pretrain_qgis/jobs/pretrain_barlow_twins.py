@@ -82,7 +82,7 @@ class PretrainBarlowTwins(Job):
     weight_decay: float = training.weight_decay(1e-6)
     warmup_epochs: int = training.warmup_epochs(10)
     probe_share: float = number("Share of the probe's labels [%]", default=100.0, minimum=0.01, maximum=100, advanced=True)
-    probe_every: int = integer("Probe every [epochs]", default=5, minimum=1, advanced=True)
+    probe_every: int = integer("Probe every [epochs]", default=5, minimum=1, maximum=100_000, advanced=True)
     precision: str = training.precision()
     device: str = training.device()
     seed: int = training.seed()

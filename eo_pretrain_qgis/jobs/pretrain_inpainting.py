@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..report import Report
 from . import training
-from .spec import Job, folder, integer, number, text
+from .spec import MOST_PIXELS, Job, folder, integer, number, text
 
 
 @dataclass(frozen=True)
@@ -37,19 +37,21 @@ class PretrainInpainting(Job):
     learning_rate: float = number("Learning rate", default=0.001, minimum=1e-7, maximum=1)
     hidden_share: float = number("Hidden share of a tile", default=0.3, minimum=0.01, maximum=0.9,
                                  help="Of the pixels that were measured. More is harder; 0.2 to 0.6 is usual.")
-    block_size: int = integer("Largest block [px]", default=None, minimum=4,
+    block_size: int = integer("Largest block [px]", default=None, minimum=4, maximum=MOST_PIXELS,
                               help="Sides of the blocks that hide lie between half of this and this. Empty: a quarter of the tile. Smaller "
                                    "blocks can be filled by smoothness alone.")
-    blocks: int = integer("Most blocks in a tile", default=None, minimum=1, advanced=True, help="Empty: as many as the share needs.")
+    blocks: int = integer("Most blocks in a tile", default=None, minimum=1, maximum=MOST_PIXELS, advanced=True,
+                           help="Empty: as many as the share needs.")
     adversarial_weight: float = number("Weight of the adversarial loss", default=0.01, minimum=0, maximum=10, advanced=True,
                                        help="Beside the mean absolute error, whose weight is 1. A second network tells fills from truth, "
                                             "which sharpens them; 0 leaves it out and trains faster.")
-    adversarial_warmup: int = integer("Epochs until this weight is full", default=10, minimum=0, advanced=True)
+    adversarial_warmup: int = integer("Epochs until this weight is full", default=10, minimum=0, maximum=100_000, advanced=True)
     discriminator_layers: int = integer("Layers of the discriminator", default=None, minimum=1, maximum=5, advanced=True,
                                         help="It judges patches of 16, 34, 70, 142 or 286 px. Empty: up to 70 px, by the tile size.")
     discriminator_width: int = integer("Width of the discriminator", default=32, minimum=4, maximum=256, advanced=True,
                                        help="Channels of its first layer.")
-    crop: int = integer("Crop [px]", default=None, minimum=16, advanced=True, help="Train on random crops of this size; empty uses whole tiles.")
+    crop: int = integer("Crop [px]", default=None, minimum=16, maximum=MOST_PIXELS, advanced=True,
+                        help="Train on random crops of this size; empty uses whole tiles.")
     precision: str = training.precision()
     patience: int = training.patience(20)
     weight_decay: float = training.weight_decay()

@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from ..errors import JobError
-from .values import read_value
+from ..tables import shortened
+from .values import LARGEST_VALUE, read_value, shown, shown_path
 
 
 class Required:
@@ -30,6 +31,10 @@ class Required:
 
 
 REQUIRED = Required()
+#: Seeds of NumPy and scikit-learn are whole numbers of 32 bits.
+LARGEST_SEED = 2**32 - 1
+#: Images and the tiles, crops, blocks and borders in them [px], and counts of things in them.
+MOST_PIXELS, MOST_COUNTED = 1_000_000, 1_000_000_000
 OUTPUT_KINDS = ("raster_output", "vector_output", "folder_output", "file_output")
 PATH_KINDS = ("raster", "vector", "layer", "file", "folder", "weights")
 
@@ -107,6 +112,11 @@ def integer(label: str, default: Any = REQUIRED, **facts: Any) -> Any:
 def number(label: str, default: Any = REQUIRED, **facts: Any) -> Any:
     """A number; empty is None, never 0."""
     return _param("number", label, default, **facts)
+
+
+def pixel_value(label: str, **facts: Any) -> Any:
+    """A value that pixels may have, any finite number; empty is None."""
+    return number(label, default=None, minimum=-LARGEST_VALUE, maximum=LARGEST_VALUE, **facts)
 
 
 def boolean(label: str, default: bool = False, **facts: Any) -> Any:
@@ -226,11 +236,13 @@ class Job:
             JobError: naming the parameter, the value and what to do.
         """
         parameters = cls.parameters()
+        if not isinstance(values, Mapping):
+            raise JobError(f"The values of {cls.name()} are {shown(values)}, but must be parameters by name. Give an object such as {{…}}.")
         for name in values:
             if name not in parameters:
-                near = difflib.get_close_matches(name, parameters, 1)
+                near = difflib.get_close_matches(str(name)[:100], parameters, 1)
                 hint = f"did you mean “{near[0]}”?" if near else "it has: " + ", ".join(parameters) + "."
-                raise JobError(f"{cls.name()} has no parameter “{name}”; {hint}")
+                raise JobError(f"{cls.name()} has no parameter “{shortened(str(name))}”; {hint}")
         read = {name: cls._read(name, param, values.get(name)) for name, param in parameters.items()}
         job = cls(**read)
         job._check_outputs()
@@ -255,9 +267,9 @@ class Job:
             for path in paths_of(param, getattr(self, name)):
                 real = os.path.normcase(os.path.realpath(path))
                 if param.is_output and real in taken:
-                    raise JobError(f"“{param.label}” and “{taken[real]}” are the same file, {path}. Choose another name.")
+                    raise JobError(f"“{param.label}” and “{taken[real]}” are the same file, {shown_path(path)}. Choose another name.")
                 if param.is_output and param.kind != "folder_output" and os.path.isdir(path):
-                    raise JobError(f"“{param.label}” ({name}): {path} is a folder. Choose the name of a file.")
+                    raise JobError(f"“{param.label}” ({name}): {shown_path(path)} is a folder. Choose the name of a file.")
                 taken[real] = param.label
 
     def check(self) -> None:

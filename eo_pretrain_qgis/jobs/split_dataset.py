@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..report import Report
-from .spec import Job, choice, dataset_output, folder, integer, number
+from .spec import LARGEST_SEED, MOST_PIXELS, Job, choice, dataset_output, folder, integer, number
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class SplitDataset(Job):
                       help="“auto”: as above. “polygon”: whole polygons of an ice chart. “random” flatters a model and is for comparison.")
     validation_share: float = number("Share of validation blocks", default=0.15, minimum=0, maximum=0.5)
     test_share: float = number("Share of test blocks", default=0.2, minimum=0, maximum=0.5)
-    block_size: int = integer("Block size [px]", default=None, minimum=32, help="Empty: chosen from the size of the images.")
-    buffer: int = integer("Buffer between blocks [px]", default=None, minimum=0, help="Empty: one tile.")
-    seed: int = integer("Seed", default=1, minimum=0)
+    block_size: int = integer("Block size [px]", default=None, minimum=32, maximum=MOST_PIXELS, help="Empty: chosen from the size of the images.")
+    buffer: int = integer("Buffer between blocks [px]", default=None, minimum=0, maximum=MOST_PIXELS, help="Empty: one tile.")
+    seed: int = integer("Seed", default=1, minimum=0, maximum=LARGEST_SEED)
     output: str = dataset_output("New dataset folder")
 
     def run(self, report: Report) -> dict:

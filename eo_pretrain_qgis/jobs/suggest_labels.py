@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import JobError
 from .create_pretraining_dataset import check_cloud_masks
-from .spec import Job, choice, extent, files, folder, integer, number, raster_output, rasters, text, vector, vector_output
+from .spec import Job, choice, extent, files, folder, integer, number, pixel_value, raster_output, rasters, text, vector, vector_output
 from .tiling import PRESETS
 
 
@@ -58,8 +58,8 @@ class SuggestLabels(Job):
     bands: str = text("Bands", default=None, advanced=True,
                       help="Names of the image's bands in order, such as B02,B03,B04,B08; empty takes the names in the file.")
     extent: dict = extent("Extent", optional=True, help="Only places wholly inside are suggested.")
-    nodata: float = number("Nodata value", default=None, advanced=True,
-                           help="Used besides the layer's own nodata, the file's mask and values that are not finite.")
+    nodata: float = pixel_value("Nodata value", advanced=True,
+                                help="Used besides the layer's own nodata, the file's mask and values that are not finite.")
     minimum_valid: float = number("Minimum share of valid and clear pixels", default=0.9, minimum=0, maximum=1, advanced=True)
     device: str = text("Device", default="auto", advanced=True, help="auto, cpu, cuda or cuda:0; a device named and not there is an error.")
     output: str = vector_output("Places to label")

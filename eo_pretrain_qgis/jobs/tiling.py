@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import JobError
-from .spec import choice, dataset_output, integer, number, vector_output
+from .spec import LARGEST_SEED, MOST_PIXELS, choice, dataset_output, integer, pixel_value, vector_output
 
 PRESETS = ("generic", "sentinel2_l1c", "sentinel2_l1c_0400", "sentinel2_l2a", "sentinel2_l2a_0400", "sentinel1_db", "sentinel1_linear")
 
@@ -26,21 +26,22 @@ def tile_size() -> Any:
 
 
 def stride() -> Any:
-    return integer("Stride between tiles [px]", default=None, minimum=8, help="Empty: the tile size, so that tiles do not overlap.")
+    return integer("Stride between tiles [px]", default=None, minimum=8, maximum=2048,
+                   help="Empty: the tile size, so that tiles do not overlap.")
 
 
 def nodata() -> Any:
-    return number("Nodata value", default=None, advanced=True,
-                  help="Declared here it is used besides the layer's own nodata, the file's mask and values that are not finite.")
+    return pixel_value("Nodata value", advanced=True,
+                       help="Declared here it is used besides the layer's own nodata, the file's mask and values that are not finite.")
 
 
 def block_size() -> Any:
-    return integer("Block size for the split [px]", default=None, minimum=32, advanced=True,
+    return integer("Block size for the split [px]", default=None, minimum=32, maximum=MOST_PIXELS, advanced=True,
                    help="Empty: chosen from the size of the images; larger blocks are a harder, more honest test.")
 
 
 def seed() -> Any:
-    return integer("Seed", default=1, minimum=0, advanced=True)
+    return integer("Seed", default=1, minimum=0, maximum=LARGEST_SEED, advanced=True)
 
 
 def output() -> Any:

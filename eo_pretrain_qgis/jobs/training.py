@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .spec import choice, folder_output, integer, number, text, weights
+from .spec import LARGEST_SEED, MOST_PIXELS, choice, folder_output, integer, number, text, weights
 
 
 def encoder(help_more: str = "") -> Any:
@@ -24,7 +24,8 @@ def batch_size(default: int) -> Any:
 
 
 def crop() -> Any:
-    return integer("Crop [px]", default=None, minimum=32, advanced=True, help="Train on random crops of this size; empty uses whole tiles.")
+    return integer("Crop [px]", default=None, minimum=32, maximum=MOST_PIXELS, advanced=True,
+                   help="Train on random crops of this size; empty uses whole tiles.")
 
 
 def class_weights() -> Any:
@@ -44,7 +45,7 @@ def precision(help_more: str = "") -> Any:
 
 
 def patience(default: int) -> Any:
-    return integer("Early stopping after epochs without gain", default=default, minimum=1, advanced=True)
+    return integer("Early stopping after epochs without gain", default=default, minimum=1, maximum=100_000, advanced=True)
 
 
 def weight_decay(default: float = 0.01) -> Any:
@@ -52,7 +53,7 @@ def weight_decay(default: float = 0.01) -> Any:
 
 
 def warmup_epochs(default: int = 2) -> Any:
-    return integer("Warm-up epochs", default=default, minimum=0, advanced=True)
+    return integer("Warm-up epochs", default=default, minimum=0, maximum=100_000, advanced=True)
 
 
 def device() -> Any:
@@ -60,7 +61,7 @@ def device() -> Any:
 
 
 def seed() -> Any:
-    return integer("Seed", default=1, minimum=0, advanced=True)
+    return integer("Seed", default=1, minimum=0, maximum=LARGEST_SEED, advanced=True)
 
 
 def output() -> Any:

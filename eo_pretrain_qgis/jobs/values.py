@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import os
 import re
+import sys
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
-from ..errors import JobError
+from ..errors import DataError, JobError
+from ..markup import writable
+from ..tables import COLOR, read_table
 
 _WORDS = {"true": True, "yes": True, "1": True, "on": True, "false": False, "no": False, "0": False, "off": False}
 #: Begins a value that names weights in models/catalog.json.
 CATALOGUE = "catalogue:"
-_COLOR = re.compile(r"#[0-9a-fA-F]{6}")
+#: Characters of a value and of a path that a message quotes.
+QUOTED, QUOTED_PATH = 100, 300
+#: Characters that a text, a path, the name of a field or of a class, and a CRS may have.
+LONGEST_TEXT, LONGEST_PATH, LONGEST_NAME, LONGEST_CRS = 5000, 4096, 255, 50_000
+#: Largest number of 64 bits: a limit that is none.
+LARGEST_VALUE = sys.float_info.max
+#: Coordinates of an extent lie below this, also in a CRS that counts millimetres.
+LARGEST_COORDINATE = 1e11
+CLASS_COLUMNS = ("value", "name", "color")
+_EXTENT = "xmin,xmax,ymin,ymax [EPSG:code]"
+#: What no text holds, besides line breaks and tabs: control characters.
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+#: Halves of surrogate pairs, as names of files that are not UTF-8 come.
+_NOT_UTF8 = re.compile("[\ud800-\udfff]")
+_OPTION = re.compile(r"[A-Za-z][A-Za-z0-9_:-]*=[^\n\r]*")
 
 
 def read_value(name: str, param: Any, value: Any) -> Any:
@@ -33,24 +50,81 @@ def read_value(name: str, param: Any, value: Any) -> Any:
     return reader(name, param, value)
 
 
+def shown(value: Any, most: int = QUOTED) -> str:
+    """A value as a message may quote it."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no whole number of more than some thousand digits
+        return "a number of thousands of digits" if isinstance(value, int) else "a value that holds a number of thousands of digits"
+    except RecursionError:
+        return "a list of lists without end"
+    return text if len(text) <= most else text[:most - 1] + "…"
+
+
+def shown_path(path: str) -> str:
+    """A path as a message may quote it."""
+    plain = writable(path)
+    return plain if len(plain) <= QUOTED_PATH else plain[:QUOTED_PATH // 2] + "…" + plain[-QUOTED_PATH // 2:]
+
+
 def _refuse(name: str, param: Any, value: Any, wanted: str) -> JobError:
-    return JobError(f"“{param.label}” ({name}) is {value!r}, but must be {wanted}.")
+    return JobError(f"“{param.label}” ({name}) is {shown(value)}, but must be {wanted}.")
+
+
+def _plain(name: str, param: Any, text: str, most: int, control: re.Pattern = _CONTROL) -> str:
+    """The text, where it is one that files and messages can hold."""
+    if len(text) > most:
+        raise JobError(f"“{param.label}” ({name}) has {len(text)} characters, beginning with {shown(text)}. Give at most {most}.")
+    if _NOT_UTF8.search(text):
+        raise JobError(f"“{param.label}” ({name}) is {shown(text)}, a name that is not UTF-8. Rename the file or the field and choose it again.")
+    strange = control.search(text)
+    if strange:
+        raise JobError(f"“{param.label}” ({name}) is {shown(text)}, which holds the character U+{ord(strange[0]):04X}. Leave it out.")
+    return text
+
+
+def _path(name: str, param: Any, value: Any, wanted: str) -> str:
+    path = value.get("path") if isinstance(value, Mapping) else value
+    if not isinstance(path, str):
+        raise _refuse(name, param, value, wanted)
+    return _plain(name, param, path, LONGEST_PATH, re.compile("\x00"))
+
+
+def _finite(value: Any) -> float | None:
+    """A number of any size as a float; None where it is none, "inf" or "nan"."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    except OverflowError:  # a whole number beyond 1.8e308
+        return math.inf
+    return number
 
 
 def _number(name: str, param: Any, value: Any) -> float:
-    try:
-        if isinstance(value, bool):
-            raise ValueError
-        result = float(value)
-    except (TypeError, ValueError):
-        raise _refuse(name, param, value, "a number") from None
-    if not math.isfinite(result):
+    result = _finite(value)
+    if result is None:
+        raise _refuse(name, param, value, "a number")
+    if math.isnan(result):
         raise _refuse(name, param, value, "a finite number")
     low, high = param.minimum, param.maximum
-    if (low is not None and result < low) or (high is not None and result > high):
-        limits = f"at least {low:g}" if high is None else f"at most {high:g}" if low is None else f"between {low:g} and {high:g}"
-        raise _refuse(name, param, value, limits)
+    if math.isinf(result) or (low is not None and result < low) or (high is not None and result > high):
+        raise _refuse(name, param, value, _limits(low, high))
     return result
+
+
+def _limits(low: float | None, high: float | None) -> str:
+    """The range of a number in words."""
+    if high is None or high == LARGEST_VALUE:
+        return "a finite number" if low is None or low == -LARGEST_VALUE else f"at least {limit_text(low)}"
+    return f"at most {limit_text(high)}" if low is None else f"between {limit_text(low)} and {limit_text(high)}"
+
+
+def limit_text(value: float) -> str:
+    """A limit as people write it: 4294967295 and not 4.29497e+09."""
+    return f"{int(value)}" if value == int(value) and abs(value) < 1e15 else f"{value:g}"
 
 
 def _integer(name: str, param: Any, value: Any) -> int:
@@ -63,85 +137,193 @@ def _integer(name: str, param: Any, value: Any) -> int:
 def _boolean(name: str, param: Any, value: Any) -> bool:
     if isinstance(value, bool):
         return value
-    if str(value).lower() not in _WORDS:
+    word = value.lower() if isinstance(value, str) else str(value) if value in (0, 1) else ""
+    if word not in _WORDS:
         raise _refuse(name, param, value, "true or false")
-    return _WORDS[str(value).lower()]
+    return _WORDS[word]
 
 
-def _text(name: str, param: Any, value: Any) -> str:
-    if not isinstance(value, (str, int, float)) or isinstance(value, bool):
+def _text(name: str, param: Any, value: Any, most: int = LONGEST_TEXT) -> str:
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)) or (isinstance(value, (int, float)) and not _writes(value)):
         raise _refuse(name, param, value, "text")
-    return str(value)
+    return _plain(name, param, str(value), most)
+
+
+def _writes(number: float) -> bool:
+    """Whether a number is of a size that Python writes out."""
+    return abs(_finite(number) or 0) < math.inf
+
+
+def _attribute(name: str, param: Any, value: Any) -> str:
+    return _text(name, param, value, LONGEST_NAME)
 
 
 def _choice(name: str, param: Any, value: Any) -> str:
-    if value not in param.options:
+    if not isinstance(value, str) or value not in param.options:
         raise _refuse(name, param, value, "one of: " + ", ".join(param.options))
     return value
 
 
+# --- layers and extents
+
 def _layer(name: str, param: Any, value: Any) -> dict:
     if isinstance(value, str):
-        return {"path": value}
+        value = {"path": value}
     if not isinstance(value, Mapping) or not isinstance(value.get("path"), str) or not value["path"]:
         raise _refuse(name, param, value, "a file path or a layer")
-    return dict(value)
+    parts = LAYER_PARTS[param.kind]
+    strange = next((key for key in value if key not in parts), None)
+    if strange is not None:
+        raise JobError(f"“{param.label}” ({name}) has the part {shown(strange)}, which a layer of this kind does not have; it may have "
+                       f"{', '.join(parts)}. Leave it out.")
+    return {key: parts[key](name, param, part) for key, part in value.items() if part is not None}
 
 
-def _extent(name: str, param: Any, value: Any) -> dict:
+def _layer_path(name: str, param: Any, value: Any) -> str:
+    return _path(name, param, value, "a file path")
+
+
+def _layer_text(name: str, param: Any, value: Any) -> str:
+    if not isinstance(value, str):
+        raise _refuse(name, param, value, "text in all parts of the layer")
+    return _plain(name, param, value, LONGEST_TEXT)
+
+
+def _crs(name: str, param: Any, value: Any) -> str:
+    if not isinstance(value, str):
+        raise _refuse(name, param, value, "given with a CRS such as EPSG:32633")
+    return _plain(name, param, value, LONGEST_CRS)
+
+
+def _nodata(name: str, param: Any, value: Any) -> list:
+    """Per band the values that mean "nothing measured"."""
+    if not isinstance(value, (list, tuple)) or not all(band is None or isinstance(band, (list, tuple)) for band in value):
+        raise _refuse(name, param, value, "given with nodata values as a list for each band")
+    found = [[_finite(number) for number in band or ()] for band in value]
+    if any(number is None or math.isinf(number) or isinstance(given, str) for band, told in zip(found, value)
+           for number, given in zip(band, told or ())):
+        raise _refuse(name, param, value, "given with nodata values that are numbers")
+    return [list(band or ()) for band in value]
+
+
+def _open_options(name: str, param: Any, value: Any) -> list[str]:
+    """Options of GDAL; in capitals, since small letters mean things to the library that opens the file."""
+    if not isinstance(value, (list, tuple)) or not all(isinstance(option, str) and _OPTION.fullmatch(option) for option in value):
+        raise _refuse(name, param, value, "given with open options such as NUM_THREADS=2")
+    options = [_plain(name, param, option, LONGEST_TEXT).split("=", 1) for option in value]
+    return [f"{key.upper()}={content}" for key, content in options]
+
+
+def _date(name: str, param: Any, value: Any) -> str:
+    try:
+        if value == "" or (isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value) and date.fromisoformat(value)):
+            return value
+    except ValueError:
+        pass
+    raise _refuse(name, param, value, "given with a date such as 2020-06-21")
+
+
+def _categories(name: str, param: Any, value: Any) -> dict:
+    """Values, names and colours of the symbology; names are kept writable, since nobody sees what QGIS hides in them."""
+    classes = value.get("classes", []) if isinstance(value, Mapping) else None
+    if not isinstance(classes, (list, tuple)) or not isinstance(value.get("field", ""), str):
+        raise _refuse(name, param, value, "given with categories that have a field and classes")
+    rows = []
+    for row in classes:
+        if isinstance(row, Mapping):
+            row = {key: writable(cell) if isinstance(cell, str) else cell for key, cell in row.items()}
+            if row.get("value") in (None, ""):
+                continue
+        rows.append(_class_row(name, param, row))
+    return {**({"field": _layer_text(name, param, value["field"])} if "field" in value else {}), "classes": rows}
+
+
+#: The parts of a layer by kind of parameter, and how each is read; what is not listed is refused.
+_ANY = {"path": _layer_path, "name": _layer_text, "crs": _crs, "categories": _categories}
+_RASTER = {**_ANY, "nodata": _nodata, "open_options": _open_options, "date": _date}
+LAYER_PARTS = {"raster": _RASTER, "vector": {**_ANY, "layer": _layer_text}, "layer": {**_RASTER, "layer": _layer_text}}
+
+
+def _extent(name: str, param: Any, given: Any) -> dict:
+    value = given
     if isinstance(value, str):
         box_text, _, crs = value.partition("[")
-        try:
-            west, east, south, north = (float(part) for part in box_text.split(","))
-        except ValueError:
-            raise _refuse(name, param, value, "xmin,xmax,ymin,ymax [EPSG:code]") from None
-        value = {"box": [west, south, east, north], "crs": crs.strip(" ]")}
-    if not isinstance(value, Mapping) or len(value.get("box", ())) != 4:
-        raise _refuse(name, param, value, "xmin,xmax,ymin,ymax [EPSG:code]")
-    west, south, east, north = (float(part) for part in value["box"])
+        parts: Any = box_text.split(",")
+        if len(parts) == 4:
+            parts = [parts[0], parts[2], parts[1], parts[3]]
+        value = {"box": parts, "crs": crs.strip(" ]")}
+    box = value.get("box") if isinstance(value, Mapping) else None
+    if not isinstance(box, (list, tuple)) or len(box) != 4:
+        raise _refuse(name, param, given, _EXTENT)
+    sides = [_finite(side) for side in box]
+    west, south, east, north = (math.nan if side is None else side for side in sides)
+    if None in sides or any(map(math.isnan, (west, south, east, north))):
+        raise _refuse(name, param, given, _EXTENT)
+    if max(map(abs, (west, south, east, north))) > LARGEST_COORDINATE:
+        raise _refuse(name, param, box, f"coordinates below {LARGEST_COORDINATE:g}")
     if not (west < east and south < north):
-        raise _refuse(name, param, value["box"], "a rectangle with an area")
-    return {"box": [west, south, east, north], "crs": value.get("crs") or ""}
+        raise _refuse(name, param, box, "a rectangle with an area")
+    return {"box": [west, south, east, north], "crs": _crs(name, param, value.get("crs") or "")}
 
+
+# --- classes
 
 def _class_rows(name: str, param: Any, value: Any) -> list:
-    if not isinstance(value, str):
+    if isinstance(value, (list, tuple)):
         return list(value)
+    if not isinstance(value, str):
+        raise _refuse(name, param, value, "a table of classes, or a CSV file with the headings value,name,color")
     if value.lstrip().startswith("["):
-        return json.loads(value)
-    if not os.path.isfile(value):
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            raise _refuse(name, param, value, "a list of rows in JSON, such as [[1, \"water\", \"#0000ff\"]]") from None
+    path = _path(name, param, value, "a path")
+    if not os.path.isfile(path):
         raise _refuse(name, param, value, "an existing CSV file with the headings value,name,color")
-    with open(value, newline="", encoding="utf-8-sig") as stream:
-        return list(csv.DictReader(stream))
+    try:
+        table = read_table(path, CLASS_COLUMNS)
+        table.require(CLASS_COLUMNS[:1], "Give it the headings value,name,color.")
+    except DataError as error:
+        raise JobError(f"“{param.label}” ({name}): {error}") from None
+    return [{column: row[column] for column in CLASS_COLUMNS} for row in table.rows]
+
+
+def _class_row(name: str, param: Any, row: Any) -> dict:
+    cells = dict(row) if isinstance(row, Mapping) else dict(zip(CLASS_COLUMNS, row)) if isinstance(row, (list, tuple)) else None
+    if cells is None or (not isinstance(row, Mapping) and len(row) > len(CLASS_COLUMNS)):
+        raise _refuse(name, param, row, "a table whose rows are value, name and colour")
+    texts = {}
+    for column in CLASS_COLUMNS:
+        cell = cells.get(column)
+        texts[column] = "" if cell is None else re.sub("[\r\n\t]+", " ", _text(name, param, cell, LONGEST_NAME)).strip()
+    if not texts["value"]:
+        raise _refuse(name, param, row, "a table in which every row has a value")
+    if texts["color"] and not COLOR.fullmatch(texts["color"]):
+        raise _refuse(name, param, texts["color"], "a colour such as #1f77b4")
+    return {**texts, "name": texts["name"] or texts["value"]}
 
 
 def _classes(name: str, param: Any, value: Any) -> list[dict]:
-    table = []
-    for row in _class_rows(name, param, value):
-        cells = row if isinstance(row, Mapping) else dict(zip(("value", "name", "color"), row))
-        if cells.get("value") in (None, ""):
-            raise _refuse(name, param, row, "a table in which every row has a value")
-        color = cells.get("color") or ""
-        if color and not _COLOR.fullmatch(color):
-            raise _refuse(name, param, color, "a colour such as #1f77b4")
-        table.append({"value": str(cells["value"]).strip(), "name": str(cells.get("name") or cells["value"]).strip(), "color": color})
-    values = [row["value"] for row in table]
-    if len(set(values)) != len(values):
-        raise _refuse(name, param, values, "a table in which no value stands twice")
+    table = [_class_row(name, param, row) for row in _class_rows(name, param, value)]
+    values = [re.sub(r"^(-?\d+)\.0+$", r"\1", row["value"]) for row in table]
+    twice = next((known for known in values if values.count(known) > 1), None) if len(set(values)) < len(values) else None
+    if twice is not None:
+        raise _refuse(name, param, values, f"a table in which no value stands twice, as {shown(twice)} does")
     return table
 
+
+# --- files and folders
 
 def _existing(kind: str) -> Any:
     exists = os.path.isdir if kind == "folder" else os.path.isfile
 
     def read(name: str, param: Any, value: Any) -> str:
-        path = value.get("path") if isinstance(value, Mapping) else value
-        if not isinstance(path, str):
-            raise _refuse(name, param, value, f"the path of a {kind}")
+        path = _path(name, param, value, f"the path of a {kind}")
         if kind == "file" and os.path.isdir(path):
-            raise JobError(f"“{param.label}” ({name}): {path} is a folder. Choose a file in it{_ending_in(param)}.")
+            raise JobError(f"“{param.label}” ({name}): {shown_path(path)} is a folder. Choose a file in it{_ending_in(param)}.")
         if not exists(path):
-            raise JobError(f"“{param.label}” ({name}): there is no {kind} {path}. Choose an existing {kind}.")
+            raise JobError(f"“{param.label}” ({name}): there is no {kind} {shown_path(path)}. Choose an existing {kind}.")
         _check_extension(name, param, path)
         return path
 
@@ -149,22 +331,20 @@ def _existing(kind: str) -> Any:
 
 
 def _weights(name: str, param: Any, value: Any) -> str:
-    path = value.get("path") if isinstance(value, Mapping) else value
-    if not isinstance(path, str):
-        raise _refuse(name, param, value, "a file of weights, the folder of a run, or catalogue: and a name")
+    path = _path(name, param, value, "a file of weights, the folder of a run, or catalogue: and a name")
     if path.startswith(CATALOGUE):
         return path
     if os.path.isfile(path):
         _check_extension(name, param, path)
     elif not os.path.isdir(path):
-        raise JobError(f"“{param.label}” ({name}): there is no file or folder {path}. Choose a file of weights, the folder of a run, or "
-                       f"{CATALOGUE} and a name in models/catalog.json.")
+        raise JobError(f"“{param.label}” ({name}): there is no file or folder {shown_path(path)}. Choose a file of weights, the folder of a run, "
+                       f"or {CATALOGUE} and a name in models/catalog.json.")
     return path
 
 
 def _check_extension(name: str, param: Any, path: str) -> None:
     if not path.lower().endswith(_endings(param)):
-        raise JobError(f"“{param.label}” ({name}): {path} must end in {' or '.join(_endings(param))}. Choose such a file.")
+        raise JobError(f"“{param.label}” ({name}): {shown_path(path)} must end in {' or '.join(_endings(param))}. Choose such a file.")
 
 
 def _endings(param: Any) -> tuple[str, ...]:
@@ -177,15 +357,13 @@ def _ending_in(param: Any) -> str:
 
 
 def _output(name: str, param: Any, value: Any) -> str:
-    path = value.get("path") if isinstance(value, Mapping) else value
-    if not isinstance(path, str):
-        raise _refuse(name, param, value, "a path")
+    path = _path(name, param, value, "a path")
     _check_extension(name, param, path)
     return path
 
 
 READERS = {
-    "raster": _layer, "vector": _layer, "layer": _layer, "attribute": _text, "integer": _integer, "number": _number,
+    "raster": _layer, "vector": _layer, "layer": _layer, "attribute": _attribute, "integer": _integer, "number": _number,
     "boolean": _boolean, "text": _text, "choice": _choice, "extent": _extent, "classes": _classes,
     "file": _existing("file"), "folder": _existing("folder"), "weights": _weights, "raster_output": _output, "vector_output": _output,
     "folder_output": _output, "file_output": _output,

@@ -6,7 +6,6 @@ import inspect
 import os
 import re
 from dataclasses import replace
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from qgis.PyQt.QtGui import QIcon
 from ..errors import Cancelled, EOPretrainError
 from ..jobs.record import run_job
 from ..jobs.spec import Job
+from ..markup import escaped
 from ..outputs import explained
 from ..worker import client, environment
 from . import parameters, settings, styling
@@ -68,9 +68,9 @@ class JobAlgorithm(QgsProcessingAlgorithm):
         """The help beside the dialog; qgis_process prints it raw, and the help of each parameter itself."""
         if QgsApplication.platform() == "qgis_process":
             return "\n\n".join(self._help_paragraphs())
-        told = "".join(f"<p><b>{escape(param.label, quote=False)}</b><br/>{escape(param.help, quote=False)}</p>"
+        told = "".join(f"<p><b>{escaped(param.label, quote=False)}</b><br/>{escaped(param.help, quote=False)}</p>"
                        for param in self._job_class.parameters().values() if param.help)
-        return "".join(f"<p>{escape(paragraph, quote=False)}</p>" for paragraph in self._help_paragraphs()) + told
+        return "".join(f"<p>{escaped(paragraph, quote=False)}</p>" for paragraph in self._help_paragraphs()) + told
 
     def helpUrl(self) -> str:
         return f"{DOCUMENTATION}#{self._job_class.name()}"

@@ -245,9 +245,15 @@ def _planned(asked: Asked) -> str | None:
 
 # --- how parameters are declared
 
+#: Beyond this the box for whole numbers shows its smallest number instead of the value (tried on 3.40).
+LARGEST_SPIN = 2**31 - 1
+
+
 def _number(number_type: Qgis.ProcessingNumberParameterType) -> Callable[..., QgsProcessingParameterNumber]:
     def declare_number(name: str, param: Param, default: Any) -> QgsProcessingParameterNumber:
         limits = {key: limit for key, limit in (("minValue", param.minimum), ("maxValue", param.maximum)) if limit is not None}
+        if number_type == Qgis.ProcessingNumberParameterType.Integer and "maxValue" in limits:
+            limits["maxValue"] = min(limits["maxValue"], LARGEST_SPIN)
         definition = QgsProcessingParameterNumber(name, param.label, number_type, default, param.optional, **limits)
         decimals = max(2, *(_decimals(value) for value in (default, param.minimum, param.maximum)))
         definition.setMetadata({"widget_wrapper": {"decimals": decimals}})

@@ -9,13 +9,13 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterable
-from html import escape
 from pathlib import Path
 from typing import Any
 
 from ..errors import EngineError
 from ..jobs.record import plugin_version
 from ..jobs.spec import Job
+from ..markup import escaped
 from ..outputs import new_file
 from ..report import Report
 from . import client, environment
@@ -77,7 +77,7 @@ def page(facts: dict[str, Any]) -> str:
     verdict = "The engine works." if facts["ok"] else f"{len(facts['problems'])} problem(s) were found."
     sections = [f'<p class="{"good" if facts["ok"] else "bad"}"><b>{verdict}</b></p>']
     if facts["problems"]:
-        sections.append("<ul>" + "".join(f"<li>{escape(problem)}</li>" for problem in facts["problems"]) + "</ul>")
+        sections.append("<ul>" + "".join(f"<li>{escaped(problem)}</li>" for problem in facts["problems"]) + "</ul>")
     for title, step in (("One inference", "inference"), ("One training step", "training")):
         sections.append(f"<h2>{title}</h2>" + (_rows(facts[step].items()) if step in facts else "<p>Not done.</p>"))
     plain = {name: value for name, value in facts.items() if not isinstance(value, (dict, list))}
@@ -89,7 +89,7 @@ def page(facts: dict[str, Any]) -> str:
 
 
 def _rows(items: Iterable[tuple[str, Any]]) -> str:
-    rows = (f"<tr><td>{escape(str(name).replace('_', ' '))}</td><td>{escape(str(value))}</td></tr>" for name, value in items)
+    rows = (f"<tr><td>{escaped(str(name).replace('_', ' '))}</td><td>{escaped(str(value))}</td></tr>" for name, value in items)
     return f"<table>{''.join(rows)}</table>"
 
 

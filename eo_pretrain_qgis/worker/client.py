@@ -6,7 +6,7 @@ import contextlib
 import math
 import os
 import shutil
-import subprocess
+import subprocess  # the worker is a process, started from a list without a shell  # nosec B404
 import tempfile
 import time
 import uuid

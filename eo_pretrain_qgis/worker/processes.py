@@ -7,7 +7,7 @@ import io
 import os
 import queue
 import signal
-import subprocess
+import subprocess  # every process starts here, from a list without a shell  # nosec B404
 import sys
 import threading
 from typing import IO, Any

@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 import shutil
-import subprocess
+import subprocess  # uv is a program; it is started from a list without a shell  # nosec B404
 import sys
 import tempfile
 import time

@@ -88,10 +88,12 @@ def test_two_sensors_come_back_as_they_were(folder):
     tiles = geopandas.GeoDataFrame(rows, geometry=boxes, crs=scenes.UTM)
     scene = {"name": "s", "path": "s", "crs": tiles.crs.to_wkt(), "transform": [10, 0, x, 0, -10, y], "width": 300, "height": 32}
     finish(folder, {"task": "segmentation", "name": "two", "sensors": sensors, "tile_size": 32, "stride": 32, "resolution_m": [10.0, 10.0],
-                    "classes": [ClassInfo(1, "a, b", "#ff0000"), ClassInfo(2, "c", "#00ff00")], "ignore": 255, "scenes": [scene],
-                    "labels": {}, "shards": shards}, tiles, given_split(["training"] * 3 + ["validation"] + ["test"] * 2))
+                    "classes": [ClassInfo(1, "=cmd|'/C calc'!A0, b", "#ff0000"), ClassInfo(2, "-2 to 0", "#00ff00")], "ignore": 255,
+                    "scenes": [scene], "labels": {}, "shards": shards}, tiles, given_split(["training"] * 3 + ["validation"] + ["test"] * 2))
     first = Dataset.open(folder)
     assert_equal(first, there_and_back(first, folder, "geotiff"))
+    table = (folder / "files" / "classes.csv").read_text(encoding="utf-8").splitlines()
+    assert table[1:] == ["1,\"'=cmd|'/C calc'!A0, b\",#ff0000", "2,'-2 to 0,#00ff00"], "no spreadsheet computes what stands there"
 
 
 def test_a_label_image_opens_in_a_gis_with_its_colours_and_place(land, folder):

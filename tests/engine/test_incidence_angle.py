@@ -64,12 +64,28 @@ def test_scenes_have_their_own_points(folder):
     ("pixel,incidenceAngle\n1,30\n", "does not say where its angles lie. Add the columns pixel and line, or longitude and latitude."),
     ("pixel,line,incidenceAngle\n0,0,30\n1,0,x\n0,1,32\n1,1,33\n", "has “x” in the column angle, which is no number."),
     ("pixel,line,incidenceAngle\n0,0,30\n", "has 1 points for a scene, and 4 are the least to interpolate."),
-    ("", "has no column incidenceAngle; it has no heading.")])
+    ("", "has no column incidenceAngle; it has no heading."), ("pixel,line,incidenceAngle\n", "has no row below its heading"),
+    ("pixel,line,incidenceAngle\n0,0,nan\n0,1,30\n1,0,31\n1,1,32\n", "Line 2 of"),
+    ("pixel,line,incidenceAngle\n0,0,30,5\n0,1,30,5\n", "Put text that holds “,” in double quotes"),
+    ("pixel;line;incidenceAngle\n0;0;1.030,5\n", "so that the comma may stand before a fraction or between thousands")])
 def test_bad_tables_are_named(folder, text, sentence):
     (folder / "bad.csv").write_text(text)
     with pytest.raises(DataError) as caught:
         read_tables(str(folder / "bad.csv"))
     assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "cp1252"])
+def test_a_german_table_is_read(folder, encoding):
+    rows = "".join(f"{col};{row};{str(30 + col / 8).replace('.', ',')}\n" for row in (0, 4) for col in (0, 4))
+    (folder / "german.csv").write_bytes(("Pixel;Line;Incidence angle\n" + rows).encode(encoding))
+    assert read_tables(str(folder / "german.csv"))[""].angle.tolist() == [30, 30.5, 30, 30.5]
+
+
+def test_points_given_twice_are_no_grid(folder):
+    (folder / "twice.csv").write_text("pixel,line,angle\n0,0,30\n0,0,30\n9,9,33\n9,9,33\n")
+    with pytest.raises(DataError, match="lie on one line"):
+        read_tables(str(folder / "twice.csv"))[""].by_pixel(10, 10)
 
 
 def test_points_on_one_line_are_refused(folder):

@@ -16,6 +16,7 @@ from eo_pretrain_qgis.engine.land_cover import known_legends, map_year
 from eo_pretrain_qgis.engine.land_cover import labels as land_cover_labels
 from eo_pretrain_qgis.engine.land_cover.labels import Filters, MapChoice, open_land_cover
 from eo_pretrain_qgis.engine.raster import Raster
+from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.report import SILENT, Report
 
@@ -137,6 +138,28 @@ def test_tiles_read_alone_are_those_of_the_whole(folder, filters, with_second, m
         assert (other.read(grid, window) == own).all()
         columns = labels.columns(grid, window, own)
         assert sum(columns.values()) == pytest.approx((own == 255).mean(), abs=1e-3)
+
+
+def test_a_distance_of_too_many_pixels_is_refused(folder):
+    with pytest.raises(DataError, match="is 20000 m, more than 1000 pixels of 10 m. Choose at most 10000 m."):
+        opened(ground_cover_10m(folder), grid_of(ground_optical(folder)), filters=Filters(border=20_000))
+
+
+@pytest.mark.parametrize(("content", "sentence"), [
+    (b"value;name\n1,5;a\n", "Line 2 of the legend"), (b"value,name\n1,a\n1.0,b\n", "gives the value 1 a second time"),
+    (b"value,code\n1,x\n", "has the code “x”, which is no whole number"), (b"value,color\n1,red\n", "has the color “red”, which is none"),
+    (b"value\n" + b"9" * 5000 + b"\n", "which is no whole number. Correct it."), (b"name\n1\n", "has no column “value”; it has name."),
+    (b"value\n", "has no row"), (b"", "has no column “value”")])
+def test_what_is_no_legend(content, sentence, folder):
+    (folder / "legend.csv").write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        known_legends.read_codes(folder / "legend.csv")
+    assert sentence in str(caught.value)
+
+
+def test_a_legend_as_german_spreadsheets_save_it(folder):
+    (folder / "legend.csv").write_bytes("Value;Name;Color\r\n10;Wälder;#006400\r\n20,0;Äcker;\r\n".encode("cp1252"))
+    assert [(code.value, code.name) for code in known_legends.read_codes(folder / "legend.csv")] == [(10, "Wälder"), (20, "Äcker")]
 
 
 def test_distance_from_the_border(folder):

@@ -46,6 +46,11 @@ def test_polygons_are_the_map_again_however_it_was_cut_into_strips(blobs, folder
     assert sum(len(shape.exterior.coords) for shape in found.geometry) <= corners + len(found)
 
 
+@pytest.mark.parametrize("area", [1e6, 1e15])
+def test_an_area_larger_than_the_map_leaves_nothing(blobs, folder, area):
+    assert write_polygons(map_of(folder, blobs), CLASSES, str(folder / "areas.gpkg"), minimum_area=area) == 0
+
+
 def test_rows_carry_value_name_and_colour(folder):
     values = np.full((10, 10), 1, np.uint8)
     values[:5] = 3

@@ -263,6 +263,13 @@ def test_memory_layer_is_only_checked_before_the_run(read):
     assert read("LABELS", layer)["path"].endswith(".gpkg")
 
 
+def test_boxes_of_whole_numbers_show_their_value(provider):
+    """A limit beyond 31 bits turns the box for whole numbers into one that shows -2147483648 and runs with it."""
+    limits = [definition.maximum() for algorithm in provider.algorithms() for definition in algorithm.parameterDefinitions()
+              if definition.type() == "number" and definition.dataType() == Qgis.ProcessingNumberParameterType.Integer]
+    assert limits and max(limits) < 2**31
+
+
 def test_every_job_is_whole_in_qgis(provider):
     registered = {algorithm.id(): algorithm for algorithm in provider.algorithms()}
     for job in JOBS.values():

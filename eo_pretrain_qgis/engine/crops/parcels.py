@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import math
+import re
 from dataclasses import dataclass
-from pathlib import Path
 
 import geopandas
 import numpy as np
@@ -15,6 +14,7 @@ from rasterio.features import rasterize
 
 from ...errors import DataError
 from ...report import SILENT, Report
+from ...tables import COLOR, read_table, shortened
 from ..grid import Grid, Window
 from ..labels import missed
 from ..legend import Legend, class_key, make_legend
@@ -230,23 +230,23 @@ def _shrunk(features: geopandas.GeoDataFrame, grid: Grid, inner_buffer: float, r
 
 def _read_table(path: str) -> tuple[dict[str, str], dict[str, str]]:
     """Crop → class and class → colour."""
-    table, colors = {}, {}
-    with Path(path).open(newline="", encoding="utf-8-sig") as stream:
-        reader = csv.DictReader(stream)
-        heads = reader.fieldnames or []
-        for column in ("crop", "class"):
-            if column not in heads:
-                raise DataError(f"{path} has no column “{column}”; it has {', '.join(heads) or 'none'}. Name its columns crop and class.")
-        for row in reader:
-            crop, name = class_key(row["crop"]), (row["class"] or "").strip()
-            if crop:
-                table[crop] = name
-                colors[name] = (row.get("color") or "").strip()
-    return table, {name: color for name, color in colors.items() if color}
+    rows = read_table(path, ("crop", "class", "color"))
+    rows.require(("crop", "class"), "Name its columns crop and class.")
+    table: dict[str, str] = {}
+    colors: dict[str, str] = {}
+    for row in rows.rows:
+        crop, name, color = class_key(row["crop"]), row["class"], row["color"]
+        if color and not COLOR.fullmatch(color):
+            raise DataError(f"Line {row.line} of {path} has the color “{shortened(color)}”, which is none. Write it as #1f77b4.")
+        if crop and table.setdefault(crop, name) != name:
+            raise DataError(f"Line {row.line} of {path} gives the crop “{shortened(crop)}” another class. Keep one of the lines.")
+        if crop and color:
+            colors.setdefault(name, color)
+    return table, colors
 
 
 def _number_first(name: str) -> tuple:
-    return (0, int(name), "") if name.lstrip("-").isdigit() else (1, 0, name)
+    return (0, int(name), "") if re.fullmatch(r"-?\d{1,18}", name) else (1, 0, name)
 
 
 def _listed(names: list[str]) -> str:

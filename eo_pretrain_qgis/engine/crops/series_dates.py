@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from dataclasses import dataclass
 from datetime import date, timedelta
-from pathlib import Path, PurePath
+from pathlib import PurePath
 
 from ...errors import DataError
 from ...report import SILENT, Report
+from ...tables import read_table, shortened
 from ..raster import Raster
 
 #: YYYYMMDD, YYYY-MM-DD, YYYY_MM_DD and YYYY.MM.DD, also before the time of Sentinel-2 names (20190405T103021).
@@ -163,19 +163,15 @@ def _date(year: int, month: int, day: int) -> date | None:
 
 
 def _read_table(path: str) -> dict[str, date]:
-    with Path(path).open(newline="", encoding="utf-8-sig") as stream:
-        reader = csv.DictReader(stream)
-        heads = reader.fieldnames or []
-        for column in TABLE_COLUMNS:
-            if column not in heads:
-                raise DataError(f"{path} has no column “{column}”; it has {', '.join(heads) or 'none'}. Name its columns file and date.")
-        rows: dict[str, date] = {}
-        for number, row in enumerate(reader, 2):
-            name, text = (row["file"] or "").strip(), (row["date"] or "").strip()
-            if not name:
-                continue
-            day = parse_day(text)
-            if day is None:
-                raise DataError(f"Line {number} of {path} holds “{text}”, which is no date. Write it as YYYY-MM-DD or YYYYMMDD.")
-            rows[name] = day
+    table = read_table(path, TABLE_COLUMNS)
+    table.require(TABLE_COLUMNS, "Name its columns file and date.")
+    rows: dict[str, date] = {}
+    for row in table.rows:
+        name, day = row["file"], parse_day(row["date"])
+        if not name:
+            continue
+        if day is None:
+            raise DataError(f"Line {row.line} of {path} holds “{shortened(row['date'])}”, which is no date. Write it as YYYY-MM-DD or YYYYMMDD.")
+        if rows.setdefault(name, day) != day:
+            raise DataError(f"Line {row.line} of {path} says that {name} is of {day}, but another line says {rows[name]}. Keep one of the lines.")
     return rows

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import multiprocessing
 import os
 import re
@@ -23,6 +22,7 @@ import numpy as np
 from ...errors import DataError, EngineError
 from ...outputs import final_name
 from ...report import SILENT, Report
+from ...tables import file_content, parse_lines, shortened
 from ..dataset import IGNORE, SPLITS, SensorInfo
 from ..division import finish
 from ..group_splits import given_split, random_split, split_by_group, wanted_shares
@@ -79,7 +79,7 @@ def find_tiles(folder: str | Path, report: Report = SILENT) -> list[Tile]:
         if not (place / DATES).is_file():
             continue
         days, files = _read_days(place / DATES), {}
-        labels = sorted(int(child.name) for child in place.iterdir() if child.is_dir() and child.name.isdigit())
+        labels = sorted({int(child.name) for child in place.iterdir() if child.is_dir() and re.fullmatch("0|[1-9][0-9]{0,17}", child.name)})
         for done, label in enumerate(labels):
             report.progress((number + done / len(labels)) / len(places), f"Listing the files of {place.name}")
             files[label] = list_files(place / str(label))
@@ -208,16 +208,15 @@ def _split(tiles: list[Tile], scenes: np.ndarray, labels: np.ndarray, plan: Spli
 
 
 def _read_days(path: Path) -> list[date]:
-    with path.open(newline="", encoding="utf-8-sig") as stream:
-        rows = [row for row in csv.reader(stream) if row]
-    place = rows[0].index(DATE_HEAD) if rows and DATE_HEAD in rows[0] else 0
-    has_heading = bool(rows) and parse_day(rows[0][place]) is None
+    lines = parse_lines(file_content(path), str(path))
+    place = lines[0].cells.index(DATE_HEAD) if lines and DATE_HEAD in lines[0].cells else 0
+    has_heading = bool(lines) and parse_day(lines[0].cells[place]) is None
     days: list[date] = []
-    for number, row in enumerate(rows[has_heading:], 1 + has_heading):
-        text = row[place] if place < len(row) else ""
+    for number, cells in ((line.number, line.cells) for line in lines[has_heading:]):
+        text = cells[place] if place < len(cells) else ""
         day = parse_day(text)
         if day is None:
-            raise DataError(f"Line {number} of {path} holds “{text}”, which is no date. Write it as YYYYMMDD.")
+            raise DataError(f"Line {number} of {path} holds “{shortened(text)}”, which is no date. Write it as YYYYMMDD.")
         if days and day <= days[-1]:
             what = "repeats the date" if day == days[-1] else "goes back to"
             raise DataError(f"Line {number} of {path} {what} {day}, but the lines of all samples belong to its dates in order. "
@@ -232,9 +231,8 @@ def _class_names(folder: Path) -> dict[int, str]:
     path = folder / CLASSES
     if not path.is_file():
         return dict(enumerate(CLASS_NAMES))
-    with path.open(newline="", encoding="utf-8-sig") as stream:
-        rows = list(csv.reader(stream))
-    return {int(row[0]): row[1] for row in rows if len(row) > 1 and row[0].isdigit()}
+    rows = (line.cells for line in parse_lines(file_content(path), str(path)))
+    return {int(row[0]): row[1] for row in rows if len(row) > 1 and row[1] and re.fullmatch("[0-9]{1,18}", row[0])}
 
 
 def _scene(tile: Tile) -> dict:

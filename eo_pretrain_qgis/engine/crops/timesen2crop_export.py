@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from ...errors import DataError
 from ...report import SILENT, Report
+from ...tables import write_table
 from ..dataset import SPLITS, Dataset
 from .cloud_flags import CLOUD, NOT_MEASURED
 from .timesen2crop_files import BANDS, CLASSES, DATE_HEAD, DATES, FLAG, HEADS
@@ -42,8 +42,7 @@ def write_timesen2crop_folders(dataset_folder: str | Path, folder: Path, report:
     chosen = [dataset.bands[names.index(band)] for band in BANDS]
     bands = np.array([names.index(band) for band in BANDS])
     scale, offset = np.array([band.scale for band in chosen]), np.array([band.offset for band in chosen])
-    with (folder / CLASSES).open("w", newline="", encoding="utf-8") as stream:
-        csv.writer(stream).writerows([("class", "name"), *((position, row.name) for position, row in enumerate(dataset.classes))])
+    write_table(folder / CLASSES, [("class", "name"), *((position, row.name) for position, row in enumerate(dataset.classes))])
     head, done = ",".join((*HEADS, FLAG)) + "\n", 0
     for split in SPLITS:
         mine = dataset.indices(split)

@@ -5,17 +5,19 @@ classification, 2021, doi 10.1109/JSTARS.2021.3073965; the data: doi 10.5281/zen
 tile's ``dates.csv``: nine bands, reflectance × 10000, headed B1 to B9, and the flag 0 clear, 1 cloud, 2 shadow, 3 snow. Files that
 head the bands by their own names are read too.
 
-This module imports nothing but NumPy, because each of the processes that read files loads it anew.
+Besides NumPy this module imports nothing that takes time, because each of the processes that read files loads it anew.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
 
 from ...errors import DataError
+from ...tables import shortened
 
 #: The bands behind the headings B1 to B9.
 BANDS = ("B02", "B03", "B04", "B05", "B06", "B07", "B8A", "B11", "B12")
@@ -114,7 +116,7 @@ def _explain(path: str, body: bytes, width: int, lines: int) -> None:
             try:
                 float(cell)
             except ValueError:
-                raise DataError(f"Line {number} of {path} holds “{cell}”, which is no number. Unpack it again, or leave it out.") from None
+                raise DataError(f"Line {number} of {path} holds “{shortened(cell)}”, which is no number. Unpack it again, or leave it out.") from None
     if len(rows) != lines:
         raise DataError(f"{path} has {len(rows)} dates, but {DATES} of its tile has {lines}. Unpack it again, or leave it out.")
 
@@ -123,4 +125,4 @@ def list_files(folder: str | Path) -> list[str]:
     """Names of the CSV files in a folder, 2.csv before 10.csv."""
     with os.scandir(folder) as entries:
         names = [entry.name for entry in entries if entry.name.endswith(".csv")]
-    return sorted(names, key=lambda name: (int(name[:-4]) if name[:-4].isdigit() else 2**62, name))
+    return sorted(names, key=lambda name: (int(name[:-4]) if re.fullmatch(r"[0-9]{1,18}\.csv", name) else 2**62, name))

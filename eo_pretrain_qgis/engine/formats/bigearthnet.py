@@ -7,7 +7,6 @@ Table II). Sentinel-2 L2A without B10; bands of 10, 20 and 60 m are 120, 60 and 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,7 +137,7 @@ def _paired(tree: Tree, s2: dict[str, str], s1: dict[str, str], report: Report) 
         if number % 200 == 0:
             report.progress(0.05 * number / len(s1), "Pairing the patches")
         other = _labels(tree, place, hashlib.sha256()).get("corresponding_s2_patch")
-        if not other:
+        if not isinstance(other, str) or not other:
             raise DataError(f"{tree.full(_label_file(place))} does not say which Sentinel-2 patch {name} belongs to (corresponding_s2_patch). "
                             "Copy the file again, or import the Sentinel-2 folder alone.")
         partner[other] = place
@@ -164,7 +163,7 @@ def _walk(tree: Tree, folder: str, depth: int):
 
 def _unusable(tree: Tree) -> set[str]:
     files = [name for name in UNUSABLE if tree.has(name)]
-    return {line.strip() for name in files for line in tree.text(name).splitlines() if line.strip()}
+    return {cell for name in files for line in tree.lines(name) for cell in line.cells if cell}
 
 
 def _label_file(place: str) -> str:
@@ -178,13 +177,9 @@ def _labels(tree: Tree, place: str, digest) -> dict:
                         "have a JSON file each.")
     if not tree.has(file):
         raise DataError(f"{tree.full(file)} is missing, so the patch has no labels. Copy the patch again, or remove its folder.")
-    content = tree.read(file)
-    digest.update(content)
-    try:
-        known = json.loads(content)
-    except ValueError as error:
-        raise DataError(f"{tree.full(file)} cannot be read ({error}). Copy the patch again, or remove its folder.") from None
-    if not isinstance(known, dict) or not isinstance(known.get("labels"), list):
+    digest.update(tree.read(file))
+    known = tree.json(file, "Copy the patch again, or remove its folder.")
+    if not isinstance(known.get("labels"), list) or not all(isinstance(name, str) for name in known["labels"]):
         raise DataError(f"{tree.full(file)} has no list “labels”. Copy the patch again, or remove its folder.")
     return known
 

@@ -7,11 +7,11 @@ esri_accumulated_stats.json says in which of Esri's layouts the labels are. Clas
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
 from ...errors import DataError
+from ...markup import writable
 from ...report import SILENT, Report
 from ..splits import Split
 from .geotiff_pairs import paired
@@ -49,8 +49,8 @@ def write(tree: Tree, folder: Path, options: ImportOptions, report: Report = SIL
     root = _root(tree)
     if root is None:
         raise DataError(f"{tree.path} holds no {LOOKED_FOR}. Choose the folder that holds these.")
-    definition = _json(tree, joined(root, DEFINITION)) if tree.has(joined(root, DEFINITION)) else {}
-    told = _json(tree, joined(root, STATISTICS)) if tree.has(joined(root, STATISTICS)) else {}
+    definition = tree.json(joined(root, DEFINITION), "Copy the folder again.") if tree.has(joined(root, DEFINITION)) else {}
+    told = tree.json(joined(root, STATISTICS), "Copy the folder again.") if tree.has(joined(root, STATISTICS)) else {}
     layout = definition.get("MetaDataMode") or told.get("MetaDataMode") or LAYOUT
     if layout != LAYOUT:
         raise DataError(f"{tree.path} holds training data in Esri's layout “{layout}”. Export them from ArcGIS as “Classified Tiles”.")
@@ -92,28 +92,29 @@ def _pairs(tree: Tree, root: str) -> list[Pair]:
 
 def _classes(tree: Tree, root: str, definition: dict) -> list[dict] | None:
     try:
-        return [{"value": str(int(row["Value"])), "name": str(row["Name"]),
-                 "color": "#{:02x}{:02x}{:02x}".format(*row["Color"][:3]) if row.get("Color") else ""}
+        return [{"value": str(int(row["Value"])), "name": writable(str(row["Name"])), "color": _color(row.get("Color"))}
                 for row in definition.get("Classes", ())] or None
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
         raise DataError(f"{tree.full(joined(root, DEFINITION))} has a class without a value, name or colour ({error}). "
                         "Correct its “Classes”.") from None
 
 
+def _color(parts: list | None) -> str:
+    """Red, green and blue as ``#rrggbb``; empty where there is no colour.
+
+    Raises:
+        ValueError: parts that are no bytes.
+    """
+    return "#" + bytes(parts[:3]).hex() if parts and len(parts) >= 3 else ""
+
+
 def _bands(tree: Tree, definition: dict, pairs: list[Pair]) -> str:
     """Names of the bands in the definition, where they fit and the files do not name theirs."""
-    names = definition.get("InputRastersProps", {}).get("BandNames") or []
+    properties = definition.get("InputRastersProps")
+    names = properties.get("BandNames") if isinstance(properties, dict) else None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return ""
     with Picture(tree, pairs[0].image) as opened:
         header = opened.header
-    fits = len(names) == len(header.bands) and len(set(names)) == len(names) and not any("," in str(name) for name in names)
-    return ",".join(map(str, names)) if fits and not any(band.name for band in header.bands) else ""
-
-
-def _json(tree: Tree, name: str) -> dict:
-    try:
-        content = json.loads(tree.text(name))
-    except ValueError as error:
-        raise DataError(f"{tree.full(name)} cannot be read as JSON ({error}). Copy the folder again.") from None
-    if not isinstance(content, dict):
-        raise DataError(f"{tree.full(name)} does not describe training data. Copy the folder again.")
-    return content
+    fits = len(names) == len(header.bands) and len(set(names)) == len(names) and not any("," in name for name in names)
+    return ",".join(names) if fits and not any(band.name for band in header.bands) else ""

@@ -6,9 +6,8 @@ with all 13 bands of Sentinel-2 L1C in GeoTIFF.
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import numpy as np
 
 from ...errors import DataError
 from ...report import SILENT, Report
+from ...tables import COLOR, shortened
 from ..dataset import IGNORE, SPLITS
 from ..legend import make_legend
 from ..splits import Split
@@ -79,7 +79,7 @@ def write(tree: Tree, folder: Path, options: ImportOptions, report: Report = SIL
     told = _class_table(tree)
     table = options.class_table or [{**row, "value": row["folder"]} for row in told]
     legend = make_legend(folders, f"The folder {tree.path}", table, known, False, report)
-    own = {row["folder"]: int(row["value"]) for row in told if row["value"].isdigit()}
+    own = {row["folder"]: int(row["value"]) for row in told}
     classes = [replace(row, value=own.get(folder, row.value)) for folder, row in zip(legend.positions, legend.classes, strict=True)]
     folders = [name for name in folders if name in legend.positions]
     files = [_File(joined(joined(root, name), file), legend.positions[name], split) for root, split in roots
@@ -150,8 +150,21 @@ def _class_folders(tree: Tree, folder: str) -> list[str]:
 
 def _class_table(tree: Tree) -> list[dict]:
     """Rows folder, value, name, color of classes.csv, as “Export dataset” writes it; none where there is none."""
-    rows = list(csv.DictReader(io.StringIO(tree.text(CLASS_TABLE)))) if tree.has(CLASS_TABLE) else []
-    return rows if rows and {"folder", "value", "name", "color"} <= set(rows[0]) else []
+    columns = ("folder", "value", "name", "color")
+    if not tree.has(CLASS_TABLE):
+        return []
+    table = tree.table(CLASS_TABLE, columns)
+    if not set(columns) <= set(table.headings):
+        return []
+    table.require_unique("folder")
+    table.require_unique("value")
+    for row in table.rows:
+        if not re.fullmatch(r"\d{1,3}", row["value"], re.ASCII) or int(row["value"]) >= IGNORE:
+            raise DataError(f"Line {row.line} of {table.path} has the value “{shortened(row['value'])}”, but the value of a class is a whole "
+                            f"number from 0 to {IGNORE - 1}. Correct the table, or remove it.")
+        if row["color"] and not COLOR.fullmatch(row["color"]):
+            raise DataError(f"Line {row.line} of {table.path} has the color “{shortened(row['color'])}”, which is none. Write it as #1f77b4.")
+    return [{column: row[column] for column in columns} for row in table.rows]
 
 
 def _usual(header: Header) -> tuple[str, tuple[str, ...]] | None:

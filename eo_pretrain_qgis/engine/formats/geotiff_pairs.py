@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import re
 from pathlib import Path
 
 from ...errors import DataError
 from ...report import SILENT, Report
+from ...tables import COLOR, shortened
 from ..splits import Split
 from .pairs import Pair, write_pairs
 from .pictures import is_image
@@ -110,11 +110,13 @@ def _class_table(tree: Tree) -> list[dict] | None:
     """Rows of classes.csv, or None."""
     if not tree.has(CLASSES):
         return None
-    rows = list(csv.DictReader(io.StringIO(tree.text(CLASSES))))
-    if not rows or "value" not in rows[0]:
-        raise DataError(f"{tree.full(CLASSES)} has no column “value”. Give it the headings value,name,color, or remove it.")
-    strange = next((row["value"] for row in rows if not str(row["value"]).strip().lstrip("-").isdigit()), None)
-    if strange is not None:
-        raise DataError(f"{tree.full(CLASSES)} has the value “{strange}”, but pixels hold whole numbers. Correct the table.")
-    return [{"value": row["value"].strip(), "name": (row.get("name") or row["value"]).strip(), "color": (row.get("color") or "").strip()}
-            for row in rows]
+    table = tree.table(CLASSES, ("value", "name", "color"))
+    table.require(("value",), "Give it the headings value,name,color, or remove it.")
+    table.require_unique("value")
+    for row in table.rows:
+        if not re.fullmatch(r"-?\d{1,10}", row["value"]):
+            raise DataError(f"Line {row.line} of {table.path} has the value “{shortened(row['value'])}”, but pixels hold whole numbers. Correct the "
+                            "table.")
+        if row["color"] and not COLOR.fullmatch(row["color"]):
+            raise DataError(f"Line {row.line} of {table.path} has the color “{shortened(row['color'])}”, which is none. Write it as #1f77b4.")
+    return [{"value": row["value"], "name": row["name"] or row["value"], "color": row["color"]} for row in table.rows]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -153,7 +154,7 @@ def _lookup(legend: Legend, ignored: tuple[int, ...]) -> tuple[np.ndarray, np.nd
 
 
 def _is_number(text: object) -> bool:
-    return str(text).lstrip("-").isdigit()
+    return re.fullmatch(r"-?\d{1,18}", str(text)) is not None
 
 
 def _count(tree: Tree, pairs: list[Pair], size: int, options: ImportOptions, report: Report) -> int:

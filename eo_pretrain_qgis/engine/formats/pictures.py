@@ -27,6 +27,8 @@ from .tree import Tree
 IMAGES = (".tif", ".tiff", ".jpg", ".jpeg", ".png", ".jp2")
 #: Tags under which “Export dataset” keeps of which preset and sensor the bands are, and the
 #: size of pixels that lie nowhere.
+#: Pixels are smaller than the earth [m].
+LARGEST_PIXEL = 1e7
 PRESET_TAG, SENSOR_TAG, PIXEL_TAG = "EO_PRETRAIN_PRESET", "EO_PRETRAIN_SENSOR", "EO_PRETRAIN_PIXEL_SIZE_M"
 #: libjpeg fills what is missing of a JPEG cut short with grey and only warns.
 STRICT = {"GDAL_ERROR_ON_LIBJPEG_WARNING": "YES"}
@@ -162,6 +164,8 @@ def _header(opened: rasterio.DatasetReader, path: str) -> Header:
         colors = {value: "#{:02x}{:02x}{:02x}".format(*color[:3]) for value, color in opened.colormap(1).items()}
     dtype, tags = np.result_type(*opened.dtypes).name, opened.tags()
     size = float(tags[PIXEL_TAG]) if PIXEL_TAG in tags else None
+    if size is not None and not 0 < size < LARGEST_PIXEL:
+        raise ValueError(f"its tag {PIXEL_TAG} says {size:g} m")
     return Header(path, opened.width, opened.height, dtype, _grid(opened), tuple(_band(opened, index) for index in _shown(opened)),
                   opened.nodata, tags.get(PRESET_TAG, ""), tags.get(SENSOR_TAG, ""), size, colors)
 

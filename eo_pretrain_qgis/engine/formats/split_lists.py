@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
-
 from ...errors import DataError
 from ...report import SILENT, Report
-from ..dataset import SPLITS
+from ...tables import shortened
+from ..dataset import DROPPED, SPLITS
 from .tree import Tree, stem
 
 #: Names of lists and folders → split.
@@ -39,11 +37,11 @@ def read_lists(tree: Tree) -> dict[str, str] | None:
     lists = [name for name in files if name.lower().endswith(ENDINGS) and split_named(name)]
     for file in lists:
         split = split_named(file)
-        for line in csv.reader(io.StringIO(tree.text(file))):
-            for cell in filter(None, map(str.strip, line)):
+        for line in tree.lines(file):
+            for cell in filter(None, line.cells):
                 key = stem(cell) if "." in cell[-5:] else cell.rpartition("/")[2]
                 if found.setdefault(key, split) != split:
-                    raise DataError(f"{tree.full(file)} lists {key} for {split}, but another list for {found[key]}. Correct the lists.")
+                    raise DataError(f"{tree.full(file)} lists {shortened(key)} for {split}, but another list for {found[key]}. Correct the lists.")
     return found if lists else None
 
 
@@ -71,11 +69,15 @@ def chosen(keys: list[str], lists: dict[str, str] | None, what: str, report: Rep
 
 
 def _read_table(tree: Tree) -> dict[str, str]:
-    rows = list(csv.DictReader(io.StringIO(tree.text(TABLE))))
-    if not rows or not {"name", "split"} <= set(rows[0]):
-        raise DataError(f"{tree.full(TABLE)} has no columns “name” and “split”. Name its columns so, or remove it.")
-    strange = sorted({row["split"] for row in rows} - {*NAMES, *SPLITS, "dropped"})
-    if strange:
-        raise DataError(f"{tree.full(TABLE)} has the split “{strange[0]}”, but a sample is training, validation, test or dropped. "
-                        "Correct the table.")
-    return {row["name"]: NAMES.get(row["split"], row["split"]) for row in rows}
+    table = tree.table(TABLE, ("name", "split"))
+    table.require(("name", "split"), "Name its columns so, or remove it.")
+    found: dict[str, str] = {}
+    for row in table.rows:
+        name, split = row["name"], NAMES.get(row["split"], row["split"])
+        if split not in (*SPLITS, DROPPED):
+            raise DataError(f"Line {row.line} of {table.path} has the split “{shortened(row['split'])}”, but a sample is training, validation, "
+                            "test or dropped. Correct the table.")
+        if found.setdefault(name, split) != split:
+            raise DataError(f"Line {row.line} of {table.path} lists {shortened(name)} for {split}, but another line for {found[name]}. "
+                            "Correct the table.")
+    return found

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from ...errors import DataError
+from ...markup import writable
+from ...tables import Line, Table, decoded, parse_lines, parse_table
 
 #: Largest file read whole [byte]; patches are far smaller, and a crafted archive can unpack to any size.
 LARGEST_FILE = 512 * 2**20
@@ -44,7 +48,11 @@ class Tree:
         return self.path.name[:-4] if self.path.suffix.lower() == ".zip" else self.path.name
 
     def children(self, folder: str = "") -> tuple[list[str], list[str]]:
-        """Names of the sub-folders and of the files in a folder, sorted; hidden ones and those of macOS archives are left out."""
+        """Names of the sub-folders and of the files in a folder, sorted; hidden ones and those of macOS archives are left out.
+
+        Raises:
+            DataError: a name that is not UTF-8, which no dataset can hold.
+        """
         archive, inner = self._inside(folder)
         if archive is not None:
             folders, files = archive.children(inner)
@@ -53,6 +61,10 @@ class Tree:
                 listed = [(entry.name, entry.is_dir()) for entry in entries]
             folders = [name for name, is_folder in listed if is_folder] + ([] if folder else list(self._archives))
             files = [name for name, is_folder in listed if not is_folder and not (folder == "" and name in self._archives)]
+        for name in (*folders, *files):
+            if writable(name) != name:
+                raise DataError(f"{self.path} holds “{writable(joined(folder, name))}”, a name that is not UTF-8 or holds control characters. "
+                                "Rename it, or leave it out.")
         return sorted(filter(_shown, folders)), sorted(filter(_shown, files))
 
     def walk(self, folder: str = "") -> Iterator[str]:
@@ -65,7 +77,7 @@ class Tree:
     def has(self, name: str) -> bool:
         """Whether there is a file of this path."""
         archive, inner = self._inside(name)
-        return inner in archive.sizes if archive is not None else (self.path / name).is_file()
+        return inner in archive.sizes if archive is not None else os.path.isfile(self.path / name)
 
     def read(self, name: str) -> bytes:
         """The content of a file.
@@ -82,13 +94,31 @@ class Tree:
             return archive.read(inner)
         return (self.path / name).read_bytes()
 
-    def text(self, name: str) -> str:
-        """The content of a text file; bytes that are not UTF-8 are read as Latin-1."""
-        content = self.read(name)
+    def table(self, name: str, known: Iterable[str] = ()) -> Table:
+        """A CSV file with headings; see `tables.parse_table`."""
+        return parse_table(self.read(name), self.full(name), known)
+
+    def lines(self, name: str) -> list[Line]:
+        """The cells of every line of a CSV file; see `tables.parse_lines`."""
+        return parse_lines(self.read(name), self.full(name))
+
+    def json(self, name: str, advice: str) -> dict[str, Any]:
+        """The content of a JSON file that holds an object.
+
+        Raises:
+            DataError: a file that cannot be read so; `advice` says what to do.
+        """
         try:
-            return content.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            return content.decode("latin-1")
+            content = json.loads(self.text(name))
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{self.full(name)} cannot be read as JSON ({error}). {advice}") from None
+        if not isinstance(content, dict):
+            raise DataError(f"{self.full(name)} holds no description, but {type(content).__name__}. {advice}")
+        return content
+
+    def text(self, name: str) -> str:
+        """The content of a text file; see `tables.decoded`."""
+        return decoded(self.read(name), self.full(name))
 
     def full(self, name: str) -> str:
         """The path of a file as people write it."""

@@ -9,7 +9,6 @@ others' codes are put where their definition allows it; a class that is mixed by
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,9 @@ from pathlib import Path
 from xml.etree import ElementTree  # nosec B405
 
 from ...errors import DataError
+from ...markup import writable
 from ...report import SILENT, Report
+from ...tables import COLOR, read_table, shortened
 from ..dataset import ClassInfo
 from ..legend import MAXIMUM_CLASSES, PALETTE, Legend
 from ..raster import Raster
@@ -28,7 +29,12 @@ OWN = "own"
 NAMES = ("cgls_lc100", "corine", "worldcover", "esri", "esri_1_to_9")
 #: In the column "group": pixels of this code have no label.
 NO_LABEL = "-"
-_COLOR = re.compile(r"#[0-9a-fA-F]{6}")
+#: Headings of a legend; the first must be there.
+COLUMNS = ("value", "name", "color", "group", "code")
+#: Largest file of names that is read [byte].
+LARGEST_NAMES = 64 * 2**20
+#: Digits of a code: pixels hold 32 bits.
+MOST_DIGITS = 10
 
 
 @dataclass(frozen=True)
@@ -70,26 +76,22 @@ def read_codes(path: str | Path) -> list[Code]:
     Raises:
         DataError: naming the line that cannot be read.
     """
-    try:
-        with Path(path).open(newline="", encoding="utf-8-sig") as stream:
-            rows = list(csv.DictReader(stream))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"The legend {path} cannot be read ({error}). Give a CSV file with the headings value,name,color,group.") from None
-    if not rows or "value" not in rows[0]:
-        raise DataError(f"The legend {path} has no column “value”. Give a CSV file with the headings value,name,color,group.")
+    table = read_table(path, COLUMNS)
+    table.require(COLUMNS[:1], "Give a CSV file with the headings value,name,color,group.")
+    if not table.rows:
+        raise DataError(f"The legend {path} has no row. Give a CSV file with the headings value,name,color,group.")
     codes: dict[int, Code] = {}
-    for line, row in enumerate(rows, 2):
-        cells = {key: (cell or "").strip() for key, cell in row.items() if isinstance(key, str) and not isinstance(cell, list)}
-        if not re.fullmatch(r"-?\d+(\.0*)?", cells["value"]):
-            raise DataError(f"Line {line} of the legend {path} has the value “{cells['value']}”, which is no whole number. Correct it.")
-        color = cells.get("color", "")
-        if color and not _COLOR.fullmatch(color):
-            raise DataError(f"Line {line} of the legend {path} has the color “{color}”, which is none. Write it as #1f77b4.")
-        value = int(float(cells["value"]))
+    for row in table.rows:
+        value, color, official = _whole(row["value"]), row["color"], _whole(row["code"])
+        if value is None:
+            raise DataError(f"Line {row.line} of the legend {path} has the value “{shortened(row['value'])}”, which is no whole number. Correct it.")
+        if color and not COLOR.fullmatch(color):
+            raise DataError(f"Line {row.line} of the legend {path} has the color “{shortened(color)}”, which is none. Write it as #1f77b4.")
+        if row["code"] and official is None:
+            raise DataError(f"Line {row.line} of the legend {path} has the code “{shortened(row['code'])}”, which is no whole number. Correct it.")
         if value in codes:
-            raise DataError(f"Line {line} of the legend {path} gives the value {value} a second time. Keep one of the lines.")
-        official = cells.get("code", "")
-        codes[value] = Code(value, cells.get("name") or str(value), color, cells.get("group", ""), int(official) if official else None)
+            raise DataError(f"Line {row.line} of the legend {path} gives the value {value} a second time. Keep one of the lines.")
+        codes[value] = Code(value, row["name"] or str(value), color, row["group"], official)
     return list(codes.values())
 
 
@@ -196,8 +198,8 @@ def _classes(codes: list[Code], labels: Mapping[int, str], grouped: bool) -> lis
 def _categories(raster: Raster) -> list[Code]:
     """Names and colors from the layer's symbology, else from the names and the attribute table beside the file."""
     styled = (raster.categories or {}).get("classes", ())
-    codes = [Code(int(float(row["value"])), str(row.get("name") or row["value"]), row.get("color") or "") for row in styled
-             if re.fullmatch(r"-?\d+(\.0*)?", str(row["value"]).strip())]
+    values = [(_whole(str(row["value"])), row) for row in styled]
+    codes = [Code(value, writable(str(row.get("name") or value)), row.get("color") or "") for value, row in values if value is not None]
     if codes:
         return codes
     try:
@@ -208,15 +210,21 @@ def _categories(raster: Raster) -> list[Code]:
             for value, name in _names_beside(raster.path).items()]
 
 
+def _whole(text: str) -> int | None:
+    """A code as a whole number, also written 3.0 or, as in German, 3,0; None where it is none."""
+    written = re.fullmatch(rf"\s*([-+]?\d{{1,{MOST_DIGITS}}})([.,]0*)?\s*", text, re.ASCII)
+    return int(written[1]) if written else None
+
+
 def _names_beside(path: str) -> dict[int, str]:
-    """Value → name as GDAL writes category names and attribute tables into ``.aux.xml``."""
+    """Value → name as GDAL writes category names and attribute tables into ``.aux.xml``; none where it is no such file."""
     beside = Path(path + ".aux.xml")
-    if not beside.is_file():
+    if not beside.is_file() or beside.stat().st_size > LARGEST_NAMES:
         return {}
     try:
         # GDAL parses the same file when the map is opened; expat bounds the growth of entities.
-        band = ElementTree.parse(beside).getroot().find("PAMRasterBand")  # noqa: S314  # nosec B314
-    except ElementTree.ParseError:
+        band = ElementTree.fromstring(beside.read_bytes()).find("PAMRasterBand")  # noqa: S314  # nosec B314
+    except (OSError, ElementTree.ParseError, ValueError, LookupError):  # the last two: an encoding that Python or expat does not read
         return {}
     if band is None:
         return {}
@@ -224,7 +232,10 @@ def _names_beside(path: str) -> dict[int, str]:
     names = {value: text for value, text in enumerate(texts) if text}
     fields = [(field.findtext("Usage") or "") for field in band.findall("GDALRasterAttributeTable/FieldDefn")]
     if not names and "2" in fields and "5" in fields:  # GDAL's usages: 2 is a name, 5 a value
+        at_name, at_value = fields.index("2"), fields.index("5")
         for row in band.findall("GDALRasterAttributeTable/Row"):
-            cells = [cell.text or "" for cell in row.findall("F")]
-            names[int(float(cells[fields.index("5")]))] = cells[fields.index("2")]
+            cells = [(cell.text or "").strip() for cell in row.findall("F")]
+            value = _whole(cells[at_value]) if len(cells) > max(at_name, at_value) else None
+            if value is not None:
+                names[value] = cells[at_name]
     return names

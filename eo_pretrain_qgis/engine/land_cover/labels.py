@@ -28,6 +28,8 @@ REASONS = {UNKNOWN: "unknown", MIXED: "mixed", DISAGREE: "disagree", BORDER: "bo
 
 #: Edge of the windows looked at one after the other [px]: what is known of each pixel of them is in memory.
 BLOCK = 1024
+#: Farthest that a border is looked for [px], on all sides of such a window.
+MOST_BORDER = 1000
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,13 @@ def open_land_cover(choice: MapChoice, grids: list[Grid], *, grouped: bool = Tru
         report: progress, and what was ignored.
 
     Raises:
-        DataError: a map that misses the images, unknown codes, or fewer than two classes.
+        DataError: a map that misses the images, unknown codes, fewer than two classes, or a distance from borders of too many pixels.
     """
+    filters = filters or Filters()
+    size = min(min(grid.metres_per_pixel()) for grid in grids)
+    if filters.border > MOST_BORDER * size:
+        raise DataError(f"The least distance from a border of classes is {filters.border:g} m, more than {MOST_BORDER} pixels of {size:g} m. "
+                        f"Choose at most {MOST_BORDER * size:g} m.")
     raster = Raster(**{key: value for key, value in choice.source.items() if key not in ("layer", "field")})
     if len(raster.band_names) > 1:
         report.message(f"{raster.path} has {len(raster.band_names)} bands; the first one is taken for the codes.", level="warning")
@@ -86,7 +93,6 @@ def open_land_cover(choice: MapChoice, grids: list[Grid], *, grouped: bool = Tru
     codes = codes_of(raster, choice.legend, choice.table, found)
     legend = cover_legend(codes, found, f"The map {raster.path}", grouped=grouped, unknown=unknown, every_class=every_class, report=report)
     cover = CoverMap(raster, legend.positions, len(legend.legend.classes))
-    filters = filters or Filters()
     other = _second_map(second, grids, codes, legend, unknown, report.part(0.6, 1)) if second else None
     if filters.purity and not other and not cover.is_finer(grids[0]) and cover.cell_px(grids[0]) <= 1:
         report.message(f"The cells of {raster.path} are no larger than a pixel of the image, so their purity is that of the 3 × 3 pixels "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import shutil
 import warnings
 from typing import Any
@@ -36,7 +37,7 @@ def pick_device(asked: str) -> torch.device:
     if name == "auto":
         name = os.environ.get("EOPRETRAIN_DEVICE", "auto").strip().lower() or "auto"
     kind, _, number = name.partition(":")
-    if kind not in ("auto", "cpu", "cuda", "mps") or (number and not (kind == "cuda" and number.isdigit())):
+    if kind not in ("auto", "cpu", "cuda", "mps") or (number and not (kind == "cuda" and re.fullmatch("[0-9]{1,4}", number))):
         raise EngineError(f"“{name}” is no device. Choose auto, cpu, cuda, cuda:0 or mps.")
     if kind == "auto":
         kind = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch import nn
 from ...errors import ModelError
 from ...outputs import new_folder
 from ...report import SILENT, Report
+from ...tables import write_table
 from .. import catalog
 from .. import html_page as page
 from ..band_names import band_places
@@ -90,8 +90,7 @@ def import_encoder(source: str, output: str, wishes: Wishes, report: Report = SI
                  "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
         write_encoder(str(folder), network.encoder.state_dict(), facts)
         rows = _mapping(network, matched)
-        with open(folder / "mapping.csv", "w", encoding="utf-8", newline="") as stream:
-            csv.writer(stream).writerows([("tensor of the encoder", "tensor of the file", "shape", "what became of it"), *rows])
+        write_table(folder / "mapping.csv", [("tensor of the encoder", "tensor of the file", "shape", "what became of it"), *rows])
         _write_report(folder / "report.html", facts, matched, rows)
     return {"output": output, "weights": str(Path(output) / "encoder.safetensors"), "report": str(Path(output) / "report.html"),
             "mapping": str(Path(output) / "mapping.csv"), "encoder_name": encoder, "matched": len(matched.matched),

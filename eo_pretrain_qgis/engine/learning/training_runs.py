@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -14,6 +13,7 @@ from lightning_fabric import Fabric
 
 from ...outputs import new_file
 from ...report import SILENT, Report
+from ...tables import write_table
 from .. import html_page as page
 from ..dataset import Dataset
 from .device import describe_device, pick_device, pick_precision, start_fabric, use_all_cores
@@ -130,10 +130,8 @@ class _Keeper:
 
     def _write_figures(self, progress: Progress) -> None:
         names = list(dict.fromkeys(name for row in progress.history for name in row))
-        with new_file(self.run.path("metrics.csv")) as part, open(part, "w", encoding="utf-8", newline="") as stream:
-            writer = csv.DictWriter(stream, names)
-            writer.writeheader()
-            writer.writerows(progress.history)
+        with new_file(self.run.path("metrics.csv")) as part:
+            write_table(part, [names, *([row.get(name, "") for name in names] for row in progress.history)])
 
     def _write_report(self, progress: Progress, best: bool) -> None:
         """Writes the report; the pictures are drawn anew when the network is the `best` one."""

@@ -20,6 +20,7 @@ import numpy as np
 
 from ...errors import DataError
 from ...report import SILENT, Report
+from ...tables import shortened
 from ..dataset import SensorInfo
 from ..grid import Grid, Window, blocks
 from ..labels import RasterLabels
@@ -186,9 +187,9 @@ def _cells(window: Window, metres: float) -> list[Window]:
 
 def _numbers(text: str) -> list[int]:
     try:
-        return [int(part) for part in text.replace(";", ",").split(",") if part.strip()]
-    except ValueError:
-        raise DataError(f"“Values of built-up ground” is “{text}”, but must be whole numbers separated by commas, such as 50. "
+        return [np.int64(part).item() for part in text.replace(";", ",").split(",") if part.strip()]
+    except (ValueError, OverflowError):
+        raise DataError(f"“Values of built-up ground” is “{shortened(text)}”, but must be whole numbers separated by commas, such as 50. "
                         "Correct it.") from None
 
 

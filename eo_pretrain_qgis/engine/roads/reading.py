@@ -55,6 +55,8 @@ def _read(path: str, layer: str, crs: str, fields: list[str], area: shapely.Geom
             found = pyogrio.read_dataframe(path, layer=layer, columns=fields, mask=area, where=where, force_2d=True)
     except (DataSourceError, DataLayerError, FeatureError) as error:
         return str(error)
+    except UnicodeDecodeError as error:
+        return f"its text is not in the encoding it says: {error.reason} in {error.object[:40]!r}"
     if not isinstance(found, geopandas.GeoDataFrame):
         return "it holds no geometries"
     return found.set_crs(crs, allow_override=True)

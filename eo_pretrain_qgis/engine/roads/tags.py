@@ -13,6 +13,8 @@ from collections.abc import Iterable
 import numpy as np
 import pandas
 
+from ...markup import writable
+
 #: Tags that decide whether and how wide a way is drawn.
 LIFECYCLE = ("abandoned", "razed", "demolished", "removed", "dismantled", "destroyed", "proposed", "planned", "construction")
 TAGS = ("highway", "tunnel", "covered", "layer", "location", "indoor", "area", "width", "est_width", "lanes", *LIFECYCLE)
@@ -38,7 +40,7 @@ def parse_tags(text: object) -> dict[str, str]:
     if text.lstrip().startswith("{"):
         try:
             pairs = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         return {str(key): str(value) for key, value in pairs.items() if value is not None} if isinstance(pairs, dict) else {}
     return {_ESCAPED.sub(r"\1", key): _ESCAPED.sub(r"\1", value) for key, value, null in _PAIR.findall(text) if not null}
@@ -67,7 +69,7 @@ def tag_columns(features: pandas.DataFrame, fields: dict[str, str]) -> dict[str,
     columns: dict[str, np.ndarray] = {tag: np.full(len(features), None, object) for tag in TAGS}
     for name, tag in fields.items():
         if tag in columns:
-            own = features[name].to_numpy(dtype=object)
+            own = plain_values(features[name].to_numpy(dtype=object))
             empty = pandas.isna(columns[tag])
             columns[tag][empty] = own[empty]
     wanted = re.compile("|".join(TAGS))
@@ -77,9 +79,9 @@ def tag_columns(features: pandas.DataFrame, fields: dict[str, str]) -> dict[str,
         for row, text in enumerate(features[name].to_numpy(dtype=object)):
             if isinstance(text, str) and wanted.search(text):
                 for key, value in parse_tags(text).items():
-                    if key in columns and pandas.isna(columns[key][row]):
-                        columns[key][row] = value
-    return {tag: plain_values(values) for tag, values in columns.items()}
+                    if key in columns and columns[key][row] is None:
+                        columns[key][row] = plain(value)
+    return columns
 
 
 def plain_values(values: Iterable) -> np.ndarray:
@@ -92,13 +94,17 @@ def plain_values(values: Iterable) -> np.ndarray:
 
 def plain(value: object) -> str | None:
     """A field's value as a tag is written: text without blanks around it, whole numbers without a fraction, None where empty."""
+    if isinstance(value, np.ndarray):
+        value = value.ravel().tolist()
+    if isinstance(value, (list, tuple)):  # several values of one tag, which OpenStreetMap writes with semicolons
+        return ";".join(filter(None, map(plain, value))) or None
     if value is None or value is pandas.NA or value != value:
         return None
     if isinstance(value, (bool, np.bool_)):
         return "yes" if value else "no"
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         return str(int(value))
-    return str(value).strip() or None
+    return writable(str(value).strip()) or None
 
 
 def is_set(value: str | None) -> bool:

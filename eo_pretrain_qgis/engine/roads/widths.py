@@ -5,14 +5,16 @@ The forms of `width` and `lanes` are those of the OpenStreetMap wiki, “Key:wid
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...errors import DataError
-from ...outputs import explained
+from ...tables import read_table as read_rows
+from ...tables import shortened
+from ...tables import write_table as write_rows
+from .tags import plain
 
 #: Width of a lane [m]: of through roads; streets in towns have narrower ones, but edge strips and kerbs make up for it.
 LANE_WIDTH = 3.5
@@ -104,38 +106,25 @@ def read_table(path: str | Path | None) -> dict[str, float]:
     """
     if path is None:
         return dict(WIDTHS)
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read ({error}). Choose a CSV file in UTF-8.") from None
-    first = text.partition("\n")[0]
-    rows = csv.reader(text.splitlines(), delimiter=";" if first.count(";") > first.count(",") else ",")
-    head = [cell.strip().lower() for cell in next(rows, [])]
-    places = [next((head.index(name) for name in names if name in head), None) for names in (CLASS_HEADINGS, WIDTH_HEADINGS)]
-    if None in places:
-        raise DataError(f"{path} has the headings {', '.join(head) or 'none'}, but a table of road widths needs class and width. "
-                        "Add a first line “class,width”.")
-    at_class, at_width = (int(place) for place in places if place is not None)
+    rows = read_rows(path, (*CLASS_HEADINGS, *WIDTH_HEADINGS))
+    at_class, at_width = (next((name for name in names if name in rows.headings), "") for names in (CLASS_HEADINGS, WIDTH_HEADINGS))
+    if not (at_class and at_width):
+        raise DataError(f"{path} has the headings {shortened(', '.join(rows.headings)) or 'none'}, but a table of road widths needs class and "
+                        "width. Add a first line “class,width”.")
     table = dict(WIDTHS)
-    for number, row in enumerate(rows, 2):
-        if not any(cell.strip() for cell in row):
-            continue
-        cells = [*row, "", ""]
-        name, width = cells[at_class].strip(), cells[at_width].strip()
+    for row in rows.rows:
+        name, width = row[at_class], row[at_width]
         metres = 0.0 if re.fullmatch(r"0+([.,]0*)?", width) else parse_width(width)
         if not name or metres is None:
-            raise DataError(f"{path}, line {number}: “{','.join(row)}” gives no class and width between {NARROWEST:g} and {WIDEST:g} m. "
-                            "Write such as “residential,5.5”, or a width of 0 to leave a class out.")
+            raise DataError(f"{path}, line {row.line}: “{shortened(f'{name},{width}')}” gives no class and width between {NARROWEST:g} and "
+                            f"{WIDEST:g} m. Write such as “residential,5.5”, or a width of 0 to leave a class out.")
         table[name] = metres
     return {name: metres for name, metres in table.items() if metres}
 
 
 def write_table(path: str | Path, widths: Mapping[str, float]) -> None:
     """Writes a table that `read_table` reads, to be edited and used again."""
-    with explained(path), Path(path).open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(HEADINGS)
-        writer.writerows((name, f"{metres:g}") for name, metres in widths.items())
+    write_rows(path, [HEADINGS, *((name, f"{metres:g}") for name, metres in widths.items())])
 
 
 def _metres(text: str) -> float | None:
@@ -149,4 +138,4 @@ def _metres(text: str) -> float | None:
 
 
 def _text(value: object) -> str:
-    return "" if value is None or value != value else str(value).strip().lower()
+    return (plain(value) or "").lower()

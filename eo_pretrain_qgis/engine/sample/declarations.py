@@ -37,7 +37,10 @@ def write_parcels(path: Path, land: Landscape, painted: np.ndarray) -> None:
         painted: square metres that each object covers in the image.
     """
     frame = shapely.box(0, 0, land.image.east, land.image.south)
-    inside = shapely.intersection(land.parcels, frame)
+    parcels = np.array(land.parcels, object)
+    crossed = ~shapely.is_valid(parcels)  # rounding can let the border of a narrow parcel cross itself
+    parcels[crossed] = shapely.make_valid(parcels[crossed])
+    inside = shapely.intersection(parcels, frame)
     areas = shapely.area(inside)
     open_area = painted[land.parcel_objects : land.parcel_objects + len(land.parcels)]
     declared = shapely.buffer(inside, -3.0)

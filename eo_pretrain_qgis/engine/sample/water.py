@@ -68,12 +68,18 @@ def _lakes(seed: int, terrain: Terrain, river: shapely.Geometry) -> list[shapely
     rows, columns = terrain.cells(spots)
     depth = terrain.heights[rows, columns] + 400 * terrain.slope()[rows, columns] + rng.normal(0, 12, len(spots))
     lakes: list[shapely.Polygon] = []
+    boxes = np.zeros((wanted, 4))
+    shapely.prepare(river)
     for x, y in spots[np.argsort(depth)]:
         radius = float(np.clip(rng.lognormal(4.7, 0.75), 30, 0.06 * (image.east - image.west)))
         if len(lakes) == 0:
             radius = max(radius, min(330.0, 0.05 * (image.east - image.west)))
         shape = blob(rng, x, y, radius)
-        if shape.distance(river) > 90 and all(shape.distance(other) > 700 for other in lakes):
+        west, north, east, south = shape.bounds
+        gaps = np.maximum(boxes[:, :2] - (east, south), (west, north) - boxes[:, 2:]).max(1)[:len(lakes)]
+        near = np.flatnonzero(gaps <= 700)  # the others are farther away than that, whatever their shapes
+        if all(shape.distance(lakes[other]) > 700 for other in near) and not shapely.dwithin(river, shape, 90.0):
+            boxes[len(lakes)] = shape.bounds
             lakes.append(shape)
         if len(lakes) == wanted:
             break

@@ -7,10 +7,9 @@ annotation on a grid of about 20 km (geolocationGridPoint: line, pixel, latitude
 
 from __future__ import annotations
 
-import csv
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +20,11 @@ from rasterio.crs import CRS
 from rasterio.errors import NotGeoreferencedWarning
 from scipy.interpolate import LinearNDInterpolator, RegularGridInterpolator
 from scipy.ndimage import binary_dilation
+from scipy.spatial import QhullError
 
 from ...errors import DataError
 from ...report import SILENT, Report
+from ...tables import Row, Table, read_table, shortened
 from ..grid import Grid
 from .ground_control import ControlPoints
 
@@ -89,7 +90,8 @@ class AngleTable:
             raise DataError(f"{self.path} covers the pixels {reach[0]:g} to {reach[1] - 1:g} and lines {reach[2]:g} to {reach[3] - 1:g}, but the "
                             f"image has {width} × {height} pixels. Give the table of this scene, at the resolution of this image.")
         columns, rows = np.unique(self.pixel), np.unique(self.line)
-        if len(columns) * len(rows) == len(self.angle) and min(len(columns), len(rows)) > 1:
+        places = len(np.unique(np.stack([self.pixel, self.line]), axis=1).T)
+        if len(columns) * len(rows) == len(self.angle) == places and min(len(columns), len(rows)) > 1:
             order = np.lexsort((self.pixel, self.line))
             grid = self.angle[order].reshape(len(rows), len(columns))
             regular = RegularGridInterpolator((rows, columns), grid, bounds_error=False, fill_value=None)  # beyond the last point: its slope
@@ -122,22 +124,22 @@ def read_tables(path: str) -> dict[str, AngleTable]:
     Raises:
         DataError: columns that are missing, values that are no numbers or no angles, or an angle that is constant.
     """
-    with open(path, newline="", encoding="utf-8-sig") as stream:
-        rows = list(csv.reader(stream, delimiter=_delimiter(stream)))
-    heading = [cell.strip().lower().replace("_", "").replace(" ", "") for cell in rows[0]] if rows else []
-    columns = {name: next((heading.index(word) for word in words if word in heading), None) for name, words in HEADINGS.items()}
-    if columns["angle"] is None:
-        raise DataError(f"{path} has no column incidenceAngle; it has {', '.join(rows[0][:10]) if rows else 'no heading'}. "
+    table = read_table(path)
+    written = {heading.replace("_", "").replace(" ", ""): heading for heading in reversed(table.headings)}
+    columns = {name: next((written[word] for word in words if word in written), "") for name, words in HEADINGS.items()}
+    if not columns["angle"]:
+        raise DataError(f"{path} has no column incidenceAngle; it has {shortened(', '.join(table.headings)) or 'no heading'}. "
                         "Write the angle in degrees into a column of that name.")
-    if any(columns[name] is None for name in ("pixel", "line")) and any(columns[name] is None for name in ("longitude", "latitude")):
+    if not (columns["pixel"] and columns["line"]) and not (columns["longitude"] and columns["latitude"]):
         raise DataError(f"{path} does not say where its angles lie. Add the columns pixel and line, or longitude and latitude.")
-    scenes: dict[str, list[list[str]]] = {}
-    for number, row in enumerate(rows[1:], 2):
-        if row:
-            if len(row) < len(heading):
-                raise DataError(f"{path}, line {number}, has {len(row)} of {len(heading)} columns. Complete or remove the line.")
-            scenes.setdefault(row[columns["scene"]].strip() if columns["scene"] is not None else "", []).append(row)
-    return {scene: _table(path, columns, found) for scene, found in scenes.items()}
+    scenes: dict[str, list[Row]] = {}
+    for row in table.rows:
+        if not set(table.headings) <= set(row.cells):
+            raise DataError(f"{path}, line {row.line}, has {len(row.cells)} of {len(table.headings)} columns. Complete or remove the line.")
+        scenes.setdefault(row[columns["scene"]], []).append(row)
+    if not scenes:
+        raise DataError(f"{path} has no row below its heading. Give the whole table.")
+    return {scene: _angle_table(replace(table, rows=tuple(rows)), columns) for scene, rows in scenes.items()}
 
 
 def write_angles(path: Path, width: int, height: int, angle_at: Callable[[np.ndarray, np.ndarray], np.ndarray], grid: Grid | None,
@@ -201,28 +203,16 @@ def _fits(first: float, end: float, length: int) -> bool:
     return first <= OUTSIDE * length and (1 - OUTSIDE) * length <= end <= LARGER * length
 
 
-def _delimiter(stream) -> str:
-    first = stream.readline()
-    stream.seek(0)
-    return max((",", ";", "\t"), key=first.count)
-
-
-def _table(path: str, columns: dict[str, int | None], rows: list[list[str]]) -> AngleTable:
+def _angle_table(table: Table, columns: dict[str, str]) -> AngleTable:
+    """The points of one scene."""
     def numbers(name: str) -> np.ndarray | None:
-        column = columns[name]
-        if column is None:
-            return None
-        cell = ""
-        try:
-            return np.array([float(cell := row[column]) for row in rows])
-        except ValueError:
-            raise DataError(f"{path} has “{cell}” in the column {name}, which is no number. Correct the table.") from None
+        return np.array(table.numbers(columns[name], name)) if columns[name] else None
 
-    angle = numbers("angle")
-    if angle is None or len(angle) < 4:
-        raise DataError(f"{path} has {len(rows)} points for a scene, and 4 are the least to interpolate. Give the whole table.")
-    check_angles(angle, path)
-    return AngleTable(path, angle, numbers("pixel"), numbers("line"), numbers("longitude"), numbers("latitude"))
+    angle = np.array(table.numbers(columns["angle"], "angle"))
+    if len(angle) < 4:
+        raise DataError(f"{table.path} has {len(angle)} points for a scene, and 4 are the least to interpolate. Give the whole table.")
+    check_angles(angle, table.path)
+    return AngleTable(table.path, angle, numbers("pixel"), numbers("line"), numbers("longitude"), numbers("latitude"))
 
 
 def _scattered(points: np.ndarray, angle: np.ndarray, path: str) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
@@ -230,7 +220,10 @@ def _scattered(points: np.ndarray, angle: np.ndarray, path: str) -> Callable[[np
     spread = np.linalg.svd(points - points.mean(0), compute_uv=False)
     if spread[-1] < 1e-6 * spread[0]:
         raise DataError(f"The points of {path} lie on one line, so nothing can be interpolated between them. Give the whole table.")
-    linear = LinearNDInterpolator(points, angle)
+    try:
+        linear = LinearNDInterpolator(points, angle)
+    except QhullError:
+        raise DataError(f"Nothing can be interpolated between the points of {path}. Give the whole table.") from None
     return lambda col, row: linear(np.stack([col, row], -1))
 
 

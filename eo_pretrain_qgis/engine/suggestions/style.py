@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
+from ...markup import escaped
 from ..category_style import Category, categorized, color_option
 from ..class_style import coloured
 from ..dataset import ClassInfo
@@ -21,10 +21,10 @@ def suggestions_qml(classes: Sequence[ClassInfo], field: str) -> str:
     categories = [Category(row.value, row.name, {**OUTLINE, "color": color_option(row.color, 110), "outline_color": color_option(row.color)})
                   for row in rows]
     categories.append(Category("", "to be labelled", {**OUTLINE, "color": color_option("#ffffff", 0), "outline_color": color_option("#ff00ff")}))
-    options = "".join(f'<Option type="Map"><Option type="QString" name="{escape(row.name, quote=True)}" value="{row.value}"/></Option>\n'
+    options = "".join(f'<Option type="Map"><Option type="QString" name="{escaped(row.name)}" value="{row.value}"/></Option>\n'
                       for row in rows)
-    form = (f'<fieldConfiguration>\n<field name="{field}" configurationFlags="NoFlag"><editWidget type="ValueMap"><config><Option type="Map">'
-            f'<Option type="List" name="map">\n{options}</Option></Option></config></editWidget></field>\n</fieldConfiguration>\n')
+    form = (f'<fieldConfiguration>\n<field name="{escaped(field)}" configurationFlags="NoFlag"><editWidget type="ValueMap"><config>'
+            f'<Option type="Map"><Option type="List" name="map">\n{options}</Option></Option></config></editWidget></field>\n</fieldConfiguration>\n')
     labels = ('<labeling type="simple"><settings calloutType="simple"><text-style fieldName="rank" fontSize="9" textColor="50,50,50,255" '
               'isExpression="0"><text-buffer bufferDraw="1" bufferSize="0.8" bufferColor="255,255,255,255"/></text-style>'
               '<placement placement="1"/></settings></labeling>\n')

@@ -111,7 +111,7 @@ def _best_start(counts: csr_matrix, sample: np.ndarray, topics: int, seed: int, 
     best, lowest = None, np.inf
     batches = [sample[start:start + BATCH_DOCUMENTS] for start in range(0, len(sample), BATCH_DOCUMENTS)]
     for start in range(STARTS):
-        model = LatentDirichletAllocation(topics, learning_method="online", random_state=STARTS * seed + start, total_samples=total)
+        model = LatentDirichletAllocation(topics, learning_method="online", random_state=(STARTS * seed + start) % 2**32, total_samples=total)
         for step in range(TRIAL_STEPS):
             report.progress((start + step / TRIAL_STEPS) / STARTS, f"Trying start {start + 1} of {STARTS}")
             model.partial_fit(counts[batches[step % len(batches)]])
