@@ -47,6 +47,8 @@ def read_value(name: str, param: Any, value: Any) -> Any:
         return [reader(name, param, item) for item in items]
     if isinstance(value, list) and len(value) == 1 and param.kind not in ("classes", "extent"):
         value = value[0]
+        if value in (None, "", []):
+            raise _refuse(name, param, [value], "a value, or left out")
     return reader(name, param, value)
 
 
@@ -85,7 +87,7 @@ def _plain(name: str, param: Any, text: str, most: int, control: re.Pattern = _C
 
 def _path(name: str, param: Any, value: Any, wanted: str, most: int = LONGEST_PATH) -> str:
     path = value.get("path") if isinstance(value, Mapping) else value
-    if not isinstance(path, str):
+    if not isinstance(path, str) or not path:
         raise _refuse(name, param, value, wanted)
     return _plain(name, param, path, most, re.compile("\x00"))
 
