@@ -20,8 +20,8 @@ _WORDS = {"true": True, "yes": True, "1": True, "on": True, "false": False, "no"
 CATALOGUE = "catalogue:"
 #: Characters of a value and of a path that a message quotes.
 QUOTED, QUOTED_PATH = 100, 300
-#: Characters that a text, a path, the name of a field or of a class, and a CRS may have.
-LONGEST_TEXT, LONGEST_PATH, LONGEST_NAME, LONGEST_CRS = 5000, 4096, 255, 50_000
+#: Characters that a text, a path, the name of a field or of a class, the source of a layer, and a CRS may have.
+LONGEST_TEXT, LONGEST_PATH, LONGEST_NAME, LONGEST_SOURCE, LONGEST_CRS = 5000, 4096, 255, 8000, 50_000
 #: Largest number of 64 bits: a limit that is none.
 LARGEST_VALUE = sys.float_info.max
 #: Coordinates of an extent lie below this, also in a CRS that counts millimetres.
@@ -47,6 +47,8 @@ def read_value(name: str, param: Any, value: Any) -> Any:
         return [reader(name, param, item) for item in items]
     if isinstance(value, list) and len(value) == 1 and param.kind not in ("classes", "extent"):
         value = value[0]
+        if value in (None, "", []):
+            raise _refuse(name, param, [value], "a value, or left out")
     return reader(name, param, value)
 
 
@@ -83,11 +85,11 @@ def _plain(name: str, param: Any, text: str, most: int, control: re.Pattern = _C
     return text
 
 
-def _path(name: str, param: Any, value: Any, wanted: str) -> str:
+def _path(name: str, param: Any, value: Any, wanted: str, most: int = LONGEST_PATH) -> str:
     path = value.get("path") if isinstance(value, Mapping) else value
-    if not isinstance(path, str):
+    if not isinstance(path, str) or not path:
         raise _refuse(name, param, value, wanted)
-    return _plain(name, param, path, LONGEST_PATH, re.compile("\x00"))
+    return _plain(name, param, path, most, re.compile("\x00"))
 
 
 def _finite(value: Any) -> float | None:
@@ -180,7 +182,7 @@ def _layer(name: str, param: Any, value: Any) -> dict:
 
 
 def _layer_path(name: str, param: Any, value: Any) -> str:
-    return _path(name, param, value, "a file path")
+    return _path(name, param, value, "a file path", LONGEST_SOURCE)
 
 
 def _layer_text(name: str, param: Any, value: Any) -> str:

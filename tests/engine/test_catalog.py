@@ -199,3 +199,9 @@ def test_names_of_the_same_band(names, key):
 ])
 def test_where_bands_stand(have, want, places):
     assert band_places(have, want) == places
+
+
+def test_checksums_in_groups_are_digits(models):
+    digits = hashlib.sha256(CONTENT).hexdigest()
+    write_catalogue(models, {**ENTRY, "sha256_prefix": "", "sha256": " ".join(digits[at:at + 8] for at in range(0, 64, 8)).upper()})
+    assert catalog.find("mine").sha256 == digits
