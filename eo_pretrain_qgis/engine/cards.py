@@ -8,21 +8,23 @@ from typing import Annotated
 import numpy as np
 from msgspec import Meta
 
-from .records import PIXELS, ClassValue, Colour, Name, PlainName, differ, shown
-from .sensors import Band
+from .records import ClassValue, ColourOrNone, Name, PlainName, differ, shown, worded
+from .sensors import PRESETS, Band
 
 #: Types of pixels; those of NumPy, in the order of the machine.
-PixelType = Annotated[str, Meta(pattern=PIXELS)]
+PixelType = Annotated[str, worded("u?int(8|16|32|64)|float(32|64)", "a type of pixels such as uint16")]
+#: Key of `sensors.PRESETS`.
+Preset = Annotated[str, worded("|".join(PRESETS), f"one of {', '.join(PRESETS)}")]
 Nodata = Annotated[float, Meta(ge=-1.79e308, le=1.79e308)]
 
 
 @dataclass(frozen=True)
 class ClassInfo:
-    """A class: the value maps will hold (0 to 254), its name and its colour as ``#rrggbb``."""
+    """A class: the value maps will hold (0 to 254), its name and its colour as ``#rrggbb``, empty where it has none of its own."""
 
     value: ClassValue
     name: Name
-    color: Colour
+    color: ColourOrNone
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class SensorInfo:
     """
 
     name: PlainName
-    preset: Name
+    preset: Preset
     dtype: PixelType
     nodata: int | Nodata | None
     bands: Annotated[tuple[Band, ...], Meta(min_length=1, max_length=10_000)]

@@ -12,8 +12,8 @@ from html import escape
 from pathlib import Path
 
 from ..outputs import new_file
+from .cards import ClassInfo
 from .category_style import Category, categorized, color_option
-from .dataset import ClassInfo
 from .legend import default_color
 
 #: Confidence [%] → colour, from doubtful to sure.

@@ -18,6 +18,7 @@ from pyogrio.errors import CRSError, DataLayerError, DataSourceError, FeatureErr
 from ..errors import DataError
 from ..outputs import new_file
 from .cards import ClassInfo, SensorInfo
+from .class_style import coloured
 from .dataset_record import ADVICE, SPLITS, TASKS, DatasetRecord, read_record
 from .even_sample import even_sample
 from .records import read_json, shown
@@ -53,7 +54,7 @@ class Dataset:
         self.tile_size: int = description["tile_size"]
         self.ignore: int = description["ignore"]
         self.statistics: dict = description["statistics"]
-        self.classes = msgspec.convert(description["classes"], list[ClassInfo])
+        self.classes = coloured(msgspec.convert(description["classes"], list[ClassInfo]))
         self.sensors = msgspec.convert(description["sensors"], list[SensorInfo])
         self.shards = Shards(folder, description["shards"])
 
@@ -248,6 +249,8 @@ def numbers(table: Any, name: str, path: str | Path) -> np.ndarray:
     if name not in table:
         raise DataError(f"{path} has no field “{name}”. {ADVICE}")
     values = table[name].to_numpy()
+    if values.dtype.kind == "O" and all(isinstance(value, (int, float)) for value in values):  # a field that held nothing, filled
+        values = values.astype(float)
     if values.dtype.kind not in "iufb" or not np.isfinite(values).all():
         raise DataError(f"{path} holds something other than numbers in the field “{name}”. {ADVICE}")
     return values

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..report import SILENT, Report
-from .dataset import ClassInfo
+from .cards import ClassInfo
 from .records import printable
 
 #: Values 0 to 254 of a Byte map; 255 is "no result". One is kept free for a background.

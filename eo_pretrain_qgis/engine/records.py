@@ -6,6 +6,8 @@ A record is a msgspec Struct or a dataclass whose fields say what they may hold,
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -20,30 +22,27 @@ DEEPEST = 60
 #: The largest number of 32 bits: all values of images and networks lie within.
 LARGEST = 3.5e38
 _CONTROL = "\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff\ud800-\udfff"
-_PLAIN = rf"^(?![\s.])[^/\\:*?\"<>|{_CONTROL}]+(?<![\s.])\Z"
-_ARRAY = rf"^(?![\s.])[^/\\:*?\"<>|{_CONTROL}]+\.npy\Z"
-_NAME = rf"^[^{_CONTROL}]*\Z"
-_COLOUR = r"^#[0-9a-fA-F]{6}\Z"
-_COLOUR_OR_NONE = r"^(#[0-9a-fA-F]{6})?\Z"
-_DAY = r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])\Z"
-_SHA256 = r"^[0-9a-f]{64}\Z"
-PIXELS = r"^(u?int(8|16|32|64)|float(32|64))\Z"
-_WORDS = {PIXELS: "a type of pixels such as uint16",
-          _PLAIN: "a name that can be that of a file, without / \\ : and the like", _ARRAY: "the plain name of a file that ends in .npy",
-          _NAME: "a text without control characters", _COLOUR: "a colour such as #1f77b4",
-          _COLOUR_OR_NONE: "empty or a colour such as #1f77b4", _DAY: "a day such as 2024-05-31", _SHA256: "64 hexadecimal digits"}
+_PLAIN = rf"(?![\s.])[^/\\:*?\"<>|{_CONTROL}]+"
+_WORDS: dict[str, str] = {}
 
-#: A name that is safe as a part of a file's name on every system.
-PlainName = Annotated[str, Meta(pattern=_PLAIN, max_length=100)]
-#: The name of a file with an array, in the folder of the record.
-ArrayFile = Annotated[str, Meta(pattern=_ARRAY, max_length=200)]
+
+def worded(pattern: str, words: str, max_length: int | None = None) -> Meta:
+    """What a text must match from end to end, with what is said where it does not."""
+    whole = rf"^(?:{pattern})\Z"
+    _WORDS[repr(whole)] = words
+    return Meta(pattern=whole, max_length=max_length)
+
+
 #: What people read: of a class, a band, a dataset.
-Name = Annotated[str, Meta(pattern=_NAME, max_length=1000)]
-FilledName = Annotated[str, Meta(pattern=_NAME, min_length=1, max_length=1000)]
-Colour = Annotated[str, Meta(pattern=_COLOUR)]
-ColourOrNone = Annotated[str, Meta(pattern=_COLOUR_OR_NONE)]
-Day = Annotated[str, Meta(pattern=_DAY)]
-Sha256 = Annotated[str, Meta(pattern=_SHA256)]
+Name = Annotated[str, worded(f"[^{_CONTROL}]*", "a text without control characters", max_length=1000)]
+FilledName = Annotated[str, worded(f"[^{_CONTROL}]+", "a text, not empty and without control characters", max_length=1000)]
+#: A name that is safe as a part of a file's name on every system.
+PlainName = Annotated[str, worded(_PLAIN + r"(?<![\s.])", "a name that can be that of a file, without / \\ : and the like", max_length=100)]
+#: The name of a file with an array, in the folder of the record.
+ArrayFile = Annotated[str, worded(_PLAIN + r"\.npy", "the plain name of a file that ends in .npy", max_length=200)]
+ColourOrNone = Annotated[str, worded("(#[0-9a-fA-F]{6})?", "empty or a colour such as #1f77b4")]
+Day = Annotated[str, worded(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])", "a day such as 2024-05-31")]
+Sha256 = Annotated[str, worded("[0-9a-f]{64}", "64 hexadecimal digits")]
 Finite = Annotated[float, Meta(ge=-LARGEST, le=LARGEST)]
 Positive = Annotated[float, Meta(ge=0, le=LARGEST)]
 #: What a map can hold; 255 is nodata.
@@ -111,6 +110,11 @@ def checked(values: Any, record: type[_T], where: str, error: type[EOPretrainErr
         raise error(f"{where} is damaged: {_explained(str(failure), values)}. {advice}") from None
 
 
+def json_text(values: Any) -> str:
+    """JSON as it is read here: numbers that are none become null."""
+    return json.dumps(_finite(values), indent=1, ensure_ascii=False, allow_nan=False)
+
+
 def shown(value: object) -> str:
     """A value in a sentence, however long or strange it is."""
     if isinstance(value, (dict, list, tuple)):
@@ -139,6 +143,14 @@ def differ(names: list[str], what: str) -> None:
         seen.add(name)
 
 
+def _finite(values: Any) -> Any:
+    if isinstance(values, dict):
+        return {key: _finite(value) for key, value in values.items()}
+    if isinstance(values, (list, tuple)):
+        return [_finite(value) for value in values]
+    return None if isinstance(values, float) and not math.isfinite(values) else values
+
+
 def _is_deep(values: Any) -> bool:
     layer = [values]
     for _ in range(DEEPEST):
@@ -155,7 +167,7 @@ def _explained(message: str, values: Any) -> str:
     keys = place.strip("`").removeprefix("key` in `").removeprefix("$").replace("[...]", "[…]").lstrip(".")
     missing = re.fullmatch(r"Object missing required field `(.*)`", said)
     if missing:
-        return f"the key “{keys + '.' if keys else ''}{missing[1]}” is missing"
+        return f"it lacks the key “{keys + '.' if keys else ''}{missing[1]}”"
     must, own_words = _requirement(said)
     if own_words:
         return f"{must} (at “{keys}”)" if keys else must
@@ -173,7 +185,7 @@ def _requirement(said: str) -> tuple[str, bool]:
         return "a number that can be computed with", False
     pattern = re.fullmatch(r"Expected `.*` matching regex ('.*'|\".*\")", said, re.DOTALL)
     if pattern:
-        return next((words for regex, words in _WORDS.items() if repr(regex) == pattern[1]), "another text"), False
+        return _WORDS.get(pattern[1], "another text"), False
     asked = re.fullmatch(r"Expected `([^`]*)`(?: (of length )?(?:(<=|>=|<|>) )?([-+.e\d]+))?(?:, got .*)?", said)
     if not asked:
         return said, True

@@ -59,7 +59,7 @@ class CropFacts(Facts, kw_only=True):
             if len(self.dates.get(sensor, ())) != len(rows):
                 raise ValueError(f"“clouds” and “dates” have different numbers of days for “{sensor}”")
         if self.too_cloudy and self.minimum_clear is UNSET:
-            raise ValueError("“minimum_clear” is missing")
+            raise ValueError("it lacks the key “minimum_clear”")
 
 
 class IceFacts(Facts, kw_only=True):
@@ -191,7 +191,7 @@ class RoadFacts(Facts, kw_only=True):
         if not sum(self.width_from.values()):
             raise ValueError("“width_from” counts no way")
         if self.drawing != "all_touched" and self.minimum_cover is None:
-            raise ValueError("“minimum_cover” is missing")
+            raise ValueError("it lacks the key “minimum_cover”")
 
 
 FACTS: dict[str, type[Facts]] = {"crops": CropFacts, "sea ice": IceFacts, "land cover": LandCoverFacts, "pretraining": PretrainingFacts,

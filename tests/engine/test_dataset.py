@@ -58,18 +58,18 @@ def test_what_a_dataset_says(made):
 
 
 @pytest.mark.parametrize(("change", "sentence"), [
-    (lambda known: known.pop("classes"), "dataset.json is damaged: the key “classes” is missing. Restore the file"),
+    (lambda known: known.pop("classes"), "dataset.json is damaged: it lacks the key “classes”. Restore the file"),
     (lambda known: known.update(tile_size="32"), "“tile_size” is “32”, but must be a whole number. Restore the file"),
     (lambda known: known.update(version=7), "has version 7, and this plugin reads version 1. Update the plugin."),
     (lambda known: known.update(format="other"), "does not describe a dataset of this plugin"),
-    (lambda known: known["classes"][0].pop("color"), "the key “classes\\[0\\].color” is missing"),
+    (lambda known: known["classes"][0].pop("color"), "it lacks the key “classes\\[0\\].color”"),
     (lambda known: known["shards"][0]["images"].update(image="../victim.npy"), "holds what is not the plain name of a file that ends in .npy"),
     (lambda known: known["shards"][0].update(labels="/tmp/labels.npy"), "“/tmp/labels.npy”, but must be the plain name of a file"),
     (lambda known: known["shards"][0].update(labels="images-000.npy"), "the file “images-000.npy” stands twice"),
     (lambda known: known["shards"][0]["images"].update(other="other.npy"), "“shards” has images of “other”, which is none of its sensors"),
     (lambda known: known["classes"].append(known["classes"][0]), "the value of a class “1” stands twice"),
     (lambda known: known["classes"].pop(), "“class_pixels” must have, for training, one number for each of the 1 classes"),
-    (lambda known: known["classes"][0].update(color="red"), "“red”, but must be a colour such as #1f77b4"),
+    (lambda known: known["classes"][0].update(color="red"), "“red”, but must be empty or a colour such as #1f77b4"),
     (lambda known: known["sensors"][0]["bands"][1].update(name="B09"), "“statistics” says nothing of the band “B09” of the sensor “image”"),
     (lambda known: known["sensors"][0]["bands"][1].update(scale=0), "the scale of the band “B08” is 0"),
     (lambda known: known["sensors"][0].update(name="../image"), "“../image”, but must be a name that can be that of a file"),
