@@ -86,6 +86,8 @@ class BandStatistics(Struct):
     edges: list[Finite] | UnsetType = UNSET
 
     def __post_init__(self) -> None:
+        if not (self.p25 <= self.p50 <= self.p75 and self.p001 <= self.p999):
+            raise ValueError("the percentiles of a band do not rise")
         if self.histogram is UNSET and self.edges is UNSET:
             return
         if self.histogram is UNSET or self.edges is UNSET or len(self.edges) != len(self.histogram) + 1:

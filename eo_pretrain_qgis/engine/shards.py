@@ -6,6 +6,7 @@ sharded Zarr store only 1.3 times smaller (docs/design.md §7).
 
 from __future__ import annotations
 
+import tokenize
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from ..errors import DataError
 #: Largest array file [byte]: what every file system and archive can hold.
 SHARD_BYTES = 4 * 10**9
 LABELS = "labels"
+#: What NumPy says of a file that holds no array, or one whose header lies.
+NO_ARRAY = (OSError, ValueError, EOFError, OverflowError, TypeError, MemoryError, SyntaxError, RecursionError, tokenize.TokenError)
 ADVICE = "Restore the file or make the dataset again."
 
 
@@ -193,7 +196,7 @@ class Shards:
                 if not path.is_file():  # a pipe would never end
                     raise OSError("there is no such file")
                 self._maps[path] = np.lib.format.open_memmap(path, mode="r")
-            except (OSError, ValueError, EOFError, OverflowError, TypeError, MemoryError) as error:
+            except NO_ARRAY as error:
                 raise DataError(f"{path} is missing or damaged ({str(error)[:200]}). {ADVICE}") from None
         return self._maps[path]
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from ...errors import DataError
 from ...outputs import new_file
+from ..shards import NO_ARRAY
 
 
 def keep_array(path: str, array: np.ndarray) -> None:
@@ -35,6 +36,6 @@ def kept_array(path: str, fits: Callable[[np.ndarray], bool], instead: str) -> n
         array = np.lib.format.open_memmap(path, mode="r")
         if fits(array):
             return np.array(array)
-    except (OSError, ValueError, EOFError, OverflowError, TypeError, IndexError):  # missing, damaged, or of another shape
+    except (*NO_ARRAY, IndexError):  # missing, damaged, or of another shape
         pass
     raise DataError(f"{path} is missing or of other tiles, and the run that is to be continued began with it. Put it back, or {instead}.")
