@@ -14,6 +14,8 @@ from .sensors import PRESETS, Band, name_bands
 
 #: The image stores its values as the training images did.
 AS_MODEL = "as_model"
+#: Powers of ten that 32 bits hold.
+LARGEST_POWER = 37
 _UNNAMED = re.compile(r"band \d+", re.IGNORECASE)
 #: (unit of the image, unit of the model) that differ and can be converted.
 _CONVERTIBLE = {("linear", "dB"), ("dB", "linear")}
@@ -51,7 +53,8 @@ class Match:
         values += self.image.offset
         if self.model.unit == "dB":
             # Backscatter of 0 or below, left by the removal of noise, has no logarithm: it is as dark as the darkest training pixel.
-            darkest = 10 ** ((self.model.minimum * self.model.scale + self.model.offset) / 10)
+            tenths = (self.model.minimum * self.model.scale + self.model.offset) / 10
+            darkest = 10 ** min(max(tenths, -LARGEST_POWER), LARGEST_POWER)
             np.maximum(values, darkest, out=values)
             np.log10(values, out=values)
             values *= 10
@@ -94,8 +97,7 @@ def match_bands(
         report.message(f"The bands of {image} have no names; they are taken in the order of the model: "
                        f"{', '.join(band.name for band in needed)}. Name them in “Bands” if that is wrong.", level="warning")
         return [Match(position, band, band) for position, band in enumerate(needed)]
-    known_model_preset = model_preset if model_preset in PRESETS else "generic"
-    bands = _named(known_model_preset if preset == AS_MODEL else preset, list(names), bands_text, unnamed, image, report)
+    bands = _named(model_preset if preset == AS_MODEL else preset, list(names), bands_text, unnamed, image, report)
     matches = []
     for band in needed:
         positions = _positions(band.name, wanted, bands)

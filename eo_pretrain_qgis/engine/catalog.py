@@ -8,16 +8,21 @@ import os
 import re
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypedDict
 from urllib.parse import urlsplit
+
+from msgspec import Meta, Struct
 
 from ..errors import ModelError
 from ..outputs import explained, new_file
 from ..report import SILENT, Report
 from .band_names import band_key
+from .cards import Preset
 from .downloads import checksum_digits, download
+from .records import Count, FilledName, Finite, Name, checked, differ, read_json, shown, worded
 from .sensors import PRESETS, Band
 
 #: Begins a value that names weights in the catalogue, where weights can be given.
@@ -25,8 +30,15 @@ PREFIX = "catalogue:"
 FILE, VARIABLE = "catalog.json", "EOPRETRAIN_MODELS"
 FORMAT, VERSION = "eo-pretrain catalogue", 1
 CARD_FORMAT, CARD_VERSION = "eo-pretrain encoder", 1
-_REQUIRED = ("name", "title", "encoder", "preset", "bands", "address", "licence", "paper")
-_NAME = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")
+ADVICE = "Correct it, or copy it again."
+Numbers = Finite | Annotated[tuple[Finite, ...], Meta(min_length=1)]
+
+
+class Expects(TypedDict):
+    """Numbers for all bands, or one for each."""
+
+    centre: Numbers
+    spread: Numbers
 
 
 @dataclass(frozen=True)
@@ -50,20 +62,32 @@ class Entry:
         statistics: band → mean and standard deviation of stored values of the training images; empty where unknown.
     """
 
-    name: str
-    title: str
-    encoder: str
-    preset: str
-    bands: tuple[str, ...]
-    address: str
-    licence: str
-    paper: str
-    sha256: str = ""
-    sha256_prefix: str = ""
-    bytes: int | None = None
-    project: str = ""
-    expects: dict[str, Any] | None = None
-    statistics: dict[str, Any] | None = None
+    name: Annotated[str, worded("[a-z0-9]+(_[a-z0-9]+)*", "a name of small letters and digits with _ between", 100)]
+    title: FilledName
+    encoder: FilledName
+    preset: Preset
+    bands: Annotated[tuple[FilledName, ...], Meta(min_length=1, max_length=1000)]
+    address: Annotated[str, worded(r"https?://[!-~]+", "an address that begins with https://", 2000)]
+    licence: FilledName
+    paper: FilledName
+    sha256: Annotated[str, worded("([0-9a-f]{64})?", "64 hexadecimal digits, or empty")] = ""
+    sha256_prefix: Annotated[str, worded("([0-9a-f]{8,63})?", "8 to 63 hexadecimal digits, or empty")] = ""
+    bytes: Count | None = None
+    project: Name = ""
+    expects: Expects | None = None
+    statistics: dict[str, tuple[Finite, Finite]] | None = None
+
+    def __post_init__(self) -> None:
+        differ([*self.bands], "the band")
+        try:
+            urlsplit(self.address)
+        except ValueError:  # of brackets without an end
+            raise ValueError(f"“address” is {shown(self.address)}, which is none") from None
+        for fact, numbers in (self.expects or {}).items():
+            if isinstance(numbers, tuple) and len(numbers) != len(self.bands):
+                raise ValueError(f"“expects” has {len(numbers)} numbers as {fact} for {len(self.bands)} bands")
+        if self.expects and not all(_one(self.expects["spread"], position) > 0 for position in range(len(self.bands))):
+            raise ValueError("“expects” has a spread that is not above 0")
 
     @property
     def checksum(self) -> str:
@@ -73,7 +97,8 @@ class Entry:
     @property
     def file_name(self) -> str:
         """What the file is called in the folder of models."""
-        return self.name + (os.path.splitext(urlsplit(self.address).path)[1] or ".pth")
+        ending = os.path.splitext(urlsplit(self.address).path)[1]
+        return self.name + (ending if re.fullmatch(r"\.[A-Za-z0-9]{1,12}", ending) else ".pth")
 
     def card(self) -> dict[str, Any]:
         """What stands in the JSON beside the weights: the same keys as in the encoder.json of a run."""
@@ -84,7 +109,7 @@ class Entry:
                            "licence": self.licence, "paper": self.paper, "project": self.project}}
 
 
-def band_cards(names: tuple[str, ...] | list[str], preset: str, expects: dict[str, Any] | None = None,
+def band_cards(names: tuple[str, ...] | list[str], preset: str, expects: Mapping[str, Any] | None = None,
                statistics: dict[str, Any] | None = None) -> list[dict[str, Any]]:
     """The bands of foreign weights as an encoder.json says them.
 
@@ -145,7 +170,10 @@ def statistics(name: str) -> dict[str, list[float]]:
     path = shipped()
     if path is None:
         raise ModelError(f"The plugin's folder models has no {FILE}. Install the plugin again.")
-    return _content(path)["statistics"][name]["bands"]
+    known = _content(path).statistics
+    if name not in known:
+        raise ModelError(f"The catalogue {path} has no statistics “{name}”. Install the plugin again.")
+    return {band: list(numbers) for band, numbers in known[name].bands.items()}
 
 
 def fetch(entry: Entry, report: Report = SILENT) -> str:
@@ -200,59 +228,45 @@ def shipped() -> Path | None:
     return next((place for place in places if place.is_file()), None)
 
 
+class _Statistics(Struct):
+    """Band → mean and standard deviation."""
+
+    bands: dict[str, tuple[Finite, Finite]]
+
+
+class _Catalogue(Struct):
+    """The file; entries are checked one by one, so that what is said names theirs."""
+
+    weights: list[dict[str, Any]]
+    statistics: dict[str, _Statistics] = {}
+
+
 def _read(path: Path) -> list[Entry]:
     content = _content(path)
-    try:
-        known = {name: facts["bands"] for name, facts in content.get("statistics", {}).items()}
-        return [_entry(found, known) for found in content["weights"]]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _unreadable(path, error) from None
+    return [_entry(path, number, found, content.statistics) for number, found in enumerate(content.weights)]
 
 
-def _content(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["format"] != FORMAT or content["version"] > VERSION:
-            raise ValueError(f"it is of the format {content['format']} {content['version']}, this plugin reads {FORMAT} {VERSION}")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _unreadable(path, error) from None
-    return content
+def _content(path: Path) -> _Catalogue:
+    content = read_json(path, ModelError, ADVICE)
+    said = (content.get("format"), content.get("version")) if isinstance(content, dict) else (None, None)
+    if said[0] != FORMAT or type(said[1]) is not int or said[1] > VERSION:
+        raise ModelError(f"The catalogue {path} cannot be read (it is of the format {shown(said[0])} {shown(said[1])}, this plugin reads "
+                         f"{FORMAT} {VERSION}). {ADVICE}")
+    return checked(content, _Catalogue, f"The catalogue {path}", ModelError, ADVICE)
 
 
-def _unreadable(path: Path, error: Exception) -> ModelError:
-    words = f"it lacks {error}" if isinstance(error, KeyError) else error
-    return ModelError(f"The catalogue {path} cannot be read ({words}). Correct it, or copy it again.")
-
-
-def _entry(found: dict[str, Any], known: dict[str, Any]) -> Entry:
-    """One entry.
-
-    Raises:
-        ValueError: naming what is wrong with it.
-    """
-    name = found.get("name", "")
-    missing = [key for key in _REQUIRED if not found.get(key)]
-    if missing or not _NAME.fullmatch(name):
-        raise ValueError(f"the entry “{name}” lacks {', '.join(missing)}" if missing else f"“{name}” is no name")
-    if found["preset"] not in PRESETS:
-        raise ValueError(f"“{name}” is of the unknown sensor {found['preset']}")
-    for key, digits in (("sha256", "64"), ("sha256_prefix", "8,63")):
-        if found.get(key) and not re.fullmatch(f"[0-9a-f]{{{digits}}}", checksum_digits(found[key])):
-            raise ValueError(f"“{name}” has a {key} of other than {digits.replace(',', ' to ')} hexadecimal digits")
-    bands = tuple(found["bands"])
-    if len(set(bands)) != len(bands):
-        raise ValueError(f"“{name}” names a band twice")
-    expects: dict[str, Any] = found.get("expects") or {}
-    for key in ("centre", "spread") if expects else ():
-        if isinstance(expects[key], list) and len(expects[key]) != len(bands):
-            raise ValueError(f"“{name}” has {len(expects[key])} numbers as {key} for {len(bands)} bands")
-    sums: dict[str, Any] = {key: checksum_digits(found[key]) for key in ("sha256", "sha256_prefix") if key in found}
-    kept = {key: found[key] for key in (*_REQUIRED, "bytes", "project", "expects") if key in found}
-    return Entry(**{**kept, **sums, "bands": bands, "statistics": known[found["statistics"]] if found.get("statistics") else None})
+def _entry(path: Path, number: int, found: dict[str, Any], known: Mapping[str, _Statistics]) -> Entry:
+    name = found.get("name")
+    where = f"The entry {shown(name) if isinstance(name, str) else number + 1} of the catalogue {path}"
+    statistics = found.get("statistics") or None
+    if statistics is not None and not (isinstance(statistics, str) and statistics in known):
+        raise ModelError(f"{where} is damaged: there are no statistics {shown(statistics)}. {ADVICE}")
+    sums = {key: checksum_digits(found[key]) for key in ("sha256", "sha256_prefix") if isinstance(found.get(key), str)}
+    return checked({**found, **sums, "statistics": known[statistics].bands if statistics else None}, Entry, where, ModelError, ADVICE)
 
 
 def _one(value: Any, position: int) -> float:
-    return value[position] if isinstance(value, list) else value
+    return value[position] if isinstance(value, (list, tuple)) else value
 
 
 def _waited_for(path: Path, report: Report) -> str:

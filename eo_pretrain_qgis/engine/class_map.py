@@ -74,7 +74,7 @@ def map_image(
         grid = scene.grid
         area = grid.window_of(extent) if extent else grid.window
         matches = match_bands(package.bands, scene.band_names, image=scene.name, preset=preset,
-                              model_preset=package.description.get("preset") or "generic", bands_text=bands, report=report)
+                              model_preset=package.preset, bands_text=bands, report=report)
         compare_resolution(package, grid, scene.name, report)
         name = scene.name
         tags = provenance(package, scene, parameters or {})

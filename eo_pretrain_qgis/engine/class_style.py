@@ -13,8 +13,8 @@ from pathlib import Path
 from ..markup import escaped
 from ..outputs import new_file
 from ..report import SILENT, Report
+from .cards import ClassInfo
 from .category_style import Category, categorized, color_option
-from .dataset import ClassInfo
 from .legend import default_color
 from .style_files import new_style
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import rasterio
-from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
+from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioIOError
 
 from ..errors import DataError
 from ..outputs import failed_write
 from ..report import SILENT, Report
 from ..tables import write_table
 from .class_style import class_map_qml, colormap, coloured
-from .dataset import DROPPED, IGNORE, ClassInfo, Dataset, SensorInfo
+from .dataset import ADVICE, DROPPED, IGNORE, TILES, ClassInfo, Dataset, SensorInfo
+from .division import FARTHEST
 from .footprints import read_footprints
 from .formats.eurosat import UNLABELLED
 from .formats.geotiff_pairs import CLASSES
@@ -24,10 +26,13 @@ from .formats.pictures import PIXEL_TAG, PRESET_TAG, SENSOR_TAG
 from .formats.samples import long_crs
 from .formats.split_lists import TABLE
 from .grid import Grid, Window
+from .records import shown
 
 IMAGES, LABELS = "images", "labels"
 #: Tiles read at once.
 BATCH = 64
+#: Letters of a class in the name of its folder.
+LONGEST = 60
 
 
 def export_geotiff(dataset: Dataset, folder: Path, sensor: str = "", split: str = "", report: Report = SILENT) -> int:
@@ -115,20 +120,51 @@ def tile_grids(dataset: Dataset) -> list[Grid | None]:
     for row in dataset.description["scenes"]:
         if row.get("crs"):
             scenes.setdefault(row["name"], []).append(Grid(row["crs"], tuple(row["transform"]), row["width"], row["height"]))
-    own = {"crs", "left", "top", "pixel_x", "pixel_y"} <= set(tiles)
+    own = _own_grids(dataset) if {"crs", "left", "top", "pixel_x", "pixel_y"} <= set(tiles) else [None] * len(tiles)
+    cut_from = tiles["scene"].tolist() if {"scene", "col", "row"} <= set(tiles) else [None] * len(tiles)
+    if any(name in scenes for name in cut_from):
+        for name in ("col", "row"):
+            dataset.column(name)
     grids: list[Grid | None] = []
     crs = tiles.crs.to_wkt() if tiles.crs else ""
-    for row in tiles.itertuples():
+    for grid, scene, row in zip(own, cut_from, tiles.itertuples(), strict=True):
         box = row.geometry.bounds if row.geometry is not None and row.geometry.area > 0 else None
-        if own and isinstance(row.crs, str) and row.crs:
-            grids.append(Grid(long_crs(row.crs), (row.pixel_x, 0.0, row.left, 0.0, row.pixel_y, row.top), size, size))
-        elif box is None:
-            grids.append(None)
+        if grid or box is None:
+            grids.append(grid)
+        elif scene not in scenes:
+            grids.append(_of_box(box, crs, size))
         else:
             window = Window(int(row.col), int(row.row), size, size)
-            cut = [scene.sub(window) for scene in scenes.get(row.scene, ())]
+            cut = [whole.sub(window) for whole in scenes[scene]]
             grids.append(next((grid for grid in cut if len(cut) == 1 or _agrees(grid, box, crs)), None) or _of_box(box, crs, size))
     return grids
+
+
+def _own_grids(dataset: Dataset) -> list[Grid | None]:
+    """The grids that imported samples keep in tiles.gpkg; None for samples without a place."""
+    fields, size = ("pixel_x", "left", "pixel_y", "top"), dataset.tile_size
+    grids: list[Grid | None] = []
+    for crs, *place in dataset.tiles[["crs", *fields]].itertuples(index=False):
+        if not isinstance(crs, str) or not crs:
+            grids.append(None)
+            continue
+        try:
+            x, left, y, top = map(float, place)
+            if not (np.isfinite((left, top)).all() and min(abs(x), abs(y)) > 0 and max(abs(x), abs(y)) < FARTHEST):
+                raise ValueError
+            grids.append(Grid(_wkt(crs), (x, 0.0, left, 0.0, y, top), size, size))
+        except (ValueError, TypeError, CRSError):
+            raise DataError(f"{dataset.folder / TILES} does not say where the sample {len(grids)} lies: its fields crs, {', '.join(fields)} hold "
+                            f"{', '.join(map(shown, (crs, *place)))}. {ADVICE}") from None
+    return grids
+
+
+@lru_cache
+def _wkt(text: str) -> str:
+    """The WKT of a CRS in tiles.gpkg."""
+    wkt = long_crs(text)
+    rasterio.crs.CRS.from_wkt(wkt)
+    return wkt
 
 
 def write_tile(path: Path, values: np.ndarray, grid: Grid | None, sensor: SensorInfo | None = None, nodata: float | None = None,
@@ -194,8 +230,8 @@ def _class_folders(classes: Sequence[ClassInfo]) -> list[str]:
     """Names of the classes as names of folders, all different also where the file system knows no capitals."""
     folders: list[str] = []
     for row in classes:
-        plain = re.sub(r"[^\w-]+", "_", row.name).strip("_") or f"class_{row.value}"
-        taken = {name.lower() for name in folders}
+        plain = re.sub(r"[^\w-]+", "_", row.name).strip("_")[:LONGEST] or f"class_{row.value}"
+        taken = {name.lower() for name in (*folders, *UNLABELLED)}
         folders.append(plain if plain.lower() not in taken else f"{plain}_{row.value}")
     return folders
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -44,9 +45,14 @@ def open_extended(folder: str) -> Dataset:
         reason = f"holds images of {len(dataset.sensors)} sensors"
     elif dataset.shards.extras():
         reason = f"keeps {', '.join(dataset.shards.extras())} beside its labels"
+    elif not dataset.description["scenes"]:
+        reason = "does not say where its tiles lie"
     if reason:
         raise DataError(f"{folder} {reason}, and tiles can be added only to a dataset of one sensor with a class per pixel. Choose one made by "
                         "“Create training dataset”.")
+    if read_footprints(folder, [f"share_{row.value}" for row in dataset.classes]).geometry.isna().any():
+        raise DataError(f"{folder} has tiles that do not say where they lie, so none can be added. Choose a dataset made by “Create training "
+                        "dataset”.")
     return dataset
 
 
@@ -99,7 +105,7 @@ def extend_dataset(folder: Path, dataset: Dataset, scenes: list[Scene], sensor: 
         DataError: when bands, types or tile size differ, or nothing can be cut.
     """
     _check(dataset, scenes, sensor, cutting, report)
-    place = folder / ADDED
+    place = folder / ADDED  # no array is called so: their names end in .npy
     place.mkdir()
     build_dataset(place, scenes, dataset.sensor, labels, replace(cutting, minimum_classes=1), SplitPlan(0, 0), name, report.part(0, 0.7))
     added = Dataset.open(place)
@@ -156,7 +162,7 @@ def _check(dataset: Dataset, scenes: list[Scene], sensor: SensorInfo, cutting: C
 def _linked(dataset: Dataset, folder: Path, report: Report) -> int:
     """Links or copies the arrays of a dataset; returns the first number that is free for others."""
     link_samples(dataset, folder, report)
-    return 1 + max((int(Path(name).stem.rpartition("-")[2]) for name in dataset.shards.files()), default=-1)
+    return 1 + max((int(found[1]) for name in dataset.shards.files() if (found := re.search(r"-(\d{1,9})\.npy$", name))), default=-1)
 
 
 def _moved(shards: list[dict], place: Path, folder: Path, first: int) -> list[dict]:

@@ -50,7 +50,7 @@ def footprints(dataset: Dataset) -> str:
     tiles = tiles.iloc[even_sample(np.arange(len(tiles)), MAXIMUM_SHAPES)]
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.add_subplot()
-    colors = np.array([COLORS[split] for split in tiles["split"]])
+    colors = np.array([COLORS[split] for split in dataset.splits[tiles.index]])
     width, height = np.ptp(tiles.total_bounds.reshape(2, 2), axis=0)
     are_points = np.asarray(tiles.geometry.geom_type == "Point")
     bounds = tiles.geometry.bounds.to_numpy()
@@ -73,11 +73,14 @@ def footprints(dataset: Dataset) -> str:
 
 def histograms(dataset: Dataset, sensor: str) -> str:
     """Small histograms of all bands of a sensor."""
-    statistics = dataset.statistics[sensor]
+    known = dataset.statistics[sensor]
+    statistics = [(band.name, known[band.name]) for band in dataset.sensor_named(sensor).bands if "histogram" in known[band.name]]
+    if not statistics:
+        return page.paragraph("There are no histograms.")
     columns = min(4, len(statistics))
     rows = -(-len(statistics) // columns)
     figure = Figure(figsize=(2.6 * columns, 1.7 * rows), layout="constrained")
-    for number, (name, row) in enumerate(statistics.items(), 1):
+    for number, (name, row) in enumerate(statistics, 1):
         axes = figure.add_subplot(rows, columns, number)
         axes.stairs(row["histogram"], row["edges"], fill=True, color="#4477aa")
         axes.set_title(name, fontsize="small")

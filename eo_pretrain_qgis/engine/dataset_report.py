@@ -12,7 +12,8 @@ from . import dataset_pictures as pictures
 from . import html_page as page
 from .crops import report as crop_report
 from .crops.series_facts import series_facts
-from .dataset import DROPPED, SPLITS, Dataset, SensorInfo
+from .dataset import DESCRIPTION, DROPPED, SPLITS, Dataset, SensorInfo
+from .dataset_record import require_facts
 from .dataset_warnings import angle_warnings, class_shares, noun, series_warnings, unit, warnings_of
 from .land_cover import report as land_cover_report
 from .pretraining import report as pretraining_report
@@ -29,7 +30,12 @@ MEASURES = ("mean", "std", "minimum", "p001", "p999", "maximum")
 
 
 def describe(dataset: Dataset, report: Report = SILENT) -> dict:
-    """The facts of a dataset as plain values."""
+    """The facts of a dataset as plain values.
+
+    Raises:
+        DataError: the dataset lacks what is told of its theme.
+    """
+    require_facts(dataset.facts, dataset.theme, str(dataset.folder / DESCRIPTION))
     shares, description = class_shares(dataset), dataset.description
     what = unit(dataset)
     counted = "pixels" if what == "pixels" else "samples"
@@ -48,8 +54,9 @@ def describe(dataset: Dataset, report: Report = SILENT) -> dict:
         "name": dataset.name, "folder": str(dataset.folder), "task": dataset.task, "theme": dataset.theme, "tiles": len(dataset),
         "tile_size": dataset.tile_size, "stride": description["stride"], "resolution_m": description["resolution_m"],
         "tiles_by_split": {split: int((dataset.splits == split).sum()) for split in (*SPLITS, DROPPED)},
-        **{f"{column}_share": round(float(dataset.tiles[column].mean()), 4) for column in ("valid", "labelled") if column in dataset.tiles},
-        "classes": classes, "split": description["split"], "scenes": description["scenes"], "labels": description["labels"],
+        **{f"{column}_share": round(float(dataset.column(column).mean()), 4) for column in ("valid", "labelled") if column in dataset.tiles},
+        "classes": classes, "split": {"text": "Not stated.", "leakage_distance_px": None, **description["split"]},
+        "scenes": description["scenes"], "labels": description["labels"],
         "bands": sensors[0]["bands"], "sensors": sensors, "series": series, "incidence_angle": angles, "facts": dataset.facts,
         "warnings": warnings,
     }
@@ -113,7 +120,7 @@ def _summary(dataset: Dataset, facts: dict) -> str:
             f"validation, {counts['test']} for test, {counts[DROPPED]} dropped.")
     if len(facts["sensors"]) > 1:
         text += " Sensors: " + ", ".join(f"{row['name']} ({len(row['bands'])} bands, {row['tiles']} {what})" for row in facts["sensors"]) + "."
-    if dataset.task == "segmentation":
+    if dataset.task == "segmentation" and {"valid_share", "labelled_share"} <= set(facts):
         text += f" {facts['valid_share']:.0%} of their pixels are valid, {facts['labelled_share']:.0%} are labelled."
     elif dataset.classes and facts.get("labelled_share", 1) < 1:
         text += f" {1 - facts['labelled_share']:.0%} of them have no label."

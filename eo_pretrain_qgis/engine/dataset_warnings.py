@@ -149,9 +149,10 @@ def _pixels(dataset: Dataset) -> list[str]:
     if dataset.task == "series" or not len(dataset):
         return []
     found = []
-    if "valid" in dataset.tiles and (valid := float(dataset.tiles["valid"].mean())) < 0.8:
+    if "valid" in dataset.tiles and (valid := float(dataset.column("valid").mean())) < 0.8:
         found.append(f"{1 - valid:.0%} of the pixels in the tiles are nodata.")
-    if dataset.task == "segmentation" and (labelled := float(dataset.tiles["labelled"].mean())) < 0.1:
+    pixelwise = dataset.task == "segmentation" and "labelled" in dataset.tiles
+    if pixelwise and (labelled := float(dataset.column("labelled").mean())) < 0.1:
         found.append(f"Only {labelled:.1%} of the pixels in the tiles are labelled.")
     for sensor in dataset.sensors:
         found += _zeros(dataset, sensor)
@@ -172,12 +173,12 @@ def _zeros(dataset: Dataset, sensor: SensorInfo) -> list[str]:
 
 
 def _bands(dataset: Dataset) -> list[str]:
-    return [f"The band {name} has the same value everywhere and teaches nothing." for statistics in dataset.statistics.values()
-            for name, row in statistics.items() if row["std"] == 0]
+    return [f"The band {band.name} has the same value everywhere and teaches nothing." for sensor in dataset.sensors for band in sensor.bands
+            if dataset.statistics[sensor.name][band.name]["std"] == 0]
 
 
 def _sampling(dataset: Dataset) -> list[str]:
     """Where samples were drawn: classes whose share differs much from that on the ground."""
-    rows = dataset.facts.get("sampling", {}).get("classes", [])
+    rows = dataset.facts.get("sampling", {}).get("classes", ())
     return [f"The class “{row['name']}” takes {row['prior']:.1%} of the ground and {row['sampled']:.1%} of the samples: shares in a map will "
             "lean that way." for row in rows if row["prior"] > 0 and row["sampled"] > 0 and not 1 / UNLIKE <= row["sampled"] / row["prior"] <= UNLIKE]

@@ -12,12 +12,15 @@ import numpy as np
 
 from ..errors import DataError
 from ..report import SILENT, Report
-from .dataset import DROPPED, SPLITS, TILES, Dataset, write_description
+from .dataset import DROPPED, SPLITS, TILES, Dataset, numbers, write_description
 from .footprints import pixel_boxes, read_footprints, write_footprints
 from .grid import Grid
 from .shards import Shards
 from .splits import Split, SplitPlan, split_by_place
 from .statistics import band_statistics
+
+#: Pixels lie no farther than this from the first of their grid: the Earth measures 4·10⁹ pixels of 1 cm.
+FARTHEST = 1e10
 
 
 def divide(folder: str | Path, description: dict, tiles: geopandas.GeoDataFrame, plan: SplitPlan, report: Report = SILENT,
@@ -26,7 +29,7 @@ def divide(folder: str | Path, description: dict, tiles: geopandas.GeoDataFrame,
 
     Args:
         folder: holds the arrays.
-        description: the keys of `dataset.KEYS` except split, statistics and class_pixels, and those of `dataset.OPTIONAL` it has.
+        description: the keys of `dataset_record.DatasetRecord` except split, statistics and class_pixels.
         tiles: footprints with the columns tile, scene, col, row, valid, labelled and share_<class value>, in the order of the arrays.
         plan: how to split.
         report: progress.
@@ -48,7 +51,7 @@ def finish(folder: str | Path, description: dict, tiles: geopandas.GeoDataFrame,
 
     Args:
         folder: holds the arrays, as `ShardWriter` wrote them.
-        description: the keys of `dataset.KEYS` except split, statistics and class_pixels, and those of `dataset.OPTIONAL` it has.
+        description: the keys of `dataset_record.DatasetRecord` except split, statistics and class_pixels.
         tiles: a row per sample, in the order of the arrays, with at least the column scene; tile, weight and split are filled in here.
             Segmentation needs the columns share_<class value>. Where there is no place the geometry is null.
         split: which sample goes where.
@@ -83,7 +86,7 @@ def copies_for_training(split: Split, tiles: geopandas.GeoDataFrame) -> Split:
     """A split in which flipped and turned copies of samples (column augmented) only train; in a test they would count some ground twice."""
     if "augmented" not in tiles:
         return split
-    outside = (tiles["augmented"].to_numpy() > 0) & ~np.isin(split.names, (SPLITS[0], DROPPED))
+    outside = (numbers(tiles, "augmented", TILES) > 0) & ~np.isin(split.names, (SPLITS[0], DROPPED))
     if not outside.any():
         return split
     names = np.where(outside, DROPPED, split.names)
@@ -95,20 +98,21 @@ def copies_for_training(split: Split, tiles: geopandas.GeoDataFrame) -> Split:
 
 def link_samples(dataset: Dataset, folder: Path, report: Report = SILENT) -> None:
     """Puts the arrays of a dataset into another folder, linked where the disk allows, else copied."""
-    files = dataset.shards.files()
+    files = dataset.shards.files()  # plain names, each of which stands once: nothing outside the folder is read or written
     for done, name in enumerate(files):
         report.progress(done / len(files), "Linking the samples")
+        source = (dataset.folder / name).resolve()  # of a link within the folder the file, which the copy has, too
         try:
-            os.link(dataset.folder / name, folder / name)
+            os.link(source, folder / name)
         except OSError:  # another disk, or a file system without hard links
-            shutil.copyfile(dataset.folder / name, folder / name)
+            shutil.copyfile(source, folder / name)
 
 
 def _without_copies(split: Split, tiles: geopandas.GeoDataFrame) -> Split:
     """Flipped or turned copies of samples (column augmented) are for training only."""
     if "augmented" not in tiles:
         return split
-    copies = (tiles["augmented"].to_numpy() > 0) & (split.names != SPLITS[0])
+    copies = (numbers(tiles, "augmented", TILES) > 0) & (split.names != SPLITS[0])
     return Split(np.where(copies, DROPPED, split.names), split.facts)
 
 
@@ -118,7 +122,7 @@ def _class_pixels(folder: Path, description: dict, tiles: geopandas.GeoDataFrame
     if not classes:
         return np.zeros((len(tiles), 0))
     if description["task"] == "segmentation":
-        return (np.stack([tiles[f"share_{row.value}"].to_numpy() for row in classes], 1) * size**2).round()
+        return (np.stack([numbers(tiles, f"share_{row.value}", folder / TILES) for row in classes], 1) * size**2).round()
     labels = Shards(folder, description["shards"]).labels(np.arange(len(tiles)))
     return (labels[:, None] == np.arange(len(classes))).astype(float) if labels.ndim == 1 else (labels == 1).astype(float)
 
@@ -130,7 +134,7 @@ def _check_places(description: dict, tiles: geopandas.GeoDataFrame) -> None:
 
 
 def _check_reach(boxes: np.ndarray, description: dict) -> None:
-    if not np.isfinite(boxes).all():
+    if not (np.abs(boxes) < FARTHEST).all():  # nor is a number that is none
         names = ", ".join(scene["name"] for scene in description["scenes"][:3])
         raise DataError(f"The images {names} lie too far apart to be split in the coordinate system of the first. "
                         "Reproject them to one CRS, such as EPSG:4326, or make a dataset of each.")

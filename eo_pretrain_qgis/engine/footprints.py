@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import geopandas
 import numpy as np
 import shapely
 
+from ..errors import DataError
 from .category_style import Category, categorized, color_option
-from .dataset import DROPPED, SPLITS, TILES
+from .dataset import ADVICE, DROPPED, SPLITS, TILES, numbers, read_tiles
 from .grid import Grid, Window
 from .style_files import new_style
 from .vector import write_layer
@@ -43,9 +45,25 @@ def copy_footprints(folder: str | Path, path: str | Path) -> None:
     write_footprints(path, read_footprints(folder))
 
 
-def read_footprints(folder: str | Path) -> geopandas.GeoDataFrame:
-    """The tiles of a dataset folder with their outlines, in the order of the arrays."""
-    return geopandas.read_file(Path(folder) / TILES, layer=LAYER, engine="pyogrio").sort_values("tile", ignore_index=True)
+def read_footprints(folder: str | Path, fields: Iterable[str] = ()) -> geopandas.GeoDataFrame:
+    """The tiles of a dataset folder with their outlines, in the order of the arrays.
+
+    Args:
+        folder: of the dataset.
+        fields: that must hold numbers.
+
+    Raises:
+        DataError: when the file is missing or damaged, lacks one of the fields, or has outlines that are no squares or points.
+    """
+    path, tiles = Path(folder) / TILES, read_tiles(folder)
+    for name in fields:
+        numbers(tiles, name, path)
+    known = tiles.geometry[~tiles.geometry.isna()]
+    if not known.geom_type.isin(("Polygon", "Point")).all() or known.is_empty.any() or not np.isfinite(known.bounds.to_numpy()).all():
+        raise DataError(f"{path} has outlines that are no squares or points. {ADVICE}")
+    if len(known) and tiles.crs is None:
+        raise DataError(f"{path} does not say in which coordinate system its tiles lie. {ADVICE}")
+    return tiles
 
 
 def pixel_boxes(tiles: geopandas.GeoDataFrame, grid: Grid) -> np.ndarray:

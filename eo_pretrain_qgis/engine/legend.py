@@ -14,7 +14,8 @@ import pandas
 from ..errors import DataError
 from ..markup import writable
 from ..report import SILENT, Report
-from .dataset import ClassInfo
+from .cards import ClassInfo
+from .records import printable
 
 #: Values 0 to 254 of a Byte map; 255 is "no result". One is kept free for a background.
 MAXIMUM_CLASSES = 254
@@ -82,7 +83,7 @@ def make_legend(found: Collection[str], where: str, table: list[dict] | None, ca
     for key, value in zip(keys, values, strict=True):
         row, style = rows.get(key, {}), styles.get(key, {})
         color = row.get("color") or style.get("color") or default_color(len(classes) - background)
-        classes.append(ClassInfo(value, row.get("name") or style.get("name") or key, color))
+        classes.append(ClassInfo(value, printable(row.get("name") or style.get("name") or key), color))
     if len(classes) < 2:
         name = classes[0].name if classes else "none"
         raise DataError(f"All labels are of one class, “{name}”, and one class teaches nothing. "

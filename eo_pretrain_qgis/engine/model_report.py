@@ -24,11 +24,11 @@ def write_json(package: Package, path: str) -> None:
 
 def write_html(package: Package, path: str) -> None:
     """Writes a self-contained page: bands with units and ranges, classes, how it was made, how well it did, licence."""
-    said = package.description
+    said, known = package.description, package.record
     x, y = package.resolution_m
-    html.write_page(path, said["name"], [
-        html.paragraph(f"A model for {said['task']} of {said.get('sensor') or 'images'} at {x:g} x {y:g} m: {said['architecture']}"
-                       f"{' with encoder ' + said['encoder'] if said.get('encoder') else ''}. Licence: {said['licence']}."),
+    html.write_page(path, known.name, [
+        html.paragraph(f"A model for {known.task} of {known.sensor or 'images'} at {x:g} x {y:g} m: {known.architecture}"
+                       f"{' with encoder ' + known.encoder if known.encoder else ''}. Licence: {known.licence}."),
         html.heading("Bands it needs"),
         html.paragraph("Values as stored in the training images; the model scales them itself. "
                        "Physical value = stored value x scale + offset. “Range” holds 99.8 % of the training pixels."),
@@ -40,8 +40,8 @@ def write_html(package: Package, path: str) -> None:
         _table_of(said.get("provenance"), "Its origin was not recorded."),
         html.heading("The file"),
         html.table(("", ""), [
-            ("Id", package.id), ("File", package.path), ("SHA-256", package.sha256), ("Parameters", said.get("parameters")),
-            ("Stride [px]", package.stride), ("Halo [px]", package.halo), ("Training tile [px]", said["tile_size"])]),
+            ("Id", package.id), ("File", package.path), ("SHA-256", package.sha256), ("Parameters", known.parameters),
+            ("Stride [px]", package.stride), ("Halo [px]", package.halo), ("Training tile [px]", known.tile_size)]),
     ])
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,39 +26,22 @@ from ..errors import ModelError
 from ..outputs import new_file
 from ..report import SILENT, Report
 from . import model_metadata
-from .dataset import ClassInfo
-from .sensors import Band
+from .cards import ClassInfo
+from .model_record import SEGMENTATION, TRANSLATION, ModelBand, ModelRecord
+from .records import checked, parse_json, shown
 from .session import Session
 
 FORMAT = "eo-pretrain model"
 VERSION = 1
 KEY = "eo_pretrain"
 INPUT, OUTPUT = "image", "probabilities"
-SEGMENTATION, TRANSLATION = "segmentation", "translation"
 #: Task → name of the graph's output.
 OUTPUTS = {SEGMENTATION: OUTPUT, TRANSLATION: "translation"}
-LARGEST_CLASS_VALUE = 254  # maps are Byte and 255 is nodata
 
 #: Version → function that turns a description of that version into one of the next.
 UPGRADES: dict[int, Callable[[dict], dict]] = {}
 
-_KINDS: dict[str, tuple[type, ...]] = {
-    "id": (str,), "name": (str,), "task": (str,), "bands": (list,), "resolution_m": (list,), "classes": (list,), "stride": (int,),
-    "halo": (int,), "tile_size": (int,), "fill": (list,), "licence": (str,), "architecture": (str,),
-}
 _STANDARD_DOMAINS = {"", "ai.onnx", "ai.onnx.ml"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelBand(Band):
-    """A band the model takes, with the statistics of its training pixels in stored units."""
-
-    mean: float
-    std: float
-    minimum: float
-    maximum: float
-    p001: float
-    p999: float
 
 
 @dataclass(frozen=True)
@@ -68,57 +51,65 @@ class Package:
     path: str
     description: dict[str, Any]
 
+    @cached_property
+    def record(self) -> ModelRecord:
+        """What of the description was checked."""
+        return check_description(self.description, self.path)
+
     @property
     def id(self) -> str:
         """Name and the first eight digits of the weights' checksum."""
-        return self.description["id"]
+        return self.record.id
 
-    @cached_property
+    @property
     def bands(self) -> tuple[ModelBand, ...]:
         """The bands in the order of the network's input."""
-        return _model_bands(self.description["bands"])
+        return self.record.bands
 
-    @cached_property
+    @property
     def classes(self) -> tuple[ClassInfo, ...]:
         """The classes in the order of the network's output."""
-        return tuple(ClassInfo(row["value"], row["name"], row["color"]) for row in self.description["classes"])
+        return self.record.classes
 
     @property
     def task(self) -> str:
         """What it gives: a class for every pixel (``segmentation``), or an image of another sensor (``translation``)."""
-        return self.description["task"]
+        return self.record.task
 
-    @cached_property
+    @property
     def targets(self) -> tuple[ModelBand, ...]:
         """The bands of the sensor it translates to, in the order of the network's output; none for classes."""
-        rows = self.description["target"]["bands"] if self.task == TRANSLATION else []
-        return _model_bands(rows)
+        return self.record.target.bands if self.task == TRANSLATION and self.record.target else ()
 
     @property
     def target_sensor(self) -> str:
         """Name of the sensor it translates to; empty for classes."""
-        return self.description["target"]["sensor"] if self.task == TRANSLATION else ""
+        return self.record.target.sensor if self.task == TRANSLATION and self.record.target else ""
+
+    @property
+    def preset(self) -> str:
+        """Key of `sensors.PRESETS` that says how the training images stored their values."""
+        return self.record.preset or "generic"
 
     @property
     def stride(self) -> int:
         """Pixels by which the image can shift without changing the network's arithmetic."""
-        return self.description["stride"]
+        return self.record.stride
 
     @property
     def halo(self) -> int:
         """Pixels at the rim of a tile that are thrown away."""
-        return self.description["halo"]
+        return self.record.halo
 
     @property
     def fill(self) -> tuple[float, ...]:
         """Per band, the stored value that stands for nodata."""
-        return tuple(self.description["fill"])
+        return self.record.fill
 
     @property
     def resolution_m(self) -> tuple[float, float]:
         """Pixel size of the training images in metres, (x, y)."""
-        x, y = self.description["resolution_m"]
-        return float(x), float(y)
+        return self.record.resolution_m
 
     @cached_property
     def sha256(self) -> str:
@@ -153,7 +144,7 @@ def open(path: str | Path) -> Package:
     if KEY not in properties:
         raise ModelError(f"{where} does not say which bands it wants and which classes it gives (no “{KEY}” entry). "
                          "Choose a model written by “Export model”.")
-    description = upgraded(_loads(properties[KEY], where), where)
+    description = upgraded(parse_json(properties[KEY], f"The description inside {where}", ModelError, "Export the model again."), where)
     check_description(description, where)
     _check_graph(model, description, where)
     if description.get("checksum") not in (None, weights_checksum(model)):
@@ -193,58 +184,34 @@ def write(source: bytes | str | Path | onnx.ModelProto, description: dict[str, A
     return open(where)
 
 
-def upgraded(description: dict[str, Any], where: str) -> dict[str, Any]:
+def upgraded(description: Any, where: str) -> dict[str, Any]:
     """The description in today's version.
 
     Raises:
         ModelError: when it is not ours or newer than this plugin.
     """
-    version = description.get("version")
-    if description.get("format") != FORMAT or not isinstance(version, int) or version < 1:
-        raise ModelError(f"{where} is not a model of this plugin (format {description.get('format')!r}, version {version!r}). "
+    if not isinstance(description, dict):
+        raise ModelError(f"The description inside {where} is {shown(description)} and no JSON object. Export the model again.")
+    found, version = description.get("format"), description.get("version")
+    if found != FORMAT or type(version) is not int or version < 1:
+        raise ModelError(f"{where} is not a model of this plugin (format {shown(found)}, version {shown(version)}). "
                          "Choose a model written by “Export model”.")
     if version > VERSION:
-        raise ModelError(f"{where} was written by a newer version of the plugin (model format {version}; this one reads up to {VERSION}). "
-                         "Update the plugin.")
+        raise ModelError(f"{where} was written by a newer version of the plugin (model format {shown(version)}; this one reads up to "
+                         f"{VERSION}). Update the plugin.")
     while version < VERSION:
         description = UPGRADES[version](description)
         version += 1
     return description
 
 
-def check_description(description: dict[str, Any], where: str) -> None:
-    """Checks every key that mapping relies on.
+def check_description(description: dict[str, Any], where: str) -> ModelRecord:
+    """Checks all that is read of a description.
 
     Raises:
-        ModelError: naming the file and the key.
+        ModelError: naming the file and the first key that is missing or wrong.
     """
-    for key, kinds in _KINDS.items():
-        if not isinstance(description.get(key), kinds):
-            raise _incomplete(where, key)
-    _check_bands(description["bands"], "bands", where)
-    translates = description["task"] == TRANSLATION
-    if translates:
-        target = description.get("target")
-        if not isinstance(target, dict) or not isinstance(target.get("sensor"), str) or not isinstance(target.get("bands"), list):
-            raise _incomplete(where, "target")
-        _check_bands(target["bands"], "target.bands", where)
-    for position, row in enumerate(description["classes"]):
-        if not {"value", "name", "color"} <= set(row) or not isinstance(row["value"], int) or not 0 <= row["value"] <= LARGEST_CLASS_VALUE:
-            raise _incomplete(where, f"classes[{position}]")
-    stride, halo = description["stride"], description["halo"]
-    facts = {
-        "bands": len(description["bands"]) > 0,
-        "classes": len({row["value"] for row in description["classes"]}) == len(description["classes"]) > 0 or translates,
-        "target.bands": not translates or len(description["target"]["bands"]) > 0,
-        "fill": len(description["fill"]) == len(description["bands"]),
-        "resolution_m": len(description["resolution_m"]) == 2,
-        "stride": stride > 0,
-        "halo": halo >= 0,
-        "task": description["task"] in OUTPUTS,
-    }
-    for key, holds in facts.items():
-        if not holds:
-            raise _incomplete(where, key)
+    return checked(description, ModelRecord, f"The description inside {where}", ModelError, "Export the model again.")
 
 
 def weights_checksum(model: onnx.ModelProto) -> str:
@@ -256,23 +223,6 @@ def weights_checksum(model: onnx.ModelProto) -> str:
     return digest.hexdigest()
 
 
-def _model_bands(rows: list[dict[str, Any]]) -> tuple[ModelBand, ...]:
-    names = {field.name for field in fields(ModelBand)}
-    return tuple(ModelBand(**{key: value for key, value in row.items() if key in names}) for row in rows)
-
-
-def _check_bands(rows: list[dict[str, Any]], key: str, where: str) -> None:
-    for position, band in enumerate(rows):
-        for field in fields(ModelBand):
-            kinds = {"name": (str,), "unit": (str,), "wavelength_um": (int, float, type(None))}.get(field.name, (int, float))
-            if field.name not in band or not isinstance(band[field.name], kinds):
-                raise _incomplete(where, f"{key}[{position}].{field.name}")
-
-
-def _incomplete(where: str, key: str) -> ModelError:
-    return ModelError(f"The description inside {where} lacks “{key}” or holds a value there that cannot be. Export the model again.")
-
-
 def _parse(content: bytes, where: str) -> onnx.ModelProto:
     try:
         model = onnx.load_model_from_string(content)
@@ -281,16 +231,6 @@ def _parse(content: bytes, where: str) -> onnx.ModelProto:
     if not model.graph.node:
         raise ModelError(f"{where} is not a readable ONNX file; it holds no network. Copy or export it again.")
     return model
-
-
-def _loads(text: str, where: str) -> dict[str, Any]:
-    try:
-        description = json.loads(text)
-    except ValueError as error:
-        raise ModelError(f"The description inside {where} is not JSON ({error}). Export the model again.") from None
-    if not isinstance(description, dict):
-        raise ModelError(f"The description inside {where} is not a JSON object. Export the model again.")
-    return description
 
 
 def _check_graph(model: onnx.ModelProto, description: dict[str, Any], where: str) -> None:

@@ -38,7 +38,8 @@ def divide_again(dataset: Dataset, folder: Path, plan: SplitPlan, way: str = "au
     Raises:
         DataError: when the dataset lacks what the way asks for, or is too small.
     """
-    tiles = read_footprints(dataset.folder)
+    shares = [f"share_{row.value}" for row in dataset.classes] if dataset.task == "segmentation" else []
+    tiles = read_footprints(dataset.folder, shares)
     chosen = _best_way(dataset, tiles) if way == "auto" else way
     if chosen == "place":
         if tiles.geometry.isna().any():
@@ -74,7 +75,7 @@ def _best_way(dataset: Dataset, tiles) -> str:
         return "polygon"
     if not tiles.geometry.isna().any():
         return "place"
-    return "scene" if 2 < tiles["scene"].nunique() <= len(tiles) / 2 else "random"
+    return "scene" if "scene" in tiles and 2 < tiles["scene"].nunique() <= len(tiles) / 2 else "random"
 
 
 def _groups(dataset: Dataset, tiles, column: str) -> np.ndarray:
@@ -85,7 +86,7 @@ def _groups(dataset: Dataset, tiles, column: str) -> np.ndarray:
 
 def _measure(split: Split, dataset: Dataset, tiles) -> None:
     """Notes how near training and test lie to each other, where that is known."""
-    if tiles.geometry.isna().any() or len(tiles) > MEASURED:
+    if tiles.geometry.isna().any() or len(tiles) > MEASURED or not dataset.description["scenes"]:
         return
     first = dataset.description["scenes"][0]
     if first["crs"]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from ..errors import DataError
 from ..report import SILENT, Report
+from .records import FilledName, Finite, Name, Positive, printable
 
 
 @dataclass(frozen=True)
@@ -21,11 +22,11 @@ class Band:
         offset: see above.
     """
 
-    name: str
-    wavelength_um: float | None = None
-    unit: str = "unknown"
-    scale: float = 1.0
-    offset: float = 0.0
+    name: FilledName
+    wavelength_um: Positive | None = None
+    unit: Name = "unknown"
+    scale: Finite = 1.0
+    offset: Finite = 0.0
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def name_bands(preset: str, names: list[str], bands_text: str = "", report: Repo
     Raises:
         DataError: when the names do not fit the image, or unnamed bands do not fit the sensor.
     """
-    sensor = PRESETS[preset]
+    sensor, names = PRESETS[preset], [printable(name) for name in names]
     if bands_text and bands_text.strip():
         names = _given_names(bands_text, len(names))
     if preset == "generic":

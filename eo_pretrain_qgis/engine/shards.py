@@ -6,7 +6,9 @@ sharded Zarr store only 1.3 times smaller (docs/design.md §7).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import tokenize
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -17,6 +19,26 @@ from ..errors import DataError
 #: Largest array file [byte]: what every file system and archive can hold.
 SHARD_BYTES = 4 * 10**9
 LABELS = "labels"
+#: What NumPy says of a file that holds no array, or one whose header lies.
+NO_ARRAY = (OSError, ValueError, EOFError, OverflowError, TypeError, MemoryError, SyntaxError, RecursionError, tokenize.TokenError)
+ADVICE = "Restore the file or make the dataset again."
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How an array must look: the shape of one sample, None for a length that is free but the same in all shards, and the type."""
+
+    shape: tuple[int | None, ...]
+    dtype: str
+
+    def fits(self, array: np.ndarray) -> bool:
+        """Whether an array (n, …) looks so."""
+        sizes = array.shape[1:]
+        return (array.dtype == np.dtype(self.dtype) and len(sizes) == len(self.shape)
+                and all(size is None or size == found for size, found in zip(self.shape, sizes, strict=True)))
+
+    def __str__(self) -> str:
+        return f"{self.dtype} ({' × '.join('any' if size is None else str(size) for size in self.shape) or 'a number'})"
 
 
 class ShardWriter:
@@ -112,19 +134,36 @@ class Shards:
 
     def files(self) -> list[str]:
         """Names of all array files."""
-        return [name for shard in self.shards for name in _files_of(shard)]
+        return [name for shard in self.shards for _, name in _files_of(shard)]
 
-    def check(self) -> None:
-        """Opens every array.
+    def check(self, layouts: Mapping[str, Layout] | None = None) -> None:
+        """Opens every array and looks at its header.
+
+        Args:
+            layouts: of "labels", of "images of " and a sensor, and of extra arrays; those of several sensors may be called by the name of
+                the first and that of their sensor, such as "days_s1". None looks at the number of samples only.
 
         Raises:
-            DataError: naming a file that is missing, damaged or does not hold the number of samples it should.
+            DataError: naming a file that is missing, damaged or does not hold what it should.
         """
+        layouts = layouts or {}
+        first: dict[str, np.ndarray] = {}
         for shard in self.shards:
-            for name in _files_of(shard):
-                if len(self._map(name)) != shard["tiles"]:
-                    raise DataError(f"{self.folder / name} holds {len(self._map(name))} samples, but dataset.json says {shard['tiles']}. "
-                                    "Restore the file or make the dataset again.")
+            for array, name in _files_of(shard):
+                found, layout = self._map(name), layouts.get(array) or layouts.get(array.partition("_")[0])
+                if len(found) != shard["tiles"]:
+                    raise DataError(f"{self.folder / name} holds {len(found)} samples, but dataset.json says {shard['tiles']}. {ADVICE}")
+                if layout and not layout.fits(found):
+                    own = Layout(found.shape[1:], found.dtype.name)
+                    raise DataError(f"{self.folder / name} holds {own} for each sample, but dataset.json asks for {layout}. {ADVICE}")
+                before = first.setdefault(array, found)
+                if (before.shape[1:], before.dtype) != (found.shape[1:], found.dtype):
+                    raise DataError(f"{self.folder / name} does not hold samples of the shape and type of the files before it. {ADVICE}")
+
+    def shape(self, array: str) -> tuple[int, ...] | None:
+        """The shape of a sample of an array, named as in `check`; None where there is no such array."""
+        file = next((name for shard in self.shards for found, name in _files_of(shard) if found == array), None)
+        return self._map(file).shape[1:] if file else None
 
     def release(self) -> None:
         """Unmaps the files: what was read of them no longer counts as memory of this process. The next access maps them again."""
@@ -151,10 +190,14 @@ class Shards:
     def _map(self, name: str) -> np.ndarray:
         path = self.folder / name
         if path not in self._maps:
+            if path.resolve().parent != self.folder.resolve():
+                raise DataError(f"{path} is a link that leads out of the dataset. Copy what it leads to into the folder.")
             try:
-                self._maps[path] = np.load(path, mmap_mode="r", allow_pickle=False)
-            except (OSError, ValueError, EOFError) as error:
-                raise DataError(f"{path} is missing or damaged ({error}). Restore the file or make the dataset again.") from None
+                if not path.is_file():  # a pipe would never end
+                    raise OSError("there is no such file")
+                self._maps[path] = np.lib.format.open_memmap(path, mode="r")
+            except NO_ARRAY as error:
+                raise DataError(f"{path} is missing or damaged ({str(error)[:200]}). {ADVICE}") from None
         return self._maps[path]
 
 
@@ -188,5 +231,9 @@ def _file_name(array: str, number: int, is_extra: bool) -> str:
     return f"{stem}-{number:03d}.npy"
 
 
-def _files_of(shard: dict) -> list[str]:
-    return [name for name in (*shard["images"].values(), shard["labels"], *shard.get("extra", {}).values()) if name]
+def _files_of(shard: dict) -> Iterator[tuple[str, str]]:
+    """Name of the array and of its file, of all there are."""
+    yield from ((f"images of {sensor}", name) for sensor, name in shard["images"].items())
+    if shard["labels"]:
+        yield LABELS, shard["labels"]
+    yield from shard.get("extra", {}).items()

@@ -65,7 +65,7 @@ def synthesize(package: Package, sources: Sequence[dict], output: str, *, preset
         grid, name = scene.grid, scene.name
         area = grid.window_of(extent) if extent else grid.window
         matches = match_bands(package.bands, scene.band_names, image=name, preset=preset,
-                              model_preset=package.description.get("preset") or "generic", bands_text=bands, report=report)
+                              model_preset=package.preset, bands_text=bands, report=report)
         compare_resolution(package, grid, name, report)
         tags = {**provenance(package, scene, parameters or {}), **_marks(package, name)}
     _suggest_name(package, output, name, report)

@@ -87,21 +87,27 @@ def test_the_users_own_catalogue_comes_first(models):
 
 
 @pytest.mark.parametrize(("change", "words"), [
-    ({"licence": ""}, "the entry “mine” lacks licence"), ({"name": "My weights"}, "“My weights” is no name"),
-    ({"sha256": "12"}, "“mine” has a sha256 of other than 64 hexadecimal digits"), ({"sha256_prefix": "1234"}, "of other than 8 to 63"),
-    ({"bands": ["VV", "VV"]}, "“mine” names a band twice"), ({"preset": "landsat"}, "“mine” is of the unknown sensor landsat"),
-    ({"expects": {"centre": [1], "spread": 1}}, "“mine” has 1 numbers as centre for 2 bands"), ({"expects": {"centre": 1}}, "it lacks 'spread'"),
+    ({"licence": ""}, "“licence” is “”, but must be a text, not empty"), ({"name": "My weights"}, "“name” is “My weights”, but must be a name of"),
+    ({"name": None}, "“name” is None"), ({"sha256": "12"}, "“sha256” is “12”, but must be 64 hexadecimal digits"),
+    ({"sha256_prefix": "1234"}, "“1234”, but must be 8 to 63 hexadecimal digits"), ({"bands": ["VV", "VV"]}, "the band “VV” stands twice"),
+    ({"bands": []}, "“bands” is a list, but must be a list of length at least 1"), ({"preset": "landsat"}, "“landsat”, but must be one of"),
+    ({"expects": {"centre": [1], "spread": 1}}, "“expects” has 1 numbers as centre for 2 bands"),
+    ({"expects": {"centre": 1}}, "it lacks the key “expects.spread”"), ({"expects": {"centre": 1, "spread": 0}}, "a spread that is not above 0"),
+    ({"address": -1}, "“address” is -1"), ({"address": "file:///etc/passwd"}, "must be an address that begins with https://"),
+    ({"address": "http://[::1"}, "which is none"), ({"statistics": "unheard"}, "there are no statistics “unheard”"),
+    ({"bytes": "many"}, "“bytes” is “many”"),
 ])
 def test_a_damaged_entry_is_named(models, change, words):
     write_catalogue(models, {**ENTRY, **change})
     with pytest.raises(ModelError) as caught:
         catalog.find("mine")
-    assert words in str(caught.value) and "catalog.json cannot be read" in str(caught.value)
+    name = change.get("name", "mine")
+    assert words in str(caught.value) and str(caught.value).startswith(f"The entry {f'“{name}”' if name else 1} of the catalogue {models}")
 
 
 def test_a_newer_catalogue_is_refused(models):
     write_catalogue(models, ENTRY, version=2)
-    with pytest.raises(ModelError, match="it is of the format eo-pretrain catalogue 2, this plugin reads eo-pretrain catalogue 1"):
+    with pytest.raises(ModelError, match="it is of the format “eo-pretrain catalogue” 2, this plugin reads eo-pretrain catalogue 1"):
         catalog.read_catalogue()
 
 

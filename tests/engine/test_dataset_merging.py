@@ -98,7 +98,9 @@ def test_soft_labels_are_not_extended(places, folder):
     shutil.copytree(places / "western", folder / "soft")
     path = folder / "soft" / "dataset.json"
     description = json.loads(path.read_text(encoding="utf-8"))
-    description["shards"][0]["extra"] = {"shares": description["shards"][0]["labels"]}
+    description["shards"][0]["extra"] = {"shares": "shares-000.npy"}
+    shape = (description["shards"][0]["tiles"], len(description["classes"]), description["tile_size"], description["tile_size"])
+    np.save(folder / "soft" / "shares-000.npy", np.zeros(shape, np.uint8))
     path.write_text(json.dumps(description), encoding="utf-8")
     with pytest.raises(DataError, match="keeps shares beside its labels, and tiles can be added only to a dataset of one sensor"):
         extend(places, folder / "both", append_to=str(folder / "soft"))

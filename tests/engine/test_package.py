@@ -117,17 +117,49 @@ def test_a_newer_version_is_refused(model):
 
 
 def test_another_format_is_refused(model):
-    assert "is not a model of this plugin (format 'other'" in refusal(with_description(model, format="other"))
+    assert "is not a model of this plugin (format “other”" in refusal(with_description(model, format="other"))
 
 
-@pytest.mark.parametrize(("changes", "key"), [
-    ({"classes": None}, "classes"), ({"fill": [1.0, 2.0]}, "fill"), ({"stride": 0}, "stride"),
-    ({"bands": [{"name": "B02"}]}, "bands[0].wavelength_um"),
-    ({"classes": [{"value": 255, "name": "a", "color": ""}]}, "classes[0]"), ({"task": "regression"}, "task"),
-    ({"classes": [{"value": 1, "name": "a", "color": ""}] * 2}, "classes"),
+@pytest.mark.parametrize(("changes", "words"), [
+    ({"classes": None}, "it lacks the key “classes”"), ({"fill": [1.0, 2.0]}, "“fill” has 2 numbers for 1 bands"),
+    ({"fill": ["x"]}, "“fill[0]” is “x”, but must be a number"), ({"fill": [{"a": 1}]}, "“fill[0]” is an object, but must be a number"),
+    ({"stride": 0}, "“stride” is 0, but must be a whole number of at least 1"), ({"stride": 10**9}, "of at most 4096"),
+    ({"halo": -1}, "“halo” is -1"), ({"tile_size": 10**30}, "“tile_size” is a huge number"),
+    ({"resolution_m": [10, 0]}, "“resolution_m[1]” is 0"), ({"resolution_m": [[[]], 10]}, "“resolution_m[0]” is a list, but must be a number"),
+    ({"bands": [{"name": "B02"}]}, "it lacks the key “bands[0].mean”"), ({"bands": [None]}, "“bands[0]” is None, but must be an object"),
+    ({"bands": [networks.band("B02", scale=0)]}, "the scale of the band “B02” is 0"),
+    ({"bands": [networks.band("B02")] * 2, "fill": [1.0, 1.0]}, "the band “B02” stands twice"),
+    ({"classes": [{"value": 255, "name": "a", "color": ""}]}, "“classes[0].value” is 255"),
+    ({"classes": [{"value": 1, "name": 0, "color": ""}]}, "“classes[0].name” is 0, but must be a text"),
+    ({"classes": [{"value": 1, "name": "a\nb", "color": ""}]}, "a text without control characters"),
+    ({"classes": [{"value": 1, "name": "a", "color": "red"}]}, "“red”, but must be empty or a colour such as #1f77b4"),
+    ({"classes": [{"value": 1, "name": "a", "color": ""}] * 2}, "the value of a class “1” stands twice"),
+    ({"classes": []}, "“classes” names none"), ({"task": "regression"}, "“task” is “regression”, but must be a word this plugin knows"),
+    ({"preset": "landsat"}, "“preset” is “landsat”, but must be one of generic, sentinel2_l1c"), ({"preset": [0]}, "“preset” is a list"),
+    ({"encoder": 5}, "“encoder” is 5"), ({"scores": []}, "“scores” is a list, but must be an object"), ({"checksum": "x"}, "64 hexadecimal digits"),
+    ({"provenance": {"created": 5}}, "“provenance.created” is 5"),
 ])
-def test_an_incomplete_description_names_the_key(model, changes, key):
-    assert f"lacks “{key}” or holds a value there that cannot be" in refusal(with_description(model, **changes))
+def test_a_wrong_description_names_the_key_and_the_value(model, changes, words):
+    said = refusal(with_description(model, **changes))
+    assert f"The description inside {model} is damaged: " in said and words in said and said.endswith(". Export the model again.")
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("[" * 100_000, "its values are nested more than 60 deep"), ('{"format": NaN}', "JSON is malformed"), ("{", "truncated"),
+    ("1e400", "out of range"),
+])
+def test_a_description_that_is_no_json(model, text, words):
+    read = onnx.load(model)
+    next(entry for entry in read.metadata_props if entry.key == package.KEY).value = text
+    onnx.save(read, model)
+    assert words in refusal(model)
+
+
+def test_a_description_that_is_no_object(model):
+    read = onnx.load(model)
+    next(entry for entry in read.metadata_props if entry.key == package.KEY).value = "[1]"
+    onnx.save(read, model)
+    assert "is a list and no JSON object. Export the model again." in refusal(model)
 
 
 def test_more_classes_than_outputs_are_refused(model):

@@ -109,5 +109,5 @@ def test_a_description_without_its_target_is_refused(made, folder):
         if entry.key == package.KEY:
             entry.value = json.dumps({**json.loads(entry.value), "target": {"sensor": "sx", "bands": []}})
     onnx.save(model, folder / "changed.onnx")
-    with pytest.raises(ModelError, match="lacks “target.bands” or holds a value there that cannot be"):
+    with pytest.raises(ModelError, match="“target.bands” is a list, but must be a list of length at least 1"):
         package.open(folder / "changed.onnx")

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from ...report import SILENT, Report
 from .. import html_page as page
-from ..dataset import SPLITS, Dataset
+from ..dataset import IGNORE, SPLITS, Dataset
 from ..dataset_pictures import drawn
 from ..even_sample import even_sample
 from .cloud_flags import CLEAR, FLAG_NAMES
@@ -35,7 +35,7 @@ def warnings(dataset: Dataset) -> list[str]:
     """What to beware of in series of crops."""
     found, split = [], dataset.description["split"]
     distance = split.get("leakage_distance_px")
-    if distance is not None and distance < NEAR_PX and split.get("group", "").startswith("blocks"):
+    if distance is not None and distance < NEAR_PX and (split.get("group") or "").startswith("blocks"):
         found.append(f"Along the borders of the blocks, training and test parcels lie as near as {distance:g} px.")
     elif distance is not None and distance < NEAR_PX and split.get("group") == "parcels":
         found.append(f"Training and test parcels lie as near as {distance:g} px, where soil, weather and farmer are the same. A split by blocks "
@@ -103,9 +103,11 @@ def _sky(sensor: str, days: list[str], flags: np.ndarray) -> str:
 
 
 def _parcels_text(dataset: Dataset) -> str:
-    labels = dataset.description["labels"]
-    text = (f"{labels['parcels']} parcels of {labels['path']} lie on the images. Ground nearer than {labels['inner_buffer_m']:g} m to their border "
-            f"is left out; {labels['parcels_without_pixel']} hold no pixel, {labels['overlapping_parcels']} overlap one with another crop.")
+    labels, text = dataset.description["labels"], ""
+    if {"parcels", "path", "inner_buffer_m", "parcels_without_pixel", "overlapping_parcels"} <= set(labels):
+        text = (f"{labels['parcels']} parcels of {labels['path']} lie on the images. Ground nearer than {labels['inner_buffer_m']:g} m to their "
+                f"border is left out; {labels['parcels_without_pixel']} hold no pixel, {labels['overlapping_parcels']} overlap one with another "
+                "crop.")
     if labels.get("grouped_as_other"):
         text += f" Rare crops went to “other”: {', '.join(labels['grouped_as_other'])}."
     few = dataset.facts.get("too_cloudy", 0)
@@ -121,5 +123,6 @@ def _parcel_table(dataset: Dataset) -> str:
 def _parcels(dataset: Dataset, split: str) -> np.ndarray:
     """Parcels of each class in a split (class,)."""
     mine = dataset.indices(split)
-    parcels, first = np.unique(dataset.tiles["parcel"].to_numpy()[mine], return_index=True)
-    return np.bincount(dataset.labels(mine[first]), minlength=len(dataset.classes)) if len(parcels) else np.zeros(len(dataset.classes), int)
+    parcels, first = np.unique(dataset.column("parcel")[mine], return_index=True)
+    labels = dataset.labels(mine[first])
+    return np.bincount(labels[labels != IGNORE], minlength=len(dataset.classes)) if len(parcels) else np.zeros(len(dataset.classes), int)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 from ...errors import DataError
 from ...report import SILENT, Report
 from ...tables import write_table
-from ..dataset import SPLITS, Dataset
+from ..dataset import IGNORE, SPLITS, Dataset
 from .cloud_flags import CLOUD, NOT_MEASURED
 from .timesen2crop_files import BANDS, CLASSES, DATE_HEAD, DATES, FLAG, HEADS
 
@@ -39,6 +40,10 @@ def write_timesen2crop_folders(dataset_folder: str | Path, folder: Path, report:
     if missing:
         raise DataError(f"TimeSen2Crop folders hold the bands {', '.join(BANDS)}, but the dataset lacks {', '.join(missing)}. Use images with "
                         "these bands, or leave “TimeSen2Crop folders” empty.")
+    if "first_year" not in dataset.facts:
+        raise DataError(f"{dataset.folder} does not say of which year its dates are, which TimeSen2Crop folders need. Choose a dataset made by "
+                        "“Create crop dataset” or “Import a dataset”.")
+    plain = re.sub(r"[^\w-]+", "_", dataset.name).strip("_")[:80] or "dataset"  # what a file says becomes no path
     chosen = [dataset.bands[names.index(band)] for band in BANDS]
     bands = np.array([names.index(band) for band in BANDS])
     scale, offset = np.array([band.scale for band in chosen]), np.array([band.offset for band in chosen])
@@ -48,7 +53,7 @@ def write_timesen2crop_folders(dataset_folder: str | Path, folder: Path, report:
         mine = dataset.indices(split)
         if not len(mine):
             continue
-        tile = folder / f"{dataset.name}_{split}"
+        tile = folder / f"{plain}_{split}"
         _start(tile, dataset, mine)
         numbers = np.zeros(len(dataset.classes), np.int64)
         for first in range(0, len(mine), BATCH):
@@ -58,7 +63,11 @@ def write_timesen2crop_folders(dataset_folder: str | Path, folder: Path, report:
             stored = np.clip(np.rint((values * scale + offset) * 10000), 0, 65535)
             rows = np.concatenate([np.nan_to_num(stored), np.where(flags == NOT_MEASURED, CLOUD, flags)[..., None]], -1).astype(np.int64)
             rows[flags == NOT_MEASURED, :-1] = 0
-            for sample, label in zip(rows.tolist(), dataset.labels(batch).tolist(), strict=True):
+            labels = dataset.labels(batch)
+            if (labels == IGNORE).any():
+                raise DataError(f"{dataset.folder} has series without a class, for which TimeSen2Crop's layout has no folder. Choose another "
+                                "dataset.")
+            for sample, label in zip(rows.tolist(), labels.tolist(), strict=True):
                 text = head + "".join(",".join(map(str, row)) + "\n" for row in sample)
                 (tile / str(label) / f"{numbers[label]}.csv").write_text(text, encoding="ascii")
                 numbers[label] += 1

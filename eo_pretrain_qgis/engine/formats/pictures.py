@@ -6,6 +6,7 @@ Layers of a map are opened by `raster`, which asks for a place on the map; a pic
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -144,8 +145,10 @@ def sensor_of(header: Header, preset: str, bands: str, name: str = "", default: 
                  for band, told in zip(known, header.bands, strict=True)]
     preset = header.preset if own else preset
     nodata = header.nodata if header.nodata is not None else PRESETS[preset].nodata
-    kept = None if dtype.kind == "f" or nodata is None or not np.isfinite(nodata) else int(nodata)
-    return SensorInfo(name or header.sensor or "image", preset, "float32" if dtype.kind == "f" else dtype.name, kept, tuple(known))
+    holds = dtype.kind in "iu" and nodata is not None and np.iinfo(dtype).min <= nodata <= np.iinfo(dtype).max
+    kept = int(nodata) if holds and nodata is not None else None
+    name = name or re.sub(r"[^\w-]+", "_", header.sensor).strip("_")[:100] or "image"  # what a file says becomes no path
+    return SensorInfo(name, preset, "float32" if dtype.kind == "f" else dtype.name, kept, tuple(known))
 
 
 def stored(values: np.ndarray, valid: np.ndarray, sensor: SensorInfo) -> np.ndarray:

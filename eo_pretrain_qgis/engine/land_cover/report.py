@@ -52,7 +52,7 @@ def warnings(dataset: Dataset) -> list[str]:
     elif facts["years_apart"] > facts["most_years"]:
         found.append(f"Map ({facts['map_year']}) and images ({', '.join(map(str, facts['image_years']))}) are up to {facts['years_apart']} years "
                      "apart; land cover may have changed.")
-    left_out = 1 - float(dataset.tiles["labelled"].mean())
+    left_out = 1 - float(dataset.column("labelled").mean())
     if left_out > MUCH:
         found.append(f"{left_out:.0%} of the pixels in the tiles have no label.")
     return found + _shrunk(dataset) + pair_warnings(facts["pairs"])
@@ -107,10 +107,9 @@ def _filter_text(facts: dict) -> str:
 
 
 def _reason_table(dataset: Dataset) -> str:
-    tiles, splits = dataset.tiles, [split for split in SPLITS if (dataset.splits == split).any()]
-    rows = [(text, *(f"{float(tiles[name][dataset.splits == split].mean()):.1%}" for split in splits))
-            for name, text in REASONS.items() if name in tiles]
-    rows.append(("labelled", *(f"{float(tiles['labelled'][dataset.splits == split].mean()):.1%}" for split in splits)))
+    splits = [split for split in SPLITS if (dataset.splits == split).any()]
+    known = {**{name: text for name, text in REASONS.items() if name in dataset.tiles}, "labelled": "labelled"}
+    rows = [(text, *(f"{float(dataset.column(name)[dataset.splits == split].mean()):.1%}" for split in splits)) for name, text in known.items()]
     return page.table(("share of pixels", *splits), rows)
 
 
@@ -120,7 +119,7 @@ def _shrunk(dataset: Dataset) -> list[str]:
     for row in dataset.facts["codes"]:
         if row["class"]:
             wanted[row["class"]] += row["share"]
-    pixels = np.array([dataset.tiles[f"share_{row.value}"].sum() for row in dataset.classes])
+    pixels = np.array([dataset.column(f"share_{row.value}").sum() for row in dataset.classes])
     total, known = max(float(pixels.sum()), 1e-9), max(sum(wanted.values()), 1e-9)
     return [f"The class “{row.name}” is {wanted[row.name] / known:.1%} of the map and {count / total:.1%} of the labels: the filters take most of "
             "it away." for row, count in zip(dataset.classes, pixels, strict=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
 import pickle  # noqa: S403 - for the name of its error only  # nosec B403
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -64,6 +65,22 @@ def load_state(path: str) -> dict[str, Any] | None:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
         raise DataError(f"The checkpoint {path} is damaged ({first_line(error)}). "
+                        "Delete it to start this run from the beginning, or choose a new run folder.") from None
+
+
+@contextlib.contextmanager
+def fitting(path: str) -> Iterator[None]:
+    """What goes wrong while a state is put into networks and optimizers is a state of others.
+
+    Raises:
+        DataError: naming the file.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise DataError(f"The checkpoint {path} does not fit the run ({first_line(error)}). "
                         "Delete it to start this run from the beginning, or choose a new run folder.") from None
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from msgspec import UNSET, Struct, UnsetType
 from safetensors import SafetensorError, safe_open
 
 from ...errors import ModelError
@@ -16,6 +16,8 @@ from ...outputs import new_file
 from ...report import SILENT, Report
 from .. import catalog
 from ..band_names import band_key
+from ..cards import Preset
+from ..records import FilledName, Finite, Name, Positive, checked, json_text, read_json
 from .checkpoints import save_tensors
 
 RUN_CARD, NETWORK = "run.json", "best.safetensors"
@@ -51,23 +53,56 @@ def find_weights(place: str, bands: list[str], whole: bool, report: Report = SIL
     return max(candidates, key=lambda path: len(wanted & {band_key(name) for name in band_names(read_card(path))}))
 
 
+class EncoderBand(Struct):
+    """A band the first layer takes, as far as it is known."""
+
+    name: FilledName | None = None
+    unit: Name = "unknown"
+    scale: Finite = 1.0
+    offset: Finite = 0.0
+    centre: Finite | None = None
+    spread: Positive | None = None
+    mean: Finite | None = None
+    std: Positive | None = None
+
+
+class EncoderRecord(Struct):
+    """What is read of the JSON beside weights; foreign ones say less."""
+
+    bands: list[EncoderBand]
+    encoder: Name | UnsetType = UNSET
+    preset: Preset | UnsetType = UNSET
+    scaling: str | UnsetType = UNSET
+    input: str | UnsetType = UNSET
+    format: str | UnsetType = UNSET
+    source: dict[str, str | int | float | None] | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        if self.scaling == "linear" and any(band.spread == 0 for band in self.bands):
+            raise ValueError("the spread of a band is 0")
+
+
 def read_card(path: str) -> dict[str, Any]:
-    """The JSON beside a file of weights: ``encoder.json`` for encoder.safetensors, else run.json; empty where there is none."""
+    """The JSON beside a file of weights: ``encoder.json`` for encoder.safetensors, else run.json; empty where there is none.
+
+    Raises:
+        ModelError: when it is damaged: without it, bands would be taken for others.
+    """
     for card in (os.path.splitext(path)[0] + ".json", os.path.join(os.path.dirname(path), RUN_CARD)):
-        try:
-            with open(card, encoding="utf-8") as stream:
-                content = json.load(stream)
-        except (OSError, ValueError):
+        if not os.path.isfile(card):
             continue
+        advice = "Copy it again, or remove it to use the weights without it."
+        content = read_json(card, ModelError, advice)
         if isinstance(content, dict) and isinstance(content.get("bands"), list):
+            checked(content, EncoderRecord, card, ModelError, advice)
             return content
     return {}
 
 
 def band_names(card: Mapping[str, Any]) -> list[str]:
     """Names of the bands in the order of the first layer; empty where the card does not say."""
-    names = [band.get("name") for band in card.get("bands", []) if isinstance(band, Mapping)]
-    return [str(name) for name in names] if all(isinstance(name, str) for name in names) else []
+    names = [band.get("name") for band in card.get("bands", [])]
+    return names if all(names) else []
 
 
 def write_encoder(folder: str, tensors: Mapping[str, torch.Tensor], card: Mapping[str, Any], name: str = "encoder") -> str:
@@ -78,7 +113,7 @@ def write_encoder(folder: str, tensors: Mapping[str, torch.Tensor], card: Mappin
     """
     sha256 = save_tensors(os.path.join(folder, f"{name}.safetensors"), tensors)
     with new_file(os.path.join(folder, f"{name}.json")) as part, open(part, "w", encoding="utf-8") as stream:
-        json.dump({"format": catalog.CARD_FORMAT, "version": catalog.CARD_VERSION, **card}, stream, indent=1, ensure_ascii=False)
+        stream.write(json_text({"format": catalog.CARD_FORMAT, "version": catalog.CARD_VERSION, **card}))
     return sha256
 
 

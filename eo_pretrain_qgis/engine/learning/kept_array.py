@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
 import numpy as np
 
 from ...errors import DataError
 from ...outputs import new_file
+from ..shards import NO_ARRAY
 
 
 def keep_array(path: str, array: np.ndarray) -> None:
@@ -32,8 +32,10 @@ def kept_array(path: str, fits: Callable[[np.ndarray], bool], instead: str) -> n
     Raises:
         DataError: there is nothing, or it is of other tiles.
     """
-    if os.path.exists(path):
-        array = np.load(path, allow_pickle=False)
+    try:
+        array = np.lib.format.open_memmap(path, mode="r")
         if fits(array):
-            return array
+            return np.array(array)
+    except (*NO_ARRAY, IndexError):  # missing, damaged, or of another shape
+        pass
     raise DataError(f"{path} is missing or of other tiles, and the run that is to be continued began with it. Put it back, or {instead}.")

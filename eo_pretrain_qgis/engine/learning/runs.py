@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Sequence
@@ -15,15 +14,21 @@ from torch import nn
 from ...errors import DataError, ModelError
 from ...outputs import new_file, refuse_used
 from ..dataset import Dataset, SensorInfo
+from ..records import checked, json_text, read_json, shown
 from .checkpoints import load_tensors, save_tensors
 from .encoder_files import write_encoder
 from .error_words import first_line
 from .networks import SCALED, ClassificationNetwork, ClassNetwork, SegmentationNetwork
+from .run_record import RECORDS, RunRecord
 
 FORMAT, VERSION = "eo-pretrain run", 1
 CARD, WEIGHTS, ENCODER, CHECKPOINT = "run.json", "best.safetensors", "encoder.safetensors", os.path.join("last", "checkpoint.pt")
 #: May differ when a run is continued: they do not change what an epoch does.
 FREE_SETTINGS = ("epochs", "device")
+#: What dataset and settings decide: the checkpoint of a run that says something else would not fit.
+FIXED = ("task", "encoder", "architecture", "sensor", "preset", "bands", "classes", "resolution_m", "tile_size", "mode", "sensors", "blocks", "tasks")
+#: Of these what training or the place of the dataset decides, or what is words.
+FREE = ("centre", "spread", "dataset", "kind")
 BAND_STATISTICS = ("mean", "std", "minimum", "maximum", "p001", "p999")
 
 
@@ -42,21 +47,18 @@ class Run:
             DataError: when it is none, or one of a newer version.
         """
         path = os.path.join(folder, CARD)
-        try:
-            with open(path, encoding="utf-8") as stream:
-                card = json.load(stream)
-        except FileNotFoundError:
-            raise DataError(f"{folder} is not a run folder: it has no {CARD}. Choose a folder made by “Fine-tune a model”.") from None
-        except (OSError, ValueError) as error:
-            raise DataError(f"{path} cannot be read ({error}). Copy the run folder again.") from None
+        if not os.path.isfile(path):
+            raise DataError(f"{folder} is not a run folder: it has no {CARD}. Choose a folder made by “Fine-tune a model”.")
+        card = read_json(path, DataError, "Copy the run folder again.")
         if not isinstance(card, dict) or card.get("format") != FORMAT:
             raise DataError(f"{path} does not describe a run of this plugin. Choose a folder made by “Fine-tune a model”.")
-        if card["version"] > VERSION:
-            raise DataError(f"{path} was written by a newer version of the plugin (format {card['version']}, this one reads {VERSION}). "
+        version = card.get("version")
+        if type(version) is not int or version > VERSION:
+            raise DataError(f"{path} was written by a newer version of the plugin (format {shown(version)}, this one reads {VERSION}). "
                             "Update the plugin.")
-        missing = [key for key in ("task", "encoder", "bands", "classes", "dataset", "settings") if key not in card]
-        if missing:
-            raise DataError(f"{path} lacks the key “{missing[0]}”. Copy the run folder again, or train again.")
+        method = card.get("method", "finetune")
+        record = RECORDS.get(method, RunRecord) if isinstance(method, str) else RunRecord
+        checked(card, record, path, DataError, "Copy the run folder again, or train again.")
         return cls(folder, card)
 
     @classmethod
@@ -81,10 +83,13 @@ class Run:
             if name not in FREE_SETTINGS and before.get(name) != value:
                 raise DataError(f"The folder {folder} holds a run with {name} = {before.get(name)}, not {value}. "
                                 "Give the same value to continue it, or choose a new folder.")
-        for ours, theirs in zip(run.datasets, card["datasets"]):
-            if ours["checksum"] != theirs["checksum"]:
-                raise DataError(f"The folder {folder} holds a run on another dataset ({ours['path']}), or that dataset has "
-                                "changed. Choose a new folder.")
+        if [source["checksum"] for source in run.datasets] != [source["checksum"] for source in card["datasets"]]:
+            raise DataError(f"The folder {folder} holds a run on another dataset ({run.datasets[0]['path']}), or that dataset has "
+                            "changed. Choose a new folder.")
+        for name in FIXED:
+            if name in card and not _agree(run.card.get(name), card[name]):
+                raise DataError(f"{os.path.join(folder, CARD)} says something else of “{name}” than a run with these settings. Copy the run folder "
+                                "again, or choose a new folder.")
         return run
 
     def path(self, name: str) -> str:
@@ -187,9 +192,9 @@ class Run:
 
 
 def write_json(path: str, content: dict) -> None:
-    """Writes a JSON file aside and renames it."""
+    """Writes a JSON file aside and renames it; what is no number, such as the score of a class that nobody saw, becomes null."""
     with new_file(path) as part, open(part, "w", encoding="utf-8") as stream:
-        json.dump(content, stream, indent=1, ensure_ascii=False)
+        stream.write(json_text(content))
 
 
 def centre_and_spread(statistics: dict[str, Any]) -> dict[str, float]:
@@ -223,6 +228,15 @@ def first_card(method: str, datasets: Sequence[Dataset], settings: dict[str, Any
         "settings": settings, "seed": settings["seed"], "start": None, "metrics": {}, "epochs_run": 0,
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
+
+
+def _agree(before: Any, now: Any) -> bool:
+    """Whether a value of a card is that of a new one, whatever was added since."""
+    if isinstance(now, dict):
+        return isinstance(before, dict) and all(_agree(before.get(key), value) for key, value in now.items() if key not in FREE)
+    if isinstance(now, (list, tuple)):
+        return isinstance(before, list) and len(before) == len(now) and all(map(_agree, before, now))
+    return before == now
 
 
 def _unit(band: dict) -> tuple:

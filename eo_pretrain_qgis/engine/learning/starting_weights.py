@@ -69,7 +69,7 @@ def load_weights(path: str) -> dict[str, torch.Tensor]:
     """
     try:
         if path.lower().endswith(".safetensors"):
-            return load_file(path)
+            return _of_32_bits(load_file(path))
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         with open(path, "rb") as stream:
@@ -84,7 +84,7 @@ def load_weights(path: str) -> dict[str, torch.Tensor]:
     tensors = _tensors(content)
     if not tensors:
         raise ModelError(f"{path} holds no tensors by name. Save the state dict of the network.")
-    return tensors
+    return _of_32_bits(tensors)
 
 
 def start_from(network: nn.Module, path: str, bands: list[str], report: Report = SILENT) -> Matched:
@@ -131,6 +131,8 @@ def take_over(network: nn.Module, path: str, source: dict[str, torch.Tensor], ca
     source, result.scaling = standardised(source, pairs.get(entrance, ""), pairs.get(_behind(list(target), entrance), ""), card)
     for name, tensor in target.items():
         found = source.get(pairs.get(name, ""))
+        if found is not None and not found.is_floating_point():
+            found = None
         if found is not None and name == entrance and without_bands(found) == without_bands(tensor):
             taken[name], result.input_layer = adapt_input(found, band_names(card), bands, tensor if missing == "new" else None)
             (result.matched if taken[name] is found else result.adapted).append(name)
@@ -283,7 +285,13 @@ def _tensors(content: Any) -> dict[str, torch.Tensor]:
     if not isinstance(content, dict):
         return {}
     inner = next(filter(None, (_tensors(content.get(name)) for name in NESTED)), None)
-    return inner or {name: value for name, value in content.items() if isinstance(value, torch.Tensor)}
+    return inner or {name: value for name, value in content.items()
+                     if isinstance(name, str) and isinstance(value, torch.Tensor) and value.layout == torch.strided}
+
+
+def _of_32_bits(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Weights of fewer or more bits as the networks have them; whole numbers stay what they are."""
+    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
 
 
 def _plain(name: str) -> str:

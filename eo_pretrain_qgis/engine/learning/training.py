@@ -22,7 +22,7 @@ from torch import nn
 
 from ...errors import DataError, EngineError
 from ...report import SILENT, Report
-from .checkpoints import load_state, save_state
+from .checkpoints import fitting, load_state, save_state
 from .device import compile_network, memory_megabytes
 from .kept_weights import AveragedWeights, KeptWeights, running_statistics
 from .optimizers import explain_rate, learning_rate, make_optimizer, set_rate
@@ -159,7 +159,8 @@ def fit(method: Method, plan: Plan, fabric: Fabric, checkpoint: str, after_epoch
         DataError: when the checkpoint is damaged, or the disk is full; then the checkpoint before stays.
     """
     loop = _Loop(method, plan, fabric, report if fabric.is_global_zero else SILENT)
-    loop.resume(load_state(checkpoint), checkpoint)
+    with fitting(checkpoint):
+        loop.resume(load_state(checkpoint), checkpoint)
     writer = _Writer(method, after_epoch, lambda: save_state(checkpoint, loop.state()))
     while not loop.progress.finished(plan):
         row = loop.train_epoch()

@@ -50,12 +50,12 @@ def sections(dataset: Dataset, report: Report = SILENT) -> list[str]:
 
 def warnings(dataset: Dataset) -> list[str]:
     """What to beware of in a dataset of roads, in words."""
-    facts, tiles, found = dataset.facts, dataset.tiles, []
+    facts, found = dataset.facts, []
     if facts["coverage"] < COVERAGE:
         found.append(f"The ways reach over {facts['coverage']:.0%} of the images. If there are roads beyond them, they are taught as background.")
     if not facts["screen"]:
         found.append("Whether roads are missing from the map was not checked.")
-    elif (share := float(tiles["suspicious"].mean())) > 0:
+    elif (share := float(dataset.column("suspicious").mean())) > 0:
         found.append(f"{share:.0%} of the tiles have much built-up ground with few roads around: the map may lack some.")
     widths = facts["width_from"]
     if widths.get("table", 0) > MOSTLY * sum(widths.values()):
@@ -65,7 +65,7 @@ def warnings(dataset: Dataset) -> list[str]:
     if narrow > facts["drawn"]["ways"] / 2:
         found.append(f"{narrow / facts['drawn']['ways']:.0%} of the ways belong to classes narrower than a pixel of {pixel:.3g} m: "
                      "judge maps with a tolerance of a pixel or more.")
-    empty = float((tiles["road_km"] == 0).mean())
+    empty = float((dataset.column("road_km") == 0).mean())
     if empty > 1 - MANY:
         found.append(f"{empty:.0%} of the tiles have no road.")
     return found
@@ -84,20 +84,19 @@ def _screen(dataset: Dataset, facts: dict) -> list[str]:
     screen = facts["screen"]
     if not screen:
         return []
-    tiles = dataset.tiles
-    suspicious = np.flatnonzero(tiles["suspicious"].to_numpy() == 1)
+    suspicious = np.flatnonzero(dataset.column("suspicious") == 1)
     done = {"keep": "They count in full.", "down_weight": "They count less in training.", "leave_out": "They were left out."}[screen["action"]]
     text = (f"A cell of {screen['cell_m']:g} m lacks roads when at least {screen['minimum_built_up_share']:.0%} of it is built up and it has less "
             f"than {screen['minimum_density_km_per_km2']:g} km of roads for each km² of built-up ground; a tile is suspicious when such cells "
             f"hold {screen['lacking_share']:.0%} or more of its built-up ground. Built up is {screen['built_up_from']}. Roads missing where "
-            f"nothing is built, such as tracks, are not found this way. {len(suspicious)} of {len(tiles)} tiles here are suspicious. {done}")
+            f"nothing is built, such as tracks, are not found this way. {len(suspicious)} of {len(dataset)} tiles here are suspicious. {done}")
     return [page.heading("Are roads missing?"), page.paragraph(text), _chart(dataset, screen),
             *_pictures(dataset, suspicious[:PICTURED], "Tiles that seem to lack roads", "Look whether there are roads that the map does not have.")]
 
 
 def _tiles_with_roads(dataset: Dataset) -> np.ndarray:
     """Tiles from many roads to few, out of those that have some."""
-    share = dataset.tiles["share_1"].to_numpy()
+    share = dataset.column("share_1")
     order = np.argsort(-share, kind="stable")[:int((share > 0).sum())]
     return order[np.linspace(0, 0.9 * (len(order) - 1), min(PICTURED, len(order))).astype(int)]
 
@@ -124,13 +123,12 @@ def printed(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 def _chart(dataset: Dataset, screen: dict) -> str:
     """Roads against built-up ground, a point for each tile."""
-    tiles = dataset.tiles
-    suspicious = tiles["suspicious"].to_numpy() == 1
+    suspicious, built_up, road_km = dataset.column("suspicious") == 1, dataset.column("built_up"), dataset.column("road_km")
     figure = Figure(figsize=(6, 3.4), layout="constrained")
     axes = figure.add_subplot(xlabel="built-up share of the tile", ylabel="roads in the tile [km]")
     for chosen, color, label in ((~suspicious, "#4477aa", "in order"), (suspicious, "#d7191c", "suspicious")):
-        axes.plot(tiles["built_up"][chosen], tiles["road_km"][chosen], ".", color=color, label=f"{label} ({int(chosen.sum())})")
-    limit = float(tiles["built_up"].max())
+        axes.plot(built_up[chosen], road_km[chosen], ".", color=color, label=f"{label} ({int(chosen.sum())})")
+    limit = float(built_up.max())
     x, y = dataset.description["resolution_m"]
     least = screen["minimum_density_km_per_km2"] * dataset.tile_size**2 * x * y / 1e6
     axes.plot([0, limit], [0, least * limit], color="#888888", linewidth=0.8)

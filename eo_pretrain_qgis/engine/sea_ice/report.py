@@ -43,7 +43,7 @@ def sections(dataset: Dataset, report: Report = SILENT) -> list[str]:
                                  [(name, count, facts.get("patches", {}).get(name)) for name, count in labels["polygons"].items()]))
     reasons = labels.get("without_class") or {}
     if reasons:
-        pieces.append(page.bullets(f"{count} polygons {REASONS[reason]}." for reason, count in reasons.items()))
+        pieces.append(page.bullets(f"{count} polygons {REASONS.get(reason, reason)}." for reason, count in reasons.items()))
     report.progress(0.2, "Fitting slopes")
     slopes = slopes_of(dataset, report.part(0.2, 0.6))
     if slopes:
@@ -63,14 +63,14 @@ def warnings(dataset: Dataset) -> list[str]:
     if facts["incidence_angle"] == "none":
         found.append("There is no incidence angle: a model may take water at steep angles for ice.")
     if dataset.task == "patch":
-        tiles = dataset.tiles[(dataset.splits == SPLITS[0]) & (dataset.labels(np.arange(len(dataset))) != IGNORE)]
+        labels = np.where(dataset.splits == SPLITS[0], dataset.labels(np.arange(len(dataset))), IGNORE)
         for position, row in enumerate(dataset.classes):
-            own = tiles[tiles["label"] == position]
-            polygons = own["polygon"].nunique()
+            own = labels == position
+            polygons = len(np.unique(dataset.column("polygon")[own]))
             if 0 < polygons < FEW_POLYGONS:
                 found.append(f"The training patches of “{row.name}” are from {polygons} polygon{'s' if polygons > 1 else ''}: they show little of "
                              "its variety.")
-            copies = float((own["augmented"] > 0).mean()) if len(own) else 0.0
+            copies = float((dataset.column("augmented")[own] > 0).mean()) if own.any() else 0.0
             if copies > MANY_COPIES:
                 found.append(f"{copies:.0%} of the training patches of “{row.name}” are flipped or turned copies of the others.")
     dates = sorted({scene["date"] for scene in dataset.description["scenes"] if scene.get("date")})
@@ -148,7 +148,8 @@ def _summary(dataset: Dataset) -> str:
     facts, labels = dataset.facts, dataset.description["labels"]
     angle = {"band": "a band of the images", "layer": "layers", "table": "a table of the annotation", "none": "left out"}
     by_field = f"the field “{labels['field']}”" if labels.get("field") else f"a SIGRID-3 ice chart read as “{facts.get('scheme', '')}”"
-    dominant = f", dominant share {labels['dominant_share']:g}" if facts.get("scheme") in ("stage", "six_types") else ""
+    share = labels.get("dominant_share")
+    dominant = f", dominant share {share:g}" if share is not None and facts.get("scheme") in ("stage", "six_types") else ""
     placed = sorted({place for place in facts["georeferenced"] if place != "grid"})
     warped = f" Scenes were placed by {', '.join(placed)}." if placed else ""
     without = facts.get("polygons_without_patch") or 0
@@ -177,10 +178,11 @@ def _pictures(dataset: Dataset) -> list[str]:
     if dataset.task != "patch":
         return []
     names = [band.name for band in dataset.bands]
+    if not {"HH", "HV"} <= set(names):
+        return []
     hh, hv = names.index("HH"), names.index("HV")
-    labels, tiles = dataset.labels(np.arange(len(dataset))), dataset.tiles
-    originals = (tiles["augmented"] == 0).to_numpy()
-    picked = [_apart(np.flatnonzero((labels == position) & originals), tiles["polygon"].to_numpy()) for position in range(len(dataset.classes))]
+    labels, originals = dataset.labels(np.arange(len(dataset))), dataset.column("augmented") == 0
+    picked = [_apart(np.flatnonzero((labels == position) & originals), dataset.column("polygon")) for position in range(len(dataset.classes))]
     if not any(len(own) for own in picked):
         return []
     images = dataset.images(np.concatenate(picked))

@@ -90,7 +90,7 @@ def suggest(models: Sequence[str], images: Sequence[dict], output: str, wanted: 
         grid, name = scene.grid, scene.name
         area = grid.window_of(extent) if extent else grid.window
         matches = match_bands(ensemble.package.bands, scene.band_names, image=name, preset=preset, bands_text=bands, report=report,
-                              model_preset=ensemble.package.description.get("preset") or "generic")
+                              model_preset=ensemble.package.preset)
     candidates = polygon_candidates(wanted.areas, grid, area, report) if wanted.areas else tile_candidates(grid, wanted.tile_size, area)
     taken = blocked(candidates, Dataset.open(wanted.dataset) if wanted.dataset else None)
     places = candidates.places()

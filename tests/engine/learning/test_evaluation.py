@@ -11,6 +11,7 @@ from eo_pretrain_qgis.jobs.evaluate_model import EvaluateModel
 
 from .test_training import Heard
 from .tiny import CLASSES, ClassInfo, write_dataset
+from .tiny_scenes import write_scenes
 
 
 def test_model_and_baselines_are_measured_on_the_same_pixels(run_folder, dataset_folder, tmp_path):
@@ -80,10 +81,8 @@ def test_a_dataset_that_is_gone_is_named(run_folder, tmp_path):
         evaluate_run(str(tmp_path / "run"), None, "test", 4, "cpu")
 
 
-def test_a_dataset_of_another_task_is_refused(run_folder, dataset_folder, tmp_path):
-    shutil.copytree(dataset_folder, tmp_path / "scenes")
-    known = json.loads((tmp_path / "scenes" / "dataset.json").read_text(encoding="utf-8"))
-    (tmp_path / "scenes" / "dataset.json").write_text(json.dumps({**known, "task": "scene"}), encoding="utf-8")
+def test_a_dataset_of_another_task_is_refused(run_folder, tmp_path):
+    write_scenes(tmp_path / "scenes")
     with pytest.raises(DataError, match=r"is for the task “scene”, but the run .* learned “segmentation”. Choose a dataset of the run's task."):
         evaluate_run(str(run_folder), str(tmp_path / "scenes"), "test", 4, "cpu")
 

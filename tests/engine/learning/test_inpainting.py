@@ -21,6 +21,7 @@ from eo_pretrain_qgis.engine.learning.runs import band_cards
 from eo_pretrain_qgis.errors import DataError, ModelError
 
 from ... import scenes_pretraining as scenes
+from ...damaged_datasets import crop_dataset
 from .conftest import SMALL
 from .test_finetuning import Impatient
 from .test_training import Heard, train
@@ -297,11 +298,8 @@ def test_weights_of_another_architecture_are_refused_and_other_bands_adapted(fil
 
 
 def test_series_and_single_small_tiles_are_refused(plain, tmp_path):
-    description = json.loads((plain / "dataset.json").read_text())
-    shutil.copytree(plain, tmp_path / "series")
-    (tmp_path / "series" / "dataset.json").write_text(json.dumps({**description, "task": "series"}))
     with pytest.raises(DataError, match="holds series of single places, and inpainting needs images"):
-        pretrain_inpainting(str(tmp_path / "series"), str(tmp_path / "run"), Settings(**QUICK))
+        pretrain_inpainting(str(crop_dataset(tmp_path)), str(tmp_path / "run"), Settings(**QUICK))
     with pytest.raises(DataError, match="A single tile of 32 px per step is too little to train on. Choose a larger batch"):
         pretrain_inpainting(str(plain), str(tmp_path / "run"), Settings(**{**QUICK, "batch_size": 1}))
 

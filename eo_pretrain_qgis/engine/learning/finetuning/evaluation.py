@@ -84,8 +84,8 @@ def evaluate_run(run_folder: str, dataset_folder: str | None, split: str, batch_
 
 def _refuse_known_scenes(dataset: Dataset, source: Dataset) -> None:
     """Another dataset on the same images has another split: its test tiles may be training tiles of the run."""
-    known = {scene["checksum"] for scene in source.description["scenes"]}
-    seen = [scene["path"] for scene in dataset.description["scenes"] if scene["checksum"] in known]
+    known = {scene.get("checksum") for scene in source.description["scenes"]} - {"", None}
+    seen = [scene.get("path") or scene["name"] for scene in dataset.description["scenes"] if scene.get("checksum") in known]
     if seen:
         raise DataError(f"The dataset {dataset.folder} shows {seen[0]}, from which the run has learned, so its tiles are no test. "
                         "Leave “Dataset” empty to use the run's own test tiles, or choose a dataset on other scenes.")

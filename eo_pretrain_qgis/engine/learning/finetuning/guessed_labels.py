@@ -96,7 +96,7 @@ class GuessedLabels:
         Raises:
             DataError: there is nothing, or it is of other tiles.
         """
-        kept = kept_array(path, lambda found: np.array_equal(found[0], tiles), "train in a new folder")
+        kept = kept_array(path, lambda found: found.shape == (4, len(tiles)) and np.array_equal(found[0], tiles), "train in a new folder")
         return cls(tiles, kept[1].astype(np.int64), *kept[2:].astype(np.float32))
 
     def write(self, path: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ...crops.cloud_flags import CLOUD, SHADOW
-from ...dataset import Dataset, SensorInfo
+from ...dataset import TILES, Dataset, SensorInfo, numbers
 from ...pretraining.tiles import bright
 from .hidden_regions import Blocks
 
@@ -126,7 +126,7 @@ class KnownClouds:
     def __init__(self, dataset: Dataset, sensor: SensorInfo) -> None:
         self.dataset, self.sensor, self.text, self.by_brightness = dataset, sensor, "", False
         self.flagged = FLAGS in dataset.shards.extras()
-        sources = {row["sensor"]: row["source"] for row in dataset.facts.get("clouds", ())}
+        sources = {row["sensor"]: row["source"] for row in (dataset.facts.get("clouds", ()) if dataset.theme == "pretraining" else ())}
         source = sources.get(sensor.name, "none")
         reflectance = {band.name for band in sensor.bands if band.unit == "reflectance"}
         if self.flagged:
@@ -135,7 +135,7 @@ class KnownClouds:
             self.by_brightness = {"B03", "B04"} <= reflectance
             self.text = ("Pixels as bright as clouds are not hidden in tiles that hold cloud." if self.by_brightness else
                          "The dataset knows how much of a tile is cloud, but not where, so clouds may be hidden and count as truth.")
-        shares = dataset.tiles["cloud"].fillna(0).to_numpy(float) if "cloud" in dataset.tiles else np.zeros(len(dataset))
+        shares = numbers(dataset.tiles.fillna({"cloud": 0}), "cloud", dataset.folder / TILES) if "cloud" in dataset.tiles else np.zeros(len(dataset))
         self.cloudy = shares > 0
 
     def pixels(self, images: np.ndarray, tiles: np.ndarray) -> np.ndarray:

@@ -208,7 +208,7 @@ def same_scenes(datasets: Sequence[Dataset]) -> list[str]:
     found: dict[str, str] = {}
     several = set()
     for dataset in datasets:
-        own = {scene["checksum"]: scene["path"] for scene in dataset.description["scenes"]}
+        own = {scene["checksum"]: scene.get("path") or scene["name"] for scene in dataset.description["scenes"] if scene.get("checksum")}
         several |= own.keys() & found.keys()
         found.update(own)
     return sorted(found[checksum] for checksum in several)

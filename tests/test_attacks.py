@@ -1,0 +1,91 @@
+"""Files that once ended in a traceback or wrote outside the output end in one of our sentences."""
+
+import json
+import shutil
+
+import pytest
+
+from eo_pretrain_qgis.engine import catalog
+from eo_pretrain_qgis.engine.dataset import Dataset
+from eo_pretrain_qgis.errors import EOPretrainError, ModelError
+from eo_pretrain_qgis.jobs import JOBS
+from eo_pretrain_qgis.report import SILENT
+
+from . import scenes
+from .conftest import ROOT
+
+ATTACKS = ROOT.parent / "shared" / "cases" / "attacks"
+pytestmark = pytest.mark.realdata
+
+
+def files(pattern):
+    """The attacks of a kind; one case that is skipped where they are not beside the checkout."""
+    found = sorted(ATTACKS.glob(pattern))
+    absent = pytest.mark.skip("The attacks are not beside this checkout.")
+    return [pytest.param(path, id=path.stem[:60]) for path in found] or [pytest.param(None, marks=absent)]
+
+
+def ends_in_a_sentence(call):
+    with pytest.raises(EOPretrainError) as caught:
+        call()
+    assert str(caught.value).endswith((".", "?"))
+
+
+def fitting_dataset(folder, asked):
+    """A dataset of the tests with the task, the bands and the number of samples that an attack was made for."""
+    if asked.get("task") == "multilabel":
+        return scenes.several_labels_dataset(folder)
+    if asked.get("task") == "scene":
+        return scenes.stripes_dataset(folder)
+    return scenes.soft_dataset(folder) if asked.get("name") == "discs" else scenes.land_dataset(folder)
+
+
+@pytest.mark.parametrize("path", files("dataset_json/*.json"))
+def test_descriptions_of_datasets(path, folder):
+    attack = json.loads(path.read_text(encoding="utf-8"))
+    place = fitting_dataset(folder, attack["dataset"] if isinstance(attack["dataset"], dict) else {})
+    (place / "dataset.json").write_text(json.dumps(attack["dataset"]), encoding="utf-8")
+    job = path.name.partition("-")[0]
+    if job == "open":
+        ends_in_a_sentence(lambda: Dataset.open(place))
+    else:
+        output = folder / ("page.html" if job == "describe_dataset" else "out")
+        ends_in_a_sentence(lambda: JOBS[job].from_values({"dataset": str(place), "output": str(output)}).run(SILENT))
+        assert not output.exists()
+
+
+@pytest.mark.parametrize("path", files("onnx/*.onnx"))
+def test_models(path, folder):
+    image = scenes.two_halves(folder)
+    inspect = JOBS["inspect_model"].from_values({"model": str(path), "output": str(folder / "page.html")})
+    predict = JOBS["predict_map"].from_values({"model": str(path), "images": [str(image)], "bands": "B02", "output": str(folder / "map.tif")})
+    for job in (inspect, predict):
+        ends_in_a_sentence(lambda: job.run(SILENT))  # noqa: B023
+    assert not (folder / "page.html").exists() and not (folder / "map.tif").exists()
+
+
+@pytest.mark.parametrize("path", files("readers/catalog.json*"))
+def test_catalogues(path, folder, monkeypatch):
+    shutil.copy(path, folder / catalog.FILE)
+    monkeypatch.setenv(catalog.VARIABLE, str(folder))
+    with pytest.raises(ModelError, match="The entry “ftw_unet_efficientnet_b3” of the catalogue .* is damaged: “address” is -1"):
+        catalog.read_catalogue()
+
+
+@pytest.mark.parametrize("path", files("intkey.pth"))
+def test_weights_with_numbers_as_names(path, folder):
+    job = JOBS["import_encoder"].from_values({"source": str(path), "output": str(folder / "out")})
+    ends_in_a_sentence(lambda: job.run(SILENT))
+    assert not (folder / "out").exists()
+
+
+def test_a_shard_outside_the_folder(folder):
+    place = scenes.land_dataset(folder)
+    known = json.loads((place / "dataset.json").read_text(encoding="utf-8"))
+    known["shards"][0]["images"]["image"] = "../victim.npy"
+    shutil.copy(place / "images-000.npy", folder / "victim.npy")
+    before = (folder / "victim.npy").stat()
+    (place / "dataset.json").write_text(json.dumps(known), encoding="utf-8")
+    for job, more in (("split_dataset", {"output": str(folder / "out")}), ("export_dataset", {"output": str(folder / "out")})):
+        ends_in_a_sentence(lambda: JOBS[job].from_values({"dataset": str(place), **more}).run(SILENT))  # noqa: B023
+    assert (folder / "victim.npy").stat() == before and not (folder / "out").exists()
