@@ -250,9 +250,10 @@ def test_a_killed_run_starts_clean_again(folder):
     with child:
         assert child.stdout.readline() == b"half\n"
         child.send_signal(signal.SIGKILL)
-    assert not (folder / "made").exists() and (folder / "made.part" / "images-000.npy").exists()
-    (folder / "made.part" / "images-001.npy").write_bytes(b"of the killed run")
+    begun, = folder.glob("made.*.part")
+    assert not (folder / "made").exists() and (begun / "images-000.npy").exists()
+    (begun / "images-001.npy").write_bytes(b"of the killed run")
     again = make(folder)
-    assert not (folder / "made.part").exists() and sorted(path.name for path in again.folder.iterdir()) == sorted(
+    assert not begun.exists() and not (folder / "made.claim").exists() and sorted(path.name for path in again.folder.iterdir()) == sorted(
         path.name for path in whole.folder.iterdir())
     assert files(again) == files(whole)

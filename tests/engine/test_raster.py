@@ -130,7 +130,7 @@ def test_writer_leaves_nothing_after_a_failure(path, folder, failure):
     with pytest.raises(failure), TiledWriter(target, Raster(path).grid, "uint8", nodata=255) as writer:
         writer.write(np.ones((20, 50), np.uint8), Window(0, 0, 50, 20))
         raise failure
-    assert list(target.parent.iterdir()) == []
+    assert not target.parent.exists()
 
 
 def test_writer_keeps_the_old_map_when_stopped(path, folder):
