@@ -1,7 +1,10 @@
 """Files that once ended in a traceback or wrote outside the output end in one of our sentences."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -16,6 +19,7 @@ from .conftest import ROOT
 
 ATTACKS = ROOT.parent / "shared" / "cases" / "attacks"
 pytestmark = pytest.mark.realdata
+needs_attacks = pytest.mark.skipif(not ATTACKS.is_dir(), reason="The attacks are not beside this checkout.")
 
 
 def files(pattern):
@@ -89,3 +93,38 @@ def test_a_shard_outside_the_folder(folder):
     for job, more in (("split_dataset", {"output": str(folder / "out")}), ("export_dataset", {"output": str(folder / "out")})):
         ends_in_a_sentence(lambda: JOBS[job].from_values({"dataset": str(place), **more}).run(SILENT))  # noqa: B023
     assert (folder / "victim.npy").stat() == before and not (folder / "out").exists()
+
+
+@needs_attacks
+def test_a_refused_job_leaves_files_that_look_like_parts(folder):
+    place = scenes.land_dataset(folder)
+    ran = subprocess.run(["sh", str(ATTACKS / "sweep_deletes_user_files.sh")], cwd=ROOT, env={**os.environ, "DS": str(place)},
+                         capture_output=True, text=True, check=True)
+    assert "already holds files" in ran.stdout
+    assert {line.rpartition("/")[2] for line in ran.stdout.splitlines() if line.startswith("/")} == {"thesis.tex.part", "photo.jpg", "other.txt"}
+
+
+@needs_attacks
+def test_the_second_of_two_writers_is_refused():
+    ran = subprocess.run([sys.executable, str(ATTACKS / "race_two_writers.py")], cwd=ROOT, capture_output=True, text=True)
+    assert "DataError: " in ran.stderr
+    assert "map.tif is being written by" in ran.stderr
+    assert "first job's map holds: [255]" not in ran.stdout
+
+
+@needs_attacks
+@pytest.mark.parametrize(("name", "said"), [("job_check_engine.json", "The values name a program to run"),
+                                            ("job_overwrite.json", "is there already")])
+def test_records_of_somebody_else(name, said, folder):
+    record = (ATTACKS / name).read_text(encoding="utf-8").replace("/somewhere/x6", str(folder)).replace("/somewhere/scenes", str(folder))
+    (folder / name).write_text(record, encoding="utf-8")
+    (folder / "precious.html").write_text("precious", encoding="utf-8")
+    (folder / "evil.sh").write_text(f"#!/bin/sh\ntouch {folder}/ran\n", encoding="utf-8")
+    (folder / "evil.sh").chmod(0o755)
+    (folder / "two_halves_model").mkdir()
+    (folder / "two_halves_model" / "two_halves_model.onnx").touch()
+    ran = subprocess.run([sys.executable, "-m", "eo_pretrain_qgis", "rerun", str(folder / name)], cwd=ROOT, capture_output=True, text=True)
+    assert ran.returncode == 2
+    assert said in ran.stderr
+    assert not (folder / "ran").exists()
+    assert (folder / "precious.html").read_text(encoding="utf-8") == "precious"
