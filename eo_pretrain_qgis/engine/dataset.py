@@ -15,6 +15,7 @@ from pyogrio.errors import DataLayerError, DataSourceError
 
 from ..errors import DataError
 from ..outputs import new_file
+from . import sources
 from .sensors import Band
 from .shards import Shards
 
@@ -136,7 +137,8 @@ class Dataset:
         """The table of tiles.gpkg without geometry, a DataFrame in the order of the arrays."""
         path = self.folder / TILES
         try:
-            table = pyogrio.read_dataframe(path, layer="tiles", read_geometry=False)
+            with sources.vector(str(path)) as opened:
+                table = pyogrio.read_dataframe(opened, layer="tiles", read_geometry=False)
             return table.sort_values("tile", ignore_index=True)
         except (DataSourceError, DataLayerError, KeyError) as error:
             raise DataError(f"{path} is missing or damaged ({error}). Restore it or make the dataset again.") from None

@@ -9,6 +9,7 @@ import numpy as np
 import shapely
 
 from ..outputs import explained
+from . import sources
 from .category_style import Category, categorized, color_option
 from .dataset import DROPPED, SPLITS, TILES
 from .grid import Grid, Window
@@ -47,7 +48,8 @@ def copy_footprints(folder: str | Path, path: str | Path) -> None:
 
 def read_footprints(folder: str | Path) -> geopandas.GeoDataFrame:
     """The tiles of a dataset folder with their outlines, in the order of the arrays."""
-    return geopandas.read_file(Path(folder) / TILES, layer=LAYER, engine="pyogrio").sort_values("tile", ignore_index=True)
+    with sources.vector(str(Path(folder) / TILES)) as opened:
+        return geopandas.read_file(opened, layer=LAYER, engine="pyogrio").sort_values("tile", ignore_index=True)
 
 
 def pixel_boxes(tiles: geopandas.GeoDataFrame, grid: Grid) -> np.ndarray:
