@@ -89,7 +89,7 @@ def layer_kinds(path: str) -> dict[str, str]:
 
 
 def layer_info(path: str, layer: str) -> dict:
-    """What a vector file says of a layer: ``crs``, ``fields``, ``geometry_type``, ``total_bounds``, …
+    """What a vector file says of a layer, such as ``crs``, ``fields``, ``geometry_type`` and ``total_bounds``.
 
     Raises:
         DataError: a format that is not read, or a damaged file.
