@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 
 from ..report import SILENT, Report
 from .band_matching import AS_MODEL, Match, match_bands
@@ -19,6 +18,7 @@ from .grid import Grid, Window
 from .inference import NO_CLASS, Outcome, predict
 from .package import Package
 from .raster import Scene
+from .session import VERSION
 
 #: Pixel sizes of image and training images may differ by this factor without a warning.
 LARGEST_RESOLUTION_RATIO = 1.5
@@ -97,7 +97,7 @@ def provenance(package: Package, scene: Scene, parameters: dict[str, Any]) -> di
         "EO_PRETRAIN_MODEL_LICENCE": package.description["licence"],
         "EO_PRETRAIN_IMAGES": json.dumps([raster.name for raster in scene.rasters], ensure_ascii=False),
         "EO_PRETRAIN_PARAMETERS": json.dumps(parameters, ensure_ascii=False),
-        "EO_PRETRAIN_RUNTIME": f"onnxruntime {onnxruntime.__version__}",
+        "EO_PRETRAIN_RUNTIME": f"onnxruntime {VERSION}",
     }
     return tags | ({"ACQUISITION_DATE": scene.date} if scene.date else {})
 

@@ -17,6 +17,7 @@ from pyogrio.errors import CRSError, DataLayerError, DataSourceError, FeatureErr
 
 from ..errors import DataError
 from ..outputs import new_file
+from . import sources
 from .cards import ClassInfo, SensorInfo
 from .class_style import coloured
 from .dataset_record import ADVICE, SPLITS, TASKS, DatasetRecord, read_record
@@ -231,7 +232,8 @@ def read_tiles(folder: str | Path, geometry: bool = True) -> Any:
     """
     path = Path(folder) / TILES
     try:
-        table = pyogrio.read_dataframe(path, layer="tiles", read_geometry=geometry)
+        with sources.vector(str(path)) as opened:
+            table = pyogrio.read_dataframe(opened, layer="tiles", read_geometry=geometry)
     except DAMAGED as error:
         raise DataError(f"{path} is missing or damaged ({error}). {ADVICE}") from None
     if geometry and not isinstance(table, geopandas.GeoDataFrame):

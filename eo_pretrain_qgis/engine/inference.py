@@ -27,6 +27,7 @@ from .band_matching import Match
 from .grid import Window
 from .package import Package
 from .raster import Scene
+from .score_checks import check_scores
 from .session import Session
 
 #: Share of the range between the 0.1 and 99.9 percentiles of the training pixels by which a value may lie outside unnoticed.
@@ -187,11 +188,12 @@ def predict(
     Raises:
         DataError: when no pixel of the area is valid, or the image cannot be read to the end.
         JobError: when nothing of a tile would be kept.
+        ModelError: when the network gives another shape, no numbers or no probabilities, saying where.
     """
     def decide(part: Part) -> None:
         classes, probability = most_probable(part.scores)
         classes[~part.valid] = NO_CLASS
-        write(part.window, classes, probability)
+        write(part.window, classes, np.minimum(probability, 1, out=probability))
 
     return apply(package, session, open_scene, matches, decide, area=area, tile_size=tile_size, halo=halo, report=report)
 
@@ -209,6 +211,10 @@ def apply(
     report: Report = SILENT,
 ) -> Outcome:
     """Runs a model as `predict` does and hands over all scores: `take` is called from one other thread for each part of the area."""
+    def checked(part: Part) -> None:
+        check_scores(part.scores, part.valid, part.window, grid, package)
+        take(part)
+
     started = time.monotonic()
     readers = 1 if session.device.startswith("cpu") else min(4, os.cpu_count() or 1)
     with ExitStack() as stack:
@@ -219,7 +225,7 @@ def apply(
                                stride=package.stride, area=area)
         outcome = Outcome(area.width * area.height, 0, np.zeros(len(matches), np.int64))
         pieces = stack.enter_context(closing(ahead(_Reader(package, matches, scenes, area).read, tiles, readers)))
-        submit = stack.enter_context(_writing(take))
+        submit = stack.enter_context(_writing(checked))
         done = 0
         for batch in _batches(pieces):
             text = f"Tile {done + 1} of {len(tiles)}"

@@ -16,6 +16,7 @@ from rasterio.vrt import WarpedVRT
 
 from ..errors import DataError
 from ..report import SILENT, Report
+from . import sources
 from .dataset import IGNORE
 from .grid import Grid, Window, blocks
 from .legend import Legend, class_key, make_legend
@@ -188,7 +189,8 @@ class RasterLabels:
                 self.raster.dataset, src_crs=self.raster.grid.crs, crs=grid.crs, transform=rasterio.Affine(*grid.transform),
                 width=grid.width, height=grid.height, resampling=Resampling.nearest, add_alpha=True, tolerance=LABEL_TOLERANCE)}
         warped, part = self._warped[grid], rasterio.windows.Window(window.col, window.row, window.width, window.height)
-        values, alpha = warped.read(1, window=part), warped.read(warped.count, window=part)
+        with sources.permit(self.raster.path):
+            values, alpha = warped.read(1, window=part), warped.read(warped.count, window=part)
         return values, (alpha > 0) & self._is_label(values)
 
     def _is_label(self, values: np.ndarray) -> np.ndarray:

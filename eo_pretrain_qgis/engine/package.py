@@ -119,7 +119,8 @@ class Package:
 
     def session(self, device: str = "auto", threads: int = 0, report: Report = SILENT) -> Session:
         """Loads the network in onnxruntime; see `Session`."""
-        return Session(self.path, device, threads, report, OUTPUTS[self.task])
+        channels = len(self.targets) if self.task == TRANSLATION else len(self.classes)
+        return Session(self.path, device, threads, report, OUTPUTS[self.task], channels)
 
     def require(self, task: str, what: str) -> None:
         """Refuses a model of another task.

@@ -1,4 +1,4 @@
-"""The only place that opens rasters to read them: bands, grid, valid pixels, and what is refused."""
+"""Rasters as they are read: bands, grid, valid pixels, and what is refused."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioIOError
 
 from ..errors import DataError
+from . import sources
 from .grid import Grid, Window
 
 _DATE = re.compile(r"(?<!\d)(20\d\d|19[89]\d)[-_.]?(0[1-9]|1[0-2])[-_.]?(0[1-9]|[12]\d|3[01])(?!\d{1,5}(?!\d))")
@@ -28,7 +29,7 @@ class Raster:
     """A raster file as bands on a north-up grid with a mask of valid pixels. The file is opened at first use.
 
     Args:
-        path: what GDAL opens: a file, ``/vsizip/…``, ``NETCDF:"…":name``.
+        path: what GDAL opens: a file, ``/vsizip/…``, ``NETCDF:"…":name``, or an address.
         name: name of the layer, for people; empty is the file name.
         crs: replaces the file's own CRS when the analyst has overridden it.
         nodata: per band a list of values that mean "nothing measured", besides those in the file.
@@ -68,10 +69,11 @@ class Raster:
             advice = "Check that the file exists, is whole and is an image."
             with self._explained("cannot be opened as a raster", advice), warnings.catch_warnings():
                 warnings.simplefilter("ignore", NotGeoreferencedWarning)  # refused with a sentence below
-                opened = rasterio.open(self.path, **self._options)
+                opened = sources.raster(self.path, **self._options)
             self._grid = self._read_grid(opened)
             self._bands = [index for index, kind in enumerate(opened.colorinterp) if kind != ColorInterp.alpha]
-            self._masked = any(MaskFlags.per_dataset in flags for flags in opened.mask_flag_enums)
+            with sources.permit(self.path):
+                self._masked = any(MaskFlags.per_dataset in flags for flags in opened.mask_flag_enums)
             self._opened = opened
         return self._opened
 
@@ -157,7 +159,7 @@ class Raster:
         top, left = inside.row - window.row, inside.col - window.col
         place = np.s_[top:top + inside.height, left:left + inside.width]
         with self._explained(f"cannot be read at rows {inside.row} to {inside.row + inside.height}",
-                             "The file may be cut short or damaged: copy or download it again."):
+                             "The file may be cut short or damaged: copy or download it again."), sources.permit(self.path):
             read = dataset.read([self._bands[band] + 1 for band in bands], window=part, out_dtype=self.dtype)
             shown = dataset.dataset_mask(window=part) > 0 if self._masked else np.ones(read.shape[1:], bool)
         for values_of_band, band in zip(read, bands, strict=True):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -17,11 +18,15 @@ from onnxruntime.capi import onnxruntime_pybind11_state as failures
 from ..errors import EngineError, ModelError
 from ..report import SILENT, Report
 
+onnxruntime.disable_telemetry_events()  # also where it was imported before `offline` had said so
+VERSION = onnxruntime.__version__
+InferenceSession = onnxruntime.InferenceSession
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "mps": "CoreMLExecutionProvider"}
-_LOAD_FAILURES = (failures.Fail, failures.InvalidGraph, failures.InvalidProtobuf, failures.InvalidArgument, failures.NotImplemented,
-                  failures.RuntimeException)
-_RUN_FAILURES = (failures.Fail, failures.EPFail, failures.InvalidArgument, failures.RuntimeException, MemoryError)
+#: Every kind of its own, and what the C++ below it throws: no memory, no more threads.
+_FAILURES: tuple[type[Exception], ...] = (
+    *(kind for kind in vars(failures).values() if isinstance(kind, type) and issubclass(kind, Exception)), RuntimeError, MemoryError)
 _OUT_OF_MEMORY = ("alloc", "out of memory", "memoryerror")
+_THREADS = "pthread_create"
 _ERRORS_ONLY = 3
 
 
@@ -35,6 +40,7 @@ class Session:
         threads: threads of the processor; 0 leaves it to onnxruntime.
         report: warned when ``auto`` found a GPU that onnxruntime cannot use.
         output: name of the graph's output.
+        channels: what the output is to have of them; None takes any number.
 
     Raises:
         EngineError: when a device asked for by name cannot be used.
@@ -42,8 +48,8 @@ class Session:
     """
 
     def __init__(self, path: str, device: str = "auto", threads: int = 0, report: Report = SILENT,
-                 output: str = "probabilities") -> None:
-        self.path, self.output = path, output
+                 output: str = "probabilities", channels: int | None = None) -> None:
+        self.path, self.output, self.channels = path, output, channels
         asked = os.environ.get("EOPRETRAIN_DEVICE", "auto") if device == "auto" else device
         kind, index = _chosen(asked)
         if kind == "cuda" and hasattr(onnxruntime, "preload_dlls"):
@@ -53,11 +59,7 @@ class Session:
         options.intra_op_num_threads = threads
         # Idle threads of the pool would spin, on the cores that read and write the next tiles meanwhile.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        try:
-            self._session = onnxruntime.InferenceSession(path, options, providers=_providers(kind, index))
-        except _LOAD_FAILURES as error:
-            raise ModelError(f"onnxruntime {onnxruntime.__version__} cannot load {path} ({_first_line(error)}). "
-                             "Export it again, or update the engine with “Install engine”.") from None
+        self._session = _loaded(path, path, options, _providers(kind, index))
         self._run_options = onnxruntime.RunOptions()
         self._run_options.log_severity_level = _ERRORS_ONLY
         self._index = index
@@ -86,20 +88,57 @@ class Session:
 
         Raises:
             EngineError: when memory runs out.
-            ModelError: when the network fails on such an input.
+            ModelError: when the network fails on such an input, or gives something else.
         """
         try:
-            return self._session.run([self.output], {"image": images}, self._run_options)[0]
-        except _RUN_FAILURES as error:
-            if any(word in f"{type(error).__name__} {error}".lower() for word in _OUT_OF_MEMORY):
+            found = self._session.run([self.output], {"image": images}, self._run_options)[0]
+        except _FAILURES as error:
+            if _is_memory(error):
                 raise EngineError(f"Memory ran out on {self.device} with a tile of {images.shape[-1]} x {images.shape[-2]} px. "
                                   "Lower the tile size and run again.") from None
             raise ModelError(f"The network in {self.path} fails on an input of shape {images.shape} ({_first_line(error)}). "
                              "Export the model again.") from None
+        return self._checked(found, images.shape)
+
+    def _checked(self, found: Any, asked: tuple[int, ...]) -> np.ndarray:
+        shape: tuple[int, ...] = getattr(found, "shape", ())
+        kind = getattr(found, "dtype", type(found))
+        channels = self.channels or (shape[1] if len(shape) == 4 else 0)
+        expected = (asked[0], channels, *asked[2:])
+        if shape != expected or not channels or np.dtype(kind).kind != "f":
+            raise ModelError(f"The network in {self.path} gives an array of shape {shape} and type {kind} for an input of shape {asked}, but "
+                             f"{expected} of float32 is expected. Export the model again.")
+        return found.astype(np.float32, copy=False)
 
     def stop(self) -> None:
         """Makes a run under way, and every later one, fail soon."""
         self._run_options.terminate = True
+
+
+def on_processor(network: bytes) -> onnxruntime.InferenceSession:
+    """A network just exported, for comparing it with what it was made from.
+
+    Raises:
+        ModelError: when onnxruntime cannot load it.
+    """
+    return _loaded(network, "the exported network", None, [PROVIDERS["cpu"]])
+
+
+def _loaded(network: str | bytes, name: str, options: onnxruntime.SessionOptions | None, providers: list) -> onnxruntime.InferenceSession:
+    try:
+        return onnxruntime.InferenceSession(network, options, providers=providers)
+    except _FAILURES as error:
+        if _is_memory(error):
+            raise EngineError(f"Memory ran out while loading {name}. Close other programs, or use a computer with more memory.") from None
+        if _THREADS in str(error):
+            raise EngineError(f"The system allows no more threads, so {name} cannot be loaded ({_first_line(error)}). End other programs, or "
+                              "ask for a higher limit of processes (ulimit -u).") from None
+        raise ModelError(f"onnxruntime {VERSION} cannot load {name} ({_first_line(error)}). "
+                         "Export it again, or update the engine with “Install engine”.") from None
+
+
+def _is_memory(error: Exception) -> bool:
+    return any(word in f"{type(error).__name__} {error}".lower() for word in _OUT_OF_MEMORY)
 
 
 def cuda_devices() -> int:

@@ -16,6 +16,7 @@ from pyproj.exceptions import CRSError
 from ..errors import DataError
 from ..outputs import failed_write, new_file
 from ..report import SILENT, Report
+from . import sources
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,7 @@ class VectorLayer:
             raise DataError(f"{path} has no layer “{layer}”; it has {', '.join(names)}. Choose one of them.")
         if not layer and len(names) > 1:
             raise DataError(f"{path} has several layers: {', '.join(names)}. Say which, as {path}|layername={names[0]}.")
-        try:
-            info = pyogrio.read_info(path, layer=layer or names[0])
-        except UnicodeDecodeError as error:
-            raise not_utf8(path, error) from None
+        info = layer_info(path, layer or names[0])
         return cls(path, layer or names[0], source.get("crs") or info["crs"] or "", tuple(str(name) for name in info["fields"]))
 
     def read(self, columns: list[str]) -> geopandas.GeoDataFrame:
@@ -62,7 +60,8 @@ class VectorLayer:
         if not self.crs:
             raise DataError(f"{self.path} has no coordinate reference system. Set it in the layer's properties.")
         try:
-            features = pyogrio.read_dataframe(self.path, layer=self.name, columns=columns)
+            with sources.vector(self.path) as opened:
+                features = pyogrio.read_dataframe(opened, layer=self.name, columns=columns)
         except (DataSourceError, DataLayerError) as error:
             raise DataError(f"{self.path} cannot be read ({error}). It may be damaged: copy or download it again.") from None
         except UnicodeDecodeError as error:
@@ -85,10 +84,33 @@ def not_utf8(path: str, error: UnicodeDecodeError) -> DataError:
 
 def layer_names(path: str) -> list[str]:
     """The vector layers in a file; none when it is not a vector file."""
+    return list(layer_kinds(path))
+
+
+def layer_kinds(path: str) -> dict[str, str]:
+    """The vector layers in a file and the kinds of their geometries; none when it is not a vector file."""
     try:
-        return [str(row[0]) for row in pyogrio.list_layers(path)]
+        with sources.vector(path) as opened:
+            return {str(name): str(kind) for name, kind in pyogrio.list_layers(opened)}
     except DataSourceError:
-        return []
+        return {}
+
+
+def layer_info(path: str, layer: str) -> dict:
+    """What a vector file says of a layer, such as ``crs``, ``fields``, ``geometry_type`` and ``total_bounds``.
+
+    Raises:
+        DataError: a format that is not read, or a damaged file.
+    """
+    try:
+        with sources.vector(path) as opened:
+            info = pyogrio.read_info(opened, layer=layer)
+    except (DataSourceError, DataLayerError) as error:
+        raise DataError(f"{path} cannot be read ({error}). It may be damaged: copy or download it again.") from None
+    except UnicodeDecodeError as error:
+        raise not_utf8(path, error) from None
+    sources.check_format(path, info["driver"])
+    return info
 
 
 def repaired(features: geopandas.GeoDataFrame, path: str, report: Report = SILENT) -> geopandas.GeoDataFrame:

@@ -12,6 +12,8 @@ import sys
 import threading
 from typing import IO, Any
 
+from ..offline import TELEMETRY
+
 # QGIS (OSGeo4W, macOS bundles, AppImages) sets these for its own libraries; with them wheels find the wrong PROJ, GDAL or Python.
 FOREIGN_PREFIXES = ("PYTHON", "PROJ_", "GDAL_", "OGR_", "QGIS_", "LD_", "DYLD_")
 FOREIGN_NAMES = ("VIRTUAL_ENV", "CONDA_PREFIX", "PIP_USER", "PIP_TARGET", "PIP_PREFIX", "__PYVENV_LAUNCHER__")
@@ -20,7 +22,7 @@ QGIS_FOLDERS = ("QGIS_PREFIX_PATH", "OSGEO4W_ROOT")
 
 
 def clean_environment(**extra: str) -> dict[str, str]:
-    """This process's environment without what belongs to QGIS, plus `extra`.
+    """This process's environment without what belongs to QGIS, with all telemetry off, plus `extra`.
 
     Certificates an administrator set are kept; those that lie inside QGIS or nowhere are dropped.
     """
@@ -31,7 +33,7 @@ def clean_environment(**extra: str) -> dict[str, str]:
         path = kept.get(name, "")
         if not os.path.exists(path) or (owned and os.path.normcase(path).startswith(owned)):
             kept.pop(name, None)
-    return {**kept, **extra}
+    return {**kept, **TELEMETRY, **extra}
 
 
 def start(command: list[str], **options: Any) -> subprocess.Popen[bytes]:

@@ -10,6 +10,7 @@ from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 
 from ...errors import DataError
+from .. import sources
 from ..grid import Grid, Window
 from ..raster import Raster
 
@@ -73,7 +74,8 @@ class CloudMask:
             self._warped = WarpedVRT(self.raster.dataset, src_crs=self.raster.grid.crs, crs=grid.crs, width=grid.width, height=grid.height,
                                      transform=rasterio.Affine(*grid.transform), resampling=Resampling.nearest, add_alpha=True)
         part = rasterio.windows.Window(window.col, window.row, window.width, window.height)
-        values, alpha = self._warped.read(1, window=part), self._warped.read(self._warped.count, window=part)
+        with sources.permit(self.raster.path):
+            values, alpha = self._warped.read(1, window=part), self._warped.read(self._warped.count, window=part)
         return values, alpha > 0
 
 

@@ -19,6 +19,7 @@ from rasterio.io import MemoryFile
 
 from ...errors import DataError
 from ...report import SILENT, Report
+from .. import sources
 from ..dataset import SensorInfo
 from ..grid import Grid, Window, blocks
 from ..raster import ROTATION_TOLERANCE
@@ -84,7 +85,7 @@ class Picture:
 
     def __enter__(self) -> Picture:
         with _explained(self.path), rasterio.Env(**STRICT):
-            self._opened = rasterio.open(self._gdal_path)
+            self._opened = sources.raster(self._gdal_path)
             self.header = _header(self._opened, self.path)
         return self
 
@@ -112,7 +113,7 @@ def read_whole(content: bytes, path: str) -> tuple[Header, np.ndarray, np.ndarra
     Raises:
         DataError: naming the file that is damaged or no image.
     """
-    with _explained(path), rasterio.Env(**ALONE), MemoryFile(content) as memory, memory.open() as opened:
+    with _explained(path), rasterio.Env(**ALONE), MemoryFile(content) as memory, sources.raster(memory.name) as opened:
         return _header(opened, path), *_read(opened, None)
 
 

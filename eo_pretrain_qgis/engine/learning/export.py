@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from torch import nn
 
@@ -20,6 +19,7 @@ from ...errors import ModelError
 from ...report import SILENT, Report
 from .. import package
 from ..dataset import Dataset
+from ..session import InferenceSession, on_processor
 from .error_words import first_line
 from .networks import ClassNetwork, SegmentationNetwork
 from .runs import Run
@@ -70,7 +70,7 @@ def export_run(run_folder: str, target: str, *, name: str | None = None, licence
     model = Probabilities(network).eval()
     report.progress(0.05, "Translating the network")
     content = to_onnx(model, network.bands, network.stride, run.card["encoder"])
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    session = on_processor(content)
     scene = _scene(run, network)
     difference = largest_difference(model, session, probes(scene, network.stride), report.part(0.2, 0.5))
     if not difference <= tolerance:
@@ -128,7 +128,7 @@ def to_onnx(model: nn.Module, bands: int, stride: int, what: str, output: str = 
     return proto.SerializeToString(deterministic=True)
 
 
-def largest_difference(model: nn.Module, session: onnxruntime.InferenceSession, images: list[np.ndarray], report: Report = SILENT,
+def largest_difference(model: nn.Module, session: InferenceSession, images: list[np.ndarray], report: Report = SILENT,
                        view: Callable[[np.ndarray], np.ndarray] | None = None) -> float:
     """Largest absolute difference of a value between torch and onnxruntime over images float32 (n, band, y, x); NaN where one gives NaN.
 

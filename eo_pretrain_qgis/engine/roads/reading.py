@@ -14,6 +14,7 @@ from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 
 from ...errors import DataError
 from ...report import SILENT, Report
+from .. import sources
 from ..vector import VectorLayer
 
 #: Files above this size [byte], more than a second's work, are read in a process of their own. GDAL walks through a whole OpenStreetMap
@@ -52,7 +53,8 @@ def _read(path: str, layer: str, crs: str, fields: list[str], area: shapely.Geom
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # a measured or a strange geometry type is told apart later
-            found = pyogrio.read_dataframe(path, layer=layer, columns=fields, mask=area, where=where, force_2d=True)
+            with sources.vector(path) as opened:
+                found = pyogrio.read_dataframe(opened, layer=layer, columns=fields, mask=area, where=where, force_2d=True)
     except (DataSourceError, DataLayerError, FeatureError) as error:
         return str(error)
     except UnicodeDecodeError as error:

@@ -11,7 +11,6 @@ from typing import Any
 
 import geopandas
 import numpy as np
-import pyogrio
 import pyproj
 import shapely
 
@@ -19,7 +18,7 @@ from ...errors import DataError
 from ...report import SILENT, Report
 from ..grid import Grid, Window
 from ..labels import missed
-from ..vector import VectorLayer, layer_names
+from ..vector import VectorLayer, layer_info, layer_kinds, layer_names
 from .reading import read_lines
 from .tags import LIFECYCLE, is_set, plain_values, tag_columns, tag_fields
 from .widths import WidthTable
@@ -122,7 +121,7 @@ def open_roads(source: dict, grids: Sequence[Grid], rules: RoadRules, extent: di
         DataError: no lines, no tags, no road on the images, or a damaged file.
     """
     layer = _line_layer(source)
-    kind = str(pyogrio.read_info(layer.path, layer=layer.name)["geometry_type"])
+    kind = str(layer_info(layer.path, layer.name)["geometry_type"])
     if "Polygon" in kind or "Point" in kind:
         raise _no_lines(layer, kind)
     fields = tag_fields(layer.fields)
@@ -180,7 +179,7 @@ def _line_layer(source: dict) -> VectorLayer:
     if names == OSM_LAYERS:
         return VectorLayer.open({**source, "path": path, "layer": "lines"})
     if len(names) > 1 and not source.get("layer") and not given:
-        with_lines = [str(name) for name, kind in pyogrio.list_layers(path) if "LineString" in str(kind)]
+        with_lines = [name for name, kind in layer_kinds(path).items() if "LineString" in kind]
         if len(with_lines) == 1:
             return VectorLayer.open({**source, "layer": with_lines[0]})
     if not names and Path(path).name.lower().endswith((".osm", ".pbf")) and Path(path).is_file():
@@ -231,7 +230,7 @@ def _boxes(layer: VectorLayer, grids: Sequence[Grid], extent: dict | None, margi
 
 def _only_lines(found: geopandas.GeoDataFrame, layer: VectorLayer, area: shapely.Geometry, report: Report) -> geopandas.GeoDataFrame:
     if found.empty:
-        bounds = pyogrio.read_info(layer.path, layer=layer.name).get("total_bounds")
+        bounds = layer_info(layer.path, layer.name).get("total_bounds")
         if bounds is None or not np.isfinite(bounds).all():
             raise _no_roads(layer, area)
         raise missed(layer.path, tuple(bounds), area.bounds)

@@ -20,6 +20,7 @@ from rasterio.warp import calculate_default_transform, reproject
 
 from ...errors import DataError
 from ...report import SILENT, Report
+from .. import sources
 from ..grid import Grid, Window
 
 #: Rows warped at once.
@@ -65,11 +66,11 @@ def raw(source: dict) -> Iterator[rasterio.DatasetReader]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            opened = rasterio.open(source["path"], **options)
+            opened = sources.raster(source["path"], **options)
     except RasterioIOError as error:
         raise DataError(f"{source['path']} cannot be opened as a raster ({error}). Check that the file exists, is whole and is an image."
                         ) from error
-    with opened:
+    with opened, sources.permit(source["path"]):
         yield opened
 
 

@@ -10,6 +10,7 @@ from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 
 from ...report import SILENT, Report
+from .. import sources
 from ..grid import Grid, Window
 from ..labels import LABEL_TOLERANCE, Drawing
 from ..raster import Raster
@@ -50,7 +51,8 @@ class LandMask:
                 raster.dataset, src_crs=raster.grid.crs, crs=grid.crs, transform=rasterio.Affine(*grid.transform), width=grid.width,
                 height=grid.height, resampling=Resampling.nearest, add_alpha=True, tolerance=LABEL_TOLERANCE)}
         warped, part = self._warped[grid], rasterio.windows.Window(window.col, window.row, window.width, window.height)
-        values, alpha = warped.read(1, window=part), warped.read(warped.count, window=part)
+        with sources.permit(raster.path):
+            values, alpha = warped.read(1, window=part), warped.read(warped.count, window=part)
         return (alpha > 0) & np.isfinite(values) & (values != 0) & ~np.isin(values, raster.nodata_of(0))
 
 

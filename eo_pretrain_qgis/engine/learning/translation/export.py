@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import torch
 from torch import nn
 
@@ -16,6 +15,7 @@ from ....errors import JobError, ModelError
 from ....report import SILENT, Report
 from ... import package
 from ...dataset import Dataset
+from ...session import on_processor
 from ..export import CHANGED_SHARE, CORE, REFERENCE_HALO, largest_difference, measure_halo, mosaic, probes, to_onnx
 from ..runs import Run
 from .generators import BandScaling, StoredTranslation
@@ -59,7 +59,7 @@ def export_translation(run: Run, target: str, *, source: str | None = None, name
     stride = int(generator.stride)  # type: ignore[arg-type]
     report.progress(0.05, "Translating the network")
     content = to_onnx(model, len(given["bands"]), stride, run.card["encoder"] or run.card["architecture"], package.OUTPUTS[package.TRANSLATION])
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    session = on_processor(content)
     scene = _scene(run, given, stride)
 
     def view(image: np.ndarray) -> np.ndarray:
