@@ -11,6 +11,7 @@ plugin, with an engine like this one, and what they answer is trusted: the sched
 from __future__ import annotations
 
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import CancelledError, ThreadPoolExecutor
@@ -24,6 +25,9 @@ VARIABLE = "EOPRETRAIN_DASK"
 SPARE = 2
 HEARTBEAT_SECONDS = 0.5
 CONNECT_SECONDS = 10
+#: So long the work waits for workers to come back when none is left, as batch systems restart them, and so often it looks.
+PATIENCE_SECONDS = 60.0
+LOOK_SECONDS = 2.0
 #: More threads would wait for the one that writes.
 MOST_THREADS = 8
 
@@ -44,7 +48,7 @@ def in_order(work: Callable[[_Tool, _Item], _Result], tool: _Tool, items: Iterab
         threads: in this process; None is one for each core.
 
     Raises:
-        EngineError: when the Dask scheduler cannot be reached or gives up.
+        EngineError: when the Dask scheduler cannot be reached, gives up or has had no worker for a minute.
     """
     address = os.environ.get(VARIABLE, "").strip()
     if address:
@@ -95,13 +99,46 @@ def _on_dask(address: str, work: Callable, tool: Any, items: Iterable, waiting: 
             raise EngineError(f"The Dask scheduler {address} has no workers. Start some, or clear {VARIABLE} to work on this computer.")
         shared = client.submit(_same, tool, pure=False)  # a task and not scattered data: when the worker that holds it dies it is made again
         try:
-            yield from _ahead(lambda item: client.submit(work, shared, item, pure=False), items, workers + SPARE, waiting)
-        except (KilledWorker, CancelledError) as error:
+            yield from _ahead(lambda item: client.submit(work, shared, item, pure=False), items, workers + SPARE,
+                              _watching(client, address, waiting))
+        except CancelledError as error:
+            raise EngineError(f"The Dask scheduler {address} gave the work up ({error}). Look whether it still runs and has workers, and run "
+                              "again.") from error
+        except KilledWorker as error:
             raise EngineError(f"The workers of the Dask scheduler {address} died several times over the same work ({error}). Look into their "
                               "logs; most often they have too little memory.") from error
         except ImportError as error:
             raise EngineError(f"The workers of the Dask scheduler {address} lack something ({error}). Start them with an engine like this "
                               "one, and with the folder of the plugin on their PYTHONPATH.") from error
+
+
+def _watching(client: Any, address: str, waiting: Callable[[], Any]) -> Callable[[], None]:
+    """`waiting`, and besides a look at whether anybody works: Dask itself would wait for ever."""
+    looked, alone_since = time.monotonic(), None
+
+    def look() -> None:
+        nonlocal looked, alone_since
+        waiting()
+        now = time.monotonic()
+        if now - looked < LOOK_SECONDS:
+            return
+        looked = now
+        if _has_workers(client):
+            alone_since = None
+            return
+        alone_since = alone_since or now
+        if now - alone_since >= PATIENCE_SECONDS:
+            raise EngineError(f"The Dask scheduler {address} has had no workers for {PATIENCE_SECONDS:g} seconds. Start some and look into the "
+                              "logs of those that ended, most often for want of memory; then run again.")
+
+    return look
+
+
+def _has_workers(client: Any) -> bool:
+    try:
+        return bool(client.nthreads(callback_timeout=LOOK_SECONDS))
+    except (OSError, TimeoutError):  # the scheduler itself is gone, or too busy to answer
+        return False
 
 
 def _same(tool: _Tool) -> _Tool:

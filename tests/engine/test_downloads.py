@@ -1,9 +1,12 @@
 """Downloads from a server on this machine that fails in the ways servers do."""
 
+import contextlib
 import errno
 import hashlib
 import http.server
 import socket
+import subprocess
+import sys
 import threading
 import time
 import types
@@ -19,6 +22,7 @@ from eo_pretrain_qgis.report import Report
 
 CONTENT = np.random.default_rng(1).bytes(3_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
+PART = f"a.pth.{SHA256[:16]}.part"
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -31,6 +35,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         first = self.server.asked[self.path] == 1
         if name in ("missing", "forbidden", "busy"):
             return self.send_error({"missing": 404, "forbidden": 403, "busy": 503}[name])
+        if name in ("ftp", "half"):
+            return self._redirect({"ftp": "ftp://127.0.0.1:9/a.pth", "half": "http://[::1"}[name])
+        if name in ("abc", "huge"):
+            self.send_response(200)
+            self.send_header("Content-Length", {"abc": "abc", "huge": str(10**15)}[name])
+            self.end_headers()
+            return self.wfile.write(CONTENT)
         if name == "moved":
             return self._redirect("/whole")
         if name == "circle":
@@ -144,20 +155,20 @@ def test_a_download_cut_at_90_percent_is_no_file_and_is_continued_by_the_next_ca
     with pytest.raises(ModelError, match=r"failed 1 times; the last one broke off at 90%\. Check the network \(HTTPS_PROXY names a proxy\) "
                                          "and run again, which continues it, or download the file by hand and give its path"):
         download(server.address + "/always_cut", folder / "a.pth", sha256=SHA256, attempts=1)
-    assert [path.name for path in folder.iterdir()] == ["a.pth.part"]
+    assert [path.name for path in folder.iterdir()] == [PART]
     assert download(server.address + "/whole", folder / "a.pth", sha256=SHA256) == SHA256
     assert server.ranges[-1] == "bytes=2700000-"
 
 
 def test_what_was_whole_but_not_renamed_needs_no_network(server, folder):
-    (folder / "a.pth.part").write_bytes(CONTENT)
+    (folder / PART).write_bytes(CONTENT)
     assert download(server.address + "/missing", folder / "a.pth", sha256=SHA256) == SHA256
     assert server.asked == {}
 
 
 @pytest.mark.parametrize("begun", [b"x" * 1000, b"x" * 4_000_000])
 def test_a_part_of_another_file_is_thrown_away(server, folder, begun):
-    (folder / "a.pth.part").write_bytes(begun)
+    (folder / PART).write_bytes(begun)
     assert download(server.address + "/whole", folder / "a.pth", sha256=SHA256) == SHA256
 
 
@@ -201,6 +212,64 @@ def test_without_a_checksum_nothing_is_asked_for(server, folder):
     assert server.asked == {}
 
 
+@pytest.mark.parametrize("checksum", ["ab12345", "no digits", SHA256 + "0"])
+def test_what_is_no_checksum_is_said(server, folder, checksum):
+    with pytest.raises(ModelError, match=f"No checksum is known for .* .“{checksum}” is not 8 to 64 hexadecimal digits., so it is not"):
+        download(server.address + "/whole", folder / "a.pth", sha256=checksum)
+    assert server.asked == {}
+
+
+@pytest.mark.parametrize("address", ["http://[::1", "http://", "https:///a.pth", "http://a.invalid:port/a", "http://a.invalid/a b", "http://a.invalid/\n"])
+def test_what_is_no_address(folder, address):
+    with pytest.raises(ModelError, match="is no address of a download. Give one that begins with https://"):
+        download(address, folder / "a.pth", sha256=SHA256)
+
+
+@pytest.mark.parametrize("fault", ["ftp", "half"])
+def test_a_redirect_to_anything_but_the_web_is_refused(server, folder, fault):
+    with pytest.raises(ModelError, match=r"The server answers 403 .redirect to what is no download refused. for |the last one got no answer"):
+        download(f"{server.address}/{fault}", folder / "a.pth", sha256=SHA256, attempts=1)
+    assert list(folder.iterdir()) == []
+
+
+def test_a_length_that_is_no_number_is_not_believed(server, folder):
+    assert download(server.address + "/abc", folder / "a.pth", sha256=SHA256) == SHA256
+
+
+def test_a_length_that_no_file_has_is_said(server, folder):
+    with pytest.raises(ModelError, match=r"The server says that the file from .* holds 1000000 GB, which no file of weights does\. Check the"):
+        download(server.address + "/huge", folder / "a.pth", sha256=SHA256)
+    assert list(folder.iterdir()) == []
+
+
+def test_files_of_the_user_beside_it_are_left_alone(server, folder):
+    own = {"a.pth.part": b"mine", "a.part": b"mine too", "b.pth.part": b""}
+    for name, content in own.items():
+        (folder / name).write_bytes(content)
+    for fault in ("page", "cut"):
+        with contextlib.suppress(ModelError):
+            download(f"{server.address}/{fault}", folder / "a.pth", sha256=SHA256)
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "a.pth"} == own
+    assert (folder / "a.pth").read_bytes() == CONTENT
+
+
+def test_two_that_want_one_file_fetch_it_once(server, folder):
+    command = "import sys; from eo_pretrain_qgis.engine.downloads import download; print(download(*sys.argv[1:3], sha256=sys.argv[3]))"
+    started = [subprocess.Popen([sys.executable, "-c", command, server.address + "/hangs", str(folder / "a.pth"), SHA256], stdout=subprocess.PIPE,
+                                text=True) for _ in range(2)]
+    assert [process.communicate(timeout=60)[0].strip() for process in started] == [SHA256, SHA256]
+    assert [path.name for path in folder.iterdir()] == ["a.pth"]
+    assert server.asked["/hangs"] == 2  # it broke off and went on, once
+
+
+def test_what_a_dead_process_had_is_continued(server, folder):
+    (folder / PART).write_bytes(CONTENT[:1_000_000])
+    (folder / PART.replace(".part", ".lock")).write_bytes(b"")
+    assert download(server.address + "/whole", folder / "a.pth", sha256=SHA256) == SHA256
+    assert server.ranges == ["bytes=1000000-"]
+    assert [path.name for path in folder.iterdir()] == ["a.pth"]
+
+
 def test_only_the_web_is_asked(folder):
     with pytest.raises(ModelError, match="file:///etc/passwd is no address of a download"):
         download("file:///etc/passwd", folder / "a.pth", sha256=SHA256)
@@ -225,7 +294,7 @@ def test_the_proxy_of_the_environment_is_asked(server, folder, monkeypatch):
 def test_stopping_keeps_what_was_fetched(server, folder):
     with pytest.raises(Cancelled):
         download(server.address + "/whole", folder / "a.pth", sha256=SHA256, report=Heard(stop_at=0.3))
-    assert 0 < (folder / "a.pth.part").stat().st_size < len(CONTENT)
+    assert 0 < (folder / PART).stat().st_size < len(CONTENT)
     assert not (folder / "a.pth").exists()
 
 

@@ -74,6 +74,20 @@ def test_an_engine_without_dask(monkeypatch):
         list(scheduling.in_order(square, -1, range(3), lambda: None))
 
 
+class Workers:
+    """The scheduler and the workers of a cluster; the workers by number."""
+
+    def __init__(self, started, more):
+        self.started, self.more = started, more
+
+    def __getitem__(self, number):
+        return self.started[number + 1]
+
+    def kill(self, number):
+        self.started[number].kill()
+        self.started[number].wait()
+
+
 @contextmanager
 def cluster(folder, workers):
     """A scheduler and workers as processes of their own; gives the address and the workers."""
@@ -85,6 +99,9 @@ def cluster(folder, workers):
         command = [sys.executable, "-m", f"distributed.cli.{module}", "--scheduler-file", str(named), "--no-dashboard", *arguments]
         return subprocess.Popen(command, env=environment, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
+    def more():
+        started.append(start("dask_worker", "--nthreads", "1", "--no-nanny"))
+
     started = [start("dask_scheduler", "--host", "127.0.0.1", "--port", "0")]
     try:
         while not named.exists():
@@ -95,7 +112,7 @@ def cluster(folder, workers):
 
         with Client(address, set_as_default=False) as client:
             client.wait_for_workers(workers, timeout=60)
-        yield address, started[1:]
+        yield address, Workers(started, more)
     finally:
         for process in started:
             process.kill()
@@ -146,3 +163,39 @@ def test_a_dask_scheduler_makes_the_same_dataset_though_a_worker_dies(folder, mo
         workers[1].wait()
         with pytest.raises(EngineError, match=r"The Dask scheduler .* has no workers. Start some, or clear EOPRETRAIN_DASK"):
             make("alone")
+
+
+def slow(tool, item):
+    time.sleep(0.3)
+    return item
+
+
+def test_work_without_any_worker_left_ends_and_goes_on_when_one_comes_back(folder, monkeypatch):
+    monkeypatch.setattr(scheduling, "LOOK_SECONDS", 0.5)
+    with cluster(folder, 1) as (address, workers):
+        monkeypatch.setenv(scheduling.VARIABLE, address)
+        found = []
+        for value in scheduling.in_order(slow, None, range(8), lambda: None):
+            found.append(value)
+            if value == 2:
+                workers.kill(1)
+                workers.more()
+        assert found == list(range(8))
+        monkeypatch.setattr(scheduling, "PATIENCE_SECONDS", 2.0)
+        with pytest.raises(EngineError, match=r"The Dask scheduler tcp://\S+ has had no workers for 2 seconds\. Start some and look into the logs"):
+            for value in scheduling.in_order(slow, None, range(100), lambda: None):
+                if value == 2:
+                    workers.kill(2)
+
+
+def test_a_scheduler_that_dies_ends_the_work(folder, monkeypatch):
+    monkeypatch.setattr(scheduling, "LOOK_SECONDS", 0.5)
+    monkeypatch.setattr(scheduling, "PATIENCE_SECONDS", 2.0)
+    with cluster(folder, 1) as (address, workers):
+        monkeypatch.setenv(scheduling.VARIABLE, address)
+        began = time.monotonic()
+        with pytest.raises(EngineError, match=r"The Dask scheduler tcp://\S+ (has had no workers for 2 seconds|gave the work up)"):
+            for value in scheduling.in_order(slow, None, range(100), lambda: None):
+                if value == 2:
+                    workers.kill(0)
+        assert time.monotonic() - began < 60
