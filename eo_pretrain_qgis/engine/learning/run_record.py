@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ..cards import ClassInfo, Preset
-from ..model_record import ModelBand
 from ..records import Count, FilledName, Finite, Metres, Name, Pixels, PlainName, Positive, Sha256, differ
 
 Figure = Finite | None
 Figures = dict[str, Figure]
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunBand(ModelBand):
-    """A band, and the centre and spread it is scaled by."""
+class RunBand(Struct):
+    """A band with its statistics, all of which a run says, and the centre and spread it is scaled by."""
 
+    name: FilledName
+    wavelength_um: Positive | None
+    unit: Name
+    scale: Finite
+    offset: Finite
+    mean: Finite
+    std: Positive
+    minimum: Finite
+    maximum: Finite
+    p001: Finite
+    p999: Finite
     centre: Finite
     spread: Positive
 
@@ -66,10 +74,10 @@ class RunRecord(Struct):
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)]
     metrics: Figures
     epochs_run: Count
+    start: Start | None
     created: str
     method: Literal["finetune", "inpainting", "barlow twins", "translation", "multitask"] = "finetune"
     datasets: Annotated[list[Source], Meta(min_length=1)] | UnsetType = UNSET
-    start: Start | None = None
     second_start: Start | None = None
     parameters: Count | UnsetType = UNSET
     weights_sha256: Sha256 | UnsetType = UNSET
