@@ -35,7 +35,7 @@ lint: setup  ## ruff, mypy, bandit and detect-secrets, as the QGIS plugin site r
 	@echo "lint: no finding by ruff, mypy, bandit and detect-secrets."
 
 docs: setup  ## writes docs/algorithms.md and the ready models from the jobs
-	@/usr/bin/python3 -m eo_pretrain_qgis docs docs/algorithms.md
+	@/usr/bin/python3 -m eo_pretrain_qgis docs docs/algorithms.md --overwrite
 	@/usr/bin/python3 docs/ready_models.py
 
 package:  ## writes the installable zip of the last commit into dist/

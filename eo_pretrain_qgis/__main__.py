@@ -18,10 +18,12 @@ import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from . import claims
 from .errors import Cancelled, EngineError, EOPretrainError, JobError
 from .jobs import JOBS, handbook
 from .jobs.record import read_record, run_job
@@ -30,6 +32,8 @@ from .report import PrintedReport
 from .worker import failures
 
 OK, FAILED, ASKED_WRONGLY, CANCELLED = 0, 1, 2, 130
+#: Batch systems and timeout(1) send a signal to a process and at once to its group; the second is no second wish.
+PATIENCE_S = 2.0
 USAGE = "[--json FILE] [--overwrite] [--PARAMETER VALUE …]     (--PARAMETER=VALUE for a value that begins with a minus sign)"
 METAVARS = {
     "raster": "FILE", "vector": "FILE", "layer": "FILE", "attribute": "FIELD", "integer": "N", "number": "X", "boolean": "true|false",
@@ -40,19 +44,23 @@ METAVARS = {
 
 
 class InterruptibleReport(PrintedReport):
-    """Prints progress; the first Ctrl+C, SIGTERM or SIGHUP asks the job to stop, a second one stops it at once."""
+    """Prints progress; the first Ctrl+C, SIGTERM or SIGHUP asks the job to stop, one that comes later, and not with it, stops it at once."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.asked = False
+        self.asked, self.since = False, 0.0
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
             number = getattr(signal, name, None)
             if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores it, and means it
                 signal.signal(number, self._ask)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
-        signal.signal(number, signal.SIG_DFL)
+        if not self.asked:
+            self.asked, self.since = True, time.monotonic()
+        elif time.monotonic() - self.since > PATIENCE_S:
+            claims.abandon()
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
 
     def cancelled(self) -> bool:
         return self.asked
@@ -64,6 +72,8 @@ def main(arguments: list[str] | None = None) -> int:
     name, job = asked.pop("command"), None
     try:
         if name == "docs":
+            if os.path.lexists(asked["file"]) and not asked["overwrite"]:
+                raise JobError(f"{asked['file']} is there already. Choose another name, or add --overwrite to replace it.")
             handbook.write(asked["file"])
             return OK
         job = _asked_job(name, asked)
@@ -71,7 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
         _check_engine(job)
         result = run_job(job, InterruptibleReport())
         if os.environ.get("RANK", "0") == "0":  # under torchrun every process comes here, one speaks
-            print(json.dumps(result, indent=1, ensure_ascii=False, default=str), flush=True)
+            _print_result(result)
     except Cancelled:
         return _say("Cancelled.", CANCELLED)
     except EOPretrainError as error:
@@ -84,6 +94,13 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         return _say(str(told), FAILED)
     return OK
+
+
+def _print_result(result: dict[str, Any]) -> None:
+    for plain in (False, True):  # a terminal that cannot write some letter gets all of them as escapes
+        with contextlib.suppress(UnicodeEncodeError):
+            print(json.dumps(result, indent=1, ensure_ascii=plain, default=str), flush=True)
+            return
 
 
 def _asked_job(name: str, asked: dict[str, Any]) -> Job:
@@ -134,6 +151,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_values(rerun, every)
     docs = commands.add_parser("docs", help="Write the handbook of all jobs", description="Writes the handbook of all jobs in Markdown.")
     docs.add_argument("file", nargs="?", default="docs/algorithms.md")
+    docs.add_argument("--overwrite", action="store_true", help="replace the file if it is there")
     return parser
 
 
@@ -179,7 +197,7 @@ def _document(place: str | None) -> dict[str, Any]:
         return {}
     try:
         document = json.loads(sys.stdin.read() if place == "-" else Path(place).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError, AttributeError) as error:  # the last: standard input is closed
         raise JobError(f"{place} is not a JSON document ({error}). Give a file with an object of parameter names and values.") from None
     if not isinstance(document, dict):
         raise JobError(f"{place} holds a JSON {type(document).__name__}. Give an object of parameter names and values.")
@@ -209,7 +227,7 @@ def _check_engine(job: Job) -> None:
 
 
 def _say(sentence: str, code: int) -> int:
-    with contextlib.suppress(OSError):  # the terminal was closed
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # the terminal, or standard error, was closed
         sys.stderr.write(sentence + "\n")
     return code
 

@@ -30,10 +30,14 @@ FORMAT, VERSION = "eo-pretrain claim", 1
 ENDING = ".claim"
 #: Names of parts end in this; nothing else is ever removed, whatever a claim lists.
 PART = re.compile(r"\.[0-9a-f]{16}\.part")
+_PART_NAME = re.compile(r".+" + PART.pattern)
 #: A claim has the same size from its first byte on [byte], so that a full disk cannot stop a job from listing a part.
 SIZE = 4096
 LONGEST_NAME = 255  # bytes, on all common file systems
 LOCK_WAIT_S = 10.0
+#: A claim file is empty between its making and its first word, and where it was given back while another looked at it; one that has
+#: been empty for longer is somebody's own file.
+EMPTY_S = 60.0
 
 _held: dict[str, Claim] = {}
 _guard = threading.RLock()
@@ -43,7 +47,8 @@ class Claim:
     """The claim on one output.
 
     Attributes:
-        target: the output.
+        target: the output, with links followed.
+        named: the path by which the user gave it.
         place: the claim file.
         record: what it says.
         made: folders that were made for it.
@@ -55,6 +60,7 @@ class Claim:
 
     def __init__(self, target: str, record: dict[str, Any], made: list[str]) -> None:
         self.target, self.place, self.record, self.made = target, place_of(target), record, made
+        self.named = os.path.abspath(target)
         self.parts: list[str] = []
         self.whole, self.users, self.main = False, 0, False
 
@@ -97,7 +103,8 @@ def place_of(target: str) -> str:
 
 
 @contextlib.contextmanager
-def taken(target: str, job: str, request: str = "", identity: str = "", tell: Callable[[str], None] = lambda text: None) -> Iterator[None]:
+def taken(target: str, job: str, request: str = "", identity: str = "", tell: Callable[[str], None] = lambda text: None,
+          named: str = "") -> Iterator[None]:
     """Claims an output for a job until the block ends.
 
     Args:
@@ -106,6 +113,7 @@ def taken(target: str, job: str, request: str = "", identity: str = "", tell: Ca
         request: checksum of what was asked.
         identity: of the job, under which `clear` finds its claims again; empty makes one up.
         tell: receives a sentence about what was found of a job that died.
+        named: the path by which the user gave the output.
 
     Raises:
         DataError: another job has claimed it.
@@ -113,7 +121,7 @@ def taken(target: str, job: str, request: str = "", identity: str = "", tell: Ca
     """
     with _guard:
         claim = _take(target, job, request, identity, tell)
-        claim.whole = True
+        claim.whole, claim.named = True, os.path.abspath(named or target)
     try:
         yield
     finally:
@@ -145,6 +153,24 @@ def part(target: str, of: str = "", main: bool = True) -> Iterator[str]:
             _remove(path, sidecars=not nested)
             if not nested:
                 claim.drop(path)
+
+
+def check_inside(path: str, target: str) -> None:
+    """Refuses to write through a link that leads out of the folder of a job.
+
+    Args:
+        path: as the job names it.
+        target: the same with links followed.
+
+    Raises:
+        DataError: `path` lies in the output folder of a job of this process, and `target` does not.
+    """
+    given = os.path.abspath(path)
+    with _guard:
+        claims = [claim for claim in _held.values() if claim.whole and given.startswith(claim.named + os.sep)]
+    for claim in claims:
+        if not target.startswith(claim.target + os.sep):
+            raise DataError(f"{path} is a link that leads to {target}, out of the folder that is written. Remove the link, or choose another folder.")
 
 
 def clear(target: str, identity: str) -> None:
@@ -208,6 +234,7 @@ def _take(target: str, job: str, request: str = "", identity: str = "", tell: Ca
     record = {"format": FORMAT, "version": VERSION, "id": identity or uuid.uuid4().hex, "job": job, "request": request,
               "output": os.path.basename(target), "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **process_identity.own(),
               "parts": []}
+    _refuse_unmade_folder(target)
     claim = Claim(target, record, _make_folders(os.path.dirname(target)))
     with contextlib.ExitStack() as undo:
         undo.callback(_remove_empty, claim.made)
@@ -238,6 +265,18 @@ def _remove_empty(folders: list[str]) -> None:
     for folder in folders:
         with contextlib.suppress(OSError):
             os.rmdir(folder)
+
+
+def _refuse_unmade_folder(target: str) -> None:
+    """Refuses an output in a folder that another job is about to make: it would take the place of what is put there meanwhile."""
+    above = os.path.dirname(target)
+    while above != os.path.dirname(above):
+        if os.path.lexists(place_of(above)) and above not in _held and not (os.path.isdir(above) and os.listdir(above)):
+            with contextlib.suppress(FileNotFoundError), _locked(place_of(above)) as stream:
+                found = _load(stream, place_of(above))
+                if found is not None:
+                    _refuse_living(found, above, place_of(above))
+        above = os.path.dirname(above)
 
 
 def _refuse_living(found: dict[str, Any], target: str, place: str) -> None:
@@ -298,7 +337,7 @@ def _load(stream: int, place: str) -> dict[str, Any] | None:
     """
     os.lseek(stream, 0, os.SEEK_SET)
     content = os.read(stream, 2**20)
-    if not content.strip():
+    if not content and time.time() - os.fstat(stream).st_mtime < EMPTY_S:
         return None
     try:
         record = json.loads(content)
@@ -328,11 +367,12 @@ def _release(stream: int, place: str) -> None:
 
 def _sweep(record: dict[str, Any], place: str) -> bool:
     """Removes the parts that a claim lists, and says whether there were any; a name that is none of ours is left alone."""
-    home = os.path.dirname(place)
+    home = os.path.realpath(os.path.dirname(place))
     found = False
     for listed in record["parts"]:
-        path = os.path.normpath(os.path.join(home, str(listed)))
-        if PART.search(path) and path.endswith(".part") and path.startswith(os.path.join(home, "")) and os.path.lexists(path):
+        folder, name = os.path.split(os.path.normpath(os.path.join(home, str(listed))))
+        path = os.path.join(os.path.realpath(folder), name)
+        if _PART_NAME.fullmatch(name) and path.startswith(os.path.join(home, "")) and os.path.lexists(path):
             found = True
             _remove(path, sidecars=True)
     return found

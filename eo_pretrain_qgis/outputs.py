@@ -52,9 +52,13 @@ def new_file(path: str | Path, of: str | Path = "") -> Iterator[Path]:
     """
     with explained(path):
         target = settled(path)
+        claims.check_inside(os.fspath(path), target)
         with claims.part(target, settled(of) if of else "") as part:
             os.makedirs(os.path.dirname(target), exist_ok=True)
+            was_there = os.path.lexists(target)
             yield Path(part)
+            if not was_there and os.path.lexists(target):
+                raise DataError(f"{target} was put there by somebody else while this job ran, and is not replaced. Run again with another name.")
             _replace(part, target)
 
 
@@ -78,6 +82,7 @@ def new_folder(path: str | Path) -> Iterator[Path]:
             refuse_used(target)
             os.makedirs(part)
             yield Path(part)
+            refuse_used(target)  # somebody may have put files there meanwhile
             _move_folder(Path(part), Path(target))
 
 
@@ -131,7 +136,10 @@ def said(error: OSError, path: str | Path = "") -> DataError | None:
         path: what was being written; in sentences it stands for the parts of it that have names of their own.
     """
     found = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else ""
-    place = path if path and (not found or claims.PART.search(found) or found.endswith(claims.ENDING)) else found or "a file"
+    place = path if path and (not found or claims.PART.search(found) or found.endswith(claims.ENDING)) else found
+    if not place and error.errno == errno.ENOENT:  # tempfile, which looked in several places
+        return DataError(f"{error.strerror}. Make one of these folders, name another in the variable TMPDIR, and run again.")
+    place = place or "a file"
     if error.errno in FULL or "No space left" in str(error):
         return disk_full(place)
     if error.errno is None:
@@ -140,13 +148,14 @@ def said(error: OSError, path: str | Path = "") -> DataError | None:
         if not path or (found and os.path.dirname(found) != os.path.dirname(os.fspath(path)) and os.path.exists(found)):
             return DataError(f"{place} may not be read or written ({error.strerror}). Ask for the right to it, or choose another one.")
         return DataError(f"{place} may not be written ({error.strerror}). Choose a folder you may write to.")
+    place = claims.PART.sub("", os.fspath(place))
     what, advice = REASONS.get(error.errno, (f"cannot be read or written ({error.strerror})", "Check the disk and the path, and run again."))
     return DataError(f"{place} {what}. {advice}")
 
 
 def disk_full(path: str | Path) -> DataError:
     """The sentence for a full disk."""
-    return DataError(f"The disk is full while writing {path}. Free some space and run again.")
+    return DataError(f"The disk is full while writing {claims.PART.sub('', os.fspath(path))}. Free some space and run again.")
 
 
 def failed_write(failure: BaseException, path: str | Path) -> DataError:

@@ -73,7 +73,7 @@ class PrintedReport(Report):
 
     @staticmethod
     def _print(line: str) -> None:
-        with contextlib.suppress(OSError):  # the terminal was closed; the work goes on until it is told to stop
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # the terminal was closed; the work goes on until it is told to stop
             sys.stderr.write(line + "\n")
 
 

@@ -156,17 +156,19 @@ def test_a_claim_from_another_computer_says_how_to_release_it(folder):
 
 @pytest.mark.parametrize("listed", [
     ["../victim.txt"], ["victim.txt"], ["/etc/passwd"], ["./sub/../victim.txt"], ["sub"], [""], ["."], [7, None],
-    ["victim.0123456789abcdef.part/../victim.txt"], ["../outside.0123456789abcdef.part"],
+    ["victim.0123456789abcdef.part/../victim.txt"], ["../outside.0123456789abcdef.part"], ["link/outside.0123456789abcdef.part"],
+    ["d.0123456789abcdef.part/victim.txt"],
 ])
 def test_a_claim_that_lists_files_of_the_user_removes_none(folder, listed):
     outside = folder.parent / "outside.0123456789abcdef.part"
     (folder / "sub").mkdir()
+    (folder / "link").symlink_to(folder.parent)
     for path in (folder / "victim.txt", folder.parent / "victim.txt", folder / "sub" / "a.txt", outside):
         path.write_text("precious")
     forged(folder, parts=listed)
     with new_file(folder / "map.tif") as part:
         part.touch()
-    assert names(folder) == ["map.tif", "sub", "victim.txt"]
+    assert names(folder) == ["link", "map.tif", "sub", "victim.txt"]
     assert [path.read_text() for path in (folder.parent / "victim.txt", folder / "sub" / "a.txt", outside)] == ["precious"] * 3
 
 
@@ -183,6 +185,53 @@ def test_an_empty_claim_was_given_back(folder):
     with new_file(folder / "map.tif") as part:
         part.touch()
     assert names(folder) == ["map.tif"]
+
+
+def test_an_empty_file_of_long_ago_is_no_claim(folder):
+    place = folder / "map.tif.claim"
+    place.touch()
+    os.utime(place, (1e9, 1e9))
+    with pytest.raises(DataError, match="is in the way"), new_file(folder / "map.tif"):
+        pass
+    assert place.exists()
+
+
+def test_what_somebody_puts_there_meanwhile_is_not_replaced(folder):
+    with pytest.raises(DataError, match="was put there by somebody else while this job ran"), new_file(folder / "map.tif") as part:
+        part.write_text("ours")
+        (folder / "map.tif").write_text("theirs")
+    with pytest.raises(DataError, match="already holds files"), new_folder(folder / "data") as inside:
+        (inside / "README.txt").write_text("ours")
+        (folder / "data").mkdir()
+        (folder / "data" / "README.txt").write_text("theirs")
+    assert [(folder / "map.tif").read_text(), (folder / "data" / "README.txt").read_text()] == ["theirs", "theirs"]
+    assert names(folder) == ["data", "map.tif"]
+
+
+def test_nothing_is_put_into_a_folder_that_another_job_is_about_to_make(folder):
+    target = settled(folder / "map.tif")  # the claim of a folder looks the same
+    forged(folder, process=1, started=0)
+    with pytest.raises(DataError, match="map.tif is being written by “finetune”"), new_file(folder / "map.tif" / "inside.txt"):
+        pass
+    assert names(folder) == ["map.tif.claim"]
+    os.mkdir(target)
+    (folder / "map.tif" / "run.json").touch()  # a run that goes on: its folder may take other files
+    with new_file(folder / "map.tif" / "inside.txt") as part:
+        part.touch()
+
+
+def test_a_job_writes_through_no_link_out_of_its_folder(folder):
+    (folder / "run").mkdir()
+    (folder / "precious").write_text("precious")
+    (folder / "run" / "metrics.csv").symlink_to(folder / "precious")
+    (folder / "run" / "last").symlink_to(folder)
+    with claims.taken(settled(folder / "run"), "finetune", named=str(folder / "run")):
+        for name in ("metrics.csv", "last/precious"):
+            with pytest.raises(DataError, match="out of the folder that is written. Remove the link"), new_file(folder / "run" / name):
+                pass
+        with new_file(folder / "run" / "report.html") as part:
+            part.touch()
+    assert (folder / "precious").read_text() == "precious"
 
 
 def test_a_link_in_place_of_a_claim_is_not_followed(folder):

@@ -99,16 +99,18 @@ def test_a_recorded_job_runs_again_with_another_value(tmp_path):
 
 @pytest.mark.parametrize(("job", "values"), [
     ("check_engine", {"python": "evil.sh"}), ("install_engine", {"python": "evil.sh", "source": "existing_python"}),
+    ("install_engine", {"location": "evil.sh"}),
 ])
 @pytest.mark.parametrize("way", ["record", "document"])
 def test_a_record_never_names_a_program_to_run(tmp_path, job, values, way):
-    program = tmp_path / values["python"]
+    key = "python" if "python" in values else "location"
+    program = tmp_path / values[key]
     program.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
     program.chmod(0o755)
-    values = {**values, "python": str(program)} | ({"output": str(tmp_path / "c.html")} if job == "check_engine" else {})
+    values = {**values, key: str(program)} | ({"output": str(tmp_path / "c.html")} if job == "check_engine" else {})
     ran = call("rerun", record(tmp_path, values, job)) if way == "record" else call(job, "--json", "-", document=json.dumps(values))
     assert (ran.returncode, ran.stdout) == (2, "")
-    assert f"The values name a program to run, {program} (python)." in ran.stderr
+    assert f"The values name a program to run, {program} ({key})." in ran.stderr
     assert not (tmp_path / "ran").exists()
     assert not (tmp_path / "c.html").exists()
 
@@ -170,6 +172,48 @@ def test_a_result_nobody_reads_is_no_failure(tmp_path):
     assert (tmp_path / "c.html").exists()
     assert "Traceback" not in (tmp_path / "said").read_text()
     assert "BrokenPipe" not in (tmp_path / "said").read_text()
+
+
+@pytest.mark.parametrize(("closing", "code"), [("0<&-", 2), ("2>&-", 0), ("1>&-", 0)])
+def test_closed_streams_are_no_fault(closing, code, tmp_path):
+    words = "create_sample --json -" if closing.startswith("0") else f"check_engine --python /bin/true --output {tmp_path}/c.html"
+    ran = subprocess.run(["/bin/sh", "-c", f"exec {sys.executable} -m eo_pretrain_qgis {words} {closing}"], cwd=ROOT, capture_output=True, text=True)
+    assert ran.returncode == code
+    assert "Traceback" not in ran.stderr
+
+
+def test_a_result_is_printed_whatever_the_terminal_can_write(tmp_path):
+    ran = call("check_engine", "--python", "/bin/true", "--output", tmp_path / "Größe.html", PYTHONIOENCODING="ascii")
+    assert ran.returncode == 0
+    assert json.loads(ran.stdout)["output"].endswith("Größe.html")
+
+
+def test_the_handbook_replaces_nothing_unasked(tmp_path):
+    (tmp_path / "mine.md").write_text("mine")
+    ran = call("docs", tmp_path / "mine.md")
+    assert (ran.returncode, (tmp_path / "mine.md").read_text()) == (2, "mine")
+    assert call("docs", tmp_path / "mine.md", "--overwrite").returncode == 0
+
+
+def test_a_second_signal_that_comes_with_the_first_is_no_second_wish(tmp_path):
+    command = [sys.executable, "-m", "eo_pretrain_qgis", "create_sample", "--size", "2048", "--output", str(tmp_path / "s")]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    while "%" not in process.stderr.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=60)[1].endswith("Cancelled.\n")
+    assert process.returncode == 130
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_output_that_an_input_cannot_do_without_is_refused(tmp_path):
+    (tmp_path / "ds").mkdir()
+    (tmp_path / "ds" / "dataset.json").write_text("{}")
+    ran = call("describe_dataset", "--dataset", tmp_path / "ds", "--output", tmp_path / "page.html", "--facts", tmp_path / "ds" / "dataset.json",
+               "--overwrite")
+    assert ran.returncode == 2
+    assert "dataset.json belongs to an input of this job. Choose another name." in ran.stderr
 
 
 def test_the_handbook_where_it_may_not_be_written():

@@ -16,7 +16,7 @@ from ..report import SILENT, Report
 from .cards import ClassInfo
 from .category_style import Category, categorized, color_option
 from .legend import default_color
-from .style_files import new_style
+from .style_files import check_sidecar, new_style
 
 #: Confidence [%] → colour, from doubtful to sure.
 CONFIDENCE_COLOURS = {0: "#440154", 25: "#3b528b", 50: "#21918c", 75: "#5ec962", 100: "#fde725"}
@@ -48,7 +48,11 @@ def beside(path: str | Path, report: Report = SILENT, *, qml: Callable[[], str] 
         report: told when a style of the user's is kept.
         qml: gives the style, written to ``.qml`` in place of the ending of `path`.
         aux_xml: gives what GDAL reads in ``.aux.xml`` behind the whole name of `path`.
+
+    Raises:
+        DataError: an ``.aux.xml`` of something else is there.
     """
+    check_sidecar(path)
     with ExitStack() as stack:
         if aux_xml:
             stack.enter_context(new_file(f"{path}.aux.xml", of=path)).write_text(aux_xml(), encoding="utf-8")

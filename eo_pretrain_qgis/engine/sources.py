@@ -37,12 +37,13 @@ VECTORS = {"GPKG", "ESRI Shapefile", "GeoJSON", "GeoJSONSeq", "ESRIJSON", "TopoJ
 VIRTUAL = {b"<VRTDataset": "VRT", b"<OGRVRTDataSource": "VRT"}
 #: Descriptions of services on the network, by what stands at their beginning.
 SERVICES = (b"<GDAL_WMS", b"<WCS_GDAL", b"<GDAL_WMTS", b"<OGRWFSDataSource", b"<OGCAPI", b"gdal_streamed_alg")
-_ADDRESS = re.compile(r"""(?:/vsi(?:curl|s3|gs|az|adls|oss|swift|webhdfs|hdfs)(?:_streaming)?[/?]|\b(?:https?|ftps?|s3|gs|gcs|az|abfss?|adls?|oss|
-                          swift|dap4?)://)[^\s"'<>|]*""", re.IGNORECASE | re.VERBOSE)
+_ADDRESS = re.compile(r"""(?:/vsi(?:curl|s3|gs|az|adls|oss|swift|webhdfs|hdfs)(?:_streaming)?[/?]|
+                          \b(?:https?|ftps?|[gs]?s3|gs|gcs|az|abfss?|adls?|oss|swift|dap4?|dods)://)[^\s"'<>|]*""", re.IGNORECASE | re.VERBOSE)
 _STARTS = {"http://": "/vsicurl/http://", "https://": "/vsicurl/https://", "ftp://": "/vsicurl/ftp://", "s3://": "/vsis3/", "gs://": "/vsigs/",
            "az://": "/vsiaz/", "oss://": "/vsioss/", "swift://": "/vsiswift/"}
-#: A GeoJSON file may name a coordinate reference system to be fetched.
-_LINKED_CRS = re.compile(rb'"crs"\s*:\s*\{[^}]{0,2000}"href"\s*:\s*"([^"]{0,2000})"')
+#: A GeoJSON file may name a coordinate reference system to be fetched: an object of the type “link”, with an address.
+_LINK = re.compile(r'"type"\s*:\s*"link"')
+_ESCAPED = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(/))")
 #: Elements of a VRT and of .aux.xml with words for people; an address in there is never opened.
 _WORDS = {"metadata", "srs", "layersrs", "description", "unittype", "categorynames", "gdalrasterattributetable", "histograms"}
 #: Metadata that GDAL follows: overviews in another file, and coordinates of every pixel.
@@ -50,6 +51,8 @@ _FOLLOWED = {"OVERVIEWS": ("OVERVIEW_FILE",), "GEOLOCATION": ("X_DATASET", "Y_DA
 _BESIDE = (".aux.xml", ".ovr", ".msk")
 _HEAD = 4096
 _PIECE = 1 << 20
+# Reading a layer with metadata would write them beside it (.aux.xml), where the user's own file of that name may be.
+pyogrio.set_gdal_config_options({"GDAL_PAM_ENABLED": "NO"})
 
 
 def raster(path: str, **options: Any) -> rasterio.DatasetReader:
@@ -66,6 +69,8 @@ def raster(path: str, **options: Any) -> rasterio.DatasetReader:
     within = path[len("vrt://"):].partition("?")[0] if path.lower().startswith("vrt://") else path
     virtual = within != path or path.lower().endswith(".vrt")
     if not is_address(path):
+        if virtual:
+            _refuse_packed(within)
         _check(within)
     with rasterio.Env(), permit(path):
         opened = rasterio.DatasetReader(_gdal_name(path), driver=[*RASTERS, "VRT"] if virtual else RASTERS, **options)
@@ -93,6 +98,7 @@ def vector(path: str) -> Iterator[str]:
         DataError: the file is a VRT under another name or refers to the network.
     """
     if not is_address(path):
+        _refuse_packed(path)
         _check(path)
         yield _gdal_name(path)
         return
@@ -112,6 +118,12 @@ def check_format(path: str, driver: str) -> None:
     """
     if driver not in VECTORS and not (driver == "OGR_VRT" and path.lower().endswith(".vrt")):
         raise DataError(f"{path} is of the format {driver}, which is not read here. Export the layer to a GeoPackage and choose that.")
+
+
+def _refuse_packed(path: str) -> None:
+    """Refuses what may refer to the network and lies where it cannot be looked through first."""
+    if path.startswith("/vsi") and not path.startswith(("/vsizip/", "/vsimem/")):
+        raise DataError(f"{path} lies in an archive that cannot be looked through, and may refer to the network. Unpack it and choose the file.")
 
 
 def is_address(path: str) -> bool:
@@ -234,10 +246,14 @@ def _check_json(name: str) -> None:
     rest = b""
     with open(name, "rb") as stream:
         while piece := stream.read(_PIECE):
-            found = _LINKED_CRS.search(rest + piece)
-            if found and _first_address(found[1].decode("utf-8", "replace")):
-                raise _refers(name, _first_address(found[1].decode("utf-8", "replace")))
-            rest = piece[-4096:]
+            text = (rest + piece).decode("utf-8", "replace")
+            if "\\" in text:  # letters may be written as escapes
+                text = _ESCAPED.sub(lambda match: chr(int(match[1], 16)) if match[1] else "/", text)
+            for place in re.finditer('"crs"', text):
+                near = text[place.start():place.start() + _HEAD]
+                if _LINK.search(near) and _first_address(near):
+                    raise _refers(name, _first_address(near))
+            rest = piece[-4 * _HEAD:]
 
 
 def _check_followed(opened: rasterio.DatasetReader, path: str) -> None:

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..errors import DataError
 from ..outputs import new_file
 from ..report import SILENT, Report
 
@@ -27,6 +28,18 @@ def new_style(of: str | Path, text: str, report: Report = SILENT) -> Iterator[No
     with new_file(path, of=of) as part:
         part.write_text(f"{text}{MARK}\n", encoding="utf-8")
         yield
+
+
+def check_sidecar(path: str | Path) -> None:
+    """Refuses an output whose name has a file of GDAL's beside it already, of another image: it would be taken for that of the output.
+
+    Raises:
+        DataError: there is such a file, and no output yet.
+    """
+    beside = Path(f"{path}.aux.xml")
+    if beside.exists() and not Path(path).exists():
+        raise DataError(f"{beside} is there already, and without {Path(path).name}, so it belongs to something else. Move it away, or choose another "
+                        "name for the output.")
 
 
 def _is_foreign(path: Path) -> bool:

@@ -27,8 +27,11 @@ FIRST_LINES = """# The algorithms
 <!-- Written by `make docs` from the jobs in eo_pretrain_qgis/jobs; edit there. -->
 
 Each algorithm can be used from QGIS's toolbox, as a step of a model, with `qgis_process run eopretrain:…` and, without QGIS, with
-`python -m eo_pretrain_qgis …`. In QGIS a parameter's name is written in capitals, on the command line as `--name`. The command line replaces a file
-that is there only with `--overwrite`.
+`python -m eo_pretrain_qgis …`. In QGIS a parameter's name is written in capitals, on the command line as `--name`. Where a parameter takes one of
+several words, give the word, not its number. The command line replaces a file that is there only with `--overwrite`.
+
+Run `python -m eo_pretrain_qgis` in the folder that holds `eo_pretrain_qgis`: the checkout or, after an installation from the zip, `python/plugins` of
+the QGIS profile. `python` is that of the engine, which “Install the engine” reports (in a checkout `.engine/train/bin/python`).
 """
 
 
@@ -98,7 +101,7 @@ def _examples(job: type[Job]) -> list[str]:
     given = {key: _example(param) for key, param in job.parameters().items() if param.required}
     for_qgis = "".join(f" \\\n    --{key.upper()}={_quoted(value)}" for key, value in given.items())
     for_python = "".join(f" \\\n    --{key} {_quoted(value)}" for key, value in given.items())
-    return ["```sh", f"qgis_process run eopretrain:{job.id()} --{for_qgis}".replace(" -- \\\n", " -- \\\n"),
+    return ["```sh", f"qgis_process run eopretrain:{job.id()}{for_qgis}",
             f"python -m eo_pretrain_qgis {job.name()}{for_python}", "```"]
 
 

@@ -31,7 +31,8 @@ class InstallEngine(Job):
                          help="“folder_of_wheels” needs no network. “existing_python” takes an interpreter that already has the packages.")
     wheels: str = folder("Folder of wheels", optional=True)
     python: str = program("Existing Python", optional=True)
-    location: str = text("Where to build", default=None, advanced=True, help="Empty: the user's data folder, or .engine in a checkout.")
+    location: str = text("Where to build", default=None, advanced=True, program=True,  # what lies there is run
+                         help="Empty: the user's data folder, or .engine in a checkout.")
 
     def check(self) -> None:
         if self.source == "folder_of_wheels" and not self.wheels:

@@ -50,7 +50,7 @@ def run_job(job: Job, report: Report, identity: str = "") -> dict[str, Any]:
     with explained(""), ExitStack() as stack:
         for path in output_paths(job):
             with explained(path):
-                stack.enter_context(claims.taken(settled(path), job.name(), request_checksum(job), identity, report.message))
+                stack.enter_context(claims.taken(settled(path), job.name(), request_checksum(job), identity, report.message, path))
         result = job.run(report)
         name = job.main_output()
         folder = getattr(job, name) if name and job.parameters()[name].kind == "folder_output" else None

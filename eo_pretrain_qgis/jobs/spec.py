@@ -36,6 +36,7 @@ LARGEST_SEED = 2**32 - 1
 #: Images and the tiles, crops, blocks and borders in them [px], and counts of things in them.
 MOST_PIXELS, MOST_COUNTED = 1_000_000, 1_000_000_000
 OUTPUT_KINDS = ("raster_output", "vector_output", "folder_output", "file_output")
+RECORDS = ("dataset.json", "tiles.gpkg", "run.json", "job.json", "encoder.json", "metrics.csv")
 PATH_KINDS = ("raster", "vector", "layer", "file", "folder", "weights")
 
 
@@ -58,7 +59,7 @@ class Param:
     created: bool = True
     #: The file in an output folder that stands for it: steps of a model that take several files are offered no folders.
     main_file: str = ""
-    #: The file is run, so that only the user's own word may name it, never a record.
+    #: The file, or what lies in the folder, is run, so that only the user's own word may name it, never a record.
     program: bool = False
 
     @property
@@ -270,6 +271,9 @@ class Job:
                     raise JobError(f"“{param.label}” and “{taken[real]}” are the same file, {shown_path(path)}. Choose another name.")
                 if param.is_output and param.kind != "folder_output" and os.path.isdir(path):
                     raise JobError(f"“{param.label}” ({name}): {shown_path(path)} is a folder. Choose the name of a file.")
+                within = any(real.startswith(os.path.join(other, "")) for other in taken)
+                if param.is_output and within and os.path.lexists(path) and _is_record(real):
+                    raise JobError(f"“{param.label}” ({name}): {shown_path(path)} belongs to an input of this job. Choose another name.")
                 taken[real] = param.label
 
     def check(self) -> None:
@@ -278,6 +282,11 @@ class Job:
     def run(self, report: Any) -> dict[str, Any]:
         """Does the work and returns every output parameter that was written and every declared result."""
         raise NotImplementedError(f"{type(self).__name__} declares no run()")
+
+
+def _is_record(path: str) -> bool:
+    """Whether a file is one that a dataset or run cannot do without."""
+    return os.path.basename(path) in RECORDS or path.endswith((".npy", ".safetensors"))
 
 
 def paths_of(param: Param, value: Any) -> list[str]:

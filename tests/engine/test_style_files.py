@@ -1,4 +1,8 @@
+import pytest
+
+from eo_pretrain_qgis.engine.class_style import beside, confidence_qml
 from eo_pretrain_qgis.engine.style_files import MARK, new_style
+from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.report import Report
 
 
@@ -24,3 +28,14 @@ def test_a_style_of_the_users_stays_and_is_told(folder):
         pass
     assert (folder / "roads.qml").read_bytes() == b"<qgis>of roads.shp \xff</qgis>"
     assert f"{folder / 'roads.qml'} is a style of your own and was kept." in told.words[0]
+
+
+def test_a_file_of_gdal_s_beside_another_image_of_that_name_stays(folder):
+    (folder / "map.tif.aux.xml").write_text("<PAMDataset>mine</PAMDataset>", encoding="utf-8")
+    with pytest.raises(DataError, match="map.tif.aux.xml is there already, and without map.tif"), beside(folder / "map.tif", qml=confidence_qml):
+        pass
+    assert [child.name for child in folder.iterdir()] == ["map.tif.aux.xml"]
+    (folder / "map.tif").touch()  # a map that is replaced takes its own along
+    with beside(folder / "map.tif", aux_xml=lambda: "<PAMDataset/>"):
+        pass
+    assert (folder / "map.tif.aux.xml").read_text(encoding="utf-8") == "<PAMDataset/>"
