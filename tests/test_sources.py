@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import threading
 import warnings
 import zipfile
@@ -241,6 +242,45 @@ def test_an_archive_with_a_vrt_that_refers_to_the_network(server, folder):
     with pytest.raises(DataError, match="refers to the address"):
         Raster(f"/vsizip/{folder}/image.zip/image.vrt").read(WHOLE)
     assert server.asked == []
+
+
+def test_archives_that_cannot_be_looked_through(server, folder):
+    with tarfile.open(folder / "image.tar", "w") as archive:
+        for name, text in (("image.vrt", virtual(f'NETCDF:"{server.address}/a.nc":x')), ("places.vrt", virtual_layer(f"{server.address}/a.geojson"))):
+            archive.add(written(folder / name, text), name)
+    with pytest.raises(DataError, match="lies in an archive that cannot be looked through"):
+        Raster(f"/vsitar/{folder}/image.tar/image.vrt").read(WHOLE)
+    with pytest.raises(DataError, match="lies in an archive that cannot be looked through"):
+        VectorLayer.open({"path": f"/vsitar/{folder}/image.tar/places.vrt"})
+    assert server.asked == []
+
+
+@pytest.mark.parametrize("crs", [
+    r'"crs":{"type":"link","properties":{"href":"http:\/\/HOST\/crs","type":"ogcwkt"}}',
+    r'"\u0063rs":{"type":"link","properties":{"\u0068ref":"http://HOST/crs","type":"ogcwkt"}}',
+    r'"crs":{"a":{},"properties":{"b":{},"href":"http://HOST/crs"},"type":"li\u006ek"}',
+])
+def test_an_address_behind_escapes(server, folder, crs, monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "*")
+    path = written(folder / "places.geojson", '{"type":"FeatureCollection",CRS,"features":[{"type":"Feature","properties":{},"geometry":{"type":"Point",'
+                   '"coordinates":[1,2]}}]}'.replace("CRS", crs.replace("HOST", server.address.removeprefix("http://"))))
+    with pytest.raises(DataError, match="refers to the address http://"):
+        VectorLayer.open({"path": str(path)})
+    assert server.asked == []
+
+
+def test_a_named_crs_and_links_in_fields_are_fine(folder):
+    path = written(folder / "places.geojson", '{"type":"FeatureCollection","crs":{"type":"name","properties":{"name":"urn:ogc:def:crs:OGC:1.3:CRS84"}},'  # noqa: E501
+                   '"features":[{"type":"Feature","properties":{"link":"http://example.org/a"},"geometry":{"type":"Point","coordinates":[1,2]}}]}')
+    assert len(VectorLayer.open({"path": str(path)}).read(["link"])) == 1
+
+
+def test_reading_a_layer_writes_nothing_beside_it(folder):
+    frame = geopandas.GeoDataFrame({"a": [1]}, geometry=geopandas.points_from_xy([1], [2]), crs="EPSG:4326")
+    pyogrio.write_dataframe(frame, folder / "a.gpkg", layer="a", driver="GPKG", layer_metadata={"KEY": "value"}, dataset_metadata={"KEY": "value"})
+    (folder / "a.gpkg.aux.xml").write_text("mine", encoding="utf-8")
+    VectorLayer.open({"path": str(folder / "a.gpkg")}).read(["a"])
+    assert (folder / "a.gpkg.aux.xml").read_text(encoding="utf-8") == "mine"
 
 
 def test_names_that_gdal_cannot_take(folder):
