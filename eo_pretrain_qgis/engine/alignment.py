@@ -52,7 +52,7 @@ class Pair:
 
 
 def align(source: list[dict], grid: Grid, folder: str | Path, resampling: str = "bilinear", report: Report = SILENT,
-          nodata: float | None = None) -> Scene:
+          nodata: float | None = None, like: Scene | None = None) -> Scene:
     """Brings an image onto a grid; an image that lies on it already is taken as it is.
 
     Where the image is finer than the grid, "bilinear" widens its kernel to the size of a target pixel, as GDAL's warper does.
@@ -65,6 +65,7 @@ def align(source: list[dict], grid: Grid, folder: str | Path, resampling: str = 
         resampling: a key of `RESAMPLING`.
         report: progress.
         nodata: declared nodata value of the image.
+        like: the same image, opened, whose values are converted; this one's are then, too.
 
     Returns:
         The scene on the grid, with the names, dates, scales and nodata of the source; pixels the source does not reach are invalid.
@@ -73,6 +74,8 @@ def align(source: list[dict], grid: Grid, folder: str | Path, resampling: str = 
         DataError: the image does not reach the grid, or the disk is full.
     """
     scene = Scene.open(source, nodata)
+    if like is not None:
+        scene.empty, scene.conversion = like.empty, like.conversion
     if scene.grid.same_as(grid):
         return scene
     if not overlap(grid, scene.grid):
@@ -176,7 +179,7 @@ def partner_scenes(scenes: list[Scene], preset: str, images: list[dict] | None, 
         found = pair(scene, others, most_days)
         part = report.part(done / len(scenes), (done + 1) / len(scenes))
         other = others[found.index]
-        partner = align(sources[found.index], scene.grid, folder, report=part)
+        partner = align(sources[found.index], scene.grid, folder, report=part, like=other)
         facts.append({"scene": scene.name, "partner": other.name, "path": other.path, "days": found.days,
                       "overlap": round(found.overlap, 4), "aligned": partner.path != other.path})
         chosen.append(partner)
@@ -201,7 +204,8 @@ def _warp(scene: Scene, grid: Grid, path: Path, resampling: str, report: Report)
     ratio = [target / own for target, own in zip(grid.metres_per_pixel(), scene.grid.metres_per_pixel(), strict=True)]
     pieces = blocks(grid.window, max(16, min(PIECE, int(math.sqrt(SOURCE_PIXELS) / max(*ratio, 1)))))
     with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "w", **profile) as target:
-        target.scales, target.offsets = scene.scales, scene.offsets
+        if scene.conversion is None:  # else the values are those of a dataset, which says what they mean
+            target.scales, target.offsets = scene.scales, scene.offsets
         if scene.date:
             target.update_tags(ACQUISITION_DATE=scene.date)
         for index, name in enumerate(scene.band_names, 1):

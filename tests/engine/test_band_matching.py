@@ -47,9 +47,14 @@ def test_a_missing_band_is_named_with_what_there_is():
     assert str(caught.value).startswith("scene.tif has no band B08, which the model needs. Its bands are B02, B03, B04; ")
 
 
+def test_common_names_are_understood():
+    assert positions(bands("B02", "B03", "B04", "B08"), ["red", "green", "blue", "nir"], model_preset="sentinel2_l2a") == [2, 1, 0, 3]
+    assert positions(bands("B04", "B11"), ["blue", "red", "nir08", "swir16"], preset="landsat89_l2", model_preset="landsat89_l2") == [1, 3]
+
+
 def test_bands_with_other_names_are_never_taken_by_their_number():
-    with pytest.raises(DataError, match=r"has no band B02, which the model needs. Its bands are red, green, blue, nir"):
-        positions(bands("B02", "B03", "B04", "B08"), ["red", "green", "blue", "nir"], model_preset="sentinel2_l2a")
+    with pytest.raises(DataError, match=r"has no band B02, which the model needs. Its bands are w, x, y, z"):
+        positions(bands("B02", "B03", "B04", "B08"), ["w", "x", "y", "z"], model_preset="sentinel2_l2a")
 
 
 def test_names_can_be_given():
