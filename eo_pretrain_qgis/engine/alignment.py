@@ -24,7 +24,7 @@ from ..outputs import failed_write
 from ..report import SILENT, Report
 from .dataset import SensorInfo
 from .dataset_building import describe_sensor, open_scenes
-from .grid import Grid, Window, blocks
+from .grid import Grid, Window, blocks, hull, read_round
 from .raster import Scene
 
 RESAMPLING = {"nearest": Resampling.nearest, "bilinear": Resampling.bilinear, "average": Resampling.average}
@@ -97,12 +97,12 @@ def align(source: list[dict], grid: Grid, folder: str | Path, resampling: str = 
 
 def overlap(grid: Grid, other: Grid) -> float:
     """Share of the box of `grid` that `other` covers, 0 to 1; 0 also where its CRS does not reach."""
-    box = other.bounds_in(grid.crs)
-    if not all(math.isfinite(value) for value in box):
-        return 0.0
-    left, top, right, bottom = grid.pixel_box(box)
-    width, height = min(right, grid.width) - max(left, 0), min(bottom, grid.height) - max(top, 0)
-    return max(width, 0.0) * max(height, 0.0) / (grid.width * grid.height)
+    covered = 0.0
+    for box in other.boxes_in(grid.crs):
+        left, top, right, bottom = grid.pixel_box(box)
+        width, height = min(right, grid.width) - max(left, 0), min(bottom, grid.height) - max(top, 0)
+        covered += max(width, 0.0) * max(height, 0.0)
+    return min(covered / (grid.width * grid.height), 1.0)
 
 
 def pair(scene: Scene, others: list[Scene], most_days: int | None = None) -> Pair:
@@ -224,7 +224,7 @@ def _piece(scene: Scene, grid: Grid, piece: Window, resampling: str, ratio: list
     values = np.full((len(scene.band_names), piece.height, piece.width), np.nan, wide)
     window = _source_window(scene.grid, grid, piece, ratio)
     if window is not None:
-        read, valid = scene.read(window)
+        read, valid = read_round(scene.read, scene.grid, window)
         read = read.astype(wide)
         read[:, ~valid] = np.nan
         # GDAL would take the scale from each piece and its kernels would differ between them: it is given, the same for all.
@@ -242,7 +242,8 @@ def _source_window(own: Grid, grid: Grid, piece: Window, ratio: list[float]) -> 
     left, top, right, bottom = own.pixel_box(box)
     x, y = (MARGIN * math.ceil(max(one, 1.0)) for one in ratio)
     col, row = math.floor(left) - x, math.floor(top) - y
-    return Window(col, row, math.ceil(right) + x - col, math.ceil(bottom) + y - row).intersection(own.window)
+    window = Window(col, row, math.ceil(right) + x - col, math.ceil(bottom) + y - row)
+    return hull([place for place, _ in own.turned(window)])
 
 
 def _storable(values: np.ndarray, valid: np.ndarray, dtype: np.dtype, nodata: float | None) -> np.ndarray:

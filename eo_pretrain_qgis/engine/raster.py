@@ -41,12 +41,15 @@ class Raster:
         categories: values, names and colours from the layer's symbology (for class rasters).
         declared_nodata: one more nodata value, for all bands.
         date: day of acquisition, ``2020-06-21``, that goes before what the file says; empty asks the file.
+        own_nodata: per band of the file, whether the file's own nodata value counts; where nothing is said, it does.
     """
 
     def __init__(self, path: str, name: str = "", crs: str = "", nodata: tuple | list = (), open_options: tuple | list = (),
-                 categories: dict | None = None, declared_nodata: float | None = None, date: str = "") -> None:
+                 categories: dict | None = None, declared_nodata: float | None = None, date: str = "",
+                 own_nodata: tuple | list = ()) -> None:
         self.path, self.crs, self.categories, self._date = str(path), crs, categories, date
         self.name = name or PurePath(self.path).name
+        self._own_nodata = own_nodata
         self._nodata, self._declared, self._options = nodata, declared_nodata, dict(option.split("=", 1) for option in open_options)
         self._opened: rasterio.DatasetReader | None = None
 
@@ -107,6 +110,11 @@ class Raster:
         return self.dataset.colorinterp[0] == ColorInterp.palette
 
     @property
+    def indexes(self) -> list[int]:
+        """Which band of the file (1-based) each band is; an alpha band is no band."""
+        return self.dataset and [index + 1 for index in self._bands]
+
+    @property
     def band_names(self) -> list[str]:
         """Descriptions in the file, or "band 1", …; an alpha band that masks the others is no band."""
         given = self.dataset.descriptions
@@ -150,7 +158,9 @@ class Raster:
     def nodata_of(self, band: int) -> list[float]:
         """Every value that means "nothing measured" in a band (0-based): of the file, the layer and the declared one."""
         file_band = self._bands[band] if self.dataset else 0
-        values = [self.dataset.nodatavals[file_band], self._declared]
+        values = [self._declared]
+        if file_band >= len(self._own_nodata) or self._own_nodata[file_band]:
+            values.append(self.dataset.nodatavals[file_band])
         if file_band < len(self._nodata):
             values.extend(self._nodata[file_band] or ())
         return sorted({float(value) for value in values if value is not None and np.isfinite(value)})
