@@ -60,7 +60,7 @@ def test_a_season_across_a_change_of_the_offset(preset, folder):
 def test_two_scenes_with_different_offsets(folder):
     dataset, said = tiles("offset_changes_between_scenes", folder / "ds", ["old.tif", "new.tif"], labels="both.gpkg")
     labels, name = dataset.labels(np.arange(len(dataset))), dataset.bands[0].name
-    first = [position for position, row in enumerate(dataset.classes) if row.name == "1" or row.value == 1][0]
+    first = next(position for position, row in enumerate(dataset.classes) if row.name == "1" or row.value == 1)
     assert np.allclose(physical(dataset, name, np.arange(len(dataset)))[labels == first], 0.12, atol=1e-6)
     assert any("brought to its scale and offset" in text for text in said)
 
@@ -102,15 +102,16 @@ def test_a_near_infrared_called_alpha_is_a_band(image, folder):
 
 def test_a_class_raster_with_an_alpha_band(folder):
     place = CASES / "alpha_band_on_a_class_raster"
-    dataset, _ = run("create_training_dataset", folder / "ds", images=[str(place / "image.tif")], labels=str(place / "classes_alpha.tif"), tile_size=32)
+    dataset, _ = run("create_training_dataset", folder / "ds", images=[str(place / "image.tif")], labels=str(place / "classes_alpha.tif"),
+                     tile_size=32)
     table = dataset.tiles
     assert (table["labelled"] > 0).all()
 
 
 def test_cloud_masks_with_an_alpha_band(folder):
     place = CASES / "alpha_band_on_a_class_raster"
-    dataset, _ = run("create_crop_dataset", folder / "ds", images=sorted(map(str, place.glob("S2_*.tif"))), masks=sorted(map(str, place.glob("cloud_*.tif"))),
-                     mask_kind="mask", parcels=str(place / "parcels.gpkg"), crop_field="crop", kind="parcels", split_by="parcel")
+    dataset, _ = run("create_crop_dataset", folder / "ds", images=sorted(map(str, place.glob("S2_*.tif"))),
+                     masks=sorted(map(str, place.glob("cloud_*.tif"))), mask_kind="mask", parcels=str(place / "parcels.gpkg"), crop_field="crop", kind="parcels", split_by="parcel")
     assert len(dataset)
 
 
