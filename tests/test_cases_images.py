@@ -111,7 +111,8 @@ def test_a_class_raster_with_an_alpha_band(folder):
 def test_cloud_masks_with_an_alpha_band(folder):
     place = CASES / "alpha_band_on_a_class_raster"
     dataset, _ = run("create_crop_dataset", folder / "ds", images=sorted(map(str, place.glob("S2_*.tif"))),
-                     masks=sorted(map(str, place.glob("cloud_*.tif"))), mask_kind="mask", parcels=str(place / "parcels.gpkg"), crop_field="crop", kind="parcels", split_by="parcel")
+                     masks=sorted(map(str, place.glob("cloud_*.tif"))), mask_kind="mask",
+                     parcels=str(place / "parcels.gpkg"), crop_field="crop", kind="parcels", split_by="parcel")
     assert len(dataset)
 
 

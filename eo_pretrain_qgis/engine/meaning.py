@@ -29,6 +29,8 @@ LARGEST_POWER = 30.0
 #: Edge of the squares that are looked at [px], in a pattern of 3 × 3 over the image.
 SQUARE = 128
 ALIKE = 1e-9
+#: Share of pixels with nothing but zeros from which on it is said.
+MANY_ZEROS = 0.1
 
 
 @dataclass(frozen=True)
@@ -79,9 +81,15 @@ def as_stored(scene: Scene, bands: list[Band], report: Report = SILENT) -> list[
         newer = [replace(band, offset=offset) if _is_sentinel2(band) else band for band in found]
         _tell(scene, found, newer, f"is of processing baseline {baseline:05.2f}, in which", report, [True] * len(bands))
         found = newer
-    if any(band.unit in ("reflectance", "dB", "linear") for band in found):
-        found = _held_against_values(scene, found, declared, report)
-    return found
+    for raster in scene.rasters:
+        if raster.mask_band:
+            report.message(f"Band {raster.mask_band} of {raster.path} is taken for a mask, because the file calls it alpha and it holds little but 0 "
+                           "and one other value. Give it a name in the file if it is a measurement.")
+    values = sample(scene).astype(np.float64)
+    if not values.shape[1]:
+        return found
+    _warn_of_zeros(scene, values, report)
+    return _held_against_values(scene, found, declared, values, report)
 
 
 def conversion(scene: Scene, own: list[Band], like: Scene, bands: list[Band], dtype: str) -> Conversion | None:
@@ -138,10 +146,16 @@ def _is_sentinel2(band: Band) -> bool:
     return band.unit == "reflectance" and math.isclose(band.scale, 1e-4) and bool(re.fullmatch(r"B(\d\d|8A)( \(\d+\))?", band.name))
 
 
-def _held_against_values(scene: Scene, bands: list[Band], declared: list[tuple[float, float] | None], report: Report) -> list[Band]:
-    values = sample(scene).astype(np.float64)
-    if not values.shape[1]:
-        return bands
+def _warn_of_zeros(scene: Scene, values: np.ndarray, report: Report) -> None:
+    """Pixels of nothing but zeros are most often no measurements, and nobody said so."""
+    share = float((values == 0).all(0).mean())
+    if share >= MANY_ZEROS:
+        report.message(f"About {share:.0%} of the pixels of {scene.path} are 0 in all bands and count as measured. If nothing was measured there, "
+                       "give 0 as the nodata value.", level="warning")
+
+
+def _held_against_values(scene: Scene, bands: list[Band], declared: list[tuple[float, float] | None], values: np.ndarray,
+                         report: Report) -> list[Band]:
     if np.dtype(scene.dtype).kind == "f":
         bands = _fractions(scene, bands, declared, values, report)
     for band, stored in zip(bands, values, strict=True):
