@@ -270,8 +270,8 @@ def test_an_address_behind_escapes(server, folder, crs, monkeypatch):
 
 
 def test_a_named_crs_and_links_in_fields_are_fine(folder):
-    path = written(folder / "places.geojson", '{"type":"FeatureCollection","crs":{"type":"name","properties":{"name":"urn:ogc:def:crs:OGC:1.3:CRS84"}},'  # noqa: E501
-                   '"features":[{"type":"Feature","properties":{"link":"http://example.org/a"},"geometry":{"type":"Point","coordinates":[1,2]}}]}')
+    named = '"crs":{"type":"name","properties":{"name":"urn:ogc:def:crs:OGC:1.3:CRS84"}}'
+    path = written(folder / "places.geojson", '{"type":"FeatureCollection",' + named + ',"features":[{"type":"Feature","properties":{"link":"http://example.org/a"},"geometry":{"type":"Point","coordinates":[1,2]}}]}')
     assert len(VectorLayer.open({"path": str(path)}).read(["link"])) == 1
 
 

@@ -24,7 +24,7 @@ from ..outputs import failed_write
 from ..report import SILENT, Report
 from .dataset import SensorInfo
 from .dataset_building import describe_sensor, open_scenes
-from .grid import Grid, Window, blocks
+from .grid import Grid, Window, blocks, hull, read_round
 from .raster import Scene
 
 RESAMPLING = {"nearest": Resampling.nearest, "bilinear": Resampling.bilinear, "average": Resampling.average}
@@ -52,7 +52,7 @@ class Pair:
 
 
 def align(source: list[dict], grid: Grid, folder: str | Path, resampling: str = "bilinear", report: Report = SILENT,
-          nodata: float | None = None) -> Scene:
+          nodata: float | None = None, like: Scene | None = None) -> Scene:
     """Brings an image onto a grid; an image that lies on it already is taken as it is.
 
     Where the image is finer than the grid, "bilinear" widens its kernel to the size of a target pixel, as GDAL's warper does.
@@ -65,6 +65,7 @@ def align(source: list[dict], grid: Grid, folder: str | Path, resampling: str = 
         resampling: a key of `RESAMPLING`.
         report: progress.
         nodata: declared nodata value of the image.
+        like: the same image, opened, whose values are converted; this one's are then, too.
 
     Returns:
         The scene on the grid, with the names, dates, scales and nodata of the source; pixels the source does not reach are invalid.
@@ -73,6 +74,8 @@ def align(source: list[dict], grid: Grid, folder: str | Path, resampling: str = 
         DataError: the image does not reach the grid, or the disk is full.
     """
     scene = Scene.open(source, nodata)
+    if like is not None:
+        scene.empty, scene.conversion = like.empty, like.conversion
     if scene.grid.same_as(grid):
         return scene
     if not overlap(grid, scene.grid):
@@ -94,12 +97,12 @@ def align(source: list[dict], grid: Grid, folder: str | Path, resampling: str = 
 
 def overlap(grid: Grid, other: Grid) -> float:
     """Share of the box of `grid` that `other` covers, 0 to 1; 0 also where its CRS does not reach."""
-    box = other.bounds_in(grid.crs)
-    if not all(math.isfinite(value) for value in box):
-        return 0.0
-    left, top, right, bottom = grid.pixel_box(box)
-    width, height = min(right, grid.width) - max(left, 0), min(bottom, grid.height) - max(top, 0)
-    return max(width, 0.0) * max(height, 0.0) / (grid.width * grid.height)
+    covered = 0.0
+    for box in other.boxes_in(grid.crs):
+        left, top, right, bottom = grid.pixel_box(box)
+        width, height = min(right, grid.width) - max(left, 0), min(bottom, grid.height) - max(top, 0)
+        covered += max(width, 0.0) * max(height, 0.0)
+    return min(covered / (grid.width * grid.height), 1.0)
 
 
 def pair(scene: Scene, others: list[Scene], most_days: int | None = None) -> Pair:
@@ -176,7 +179,7 @@ def partner_scenes(scenes: list[Scene], preset: str, images: list[dict] | None, 
         found = pair(scene, others, most_days)
         part = report.part(done / len(scenes), (done + 1) / len(scenes))
         other = others[found.index]
-        partner = align(sources[found.index], scene.grid, folder, report=part)
+        partner = align(sources[found.index], scene.grid, folder, report=part, like=other)
         facts.append({"scene": scene.name, "partner": other.name, "path": other.path, "days": found.days,
                       "overlap": round(found.overlap, 4), "aligned": partner.path != other.path})
         chosen.append(partner)
@@ -201,7 +204,8 @@ def _warp(scene: Scene, grid: Grid, path: Path, resampling: str, report: Report)
     ratio = [target / own for target, own in zip(grid.metres_per_pixel(), scene.grid.metres_per_pixel(), strict=True)]
     pieces = blocks(grid.window, max(16, min(PIECE, int(math.sqrt(SOURCE_PIXELS) / max(*ratio, 1)))))
     with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "w", **profile) as target:
-        target.scales, target.offsets = scene.scales, scene.offsets
+        if scene.conversion is None:  # else the values are those of a dataset, which says what they mean
+            target.scales, target.offsets = scene.scales, scene.offsets
         if scene.date:
             target.update_tags(ACQUISITION_DATE=scene.date)
         for index, name in enumerate(scene.band_names, 1):
@@ -220,7 +224,7 @@ def _piece(scene: Scene, grid: Grid, piece: Window, resampling: str, ratio: list
     values = np.full((len(scene.band_names), piece.height, piece.width), np.nan, wide)
     window = _source_window(scene.grid, grid, piece, ratio)
     if window is not None:
-        read, valid = scene.read(window)
+        read, valid = read_round(scene.read, scene.grid, window)
         read = read.astype(wide)
         read[:, ~valid] = np.nan
         # GDAL would take the scale from each piece and its kernels would differ between them: it is given, the same for all.
@@ -238,7 +242,8 @@ def _source_window(own: Grid, grid: Grid, piece: Window, ratio: list[float]) -> 
     left, top, right, bottom = own.pixel_box(box)
     x, y = (MARGIN * math.ceil(max(one, 1.0)) for one in ratio)
     col, row = math.floor(left) - x, math.floor(top) - y
-    return Window(col, row, math.ceil(right) + x - col, math.ceil(bottom) + y - row).intersection(own.window)
+    window = Window(col, row, math.ceil(right) + x - col, math.ceil(bottom) + y - row)
+    return hull([place for place, _ in own.turned(window)])
 
 
 def _storable(values: np.ndarray, valid: np.ndarray, dtype: np.dtype, nodata: float | None) -> np.ndarray:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..errors import DataError
 from ..report import SILENT, Report
+from .band_names import band_key, is_unnamed
+from .meaning import as_stored
 from .package import ModelBand
-from .sensors import PRESETS, Band, name_bands
+from .raster import Scene
+from .sensors import PRESETS, Band, known_band, name_bands
 
 #: The image stores its values as the training images did.
 AS_MODEL = "as_model"
 #: Powers of ten that 32 bits hold.
 LARGEST_POWER = 37
-_UNNAMED = re.compile(r"band \d+", re.IGNORECASE)
 #: (unit of the image, unit of the model) that differ and can be converted.
 _CONVERTIBLE = {("linear", "dB"), ("dB", "linear")}
 
@@ -64,6 +65,11 @@ class Match:
         values /= self.model.scale
 
 
+def empty_value(preset: str, model_preset: str) -> float | None:
+    """The stored value that in all bands means "nothing measured", by the sensor of an image or, for `AS_MODEL`, of the training images."""
+    return PRESETS[model_preset if preset == AS_MODEL else preset].nodata
+
+
 def match_bands(
     needed: tuple[ModelBand, ...],
     names: list[str],
@@ -72,6 +78,7 @@ def match_bands(
     preset: str = AS_MODEL,
     model_preset: str = "generic",
     bands_text: str = "",
+    scene: Scene | None = None,
     report: Report = SILENT,
 ) -> list[Match]:
     """Finds each band the model needs in an image.
@@ -83,6 +90,7 @@ def match_bands(
         preset: key of `sensors.PRESETS` that says how the image stores its values, or ``as_model``.
         model_preset: the preset of the model's training images.
         bands_text: names that replace those in the file, separated by commas; empty keeps them.
+        scene: the image, whose file may say how it stores its values; None believes the preset.
         report: warned when bands without names are taken by their order.
 
     Returns:
@@ -91,12 +99,12 @@ def match_bands(
     Raises:
         DataError: when a band is missing or doubtful, or its unit cannot be converted.
     """
-    unnamed = not bands_text and all(_UNNAMED.fullmatch(name) for name in names)
-    wanted = {_key(band.name) for band in needed}
-    if unnamed and preset == AS_MODEL and len(names) == len(needed) and not wanted <= {_key(name) for name in names}:
+    unnamed = not bands_text and all(map(is_unnamed, names))
+    wanted = {band_key(band.name) for band in needed}
+    if unnamed and preset == AS_MODEL and len(names) == len(needed) and not wanted <= {band_key(name) for name in names}:
         report.message(f"The bands of {image} have no names; they are taken in the order of the model: "
                        f"{', '.join(band.name for band in needed)}. Name them in “Bands” if that is wrong.", level="warning")
-        return [Match(position, band, band) for position, band in enumerate(needed)]
+        return _as_stored([Match(position, band, band) for position, band in enumerate(needed)], scene, report)
     bands = _named(model_preset if preset == AS_MODEL else preset, list(names), bands_text, unnamed, image, report)
     matches = []
     for band in needed:
@@ -108,12 +116,29 @@ def match_bands(
             raise DataError(f"{image} has {len(positions)} bands {band.name}, of which the model needs one. "
                             "Choose the images of one scene, or name the bands in order in “Bands”.")
         stored = band if preset == AS_MODEL else bands[positions[0]]
+        if preset == "generic" and scene is not None and stored.unit == "unknown":
+            stored = replace(stored, unit=band.unit, scale=1.0, offset=0.0) if _declares(scene, positions[0]) else stored
         if stored.unit != band.unit and (stored.unit, band.unit) not in _CONVERTIBLE:
             raise DataError(f"Band {band.name} of {image} is in the unit “{stored.unit}” by the sensor “{preset}”, but the model needs "
                             f"“{band.unit}”. Choose the sensor the image comes from, or “as_model” when its values are stored as in "
                             "the images the model was trained on.")
         matches.append(Match(positions[0], stored, band))
-    return matches
+    return _as_stored(matches, scene, report)
+
+
+def _declares(scene: Scene, position: int) -> bool:
+    return (scene.scales[position], scene.offsets[position]) != (1, 0)
+
+
+def _as_stored(matches: list[Match], scene: Scene | None, report: Report) -> list[Match]:
+    """The matches with what the image's own file says of its values, see `meaning.as_stored`."""
+    if scene is None:
+        return matches
+    bands = [Band(name) for name in scene.band_names]
+    for match in matches:
+        bands[match.position] = match.image
+    found = as_stored(scene, bands, report)
+    return [replace(match, image=found[match.position]) for match in matches]
 
 
 def _named(preset: str, names: list[str], bands_text: str, unnamed: bool, image: str, report: Report) -> list[Band]:
@@ -126,26 +151,21 @@ def _named(preset: str, names: list[str], bands_text: str, unnamed: bool, image:
         report.message(f"The bands of {image} have no names; they are taken in the order of {sensor.name}: {', '.join(subset)}.",
                        level="warning")
         return name_bands(preset, names)
-    known = {_key(band.name) for band in sensor.bands}
-    if any(_key(word) in known for name in names for word in re.split(r"[^A-Za-z0-9]+", name)):
+    if any(known_band(sensor, name) for name in names):
         return name_bands(preset, names)
     return [Band(name) for name in names]
 
 
 def _positions(name: str, wanted: set[str], bands: list[Band]) -> list[int]:
-    """Where a band stands: by its whole name, else as a word of a longer one (``T33UUU_B02_10m``).
+    """Where a band stands: by its whole name, else by a name of the same band.
 
     An image with the same name twice has ``B02`` and ``B02 (2)``; both are meant unless the model wants them as two.
     """
-    key = _key(name)
-    keys = [_key(band.name) for band in bands]
-    whole = [position for position, found in enumerate(keys) if found == key or (found.startswith(f"{key} (") and found not in wanted)]
-    return whole or [position for position, band in enumerate(bands) if key in map(_key, re.split(r"[^A-Za-z0-9]+", band.name))]
-
-
-def _key(name: str) -> str:
-    """A name without case and leading zeros: ``b2`` is ``B02``."""
-    return re.sub(r"^B0+(?=\d)", "B", name.strip().upper())
+    whole = [position for position, band in enumerate(bands) if band.name.upper() == name.upper()]
+    keys, key = [band_key(band.name) for band in bands], band_key(name)
+    same = [position for position, found in enumerate(keys) if found == key or (found.startswith(f"{key} (") and found not in wanted)]
+    more = [position for position in same if bands[position].name.upper().startswith(f"{name.upper()} (")]
+    return [*whole, *more] if whole else same
 
 
 def _list(names: list[str]) -> str:

@@ -12,17 +12,26 @@ _COMMON = {
     "CIRRUS": "B10", "SWIR16": "B11", "SWIR1": "B11", "SWIR22": "B12", "SWIR2": "B12", "R": "B04", "G": "B03", "B": "B02",
 }
 _SENTINEL2 = re.compile(r"B(0*([1-9]|1[0-2])|0*8A)")
+_NUMBER = re.compile(r"((band|layer)[ _.]?)?\d*", re.IGNORECASE)
+#: Of radar, transmitted and received; R is circular, as the compact modes of Radarsat send it.
+POLARISATIONS = ("VV", "VH", "HH", "HV", "RH", "RV")
 
 
 def band_key(name: str) -> str:
     """The same text for names of the same band; a second band of a name, such as ``B02 (2)``, stays one of its own."""
     plain, _, number = name.strip().upper().partition(" (")
-    key = _COMMON.get(re.sub(r"[^A-Z0-9]", "", plain)) or _code(plain)
-    if key is None:  # a code inside a longer name; not a colour, because “red” stands in “red edge”
-        codes = {_code(word) for word in re.split(r"[^A-Z0-9]+", plain)} - {None}
-        key = codes.pop() if len(codes) == 1 else None
-    key = key or plain
+    key = _COMMON.get(re.sub(r"[^A-Z0-9]", "", plain)) or _code(plain) or _within(plain) or plain
     return f"{key} ({number}" if number else key
+
+
+def same_band(first: str, second: str) -> bool:
+    """Whether two names mean the same band."""
+    return band_key(first) == band_key(second)
+
+
+def is_unnamed(name: str) -> bool:
+    """Whether a name is only a number, as files without names of bands give it: ``band 1``, ``Band_2``, ``layer.3``, ``4``."""
+    return bool(_NUMBER.fullmatch(name.strip()))
 
 
 def band_places(have: list[str], want: list[str]) -> list[int | None]:
@@ -43,8 +52,18 @@ def band_places(have: list[str], want: list[str]) -> list[int | None]:
     return places
 
 
+def _within(name: str) -> str | None:
+    """The band that one word of a longer name speaks of: a code such as B02 or VV, else a colour; a red edge is no red."""
+    words = re.split(r"[^A-Z0-9]+", name)
+    codes = {_code(word) for word in words} - {None}
+    if codes:
+        return codes.pop() if len(codes) == 1 else None
+    colours = {_COMMON[word] for word in words if len(word) > 2 and word in _COMMON}
+    return colours.pop() if len(colours) == 1 and not any("EDGE" in word for word in words) else None
+
+
 def _code(word: str) -> str | None:
     """A band of Sentinel-2 as its makers write it, or a polarisation; None for other words."""
     if _SENTINEL2.fullmatch(word):
         return "B" + word[1:].lstrip("0").zfill(2)
-    return word if word in ("VV", "VH", "HH", "HV") else None
+    return word if word in POLARISATIONS else None

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..report import SILENT, Report
-from .band_matching import AS_MODEL, Match, match_bands
+from .band_matching import AS_MODEL, Match, empty_value, match_bands
 from .class_style import beside, class_map_qml, colormap, confidence_qml, raster_attributes
 from .cog import TiledWriter
 from .grid import Grid, Window
@@ -68,12 +68,12 @@ def map_image(
         EngineError: the device cannot be used or memory ran out.
     """
     def open_scene() -> Scene:
-        return Scene.open(list(sources), nodata)
+        return Scene.open(list(sources), nodata, empty_value(preset, package.preset))
 
     with open_scene() as scene:
         grid = scene.grid
         area = grid.window_of(extent) if extent else grid.window
-        matches = match_bands(package.bands, scene.band_names, image=scene.name, preset=preset,
+        matches = match_bands(package.bands, scene.band_names, image=scene.name, scene=scene, preset=preset,
                               model_preset=package.preset, bands_text=bands, report=report)
         compare_resolution(package, grid, scene.name, report)
         name = scene.name

@@ -27,6 +27,7 @@ class ClearScene(Scene):
 
     def __init__(self, scene: Scene, mask: CloudMask) -> None:
         super().__init__(scene.rasters)
+        self.empty, self.conversion = scene.empty, scene.conversion
         self.mask = mask
 
     def close(self) -> None:

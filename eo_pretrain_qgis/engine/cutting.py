@@ -18,7 +18,6 @@ from .footprints import footprint
 from .grid import Grid, Window, tile_windows
 from .legend import Legend
 from .raster import Scene
-from .sensors import PRESETS
 from .shards import LABELS
 
 SHARES = "shares"
@@ -185,9 +184,6 @@ class Cutter:
         images, everywhere = {}, np.ones((area.height, area.width), bool)
         for scene, sensor in zip(scenes, self.sensors, strict=True):
             image, valid = scene.read(area)
-            nodata = PRESETS[sensor.preset].nodata
-            if nodata is not None:
-                valid &= (image != nodata).any(0)
             images[sensor.name] = _stored(image, valid, sensor)
             everywhere &= valid
         return images, everywhere

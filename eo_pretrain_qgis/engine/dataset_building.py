@@ -20,15 +20,13 @@ from ..report import SILENT, Report
 from .cutting import SHARES, Cut, Cutter, Cutting, Labels, Piece
 from .dataset import IGNORE, SensorInfo
 from .division import divide
-from .grid import Window
+from .meaning import as_stored, conversion
 from .raster import Scene
 from .scheduling import HEARTBEAT_SECONDS, in_order
 from .sensors import PRESETS, Band, name_bands
 from .shards import ShardWriter
 from .splits import Split, SplitPlan
 
-#: A reflectance above this does not occur; larger values are reflectance × 10000.
-LARGEST_REFLECTANCE = 4.0
 #: Blocks GDAL keeps while tiles are cut [byte]; left to itself it takes a twentieth of all memory.
 CACHE_BYTES = 32 * 2**20
 #: Resolutions that differ by more than this share deserve a warning.
@@ -75,18 +73,24 @@ def describe_sensor(scenes: list[Scene], preset: str, bands_text: str | None = N
     """
     first = scenes[0]
     bands = name_bands(preset, first.band_names, bands_text or "", report)
-    for scene in scenes[1:]:
-        others = name_bands(preset, scene.band_names, bands_text or "")
-        if [band.name for band in others] != [band.name for band in bands]:
-            raise DataError(f"{first.path} has the bands {_names(bands)}, but {scene.path} has {_names(others)}. Choose images of one "
-                            "sensor, or name the bands in “Bands”.")
-    if preset == "generic":
-        bands = [replace(band, scale=scale, offset=offset)
-                 for band, scale, offset in zip(bands, first.scales, first.offsets, strict=True)]
     dtype = np.dtype("float32") if np.dtype(first.dtype).kind == "f" else np.dtype(first.dtype)
-    if dtype.kind == "f" and bands[0].unit == "reflectance" and _is_reflectance(first):
-        report.message("The images hold reflectance as fractions, so the scale of the sensor is not applied.")
-        bands = [replace(band, scale=1.0, offset=0.0) if band.unit == "reflectance" else band for band in bands]
+    changed = []
+    for number, scene in enumerate(scenes):
+        report.progress(0, f"Looking at {scene.name}")
+        scene.empty = PRESETS[preset].nodata
+        named = bands if scene is first else name_bands(preset, scene.band_names, bands_text or "")
+        if [band.name for band in named] != [band.name for band in bands]:
+            raise DataError(f"{first.path} has the bands {_names(bands)}, but {scene.path} has {_names(named)}. Choose images of one "
+                            "sensor, or name the bands in “Bands”.")
+        own = as_stored(scene, named, report)
+        bands = own if number == 0 else bands
+        scene.conversion = conversion(scene, own, first, bands, dtype.name)
+        if scene.conversion:
+            changed.append(scene.name)
+        scene.close()
+    if changed:
+        report.message(f"{len(changed)} of {len(scenes)} images store their values in another way than {first.name}; they are brought to its scale "
+                       f"and offset: {', '.join(changed[:8])}{', …' if len(changed) > 8 else ''}.")
     return SensorInfo("image", preset, dtype.name, None if dtype.kind == "f" else _fill(first, preset, dtype), tuple(bands))
 
 
@@ -215,13 +219,6 @@ def _check_grids(groups: list[list[Scene]]) -> None:
             if not first.grid.same_as(other.grid):
                 raise DataError(f"{first.path} and {other.path} lie on different grids. Bring one onto the grid of the other with "
                                 "“Warp (reproject)”.")
-
-
-def _is_reflectance(scene: Scene) -> bool:
-    grid = scene.grid
-    middle = Window(max(grid.width // 2 - 512, 0), max(grid.height // 2 - 512, 0), min(grid.width, 1024), min(grid.height, 1024))
-    values, valid = scene.read(middle)
-    return bool(valid.any()) and float(np.quantile(np.abs(values[:, valid]), 0.99)) < LARGEST_REFLECTANCE
 
 
 def _fill(scene: Scene, preset: str, dtype: np.dtype) -> float:

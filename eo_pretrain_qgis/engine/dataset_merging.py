@@ -25,7 +25,7 @@ from .labels import open_labels
 from .legend import BACKGROUND, class_key
 from .raster import Scene
 from .splits import TOLERANCE, Split, SplitPlan, gap
-from .vector import VectorLayer, layer_names
+from .vector import VectorLayer, is_vector
 
 #: Where the new tiles lie until they are moved beside the old ones.
 ADDED = "added"
@@ -127,8 +127,7 @@ def extend_dataset(folder: Path, dataset: Dataset, scenes: list[Scene], sensor: 
 
 def _by_name(dataset: Dataset, source: dict, class_field: str | None) -> bool:
     """Whether the labels give classes by name and not by value."""
-    path = source["path"].partition("|layername=")[0]
-    if not class_field or not (source.get("layer") or layer_names(path)):
+    if not class_field or not is_vector(source):
         return False
     layer = VectorLayer.open(source)
     found = {key for key in map(class_key, layer.read([class_field])[class_field]) if key is not None}

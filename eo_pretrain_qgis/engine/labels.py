@@ -10,23 +10,19 @@ import geopandas
 import numpy as np
 import rasterio
 import shapely
-from rasterio.enums import Resampling
 from rasterio.features import rasterize
-from rasterio.vrt import WarpedVRT
 
 from ..errors import DataError
 from ..report import SILENT, Report
-from . import sources
 from .dataset import IGNORE
 from .grid import Grid, Window, blocks
 from .legend import Legend, class_key, make_legend
+from .nearest import NearestPixels, class_band
 from .raster import Raster
-from .vector import VectorLayer, layer_names, repaired
+from .vector import VectorLayer, is_vector, on_grid, repaired, touching
 
 #: Edge of the pieces in which a class raster is searched for its values [px].
 SEARCH_SIZE = 2048
-#: Error allowed in placing a pixel of a class raster [its pixels]; GDAL takes no 0.
-LABEL_TOLERANCE = 0.01
 #: With more values than this a raster holds measurements and no classes; the search stops.
 TOO_MANY_VALUES = 5000
 
@@ -48,7 +44,7 @@ def open_labels(source: dict, grids: list[Grid], *, class_field: str | None = No
         DataError: labels that miss the images or cannot make at least two classes.
     """
     background = unlabelled == "background"
-    if source.get("layer") or layer_names(source["path"].partition("|layername=")[0]):
+    if is_vector(source):
         return VectorLabels(source, grids, class_field, class_table, background, buffer, report)
     plain = {key: value for key, value in source.items() if key not in ("layer", "field")}
     return RasterLabels(Raster(**plain), grids, class_table, background, report)
@@ -60,9 +56,9 @@ class VectorLabels:
     def __init__(self, source: dict, grids: list[Grid], class_field: str | None, class_table: list[dict] | None, background: bool,
                  buffer: float | None, report: Report) -> None:
         """Takes the arguments of `open_labels`."""
-        self.path, self.buffer = source["path"], buffer or 0.0
         report.progress(0, "Reading the labels")
         layer = VectorLayer.open(source)
+        self.path, self.buffer = layer.path, buffer or 0.0
         features = repaired(layer.read([class_field] if class_field else []), self.path, report)
         report.progress(0.5, "Looking for the labels on the images")
         features = self._near(features, grids)
@@ -94,11 +90,10 @@ class VectorLabels:
         return self._drawn[grid].read(window, IGNORE if self.legend.unlabelled is None else self.legend.unlabelled)
 
     def _near(self, features: geopandas.GeoDataFrame, grids: list[Grid]) -> geopandas.GeoDataFrame:
-        boxes = [grid.bounds_in(features.crs.to_wkt(), self._window(grid)) for grid in dict.fromkeys(grids)]
-        reachable = [shapely.box(*box) for box in boxes if all(math.isfinite(value) for value in box)]
-        near = features[features.intersects(shapely.union_all(reachable))]
+        crs = features.crs.to_wkt()
+        near = features[touching(features, [box for grid in dict.fromkeys(grids) for box in grid.boxes_in(crs, self._window(grid))])]
         if near.empty:
-            raise missed(self.path, tuple(features.total_bounds), boxes[0])
+            raise missed(self.path, tuple(features.total_bounds), grids[0].bounds_in(crs))
         return near
 
     def _window(self, grid: Grid) -> Window:
@@ -107,20 +102,19 @@ class VectorLabels:
         return Window(-x, -y, grid.width + 2 * x, grid.height + 2 * y)
 
     def _drawing(self, grid: Grid) -> Drawing:
-        box = shapely.box(*grid.bounds_in(self._features.crs.to_wkt(), self._window(grid)))
-        chosen = np.asarray(self._features.intersects(box))
+        chosen = touching(self._features, grid.boxes_in(self._features.crs.to_wkt(), self._window(grid)))
         shapes, positions = self._features.geometry[chosen], self._positions[chosen]
-        own = shapes.to_crs(grid.crs)
+        own = on_grid(shapes, grid)
         thin = np.asarray(shapes.geom_type.isin(("LineString", "MultiLineString", "Point", "MultiPoint")))
         if not self.buffer or not thin.any():
-            return Drawing(grid, own.values, positions)
+            return Drawing(grid, own, positions)
         # Metres are true around the middle of this projection, to a thousandth over the width of a Sentinel scene.
         longitude, latitude = grid.centre_lonlat()
         local = f"+proj=aeqd +lat_0={latitude:.6f} +lon_0={longitude:.6f} +datum=WGS84 +units=m"
-        wide = shapes[thin].to_crs(local).buffer(self.buffer).to_crs(grid.crs)
+        wide = on_grid(shapes[thin].to_crs(local).buffer(self.buffer), grid)
         # The line itself is drawn after its buffer: one narrower than a pixel would have gaps.
         order = np.argsort(np.concatenate([np.flatnonzero(thin), np.arange(len(own))]), kind="stable")
-        return Drawing(grid, np.concatenate([wide.values, own.values])[order], np.concatenate([positions[thin], positions])[order])
+        return Drawing(grid, np.concatenate([wide, own])[order], np.concatenate([positions[thin], positions])[order])
 
 
 class Drawing:
@@ -144,73 +138,46 @@ class Drawing:
 
 
 class RasterLabels:
-    """The first band of a class raster, brought onto an image's grid by the nearest pixel."""
+    """The band of a class raster that its symbology shows, or the first, brought onto an image's grid by the nearest pixel."""
 
     def __init__(self, raster: Raster, grids: list[Grid], class_table: list[dict] | None, background: bool, report: Report) -> None:
         """Takes the arguments of `open_labels`."""
         self.raster, self.path = raster, raster.path
-        if len(raster.band_names) > 1:
-            report.message(f"{self.path} has {len(raster.band_names)} bands; the first one is taken for the classes.", level="warning")
+        self._pixels = NearestPixels(raster, class_band(raster, report))
         values = self._search(grids, report)
         negative = [value for value in values if value < 0]
         if negative and not class_table:
             report.message(f"{self.path} has the values {', '.join(map(str, negative[:8]))}; below 0 is no class and is ignored. "
                            "List it in “Classes” to use it.", level="warning")
             values = [value for value in values if value >= 0]
-        categories = raster.categories or {"classes": self._colormap(values)}
+        categories = raster.categories or {}
+        if not categories.get("classes"):
+            categories = {"classes": self._colormap(values)}
         found, where = {str(value) for value in values}, f"The raster {self.path}"
         self.legend: Legend = make_legend(found, where, class_table, categories, background, report)
         pairs = sorted((int(key), position) for key, position in self.legend.positions.items() if re.fullmatch(r"-?\d{1,18}", key))
         self._values, self._positions = np.array([pair[0] for pair in pairs]), np.array([pair[1] for pair in pairs], np.uint8)
-        self._warped: dict[Grid, WarpedVRT] = {}
         self.facts: dict[str, Any] = {"path": self.path, "kind": "class raster", "unlabelled": "background" if background else "ignored"}
-
-    def __getstate__(self) -> dict:
-        """Open files stay behind when the labels are copied or sent to another process."""
-        return {**self.__dict__, "_warped": {}}
 
     def read(self, grid: Grid, window: Window) -> np.ndarray:
         """Labels (y, x) of a window of an image's grid: positions in the legend, 255 where there is no label."""
-        if grid.same_as(self.raster.grid):
-            read, valid = self.raster.read(window, [0])
-            values = read[0]
-        else:
-            values, valid = self._read_warped(grid, window)
+        values, valid = self._pixels.read(grid, window)
         place = np.minimum(np.searchsorted(self._values, values), len(self._values) - 1)
         known = valid & (self._values[place] == values)
         unlabelled = IGNORE if self.legend.unlabelled is None else self.legend.unlabelled
         return np.where(known, self._positions[place], np.uint8(unlabelled)).astype(np.uint8)
-
-    def _read_warped(self, grid: Grid, window: Window) -> tuple[np.ndarray, np.ndarray]:
-        if grid not in self._warped:
-            for old in self._warped.values():
-                old.close()
-            self._warped = {grid: WarpedVRT(
-                self.raster.dataset, src_crs=self.raster.grid.crs, crs=grid.crs, transform=rasterio.Affine(*grid.transform),
-                width=grid.width, height=grid.height, resampling=Resampling.nearest, add_alpha=True, tolerance=LABEL_TOLERANCE)}
-        warped, part = self._warped[grid], rasterio.windows.Window(window.col, window.row, window.width, window.height)
-        with sources.permit(self.raster.path):
-            values, alpha = warped.read(1, window=part), warped.read(warped.count, window=part)
-        return values, (alpha > 0) & self._is_label(values)
-
-    def _is_label(self, values: np.ndarray) -> np.ndarray:
-        return np.isfinite(values) & ~np.isin(values, self.raster.nodata_of(0))
 
     def _search(self, grids: list[Grid], report: Report) -> list[int]:
         """Every value of the raster on the images."""
         found: set[float] = set()
         label_grid, reached = self.raster.grid, False
         for grid in dict.fromkeys(grids):
-            box = grid.bounds_in(label_grid.crs)
-            try:
-                area = label_grid.window_of({"box": box, "crs": ""})
-            except DataError:
-                continue
-            reached = True
-            pieces = blocks(area, SEARCH_SIZE)
+            areas = label_grid.windows_on(grid)
+            reached |= bool(areas)
+            pieces = [piece for area in areas for piece in blocks(area, SEARCH_SIZE)]
             for done, piece in enumerate(pieces):
                 report.progress(done / len(pieces), "Looking for the classes")
-                values, valid = self.raster.read(piece, [0])
+                values, valid = self.raster.read(piece, [self._pixels.band])
                 found.update(np.unique(values[0][valid]).tolist())
                 if len(found) > TOO_MANY_VALUES or any(value != int(value) for value in found):
                     example = next((value for value in found if value != int(value)), max(found))
@@ -225,7 +192,7 @@ class RasterLabels:
     def _colormap(self, values: list[int]) -> list[dict]:
         """Colours from the colour table in the file, where there is one."""
         try:
-            table = self.raster.dataset.colormap(1)
+            table = self.raster.dataset.colormap(self.raster.indexes[self._pixels.band])
         except ValueError:
             return []
         return [{"value": str(value), "color": "#{:02x}{:02x}{:02x}".format(*table[value][:3])} for value in values if value in table]

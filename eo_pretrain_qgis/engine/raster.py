@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import warnings
+from collections.abc import Callable
 from pathlib import PurePath
 from types import TracebackType
 
@@ -16,11 +17,14 @@ from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioIOError
 
 from ..errors import DataError
 from . import sources
+from .band_names import is_unnamed
+from .dates import ACQUIRED, WRITTEN, day_in
 from .grid import Grid, Window
 
-_DATE = re.compile(r"(?<!\d)(20\d\d|19[89]\d)[-_.]?(0[1-9]|1[0-2])[-_.]?(0[1-9]|[12]\d|3[01])(?!\d{1,5}(?!\d))")
-_DATE_TAGS = (("IMAGERY", "ACQUISITIONDATETIME"), (None, "DATATAKE_1_DATATAKE_SENSING_START"), (None, "PRODUCT_START_TIME"),
-              (None, "ACQUISITION_DATE"), (None, "datetime"), (None, "TIFFTAG_DATETIME"))
+#: Of an alpha band: edge of the squares that are looked at [px], and the share of values that are nothing or all.
+MASK_SQUARE, MASK_SHARE = 128, 0.98
+#: Relative difference from a floating-point nodata value: six digits, as many as programs write.
+NODATA_TOLERANCE = 5e-6
 #: Largest rotation term relative to the pixel size that is taken for rounding.
 ROTATION_TOLERANCE = 1e-6
 
@@ -37,12 +41,15 @@ class Raster:
         categories: values, names and colours from the layer's symbology (for class rasters).
         declared_nodata: one more nodata value, for all bands.
         date: day of acquisition, ``2020-06-21``, that goes before what the file says; empty asks the file.
+        own_nodata: per band of the file, whether the file's own nodata value counts; where nothing is said, it does.
     """
 
     def __init__(self, path: str, name: str = "", crs: str = "", nodata: tuple | list = (), open_options: tuple | list = (),
-                 categories: dict | None = None, declared_nodata: float | None = None, date: str = "") -> None:
+                 categories: dict | None = None, declared_nodata: float | None = None, date: str = "",
+                 own_nodata: tuple | list = ()) -> None:
         self.path, self.crs, self.categories, self._date = str(path), crs, categories, date
         self.name = name or PurePath(self.path).name
+        self._own_nodata = own_nodata
         self._nodata, self._declared, self._options = nodata, declared_nodata, dict(option.split("=", 1) for option in open_options)
         self._opened: rasterio.DatasetReader | None = None
 
@@ -71,9 +78,13 @@ class Raster:
                 warnings.simplefilter("ignore", NotGeoreferencedWarning)  # refused with a sentence below
                 opened = sources.raster(self.path, **self._options)
             self._grid = self._read_grid(opened)
-            self._bands = [index for index, kind in enumerate(opened.colorinterp) if kind != ColorInterp.alpha]
             with sources.permit(self.path):
-                self._masked = any(MaskFlags.per_dataset in flags for flags in opened.mask_flag_enums)
+                self._mask_bands = [index for index, kind in enumerate(opened.colorinterp)
+                                    if kind == ColorInterp.alpha and opened.count > 1 and _can_mask(opened, index)]
+                self._bands = [index for index in range(opened.count) if index not in self._mask_bands]
+                kinds = opened.mask_flag_enums
+            # An alpha band that is a measurement makes GDAL's mask one of measurements.
+            self._masked = any(MaskFlags.per_dataset in flags and (self._mask_bands or MaskFlags.alpha not in flags) for flags in kinds)
             self._opened = opened
         return self._opened
 
@@ -89,8 +100,23 @@ class Raster:
         return width, height
 
     @property
+    def mask_band(self) -> int | None:
+        """Number of the band (from 1) that is a mask of the others; None where there is none."""
+        return self._mask_bands[0] + 1 if self.dataset and self._mask_bands else None
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether its values are numbers of colours in a table, and no measurements."""
+        return self.dataset.colorinterp[0] == ColorInterp.palette
+
+    @property
+    def indexes(self) -> list[int]:
+        """Which band of the file (1-based) each band is; an alpha band is no band."""
+        return self.dataset and [index + 1 for index in self._bands]
+
+    @property
     def band_names(self) -> list[str]:
-        """Descriptions in the file, or "band 1", …; an alpha band is no band."""
+        """Descriptions in the file, or "band 1", …; an alpha band that masks the others is no band."""
         given = self.dataset.descriptions
         return [given[index] or f"band {index + 1}" for index in self._bands]
 
@@ -118,20 +144,23 @@ class Raster:
 
     @property
     def date(self) -> str:
-        """Day of acquisition, ``2020-06-21``, as given, from the file's tags or its name; empty when none tells."""
+        """Day of acquisition, ``2020-06-21``, as given, from the file's name or its metadata; empty when none tells."""
         if self._date:
             return self._date
-        for domain, key in _DATE_TAGS:
-            match = _DATE.search(self.dataset.tags(ns=domain).get(key, "").replace(":", "-"))
-            if match:
-                return "-".join(match.groups())
-        match = _DATE.search(PurePath(self.path).name) or _DATE.search(self.name)
-        return "-".join(match.groups()) if match else ""
+        texts = (PurePath(self.path).name, self.name, *(self.tag(key, domain) for domain, key in (*ACQUIRED, *WRITTEN)))
+        day = next((day for text in texts if (day := day_in(text))), None)
+        return day.isoformat() if day else ""
+
+    def tag(self, key: str, domain: str | None = None) -> str:
+        """A piece of the file's metadata; empty where there is none."""
+        return self.dataset.tags(ns=domain).get(key, "")
 
     def nodata_of(self, band: int) -> list[float]:
         """Every value that means "nothing measured" in a band (0-based): of the file, the layer and the declared one."""
         file_band = self._bands[band] if self.dataset else 0
-        values = [self.dataset.nodatavals[file_band], self._declared]
+        values = [self._declared]
+        if file_band >= len(self._own_nodata) or self._own_nodata[file_band]:
+            values.append(self.dataset.nodatavals[file_band])
         if file_band < len(self._nodata):
             values.extend(self._nodata[file_band] or ())
         return sorted({float(value) for value in values if value is not None and np.isfinite(value)})
@@ -166,7 +195,7 @@ class Raster:
             if read.dtype.kind == "f":
                 shown &= np.isfinite(values_of_band)
             for nodata in self.nodata_of(band):
-                shown &= values_of_band != read.dtype.type(nodata) if _fits(nodata, read.dtype) else True
+                shown &= ~is_nodata(values_of_band, nodata)
         if inside == window:
             return read, shown
         values = np.zeros((len(bands), window.height, window.width), read.dtype)
@@ -201,7 +230,12 @@ class Raster:
 
 
 class Scene:
-    """The bands of one place and date as one thing, from one raster or from several on the same grid."""
+    """The bands of one place and date as one thing, from one raster or from several on the same grid.
+
+    Attributes:
+        empty: a stored value that, in all bands that are read at once, means that nothing was measured; None where there is none.
+        conversion: turns the stored values of some bands into those of a dataset, see `meaning.Conversion`; None leaves them.
+    """
 
     def __init__(self, rasters: list[Raster]) -> None:
         """Takes the bands of `rasters` in order.
@@ -210,6 +244,8 @@ class Scene:
             DataError: naming the two files when their grids differ.
         """
         self.rasters = rasters
+        self.empty: float | None = None
+        self.conversion: Callable[[np.ndarray, list[int]], np.ndarray] | None = None
         first = rasters[0]
         for other in rasters[1:]:
             if not first.grid.same_as(other.grid):
@@ -218,9 +254,11 @@ class Scene:
                                 "Resample one to the grid of the other with “Warp (reproject)”.")
 
     @classmethod
-    def open(cls, sources: list[dict], declared_nodata: float | None = None) -> Scene:
-        """The scene whose bands are all those of `sources` (raster values of a job), in order."""
-        return cls([Raster(**source, declared_nodata=declared_nodata) for source in sources])
+    def open(cls, sources: list[dict], declared_nodata: float | None = None, empty: float | None = None) -> Scene:
+        """The scene whose bands are all those of `sources` (raster values of a job), in order; `empty` as in the class."""
+        scene = cls([Raster(**source, declared_nodata=declared_nodata) for source in sources])
+        scene.empty = empty
+        return scene
 
     def __enter__(self) -> Scene:
         return self
@@ -265,7 +303,7 @@ class Scene:
 
     @property
     def dtype(self) -> str:
-        """NumPy name of the type that holds all bands."""
+        """NumPy name of the type that holds all bands in the files."""
         return np.result_type(*(raster.dtype for raster in self.rasters)).name
 
     @property
@@ -289,7 +327,15 @@ class Scene:
         return raster.nodata_of(own)
 
     def read(self, window: Window, bands: list[int] | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Values (band, y, x) and valid pixels (y, x), as `Raster.read`."""
+        """Values (band, y, x), converted where that was asked for, and valid pixels (y, x), as `Raster.read`."""
+        values, valid = self._read(window, bands)
+        if self.empty is not None:
+            valid &= (values != self.empty).any(0)
+        if self.conversion is not None:
+            values = self.conversion(values, list(range(len(self._places))) if bands is None else bands)
+        return values, valid
+
+    def _read(self, window: Window, bands: list[int] | None) -> tuple[np.ndarray, np.ndarray]:
         if len(self.rasters) == 1:
             return self.rasters[0].read(window, bands)
         wanted = [self._places[band] for band in (range(len(self._places)) if bands is None else bands)]
@@ -307,11 +353,37 @@ class Scene:
         return [(raster, band) for raster in self.rasters for band in range(len(raster.scales))]
 
 
-def _fits(value: float, dtype: np.dtype) -> bool:
-    if dtype.kind == "f":
-        return True
-    limits = np.iinfo(dtype)
-    return value == int(value) and limits.min <= value <= limits.max
+def is_nodata(values: np.ndarray, nodata: float) -> np.ndarray:
+    """Which values are nodata, bool; as in GDAL's mask a floating-point number need not be met to its last digit.
+
+    Programs write -3.4028235e38 as the text -3.40282e+38, which is another number.
+    """
+    if values.dtype.kind != "f":
+        limits = np.iinfo(values.dtype)
+        fits = nodata == int(nodata) and limits.min <= nodata <= limits.max
+        return values == values.dtype.type(nodata) if fits else np.zeros(values.shape, bool)
+    return np.abs(values - nodata) <= NODATA_TOLERANCE * abs(nodata)
+
+
+def _can_mask(opened: rasterio.DatasetReader, index: int) -> bool:
+    """Whether a band that GDAL calls alpha is a mask: without another name, and with hardly any value between 0 and its largest.
+
+    GDAL calls the fourth Byte band alpha where nobody said otherwise, which is most often the near infrared.
+    """
+    name = (opened.descriptions[index] or "").strip().lower()
+    if name and not is_unnamed(name) and not re.search("alpha|mask|opacity|transparen", name):
+        return False
+    values = []
+    for row in range(3):
+        for col in range(3):
+            width, height = min(MASK_SQUARE, opened.width), min(MASK_SQUARE, opened.height)
+            place = rasterio.windows.Window((opened.width - width) * col // 2, (opened.height - height) * row // 2, width, height)
+            try:
+                values.append(opened.read(index + 1, window=place).ravel())
+            except RasterioIOError:  # said where the image is read
+                return True
+    found = np.concatenate(values)
+    return bool(((found == 0) | (found == found.max())).mean() >= MASK_SHARE)
 
 
 def _grid_text(grid: Grid) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..markup import escaped
 from ..report import SILENT, Report
-from .band_matching import AS_MODEL, match_bands
+from .band_matching import AS_MODEL, empty_value, match_bands
 from .class_map import compare_resolution, provenance, warn_out_of_range
 from .class_style import beside, raster_qml
 from .cog import TiledWriter
@@ -59,12 +59,12 @@ def synthesize(package: Package, sources: Sequence[dict], output: str, *, preset
     package.require(TRANSLATION, "a synthetic image")
 
     def open_scene() -> Scene:
-        return Scene.open(list(sources), nodata)
+        return Scene.open(list(sources), nodata, empty_value(preset, package.preset))
 
     with open_scene() as scene:
         grid, name = scene.grid, scene.name
         area = grid.window_of(extent) if extent else grid.window
-        matches = match_bands(package.bands, scene.band_names, image=name, preset=preset,
+        matches = match_bands(package.bands, scene.band_names, image=name, scene=scene, preset=preset,
                               model_preset=package.preset, bands_text=bands, report=report)
         compare_resolution(package, grid, name, report)
         tags = {**provenance(package, scene, parameters or {}), **_marks(package, name)}

@@ -26,7 +26,7 @@ from .spec import (
     vector_output,
 )
 
-OPTICAL = ("sentinel2_l2a", "sentinel2_l2a_0400", "sentinel2_l1c", "sentinel2_l1c_0400", "generic")
+OPTICAL = ("sentinel2_l2a", "sentinel2_l2a_0400", "sentinel2_l1c", "sentinel2_l1c_0400", "landsat89_l2", "landsat457_l2", "generic")
 RADAR = ("sentinel1_db", "sentinel1_linear", "generic")
 
 

@@ -7,7 +7,8 @@ from typing import Any
 from ..errors import JobError
 from .spec import LARGEST_SEED, MOST_PIXELS, choice, dataset_output, integer, pixel_value, vector_output
 
-PRESETS = ("generic", "sentinel2_l1c", "sentinel2_l1c_0400", "sentinel2_l2a", "sentinel2_l2a_0400", "sentinel1_db", "sentinel1_linear")
+PRESETS = ("generic", "sentinel2_l1c", "sentinel2_l1c_0400", "sentinel2_l2a", "sentinel2_l2a_0400", "sentinel1_db", "sentinel1_linear",
+           "landsat89_l2", "landsat457_l2", "sentinel3_olci", "sar_db", "sar_linear")
 
 
 def arrangement() -> Any:

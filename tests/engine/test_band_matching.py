@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
+import rasterio
 
 from eo_pretrain_qgis.engine.band_matching import match_bands
 from eo_pretrain_qgis.engine.package import ModelBand
+from eo_pretrain_qgis.engine.raster import Scene
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.report import Report
 from tests.networks import band
+from tests.scenes import write_raster
 
 
 class Heard(Report):
@@ -47,9 +50,14 @@ def test_a_missing_band_is_named_with_what_there_is():
     assert str(caught.value).startswith("scene.tif has no band B08, which the model needs. Its bands are B02, B03, B04; ")
 
 
+def test_common_names_are_understood():
+    assert positions(bands("B02", "B03", "B04", "B08"), ["red", "green", "blue", "nir"], model_preset="sentinel2_l2a") == [2, 1, 0, 3]
+    assert positions(bands("B04", "B11"), ["blue", "red", "nir08", "swir16"], preset="landsat89_l2", model_preset="landsat89_l2") == [1, 3]
+
+
 def test_bands_with_other_names_are_never_taken_by_their_number():
-    with pytest.raises(DataError, match=r"has no band B02, which the model needs. Its bands are red, green, blue, nir"):
-        positions(bands("B02", "B03", "B04", "B08"), ["red", "green", "blue", "nir"], model_preset="sentinel2_l2a")
+    with pytest.raises(DataError, match=r"has no band B02, which the model needs. Its bands are w, x, y, z"):
+        positions(bands("B02", "B03", "B04", "B08"), ["w", "x", "y", "z"], model_preset="sentinel2_l2a")
 
 
 def test_names_can_be_given():
@@ -117,3 +125,39 @@ def test_unknown_units_are_refused():
         positions(bands("B02"), ["B02"], preset="generic")
     assert str(caught.value).startswith("Band B02 of scene.tif is in the unit “unknown” by the sensor “generic”, "
                                         "but the model needs “reflectance”.")
+
+
+def scene(path, values, scale=1.0, offset=0.0):
+    write_raster(path, np.full((1, 40, 40), values), names=["B02"])
+    with rasterio.open(path, "r+") as opened:
+        opened.scales, opened.offsets = [scale], [offset]
+    return Scene.open([{"path": str(path)}])
+
+
+@pytest.mark.parametrize(("preset", "model_preset"), [("as_model", "sentinel2_l2a"), ("sentinel2_l2a", "sentinel2_l2a"), ("as_model", "generic")])
+def test_the_image_s_own_scale_and_offset_are_read(preset, model_preset, folder):
+    unit = "unknown" if model_preset == "generic" else "reflectance"
+    needed = bands("B02", unit=unit, scale=1e-4, offset=0.0)
+    match = match_bands(needed, ["B02"], image="i", preset=preset, model_preset=model_preset,
+                        scene=scene(folder / "new.tif", np.uint16(2200), 1e-4, -0.1))[0]
+    assert converted(match, [2200, 1000]) == pytest.approx([1200, 0], abs=1e-2)
+
+
+def test_the_identical_image_under_the_preset_generic(folder):
+    needed = bands("B02", unit="unknown", scale=1e-4, offset=-0.1)
+    match = match_bands(needed, ["B02"], image="i", preset="generic", scene=scene(folder / "a.tif", np.uint16(2200), 1e-4, -0.1))[0]
+    assert converted(match, [2200]).tolist() == [2200]
+
+
+def test_an_image_of_another_baseline_is_converted(folder):
+    heard = Heard()
+    needed = bands("B02", scale=1e-4, offset=-0.1)
+    old = scene(folder / "S2A_MSIL2A_20210615T102031_N0301_R065_T33UUU.tif", np.uint16(1200))
+    match = match_bands(needed, ["B02"], image="i", model_preset="sentinel2_l2a_0400", scene=old, report=heard)[0]
+    assert converted(match, [1200]) == pytest.approx([2200], abs=1e-2)
+    assert "is of processing baseline 03.01" in heard.texts[0][1]
+
+
+def test_whole_numbers_for_a_model_of_fractions_are_refused(folder):
+    with pytest.raises(DataError, match="would hold a reflectance of 1200 in the middle"):
+        match_bands(bands("B02", scale=1.0, offset=0.0), ["B02"], image="i", scene=scene(folder / "a.tif", np.uint16(1200)))

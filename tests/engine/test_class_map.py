@@ -229,4 +229,17 @@ def test_memory_does_not_grow_with_the_raster(model, folder):
         ran = subprocess.run([sys.executable, "-c", program, model.path, str(path), str(folder / "map.tif")], env=environment,
                              capture_output=True, text=True, check=True)
         peaks.append(float(ran.stdout))
-    assert peaks[1] - peaks[0] < 100
+    assert peaks[1] - peaks[0] < 150
+
+
+def test_zeros_that_the_model_s_sensor_calls_empty_stay_empty(folder):
+    """A model of Sentinel-2, and an image whose file declares no nodata."""
+    model = package.open(networks.write_threshold_model(folder / "model.onnx", preset="sentinel2_l2a"))
+    values = np.full((1, 64, 64), 1000, np.uint16)
+    values[:, :, :40] = 0
+    path = scenes.write_raster(folder / "zeros.tif", values, names=["B02"])
+    for preset in ("as_model", "sentinel2_l2a"):
+        outcome = map_image(model, [{"path": str(path)}], str(folder / "map.tif"), device="cpu", preset=preset)
+        with rasterio.open(folder / "map.tif") as written:
+            assert (written.read(1)[:, :40] == 255).all() and (written.read(1)[:, 40:] != 255).all()
+        assert outcome.valid_share == 24 / 64

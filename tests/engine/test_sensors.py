@@ -7,10 +7,11 @@ from eo_pretrain_qgis.jobs.tiling import PRESETS as OFFERED
 
 class Heard:
     def __init__(self):
-        self.texts = []
+        self.texts, self.levels = [], []
 
     def message(self, text, level="info"):
         self.texts.append(text)
+        self.levels.append(level)
 
 
 def names(*arguments):
@@ -34,6 +35,8 @@ def test_scaling():
     (["B4 - red, central wavelength 665 nm"], ["B04"]),
     (["B02", "SCL"], ["B02", "SCL"]),
     (["B02", "B02"], ["B02", "B02 (2)"]),
+    (["red", "green", "blue", "nir"], ["B04", "B03", "B02", "B08"]),
+    (["Red Edge 1", "swir16", "scene_red_10m", "NIR narrow"], ["B05", "B11", "B04", "B8A"]),
 ])
 def test_bands_by_name(found, expected):
     assert names("sentinel2_l2a", found) == expected
@@ -48,6 +51,21 @@ def test_bands_by_number_are_said(preset, count, expected):
     heard = Heard()
     assert names(preset, [f"band {number + 1}" for number in range(count)], "", heard) == expected
     assert heard.texts[0].startswith("The bands have no names; they are taken in the order of Sentinel-")
+    assert heard.levels == ["warning"]
+
+
+@pytest.mark.parametrize(("preset", "found", "expected", "facts"), [
+    ("landsat89_l2", ["SR_B2", "SR_B5", "B6"], ["blue", "nir08", "swir16"], ("reflectance", 2.75e-5, -0.2)),
+    ("landsat457_l2", ["SR_B1", "SR_B4", "LE07_L2SP_B7"], ["blue", "nir08", "swir22"], ("reflectance", 2.75e-5, -0.2)),
+    ("landsat89_l2", ["red", "green"], ["red", "green"], ("reflectance", 2.75e-5, -0.2)),
+    ("sar_linear", ["sigma0_RH", "RV"], ["RH", "RV"], ("linear", 1.0, 0.0)),
+    ("sar_db", ["IMAGE_HH_SRA_spot_075", "hv"], ["HH", "HV"], ("dB", 1.0, 0.0)),
+    ("sentinel3_olci", ["Oa08_radiance", "Oa17"], ["Oa08", "Oa17"], ("radiance", 1.0, 0.0)),
+])
+def test_other_sensors(preset, found, expected, facts):
+    bands = name_bands(preset, found)
+    assert [band.name for band in bands] == expected
+    assert {(band.unit, band.scale, band.offset) for band in bands} == {facts}
 
 
 def test_names_of_the_analyst():
@@ -57,7 +75,10 @@ def test_names_of_the_analyst():
 
 @pytest.mark.parametrize(("preset", "found", "text", "sentence"), [
     ("sentinel2_l2a", ["band 1"] * 7, "",
-     "their number, 7, does not tell which they are. Name them in order in “Bands”, such as B01,B02,B03,B04."),
+     "have no names, and their number, 7, does not tell which bands of Sentinel-2 L2A they are. Name them in order in “Bands”, such as B01,"),
+    ("sentinel2_l2a", ["NDVI", "slope"], "", r"The bands of the image \(NDVI, slope\) are none of Sentinel-2 L2A by their names."),
+    ("sentinel1_db", ["Sigma0_cross", "Sigma0_co"], "", "are none of Sentinel-1 in dB by their names. Choose the sensor of the image,"),
+    ("sentinel1_db", ["HH_or_VV", "VH_or_HV"], "", "are none of Sentinel-1 in dB"),
     ("generic", ["a", "b"], "B02", "“Bands” names 1 bands \\(B02\\), but the image has 2. Give one name for each band, in order."),
     ("generic", ["a", "b"], "B02,B02", "names a band twice"),
 ])

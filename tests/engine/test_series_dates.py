@@ -5,7 +5,8 @@ from datetime import date
 import numpy as np
 import pytest
 
-from eo_pretrain_qgis.engine.crops.series_dates import dated_series, day_in_name, days_since, parse_day
+from eo_pretrain_qgis.engine.crops.series_dates import dated_series, days_since, parse_day
+from eo_pretrain_qgis.engine.dates import day_in
 from eo_pretrain_qgis.errors import DataError
 
 from ..scenes import write_raster
@@ -25,7 +26,7 @@ def days(series):
     ("S2A_MSIL2A_20190405T103021_N0211_R108_T32ULB_20190406T134536.SAFE", "2019-04-05"), ("T32UNA_20190405T103021_B02_10m.jp2", "2019-04-05"),
     ("scene_20191301.tif", None), ("tile_33UVP.tif", None), ("id_1201904055.tif", None)])
 def test_days_in_names(name, day):
-    assert day_in_name(name) == (date.fromisoformat(day) if day else None)
+    assert day_in(name) == (date.fromisoformat(day) if day else None)
 
 
 def test_order_is_sorted_and_said():

@@ -5,13 +5,10 @@ from __future__ import annotations
 from types import TracebackType
 
 import numpy as np
-import rasterio
-from rasterio.enums import Resampling
-from rasterio.vrt import WarpedVRT
 
 from ...errors import DataError
-from .. import sources
 from ..grid import Grid, Window
+from ..nearest import NearestPixels
 from ..raster import Raster
 
 CLEAR, CLOUD, SHADOW, SNOW, NOT_MEASURED = range(5)
@@ -34,7 +31,7 @@ class CloudMask:
 
     def __init__(self, raster: Raster, kind: str) -> None:
         self.raster, self.kind = raster, kind
-        self._warped: WarpedVRT | None = None
+        self._pixels = NearestPixels(raster)
 
     def __enter__(self) -> CloudMask:
         return self
@@ -44,10 +41,7 @@ class CloudMask:
 
     def close(self) -> None:
         """Closes the file."""
-        if self._warped is not None:
-            self._warped.close()
-            self._warped = None
-        self.raster.close()
+        self._pixels.close()
 
     def read(self, grid: Grid, window: Window) -> np.ndarray:
         """Flags uint8 (y, x) of a window of the image's grid.
@@ -55,11 +49,7 @@ class CloudMask:
         Raises:
             DataError: a value that masks of this kind do not have.
         """
-        if grid.same_as(self.raster.grid):
-            read, valid = self.raster.read(window, [0])
-            values = read[0]
-        else:
-            values, valid = self._read_warped(grid, window)
+        values, valid = self._pixels.read(grid, window)
         table = KINDS[self.kind]
         if table is None:
             return np.where(valid, (values != 0).astype(np.uint8), np.uint8(NOT_MEASURED))
@@ -68,15 +58,6 @@ class CloudMask:
             raise DataError(f"The cloud mask {self.raster.path} holds the value {values[strange][0]:g}, but {NAMES[self.kind]}. "
                             "Choose another kind of mask.")
         return np.where(valid, table[np.where(valid, values, 0).astype(np.intp)], np.uint8(NOT_MEASURED))
-
-    def _read_warped(self, grid: Grid, window: Window) -> tuple[np.ndarray, np.ndarray]:
-        if self._warped is None:
-            self._warped = WarpedVRT(self.raster.dataset, src_crs=self.raster.grid.crs, crs=grid.crs, width=grid.width, height=grid.height,
-                                     transform=rasterio.Affine(*grid.transform), resampling=Resampling.nearest, add_alpha=True)
-        part = rasterio.windows.Window(window.col, window.row, window.width, window.height)
-        with sources.permit(self.raster.path):
-            values, alpha = self._warped.read(1, window=part), self._warped.read(self._warped.count, window=part)
-        return values, alpha > 0
 
 
 def table_text(kind: str) -> str:

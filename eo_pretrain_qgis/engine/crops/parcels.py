@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 
@@ -18,7 +17,7 @@ from ...tables import COLOR, read_table, shortened
 from ..grid import Grid, Window
 from ..labels import missed
 from ..legend import Legend, class_key, make_legend
-from ..vector import VectorLayer, repaired
+from ..vector import VectorLayer, on_grid, repaired, touching
 
 OTHER = "other"
 #: Colour of the class of all rare crops.
@@ -122,10 +121,10 @@ def open_parcels(source: dict, grid: Grid, crop_field: str, region_field: str | 
     layer = VectorLayer.open(source)
     features = repaired(layer.read(list(dict.fromkeys([crop_field, *([region_field] if region_field else [])]))), layer.path, report)
     features = _polygons(features, layer.path, report)
-    box = grid.bounds_in(features.crs.to_wkt())
-    near = features[features.intersects(shapely.box(*box))] if all(map(math.isfinite, box)) else features[:0]
+    crs = features.crs.to_wkt()
+    near = features[touching(features, grid.boxes_in(crs))]
     if near.empty:
-        raise missed(layer.path, tuple(features.total_bounds), box)
+        raise missed(layer.path, tuple(features.total_bounds), grid.bounds_in(crs))
     keys = np.array([class_key(value) or "" for value in near[crop_field]], dtype=object)
     if not (keys != "").any():
         raise DataError(f"The field “{crop_field}” of {layer.path} has no value in any parcel on the images. Choose another field.")
@@ -136,7 +135,7 @@ def open_parcels(source: dict, grid: Grid, crop_field: str, region_field: str | 
     regions = np.array([class_key(value) or "" for value in near[region_field]] if region_field else [""] * len(near), dtype=object)
     shapes = np.concatenate([_shrunk(near.iloc[begin:begin + BATCH], grid, inner_buffer, report.part(0.3 + 0.5 * begin / len(near), 0.8))
                              for begin in range(0, len(near), BATCH)])
-    facts = {"path": source["path"], "layer": layer.name, "field": crop_field, "parcels": len(near), "inner_buffer_m": inner_buffer}
+    facts = {"path": layer.path, "layer": layer.name, "field": crop_field, "parcels": len(near), "inner_buffer_m": inner_buffer}
     parcels = Parcels(grid, shapes, keys, regions, near.index.to_numpy() + 1, facts)
     parcels.leave_out_overlaps(report.part(0.8, 1))
     return parcels
@@ -209,7 +208,7 @@ def too_small(parcels: Parcels, pixels: np.ndarray, report: Report = SILENT) -> 
 
 
 def _polygons(features: geopandas.GeoDataFrame, path: str, report: Report) -> geopandas.GeoDataFrame:
-    kept = features[features.geom_type.isin(("Polygon", "MultiPolygon", "GeometryCollection"))]
+    kept = features[features.geom_type.isin(("Polygon", "MultiPolygon"))]
     if kept.empty:
         raise DataError(f"{path} holds no polygons, but parcels are polygons. Choose a polygon layer.")
     if len(kept) < len(features):
@@ -221,11 +220,11 @@ def _shrunk(features: geopandas.GeoDataFrame, grid: Grid, inner_buffer: float, r
     """Polygons less a margin, in the CRS of the grid; what is narrower becomes empty."""
     report.progress(0, "Shrinking the parcels")
     if not inner_buffer:
-        return features.to_crs(grid.crs).geometry.values.to_numpy()
+        return on_grid(features.geometry, grid)
     # Metres are true around the middle of this projection, to a thousandth over the width of a Sentinel scene.
     longitude, latitude = grid.centre_lonlat()
     local = f"+proj=aeqd +lat_0={latitude:.6f} +lon_0={longitude:.6f} +datum=WGS84 +units=m"
-    return features.geometry.to_crs(local).buffer(-inner_buffer, join_style="mitre").to_crs(grid.crs).values.to_numpy()
+    return on_grid(features.geometry.to_crs(local).buffer(-inner_buffer, join_style="mitre"), grid)
 
 
 def _read_table(path: str) -> tuple[dict[str, str], dict[str, str]]:

@@ -16,7 +16,6 @@ from ..dataset import SensorInfo
 from ..dataset_building import describe_sensor
 from ..grid import Grid, Window
 from ..raster import Raster, Scene
-from ..sensors import PRESETS
 from .cloud_flags import CLEAR, NOT_MEASURED, CloudMask, table_text
 from .series_dates import Dated
 
@@ -59,9 +58,6 @@ class Series:
         """
         scene, mask = self.scenes[number], self.masks[number]
         image, valid = scene.read(window)
-        nodata = PRESETS[self.sensor.preset].nodata
-        if nodata is not None:
-            valid &= (image != nodata).any(0)
         flags = mask.read(self.grid, window) if mask is not None else np.full(valid.shape, CLEAR, np.uint8)
         flags[~valid] = NOT_MEASURED
         stored = image.astype(self.sensor.dtype, copy=False)

@@ -10,10 +10,9 @@ from pathlib import PurePath
 from ...errors import DataError
 from ...report import SILENT, Report
 from ...tables import read_table, shortened
+from ..dates import day_in
 from ..raster import Raster
 
-#: YYYYMMDD, YYYY-MM-DD, YYYY_MM_DD and YYYY.MM.DD, also before the time of Sentinel-2 names (20190405T103021).
-_IN_NAME = re.compile(r"(?<!\d)(20\d\d|19[789]\d)([-_.]?)(0[1-9]|1[0-2])\2(0[1-9]|[12]\d|3[01])(?!\d)")
 _MARKS = {"YYYY": r"(?P<year>\d{4})", "DDD": r"(?P<day_of_year>\d{3})", "MM": r"(?P<month>\d\d)", "DD": r"(?P<day>\d\d)", "*": r".*?"}
 _MARK = re.compile("|".join(re.escape(mark) for mark in _MARKS))
 TABLE_COLUMNS = ("file", "date")
@@ -73,15 +72,6 @@ def dated_series(sources: list[dict], pattern: str | None = None, table: str | N
     return ordered
 
 
-def day_in_name(name: str) -> date | None:
-    """The first date in a file name, or None: ``S2A_MSIL2A_20190405T103021_…`` is of 5 April 2019."""
-    for match in _IN_NAME.finditer(re.sub(r"(?<=\d{8})T(?=\d{6})", " ", name)):
-        day = _date(int(match[1]), int(match[3]), int(match[4]))
-        if day:
-            return day
-    return None
-
-
 def days_since(days: list[date], first_year: int) -> list[int]:
     """Days since 1 January of a year, so that a season over New Year stays in order."""
     return [(day - date(first_year, 1, 1)).days for day in days]
@@ -109,7 +99,7 @@ def _day_of(source: dict, rule: re.Pattern | None, pattern: str | None, rows: di
     given = parse_day(source.get("date") or "")
     if given:
         return given, "the layers"
-    day = day_in_name(name) or day_in_name(source.get("name") or "")
+    day = day_in(name) or day_in(source.get("name") or "")
     if day:
         return day, "the file names"
     with Raster(**source) as raster:

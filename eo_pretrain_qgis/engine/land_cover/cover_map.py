@@ -23,8 +23,9 @@ from ...errors import DataError
 from ...report import SILENT, Report
 from ..alignment import TOLERANCE
 from ..dataset import IGNORE
-from ..grid import Grid, Window, blocks
+from ..grid import Grid, Window, blocks, hull, read_round
 from ..labels import SEARCH_SIZE, TOO_MANY_VALUES, missed
+from ..nearest import class_band
 from ..raster import Raster
 
 #: A map whose cells are smaller than a pixel by more than this share is finer than the image.
@@ -60,17 +61,14 @@ def found_codes(raster: Raster, grids: list[Grid], report: Report = SILENT) -> d
         DataError: the map misses the images, holds measurements, or only nodata there.
     """
     counts: Counter = Counter()
-    reached = False
+    reached, band = False, class_band(raster, report)
     for grid in dict.fromkeys(grids):
-        try:
-            area = raster.grid.window_of({"box": grid.bounds_in(raster.grid.crs), "crs": ""})
-        except DataError:
-            continue
-        reached = True
-        pieces = blocks(area, SEARCH_SIZE)
+        areas = raster.grid.windows_on(grid)
+        reached |= bool(areas)
+        pieces = [piece for area in areas for piece in blocks(area, SEARCH_SIZE)]
         for done, piece in enumerate(pieces):
             report.progress(done / len(pieces), "Looking for the codes")
-            values, valid = raster.read(piece, [0])
+            values, valid = raster.read(piece, [band])
             unique, number = np.unique(values[0][valid], return_counts=True)
             if len(unique) + len(counts) > TOO_MANY_VALUES or (unique != np.rint(unique)).any():
                 raise DataError(f"{raster.path} holds measurements and no classes, such as {unique[unique != np.rint(unique)][:1] or unique[-1]}"
@@ -84,7 +82,7 @@ def found_codes(raster: Raster, grids: list[Grid], report: Report = SILENT) -> d
 
 
 class CoverMap:
-    """The first band of a land-cover raster.
+    """The band of a land-cover raster that its symbology shows, or the first.
 
     Args:
         raster: the map; it is opened at first use and may be sent to other processes.
@@ -171,7 +169,7 @@ class CoverMap:
 
     def _read(self, window: Window) -> np.ndarray:
         """Positions (y, x) of a window of the map, 255 outside it, at nodata and where the code has no class."""
-        values, valid = self.raster.read(window, [0])
+        values, valid = read_round(self.raster.read, self.raster.grid, window, [class_band(self.raster)])
         place = np.minimum(np.searchsorted(self._codes, values[0]), len(self._codes) - 1)
         known = valid & (self._codes[place] == values[0])
         return np.where(known, self._positions[place], np.uint8(IGNORE))
@@ -183,7 +181,7 @@ class CoverMap:
             return None
         left, top, right, bottom = (int(edge) for edge in np.floor(self.raster.grid.pixel_box(box)))
         part = Window(left - margin, top - margin, right - left + 1 + 2 * margin, bottom - top + 1 + 2 * margin)
-        return part.intersection(self.raster.grid.window) if clipped else part
+        return hull([place for place, _ in self.raster.grid.turned(part)]) if clipped else part
 
     def _cells(self, grid: Grid, window: Window) -> tuple[Window | None, np.ndarray]:
         """The part of the map needed, and for each pixel the number of its cell in that part, row by row, -1 outside."""

@@ -21,6 +21,7 @@ from ...report import SILENT, Report
 from ...tables import COLOR, read_table, shortened
 from ..dataset import ClassInfo
 from ..legend import MAXIMUM_CLASSES, PALETTE, Legend
+from ..nearest import class_band
 from ..raster import Raster
 
 FOLDER = Path(__file__).parent / "legends"
@@ -202,12 +203,13 @@ def _categories(raster: Raster) -> list[Code]:
     codes = [Code(value, writable(str(row.get("name") or value)), row.get("color") or "") for value, row in values if value is not None]
     if codes:
         return codes
+    band = raster.indexes[class_band(raster)]
     try:
-        table = raster.dataset.colormap(1)
+        table = raster.dataset.colormap(band)
     except ValueError:
         table = {}
     return [Code(value, name, "#{:02x}{:02x}{:02x}".format(*table[value][:3]) if value in table else "")
-            for value, name in _names_beside(raster.path).items()]
+            for value, name in _names_beside(raster.path, band).items()]
 
 
 def _whole(text: str) -> int | None:
@@ -216,16 +218,17 @@ def _whole(text: str) -> int | None:
     return int(written[1]) if written else None
 
 
-def _names_beside(path: str) -> dict[int, str]:
-    """Value → name as GDAL writes category names and attribute tables into ``.aux.xml``; none where it is no such file."""
+def _names_beside(path: str, number: int = 1) -> dict[int, str]:
+    """Value → name of a band as GDAL writes category names and attribute tables into ``.aux.xml``; none where it is no such file."""
     beside = Path(path + ".aux.xml")
     if not beside.is_file() or beside.stat().st_size > LARGEST_NAMES:
         return {}
     try:
         # GDAL parses the same file when the map is opened; expat bounds the growth of entities.
-        band = ElementTree.fromstring(beside.read_bytes()).find("PAMRasterBand")  # noqa: S314  # nosec B314
+        root = ElementTree.fromstring(beside.read_bytes())  # noqa: S314  # nosec B314
     except (OSError, ElementTree.ParseError, ValueError, LookupError):  # the last two: an encoding that Python or expat does not read
         return {}
+    band = next((found for found in root.findall("PAMRasterBand") if found.get("band", "1") == str(number)), None)
     if band is None:
         return {}
     texts = [(cell.text or "").strip() for cell in band.findall("CategoryNames/Category")]

@@ -87,8 +87,6 @@ def open_land_cover(choice: MapChoice, grids: list[Grid], *, grouped: bool = Tru
         raise DataError(f"The least distance from a border of classes is {filters.border:g} m, more than {MOST_BORDER} pixels of {size:g} m. "
                         f"Choose at most {MOST_BORDER * size:g} m.")
     raster = Raster(**{key: value for key, value in choice.source.items() if key not in ("layer", "field")})
-    if len(raster.band_names) > 1:
-        report.message(f"{raster.path} has {len(raster.band_names)} bands; the first one is taken for the codes.", level="warning")
     found = found_codes(raster, grids, report.part(0, 0.6))
     codes = codes_of(raster, choice.legend, choice.table, found)
     legend = cover_legend(codes, found, f"The map {raster.path}", grouped=grouped, unknown=unknown, every_class=every_class, report=report)

@@ -64,7 +64,8 @@ class BuiltUpRaster:
         Raises:
             DataError: none of the values is in the raster on the images.
         """
-        raster = Raster(**{key: value for key, value in source.items() if key not in ("layer", "field", "categories")})
+        shown = {key: value for key, value in (source.get("categories") or {}).items() if key == "band"}
+        raster = Raster(**{**{key: value for key, value in source.items() if key not in ("layer", "field")}, "categories": shown})
         self._labels = RasterLabels(raster, grids, None, True, report)
         positions = {int(value): position for value, position in self._labels.legend.positions.items()}
         found = sorted(positions)

@@ -16,9 +16,10 @@ import shapely
 from rasterio.features import rasterize
 
 from ..dataset import IGNORE, ClassInfo
-from ..grid import Grid, Window, blocks
+from ..grid import Grid, Window, blocks, full_turn
 from ..legend import BACKGROUND, Legend
 from .completeness import CompletenessScreen
+from .places import nearest_turn
 from .ways import Roads
 
 ROAD = ClassInfo(1, "road", "#d7191c")
@@ -158,9 +159,15 @@ class _Plane:
         self.grid, self.metres, self.widths = grid, grid.metres_per_pixel(), roads.widths
         (x, y), (a, _, c, _, e, f) = self.metres, grid.transform
         own = np.stack(pyproj.Transformer.from_crs(roads.crs, grid.crs, always_xy=True).transform(*roads.points.T), 1)
+        turn, (west, _, east, _) = full_turn(grid.crs), grid.bounds()
+        if turn:
+            own[:, 0] = nearest_turn(own[:, 0], (west + east) / 2, turn)
         self.lines = roads.moved((own - (c, f)) / (a, e) * (x, y))
-        # Far from the images a projection may give no numbers; such ways cannot be on them.
-        self.lines[np.logical_or.reduceat(~np.isfinite(own).all(1), roads.starts[:-1])] = None
+        # Far from the images a projection may give no numbers, and a way may seem to reach around the earth; such ways cannot be on them.
+        first = roads.starts[:-1]
+        self.lines[np.logical_or.reduceat(~np.isfinite(own).all(1), first)] = None
+        if turn:
+            self.lines[np.maximum.reduceat(own[:, 0], first) - np.minimum.reduceat(own[:, 0], first) > turn / 2] = None
         self._tree = shapely.STRtree(self.lines)
 
     def touched(self, window: Window, chosen: np.ndarray, further: float) -> np.ndarray:

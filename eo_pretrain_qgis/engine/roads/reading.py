@@ -8,13 +8,11 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import geopandas
-import pyogrio
 import shapely
 from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 
 from ...errors import DataError
 from ...report import SILENT, Report
-from .. import sources
 from ..vector import VectorLayer
 
 #: Files above this size [byte], more than a second's work, are read in a process of their own. GDAL walks through a whole OpenStreetMap
@@ -40,31 +38,34 @@ def read_lines(layer: VectorLayer, fields: list[str], area: shapely.Geometry, wh
         DataError: a damaged file.
     """
     report.progress(0, f"Reading {Path(layer.path).name}")
-    arguments = (layer.path, layer.name, layer.crs, fields, area, where)
+    arguments = (layer, fields, area, where)
     file = Path(layer.path)
     found = _read_aside(arguments, report) if file.is_file() and file.stat().st_size > large else _read(*arguments)
+    if isinstance(found, DataError):
+        raise found
     if isinstance(found, str):
         raise DataError(f"{layer.path} cannot be read to its end ({found}). It may be damaged or cut short: copy or download it again.")
     return found
 
 
-def _read(path: str, layer: str, crs: str, fields: list[str], area: shapely.Geometry, where: str | None) -> geopandas.GeoDataFrame | str:
-    """The features, or what GDAL said."""
+def _read(layer: VectorLayer, fields: list[str], area: shapely.Geometry, where: str | None) -> geopandas.GeoDataFrame | str | DataError:
+    """The features, or what GDAL said, or what is wrong with the filter."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # a measured or a strange geometry type is told apart later
-            with sources.vector(path) as opened:
-                found = pyogrio.read_dataframe(opened, layer=layer, columns=fields, mask=area, where=where, force_2d=True)
+            found = layer.select(where, columns=fields, mask=area, force_2d=True)
+    except DataError as error:
+        return error
     except (DataSourceError, DataLayerError, FeatureError) as error:
         return str(error)
     except UnicodeDecodeError as error:
         return f"its text is not in the encoding it says: {error.reason} in {error.object[:40]!r}"
     if not isinstance(found, geopandas.GeoDataFrame):
         return "it holds no geometries"
-    return found.set_crs(crs, allow_override=True)
+    return found.set_crs(layer.crs, allow_override=True)
 
 
-def _read_aside(arguments: tuple, report: Report) -> geopandas.GeoDataFrame | str:
+def _read_aside(arguments: tuple, report: Report) -> geopandas.GeoDataFrame | str | DataError:
     """`_read` in another process, ended when the user cancels."""
     spawn = multiprocessing.get_context("spawn")
     receiver, sender = spawn.Pipe(duplex=False)
@@ -75,7 +76,7 @@ def _read_aside(arguments: tuple, report: Report) -> geopandas.GeoDataFrame | st
         waited = 0
         while not receiver.poll(BEAT):
             waited += 1
-            report.progress(1 - 0.98**waited, f"Reading {Path(arguments[0]).name} ({int(waited * BEAT)} s)")
+            report.progress(1 - 0.98**waited, f"Reading {Path(arguments[0].path).name} ({int(waited * BEAT)} s)")
         return receiver.recv()
     except EOFError:
         process.join()

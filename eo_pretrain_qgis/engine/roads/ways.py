@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,9 +14,10 @@ import shapely
 
 from ...errors import DataError
 from ...report import SILENT, Report
-from ..grid import Grid, Window
+from ..grid import Grid
 from ..labels import missed
-from ..vector import VectorLayer, layer_info, layer_kinds, layer_names
+from ..vector import LayerPath, VectorLayer, layer_info, layer_kinds, layer_names
+from .places import beside, image_area, search_area
 from .reading import read_lines
 from .tags import LIFECYCLE, is_set, plain_values, tag_columns, tag_fields
 from .widths import WidthTable
@@ -31,8 +30,6 @@ FOOTWAYS = ("footway", "path", "cycleway", "bridleway", "steps", "pedestrian")
 NO_ROADS = frozenset(("corridor", "elevator", "escalator", "platform", "bus_stop", "rest_area", "services", "via_ferrata", "ladder", "no",
                       "crossing", "emergency_bay", "traffic_island"))
 LINES = ("LineString", "MultiLineString")
-#: Added to the images on every side when roads are searched [m]: half of the widest road, and the ignore zone.
-MARGIN = 100.0
 ROAD, IGNORED, LEFT_OUT = "roads", "ignored", "background"
 TUNNEL, COVERED = "tunnel", "covered below the ground"
 OTHER_CLASS = "class without a width or no road"
@@ -121,17 +118,17 @@ def open_roads(source: dict, grids: Sequence[Grid], rules: RoadRules, extent: di
         DataError: no lines, no tags, no road on the images, or a damaged file.
     """
     layer = _line_layer(source)
-    kind = str(layer_info(layer.path, layer.name)["geometry_type"])
+    info = layer_info(layer.path, layer.name, layer.options)
+    kind = str(info["geometry_type"])
     if "Polygon" in kind or "Point" in kind:
         raise _no_lines(layer, kind)
     fields = tag_fields(layer.fields)
     class_field = _class_field(layer, fields, rules)
     extra = [name for name in (class_field, rules.width_field) if name and name not in fields]
-    boxes = _boxes(layer, grids, extent)
-    area = shapely.union_all([shapely.box(*box) for box in boxes])
+    area, images = search_area(layer, grids, extent, info.get("total_bounds")), image_area(layer, grids, extent)
     found = read_lines(layer, [*fields, *extra], area, _filter(layer, fields), report.part(0, 0.7))
     report.progress(0.7, "Choosing the roads")
-    lines = _only_lines(found, layer, area, report)
+    lines = beside(_only_lines(found, layer, area, report), images)
     tags = tag_columns(lines, fields)
     if class_field:
         tags["highway"] = plain_values(lines[class_field])
@@ -141,7 +138,6 @@ def open_roads(source: dict, grids: Sequence[Grid], rules: RoadRules, extent: di
         tags["highway"][:] = "road"
     is_way = tags["highway"] != np.array(None)
     lines, tags = lines[is_way], {tag: values[is_way] for tag, values in tags.items()}
-    images = shapely.union_all([shapely.box(*box) for box in _boxes(layer, grids, extent, 0.0)])
     if lines.empty or not lines.intersects(images).any():
         raise _no_roads(layer, images)
     return _chosen(layer, lines, tags, rules, class_field, images, report.part(0.7, 1))
@@ -174,11 +170,11 @@ def _chosen(layer: VectorLayer, lines: geopandas.GeoDataFrame, tags: dict[str, n
 
 def _line_layer(source: dict) -> VectorLayer:
     """The layer with the ways; where none is named, the one with lines."""
-    path, _, given = source["path"].partition("|layername=")
-    names = set(layer_names(path))
+    parts = LayerPath.of(source)
+    path, names = parts.path, set(layer_names(parts.path))
     if names == OSM_LAYERS:
-        return VectorLayer.open({**source, "path": path, "layer": "lines"})
-    if len(names) > 1 and not source.get("layer") and not given:
+        return VectorLayer.open({**source, "layer": "lines"})
+    if len(names) > 1 and not parts.layer and parts.number is None:
         with_lines = [name for name, kind in layer_kinds(path).items() if "LineString" in kind]
         if len(with_lines) == 1:
             return VectorLayer.open({**source, "layer": with_lines[0]})
@@ -210,27 +206,9 @@ def _filter(layer: VectorLayer, fields: dict[str, str]) -> str | None:
     return f'"{name}" IS NOT NULL' if name and not packed else None
 
 
-def _boxes(layer: VectorLayer, grids: Sequence[Grid], extent: dict | None, margin: float = MARGIN) -> list[tuple]:
-    """The bounds of the images, or of the extent on them, and a margin [m], in the CRS of the layer; finite ones only."""
-    if not layer.crs:
-        raise DataError(f"{layer.path} has no coordinate reference system. Set it in the layer's properties.")
-    boxes = []
-    for grid in dict.fromkeys(grids):
-        x, y = (math.ceil(margin / metres) for metres in grid.metres_per_pixel())
-        with contextlib.suppress(DataError):  # an extent that misses one of the images
-            area = grid.window_of(extent) if extent else grid.window
-            boxes.append(grid.bounds_in(layer.crs, Window(area.col - x, area.row - y, area.width + 2 * x, area.height + 2 * y)))
-    if not boxes:
-        raise DataError("The extent does not overlap the images. Choose an extent that overlaps an image, or check its CRS.")
-    finite = [box for box in boxes if all(math.isfinite(value) for value in box)]
-    if not finite:
-        raise DataError(f"The images lie where the coordinate reference system of {layer.path} does not reach. Check the CRS of both.")
-    return finite
-
-
 def _only_lines(found: geopandas.GeoDataFrame, layer: VectorLayer, area: shapely.Geometry, report: Report) -> geopandas.GeoDataFrame:
     if found.empty:
-        bounds = layer_info(layer.path, layer.name).get("total_bounds")
+        bounds = layer_info(layer.path, layer.name, layer.options).get("total_bounds")
         if bounds is None or not np.isfinite(bounds).all():
             raise _no_roads(layer, area)
         raise missed(layer.path, tuple(bounds), area.bounds)

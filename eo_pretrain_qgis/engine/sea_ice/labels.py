@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from ..grid import Grid, Window
 from ..labels import Drawing, missed
 from ..legend import Legend, class_key, make_legend
 from ..raster import Scene
-from ..vector import VectorLayer, repaired
+from ..vector import VectorLayer, on_grid, repaired, touching, valid_areas
 from .classes import DOMINANT, REASONS, SCHEMES, Scheme, classify
 from .land_mask import LandMask
 from .sigrid3 import chart_fields, read_eggs, require, rows_text, strange_text
@@ -143,7 +142,7 @@ class IceLabels:
 
     def on(self, grid: Grid) -> np.ndarray:
         """The polygons (n,) in the CRS of a grid, valid there."""
-        return _areas(np.asarray(self.shapes.to_crs(grid.crs).values))
+        return valid_areas(on_grid(self.shapes, grid))
 
     def weight(self, grid: Grid, window: Window, drawn: np.ndarray, image: np.ndarray) -> float:
         """Weight of a tile in the loss: the mean over its labelled pixels of how rare their classes are; 1 where none is asked for."""
@@ -179,36 +178,23 @@ def balancing_weights(amounts: np.ndarray) -> np.ndarray:
     return np.where(present, np.minimum(amounts.sum() / (present.sum() * np.where(present, amounts, 1)), LARGEST_WEIGHT), 1.0)
 
 
-def _areas(shapes: np.ndarray) -> np.ndarray:
-    """Polygons (n,) that are valid, without the lines and points that a repair may leave."""
-    result = shapes.copy()
-    invalid = ~shapely.is_valid(result)
-    result[invalid] = shapely.make_valid(result[invalid])
-    for number in np.flatnonzero(shapely.get_type_id(result) == shapely.GeometryType.GEOMETRYCOLLECTION):
-        parts = shapely.get_parts(result[number])
-        result[number] = shapely.union_all(parts[shapely.get_dimensions(parts) == 2])
-    return result
-
-
 def _near(features: geopandas.GeoDataFrame, grids: list[Grid], path: str) -> geopandas.GeoDataFrame:
     """The polygons on the images; their index is their row in the layer."""
-    areal = np.asarray(features.geometry.geom_type.isin(("Polygon", "MultiPolygon", "GeometryCollection")))
+    areal = np.asarray(features.geometry.geom_type.isin(("Polygon", "MultiPolygon")))
     if not areal.any():
         raise DataError(f"{path} holds {features.geometry.geom_type.iloc[0]} features, but sea ice is labelled with polygons. "
                         "Choose a polygon layer.")
     features = features[areal]
-    features = features.set_geometry(geopandas.GeoSeries(_areas(np.asarray(features.geometry.values)), features.index, features.crs))
-    boxes = [grid.bounds_in(features.crs.to_wkt()) for grid in dict.fromkeys(grids)]
-    reachable = [shapely.box(*box) for box in boxes if all(math.isfinite(value) for value in box)]
-    near = features[features.intersects(shapely.union_all(reachable))]
+    crs = features.crs.to_wkt()
+    near = features[touching(features, [box for grid in dict.fromkeys(grids) for box in grid.boxes_in(crs)])]
     if near.empty:
-        raise missed(path, tuple(features.total_bounds), boxes[0])
+        raise missed(path, tuple(features.total_bounds), grids[0].bounds_in(crs))
     # The box of a polar image in another CRS is larger than the image: what counts is what meets it on its own grid.
     met = np.zeros(len(near), bool)
     for grid in dict.fromkeys(grids):
-        met |= np.asarray(near.geometry.to_crs(grid.crs).intersects(shapely.box(*grid.bounds())))
+        met |= shapely.intersects(on_grid(near.geometry, grid), shapely.box(*grid.bounds()))
     if not met.any():
-        raise missed(path, tuple(features.total_bounds), boxes[0])
+        raise missed(path, tuple(features.total_bounds), grids[0].bounds_in(crs))
     return near[met]
 
 

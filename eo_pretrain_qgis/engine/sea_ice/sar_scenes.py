@@ -12,7 +12,7 @@ from ...report import SILENT, Report
 from ..dataset import SensorInfo
 from ..grid import Window
 from ..raster import Raster, Scene
-from ..sensors import Band
+from ..sensors import PRESETS, Band
 from .ground_control import ControlPoints, control_points, is_placed, raw, target_grid, warp
 from .incidence_angle import AngleTable, check_angles, read_tables, write_angles
 from .sar_bands import ANGLE, DB, HH, LINEAR, LOOK_SIZE, LOOKS, SarImages, Source, check_sizes, find_bands, find_unit
@@ -93,6 +93,7 @@ def open_sar_scenes(given: SarImages, folder: Path, report: Report = SILENT) -> 
     bands = tuple(Band(name, None, "degree" if name == ANGLE else units[0], scale, offset)
                   for name, scale, offset in zip(names, scenes[0].scales, scenes[0].offsets, strict=True))
     for scene in scenes:
+        scene.empty = PRESETS[preset].nodata
         scene.close()
     return scenes, SensorInfo("image", preset, "float32", None, bands), {
         "unit": units[0], "incidence_angle": facts[0]["incidence_angle"], "georeferenced": [known["placed"] for known in facts]}

@@ -23,7 +23,7 @@ from ..class_style import beside
 from ..dataset import DROPPED, SPLITS, ClassInfo, Dataset
 from ..footprints import footprint, read_footprints
 from ..grid import Grid, Window, tile_windows
-from ..vector import VectorLayer, repaired, write_layer
+from ..vector import VectorLayer, on_grid, repaired, write_layer
 from .style import suggestions_qml
 from .uncertainty import Places
 
@@ -102,7 +102,7 @@ def polygon_candidates(source: dict, grid: Grid, area: Window, report: Report = 
     if polygons.empty:
         raise DataError(f"{layer.path} holds no polygons. Choose a layer of polygons, or leave “Areas” empty to rank tiles.")
     shapes, windows, sources = [], [], []
-    for number, shape in zip(polygons.index.tolist(), polygons.geometry.to_crs(grid.crs), strict=True):
+    for number, shape in zip(polygons.index.tolist(), on_grid(polygons.geometry, grid), strict=True):
         left, top, right, bottom = grid.pixel_box(shape.bounds)
         if not np.isfinite([left, top, right, bottom]).all():
             continue

@@ -11,7 +11,7 @@ import numpy as np
 from ...errors import DataError
 from ...report import SILENT, Report
 from .. import package
-from ..band_matching import AS_MODEL, match_bands
+from ..band_matching import AS_MODEL, empty_value, match_bands
 from ..class_style import beside, confidence_qml
 from ..clear_scenes import clear_scenes
 from ..cog import TiledWriter
@@ -84,12 +84,13 @@ def suggest(models: Sequence[str], images: Sequence[dict], output: str, wanted: 
     ensemble = Ensemble(opened)
 
     def open_scene(said: Report = SILENT) -> Scene:
-        return clear_scenes([Scene.open(list(images), nodata)], wanted.cloud_masks, wanted.clouds, said)[0]
+        scene = Scene.open(list(images), nodata, empty_value(preset, ensemble.package.preset))
+        return clear_scenes([scene], wanted.cloud_masks, wanted.clouds, said)[0]
 
     with open_scene(report) as scene:
         grid, name = scene.grid, scene.name
         area = grid.window_of(extent) if extent else grid.window
-        matches = match_bands(ensemble.package.bands, scene.band_names, image=name, preset=preset, bands_text=bands, report=report,
+        matches = match_bands(ensemble.package.bands, scene.band_names, image=name, scene=scene, preset=preset, bands_text=bands, report=report,
                               model_preset=ensemble.package.preset)
     candidates = polygon_candidates(wanted.areas, grid, area, report) if wanted.areas else tile_candidates(grid, wanted.tile_size, area)
     taken = blocked(candidates, Dataset.open(wanted.dataset) if wanted.dataset else None)

@@ -1,0 +1,25 @@
+"""The day an image was taken, by one rule for all who ask: its name goes before its metadata, and the day of writing comes last."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+
+#: YYYYMMDD, YYYY-MM-DD, YYYY_MM_DD and YYYY.MM.DD, also before a time (20190405T103021, 20190405103021). The same separator twice, so
+#: that path and row of a Landsat scene and the digits behind them (198011_20200621) are no date.
+_IN_TEXT = re.compile(r"(?<!\d)(20\d\d|19[789]\d)([-_.:]?)(0[1-9]|1[0-2])\2(0[1-9]|[12]\d|3[01])(?:(?!\d)|(?=\d{6}(?!\d)))")
+#: (domain, key) of metadata that say when an image was taken.
+ACQUIRED = (("IMAGERY", "ACQUISITIONDATETIME"), (None, "DATATAKE_1_DATATAKE_SENSING_START"), (None, "PRODUCT_START_TIME"),
+            (None, "ACQUISITION_DATE"), (None, "datetime"))
+#: When a program wrote the file; asked last.
+WRITTEN = ((None, "TIFFTAG_DATETIME"),)
+
+
+def day_in(text: str) -> date | None:
+    """The first day in a name or a piece of metadata; None where there is none."""
+    for match in _IN_TEXT.finditer(text):
+        try:
+            return date(int(match[1]), int(match[3]), int(match[4]))
+        except ValueError:  # 30 February
+            continue
+    return None
