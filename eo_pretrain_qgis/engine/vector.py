@@ -14,7 +14,7 @@ import numpy as np
 import pyogrio
 import shapely
 import shapely.affinity
-from pyogrio.errors import DataLayerError, DataSourceError
+from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 from pyproj.exceptions import CRSError
 
 from ..errors import DataError
@@ -59,8 +59,9 @@ class LayerPath:
             DataError: a part that is not understood.
         """
         whole = source["path"]
-        path, bar, rest = (whole, "", "") if os.path.exists(whole) else whole.partition("|")
-        rest, _, where = f"{bar}{rest}".partition("|subset=")
+        ends = [*(found.start() for found in re.finditer(r"\|", whole)), len(whole)]
+        end = next((end for end in ends if os.path.exists(whole[:end])), ends[0])  # the name of a file may have a “|” itself
+        path, (rest, _, where) = whole[:end], whole[end:].partition("|subset=")
         after = _AFTER_FILTER.search(where)
         if after:
             where, rest = where[:after.start()], rest + after[0]
@@ -162,8 +163,8 @@ class VectorLayer:
         try:
             with sources.vector(self.path) as opened:
                 features = pyogrio.read_dataframe(opened, layer=self.name, where=" AND ".join(conditions) or None, **asked, **self.options)
-        except ValueError as error:
-            if not self.where or isinstance(error, UnicodeDecodeError):
+        except (ValueError, DataSourceError, DataLayerError, FeatureError) as error:
+            if not self.where or "SQL" not in str(error):
                 raise
             raise DataError(f"The filter {self.where} of the layer {self.name} of {self.path} cannot be used ({error}). Correct it, or export the "
                             "filtered layer and choose that.") from None
