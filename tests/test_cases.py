@@ -1,5 +1,8 @@
 """Files that once gave wrong numbers without a word give what their README says is true."""
 
+import os
+import subprocess
+
 import geopandas
 import numpy as np
 import pytest
@@ -148,3 +151,21 @@ def test_roads_of_a_simplified_graph(name, folder):
     dataset = made(folder, "create_road_dataset", case.name, images=["image.tif"], roads=str(path), edge=0, incomplete="keep")
     assert dataset.facts["drawn"]["ways"] == 8
     assert np.flatnonzero((drawn(dataset) == 1).all(1)).tolist() == list(range(16, 256, 32))
+
+
+def test_settings_of_qgis_layers(qgis, folder, tmp_path):
+    """What `run_in_qgis.py` sets in the layers of QGIS reaches the labels."""
+    case = CASES / "qgis_layer_settings_lost"
+    out = folder / "out"
+    out.mkdir()
+    ran = subprocess.run(["/usr/bin/python3", str(case / "run_in_qgis.py")], capture_output=True, text=True,
+                         env={**qgis, "HOME": str(tmp_path), "PLUGINS": os.environ.get("PLUGINS", qgis["QGIS_PLUGINPATH"]), "OUT": str(out)})
+    assert "refused" not in ran.stdout, ran.stdout
+    found = {name: Dataset.open(out / name) for name in ("nodata_unticked", "band_2", "band_2_same_values", "encoding", "own_crs")}
+    assert len(found["nodata_unticked"]) == 64
+    for name, file in (("band_2", "two.tif"), ("band_2_same_values", "swap.tif")):
+        assert [entry.name for entry in found[name].classes] == ["forest", "water"]
+        with rasterio.open(case / file) as source:
+            assert (drawn(found[name]) == source.read(2) - 1).all()
+    assert {entry.name for entry in found["encoding"].classes} == {"Grünland", "Möhre"}
+    assert len(found["own_crs"]) == 64

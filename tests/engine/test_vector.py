@@ -89,3 +89,17 @@ def test_repairs_keep_what_a_geometry_is(folder):
         "2 of 9 features of a.gpkg are polygons without an area or lines without a length and are left out."]
     with pytest.raises(DataError, match="holds no feature with a geometry that can be used"):
         repaired(features.iloc[[1, 3]], "a.gpkg", Heard())
+
+
+@pytest.mark.parametrize(("written", "code_page", "seen"), [
+    ("utf-8", 0, "Grünland"), ("iso-8859-1", 0, "Grünland"), ("cp1252", 0x57, "Grünland"), ("utf-8", 0x57, "GrÃ¼nland")])
+def test_shapefiles_that_do_not_say_their_encoding(folder, written, code_page, seen):
+    path = folder / "fields.shp"
+    geopandas.GeoDataFrame({"art": ["Grünland", "Wald"]}, geometry=[shapely.box(at, 0, at + 1, 1) for at in (0, 1)], crs=4326).to_file(
+        path, encoding=written)
+    (folder / "fields.cpg").unlink()
+    table = bytearray((folder / "fields.dbf").read_bytes())
+    table[29] = code_page
+    (folder / "fields.dbf").write_bytes(table)
+    assert VectorLayer.open({"path": str(path)}).read(["art"])["art"].tolist() == [seen, "Wald"]
+    assert VectorLayer.open({"path": f"{path}|option:ENCODING={written}"}).read(["art"])["art"].tolist() == ["Grünland", "Wald"]
