@@ -34,6 +34,8 @@ class Example(spec.Job):
 @pytest.mark.parametrize(("values", "name", "expected"), [
     ({"image": "a.tif"}, "image", {"path": "a.tif"}),
     ({"image": {"path": "a.tif", "nodata": [[0]]}}, "image", {"path": "a.tif", "nodata": [[0]]}),
+    ({"image": {"path": "a.tif", "own_nodata": [False, True], "categories": {"band": 2}}}, "image",
+     {"path": "a.tif", "own_nodata": [False, True], "categories": {"band": 2, "classes": []}}),
     ({"several": "a.tif"}, "several", [{"path": "a.tif"}]),
     ({"several": ["a.tif", "b.tif"]}, "several", [{"path": "a.tif"}, {"path": "b.tif"}]),
     ({"count": "3"}, "count", 3),
@@ -120,6 +122,8 @@ def test_reads(values, name, expected):
     ({"several": [["a.tif"]]}, "a file path or a layer"),
     ({"several": [None]}, "a file path or a layer"),
     ({"image": {"path": 5}}, "a file path or a layer"),
+    ({"image": {"path": "a.tif", "own_nodata": [0]}}, "given with own_nodata as true or false for each band"),
+    ({"image": {"path": "a.tif", "categories": {"band": 0}}}, "given with categories of a band between 1 and 65536"),
     ({"image": {"path": "a.tif", "nodata": [["x"]]}}, "given with nodata values that are numbers"),
     ({"image": {"path": "a.tif", "nodata": [10**400]}}, "nodata values as a list for each band"),
     ({"image": {"path": "a.tif", "nodata": [[10**400]]}}, "given with nodata values that are numbers"),

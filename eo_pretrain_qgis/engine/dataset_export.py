@@ -249,9 +249,8 @@ def _describe(target: rasterio.io.DatasetWriter, sensor: SensorInfo) -> None:
 
 def _agrees(grid: Grid, box: tuple, crs: str) -> bool:
     """Whether a grid covers a box in another CRS, but for the turn between both."""
-    own = grid.bounds_in(crs)
     tolerance = 0.05 * max(box[2] - box[0], box[3] - box[1])
-    return all(abs(one - other) < tolerance for one, other in zip(own, box, strict=True))
+    return any(all(abs(one - other) < tolerance for one, other in zip(own, box, strict=True)) for own in grid.boxes_in(crs))
 
 
 def _of_box(box: tuple, crs: str, size: int) -> Grid | None:

@@ -12,7 +12,7 @@ import shapely
 from ..errors import DataError
 from .category_style import Category, categorized, color_option
 from .dataset import ADVICE, DROPPED, SPLITS, TILES, numbers, read_tiles
-from .grid import Grid, Window
+from .grid import Grid, Window, full_turn
 from .style_files import new_style
 from .vector import write_layer
 
@@ -22,12 +22,16 @@ LABELS = {DROPPED: "dropped: too near another split"}
 
 
 def footprint(grid: Grid, window: Window, crs: str) -> shapely.Polygon:
-    """The outline of a window of a grid, in another CRS when that differs."""
+    """The outline of a window of a grid, in another CRS when that differs; in longitudes it goes on beyond 180°."""
     outline = shapely.box(*grid.bounds(window))
     if crs == grid.crs:
         return outline
     step = max(grid.resolution) * max(window.width, window.height) / 8
-    return geopandas.GeoSeries([shapely.segmentize(outline, step)], crs=grid.crs).to_crs(crs).iloc[0]
+    moved = geopandas.GeoSeries([shapely.segmentize(outline, step)], crs=grid.crs).to_crs(crs).iloc[0]
+    turn = full_turn(crs)
+    if turn and moved.bounds[2] - moved.bounds[0] > turn / 2:
+        return shapely.transform(moved, lambda points: np.stack([points[:, 0] % turn, points[:, 1]], 1))
+    return moved
 
 
 def write_footprints(path: str | Path, tiles: geopandas.GeoDataFrame) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 import warnings
@@ -14,7 +15,7 @@ import numpy as np
 import pyogrio
 import shapely
 import shapely.affinity
-from pyogrio.errors import DataLayerError, DataSourceError
+from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 from pyproj.exceptions import CRSError
 
 from ..errors import DataError
@@ -59,8 +60,9 @@ class LayerPath:
             DataError: a part that is not understood.
         """
         whole = source["path"]
-        path, bar, rest = (whole, "", "") if os.path.exists(whole) else whole.partition("|")
-        rest, _, where = f"{bar}{rest}".partition("|subset=")
+        ends = [*(found.start() for found in re.finditer(r"\|", whole)), len(whole)]
+        end = next((end for end in ends if os.path.exists(whole[:end])), ends[0])  # the name of a file may have a “|” itself
+        path, (rest, _, where) = whole[:end], whole[end:].partition("|subset=")
         after = _AFTER_FILTER.search(where)
         if after:
             where, rest = where[:after.start()], rest + after[0]
@@ -117,9 +119,10 @@ class VectorLayer:
         if not layer and len(names) > 1:
             raise DataError(f"{path} has several layers: {', '.join(names)}. Say which, as {path}|layername={names[0]}.")
         layer = layer or names[0]
-        info = layer_info(path, layer, parts.options)
+        options = {**_encoding_of(path), **parts.options}
+        info = layer_info(path, layer, options)
         return cls(path, layer, source.get("crs") or info["crs"] or "", tuple(str(name) for name in info["fields"]), parts.where, parts.kind,
-                   parts.options)
+                   options)
 
     def read(self, columns: list[str]) -> geopandas.GeoDataFrame:
         """All features with some of their fields, in the order of the file, in the layer's CRS.
@@ -162,8 +165,8 @@ class VectorLayer:
         try:
             with sources.vector(self.path) as opened:
                 features = pyogrio.read_dataframe(opened, layer=self.name, where=" AND ".join(conditions) or None, **asked, **self.options)
-        except ValueError as error:
-            if not self.where or isinstance(error, UnicodeDecodeError):
+        except (ValueError, DataSourceError, DataLayerError, FeatureError) as error:
+            if not self.where or "SQL" not in str(error):
                 raise
             raise DataError(f"The filter {self.where} of the layer {self.name} of {self.path} cannot be used ({error}). Correct it, or export the "
                             "filtered layer and choose that.") from None
@@ -191,6 +194,26 @@ def layer_kinds(path: str) -> dict[str, str]:
             return {str(name): str(kind) for name, kind in pyogrio.list_layers(opened)}
     except DataSourceError:
         return {}
+
+
+def _encoding_of(path: str) -> dict[str, str]:
+    """GDAL's option for a shapefile whose text is UTF-8 without saying so; without it GDAL would take Windows-1252 or the like."""
+    table = Path(path).with_suffix(".dbf")
+    if not path.lower().endswith(".shp") or not table.is_file() or any(table.with_suffix(ending).exists() for ending in (".cpg", ".CPG")):
+        return {}
+    decoder, plain = codecs.getincrementaldecoder("utf-8")(), True
+    with open(table, "rb") as stream:
+        head = stream.read(32)
+        if len(head) < 32 or head[29]:  # a code page is named
+            return {}
+        stream.seek(int.from_bytes(head[8:10], "little"))
+        try:
+            while piece := stream.read(1 << 20):
+                plain &= piece.isascii()
+                decoder.decode(piece)
+        except UnicodeDecodeError:
+            return {}
+    return {} if plain else {"ENCODING": "UTF-8"}
 
 
 def is_vector(source: dict) -> bool:

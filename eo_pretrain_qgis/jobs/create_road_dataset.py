@@ -50,9 +50,10 @@ class CreateRoadDataset(Job):
     footways: str = choice("Footways, paths, cycleways and steps are", ROLES, default="background", help="Bridleways and pedestrian streets too.")
     widths: str = file("Widths by class", extension="csv", optional=True, advanced=True,
                        help="CSV file with the headings class and width (in metres); its rows replace those of the table here, and a width of 0 "
-                            "leaves a class out.")
+                            "leaves a class out. The ground of classes that no table has is ignored: neither road nor background.")
     other_width: float = number("Width of other roads [m]", default=None, minimum=0.5, maximum=80, advanced=True,
-                                help="Of classes the table does not list, and of every line of a layer without classes; empty leaves them out.")
+                                help="Of classes the table does not list, and of every line of a layer without classes; empty ignores their "
+                                     "ground.")
     drawing: str = choice("A pixel is road where", ("all_touched", "cover"), default="all_touched",
                           help="“all_touched”: a road touches it, so that narrow roads do not fall to pieces. “cover”: a road covers enough of it; "
                                "the share that is covered is kept in the dataset too.")

@@ -4,7 +4,7 @@ A job is a frozen dataclass whose fields are declared with the functions below (
 inferred from annotations. `Job.from_values` is the only way from outside values (QGIS, command line, JSON) to a job, so a
 wrong word or an unknown parameter is refused the same everywhere.
 
-Values are plain JSON values. A raster is ``{"path": …, "name": …, "crs": …, "nodata": […], "open_options": […]}``, a vector
+Values are plain JSON values. A raster is ``{"path": …, "name": …, "crs": …, "nodata": […], "own_nodata": […], "open_options": […]}``, a vector
 ``{"path": …, "layer": …, "name": …, "crs": …, "categories": {"field": …, "classes": [{"value", "name", "color"}]}}``; a plain
 path stands for ``{"path": path}``. An extent is ``{"box": [west, south, east, north], "crs": …}``.
 """

@@ -26,6 +26,8 @@ LONGEST_TEXT, LONGEST_PATH, LONGEST_NAME, LONGEST_SOURCE, LONGEST_CRS = 5000, 40
 LARGEST_VALUE = sys.float_info.max
 #: Coordinates of an extent lie below this, also in a CRS that counts millimetres.
 LARGEST_COORDINATE = 1e11
+#: Bands that a raster file may have in GDAL.
+MOST_BANDS = 65_536
 CLASS_COLUMNS = ("value", "name", "color")
 _EXTENT = "xmin,xmax,ymin,ymax [EPSG:code]"
 #: What no text holds, besides line breaks and tabs: control characters.
@@ -208,6 +210,13 @@ def _nodata(name: str, param: Any, value: Any) -> list:
     return [list(band or ()) for band in value]
 
 
+def _own_nodata(name: str, param: Any, value: Any) -> list[bool]:
+    """Per band of the file, whether its own nodata value counts."""
+    if not isinstance(value, (list, tuple)) or not all(isinstance(band, bool) for band in value):
+        raise _refuse(name, param, value, "given with own_nodata as true or false for each band")
+    return list(value)
+
+
 def _open_options(name: str, param: Any, value: Any) -> list[str]:
     """Options of GDAL; in capitals, since small letters mean things to the library that opens the file."""
     if not isinstance(value, (list, tuple)) or not all(isinstance(option, str) and _OPTION.fullmatch(option) for option in value):
@@ -237,12 +246,16 @@ def _categories(name: str, param: Any, value: Any) -> dict:
             if row.get("value") in (None, ""):
                 continue
         rows.append(_class_row(name, param, row))
-    return {**({"field": _layer_text(name, param, value["field"])} if "field" in value else {}), "classes": rows}
+    band = value.get("band")
+    if band is not None and (isinstance(band, bool) or not isinstance(band, int) or not 1 <= band <= MOST_BANDS):
+        raise _refuse(name, param, band, f"given with categories of a band between 1 and {MOST_BANDS}")
+    return {**({"field": _layer_text(name, param, value["field"])} if "field" in value else {}), **({} if band is None else {"band": band}),
+            "classes": rows}
 
 
 #: The parts of a layer by kind of parameter, and how each is read; what is not listed is refused.
 _ANY = {"path": _layer_path, "name": _layer_text, "crs": _crs, "categories": _categories}
-_RASTER = {**_ANY, "nodata": _nodata, "open_options": _open_options, "date": _date}
+_RASTER = {**_ANY, "nodata": _nodata, "own_nodata": _own_nodata, "open_options": _open_options, "date": _date}
 LAYER_PARTS = {"raster": _RASTER, "vector": {**_ANY, "layer": _layer_text}, "layer": {**_RASTER, "layer": _layer_text}}
 
 

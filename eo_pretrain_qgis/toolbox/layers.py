@@ -1,7 +1,8 @@
 """Map layers as files: what another process needs to read the very pixels and features the analyst sees.
 
 Runs in the main thread, where layers live. A layer that is a file is handed over as its path; what exists only inside QGIS
-(memory layers, selections, filters, joins, unsaved edits, databases) is copied to a temporary GeoPackage.
+(memory layers, filters, joins, unsaved edits, an encoding of its own, databases, the selection where it is asked for) is copied to a
+temporary GeoPackage.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from qgis.core import (
     Qgis,
     QgsCategorizedSymbolRenderer,
     QgsCoordinateReferenceSystem,
+    QgsFeatureRequest,
     QgsMapLayer,
     QgsPalettedRasterRenderer,
     QgsProcessingContext,
+    QgsProcessingFeatureSourceDefinition,
     QgsProcessingFeedback,
     QgsProcessingUtils,
     QgsProject,
@@ -32,13 +35,15 @@ from ..errors import DataError
 EXPORTED_LAYER = "features"
 
 
-def source_of(layer: QgsMapLayer, context: QgsProcessingContext, feedback: QgsProcessingFeedback | None) -> dict[str, Any]:
+def source_of(layer: QgsMapLayer, context: QgsProcessingContext, feedback: QgsProcessingFeedback | None,
+              asked: QgsProcessingFeatureSourceDefinition | None = None) -> dict[str, Any]:
     """Describes `layer` as the plain dict that jobs take (see `jobs/spec.py`).
 
     Args:
         layer: a raster or vector layer.
         context: names the temporary folder.
         feedback: hears what was copied; None only checks the layer and copies nothing.
+        asked: which features the dialog asks for, such as the selected ones; None is all.
 
     Raises:
         DataError: when no other process could read the layer.
@@ -46,13 +51,16 @@ def source_of(layer: QgsMapLayer, context: QgsProcessingContext, feedback: QgsPr
     if isinstance(layer, QgsRasterLayer):
         return _raster(layer)
     if isinstance(layer, QgsVectorLayer):
-        return _vector(layer, context, feedback)
+        return _vector(layer, context, feedback, asked)
     raise DataError(f"“{layer.name()}” is neither a raster nor a vector layer. Choose a raster or vector layer.")
 
 
 def crs_text(crs: QgsCoordinateReferenceSystem) -> str:
-    """The shortest text that names `crs`: its code, WKT where it has none, nothing where it is invalid."""
-    return crs.authid() or crs.toWkt(Qgis.CrsWktVariant.Preferred) if crs.isValid() else ""
+    """The shortest text that names `crs` everywhere: its code, WKT where it has none or one of this QGIS profile, nothing where it is invalid."""
+    if not crs.isValid():
+        return ""
+    code = crs.authid()
+    return code if code and not code.startswith("USER:") else crs.toWkt(Qgis.CrsWktVariant.Preferred)
 
 
 def layer_showing(path: str, project: QgsProject | None) -> str:
@@ -88,10 +96,22 @@ def _raster(layer: QgsRasterLayer) -> dict[str, Any]:
     nodata = [_nodata(layer, band) for band in range(1, layer.bandCount() + 1)]
     if any(nodata):
         source["nodata"] = nodata
+    provider = layer.dataProvider()
+    own = [provider.useSourceNoDataValue(band) or not provider.sourceHasNoDataValue(band) for band in range(1, layer.bandCount() + 1)]
+    if not all(own):
+        source["own_nodata"] = own
+    categories = _shown_band(layer)
     if isinstance(layer.renderer(), QgsPalettedRasterRenderer):
-        source["categories"] = {"classes": [
-            _class(item.value, item.label, item.color.name()) for item in layer.renderer().classes()]}
+        categories["classes"] = [_class(item.value, item.label, item.color.name()) for item in layer.renderer().classes()]
+    if categories:
+        source["categories"] = categories
     return {**source, **_date(layer), **_overridden_crs(layer)}
+
+
+def _shown_band(layer: QgsRasterLayer) -> dict[str, Any]:
+    """The one band of several that the symbology shows; nothing where it shows several."""
+    bands = set(layer.renderer().usesBands()) if layer.renderer() is not None and layer.bandCount() > 1 else ()
+    return {"band": bands.pop()} if len(bands) == 1 else {}
 
 
 def _date(layer: QgsRasterLayer) -> dict[str, str]:
@@ -117,55 +137,99 @@ def _nodata(layer: QgsRasterLayer, band: int) -> list[float]:
 
 # --- vectors
 
-def _vector(layer: QgsVectorLayer, context: QgsProcessingContext, feedback: QgsProcessingFeedback | None) -> dict[str, Any]:
+def _vector(layer: QgsVectorLayer, context: QgsProcessingContext, feedback: QgsProcessingFeedback | None,
+            asked: QgsProcessingFeatureSourceDefinition | None) -> dict[str, Any]:
     if not layer.isSpatial():
         raise DataError(f"“{layer.name()}” is a table without geometry. Choose a layer with points, lines or polygons.")
     _require_crs(layer)
     parts = QgsProviderRegistry.instance().decodeUri(layer.providerType(), layer.source())
-    why = _why_copied(layer, parts)
+    some = _is_some(asked)
+    if asked is not None and asked.selectedFeaturesOnly and not layer.selectedFeatureCount():
+        raise DataError(f"“{layer.name()}” has no selected features, and only those are asked for. Select some, or untick “Selected features only”.")
+    why = _why_copied(layer, parts, "only its selected features are used" if asked is not None and asked.selectedFeaturesOnly
+                      else "only some of its features are asked for" if some else "")
+    if feedback is not None:
+        _tell_what_does_not_count(layer, some, feedback)
     if not why:
         source = {"path": os.path.abspath(parts["path"]), **({"layer": parts["layerName"]} if parts.get("layerName") else {})}
         source.update(_overridden_crs(layer))
     elif feedback is None:
         source = {"path": layer.source()}
     else:
-        source = {"path": _copied(layer, why, context, feedback), "layer": EXPORTED_LAYER}
+        source = {"path": _copied(layer, why, context, feedback, asked), "layer": EXPORTED_LAYER}
     source["name"] = layer.name()
     categories = _categories(layer)
     return {**source, "categories": categories} if categories else source
 
 
-def _why_copied(layer: QgsVectorLayer, parts: dict) -> str:
-    """Why the file alone is not what the analyst sees; an empty string when it is."""
+def _is_some(asked: QgsProcessingFeatureSourceDefinition | None) -> bool:
+    """Whether the dialog asks for less than all features; a filter there is known since QGIS 3.32."""
+    return asked is not None and (asked.selectedFeaturesOnly or asked.featureLimit >= 0 or bool(getattr(asked, "filterExpression", "")))
+
+
+def _tell_what_does_not_count(layer: QgsVectorLayer, some: bool, feedback: QgsProcessingFeedback) -> None:
+    """What the analyst sees on the map and the run does not use."""
+    if layer.selectedFeatureCount() and not some:
+        feedback.pushInfo(f"“{layer.name()}” has selected features ({layer.selectedFeatureCount()}), but all of its features are used. Tick "
+                          "“Selected features only” to use these alone; where the dialog does not have it, save them as a layer of their own.")
+    if layer.temporalProperties().isActive():
+        feedback.pushInfo(f"“{layer.name()}” shows its features by time, but those of all times are used. Set a filter to use some.")
+
+
+def _why_copied(layer: QgsVectorLayer, parts: dict, some: str) -> str:
+    """Why the file alone is not what the analyst sees and asks for; an empty string when it is. `some` says why not all features are."""
     reasons = (
-        (layer.selectedFeatureCount() > 0, "only its selected features are used"),
+        (bool(some), some),
         (bool(layer.subsetString()), "it has a filter"),
         (layer.providerType() != "ogr" or not os.path.isfile(parts.get("path") or ""), "it is not a plain file"),
         (any(parts.get(key) for key in ("vsiSuffix", "geometryType", "openOptions", "authcfg")), "it is not a plain file"),
         (layer.isModified(), "it has unsaved edits"),
         (any(layer.fields().fieldOrigin(index) != Qgis.FieldOrigin.Provider for index in range(layer.fields().count())),
          "it has joined or virtual fields"),
+        (_has_own_encoding(layer), f"its encoding is set to {layer.dataProvider().encoding()}"),
     )
     return next((text for holds, text in reasons if holds), "")
 
 
-def _copied(layer: QgsVectorLayer, why: str, context: QgsProcessingContext, feedback: QgsProcessingFeedback) -> str:
+def _has_own_encoding(layer: QgsVectorLayer) -> bool:
+    """Whether the analyst chose another encoding than the one with which QGIS opens the file."""
+    fresh = QgsVectorLayer(layer.source(), layer.name(), layer.providerType())
+    return fresh.isValid() and fresh.dataProvider().encoding() != layer.dataProvider().encoding()
+
+
+def _copied(layer: QgsVectorLayer, why: str, context: QgsProcessingContext, feedback: QgsProcessingFeedback,
+            asked: QgsProcessingFeatureSourceDefinition | None) -> str:
     path = QgsProcessingUtils.generateTempFilename(EXPORTED_LAYER + ".gpkg", context)
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    selected = layer.selectedFeatureCount()
+    copied, selected = layer, asked is not None and asked.selectedFeaturesOnly
+    if _is_some(asked) and (asked.featureLimit >= 0 or getattr(asked, "filterExpression", "")):
+        copied, selected = _some_features(layer, asked), False
     options = QgsVectorFileWriter.SaveVectorOptions()
     options.driverName = "GPKG"
     options.layerName = EXPORTED_LAYER
-    options.onlySelectedFeatures = selected > 0
+    options.onlySelectedFeatures = selected
     options.layerOptions = ["FID=row"]  # an attribute named fid, copied from another GeoPackage, need not be unique
     options.feedback = feedback
-    error, text, _, _ = QgsVectorFileWriter.writeAsVectorFormatV3(layer, path, context.transformContext(), options)
+    error, text, _, _ = QgsVectorFileWriter.writeAsVectorFormatV3(copied, path, context.transformContext(), options)
     if error != QgsVectorFileWriter.WriterError.NoError:
         raise DataError(f"“{layer.name()}” could not be copied to {path}: {text}. Save it as a GeoPackage and choose that.")
     total = layer.featureCount()
-    count = f"{selected} of {total}" if selected else str(total) if total >= 0 else "all"
+    number = layer.selectedFeatureCount() if selected else copied.featureCount()
+    count = f"{number} of {total}" if _is_some(asked) else str(total) if total >= 0 else "all"
     feedback.pushInfo(f"“{layer.name()}” is copied to a temporary file because {why} (features: {count}).")
     return path
+
+
+def _some_features(layer: QgsVectorLayer, asked: QgsProcessingFeatureSourceDefinition) -> QgsVectorLayer:
+    """A layer in memory with the features that the dialog's filter and limit leave."""
+    if asked.selectedFeaturesOnly:
+        layer = layer.materialize(QgsFeatureRequest().setFilterFids(layer.selectedFeatureIds()))
+    request = QgsFeatureRequest()
+    if getattr(asked, "filterExpression", ""):
+        request.setFilterExpression(asked.filterExpression)
+    if asked.featureLimit >= 0:
+        request.setLimit(asked.featureLimit)
+    return layer.materialize(request)
 
 
 def _categories(layer: QgsVectorLayer) -> dict[str, Any]:

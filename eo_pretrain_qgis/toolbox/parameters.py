@@ -12,6 +12,7 @@ from qgis.core import (
     QgsMapLayer,
     QgsProcessing,
     QgsProcessingContext,
+    QgsProcessingFeatureSourceDefinition,
     QgsProcessingFeedback,
     QgsProcessingOutputBoolean,
     QgsProcessingOutputDefinition,
@@ -27,6 +28,7 @@ from qgis.core import (
     QgsProcessingParameterDefinition,
     QgsProcessingParameterEnum,
     QgsProcessingParameterExtent,
+    QgsProcessingParameterFeatureSource,
     QgsProcessingParameterField,
     QgsProcessingParameterFile,
     QgsProcessingParameterFileDestination,
@@ -40,7 +42,6 @@ from qgis.core import (
     QgsProcessingParameters,
     QgsProcessingParameterString,
     QgsProcessingParameterVectorDestination,
-    QgsProcessingParameterVectorLayer,
     QgsProcessingUtils,
     QgsProperty,
     QgsVariantUtils,
@@ -170,6 +171,9 @@ def _flat(value: Any) -> list:
 
 
 def _source(asked: Asked, value: Any) -> dict[str, Any] | None:
+    asked_features = value if isinstance(value, QgsProcessingFeatureSourceDefinition) else None
+    if asked_features is not None:  # “Selected features only”, or what stands under the dialog's advanced options
+        value, _ = value.source.value(asked.context.expressionContext())
     if value is None or value == "":
         return None
     hint = QgsProcessingUtils.LayerHint.Raster if asked.param.kind == "raster" else QgsProcessingUtils.LayerHint.UnknownType
@@ -181,7 +185,7 @@ def _source(asked: Asked, value: Any) -> dict[str, Any] | None:
                        "Choose a layer of the project or an existing file.")
     if asked.context.temporaryLayerStore().mapLayer(layer.id()) is not None:
         layer.loadDefaultStyle()  # given as a path: class names and colours stand in the style saved beside it
-    return layers.source_of(layer, asked.context, asked.feedback)
+    return layers.source_of(layer, asked.context, asked.feedback, asked_features)
 
 
 def _text(value: Any) -> str:
@@ -300,7 +304,7 @@ KINDS = {
     "raster": Kind(lambda n, p, d: QgsProcessingParameterRasterLayer(n, p.label, d, p.optional), _layer),
     "rasters": Kind(lambda n, p, d: QgsProcessingParameterMultipleLayers(
         n, p.label, Qgis.ProcessingSourceType.Raster, d, p.optional), _layers),
-    "vector": Kind(lambda n, p, d: QgsProcessingParameterVectorLayer(n, p.label, [], d, p.optional), _layer),
+    "vector": Kind(lambda n, p, d: QgsProcessingParameterFeatureSource(n, p.label, [], d, p.optional), _layer),
     "layer": Kind(lambda n, p, d: QgsProcessingParameterMapLayer(
         n, p.label, d, p.optional, [Qgis.ProcessingSourceType.Raster, Qgis.ProcessingSourceType.VectorAnyGeometry]), _layer),
     "attribute": Kind(_field, _given),

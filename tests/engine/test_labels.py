@@ -174,6 +174,28 @@ def test_colour_table_of_a_class_raster(folder, grid):
     assert [row.color for row in labels.legend.classes] == ["#ff0000", "#0000ff"]
 
 
+@pytest.mark.parametrize("crs", ["EPSG:32633", "EPSG:32632"])
+def test_the_band_that_is_shown_holds_the_classes(folder, grid, crs):
+    bands = np.stack([np.full((40, 60), 21), np.arange(60)[None].repeat(40, 0) // 30 + 1]).astype(np.uint8)
+    path = write_raster(folder / "two.tif", bands, nodata=2)
+    if crs != "EPSG:32633":
+        with rasterio.open(path) as source:
+            transform, width, height = rasterio.warp.calculate_default_transform(source.crs, crs, 60, 40, *source.bounds)
+            warped = [reproject(source.read(band), np.full((height, width), 2, np.uint8), src_crs=source.crs, src_transform=source.transform,
+                                dst_crs=crs, dst_transform=transform, init_dest_nodata=False)[0] for band in (1, 2)]
+        write_raster(path, np.stack(warped), nodata=2, crs=crs, transform=transform)
+    heard = Heard()
+    names = [{"value": "1", "name": "forest", "color": "#00ff00"}, {"value": "2", "name": "water", "color": "#0000ff"}]
+    source = {"path": str(path), "categories": {"band": 2, "classes": names}, "own_nodata": [True, False]}
+    labels, drawn = draw(source, grid, class_field=None, report=heard)
+    assert [row.name for row in labels.legend.classes] == ["forest", "water"]
+    assert (drawn[2:-2, 2:-2] == (bands[1] - 1)[2:-2, 2:-2]).mean() > 0.97
+    assert heard.texts == [f"{path} has 2 bands; “band 2”, which its symbology shows, is taken for the classes."]
+    first = {"path": str(path), "categories": {"band": 2, "classes": []}}
+    with pytest.raises(DataError, match="All labels are of one class"):
+        draw(first, grid, class_field=None)
+
+
 def test_measurements_are_no_classes(folder, grid):
     path = write_raster(folder / "ndvi.tif", np.linspace(0, 1, 40 * 60).reshape(40, 60).astype(np.float32))
     with pytest.raises(DataError, match=r"holds measurements and no classes, such as 0.0004"):

@@ -9,6 +9,8 @@ from rasterio.warp import transform
 
 from eo_pretrain_qgis.engine.alignment import align, overlap
 from eo_pretrain_qgis.engine.crops.parcels import open_parcels
+from eo_pretrain_qgis.engine.dataset_export import _agrees
+from eo_pretrain_qgis.engine.footprints import footprint
 from eo_pretrain_qgis.engine.grid import Grid, Window, boxes_of
 from eo_pretrain_qgis.engine.labels import open_labels
 from eo_pretrain_qgis.engine.land_cover.cover_map import CoverMap, found_codes
@@ -191,3 +193,9 @@ def test_boxes_elsewhere_are_one():
     assert len(boxes_of(box, "EPSG:32633", "EPSG:3857")) == 1
     assert [round(one[0]) for one in boxes_of(box, "EPSG:32633", "EPSG:4326")] == [15, -345, 375]
     assert boxes_of(box, "EPSG:32633", "EPSG:4807")[1][0] == pytest.approx(boxes_of(box, "EPSG:32633", "EPSG:4807")[0][0] - 400)
+
+
+def test_footprints_go_on_beyond_180_degrees():
+    west, _, east, _ = footprint(grid_of("utm"), Window(0, 0, 64, 64), grid_of("degrees to 180.008").crs).bounds
+    assert 179.9 < west < 180 < east < 180.1
+    assert _agrees(grid_of("utm"), footprint(grid_of("utm"), Window(0, 0, 64, 64), "EPSG:4326").bounds, "EPSG:4326")

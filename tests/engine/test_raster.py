@@ -147,3 +147,12 @@ def test_full_disk_while_writing(path, folder, monkeypatch):
             TiledWriter(folder / "map.tif", Raster(path).grid, "uint8", nodata=255, report=Report()) as writer:
         writer.write(np.ones((20, 50), np.uint8), Window(0, 0, 50, 20))
     assert [file.name for file in folder.iterdir()] == [path.name]
+
+
+def test_the_nodata_value_of_the_file_may_not_count(folder):
+    path = write_raster(folder / "image.tif", np.zeros((2, 8, 8), np.uint8), nodata=0)
+    for own, shown in (((), False), ((False, False), True), ((True, False), False), ((False,), False)):
+        with Raster(str(path), own_nodata=own) as raster:
+            assert raster.read(Window(0, 0, 8, 8))[1].all() == shown
+    with Raster(str(path), own_nodata=(True, False)) as raster:
+        assert raster.read(Window(0, 0, 8, 8), [1])[1].all() and raster.nodata_of(0) == [0] and raster.indexes == [1, 2]

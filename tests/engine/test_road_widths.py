@@ -36,7 +36,7 @@ def test_a_table_replaces_adds_and_leaves_out(folder):
     path.write_text("\ufeffhighway;width;note\r\nresidential;6,5;measured\r\nprimary;30 ft;\r\ntrack;0;\r\n\r\nFeldweg;3;\r\n", encoding="utf-8")
     table = read_table(path)
     assert (table["residential"], table["primary"], table["Feldweg"]) == (6.5, pytest.approx(9.144), 3)
-    assert "track" not in table
+    assert table["track"] == 0, "left out"
     assert table["secondary"] == WIDTHS["secondary"]
 
 

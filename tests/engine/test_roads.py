@@ -9,6 +9,7 @@ import shapely
 
 from eo_pretrain_qgis.engine.raster import Raster
 from eo_pretrain_qgis.engine.roads import reading as road_reading
+from eo_pretrain_qgis.engine.roads.labels import RoadDrawing, make_labels
 from eo_pretrain_qgis.engine.roads.ways import RoadRules, open_roads
 from eo_pretrain_qgis.engine.roads.widths import WidthTable
 from eo_pretrain_qgis.errors import Cancelled, DataError
@@ -40,7 +41,7 @@ def test_ways_are_chosen_and_counted_by_reason(folder, grid):
         "primary": (1, 20), "residential": (1, 5.5), "secondary": (1, 7), "service": (1, 4)}
     assert {reason: row["ways"] for reason, row in facts["left_out"].items()} == {
         "tunnel": 2, "covered below the ground": 1, "footway, path or cycleway": 1, "proposed": 1, "construction": 1, "abandoned": 1, "area": 1,
-        "class without a width or no road": 1}
+        "no road, or left out by the table of widths": 1}
     assert facts["left_out"]["tunnel"]["for_vehicles"] == 1
     assert facts["width_from"] == {"width": 1, "lanes": 1, "table": 2}
     assert facts["drawn"]["km"] == pytest.approx(4 * 2.56, rel=1e-3)
@@ -133,3 +134,67 @@ def test_a_pbf_that_breaks_off_is_named(real_data, folder, grid):
     (folder / "cut.osm.pbf").write_bytes(whole[:len(whole) // 2])
     with pytest.raises(DataError, match=r"cut\.osm\.pbf cannot be read to its end .*copy or download it again"):
         open_roads({"path": str(folder / "cut.osm.pbf")}, [grid], RoadRules())
+
+
+def ways(folder, **columns):
+    """Ways along the middles of rows 16, 48, …, 240 with some tags."""
+    count = len(next(iter(columns.values())))
+    geopandas.GeoDataFrame(columns, geometry=[line_of(("row", 16 + 32 * number)) for number in range(count)], crs=UTM).to_file(folder / "ways.gpkg")
+    return {"path": str(folder / "ways.gpkg")}
+
+
+@pytest.mark.parametrize("joined", ["['residential', 'unclassified']", '["residential", "unclassified"]', "unclassified;residential", "[residential"])
+def test_a_way_of_several_classes_is_of_the_widest(folder, grid, joined):
+    heard = Heard()
+    rules = RoadRules(widths=WidthTable({"residential": 9, "unclassified": 4}))
+    roads = open_roads(ways(folder, highway=["residential", joined], lanes=[None, "['2', '1']"]), [grid], rules, report=heard)
+    if joined == "[residential":
+        assert roads.drawn.tolist() == [True, False]
+        assert any(text.startswith("The classes “[residential” are not in the table of widths: these 1 ways are neither road nor background")
+                   for text in heard.texts)
+    else:
+        assert roads.facts["classes"] == {
+            "residential": {"ways": 2, "km": pytest.approx(5.12, rel=1e-3), "width_m": pytest.approx((9 + 5.25) / 2, abs=0.01)}}
+
+
+def test_lists_in_geojson(folder, grid):
+    geopandas.GeoDataFrame({"highway": ["residential", "x"], "tunnel": ["no", None]}, geometry=[line_of(("row", row)) for row in (16, 48)],
+                           crs=UTM).to_crs(4326).to_file(folder / "ways.geojson")
+    text = (folder / "ways.geojson").read_text(encoding="utf-8").replace('"x"', '[ "residential", "service" ]')
+    (folder / "ways.geojson").write_text(text, encoding="utf-8")
+    roads = open_roads({"path": str(folder / "ways.geojson")}, [grid], RoadRules())
+    assert roads.facts["classes"]["residential"]["ways"] == 2
+
+
+def test_what_is_not_understood_is_neither_road_nor_background(folder, grid):
+    source = ways(folder, highway=["residential", "strasse", "elevator", "raceway", "strasse"], tunnel=["no", None, None, None, "yes"],
+                  width=[None, "12", None, None, None])
+    known = {**WidthTable().widths, "raceway": 0.0}
+    roads = open_roads(source, [grid], RoadRules(widths=WidthTable(known)))
+    drawn = make_labels(roads, RoadDrawing()).read(grid, grid.window)
+    assert [drawn[16 + 32 * number, 100] for number in range(5)] == [1, 255, 0, 0, 0]
+    assert (drawn[:, 100] == 255).sum() == 3, "its width is that of its tag"
+    assert roads.facts["unknown_classes"] == {"strasse": 1} and roads.facts["ignored"]["ways"] == 1
+    assert roads.facts["other_classes"] == {"elevator": 1, "raceway": 1}
+
+
+def test_a_way_in_part_in_a_tunnel_is_ignored(folder, grid):
+    roads = open_roads(ways(folder, highway=["residential"] * 3, tunnel=[None, "['yes', 'no']", "['yes', 'building_passage']"]), [grid], RoadRules())
+    assert roads.facts["ignored"]["ways"] == 1 and roads.facts["left_out"]["tunnel"]["ways"] == 1
+
+
+def test_only_unknown_classes(folder, grid):
+    with pytest.raises(DataError, match="The classes “a”, “b” in .*ways.gpkg are not in the table of widths, and there is no other road. List them"):
+        open_roads(ways(folder, highway=["a", "b"]), [grid], RoadRules())
+
+
+def test_the_filter_in_the_path_counts(folder, grid):
+    source = ways(folder, highway=["residential", "service", "residential"], year=[2019, 2020, 2020])
+    path = source["path"]
+    cases = {'|layername=ways|subset="year" = 2020': {"residential": 1, "service": 1}, "|layerid=0|subset=year = 2019": {"residential": 1},
+             "|geometrytype=LineString|uniqueGeometryType=yes": {"residential": 2, "service": 1}}
+    for part, classes in cases.items():
+        facts = open_roads({"path": path + part}, [grid], RoadRules()).facts
+        assert {name: row["ways"] for name, row in facts["classes"].items()} == classes
+    with pytest.raises(DataError, match="The filter nothing = 1 of the layer ways of .* cannot be used"):
+        open_roads({"path": f"{path}|subset=nothing = 1"}, [grid], RoadRules())

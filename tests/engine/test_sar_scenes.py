@@ -73,6 +73,23 @@ def test_exact_zeros_and_the_declared_nodata_are_not_measured(folder):
     assert not valid[:, :70].any() and valid[:, 70:].all() and any("exactly 0 dB" in text for text in said)
 
 
+def test_a_nodata_value_that_does_not_count_is_measured(folder):
+    def shore(bands):
+        bands[:2, :, :40] = -20
+        return bands
+
+    image = changed(folder, shore)
+    with rasterio.open(image["path"], "r+") as file:
+        file.nodata = -20.0
+    for own, shown in ((True, False), (False, True)):
+        source = {**image, "own_nodata": [own, own, True]}
+        scene = opened(folder / str(own), source)[0]
+        assert scene.read(scene.grid.window)[1][:, :38].all() == shown
+        warp(source, [1], scene.grid, folder / f"warped-{own}.tif", [()])
+        with rasterio.open(folder / f"warped-{own}.tif") as warped:
+            assert np.isfinite(warped.read(1)[:, :38]).all() == shown
+
+
 def test_hv_brighter_than_hh_is_pointed_out(folder):
     assert any("HV of" in text and "brighter than HH" in text for text in opened(folder, changed(folder, lambda bands: bands[[1, 0, 2]]))[3])
 

@@ -5,15 +5,20 @@ import os
 import pytest
 from osgeo import gdal
 from qgis.core import (
+    QgsApplication,
     QgsCategorizedSymbolRenderer,
     QgsCoordinateReferenceSystem,
     QgsDateTimeRange,
     QgsField,
     QgsPalettedRasterRenderer,
+    QgsProcessingFeatureSourceDefinition,
+    QgsProject,
     QgsRasterLayer,
     QgsRasterRange,
     QgsRendererCategory,
+    QgsSingleBandGrayRenderer,
     QgsSymbol,
+    QgsVectorFileWriter,
     QgsVectorLayer,
     QgsVectorLayerJoinInfo,
 )
@@ -29,7 +34,7 @@ from .conftest import memory_layer, saved_layer, write_raster
 def source_of(context, feedback):
     from eo_pretrain_qgis.toolbox import layers
 
-    return lambda layer: layers.source_of(layer, context, feedback)
+    return lambda layer, *asked: layers.source_of(layer, context, feedback, *asked)
 
 
 def features(source):
@@ -156,11 +161,88 @@ def test_copies_lie_in_the_temporary_folder_asked_for(source_of, context, folder
     assert os.path.realpath(source_of(memory_layer())["path"]).startswith(os.path.realpath(folder))
 
 
-def test_selection_is_all_that_is_used(source_of, feedback):
+def asked(**features):
+    """What a dialog asks of a layer."""
+    return QgsProcessingFeatureSourceDefinition("", **features)
+
+
+def test_a_selection_is_used_where_the_dialog_says_so(source_of, feedback):
     layer = memory_layer()
     layer.selectByExpression("crop = 'wheat'")
-    assert features(source_of(layer)) == ["wheat", "wheat"]
+    assert features(source_of(layer, asked(selectedFeaturesOnly=True))) == ["wheat", "wheat"]
     assert feedback.said == ["“parcels” is copied to a temporary file because only its selected features are used (features: 2 of 3)."]
+
+
+def test_a_selection_is_not_used_unasked(source_of, folder, feedback):
+    layer = saved_layer(folder / "parcels.gpkg")
+    layer.selectByExpression("crop = 'wheat'")
+    assert source_of(layer) == {"path": str(folder / "parcels.gpkg"), "layer": "parcels", "name": "parcels"}
+    assert feedback.said[0].startswith("“parcels” has selected features (2), but all of its features are used. Tick “Selected features only”")
+
+
+def test_no_selection_is_none(source_of):
+    with pytest.raises(DataError, match="“parcels” has no selected features, and only those are asked for. Select some, or untick"):
+        source_of(memory_layer(), asked(selectedFeaturesOnly=True))
+
+
+def test_a_filter_and_a_limit_of_the_dialog(source_of, feedback):
+    layer = memory_layer()
+    assert features(source_of(layer, asked(featureLimit=2))) == ["wheat", "maize"]
+    assert feedback.said[-1].endswith("because only some of its features are asked for (features: 2 of 3).")
+    if not hasattr(asked(), "filterExpression"):
+        pytest.skip("This QGIS has no filter in the dialog.")
+    assert features(source_of(layer, asked(filterExpression="crop = 'maize'"))) == ["maize"]
+    layer.selectByExpression("crop = 'wheat'")
+    assert features(source_of(layer, asked(selectedFeaturesOnly=True, filterExpression="$id > 1"))) == ["wheat"]
+
+
+def test_an_encoding_that_is_set_is_used(source_of, folder, feedback):
+    path = str(folder / "crops.shp")
+    options = QgsVectorFileWriter.SaveVectorOptions()
+    options.driverName, options.fileEncoding = "ESRI Shapefile", "UTF-8"
+    layer = memory_layer(crops=("Grünland", "Möhre"))
+    QgsVectorFileWriter.writeAsVectorFormatV3(layer, path, QgsProject.instance().transformContext(), options)
+    saved = QgsVectorLayer(path, "crops", "ogr")
+    assert source_of(saved) == {"path": path, "layer": "crops", "name": "crops"} or source_of(saved) == {"path": path, "name": "crops"}
+    saved.setProviderEncoding("ISO-8859-1")
+    assert features(source_of(saved)) == ["GrÃ¼nland", "MÃ¶hre"], "what the analyst sees"
+    assert "because its encoding is set to ISO-8859-1" in feedback.said[-1]
+
+
+def test_features_by_time_are_told_of(source_of, feedback):
+    layer = memory_layer()
+    layer.temporalProperties().setIsActive(True)
+    source_of(layer)
+    assert "“parcels” shows its features by time, but those of all times are used. Set a filter to use some." in feedback.said
+
+
+def test_a_crs_of_this_profile_is_written_out(source_of, folder):
+    crs = QgsCoordinateReferenceSystem.fromProj("+proj=tmerc +lat_0=0 +lon_0=13.5 +k=0.9996 +x_0=500000 +y_0=0 +ellps=WGS84 +units=m +no_defs")
+    crs.saveAsUserCrs("local")
+    own = QgsApplication.coordinateReferenceSystemRegistry().userCrsList()[-1].crs
+    assert own.authid().startswith("USER:")
+    image = QgsRasterLayer(write_raster(folder / "image.tif", epsg=None), "image")
+    layer = saved_layer(folder / "parcels.gpkg")
+    for item in (image, layer):
+        item.setCrs(own)
+        assert source_of(item)["crs"].startswith(("PROJCRS[", "BOUNDCRS["))
+
+
+def test_nodata_that_is_unticked(source_of, folder):
+    layer = QgsRasterLayer(write_raster(folder / "image.tif", bands=2, nodata=0), "image")
+    layer.dataProvider().setUseSourceNoDataValue(1, False)
+    layer.dataProvider().setUserNoDataValue(1, [QgsRasterRange(255, 255)])
+    source = source_of(layer)
+    assert (source["nodata"], source["own_nodata"]) == ([[255.0], [0.0]], [False, True])
+
+
+def test_the_band_that_is_shown(source_of, folder):
+    layer = QgsRasterLayer(write_raster(folder / "cover.tif", bands=3), "cover")
+    assert "categories" not in source_of(layer), "three bands are shown"
+    layer.setRenderer(QgsSingleBandGrayRenderer(layer.dataProvider(), 3))
+    assert source_of(layer)["categories"] == {"band": 3}
+    layer.setRenderer(QgsPalettedRasterRenderer(layer.dataProvider(), 2, [QgsPalettedRasterRenderer.Class(1, QColor("#1f77b4"), "water")]))
+    assert source_of(layer)["categories"] == {"band": 2, "classes": [{"value": "1", "name": "water", "color": "#1f77b4"}]}
 
 
 def test_filter_is_applied(source_of, folder, feedback):
@@ -174,7 +256,7 @@ def test_selection_within_a_filtered_memory_layer(source_of):
     layer = memory_layer()
     layer.setSubsetString("crop = 'wheat'")
     layer.select(1)
-    assert features(source_of(layer)) == ["wheat"]
+    assert features(source_of(layer, asked(selectedFeaturesOnly=True))) == ["wheat"]
 
 
 def test_virtual_and_joined_fields_are_written(source_of, folder, project):

@@ -11,6 +11,7 @@ from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsMapLayer,
     QgsProcessing,
+    QgsProcessingFeatureSourceDefinition,
     QgsProcessingOutputHtml,
     QgsProcessingOutputLayerDefinition,
     QgsProcessingParameterField,
@@ -18,6 +19,7 @@ from qgis.core import (
     QgsRasterLayer,
     QgsRectangle,
     QgsReferencedRectangle,
+    QgsVectorLayer,
 )
 
 from eo_pretrain_qgis.errors import JobError
@@ -185,6 +187,17 @@ def test_wrong_kind_of_layer(read, folder):
         read("IMAGES", [saved_layer(folder / "parcels.gpkg")])
     with pytest.raises(JobError, match="is no vector layer"):
         read("LINES", QgsRasterLayer(write_raster(folder / "image.tif"), "image"))
+
+
+def test_selected_features_only(read, project, folder):
+    layer = saved_layer(folder / "parcels.gpkg")
+    project.addMapLayer(layer)
+    layer.select(next(layer.getFeatures()).id())
+    for name in ("LINES", "LABELS"):
+        assert read(name, layer)["path"] == str(folder / "parcels.gpkg")
+        assert read(name, QgsProcessingFeatureSourceDefinition(layer.id(), False))["path"] == str(folder / "parcels.gpkg")
+        copied = read(name, QgsProcessingFeatureSourceDefinition(layer.id(), True))
+        assert QgsVectorLayer(f"{copied['path']}|layername={copied['layer']}", "", "ogr").featureCount() == 1
 
 
 def test_a_path_brings_the_style_saved_beside_it(read, folder):

@@ -6,6 +6,7 @@ them: ``"lanes"=>"2","name"=>"Zum \"Anker\""`` (gdal.org/drivers/vector/osm.html
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Iterable
@@ -23,6 +24,9 @@ ALIASES = {"fclass": "highway"}
 #: Fields that hold several tags in one text.
 PACKED = ("other_tags", "all_tags", "tags")
 NO = frozenset(("", "no", "false", "f", "0", "none", "nan"))
+
+#: Characters of a list that are read.
+LONGEST_LIST = 2000
 
 _QUOTED = r'"((?:[^"\\]|\\.)*)"'
 _PAIR = re.compile(rf'{_QUOTED}\s*=>\s*(?:{_QUOTED}|(NULL|null))', re.DOTALL)
@@ -96,8 +100,10 @@ def plain(value: object) -> str | None:
     """A field's value as a tag is written: text without blanks around it, whole numbers without a fraction, None where empty."""
     if isinstance(value, np.ndarray):
         value = value.ravel().tolist()
+    if isinstance(value, str) and value.strip()[:1] == "[":
+        value = _listed(value.strip())
     if isinstance(value, (list, tuple)):  # several values of one tag, which OpenStreetMap writes with semicolons
-        return ";".join(filter(None, map(plain, value))) or None
+        return ";".join(dict.fromkeys(filter(None, map(plain, value)))) or None
     if value is None or value is pandas.NA or value != value:
         return None
     if isinstance(value, (bool, np.bool_)):
@@ -105,6 +111,23 @@ def plain(value: object) -> str | None:
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         return str(int(value))
     return writable(str(value).strip()) or None
+
+
+def _listed(text: str) -> object:
+    """The list that a text such as ``['residential', 'service']`` or ``["residential"]`` holds; another text as it is."""
+    for read in (json.loads, ast.literal_eval):
+        try:
+            found = read(text[:LONGEST_LIST])
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            continue
+        if isinstance(found, list) and not any(isinstance(item, (list, tuple, dict, set)) for item in found):
+            return found
+    return text
+
+
+def values_of(value: str | None) -> list[str]:
+    """The values of a tag that has several, as ways that were joined have."""
+    return [part.strip() for part in (value or "").split(";") if part.strip()]
 
 
 def is_set(value: str | None) -> bool:

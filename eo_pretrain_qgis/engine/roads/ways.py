@@ -19,7 +19,7 @@ from ..labels import missed
 from ..vector import LayerPath, VectorLayer, layer_info, layer_kinds, layer_names
 from .places import beside, image_area, search_area
 from .reading import read_lines
-from .tags import LIFECYCLE, is_set, plain_values, tag_columns, tag_fields
+from .tags import LIFECYCLE, is_set, plain_values, tag_columns, tag_fields, values_of
 from .widths import WidthTable
 
 #: Layers of GDAL's OSM driver; ways are in “lines”, and which layer QGIS happened to open does not matter.
@@ -32,7 +32,9 @@ NO_ROADS = frozenset(("corridor", "elevator", "escalator", "platform", "bus_stop
 LINES = ("LineString", "MultiLineString")
 ROAD, IGNORED, LEFT_OUT = "roads", "ignored", "background"
 TUNNEL, COVERED = "tunnel", "covered below the ground"
-OTHER_CLASS = "class without a width or no road"
+NO_ROAD = "no road, or left out by the table of widths"
+#: Where the width of a way is from whose class is not in the table, and that width [m] where the table has none for the class “road”.
+UNKNOWN, UNKNOWN_WIDTH = "unknown class", 5.5
 #: Ways handled between two reports.
 BATCH = 20_000
 #: Roads that reach over less than this share of the images, by the box around nearly all vertices, are probably those of a smaller extract.
@@ -136,6 +138,7 @@ def open_roads(source: dict, grids: Sequence[Grid], rules: RoadRules, extent: di
         tags["width"] = plain_values(lines[rules.width_field])
     if class_field is None and "highway" not in fields.values() and not tags["highway"].any():
         tags["highway"][:] = "road"
+    tags["highway"] = np.array([_class_of(value, rules.widths) for value in tags["highway"]], object)
     is_way = tags["highway"] != np.array(None)
     lines, tags = lines[is_way], {tag: values[is_way] for tag, values in tags.items()}
     if lines.empty or not lines.intersects(images).any():
@@ -151,9 +154,10 @@ def _chosen(layer: VectorLayer, lines: geopandas.GeoDataFrame, tags: dict[str, n
     facts = _facts(layer, tags, reasons, widths, origins, kilometres)
     roads = reasons == ROAD
     if not roads.any():
-        if class_field and (reasons == OTHER_CLASS).any():
-            raise DataError(f"The classes {_list(set(tags['highway'][reasons == OTHER_CLASS]))} in the field “{class_field}” of {layer.path} "
-                            "are not in the table of widths. List them in a CSV file as “Widths by class”, or give “Width of other roads”.")
+        if (origins == UNKNOWN).any():
+            where = f"the field “{class_field}” of {layer.path}" if class_field else layer.path
+            raise DataError(f"The classes {_list(set(tags['highway'][origins == UNKNOWN]))} in {where} are not in the table of widths, and there is "
+                            "no other road. List them in a CSV file as “Widths by class”, or give “Width of other roads”.")
         raise DataError(f"All {len(reasons)} ways of {layer.path} on the images are left out: {_counts(facts['left_out'])}. "
                         "Choose other roads, or take in more kinds of ways.")
     _tell(facts, report)
@@ -227,26 +231,34 @@ def _decide(tags: dict[str, np.ndarray], rules: RoadRules, report: Report) -> tu
     reasons, widths, origins = np.full(count, "", object), np.zeros(count), np.full(count, "", object)
     roles = {**dict.fromkeys(SERVICE, rules.service), **dict.fromkeys(TRACKS, rules.tracks), **dict.fromkeys(FOOTWAYS, rules.footways)}
     names = {**dict.fromkeys(SERVICE, "service road"), **dict.fromkeys(TRACKS, "track"), **dict.fromkeys(FOOTWAYS, "footway, path or cycleway")}
+    as_wide = WidthTable({}, rules.widths.widths.get("road") or UNKNOWN_WIDTH)
     for row, values in enumerate(zip(*tags.values(), strict=True)):
         if row % BATCH == 0:
             report.progress(row / count, "Choosing the roads")
         way = dict(zip(tags, values, strict=True))
         road_class = way["highway"]
         widest = way["width"] if way["width"] is not None else way["est_width"]
-        try:
+        known, hidden, role = rules.widths.widths, _hidden(way), roles.get(road_class, ROAD)
+        no_road = known.get(road_class) == 0 or (road_class not in known and road_class in NO_ROADS and not rules.class_field)
+        unseen = hidden not in ("", IGNORED)
+        if not no_road and (road_class in known or rules.widths.other is not None):
             widths[row], origins[row] = rules.widths.width(road_class, widest, way["lanes"])
-            other = rules.widths.other is not None and (bool(rules.class_field) or road_class not in NO_ROADS)
-            listed = road_class in rules.widths.widths or other
-        except KeyError:
-            listed = False
-        role = roles.get(road_class, ROAD)
-        hidden = _hidden(way)
-        reasons[row] = hidden or (OTHER_CLASS if not listed else names[road_class] if role == LEFT_OUT else role)
+        elif not no_road and not unseen:
+            # It is there, so its ground is no background; but whether it is a road nobody knows.
+            widths[row], origins[row], role = as_wide.width("", widest, way["lanes"])[0], UNKNOWN, IGNORED
+        reasons[row] = hidden if unseen else NO_ROAD if no_road else names[road_class] if role == LEFT_OUT else hidden or role
     return reasons, widths, origins
 
 
+def _class_of(value: str | None, table: WidthTable) -> str | None:
+    """The class of a way; of several, as joined ways of a simplified graph have, the widest."""
+    return value if value is None or value in table.widths or not values_of(value) else table.widest(values_of(value))
+
+
 def _hidden(way: dict[str, str | None]) -> str:
-    """Why no image shows a way: in a tunnel, below the ground, not there; empty where one does."""
+    """Why no image shows a way: in a tunnel, below the ground, not there; empty where one does. A way in part in a tunnel is ignored."""
+    if (tunnels := values_of(way["tunnel"])) and any(map(is_set, tunnels)) and not all(map(is_set, tunnels)):
+        return IGNORED
     if is_set(way["tunnel"]) or (way["location"] or "").lower() == "underground":
         return TUNNEL
     if is_set(way["covered"]) and _level(way["layer"]) < 0:
@@ -290,7 +302,7 @@ def _facts(layer: VectorLayer, tags: dict[str, np.ndarray], reasons: np.ndarray,
     drawn = reasons == ROAD
     classes = tags["highway"]
     motorable = ~np.isin(classes, FOOTWAYS) & (widths > 0)
-    left = ~np.isin(reasons, (ROAD, IGNORED))
+    left, unknown = ~np.isin(reasons, (ROAD, IGNORED)), (reasons == IGNORED) & (origins == UNKNOWN)
 
     def counted(chosen: np.ndarray) -> dict[str, Any]:
         return {"ways": int(chosen.sum()), "km": round(float(kilometres[chosen].sum()), 3)}
@@ -302,7 +314,8 @@ def _facts(layer: VectorLayer, tags: dict[str, np.ndarray], reasons: np.ndarray,
         "ignored": counted(reasons == IGNORED),
         "left_out": {reason: {**counted(reasons == reason), "for_vehicles": int((motorable & (reasons == reason)).sum())}
                      for reason in _by_count(reasons[left])},
-        "other_classes": {name: int((classes[reasons == OTHER_CLASS] == name).sum()) for name in _by_count(classes[reasons == OTHER_CLASS])[:20]},
+        "other_classes": {name: int((classes[reasons == NO_ROAD] == name).sum()) for name in _by_count(classes[reasons == NO_ROAD])[:20]},
+        "unknown_classes": {name: int((classes[unknown] == name).sum()) for name in _by_count(classes[unknown])[:20]},
         "width_from": {origin: int((origins[drawn] == origin).sum()) for origin in _by_count(origins[drawn])},
         "width_tags_not_understood": int((drawn & (tags["width"] != np.array(None)) & (origins != "width")).sum()),
     }
@@ -318,6 +331,10 @@ def _tell(facts: dict, report: Report) -> None:
         report.message(f"Left out: {_counts(facts['left_out'])}.")
     if facts["ignored"]["ways"]:
         report.message(f"{facts['ignored']['ways']} ways are neither road nor background, {facts['ignored']['km']:.1f} km.")
+    if facts["unknown_classes"]:
+        report.message(f"The classes {_list(set(facts['unknown_classes']))} are not in the table of widths: these "
+                       f"{sum(facts['unknown_classes'].values())} ways are neither road nor background. List them as “Widths by class” to draw "
+                       "them.", level="warning")
     if facts["width_tags_not_understood"]:
         report.message(f"{facts['width_tags_not_understood']} width tags are not understood; the lanes or the table are used.", level="warning")
 

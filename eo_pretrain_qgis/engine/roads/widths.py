@@ -44,7 +44,7 @@ _LENGTH = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z'\"]*)")
 
 @dataclass(frozen=True)
 class WidthTable:
-    """Widths by class [m], and the width of classes it does not list; None leaves these out."""
+    """Widths by class [m], of which 0 leaves a class out, and the width of classes it does not list; None where that is not known."""
 
     widths: Mapping[str, float] = field(default_factory=lambda: dict(WIDTHS))
     other: float | None = None
@@ -66,6 +66,11 @@ class WidthTable:
         if self.other is None:
             raise KeyError(road_class)
         return self.other, "other"
+
+    def widest(self, road_classes: list[str]) -> str:
+        """Of several classes of one way the widest that is listed, or the first where none is."""
+        listed = [name for name in road_classes if self.widths.get(name)]
+        return max(listed, key=lambda name: self.widths[name]) if listed else road_classes[0]
 
 
 def parse_width(value: object) -> float | None:
@@ -119,7 +124,7 @@ def read_table(path: str | Path | None) -> dict[str, float]:
             raise DataError(f"{path}, line {row.line}: “{shortened(f'{name},{width}')}” gives no class and width between {NARROWEST:g} and "
                             f"{WIDEST:g} m. Write such as “residential,5.5”, or a width of 0 to leave a class out.")
         table[name] = metres
-    return {name: metres for name, metres in table.items() if metres}
+    return table
 
 
 def write_table(path: str | Path, widths: Mapping[str, float]) -> None:

@@ -117,6 +117,12 @@ def target_grid(control: ControlPoints, width: int, height: int, target_crs: str
     return Grid(crs.to_wkt(version="WKT2_2019"), (transform.a, 0.0, transform.c, 0.0, transform.e, transform.f), columns, rows)
 
 
+def file_nodata(source: dict, opened: rasterio.DatasetReader, band: int) -> float | None:
+    """The nodata value in the file of a band, from 1; None where there is none, or where the layer says that it does not count."""
+    own = source.get("own_nodata") or ()
+    return opened.nodatavals[band - 1] if band > len(own) or own[band - 1] else None
+
+
 def warp(source: dict, bands: Sequence[int], grid: Grid, path: Path, nodata: Sequence[Sequence[float]], control: ControlPoints | None = None,
          report: Report = SILENT) -> None:
     """Warps bands of a raster onto a grid, bilinearly.
@@ -136,7 +142,9 @@ def warp(source: dict, bands: Sequence[int], grid: Grid, path: Path, nodata: Seq
     moved = control.to(grid.crs) if control else None
     with raw(source) as opened:
         scale = None if moved is None else min(1.0, _native(moved, opened.width, opened.height) / grid.resolution[0])
-        several = any(len({*missing, opened.nodatavals[band - 1]} - {None}) > 1 for band, missing in zip(bands, nodata, strict=True))
+        declared = [(opened.nodatavals[band - 1], file_nodata(source, opened, band)) for band in bands]
+        several = any(len({*missing, own} - {None}) > 1 or (own is None) != (counts is None)
+                      for missing, (own, counts) in zip(nodata, declared, strict=True))
     name = source.get("name") or Path(source["path"]).name
     if moved is not None or several:  # GDAL's warper takes one nodata value, and the control points that are in the file
         clean = path.with_name(f"clean-{path.name}")
@@ -207,7 +215,7 @@ def _clean(source: dict, bands: Sequence[int], nodata: Sequence[Sequence[float]]
                 window = rasterio.windows.Window(0, row, opened.width, min(STRIP_ROWS, opened.height - row))
                 for number, (band, missing) in enumerate(zip(bands, nodata, strict=True), 1):
                     values = opened.read(band, window=window, out_dtype="float32")
-                    known = [value for value in (*missing, opened.nodatavals[band - 1]) if value is not None]
+                    known = [value for value in (*missing, file_nodata(source, opened, band)) if value is not None]
                     values[np.isin(values, np.array(known, np.float32))] = np.nan
                     target.write(values, number, window=window)
 

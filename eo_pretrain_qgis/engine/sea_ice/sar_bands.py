@@ -18,7 +18,7 @@ import rasterio.windows
 
 from ...errors import DataError
 from ...report import SILENT, Report
-from .ground_control import is_placed, raw
+from .ground_control import file_nodata, is_placed, raw
 
 HH, HV, ANGLE = "HH", "HV", "incidence_angle"
 DB, LINEAR = "dB", "linear"
@@ -155,7 +155,7 @@ def _sample(source: Source, declared: float | None, report: Report) -> np.ndarra
     """The measured values of a band at places spread over the scene, 0 included."""
     found = []
     with raw(source.raster) as opened:
-        missing = [opened.nodatavals[source.band - 1], declared, *_layer_nodata(source)]
+        missing = [file_nodata(source.raster, opened, source.band), declared, *_layer_nodata(source)]
         width, height = min(LOOK_SIZE, opened.width), min(LOOK_SIZE, opened.height)
         for row in np.linspace(0, opened.height - height, LOOKS).astype(int):
             report.progress(0, f"Looking at {Path(source.raster['path']).name}")

@@ -26,10 +26,10 @@ class PickedRaster(Raster):
 
     def __init__(self, source: dict, band: int, name: str, nodata: tuple[float, ...] = (), stored: Path | None = None) -> None:
         """Takes a raster value, the band from 0, its new name, its nodata values and where it was warped to."""
-        super().__init__(**{key: value for key, value in source.items() if key in ("path", "name", "crs", "open_options", "date")})
+        super().__init__(**{key: value for key, value in source.items() if key in ("path", "name", "crs", "open_options", "date", "own_nodata")})
         self._band, self._band_name, self._missing, self._stored = band, name, nodata, str(stored) if stored else ""
         if stored:
-            self.crs, self._options = "", {}
+            self.crs, self._options, self._own_nodata = "", {}, ()
 
     @property
     def dataset(self) -> rasterio.DatasetReader:
