@@ -18,7 +18,7 @@ from ..errors import DataError
 from ..report import SILENT, Report
 from .dataset import IGNORE
 from .grid import Grid, Window, blocks
-from .legend import Legend, class_key, make_legend
+from .legend import Legend, class_key, make_legend, without_negative
 from .raster import Raster
 from .vector import VectorLayer, layer_names, repaired
 
@@ -151,11 +151,8 @@ class RasterLabels:
         if len(raster.band_names) > 1:
             report.message(f"{self.path} has {len(raster.band_names)} bands; the first one is taken for the classes.", level="warning")
         values = self._search(grids, report)
-        negative = [value for value in values if value < 0]
-        if negative and not class_table:
-            report.message(f"{self.path} has the values {', '.join(map(str, negative[:8]))}; below 0 is no class and is ignored. "
-                           "List it in “Classes” to use it.", level="warning")
-            values = [value for value in values if value >= 0]
+        if not class_table:
+            values = without_negative(values, self.path, report)
         categories = raster.categories or {"classes": self._colormap(values)}
         found, where = {str(value) for value in values}, f"The raster {self.path}"
         self.legend: Legend = make_legend(found, where, class_table, categories, background, report)
