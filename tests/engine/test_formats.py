@@ -268,7 +268,8 @@ def test_layouts_that_only_look_like_classes_have_names(folder, scene, sentence,
 
 @pytest.mark.parametrize(("folders", "sentence"), [
     ({"optical": (3, "uint8", 32), "sar": (3, "uint8", 32)}, "has the folders optical, sar, which are named after kinds of images"),
-    ({"s2-l2a": (3, "uint8", 32), "label_2": (3, "uint8", 32), "dem_tif": (3, "uint8", 32)}, "has the folders dem_tif, label_2, s2-l2a, which are named"),
+    ({"s2-l2a": (3, "uint8", 32), "label_2": (3, "uint8", 32), "dem_tif": (3, "uint8", 32)},
+     "has the folders dem_tif, label_2, s2-l2a, which are named"),
     ({"here": (3, "uint8", 32), "there": (1, "uint8", 32)}, r"here 3 band\(s\) of uint8 with 32 × 32 px and there 1 band\(s\)"),
     ({"here": (2, "uint16", 32), "there": (2, "float32", 32)}, r"here 2 band\(s\) of uint16 .* and there 2 band\(s\) of float32"),
     ({"here": (1, "uint8", 32), "there": (1, "uint8", 64)}, r"there 1 band\(s\) of uint8 with 64 × 64 px, so they are no classes"),
