@@ -74,6 +74,51 @@ def eurosat_jpeg_unknown(folder):
     return folder / "ships"
 
 
+def aerial_classes(folder):
+    """Two class folders of aerial JPEG of 32 px, as RESISC45 and PatternNet have them; red 90 and 150."""
+    for name, red in (("airplane", 90), ("forest", 150)):
+        (folder / "aerial" / name).mkdir(parents=True)
+        for number in range(12):
+            _jpeg(folder / "aerial" / name / f"{name}_{number:03d}.jpg", red, size=32)
+    return folder / "aerial"
+
+
+def sen12ms(folder):
+    """Two patches of SEN12MS in small: folders of land cover, Sentinel-1 and Sentinel-2."""
+    for part, bands, dtype in (("lc", 4, np.uint16), ("s1", 2, np.float32), ("s2", 13, np.uint16)):
+        (folder / "ROIs1158_spring" / f"{part}_1").mkdir(parents=True)
+        for number in (30, 31):
+            write_raster(folder / "ROIs1158_spring" / f"{part}_1" / f"ROIs1158_spring_{part}_1_p{number}.tif", np.ones((bands, 32, 32), dtype))
+    return folder / "ROIs1158_spring"
+
+
+def loveda(folder):
+    """LoveDA in small: Train/Rural/ and Train/Urban/ with images_png/ and masks_png/."""
+    for place in ("Rural", "Urban"):
+        for part, bands in (("images_png", 3), ("masks_png", 1)):
+            target = folder / "LoveDA" / "Train" / place / part
+            target.mkdir(parents=True)
+            write_raster(target / "0.png", np.ones((bands, 32, 32), np.uint8))
+    return folder / "LoveDA"
+
+
+def geonrw(folder):
+    """GeoNRW in small: folders of cities with a picture, heights and labels of each place, in pixels alike."""
+    for place in ("aachen", "bochum"):
+        (folder / "nrw" / place).mkdir(parents=True)
+        for part in ("rgb", "dem", "seg"):
+            write_raster(folder / "nrw" / place / f"280_5644_{part}.tif", np.ones((1, 32, 32), np.uint8))
+    return folder / "nrw"
+
+
+def bright(folder):
+    """BRIGHT in small: pre-event/, post-event/ and target/."""
+    for part, bands in (("pre-event", 3), ("post-event", 1), ("target", 1)):
+        (folder / "bright" / part).mkdir(parents=True)
+        write_raster(folder / "bright" / part / "beirut_00_x.tif", np.ones((bands, 32, 32), np.uint8))
+    return folder / "bright"
+
+
 def eurosat_two_sizes(folder):
     """`eurosat_ms` in which SeaLake_7.tif has 20 px."""
     root = eurosat_ms(folder)
@@ -154,6 +199,34 @@ def image_pairs(folder):
         write_raster(root / "images" / f"tile_{number:02d}.tif", image.astype(np.uint16), transform=transform, names=["B04", "B08"])
         write_raster(root / "masks" / f"tile_{number:02d}.tif", label, transform=transform)
     (root / "classes.csv").write_text("value,name,color\n1,field,#ffcc00\n2,forest,#007700\n")
+    return root
+
+
+def binary_masks(folder):
+    """8 pairs of 32 px, 640 m apart; labels are 255 in the upper half and 0 in the lower, as in sets of buildings or roads."""
+    root = folder / "binary"
+    for part in ("images", "gt"):
+        (root / part).mkdir(parents=True)
+    for number in range(8):
+        transform = from_origin(ORIGIN[0] + 640 * number, ORIGIN[1], 10, 10)
+        label = np.zeros((32, 32), np.uint8)
+        label[:16] = 255
+        write_raster(root / "images" / f"tile_{number}.tif", np.full((3, 32, 32), 9, np.uint8), transform=transform)
+        write_raster(root / "gt" / f"tile_{number}.tif", label, transform=transform)
+    return root
+
+
+def negative_labels(folder):
+    """8 pairs of 32 px, 640 m apart; labels are 1 above and 2 below, -1 in the first column, and in the last -9, which is declared nodata."""
+    root = folder / "negative"
+    for part in ("images", "labels"):
+        (root / part).mkdir(parents=True)
+    label = np.full((32, 32), 1, np.int16)
+    label[16:], label[:, 0], label[:, -1] = 2, -1, -9
+    for number in range(8):
+        transform = from_origin(ORIGIN[0] + 640 * number, ORIGIN[1], 10, 10)
+        write_raster(root / "images" / f"tile_{number}.tif", np.full((2, 32, 32), 9, np.uint16), transform=transform)
+        write_raster(root / "labels" / f"tile_{number}.tif", label, transform=transform, nodata=-9)
     return root
 
 

@@ -31,7 +31,8 @@ MANY_CLASSES = 24
 class Labels(Protocol):
     """What labels must offer to be cut. They are copied and sent to other processes: they open files when they are first read.
 
-    Three more methods are used where they exist:
+    One more attribute and three methods are used where they exist:
+        paths: of all files, where there are several.
         shares(grid, window): uint8 (class, y, x), 255 · share of each class in the pixel, for labels that are not hard.
         weight(grid, window, drawn, image): weight of the tile's loss, given its labels (y, x) and the image (band, y, x) as it is
             stored; 0 leaves the tile out.

@@ -143,7 +143,7 @@ def _description(groups: list[list[Scene]], sensors: list[SensorInfo], labels: L
         **facts, "sensors": sensors, "tile_size": cutting.tile_size, "stride": cutting.stride or cutting.tile_size,
         "resolution_m": [round(metres, 4) for metres in first.grid.metres_per_pixel()], "ignore": IGNORE,
         "scenes": [scene_facts(group, sensors, checksum_of=checksums.begin) for group in groups],
-        "labels": {**labels.facts, "checksum": checksums.begin([labels.path])} if labels else {},
+        "labels": {**labels.facts, "checksum": checksums.begin(getattr(labels, "paths", [labels.path]))} if labels else {},
     }
 
 

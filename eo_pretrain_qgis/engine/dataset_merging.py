@@ -21,7 +21,8 @@ from .dataset_building import RESOLUTION_TOLERANCE, build_dataset
 from .division import finish, link_samples
 from .footprints import pixel_boxes, read_footprints
 from .grid import Grid
-from .labels import open_labels
+from .joined_labels import JoinedLabels
+from .labels import RasterLabels, VectorLabels, open_labels
 from .legend import BACKGROUND, class_key
 from .raster import Scene
 from .splits import TOLERANCE, Split, SplitPlan, gap
@@ -56,13 +57,14 @@ def open_extended(folder: str) -> Dataset:
     return dataset
 
 
-def open_labels_for(dataset: Dataset, source: dict, grids: list[Grid], *, class_field: str | None = None, unlabelled: str = "ignored",
-                    buffer: float | None = None, report: Report = SILENT) -> Labels:
+def open_labels_for(dataset: Dataset, sources: list[dict], grids: list[Grid], *, class_field: str | None = None, unlabelled: str = "ignored",
+                    buffer: float | None = None,
+                    report: Report = SILENT) -> VectorLabels | RasterLabels | JoinedLabels:
     """Reads labels as classes of a dataset; a class may be given by its value or by its name.
 
     Args:
         dataset: whose classes count.
-        source: a job's layer value, raster or vector.
+        sources: a job's layer values, rasters or vectors.
         grids: of the images to be labelled.
         class_field: field with the class.
         unlabelled: "ignored", or "background" where the dataset has that class.
@@ -77,9 +79,9 @@ def open_labels_for(dataset: Dataset, source: dict, grids: list[Grid], *, class_
         if classes[0].value != BACKGROUND.value or classes[0].name != BACKGROUND.name:
             raise DataError(f"{dataset.folder} has no class “{BACKGROUND.name}”. Set “Pixels without a label are” to ignored.")
         classes = classes[1:]
-    by_name = _by_name(dataset, source, class_field)
+    by_name = _by_name(dataset, sources, class_field)
     table = [{"value": row.name if by_name else str(row.value), "name": row.name, "color": row.color} for row in classes]
-    labels = open_labels(source, grids, class_field=class_field, class_table=table, unlabelled=unlabelled, buffer=buffer, report=report)
+    labels = open_labels(sources, grids, class_field=class_field, class_table=table, unlabelled=unlabelled, buffer=buffer, report=report)
     labels.legend = replace(labels.legend, classes=tuple(dataset.classes))
     return labels
 
@@ -125,16 +127,17 @@ def extend_dataset(folder: Path, dataset: Dataset, scenes: list[Scene], sensor: 
     return finish(folder, description, tiles, split, report.part(0.75, 1))
 
 
-def _by_name(dataset: Dataset, source: dict, class_field: str | None) -> bool:
+def _by_name(dataset: Dataset, sources: list[dict], class_field: str | None) -> bool:
     """Whether the labels give classes by name and not by value."""
-    if not class_field or not is_vector(source):
+    vectors = [source for source in sources if is_vector(source)]
+    if not class_field or not vectors:
         return False
-    layer = VectorLayer.open(source)
-    found = {key for key in map(class_key, layer.read([class_field])[class_field]) if key is not None}
+    layers = [VectorLayer.open(source) for source in vectors]
+    found = {key for layer in layers for key in map(class_key, layer.read([class_field])[class_field]) if key is not None}
     values, names = {str(row.value) for row in dataset.classes}, {row.name for row in dataset.classes}
     if found and not found & (values | names):
         some = ", ".join(sorted(found)[:8])
-        raise DataError(f"The field “{class_field}” of {layer.path} holds {some}, but the classes of {dataset.folder} are "
+        raise DataError(f"The field “{class_field}” of {layers[0].path} holds {some}, but the classes of {dataset.folder} are "
                         f"{', '.join(f'{row.value} ({row.name})' for row in dataset.classes[:20])}. Give these values or names.")
     return len(found & names) > len(found & values)
 

@@ -16,9 +16,10 @@ from ..errors import DataError
 from ..report import SILENT, Report
 from .dataset import IGNORE
 from .grid import Grid, Window, blocks
-from .legend import Legend, class_key, make_legend
+from .joined_labels import JoinedLabels, filled, joined_legend
+from .legend import Legend, class_key, without_negative
 from .nearest import NearestPixels, class_band
-from .raster import Raster
+from .raster import Raster, Scene
 from .vector import VectorLayer, is_vector, on_grid, repaired, touching
 
 #: Edge of the pieces in which a class raster is searched for its values [px].
@@ -27,12 +28,12 @@ SEARCH_SIZE = 2048
 TOO_MANY_VALUES = 5000
 
 
-def open_labels(source: dict, grids: list[Grid], *, class_field: str | None = None, class_table: list[dict] | None = None,
-                unlabelled: str = "ignored", buffer: float | None = None, report: Report = SILENT) -> VectorLabels | RasterLabels:
+def open_labels(sources: dict | list[dict], grids: list[Grid], *, class_field: str | None = None, class_table: list[dict] | None = None,
+                unlabelled: str = "ignored", buffer: float | None = None, report: Report = SILENT) -> VectorLabels | RasterLabels | JoinedLabels:
     """Reads what the labels are, as far as they matter for some images.
 
     Args:
-        source: a job's layer value, raster or vector.
+        sources: a job's layer values, rasters or vectors; the classes are those of all of them.
         grids: of the images to be labelled.
         class_field: field with the class; None makes all features one class.
         class_table: rows value, name, color of the classes wanted; None takes all values.
@@ -41,20 +42,63 @@ def open_labels(source: dict, grids: list[Grid], *, class_field: str | None = No
         report: progress, and messages about what was ignored or repaired.
 
     Raises:
-        DataError: labels that miss the images or cannot make at least two classes.
+        DataError: labels that miss the images or cannot make at least two classes, or layers that name one class differently.
     """
-    background = unlabelled == "background"
+    sources = [sources] if isinstance(sources, dict) else sources
+    layers: list[VectorLabels | RasterLabels] = []
+    missed_all: Missed | None = None
+    for number, source in enumerate(sources):
+        part = report.part(number / len(sources), (number + 1) / len(sources))
+        try:
+            layers.append(_open_layer(source, grids, class_field, buffer, bool(class_table), part))
+        except Missed as error:
+            missed_all = missed_all or error
+            if len(sources) > 1:
+                report.message(f"{error} It is left out.", level="warning")
+    if missed_all and not layers:
+        raise missed_all
+    legend = joined_legend(layers, class_table, unlabelled == "background", report)
+    for layer in layers:
+        layer.use(legend)
+    return layers[0] if len(layers) == 1 else JoinedLabels(layers, legend)
+
+
+def labelled_scenes(labels: VectorLabels | RasterLabels | JoinedLabels, scenes: list[Scene], report: Report = SILENT) -> list[Scene]:
+    """The scenes that labels reach; of others it is said why they are left out, or that they are all background.
+
+    Where a layer of features has none on an image, this may well be empty ground; where a class raster ends, nothing is known.
+    """
+    kept = []
+    for scene in scenes:
+        if not labels.reaches(scene.grid):
+            empty = labels.legend.unlabelled is not None and labels.everywhere
+            what = f"no label lies on {scene.name}: {labels.distance(scene.grid)}."
+            if not empty:
+                report.message(f"The image {scene.path} is left out, because {what} Check the CRS of both, or add labels of this place.",
+                               level="warning")
+                continue
+            report.message(f"All of {scene.path} is taken for background, because {what}", level="warning")
+        kept.append(scene)
+    return kept
+
+
+def _open_layer(source: dict, grids: list[Grid], class_field: str | None, buffer: float | None, listed: bool,
+                report: Report) -> VectorLabels | RasterLabels:
     if is_vector(source):
-        return VectorLabels(source, grids, class_field, class_table, background, buffer, report)
+        return VectorLabels(source, grids, class_field, buffer, report)
     plain = {key: value for key, value in source.items() if key not in ("layer", "field")}
-    return RasterLabels(Raster(**plain), grids, class_table, background, report)
+    return RasterLabels(Raster(**plain), grids, listed, report)
 
 
 class VectorLabels:
     """Polygons, buffered lines and points; where features overlap the later one in the layer counts."""
 
-    def __init__(self, source: dict, grids: list[Grid], class_field: str | None, class_table: list[dict] | None, background: bool,
-                 buffer: float | None, report: Report) -> None:
+    #: Whether all ground without a label is known to have none.
+    everywhere = True
+    legend: Legend
+    categories: dict | None
+
+    def __init__(self, source: dict, grids: list[Grid], class_field: str | None, buffer: float | None, report: Report) -> None:
         """Takes the arguments of `open_labels`."""
         report.progress(0, "Reading the labels")
         layer = VectorLayer.open(source)
@@ -71,30 +115,47 @@ class VectorLabels:
             report.message(f"{missing} of {len(keys)} features have no value in the field “{class_field}” and are ignored.",
                            level="warning")
         categories = source.get("categories") or {}
-        styled = categories if categories.get("field", class_field) == class_field else None
-        where = f"The field “{class_field}”" if class_field else f"The layer {layer.name}"
-        found = {key for key in keys if key is not None}
-        if not found:
-            raise DataError(f"{where} of {self.path} has no value in any feature on the images. Choose another field.")
-        self.legend: Legend = make_legend(found, where, class_table, styled, background, report)
-        positions = np.array([self.legend.positions.get(key, IGNORE) if key is not None else IGNORE for key in keys], np.uint8)
-        self._features, self._positions = features[positions != IGNORE], positions[positions != IGNORE]
+        self.categories = categories if categories.get("field", class_field) == class_field else None
+        self.where = f"The field “{class_field}”" if class_field else f"The layer {layer.name}"
+        self.found: set[str] = {key for key in keys if key is not None}
+        if not self.found:
+            raise DataError(f"{self.where} of {self.path} has no value in any feature on the images. Choose another field.")
+        self._features, self._keys = features, keys
         self._drawn: dict[Grid, Drawing] = {}
-        self.facts: dict[str, Any] = {"path": self.path, "layer": layer.name, "field": class_field, "features": len(self._features),
-                                      "buffer_m": buffer, "unlabelled": "background" if background else "ignored"}
+        self.facts: dict[str, Any] = {"path": self.path, "layer": layer.name, "field": class_field, "buffer_m": buffer}
+
+    def use(self, legend: Legend) -> None:
+        """Takes the classes that were decided on."""
+        self.legend = legend
+        positions = np.array([IGNORE if key is None else legend.positions.get(key, IGNORE) for key in self._keys], np.uint8)
+        self._features, self._positions = self._features[positions != IGNORE], positions[positions != IGNORE]
+        self.facts.update(features=len(self._features), unlabelled="ignored" if legend.unlabelled is None else "background")
 
     def read(self, grid: Grid, window: Window) -> np.ndarray:
         """Labels (y, x) of a window of an image's grid: positions in the legend, 255 where there is no label."""
+        return filled(self.drawn(grid, window), self.legend)
+
+    def drawn(self, grid: Grid, window: Window) -> np.ndarray:
+        """As `read`, 255 also where the legend has a class for ground without a label."""
         if grid not in self._drawn:
             self._drawn = {grid: self._drawing(grid)}
-        return self._drawn[grid].read(window, IGNORE if self.legend.unlabelled is None else self.legend.unlabelled)
+        return self._drawn[grid].read(window, IGNORE)
+
+    def reaches(self, grid: Grid) -> bool:
+        """Whether a feature lies on an image."""
+        return grid in self._reached
+
+    def distance(self, grid: Grid) -> str:
+        """Where the labels and an image lie, in words."""
+        return apart(self.path, self._bounds, grid.bounds_in(self._features.crs.to_wkt()))
 
     def _near(self, features: geopandas.GeoDataFrame, grids: list[Grid]) -> geopandas.GeoDataFrame:
-        crs = features.crs.to_wkt()
-        near = features[touching(features, [box for grid in dict.fromkeys(grids) for box in grid.boxes_in(crs, self._window(grid))])]
-        if near.empty:
-            raise missed(self.path, tuple(features.total_bounds), grids[0].bounds_in(crs))
-        return near
+        crs, self._bounds = features.crs.to_wkt(), tuple(features.total_bounds)
+        touched = {grid: touching(features, grid.boxes_in(crs, self._window(grid))) for grid in dict.fromkeys(grids)}
+        self._reached = {grid for grid, near in touched.items() if near.any()}
+        if not self._reached:
+            raise missed(self.path, self._bounds, grids[0].bounds_in(crs))
+        return features[np.any(list(touched.values()), axis=0)]
 
     def _window(self, grid: Grid) -> Window:
         """The grid and the buffer around it."""
@@ -140,53 +201,76 @@ class Drawing:
 class RasterLabels:
     """The band of a class raster that its symbology shows, or the first, brought onto an image's grid by the nearest pixel."""
 
-    def __init__(self, raster: Raster, grids: list[Grid], class_table: list[dict] | None, background: bool, report: Report) -> None:
-        """Takes the arguments of `open_labels`."""
-        self.raster, self.path = raster, raster.path
+    everywhere = False
+    legend: Legend
+    categories: dict | None
+
+    def __init__(self, raster: Raster, grids: list[Grid], listed: bool, report: Report) -> None:
+        """Takes arguments of `open_labels`; `listed`: a table says which values are classes."""
+        self.raster, self.path, self.where = raster, raster.path, f"The raster {raster.path}"
+        self._reached: set[Grid] = set()
         self._pixels = NearestPixels(raster, class_band(raster, report))
         values = self._search(grids, report)
-        negative = [value for value in values if value < 0]
-        if negative and not class_table:
-            report.message(f"{self.path} has the values {', '.join(map(str, negative[:8]))}; below 0 is no class and is ignored. "
-                           "List it in “Classes” to use it.", level="warning")
-            values = [value for value in values if value >= 0]
+        if not listed:
+            values = without_negative(values, self.path, report)
+        self.found = {str(value) for value in values}
         categories = raster.categories or {}
-        if not categories.get("classes"):
-            categories = {"classes": self._colormap(values)}
-        found, where = {str(value) for value in values}, f"The raster {self.path}"
-        self.legend: Legend = make_legend(found, where, class_table, categories, background, report)
-        pairs = sorted((int(key), position) for key, position in self.legend.positions.items() if re.fullmatch(r"-?\d{1,18}", key))
+        self.categories = categories if categories.get("classes") else {"classes": self._colormap(values)}
+        self.facts: dict[str, Any] = {"path": self.path, "kind": "class raster"}
+
+    def use(self, legend: Legend) -> None:
+        """Takes the classes that were decided on."""
+        self.legend = legend
+        pairs = sorted((int(key), position) for key, position in legend.positions.items() if re.fullmatch(r"-?\d{1,18}", key))
+        if not pairs:
+            raise DataError(f"The classes are {', '.join(list(legend.positions)[:8])}, but {self.path} holds numbers. Give the values of the raster "
+                            "as those of the classes.")
         self._values, self._positions = np.array([pair[0] for pair in pairs]), np.array([pair[1] for pair in pairs], np.uint8)
-        self.facts: dict[str, Any] = {"path": self.path, "kind": "class raster", "unlabelled": "background" if background else "ignored"}
+        self.facts["unlabelled"] = "ignored" if legend.unlabelled is None else "background"
 
     def read(self, grid: Grid, window: Window) -> np.ndarray:
         """Labels (y, x) of a window of an image's grid: positions in the legend, 255 where there is no label."""
+        return filled(self.drawn(grid, window), self.legend)
+
+    def reaches(self, grid: Grid) -> bool:
+        """Whether a pixel with a class lies on an image."""
+        return grid in self._reached
+
+    def distance(self, grid: Grid) -> str:
+        """Where the labels and an image lie, in words."""
+        own = self.raster.grid
+        return apart(self.path, own.bounds(), grid.bounds_in(own.crs))
+
+    def drawn(self, grid: Grid, window: Window) -> np.ndarray:
+        """As `read`, 255 also where the legend has a class for ground without a label."""
         values, valid = self._pixels.read(grid, window)
         place = np.minimum(np.searchsorted(self._values, values), len(self._values) - 1)
         known = valid & (self._values[place] == values)
-        unlabelled = IGNORE if self.legend.unlabelled is None else self.legend.unlabelled
-        return np.where(known, self._positions[place], np.uint8(unlabelled)).astype(np.uint8)
+        return np.where(known, self._positions[place], np.uint8(IGNORE)).astype(np.uint8)
 
     def _search(self, grids: list[Grid], report: Report) -> list[int]:
         """Every value of the raster on the images."""
         found: set[float] = set()
-        label_grid, reached = self.raster.grid, False
+        own, near = self.raster.grid, False
         for grid in dict.fromkeys(grids):
-            areas = label_grid.windows_on(grid)
-            reached |= bool(areas)
+            # What is turned against the other may meet in one CRS only.
+            areas = [area for area in own.windows_on(grid) if any(not _disjoint(box, grid.bounds()) for box in own.boxes_in(grid.crs, area))]
+            near |= bool(areas)
             pieces = [piece for area in areas for piece in blocks(area, SEARCH_SIZE)]
             for done, piece in enumerate(pieces):
                 report.progress(done / len(pieces), "Looking for the classes")
                 values, valid = self.raster.read(piece, [self._pixels.band])
+                if valid.any():
+                    self._reached.add(grid)
                 found.update(np.unique(values[0][valid]).tolist())
                 if len(found) > TOO_MANY_VALUES or any(value != int(value) for value in found):
                     example = next((value for value in found if value != int(value)), max(found))
                     raise DataError(f"{self.path} holds measurements and no classes, such as {example:.6g}. Choose a raster of classes, "
                                     "numbered 0 to 254.")
-        if not reached:
-            raise missed(self.path, label_grid.bounds(), grids[0].bounds_in(label_grid.crs))
+        if not near:
+            raise missed(self.path, own.bounds(), grids[0].bounds_in(own.crs))
         if not found:
-            raise DataError(f"{self.path} has no labelled pixel on the images; all are nodata. Choose another raster or extent.")
+            raise Missed(f"{self.path} has no labelled pixel on the images; all are nodata. Choose another raster or extent.")
         return sorted(int(value) for value in found)
 
     def _colormap(self, values: list[int]) -> list[dict]:
@@ -198,10 +282,23 @@ class RasterLabels:
         return [{"value": str(value), "color": "#{:02x}{:02x}{:02x}".format(*table[value][:3])} for value in values if value in table]
 
 
-def missed(path: str, labels: tuple, images: tuple) -> DataError:
+def _disjoint(box: tuple, other: tuple) -> bool:
+    return all(map(math.isfinite, box)) and (box[0] >= other[2] or box[2] <= other[0] or box[1] >= other[3] or box[3] <= other[1])
+
+
+class Missed(DataError):
+    """Labels that lie on none of the images."""
+
+
+def missed(path: str, labels: tuple, images: tuple) -> Missed:
     """The sentence for labels that lie elsewhere; both boxes are in the labels' CRS."""
-    return DataError(f"The labels {path} do not overlap the images: they reach over {_box(labels)}, and the images over "
-                     f"{_box(images)} in the CRS of the labels. Check the CRS of both layers, or choose labels of this place.")
+    return Missed(f"The labels {path} do not overlap the images: they reach over {_box(labels)}, and the images over "
+                  f"{_box(images)} in the CRS of the labels. Check the CRS of both layers, or choose labels of this place.")
+
+
+def apart(path: str, labels: tuple, image: tuple) -> str:
+    """Where labels and an image lie, both boxes in the labels' CRS."""
+    return f"{path} reaches over {_box(labels)}, and the image over {_box(image)} in the same CRS"
 
 
 def _box(box: tuple) -> str:

@@ -20,6 +20,7 @@ from .records import printable
 #: Values 0 to 254 of a Byte map; 255 is "no result". One is kept free for a background.
 MAXIMUM_CLASSES = 254
 BACKGROUND = ClassInfo(0, "background", "#d9d9d9")
+MORE_CLASSES = "Set “Pixels without a label are” to background, or give a class field with two classes or more."
 #: Paul Tol's "bright" and "muted" colours, distinct for colour-blind readers (personal.sron.nl/~pault, SRON/EPS/TN/09-002).
 PALETTE = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#332288", "#ddcc77", "#117733", "#88ccee", "#882255",
            "#44aa99", "#999933", "#cc6677")
@@ -56,7 +57,7 @@ def class_key(value: object) -> str | None:
 
 
 def make_legend(found: Collection[str], where: str, table: list[dict] | None, categories: dict | None, background: bool,
-                report: Report = SILENT) -> Legend:
+                report: Report = SILENT, advice: str = MORE_CLASSES) -> Legend:
     """Decides the classes.
 
     Args:
@@ -66,6 +67,7 @@ def make_legend(found: Collection[str], where: str, table: list[dict] | None, ca
         categories: names and colours from the layer's symbology, used where the table says nothing.
         background: whether pixels without a label are a class.
         report: told which values are ignored.
+        advice: what to do where there is one class only.
 
     Raises:
         DataError: more classes than a map can hold, or only one.
@@ -86,9 +88,17 @@ def make_legend(found: Collection[str], where: str, table: list[dict] | None, ca
         classes.append(ClassInfo(value, printable(row.get("name") or style.get("name") or key), color))
     if len(classes) < 2:
         name = classes[0].name if classes else "none"
-        raise DataError(f"All labels are of one class, “{name}”, and one class teaches nothing. "
-                        "Set “Pixels without a label are” to background, or give a class field with two classes or more.")
+        raise DataError(f"All labels are of one class, “{name}”, and one class teaches nothing. {advice}")
     return Legend(tuple(classes), {key: position for position, key in enumerate(keys, int(background))}, 0 if background else None)
+
+
+def without_negative(values: Collection[int], where: str, report: Report = SILENT) -> list[int]:
+    """The values of a class raster that can be classes, in order; which are below 0 is said."""
+    negative = sorted(value for value in values if value < 0)
+    if negative:
+        report.message(f"{where} has the values {', '.join(map(str, negative[:8]))}; below 0 is no class and is ignored. "
+                       "List it in “Classes” to use it.", level="warning")
+    return sorted(value for value in values if value >= 0)
 
 
 def _report_differences(found: Collection[str], rows: dict, where: str, report: Report) -> None:

@@ -111,7 +111,7 @@ class CreateCropDataset(Job):
     footprints: str = vector_output("Places of the samples", optional=True, created=False)
     timesen2crop: str = folder_output("TimeSen2Crop folders", optional=True, created=False,
                                       help="The samples once more as one CSV file each, in folders by split and class, as TimeSen2Crop has "
-                                           "them. Needs the nine bands of Sentinel-2 it holds.")
+                                           "them, and with the numbers of its list of crops. Needs the nine bands of Sentinel-2 it holds.")
 
     def check(self) -> None:
         if self.split_by == "region" and not self.region_field:

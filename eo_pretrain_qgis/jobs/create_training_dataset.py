@@ -9,14 +9,15 @@ from typing import Any
 from ..errors import JobError
 from ..report import Report
 from . import tiling
-from .spec import Job, attribute, choice, classes, extent, folder, layer, number, rasters, text
+from .spec import Job, attribute, choice, classes, extent, folder, layers, number, rasters, text
 
 
 @dataclass(frozen=True)
 class CreateTrainingDataset(Job):
     """Cuts images and their labels into tiles for training a segmentation model, and splits the tiles by place.
 
-    Labels come from polygons, lines, points or a class raster and are drawn on the grid of the image. The tiles are divided
+    Labels come from polygons, lines, points or class rasters, one for all images or one for each, and are drawn on the grid of the image.
+    Images that no label reaches are left out, and why is said. The tiles are divided
     into training, validation and test blocks so far apart that no training pixel lies within a tile of a test pixel.
 
     With “Add to dataset” the new tiles join those of an existing dataset, as in rounds of labelling with “Suggest labels”: old tiles keep
@@ -32,7 +33,8 @@ class CreateTrainingDataset(Job):
 
     images: list = rasters("Images", help="Raster layers of the same sensor.")
     arrangement: str = tiling.arrangement()
-    labels: dict = layer("Labels", help="Polygons, lines, points or a class raster; labels in another CRS are reprojected.")
+    labels: list = layers("Labels", help="Polygons, lines, points or class rasters; labels in another CRS are reprojected. Of several layers each "
+                                         "image takes those that lie on it, the first that knows a pixel; all layers mean the same by one value.")
     class_field: str = attribute("Class field", parent="labels", optional=True,
                                  help="The field that holds the class; needed for vector labels with more than one class.")
     class_table: list = classes("Classes", optional=True, advanced=True,
@@ -68,7 +70,7 @@ class CreateTrainingDataset(Job):
         from ..engine.dataset_building import Cutting, build_dataset, describe_sensor, open_scenes
         from ..engine.dataset_merging import extend_dataset, open_extended, open_labels_for
         from ..engine.footprints import copy_footprints
-        from ..engine.labels import open_labels
+        from ..engine.labels import labelled_scenes, open_labels
         from ..engine.splits import SplitPlan
         from ..outputs import new_folder
 
@@ -79,6 +81,7 @@ class CreateTrainingDataset(Job):
         drawing: dict[str, Any] = {"class_field": self.class_field, "unlabelled": self.unlabelled, "buffer": self.buffer}
         labels = (open_labels_for(extended, self.labels, grids, **drawing, report=report.part(0, 0.05)) if extended else
                   open_labels(self.labels, grids, class_table=self.class_table, **drawing, report=report.part(0, 0.05)))
+        scenes = labelled_scenes(labels, scenes, report)
         cutting = Cutting(self.tile_size, self.stride, self.extent, self.minimum_valid, self.minimum_labelled)
         plan = SplitPlan(self.validation_share, self.test_share, self.block_size, seed=self.seed)
         with new_folder(self.output) as folder:

@@ -17,7 +17,9 @@ class ExportDataset(Job):
 
     esri_tiles: “classified tiles” for ArcGIS; classes have the values 1 to n and 0 is no label.
 
-    timesen2crop: series, as one CSV file each in a folder for each tile and class.
+    timesen2crop: series, as one CSV file each in a folder for each tile and class. Folders have the numbers of its list of crops; those that
+    are not in it become “Other crops”.
+
     “Import dataset” reads all of them back. Weights, soft shares and the facts of a theme are not kept.
     """
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..errors import JobError
 from ..report import Report
 from . import training
-from .spec import Job, boolean, choice, folder, integer, number
+from .spec import Job, boolean, choice, folder, integer, number, text
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class Finetune(Job):
                "validation_average_precision": "number", "epochs_run": "number", "device": "text"}
 
     dataset: str = folder("Training dataset", help="Made by “Create … dataset”.")
-    encoder: str = training.encoder()
+    encoder: str = text("Encoder", default=None, help="Any encoder of segmentation-models-pytorch, or of timm with the prefix “tu-”. Empty: that of "
+                                                      "the starting weights, and resnet18 without such.")
     start: str = training.start()
     epochs: int = integer("Epochs", default=40, minimum=1, maximum=10000, help="Passes over the training tiles.")
     batch_size: int = training.batch_size(8)

@@ -10,15 +10,17 @@ from ..report import Report
 from .spec import LARGEST_SEED, MOST_PIXELS, Job, choice, classes, dataset_output, file, folder, integer, number, text, vector_output
 from .tiling import PRESETS
 
-FORMATS = ("auto", "eurosat", "bigearthnet", "timesen2crop", "geotiff_pairs", "esri_tiles")
+FORMATS = ("auto", "eurosat", "class_folders", "bigearthnet", "timesen2crop", "geotiff_pairs", "esri_tiles")
 
 
 @dataclass(frozen=True)
 class ImportDataset(Job):
     """Reads training data that others have published or exported, and writes them as a dataset of this plugin.
 
-    eurosat: one folder of images for each class, as EuroSAT has them, in JPEG or GeoTIFF; one class for each image. A folder
-    “unlabelled” beside them holds images without a class, to which “Fine-tune a model” can spread the labels.
+    class_folders: one folder of images for each class, in JPEG, PNG or GeoTIFF; one class for each image. A folder “unlabelled” beside them
+    holds images without a class, to which “Fine-tune a model” can spread the labels. Pictures of three 8-bit bands are red, green and blue.
+
+    eurosat: the same with EuroSAT's classes, whose bands are those of Sentinel-2.
 
     bigearthnet: patch folders of Sentinel-2, Sentinel-1 or both with labels in JSON; several classes for each image. Patches of both
     sensors are paired by what the Sentinel-1 labels say; bands of 20 and 60 m are brought to 120 × 120 px.
@@ -26,13 +28,13 @@ class ImportDataset(Job):
     timesen2crop: a folder for each tile with CSV files of single pixels; series.
 
     geotiff_pairs: images/ and labels/ or masks/ with files of the same names; a class for each pixel. classes.csv (value, name, color)
-    beside them names the classes; 255 and nodata are no label.
+    beside them names the classes; 255, values below 0 and nodata are no label. Masks of 0 and 255 alone are background and object.
 
     esri_tiles: “classified tiles” of ArcGIS; a class for each pixel, 0 is no label.
 
-    Archives are read where they lie and never unpacked. A split that came with the data is kept: folders train, val and test, lists
-    of these names, or split.csv. Otherwise images are divided by place where they say where they lie; where they do not, as EuroSAT's
-    JPEG, they can only be divided at random, and scores will flatter a model.
+    Archives are read where they lie and never unpacked. A split that came with the data is kept: folders train, val and test, lists of
+    these names, which may begin alike (eurosat-train.txt), or split.csv. Otherwise images are divided by place where they say where they
+    lie; where they do not, as EuroSAT's JPEG, they can only be divided at random, and scores will flatter a model.
     """
 
     title = "Import dataset"

@@ -100,6 +100,11 @@ def layer(label: str, **facts: Any) -> Any:
     return _param("layer", label, REQUIRED, **facts)
 
 
+def layers(label: str, **facts: Any) -> Any:
+    """One or more raster or vector layers."""
+    return _param("layer", label, REQUIRED, multiple=True, **facts)
+
+
 def attribute(label: str, parent: str, **facts: Any) -> Any:
     """A field of the vector layer given as parameter `parent`."""
     return _param("attribute", label, REQUIRED, parent=parent, **facts)

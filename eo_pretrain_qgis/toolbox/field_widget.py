@@ -62,14 +62,21 @@ class FieldWidget(QgsAbstractProcessingParameterWidgetWrapper):
                 wrapper.widgetValueHasChanged.connect(lambda changed: self.list_fields_of(changed.parameterValue()))
 
     def list_fields_of(self, value: Any) -> None:
-        """Lists the fields of the layer that `value`, a parameter's value, names."""
+        """Lists the fields of the layer that `value`, a parameter's value, names; of several, those of the first with fields."""
+        if isinstance(value, (list, tuple)):
+            layers = (self._layer(item) for item in value)
+            layer = next((layer for layer in layers if layer is not None), None)
+        else:
+            layer = self._layer(value)
+        chosen = self._list.currentField() or self._wanted
+        self._list.setLayer(layer)
+        self._list.setField(chosen)
+
+    def _layer(self, value: Any) -> QgsVectorLayer | None:
         if isinstance(value, QgsProcessingFeatureSourceDefinition):  # “selected features only” is ticked
             value = value.source
         if isinstance(value, QgsProperty):
             value, _ = value.valueAsString(self._context.expressionContext())
         if isinstance(value, str) and value:
             value = QgsProcessingUtils.mapLayerFromString(value, self._context)
-        layer = value if isinstance(value, QgsVectorLayer) and value.isValid() else None
-        chosen = self._list.currentField() or self._wanted
-        self._list.setLayer(layer)
-        self._list.setField(chosen)
+        return value if isinstance(value, QgsVectorLayer) and value.isValid() else None

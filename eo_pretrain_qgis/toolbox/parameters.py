@@ -307,6 +307,8 @@ KINDS = {
     "vector": Kind(lambda n, p, d: QgsProcessingParameterFeatureSource(n, p.label, [], d, p.optional), _layer),
     "layer": Kind(lambda n, p, d: QgsProcessingParameterMapLayer(
         n, p.label, d, p.optional, [Qgis.ProcessingSourceType.Raster, Qgis.ProcessingSourceType.VectorAnyGeometry]), _layer),
+    "layers": Kind(lambda n, p, d: QgsProcessingParameterMultipleLayers(
+        n, p.label, Qgis.ProcessingSourceType.MapLayer, d, p.optional), _layers),
     "attribute": Kind(_field, _given),
     "integer": Kind(_number(Qgis.ProcessingNumberParameterType.Integer), _given),
     "number": Kind(_number(Qgis.ProcessingNumberParameterType.Double), _given),

@@ -1,6 +1,7 @@
 """What the importers read, against the values the small copies of each data set were made with."""
 
 import json
+import re
 import shutil
 import zipfile
 
@@ -218,6 +219,153 @@ def test_archives_named_after_splits_stand_for_folders(folder):
         shutil.copy(source, folder / "parts" / name)
     dataset = imported(folder, source=str(folder / "parts"))
     assert [(dataset.splits == split).sum() for split in ("training", "validation", "test")] == [30, 30, 0]
+
+
+def test_pictures_of_other_classes_are_no_sentinel_2(folder):
+    """Names of Sentinel-2's bands would make aerial photographs fit models of another sensor."""
+    source = str(scenes.aerial_classes(folder))
+    assert detect(Tree(source)) == "class_folders"
+    dataset = imported(folder, source=source, pixel_size=0.5)
+    assert [band.name for band in dataset.bands] == ["red", "green", "blue"]
+    assert (dataset.sensor.preset, dataset.facts["format"], dataset.description["resolution_m"]) == ("generic", "class_folders", [0.5, 0.5])
+    assert [row.name for row in dataset.classes] == ["airplane", "forest"]
+    with pytest.raises(DataError, match="are not EuroSAT's. Choose the format “class_folders”."):
+        imported(folder / "asked", source=source, format="eurosat")
+
+
+def test_eurosat_is_told_by_more_than_its_classes(folder):
+    """“Forest” and “River” are classes of aerial photographs too; and 13 bands of other classes may be in another order."""
+    with zipfile.ZipFile(scenes.eurosat_rgb_zip(folder)) as archive:
+        archive.extractall(folder / "all")
+    root = folder / "all" / "2750"
+    assert detect(Tree(root)) == "eurosat"
+    for number, path in enumerate(sorted(root.rglob("*.jpg"))):
+        path.rename(path.with_name(f"{number}.jpg"))
+    assert detect(Tree(root)) == "class_folders"
+    others = scenes.eurosat_ms(folder)
+    (others / "Forest").rename(others / "Orchard")
+    heard = Heard()
+    dataset = imported(folder, heard, source=str(others), **ALL_TRAINING)
+    assert dataset.bands[8].name == "band 9" and dataset.sensor.preset == "generic"
+    assert any("The images do not say what their 13 bands are" in text for text in heard.texts)
+
+
+@pytest.mark.parametrize(("scene", "sentence"), [
+    ("sen12ms", "holds SEN12MS, a layout that is not read: .* Copy the files of s2 into images/"),
+    ("loveda", "Train/Rural holds LoveDA, a layout that is not read: .* Copy images_png as images/"),
+    ("geonrw", "aachen holds GeoNRW, a layout that is not read"),
+    ("bright", "holds BRIGHT, a layout that is not read"),
+])
+@pytest.mark.parametrize("asked", ["auto", "class_folders"])
+def test_layouts_that_only_look_like_classes_have_names(folder, scene, sentence, asked):
+    source = getattr(scenes, scene)(folder)
+    if scene == "loveda" and asked != "auto":
+        source = source / "Train" / "Rural"
+    with pytest.raises(DataError, match=sentence) as refused:
+        imported(folder, source=str(source), format=asked)
+    assert not re.search("remove|delete", str(refused.value), re.IGNORECASE)
+
+
+@pytest.mark.parametrize(("folders", "sentence"), [
+    ({"optical": (3, "uint8", 32), "sar": (3, "uint8", 32)}, "has the folders optical, sar, which are named after kinds of images"),
+    ({"s2-l2a": (3, "uint8", 32), "label_2": (3, "uint8", 32), "dem_tif": (3, "uint8", 32)},
+     "has the folders dem_tif, label_2, s2-l2a, which are named"),
+    ({"here": (3, "uint8", 32), "there": (1, "uint8", 32)}, r"here 3 band\(s\) of uint8 with 32 × 32 px and there 1 band\(s\)"),
+    ({"here": (2, "uint16", 32), "there": (2, "float32", 32)}, r"here 2 band\(s\) of uint16 .* and there 2 band\(s\) of float32"),
+    ({"here": (1, "uint8", 32), "there": (1, "uint8", 64)}, r"there 1 band\(s\) of uint8 with 64 × 64 px, so they are no classes"),
+])
+def test_folders_of_different_things_are_no_classes(folder, folders, sentence):
+    for name, (bands, dtype, size) in folders.items():
+        (folder / "all" / name).mkdir(parents=True)
+        for number in range(3):
+            scenes.write_raster(folder / "all" / name / f"{number}.tif", np.ones((bands, size, size), dtype))
+    with pytest.raises(DataError, match=sentence) as refused:
+        imported(folder, source=str(folder / "all"))
+    assert not re.search("remove|delete", str(refused.value), re.IGNORECASE)
+
+
+def test_files_of_one_place_side_by_side_are_no_class(folder):
+    for name in ("one", "two"):
+        (folder / "all" / name).mkdir(parents=True)
+        for end in ("B02", "B03", "B04"):
+            scenes.write_raster(folder / "all" / name / f"patch_{end}.tif", np.ones((1, 32, 32), np.uint8))
+    with pytest.raises(DataError, match=r"one holds several files of one place \(b02, b03, b04\), so it is no class"):
+        imported(folder, source=str(folder / "all"))
+
+
+def test_masks_of_0_and_255_are_background_and_object(folder):
+    heard = Heard()
+    dataset = imported(folder, heard, source=str(scenes.binary_masks(folder)), **ALL_TRAINING)
+    assert [(row.value, row.name) for row in dataset.classes] == [(0, "background"), (1, "object")]
+    labels = dataset.labels(everything(dataset))
+    assert (labels[:, :16] == 1).all() and (labels[:, 16:] == 0).all()
+    assert any("hold 0 and 255 only, as masks of one kind of object do" in text for text in heard.texts)
+
+
+def test_labels_below_0_and_declared_nodata_are_no_class(folder):
+    heard = Heard()
+    dataset = imported(folder, heard, source=str(scenes.negative_labels(folder)), **ALL_TRAINING)
+    assert [(row.value, row.name) for row in dataset.classes] == [(1, "1"), (2, "2")]
+    label = dataset.labels(np.array([3]))[0]
+    assert (label[:, [0, -1]] == IGNORE).all() and (label[:16, 1:-1] == 0).all() and (label[16:, 1:-1] == 1).all()
+    assert any("has the values -1; below 0 is no class and is ignored. List it in “Classes” to use it." in text for text in heard.texts)
+    table = [{"value": str(value), "name": f"class {value}"} for value in (-1, 1, 2)]
+    listed = imported(folder / "listed", source=str(folder / "negative"), class_table=table, **ALL_TRAINING)
+    assert [row.name for row in listed.classes] == ["class -1", "class 1", "class 2"]
+    assert (listed.labels(np.array([3]))[0][:, 0] == 0).all()
+
+
+def test_labels_in_jpeg_are_refused(folder):
+    source = scenes.binary_masks(folder)
+    values = np.random.default_rng(1).integers(0, 4, (1, 32, 32)).astype(np.uint8)
+    with rasterio.open(source / "gt" / "tile_0.tif") as label:
+        place = {"crs": label.crs, "transform": label.transform}
+    with rasterio.open(source / "gt" / "tile_0.jpg", "w", driver="JPEG", count=1, height=32, width=32, dtype="uint8", **place) as target:
+        target.write(values)
+    (source / "gt" / "tile_0.tif").unlink()
+    with pytest.raises(DataError, match="tile_0.jpg is a JPEG, whose compression changes the numbers of the classes"):
+        imported(folder, source=str(source))
+
+
+@pytest.mark.parametrize("parts", [("S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP_26_57", "S1A_IW_GRDH_1SDV_20170613T165043_33UUP_26_57"),
+                                   ("S1A_IW_GRDH_1SDV_20170613T165043_33UUP_26_57",)])
+def test_version_2_is_told_with_sentinel_1_too(folder, parts):
+    for part in parts:
+        (folder / "v2" / f"BigEarthNet-{part[:2]}" / part.rpartition("_")[0] / part).mkdir(parents=True)
+    (folder / "v2" / "metadata.parquet").write_bytes(b"PAR1")
+    with pytest.raises(DataError, match="holds BigEarthNet of version 2, which keeps the labels in metadata.parquet. Use version 1") as refused:
+        imported(folder, source=str(folder / "v2"))
+    assert "emove" not in str(refused.value)
+    with pytest.raises(DataError, match="version 2"):
+        imported(folder, source=str(folder / "v2" / "BigEarthNet-S1"))
+
+
+def test_bigearthnet_without_a_place_takes_the_size_of_pixels(folder):
+    source = scenes.ben_patches(folder) / "s2"
+    for path in source.rglob("*.tif"):
+        with rasterio.open(path) as band:
+            values = band.read()
+        path.unlink()
+        with rasterio.open(path, "w", driver="GTiff", count=1, height=values.shape[1], width=values.shape[2], dtype=values.dtype) as target:
+            target.write(values)
+    with pytest.raises(DataError, match="Give it in “Pixel size”"):
+        imported(folder / "without", source=str(source), **ALL_TRAINING)
+    dataset = imported(folder / "with", source=str(source), pixel_size=10, **ALL_TRAINING)
+    assert dataset.description["resolution_m"] == [10.0, 10.0]
+
+
+def test_lists_whose_names_begin_alike(folder):
+    """As TorchGeo names them; a file that only ends so is no list."""
+    (folder / "notes-test.txt").write_text("hello\n")
+    assert read_lists(Tree(folder)) is None
+    for split, name in (("train", "Forest_1"), ("val", "Forest_2"), ("test", "River_1")):
+        (folder / f"eurosat-{split}.txt").write_text(f"{name}.jpg\n")
+    assert read_lists(Tree(folder)) == {"Forest_1": "training", "Forest_2": "validation", "River_1": "test"}
+    (folder / "eurosat-spatial-train.txt").write_text("Forest_2.jpg\n")
+    with pytest.raises(DataError, match="holds split lists of several sets: eurosat, eurosat-spatial. Copy those that are meant into a folder"):
+        read_lists(Tree(folder))
+    (folder / "train.txt").write_text("Forest_2.jpg\n")
+    assert read_lists(Tree(folder)) == {"Forest_2": "training"}
 
 
 @pytest.mark.parametrize("name", ["../evil.tif", "a/../../evil.tif", "/etc/evil.tif", "C:/evil.tif", "a\\..\\evil.tif"])

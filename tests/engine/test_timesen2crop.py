@@ -1,5 +1,6 @@
 """TimeSen2Crop folders: what is written is read again, tiles stay whole, and the one wrong file is named."""
 
+import json
 from datetime import date, timedelta
 
 import numpy as np
@@ -7,12 +8,22 @@ import pytest
 
 from eo_pretrain_qgis.engine.crops.timesen2crop import find_tiles, read_timesen2crop, write_timesen2crop_dataset
 from eo_pretrain_qgis.engine.crops.timesen2crop_export import write_timesen2crop_folders
-from eo_pretrain_qgis.engine.crops.timesen2crop_files import HEADS
+from eo_pretrain_qgis.engine.crops.timesen2crop_files import CLASS_NAMES, HEADS, official_number
 from eo_pretrain_qgis.engine.dataset import Dataset
 from eo_pretrain_qgis.engine.splits import SplitPlan
 from eo_pretrain_qgis.errors import DataError
+from eo_pretrain_qgis.report import Report
 
 HEAD = ",".join((*HEADS, "Flag"))
+
+
+class Heard(Report):
+    def __init__(self):
+        self.texts = []
+
+    def emit(self, event):
+        if event["event"] == "message":
+            self.texts.append(event["text"])
 
 
 def write_tile(folder, name, dates=5, labels=(0, 1, 12), samples=4, seed=0):
@@ -102,6 +113,61 @@ def test_written_folders_keep_samples_and_split(folder):
     for part in ("training", "validation", "test"):
         ours, theirs = (np.sort(each.images(each.indices(part)).reshape(-1, 45), axis=0) for each in (first, second))
         assert np.array_equal(ours, theirs)
+
+
+#: doi 10.1109/JSTARS.2021.3073965, table II.
+OFFICIAL = {0: "Legumes", 1: "Grassland", 2: "Maize", 3: "Potato", 4: "Sunflower", 5: "Soy", 6: "Winter barley", 7: "Winter caraway", 8: "Rye",
+            9: "Rapeseed", 10: "Beet", 11: "Spring cereals", 12: "Winter wheat", 13: "Winter triticale", 14: "Permanent plantation",
+            15: "Other crops"}
+
+
+def test_numbers_are_those_of_the_official_list():
+    assert dict(enumerate(CLASS_NAMES)) == OFFICIAL
+    assert [official_number(name) for name in ("winter_wheat", "MAIZE", "Permanent plantations", "Legume", "Other crops")] == [12, 2, 14, 0, 15]
+    assert [official_number(name) for name in ("Wheat", "class 2", "", "2")] == [None] * 4
+
+
+def test_readers_without_our_table_get_the_right_classes(folder):
+    """Every value of a sample is the number of its crop, so that folders and samples can be compared."""
+    labels = (3, 14, 10, 0, 12)
+    for tile in ("33UVP", "33UWP", "33TWN"):
+        write_tile(folder / "all", tile, labels=labels)
+        for label in labels:
+            for number in range(4):
+                write_file(folder / "all" / tile / str(label) / f"{number}.csv", np.array([[100 + label] * 9 + [0]] * 5))
+    for place in ("first", "second", "csv"):
+        (folder / place).mkdir()
+    write_timesen2crop_dataset(folder / "all", folder / "first", SplitPlan(0.2, 0.2))
+    # A dataset of our own orders its classes by name or by value as its legend has them.
+    described = json.loads((folder / "first" / "dataset.json").read_text())
+    for value, row in enumerate(described["classes"], 40):
+        row["value"] = value
+    described["classes"][1]["name"] = "flax"
+    (folder / "first" / "dataset.json").write_text(json.dumps(described))
+    heard = Heard()
+    write_timesen2crop_folders(folder / "first", folder / "csv", heard)
+    assert any("TimeSen2Crop's list has no flax; their samples are written as its class 15, “Other crops”." in text for text in heard.texts)
+    names = {int(path.name): {int(file.read_text().splitlines()[1].split(",")[0]) - 100 for file in path.iterdir()}
+             for path in (folder / "csv").glob("*_training/*") if path.is_dir()}
+    assert names == {0: {0}, 10: {10}, 12: {12}, 14: {14}, 15: {3}}
+    (folder / "csv" / "classes.csv").unlink()
+    write_timesen2crop_dataset(folder / "csv", folder / "second", SplitPlan())
+    again = Dataset.open(folder / "second")
+    assert [(row.value, row.name) for row in again.classes] == [(number, OFFICIAL[number]) for number in (0, 10, 12, 14, 15)]
+    values = again.images(np.arange(len(again)))[:, 0, 0] - 100
+    expected = np.where(values == 3, 15, values)
+    assert [again.classes[label].value for label in again.labels(np.arange(len(again)))] == expected.tolist()
+
+
+def test_crops_of_which_none_is_in_the_list_are_refused(folder):
+    for tile in ("33UVP", "33UWP", "33TWN"):
+        write_tile(folder / "all", tile)
+    (folder / "all" / "classes.csv").write_text("class,name\n0,flax\n1,hemp\n12,hops\n")
+    for place in ("first", "csv"):
+        (folder / place).mkdir()
+    write_timesen2crop_dataset(folder / "all", folder / "first", SplitPlan(0.2, 0.2))
+    with pytest.raises(DataError, match=r"None of the classes of .* \(flax, hemp, hops\) has a name of TimeSen2Crop's list"):
+        write_timesen2crop_folders(folder / "first", folder / "csv")
 
 
 @pytest.mark.parametrize(("spoil", "sentence"), [

@@ -135,7 +135,8 @@ def write_timesen2crop_dataset(source_folder: str | Path, folder: Path, plan: Sp
     names = _class_names(Path(source_folder))
     found = sorted({label for tile in tiles for label in tile.files})
     rows = [{"value": str(label), "name": names.get(label, f"class {label}"), "color": ""} for label in found]
-    legend = make_legend({str(label) for label in found}, f"The folder {source_folder}", rows, None, False, report)
+    legend = make_legend({str(label) for label in found}, f"The folder {source_folder}", rows, None, False, report,
+                         "Choose tiles with two classes or more.")
     length, first_year = max(len(tile.days) for tile in tiles), min(tile.days[0].year for tile in tiles)
     preset = PRESETS["sentinel2_l2a"]
     bands = {band.name: band for band in preset.bands}

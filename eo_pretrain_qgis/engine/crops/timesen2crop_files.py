@@ -27,7 +27,21 @@ DATES, DATE_HEAD, CLASSES = "dates.csv", "acquisition_date", "classes.csv"
 #: Classes 0 to 15.
 CLASS_NAMES = ("Legumes", "Grassland", "Maize", "Potato", "Sunflower", "Soy", "Winter barley", "Winter caraway", "Rye", "Rapeseed", "Beet",
                "Spring cereals", "Winter wheat", "Winter triticale", "Permanent plantation", "Other crops")
+#: What has none of these names.
+OTHER = CLASS_NAMES.index("Other crops")
 LARGEST = 65535
+
+
+def official_number(name: str) -> int | None:
+    """The number TimeSen2Crop gives a class of this name, in small or large letters, of one or of several; None where it has none."""
+    return _NUMBERS.get(_spelled(name))
+
+
+def _spelled(name: str) -> str:
+    return re.sub(r"[\W_]+", " ", name.casefold()).strip().removesuffix("s")
+
+
+_NUMBERS = {_spelled(name): number for number, name in enumerate(CLASS_NAMES)}
 
 
 def read_files(folder: str, names: list[str], lines: int) -> np.ndarray:

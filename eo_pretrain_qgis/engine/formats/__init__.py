@@ -11,7 +11,8 @@ from rasterio.errors import NotGeoreferencedWarning
 from ...errors import DataError
 from ...report import SILENT, Report
 from ..splits import Split
-from . import bigearthnet, esri_tiles, eurosat, geotiff_pairs, timesen2crop
+from . import bigearthnet, class_folders, esri_tiles, eurosat, geotiff_pairs, timesen2crop
+from .other_layouts import refuse_known
 from .samples import ImportOptions
 from .split_lists import read_lists
 from .tree import Tree
@@ -22,6 +23,7 @@ __all__ = ["FORMATS", "ImportOptions", "Tree", "detect", "read_split", "write_da
 #: they are looked for: the most telling marks first.
 FORMATS: dict[str, ModuleType] = {
     "esri_tiles": esri_tiles, "bigearthnet": bigearthnet, "timesen2crop": timesen2crop, "geotiff_pairs": geotiff_pairs, "eurosat": eurosat,
+    "class_folders": class_folders,
 }
 
 
@@ -29,11 +31,12 @@ def detect(tree: Tree) -> str:
     """The format a folder or archive is in.
 
     Raises:
-        DataError: when it is none, saying what was looked for.
+        DataError: when it is none, with the name of a layout that is not read, or saying what was looked for.
     """
     for name, module in FORMATS.items():
         if module.recognise(tree):
             return name
+    refuse_known(tree)
     looked = "; ".join(module.LOOKED_FOR for module in FORMATS.values())
     folders, files = tree.children()
     seen = ", ".join([*(name + "/" for name in folders[:4]), *files[:4]]) or "nothing"

@@ -31,11 +31,12 @@ LOOKED_FOR = "patch folders named S2A_MSIL2A_… or S1A_IW_GRDH_… with …_lab
 SIZE = 120
 BANDS = {"s2": ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12"), "s1": ("VV", "VH")}
 PRESET = {"s2": "sentinel2_l2a", "s1": "sentinel1_db"}
+METADATA = "metadata.parquet"
+#: In the names of Sentinel-2 patches of version 2 (Clasen et al., reBEN, arXiv 2407.03653), which keeps all labels in one table.
+VERSION_2 = "_N9999_"
 PATCH = {"s2": re.compile(r"S2[AB]_MSIL2A_.*_\d+_\d+"), "s1": re.compile(r"S1[AB]_IW_GRDH_.*_\d+_\d+")}
 #: Lists of patches that the makers advise to leave out, where they lie beside the patches.
 UNUSABLE = ("patches_with_cloud_and_shadow.csv", "patches_with_seasonal_snow.csv")
-#: In the names of patches of version 2 (Clasen et al., reBEN, arXiv 2407.03653).
-VERSION_2 = "_N9999_"
 #: Order of the spline through the middles of the pixels.
 ORDERS = {"bilinear": 1, "cubic": 3}
 #: How deep patch folders are looked for.
@@ -100,7 +101,8 @@ def write(tree: Tree, folder: Path, options: ImportOptions, report: Report = SIL
     infos = tuple(_sensor(name) for name in sensors)
     facts = {"format": "bigearthnet", "nomenclature": options.nomenclature, "resampling": options.resampling,
              "resampled": {"10 m": "120 px, as stored", "20 m": "60 px to 120 px", "60 m": "20 px to 120 px"}}
-    content = Content("multilabel", infos, classes, SIZE, len(patches), read_ahead(patches, read), tree.path, facts)
+    content = Content("multilabel", infos, classes, SIZE, len(patches), read_ahead(patches, read), tree.path, facts,
+                      options.pixel_size)
     split = write_samples(folder, content, options, report.part(0.05, 1))
     if unlabelled:
         report.message(f"{len(unlabelled)} of {len(patches)} patches have no label of the {options.nomenclature} classes and were left "
@@ -115,6 +117,7 @@ def _find(tree: Tree, report: Report) -> tuple[list[_Patch], list[str]]:
         if number % 1000 == 0:
             report.progress(0, f"Looking for patches: {number}")
         found[sensor][place.rpartition("/")[2]] = place
+    _refuse_version_2(tree, found)
     unusable = _unusable(tree)
     sensors = [sensor for sensor in ("s2", "s1") if found[sensor]]
     if not sensors:
@@ -128,6 +131,16 @@ def _find(tree: Tree, report: Report) -> tuple[list[_Patch], list[str]]:
     if len(left) < len(patches):
         report.message(f"{len(patches) - len(left)} patches are listed as cloudy or snowy and are left out.")
     return left, sensors
+
+
+def _refuse_version_2(tree: Tree, found: dict[str, dict[str, str]]) -> None:
+    """Its Sentinel-1 patches are named as those of version 1, but have no labels beside them either."""
+    parents = {"", *(place.split("/")[0] for places in found.values() for place in list(places.values())[:1])}
+    newer = any(VERSION_2 in name for name in found["s2"]) or any(tree.has(joined(parent, METADATA)) for parent in parents) \
+        or (tree.path.parent / METADATA).is_file()
+    if newer:
+        raise DataError(f"{tree.path} holds BigEarthNet of version 2, which keeps the labels in {METADATA}. Use version 1, whose patches have a "
+                        "JSON file each, or give the images to “Create pretraining dataset”, which needs no labels.")
 
 
 def _paired(tree: Tree, s2: dict[str, str], s1: dict[str, str], report: Report) -> list[_Patch]:
@@ -172,11 +185,9 @@ def _label_file(place: str) -> str:
 
 def _labels(tree: Tree, place: str, digest) -> dict:
     file = _label_file(place)
-    if not tree.has(file) and VERSION_2 in place:
-        raise DataError(f"{tree.path} holds BigEarthNet of version 2, which keeps the labels in metadata.parquet. Use version 1, whose patches "
-                        "have a JSON file each.")
     if not tree.has(file):
-        raise DataError(f"{tree.full(file)} is missing, so the patch has no labels. Copy the patch again, or remove its folder.")
+        raise DataError(f"{tree.full(file)} is missing, so the patch has no labels. Copy the patch again; patches of version 2, which keeps all "
+                        f"labels in {METADATA}, are not read.")
     digest.update(tree.read(file))
     known = tree.json(file, "Copy the patch again, or remove its folder.")
     if not isinstance(known.get("labels"), list) or not all(isinstance(name, str) for name in known["labels"]):

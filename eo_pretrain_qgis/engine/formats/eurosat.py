@@ -1,4 +1,4 @@
-"""EuroSAT and other scene classes: one folder of images for each class, and one for images without a class where there are such.
+"""EuroSAT, and with it all scene classes: one folder of images for each class, and one for images without a class where there are such.
 
 EuroSAT (Helber et al., IEEE JSTARS 12(7), 2019): 27,000 patches of 64 × 64 px of 10 m in ten classes; as RGB in JPEG, without a place, and
 with all 13 bands of Sentinel-2 L1C in GeoTIFF.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,18 +19,21 @@ from ...tables import COLOR, shortened
 from ..dataset import IGNORE, SPLITS
 from ..legend import make_legend
 from ..splits import Split
-from .pictures import Header, is_image, read_whole, sensor_of, stored
+from .other_layouts import refuse_other_layouts
+from .pictures import Header, Picture, is_image, read_whole, sensor_of, stored
 from .samples import Content, ImportOptions, Sample, read_ahead, write_samples
 from .split_lists import chosen, split_named
 from .tree import Tree, joined, stem
 
-TITLE = "folders of classes, as EuroSAT has them"
-LOOKED_FOR = "two or more folders of images, one for each class (EuroSAT)"
+TITLE = "EuroSAT"
+LOOKED_FOR = "folders named after EuroSAT's classes, such as AnnualCrop and Forest"
 #: Order of the bands in the 13-band files: B8A comes last, not behind B08 (TorchGeo, torchgeo/datasets/eurosat.py; checked by the cirrus
 #: band, whose reflectance is near 0).
 BANDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B09", "B10", "B11", "B12", "B8A")
 RGB = ("B04", "B03", "B02")
-PIXEL_SIZE = 10.0
+SIZE, PIXEL_SIZE = 64, 10.0
+#: Bands of 8-bit pictures of other data sets. Many are taken from aeroplanes: names of a satellite's bands would make models take them for its.
+PICTURE = ("red", "green", "blue")
 CLASSES = {
     "AnnualCrop": ("annual crop", "#f1c40f"), "Forest": ("forest", "#1e7b34"), "HerbaceousVegetation": ("herbaceous vegetation", "#a3d977"),
     "Highway": ("highway", "#7f8c8d"), "Industrial": ("industrial", "#8e44ad"), "Pasture": ("pasture", "#58d68d"),
@@ -48,6 +51,28 @@ UNLABELLED = ("unlabelled", "unlabeled")
 
 
 @dataclass(frozen=True)
+class Taken:
+    """What class folders are taken for.
+
+    Attributes:
+        format: its name.
+        looked_for: in words.
+        bands: preset and names by number of bands and type, for files that do not name theirs.
+        classes: name of a folder → name and colour.
+        pixel_size: of images that lie nowhere [m].
+    """
+
+    format: str
+    looked_for: str
+    bands: dict[tuple[int, str], tuple[str, tuple[str, ...]]] = field(default_factory=lambda: {(len(PICTURE), "uint8"): ("generic", PICTURE)})
+    classes: dict[str, tuple[str, str]] = field(default_factory=dict)
+    pixel_size: float | None = None
+
+
+EUROSAT = Taken("eurosat", LOOKED_FOR, {(len(BANDS), "uint16"): ("sentinel2_l1c", BANDS), (len(RGB), "uint8"): ("generic", RGB)}, CLASSES, PIXEL_SIZE)
+
+
+@dataclass(frozen=True)
 class _File:
     name: str
     position: int
@@ -55,30 +80,59 @@ class _File:
 
 
 def recognise(tree: Tree) -> bool:
-    """Whether the folder holds classes as folders."""
-    return bool(_class_roots(tree))
+    """Whether the class folders are EuroSAT's: named so, and with images of its size or its names, of pixels of 10 m where they say so.
+
+    “Forest” and “River” are classes of aerial data sets too.
+    """
+    roots = class_roots(tree)
+    folders = [(name, joined(root, name)) for root, _ in roots for name in _class_folders(tree, root)]
+    if not roots or not {name for name, _ in folders} <= set(CLASSES):
+        return False
+    named, path = True, ""
+    for name, place in folders:
+        image = next(file for file in tree.children(place)[1] if is_image(file))
+        named &= bool(re.fullmatch(rf"{name}_\d+", stem(image)))
+        path = path or joined(place, image)
+    with Picture(tree, path) as opened:
+        header = opened.header
+    tens = header.grid is None or all(abs(metres / PIXEL_SIZE - 1) < 0.2 for metres in header.grid.metres_per_pixel())
+    return tens and (named or (header.width, header.height) == (SIZE, SIZE))
 
 
 def write(tree: Tree, folder: Path, options: ImportOptions, report: Report = SILENT) -> Split:
+    """Writes a dataset of the task "scene"; see `write_classes`.
+
+    Raises:
+        DataError: other classes, and what `write_classes` refuses.
+    """
+    if class_roots(tree) and not recognise(tree):
+        raise DataError(f"The class folders of {tree.path} are not EuroSAT's. Choose the format “class_folders”.")
+    return write_classes(tree, folder, EUROSAT, options, report)
+
+
+def write_classes(tree: Tree, folder: Path, taken_for: Taken, options: ImportOptions, report: Report = SILENT) -> Split:
     """Writes a dataset of the task "scene".
 
     Args:
         tree: class folders at the root, below one folder in another, or below train, val and test.
         folder: an empty folder to fill.
+        taken_for: what the folders are.
         options: split, preset, bands and pixel size.
         report: progress and warnings.
 
     Raises:
-        DataError: a damaged image, or images of different sizes, bands or types.
+        DataError: a damaged image, images of different sizes, bands or types, or folders that are no classes.
     """
-    roots = _class_roots(tree)
+    roots = class_roots(tree)
     if not roots:
-        raise DataError(f"{tree.path} holds no {LOOKED_FOR}. Choose the folder that holds the class folders.")
+        raise DataError(f"{tree.path} holds no {taken_for.looked_for}. Choose the folder that holds the class folders.")
     folders = sorted({name for root, _ in roots for name in _class_folders(tree, root)})
-    known = {"classes": [{"value": name, "name": row[0], "color": row[1]} for name, row in CLASSES.items()]}
+    known = {"classes": [{"value": name, "name": row[0], "color": row[1]} for name, row in taken_for.classes.items()]}
     told = _class_table(tree)
+    refuse_other_layouts(tree, [root for root, _ in roots], _places(tree, roots), bool(told))
     table = options.class_table or [{**row, "value": row["folder"]} for row in told]
-    legend = make_legend(folders, f"The folder {tree.path}", table, known, False, report)
+    legend = make_legend(folders, f"The folder {tree.path}", table, known, False, report,
+                         "Choose a folder with two class folders or more.")
     own = {row["folder"]: int(row["value"]) for row in told}
     classes = [replace(row, value=own.get(folder, row.value)) for folder, row in zip(legend.positions, legend.classes, strict=True)]
     folders = [name for name in folders if name in legend.positions]
@@ -92,7 +146,11 @@ def write(tree: Tree, folder: Path, options: ImportOptions, report: Report = SIL
     first, _, _ = read_whole(tree.read(files[0].name), tree.full(files[0].name))
     if first.width != first.height:
         raise DataError(f"{first.path} has {first.width} × {first.height} px and is not square. Crop the images to squares.")
-    sensor = sensor_of(first, options.preset, options.bands, default=_usual(first), report=report)
+    usual = taken_for.bands.get((len(first.bands), first.dtype))
+    sensor = sensor_of(first, options.preset, options.bands, default=usual, report=report)
+    if sensor.preset == "generic" and not options.bands and not usual and not any(band.name for band in first.bands):
+        report.message(f"The images do not say what their {len(first.bands)} bands are, so these are called {sensor.bands[0].name} and so on. "
+                       "Name them in “Bands”, so that models know them.", level="warning")
 
     def read(file: _File) -> Sample:
         content = tree.read(file.name)
@@ -101,13 +159,13 @@ def write(tree: Tree, folder: Path, options: ImportOptions, report: Report = SIL
         return Sample({sensor.name: stored(values, valid, sensor)}, np.array(file.position, np.uint8), header.grid, file.split,
                       {"scene": stem(file.name)}, hashlib.sha256(content).digest())
 
-    facts = {"format": "eurosat", "images": len(files), "class_folders": folders}
-    size = options.pixel_size or first.pixel_size or (PIXEL_SIZE if first.grid is None and set(folders) <= set(CLASSES) else None)
+    facts = {"format": taken_for.format, "images": len(files), "class_folders": folders}
+    size = options.pixel_size or first.pixel_size or (taken_for.pixel_size if first.grid is None else None)
     content = Content("scene", (sensor,), tuple(classes), first.width, len(files), read_ahead(files, read), tree.path, facts, size)
     return write_samples(folder, content, options, report)
 
 
-def _class_roots(tree: Tree) -> list[tuple[str, str]]:
+def class_roots(tree: Tree) -> list[tuple[str, str]]:
     """Folders that hold class folders, and the split each is named after."""
     folder = ""
     for _ in range(NESTED):
@@ -148,6 +206,15 @@ def _class_folders(tree: Tree, folder: str) -> list[str]:
             if name.lower() not in (*NO_CLASSES, *UNLABELLED) and any(map(is_image, tree.children(joined(folder, name))[1]))]
 
 
+def _places(tree: Tree, roots: list[tuple[str, str]]) -> dict[str, list[str]]:
+    """Name of each class folder → where it lies below the roots."""
+    places: dict[str, list[str]] = {}
+    for root, _ in roots:
+        for name in _class_folders(tree, root):
+            places.setdefault(name, []).append(joined(root, name))
+    return places
+
+
 def _class_table(tree: Tree) -> list[dict]:
     """Rows folder, value, name, color of classes.csv, as “Export dataset” writes it; none where there is none."""
     columns = ("folder", "value", "name", "color")
@@ -167,17 +234,10 @@ def _class_table(tree: Tree) -> list[dict]:
     return [{column: row[column] for column in columns} for row in table.rows]
 
 
-def _usual(header: Header) -> tuple[str, tuple[str, ...]] | None:
-    """Preset and names of the bands in EuroSAT's files, which do not name them."""
-    if len(header.bands) == len(BANDS) and header.dtype == "uint16":
-        return "sentinel2_l1c", BANDS
-    return ("generic", RGB) if len(header.bands) == len(RGB) and header.dtype == "uint8" else None
-
-
 def _compare(first: Header, other: Header) -> None:
     if (other.width, other.height) != (first.width, first.height):
-        raise DataError(f"{other.path} has {other.width} × {other.height} px, but {first.path} {first.width} × {first.height}. Bring the "
-                        "images to one size, or remove those that differ.")
+        raise DataError(f"{other.path} has {other.width} × {other.height} px, but {first.path} {first.width} × {first.height}. Bring copies "
+                        "of the images to one size, and import these.")
     if len(other.bands) != len(first.bands) or other.dtype != first.dtype:
         raise DataError(f"{other.path} has {len(other.bands)} bands of {other.dtype}, but {first.path} {len(first.bands)} of {first.dtype}. "
-                        "Remove the images that differ.")
+                        "Bring copies of the images to one type and number of bands, and import these.")

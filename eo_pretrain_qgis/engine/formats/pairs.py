@@ -13,9 +13,9 @@ import numpy as np
 
 from ...errors import DataError
 from ...report import SILENT, Report
-from ..dataset import IGNORE, SensorInfo
+from ..dataset import IGNORE, ClassInfo, SensorInfo
 from ..grid import tile_windows
-from ..legend import Legend, make_legend
+from ..legend import BACKGROUND, Legend, default_color, make_legend, without_negative
 from ..splits import Split
 from .pictures import Header, Picture, sensor_of, stored
 from .samples import Content, ImportOptions, Sample, write_samples
@@ -23,6 +23,11 @@ from .tree import Tree
 
 #: A pixel with this value in a label image has no label, as nodata has none.
 UNLABELLED = 255
+#: All values of masks of one kind of object.
+BINARY = {0, UNLABELLED}
+MORE_CLASSES = "Name two classes or more in “Classes”, or choose other data."
+#: Pictures whose compression changes values.
+LOSSY = (".jpg", ".jpeg")
 #: Edge of the pieces in which label images are searched for their classes [px].
 PIECE = 2048
 
@@ -61,7 +66,12 @@ def write_pairs(tree: Tree, folder: Path, pairs: list[Pair], ignored: tuple[int,
     size = options.tile_size or first.width
     if not options.tile_size and first.width != first.height:
         raise DataError(f"{first.path} has {first.width} × {first.height} px and is not square. Give a “Tile size” to cut the images into.")
-    legend = _legend(tree, pairs, ignored, table or options.class_table, report.part(0, 0.1))
+    table = table or options.class_table
+    if table:
+        legend = _named(table, ignored, f"The label images of {tree.path}", report)
+    else:
+        legend, negative = _found(tree, pairs, ignored, report.part(0, 0.1))
+        ignored = (*ignored, *negative)
     lookup = _lookup(legend, ignored)
     count = _count(tree, pairs, size, options, report.part(0.1, 0.12))
     strange: dict[int, int] = {}
@@ -123,12 +133,32 @@ def _positions(drawn: np.ndarray, valid: np.ndarray, values: np.ndarray, positio
     return np.where(valid & known, positions[place], np.uint8(IGNORE)).astype(np.uint8)
 
 
-def _legend(tree: Tree, pairs: list[Pair], ignored: tuple[int, ...], table: list[dict] | None, report: Report) -> Legend:
+def _named(table: list[dict], ignored: tuple[int, ...], where: str, report: Report) -> Legend:
+    wanted = [row for row in table if int(row["value"]) not in ignored] if all(_is_number(row["value"]) for row in table) else table
+    return make_legend({str(row["value"]) for row in wanted}, where, wanted, None, False, report, MORE_CLASSES)
+
+
+def _found(tree: Tree, pairs: list[Pair], ignored: tuple[int, ...], report: Report) -> tuple[Legend, list[int]]:
+    """The classes in the label images where no table names them, and the values below 0, which are none."""
     where = f"The label images of {tree.path}"
-    if table:
-        wanted = [row for row in table if int(row["value"]) not in ignored] if all(_is_number(row["value"]) for row in table) else table
-        return make_legend({str(row["value"]) for row in wanted}, where, wanted, None, False, report)
-    found: set[int] = set()
+    values, colors = _search(tree, pairs, report)
+    if values == BINARY and not ignored:
+        report.message(f"{where} hold 0 and {UNLABELLED} only, as masks of one kind of object do: 0 is taken for “{BACKGROUND.name}” and "
+                       f"{UNLABELLED} for “object”. Give “Classes” to name them otherwise.", level="warning")
+        return Legend((BACKGROUND, ClassInfo(1, "object", default_color(0))), {"0": 0, str(UNLABELLED): 1}, None), []
+    if UNLABELLED in values:
+        report.message(f"{where} have pixels of {UNLABELLED}, which is no label; they are ignored. List it in “Classes” if it is a class.")
+    classes = without_negative(values, f"The folder {tree.path}", report)
+    keys = {str(value) for value in classes} - {str(value) for value in (*ignored, UNLABELLED)}
+    if not keys:
+        raise DataError(f"{where} have no labelled pixel. Choose another folder.")
+    styles = {"classes": [{"value": str(value), "color": color} for value, color in colors.items()]}
+    return make_legend(keys, where, None, styles, False, report, MORE_CLASSES), sorted(values - set(classes))
+
+
+def _search(tree: Tree, pairs: list[Pair], report: Report) -> tuple[set[int], dict[int, str]]:
+    """Every value of the label images, and the colours of their tables."""
+    found: set[float] = set()
     colors: dict[int, str] = {}
     for done, pair in enumerate(pairs):
         report.progress(done / len(pairs), "Looking for the classes")
@@ -139,11 +169,9 @@ def _legend(tree: Tree, pairs: list[Pair], ignored: tuple[int, ...], table: list
             colors.update(label.header.colors)
         if len(found) > 256 or any(value != int(value) for value in found):
             raise DataError(f"{label.path} holds measurements and no classes. Choose label images whose pixels are numbers of classes, 0 to 254.")
-    keys = {str(int(value)) for value in found} - {str(value) for value in (*ignored, UNLABELLED)}
-    if not keys:
-        raise DataError(f"{where} have no labelled pixel. Choose another folder.")
-    styles = {"classes": [{"value": str(value), "color": color} for value, color in colors.items()]}
-    return make_legend(keys, where, None, styles, False, report)
+        if len(found) > len(BINARY) and pair.label.lower().endswith(LOSSY):
+            raise DataError(f"{label.path} is a JPEG, whose compression changes the numbers of the classes. Choose label images in PNG or GeoTIFF.")
+    return {int(value) for value in found}, colors
 
 
 def _lookup(legend: Legend, ignored: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -177,7 +205,7 @@ def _compare(images: list[Header], label: Header, sensors: tuple[SensorInfo, ...
     first = images[0]
     if size and (first.width, first.height) != (size, size):
         raise DataError(f"{first.path} has {first.width} × {first.height} px, but the images before it {size} × {size}. Give a “Tile size” to "
-                        "cut all images into, or remove those that differ.")
+                        "cut all images into.")
     for other in (*images[1:], label):
         if (other.width, other.height) != (first.width, first.height):
             raise DataError(f"{first.path} has {first.width} × {first.height} px, but {other.path} {other.width} × {other.height}. Bring both "
@@ -190,8 +218,8 @@ def _compare(images: list[Header], label: Header, sensors: tuple[SensorInfo, ...
                         "to classes first.")
     for image, sensor in zip(images, sensors, strict=True):
         if len(image.bands) != len(sensor.bands):
-            raise DataError(f"{image.path} has {len(image.bands)} bands, but the images before it {len(sensor.bands)}. Remove the images that "
-                            "differ.")
+            raise DataError(f"{image.path} has {len(image.bands)} bands, but the images before it {len(sensor.bands)}. Bring copies of the "
+                            "images to the same bands, and import these.")
         if not np.can_cast(image.dtype, sensor.dtype) and sensor.dtype != "float32":
             raise DataError(f"{image.path} holds {image.dtype} values, but the images before it {sensor.dtype}. Convert one to the type of "
                             "the other.")

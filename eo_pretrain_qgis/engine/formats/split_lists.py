@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ...errors import DataError
 from ...report import SILENT, Report
 from ...tables import shortened
@@ -25,18 +27,18 @@ def read_lists(tree: Tree) -> dict[str, str] | None:
     """Name of a sample, without folders and ending → split, from the lists in a folder; None where there are none.
 
     Lists are ``split.csv`` with the columns name and split, or one file for each split (train.txt, val.csv, test.csv and the like)
-    with a name in every line; in lines with several names (BigEarthNet's: Sentinel-2, Sentinel-1) each counts.
+    with a name in every line; in lines with several names (BigEarthNet's: Sentinel-2, Sentinel-1) each counts. The names of a whole
+    set may begin alike, as TorchGeo's do (eurosat-train.txt).
 
     Raises:
-        DataError: a sample in two splits, or a table without these columns.
+        DataError: a sample in two splits, lists of several sets, or a table without these columns.
     """
     _, files = tree.children()
     if TABLE in files:
         return _read_table(tree)
     found: dict[str, str] = {}
-    lists = [name for name in files if name.lower().endswith(ENDINGS) and split_named(name)]
-    for file in lists:
-        split = split_named(file)
+    lists = _lists(tree, [name for name in files if name.lower().endswith(ENDINGS)])
+    for file, split in lists.items():
         for line in tree.lines(file):
             for cell in filter(None, line.cells):
                 key = stem(cell) if "." in cell[-5:] else cell.rpartition("/")[2]
@@ -66,6 +68,23 @@ def chosen(keys: list[str], lists: dict[str, str] | None, what: str, report: Rep
     if len(taken) < len(keys):
         report.message(f"{len(keys) - len(taken)} of {len(keys)} samples are in no split list and are left out.", level="warning")
     return taken
+
+
+def _lists(tree: Tree, files: list[str]) -> dict[str, str]:
+    """Lists and their splits: those with the bare names, else those whose names begin alike."""
+    bare = {name: split_named(name) for name in files if split_named(name)}
+    if bare:
+        return bare
+    sets: dict[str, dict[str, str]] = {}
+    for name in files:
+        begin, _, last = re.sub("[-_ .]", "-", stem(name).lower()).rpartition("-")
+        if begin and last in NAMES:
+            sets.setdefault(begin, {})[name] = NAMES[last]
+    sets = {begin: lists for begin, lists in sets.items() if SPLITS[0] in lists.values()}
+    if len(sets) > 1:
+        raise DataError(f"{tree.path} holds split lists of several sets: {', '.join(sorted(sets))}. Copy those that are meant into a folder of their "
+                        "own and give it as “Folder of split lists”.")
+    return next(iter(sets.values()), {})
 
 
 def _read_table(tree: Tree) -> dict[str, str]:

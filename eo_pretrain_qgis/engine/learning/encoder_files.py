@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -108,13 +109,22 @@ def band_names(card: Mapping[str, Any]) -> list[str]:
 def write_encoder(folder: str, tensors: Mapping[str, torch.Tensor], card: Mapping[str, Any], name: str = "encoder") -> str:
     """Writes an encoder and its card, and returns the SHA-256 of the weights.
 
+    Encoders are made to be shared, so of paths in the card, which tell a user's name and folders, the last part is kept.
+
     Raises:
         DataError: when the disk is full; files of these names stay as they were.
     """
     sha256 = save_tensors(os.path.join(folder, f"{name}.safetensors"), tensors)
     with new_file(os.path.join(folder, f"{name}.json")) as part, open(part, "w", encoding="utf-8") as stream:
-        stream.write(json_text({"format": catalog.CARD_FORMAT, "version": catalog.CARD_VERSION, **card}))
+        stream.write(json_text({"format": catalog.CARD_FORMAT, "version": catalog.CARD_VERSION, **_without_folders(card)}))
     return sha256
+
+
+def _without_folders(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: re.split(r"[\\/]", inner.rstrip("\\/"))[-1] if key == "path" and isinstance(inner, str) else _without_folders(inner)
+                for key, inner in value.items()}
+    return [_without_folders(inner) for inner in value] if isinstance(value, (list, tuple)) else value
 
 
 def _has_decoder(path: str) -> bool:

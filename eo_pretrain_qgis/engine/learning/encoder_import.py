@@ -21,9 +21,11 @@ from ..band_names import band_places
 from ..downloads import file_sha256
 from ..sensors import PRESETS
 from .encoder_files import OUR_SCALING, band_names, find_weights, read_card, write_encoder
-from .encoders import build_encoder, input_weight
+from .encoders import TIMM, BareEncoder, build_encoder, check_encoder_name, input_weight
 from .networks import SCALED
-from .starting_weights import COUNTER, Matched, load_weights, pair_names, take_over
+from .same_function import refuse_other_function, timm_names
+from .starting_weights import Matched, is_ours, load_weights, take_over
+from .tensor_names import COUNTER, pair_by_order, pair_names
 
 #: Tried when nobody says which encoder a file is of; the names of others are looked up by the user.
 CANDIDATES = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "mobilenet_v2", "densenet121", "efficientnet-b0",
@@ -46,14 +48,6 @@ class Wishes:
     paper: str | None = None
 
 
-class _Bare(nn.Module):
-    """A network that is nothing but an encoder."""
-
-    def __init__(self, encoder: nn.Module) -> None:
-        super().__init__()
-        self.encoder = encoder
-
-
 def import_encoder(source: str, output: str, wishes: Wishes, report: Report = SILENT) -> dict[str, Any]:
     """Reads weights from elsewhere and writes them as an encoder of ours.
 
@@ -67,7 +61,7 @@ def import_encoder(source: str, output: str, wishes: Wishes, report: Report = SI
         ``output``, ``weights``, ``report``, ``mapping``, ``encoder_name``, and how many tensors were ``matched``, ``adapted`` and ``unused``.
 
     Raises:
-        ModelError: the file cannot be read, is of another encoder, or its bands are not known.
+        ModelError: the file cannot be read, is of another encoder or makes another function in it, or its bands are not known.
         DataError: the folder is used or the disk full.
     """
     report.progress(0, "Reading the weights")
@@ -79,14 +73,17 @@ def import_encoder(source: str, output: str, wishes: Wishes, report: Report = SI
     count = _input_bands(path, encoder, tensors)
     card = _described(path, known, wishes, named, count)
     want = split_names(wishes.for_bands) or band_names(card)
-    network = _Bare(build_encoder(encoder, len(want)))
+    network = BareEncoder(build_encoder(encoder, len(want)))
     matched = take_over(network, path, tensors, card, want, wishes.missing_bands)
     _refuse_gaps(path, encoder, matched)
+    if not is_ours(known, tensors):
+        refuse_other_function(path, encoder, tensors)
     report.message(matched.sentence())
+    matched.warn(True, report)
     with new_folder(output) as folder:
         facts: dict[str, Any] = {"method": "import", "encoder": encoder, "preset": card["preset"], "bands": _bands_of(card, want, matched),
                  **{key: card[key] for key in ("scaling", "input") if key in card},
-                 "source": {**card["source"], "path": path, "file_sha256": file_sha256(path, report.part(0.9, 1))},
+                 "source": {**card["source"], "path": Path(path).name, "file_sha256": file_sha256(path, report.part(0.9, 1))},
                  "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
         write_encoder(str(folder), network.encoder.state_dict(), facts)
         rows = _mapping(network, matched)
@@ -103,21 +100,61 @@ def recognise(path: str, tensors: dict[str, torch.Tensor]) -> str:
     Raises:
         ModelError: when it is none of `CANDIDATES`.
     """
-    best, size = "", 0
+    best, size, ordered = "", 0, ""
     for name in CANDIDATES:
-        with torch.device("meta"):  # shapes without numbers
-            network = _Bare(smp.encoders.get_encoder(name, in_channels=ANY_BANDS, weights=None))
-        wanted = {key: tensor.shape for key, tensor in network.state_dict().items() if not key.endswith(COUNTER)}
-        if not size < len(wanted) <= len(tensors):
-            continue
-        entrance, pairs = "encoder." + input_weight(network.encoder, ANY_BANDS), _pairs(network, tensors)
-        fits = all(key in pairs and (key == entrance or tensors[pairs[key]].shape == shape) for key, shape in wanted.items())
-        if fits:
+        wanted, entrance, names = _wanted(name)
+        if size < len(wanted) <= len(tensors) and _fits(tensors, pair_names(list(tensors), names), wanted, entrance):
             best, size = name, len(wanted)
-    if not best:
+        elif not ordered and pair_by_order(tensors, wanted, entrance):
+            ordered = name
+    for name in () if best else (f"{TIMM}{named}" for named in timm_names(path)):
+        wanted, entrance, names = _wanted(name)
+        best = name if _fits(tensors, pair_names(list(tensors), names), wanted, entrance) else best
+    if not best and not ordered:
         raise ModelError(f"{path} is of none of the encoders that are recognised ({', '.join(CANDIDATES)}); it begins with "
                          f"{', '.join(list(tensors)[:3])}. Name its encoder, such as tu-convnext_atto for one of timm.")
-    return best
+    return best or ordered
+
+
+def chosen_encoder(start: str, given: str | None, bands: list[str], report: Report = SILENT) -> str:
+    """The encoder of a network that is to start from weights: theirs.
+
+    Args:
+        start: see `encoder_files.find_weights`.
+        given: what the user asked for, if anything.
+        bands: names of the bands of the network.
+        report: told of a download, and of an encoder that was recognised.
+
+    Raises:
+        ModelError: the weights are of another encoder than `given`, or of none that is known.
+    """
+    file = find_weights(start, bands, True, report.part(0, 0))
+    known = read_card(file).get("encoder")
+    if given and known and given != known:
+        raise ModelError(f"{start} does not fit the encoder “{given}” that was asked for: its weights are of “{known}”. Leave “Encoder” empty to "
+                         "take theirs, or choose other starting weights.")
+    if given or known:
+        return str(given or known)
+    found = recognise(file, load_weights(file))
+    report.message(f"The starting weights {file} are of the encoder {found}.")
+    return found
+
+
+def _wanted(name: str) -> tuple[dict[str, torch.Tensor], str, list[str]]:
+    """The tensors of an encoder, without numbers, the first layer among them, and their names.
+
+    Raises:
+        ModelError: see `build_encoder`.
+    """
+    check_encoder_name(name)
+    with torch.device("meta"):
+        network = BareEncoder(smp.encoders.get_encoder(name, in_channels=ANY_BANDS, weights=None))
+    wanted = {key: tensor for key, tensor in network.state_dict().items() if not key.endswith(COUNTER)}
+    return wanted, "encoder." + input_weight(network.encoder, ANY_BANDS), list(wanted)
+
+
+def _fits(tensors: dict[str, torch.Tensor], pairs: dict[str, str], wanted: dict[str, torch.Tensor], entrance: str) -> bool:
+    return all(key in pairs and (key == entrance or tensors[pairs[key]].shape == tensor.shape) for key, tensor in wanted.items())
 
 
 def split_names(text: str | None) -> list[str]:
@@ -131,8 +168,10 @@ def _pairs(network: nn.Module, tensors: dict[str, torch.Tensor]) -> dict[str, st
 
 def _input_bands(path: str, encoder: str, tensors: dict[str, torch.Tensor]) -> int:
     """Number of bands the first layer of the file takes."""
-    network = _Bare(build_encoder(encoder, ANY_BANDS))
-    name = _pairs(network, tensors).get("encoder." + input_weight(network.encoder, ANY_BANDS), "")
+    network = BareEncoder(build_encoder(encoder, ANY_BANDS))
+    entrance, pairs = "encoder." + input_weight(network.encoder, ANY_BANDS), _pairs(network, tensors)
+    target = {name: tensor for name, tensor in network.state_dict().items() if not name.endswith(COUNTER)}
+    name = (pairs if entrance in pairs else pair_by_order(tensors, target, entrance)).get(entrance, "")
     if name not in tensors or tensors[name].ndim != 4:
         raise ModelError(f"{path} does not fit the encoder {encoder}: it has no tensor for the first layer; it begins with "
                          f"{', '.join(list(tensors)[:3])}. Name the encoder these weights were made for.")

@@ -13,7 +13,16 @@ from ...errors import DataError, ModelError
 from .error_words import first_line
 
 TIMM = "tu-"
+NAME = "library_name"  # attribute of an encoder built here, with the name it was asked for by
 SIDE_FOR_ALL = 32  # pixels; encoders halve an image five times, so that of smaller ones the deepest kernels may have less than they need
+
+
+class BareEncoder(nn.Module):
+    """A network that is nothing but an encoder."""
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
 
 
 def check_encoder_name(name: str) -> None:
@@ -73,6 +82,7 @@ def build_unet(encoder: str, bands: int, classes: int) -> smp.Unet:
         probe = torch.zeros(1, bands, 2 * unet.encoder.output_stride, 2 * unet.encoder.output_stride)
         with torch.no_grad():
             unet.eval()(probe)
+        setattr(unet.encoder, NAME, encoder)
     except (ValueError, RuntimeError, TypeError, KeyError, IndexError, AttributeError, AssertionError) as error:
         raise ModelError(f"The encoder “{encoder}” cannot serve in a U-Net for {bands} band(s) ({first_line(error)}). "
                          "Choose a convolutional one such as resnet18, efficientnet-b0 or tu-convnext_atto.") from None
@@ -91,7 +101,9 @@ def build_encoder(name: str, bands: int) -> nn.Module:
     """
     check_encoder_name(name)
     try:
-        return smp.encoders.get_encoder(name, in_channels=bands, depth=5, weights=None)
+        encoder = smp.encoders.get_encoder(name, in_channels=bands, depth=5, weights=None)
+        setattr(encoder, NAME, name)
+        return encoder
     except (ValueError, RuntimeError, TypeError, KeyError, IndexError, AttributeError, AssertionError) as error:
         raise ModelError(f"The encoder “{name}” cannot be built for {bands} band(s) ({first_line(error)}). "
                          "Choose a convolutional one such as resnet18, efficientnet-b0 or tu-convnext_atto.") from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle  # noqa: S403 - for the name of its error only  # nosec B403
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,16 +16,15 @@ from ...errors import ModelError
 from ...report import SILENT, Report
 from ..band_names import band_places
 from .encoder_files import band_names, find_weights, read_card
-from .encoders import input_weight
+from .encoders import NAME, input_weight
 from .error_words import first_line
+from .same_function import refuse_other_function
+from .tensor_names import COUNTER, pair_by_order, pair_names, without_bands
 
 NESTED = ("state_dict", "model_state_dict", "model", "teacher", "student", "encoder", "backbone", "weights")
 OWN = ("centre", "spread")
-COUNTER = "num_batches_tracked"
 #: Files of torch are zip archives or, before 1.6, pickles.
 TORCH_FILES = (b"PK", b"\x80")
-#: Layers of a ResNet by their number in nn.Sequential(*resnet.children()), as the examples of lightly build backbones.
-CHILDREN = {"0": "conv1", "1": "bn1", "4": "layer1", "5": "layer2", "6": "layer3", "7": "layer4"}
 
 
 @dataclass
@@ -38,6 +36,7 @@ class Matched:
         pairs: name in the network → name in the file, of all that were taken over.
         input_layer: what happened to the bands, in words.
         scaling: how the first layer was fitted to our scaling, in words; empty where it was not.
+        by_order: the names differ, and tensors of the same number, order and shape were paired.
     """
 
     path: str = ""
@@ -48,6 +47,7 @@ class Matched:
     pairs: dict[str, str] = field(default_factory=dict)
     input_layer: str = ""
     scaling: str = ""
+    by_order: bool = False
 
     def sentence(self) -> str:
         """The summary for people."""
@@ -59,6 +59,15 @@ class Matched:
         parts += [self.scaling] if self.scaling else []
         parts += [f"{words}: {_some(names)}" for words, names in (("left new", self.left_new), ("not used", self.unused)) if names]
         return "Starting weights: " + "; ".join(parts) + "."
+
+    def warn(self, named: bool, report: Report) -> None:
+        """Says what was taken for granted; `named`: the file says which bands it takes."""
+        if self.by_order:
+            report.message(f"The tensors of {self.path} have other names than those of the encoder. They agree in number, order and shape and were "
+                           "paired so, which proves nothing: compare what the encoder is worth with a start from scratch.", level="warning")
+        if not named:
+            report.message(f"{self.path} does not say which bands it takes: {self.input_layer}. Where that is wrong, give it to “Import encoder” "
+                           "with the names of its bands, and start from what comes out.", level="warning")
 
 
 def load_weights(path: str) -> dict[str, torch.Tensor]:
@@ -97,11 +106,22 @@ def start_from(network: nn.Module, path: str, bands: list[str], report: Report =
         report: told of a download.
 
     Raises:
-        ModelError: when less than half of the encoder's tensors fit, or the file cannot be read or fetched.
+        ModelError: when less than half of the encoder's tensors fit or they make another function than where they come from, or the file
+            cannot be read or fetched.
     """
     # A download says how far it is in words: the fraction belongs to the training that follows.
     file = find_weights(path, bands, hasattr(network, "decoder"), report.part(0, 0))
-    return take_over(network, file, load_weights(file), read_card(file), bands)
+    tensors, card = load_weights(file), read_card(file)
+    matched = take_over(network, file, tensors, card, bands)
+    if not is_ours(card, tensors):
+        refuse_other_function(file, getattr(network.encoder, NAME, ""), tensors)
+    matched.warn(bool(band_names(card)), report)
+    return matched
+
+
+def is_ours(card: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> bool:
+    """Whether weights were trained or imported here, so that our encoder of their name is the one they were made for."""
+    return str(card.get("format", "")).startswith("eo-pretrain") or all(name in tensors for name in OWN)
 
 
 def take_over(network: nn.Module, path: str, source: dict[str, torch.Tensor], card: Mapping[str, Any], bands: list[str],
@@ -128,6 +148,9 @@ def take_over(network: nn.Module, path: str, source: dict[str, torch.Tensor], ca
     encoder: Any = network.encoder
     entrance = "encoder." + input_weight(encoder, len(bands))
     result, taken = Matched(path), {}
+    inside = {name: tensor for name, tensor in target.items() if name.startswith("encoder.")}
+    if not inside.keys() <= pairs.keys() and (ordered := pair_by_order(source, inside, entrance)):
+        pairs, result.by_order = ordered, True
     source, result.scaling = standardised(source, pairs.get(entrance, ""), pairs.get(_behind(list(target), entrance), ""), card)
     for name, tensor in target.items():
         found = source.get(pairs.get(name, ""))
@@ -229,42 +252,6 @@ def _behind(names: list[str], kernel: str) -> str:
     return (later[0].rpartition(".")[0] if later else "") + ".running_mean"
 
 
-def pair_names(source: list[str], target: list[str]) -> dict[str, str]:
-    """Name in the network → name in the file, as they are or with the layers of a ResNet numbered, whichever fits more."""
-    renamed = {_numbered(name): name for name in source}
-    numbered = {name: renamed[found] for name, found in _pair_by_prefix(list(renamed), target).items()}
-    return max(_pair_by_prefix(source, target), numbered, key=len)
-
-
-def _numbered(name: str) -> str:
-    """``backbone.4.0.conv1.weight`` as ``backbone.layer1.0.conv1.weight``."""
-    parts = name.split(".")
-    place = next((position for position, part in enumerate(parts) if part.isdigit()), None)
-    if place is not None:
-        parts[place] = CHILDREN.get(parts[place], parts[place])
-    return ".".join(parts)
-
-
-def _pair_by_prefix(source: list[str], target: list[str]) -> dict[str, str]:
-    """Name in the network → name in the file, for the one prefix that makes most names meet.
-
-    timm writes ``stages.0`` in files and ``stages_0`` in networks that return features, so dots and underscores count the same.
-    """
-    places = {_plain(name): name for name in target}
-    leads = ("", "encoder.", "encoder.model.")
-    votes: Counter = Counter()
-    for name in source:
-        parts = name.split(".")
-        for cut in range(len(parts)):
-            votes.update((".".join(parts[:cut]), lead) for lead in leads if _plain(lead + ".".join(parts[cut:])) in places)
-    if not votes:
-        return {}
-    (prefix, lead), _ = max(votes.items(), key=lambda item: (item[1], -leads.index(item[0][1])))
-    skip = len(prefix) + 1 if prefix else 0
-    inside = [name for name in source if not prefix or name.startswith(prefix + ".")]
-    return {places[_plain(lead + name[skip:])]: name for name in inside if _plain(lead + name[skip:]) in places}
-
-
 def _refuse_misfit(path: str, source: dict, target: dict, pairs: dict, taken: dict, made_for: str) -> None:
     wanted = [name for name in target if name.startswith("encoder.")]
     fitting = [name for name in wanted if name in taken]
@@ -292,15 +279,6 @@ def _tensors(content: Any) -> dict[str, torch.Tensor]:
 def _of_32_bits(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Weights of fewer or more bits as the networks have them; whole numbers stay what they are."""
     return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
-
-
-def _plain(name: str) -> str:
-    return name.replace("_", ".")
-
-
-def without_bands(kernel: torch.Tensor) -> tuple:
-    """Shape of a kernel but for its number of bands."""
-    return kernel.ndim, kernel.shape[:1], kernel.shape[2:]
 
 
 def _some(names: list[str], most: int = 6) -> str:

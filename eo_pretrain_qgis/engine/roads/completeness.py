@@ -23,6 +23,7 @@ from ...report import SILENT, Report
 from ...tables import shortened
 from ..dataset import SensorInfo
 from ..grid import Grid, Window, blocks
+from ..joined_labels import joined_legend
 from ..labels import RasterLabels
 from ..raster import Raster
 
@@ -66,7 +67,8 @@ class BuiltUpRaster:
         """
         shown = {key: value for key, value in (source.get("categories") or {}).items() if key == "band"}
         raster = Raster(**{**{key: value for key, value in source.items() if key not in ("layer", "field")}, "categories": shown})
-        self._labels = RasterLabels(raster, grids, None, True, report)
+        self._labels = RasterLabels(raster, grids, False, report)
+        self._labels.use(joined_legend([self._labels], None, True, report))
         positions = {int(value): position for value, position in self._labels.legend.positions.items()}
         found = sorted(positions)
         wanted = _numbers(values) if values else [1] if set(found) <= {0, 1} else [BUILT_UP]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,10 @@ from ...tile_pictures import telling_tiles
 from ..checkpoints import load_tensors
 from ..device import pick_device, pick_precision
 from ..encoder_files import OUR_SCALING, find_weights, read_card
+from ..encoder_import import chosen_encoder
 from ..encoders import check_encoder_name
 from ..probes import encoder_features
-from ..runs import CHECKPOINT, WEIGHTS, Run
+from ..runs import CARD, CHECKPOINT, WEIGHTS, Run
 from ..starting_weights import start_from
 from ..training import Plan, Progress
 from ..training_runs import train
@@ -31,6 +32,7 @@ from .guessed_labels import GuessedLabels, check_spreadable
 from .segmentation import Segmentation
 from .segmentation_report import SAMPLES, run_sections, sample_pictures
 
+ENCODER = "resnet18"
 GUESSES = "guessed_labels.npy"  # in the run folder
 #: A decent beginning for AdamW, and for weights that know something already.
 RATE, RATE_FROM_WEIGHTS = 1e-3, 3e-4
@@ -40,7 +42,7 @@ RATE, RATE_FROM_WEIGHTS = 1e-3, 3e-4
 class Settings:
     """What can be chosen; the names are those of the job `finetune`, which explains them."""
 
-    encoder: str = "resnet18"
+    encoder: str | None = None
     start: str | None = None
     epochs: int = 40
     batch_size: int = 8
@@ -82,9 +84,20 @@ def finetune(dataset_folder: str, output: str, settings: Settings, report: Repor
     check_learnable(dataset, settings.crop)
     if settings.spread_labels:
         check_spreadable(dataset, settings.start)
-    check_encoder_name(settings.encoder)
+    settings = replace(settings, encoder=_encoder(settings, output, dataset, report))
     kind = TileFineTuning if dataset.task in classification.TASKS else FineTuning
     return train(output, kind(dataset, settings), report)
+
+
+def _encoder(settings: Settings, output: str, dataset: Dataset, report: Report) -> str:
+    """The encoder that was asked for, else that of the run that is continued, else that of the starting weights."""
+    if settings.encoder:
+        check_encoder_name(settings.encoder)
+    if os.path.isfile(os.path.join(output, CARD)):
+        return settings.encoder or Run.open(output).card["encoder"]
+    if settings.start:
+        return chosen_encoder(settings.start, settings.encoder, [band.name for band in dataset.bands], report)
+    return settings.encoder or ENCODER
 
 
 def check_learnable(dataset: Dataset, crop: int | None) -> None:

@@ -1,0 +1,147 @@
+"""Encoders compute from foreign weights what these computed where they come from, or are refused."""
+
+import json
+
+import numpy as np
+import pytest
+import timm
+import torch
+import torchvision
+from safetensors.torch import load_file, save_file
+
+from eo_pretrain_qgis.engine.learning.encoder_import import Wishes, chosen_encoder, import_encoder, recognise
+from eo_pretrain_qgis.engine.learning.encoders import build_encoder
+from eo_pretrain_qgis.engine.learning.same_function import refuse_other_function, timm_names
+from eo_pretrain_qgis.engine.learning.starting_weights import load_weights, start_from
+from eo_pretrain_qgis.errors import ModelError
+from eo_pretrain_qgis.report import Report
+
+from .test_starting_weights import network
+
+RGB = "red,green,blue"
+
+
+class Heard(Report):
+    def __init__(self):
+        self.warnings = []
+
+    def emit(self, event):
+        if event["event"] == "message" and event["level"] == "warning":
+            self.warnings.append(event["text"])
+
+
+def trained(name):
+    """The tensors of a network of timm, with running averages that are not 0 and 1."""
+    torch.manual_seed(1)
+    tensors = timm.create_model(name, pretrained=False).state_dict()
+    for key, tensor in tensors.items():
+        if key.endswith("running_mean"):
+            tensor.normal_(0, 0.3)
+        elif key.endswith("running_var"):
+            tensor.uniform_(0.3, 2)
+    return tensors
+
+
+@pytest.mark.parametrize(("encoder", "source", "file"), [
+    ("timm-tf_efficientnet_lite0", "tf_efficientnet_lite0", "a"),
+    ("timm-efficientnet-b0", "tf_efficientnet_b0", "tf_efficientnet_b0_imagenet"),
+    ("efficientnet-b0", "efficientnet_b0", "efficientnet_b0"),
+])
+def test_an_encoder_that_pads_otherwise_is_refused(encoder, source, file):
+    with pytest.raises(ModelError, match=rf"{file}.pth fit the encoder {encoder}, but it computes something else from them than timm's "
+                                         rf"{source}: .* Choose the encoder tu-{source}"):
+        refuse_other_function(f"{file}.pth", encoder, trained(source))
+
+
+@pytest.mark.parametrize(("encoder", "source"), [
+    ("resnet18", "resnet18"), ("timm-tf_efficientnet_lite0", "efficientnet_lite0"), ("densenet121", "densenet121"),
+    ("efficientnet-b0", "tf_efficientnet_b0"), ("mobilenet_v2", "mobilenetv2_100"), ("tu-tf_efficientnet_lite0", "tf_efficientnet_lite0"),
+])
+def test_an_encoder_that_computes_the_same_is_taken(encoder, source):
+    refuse_other_function(f"{source}_imagenet.pth", encoder, trained(source))
+
+
+def test_names_of_timm_in_names_of_files():
+    assert timm_names("/x/tf_efficientnet_lite0_imagenet.safetensors") == ["tf_efficientnet_lite0"]
+    assert timm_names("/x/resnet18-f37072fd.pth") == ["resnet18"]
+    assert timm_names("/x/best.safetensors", "timm-efficientnet-b0") == ["efficientnet_b0", "tf_efficientnet_b0"]
+    assert timm_names("/x/best.safetensors", "mit_b0") == []
+
+
+def test_training_refuses_it_too(tmp_path):
+    save_file(trained("tf_efficientnet_lite0"), tmp_path / "a.safetensors")
+    with pytest.raises(ModelError, match="computes something else from them than timm's tf_efficientnet_lite0"):
+        start_from(network(3, "timm-tf_efficientnet_lite0"), str(tmp_path / "a.safetensors"), ["B04", "B03", "B02"])
+
+
+def test_tensors_without_their_names_are_offered_with_a_warning(tmp_path):
+    source = torchvision.models.resnet18()
+    plain = {f"t.{number}": tensor for number, tensor in enumerate(value for value in source.state_dict().values() if value.is_floating_point())}
+    save_file(plain, tmp_path / "a.safetensors")
+    heard = Heard()
+    result = import_encoder(str(tmp_path / "a.safetensors"), str(tmp_path / "out"), Wishes(bands=RGB), heard)
+    assert result["encoder_name"] == "resnet18"
+    assert any("have other names than those of the encoder. They agree in number, order and shape and were paired so" in text
+               for text in heard.warnings)
+    found = load_file(result["weights"])
+    assert torch.equal(found["layer3.1.conv2.weight"], source.state_dict()["layer3.1.conv2.weight"])
+    plain["t.7"] = plain["t.7"][:-1]
+    save_file(plain, tmp_path / "b.safetensors")
+    with pytest.raises(ModelError, match="is of none of the encoders that are recognised"):
+        recognise("b.safetensors", load_weights(str(tmp_path / "b.safetensors")))
+
+
+def test_weights_that_do_not_name_their_bands_are_said(tmp_path):
+    save_file(build_encoder("resnet18", 3).state_dict(), tmp_path / "a.safetensors")
+    heard = Heard()
+    start_from(network(3), str(tmp_path / "a.safetensors"), ["B02", "B03", "B04"], heard)
+    assert any("does not say which bands it takes: its bands were taken in order" in text and "Import encoder" in text for text in heard.warnings)
+
+
+def test_the_encoder_of_a_start_is_that_of_its_weights(run_folder, tmp_path):
+    assert chosen_encoder(str(run_folder), None, ["B02"]) == "tu-test_resnet"
+    assert chosen_encoder(str(run_folder), "tu-test_resnet", ["B02"]) == "tu-test_resnet"
+    with pytest.raises(ModelError, match=r"does not fit the encoder “resnet18” that was asked for: its weights are of “tu-test_resnet”. Leave"):
+        chosen_encoder(str(run_folder), "resnet18", ["B02"])
+    save_file(torchvision.models.mobilenet_v2().state_dict(), tmp_path / "a.safetensors")
+    assert chosen_encoder(str(tmp_path / "a.safetensors"), None, ["B04"]) == "mobilenet_v2"
+
+
+def test_no_folder_of_a_user_leaves_with_an_encoder(run_folder, tmp_path):
+    save_file(build_encoder("resnet18", 3).state_dict(), tmp_path / "a.safetensors")
+    import_encoder(str(tmp_path / "a.safetensors"), str(tmp_path / "out"), Wishes(bands=RGB, encoder="resnet18"))
+    import_encoder(str(tmp_path / "out"), str(tmp_path / "again"), Wishes())
+    for card in (run_folder / "encoder.json", tmp_path / "out" / "encoder.json", tmp_path / "again" / "encoder.json"):
+        assert str(tmp_path.parent) not in card.read_text() and "/tmp" not in card.read_text(), card
+    assert json.loads((tmp_path / "out" / "encoder.json").read_text())["source"]["path"] == "a.safetensors"
+    assert str(tmp_path) not in (tmp_path / "out" / "report.html").read_text()
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize(("file", "encoder"), [
+    ("mobilenet_v2_imagenet", "mobilenet_v2"), ("tf_efficientnet_lite0_imagenet", "tu-tf_efficientnet_lite0")])
+def test_real_weights_compute_what_their_source_computed(real_data, tmp_path, file, encoder):
+    path = real_data / "weights" / f"{file}.safetensors"
+    result = import_encoder(str(path), str(tmp_path / "out"), Wishes(bands=RGB, scaling="standardised"))
+    assert result["encoder_name"] == encoder
+    ours = build_encoder(encoder, 3).eval()
+    ours.load_state_dict(load_file(result["weights"]))
+    if encoder == "mobilenet_v2":
+        source = torchvision.models.mobilenet_v2()
+        source.load_state_dict(load_file(path), strict=False)
+        layers = source.eval().features
+    else:
+        layers = timm.create_model("tf_efficientnet_lite0", features_only=True)
+        layers.load_state_dict(load_file(path), strict=False)
+        layers.eval()
+    image = torch.randn(1, 3, 96, 96, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        expected = layers(image)
+    np.testing.assert_allclose(ours(image)[-1].detach(), expected if encoder == "mobilenet_v2" else expected[-1], atol=1e-4)
+
+
+@pytest.mark.realdata
+def test_real_weights_are_refused_in_the_encoder_that_pads_otherwise(real_data, tmp_path):
+    path = real_data / "weights" / "tf_efficientnet_lite0_imagenet.safetensors"
+    with pytest.raises(ModelError, match="timm's tf_efficientnet_lite0: .* Choose the encoder tu-tf_efficientnet_lite0"):
+        import_encoder(str(path), str(tmp_path / "out"), Wishes(encoder="timm-tf_efficientnet_lite0", bands=RGB))
