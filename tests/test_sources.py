@@ -262,8 +262,8 @@ def test_archives_that_cannot_be_looked_through(server, folder):
 ])
 def test_an_address_behind_escapes(server, folder, crs, monkeypatch):
     monkeypatch.setenv("NO_PROXY", "*")
-    path = written(folder / "places.geojson", '{"type":"FeatureCollection",CRS,"features":[{"type":"Feature","properties":{},"geometry":{"type":"Point",'
-                   '"coordinates":[1,2]}}]}'.replace("CRS", crs.replace("HOST", server.address.removeprefix("http://"))))
+    path = written(folder / "places.geojson", '{"type":"FeatureCollection",CRS,"features":[{"type":"Feature","properties":{},"geometry":{"type":'
+                   '"Point","coordinates":[1,2]}}]}'.replace("CRS", crs.replace("HOST", server.address.removeprefix("http://"))))
     with pytest.raises(DataError, match="refers to the address http://"):
         VectorLayer.open({"path": str(path)})
     assert server.asked == []
