@@ -13,7 +13,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from queue import SimpleQueue
@@ -28,12 +28,12 @@ from .grid import Window
 from .package import Package
 from .raster import Scene
 from .session import Session
+from .waiting import patiently
 
 #: Share of the range between the 0.1 and 99.9 percentiles of the training pixels by which a value may lie outside unnoticed.
 RANGE_MARGIN = 0.1
 #: Tiles are computed together up to this many pixels: small tiles alone leave a GPU idle.
 BATCH_PIXELS = 1024 * 1024
-HEARTBEAT_SECONDS = 0.5
 #: Marks a pixel without a result, among positions of classes and in maps.
 NO_CLASS = 255
 _T = TypeVar("_T")
@@ -215,6 +215,7 @@ def apply(
         scenes = [stack.enter_context(open_scene()) for _ in range(readers)]
         grid, name = scenes[0].grid, scenes[0].name
         area = area or grid.window
+        tile_size = _room(package, tile_size, report) if halo is None else tile_size
         tiles = anchored_tiles(grid.width, grid.height, tile_size=tile_size, halo=package.halo if halo is None else halo,
                                stride=package.stride, area=area)
         outcome = Outcome(area.width * area.height, 0, np.zeros(len(matches), np.int64))
@@ -235,6 +236,16 @@ def apply(
         raise DataError(f"{name} has no valid pixel in the area to map: all are nodata. Choose another extent, or check the nodata value.")
     outcome.device, outcome.seconds = session.device, time.monotonic() - started
     return outcome
+
+
+def _room(package: Package, tile_size: int, report: Report) -> int:
+    """The tile size, or a larger one where nothing of a tile would be left inside the border that the model needs."""
+    halo = math.ceil(package.halo / package.stride) * package.stride
+    if tile_size >= 2 * halo + package.stride:
+        return tile_size
+    report.message(f"Of tiles of {tile_size} px nothing is left inside the border of {halo} px that the model needs, so tiles of {3 * halo} px "
+                   "are taken. Give a smaller halo if memory runs out.", level="warning")
+    return 3 * halo
 
 
 class _Reader:
@@ -318,19 +329,11 @@ def _batches(pieces: Iterable[_Piece]) -> Iterator[list[_Piece]]:
 
 
 def _patient(session: Session, pieces: list[_Piece], report: Report, fraction: float, text: str) -> np.ndarray | tuple[()]:
-    """Runs the network in another thread, so that a large tile can be cancelled and does not look dead."""
+    """Runs the network so that a large tile can be cancelled and does not look dead."""
     if not pieces:
         return ()
     images = pieces[0].values[None] if len(pieces) == 1 else np.stack([piece.values for piece in pieces])
-    with ThreadPoolExecutor(1, thread_name_prefix="network") as pool:
-        running = pool.submit(session.run, images)
-        try:
-            while not wait([running], HEARTBEAT_SECONDS).done:
-                report.progress(fraction, text)
-        finally:
-            if not running.done():  # cancelled
-                session.stop()
-        return running.result()
+    return patiently(lambda: session.run(images), session.stop, report, fraction, text)
 
 
 @contextmanager
