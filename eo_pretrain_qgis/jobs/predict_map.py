@@ -37,7 +37,7 @@ class PredictMap(Job):
     nodata: float = pixel_value("Nodata value", advanced=True,
                                 help="Used besides the layer's own nodata, the file's mask and values that are not finite.")
     tile_size: int = integer("Tile size [px]", default=1024, minimum=128, maximum=8192, advanced=True,
-                             help="Lower it when memory runs out; the map stays the same.")
+                             help="Lower it when memory runs out; the map stays the same. A model with a fixed tile takes its own.")
     halo: int = integer("Halo [px]", default=None, minimum=0, maximum=2048, advanced=True,
                         help="Read around each tile and thrown away; empty takes what the model needs.")
     device: str = text("Device", default="auto", advanced=True, help="auto, cpu, cuda or cuda:0; a device named and not there is an error.")
