@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from pyproj.exceptions import CRSError
 from ..errors import DataError
 from ..outputs import failed_write, new_file
 from ..report import SILENT, Report
+from .style_files import STYLES, new_style, put_inside
 
 
 @dataclass(frozen=True)
@@ -84,9 +86,9 @@ def not_utf8(path: str, error: UnicodeDecodeError) -> DataError:
 
 
 def layer_names(path: str) -> list[str]:
-    """The vector layers in a file; none when it is not a vector file."""
+    """The vector layers in a file; none when it is not a vector file. The table of styles that QGIS adds to a GeoPackage is no layer."""
     try:
-        return [str(row[0]) for row in pyogrio.list_layers(path)]
+        return [str(row[0]) for row in pyogrio.list_layers(path) if row[0] != STYLES]
     except DataSourceError:
         return []
 
@@ -112,17 +114,26 @@ def repaired(features: geopandas.GeoDataFrame, path: str, report: Report = SILEN
     return features
 
 
-def write_layer(path: str | Path, layer: str, features: geopandas.GeoDataFrame) -> None:
-    """Writes a GeoPackage with one layer; an existing file is replaced when the new one is whole.
+def write_layer(path: str | Path, layer: str, features: geopandas.GeoDataFrame, style: str, report: Report = SILENT) -> None:
+    """Writes a GeoPackage with one layer and its style, inside and beside it; an existing file is replaced when the new one is whole.
+
+    Args:
+        path: the .gpkg to write.
+        layer: its name.
+        features: in their order.
+        style: the text of a .qml.
+        report: told when a style of the user's beside the file is kept; it is then the only one.
 
     Raises:
         DataError: disk full, not permitted, or open elsewhere.
     """
-    with new_file(path) as part:
+    with new_style(path, style, report) as styled, new_file(path) as part:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", RuntimeWarning)  # that the name does not end in .gpkg yet
                 # Version 1.2 is read without a warning by every GDAL a QGIS we support comes with.
                 pyogrio.write_dataframe(features, part, layer=layer, driver="GPKG", dataset_options={"VERSION": "1.2"})
-        except RuntimeError as error:  # what pyogrio raises for every failure of GDAL
+            if styled:
+                put_inside(part, layer, style)
+        except (RuntimeError, sqlite3.Error) as error:  # what pyogrio raises for every failure of GDAL
             raise failed_write(error, path) from error

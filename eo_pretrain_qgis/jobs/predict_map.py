@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import JobError
-from .record import plugin_version
+from .record import plugin_version, values_without_folders
 from .spec import Job, choice, extent, file, integer, number, pixel_value, raster_output, rasters, text, vector_output
 from .tiling import PRESETS
 
@@ -56,7 +56,8 @@ class PredictMap(Job):
         model = package.open(self.model)
         asked: dict[str, Any] = {
             "preset": self.preset, "bands": self.bands or "", "extent": self.extent, "nodata": self.nodata, "tile_size": self.tile_size,
-            "halo": self.halo, "device": self.device, "parameters": {"job": self.name(), "version": plugin_version(), "values": self.values()}}
+            "halo": self.halo, "device": self.device,
+            "parameters": {"job": self.name(), "version": plugin_version(), "values": values_without_folders(self)}}
         if model.task == package.TRANSLATION:
             self._refuse_class_products(model)
             outcome = synthesize(model, self.images, self.output, report=report, **asked)
