@@ -20,9 +20,12 @@ SIDE = 7
 SAMPLES = 50_000
 
 
-def majority_class(dataset: Dataset) -> int:
-    """Position of the class with most labelled pixels in the training tiles."""
-    return int(np.argmax(dataset.description["class_pixels"]["training"]))
+def majority_class(dataset: Dataset, tiles: np.ndarray | None = None) -> int:
+    """Position of the class with most labelled pixels in `tiles`; None is all training tiles."""
+    if tiles is None:
+        return int(np.argmax(dataset.description["class_pixels"]["training"]))
+    counts = sum(np.bincount(dataset.labels(tiles[place:place + 1]).ravel(), minlength=256) for place in range(len(tiles)))
+    return int(np.argmax(np.asarray(counts)[:len(dataset.classes)]))
 
 
 def band_statistics(images: np.ndarray, valid: np.ndarray) -> np.ndarray:
@@ -57,10 +60,11 @@ class StatisticsBaseline:
         self.model = model
 
     @classmethod
-    def fit(cls, dataset: Dataset, seed: int = 1, samples: int = SAMPLES, report: Report = SILENT) -> StatisticsBaseline:
-        """Learns from at most `samples` pixels, drawn evenly over the training tiles."""
+    def fit(cls, dataset: Dataset, seed: int = 1, samples: int = SAMPLES, report: Report = SILENT,
+            tiles: np.ndarray | None = None) -> StatisticsBaseline:
+        """Learns from at most `samples` pixels, drawn evenly over `tiles`; None is all training tiles."""
         rng = np.random.default_rng(seed)
-        indices = dataset.indices("training")
+        indices = dataset.indices("training") if tiles is None else tiles
         quota = max(1, samples // len(indices))
         if len(indices) > samples:
             indices = np.sort(rng.choice(indices, samples, replace=False))

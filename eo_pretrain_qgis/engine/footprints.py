@@ -13,7 +13,6 @@ from ..errors import DataError
 from .category_style import Category, categorized, color_option
 from .dataset import ADVICE, DROPPED, SPLITS, TILES, numbers, read_tiles
 from .grid import Grid, Window, full_turn
-from .style_files import new_style
 from .vector import write_layer
 
 LAYER = "tiles"
@@ -35,13 +34,12 @@ def footprint(grid: Grid, window: Window, crs: str) -> shapely.Polygon:
 
 
 def write_footprints(path: str | Path, tiles: geopandas.GeoDataFrame) -> None:
-    """Writes tiles as a GeoPackage and their style beside it, as ``.qml``.
+    """Writes tiles as a GeoPackage with their style.
 
     Raises:
         DataError: disk full, not permitted, or open elsewhere.
     """
-    with new_style(path, _style(points=set(tiles.geom_type.dropna()) == {"Point"})):
-        write_layer(path, LAYER, tiles)
+    write_layer(path, LAYER, tiles, _style(points=set(tiles.geom_type.dropna()) == {"Point"}))
 
 
 def copy_footprints(folder: str | Path, path: str | Path) -> None:

@@ -13,7 +13,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from queue import SimpleQueue
@@ -29,12 +29,12 @@ from .package import Package
 from .raster import Scene
 from .score_checks import check_scores
 from .session import Session
+from .waiting import patiently
 
 #: Share of the range between the 0.1 and 99.9 percentiles of the training pixels by which a value may lie outside unnoticed.
 RANGE_MARGIN = 0.1
 #: Tiles are computed together up to this many pixels: small tiles alone leave a GPU idle.
 BATCH_PIXELS = 1024 * 1024
-HEARTBEAT_SECONDS = 0.5
 #: Marks a pixel without a result, among positions of classes and in maps.
 NO_CLASS = 255
 _T = TypeVar("_T")
@@ -116,7 +116,8 @@ class _Piece:
     out_of_range: np.ndarray
 
 
-def anchored_tiles(width: int, height: int, *, tile_size: int, halo: int, stride: int, area: Window | None = None) -> list[Tile]:
+def anchored_tiles(width: int, height: int, *, tile_size: int, halo: int, stride: int, area: Window | None = None,
+                   exact: bool = False) -> list[Tile]:
     """The tiles whose cores touch an area of an image, row by row.
 
     The layout depends on the image, the tile size and the network alone, never on the area.
@@ -128,6 +129,7 @@ def anchored_tiles(width: int, height: int, *, tile_size: int, halo: int, stride
         halo: pixels thrown away at each side inside the image; rounded up to a multiple of `stride`.
         stride: pixels by which the network may be shifted without changing its arithmetic.
         area: pixels wanted; None is all.
+        exact: the network takes tiles of `tile_size` only, a multiple of `stride`; they may reach beyond the image.
 
     Raises:
         JobError: when the halo leaves nothing of a tile.
@@ -135,23 +137,28 @@ def anchored_tiles(width: int, height: int, *, tile_size: int, halo: int, stride
     halo = math.ceil(halo / stride) * stride
     largest = (tile_size - 2 * halo) // stride * stride
     if largest < stride:
-        raise JobError(f"A tile of {tile_size} px with a halo of {halo} px on each side leaves nothing to keep. "
-                       f"Choose a tile size of at least {2 * halo + stride} px, or a smaller halo.")
+        better = "Choose" if exact else f"Choose a tile size of at least {2 * halo + stride} px, or"
+        raise JobError(f"A tile of {tile_size} px with a halo of {halo} px on each side leaves nothing to keep. {better} a smaller halo.")
     area = area or Window(0, 0, width, height)
-    columns = _spans(width, largest, halo, stride, area.col, area.col + area.width)
-    rows = _spans(height, largest, halo, stride, area.row, area.row + area.height)
+    fixed = tile_size if exact else None
+    columns = _spans(width, largest, halo, stride, (area.col, area.col + area.width), fixed)
+    rows = _spans(height, largest, halo, stride, (area.row, area.row + area.height), fixed)
     return [Tile(Window(col, row, core_width, core_height), Window(left, top, seen_width, seen_height))
             for row, core_height, top, seen_height in rows for col, core_width, left, seen_width in columns]
 
 
-def _spans(length: int, largest: int, halo: int, stride: int, first: int, last: int) -> list[tuple[int, int, int, int]]:
-    """Along one axis, (start, size) of each core that touches [first, last) and of what is seen for it."""
+def _spans(length: int, largest: int, halo: int, stride: int, area: tuple[int, int], fixed: int | None) -> list[tuple[int, int, int, int]]:
+    """Along one axis, (start, size) of each core that touches `area`, from the first to before the last, and of what is seen for it."""
+    first, last = area
     count = math.ceil(length / largest)
-    core = math.ceil(length / count / stride) * stride  # evened out, so that the last tile is not mostly outside
+    core = largest if fixed else math.ceil(length / count / stride) * stride  # evened out, so that the last tile is not mostly outside
     end = math.ceil(length / stride) * stride
     spans = []
     for start in range(first // core * core, last, core):
         left, right = max(0, start - halo), min(end, start + core + halo)
+        if fixed:  # moved inwards at the borders, so that it sees the image and not the outside
+            left = max(0, min(start - halo, end - fixed))
+            right = left + fixed
         spans.append((start, min(core, length - start), left, right - left))
     return spans
 
@@ -178,7 +185,7 @@ def predict(
         write: called from one other thread for each part of the area with the window in pixels of the image, the position of the most
             probable class (y, x) uint8 with 255 where there is no result, and its probability (y, x) float32.
         area: the pixels wanted; None is the whole image.
-        tile_size: largest edge of what the network sees at once [px].
+        tile_size: largest edge of what the network sees at once [px]; a model of a fixed tile takes its own.
         halo: pixels thrown away at each side of a tile; None is what the model needs.
         report: told about each tile and asked twice a second whether to stop.
 
@@ -221,8 +228,9 @@ def apply(
         scenes = [stack.enter_context(open_scene()) for _ in range(readers)]
         grid, name = scenes[0].grid, scenes[0].name
         area = area or grid.window
+        tile_size = package.fixed_tile or (_room(package, tile_size, report) if halo is None else tile_size)
         tiles = anchored_tiles(grid.width, grid.height, tile_size=tile_size, halo=package.halo if halo is None else halo,
-                               stride=package.stride, area=area)
+                               stride=package.stride, area=area, exact=package.fixed_tile is not None)
         outcome = Outcome(area.width * area.height, 0, np.zeros(len(matches), np.int64))
         pieces = stack.enter_context(closing(ahead(_Reader(package, matches, scenes, area).read, tiles, readers)))
         submit = stack.enter_context(_writing(checked))
@@ -241,6 +249,16 @@ def apply(
         raise DataError(f"{name} has no valid pixel in the area to map: all are nodata. Choose another extent, or check the nodata value.")
     outcome.device, outcome.seconds = session.device, time.monotonic() - started
     return outcome
+
+
+def _room(package: Package, tile_size: int, report: Report) -> int:
+    """The tile size, or a larger one where nothing of a tile would be left inside the border that the model needs."""
+    halo = math.ceil(package.halo / package.stride) * package.stride
+    if tile_size >= 2 * halo + package.stride:
+        return tile_size
+    report.message(f"Of tiles of {tile_size} px nothing is left inside the border of {halo} px that the model needs, so tiles of {3 * halo} px "
+                   "are taken. Give a smaller halo if memory runs out.", level="warning")
+    return 3 * halo
 
 
 class _Reader:
@@ -324,19 +342,11 @@ def _batches(pieces: Iterable[_Piece]) -> Iterator[list[_Piece]]:
 
 
 def _patient(session: Session, pieces: list[_Piece], report: Report, fraction: float, text: str) -> np.ndarray | tuple[()]:
-    """Runs the network in another thread, so that a large tile can be cancelled and does not look dead."""
+    """Runs the network so that a large tile can be cancelled and does not look dead."""
     if not pieces:
         return ()
     images = pieces[0].values[None] if len(pieces) == 1 else np.stack([piece.values for piece in pieces])
-    with ThreadPoolExecutor(1, thread_name_prefix="network") as pool:
-        running = pool.submit(session.run, images)
-        try:
-            while not wait([running], HEARTBEAT_SECONDS).done:
-                report.progress(fraction, text)
-        finally:
-            if not running.done():  # cancelled
-                session.stop()
-        return running.result()
+    return patiently(lambda: session.run(images), session.stop, report, fraction, text)
 
 
 @contextmanager

@@ -11,6 +11,14 @@ CHUNK = 256  # tiles whose labels are read at once
 SHARES = (1, 5, 10, 50, 100)
 
 
+def training_share(dataset: Dataset, percent: float, seed: int) -> np.ndarray:
+    """The training tiles whose labels may be used, see `labelled_share`; where a tile has one class, only those that have one."""
+    tiles = dataset.indices("training")
+    if dataset.task in ("scene", "patch"):
+        tiles = tiles[dataset.labels(tiles) != dataset.ignore]
+    return labelled_share(dataset, tiles, percent, seed)
+
+
 def labelled_share(dataset: Dataset, tiles: np.ndarray, percent: float, seed: int) -> np.ndarray:
     """Those of `tiles` whose labels may be used, in ascending order.
 

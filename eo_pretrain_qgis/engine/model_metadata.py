@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
+from urllib.parse import quote
 
 STAC_VERSION = "1.1.0"
 MLM_SCHEMA = "https://stac-extensions.github.io/mlm/v1.5.2/schema.json"
 RASTER_SCHEMA = "https://stac-extensions.github.io/raster/v2.0.0/schema.json"
 EO_SCHEMA = "https://stac-extensions.github.io/eo/v2.0.0/schema.json"
 _LAST_BYTE = 255.0
+_LARGEST_OVERLAP = 75  # percent
 
 
-def stac_item(description: dict[str, Any]) -> dict[str, Any]:
+def stac_item(description: dict[str, Any], file_name: str) -> dict[str, Any]:
     """A STAC 1.1 item that describes the model by the extension MLM v1.5.2 (github.com/stac-extensions/mlm).
 
-    A model has no place on Earth, so the geometry is null; the time is that of its making.
+    A model has no place on Earth, so the geometry is null; the time is that of its making. The extension wants the bands among the
+    properties, and STAC allows them there only where an asset names them too.
+
+    Args:
+        description: see `package.write`.
+        file_name: of the model, beside which the item is thought to lie.
     """
     provenance = description.get("provenance") or {}
     properties = {
@@ -42,18 +50,20 @@ def stac_item(description: dict[str, Any]) -> dict[str, Any]:
     return {
         "type": "Feature", "stac_version": STAC_VERSION, "stac_extensions": [MLM_SCHEMA, RASTER_SCHEMA, *([EO_SCHEMA] if optical else [])],
         "id": description["id"], "geometry": None, "properties": properties, "links": [],
-        "assets": {"model": {"href": "./" + mlm_name(description["id"]).replace(" ", "_") + ".onnx", "type": "application/octet-stream",
-                             "roles": ["mlm:model", "mlm:weights"], "mlm:artifact_type": "onnx"}},
+        "assets": {"model": {"href": "./" + quote(file_name), "type": "application/octet-stream", "roles": ["mlm:model", "mlm:weights"],
+                             "mlm:artifact_type": "onnx", "bands": [{"name": band["name"]} for band in description["bands"]]}},
     }
 
 
 def deepness_keys(description: dict[str, Any]) -> dict[str, Any]:
     """The metadata Deepness (github.com/PUTvision/qgis-plugin-deepness) reads; each value is stored as JSON text.
 
-    Deepness divides by 255 before it standardizes. Our graph scales by itself, so a mean of 0 and a deviation of 1/255 give the
-    raw values back. `tiles_size` is what its documentation names, `tile_size` what its code reads.
+    It opens models of a fixed tile only. It divides by 255 before it standardizes. Our graph scales by itself, so a mean of 0 and a
+    deviation of 1/255 give the raw values back. `tiles_size` is what its documentation names, `tile_size` what its code reads. Without a
+    threshold of 0 every pixel without a class above 50 % would become the first class; a smallest segment of 0 keeps the map unsmoothed.
     """
-    bands, tile = len(description["bands"]), description["tile_size"]
+    bands, halo, stride = len(description["bands"]), description["halo"], description["stride"]
+    tile = description.get("fixed_tile") or max(description["tile_size"], -(-4 * halo // stride) * stride)
     x, y = description["resolution_m"]
     names = [synthetic_name(band["name"]) for band in _targets(description)] or [row["name"] for row in description["classes"]]
     return {
@@ -62,10 +72,21 @@ def deepness_keys(description: dict[str, Any]) -> dict[str, Any]:
         "resolution": 100 * (x + y) / 2,
         "tile_size": tile,
         "tiles_size": tile,
-        "tiles_overlap": min(round(100 * description["halo"] / tile), 80),
+        "tiles_overlap": _overlap(tile, halo, stride),
         "standardization_mean": [0.0] * bands,
         "standardization_std": [1 / _LAST_BYTE] * bands,
+        **({} if _targets(description) else {"seg_thresh": 0.0, "seg_small_segment": 0}),
     }
+
+
+def _overlap(tile: int, halo: int, stride: int) -> int:
+    """Overlap of tiles in whole percent, of which Deepness throws away half on each side.
+
+    Where some percentage lets tiles begin at multiples of the stride, as in our maps, it is that.
+    """
+    least = math.ceil(200 * halo / tile)
+    aligned = (percent for percent in range(least, _LARGEST_OVERLAP + 1) if (tile - int(tile * percent / 100 * 2) // 2) % stride == 0)
+    return min(next(aligned, least), _LARGEST_OVERLAP)
 
 
 def synthetic_name(band: str) -> str:
@@ -92,12 +113,13 @@ def _band(band: dict[str, Any]) -> dict[str, Any]:
 
 
 def _input(description: dict[str, Any]) -> dict[str, Any]:
+    side = description.get("fixed_tile") or -1
     return {
         "name": "image",
         "description": "Stored values as in the training images, which the graph scales itself; "
                        "physical value = stored value x scale + offset of the band.",
         "bands": [band["name"] for band in description["bands"]],
-        "input": {"shape": [-1, len(description["bands"]), -1, -1], "dim_order": ["batch", "bands", "height", "width"],
+        "input": {"shape": [-1, len(description["bands"]), side, side], "dim_order": ["batch", "bands", "height", "width"],
                   "data_type": "float32"},
         "value_scaling": None,
         "resize_type": None,
@@ -115,7 +137,7 @@ def _tasks(description: dict[str, Any]) -> list[str]:
 
 
 def _output(description: dict[str, Any]) -> dict[str, Any]:
-    classes, targets = description["classes"], _targets(description)
+    classes, targets, side = description["classes"], _targets(description), description.get("fixed_tile") or -1
     if targets:
         return {
             "name": "translation",
@@ -123,14 +145,14 @@ def _output(description: dict[str, Any]) -> dict[str, Any]:
                            "physical value = stored value x scale + offset of the band.",
             "tasks": _tasks(description),
             "bands": [synthetic_name(band["name"]) for band in targets],
-            "result": {"shape": [-1, len(targets), -1, -1], "dim_order": ["batch", "bands", "height", "width"], "data_type": "float32"},
+            "result": {"shape": [-1, len(targets), side, side], "dim_order": ["batch", "bands", "height", "width"], "data_type": "float32"},
             "post_processing_function": None,
         }
     return {
         "name": "probabilities",
         "description": "Probability of each class; the map holds the value of the class with the largest.",
         "tasks": ["semantic-segmentation"],
-        "result": {"shape": [-1, len(classes), -1, -1], "dim_order": ["batch", "class", "height", "width"], "data_type": "float32"},
+        "result": {"shape": [-1, len(classes), side, side], "dim_order": ["batch", "class", "height", "width"], "data_type": "float32"},
         "classification:classes": [_class(row) for row in classes],
         "post_processing_function": None,
     }

@@ -63,6 +63,7 @@ class ModelRecord(Struct):
     architecture: Name
     sensor: Name | None = None
     preset: Preset | None = None
+    fixed_tile: Pixels | None = None
     encoder: Name | None = None
     parameters: Count | None = None
     target: Target | None = None

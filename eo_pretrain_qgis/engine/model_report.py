@@ -41,7 +41,8 @@ def write_html(package: Package, path: str) -> None:
         html.heading("The file"),
         html.table(("", ""), [
             ("Id", package.id), ("File", package.path), ("SHA-256", package.sha256), ("Parameters", known.parameters),
-            ("Stride [px]", package.stride), ("Halo [px]", package.halo), ("Training tile [px]", known.tile_size)]),
+            ("Stride [px]", package.stride), ("Halo [px]", package.halo), ("Training tile [px]", known.tile_size),
+            ("Takes tiles of", f"exactly {package.fixed_tile} px" if package.fixed_tile else f"any multiple of {package.stride} px")]),
     ])
 
 

@@ -38,6 +38,9 @@ INPUT, OUTPUT = "image", "probabilities"
 #: Task → name of the graph's output.
 OUTPUTS = {SEGMENTATION: OUTPUT, TRANSLATION: "translation"}
 
+#: Of the file itself. Programs with an onnxruntime of before 2024, such as Deepness's 1.17, read no newer one; nothing we write needs it.
+IR_VERSION, NEWEST_OPSET = 9, 20
+
 #: Version → function that turns a description of that version into one of the next.
 UPGRADES: dict[int, Callable[[dict], dict]] = {}
 
@@ -102,6 +105,11 @@ class Package:
         return self.record.halo
 
     @property
+    def fixed_tile(self) -> int | None:
+        """Height and width of every image it takes [px]; None where any multiple of the stride will do."""
+        return self.record.fixed_tile
+
+    @property
     def fill(self) -> tuple[float, ...]:
         """Per band, the stored value that stands for nodata."""
         return self.record.fill
@@ -158,7 +166,7 @@ def write(source: bytes | str | Path | onnx.ModelProto, description: dict[str, A
 
     Args:
         source: the network as ONNX: a file, its bytes, or the parsed model.
-        description: what it wants and gives; `format`, `version` and `checksum` are added here.
+        description: what it wants and gives; `format`, `version`, `checksum` and `fixed_tile` are added here.
         target: the .onnx file to write.
 
     Returns:
@@ -171,18 +179,27 @@ def write(source: bytes | str | Path | onnx.ModelProto, description: dict[str, A
     if isinstance(source, (str, Path)):
         source = Path(source).read_bytes()
     model = _parse(source, where) if isinstance(source, bytes) else source
-    complete = {**description, "format": FORMAT, "version": VERSION, "checksum": weights_checksum(model)}
+    _lower_version(model, where)
+    complete = {**description, "format": FORMAT, "version": VERSION, "checksum": weights_checksum(model), "fixed_tile": _fixed_side(model, where)}
     check_description(complete, where)
     _check_graph(model, complete, where)
     properties = {
         KEY: json.dumps(complete, ensure_ascii=False, allow_nan=False),
-        "stac_mlm": json.dumps(model_metadata.stac_item(complete), ensure_ascii=False, allow_nan=False),
+        "stac_mlm": json.dumps(model_metadata.stac_item(complete, Path(where).name), ensure_ascii=False, allow_nan=False),
         **{key: json.dumps(value, ensure_ascii=False) for key, value in model_metadata.deepness_keys(complete).items()},
     }
     onnx.helper.set_model_props(model, properties)
     with new_file(where) as part:
         Path(part).write_bytes(model.SerializeToString())
     return open(where)
+
+
+def fix_tile(model: onnx.ModelProto, side: int) -> None:
+    """Makes a network that takes images of any size one that takes square ones of `side` pixels, as some programs need."""
+    for port in (*model.graph.input, *model.graph.output):
+        for axis in port.type.tensor_type.shape.dim[2:4]:
+            axis.dim_value = side
+    del model.graph.value_info[:]  # sizes in between, by name
 
 
 def upgraded(description: Any, where: str) -> dict[str, Any]:
@@ -224,6 +241,27 @@ def weights_checksum(model: onnx.ModelProto) -> str:
     return digest.hexdigest()
 
 
+def _lower_version(model: onnx.ModelProto, where: str) -> None:
+    """Gives the file the version that older programs read; see `IR_VERSION`."""
+    opset = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
+    if opset > NEWEST_OPSET:
+        raise ModelError(f"The network for {where} uses operators of version {opset}, and a model file may use those up to {NEWEST_OPSET}, so that "
+                         "other programs can read it. Translate it with an older operator set.")
+    model.ir_version = IR_VERSION
+
+
+def _fixed_side(model: onnx.ModelProto, where: str) -> int | None:
+    """Height and width of the images that a graph takes, or None where both are free."""
+    port = next((port for port in model.graph.input if port.name == INPUT), None)
+    sides = [axis.dim_value for axis in port.type.tensor_type.shape.dim[2:4]] if port else []
+    if not any(sides):
+        return None
+    if len(sides) != 2 or sides[0] != sides[1]:
+        raise ModelError(f"The network in {where} takes images of {' x '.join(str(side or 'any') for side in sides)} px, and maps need square "
+                         "tiles. Export the model again.")
+    return sides[0]
+
+
 def _parse(content: bytes, where: str) -> onnx.ModelProto:
     try:
         model = onnx.load_model_from_string(content)
@@ -244,6 +282,10 @@ def _check_graph(model: onnx.ModelProto, description: dict[str, Any], where: str
         raise ModelError(f"{where} uses operators outside the ONNX standard ({', '.join(foreign)}), which would need code from elsewhere. "
                          "Export it again with standard operators.")
     _check_port(model.graph.input, INPUT, len(description["bands"]), "bands", where)
+    found, said, stride = _fixed_side(model, where), description.get("fixed_tile"), description["stride"]
+    if found != said or (found or 0) % stride:
+        raise ModelError(f"The network in {where} takes tiles of {found or 'any'} px, but its description says {said or 'any'} px and a stride of "
+                         f"{stride} px. Export the model again.")
     if description["task"] == TRANSLATION:
         _check_port(model.graph.output, OUTPUTS[TRANSLATION], len(description["target"]["bands"]), "target bands", where)
     else:

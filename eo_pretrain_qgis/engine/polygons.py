@@ -14,7 +14,7 @@ import rasterio.features
 import shapely
 
 from ..report import SILENT, Report
-from .class_style import beside, coloured, polygons_qml
+from .class_style import coloured, polygons_qml
 from .dataset import ClassInfo
 from .grid import Grid, Window
 from .raster import Raster
@@ -26,7 +26,7 @@ _EQUAL_AREA = "EPSG:6933"  # cylindrical: keeps edges along meridians and parall
 
 
 def write_polygons(class_map: str, classes: Sequence[ClassInfo], output: str, minimum_area: float = 0, report: Report = SILENT) -> int:
-    """Writes the areas of a class map as a GeoPackage layer with a `.qml` beside it.
+    """Writes the areas of a class map as a GeoPackage layer with its style.
 
     Fields: ``class`` (value), ``name``, ``color``, ``area_m2``. Nodata has no polygon.
 
@@ -60,8 +60,7 @@ def write_polygons(class_map: str, classes: Sequence[ClassInfo], output: str, mi
     }, geometry=shapes, crs=grid.crs)
     if minimum_area > 0:
         features = features[areas >= minimum_area]
-    with beside(output, report, qml=lambda: polygons_qml(classes, "class")):
-        write_layer(output, Path(output).stem, features)
+    write_layer(output, Path(output).stem, features, polygons_qml(classes, "class"), report)
     report.progress(1, f"Wrote {len(features)} polygons")
     return len(features)
 

@@ -21,6 +21,7 @@ from ..report import SILENT, Report
 onnxruntime.disable_telemetry_events()  # also where it was imported before `offline` had said so
 VERSION = onnxruntime.__version__
 InferenceSession = onnxruntime.InferenceSession
+RunOptions = onnxruntime.RunOptions
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "mps": "CoreMLExecutionProvider"}
 #: Every kind of its own, and what the C++ below it throws: no memory, no more threads.
 _FAILURES: tuple[type[Exception], ...] = (

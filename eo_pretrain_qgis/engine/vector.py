@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import os
 import re
+import sqlite3
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ from ..outputs import failed_write, new_file
 from ..report import SILENT, Report
 from . import sources
 from .grid import Grid, full_turn
+from .style_files import STYLES, new_style, put_inside
 
 #: What may follow `|` in the path of a layer as QGIS writes it, after a filter too.
 _PART = re.compile(r"(layername|layerid|geometrytype|uniquegeometrytype)=(.*)|option:([^=]+)=(.*)", re.IGNORECASE | re.DOTALL)
@@ -183,7 +185,7 @@ def not_utf8(path: str, error: UnicodeDecodeError) -> DataError:
 
 
 def layer_names(path: str) -> list[str]:
-    """The vector layers in a file; none when it is not a vector file."""
+    """The vector layers in a file; none when it is not a vector file. The table of styles that QGIS adds to a GeoPackage is no layer."""
     return list(layer_kinds(path))
 
 
@@ -191,7 +193,7 @@ def layer_kinds(path: str) -> dict[str, str]:
     """The vector layers in a file and the kinds of their geometries; none when it is not a vector file."""
     try:
         with sources.vector(path) as opened:
-            return {str(name): str(kind) for name, kind in pyogrio.list_layers(opened)}
+            return {str(name): str(kind) for name, kind in pyogrio.list_layers(opened) if name != STYLES}
     except DataSourceError:
         return {}
 
@@ -323,17 +325,26 @@ def on_grid(shapes: geopandas.GeoSeries, grid: Grid) -> np.ndarray:
     return own
 
 
-def write_layer(path: str | Path, layer: str, features: geopandas.GeoDataFrame) -> None:
-    """Writes a GeoPackage with one layer; an existing file is replaced when the new one is whole.
+def write_layer(path: str | Path, layer: str, features: geopandas.GeoDataFrame, style: str, report: Report = SILENT) -> None:
+    """Writes a GeoPackage with one layer and its style, inside and beside it; an existing file is replaced when the new one is whole.
+
+    Args:
+        path: the .gpkg to write.
+        layer: its name.
+        features: in their order.
+        style: the text of a .qml.
+        report: told when a style of the user's beside the file is kept; it is then the only one.
 
     Raises:
         DataError: disk full, not permitted, or open elsewhere.
     """
-    with new_file(path) as part:
+    with new_style(path, style, report) as styled, new_file(path) as part:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", RuntimeWarning)  # that the name does not end in .gpkg yet
                 # Version 1.2 is read without a warning by every GDAL a QGIS we support comes with.
                 pyogrio.write_dataframe(features, part, layer=layer, driver="GPKG", dataset_options={"VERSION": "1.2"})
-        except RuntimeError as error:  # what pyogrio raises for every failure of GDAL
+            if styled:
+                put_inside(part, layer, style)
+        except (RuntimeError, sqlite3.Error) as error:  # what pyogrio raises for every failure of GDAL
             raise failed_write(error, path) from error

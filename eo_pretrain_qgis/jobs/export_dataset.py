@@ -27,6 +27,7 @@ class ExportDataset(Job):
     group = "1 Prepare data"
     tags = ("GeoTIFF", "ArcGIS", "classified tiles", "chips", "masks", "TimeSen2Crop")
     results = {"samples": "number"}
+    for_others = True
 
     dataset: str = folder("Dataset folder", help="Made by “Create … dataset” or “Import dataset”.")
     format: str = choice("Format", ("geotiff", "esri_tiles", "timesen2crop"), default="geotiff")

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import JobError
 from ..report import Report
-from .spec import Job, file_output, folder, number, text
+from .spec import Job, file_output, folder, integer, number, text
+
+#: Pixels that most networks make one of.
+STEP = 32
 
 
 @dataclass(frozen=True)
 class ExportModel(Job):
     """Writes a trained model as one .onnx file that knows its bands, scaling, classes, colours, licence and origin.
 
-    The file takes raw band values and is refused unless its results equal the network's to 1e-4. Of a run of “Pretrain by translation”
+    The file takes raw band values and is refused unless its results equal the network's to 1e-4. “Predict map” takes it as it is; other
+    programs, such as the plugin Deepness, open models of a fixed tile only, and do not know nodata. Of a run of “Pretrain by translation”
     the direction is chosen: each of its two sensors can be the one the model takes.
     """
 
@@ -29,24 +35,39 @@ class ExportModel(Job):
                               help="Of a translation: the sensor the model takes, by its name in the report, such as s1; empty is the first.")
     model_name: str = text("Model name", default=None, help="Empty: the name of the dataset and the encoder.")
     licence: str = text("Licence", default="not stated", help="Of the model, for those you give it to, such as CC-BY-4.0.")
+    fixed_tile: int = integer("Fixed tile [px]", default=None, minimum=64, maximum=2048, advanced=True,
+                              help="For Deepness and other programs that open models of one tile size only, such as 256 or 512: a multiple of 32, "
+                                   "best four times the border the model needs. Empty: tiles of any size.")
     tolerance: float = number("Largest difference allowed", default=1e-4, minimum=1e-7, maximum=1e-2, advanced=True)
     output: str = file_output("Model", "onnx")
 
+    def check(self) -> None:
+        if self.fixed_tile and self.fixed_tile % STEP:
+            below = self.fixed_tile // STEP * STEP
+            raise JobError(f"“Fixed tile [px]” (fixed_tile) is {self.fixed_tile}, but networks halve their images five times. Choose a multiple "
+                           f"of {STEP}, such as {below} or {below + STEP}.")
+
     def run(self, report: Report) -> dict:
         report.progress(0, "Loading torch")
+        from ..engine import package
+        from ..engine.fixed_tile import write_fixed_tile
         from ..engine.learning.export import export_run
         from ..engine.learning.runs import Run
         from ..engine.learning.translation.export import export_translation
         from .record import plugin_version
 
         run = Run.open(self.run_folder)
-        asked: dict[str, Any] = {"name": self.model_name, "licence": self.licence, "tolerance": self.tolerance,
-                                 "plugin_version": plugin_version(), "report": report}
-        if run.method == "translation":
-            facts = export_translation(run, self.output, source=self.source_sensor, **asked)
-        elif self.source_sensor:
+        if self.source_sensor and run.method != "translation":
             raise JobError(f"The run {self.run_folder} translates nothing, so “Translate from” (source_sensor) has no meaning for it. "
                            "Leave it empty, or choose a run of “Pretrain by translation”.")
-        else:
-            facts = export_run(self.run_folder, self.output, **asked)
+        asked: dict[str, Any] = {"name": self.model_name, "licence": self.licence, "tolerance": self.tolerance,
+                                 "plugin_version": plugin_version(), "report": report.part(0, 0.95) if self.fixed_tile else report}
+        with tempfile.TemporaryDirectory() as aside:
+            target = os.path.join(aside, "model.onnx") if self.fixed_tile else self.output
+            if run.method == "translation":
+                facts = export_translation(run, target, source=self.source_sensor, **asked)
+            else:
+                facts = export_run(self.run_folder, target, **asked)
+            if self.fixed_tile:
+                write_fixed_tile(package.open(target), self.fixed_tile, self.output, self.tolerance, report)
         return {"output": self.output, **facts}

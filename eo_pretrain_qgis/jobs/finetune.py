@@ -21,8 +21,9 @@ class Finetune(Job):
     Training on weak labels (roads of OpenStreetMap, a coarse land-cover map) is pretraining too: give the run as starting weights of
     the next, which takes over encoder and decoder and learns its own classes. Labels that are often wrong ask for a robust loss.
 
-    With some hundred labelled images: starting weights, a learning rate of 0.00005, ten epochs of 15 steps and an averaging of 0.99
-    are a good beginning. A good encoder kept frozen comes near that, and is quicker. With fewer, among many images without a label that the
+    What is left empty follows from the task, the starting weights and the number of labelled training tiles; the messages and the report
+    say what was chosen. With some hundred labelled images and starting weights these are few steps of 32 images, flips, a small rate and a
+    running average; a good encoder kept frozen comes near that, and is quicker. With fewer, among many images without a label that the
     starting weights were pretrained on: spread the labels.
     """
 
@@ -37,10 +38,12 @@ class Finetune(Job):
     encoder: str = text("Encoder", default=None, help="Any encoder of segmentation-models-pytorch, or of timm with the prefix “tu-”. Empty: that of "
                                                       "the starting weights, and resnet18 without such.")
     start: str = training.start()
-    epochs: int = integer("Epochs", default=40, minimum=1, maximum=10000, help="Passes over the training tiles.")
-    batch_size: int = training.batch_size(8)
+    epochs: int = integer("Epochs", default=None, minimum=1, maximum=10000,
+                          help="Passes over the training tiles. Empty: 40; for images with a label each and starting weights 10.")
+    batch_size: int = training.batch_size(None, "Empty: 8; for images with a label each and starting weights 32.")
     learning_rate: float = number("Learning rate", default=None, minimum=1e-7, maximum=1,
-                                  help="Empty: 0.001 from scratch, 0.0003 from starting weights, which large steps would spoil.")
+                                  help="Empty: 0.001 from scratch, 0.0003 from starting weights, which large steps would spoil; for images with a "
+                                       "label each 0.00005 up to 400 labels and 0.0001 up to 1200.")
     crop: int = training.crop()
     loss: str = choice("Loss", ("cross_entropy", "generalised_cross_entropy", "symmetric_cross_entropy", "soft_labels", "purity_smoothing"),
                        default="cross_entropy", advanced=True,
@@ -54,14 +57,16 @@ class Finetune(Job):
                                        "starting weights. For tiles with one class each, when very few have a label, some ten of each class; with "
                                        "more it does harm.")
     epoch_steps: int = integer("Steps per epoch", default=None, minimum=1, maximum=100000, advanced=True,
-                               help="Empty: one pass over the training tiles. With few tiles more steps make an epoch worth its validation.")
-    average: float = number("Averaging of the weights", default=0.0, minimum=0, maximum=0.9999, advanced=True,
-                            help="Decay per step of a running average that is measured and kept; 0 keeps the weights themselves.")
+                               help="Empty: one pass over the training tiles; for up to 4000 images with a label each and starting weights, where "
+                                    "“Epochs” is empty too, 15 to 20. With few tiles more steps make an epoch worth its validation.")
+    average: float = number("Averaging of the weights", default=None, minimum=0, maximum=0.9999, advanced=True,
+                            help="Decay per step of a running average that is measured and kept; 0 keeps the weights themselves. Empty: 0; for "
+                                 "images with a label each and starting weights 0.99.")
     keep: str = choice("Weights that are kept", ("best", "last"), default="best", advanced=True,
                        help="“best”: of the best epoch on the validation tiles. “last”: of the last epoch, so that the validation tiles decide "
                             "nothing; only that epoch is measured.")
     class_weights: str = training.class_weights()
-    augmentation: str = training.augmentation()
+    augmentation: str = training.augmentation(automatic="“auto”: full; for images with a label each and starting weights flips.")
     precision: str = training.precision()
     patience: int = training.patience(12)
     weight_decay: float = training.weight_decay()

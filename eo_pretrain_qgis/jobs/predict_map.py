@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import JobError
-from .record import plugin_version
+from .record import plugin_version, values_without_folders
 from .spec import Job, choice, extent, file, integer, number, pixel_value, raster_output, rasters, text, vector_output
 from .tiling import PRESETS
 
@@ -37,7 +37,7 @@ class PredictMap(Job):
     nodata: float = pixel_value("Nodata value", advanced=True,
                                 help="Used besides the layer's own nodata, the file's mask and values that are not finite.")
     tile_size: int = integer("Tile size [px]", default=1024, minimum=128, maximum=8192, advanced=True,
-                             help="Lower it when memory runs out; the map stays the same.")
+                             help="Lower it when memory runs out; the map stays the same. A model with a fixed tile takes its own.")
     halo: int = integer("Halo [px]", default=None, minimum=0, maximum=2048, advanced=True,
                         help="Read around each tile and thrown away; empty takes what the model needs.")
     device: str = text("Device", default="auto", advanced=True, help="auto, cpu, cuda or cuda:0; a device named and not there is an error.")
@@ -56,7 +56,8 @@ class PredictMap(Job):
         model = package.open(self.model)
         asked: dict[str, Any] = {
             "preset": self.preset, "bands": self.bands or "", "extent": self.extent, "nodata": self.nodata, "tile_size": self.tile_size,
-            "halo": self.halo, "device": self.device, "parameters": {"job": self.name(), "version": plugin_version(), "values": self.values()}}
+            "halo": self.halo, "device": self.device,
+            "parameters": {"job": self.name(), "version": plugin_version(), "values": values_without_folders(self)}}
         if model.task == package.TRANSLATION:
             self._refuse_class_products(model)
             outcome = synthesize(model, self.images, self.output, report=report, **asked)

@@ -15,7 +15,7 @@ from .. import claims
 from ..errors import JobError
 from ..outputs import explained, new_file, settled
 from ..report import Report
-from .spec import Job, paths_of
+from .spec import PATH_KINDS, Job, paths_of
 
 RECORDED_PACKAGES = ("numpy", "rasterio", "pyogrio", "onnxruntime", "onnxruntime-gpu", "torch", "timm",
                      "segmentation-models-pytorch", "lightning-fabric")
@@ -69,11 +69,35 @@ def request_checksum(job: Job) -> str:
     return hashlib.sha256(json.dumps([job.name(), job.values()], sort_keys=True, default=str).encode()).hexdigest()
 
 
+def values_without_folders(job: Job) -> dict[str, Any]:
+    """The parameters of a job with names of files in place of paths, for files that are given to others: folders tell who made them."""
+    parameters = job.parameters()
+    return {name: _named(value) if parameters[name].is_output or parameters[name].kind in PATH_KINDS else value
+            for name, value in job.values().items()}
+
+
+def _named(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [_named(item) for item in value]
+    if isinstance(value, dict):
+        return {**value, "path": _named(value["path"])}
+    if not isinstance(value, str):
+        return value
+    path, bar, layer = value.partition("|")
+    return os.path.basename(path.rstrip("/" + os.sep)) + bar + layer
+
+
 def write_record(job: Job, result: dict, started: float, folder: str) -> None:
-    """Writes `job.json`, whole or not at all. Programs are left out: a record never says what to run."""
+    """Writes `job.json`, whole or not at all. Programs are left out: a record never says what to run.
+
+    What is made to be given to others names no folders.
+    """
+    values = values_without_folders(job) if job.for_others else job.values()
+    if job.for_others:
+        result = {name: _named(value) if name in values else value for name, value in result.items()}
     record = {
         "job": job.name(), "version": plugin_version(), "result": result,
-        "values": {name: value for name, value in job.values().items() if not job.parameters()[name].program},
+        "values": {name: value for name, value in values.items() if not job.parameters()[name].program},
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)), "seconds": round(time.time() - started, 1),
         "python": platform.python_version(), "platform": platform.platform(), "packages": _packages(),
     }

@@ -212,6 +212,8 @@ class Job:
     #: Values returned besides the output parameters: name → "number", "text", "boolean", "raster", "vector", "file", "folder"
     #: or "html", which QGIS shows in its results viewer.
     results: ClassVar[dict] = {}
+    #: What it writes is made to be given to others, so that its record names no folders of this machine.
+    for_others: ClassVar[bool] = False
 
     @classmethod
     def name(cls) -> str:

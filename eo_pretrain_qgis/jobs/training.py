@@ -19,8 +19,9 @@ def start(label: str = "Starting weights") -> Any:
                         "adapted, and the messages say how.")
 
 
-def batch_size(default: int) -> Any:
-    return integer("Batch size", default=default, minimum=1, maximum=1024, help="Tiles per step; lower it when memory runs out.")
+def batch_size(default: int | None, help_more: str = "") -> Any:
+    return integer("Batch size", default=default, minimum=1, maximum=1024,
+                   help=f"Tiles per step; lower it when memory runs out. {help_more}".strip())
 
 
 def crop() -> Any:
@@ -33,10 +34,11 @@ def class_weights() -> Any:
                   help="“balanced”: rare classes count more, by the root of their rarity.")
 
 
-def augmentation(of: str = "") -> Any:
-    return choice("Augmentation", ("none", "flips", "full"), default="full", advanced=True,
+def augmentation(of: str = "", automatic: str = "") -> Any:
+    words = ("none", "flips", "full")
+    return choice("Augmentation", ("auto", *words) if automatic else words, default="auto" if automatic else "full", advanced=True,
                   help=f"{of}“flips”: flips and quarter turns. “full”: also gain and offset per band, blur, a missing band, and speckle "
-                       "for radar.")
+                       f"for radar. {automatic}".strip())
 
 
 def precision(help_more: str = "") -> Any:

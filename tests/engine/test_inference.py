@@ -255,3 +255,13 @@ def test_the_most_probable_class_is_the_first_of_equals():
     position, best = inference.most_probable(scores)
     assert np.array_equal(position, scores.argmax(0))
     assert np.array_equal(best, scores.max(0))
+
+
+def test_tiles_too_small_for_the_border_of_the_model_are_enlarged(model, image):
+    said = []
+    report = Report()
+    report.emit = lambda event: said.append(event.get("text", "")) if event["event"] == "message" else None
+    small = run(model, image, tile_size=64, report=report)[0]  # of the model's halo of 32 px nothing would be left
+    assert (small == run(model, image, tile_size=1024)[0]).all()
+    assert said == ["Of tiles of 64 px nothing is left inside the border of 32 px that the model needs, so tiles of 96 px are taken. "
+                    "Give a smaller halo if memory runs out."]

@@ -59,6 +59,8 @@ def test_it_can_be_written_again_from_itself(model, folder):
 def test_the_stac_item_names_bands_and_classes(model):
     properties = {entry.key: entry.value for entry in onnx.load(model).metadata_props}
     item = json.loads(properties["stac_mlm"])
+    assert item["assets"]["model"]["href"] == "./model.onnx"
+    assert item["assets"]["model"]["bands"] == [{"name": "B02"}]
     assert item["stac_extensions"] == [model_metadata.MLM_SCHEMA, model_metadata.RASTER_SCHEMA]
     said = item["properties"]
     assert said["mlm:tasks"] == ["semantic-segmentation"]
@@ -75,8 +77,45 @@ def test_deepness_gives_the_graph_raw_values(model):
     assert properties["class_names"] == {"0": "water", "1": "forest"}
     assert properties["resolution"] == 1000  # cm
     assert properties["tile_size"] == properties["tiles_size"] == 256
+    assert (properties["seg_thresh"], properties["seg_small_segment"], properties["tiles_overlap"]) == (0, 0, 0)
+    assert {key: type(value) for key, value in properties.items() if key not in (package.KEY, "stac_mlm")} == {
+        "model_type": str, "class_names": dict, "resolution": float, "tile_size": int, "tiles_size": int, "tiles_overlap": int,
+        "standardization_mean": list, "standardization_std": list, "seg_thresh": float, "seg_small_segment": int}
     fed = (1234 / 255 - properties["standardization_mean"][0]) / properties["standardization_std"][0]
     assert fed == pytest.approx(1234)
+
+
+@pytest.mark.parametrize(("tile", "halo", "stride", "overlap"), [(256, 32, 32, 25), (256, 64, 32, 50), (512, 128, 32, 50), (512, 40, 32, 25),
+                                                                (300, 40, 1, 27), (256, 120, 32, 75)])
+def test_deepness_throws_away_half_of_the_overlap_on_each_side(tile, halo, stride, overlap):
+    said = model_metadata.deepness_keys(networks.description(fixed_tile=tile, halo=halo, stride=stride))
+    assert (said["tile_size"], said["tiles_overlap"]) == (tile, overlap)
+    assert overlap == 75 or int(tile * overlap / 100 * 2) // 2 // 2 >= halo  # as in its processing_overlap.py and tile_params.py
+
+
+def test_the_file_is_of_the_version_that_older_programs_read(model, folder):
+    newer = onnx.load(model)
+    newer.ir_version = 10
+    package.write(newer, package.open(model).description, folder / "again.onnx")
+    assert onnx.load(folder / "again.onnx").ir_version == onnx.load(model).ir_version == 9
+
+
+def test_operators_that_older_programs_do_not_know_are_refused(model, folder):
+    newer = onnx.load(model)
+    newer.opset_import[0].version = 21
+    with pytest.raises(ModelError, match="uses operators of version 21, and a model file may use those up to 20"):
+        package.write(newer, package.open(model).description, folder / "again.onnx")
+
+
+def test_a_fixed_tile_that_the_description_does_not_know_is_refused(model):
+    assert "takes tiles of any px, but its description says 256 px and a stride of 1 px" in refusal(with_description(model, fixed_tile=256))
+
+
+def test_a_network_for_oblong_tiles_is_refused(model, folder):
+    oblong = onnx.load(model)
+    oblong.graph.input[0].type.tensor_type.shape.dim[3].dim_value = 128
+    with pytest.raises(ModelError, match="takes images of any x 128 px, and maps need square tiles"):
+        package.write(oblong, package.open(model).description, folder / "oblong.onnx")
 
 
 @pytest.mark.parametrize(("given", "allowed"), [("Äcker 2020 (S2)", "cker 2020 -S2"), ("2020", "model 1"), ("u-net-0a1b", "u-net-0a1b")])

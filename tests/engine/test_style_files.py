@@ -1,7 +1,14 @@
+import contextlib
+import sqlite3
+
+import geopandas
+import pyogrio
 import pytest
+import shapely
 
 from eo_pretrain_qgis.engine.class_style import beside, confidence_qml
 from eo_pretrain_qgis.engine.style_files import MARK, new_style
+from eo_pretrain_qgis.engine.vector import VectorLayer, layer_names, write_layer
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.report import Report
 
@@ -39,3 +46,26 @@ def test_a_file_of_gdal_s_beside_another_image_of_that_name_stays(folder):
     with beside(folder / "map.tif", aux_xml=lambda: "<PAMDataset/>"):
         pass
     assert (folder / "map.tif.aux.xml").read_text(encoding="utf-8") == "<PAMDataset/>"
+
+
+def test_a_layer_carries_its_style_inside(folder):
+    layer = geopandas.GeoDataFrame({"class": [1]}, geometry=[shapely.box(0, 0, 1, 1)], crs="EPSG:32633")
+    for text in ("<qgis>old</qgis>", "<qgis>new</qgis>"):
+        write_layer(folder / "areas.gpkg", "areas", layer, text)
+    with contextlib.closing(sqlite3.connect(folder / "areas.gpkg")) as connection:
+        rows = connection.execute("SELECT f_table_name, f_geometry_column, styleQML, useAsDefault FROM layer_styles").fetchall()
+        known = connection.execute("SELECT data_type FROM gpkg_contents WHERE table_name = 'layer_styles'").fetchall()
+    assert rows == [("areas", "geom", "<qgis>new</qgis>", 1)]
+    assert known == [("attributes",)]
+    assert layer_names(str(folder / "areas.gpkg")) == ["areas"], "a table of styles is no layer to choose from"
+    assert len(VectorLayer.open({"path": str(folder / "areas.gpkg")}).read(["class"])) == 1
+    assert sorted(path.name for path in folder.iterdir()) == ["areas.gpkg", "areas.qml"]
+
+
+def test_beside_a_style_of_the_users_none_of_ours_lies_inside(folder):
+    (folder / "areas.qml").write_text("<qgis>mine</qgis>")
+    layer = geopandas.GeoDataFrame({"class": [1]}, geometry=[shapely.box(0, 0, 1, 1)], crs="EPSG:32633")
+    told = Told()
+    write_layer(folder / "areas.gpkg", "areas", layer, "<qgis>ours</qgis>", told)
+    assert "is a style of your own and was kept" in told.words[0]
+    assert [str(row[0]) for row in pyogrio.list_layers(folder / "areas.gpkg")] == ["areas"]

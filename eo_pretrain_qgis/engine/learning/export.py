@@ -7,6 +7,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,12 @@ from ...errors import ModelError
 from ...report import SILENT, Report
 from .. import package
 from ..dataset import Dataset
-from ..session import InferenceSession, on_processor
+from ..session import InferenceSession, RunOptions, on_processor
+from ..waiting import PythonCall, patiently
 from .error_words import first_line
+from .halo import CHANGED_SHARE, measure_halo, scene_side
 from .networks import ClassNetwork, SegmentationNetwork
 from .runs import Run
-
-CORE = 128  # side of the part that is compared, pixels
-HALO_STEP, LARGEST_HALO = 32, 256
-REFERENCE_HALO = LARGEST_HALO + 64
-CHANGED_SHARE = 0.001  # of the classes a halo may leave different from a larger one
 
 
 class Probabilities(nn.Module):
@@ -69,7 +67,7 @@ def export_run(run_folder: str, target: str, *, name: str | None = None, licence
                          "with labels of pixels, or start one from this run.")
     model = Probabilities(network).eval()
     report.progress(0.05, "Translating the network")
-    content = to_onnx(model, network.bands, network.stride, run.card["encoder"])
+    content = to_onnx(model, network.bands, network.stride, run.card["encoder"], report=report.part(0.05, 0.2))
     session = on_processor(content)
     scene = _scene(run, network)
     difference = largest_difference(model, session, probes(scene, network.stride), report.part(0.2, 0.5))
@@ -77,10 +75,12 @@ def export_run(run_folder: str, target: str, *, name: str | None = None, licence
         raise ModelError(f"The exported network differs from the trained one by up to {difference:.2g} in a probability, more than the "
                          f"{tolerance:g} allowed. Allow a larger difference, or train again with another encoder.")
 
-    def classes(image: np.ndarray) -> np.ndarray:
-        return session.run(None, {package.INPUT: image})[0].argmax(1)
+    options = RunOptions()
 
-    halo, changed = measure_halo(classes, scene, network.stride, report.part(0.5, 0.95))
+    def classes(image: np.ndarray) -> np.ndarray:
+        return session.run(None, {package.INPUT: image}, options)[0].argmax(1)
+
+    halo, changed = measure_halo(classes, scene, network.stride, report.part(0.5, 0.95), stop=partial(setattr, options, "terminate", True))
     if changed > CHANGED_SHARE:
         report.message(f"Even with a border of {halo} px, {changed:.2%} of the classes depend on where tiles begin, because this network "
                        "looks farther. Maps may show faint seams.", "warning")
@@ -90,7 +90,7 @@ def export_run(run_folder: str, target: str, *, name: str | None = None, licence
     return {"largest_difference": difference, "model_id": description["id"]}
 
 
-def to_onnx(model: nn.Module, bands: int, stride: int, what: str, output: str = package.OUTPUT) -> bytes:
+def to_onnx(model: nn.Module, bands: int, stride: int, what: str, output: str = package.OUTPUT, report: Report = SILENT) -> bytes:
     """The network as an ONNX file that takes any number of images of any height and width divisible by `stride`.
 
     Traces of the Python code and its paths, which the exporter adds to every node, are left out.
@@ -101,23 +101,17 @@ def to_onnx(model: nn.Module, bands: int, stride: int, what: str, output: str = 
         stride: see above.
         what: its encoder, for the message.
         output: name of what it gives.
+        report: told every half second that it goes on; a cancel ends it.
 
     Raises:
         ModelError: when torch cannot translate it.
     """
-    n, rows, columns = (torch.export.Dim(axis, min=1) for axis in ("n", "rows", "columns"))
-    # Not the smallest sizes: the exporter takes a size of 1 for a constant.
-    example = torch.zeros(2, bands, 3 * stride, 2 * stride)
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        path = Path(folder) / "model.onnx"
-        try:
-            torch.onnx.export(model, (example,), path, dynamo=True, external_data=False, verbose=False, input_names=[package.INPUT],
-                              output_names=[output], dynamic_shapes={"image": {0: n, 2: stride * rows, 3: stride * columns}})
-        except (torch.onnx.OnnxExporterError, RuntimeError, ValueError) as error:
-            raise ModelError(f"The network with the encoder {what} cannot be written as ONNX ({first_line(error)}). "
-                             "Train with another encoder, such as resnet18.") from None
-        proto = onnx.load(path)
+    call = PythonCall(lambda: _translated(model, bands, stride, output))
+    try:
+        proto = patiently(call, call.stop, report, 0, "Translating the network")
+    except (torch.onnx.OnnxExporterError, RuntimeError, ValueError) as error:
+        raise ModelError(f"The network with the encoder {what} cannot be written as ONNX ({first_line(error)}). "
+                         "Train with another encoder, such as resnet18.") from None
     for node in proto.graph.node:
         del node.metadata_props[:]
         node.doc_string = ""
@@ -126,6 +120,19 @@ def to_onnx(model: nn.Module, bands: int, stride: int, what: str, output: str = 
     del proto.graph.metadata_props[:]
     del proto.metadata_props[:]
     return proto.SerializeToString(deterministic=True)
+
+
+def _translated(model: nn.Module, bands: int, stride: int, output: str) -> onnx.ModelProto:
+    """What torch's exporter makes of the network."""
+    n, rows, columns = (torch.export.Dim(axis, min=1) for axis in ("n", "rows", "columns"))
+    # Not the smallest sizes: the exporter takes a size of 1 for a constant.
+    example = torch.zeros(2, bands, 3 * stride, 2 * stride)
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        path = Path(folder) / "model.onnx"
+        torch.onnx.export(model, (example,), path, dynamo=True, external_data=False, verbose=False, input_names=[package.INPUT],
+                          output_names=[output], dynamic_shapes={"image": {0: n, 2: stride * rows, 3: stride * columns}})
+        return onnx.load(path)
 
 
 def largest_difference(model: nn.Module, session: InferenceSession, images: list[np.ndarray], report: Report = SILENT,
@@ -148,37 +155,6 @@ def largest_difference(model: nn.Module, session: InferenceSession, images: list
         largest = float(np.maximum(largest, apart))  # unlike max() it keeps NaN
         report.progress(done / len(images), f"Comparing torch and onnxruntime on {image.shape[2]} × {image.shape[3]} px")
     return largest
-
-
-def measure_halo(classes: Callable[[np.ndarray], np.ndarray], scene: np.ndarray, stride: int, report: Report = SILENT,
-                 differs: Callable[[np.ndarray, np.ndarray], np.ndarray] = np.not_equal) -> tuple[int, float]:
-    """The border that has to be thrown away so that the classes inside hardly depend on where the tile ends.
-
-    Args:
-        classes: float32 (1, band, y, x) → class positions (1, y, x).
-        scene: float32 (band, y, x), at least CORE + 2 · REFERENCE_HALO pixels on each side.
-        stride: of the network; tiles stay on its grid.
-        report: told of every size tried.
-        differs: which pixels of two results (y, x), or (band, y, x), are not the same.
-
-    Returns:
-        The smallest multiple of 32 (and of the stride) up to 256 px with at most 0.1 % of the classes changed, and that share.
-    """
-    middle = scene.shape[1] // 2 // stride * stride
-
-    def core(halo: int) -> np.ndarray:
-        start, end = middle - CORE // 2 - halo, middle + CORE // 2 + halo
-        found = classes(scene[None, :, start:end, start:end])[0]
-        return found[..., halo:halo + CORE, halo:halo + CORE]
-
-    step = max(HALO_STEP, stride)
-    reference = core(-(-REFERENCE_HALO // step) * step)
-    for halo in range(step, LARGEST_HALO + 1, step):
-        report.progress(halo / LARGEST_HALO, f"Measuring the border that tiles need: {halo} px")
-        changed = float(differs(core(halo), reference).mean())
-        if changed <= CHANGED_SHARE:
-            break
-    return halo, changed
 
 
 def describe(run: Run, network: ClassNetwork, name: str, licence: str, plugin_version: str, halo: int) -> dict[str, Any]:
@@ -209,7 +185,7 @@ def probes(scene: np.ndarray, stride: int) -> list[np.ndarray]:
 
 def _scene(run: Run, network: ClassNetwork) -> np.ndarray:
     """A large image, float32 (band, y, x): tiles of the dataset side by side, or noise with its statistics when it is gone."""
-    side = -(-(CORE + 2 * REFERENCE_HALO) // network.stride) * network.stride + 2 * network.stride
+    side = scene_side(network.stride)
     if not Path(run.card["dataset"]["path"]).is_dir():
         noise = np.random.default_rng(0).standard_normal((1, network.bands, side, side)).astype(np.float32)
         return (noise * network.spread.numpy() + network.centre.numpy())[0]

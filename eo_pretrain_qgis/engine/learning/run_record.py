@@ -54,6 +54,7 @@ class Chosen(Struct):
 
     epochs: Count
     keep: str = ""
+    label_share: Annotated[float, Meta(gt=0, le=100)] = 100
 
 
 class RunRecord(Struct):

@@ -7,7 +7,6 @@ import geopandas
 from ...report import SILENT, Report
 from ..category_style import Category, categorized, color_option
 from ..legend import default_color
-from ..style_files import new_style
 from ..vector import write_layer
 from .ways import IGNORED, ROAD
 
@@ -15,7 +14,7 @@ COLORS = {ROAD: "#d7191c", IGNORED: "#fde725"}
 
 
 def write_ways(path: str, ways: geopandas.GeoDataFrame, report: Report = SILENT) -> None:
-    """Writes the ways as a GeoPackage and beside it their style: roads, ignored ways, then each reason to leave one out.
+    """Writes the ways as a GeoPackage and their style: roads, ignored ways, then each reason to leave one out.
 
     Raises:
         DataError: disk full, not permitted, or open elsewhere.
@@ -24,5 +23,4 @@ def write_ways(path: str, ways: geopandas.GeoDataFrame, report: Report = SILENT)
     ordered = [*(reason for reason in COLORS if reason in found), *sorted(reason for reason in found if reason not in COLORS)]
     rows = [Category(reason, reason, {"line_color": color_option(COLORS.get(reason) or default_color(number)), "line_width": "0.5"})
             for number, reason in enumerate(ordered)]
-    with new_style(path, categorized("became", "line", rows), report):
-        write_layer(path, "ways", ways)
+    write_layer(path, "ways", ways, categorized("became", "line", rows), report)

@@ -19,7 +19,6 @@ from rasterio.features import rasterize
 
 from ...errors import DataError
 from ...report import SILENT, Report
-from ..class_style import beside
 from ..dataset import DROPPED, SPLITS, ClassInfo, Dataset
 from ..footprints import footprint, read_footprints
 from ..grid import Grid, Window, tile_windows
@@ -204,5 +203,4 @@ def write_suggestions(path: str, candidates: Candidates, chosen: np.ndarray, pla
     table[CLASS_FIELD] = np.full(len(chosen), np.nan)
     table[CLASS_FIELD] = table[CLASS_FIELD].astype("Int32")
     table["note"] = np.full(len(chosen), None, object)
-    with beside(path, report, qml=lambda: suggestions_qml(classes, CLASS_FIELD)):
-        write_layer(path, LAYER, table)
+    write_layer(path, LAYER, table, suggestions_qml(classes, CLASS_FIELD), report)

@@ -84,8 +84,13 @@ class Ensemble:
                     raise JobError(f"The models {first.path} and {other.path} have different {what} ({', '.join(ours)}; {', '.join(theirs)}), so "
                                    "they cannot be asked together. Choose models trained on the same dataset.")
         stride = math.lcm(*(package.stride for package in packages))
+        tiles = sorted({package.fixed_tile for package in packages if package.fixed_tile})
+        if len(tiles) > 1 or any(tile % stride for tile in tiles):
+            raise JobError(f"The models take tiles of {', '.join(map(str, tiles))} px at multiples of {stride} px, so they cannot be asked together. "
+                           "Choose models exported with one fixed tile, or without.")
         self.packages = list(packages)
-        self.package = replace(first, description={**first.description, "stride": stride, "halo": max(package.halo for package in packages)})
+        self.package = replace(first, description={**first.description, "stride": stride, "halo": max(package.halo for package in packages),
+                                                   "fixed_tile": tiles[0] if tiles else None})
 
     def __len__(self) -> int:
         return len(self.packages)

@@ -178,8 +178,7 @@ def write_documents(path: str, found: Found, report: Report = SILENT) -> None:
         columns |= {f"difference_{row.value}": found.difference[:, number].round(4) for number, row in enumerate(found.classes)}
         style = change_qml()
     outlines = [footprint(found.grid, part, found.grid.crs) for part in parts]
-    with beside(path, report, qml=lambda: style):
-        write_layer(path, LAYER, geopandas.GeoDataFrame(columns, geometry=outlines, crs=found.grid.crs))
+    write_layer(path, LAYER, geopandas.GeoDataFrame(columns, geometry=outlines, crs=found.grid.crs), style, report)
 
 
 def change_qml() -> str:

@@ -5,10 +5,15 @@ import numpy as np
 import pytest
 
 from eo_pretrain_qgis.engine.dataset import Dataset
+from eo_pretrain_qgis.engine.label_shares import labelled_share
+from eo_pretrain_qgis.engine.learning.finetuning import tile_evaluation
 from eo_pretrain_qgis.engine.learning.finetuning.evaluation import evaluate_run, write_evaluation
+from eo_pretrain_qgis.engine.learning.finetuning.recipe import Settings, finetune
+from eo_pretrain_qgis.engine.learning.probes import image_statistics
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.jobs.evaluate_model import EvaluateModel
 
+from .conftest import SMALL
 from .test_training import Heard
 from .tiny import CLASSES, ClassInfo, write_dataset
 from .tiny_scenes import write_scenes
@@ -109,3 +114,42 @@ def test_tiles_without_labels_are_said_and_no_crash(run_folder, tmp_path):
     found = EvaluateModel(run_folder=str(run_folder), dataset=str(elsewhere), output=str(tmp_path / "report.html")).run(report)
     assert "The test tiles hold no labels, so nothing was measured. Choose another split or dataset." in report.sentences
     assert found["mean_iou"] is None
+
+
+def test_baselines_learn_from_the_share_of_the_labels_that_the_run_saw(run_folder, dataset_folder, tmp_path):
+    """All but the run's own training tiles say the opposite: baselines that saw them would be wrong everywhere."""
+    dataset, share = Dataset.open(dataset_folder), 25
+    learned = labelled_share(dataset, dataset.indices("training"), share, 1)
+    others = np.setdiff1d(dataset.indices("training"), learned)
+    lying = tmp_path / "lying"
+    shutil.copytree(dataset_folder, lying)
+    labels = np.load(next(lying.glob("*labels*.npy")), mmap_mode="r+")
+    for tile in others:
+        labels[tile][labels[tile] != 255] = 1 - labels[tile][labels[tile] != 255]
+    labels.flush()
+    card = json.loads((run_folder / "run.json").read_text())
+    shutil.copytree(run_folder, tmp_path / "run")
+    (tmp_path / "run" / "run.json").write_text(json.dumps({
+        **card, "dataset": {**card["dataset"], "path": str(lying), "checksum": Dataset.open(lying).checksum},
+        "settings": {**card["settings"], "label_share": share}}))
+    facts, sections = evaluate_run(str(tmp_path / "run"), None, "test", 4, "cpu")
+    assert facts["training_tiles"] == len(learned) < len(dataset.indices("training"))
+    assert facts["label_share"] == share
+    assert facts["statistics"]["mean_iou"] > 0.9
+    assert f"learned from the labels of the same {len(learned)} training tiles, 25 % of those with labels" in "".join(sections)
+
+
+@pytest.mark.parametrize("spread", [False, True])
+def test_baselines_of_whole_tiles_learn_from_the_same_share(tmp_path, monkeypatch, spread):
+    folder = write_scenes(tmp_path / "stripes")
+    dataset = Dataset.open(folder)
+    run = tmp_path / "run"
+    finetune(str(folder), str(run), Settings(encoder=SMALL, epochs=1, batch_size=8, learning_rate=0.003, label_share=25, device="cpu"))
+    if spread:  # the guesses are the run's own; its labels are the same
+        card = json.loads((run / "run.json").read_text())
+        (run / "run.json").write_text(json.dumps({**card, "settings": {**card["settings"], "spread_labels": True}}))
+    seen = []
+    monkeypatch.setattr(tile_evaluation, "image_statistics", lambda data, tiles: seen.append(tiles) or image_statistics(data, tiles))
+    facts, _ = evaluate_run(str(run), None, "test", 8, "cpu")
+    assert seen[0].tolist() == labelled_share(dataset, dataset.indices("training"), 25, 1).tolist()
+    assert facts["training_tiles"] == len(seen[0]) == json.loads((run / "run.json").read_text())["training_tiles"]

@@ -1,17 +1,24 @@
 import json
 import shutil
+import threading
+import time
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import rasterio
 import torch
 
 from eo_pretrain_qgis.engine import package
+from eo_pretrain_qgis.engine.class_map import map_image
 from eo_pretrain_qgis.engine.dataset import Dataset
-from eo_pretrain_qgis.engine.learning.export import CORE, REFERENCE_HALO, Probabilities, export_run, largest_difference, measure_halo, to_onnx
+from eo_pretrain_qgis.engine.learning.export import Probabilities, export_run, largest_difference, mosaic, to_onnx
+from eo_pretrain_qgis.engine.learning.halo import measure_halo, scene_side
 from eo_pretrain_qgis.engine.learning.networks import SegmentationNetwork
 from eo_pretrain_qgis.engine.learning.runs import Run
-from eo_pretrain_qgis.errors import DataError, ModelError
+from eo_pretrain_qgis.errors import Cancelled, DataError, ModelError
+from eo_pretrain_qgis.report import Report
+from tests import scenes
 
 
 @pytest.fixture(scope="module")
@@ -87,12 +94,36 @@ def far(reach):
 
 @pytest.mark.parametrize(("reach", "halo"), [(0, 32), (32, 32), (33, 64), (150, 160)])
 def test_the_border_is_as_wide_as_the_network_looks(reach, halo):
-    scene = np.random.default_rng(0).random((1, CORE + 2 * REFERENCE_HALO + 64, CORE + 2 * REFERENCE_HALO + 64)).astype(np.float32)
+    scene = np.random.default_rng(0).random((1, scene_side(32), scene_side(32))).astype(np.float32)
     assert measure_halo(far(reach), scene, 32) == (halo, 0)
 
 
+def test_no_lucky_part_decides_for_the_others():
+    """Only the lower half of the scene depends on pixels 100 columns away."""
+    def classes(image):
+        near, distant = far(0)(image), far(100)(image)
+        return np.where(image[:, 0] >= 1, distant, near)
+
+    scene = np.random.default_rng(0).uniform(0, 1, (1, scene_side(32), scene_side(32))).astype(np.float32)
+    scene[:, scene_side(32) // 2:] += 1
+    scene[:, scene_side(32) // 2:, ::2] -= 0.9
+    assert measure_halo(classes, scene, 32) == (128, 0)
+
+
+@pytest.mark.parametrize("stride", [1, 14, 64])
+def test_borders_keep_to_the_grid_of_the_network(stride):
+    def classes(image):
+        assert image.shape[2] % stride == image.shape[3] % stride == 0
+        return far(33)(image)
+
+    scene = np.random.default_rng(0).random((1, scene_side(stride), scene_side(stride))).astype(np.float32)
+    halo, _ = measure_halo(classes, scene, stride)
+    assert halo % stride == 0
+    assert halo >= 33
+
+
 def test_a_network_that_looks_farther_than_the_largest_border_says_so():
-    scene = np.random.default_rng(0).random((1, CORE + 2 * REFERENCE_HALO + 64, CORE + 2 * REFERENCE_HALO + 64)).astype(np.float32)
+    scene = np.random.default_rng(0).random((1, scene_side(32), scene_side(32))).astype(np.float32)
     halo, changed = measure_halo(far(300), scene, 32)
     assert halo == 256
     assert changed > 0.1
@@ -118,3 +149,38 @@ def test_damaged_or_missing_weights_are_named(run_folder, tmp_path):
         export_run(str(tmp_path / "run"), str(tmp_path / "model.onnx"))
     with pytest.raises(DataError, match="is not a run folder"):
         export_run(str(tmp_path), str(tmp_path / "model.onnx"))
+
+
+def test_the_map_of_an_exported_model_hardly_depends_on_the_tile_size(exported, dataset, tmp_path):
+    values = mosaic(dataset, np.zeros((3, 1, 1)), 1088)[:, 3:]  # tiles of a map and of the dataset begin at different places
+    image = scenes.write_raster(tmp_path / "image.tif", values.astype(np.uint16), names=("B02", "B03", "B04"), nodata=0)
+    maps = []
+    for tile_size in (256, 1024):
+        map_image(package.open(exported[0]), [{"path": str(image)}], str(tmp_path / f"{tile_size}.tif"), tile_size=tile_size, device="cpu")
+        with rasterio.open(tmp_path / f"{tile_size}.tif") as source:
+            maps.append(source.read(1))
+    assert set(np.unique(maps[0])) == {3, 7, 255}
+    assert (maps[0] != maps[1]).mean() <= 0.0005
+
+
+class Impatient(Report):
+    """Cancels when the translation has begun, and knows when it was heard of before."""
+
+    def __init__(self):
+        self.times = []
+
+    def emit(self, event):
+        self.times.append(time.monotonic())
+
+    def cancelled(self):
+        return len(self.times) >= 3
+
+
+def test_a_cancel_during_the_translation_is_answered_within_two_seconds():
+    network, report = Probabilities(SegmentationNetwork("tu-test_efficientnet", [0.0] * 5, [1.0] * 5, 3)).eval(), Impatient()
+    with pytest.raises(Cancelled):
+        to_onnx(network, 5, 32, "tu-test_efficientnet", report=report)
+    assert time.monotonic() - report.times[-1] < 2
+    time.sleep(0.5)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("patient")], "the translation goes on"
+    assert to_onnx(network, 5, 32, "tu-test_efficientnet"), "and is not spoiled for the next"

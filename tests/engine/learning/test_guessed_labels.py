@@ -122,7 +122,7 @@ def test_labels_that_are_not_to_be_used_have_no_influence(start, tmp_path, monke
     for name, turn in (("as they are", 0), ("turned", 1)):
         folder = write_scenes(tmp_path / name, count=96)
         tiles = Dataset.open(folder).indices("training")
-        monkeypatch.setattr(recipe, "labelled_share", lambda dataset, found, percent, seed: found[:16])
+        monkeypatch.setattr(recipe, "training_share", lambda dataset, percent, seed: dataset.indices("training")[:16])
         labels = np.load(folder / "labels-000.npy", mmap_mode="r+")
         labels[tiles[16:]] = (labels[tiles[16:]] + turn) % 4
         labels.flush()

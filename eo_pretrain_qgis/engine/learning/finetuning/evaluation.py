@@ -22,7 +22,7 @@ from .classification import TASKS
 from .recipe import check_learnable
 from .segmentation import predict
 from .segmentation_report import SAMPLES, accuracy_table, confusion_table, sample_pictures
-from .tile_evaluation import evaluate_tiles, first_facts
+from .tile_evaluation import evaluate_tiles, first_facts, learned_tiles, same_labels
 
 CANDIDATES = {"model": "the model", "majority": "majority class", "statistics": "per-band statistics"}
 
@@ -66,11 +66,12 @@ def evaluate_run(run_folder: str, dataset_folder: str | None, split: str, batch_
     report.message(f"Measuring on {len(tiles)} {split} tiles with {describe_device(device)}.")
     if dataset.task in TASKS:
         return evaluate_tiles(run, dataset, source, split, tiles, batch_size, device, report)
-    baseline = StatisticsBaseline.fit(source, run.card["seed"], report=report.part(0, 0.4))
+    learned = learned_tiles(run, source)
+    baseline = StatisticsBaseline.fit(source, run.card["seed"], report=report.part(0, 0.4), tiles=learned)
     network = run.load_network(device)
     reader = TileReader(dataset, network.centre.flatten().tolist(), network.stride, device)
     counts = {name: np.zeros((len(dataset.classes),) * 2, np.int64) for name in CANDIDATES}
-    common, done = majority_class(source), 0
+    common, done = majority_class(source, learned), 0
     for chosen, truth, found in predict(network, reader, tiles, batch_size):
         images = dataset.images(chosen)
         guesses = {"model": found, "majority": np.full_like(truth, common), "statistics": baseline.predict(images, dataset.valid(images))}
@@ -78,7 +79,7 @@ def evaluate_run(run_folder: str, dataset_folder: str | None, split: str, batch_
             counts[name] += confusion(truth, guess, len(dataset.classes), dataset.ignore)
         done += len(chosen)
         report.progress(0.4 + 0.6 * done / len(tiles), f"Measured {done} of {len(tiles)} tiles")
-    facts = _facts(run, dataset, split, len(tiles), counts)
+    facts = _facts(first_facts(run, dataset, split, len(tiles), len(learned)), dataset, counts)
     return facts, _sections(facts, dataset, counts, sample_pictures(network, reader, dataset, telling_tiles(dataset, split, SAMPLES)))
 
 
@@ -108,8 +109,7 @@ def write_evaluation(facts: dict[str, Any], sections: list[str], page_path: str,
     page.write_page(page_path, f"{facts['encoder']} on the {facts['split']} tiles of {facts['dataset_name']}", sections)
 
 
-def _facts(run: Run, dataset: Dataset, split: str, tiles: int, counts: dict[str, np.ndarray]) -> dict[str, Any]:
-    facts = first_facts(run, dataset, split, tiles)
+def _facts(facts: dict[str, Any], dataset: Dataset, counts: dict[str, np.ndarray]) -> dict[str, Any]:
     for name, matrix in counts.items():
         found = scores(matrix)
         rows = [{"value": entry.value, "name": entry.name, **row} for entry, row in zip(dataset.classes, found["classes"])]
@@ -149,7 +149,8 @@ def _method(facts: dict[str, Any], dataset: Dataset) -> list[str]:
         f"{facts['tiles']} {facts['split']} tiles, {facts['model']['pixels']:,} labelled pixels of {dataset.folder}.",
         f"Split: {dataset.description['split'].get('text', 'not stated')}",
         "IoU, F1 and the confusion count pixels; the means give each class that occurs the same weight.",
-        "Majority class: the class with most pixels in the training tiles, everywhere.",
+        same_labels(facts),
+        "Majority class: the class with most pixels in these tiles, everywhere.",
         "Per-band statistics: logistic regression on value, mean and standard deviation of each band in 7 × 7 pixels, "
-        "learned from at most 50,000 pixels of the training tiles.",
+        "learned from at most 50,000 pixels of these tiles.",
     ]

@@ -13,7 +13,7 @@ from lightning_fabric import Fabric
 from ....errors import DataError
 from ....report import SILENT, Report
 from ...dataset import IGNORE, Dataset
-from ...label_shares import labelled_share
+from ...label_shares import training_share
 from ...tile_pictures import telling_tiles
 from ..checkpoints import load_tensors
 from ..device import pick_device, pick_precision
@@ -28,28 +28,27 @@ from ..training_runs import train
 from . import classification, segmentation
 from .classification import Classification
 from .classification_report import sample_gallery, tile_run_sections
+from .defaults import FROM_SCRATCH, defaults, sentence
 from .guessed_labels import GuessedLabels, check_spreadable
 from .segmentation import Segmentation
 from .segmentation_report import SAMPLES, run_sections, sample_pictures
 
 ENCODER = "resnet18"
 GUESSES = "guessed_labels.npy"  # in the run folder
-#: A decent beginning for AdamW, and for weights that know something already.
-RATE, RATE_FROM_WEIGHTS = 1e-3, 3e-4
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What can be chosen; the names are those of the job `finetune`, which explains them."""
+    """What can be chosen; the names are those of the job `finetune`, which explains them. None and ``auto`` become one of `defaults`."""
 
     encoder: str | None = None
     start: str | None = None
-    epochs: int = 40
-    batch_size: int = 8
+    epochs: int | None = None
+    batch_size: int | None = None
     learning_rate: float | None = None
     crop: int | None = None
     class_weights: str = "balanced"
-    augmentation: str = "full"
+    augmentation: str = "auto"
     precision: str = "auto"
     patience: int = 12
     weight_decay: float = 0.01
@@ -58,7 +57,7 @@ class Settings:
     spread_labels: bool = False
     loss: str = "cross_entropy"
     epoch_steps: int | None = None
-    average: float = 0.0
+    average: float | None = None
     keep: str = "best"
     frozen_encoder: bool = False
     device: str = "auto"
@@ -100,6 +99,19 @@ def _encoder(settings: Settings, output: str, dataset: Dataset, report: Report) 
     return settings.encoder or ENCODER
 
 
+def completed(settings: Settings, dataset: Dataset) -> tuple[Settings, str]:
+    """The settings with a value for all that was left open, and what was chosen, in words.
+
+    A number of epochs without a number of steps, or the other way round, leaves what was not said at one pass an epoch or at 40 epochs.
+    """
+    labels, start = len(training_share(dataset, settings.label_share, settings.seed)), bool(settings.start)
+    found = asdict(defaults(dataset.task in classification.TASKS, start, labels))
+    if settings.epochs is not None or settings.epoch_steps is not None:
+        found |= {"epochs": FROM_SCRATCH.epochs, "epoch_steps": None}
+    chosen = {name: value for name, value in found.items() if getattr(settings, name) in (None, "auto")}
+    return replace(settings, **chosen), sentence(chosen, labels, start)
+
+
 def check_learnable(dataset: Dataset, crop: int | None) -> None:
     """Refuses a dataset that no model can be fine-tuned on.
 
@@ -122,7 +134,9 @@ class FineTuning:
     method_name = "finetune"
 
     def __init__(self, dataset: Dataset, settings: Settings) -> None:
-        self.dataset, self.settings = dataset, settings
+        self.dataset = dataset
+        self.settings: Any  # complete: no number of it is None that must be one
+        self.settings, self.chosen = completed(settings, dataset)
         self.samples: Any = None
         self.pictures = ""
 
@@ -133,18 +147,19 @@ class FineTuning:
 
     def card(self) -> dict[str, Any]:
         """The kind of network."""
-        return {"architecture": "unet", "encoder": self.settings.encoder}
+        return {"architecture": "unet", "encoder": self.settings.encoder, "chosen": self.chosen}
 
     def plan(self) -> Plan:
         """AdamW with warm-up and a cosine."""
         chosen = self.settings
-        rate = chosen.learning_rate or (RATE_FROM_WEIGHTS if chosen.start else RATE)
-        return Plan(chosen.epochs, rate, chosen.weight_decay, chosen.warmup_epochs, chosen.patience, chosen.seed,
+        return Plan(chosen.epochs, chosen.learning_rate, chosen.weight_decay, chosen.warmup_epochs, chosen.patience, chosen.seed,
                     average=chosen.average)
 
     def build(self, run: Run, fabric: Fabric, report: Report) -> Any:
         """The network with its starting weights, as a method to train."""
         chosen, dataset = self.settings, self.dataset
+        if self.chosen:
+            report.message(self.chosen)
         begins = bool(chosen.start) and not os.path.exists(run.path(CHECKPOINT))
         if begins:
             adopt_scaling(run.card["bands"], str(chosen.start), report)
@@ -173,7 +188,7 @@ class FineTuning:
 
     def training_tiles(self) -> np.ndarray:
         """Positions of the tiles whose labels are used."""
-        return labelled_share(self.dataset, self.dataset.indices("training"), self.settings.label_share, self.settings.seed)
+        return training_share(self.dataset, self.settings.label_share, self.settings.seed)
 
     def method(self, run: Run, network: Any, new: list[str], fabric: Fabric, report: Report, choices: dict[str, Any]) -> Any:
         """What is trained; `new` are the names of the tensors no starting weights were found for."""
@@ -210,14 +225,7 @@ class TileFineTuning(FineTuning):
 
     def card(self) -> dict[str, Any]:
         """The kind of network."""
-        return {"architecture": "classifier", "encoder": self.settings.encoder}
-
-    def training_tiles(self) -> np.ndarray:
-        """Positions of the labelled tiles whose labels are used."""
-        tiles = self.dataset.indices("training")
-        if self.dataset.task != "multilabel":
-            tiles = tiles[self.dataset.labels(tiles) != self.dataset.ignore]
-        return labelled_share(self.dataset, tiles, self.settings.label_share, self.settings.seed)
+        return {**super().card(), "architecture": "classifier"}
 
     def method(self, run: Run, network: Any, new: list[str], fabric: Fabric, report: Report, choices: dict[str, Any]) -> Any:
         """What is trained; with starting weights the head begins as a linear classifier on the encoder's features."""

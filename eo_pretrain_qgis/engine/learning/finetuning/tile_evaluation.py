@@ -12,6 +12,7 @@ from ....report import SILENT, Report
 from ... import html_page as page
 from ...accuracy import confusion
 from ...dataset import Dataset
+from ...label_shares import training_share
 from ...multilabel_accuracy import score_counts
 from ..data import TileReader
 from ..probes import LinearProbe, image_statistics
@@ -48,11 +49,12 @@ def evaluate_tiles(run: Run, dataset: Dataset, source: Dataset, split: str, tile
         report.progress(0.6 * done / len(tiles), f"Measured {done} of {len(tiles)} tiles")
     truth, outputs = (np.concatenate([part[place] for part in parts]) for place in (0, 1))
     report.progress(0.6, "Baselines: statistics of the images")
-    answers = {"model": outputs, **_baselines(source, dataset, tiles, run.card["seed"])}
+    learned = learned_tiles(run, source)
+    answers = {"model": outputs, **_baselines(source, learned, dataset, tiles, run.card["seed"])}
     several, classes = dataset.task == "multilabel", len(dataset.classes)
     counts = {who: score_counts(truth, found) if several else confusion(truth, found.argmax(1), classes, dataset.ignore)
               for who, found in answers.items()}
-    facts = first_facts(run, dataset, split, len(tiles))
+    facts = first_facts(run, dataset, split, len(tiles), len(learned))
     facts["score"] = "average_precision" if several else "overall_accuracy"
     for who, sums in counts.items():
         found = tile_scores(sums)
@@ -63,19 +65,30 @@ def evaluate_tiles(run: Run, dataset: Dataset, source: Dataset, split: str, tile
     return facts, _sections(facts, dataset, counts["model"], sample_gallery(network, reader, dataset, tiles))
 
 
-def first_facts(run: Run, dataset: Dataset, split: str, tiles: int) -> dict[str, Any]:
+def learned_tiles(run: Run, source: Dataset) -> np.ndarray:
+    """Positions of the tiles whose labels the run learned from: what it guessed for others is its own."""
+    return training_share(source, run.card["settings"].get("label_share", 100), run.card["seed"])
+
+
+def same_labels(facts: dict[str, Any]) -> str:
+    """On what network and baselines learned, in words."""
+    share = facts["label_share"]
+    part = f", {share:g} % of those with labels, drawn with the seed of the run" if share < 100 else ""
+    return f"Network and baselines learned from the labels of the same {facts['training_tiles']} training tiles{part}."
+
+
+def first_facts(run: Run, dataset: Dataset, split: str, tiles: int, learned: int) -> dict[str, Any]:
     """What every evaluation says of itself; ``score`` names its leading figure."""
     return {"format": "eo-pretrain evaluation", "version": 1, "run": os.path.abspath(run.folder), "encoder": run.card["encoder"],
             "dataset": os.path.abspath(dataset.folder), "dataset_name": dataset.name, "split": split, "tiles": tiles, "score": "mean_iou",
-            "weights_sha256": run.card["weights_sha256"]}
+            "weights_sha256": run.card["weights_sha256"], "training_tiles": learned,
+            "label_share": run.card["settings"].get("label_share", 100)}
 
 
-def _baselines(source: Dataset, dataset: Dataset, tiles: np.ndarray, seed: int) -> dict[str, np.ndarray]:
-    """Scores (n, class) of the majority class, or of the share of each class, and of the statistics of the image."""
-    known = source.indices("training")
+def _baselines(source: Dataset, known: np.ndarray, dataset: Dataset, tiles: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+    """Scores (n, class) of the majority class, or of the share of each class, and of the statistics of the image, learned from `known`."""
     labels = source.labels(known)
     if labels.ndim == 1:
-        known, labels = known[labels != source.ignore], labels[labels != source.ignore]
         majority = np.bincount(labels, minlength=len(dataset.classes)).astype(float)
     else:
         share = labels.mean(0).clip(1e-3, 1 - 1e-3)
@@ -98,9 +111,10 @@ def _sections(facts: dict[str, Any], dataset: Dataset, model: np.ndarray, pictur
         page.heading("How it was measured"), page.bullets([
             f"{facts['tiles']} {facts['split']} tiles of {dataset.folder}.",
             f"Split: {dataset.description['split'].get('text', 'not stated')}",
-            "Majority class: the class of most training tiles, everywhere; where a tile may have several, the share of each class.",
+            same_labels(facts),
+            "Majority class: the class of most of these tiles, everywhere; where a tile may have several, the share of each class.",
             "Statistics of the image: logistic regression on mean, standard deviation, 5th and 95th percentile of each band, learned from "
-            "the training tiles.",
+            "these tiles.",
         ]),
     ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from ....errors import JobError, ModelError
 from ....report import SILENT, Report
 from ... import package
 from ...dataset import Dataset
-from ...session import on_processor
-from ..export import CHANGED_SHARE, CORE, REFERENCE_HALO, largest_difference, measure_halo, mosaic, probes, to_onnx
+from ...session import RunOptions, on_processor
+from ..export import largest_difference, mosaic, probes, to_onnx
+from ..halo import CHANGED_SHARE, measure_halo, scene_side
 from ..runs import Run
 from .generators import BandScaling, StoredTranslation
 from .recipe import load_generators
@@ -58,7 +60,8 @@ def export_translation(run: Run, target: str, *, source: str | None = None, name
     model = StoredTranslation(generator, BandScaling(given["bands"]), scaling).eval()
     stride = int(generator.stride)  # type: ignore[arg-type]
     report.progress(0.05, "Translating the network")
-    content = to_onnx(model, len(given["bands"]), stride, run.card["encoder"] or run.card["architecture"], package.OUTPUTS[package.TRANSLATION])
+    content = to_onnx(model, len(given["bands"]), stride, run.card["encoder"] or run.card["architecture"],
+                                      package.OUTPUTS[package.TRANSLATION], report.part(0.05, 0.2))
     session = on_processor(content)
     scene = _scene(run, given, stride)
 
@@ -70,10 +73,12 @@ def export_translation(run: Run, target: str, *, source: str | None = None, name
         raise ModelError(f"The exported network differs from the trained one by up to {difference:.2g} in scaled units, more than the "
                          f"{tolerance:g} allowed. Allow a larger difference, or train again with another encoder.")
 
-    def made(image: np.ndarray) -> np.ndarray:
-        return view(session.run(None, {package.INPUT: image})[0])
+    options = RunOptions()
 
-    halo, changed = measure_halo(made, scene, stride, report.part(0.5, 0.95), _differs)
+    def made(image: np.ndarray) -> np.ndarray:
+        return view(session.run(None, {package.INPUT: image}, options)[0])
+
+    halo, changed = measure_halo(made, scene, stride, report.part(0.5, 0.95), _differs, partial(setattr, options, "terminate", True))
     if changed > CHANGED_SHARE:
         report.message(f"Even with a border of {halo} px, {changed:.2%} of the pixels depend on where tiles begin, because this network "
                        "looks farther. Maps may show faint seams.", "warning")
@@ -116,7 +121,7 @@ def _describe(run: Run, way: int, name: str, licence: str, plugin_version: str, 
 
 def _scene(run: Run, sensor: dict[str, Any], stride: int) -> np.ndarray:
     """A large image of the sensor, float32 (band, y, x): tiles side by side, or noise with its statistics when the dataset is gone."""
-    side = -(-(CORE + 2 * REFERENCE_HALO) // stride) * stride + 2 * stride
+    side = scene_side(stride)
     centre, spread = (np.array([band[key] for band in sensor["bands"]], np.float32)[:, None, None] for key in ("centre", "spread"))
     folder = run.card["dataset"]["path"]
     if not Path(folder).is_dir():

@@ -1,0 +1,68 @@
+"""One long call in another thread, so that this one can tell that the work goes on, and answer a cancel."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import Generic, TypeVar
+
+from ..report import Report
+
+HEARTBEAT_SECONDS = 0.5
+#: A call is asked to stop this often and this many times, then left to itself.
+STOP_SECONDS, STOP_TRIES = 0.1, 10
+T = TypeVar("T")
+
+
+def patiently(work: Callable[[], T], stop: Callable[[], None], report: Report, fraction: float, text: str) -> T:
+    """What `work` gives; the report hears of it twice a second, and may cancel it.
+
+    Args:
+        work: the call.
+        stop: makes a call under way fail soon; may be called more than once.
+        report: see above.
+        fraction: told to it.
+        text: told to it.
+    """
+    pool = ThreadPoolExecutor(1, thread_name_prefix="patient")
+    running = pool.submit(work)
+    try:
+        while not wait([running], HEARTBEAT_SECONDS).done:
+            report.progress(fraction, text)
+    finally:
+        for _ in range(STOP_TRIES):
+            if running.done():
+                break
+            stop()  # cancelled
+            wait([running], STOP_SECONDS)
+        pool.shutdown(wait=False)
+    return running.result()
+
+
+class Interrupted(BaseException):
+    """Raised inside a call that is no longer wanted; no `except Exception` on its way swallows it."""
+
+
+class PythonCall(Generic[T]):
+    """A call of Python code that has no way of its own to be stopped: it ends at its next line.
+
+    A process of its own could be killed, but would have to load torch again, which takes longer than most of these calls.
+    """
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        self._work = work
+        self._thread: int | None = None
+
+    def __call__(self) -> T:
+        self._thread = threading.get_ident()
+        try:
+            return self._work()
+        finally:
+            self._thread = None
+
+    def stop(self) -> None:
+        """Raises `Interrupted` in the thread of the call."""
+        if self._thread is not None:
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread), ctypes.py_object(Interrupted))
