@@ -252,3 +252,10 @@ def test_a_stopped_session_ends_its_run(model):
     session.stop()
     with pytest.raises(ModelError):
         session.run(np.zeros((1, 1, 8, 8), np.float32))
+
+
+def test_a_network_that_asks_for_more_than_the_image_is_refused(folder):
+    network = networks.threshold_network()
+    network.graph.input.append(onnx.helper.make_tensor_value_info("other", onnx.TensorProto.FLOAT, [1]))
+    with pytest.raises(ModelError, match="asks for “other” beside the image, which nothing gives it"):
+        package.write(network, networks.description(("B02",)), folder / "two.onnx")
