@@ -281,11 +281,11 @@ def _check_graph(model: onnx.ModelProto, description: dict[str, Any], where: str
     if foreign:
         raise ModelError(f"{where} uses operators outside the ONNX standard ({', '.join(foreign)}), which would need code from elsewhere. "
                          "Export it again with standard operators.")
+    _check_port(model.graph.input, INPUT, len(description["bands"]), "bands", where)
     weights = {tensor.name for tensor in model.graph.initializer}
     more = [port.name for port in model.graph.input if port.name != INPUT and port.name not in weights]
     if more:
         raise ModelError(f"The network in {where} asks for “{more[0][:60]}” beside the image, which nothing gives it. Export the model again.")
-    _check_port(model.graph.input, INPUT, len(description["bands"]), "bands", where)
     found, said, stride = _fixed_side(model, where), description.get("fixed_tile"), description["stride"]
     if found != said or (found or 0) % stride:
         raise ModelError(f"The network in {where} takes tiles of {found or 'any'} px, but its description says {said or 'any'} px and a stride of "
