@@ -48,6 +48,8 @@ def examine(device: str, report: Report = SILENT) -> dict[str, Any]:
     report.progress(0.5, "One inference")
     try:
         facts["inference"] = infer_once(device, report)
+        if facts["inference"]["fallback"]:
+            facts["problems"].append(facts["inference"]["fallback"])
     except (EngineError, ModelError) as error:
         facts["problems"].append(f"Inference on “{device}”: {error}")
     return facts
@@ -57,7 +59,8 @@ def infer_once(device: str, report: Report = SILENT) -> dict[str, Any]:
     """Runs a network of known answer over one tile, through the session that mapping uses.
 
     Returns:
-        ``asked``, ``device`` (as the session reports it after the run) and ``milliseconds`` of the second run.
+        ``asked``, ``device`` (as the session reports it after the run), ``milliseconds`` of the second run, and ``fallback``: why a GPU that is
+        there was not used, or nothing.
 
     Raises:
         EngineError: when the device cannot be used, or gives wrong numbers.
@@ -77,7 +80,8 @@ def infer_once(device: str, report: Report = SILENT) -> dict[str, Any]:
     difference = float(np.abs(found - expected).max())
     if not difference < 1e-3:
         raise EngineError(f"{session.device} computes wrong numbers (off by {difference:.2g}). Update the graphics driver, or use “cpu”.")
-    return {"asked": device, "device": session.device, "milliseconds": round(milliseconds, 2), "largest_difference": difference}
+    return {"asked": device, "device": session.device, "milliseconds": round(milliseconds, 2), "largest_difference": difference,
+            "fallback": session.fallback}
 
 
 def _known_network(weights: np.ndarray) -> onnx.ModelProto:

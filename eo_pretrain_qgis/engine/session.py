@@ -6,9 +6,12 @@ evidence (microsoft/onnxruntime issues 17801, 23372). So a device asked for by n
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import io
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -53,8 +56,8 @@ class Session:
         self.path, self.output, self.channels = path, output, channels
         asked = os.environ.get("EOPRETRAIN_DEVICE", "auto") if device == "auto" else device
         kind, index = _chosen(asked)
-        if kind == "cuda" and hasattr(onnxruntime, "preload_dlls"):
-            onnxruntime.preload_dlls()
+        if kind == "cuda":
+            _preload()
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _ERRORS_ONLY
         options.intra_op_num_threads = threads
@@ -64,12 +67,17 @@ class Session:
         self._run_options = onnxruntime.RunOptions()
         self._run_options.log_severity_level = _ERRORS_ONLY
         self._index = index
+        #: Why `auto` did not take the GPU that is there, and what to do; empty where all is well.
+        self.fallback = ""
         taken = self._session.get_providers()[0]
-        if taken != PROVIDERS[kind]:
-            if asked != "auto":
-                raise EngineError(f"The device {asked} was asked for, but onnxruntime took {taken} instead. "
-                                  "Choose “auto” or “cpu”, or run “Check engine” to see what is missing.")
-            report.message(f"There is a GPU, but onnxruntime took {taken}. Run “Check engine” to see what is missing.", level="warning")
+        if taken != PROVIDERS[kind] and asked != "auto":
+            reason = why_no_gpu() if kind == "cuda" else ""
+            raise EngineError(f"The device {asked} was asked for, but onnxruntime took {taken} instead. "
+                              f"{reason or 'Run “Check the engine” to see what is missing.'} Or choose “auto” or “cpu”.")
+        if asked == "auto" and taken == PROVIDERS["cpu"]:
+            self.fallback = why_no_gpu()
+            if self.fallback:
+                report.message(self.fallback, level="warning")
 
     @property
     def device(self) -> str:
@@ -144,15 +152,62 @@ def _is_memory(error: Exception) -> bool:
 
 def cuda_devices() -> int:
     """Number of CUDA devices the driver reports; 0 where there is no driver. Asked of the driver itself, which loads in milliseconds."""
-    library = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
-    try:
-        driver = ctypes.CDLL(library)
-    except OSError:
-        return 0
-    count = ctypes.c_int(0)
-    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
+    driver, count = _driver(), ctypes.c_int(0)
+    if driver is None or driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
         return 0
     return count.value
+
+
+def driver_cuda() -> tuple[int, int] | None:
+    """The newest CUDA (major, minor) that the driver can do; None where there is no driver."""
+    driver, version = _driver(), ctypes.c_int(0)
+    if driver is None or driver.cuDriverGetVersion(ctypes.byref(version)) != 0:
+        return None
+    return version.value // 1000, version.value % 1000 // 10
+
+
+def why_no_gpu() -> str:
+    """Why onnxruntime does not use the GPU of this machine, and what to do; empty where there is no GPU, or nothing keeps it from that."""
+    if not cuda_devices():
+        return ""
+    if PROVIDERS["cuda"] not in onnxruntime.get_available_providers():
+        return ("There is an NVIDIA GPU, but this engine's onnxruntime computes on processors only. Run “Install the engine” with “predict_gpu” "
+                "(or “train”) to map with the GPU.")
+    able, built = driver_cuda(), getattr(onnxruntime, "cuda_version", "")
+    if able and built and able < tuple(map(int, built.split(".")[:2])):
+        return (f"There is an NVIDIA GPU, but its driver can do CUDA {able[0]}.{able[1]} and this engine's onnxruntime needs CUDA {built}. Update "
+                "the graphics driver.")
+    missing = missing_library()
+    if missing:
+        return (f"There is an NVIDIA GPU, but a library that onnxruntime needs for it does not load: {missing}. Run “Install the engine” again with "
+                "“predict_gpu” or “train”.")
+    return ""
+
+
+def missing_library() -> str:
+    """What the system says of the first library that keeps onnxruntime's part for GPUs from loading; empty where it loads."""
+    folder, (before, after) = Path(failures.__file__).parent, ("", ".dll") if sys.platform == "win32" else ("lib", ".so")
+    _preload()
+    try:
+        for part, mode in (("shared", ctypes.RTLD_GLOBAL), ("cuda", ctypes.DEFAULT_MODE)):
+            ctypes.CDLL(str(folder / f"{before}onnxruntime_providers_{part}{after}"), mode)
+    except OSError as error:
+        return str(error)
+    return ""
+
+
+def _driver() -> Any:
+    try:
+        return ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return None
+
+
+def _preload() -> None:
+    """Loads the libraries that lie beside onnxruntime in the engine; what it prints of those it does not find is left out."""
+    if hasattr(onnxruntime, "preload_dlls"):
+        with contextlib.redirect_stdout(io.StringIO()):
+            onnxruntime.preload_dlls()
 
 
 def _chosen(asked: str) -> tuple[str, int]:

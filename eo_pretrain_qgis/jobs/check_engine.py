@@ -56,6 +56,8 @@ class CheckEngine(Job):
 
             try:
                 facts["training"] = train_once(self.device, report.part(0.5, 1))
+                if facts["training"]["fallback"]:
+                    facts["problems"].append(facts["training"]["fallback"])
             except EngineError as error:
                 facts["problems"].append(f"Training on “{self.device}”: {error}")
         return facts

@@ -16,7 +16,8 @@ from .spec import Job, choice, folder, program, text
 class InstallEngine(Job):
     """Builds the environment in which the other algorithms run, outside the plugin and outside QGIS's own Python.
 
-    “predict” (about 350 MB) maps with ready models; “train” (several GB) also trains. A broken installation is never
+    “predict” (about 350 MB) maps with ready models; “predict_gpu” (about 3 GB) does so with an NVIDIA GPU, whose driver must be of version 580
+    or newer; “train” (several GB) also trains, with a GPU where there is one. A broken installation is never
     repaired in place: it is built anew beside and then takes over.
     """
 
@@ -26,7 +27,7 @@ class InstallEngine(Job):
     engine = "none"
     results = {"python": "text", "kind_installed": "text", "seconds": "number"}
 
-    kind: str = choice("What for", ("predict", "train"), default="train")
+    kind: str = choice("What for", ("predict", "predict_gpu", "train"), default="train")
     source: str = choice("Source", ("package_index", "folder_of_wheels", "existing_python"), default="package_index",
                          help="“folder_of_wheels” needs no network. “existing_python” takes an interpreter that already has the packages.")
     wheels: str = folder("Folder of wheels", optional=True)
@@ -41,10 +42,11 @@ class InstallEngine(Job):
             raise JobError("“Existing Python” is empty. Choose the interpreter that has the packages.")
 
     def run(self, report: Report) -> dict[str, Any]:
-        from ..worker import environment
+        from ..worker import environment, uv
 
         started = time.monotonic()
         report.progress(0, "Looking for what is there already")
+        self._compare_with_the_driver(uv.nvidia_driver(), uv.OLDEST_LINUX_DRIVER, report)
         location = os.path.expanduser(self.location) if self.location else ""
         if self.source == "existing_python":
             python = environment.adopt(self.kind, self.python, location, report)
@@ -53,3 +55,15 @@ class InstallEngine(Job):
             python = environment.build(self.kind, location, os.path.abspath(wheels) if wheels else "", report=report)
         report.message(f"The engine is ready: {python}")
         return {"python": python, "kind_installed": self.kind, "seconds": round(time.monotonic() - started, 1)}
+
+    def _compare_with_the_driver(self, driver: int | None, oldest: int, report: Report) -> None:
+        """Says what of a GPU the engine asked for will use; `driver` is its version, 0 when it does not say, None without one."""
+        if self.kind == "predict" and driver is not None:
+            report.message("This machine has an NVIDIA driver, and “predict” computes on processors only. “predict_gpu” (about 3 GB) maps with "
+                           "the GPU.")
+        elif self.kind == "predict_gpu" and driver is None:
+            report.message("This machine has no NVIDIA driver, so mapping falls back to the processor here. “predict” does the same in 350 MB.",
+                           "warning")
+        elif self.kind != "predict" and driver and driver < oldest:
+            report.message(f"The NVIDIA driver {driver} is too old for the CUDA 13 that mapping needs ({oldest} or newer), so maps are made on the "
+                           "processor. Update the driver.", "warning")

@@ -36,15 +36,15 @@ _PREDICT = ("numpy", "rasterio", "pyogrio", "geopandas", "shapely", "skimage", "
             "msgspec", "onnxruntime")
 _TRAIN = ("torch", "torchvision", "timm", "segmentation_models_pytorch", "lightning_fabric", "torchmetrics", "kornia", "safetensors",
           "onnxscript")
-MODULES: dict[str, tuple[str, ...]] = {"predict": _PREDICT, "train": _PREDICT + _TRAIN}
-SERVED_BY = {"predict": ("predict", "train"), "train": ("train",)}
+MODULES: dict[str, tuple[str, ...]] = {"predict": _PREDICT, "predict_gpu": _PREDICT, "train": _PREDICT + _TRAIN}
+SERVED_BY = {"predict": ("predict_gpu", "predict", "train"), "predict_gpu": ("predict_gpu",), "train": ("train",)}
 
 
 def find(kind: str, setting: str = "") -> str:
     """The Python that runs jobs of `kind`: named by EOPRETRAIN_ENGINE, else by `setting`, else built or named in a known place.
 
     Args:
-        kind: ``predict`` or ``train``.
+        kind: ``predict``, ``predict_gpu`` or ``train``.
         setting: the interpreter the user named in QGIS's settings, or an empty string.
 
     Raises:
@@ -60,8 +60,10 @@ def find(kind: str, setting: str = "") -> str:
             python = _named_in(location, served) or _built_in(folder_of(served, location))
             if python:
                 return python
-    if kind == "train" and any(_named_in(place, "predict") or _built_in(folder_of("predict", place)) for place in locations()):
-        raise EngineError("The installed engine is of the kind “predict”, which maps but does not train. Run “Install the engine” "
+    mapping = next((other for other in ("predict", "predict_gpu") for place in locations()
+                    if _named_in(place, other) or _built_in(folder_of(other, place))), "")
+    if kind == "train" and mapping:
+        raise EngineError(f"The installed engine is of the kind “{mapping}”, which maps but does not train. Run “Install the engine” "
                           "(eopretrain:installengine) with “train” first.")
     raise EngineError(f"The engine is not installed. {INSTALL}")
 
@@ -113,7 +115,7 @@ def build(kind: str, location: str = "", wheels: str = "", requirements: str = "
     """Builds the engine unless it is there, and returns its Python.
 
     Args:
-        kind: ``predict``, ``train`` or, with `requirements` of one's own, any word.
+        kind: one of `MODULES` or, with `requirements` of one's own, any word.
         location: the folder for engines; empty takes the first of `locations`.
         wheels: a folder of wheels to take everything from; empty asks the package index.
         requirements: pinned and hashed requirements to use instead of the plugin's own.

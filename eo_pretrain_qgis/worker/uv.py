@@ -28,6 +28,8 @@ PYTHONS = ">=3.11,<3.14"
 TORCH_FAMILY = re.compile(r"(torch|torchvision|triton|nvidia-[\w-]+|cuda-[\w-]+)==")
 #: The CUDA 13 wheels on the package index need at least this driver on Linux (NVIDIA CUDA 13 release notes, table 3).
 OLDEST_LINUX_DRIVER = 580
+#: Where the driver says its version on Linux.
+DRIVER_CARD = Path("/proc/driver/nvidia/version")
 BEAT_S = 0.5
 MEBIBYTES = {"KiB": 1 / 1024, "MiB": 1.0, "GiB": 1024.0}
 
@@ -157,19 +159,27 @@ def _pythons() -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def nvidia_driver() -> int | None:
+    """Version of the NVIDIA driver of this machine, 0 where there is one that does not say; None where there is none."""
+    if sys.platform == "win32":
+        return 0 if os.path.isfile(os.path.join(os.environ.get("SYSTEMROOT", ""), "System32", "nvcuda.dll")) else None
+    try:
+        version = re.search(r"\s(\d{3})\.\d", DRIVER_CARD.read_text(encoding="utf-8"))
+    except OSError:
+        return None
+    return int(version[1]) if version else 0
+
+
 def _better_torch() -> str:
     """Why torch's own index has a better build for this machine than the package index; empty when it has not."""
+    driver = nvidia_driver()
     if sys.platform == "darwin":
         return ""
     if sys.platform == "win32":
-        driver = os.path.join(os.environ.get("SYSTEMROOT", ""), "System32", "nvcuda.dll")
-        return "This machine has an NVIDIA GPU, for which torch's CUDA build is better" if os.path.isfile(driver) else ""
-    try:
-        version = re.search(r"\s(\d{3})\.\d", Path("/proc/driver/nvidia/version").read_text(encoding="utf-8"))
-    except OSError:
+        return "" if driver is None else "This machine has an NVIDIA GPU, for which torch's CUDA build is better"
+    if driver is None:
         return "This machine has no NVIDIA driver, so that torch's build for processors would do and is smaller"
-    old = version is not None and int(version[1]) < OLDEST_LINUX_DRIVER
-    return f"The NVIDIA driver {version[1]} needs an older CUDA build of torch" if version and old else ""
+    return f"The NVIDIA driver {driver} needs an older CUDA build of torch" if 0 < driver < OLDEST_LINUX_DRIVER else ""
 
 
 def _blocks(pinned: str) -> list[str]:

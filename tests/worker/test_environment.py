@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from eo_pretrain_qgis.errors import Cancelled, EngineError
+from eo_pretrain_qgis.jobs.install_engine import InstallEngine
 from eo_pretrain_qgis.report import Report
 from eo_pretrain_qgis.worker import environment, failures, processes, uv
 
@@ -264,6 +265,40 @@ def test_the_torch_family_is_what_differs_between_builds():
     assert {"torch", "torchvision", "triton", "nvidia-nccl-cu13", "cuda-toolkit"} <= set(family)
     assert not {"torchmetrics", "timm", "numpy"} & set(family)
     assert len(blocks) > 80
+
+
+@pytest.mark.parametrize(("card", "found", "words"), [
+    (None, None, "no NVIDIA driver"), ("NVRM version: NVIDIA UNIX x86_64 Kernel Module  570.86.15  Thu", 570, "driver 570 needs an older CUDA"),
+    ("NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.65.06  Release", 580, ""), ("something else", 0, ""),
+])
+@pytest.mark.skipif(sys.platform != "linux", reason="The driver says its version there on Linux.")
+def test_the_driver_decides_about_torch(tmp_path, monkeypatch, card, found, words):
+    monkeypatch.setattr(uv, "DRIVER_CARD", tmp_path / "version")
+    if card:
+        (tmp_path / "version").write_text(card)
+    assert uv.nvidia_driver() == found
+    assert words in uv._better_torch()
+    assert bool(words) == bool(uv._better_torch())
+
+
+@pytest.mark.parametrize(("kind", "driver", "words"), [
+    ("predict", 580, "“predict_gpu” (about 3 GB) maps with the GPU."), ("predict", None, ""), ("predict_gpu", 580, ""), ("train", 0, ""),
+    ("predict_gpu", None, "no NVIDIA driver, so mapping falls back to the processor"), ("train", None, ""),
+    ("train", 570, "The NVIDIA driver 570 is too old for the CUDA 13 that mapping needs (580 or newer)"),
+])
+def test_what_an_engine_will_use_of_a_gpu_is_said_before_it_is_built(monkeypatch, kind, driver, words):
+    monkeypatch.setattr(uv, "nvidia_driver", lambda: driver)
+    monkeypatch.setattr(environment, "build", lambda *asked, **more: "/engine/bin/python")
+    heard = Heard()
+    InstallEngine.from_values({"kind": kind}).run(heard)
+    assert len(heard.messages) == (2 if words else 1)
+    assert words in heard.messages[0]
+
+
+@pytest.mark.parametrize("kind", ["predict_gpu", "train"])
+def test_engines_for_gpus_pin_what_onnxruntime_needs(kind):
+    pinned = [block.split("==")[0] for block in uv._blocks(environment.pinned_file(kind))]
+    assert {"onnxruntime-gpu", "nvidia-curand", "nvidia-cublas", "nvidia-cuda-runtime", "nvidia-cudnn-cu13", "nvidia-cufft"} <= set(pinned)
 
 
 def test_torchs_own_index_out_of_reach_falls_back_with_one_message(home, wheels, monkeypatch, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 
 from ...errors import EngineError
 from ...report import SILENT, Report
+from .. import session
 from .device import describe_device, pick_device
 from .encoders import build_unet
 from .error_words import first_line
@@ -21,7 +23,8 @@ def train_once(device: str, report: Report = SILENT) -> dict[str, Any]:
     """One forward and backward pass and one update.
 
     Returns:
-        ``asked``, ``device``, ``torch``, ``cuda`` (of the build, or None), ``loss`` and ``seconds``.
+        ``asked``, ``device``, ``torch``, ``cuda`` (of the build, or None), ``loss``, ``seconds``, and ``fallback``: why a GPU that is there was
+        not used, or nothing.
 
     Raises:
         EngineError: when the device cannot be used, runs out of memory, or gives a loss that is no number.
@@ -47,4 +50,16 @@ def train_once(device: str, report: Report = SILENT) -> dict[str, Any]:
     if not math.isfinite(value):
         raise EngineError(f"{name} computes a loss of {value}. Update the graphics driver, or use “cpu”.")
     return {"asked": device, "device": name, "torch": torch.__version__, "cuda": torch.version.cuda,
-            "loss": round(value, 4), "seconds": round(time.perf_counter() - started, 2)}
+            "loss": round(value, 4), "seconds": round(time.perf_counter() - started, 2), "fallback": _why_no_gpu(device, taken)}
+
+
+def _why_no_gpu(asked: str, taken: torch.device) -> str:
+    """Why `auto` did not take the GPU that is there, and what to do; empty where all is well."""
+    left_open = asked == os.environ.get("EOPRETRAIN_DEVICE", "auto") == "auto"
+    if taken.type != "cpu" or not left_open or not session.cuda_devices():
+        return ""
+    able = session.driver_cuda()
+    can = f" and its driver can do CUDA {able[0]}.{able[1]}" if able else ""
+    built = f"is built for CUDA {torch.version.cuda}" if torch.version.cuda else "is built for processors only"
+    return f"There is an NVIDIA GPU{can}, but torch {torch.__version__} {built} and trains on the processor. Update the graphics driver, then run " \
+           "“Install the engine” again."
