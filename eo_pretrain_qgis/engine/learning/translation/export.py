@@ -56,12 +56,11 @@ def export_translation(run: Run, target: str, *, source: str | None = None, name
     generators = load_generators(run)
     given, wanted = sensors[way], sensors[1 - way]
     generator: nn.Module = (generators.forth, generators.back)[way]
-    scaling = BandScaling(wanted["bands"])
+    scaling, stride = BandScaling(wanted["bands"]), int(generator.stride)  # type: ignore[arg-type]
     model = StoredTranslation(generator, BandScaling(given["bands"]), scaling).eval()
-    stride = int(generator.stride)  # type: ignore[arg-type]
     report.progress(0.05, "Translating the network")
-    content = to_onnx(model, len(given["bands"]), stride, run.card["encoder"] or run.card["architecture"],
-                                      package.OUTPUTS[package.TRANSLATION], report.part(0.05, 0.2))
+    architecture = run.card["encoder"] or run.card["architecture"]
+    content = to_onnx(model, len(given["bands"]), stride, architecture, package.OUTPUTS[package.TRANSLATION], report.part(0.05, 0.2))
     session = on_processor(content)
     scene = _scene(run, given, stride)
 
@@ -83,8 +82,8 @@ def export_translation(run: Run, target: str, *, source: str | None = None, name
         report.message(f"Even with a border of {halo} px, {changed:.2%} of the pixels depend on where tiles begin, because this network "
                        "looks farther. Maps may show faint seams.", "warning")
     report.progress(0.95, "Writing the model")
-    description = _describe(run, way, name or f"Synthetic {wanted['name']} from {given['name']}: {run.card['dataset']['name']}", licence,
-                            plugin_version, stride, halo)
+    named = name or f"Synthetic {wanted['name']} from {given['name']}: {run.card['dataset']['name']}"
+    description = _describe(run, way, named, licence, plugin_version, stride, halo)
     description["parameters"] = sum(parameter.numel() for parameter in generator.parameters())
     package.write(content, description, target)
     return {"largest_difference": difference, "model_id": description["id"]}
