@@ -33,9 +33,10 @@ def kept_array(path: str, fits: Callable[[np.ndarray], bool], instead: str) -> n
         DataError: there is nothing, or it is of other tiles.
     """
     try:
-        array = np.lib.format.open_memmap(path, mode="r")
+        with open(path, "rb") as stream:
+            array = np.lib.format.read_array(stream, allow_pickle=False)
         if fits(array):
-            return np.array(array)
+            return array
     except (*NO_ARRAY, IndexError):  # missing, damaged, or of another shape
         pass
     raise DataError(f"{path} is missing or of other tiles, and the run that is to be continued began with it. Put it back, or {instead}.")
