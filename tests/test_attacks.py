@@ -68,6 +68,14 @@ def test_models(path, folder):
     assert not (folder / "page.html").exists() and not (folder / "map.tif").exists()
 
 
+@needs_attacks
+def test_a_network_that_gives_no_numbers_makes_no_map(folder):
+    job = JOBS["predict_map"].from_values({"model": str(ATTACKS / "nan.onnx"), "images": [str(scenes.two_halves(folder))], "bands": "B02",
+                                           "output": str(folder / "map.tif")})
+    ends_in_a_sentence(lambda: job.run(SILENT))
+    assert not (folder / "map.tif").exists()
+
+
 @pytest.mark.parametrize("path", files("readers/catalog.json*"))
 def test_catalogues(path, folder, monkeypatch):
     shutil.copy(path, folder / catalog.FILE)
