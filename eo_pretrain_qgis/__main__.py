@@ -13,6 +13,7 @@ sentence, 2 asked wrongly, 130 cancelled (Ctrl+C, SIGTERM as batch systems send 
 from __future__ import annotations
 
 import argparse
+import atexit
 import contextlib
 import json
 import os
@@ -232,5 +233,16 @@ def _say(sentence: str, code: int) -> int:
     return code
 
 
+def _end(code: int) -> None:
+    """Ends the process. After a cancel at once: Python would go through all that torch made once more, which takes seconds."""
+    if code == CANCELLED:
+        atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):  # the terminal was closed
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    _end(main())

@@ -15,7 +15,7 @@ _LAST_BYTE = 255.0
 _LARGEST_OVERLAP = 75  # percent
 
 
-def stac_item(description: dict[str, Any], file_name: str) -> dict[str, Any]:
+def stac_item(description: dict[str, Any], file_name: str = "model.onnx") -> dict[str, Any]:
     """A STAC 1.1 item that describes the model by the extension MLM v1.5.2 (github.com/stac-extensions/mlm).
 
     A model has no place on Earth, so the geometry is null; the time is that of its making. The extension wants the bands among the
