@@ -21,7 +21,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Any
 
 from . import claims
@@ -244,5 +244,14 @@ def _end(code: int) -> None:
     sys.exit(code)
 
 
+def _tell_of_memory(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """A full memory is a sentence, whatever library met it; everything else that nobody expected shows its traceback."""
+    if isinstance(error, Exception) and failures.is_memory(error):
+        _say(str(failures.explain_exception(error, sys.argv[1] if len(sys.argv) > 1 else "")), FAILED)
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
 if __name__ == "__main__":
+    sys.excepthook = _tell_of_memory
     _end(main())

@@ -84,9 +84,14 @@ def explain_exit(code: int, job: str) -> str:
     return f"The worker {what} (exit code {shown}). {advice}"
 
 
+def is_memory(error: BaseException) -> bool:
+    """Whether an error means that the memory is full: Python's own, torch's for a device, and what libraries in C++ throw."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "std::bad_alloc" in str(error)
+
+
 def explain_exception(error: Exception, job: str) -> EOPretrainError:
     """The error to show for an exception nobody expected; its traceback belongs in the log."""
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # the latter is torch's, for the device
+    if is_memory(error):
         return EngineError(f"The memory is not enough: {_first_line(error) or 'an allocation failed'}. {_relief(job)}")
     if isinstance(error, OSError) and (sentence := said(error)) is not None:
         return sentence
