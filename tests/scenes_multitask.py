@@ -10,6 +10,7 @@ from eo_pretrain_qgis.engine.sensors import Band
 
 from .engine.learning.tiny import write_dataset
 from .engine.learning.tiny_scenes import write_scenes
+from .scenes_crops import crop_season
 from .scenes_pretraining import backscatter, optical, radar_sensor, write_unlabelled
 
 SIDE = 32  # pixels of a tile
@@ -29,13 +30,25 @@ def change(folder, alter):
     path.write_text(json.dumps(description), encoding="utf-8")
 
 
+def write_series(folder):
+    """A dataset of crops, whose samples are series of dates."""
+    from eo_pretrain_qgis.jobs import JOBS
+    from eo_pretrain_qgis.report import SILENT
+
+    (folder / "season").mkdir()
+    season = crop_season(folder / "season")
+    JOBS["create_crop_dataset"].from_values({
+        "images": [str(season / f"S2_20230{month}01.tif") for month in (4, 5, 6, 7)], "parcels": str(season / "parcels.gpkg"), "crop_field": "crop",
+        "kind": "parcels", "split_by": "parcel", "minimum_parcels": 2, "output": str(folder / "series")}).run(SILENT)
+
+
 def sharing(folder):
     """A folder of datasets of 32 px with the bands B02, B03, B04 of Sentinel-2, named after what is in them.
 
     `discs` and `more_discs` have labels of pixels, `whole` and `several` of tiles; `unlabelled` has none, `turned` holds the same tiles with
     the bands the other way round, and `offset` stores them 1000 higher. `two_tiles`, `radar`, `four_bands`, `unitless` and `series` do not fit.
     """
-    for name, facts in {"discs": {}, "more_discs": {"seed": 5}, "four_bands": {"bands": 4}, "series": {"seed": 6},
+    for name, facts in {"discs": {}, "more_discs": {"seed": 5}, "four_bands": {"bands": 4},
                         "two_tiles": {"count": 2, "seed": 7, "splits": ["training", "validation"]}}.items():
         write_dataset(folder / name, size=SIDE, **facts)
         change(folder / name, lambda description, name=name: description.update(name=name))
@@ -43,7 +56,7 @@ def sharing(folder):
     write_scenes(folder / "several", size=SIDE, count=24, task="multilabel", seed=1)
     for name in ("whole", "several"):
         change(folder / name, lambda description, name=name: description.update(name=name))
-    change(folder / "series", lambda description: description.update(task="series"))
+    write_series(folder)
     write_unlabelled(folder / "unlabelled", [[(optical_sensor(), optical(12, 3, SIDE))]])
     write_unlabelled(folder / "turned", [[(optical_sensor(("B04", "B03", "B02")), optical(12, 3, SIDE)[:, ::-1])]])
     images = optical(12, 3, SIDE)

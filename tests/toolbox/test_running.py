@@ -53,7 +53,7 @@ def test_job_reaches_the_engine_as_asked(run, engine, folder, feedback):
     assert result == {"OUTPUT": str(folder / "dataset"), "TILES": 4, "DATASET_JSON": str(folder / "dataset" / "dataset.json")}
     job = engine.job
     assert (job.images, job.class_field, job.tile_size, job.stride) == ([{"path": image, "name": "image"}], "crop", 64, None)
-    assert job.labels["layer"] == "features"
+    assert [layer["layer"] for layer in job.labels] == ["features"]
     assert "Halfway, loss 0.25" in feedback.said
 
 

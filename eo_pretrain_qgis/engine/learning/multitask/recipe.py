@@ -79,9 +79,10 @@ def pretrain_multitask(dataset_folders: Sequence[str], output: str, settings: Se
     """
     _check_machine(settings)
     check_encoder_name(settings.encoder)
-    datasets = common_datasets([Dataset.open(folder) for folder in dataset_folders], report)
-    for dataset in datasets:
+    opened = [Dataset.open(folder) for folder in dataset_folders]
+    for dataset in opened:
         check_task(dataset, settings.crop)
+    datasets = common_datasets(opened, report)
     _refuse_other_number(output, datasets)
     before = len(datasets) / (len(datasets) + 1) if settings.compare_single else 0.0  # of the time
     return train(output, Multitasking(datasets, settings, report.part(0, before)), report.part(before, 1))

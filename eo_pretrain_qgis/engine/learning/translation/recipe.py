@@ -106,13 +106,9 @@ def check_translatable(dataset: Dataset, settings: Settings) -> None:
         if not any(dataset.statistics[sensor.name][band.name]["std"] for band in sensor.bands):
             raise DataError(f"All training tiles of {sensor.name} in {where} hold one and the same value, so there is nothing to translate. "
                             "Choose other images, or check their nodata value.")
-    sizes = [dataset.images(found[:1], sensor.name).shape[-2:] for sensor, found in zip((first, second), tiles)]
-    if sizes[0] != sizes[1]:
-        raise DataError(f"The tiles of {first.name} in {where} measure {_size(sizes[0])} px and those of {second.name} {_size(sizes[1])} px, "
-                        "so they are on different grids. Make the dataset anew with “Create pretraining dataset”, which brings both onto one.")
-    if settings.crop and settings.crop > min(min(size) for size in sizes):
-        raise DataError(f"The crop of {settings.crop} px is larger than the tiles of {where} ({min(map(min, sizes))} px). "
-                        f"Choose a crop of at most {min(map(min, sizes))} px.")
+    if settings.crop and settings.crop > dataset.tile_size:
+        raise DataError(f"The crop of {settings.crop} px is larger than the tiles of {where} ({dataset.tile_size} px). "
+                        f"Choose a crop of at most {dataset.tile_size} px.")
 
 
 class TranslationRecipe:
@@ -249,7 +245,3 @@ def load_generators(run: Run) -> GeneratorPair:
         raise ModelError(f"The weights {run.path(WEIGHTS)} do not fit {run.path('run.json')} ({str(error).splitlines()[0]}). "
                          "Copy the run folder again.") from None
     return generators.to(torch.device("cpu")).eval()  # type: ignore[return-value]
-
-
-def _size(sides: tuple[int, ...]) -> str:
-    return " × ".join(map(str, sides))
