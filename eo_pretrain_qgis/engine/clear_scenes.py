@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import DataError
 from ..report import SILENT, Report
 from .alignment import days_between, overlap
-from .crops.cloud_flags import CLOUD, SHADOW, CloudMask
+from .crops.cloud_flags import CLOUD, SHADOW, CloudMask, open_mask
 from .grid import Window
 from .raster import Raster, Scene
 
@@ -57,7 +57,7 @@ def clear_scenes(scenes: list[Scene], masks: Sequence[dict], kind: str, report: 
     if not masks:
         return scenes
     check_masks(scenes, masks, report)
-    return [ClearScene(scene, CloudMask(Raster(**source), kind)) for scene, source in zip(scenes, masks, strict=True)]
+    return [ClearScene(scene, open_mask(source, kind)) for scene, source in zip(scenes, masks, strict=True)]
 
 
 def check_masks(scenes: list[Scene], masks: Sequence[dict], report: Report = SILENT) -> None:

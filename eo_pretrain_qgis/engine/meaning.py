@@ -71,6 +71,9 @@ def as_stored(scene: Scene, bands: list[Band], report: Report = SILENT) -> list[
     Raises:
         DataError: the values cannot be what the bands say, such as linear backscatter under a sensor in dB.
     """
+    for raster in scene.rasters:
+        if raster.understood:
+            report.message(raster.understood)
     declared = [None if (scale, offset) == (1, 0) else (scale, offset) for scale, offset in zip(scene.scales, scene.offsets, strict=True)]
     _refuse_colours(scene)
     found = [replace(band, scale=said[0], offset=said[1]) if said else band for band, said in zip(bands, declared, strict=True)]

@@ -16,7 +16,8 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioIOError
 
 from ..errors import DataError
-from . import sources
+from ..scene_names import scene_name
+from . import deliveries, sources
 from .band_names import is_unnamed
 from .dates import ACQUIRED, WRITTEN, day_in
 from .grid import Grid, Window
@@ -33,7 +34,7 @@ class Raster:
     """A raster file as bands on a north-up grid with a mask of valid pixels. The file is opened at first use.
 
     Args:
-        path: what GDAL opens: a file, ``/vsizip/…``, ``NETCDF:"…":name``, or an address.
+        path: what GDAL opens, a file, ``/vsizip/…``, ``NETCDF:"…":name`` or an address; or a scene as in `deliveries`.
         name: name of the layer, for people; empty is the file name.
         crs: replaces the file's own CRS when the analyst has overridden it.
         nodata: per band a list of values that mean "nothing measured", besides those in the file.
@@ -48,7 +49,8 @@ class Raster:
                  categories: dict | None = None, declared_nodata: float | None = None, date: str = "",
                  own_nodata: tuple | list = ()) -> None:
         self.path, self.crs, self.categories, self._date = str(path), crs, categories, date
-        self.name = name or PurePath(self.path).name
+        self.name = name or scene_name(self.path)
+        self._virtual: deliveries.Virtual | None = None
         self._own_nodata = own_nodata
         self._nodata, self._declared, self._options = nodata, declared_nodata, dict(option.split("=", 1) for option in open_options)
         self._opened: rasterio.DatasetReader | None = None
@@ -76,7 +78,8 @@ class Raster:
             advice = "Check that the file exists, is whole and is an image."
             with self._explained("cannot be opened as a raster", advice), warnings.catch_warnings():
                 warnings.simplefilter("ignore", NotGeoreferencedWarning)  # refused with a sentence below
-                opened = sources.raster(self.path, **self._options)
+                self._virtual = self._virtual or deliveries.virtual_of(self.path)
+                opened = sources.virtual(self._virtual.xml) if self._virtual else sources.raster(self.path, **self._options)
             self._grid = self._read_grid(opened)
             with sources.permit(self.path):
                 self._mask_bands = [index for index, kind in enumerate(opened.colorinterp)
@@ -92,6 +95,11 @@ class Raster:
     def grid(self) -> Grid:
         """Where the pixels lie."""
         return self.dataset and self._grid
+
+    @property
+    def understood(self) -> str:
+        """What a scene of several files was taken for, in a sentence; empty for a plain file."""
+        return self._virtual.understood if self.dataset and self._virtual else ""
 
     @property
     def block_size(self) -> tuple[int, int]:

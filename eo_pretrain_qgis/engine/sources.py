@@ -83,6 +83,12 @@ def raster(path: str, **options: Any) -> rasterio.DatasetReader:
         return opened
 
 
+def virtual(xml: str) -> rasterio.DatasetReader:
+    """Opens a virtual raster whose text was built here, of files that `raster` has opened before."""
+    with rasterio.Env():
+        return rasterio.DatasetReader(xml, driver=["VRT"])
+
+
 @contextlib.contextmanager
 def permit(path: str) -> Iterator[None]:
     """Within this context a raster may be read over the network, if its path is an address, alone: what may lie beside it is not asked for."""

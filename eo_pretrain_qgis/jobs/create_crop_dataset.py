@@ -25,6 +25,7 @@ from .spec import (
     vector,
     vector_output,
 )
+from .tiling import DELIVERED
 
 OPTICAL = ("sentinel2_l2a", "sentinel2_l2a_0400", "sentinel2_l1c", "sentinel2_l1c_0400", "landsat89_l2", "landsat457_l2", "generic")
 RADAR = ("sentinel1_db", "sentinel1_linear", "generic")
@@ -54,7 +55,7 @@ class CreateCropDataset(Job):
     results = {"samples": "number", "dates": "number", "classes": "number", "training_samples": "number", "validation_samples": "number",
                "test_samples": "number"}
 
-    images: list = rasters("Images of the series", help="One raster layer for each date, all on one grid, such as Sentinel-2.")
+    images: list = rasters("Images of the series", help="One raster layer for each date, all on one grid, such as Sentinel-2." + DELIVERED)
     arrangement: str = choice("Each layer is", ("dates", "bands"), default="dates",
                               help="“dates”: a date with all its bands. “bands”: one band of a date; layers of a date are put together "
                                    "in the order of their file names.")
@@ -69,10 +70,11 @@ class CreateCropDataset(Job):
     nodata: float = pixel_value("Nodata value", advanced=True,
                                 help="Besides the nodata values of layers and files.")
     masks: list = rasters("Cloud masks", optional=True, help="One layer for each date; they may have larger pixels than the images. "
-                                                              "None: every measured value counts as clear.")
-    mask_kind: str = choice("Kind of cloud mask", ("scl", "flags", "mask"), default="scl",
-                            help="“scl”: Sentinel-2 scene classification. “flags”: 0 clear, 1 cloud, 2 shadow, 3 snow. “mask”: every "
-                                 "value but 0 is cloud.")
+                                                              "Scenes as they were delivered bring their own: give "
+                                                              "them here, too. None: every measured value counts as clear.")
+    mask_kind: str = choice("Kind of cloud mask", ("scl", "qa_pixel", "flags", "mask"), default="scl",
+                            help="“scl”: Sentinel-2 scene classification. “qa_pixel”: that of Landsat. “flags”: 0 clear, 1 cloud, 2 shadow, 3 snow. "
+                                 "“mask”: every value but 0 is cloud.")
     radar: list = rasters("Radar images", optional=True, help="A second series, such as Sentinel-1, with dates of its own.")
     radar_preset: str = choice("Radar sensor", RADAR, default="sentinel1_db", advanced=True)
     parcels: dict = vector("Parcels", help="Polygons; those in another CRS are reprojected.")

@@ -10,7 +10,7 @@ from ..report import Report
 from . import tiling
 from .create_pretraining_dataset import check_cloud_masks
 from .spec import Job, boolean, choice, extent, file, integer, number, raster, rasters, text
-from .tiling import PRESETS
+from .tiling import DELIVERED, PRESETS
 
 LEGENDS = ("own", "cgls_lc100", "corine", "worldcover", "esri", "esri_1_to_9")
 
@@ -36,7 +36,7 @@ class CreateLandCoverDataset(Job):
     results = {"tiles": "number", "training_tiles": "number", "validation_tiles": "number", "test_tiles": "number",
                "labelled_share": "number", "map_year": "number"}
 
-    images: list = rasters("Images", help="Raster layers of the same sensor, Sentinel-2 or Sentinel-1.")
+    images: list = rasters("Images", help="Raster layers of the same sensor, Sentinel-2 or Sentinel-1." + DELIVERED)
     arrangement: str = tiling.arrangement()
     preset: str = tiling.preset()
     bands: str = text("Bands", default=None, advanced=True,
@@ -47,10 +47,12 @@ class CreateLandCoverDataset(Job):
     second_preset: str = choice("Second sensor", PRESETS, default="generic")
     second_bands: str = text("Bands of the second sensor", default=None, advanced=True)
     most_days: int = integer("Most days between the two sensors", default=None, minimum=0, maximum=36500, advanced=True, help="Empty: any number.")
-    clouds: str = choice("Clouds are known from", ("none", "scl", "mask"), default="none",
-                         help="“scl”: the scene classification of Sentinel-2 L2A. “mask”: rasters in which 0 is clear. Pixels under cloud and "
+    clouds: str = choice("Clouds are known from", ("none", "scl", "qa_pixel", "mask"), default="none",
+                         help="“scl”: the scene classification of Sentinel-2 L2A. “qa_pixel”: that of Landsat. "
+                              "“mask”: rasters in which 0 is clear. Pixels under cloud and "
                               "shadow count as not measured.")
-    cloud_masks: list = rasters("Cloud masks", optional=True, help="One for each image, in the same order; any grid.")
+    cloud_masks: list = rasters("Cloud masks", optional=True, help="One for each image, in the same order; any grid. A scene as it was delivered "
+                                                                    "brings its own: give it here, too.")
     land_cover: dict = raster("Land-cover map", help="A raster of codes in any CRS and resolution.")
     legend: str = choice("Legend", LEGENDS, default="own",
                          help="“own”: the layer's symbology, the names in the file, or the values. “corine”: grid codes 1 to 44 or CLC codes 111 to "

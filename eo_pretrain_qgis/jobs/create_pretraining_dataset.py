@@ -9,17 +9,20 @@ from ..errors import JobError
 from ..report import Report
 from . import tiling
 from .spec import MOST_PIXELS, Job, choice, extent, integer, number, rasters, text
-from .tiling import PRESETS
+from .tiling import DELIVERED, PRESETS
+
+#: What “Clouds are known from” calls masks.
+MASKS = ("scl", "qa_pixel", "mask")
 
 
 def check_cloud_masks(source: str, masks: list | None, scenes: int) -> None:
     """Raises JobError unless there is a mask for each scene where clouds are known from masks, and none where not."""
     given = len(masks or ())
-    if source in ("scl", "mask") and given != scenes:
+    if source in MASKS and given != scenes:
         raise JobError(f"There are {given} cloud masks for {scenes} scenes. Give one for each scene, in the same order, or set “Clouds are "
                        "known from” to another source.")
-    if given and source not in ("scl", "mask"):
-        raise JobError(f"Cloud masks are given, but “Clouds are known from” is {source}. Set it to scl or mask.")
+    if given and source not in MASKS:
+        raise JobError(f"Cloud masks are given, but “Clouds are known from” is {source}. Set it to the kind of the masks: {', '.join(MASKS)}.")
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class CreatePretrainingDataset(Job):
     results = {"tiles": "number", "training_tiles": "number", "validation_tiles": "number", "test_tiles": "number",
                "nodata_tiles": "number", "cloudy_tiles": "number", "near_duplicates": "number"}
 
-    images: list = rasters("Images", help="Raster layers of the same sensor, any number of places and dates.")
+    images: list = rasters("Images", help="Raster layers of the same sensor, any number of places and dates." + DELIVERED)
     arrangement: str = tiling.arrangement()
     preset: str = tiling.preset()
     bands: str = text("Bands", default=None, advanced=True,
@@ -50,10 +53,12 @@ class CreatePretrainingDataset(Job):
     pairing: str = choice("The two sensors are", ("paired", "unpaired"), default="paired",
                           help="“paired”: tiles hold both, on the grid of the first. “unpaired”: tiles of the first and tiles of the second.")
     most_days: int = integer("Most days between the two sensors", default=None, minimum=0, maximum=36500, advanced=True, help="Empty: any number.")
-    clouds: str = choice("Clouds are known from", ("none", "scl", "mask", "brightness"), default="none",
-                         help="“scl”: the scene classification of Sentinel-2 L2A. “mask”: rasters in which 0 is clear. “brightness”: an "
+    clouds: str = choice("Clouds are known from", ("none", "scl", "qa_pixel", "mask", "brightness"), default="none",
+                         help="“scl”: the scene classification of Sentinel-2 L2A. “qa_pixel”: that of Landsat. "
+                              "“mask”: rasters in which 0 is clear. “brightness”: an "
                               "estimate from green, red and, where there, B10 and B11; it misses thin cloud and shadow.")
-    cloud_masks: list = rasters("Cloud masks", optional=True, help="One for each image, in the same order; any grid.")
+    cloud_masks: list = rasters("Cloud masks", optional=True, help="One for each image, in the same order; any grid. A scene as it was delivered "
+                                                                    "brings its own: give it here, too.")
     most_cloud: float = number("Largest share of cloud in a tile", default=0.1, minimum=0, maximum=1)
     near_duplicates: float = number("Tiles are alike up to a distance of", default=0.05, minimum=0, maximum=1, advanced=True,
                                     help="Root mean square difference of the coarse picture of two tiles, in spreads of the bands. "

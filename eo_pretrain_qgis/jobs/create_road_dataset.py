@@ -37,7 +37,7 @@ class CreateRoadDataset(Job):
     results = {"tiles": "number", "training_tiles": "number", "validation_tiles": "number", "test_tiles": "number",
                "roads_drawn": "number", "road_km": "number", "tunnels_left_out": "number"}
 
-    images: list = rasters("Images", help="Raster layers of the same sensor.")
+    images: list = rasters("Images", help="Raster layers of the same sensor." + tiling.DELIVERED)
     arrangement: str = tiling.arrangement()
     roads: dict = vector("Roads", help="A line layer with OpenStreetMap tags, or an .osm or .osm.pbf file.")
     class_field: str = attribute("Field with the road class", parent="roads", optional=True, advanced=True,

@@ -31,7 +31,7 @@ class CreateTrainingDataset(Job):
     tags = ("tiles", "chips", "labels", "annotation", "export training data", "segmentation")
     results = {"tiles": "number", "training_tiles": "number", "validation_tiles": "number", "test_tiles": "number"}
 
-    images: list = rasters("Images", help="Raster layers of the same sensor.")
+    images: list = rasters("Images", help="Raster layers of the same sensor." + tiling.DELIVERED)
     arrangement: str = tiling.arrangement()
     labels: list = layers("Labels", help="Polygons, lines, points or class rasters; labels in another CRS are reprojected. Of several layers each "
                                          "image takes those that lie on it, the first that knows a pixel; all layers mean the same by one value.")

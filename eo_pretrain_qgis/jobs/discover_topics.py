@@ -7,6 +7,7 @@ from typing import Any
 
 from ..errors import JobError
 from .spec import LARGEST_SEED, Job, choice, extent, file_output, integer, pixel_value, raster_output, rasters, text, vector_output
+from .tiling import DELIVERED
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class DiscoverTopics(Job):
     tags = ("LDA", "latent Dirichlet allocation", "unsupervised", "clustering", "sea ice", "change detection", "visual words")
     results = {"topics": "number", "documents_count": "number", "perplexity": "number", "changed_share": "number"}
 
-    images: list = rasters("Image", help="One raster with all bands, or the bands of one scene as several rasters, such as HH and HV.")
+    images: list = rasters("Image", help="One raster with all bands, or the bands of one scene as several rasters, such as HH and HV." + DELIVERED)
     second_images: list = rasters("Second date", optional=True, help="The same bands on the same grid at another date.")
     channels: str = text("Channels", default=None,
                          help="Formulas of bands, separated by commas: HH, (HH+HV)/2, HH-HV. A band is called by its name, or b1, b2, … by its "

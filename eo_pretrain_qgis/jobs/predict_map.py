@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import JobError
 from .record import plugin_version, values_without_folders
 from .spec import Job, choice, extent, file, integer, number, pixel_value, raster_output, rasters, text, vector_output
-from .tiling import PRESETS
+from .tiling import DELIVERED, PRESETS
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class PredictMap(Job):
     results = {"out_of_range_share": "number", "valid_share": "number", "device": "text", "seconds": "number"}
 
     model: str = file("Model", extension="onnx", help="Written by “Export model”.")
-    images: list = rasters("Image", help="One raster with all bands, or the bands of one scene as several rasters.")
+    images: list = rasters("Image", help="One raster with all bands, or the bands of one scene as several rasters." + DELIVERED)
     preset: str = choice("Sensor", ("as_model", *PRESETS), default="as_model",
                          help="How the stored values are scaled, when that differs from the images the model was trained on.")
     bands: str = text("Bands", default=None, advanced=True,

@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import JobError
 from .create_pretraining_dataset import check_cloud_masks
 from .spec import Job, choice, extent, files, folder, integer, number, pixel_value, raster_output, rasters, text, vector, vector_output
-from .tiling import PRESETS
+from .tiling import DELIVERED, PRESETS
 
 
 @dataclass(frozen=True)
@@ -37,15 +37,16 @@ class SuggestLabels(Job):
 
     models: list = files("Models", extension="onnx",
                          help="Written by “Export model”. Several models of one dataset, trained with different seeds, make an ensemble.")
-    images: list = rasters("Image", help="One raster with all bands, or the bands of one scene as several rasters.")
+    images: list = rasters("Image", help="One raster with all bands, or the bands of one scene as several rasters." + DELIVERED)
     areas: dict = vector("Areas", optional=True, help="Polygons to rank, such as parcels or segments; empty ranks square tiles.")
     tile_size: int = integer("Tile size [px]", default=64, minimum=8, maximum=2048,
                              help="Take that of the dataset to be extended: tiles lie as “Create training dataset” cuts them. Not used with “Areas”.")
     count: int = integer("Places to suggest", default=20, minimum=1, maximum=100000)
-    clouds: str = choice("Clouds are known from", ("none", "scl", "mask"), default="none",
-                         help="“scl”: the scene classification of Sentinel-2 L2A. “mask”: a raster in which 0 is clear. Ground under cloud and "
+    clouds: str = choice("Clouds are known from", ("none", "scl", "qa_pixel", "mask"), default="none",
+                         help="“scl”: the scene classification of Sentinel-2 L2A. “qa_pixel”: that of Landsat. "
+                              "“mask”: a raster in which 0 is clear. Ground under cloud and "
                               "shadow is not suggested.")
-    cloud_masks: list = rasters("Cloud mask", optional=True, help="One raster, on any grid.")
+    cloud_masks: list = rasters("Cloud mask", optional=True, help="One raster, on any grid, or the scene as it was delivered, which brings its own.")
     measure: str = choice("Uncertainty", ("mixture", "entropy", "margin", "disagreement"), default="mixture",
                           help="“mixture”: of the classes expected in the place as a whole. The others are means over its pixels. “entropy”: over "
                                "all classes. “margin”: between the two most probable classes. “disagreement”: between the models of an "

@@ -10,6 +10,9 @@ from .spec import LARGEST_SEED, MOST_PIXELS, choice, dataset_output, integer, pi
 PRESETS = ("generic", "sentinel2_l1c", "sentinel2_l1c_0400", "sentinel2_l2a", "sentinel2_l2a_0400", "sentinel1_db", "sentinel1_linear",
            "landsat89_l2", "landsat457_l2", "sentinel3_olci", "sar_db", "sar_linear")
 
+#: Ends the help of images.
+DELIVERED = " A Sentinel-2 or Landsat scene may be its folder, archive or metadata file, as it is delivered."
+
 
 def arrangement() -> Any:
     return choice("The images are", ("scenes", "bands"), default="scenes",

@@ -50,10 +50,30 @@ from qgis.core import (
 from ..errors import JobError
 from ..jobs.spec import REQUIRED, Job, Param
 from ..jobs.values import CATALOGUE
+from ..scene_names import may_be_scene
 from . import layers
 
 CLASS_COLUMNS = ("value", "name", "color")
 FIELD_WIDGET = f"{__package__}.field_widget.FieldWidget"  # by name, for qgis_process needs no widgets
+
+
+class RasterOrScene(QgsProcessingParameterRasterLayer):
+    """A raster layer, or a scene as it was delivered, which QGIS cannot open as a layer and the engine can."""
+
+    def checkValueIsAcceptable(self, value: Any, context: QgsProcessingContext | None = None) -> bool:
+        return _is_scene(value) or super().checkValueIsAcceptable(value, context)
+
+
+class RastersOrScenes(QgsProcessingParameterMultipleLayers):
+    """Several of what `RasterOrScene` takes."""
+
+    def checkValueIsAcceptable(self, value: Any, context: QgsProcessingContext | None = None) -> bool:
+        layers = [item for item in _flat(value) if not _is_scene(item)]
+        return (not layers and bool(_flat(value))) or super().checkValueIsAcceptable(layers, context)
+
+
+def _is_scene(value: Any) -> bool:
+    return isinstance(value, str) and may_be_scene(value)
 
 
 @dataclass(frozen=True)
@@ -176,6 +196,8 @@ def _source(asked: Asked, value: Any) -> dict[str, Any] | None:
         value, _ = value.source.value(asked.context.expressionContext())
     if value is None or value == "":
         return None
+    if asked.param.kind == "raster" and _is_scene(value):
+        return {"path": os.path.abspath(value)}
     hint = QgsProcessingUtils.LayerHint.Raster if asked.param.kind == "raster" else QgsProcessingUtils.LayerHint.UnknownType
     layer = QgsProcessingParameters.parameterAsLayer(asked.definition, value, asked.context, hint)
     wrong = {"raster": Qgis.LayerType.Vector, "vector": Qgis.LayerType.Raster}.get(asked.param.kind)
@@ -301,9 +323,8 @@ def _existing(behavior: Qgis.ProcessingFileParameterBehavior) -> Callable[..., Q
 
 
 KINDS = {
-    "raster": Kind(lambda n, p, d: QgsProcessingParameterRasterLayer(n, p.label, d, p.optional), _layer),
-    "rasters": Kind(lambda n, p, d: QgsProcessingParameterMultipleLayers(
-        n, p.label, Qgis.ProcessingSourceType.Raster, d, p.optional), _layers),
+    "raster": Kind(lambda n, p, d: RasterOrScene(n, p.label, d, p.optional), _layer),
+    "rasters": Kind(lambda n, p, d: RastersOrScenes(n, p.label, Qgis.ProcessingSourceType.Raster, d, p.optional), _layers),
     "vector": Kind(lambda n, p, d: QgsProcessingParameterFeatureSource(n, p.label, [], d, p.optional), _layer),
     "layer": Kind(lambda n, p, d: QgsProcessingParameterMapLayer(
         n, p.label, d, p.optional, [Qgis.ProcessingSourceType.Raster, Qgis.ProcessingSourceType.VectorAnyGeometry]), _layer),

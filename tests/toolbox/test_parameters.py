@@ -182,6 +182,20 @@ def test_layers_by_object_id_name_and_path(read, project, folder):
     assert read("LABELS", layer)["path"] == path
 
 
+def test_scenes_as_they_are_delivered_need_no_layer(algorithm, read, context, folder):
+    scene = folder / "S2A_MSIL2A.SAFE"
+    scene.mkdir()
+    (scene / "MTD_MSIL2A.xml").write_text("<a/>")
+    other = write_raster(folder / "image.tif")
+    for path in (str(scene), str(scene / "MTD_MSIL2A.xml")):
+        assert read("IMAGE", path) == {"path": path} and read("IMAGES", [other, path])[1] == {"path": path}
+        assert algorithm.parameterDefinition("IMAGE").checkValueIsAcceptable(path, context)
+        assert algorithm.parameterDefinition("IMAGES").checkValueIsAcceptable([other, path], context)
+        assert algorithm.checkParameterValues({"IMAGE": path, "IMAGES": [path], "OUTPUT": str(folder / "map.tif")}, context)[0]
+    assert read("IMAGE", f"{scene}|resolution=20") == {"path": f"{scene}|resolution=20"}
+    assert not algorithm.parameterDefinition("IMAGES").checkValueIsAcceptable([str(folder / "none.SAFE")], context)
+
+
 def test_wrong_kind_of_layer(read, folder):
     with pytest.raises(JobError, match="is no raster layer"):
         read("IMAGES", [saved_layer(folder / "parcels.gpkg")])

@@ -15,8 +15,8 @@ from ...report import SILENT, Report
 from ..dataset import SensorInfo
 from ..dataset_building import describe_sensor
 from ..grid import Grid, Window
-from ..raster import Raster, Scene
-from .cloud_flags import CLEAR, NOT_MEASURED, CloudMask, table_text
+from ..raster import Scene
+from .cloud_flags import CLEAR, NOT_MEASURED, CloudMask, open_mask, table_text
 from .series_dates import Dated
 
 #: With more files than this they are closed after each reading, because systems allow a process about a thousand.
@@ -141,7 +141,7 @@ def with_masks(series: Series, dated: list[Dated], kind: str, report: Report = S
         DataError: when no mask is of the day of any image.
     """
     by_day = {each.day: each for each in dated}
-    masks = [CloudMask(Raster(**by_day[day].sources[0]), kind) if day in by_day else None for day in series.days]
+    masks = [open_mask(by_day[day].sources[0], kind) if day in by_day else None for day in series.days]
     without = [day.isoformat() for day, mask in zip(series.days, masks, strict=True) if mask is None]
     if len(without) == len(masks):
         raise DataError(f"No cloud mask is of the day of an image: the masks are of {', '.join(map(str, sorted(by_day)))[:200]}. Choose the "

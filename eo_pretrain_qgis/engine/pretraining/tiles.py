@@ -14,20 +14,20 @@ import numpy as np
 from ...errors import DataError
 from ...report import SILENT, Report
 from ..clear_scenes import check_masks
-from ..crops.cloud_flags import CLOUD, SHADOW, CloudMask, table_text
+from ..crops.cloud_flags import CLOUD, SHADOW, open_mask, table_text
 from ..cutting import Cut, Cutter, Cutting, Piece
 from ..dataset import IGNORE, SensorInfo
 from ..dataset_building import RESOLUTION_TOLERANCE, scene_facts
 from ..division import divide
 from ..even_sample import even_sample
-from ..raster import Raster, Scene
+from ..raster import Scene
 from ..scheduling import in_order
 from ..shards import ShardWriter
 from ..splits import Split, SplitPlan
 from .near_duplicates import Fingerprint, SeenTiles, joined
 
 #: Sources of clouds: none, a scene classification or a mask per scene, or an estimate from the brightness.
-CLOUD_SOURCES = ("none", "scl", "mask", "brightness")
+CLOUD_SOURCES = ("none", "scl", "qa_pixel", "mask", "brightness")
 # Green above 0.39, or above 0.175 and above red, is cloud (Braaten, Cohen and Yang 2015, doi 10.1016/j.rse.2015.08.006), and bright at
 # 1.6 µm, which snow is not (the form for Sentinel-2 of custom-scripts.sentinel-hub.com, cby_cloud_detection; 88 % of the pixels of the
 # Hollstein data). Cirrus above 0.01 is our choice: ground is dark at 1.4 µm, where water vapour absorbs.
@@ -43,7 +43,7 @@ class Clouds:
     Attributes:
         source: of `CLOUD_SOURCES`.
         most: largest share of cloud and shadow in a tile.
-        masks: raster values, one for each scene, for "scl" and "mask".
+        masks: raster values, one for each scene, for those that are masks.
     """
 
     source: str = "none"
@@ -79,7 +79,7 @@ class Judge:
 
     def __init__(self, cutter: Cutter, clouds: Clouds, fingerprints: list[Fingerprint]) -> None:
         self.cutter, self.clouds, self.fingerprints = cutter, clouds, fingerprints
-        self.masks = [CloudMask(Raster(**source), clouds.source) for source in clouds.masks]
+        self.masks = [open_mask(source, clouds.source) for source in clouds.masks]
 
     def judge(self, piece: Piece) -> Judged:
         """Cuts a piece; what it says depends on the piece alone."""

@@ -1,0 +1,35 @@
+"""Which paths name a scene as its makers deliver it: a Sentinel-2 or Landsat folder, its metadata file or its archive.
+
+QGIS opens none of them as one layer, so that toolbox and engine must agree by the name alone that the path itself is handed over.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+#: Metadata files that stand for the folder they lie in.
+METADATA = re.compile(r"(MTD_MSIL(1C|2A)|MTD_TL|S2[A-D]_OPER_MTD_SAFL(1C|2A)\w*|\w+_MTL)\.(xml|txt|json)", re.IGNORECASE)
+#: Archives in which such a folder is delivered.
+ARCHIVES = (".zip", ".tar")
+_GRID = "|resolution="
+
+
+def split_grid(path: str) -> tuple[str, str]:
+    """The path without ``|resolution=20``, and what it says there; empty where it names no grid."""
+    plain, _, resolution = path.partition(_GRID)
+    return plain, resolution
+
+
+def may_be_scene(path: str) -> bool:
+    """Whether a path leads to a folder, a metadata file or an archive that may be a scene; what it holds is not looked at."""
+    plain, _ = split_grid(path)
+    named = METADATA.fullmatch(os.path.basename(plain)) or plain.lower().endswith(ARCHIVES)
+    return os.path.isdir(plain) or bool(named and os.path.isfile(plain))
+
+
+def scene_name(path: str) -> str:
+    """What people call the scene: the name of its folder or archive, of a plain file its own."""
+    plain, _ = split_grid(path)
+    folder, name = os.path.split(plain.rstrip("/\\"))
+    return os.path.basename(folder) or name if name.upper().startswith("MTD_") and METADATA.fullmatch(name) else name
