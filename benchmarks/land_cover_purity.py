@@ -92,10 +92,10 @@ def show(title: str, found: dict) -> None:
 
 
 def keep(kept: Figures, data: str, found: dict) -> None:
-    """Means over the landscapes."""
+    """Means over the landscapes, with their range."""
     for name, rows in found.items():
-        for figure, value in zip(("kept", "wrong labels", "forest: accuracy", "mean F1"), np.mean(rows, axis=0)):
-            kept.add(data, name, figure, value=value)
+        for figure, values in zip(("kept", "wrong labels", "forest accuracy", "forest mean F1"), np.transpose(rows)):
+            kept.add(data, name, figure, value=values, spread=True)
 
 
 def majority(path: Path, target: Path) -> None:
