@@ -15,7 +15,7 @@ above 1 the network is an ensemble, scored by its mean probabilities, and disagr
 Prints the mean IoU on clear ground of the test part, and on all of it, after every round, and paired differences with 95 % t-intervals over the
 seeds; random picks are drawn --draws times for each seed and averaged. Figures obtained here are simulated and must be called so.
 Run: python -m benchmarks.active_learning [--seeds 6 7 8 9 10] [--rounds 3] [--tiles 8] [--size 1024] [--learner statistics] [--steps 200]
-     [--models 1] [--measure mixture] [--diversity 0.3] [--draws 3] [--processes 1]
+     [--models 1] [--measure mixture] [--diversity 0.3] [--draws 3] [--processes 1] [--csv docs/evidence/data]
 """
 
 from __future__ import annotations
@@ -33,8 +33,9 @@ import onnx
 import rasterio
 import torch
 from onnx import TensorProto, helper, numpy_helper
-from scipy import ndimage, stats
+from scipy import ndimage
 
+from benchmarks.figures import Figures, half_width, interval
 from eo_pretrain_qgis.engine import baselines, package
 from eo_pretrain_qgis.engine.accuracy import confusion, scores
 from eo_pretrain_qgis.engine.dataset import Dataset
@@ -65,6 +66,7 @@ def main() -> None:
     arguments.add_argument("--diversity", type=float, default=0.3)
     arguments.add_argument("--draws", type=int, default=3, help="of random picks for each seed")
     arguments.add_argument("--processes", type=int, default=1, help="seeds worked on at a time")
+    arguments.add_argument("--csv", type=Path, help="folder for suggested_labels.csv: mean IoU on clear ground")
     asked = arguments.parse_args()
     with ProcessPoolExecutor(asked.processes, get_context("spawn")) as pool:
         report(list(pool.map(run, asked.seeds, [asked] * len(asked.seeds))), asked)
@@ -267,6 +269,8 @@ def report(results: list[dict], asked: argparse.Namespace) -> None:
     print(f"\nSIMULATED landscapes of {asked.size} px, seeds {asked.seeds}, {learner}; measure {asked.measure}, diversity {asked.diversity}, {asked.draws} random "
           f"draw(s) per seed, half = {asked.tiles // 2} tiles a round; mean and 95 % t-interval over seeds")
     values = {way: np.array([result[way] for result in results]) for way in WAYS}  # (seed, round, figure)
+    if asked.csv:
+        keep(values, asked)
     for number, figure in enumerate(FIGURES):
         print(f"\n{figure}\n| tiles | suggested | half of them suggested | random | suggested less random | half less random |\n|---|---|---|---|---|---|")
         for turn in range(asked.rounds + 1):
@@ -281,14 +285,16 @@ def report(results: list[dict], asked: argparse.Namespace) -> None:
             print(f"{figure}, mean over the rounds: {way} less random {after.mean():+.3f} ± {half:.3f}: {verdict} ({' '.join(f'{one:+.3f}' for one in after)})")
 
 
-def half_width(numbers: np.ndarray) -> float:
-    if len(numbers) < 2:
-        return float("inf")
-    return float(stats.t.ppf(0.975, len(numbers) - 1) * numbers.std(ddof=1) / np.sqrt(len(numbers)))
-
-
-def interval(numbers: np.ndarray, form: str = ".3f") -> str:
-    return f"{numbers.mean():{form}} ± {half_width(numbers):.3f}"
+def keep(values: dict[str, np.ndarray], asked: argparse.Namespace) -> None:
+    """Mean IoU on clear ground after every round, for docs/evidence/data."""
+    found = Figures("labelled tiles", "way")
+    for turn in range(asked.rounds + 1):
+        each = [values[way][:, turn, 0] for way in WAYS]
+        for name, numbers in zip(("suggested", "half of them suggested", "random"), each, strict=True):
+            found.add(asked.tiles * (turn + 1), name, value=numbers)
+        for name, numbers in (("suggested less random", each[0] - each[2]), ("half less random", each[1] - each[2])):
+            found.add(asked.tiles * (turn + 1), name, value=numbers, form="+.3f")
+    found.write(asked.csv / "suggested_labels.csv")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@
 
 For each of three seeds (split and forest) a random forest and a logistic regression on gap-filled series; macro-F1 of the test
 samples beside that of the most common class. "by pixel" is the same forest on a random split, to show what leakage pretends.
-Run: python -m benchmarks.crops_evidence DATA_FOLDER [--sample SAMPLE_FOLDER]
+Run: python -m benchmarks.crops_evidence DATA_FOLDER [--sample SAMPLE_FOLDER] [--csv docs/evidence/data]
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from benchmarks.figures import Figures
 from eo_pretrain_qgis.engine.dataset import Dataset
 from eo_pretrain_qgis.engine.footprints import read_footprints
 from eo_pretrain_qgis.engine.group_splits import split_by_group
@@ -49,21 +50,24 @@ def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("data", type=Path, help="the folder of real data, with crops/ in it")
     arguments.add_argument("--sample", type=Path, help="a folder made by create_sample")
-    asked = arguments.parse_args()
+    arguments.add_argument("--csv", type=Path, help="folder for crops.csv")
+    asked, found = arguments.parse_args(), Figures("data", "method")
     warnings.simplefilter("ignore")
     begun = time.process_time()
     print("macro-F1 on test samples, mean of three seeds (lowest to highest); fields or blocks kept whole\n")
-    belgium(asked.data / "crops" / "belgium_2019_monthly_timeseries.csv")
+    keep(found, "Belgium", belgium(asked.data / "crops" / "belgium_2019_monthly_timeseries.csv"))
     for name in WORLDCEREAL:
         with tempfile.TemporaryDirectory() as folder:
-            worldcereal(asked.data / "crops" / name, Path(folder))
+            keep(found, f"WorldCereal {name.split('_')[1].lstrip('0')[:8]}", worldcereal(asked.data / "crops" / name, Path(folder)))
     if asked.sample:
         with tempfile.TemporaryDirectory() as folder:
-            sample(asked.sample, Path(folder))
+            keep(found, "sample landscape (simulated)", sample(asked.sample, Path(folder)))
+    if asked.csv:
+        found.write(asked.csv / "crops.csv")
     print(f"\n{time.process_time() - begun:.0f} s of processor time")
 
 
-def belgium(path: Path) -> None:
+def belgium(path: Path) -> list[dict[str, float]]:
     """Series from a table: 12 months × NDVI, B08, B11, VV/VH."""
     with path.open(newline="") as stream:
         rows = list(csv.DictReader(stream))
@@ -74,28 +78,28 @@ def belgium(path: Path) -> None:
     print(f"belgium: {len(rows)} points of {len(set(fields))} fields, {len(crops)} crops, {values.shape[1]} values each")
     results = [scores(values, labels, split_by_group(fields, labels, SplitPlan(0, 0.3, seed=seed), "fields").names == "test", seed)
                for seed in SEEDS]
-    tell(results)
+    return tell(results)
 
 
-def worldcereal(source: Path, folder: Path) -> None:
+def worldcereal(source: Path, folder: Path) -> list[dict[str, float]]:
     """NetCDF files as GeoTIFFs, one per date, then through the job."""
     given = convert(source, folder)
     table = given.pop("table")
     print(f"{source.name}: {len(given['images'])} dates of Sentinel-2, {len(given['radar'])} of Sentinel-1; fields per crop code: "
           f"{', '.join(f'{code}: {count}' for code, count in sorted(table.items()))}; codes with one field are left out")
-    tell_job(given, folder, minimum_parcels=0, crop_table=given.pop("crop_table"), preset="sentinel2_l2a", split_by="parcel", inner_buffer=10)
+    return tell_job(given, folder, minimum_parcels=0, crop_table=given.pop("crop_table"), preset="sentinel2_l2a", split_by="parcel", inner_buffer=10)
 
 
-def sample(source: Path, folder: Path) -> None:
+def sample(source: Path, folder: Path) -> list[dict[str, float]]:
     """The simulated season."""
     season = source / "season"
     given = {"images": sorted(map(str, season.glob("S2_*.tif"))), "masks": sorted(map(str, season.glob("SCL_*.tif"))),
              "parcels": str(source / "parcels.gpkg"), "crop_field": "crop"}
     print(f"sample (SIMULATED): {len(given['images'])} dates")
-    tell_job(given, folder, sample_count=4000, minimum_samples=30, split_by="blocks")
+    return tell_job(given, folder, sample_count=4000, minimum_samples=30, split_by="blocks")
 
 
-def tell_job(given: dict, folder: Path, **values) -> None:
+def tell_job(given: dict, folder: Path, **values) -> list[dict[str, float]]:
     """Makes a dataset, fills the gaps, and scores splits of three seeds that keep parcels, or blocks of ground, whole."""
     output, blocks = folder / "dataset", values["split_by"] == "blocks"
     made = JOBS["create_crop_dataset"].from_values({**given, **values, "validation_share": 0, "test_share": 0.35,
@@ -112,8 +116,8 @@ def tell_job(given: dict, folder: Path, **values) -> None:
         cells = np.char.add(np.floor(points.x.to_numpy() / BLOCK_M).astype(str), np.floor(points.y.to_numpy() / BLOCK_M).astype(str))
         _, first, parcel = np.unique(groups, return_index=True, return_inverse=True)
         groups = cells[first][parcel]
-    tell([scores(features, labels, split_by_group(groups, labels, SplitPlan(0, 0.35, seed=seed), "groups").names == "test", seed)
-          for seed in SEEDS])
+    return tell([scores(features, labels, split_by_group(groups, labels, SplitPlan(0, 0.35, seed=seed), "groups").names == "test", seed)
+                 for seed in SEEDS])
 
 
 def filled(dataset: Dataset, sensor: str, indices: np.ndarray) -> np.ndarray:
@@ -152,13 +156,20 @@ def macro(truth: np.ndarray, answer: np.ndarray) -> float:
     return float(f1_score(truth, answer, labels=np.unique(truth), average="macro", zero_division=0))
 
 
-def tell(results: list[dict[str, float]]) -> None:
+def tell(results: list[dict[str, float]]) -> list[dict[str, float]]:
     print(f"  test samples per seed: {', '.join(str(each['samples']) for each in results)}")
     for name in results[0]:
         if name != "samples":
             values = [each[name] for each in results]
             print(f"  {name:24} {np.mean(values):.2f} ({min(values):.2f} to {max(values):.2f})")
     print()
+    return results
+
+
+def keep(found: Figures, data: str, results: list[dict[str, float]]) -> None:
+    """Macro-F1 over the seeds."""
+    for name in ("most common class", "random forest", "logistic regression", "forest, split by pixel"):
+        found.add(data, name, value=[each[name] for each in results], form=".2f", spread=True)
 
 
 def convert(source: Path, folder: Path) -> dict:

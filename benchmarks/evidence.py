@@ -1,9 +1,9 @@
-"""What the path reaches on real images: every figure of docs/evidence.md comes from here.
+"""What the path reaches on real images: land use in Slovenia, water of a reservoir, water in radar images of five places.
 
     .engine/train/bin/python benchmarks/evidence.py DATA OUTPUT [boadella] [slovenia] [floods]
 
 DATA is the folder of real imagery that lies beside a checkout, OUTPUT a new folder. Prints each job as the command line that repeats it, then one
-Markdown table per theme. Scores are over three seeds; the interval is Student's t at 95 %.
+Markdown table per theme, and writes the figures to OUTPUT as CSV, for docs/evidence/data. Scores are over three seeds; the interval is Student's t at 95 %.
 """
 
 import json
@@ -15,11 +15,11 @@ import geopandas
 import numpy as np
 import rasterio
 from rasterio.features import rasterize
-from scipy import stats
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.figures import Figures, interval  # noqa: E402
 from eo_pretrain_qgis.engine.dataset import Dataset  # noqa: E402
 from eo_pretrain_qgis.jobs import JOBS  # noqa: E402
 from eo_pretrain_qgis.jobs.record import run_job  # noqa: E402
@@ -37,13 +37,6 @@ def job(name: str, **values) -> dict:
     return run_job(JOBS[name].from_values(values), PrintedReport())
 
 
-def interval(numbers) -> str:
-    """Mean and 95 % t-interval."""
-    numbers = np.asarray(numbers, float)
-    half = stats.t.ppf(0.975, len(numbers) - 1) * numbers.std(ddof=1) / np.sqrt(len(numbers))
-    return f"{numbers.mean():.3f} ± {half:.3f}"
-
-
 def train_and_evaluate(folder: Path, dataset: str, seed: int, schedule: dict, evaluate_on: dict) -> dict:
     """Trains with one seed and returns the figures of the evaluation."""
     run = str(folder / f"run-{seed}")
@@ -51,6 +44,23 @@ def train_and_evaluate(folder: Path, dataset: str, seed: int, schedule: dict, ev
     facts = str(folder / f"evaluation-{seed}.json")
     job("evaluate_model", run_folder=run, output=facts.replace(".json", ".html"), facts=facts, **evaluate_on)
     return json.loads(Path(facts).read_text(encoding="utf-8"))
+
+
+def keep(found: Figures, labels: tuple, figures: list, extra: dict) -> None:
+    """Keeps what `table` prints."""
+    for index, row in enumerate(figures[0]["model"]["classes"]):
+        if row["pixels"]:
+            for figure, name in (("iou", "network IoU"), ("f1", "network F1")):
+                found.add(*labels, row["name"], name, value=[f["model"]["classes"][index][figure] for f in figures])
+            for who in ("statistics", "majority"):
+                found.add(*labels, row["name"], f"{who} IoU", value=figures[0][who]["classes"][index]["iou"])
+            for name, values in extra.items():
+                found.add(*labels, row["name"], f"{name} IoU", value=values[index])
+    found.add(*labels, "mean", "network IoU", value=[f["model"]["mean_iou"] for f in figures])
+    for who in ("statistics", "majority"):
+        found.add(*labels, "mean", f"{who} IoU", value=figures[0][who]["mean_iou"])
+    for name, values in extra.items():
+        found.add(*labels, "mean", f"{name} IoU", value=float(np.mean(values)))
 
 
 def table(figures: list, extra: dict | None = None) -> None:
@@ -102,12 +112,15 @@ def boadella(data: Path, out: Path) -> None:
         water = shapes[[list(tasks) == ["segmentation"] for tasks in shapes["tasks"]]]
         drawn[day] = out / f"water_{day}.gpkg"
         geopandas.GeoDataFrame({"class": ["water"] * len(water)}, geometry=water.geometry.values, crs=water.crs).to_file(drawn[day])
+    found = Figures("trained on", "class", "figure"), Figures("trained on", "day mapped", "figure")
     for day in drawn:
         (out / day).mkdir()
-        boadella_trained_on(day, source, out / day, drawn)
+        boadella_trained_on(day, source, out / day, drawn, found)
+    found[0].write(out / "reservoir.csv")
+    found[1].write(out / "reservoir_other_days.csv")
 
 
-def boadella_trained_on(day: str, source: Path, out: Path, drawn: dict) -> None:
+def boadella_trained_on(day: str, source: Path, out: Path, drawn: dict, found: tuple[Figures, Figures]) -> None:
     """Everything that follows from the polygons of one day."""
     job("create_training_dataset", images=[str(source / f"Boadella_{day}.tif")], labels=str(drawn[day]), output=str(out / "dataset"),
         unlabelled="background", class_field="class", preset="sentinel2_l2a", tile_size=32, stride=16, test_share=0.25)
@@ -123,12 +136,15 @@ def boadella_trained_on(day: str, source: Path, out: Path, drawn: dict) -> None:
     threshold = best_threshold(ndwi(x), y, below=False)
     x, y = labelled_pixels(dataset, ("test",))
     print(f"\n## Boadella: trained on {day}, test blocks of that day (NDWI > {threshold:.3f})")
-    table(figures, {"NDWI": iou(y, ndwi(x) > threshold)})
-    boadella_other_days(day, source, out, drawn, threshold, (green, infrared))
+    index = {"NDWI": iou(y, ndwi(x) > threshold)}
+    table(figures, index)
+    keep(found[0], (day,), figures, index)
+    for row in boadella_other_days(day, source, out, drawn, threshold, (green, infrared)):
+        found[1].add(day, *row[:2], value=row[2])
 
 
-def boadella_other_days(trained: str, source: Path, out: Path, drawn: dict, threshold: float, bands: tuple) -> None:
-    """Maps the other days with each seed's model; scores those with drawn polygons against them."""
+def boadella_other_days(trained: str, source: Path, out: Path, drawn: dict, threshold: float, bands: tuple) -> list[tuple]:
+    """Maps the other days with each seed's model; scores those with drawn polygons against them. Returns day, figure, value."""
     days = [day for day in ("2020-02-02", "2020-06-21", "2021-07-21") if day != trained]
     rows = []
     for seed in SEEDS:
@@ -157,6 +173,15 @@ def boadella_other_days(trained: str, source: Path, out: Path, drawn: dict, thre
         else:
             cells += ["no polygons", "", ""]
         print(f"| {day} | " + " | ".join(cells) + " |")
+    names = {"outside": "values outside the training range", "water": "share of water, network", "ndwi": "share of water, NDWI",
+             "agreement": "IoU of network and NDWI", "truth": "share of water, drawn", "iou": "IoU of network and polygons", "ndwi_iou": "IoU of NDWI and polygons"}
+    found = []
+    for day in days:
+        each = [row for row in rows if row["day"] == day]
+        for key, name in names.items():
+            if key in each[0]:
+                found.append((day, name, [row[key] for row in each] if key in ("water", "agreement", "iou") else each[0][key]))
+    return found
 
 
 def slovenia(data: Path, out: Path) -> None:
@@ -170,6 +195,9 @@ def slovenia(data: Path, out: Path) -> None:
     figures = [train_and_evaluate(out, str(out / "dataset"), seed, {"epochs": 60, "batch_size": 16}, {}) for seed in SEEDS]
     print("\n## Slovenia: official land use, test blocks")
     table(figures)
+    found = Figures("class", "figure")
+    keep(found, (), figures, {})
+    found.write(out / "land_cover_slovenia.csv")
 
 
 def floods(data: Path, out: Path) -> None:
@@ -181,7 +209,7 @@ def floods(data: Path, out: Path) -> None:
                     *(str(source / f"{place}_LabelHand.tif") for place in places)], check=True)
     common = {"labels": str(mosaic), "class_table": '[{"value": "0", "name": "land", "color": "#c2a878"}, {"value": "1", "name": "water", "color": "#1f77b4"}]',
               "preset": "sentinel1_db", "tile_size": 128, "stride": 128}
-    summary = {}
+    summary, found = {}, Figures("place left out", "figure")
     for place in places:
         folder = out / place
         folder.mkdir()
@@ -198,11 +226,21 @@ def floods(data: Path, out: Path) -> None:
         print(f"\n## Floods: {place} left out")
         table(figures, single)
         summary[place] = ([f["model"]["classes"][1]["iou"] for f in figures], figures[0]["statistics"]["classes"][1]["iou"], *(values[1] for values in single.values()))
+        found.add(place, "network", value=summary[place][0])
+        found.add(place, "network F1", value=[f["model"]["classes"][1]["f1"] for f in figures])
+        found.add(place, "statistics", value=summary[place][1])
+        found.add(place, "majority", value=figures[0]["majority"]["classes"][1]["iou"])
+        for name, value in zip(("VV threshold", "VH threshold"), summary[place][2:]):
+            found.add(place, name, value=value)
     print("\n| place left out | network, IoU of water | statistics | VV threshold | VH threshold |\n|---|---|---|---|---|")
     for place, (model, statistics, vv, vh) in summary.items():
         print(f"| {place} | {interval(model)} | {number(statistics)} | {number(vv)} | {number(vh)} |")
     print(f"| mean of places | {interval(np.mean([row[0] for row in summary.values()], axis=0))} | "
           + " | ".join(number(np.mean([row[column] for row in summary.values()])) for column in (1, 2, 3)) + " |")
+    found.add("mean of places", "network", value=np.mean([row[0] for row in summary.values()], axis=0))
+    for column, name in enumerate(("statistics", "VV threshold", "VH threshold"), 1):
+        found.add("mean of places", name, value=float(np.mean([row[column] for row in summary.values()])))
+    found.write(out / "floods.csv")
 
 
 def main() -> None:

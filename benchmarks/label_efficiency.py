@@ -30,11 +30,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from scipy import stats
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.figures import Figures, half_width  # noqa: E402
 from eo_pretrain_qgis.engine.accuracy import confusion, scores  # noqa: E402
 from eo_pretrain_qgis.engine.baselines import StatisticsBaseline, majority_class  # noqa: E402
 from eo_pretrain_qgis.engine.dataset import DROPPED, Dataset  # noqa: E402
@@ -226,8 +226,7 @@ class Benchmark:
 
 def interval(numbers: list[float]) -> tuple[float, float]:
     """Mean and half of the 95 % t-interval; 0 for a single number."""
-    half = stats.t.ppf(0.975, len(numbers) - 1) * np.std(numbers, ddof=1) / np.sqrt(len(numbers)) if len(numbers) > 1 else 0.0
-    return float(np.mean(numbers)), float(half)
+    return float(np.mean(numbers)), half_width(numbers) if len(numbers) > 1 else 0.0
 
 
 def summary(rows: list[dict]) -> dict[tuple[str, str], dict[float, tuple[float, float, int]]]:
@@ -246,7 +245,7 @@ def gains(rows: list[dict]) -> list[dict]:
 
 
 def markdown(found: dict, gained: dict) -> str:
-    """The table of docs/evidence.md."""
+    """The table as text."""
     shares = sorted({share for row in found.values() for share in row})
     lines = ["| start | approach | " + " | ".join(f"{share:g} %" for share in shares) + " |", "|---" * (len(shares) + 2) + "|"]
     for table, word, sign in ((found, "", ""), (gained, ", gain over scratch in the same draw", "+")):
@@ -255,6 +254,18 @@ def markdown(found: dict, gained: dict) -> str:
                      for share in shares]
             lines.append(f"| {start} | {approach}{word} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def keep(rows: list[dict], gained: list[dict], path: Path) -> None:
+    """The same figures, for docs/evidence/data."""
+    figures = Figures("start", "approach", "labels")
+    for part, word, form in ((rows, "", ".3f"), (gained, ", gain over scratch in the same draw", "+.3f")):
+        scores: dict = {}
+        for row in sorted(part, key=lambda row: float(row["share"])):
+            scores.setdefault((row["start"], row["approach"] + word, f"{float(row['share']):g} %"), []).append(float(row["score"]))
+        for labels, values in scores.items():
+            figures.add(*labels, value=values, form=form)
+    figures.write(path)
 
 
 def draw(found: dict, path: Path, figure_name: str) -> None:
@@ -305,6 +316,7 @@ def main() -> None:
     figure_name = {"segmentation": "mean IoU", "multilabel": "average precision"}.get(benchmark.dataset.task, "overall accuracy")
     text = markdown(found, summary(gains(rows)))
     (benchmark.output / "table.md").write_text(text + "\n", encoding="utf-8")
+    keep(rows, gains(rows), benchmark.output / "table.csv")
     draw(found, benchmark.output / "label_efficiency.svg", f"{figure_name} on the validation tiles")
     print(f"\n{text}\n\n{len(rows)} figures in {benchmark.results.path}; {figure_name} on {len(benchmark.validation)} validation tiles.")
 

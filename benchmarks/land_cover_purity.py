@@ -1,6 +1,6 @@
 """What filters of a coarse land-cover map gain: the share of wrong labels against a truth at 10 m, before and after.
 
-    .engine/train/bin/python benchmarks/land_cover_purity.py [--size 1024] [--seeds 1 2 3] [--slovenia FOLDER]
+    .engine/train/bin/python benchmarks/land_cover_purity.py [--size 1024] [--seeds 1 2 3] [--slovenia FOLDER] [--csv docs/evidence/data]
 
 The sample landscape has its truth at 10 m and a map of 100 m with the errors such maps have (13 % of the cells wrong besides mixed
 ones): simulated. With --slovenia, the folder of the eo-learn patch: official land use of 1 km² at 10 m, and the majority of each
@@ -23,6 +23,7 @@ from sklearn.metrics import f1_score
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.figures import Figures  # noqa: E402
 from eo_pretrain_qgis.engine.land_cover.labels import Filters, MapChoice, open_land_cover  # noqa: E402
 from eo_pretrain_qgis.engine.raster import Raster  # noqa: E402
 from eo_pretrain_qgis.engine.sample import create  # noqa: E402
@@ -90,6 +91,13 @@ def show(title: str, found: dict) -> None:
               + " | ".join(f"{score.mean():.3f}" for score in scores) + " |")
 
 
+def keep(kept: Figures, data: str, found: dict) -> None:
+    """Means over the landscapes, with their range."""
+    for name, rows in found.items():
+        for figure, values in zip(("kept", "wrong labels", "forest accuracy", "forest mean F1"), np.transpose(rows)):
+            kept.add(data, name, figure, value=values, spread=True)
+
+
 def majority(path: Path, target: Path) -> None:
     """Writes the most frequent code of each 10 × 10 pixels of a class raster."""
     with rasterio.open(path) as source:
@@ -109,7 +117,8 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=1024)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--slovenia", type=Path)
-    asked = parser.parse_args()
+    parser.add_argument("--csv", type=Path, help="folder for land_cover_filters.csv")
+    asked, kept = parser.parse_args(), Figures("data", "filter", "figure")
     with tempfile.TemporaryDirectory() as place:
         folder, found = Path(place), {}
         (folder / "truth.csv").write_text(TRUTH, encoding="utf-8")
@@ -120,6 +129,7 @@ def main() -> None:
             measure(made / "sentinel2.tif", MapChoice({"path": str(made / "land_cover.tif")}, "own", str(folder / "truth.csv")),
                     MapChoice({"path": str(made / "land_cover_100m.tif")}, "cgls_lc100"), found)
         show(f"Simulated landscape, {asked.size} px, {len(asked.seeds)} seeds", found)
+        keep(kept, "simulated", found)
         if asked.slovenia:
             found = {}
             use = asked.slovenia / "derived" / "LULC.tif"
@@ -128,6 +138,9 @@ def main() -> None:
             measure(asked.slovenia / "derived" / "scene_0.tif", MapChoice({"path": str(use)}, "own", table),
                     MapChoice({"path": str(folder / "coarse.tif")}, "own", table), found)
             show("Official land use, western Slovenia, 1 km²", found)
+            keep(kept, "Slovenia", found)
+    if asked.csv:
+        kept.write(asked.csv / "land_cover_filters.csv")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ Peers, on the same images, with as many images per step and in the same precisio
              uv venv peers && uv pip install --python peers/bin/python torchgeo
 With --device cuda also images per second in bfloat16 of Barlow Twins' ResNet-18 at 64² and 120² and of the U-Net at 256², and the share of
 the time in which the GPU computed.
-Run: python -m benchmarks.pretraining_steps [METHOD …] [--steps 10] [--device cpu] [--peers peers/bin/python] [--images FOLDER]
+Run: python -m benchmarks.pretraining_steps [METHOD …] [--steps 10] [--device cpu] [--peers peers/bin/python] [--images FOLDER] [--csv docs/evidence/data]
 METHOD is any of: inpainting, barlow, translation, cycle, multitask, segmentation, scene, lightly, torchgeo, gpu; all but gpu without one.
 """
 
@@ -33,6 +33,7 @@ import numpy as np
 import psutil
 import torch
 
+from benchmarks.figures import Figures
 from eo_pretrain_qgis.engine.dataset import Dataset
 from eo_pretrain_qgis.engine.learning.barlow_twins import recipe as barlow_twins
 from eo_pretrain_qgis.engine.learning.device import pick_precision, start_fabric
@@ -61,7 +62,9 @@ def main() -> None:
     arguments.add_argument("--peers", help="Python of an environment with torchgeo")
     arguments.add_argument("--images", help="folder of folders of RGB images of 64 px; without it some are made")
     arguments.add_argument("--workers", type=int, default=2, help="of the peers' loaders")
+    arguments.add_argument("--csv", type=Path, help="folder for training_speed.csv: fed and ready, medians")
     asked = arguments.parse_args()
+    asked.found = Figures("step", "precision", "figure")
     asked.fabric = start_fabric(torch.device(asked.device), pick_precision("auto", torch.device(asked.device)))
     print(f"{asked.device}, {torch.get_num_threads()} threads, {pick_precision('auto', torch.device(asked.device))}", flush=True)
     for name in asked.methods or [*METHODS, "lightly", *(["torchgeo"] if asked.peers else [])]:
@@ -76,6 +79,8 @@ def main() -> None:
             else:
                 label, recipe, batch = METHODS[name](place, asked)
                 compare(label, batch, asked, {"fed": fed(*(loop := build(recipe, place, asked))), "ready": ready(*loop)})
+    if asked.csv:
+        asked.found.write(asked.csv / "training_speed.csv")
 
 
 def build(recipe: Any, place: Path, asked: argparse.Namespace) -> tuple[_Loop, Any]:
@@ -132,6 +137,11 @@ def compare(label: str, batch: int, asked: argparse.Namespace, ways: dict[str, C
     first, *others = ways
     rates = ", ".join(f"{1 / np.median(clock[name]):.2f} {name} ({1 / min(clock[name]):.2f} at best)" for name in ways)
     print(f"{label}, batches of {batch}: images/s {rates}")
+    if first == "fed":
+        for name in ways:
+            asked.found.add(f"{label}, batches of {batch}", pick_precision("auto", torch.device(asked.device)), name, value=1 / np.median(clock[name]), form=".2f")
+        asked.found.add(f"{label}, batches of {batch}", pick_precision("auto", torch.device(asked.device)), "fed / ready",
+                        value=np.median(clock["ready"]) / np.median(clock["fed"]), form=".2f")
     for name in others:
         by = [f"{how(times[name]) / how(times[first]):.3f} of {what} {measure}" for measure, times in (("clock", clock), ("processor", busy))
               for what, how in (("median", np.median), ("best", min))]

@@ -3,7 +3,7 @@
     .engine/train/bin/python benchmarks/roads_evidence.py DATA OUTPUT [EPOCHS] [SEED …]
 
 DATA is the folder of real imagery that lies beside a checkout, OUTPUT a new folder. Prints each job as the command line that repeats it, then one
-Markdown table for each area that is judged. Scores of the network are over the seeds; the interval is Student's t at 95 %. One epoch shows whether it
+Markdown table for each area that is judged; OUTPUT/roads.csv is for docs/evidence/data. Scores of the network are over the seeds; the interval is Student's t at 95 %. One epoch shows whether it
 runs and says nothing about roads.
 
 Truth is OpenStreetMap: ways for motor vehicles without tunnels; service roads and tracks are neither road nor background. “Inner” judges only where the
@@ -16,12 +16,12 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
-from scipy import stats
 from sklearn.ensemble import RandomForestClassifier
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.figures import Figures, interval  # noqa: E402
 from eo_pretrain_qgis.engine.accuracy import confusion, scores  # noqa: E402
 from eo_pretrain_qgis.engine.baselines import band_statistics  # noqa: E402
 from eo_pretrain_qgis.engine.dataset import IGNORE  # noqa: E402
@@ -124,7 +124,7 @@ def forests(north: Ground, areas: dict[str, Ground]) -> dict[str, dict[str, dict
     return results
 
 
-def table(area: str, ground: Ground, network: list[dict], others: dict[str, dict]) -> None:
+def table(area: str, ground: Ground, network: list[dict], others: dict[str, dict], found: Figures) -> None:
     share = float((ground.truth == 1).sum() / (ground.truth != IGNORE).sum())
     names = list(network[0])
     print(f"\n## {area}: {ground.truth.shape[1]} × {ground.truth.shape[0]} px, {share:.1%} of the judged pixels are road\n")
@@ -133,15 +133,10 @@ def table(area: str, ground: Ground, network: list[dict], others: dict[str, dict
     for who, row in others.items():
         print(f"| {who} | " + " | ".join(f"{row[name]:.3f}" for name in names) + " |")
     print(flush=True)
-
-
-def interval(numbers: list[float]) -> str:
-    """Mean and 95 % t-interval."""
-    values = np.asarray(numbers, float)
-    if len(values) < 2:
-        return f"{values.mean():.3f}"
-    half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
-    return f"{values.mean():.3f} ± {half:.3f}"
+    for name in names:
+        found.add(area, "network", name, value=[run[name] for run in network])
+        for who, row in others.items():
+            found.add(area, who, name, value=row[name])
 
 
 def main() -> None:
@@ -166,10 +161,11 @@ def main() -> None:
             output=str(out / f"map-{seed}.tif"))
         for name, ground in areas.items():
             runs[name].append(figures(ground, ground.read_map(out / f"map-{seed}.tif")))
-    baselines = forests(Ground(image, roads, NORTH), areas)
+    baselines, found = forests(Ground(image, roads, NORTH), areas), Figures("area", "method", "figure")
     for name, ground in areas.items():
         plain = {"all road": figures(ground, np.ones(ground.truth.shape, bool)), "majority (no road)": figures(ground, np.zeros(ground.truth.shape, bool))}
-        table(name, ground, runs[name], {**baselines[name], **plain})
+        table(name, ground, runs[name], {**baselines[name], **plain}, found)
+    found.write(out / "roads.csv")
     (out / "figures.json").write_text(json.dumps({"network": runs, "forests": baselines}, indent=1), encoding="utf-8")
 
 

@@ -2,6 +2,7 @@
 
 Prints images per second of forward and backward passes and the ratio, by precision and by the side of the images.
 Run: python -m benchmarks.small_maps [--encoder resnet18] [--batch 256] [--sides 32 40 48 64 96] [--rounds 4] [--precisions float32 bfloat16]
+     [--csv docs/evidence/data]
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ from __future__ import annotations
 import argparse
 import copy
 import time
+from pathlib import Path
 
 import torch
 from torch import nn
 
+from benchmarks.figures import Figures
 from eo_pretrain_qgis.engine.learning.encoders import build_encoder
 from eo_pretrain_qgis.engine.learning.small_maps import quicken
 
@@ -24,7 +27,8 @@ def main() -> None:
     arguments.add_argument("--sides", type=int, nargs="*", default=[32, 40, 48, 64, 96])
     arguments.add_argument("--rounds", type=int, default=4)
     arguments.add_argument("--precisions", nargs="*", default=["float32", "bfloat16"])
-    asked = arguments.parse_args()
+    arguments.add_argument("--csv", type=Path, help="folder for small_maps.csv")
+    asked, found = arguments.parse_args(), Figures("side of the images", "precision", "images per second")
     print(f"{asked.encoder}, {asked.batch} images, {torch.get_num_threads()} threads; best of {asked.rounds} rounds")
     for precision in asked.precisions:
         for side in asked.sides:
@@ -40,6 +44,10 @@ def main() -> None:
             plain_rate, quick_rate = (asked.batch / min(values) for values in seconds.values())
             print(f"{precision} {side:>4} px: plain {plain_rate:.0f}, by products {quick_rate:.0f} images/s: ratio {quick_rate / plain_rate:.2f}",
                   flush=True)
+            for name, value, form in (("library", plain_rate, ".0f"), ("products", quick_rate, ".0f"), ("ratio", quick_rate / plain_rate, ".2f")):
+                found.add(f"{side} px", precision, name, value=value, form=form)
+    if asked.csv:
+        found.write(asked.csv / "small_maps.csv")
 
 
 def step(network: nn.Module, images: torch.Tensor, precision: str) -> float:

@@ -12,6 +12,7 @@ one that others use too, compare the processor time, of all threads and child pr
   raster vision                 another, in an environment of its own: uv venv rv && uv pip install --python rv/bin/python rastervision_core
 Deepness, a plugin that needs a QGIS window, is not among them.
 Run: python -m benchmarks.tile_export [--peers peers/bin/python] [--raster-vision rv/bin/python] [--size 5490] [--rounds 5]
+     [--machine quiet] [--csv docs/evidence/data]
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ import rasterio.windows
 import shapely
 from scipy.ndimage import gaussian_filter
 
+from benchmarks.figures import Figures
 from eo_pretrain_qgis.engine import dataset_building as building
 from eo_pretrain_qgis.engine import scheduling
 from eo_pretrain_qgis.engine.labels import open_labels
@@ -48,6 +50,8 @@ def main() -> None:
     arguments.add_argument("--raster-vision", help="Python of an environment with rastervision_core")
     arguments.add_argument("--size", type=int, default=5490)
     arguments.add_argument("--rounds", type=int, default=5)
+    arguments.add_argument("--machine", default="this machine", help="a word for the table")
+    arguments.add_argument("--csv", type=Path, help="folder for tile_export.csv")
     asked = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
@@ -74,6 +78,8 @@ def main() -> None:
                 print(f"round {number + 1} of {asked.rounds}: {name}, {count} tiles in {seconds:.1f} s, {busy:.1f} s of processor time", flush=True)
         report("tiles per second of the clock", clock)
         report("tiles per second of processor time", processor)
+        if asked.csv:
+            keep(clock, asked)
 
 
 def report(measure: str, rates: dict[str, list[float]]) -> None:
@@ -84,6 +90,17 @@ def report(measure: str, rates: dict[str, list[float]]) -> None:
     for name in best:
         if name not in ("cut", "job"):
             print(f"  ratio to {name}: cut {best['cut'] / best[name]:.2f}, the whole job {best['job'] / best[name]:.2f}")
+
+
+def keep(rates: dict[str, list[float]], asked: argparse.Namespace) -> None:
+    """Best rates by the clock, for docs/evidence/data."""
+    found, best = Figures("machine", "way", "figure"), {name: max(values) for name, values in rates.items()}
+    for name, rate in best.items():
+        found.add(asked.machine, name, "tiles per second", value=rate, form=".0f")
+        if name in (*PEERS, "raster vision"):
+            found.add(asked.machine, name, "cut is so many times", value=best["cut"] / rate, form=".1f")
+            found.add(asked.machine, name, "the whole job is", value=best["job"] / rate, form=".1f")
+    found.write(asked.csv / "tile_export.csv")
 
 
 def write_image(path: Path, size: int, bands: int = BANDS) -> Path:

@@ -161,7 +161,7 @@ class Places:
         It is the mean entropy of the pixels plus what the pixels differ in (the Jensen-Shannon divergence of their probabilities), so it is
         high where a model expects several classes side by side as well as where it does not know which one there is. It is the region
         impurity of Xie et al. (Towards fewer annotations, CVPR 2022) with probabilities in place of decisions. How it fares beside mean
-        entropy and random picks stands in docs/evidence.md.
+        entropy and random picks stands in docs/evidence/suggested-labels.md.
         """
         shares = self.mean("probabilities")
         return _entropy(shares.T) / math.log(max(shares.shape[1], 2))

@@ -21,7 +21,7 @@ class Defaults:
 #: A decent beginning for AdamW; large steps would spoil weights that know something already.
 FROM_SCRATCH, FROM_WEIGHTS = Defaults(), Defaults(learning_rate=3e-4)
 #: Images with one label each or several, from starting weights: most labels → how. On EuroSAT few steps of many images, flips and a
-#: running average were best, at a rate that grows with the labels (docs/evidence.md): 0.857 at 163 labels, where full augmentation and
+#: running average were best, at a rate that grows with the labels (docs/evidence/barlow-twins.md): 0.857 at 163 labels, where full augmentation and
 #: batches of 8 gave 0.830. With more labels an epoch is a pass over them.
 FEW_LABELS = {
     400: Defaults(32, 10, 15, 5e-5, "flips", 0.99),
