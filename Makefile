@@ -34,9 +34,9 @@ lint: setup  ## ruff, mypy, bandit and detect-secrets, as the QGIS plugin site r
 	@$(DEV)/python .ci/secrets_gate.py
 	@echo "lint: no finding by ruff, mypy, bandit and detect-secrets."
 
-docs: setup  ## writes docs/algorithms.md and the ready models from the jobs
-	@/usr/bin/python3 -m eo_pretrain_qgis docs docs/algorithms.md --overwrite
+docs: setup  ## writes the ready models and docs/algorithms.md from the jobs
 	@/usr/bin/python3 docs/ready_models.py
+	@/usr/bin/python3 -m eo_pretrain_qgis docs docs/algorithms.md --overwrite
 
 package:  ## writes the installable zip of the last commit into dist/
 	@mkdir -p dist
