@@ -20,6 +20,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Collection
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
@@ -28,8 +29,9 @@ from . import claims
 from .errors import Cancelled, EngineError, EOPretrainError, JobError
 from .jobs import JOBS, handbook
 from .jobs.record import read_record, run_job
-from .jobs.spec import Job, Param, paths_of
+from .jobs.spec import Job, Param, near_name, paths_of
 from .report import PrintedReport
+from .tables import shortened
 from .worker import failures
 
 OK, FAILED, ASKED_WRONGLY, CANCELLED = 0, 1, 2, 130
@@ -69,9 +71,11 @@ class InterruptibleReport(PrintedReport):
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
-    asked = vars(_parser().parse_args(arguments))
-    name, job = asked.pop("command"), None
+    words = sys.argv[1:] if arguments is None else arguments
+    name, job = words[0] if words else "", None
     try:
+        asked = _asked(words)
+        name = asked.pop("command")
         if name == "docs":
             if os.path.lexists(asked["file"]) and not asked["overwrite"]:
                 raise JobError(f"{asked['file']} is there already. Choose another name, or add --overwrite to replace it.")
@@ -104,6 +108,28 @@ def _print_result(result: dict[str, Any]) -> None:
             return
 
 
+def _asked(words: list[str]) -> dict[str, Any]:
+    """What a command line asks for, by name.
+
+    Raises:
+        JobError: there is no such job, or it has no such option.
+    """
+    if words and not words[0].startswith("-"):
+        _check_command(words[0], [*JOBS, "rerun", "docs"])
+    known, left = _parser().parse_known_args(words)
+    wrong = next((word for word in left if word.startswith("-")), None)
+    if wrong is not None:
+        command, written = known.command, wrong.partition("=")[0]
+        jobs = [JOBS[command]] if command in JOBS else JOBS.values() if command == "rerun" else []
+        options = dict.fromkeys(["overwrite", *(["json"] if jobs else []), *(name for job in jobs for name in job.parameters())])
+        hint = near_name(written.lstrip("-"), options, before="--",
+                         otherwise=f"“python -m eo_pretrain_qgis {command} --help” lists what it has.")
+        raise JobError(f"{command} has no option “{shortened(written)}”; {hint}")
+    if left:
+        raise JobError(f"“{shortened(left[0])}” belongs to no option. Put --PARAMETER before a value, and quotes around a value with spaces.")
+    return vars(known)
+
+
 def _asked_job(name: str, asked: dict[str, Any]) -> Job:
     """The job of a command line.
 
@@ -115,7 +141,8 @@ def _asked_job(name: str, asked: dict[str, Any]) -> Job:
     again = name == "rerun"
     if again:
         name, recorded = read_record(asked.pop("record"))
-    job_class = _job_class(name)
+    _check_command(name, JOBS)
+    job_class = JOBS[name]
     read, given = {**recorded, **_document(document)}, _given(job_class, asked)
     for key, param in job_class.parameters().items():
         if param.program and read.get(key) and key not in given:
@@ -205,10 +232,11 @@ def _document(place: str | None) -> dict[str, Any]:
     return document
 
 
-def _job_class(name: str) -> type[Job]:
-    if name not in JOBS:
-        raise JobError(f"There is no job “{name}”. Choose one of: {', '.join(JOBS)}.")
-    return JOBS[name]
+def _check_command(name: str, known: Collection[str]) -> None:
+    """Refuses a word that is no job or, on the command line, no other command."""
+    if name not in known:
+        hint = near_name(name, known, otherwise="choose one of: " + ", ".join(known) + ".")
+        raise JobError(f"There is no job “{shortened(name)}”; {hint}")
 
 
 def _check_engine(job: Job) -> None:

@@ -28,11 +28,19 @@ def test_every_job_is_a_command_and_explains_itself():
 
 
 @pytest.mark.parametrize(("words", "said"), [
-    (["predict_map", "--modl", "x"], "unrecognized arguments: --modl x"),
-    (["no_such_job"], "invalid choice: 'no_such_job'"),
+    (["predict_map", "--modl", "x"], "predict_map has no option “--modl”; did you mean “--model”?"),
+    (["predict_map", "--model", "m.onnx", "--imges=a.tif"], "predict_map has no option “--imges”; did you mean “--images”?"),
+    (["predict_map", "--MODEL", "x"], "predict_map has no option “--MODEL”; did you mean “--model”?"),
+    (["predict_map", "-overwrite"], "predict_map has no option “-overwrite”; did you mean “--overwrite”?"),
+    (["predict_map", "--qqq", "x"], "predict_map has no option “--qqq”; “python -m eo_pretrain_qgis predict_map --help” lists what it has."),
+    (["rerun", "job.json", "--epoch", "3"], "rerun has no option “--epoch”; did you mean “--epochs”?"),
+    (["docs", "--overwite"], "docs has no option “--overwite”; did you mean “--overwrite”?"),
+    (["predictmap"], "There is no job “predictmap”; did you mean “predict_map”?"),
+    (["re-run", "job.json"], "There is no job “re-run”; did you mean “rerun”?"),
+    (["xyz"], "There is no job “xyz”; choose one of: create_sample, "),
     (["predict_map"], "“Model” (model) is missing. Give a value for it."),
     (["create_sample", "--size", "small", "--output", "o"], "“Size in pixels of 10 m” (size) is 'small', but must be a number."),
-    (["create_sample", "--size", "300", "400", "--output", "o"], "unrecognized arguments: 400"),
+    (["create_sample", "--size", "300", "400", "--output", "o"], "“400” belongs to no option. Put --PARAMETER before a value, and quotes"),
     (["create_sample", "--json", "/nowhere.json"], "/nowhere.json is not a JSON document"),
     (["rerun", "/nowhere/job.json"], "/nowhere/job.json is not a job.json of this plugin"),
 ])
@@ -254,6 +262,18 @@ def test_the_handbook_has_every_job_and_parameter(tmp_path):
         assert [key for key in (*job.parameters(), *job.results) if f"`{key}`" not in page] == []
         assert f"qgis_process run eopretrain:{job.id()}" in page
         assert f"python -m eo_pretrain_qgis {name}" in page
+
+
+def test_the_handbook_has_every_ready_model():
+    page = handbook.text().split("## 0 Ready models")[1].split("## 1 ")[0]
+    assert "### Map from labels" in page and "`eopretrain:mapfromlabels`" in page and "Learns classes from labels drawn on images" in page
+    steps = page.split("### Pretrain and map")[1]
+    assert [line.split("#")[1].rstrip(")") for line in steps.splitlines() if line[:1].isdigit()] == [
+        "create_pretraining_dataset", "pretrain_inpainting", "create_training_dataset", "finetune", "evaluate_model", "export_model", "predict_map"]
+
+
+def test_the_handbook_in_the_repository_is_that_of_the_jobs():
+    assert (ROOT / "docs" / "algorithms.md").read_text(encoding="utf-8") == handbook.text(), "run `make docs`"
 
 
 def test_the_words_on_a_value():

@@ -11,7 +11,7 @@ from eo_pretrain_qgis.errors import JobError
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.jobs.spec import REQUIRED, Job
 
-GROUPS = ("1 Prepare data", "2 Pretrain", "3 Train", "4 Map", "5 Assess", "6 Engine")
+GROUPS = ("1 Prepare data", "2 Pretrain", "3 Train", "4 Map", "5 Engine")
 OWN_WORDS = set(dir(Job))
 
 
@@ -44,6 +44,13 @@ def test_names_follow_the_rules(job):
     assert job.engine in ("predict", "train", "none")
     assert not OWN_WORDS & set(job.parameters()), "a parameter hides a method of Job"
     assert not set(job.results) & {name for name, param in job.parameters().items() if param.is_output}
+
+
+def test_every_result_is_explained(job):
+    for name, result in job.results.items():
+        assert result.kind in ("number", "text", "boolean", "raster", "vector", "file", "folder", "html"), name
+        assert result.text and result.text[0].isupper() and not result.text.endswith("."), name
+        assert result.text.lower() != name.replace("_", " "), f"{name} only repeats its name"
 
 
 def test_help_is_a_sentence_with_a_verb(job):
@@ -102,3 +109,10 @@ def test_every_job_has_cases_that_work_and_that_fail(job):
     assert any("fails" in case for case in cases)
     if job.name() != "install_engine":  # a real installation: tests/worker/test_environment.py builds one from wheels
         assert any("expect" in case for case in cases)
+
+
+def test_groups_run_on_without_a_gap():
+    """QGIS sorts groups by their names, and the number in front is the place."""
+    used = list(dict.fromkeys(job.group for job in JOBS.values()))
+    assert used == list(GROUPS)
+    assert [int(group.split()[0]) for group in used] == list(range(1, len(used) + 1))

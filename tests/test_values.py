@@ -78,9 +78,9 @@ def test_reads(values, name, expected):
     ({"area": "1,2,3"}, "xmin,xmax,ymin,ymax [EPSG:code]"),
     ({"area": "3,1,2,4"}, "a rectangle with an area"),
     ({"image": 7}, "a file path or a layer"),
-    ({"table": [["1", "a", "red"]]}, "a colour such as #1f77b4"),
-    ({"table": [["1", "a", ""], ["1", "b", ""]]}, "no value stands twice"),
-    ({"table": [["", "a", ""]]}, "every row has a value"),
+    ({"table": [["1", "a", "red"]]}, "“Table” (table): row 1 has the colour 'red'. Write a colour such as #1f77b4, or leave it empty."),
+    ({"table": [["1", "a", ""], ["1", "b", ""]]}, "row 2 has the value '1', which stands in row 1 already. Give each value once."),
+    ({"table": [["", "a", ""]]}, "row 1 has no value (its name is 'a'). Write the value that the class has in the labels"),
     ({"model": "nowhere.onnx"}, "there is no file nowhere.onnx"),
     ({"start": "nowhere.pth"}, "there is no file or folder nowhere.pth. Choose a file of weights, the folder of a run, or catalogue:"),
     ({"start": __file__}, "must end in .safetensors or .pth"),
@@ -137,7 +137,7 @@ def test_reads(values, name, expected):
     ({"image": {"path": "a.tif", "crs": 4326}}, "given with a CRS such as EPSG:32633"),
     ({"image": {"path": "a.tif", "categories": []}}, "categories that have a field and classes"),
     ({"image": {"path": "a.tif", "categories": {"classes": 5}}}, "categories that have a field and classes"),
-    ({"image": {"path": "a.tif", "categories": {"classes": [5]}}}, "a table whose rows are value, name and colour"),
+    ({"image": {"path": "a.tif", "categories": {"classes": [5]}}}, "class 1 of the symbology is 5, which is no row of a table."),
     ({"image": {"path": "a.tif", "categories": {"classes": [{"value": 1, "color": "red"}]}}}, "a colour such as #1f77b4"),
     ({"fields": {"path": "a.gpkg", "nodata": [[0]]}}, "has the part 'nodata'"),
     ({"fields": {"path": "a.gpkg", "categories": {"field": 5}}}, "categories that have a field and classes"),
@@ -156,17 +156,17 @@ def test_reads(values, name, expected):
     ({"table": {"value": 1}}, "must be a table of classes, or a CSV file"),
     ({"table": "["}, "is '[', but must be a list of rows in JSON"),
     ({"table": "[" * 100_000}, "must be a list of rows in JSON"),
-    ({"table": [5]}, "a table whose rows are value, name and colour"),
-    ({"table": ["ab"]}, "a table whose rows are value, name and colour"),
-    ({"table": [[1, "a", "", "more"]]}, "a table whose rows are value, name and colour"),
+    ({"table": [5]}, "row 1 is 5, which is no row of a table. Write value, name and colour, such as [1, \"water\", \"#0000ff\"]."),
+    ({"table": ["ab"]}, "row 1 is 'ab', which is no row of a table."),
+    ({"table": [[1, "a", "", "more"]]}, "row 1 has 4 cells: [1, 'a', '', 'more']. Write value, name and colour only."),
     ({"table": [{"value": [1]}]}, "is [1], but must be text."),
     ({"table": [{"value": True}]}, "must be text."),
     ({"table": [{"value": 10**5000}]}, "must be text."),
     ({"table": [[1, "a", 5]]}, "a colour such as #1f77b4"),
     ({"table": [[1, "a\x01"]]}, "which holds the character U+0001. Leave it out."),
     ({"table": [[1, "a\ud800"]]}, "a name that is not UTF-8"),
-    ({"table": [["1", "a"], ["1.0", "b"]]}, "no value stands twice, as '1' does"),
-    ({"table": [[str(number), "a"] for number in range(5000)] + [["7", "b"]]}, "no value stands twice, as '7' does"),
+    ({"table": [["1", "a"], ["1.0", "b"]]}, "row 2 has the value '1', which stands in row 1 already."),
+    ({"table": [[str(number), "a"] for number in range(5000)] + [["7", "b"]]}, "row 5001 has the value '7', which stands in row 8 already."),
     ({5: 1}, "has no parameter “5”"),
     ({"x" * 10_000: 1}, "has no parameter “xxx"),
     ([], "The values of test_values are [], but must be parameters by name."),
@@ -190,7 +190,7 @@ def test_table_from_csv(folder, text, encoding):
 @pytest.mark.parametrize(("content", "sentence"), [
     (b"", "classes.csv has no column “value”; it has none."), (b"name\na\n", "has no column “value”; it has name. Give it the headings"),
     (b"value,name\n1,a,b\n", "“Table” (table): Line 2 of"), (b"value\n\x00\n", "holds the character U+0000"),
-    (b"value,name\n,a\n", "every row has a value")])
+    (b"value,name\n1,b\n\n,a\n", "line 4 of"), (b"value,name\n,a\n", "has no value (its name is 'a').")])
 def test_no_table_in_csv(folder, content, sentence):
     path = folder / "classes.csv"
     path.write_bytes(content)

@@ -90,7 +90,7 @@ def _rows(layer: LabelLayer) -> dict[str, dict]:
     for row in (layer.categories or {}).get("classes", ()):
         key = class_key(row["value"])
         if key in layer.found:
-            rows[key] = {**row, "name": "" if class_key(row.get("name") or "") == key else row["name"]}
+            rows[key] = {**row, "name": "" if class_key(row.get("name") or "") == key else row.get("name") or ""}
     return rows
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import Any
 
 import geopandas
@@ -14,10 +13,11 @@ from rasterio.features import rasterize
 
 from ..errors import DataError
 from ..report import SILENT, Report
+from .class_names import classes_of_layer
 from .dataset import IGNORE
 from .grid import Grid, Window, blocks
 from .joined_labels import JoinedLabels, filled, joined_legend
-from .legend import Legend, class_key, without_negative
+from .legend import WHOLE, Legend, check_whole, class_key, without_negative
 from .nearest import NearestPixels, class_band
 from .raster import Raster, Scene
 from .vector import VectorLayer, is_vector, on_grid, repaired, touching
@@ -57,6 +57,8 @@ def open_labels(sources: dict | list[dict], grids: list[Grid], *, class_field: s
                 report.message(f"{error} It is left out.", level="warning")
     if missed_all and not layers:
         raise missed_all
+    if class_table and all(layer.whole for layer in layers):
+        check_whole(class_table, layers[0].path, set().union(*(layer.found for layer in layers)))
     legend = joined_legend(layers, class_table, unlabelled == "background", report)
     for layer in layers:
         layer.use(legend)
@@ -95,6 +97,8 @@ class VectorLabels:
 
     #: Whether all ground without a label is known to have none.
     everywhere = True
+    #: Whether a value of it is always a whole number.
+    whole: bool
     legend: Legend
     categories: dict | None
 
@@ -121,6 +125,7 @@ class VectorLabels:
         if not self.found:
             raise DataError(f"{self.where} of {self.path} has no value in any feature on the images. Choose another field.")
         self._features, self._keys = features, keys
+        self.whole = bool(class_field) and features[class_field].dtype.kind in "iu"
         self._drawn: dict[Grid, Drawing] = {}
         self.facts: dict[str, Any] = {"path": self.path, "layer": layer.name, "field": class_field, "buffer_m": buffer}
 
@@ -202,6 +207,7 @@ class RasterLabels:
     """The band of a class raster that its symbology shows, or the first, brought onto an image's grid by the nearest pixel."""
 
     everywhere = False
+    whole = True
     legend: Legend
     categories: dict | None
 
@@ -214,17 +220,17 @@ class RasterLabels:
         if not listed:
             values = without_negative(values, self.path, report)
         self.found = {str(value) for value in values}
-        categories = raster.categories or {}
-        self.categories = categories if categories.get("classes") else {"classes": self._colormap(values)}
+        known = classes_of_layer(raster, self._pixels.band, report)
+        self.categories = {"classes": [{"value": str(value), "name": told.name, "color": told.color} for value, told in known.items()]}
         self.facts: dict[str, Any] = {"path": self.path, "kind": "class raster"}
 
     def use(self, legend: Legend) -> None:
         """Takes the classes that were decided on."""
         self.legend = legend
-        pairs = sorted((int(key), position) for key, position in legend.positions.items() if re.fullmatch(r"-?\d{1,18}", key))
+        pairs = sorted((int(key), position) for key, position in legend.positions.items() if WHOLE.fullmatch(key))
         if not pairs:
-            raise DataError(f"The classes are {', '.join(list(legend.positions)[:8])}, but {self.path} holds numbers. Give the values of the raster "
-                            "as those of the classes.")
+            raise DataError(f"The classes are {', '.join(list(legend.positions)[:8])}, but the labels in {self.path} are whole numbers. Leave this "
+                            "layer out, or give the other labels the same numbers.")
         self._values, self._positions = np.array([pair[0] for pair in pairs]), np.array([pair[1] for pair in pairs], np.uint8)
         self.facts["unlabelled"] = "ignored" if legend.unlabelled is None else "background"
 
@@ -272,14 +278,6 @@ class RasterLabels:
         if not found:
             raise Missed(f"{self.path} has no labelled pixel on the images; all are nodata. Choose another raster or extent.")
         return sorted(int(value) for value in found)
-
-    def _colormap(self, values: list[int]) -> list[dict]:
-        """Colours from the colour table in the file, where there is one."""
-        try:
-            table = self.raster.dataset.colormap(self.raster.indexes[self._pixels.band])
-        except ValueError:
-            return []
-        return [{"value": str(value), "color": "#{:02x}{:02x}{:02x}".format(*table[value][:3])} for value in values if value in table]
 
 
 def _disjoint(box: tuple, other: tuple) -> bool:

@@ -14,6 +14,7 @@ import pandas
 from ..errors import DataError
 from ..markup import writable
 from ..report import SILENT, Report
+from ..tables import shortened
 from .cards import ClassInfo
 from .records import printable
 
@@ -21,6 +22,8 @@ from .records import printable
 MAXIMUM_CLASSES = 254
 BACKGROUND = ClassInfo(0, "background", "#d9d9d9")
 MORE_CLASSES = "Set “Pixels without a label are” to background, or give a class field with two classes or more."
+#: A value in labels that are whole numbers, as `class_key` writes it.
+WHOLE = re.compile(r"-?\d{1,18}", re.ASCII)
 #: Paul Tol's "bright" and "muted" colours, distinct for colour-blind readers (personal.sron.nl/~pault, SRON/EPS/TN/09-002).
 PALETTE = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#332288", "#ddcc77", "#117733", "#88ccee", "#882255",
            "#44aa99", "#999933", "#cc6677")
@@ -72,7 +75,7 @@ def make_legend(found: Collection[str], where: str, table: list[dict] | None, ca
     Raises:
         DataError: more classes than a map can hold, or only one.
     """
-    rows = {class_key(row["value"]): row for row in table or ()}
+    rows = {class_key(row["value"]): row for row in table or ()}  # a name that only repeats the value is none
     styles = {class_key(row["value"]): row for row in (categories or {}).get("classes", ())}
     if rows:
         _report_differences(found, rows, where, report)
@@ -85,11 +88,30 @@ def make_legend(found: Collection[str], where: str, table: list[dict] | None, ca
     for key, value in zip(keys, values, strict=True):
         row, style = rows.get(key, {}), styles.get(key, {})
         color = row.get("color") or style.get("color") or default_color(len(classes) - background)
-        classes.append(ClassInfo(value, printable(row.get("name") or style.get("name") or key), color))
+        told = row.get("name") if class_key(row.get("name")) != key else ""
+        classes.append(ClassInfo(value, printable(told or style.get("name") or key), color))
     if len(classes) < 2:
         name = classes[0].name if classes else "none"
         raise DataError(f"All labels are of one class, “{name}”, and one class teaches nothing. {advice}")
     return Legend(tuple(classes), {key: position for position, key in enumerate(keys, int(background))}, 0 if background else None)
+
+
+def check_whole(table: list[dict], path: str, found: Collection[str] = ()) -> None:
+    """Checks a table of classes for labels that are whole numbers.
+
+    Args:
+        table: rows value, name, color.
+        path: what holds the labels, for messages.
+        found: the values in there, where they are known.
+
+    Raises:
+        DataError: naming the first row whose value is no whole number.
+    """
+    for number, row in enumerate(table, 1):
+        if not WHOLE.fullmatch(class_key(row["value"]) or ""):
+            known = f" ({_list(_sorted(found))})" if found else ""
+            raise DataError(f"Row {number} of “Classes” has the value “{shortened(row['value'])}”, but the labels in {path} are whole "
+                            f"numbers{known}. Write such a number there, as 1 and not as 1,0, or leave the row out.")
 
 
 def without_negative(values: Collection[int], where: str, report: Report = SILENT) -> list[int]:
@@ -120,7 +142,7 @@ def _values(keys: list[str], background: bool) -> list[int]:
 
 
 def _sorted(keys: Collection[str]) -> list[str]:
-    numbers = all(re.fullmatch(r"-?\d{1,18}", key) for key in keys)
+    numbers = all(WHOLE.fullmatch(key) for key in keys)
     return sorted(keys, key=int) if numbers else sorted(keys)
 
 

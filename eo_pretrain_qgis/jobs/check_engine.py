@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import EngineError
 from ..report import Report
-from .spec import Job, file_output, program, text
+from .spec import Job, Result, file_output, program, text
 
 
 @dataclass(frozen=True)
@@ -20,10 +20,11 @@ class CheckEngine(Job):
     """
 
     title = "Check the engine"
-    group = "6 Engine"
+    group = "5 Engine"
     tags = ("diagnosis", "GPU", "CUDA", "versions", "troubleshooting")
     engine = "none"
-    results = {"ok": "boolean", "device": "text", "problems": "number"}
+    results = {"ok": Result("boolean", "Whether nothing stands in the way of training and mapping"),
+               "device": Result("text", "Device on which a test network ran, or “none”"), "problems": Result("number", "Problems that were found")}
 
     device: str = text("Device to check", default="auto", help="auto, cpu, cuda, cuda:0 or mps.")
     python: str = program("Python to check", optional=True, advanced=True, help="Empty: the engine in use.")

@@ -8,10 +8,12 @@ from tempfile import TemporaryDirectory
 
 from ..errors import JobError
 from ..report import Report
+from . import tiling
 from .spec import (
     LARGEST_SEED,
     MOST_COUNTED,
     Job,
+    Result,
     attribute,
     choice,
     dataset_output,
@@ -52,8 +54,8 @@ class CreateCropDataset(Job):
     title = "Create crop dataset"
     group = "1 Prepare data"
     tags = ("time series", "parcels", "agriculture", "crop types", "TimeSen2Crop", "phenology", "LPIS")
-    results = {"samples": "number", "dates": "number", "classes": "number", "training_samples": "number", "validation_samples": "number",
-               "test_samples": "number"}
+    results = {**tiling.counted_results("samples"), "dates": Result("number", "Dates of the first sensor"),
+               "classes": Result("number", "Classes of crops")}
 
     images: list = rasters("Images of the series", help="One raster layer for each date, all on one grid, such as Sentinel-2." + DELIVERED)
     arrangement: str = choice("Each layer is", ("dates", "bands"), default="dates",

@@ -9,7 +9,7 @@ from ..errors import JobError
 from ..report import Report
 from . import tiling
 from .create_pretraining_dataset import check_cloud_masks
-from .spec import Job, boolean, choice, extent, file, integer, number, raster, rasters, text
+from .spec import Job, Result, boolean, choice, extent, file, integer, number, raster, rasters, text
 from .tiling import DELIVERED, PRESETS
 
 LEGENDS = ("own", "cgls_lc100", "corine", "worldcover", "esri", "esri_1_to_9")
@@ -33,8 +33,8 @@ class CreateLandCoverDataset(Job):
     title = "Create land cover dataset"
     group = "1 Prepare data"
     tags = ("land use", "LULC", "CGLS", "CORINE", "WorldCover", "Esri", "weak labels", "Sentinel-1", "Sentinel-2", "tiles")
-    results = {"tiles": "number", "training_tiles": "number", "validation_tiles": "number", "test_tiles": "number",
-               "labelled_share": "number", "map_year": "number"}
+    results = {**tiling.counted_results(), "labelled_share": Result("number", "Mean share of the pixels of a tile that have a label, 0 to 1"),
+               "map_year": Result("number", "Year that the land-cover map shows; nothing where it is not known")}
 
     images: list = rasters("Images", help="Raster layers of the same sensor, Sentinel-2 or Sentinel-1." + DELIVERED)
     arrangement: str = tiling.arrangement()

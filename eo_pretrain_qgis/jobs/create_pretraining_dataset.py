@@ -8,7 +8,7 @@ from pathlib import Path
 from ..errors import JobError
 from ..report import Report
 from . import tiling
-from .spec import MOST_PIXELS, Job, choice, extent, integer, number, rasters, text
+from .spec import MOST_PIXELS, Job, Result, choice, extent, integer, number, rasters, text
 from .tiling import DELIVERED, PRESETS
 
 #: What “Clouds are known from” calls masks.
@@ -38,8 +38,9 @@ class CreatePretrainingDataset(Job):
     title = "Create pretraining dataset"
     group = "1 Prepare data"
     tags = ("self-supervised", "unlabelled", "tiles", "chips", "Sentinel-1", "Sentinel-2", "pairs", "near-duplicates", "clouds")
-    results = {"tiles": "number", "training_tiles": "number", "validation_tiles": "number", "test_tiles": "number",
-               "nodata_tiles": "number", "cloudy_tiles": "number", "near_duplicates": "number"}
+    results = {**tiling.counted_results(), "nodata_tiles": Result("number", "Tiles left out because too few of their pixels are valid"),
+               "cloudy_tiles": Result("number", "Tiles left out because of clouds"),
+               "near_duplicates": Result("number", "Tiles left out because they look like another tile")}
 
     images: list = rasters("Images", help="Raster layers of the same sensor, any number of places and dates." + DELIVERED)
     arrangement: str = tiling.arrangement()

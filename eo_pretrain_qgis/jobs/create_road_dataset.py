@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..report import Report
 from . import tiling
-from .spec import Job, attribute, choice, extent, file, number, raster, rasters, text, vector, vector_output
+from .spec import Job, Result, attribute, choice, extent, file, number, raster, rasters, text, vector, vector_output
 
 ROLES = ("roads", "ignored", "background")
 
@@ -34,8 +34,9 @@ class CreateRoadDataset(Job):
     title = "Create road dataset"
     group = "1 Prepare data"
     tags = ("OpenStreetMap", "OSM", "pbf", "streets", "highway", "road extraction", "tiles", "segmentation")
-    results = {"tiles": "number", "training_tiles": "number", "validation_tiles": "number", "test_tiles": "number",
-               "roads_drawn": "number", "road_km": "number", "tunnels_left_out": "number"}
+    results = {**tiling.counted_results(), "roads_drawn": Result("number", "Roads that were drawn"),
+               "road_km": Result("number", "Length of the roads that were drawn, in kilometres"),
+               "tunnels_left_out": Result("number", "Ways left out because they are tunnels or covered")}
 
     images: list = rasters("Images", help="Raster layers of the same sensor." + tiling.DELIVERED)
     arrangement: str = tiling.arrangement()

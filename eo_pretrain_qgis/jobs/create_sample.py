@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..report import Report
-from .spec import LARGEST_SEED, Job, folder_output, integer
+from .spec import LARGEST_SEED, Job, Result, folder_output, integer
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,10 @@ class CreateSample(Job):
     group = "1 Prepare data"
     tags = ("simulate", "synthetic", "example", "tutorial", "test data")
     results = {
-        "sentinel2": "raster", "sentinel1": "raster", "land_cover": "raster", "land_cover_100m": "raster",
-        "training_polygons": "vector", "roads": "vector", "parcels": "vector", "season": "folder",
+        "sentinel2": Result("raster", "Sentinel-2 image"), "sentinel1": Result("raster", "Sentinel-1 image"),
+        "land_cover": Result("raster", "True land cover"), "land_cover_100m": Result("raster", "Land-cover map of 100 m"),
+        "training_polygons": Result("vector", "Polygons to train from"), "roads": Result("vector", "Roads of an incomplete map"),
+        "parcels": Result("vector", "Parcels with crops"), "season": Result("folder", "Folder with the images of a growing season"),
     }
 
     size: int = integer("Size in pixels of 10 m", default=1024, minimum=256, maximum=8192, help="Width and height of the landscape.")

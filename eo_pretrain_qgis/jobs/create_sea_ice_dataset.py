@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..errors import JobError
 from ..report import Report
+from . import tiling
 from .spec import (
     LARGEST_SEED,
     MOST_PIXELS,
@@ -58,7 +59,7 @@ class CreateSeaIceDataset(Job):
     title = "Create sea ice dataset"
     group = "1 Prepare data"
     tags = ("Sentinel-1", "SAR", "ice chart", "SIGRID-3", "egg code", "incidence angle", "HH", "HV", "patches", "AI4Arctic", "polar")
-    results = {"samples": "number", "training_samples": "number", "validation_samples": "number", "test_samples": "number"}
+    results = tiling.counted_results("samples")
 
     images: list = rasters("HH images", help="One layer per scene; it may hold HV and the incidence angle too.")
     hv: list = rasters("HV images", optional=True, help="One for each HH image, in the same order; empty where HH and HV are bands of one layer.")

@@ -29,7 +29,7 @@ class CreateTrainingDataset(Job):
     title = "Create training dataset"
     group = "1 Prepare data"
     tags = ("tiles", "chips", "labels", "annotation", "export training data", "segmentation")
-    results = {"tiles": "number", "training_tiles": "number", "validation_tiles": "number", "test_tiles": "number"}
+    results = tiling.counted_results()
 
     images: list = rasters("Images", help="Raster layers of the same sensor." + tiling.DELIVERED)
     arrangement: str = tiling.arrangement()

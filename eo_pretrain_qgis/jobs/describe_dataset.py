@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..report import Report
-from .spec import Job, file_output, folder, vector_output
+from .spec import Job, Result, file_output, folder, vector_output
+from .tiling import LEAKAGE
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,8 @@ class DescribeDataset(Job):
     title = "Describe dataset"
     group = "1 Prepare data"
     tags = ("report", "statistics", "class balance", "leakage", "footprints")
-    results = {"tiles": "number", "leakage_distance": "number", "warnings": "number"}
+    results = {"tiles": Result("number", "Tiles or samples in the dataset"), "leakage_distance": LEAKAGE,
+               "warnings": Result("number", "Warnings in the report")}
 
     dataset: str = folder("Dataset folder", help="Made by “Create … dataset”.")
     output: str = file_output("Report", "html", help="A self-contained page.")

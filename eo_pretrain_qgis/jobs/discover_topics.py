@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import JobError
-from .spec import LARGEST_SEED, Job, choice, extent, file_output, integer, pixel_value, raster_output, rasters, text, vector_output
+from .spec import LARGEST_SEED, Job, Result, choice, extent, file_output, integer, pixel_value, raster_output, rasters, text, vector_output
 from .tiling import DELIVERED
 
 
@@ -31,7 +31,10 @@ class DiscoverTopics(Job):
     title = "Discover topics"
     group = "1 Prepare data"
     tags = ("LDA", "latent Dirichlet allocation", "unsupervised", "clustering", "sea ice", "change detection", "visual words")
-    results = {"topics": "number", "documents_count": "number", "perplexity": "number", "changed_share": "number"}
+    results = {"topics": Result("number", "Topics that were learned"),
+               "documents_count": Result("number", "Documents, the squares that have a topic"),
+               "perplexity": Result("number", "Perplexity per word of the documents learned from; lower is better"),
+               "changed_share": Result("number", "Share of the documents whose main topic differs between the two dates, 0 to 1")}
 
     images: list = rasters("Image", help="One raster with all bands, or the bands of one scene as several rasters, such as HH and HV." + DELIVERED)
     second_images: list = rasters("Second date", optional=True, help="The same bands on the same grid at another date.")

@@ -6,7 +6,12 @@ from dataclasses import dataclass
 
 from ..errors import JobError
 from ..report import Report
-from .spec import Job, choice, file_output, folder, integer, text
+from .spec import Job, Result, choice, file_output, folder, integer, text
+
+#: Figures by their names in the results.
+FIGURES = {"mean_iou": "Mean intersection over union (IoU)", "overall_accuracy": "Overall accuracy", "mean_f1": "Mean F1 score",
+           "average_precision": "Mean average precision"}
+COMPARED = {"": "the model", "majority_": "a map of the most frequent class alone", "statistics_": "a classifier on statistics of the bands"}
 
 
 @dataclass(frozen=True)
@@ -23,8 +28,7 @@ class EvaluateModel(Job):
     group = "3 Train"
     tags = ("accuracy", "confusion matrix", "IoU", "F1", "baseline", "validation")
     engine = "train"
-    results = {f"{who}{figure}": "number" for figure in ("mean_iou", "overall_accuracy", "mean_f1", "average_precision")
-               for who in ("", "majority_", "statistics_")}
+    results = {who + figure: Result("number", f"{what} of {whose}, 0 to 1") for figure, what in FIGURES.items() for who, whose in COMPARED.items()}
 
     run_folder: str = folder("Run folder", help="Made by “Fine-tune a model”.")
     dataset: str = folder("Dataset", optional=True, help="Another dataset with the same bands and classes; empty uses the one of the run.")
@@ -52,7 +56,6 @@ class EvaluateModel(Job):
         else:
             report.message(f"{words} on the {self.split} tiles: {model:.3f}; per-band statistics {statistics:.3f}, "
                            f"majority class {majority:.3f}.")
-        figures = ("mean_iou", "overall_accuracy", "mean_f1", "average_precision")
-        kept = [(who, figure) for who in ("", "majority_", "statistics_") for figure in figures if figure in facts[who[:-1] or "model"]]
+        kept = [(who, figure) for who in COMPARED for figure in FIGURES if figure in facts[who[:-1] or "model"]]
         result = {"output": self.output, **{who + figure: facts[who[:-1] or "model"][figure] for who, figure in kept}}
         return {**result, "facts": self.facts} if self.facts else result

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..report import Report
-from .spec import Job, choice, folder, folder_output, text
+from .spec import Job, Result, choice, folder, folder_output, text
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class ExportDataset(Job):
     title = "Export dataset"
     group = "1 Prepare data"
     tags = ("GeoTIFF", "ArcGIS", "classified tiles", "chips", "masks", "TimeSen2Crop")
-    results = {"samples": "number"}
+    results = {"samples": Result("number", "Samples that were written")}
     for_others = True
 
     dataset: str = folder("Dataset folder", help="Made by “Create … dataset” or “Import dataset”.")

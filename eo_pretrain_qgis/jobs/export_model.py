@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import JobError
 from ..report import Report
-from .spec import Job, file_output, folder, integer, number, text
+from .spec import Job, Result, file_output, folder, integer, number, text
 
 #: Pixels that most networks make one of.
 STEP = 32
@@ -28,7 +28,8 @@ class ExportModel(Job):
     group = "3 Train"
     tags = ("ONNX", "deploy", "share", "STAC", "Deepness")
     engine = "train"
-    results = {"largest_difference": "number", "model_id": "text"}
+    results = {"largest_difference": Result("number", "Largest difference between the results of the file and of the network"),
+               "model_id": Result("text", "Identifier of the model, which its maps name")}
 
     run_folder: str = folder("Run folder", help="Made by “Fine-tune a model” or “Pretrain by translation”.")
     source_sensor: str = text("Translate from", default=None,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..errors import JobError
 from ..report import Report
 from . import training
-from .spec import Job, boolean, choice, folder, integer, number, text
+from .spec import Job, Result, boolean, choice, folder, integer, number, text
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,10 @@ class Finetune(Job):
     group = "3 Train"
     tags = ("train", "deep learning", "segmentation", "scene classification", "U-Net", "transfer learning", "weak labels")
     engine = "train"
-    results = {"checkpoint": "file", "encoder": "file", "report": "html", "validation_iou": "number", "validation_accuracy": "number",
-               "validation_average_precision": "number", "epochs_run": "number", "device": "text"}
+    results = training.run_results(
+        validation_iou=Result("number", "Mean intersection over union (IoU) of the classes on the validation tiles, 0 to 1; of a class per pixel"),
+        validation_accuracy=Result("number", "Share of the validation tiles with the right class, 0 to 1; of a class per tile"),
+        validation_average_precision=Result("number", "Mean average precision on the validation tiles, 0 to 1; of several classes per tile"))
 
     dataset: str = folder("Training dataset", help="Made by “Create … dataset”.")
     encoder: str = text("Encoder", default=None, help="Any encoder of segmentation-models-pytorch, or of timm with the prefix “tu-”. Empty: that of "

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
+from xml.etree import ElementTree  # nosec B405 - reads the models of this package alone
 
 from ..outputs import new_file
 from . import JOBS
@@ -35,6 +37,10 @@ the QGIS profile. `python` is that of the engine, which “Install the engine”
 """
 
 
+#: Models that QGIS offers beside the jobs; `docs/ready_models.py` writes them.
+MODELS = Path(__file__).parents[1] / "toolbox" / "models"
+
+
 def write(path: str) -> None:
     """Writes the handbook as Markdown."""
     with new_file(path) as part:
@@ -43,7 +49,7 @@ def write(path: str) -> None:
 
 def text() -> str:
     """The handbook as Markdown."""
-    pages = [FIRST_LINES, _contents()]
+    pages = [FIRST_LINES, _contents(), *_ready_models()]
     for group in dict.fromkeys(job.group for job in JOBS.values()):
         pages.append(f"## {group}\n")
         pages += [_page(job) for job in JOBS.values() if job.group == group]
@@ -78,6 +84,27 @@ def _contents() -> str:
     return "\n".join(["| group | algorithm | command line | QGIS |", "|---|---|---|---|", *rows, ""])
 
 
+def _ready_models() -> list[str]:
+    """A section on the models that ship with the plugin, in the order of their files."""
+    models = [(path, ElementTree.parse(path).getroot()) for path in sorted(MODELS.glob("*.model3"))]  # noqa: S314  # nosec B314
+    jobs = {f"eopretrain:{job.id()}": job for job in JOBS.values()}
+    pages = [f"## {_option(models[0][1], 'model_group').get('value')}\n",
+             "Chains of the algorithms below. QGIS only: in the toolbox, or with `qgis_process run` and the id.\n"]
+    for path, model in models:
+        children = sorted(_option(model, "children"), key=lambda child: float(_option(child, "component_pos_y").get("value", 0)))
+        steps = [jobs[_option(child, "alg_id").get("value", "")] for child in children]
+        told = (_option(_option(model, "help"), "ALG_DESC").get("value") or "").split("\n")
+        pages.append("\n".join([f"### {_option(model, 'model_name').get('value')}", "", f"`eopretrain:{path.stem.replace('_', '')}`", "",
+                                *[line for paragraph in told for line in (paragraph, "")], "Steps:", "",
+                                *[f"{number}. [{job.title}](#{job.name()})" for number, job in enumerate(steps, 1)], ""]))
+    return pages
+
+
+def _option(element: ElementTree.Element, name: str) -> ElementTree.Element:
+    """The option of a name inside another, as QGIS nests them in a model."""
+    return next(option for option in element.findall("Option") if option.get("name") == name)
+
+
 def _page(job: type[Job]) -> str:
     name = job.name()
     lines = [f'### <a id="{name}"></a>{job.title}', "", summary(job), ""]
@@ -92,7 +119,7 @@ def _page(job: type[Job]) -> str:
     if outputs or job.results:
         lines += ["| gives | what | as |", "|---|---|---|"]
         lines += [f"| `{key}` | {_cell(param)} | {_escaped(_value(param))} |" for key, param in outputs.items()]
-        lines += [f"| `{key}` |  | {kind} |" for key, kind in job.results.items()] + [""]
+        lines += [f"| `{key}` | {_escaped(result.text)} | {result.kind} |" for key, result in job.results.items()] + [""]
     return "\n".join([*lines, *_examples(job), ""])
 
 

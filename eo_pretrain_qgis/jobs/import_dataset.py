@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ..errors import JobError
 from ..report import Report
-from .spec import LARGEST_SEED, MOST_PIXELS, Job, choice, classes, dataset_output, file, folder, integer, number, text, vector_output
+from . import tiling
+from .spec import LARGEST_SEED, MOST_PIXELS, Job, Result, choice, classes, dataset_output, file, folder, integer, number, text, vector_output
 from .tiling import PRESETS
 
 FORMATS = ("auto", "eurosat", "class_folders", "bigearthnet", "timesen2crop", "geotiff_pairs", "esri_tiles")
@@ -40,7 +41,8 @@ class ImportDataset(Job):
     title = "Import dataset"
     group = "1 Prepare data"
     tags = ("EuroSAT", "BigEarthNet", "TimeSen2Crop", "benchmark", "ArcGIS", "classified tiles", "chips", "masks")
-    results = {"samples": "number", "training_tiles": "number", "validation_tiles": "number", "test_tiles": "number", "found": "text"}
+    results = {"samples": Result("number", "Samples in the dataset, with those dropped between the splits"), **tiling.split_results(),
+               "found": Result("text", "Format that the data have")}
 
     source: str = folder("Folder", optional=True, help="The folder that holds the data.")
     archive: str = file("Zip archive", "zip", optional=True, help="Instead of a folder.")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..errors import JobError
 from ..report import Report
-from .spec import Job, choice, folder_output, text, weights
+from .spec import Job, Result, choice, folder_output, text, weights
 from .tiling import PRESETS
 
 
@@ -29,8 +29,11 @@ class ImportEncoder(Job):
     group = "2 Pretrain"
     tags = ("pretrained", "foundation model", "weights", "ImageNet", "SSL4EO-S12", "TorchGeo", "timm", "torchvision", "lightly", "download")
     engine = "train"
-    results = {"weights": "file", "mapping": "file", "report": "html", "encoder_name": "text", "matched": "number", "adapted": "number",
-               "unused": "number"}
+    results = {"weights": Result("file", "Weights of the encoder"), "mapping": Result("file", "Table of what became of each tensor"),
+               "report": Result("html", "Report of the import"), "encoder_name": Result("text", "Architecture of the encoder"),
+               "matched": Result("number", "Tensors of the file that were taken"),
+               "adapted": Result("number", "Tensors that were adapted to other bands"),
+               "unused": Result("number", "Tensors of the file that were not used")}
 
     source: str = weights("Weights", help="A file, or “catalogue:” and a name in models/catalog.json.")
     encoder: str = text("Encoder", default=None, help="As in “Fine-tune a model”: resnet18, or tu-convnext_atto for one of timm. Empty: taken "

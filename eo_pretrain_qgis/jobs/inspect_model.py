@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .spec import Job, file, file_output
+from .spec import Job, Result, file, file_output
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,12 @@ class InspectModel(Job):
     title = "Inspect model"
     group = "3 Train"
     tags = ("ONNX", "metadata", "bands", "classes", "provenance")
-    results = {"task": "text", "bands": "text", "classes": "text", "target_bands": "text", "resolution": "number", "model_id": "text"}
+    results = {"task": Result("text", "What the model does: segmentation or translation"),
+               "bands": Result("text", "Bands that the model takes, in order"),
+               "classes": Result("text", "Names of the classes that the model gives"),
+               "target_bands": Result("text", "Bands that the model gives, where it translates"),
+               "resolution": Result("number", "Size of a pixel of the images it was trained on, in metres"),
+               "model_id": Result("text", "Identifier of the model, which its maps name")}
 
     model: str = file("Model", extension="onnx", help="Written by “Export model”.")
     output: str = file_output("Description", "html")

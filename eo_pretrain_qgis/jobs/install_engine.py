@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import JobError
 from ..report import Report
-from .spec import Job, choice, folder, program, text
+from .spec import Job, Result, choice, folder, program, text
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,12 @@ class InstallEngine(Job):
     """
 
     title = "Install the engine"
-    group = "6 Engine"
+    group = "5 Engine"
     tags = ("setup", "dependencies", "torch", "onnxruntime", "offline", "GPU")
     engine = "none"
-    results = {"python": "text", "kind_installed": "text", "seconds": "number"}
+    results = {"python": Result("text", "Path of the engine's Python"),
+               "kind_installed": Result("text", "Kind of engine: predict, predict_gpu or train"),
+               "seconds": Result("number", "Duration of the installation, in seconds")}
 
     kind: str = choice("What for", ("predict", "predict_gpu", "train"), default="train")
     source: str = choice("Source", ("package_index", "folder_of_wheels", "existing_python"), default="package_index",

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import JobError
+from . import training
 from .record import plugin_version, values_without_folders
-from .spec import Job, choice, extent, file, integer, number, pixel_value, raster_output, rasters, text, vector_output
+from .spec import Job, Result, choice, extent, file, integer, number, pixel_value, raster_output, rasters, text, vector_output
 from .tiling import DELIVERED, PRESETS
 
 
@@ -25,7 +26,10 @@ class PredictMap(Job):
     title = "Predict map"
     group = "4 Map"
     tags = ("inference", "classification", "segmentation", "land cover", "deep learning", "ONNX")
-    results = {"out_of_range_share": "number", "valid_share": "number", "device": "text", "seconds": "number"}
+    results = {"out_of_range_share": Result("number", "Share of the valid pixels outside the range of values that the model was trained on, 0 to 1; "
+                                                      "of the band where it is largest"),
+               "valid_share": Result("number", "Share of the pixels that have a result, 0 to 1"), "device": training.DEVICE,
+               "seconds": Result("number", "Duration of the mapping, in seconds")}
 
     model: str = file("Model", extension="onnx", help="Written by “Export model”.")
     images: list = rasters("Image", help="One raster with all bands, or the bands of one scene as several rasters." + DELIVERED)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..errors import JobError
 from ..report import Report
 from . import training
-from .spec import Job, choice, folder, integer, number, text
+from .spec import Job, Result, choice, folder, integer, number, text
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,10 @@ class PretrainBarlowTwins(Job):
     group = "2 Pretrain"
     tags = ("self-supervised", "unlabelled", "Barlow Twins", "encoder", "foundation", "fusion", "Sentinel-1", "Sentinel-2")
     engine = "train"
-    results = {"checkpoint": "file", "encoder": "file", "report": "html", "validation_loss": "number", "feature_rank": "number",
-               "probe_accuracy": "number", "epochs_run": "number", "device": "text"}
+    results = training.run_results(
+        validation_loss=Result("number", "Loss on tiles held out from the training; lower is better"),
+        feature_rank=Result("number", "Effective rank of the features: how many directions tell tiles apart; near 1 they have collapsed"),
+        probe_accuracy=Result("number", "Accuracy of a linear classifier on the frozen features, 0 to 1; where the tiles have classes"))
 
     dataset: str = folder("Dataset", help="Made by “Create pretraining dataset”; labels of other datasets are not looked at.")
     sensors: str = choice("Learn from", ("one", "pair"), default="one",

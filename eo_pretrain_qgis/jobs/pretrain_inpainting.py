@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..report import Report
 from . import training
-from .spec import MOST_PIXELS, Job, folder, integer, number, text
+from .spec import MOST_PIXELS, Job, Result, folder, integer, number, text
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,11 @@ class PretrainInpainting(Job):
     group = "2 Pretrain"
     tags = ("self-supervised", "unlabelled", "inpainting", "U-Net", "context encoder", "adversarial", "GAN", "deep learning")
     engine = "train"
-    results = {"checkpoint": "file", "encoder": "file", "report": "html", "psnr": "number", "ssim": "number", "mean_psnr": "number",
-               "biharmonic_psnr": "number", "epochs_run": "number", "device": "text"}
+    results = training.run_results(
+        psnr=Result("number", "Peak signal-to-noise ratio (PSNR) of the fills on the validation tiles, in dB; higher is better"),
+        ssim=Result("number", "Structural similarity (SSIM) of the fills on the validation tiles, up to 1; higher is better"),
+        mean_psnr=Result("number", "PSNR of filling with the mean, in dB: the least to beat"),
+        biharmonic_psnr=Result("number", "PSNR of the smoothest fill, on some of the tiles, in dB: what smoothness alone gives"))
 
     dataset: str = folder("Dataset", help="Made by any “Create … dataset”; labels are not used. Hundreds of tiles are worth it.")
     sensor: str = text("Sensor", default=None, advanced=True, help="Which of its sensors, where the dataset has several.")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..report import Report
 from . import training
-from .spec import Job, boolean, choice, files, integer, number
+from .spec import Job, Result, boolean, choice, files, integer, number
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,8 @@ class PretrainMultitask(Job):
     group = "2 Pretrain"
     tags = ("pretrain", "multi-task", "meta-learning", "Reptile", "weak labels", "deep learning")
     engine = "train"
-    results = {"checkpoint": "file", "encoder": "file", "report": "html", "score": "number", "epochs_run": "number", "device": "text"}
+    results = training.run_results(
+        score=Result("number", "Mean score of the tasks on their validation tiles; 1 where nothing is left to gain"))
 
     datasets: list = files("Datasets", extension="json",
                            help="dataset.json of two or more dataset folders, made by “Create … dataset” from the same bands of one sensor. In a "

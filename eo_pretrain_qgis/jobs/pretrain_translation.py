@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..errors import JobError
 from ..report import Report
 from . import training
-from .spec import Job, choice, folder, integer, number, text
+from .spec import Job, Result, choice, folder, integer, number, text
 
 RANGE = {"minimum": 0, "maximum": 1000}
 
@@ -33,8 +33,9 @@ class PretrainTranslation(Job):
     group = "2 Pretrain"
     tags = ("CycleGAN", "pix2pix", "self-supervised", "unlabelled", "Sentinel-1", "Sentinel-2", "SAR to optical", "generative", "synthetic")
     engine = "train"
-    results = {"checkpoint": "file", "encoder": "file", "second_encoder": "file", "report": "html", "validation_error": "number",
-               "epochs_run": "number", "device": "text"}
+    results = training.run_results(
+        second_encoder=Result("file", "Weights of the encoder of the second sensor"),
+        validation_error=Result("number", "Mean error of both directions on the validation tiles, in scaled units; lower is better"))
 
     dataset: str = folder("Pretraining dataset", help="Tiles of two sensors, made by “Create pretraining dataset”.")
     mode: str = choice("Mode", ("paired", "unpaired"), default="paired",

@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -71,6 +71,19 @@ class Param:
     def required(self) -> bool:
         """Whether a value must be given."""
         return self.default is REQUIRED and not self.optional
+
+
+@dataclass(frozen=True)
+class Result:
+    """A value that a job returns besides its output parameters.
+
+    Attributes:
+        kind: "number", "text", "boolean", "raster", "vector", "file", "folder" or "html", which QGIS shows in its results viewer.
+        text: what it is, in words; where it is a layer, also its name in QGIS.
+    """
+
+    kind: str
+    text: str
 
 
 def _param(kind: str, label: str, default: Any, **facts: Any) -> Any:
@@ -209,9 +222,8 @@ class Job:
     tags: ClassVar[tuple] = ()
     #: Which environment runs it: "predict", "train", or "none" for jobs that must run without one.
     engine: ClassVar[str] = "predict"
-    #: Values returned besides the output parameters: name → "number", "text", "boolean", "raster", "vector", "file", "folder"
-    #: or "html", which QGIS shows in its results viewer.
-    results: ClassVar[dict] = {}
+    #: Values returned besides the output parameters, by name.
+    results: ClassVar[dict[str, Result]] = {}
     #: What it writes is made to be given to others, so that its record names no folders of this machine.
     for_others: ClassVar[bool] = False
 
@@ -248,8 +260,7 @@ class Job:
             raise JobError(f"The values of {cls.name()} are {shown(values)}, but must be parameters by name. Give an object such as {{…}}.")
         for name in values:
             if name not in parameters:
-                near = difflib.get_close_matches(str(name)[:100], parameters, 1)
-                hint = f"did you mean “{near[0]}”?" if near else "it has: " + ", ".join(parameters) + "."
+                hint = near_name(str(name), parameters, otherwise="it has: " + ", ".join(parameters) + ".")
                 raise JobError(f"{cls.name()} has no parameter “{shortened(str(name))}”; {hint}")
         read = {name: cls._read(name, param, values.get(name)) for name, param in parameters.items()}
         job = cls(**read)
@@ -289,6 +300,19 @@ class Job:
     def run(self, report: Any) -> dict[str, Any]:
         """Does the work and returns every output parameter that was written and every declared result."""
         raise NotImplementedError(f"{type(self).__name__} declares no run()")
+
+
+def near_name(name: str, known: Iterable[str], *, otherwise: str, before: str = "") -> str:
+    """The end of a sentence that refuses a name: which was probably meant, or, where none is near, what stands in `otherwise`.
+
+    Args:
+        name: what was given.
+        known: the names there are, in lower case.
+        otherwise: said where none is near.
+        before: what stands before the names, such as ``--``.
+    """
+    near = difflib.get_close_matches(name[:100].lower(), list(known), 1)
+    return f"did you mean “{before}{near[0]}”?" if near else otherwise
 
 
 def _is_record(path: str) -> bool:

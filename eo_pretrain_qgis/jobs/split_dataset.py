@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..report import Report
-from .spec import LARGEST_SEED, MOST_PIXELS, Job, choice, dataset_output, folder, integer, number
+from . import tiling
+from .spec import LARGEST_SEED, MOST_PIXELS, Job, Result, choice, dataset_output, folder, integer, number
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,8 @@ class SplitDataset(Job):
     title = "Split dataset by place"
     group = "1 Prepare data"
     tags = ("train", "validation", "test", "blocks", "leakage", "cross-validation")
-    results = {"training_tiles": "number", "validation_tiles": "number", "test_tiles": "number", "dropped_tiles": "number",
-               "leakage_distance": "number"}
+    results = {**tiling.split_results(), "dropped_tiles": Result("number", "Tiles that belong to no part because they lie too near to another part"),
+               "leakage_distance": tiling.LEAKAGE}
 
     dataset: str = folder("Dataset folder", help="Made by “Create … dataset”.")
     way: str = choice("Divide by", ("auto", "place", "parcel", "polygon", "scene", "random"), default="auto",

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import JobError
+from . import training
 from .create_pretraining_dataset import check_cloud_masks
-from .spec import Job, choice, extent, files, folder, integer, number, pixel_value, raster_output, rasters, text, vector, vector_output
+from .spec import Job, Result, choice, extent, files, folder, integer, number, pixel_value, raster_output, rasters, text, vector, vector_output
 from .tiling import DELIVERED, PRESETS
 
 
@@ -33,7 +34,8 @@ class SuggestLabels(Job):
     title = "Suggest labels"
     group = "1 Prepare data"
     tags = ("active learning", "uncertainty", "entropy", "margin", "ensemble", "annotation", "sampling")
-    results = {"suggestions": "number", "candidates": "number", "mean_uncertainty": "number", "device": "text"}
+    results = {"suggestions": Result("number", "Places that are suggested"), "candidates": Result("number", "Places that were compared"),
+               "mean_uncertainty": Result("number", "Mean of the measure over the suggested places, 0 to 1"), "device": training.DEVICE}
 
     models: list = files("Models", extension="onnx",
                          help="Written by “Export model”. Several models of one dataset, trained with different seeds, make an ensemble.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import JobError
-from .spec import LARGEST_SEED, MOST_PIXELS, choice, dataset_output, integer, pixel_value, vector_output
+from .spec import LARGEST_SEED, MOST_PIXELS, Result, choice, dataset_output, integer, pixel_value, vector_output
 
 PRESETS = ("generic", "sentinel2_l1c", "sentinel2_l1c_0400", "sentinel2_l2a", "sentinel2_l2a_0400", "sentinel1_db", "sentinel1_linear",
            "landsat89_l2", "landsat457_l2", "sentinel3_olci", "sar_db", "sar_linear")
@@ -54,6 +54,19 @@ def output() -> Any:
 
 def footprints() -> Any:
     return vector_output("Footprints of the tiles", optional=True, created=False)
+
+
+def split_results(what: str = "tiles") -> dict[str, Result]:
+    """How many tiles or samples each part of the split has."""
+    return {f"{part}_{what}": Result("number", f"{what.capitalize()} for {part}") for part in ("training", "validation", "test")}
+
+
+def counted_results(what: str = "tiles") -> dict[str, Result]:
+    """How many tiles or samples a new dataset has."""
+    return {what: Result("number", f"{what.capitalize()} in the dataset, with those dropped between the splits"), **split_results(what)}
+
+
+LEAKAGE = Result("number", "Least distance between a training tile and a test tile, in pixels; the larger, the less a score flatters")
 
 
 def check_tiling(job: Any) -> None:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from .spec import LARGEST_SEED, MOST_PIXELS, choice, folder_output, integer, number, text, weights
+from .spec import LARGEST_SEED, MOST_PIXELS, Result, choice, folder_output, integer, number, text, weights
+
+#: Of jobs that run a network.
+DEVICE = Result("text", "Device that the network ran on")
+
+
+def run_results(**figures: Result) -> dict[str, Result]:
+    """What every run gives, around the figures of its own kind."""
+    return {"checkpoint": Result("file", "Weights of the whole network in its best epoch"), "encoder": Result("file", "Weights of the encoder alone"),
+            "report": Result("html", "Report of the run"), **figures, "epochs_run": Result("number", "Epochs that the run has learned for"),
+            "device": DEVICE}
 
 
 def encoder(help_more: str = "") -> Any:

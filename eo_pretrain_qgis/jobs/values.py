@@ -240,12 +240,12 @@ def _categories(name: str, param: Any, value: Any) -> dict:
     if not isinstance(classes, (list, tuple)) or not isinstance(value.get("field", ""), str):
         raise _refuse(name, param, value, "given with categories that have a field and classes")
     rows = []
-    for row in classes:
+    for number, row in enumerate(classes, 1):
         if isinstance(row, Mapping):
             row = {key: writable(cell) if isinstance(cell, str) else cell for key, cell in row.items()}
             if row.get("value") in (None, ""):
                 continue
-        rows.append(_class_row(name, param, row))
+        rows.append(_class_row(name, param, f"class {number} of the symbology", row))
     band = value.get("band")
     if band is not None and (isinstance(band, bool) or not isinstance(band, int) or not 1 <= band <= MOST_BANDS):
         raise _refuse(name, param, band, f"given with categories of a band between 1 and {MOST_BANDS}")
@@ -283,48 +283,59 @@ def _extent(name: str, param: Any, given: Any) -> dict:
 
 # --- classes
 
-def _class_rows(name: str, param: Any, value: Any) -> list:
-    if isinstance(value, (list, tuple)):
-        return list(value)
-    if not isinstance(value, str):
-        raise _refuse(name, param, value, "a table of classes, or a CSV file with the headings value,name,color")
-    if value.lstrip().startswith("["):
+def _class_rows(name: str, param: Any, value: Any) -> list[tuple[str, Any]]:
+    """The rows of a table of classes, and what messages call each: ``row 2``, or ``line 3 of a.csv``."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
         try:
-            return json.loads(value)
+            value = json.loads(value)
         except (ValueError, RecursionError):
             raise _refuse(name, param, value, "a list of rows in JSON, such as [[1, \"water\", \"#0000ff\"]]") from None
+    if isinstance(value, (list, tuple)):
+        return [(f"row {number}", row) for number, row in enumerate(value, 1)]
+    if not isinstance(value, str):
+        raise _refuse(name, param, value, "a table of classes, or a CSV file with the headings value,name,color")
     path = _path(name, param, value, "a path")
     if not os.path.isfile(path):
-        raise _refuse(name, param, value, "an existing CSV file with the headings value,name,color")
+        raise JobError(f"“{param.label}” ({name}): there is no file {shown_path(path)}. Choose a CSV file with the headings value,name,color.")
     try:
         table = read_table(path, CLASS_COLUMNS)
         table.require(CLASS_COLUMNS[:1], "Give it the headings value,name,color.")
     except DataError as error:
         raise JobError(f"“{param.label}” ({name}): {error}") from None
-    return [{column: row[column] for column in CLASS_COLUMNS} for row in table.rows]
+    return [(f"line {row.line} of {shown_path(path)}", {column: row[column] for column in CLASS_COLUMNS}) for row in table.rows]
 
 
-def _class_row(name: str, param: Any, row: Any) -> dict:
+def _class_row(name: str, param: Any, where: str, row: Any) -> dict:
+    def refuse(wrong: str) -> JobError:
+        return JobError(f"“{param.label}” ({name}): {where} {wrong}")
+
     cells = dict(row) if isinstance(row, Mapping) else dict(zip(CLASS_COLUMNS, row)) if isinstance(row, (list, tuple)) else None
-    if cells is None or (not isinstance(row, Mapping) and len(row) > len(CLASS_COLUMNS)):
-        raise _refuse(name, param, row, "a table whose rows are value, name and colour")
+    if cells is None:
+        raise refuse(f"is {shown(row)}, which is no row of a table. Write value, name and colour, such as [1, \"water\", \"#0000ff\"].")
+    if not isinstance(row, Mapping) and len(row) > len(CLASS_COLUMNS):
+        raise refuse(f"has {len(row)} cells: {shown(row)}. Write value, name and colour only.")
     texts = {}
     for column in CLASS_COLUMNS:
         cell = cells.get(column)
         texts[column] = "" if cell is None else re.sub("[\r\n\t]+", " ", _text(name, param, cell, LONGEST_NAME)).strip()
     if not texts["value"]:
-        raise _refuse(name, param, row, "a table in which every row has a value")
+        named = f" (its name is {shown(texts['name'])})" if texts["name"] else ""
+        raise refuse(f"has no value{named}. Write the value that the class has in the labels, such as 1, or leave the row out.")
     if texts["color"] and not COLOR.fullmatch(texts["color"]):
-        raise _refuse(name, param, texts["color"], "a colour such as #1f77b4")
+        raise refuse(f"has the colour {shown(texts['color'])}. Write a colour such as #1f77b4, or leave it empty.")
     return {**texts, "name": texts["name"] or texts["value"]}
 
 
 def _classes(name: str, param: Any, value: Any) -> list[dict]:
-    table = [_class_row(name, param, row) for row in _class_rows(name, param, value)]
-    values = [re.sub(r"^(-?\d+)\.0+$", r"\1", row["value"]) for row in table]
-    twice = next((known for known in values if values.count(known) > 1), None) if len(set(values)) < len(values) else None
-    if twice is not None:
-        raise _refuse(name, param, values, f"a table in which no value stands twice, as {shown(twice)} does")
+    table: list[dict] = []
+    first: dict[str, str] = {}
+    for where, row in _class_rows(name, param, value):
+        table.append(_class_row(name, param, where, row))
+        key = re.sub(r"^(-?\d+)\.0+$", r"\1", table[-1]["value"])
+        if key in first:
+            raise JobError(f"“{param.label}” ({name}): {where} has the value {shown(key)}, which stands in {first[key]} already. Give each value "
+                           "once.")
+        first[key] = where
     return table
 
 

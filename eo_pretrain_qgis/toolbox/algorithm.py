@@ -89,8 +89,8 @@ class JobAlgorithm(QgsProcessingAlgorithm):
             self.addParameter(parameters.declare(name, param))
             if param.main_file:
                 self.addOutput(parameters.declare_main_file(param))
-        for name, kind in self._job_class.results.items():
-            self.addOutput(parameters.declare_result(name, kind))
+        for name, result in self._job_class.results.items():
+            self.addOutput(parameters.declare_result(name, result))
 
     # --- what it is asked
 
@@ -166,8 +166,8 @@ class JobAlgorithm(QgsProcessingAlgorithm):
 
     def postProcessAlgorithm(self, context: QgsProcessingContext, feedback: QgsProcessingFeedback) -> dict[str, Any]:
         """Back in the main thread: lets layers load, in the style the engine saved beside them."""
-        for order, (name, kind) in enumerate(self._job_class.results.items()):
-            if kind in ("raster", "vector") and self._result.get(name):
+        for order, (name, result) in enumerate(self._job_class.results.items()):
+            if result.kind in ("raster", "vector") and self._result.get(name):
                 styling.load(self._result[name], context, self.outputDefinition(name.upper()), order)
         layers = [name for name, param in self._job_class.parameters().items() if param.kind in ("raster_output", "vector_output")]
         for order, name in enumerate(reversed(layers)):  # the first is the result, and what belongs to it lies below

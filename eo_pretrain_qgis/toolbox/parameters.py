@@ -48,7 +48,7 @@ from qgis.core import (
 )
 
 from ..errors import JobError
-from ..jobs.spec import REQUIRED, Job, Param
+from ..jobs.spec import REQUIRED, Job, Param, Result
 from ..jobs.values import CATALOGUE
 from ..scene_names import may_be_scene
 from . import layers
@@ -116,9 +116,9 @@ def declare(name: str, param: Param) -> QgsProcessingParameterDefinition:
     return definition
 
 
-def declare_result(name: str, kind: str) -> QgsProcessingOutputDefinition:
+def declare_result(name: str, result: Result) -> QgsProcessingOutputDefinition:
     """The QGIS declaration of a value the job returns besides its output parameters."""
-    return RESULTS[kind](name.upper(), name.replace("_", " ").capitalize())
+    return RESULTS[result.kind](name.upper(), result.text)
 
 
 def declare_main_file(param: Param) -> QgsProcessingOutputFile:

@@ -10,6 +10,7 @@ import rasterio
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from eo_pretrain_qgis.engine.class_names import classes_in_file
 from eo_pretrain_qgis.engine.crops.parcels import _read_table as read_crops
 from eo_pretrain_qgis.engine.crops.series_dates import _read_table as read_dates
 from eo_pretrain_qgis.engine.crops.timesen2crop import _class_names, _read_days, find_tiles, read_timesen2crop
@@ -18,7 +19,7 @@ from eo_pretrain_qgis.engine.formats.eurosat import _class_table as folder_class
 from eo_pretrain_qgis.engine.formats.geotiff_pairs import _class_table as pair_classes
 from eo_pretrain_qgis.engine.formats.split_lists import read_lists
 from eo_pretrain_qgis.engine.formats.tree import Tree
-from eo_pretrain_qgis.engine.land_cover.known_legends import _names_beside, codes_of, read_codes
+from eo_pretrain_qgis.engine.land_cover.known_legends import codes_of, read_codes
 from eo_pretrain_qgis.engine.legend import class_key, make_legend
 from eo_pretrain_qgis.engine.raster import Raster
 from eo_pretrain_qgis.engine.roads.tags import parse_tags, tag_columns, tag_fields
@@ -136,7 +137,7 @@ def test_fuzz_samples_of_timesen2crop(tmp_path):
 
 # --- names beside a raster
 
-XML = ('<?xml version="1.0" encoding="utf-8"?>\n<PAMDataset><PAMRasterBand band="1"><CategoryNames><Category>a</Category></CategoryNames>'
+XML = ('<PAMDataset><PAMRasterBand band="1"><CategoryNames><Category>a</Category></CategoryNames>'
        '<GDALRasterAttributeTable tableType="thematic"><FieldDefn index="0"><Name>Value</Name><Type>0</Type><Usage>5</Usage></FieldDefn>'
        '<FieldDefn index="1"><Name>Class</Name><Type>2</Type><Usage>2</Usage></FieldDefn><Row index="0"><F>1</F><F>Wälder</F></Row>'
        "</GDALRasterAttributeTable></PAMRasterBand></PAMDataset>")
@@ -144,22 +145,30 @@ BOMB = ('<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "AAAAAAAAAA">' + "".join(
     f'<!ENTITY {chr(98 + number)} "{("&" + chr(97 + number) + ";") * 10}">' for number in range(10)) + "]><PAMDataset>&k;</PAMDataset>")
 
 
-@pytest.mark.parametrize("text", [BOMB, XML.replace("utf-8", "utf-7"), XML.replace("utf-8", "no such"), XML.replace("utf-8", "hex"), "", "<a>",
-                                  XML.replace("<F>1</F>", "<F>1e400</F>"), XML.replace("<F>1</F>", "")])
-def test_names_that_cannot_be_read_are_none(text, tmp_path):
-    (tmp_path / "a.tif.aux.xml").write_text(text.replace("<Category>a</Category>", ""), encoding="utf-8")
-    assert _names_beside(str(tmp_path / "a.tif")) == {}
+@pytest.mark.parametrize("text", [BOMB, "", "<a>", XML.replace("<Type>0", "<Type>1").replace("<F>1<", "<F>1e400<"), XML.replace("<F>1</F>", "")])
+def test_names_that_cannot_be_read_are_none(text, plain):
+    (plain.parent / "a.tif.aux.xml").write_text(text.replace("<Category>a</Category>", ""), encoding="utf-8")
+    with rasterio.open(plain) as opened:
+        assert {value: told.name for value, told in classes_in_file(opened, str(plain)).items() if value} == {}
 
 
-def test_names_in_utf_16_are_read(tmp_path):
-    (tmp_path / "a.tif.aux.xml").write_bytes(XML.replace("<Category>a</Category>", "").replace("utf-8", "utf-16").encode("utf-16"))
-    assert _names_beside(str(tmp_path / "a.tif")) == {1: "Wälder"}
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
+def test_names_in_another_code_page_are_read(encoding, plain):
+    (plain.parent / "a.tif.aux.xml").write_bytes(XML.encode(encoding))
+    with rasterio.open(plain) as opened:
+        assert {value: told.name for value, told in classes_in_file(opened, str(plain)).items()} == {0: "a", 1: "Wälder"}
 
 
-def test_fuzz_names_beside_a_raster(tmp_path):
+@pytest.fixture
+def plain(tmp_path):
+    """A raster without names."""
     with rasterio.open(tmp_path / "a.tif", "w", driver="GTiff", width=2, height=2, count=1, dtype="uint8", crs="EPSG:32633",
                        transform=rasterio.Affine(10, 0, 5e5, 0, -10, 5e6)) as target:
         target.write(np.ones((1, 2, 2), np.uint8))
+    return tmp_path / "a.tif"
+
+
+def test_fuzz_names_beside_a_raster(tmp_path, plain):
     tokens = [part for part in re.split("(<[^>]*>)", XML) if part]
     path = tmp_path / "a.tif.aux.xml"
 
@@ -175,7 +184,7 @@ def test_fuzz_names_beside_a_raster(tmp_path):
         for _ in range(data.draw(st.integers(0, 2))):
             content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
         path.write_bytes(content)
-        for code in codes_of(Raster(str(tmp_path / "a.tif")), "own", None, {1: 4}):
+        for code in codes_of(Raster(str(plain)), "own", None, {1: 4}):
             assert isinstance(code.value, int) and isinstance(code.name, str)
 
     damage()

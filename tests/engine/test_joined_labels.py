@@ -150,5 +150,5 @@ def test_new_labels_of_several_rasters_join_a_dataset(folder, zones):
 def test_classes_by_name_do_not_fit_a_raster_of_numbers(folder, zones):
     image, labels = zones[0]
     table = [{"value": name, "name": name, "color": ""} for name in ("meadow", "forest")]
-    with pytest.raises(DataError, match="The classes are meadow, forest, but .*labels_32.tif holds numbers."):
+    with pytest.raises(DataError, match=r"Row 1 of “Classes” has the value “meadow”, but the labels in .*labels_32.tif are whole numbers \(3, 5\)."):
         open_labels({"path": labels}, [Raster(image).grid], class_table=table)

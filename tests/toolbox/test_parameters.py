@@ -26,6 +26,7 @@ from eo_pretrain_qgis.errors import JobError
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.jobs.spec import (
     Job,
+    Result,
     attribute,
     boolean,
     choice,
@@ -60,7 +61,7 @@ class EveryKind(Job):
 
     title = "Every kind"
     group = "1 Prepare data"
-    results = {"score": "number", "page": "html"}
+    results = {"score": Result("number", "How good it is"), "page": Result("html", "All of it")}
 
     image: dict = raster("Image", optional=True)
     images: list = rasters("Images", optional=True)
@@ -123,7 +124,7 @@ def test_declarations(algorithm):
     assert definition("START").checkValueIsAcceptable("catalogue:resnet18") and definition("START").checkValueIsAcceptable("/a/run")
     assert not definition("SHAPES").createByDefault()
     assert isinstance(algorithm.outputDefinition("REPORT"), QgsProcessingOutputHtml)
-    assert algorithm.outputDefinition("SCORE").type() == "outputNumber"
+    assert (algorithm.outputDefinition("SCORE").type(), algorithm.outputDefinition("SCORE").description()) == ("outputNumber", "How good it is")
 
 
 def test_help(algorithm):
@@ -156,7 +157,7 @@ def test_plain_values(read, name, given, read_as):
 @pytest.mark.parametrize(("name", "given", "sentence"), [
     ("COUNT", 0, "“Count” (count) is 0, but must be between 1 and 9."), ("COUNT", "many", "is 'many', but must be a number."),
     ("PICK", "three", "“Pick” (pick) is 'three', but must be one of: one, two."), ("PICK", 1, "must be one of: one, two."),
-    ("EXTENT", "here", "must be xmin,xmax,ymin,ymax [EPSG:code]."), ("TABLE", ["1", "water", "blue"], "must be a colour such as #1f77b4."),
+    ("EXTENT", "here", "must be xmin,xmax,ymin,ymax [EPSG:code]."), ("TABLE", ["1", "water", "blue"], "Write a colour such as #1f77b4, or leave it empty."),
     ("WEIGHTS", "/no/such.pth", "there is no file /no/such.pth. Choose an existing file."),
     ("WEIGHTS", "/usr/share", "/usr/share is a folder. Choose a file in it that ends in .pth or .pt."),
     ("START", "/no/such.pth", "there is no file or folder /no/such.pth. Choose a file of weights, the folder of a run, or catalogue:"),

@@ -223,7 +223,7 @@ def test_results_load_in_the_style_saved_beside_them(provider, engine, context, 
 def test_layers_of_the_sample_load(run, engine, context, folder, project):
     engine.result = {"sentinel2": write_raster(folder / "s2.tif"), "land_cover": write_raster(folder / "cover.tif")}
     run("createsample", output=str(folder / "sample"))
-    assert {context.layerToLoadOnCompletionDetails(path).name for path in engine.result.values()} == {"Sentinel2", "Land cover"}
+    assert {context.layerToLoadOnCompletionDetails(path).name for path in engine.result.values()} == {"Sentinel-2 image", "True land cover"}
 
 
 def test_a_style_of_the_user_is_left_alone(context, folder, project, monkeypatch):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -13,9 +12,10 @@ import numpy as np
 
 from ...errors import DataError
 from ...report import SILENT, Report
+from ..class_names import NamedClass
 from ..dataset import IGNORE, ClassInfo, SensorInfo
 from ..grid import tile_windows
-from ..legend import BACKGROUND, Legend, default_color, make_legend, without_negative
+from ..legend import BACKGROUND, Legend, check_whole, class_key, default_color, make_legend, without_negative
 from ..splits import Split
 from .pictures import Header, Picture, sensor_of, stored
 from .samples import Content, ImportOptions, Sample, write_samples
@@ -68,7 +68,7 @@ def write_pairs(tree: Tree, folder: Path, pairs: list[Pair], ignored: tuple[int,
         raise DataError(f"{first.path} has {first.width} × {first.height} px and is not square. Give a “Tile size” to cut the images into.")
     table = table or options.class_table
     if table:
-        legend = _named(table, ignored, f"The label images of {tree.path}", report)
+        legend = _named(table, ignored, str(tree.path), report)
     else:
         legend, negative = _found(tree, pairs, ignored, report.part(0, 0.1))
         ignored = (*ignored, *negative)
@@ -133,15 +133,16 @@ def _positions(drawn: np.ndarray, valid: np.ndarray, values: np.ndarray, positio
     return np.where(valid & known, positions[place], np.uint8(IGNORE)).astype(np.uint8)
 
 
-def _named(table: list[dict], ignored: tuple[int, ...], where: str, report: Report) -> Legend:
-    wanted = [row for row in table if int(row["value"]) not in ignored] if all(_is_number(row["value"]) for row in table) else table
-    return make_legend({str(row["value"]) for row in wanted}, where, wanted, None, False, report, MORE_CLASSES)
+def _named(table: list[dict], ignored: tuple[int, ...], path: str, report: Report) -> Legend:
+    check_whole(table, path)
+    wanted = [row for row in table if int(class_key(row["value"]) or 0) not in ignored]
+    return make_legend({str(row["value"]) for row in wanted}, f"The label images of {path}", wanted, None, False, report, MORE_CLASSES)
 
 
 def _found(tree: Tree, pairs: list[Pair], ignored: tuple[int, ...], report: Report) -> tuple[Legend, list[int]]:
     """The classes in the label images where no table names them, and the values below 0, which are none."""
     where = f"The label images of {tree.path}"
-    values, colors = _search(tree, pairs, report)
+    values, known = _search(tree, pairs, report)
     if values == BINARY and not ignored:
         report.message(f"{where} hold 0 and {UNLABELLED} only, as masks of one kind of object do: 0 is taken for “{BACKGROUND.name}” and "
                        f"{UNLABELLED} for “object”. Give “Classes” to name them otherwise.", level="warning")
@@ -152,37 +153,49 @@ def _found(tree: Tree, pairs: list[Pair], ignored: tuple[int, ...], report: Repo
     keys = {str(value) for value in classes} - {str(value) for value in (*ignored, UNLABELLED)}
     if not keys:
         raise DataError(f"{where} have no labelled pixel. Choose another folder.")
-    styles = {"classes": [{"value": str(value), "color": color} for value, color in colors.items()]}
+    styles = {"classes": [{"value": str(value), "name": told.name, "color": told.color} for value, told in known.items()]}
     return make_legend(keys, where, None, styles, False, report, MORE_CLASSES), sorted(values - set(classes))
 
 
-def _search(tree: Tree, pairs: list[Pair], report: Report) -> tuple[set[int], dict[int, str]]:
-    """Every value of the label images, and the colours of their tables."""
+def _search(tree: Tree, pairs: list[Pair], report: Report) -> tuple[set[int], dict[int, NamedClass]]:
+    """Every value of the label images, and what these say of their classes."""
     found: set[float] = set()
-    colors: dict[int, str] = {}
+    known: dict[int, NamedClass] = {}
+    named_in: dict[int, str] = {}
     for done, pair in enumerate(pairs):
         report.progress(done / len(pairs), "Looking for the classes")
         with Picture(tree, pair.label) as label:
             for window in label.pieces(PIECE):
                 values, valid = label.read(window)
                 found.update(np.unique(values[0][valid]).tolist())
-            colors.update(label.header.colors)
+            for value, told in label.classes(report).items():
+                if told.name:
+                    named_in.setdefault(value, label.path)
+                known[value] = _agreed(value, known.get(value, told), told, (named_in.get(value, ""), label.path))
         if len(found) > 256 or any(value != int(value) for value in found):
             raise DataError(f"{label.path} holds measurements and no classes. Choose label images whose pixels are numbers of classes, 0 to 254.")
         if len(found) > len(BINARY) and pair.label.lower().endswith(LOSSY):
             raise DataError(f"{label.path} is a JPEG, whose compression changes the numbers of the classes. Choose label images in PNG or GeoTIFF.")
-    return {int(value) for value in found}, colors
+    return {int(value) for value in found}, known
+
+
+def _agreed(value: int, first: NamedClass, told: NamedClass, paths: tuple[str, str]) -> NamedClass:
+    """What two label images say of a value together.
+
+    Raises:
+        DataError: they name it differently.
+    """
+    if first.name and told.name and first.name.casefold() != told.name.casefold():
+        raise DataError(f"The value {value} is “{first.name}” in {paths[0]}, but “{told.name}” in {paths[1]}. Give it the same meaning in all label "
+                        "images, or say in “Classes” what the values mean.")
+    return NamedClass(first.name or told.name, first.color or told.color)
 
 
 def _lookup(legend: Legend, ignored: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Label values in rising order and the position of each, 255 for those that are ignored."""
-    known = {int(key): position for key, position in legend.positions.items() if _is_number(key)}
+    known = {int(key): position for key, position in legend.positions.items()}
     pairs = sorted({**dict.fromkeys((*ignored, UNLABELLED), IGNORE), **known}.items())
     return np.array([value for value, _ in pairs]), np.array([position for _, position in pairs], np.uint8)
-
-
-def _is_number(text: object) -> bool:
-    return re.fullmatch(r"-?\d{1,18}", str(text)) is not None
 
 
 def _count(tree: Tree, pairs: list[Pair], size: int, options: ImportOptions, report: Report) -> int:

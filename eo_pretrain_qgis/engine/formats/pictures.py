@@ -20,6 +20,7 @@ from rasterio.io import MemoryFile
 from ...errors import DataError
 from ...report import SILENT, Report
 from .. import sources
+from ..class_names import NamedClass, classes_in_file
 from ..dataset import SensorInfo
 from ..grid import Grid, Window, blocks
 from ..raster import ROTATION_TOLERANCE
@@ -53,7 +54,6 @@ class Header:
         preset: sensor preset in the tags, or empty.
         sensor: name of the sensor in the tags, or empty.
         pixel_size: [m] in the tags, or None.
-        colors: value → ``#rrggbb`` of the colour table.
     """
 
     path: str
@@ -66,7 +66,6 @@ class Header:
     preset: str
     sensor: str
     pixel_size: float | None
-    colors: dict[int, str]
 
 
 class Picture:
@@ -96,6 +95,10 @@ class Picture:
         """Values (band, y, x) of a window inside the picture and which pixels hold a value in all bands, bool (y, x)."""
         with _explained(self.path), rasterio.Env(**STRICT):
             return _read(self._opened, rasterio.windows.Window(window.col, window.row, window.width, window.height))
+
+    def classes(self, report: Report = SILENT) -> dict[int, NamedClass]:
+        """The values that the file of a label image names or colours, see `class_names`."""
+        return classes_in_file(self._opened, self._gdal_path, report=report)
 
     def pieces(self, size: int) -> list[Window]:
         """Windows of at most `size` × `size` pixels that cover the picture once."""
@@ -163,15 +166,12 @@ def stored(values: np.ndarray, valid: np.ndarray, sensor: SensorInfo) -> np.ndar
 
 
 def _header(opened: rasterio.DatasetReader, path: str) -> Header:
-    colors = {}
-    if ColorInterp.palette in opened.colorinterp:
-        colors = {value: "#{:02x}{:02x}{:02x}".format(*color[:3]) for value, color in opened.colormap(1).items()}
     dtype, tags = np.result_type(*opened.dtypes).name, opened.tags()
     size = float(tags[PIXEL_TAG]) if PIXEL_TAG in tags else None
     if size is not None and not 0 < size < LARGEST_PIXEL:
         raise ValueError(f"its tag {PIXEL_TAG} says {size:g} m")
     return Header(path, opened.width, opened.height, dtype, _grid(opened), tuple(_band(opened, index) for index in _shown(opened)),
-                  opened.nodata, tags.get(PRESET_TAG, ""), tags.get(SENSOR_TAG, ""), size, colors)
+                  opened.nodata, tags.get(PRESET_TAG, ""), tags.get(SENSOR_TAG, ""), size)
 
 
 def _shown(opened: rasterio.DatasetReader) -> list[int]:

@@ -9,16 +9,14 @@ others' codes are put where their definition allows it; a class that is mixed by
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from xml.etree import ElementTree  # nosec B405
 
 from ...errors import DataError
-from ...markup import writable
 from ...report import SILENT, Report
 from ...tables import COLOR, read_table, shortened
+from ..class_names import classes_of_layer, whole_number
 from ..dataset import ClassInfo
 from ..legend import MAXIMUM_CLASSES, PALETTE, Legend
 from ..nearest import class_band
@@ -32,10 +30,6 @@ NAMES = ("cgls_lc100", "corine", "worldcover", "esri", "esri_1_to_9")
 NO_LABEL = "-"
 #: Headings of a legend; the first must be there.
 COLUMNS = ("value", "name", "color", "group", "code")
-#: Largest file of names that is read [byte].
-LARGEST_NAMES = 64 * 2**20
-#: Digits of a code: pixels hold 32 bits.
-MOST_DIGITS = 10
 
 
 @dataclass(frozen=True)
@@ -83,7 +77,7 @@ def read_codes(path: str | Path) -> list[Code]:
         raise DataError(f"The legend {path} has no row. Give a CSV file with the headings value,name,color,group.")
     codes: dict[int, Code] = {}
     for row in table.rows:
-        value, color, official = _whole(row["value"]), row["color"], _whole(row["code"])
+        value, color, official = whole_number(row["value"]), row["color"], whole_number(row["code"])
         if value is None:
             raise DataError(f"Line {row.line} of the legend {path} has the value “{shortened(row['value'])}”, which is no whole number. Correct it.")
         if color and not COLOR.fullmatch(color):
@@ -96,7 +90,7 @@ def read_codes(path: str | Path) -> list[Code]:
     return list(codes.values())
 
 
-def codes_of(raster: Raster, name: str, table: str | None, found: Mapping[int, int]) -> list[Code]:
+def codes_of(raster: Raster, name: str, table: str | None, found: Mapping[int, int], report: Report = SILENT) -> list[Code]:
     """The legend of a map: the built-in one with the rows of the table in place of its own, or for "own" the table alone, or what the
     layer's symbology or the file says, or the values as they are.
 
@@ -105,6 +99,7 @@ def codes_of(raster: Raster, name: str, table: str | None, found: Mapping[int, i
         name: of `NAMES`, or "own".
         table: path of a legend CSV, or None.
         found: value → pixels on the images; tells grid codes of CORINE from its three-digit codes.
+        report: told when names beside the file cannot be read.
     """
     given = {code.value: code for code in read_codes(table)} if table else {}
     if name != OWN:
@@ -115,7 +110,7 @@ def codes_of(raster: Raster, name: str, table: str | None, found: Mapping[int, i
         return list({**{code.value: code for code in codes}, **given}.values())
     if given:
         return list(given.values())
-    own = _categories(raster)
+    own = _categories(raster, report)
     return own or [Code(value, str(value)) for value in sorted(found) if value >= 0]
 
 
@@ -196,49 +191,9 @@ def _classes(codes: list[Code], labels: Mapping[int, str], grouped: bool) -> lis
             for at, (value, code) in enumerate(zip(values, unique, strict=True))]
 
 
-def _categories(raster: Raster) -> list[Code]:
-    """Names and colors from the layer's symbology, else from the names and the attribute table beside the file."""
-    styled = (raster.categories or {}).get("classes", ())
-    values = [(_whole(str(row["value"])), row) for row in styled]
-    codes = [Code(value, writable(str(row.get("name") or value)), row.get("color") or "") for value, row in values if value is not None]
-    if codes:
-        return codes
-    band = raster.indexes[class_band(raster)]
-    try:
-        table = raster.dataset.colormap(band)
-    except ValueError:
-        table = {}
-    return [Code(value, name, "#{:02x}{:02x}{:02x}".format(*table[value][:3]) if value in table else "")
-            for value, name in _names_beside(raster.path, band).items()]
-
-
-def _whole(text: str) -> int | None:
-    """A code as a whole number, also written 3.0 or, as in German, 3,0; None where it is none."""
-    written = re.fullmatch(rf"\s*([-+]?\d{{1,{MOST_DIGITS}}})([.,]0*)?\s*", text, re.ASCII)
-    return int(written[1]) if written else None
-
-
-def _names_beside(path: str, number: int = 1) -> dict[int, str]:
-    """Value → name of a band as GDAL writes category names and attribute tables into ``.aux.xml``; none where it is no such file."""
-    beside = Path(path + ".aux.xml")
-    if not beside.is_file() or beside.stat().st_size > LARGEST_NAMES:
-        return {}
-    try:
-        # GDAL parses the same file when the map is opened; expat bounds the growth of entities.
-        root = ElementTree.fromstring(beside.read_bytes())  # noqa: S314  # nosec B314
-    except (OSError, ElementTree.ParseError, ValueError, LookupError):  # the last two: an encoding that Python or expat does not read
-        return {}
-    band = next((found for found in root.findall("PAMRasterBand") if found.get("band", "1") == str(number)), None)
-    if band is None:
-        return {}
-    texts = [(cell.text or "").strip() for cell in band.findall("CategoryNames/Category")]
-    names = {value: text for value, text in enumerate(texts) if text}
-    fields = [(field.findtext("Usage") or "") for field in band.findall("GDALRasterAttributeTable/FieldDefn")]
-    if not names and "2" in fields and "5" in fields:  # GDAL's usages: 2 is a name, 5 a value
-        at_name, at_value = fields.index("2"), fields.index("5")
-        for row in band.findall("GDALRasterAttributeTable/Row"):
-            cells = [(cell.text or "").strip() for cell in row.findall("F")]
-            value = _whole(cells[at_value]) if len(cells) > max(at_name, at_value) else None
-            if value is not None:
-                names[value] = cells[at_name]
-    return names
+def _categories(raster: Raster, report: Report) -> list[Code]:
+    """The codes of the layer's symbology, else those that the file names; see `class_names`."""
+    known = classes_of_layer(raster, class_band(raster), report)
+    values = [whole_number(str(row["value"])) for row in (raster.categories or {}).get("classes", ())]
+    codes = [value for value in values if value is not None] or [value for value, told in known.items() if told.name]
+    return [Code(value, known[value].name or str(value), known[value].color) for value in codes]

@@ -88,7 +88,7 @@ def open_land_cover(choice: MapChoice, grids: list[Grid], *, grouped: bool = Tru
                         f"Choose at most {MOST_BORDER * size:g} m.")
     raster = Raster(**{key: value for key, value in choice.source.items() if key not in ("layer", "field")})
     found = found_codes(raster, grids, report.part(0, 0.6))
-    codes = codes_of(raster, choice.legend, choice.table, found)
+    codes = codes_of(raster, choice.legend, choice.table, found, report)
     legend = cover_legend(codes, found, f"The map {raster.path}", grouped=grouped, unknown=unknown, every_class=every_class, report=report)
     cover = CoverMap(raster, legend.positions, len(legend.legend.classes))
     other = _second_map(second, grids, codes, legend, unknown, report.part(0.6, 1)) if second else None
@@ -108,7 +108,7 @@ def _second_map(choice: MapChoice, grids: list[Grid], codes: list[Code], legend:
     """The second map with the classes of the first: a code becomes the class that has the same group, or the same name."""
     raster = Raster(**{key: value for key, value in choice.source.items() if key not in ("layer", "field")})
     found = found_codes(raster, grids, report)
-    own = codes_of(raster, choice.legend, choice.table, found)
+    own = codes_of(raster, choice.legend, choice.table, found, report)
     strange = [value for value in found if value not in {code.value for code in own}]
     if strange:
         cover_legend(own, found, f"The second map {raster.path}", grouped=True, unknown=unknown, report=report)

@@ -15,7 +15,7 @@ from ...report import SILENT, Report
 from ..dataset import IGNORE
 from ..grid import Grid, Window
 from ..labels import Drawing, missed
-from ..legend import Legend, class_key, make_legend
+from ..legend import Legend, check_whole, class_key, make_legend
 from ..raster import Scene
 from ..vector import VectorLayer, on_grid, repaired, touching, valid_areas
 from .classes import DOMINANT, REASONS, SCHEMES, Scheme, classify
@@ -208,6 +208,8 @@ def _by_field(features: geopandas.GeoDataFrame, field: str, table: list[dict] | 
     if not found:
         raise DataError(f"The field “{field}” of {layer.path} has no value in any polygon on the images. Choose another field.")
     styled = categories if categories.get("field", field) == field else None
+    if features[field].dtype.kind in "iu":
+        check_whole(table or [], layer.path, found)
     legend = make_legend(found, f"The field “{field}”", table, styled, False, report)
     positions = [legend.positions.get(key, IGNORE) if key is not None else IGNORE for key in keys]
     return legend, np.array(positions, np.uint8)
