@@ -36,11 +36,12 @@ from onnx import TensorProto, helper, numpy_helper
 from scipy import ndimage
 
 from benchmarks.figures import Figures, half_width, interval
-from eo_pretrain_qgis.engine import baselines, package
-from eo_pretrain_qgis.engine.accuracy import confusion, scores
-from eo_pretrain_qgis.engine.dataset import Dataset
-from eo_pretrain_qgis.engine.sample import CLASSES
-from eo_pretrain_qgis.engine.vector import VectorLayer
+from eo_pretrain_qgis.engine.datasets.dataset import Dataset
+from eo_pretrain_qgis.engine.landscape import CLASSES
+from eo_pretrain_qgis.engine.measures import baselines
+from eo_pretrain_qgis.engine.measures.accuracy import confusion, scores
+from eo_pretrain_qgis.engine.models import package
+from eo_pretrain_qgis.engine.rasters.vector import VectorLayer
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.report import SILENT
 from tests import networks

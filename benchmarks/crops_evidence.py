@@ -34,10 +34,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks.figures import Figures
-from eo_pretrain_qgis.engine.dataset import Dataset
-from eo_pretrain_qgis.engine.footprints import read_footprints
-from eo_pretrain_qgis.engine.group_splits import split_by_group
-from eo_pretrain_qgis.engine.splits import SplitPlan
+from eo_pretrain_qgis.engine.datasets.dataset import Dataset
+from eo_pretrain_qgis.engine.datasets.footprints import read_footprints
+from eo_pretrain_qgis.engine.datasets.splitting.by_group import split_by_group
+from eo_pretrain_qgis.engine.datasets.splitting.by_place import SplitPlan
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.report import SILENT
 

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.figures import Figures, interval  # noqa: E402
-from eo_pretrain_qgis.engine.dataset import Dataset  # noqa: E402
+from eo_pretrain_qgis.engine.datasets.dataset import Dataset  # noqa: E402
 from eo_pretrain_qgis.jobs import JOBS  # noqa: E402
 from eo_pretrain_qgis.jobs.record import run_job  # noqa: E402
 from eo_pretrain_qgis.report import PrintedReport  # noqa: E402

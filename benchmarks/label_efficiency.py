@@ -35,14 +35,14 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.figures import Figures, half_width  # noqa: E402
-from eo_pretrain_qgis.engine.accuracy import confusion, scores  # noqa: E402
-from eo_pretrain_qgis.engine.baselines import StatisticsBaseline, majority_class  # noqa: E402
-from eo_pretrain_qgis.engine.dataset import DROPPED, Dataset  # noqa: E402
-from eo_pretrain_qgis.engine.label_shares import SHARES, labelled_share  # noqa: E402
-from eo_pretrain_qgis.engine.learning.device import pick_device  # noqa: E402
+from eo_pretrain_qgis.engine.datasets.dataset import DROPPED, Dataset  # noqa: E402
+from eo_pretrain_qgis.engine.datasets.splitting.label_shares import SHARES, labelled_share  # noqa: E402
 from eo_pretrain_qgis.engine.learning.finetuning.classification import TASKS  # noqa: E402
 from eo_pretrain_qgis.engine.learning.finetuning.recipe import Settings, adopt_scaling, finetune  # noqa: E402
-from eo_pretrain_qgis.engine.learning.networks import ClassificationNetwork  # noqa: E402
+from eo_pretrain_qgis.engine.learning.loop.device import pick_device  # noqa: E402
+from eo_pretrain_qgis.engine.learning.loop.runs import band_cards  # noqa: E402
+from eo_pretrain_qgis.engine.learning.networks.class_networks import ClassificationNetwork  # noqa: E402
+from eo_pretrain_qgis.engine.learning.networks.starting_weights import start_from  # noqa: E402
 from eo_pretrain_qgis.engine.learning.probes import (  # noqa: E402
     LinearProbe,
     encoder_features,
@@ -50,8 +50,8 @@ from eo_pretrain_qgis.engine.learning.probes import (  # noqa: E402
     nearest_neighbours,
     score_predictions,
 )
-from eo_pretrain_qgis.engine.learning.runs import band_cards  # noqa: E402
-from eo_pretrain_qgis.engine.learning.starting_weights import start_from  # noqa: E402
+from eo_pretrain_qgis.engine.measures.accuracy import confusion, scores  # noqa: E402
+from eo_pretrain_qgis.engine.measures.baselines import StatisticsBaseline, majority_class  # noqa: E402
 from eo_pretrain_qgis.report import PrintedReport  # noqa: E402
 
 COLUMNS = ("dataset", "start", "approach", "share", "tiles", "seed", "score", "seconds", "settings")

@@ -24,9 +24,9 @@ from sklearn.metrics import f1_score
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.figures import Figures  # noqa: E402
-from eo_pretrain_qgis.engine.land_cover.labels import Filters, MapChoice, open_land_cover  # noqa: E402
-from eo_pretrain_qgis.engine.raster import Raster  # noqa: E402
-from eo_pretrain_qgis.engine.sample import create  # noqa: E402
+from eo_pretrain_qgis.engine.landscape import create  # noqa: E402
+from eo_pretrain_qgis.engine.rasters.raster import Raster  # noqa: E402
+from eo_pretrain_qgis.engine.themes.land_cover.labels import Filters, MapChoice, open_land_cover  # noqa: E402
 
 TRUTH = "value,name,group\n1,Water,Water\n2,Forest,Tree cover\n3,Cropland,Cropland\n4,Grassland,Grassland\n5,Built-up,Built-up\n6,Bare,Bare or sparse vegetation\n"
 SLOVENIA = "value,name,group\n1,Cultivated,Cropland\n2,Forest,Tree cover\n3,Grassland,Grassland\n4,Shrubland,Shrubland\n8,Artificial,Built-up\n"

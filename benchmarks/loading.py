@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from eo_pretrain_qgis.engine.dataset import Dataset
+from eo_pretrain_qgis.engine.datasets.dataset import Dataset
+from eo_pretrain_qgis.engine.datasets.shards import Shards, ShardWriter
 from eo_pretrain_qgis.engine.learning.data import TileReader
 from eo_pretrain_qgis.engine.learning.finetuning.segmentation import Segmentation
-from eo_pretrain_qgis.engine.learning.networks import SegmentationNetwork
-from eo_pretrain_qgis.engine.shards import Shards, ShardWriter
+from eo_pretrain_qgis.engine.learning.networks.class_networks import SegmentationNetwork
 from tests.engine.learning.tiny import write_dataset
 
 BATCH = 64

@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 import rasterio
 
-from eo_pretrain_qgis.engine import package
-from eo_pretrain_qgis.engine.class_map import map_image
-from eo_pretrain_qgis.engine.inference import anchored_tiles
+from eo_pretrain_qgis.engine.mapping.class_map import map_image
+from eo_pretrain_qgis.engine.mapping.inference import anchored_tiles
+from eo_pretrain_qgis.engine.models import package
 from tests import networks, scenes
 
 WINDOW, STEP = 256, 128

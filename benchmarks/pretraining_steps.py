@@ -34,15 +34,15 @@ import psutil
 import torch
 
 from benchmarks.figures import Figures
-from eo_pretrain_qgis.engine.dataset import Dataset
-from eo_pretrain_qgis.engine.learning.barlow_twins import recipe as barlow_twins
-from eo_pretrain_qgis.engine.learning.device import pick_precision, start_fabric
+from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.learning.finetuning import recipe as finetuning
-from eo_pretrain_qgis.engine.learning.inpainting import recipe as inpainting
-from eo_pretrain_qgis.engine.learning.multitask import recipe as multitask
-from eo_pretrain_qgis.engine.learning.runs import Run, first_card
-from eo_pretrain_qgis.engine.learning.training import _Loop
-from eo_pretrain_qgis.engine.learning.translation import recipe as translation
+from eo_pretrain_qgis.engine.learning.loop.device import pick_precision, start_fabric
+from eo_pretrain_qgis.engine.learning.loop.runs import Run, first_card
+from eo_pretrain_qgis.engine.learning.loop.training import _Loop
+from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins import recipe as barlow_twins
+from eo_pretrain_qgis.engine.learning.pretraining.inpainting import recipe as inpainting
+from eo_pretrain_qgis.engine.learning.pretraining.multitask import recipe as multitask
+from eo_pretrain_qgis.engine.learning.pretraining.translation import recipe as translation
 from eo_pretrain_qgis.report import SILENT
 from tests.engine.learning.tiny import write_dataset
 from tests.engine.learning.tiny_scenes import write_scenes

@@ -22,14 +22,14 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.figures import Figures, interval  # noqa: E402
-from eo_pretrain_qgis.engine.accuracy import confusion, scores  # noqa: E402
-from eo_pretrain_qgis.engine.baselines import band_statistics  # noqa: E402
-from eo_pretrain_qgis.engine.dataset import IGNORE  # noqa: E402
-from eo_pretrain_qgis.engine.grid import Window  # noqa: E402
-from eo_pretrain_qgis.engine.raster import Raster  # noqa: E402
-from eo_pretrain_qgis.engine.roads.accuracy import road_counts, road_scores  # noqa: E402
-from eo_pretrain_qgis.engine.roads.labels import RoadDrawing, make_labels  # noqa: E402
-from eo_pretrain_qgis.engine.roads.ways import RoadRules, open_roads  # noqa: E402
+from eo_pretrain_qgis.engine.datasets.dataset import IGNORE  # noqa: E402
+from eo_pretrain_qgis.engine.measures.accuracy import confusion, scores  # noqa: E402
+from eo_pretrain_qgis.engine.measures.baselines import band_statistics  # noqa: E402
+from eo_pretrain_qgis.engine.rasters.grid import Window  # noqa: E402
+from eo_pretrain_qgis.engine.rasters.raster import Raster  # noqa: E402
+from eo_pretrain_qgis.engine.themes.roads.accuracy import road_counts, road_scores  # noqa: E402
+from eo_pretrain_qgis.engine.themes.roads.labels import RoadDrawing, make_labels  # noqa: E402
+from eo_pretrain_qgis.engine.themes.roads.ways import RoadRules, open_roads  # noqa: E402
 from eo_pretrain_qgis.jobs import JOBS  # noqa: E402
 from eo_pretrain_qgis.jobs.record import run_job  # noqa: E402
 from eo_pretrain_qgis.report import PrintedReport  # noqa: E402

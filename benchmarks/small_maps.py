@@ -16,8 +16,8 @@ import torch
 from torch import nn
 
 from benchmarks.figures import Figures
-from eo_pretrain_qgis.engine.learning.encoders import build_encoder
-from eo_pretrain_qgis.engine.learning.small_maps import quicken
+from eo_pretrain_qgis.engine.learning.loop.small_maps import quicken
+from eo_pretrain_qgis.engine.learning.networks.encoders import build_encoder
 
 
 def main() -> None:

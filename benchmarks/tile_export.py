@@ -33,9 +33,9 @@ import shapely
 from scipy.ndimage import gaussian_filter
 
 from benchmarks.figures import Figures
-from eo_pretrain_qgis.engine import dataset_building as building
 from eo_pretrain_qgis.engine import scheduling
-from eo_pretrain_qgis.engine.labels import open_labels
+from eo_pretrain_qgis.engine.datasets import building
+from eo_pretrain_qgis.engine.datasets.labels import open_labels
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.report import SILENT
 from tests.scenes import ORIGIN, UTM

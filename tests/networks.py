@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from eo_pretrain_qgis.engine import package
+from eo_pretrain_qgis.engine.models import package
 
 
 def band(name, mean=1000.0, **facts):

@@ -5,8 +5,8 @@ import json
 
 import numpy as np
 
-from eo_pretrain_qgis.engine.dataset import DESCRIPTION, SensorInfo
-from eo_pretrain_qgis.engine.sensors import Band
+from eo_pretrain_qgis.engine.datasets.dataset import DESCRIPTION, SensorInfo
+from eo_pretrain_qgis.engine.rasters.sensors import Band
 
 from .engine.learning.tiny import write_dataset
 from .engine.learning.tiny_scenes import write_scenes

@@ -4,11 +4,11 @@ import geopandas
 import numpy as np
 from shapely.geometry import box
 
-from eo_pretrain_qgis.engine.dataset import SensorInfo
-from eo_pretrain_qgis.engine.division import finish
-from eo_pretrain_qgis.engine.sensors import PRESETS, Band
-from eo_pretrain_qgis.engine.shards import ShardWriter
-from eo_pretrain_qgis.engine.splits import Split
+from eo_pretrain_qgis.engine.datasets.dataset import SensorInfo
+from eo_pretrain_qgis.engine.datasets.shards import ShardWriter
+from eo_pretrain_qgis.engine.datasets.splitting.by_place import Split
+from eo_pretrain_qgis.engine.datasets.splitting.division import finish
+from eo_pretrain_qgis.engine.rasters.sensors import PRESETS, Band
 
 SIDE = 32  # pixels of a tile
 ALL_BANDS = tuple(band.name for band in PRESETS["sentinel2_l1c"].bands)

@@ -133,7 +133,7 @@ def town_without_roads(folder):
 
 def road_sample(folder):
     """The sample landscape of 256 px."""
-    from eo_pretrain_qgis.engine.sample import create
+    from eo_pretrain_qgis.engine.landscape import create
 
     create(str(folder / "sample"), 256, 3)
     return folder / "sample"

@@ -53,7 +53,7 @@ def doubling_model(folder):
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
-    from eo_pretrain_qgis.engine import package
+    from eo_pretrain_qgis.engine.models import package
 
     from .networks import band, description
 

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from eo_pretrain_qgis.engine import catalog
-from eo_pretrain_qgis.engine.dataset import Dataset
+from eo_pretrain_qgis.engine.datasets.dataset import Dataset
+from eo_pretrain_qgis.engine.models import catalog
 from eo_pretrain_qgis.errors import EOPretrainError, ModelError
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.report import SILENT

@@ -24,7 +24,7 @@ LAYERS = {
     "shared": (set(), SHARED, set()),
 }
 # The two jobs that build and examine the engine must run where there is none (docs/adr/0001-a-job-is-a-page.md).
-EXTRA_INSIDE_FUNCTIONS = {"jobs/install_engine.py": {"worker"}, "jobs/check_engine.py": {"worker"}}
+EXTRA_INSIDE_FUNCTIONS = {"jobs/start_here/install_engine.py": {"worker"}, "jobs/start_here/check_engine.py": {"worker"}}
 FOR_QGIS = {"toolbox", "jobs", "shared", "root"}
 
 

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eo_pretrain_qgis.engine.category_style import Category, categorized
-from eo_pretrain_qgis.engine.class_style import class_map_qml, polygons_qml, raster_attributes
-from eo_pretrain_qgis.engine.dataset import ClassInfo
-from eo_pretrain_qgis.engine.html_page import bullets, gallery, heading, legend, paragraph, table
-from eo_pretrain_qgis.engine.suggestions.style import suggestions_qml
+from eo_pretrain_qgis.engine.datasets.dataset import ClassInfo
+from eo_pretrain_qgis.engine.looks.category_style import Category, categorized
+from eo_pretrain_qgis.engine.looks.class_style import class_map_qml, polygons_qml, raster_attributes
+from eo_pretrain_qgis.engine.looks.html_page import bullets, gallery, heading, legend, paragraph, table
+from eo_pretrain_qgis.engine.mapping.suggesting.style import suggestions_qml
 from eo_pretrain_qgis.markup import escaped, writable
 
 from .fuzzing import fuzzed

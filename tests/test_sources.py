@@ -22,13 +22,13 @@ import rasterio
 import rasterio.shutil
 import shapely
 
-from eo_pretrain_qgis.engine import sources
 from eo_pretrain_qgis.engine.formats import pictures
 from eo_pretrain_qgis.engine.formats.tree import Tree
-from eo_pretrain_qgis.engine.grid import Window
-from eo_pretrain_qgis.engine.raster import Raster
-from eo_pretrain_qgis.engine.sea_ice.ground_control import raw
-from eo_pretrain_qgis.engine.vector import VectorLayer
+from eo_pretrain_qgis.engine.rasters import sources
+from eo_pretrain_qgis.engine.rasters.grid import Window
+from eo_pretrain_qgis.engine.rasters.raster import Raster
+from eo_pretrain_qgis.engine.rasters.vector import VectorLayer
+from eo_pretrain_qgis.engine.themes.sea_ice.ground_control import raw
 from eo_pretrain_qgis.errors import DataError, EOPretrainError
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.jobs.record import run_job

@@ -6,7 +6,7 @@ import pytest
 
 from eo_pretrain_qgis.errors import JobError
 from eo_pretrain_qgis.jobs import spec
-from eo_pretrain_qgis.jobs.create_training_dataset import CreateTrainingDataset
+from eo_pretrain_qgis.jobs.prepare_data.create_training_dataset import CreateTrainingDataset
 
 
 @dataclass(frozen=True)

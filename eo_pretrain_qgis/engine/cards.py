@@ -8,8 +8,8 @@ from typing import Annotated
 import numpy as np
 from msgspec import Meta
 
+from .rasters.sensors import PRESETS, Band
 from .records import ClassValue, ColourOrNone, Name, PlainName, differ, shown, worded
-from .sensors import PRESETS, Band
 
 #: Types of pixels; those of NumPy, in the order of the machine.
 PixelType = Annotated[str, worded("u?int(8|16|32|64)|float(32|64)", "a type of pixels such as uint16")]

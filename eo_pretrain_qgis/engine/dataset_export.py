@@ -16,16 +16,16 @@ from ..errors import DataError
 from ..outputs import failed_write
 from ..report import SILENT, Report
 from ..tables import write_table
-from .class_style import class_map_qml, colormap, coloured
-from .dataset import ADVICE, DROPPED, IGNORE, TILES, ClassInfo, Dataset, SensorInfo
-from .division import FARTHEST
-from .footprints import read_footprints
+from .datasets.dataset import ADVICE, DROPPED, IGNORE, TILES, ClassInfo, Dataset, SensorInfo
+from .datasets.footprints import read_footprints
+from .datasets.splitting.division import FARTHEST
 from .formats.eurosat import UNLABELLED
 from .formats.geotiff_pairs import CLASSES
 from .formats.pictures import PIXEL_TAG, PRESET_TAG, SENSOR_TAG
 from .formats.samples import long_crs
 from .formats.split_lists import TABLE
-from .grid import Grid, Window
+from .looks.class_style import class_map_qml, colormap, coloured
+from .rasters.grid import Grid, Window
 from .records import shown
 
 IMAGES, LABELS = "images", "labels"

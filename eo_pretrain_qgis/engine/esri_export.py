@@ -15,12 +15,12 @@ from rasterio.crs import CRS
 from ..errors import DataError
 from ..report import SILENT, Report
 from ..tables import defused
-from .class_style import coloured, rgb
-from .dataset import ClassInfo, Dataset, SensorInfo
 from .dataset_export import IMAGES, LABELS, chosen_tiles, tiles_of, write_split_table, write_tile
+from .datasets.dataset import ClassInfo, Dataset, SensorInfo
 from .formats.esri_tiles import DEFINITION, LAYOUT, MAP, NODATA, STATISTICS, SUMMARY
 from .formats.split_lists import TABLE
-from .grid import Grid
+from .looks.class_style import coloured, rgb
+from .rasters.grid import Grid
 
 
 def export_esri(dataset: Dataset, folder: Path, sensor: str = "", split: str = "", report: Report = SILENT) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..errors import DataError
 from ..report import SILENT, Report
-from .dataset import Dataset
+from .datasets.dataset import Dataset
 
 
 def export_series(dataset: Dataset, folder: Path, sensor: str = "", split: str = "", report: Report = SILENT) -> int:
@@ -25,7 +25,7 @@ def export_series(dataset: Dataset, folder: Path, sensor: str = "", split: str =
     Raises:
         DataError: another task, or a part of the dataset was asked for.
     """
-    from .crops.timesen2crop_export import write_timesen2crop_folders
+    from .themes.crops.timesen2crop_export import write_timesen2crop_folders
 
     if dataset.task != "series":
         raise DataError(f"{dataset.folder} is for the task “{dataset.task}”, and TimeSen2Crop's layout holds series. Choose a dataset of "

@@ -1,30 +1,30 @@
 """What can be asked: all jobs, in the order of the toolbox."""
 
-from .check_engine import CheckEngine
-from .create_crop_dataset import CreateCropDataset
-from .create_land_cover_dataset import CreateLandCoverDataset
-from .create_pretraining_dataset import CreatePretrainingDataset
-from .create_road_dataset import CreateRoadDataset
-from .create_sample import CreateSample
-from .create_sea_ice_dataset import CreateSeaIceDataset
-from .create_training_dataset import CreateTrainingDataset
-from .describe_dataset import DescribeDataset
-from .discover_topics import DiscoverTopics
-from .evaluate_model import EvaluateModel
-from .export_dataset import ExportDataset
-from .export_model import ExportModel
-from .finetune import Finetune
-from .import_dataset import ImportDataset
-from .import_encoder import ImportEncoder
-from .inspect_model import InspectModel
-from .install_engine import InstallEngine
-from .predict_map import PredictMap
-from .pretrain_barlow_twins import PretrainBarlowTwins
-from .pretrain_inpainting import PretrainInpainting
-from .pretrain_multitask import PretrainMultitask
-from .pretrain_translation import PretrainTranslation
-from .split_dataset import SplitDataset
-from .suggest_labels import SuggestLabels
+from .map.predict_map import PredictMap
+from .prepare_data.create_crop_dataset import CreateCropDataset
+from .prepare_data.create_land_cover_dataset import CreateLandCoverDataset
+from .prepare_data.create_pretraining_dataset import CreatePretrainingDataset
+from .prepare_data.create_road_dataset import CreateRoadDataset
+from .prepare_data.create_sea_ice_dataset import CreateSeaIceDataset
+from .prepare_data.create_training_dataset import CreateTrainingDataset
+from .prepare_data.describe_dataset import DescribeDataset
+from .prepare_data.discover_topics import DiscoverTopics
+from .prepare_data.export_dataset import ExportDataset
+from .prepare_data.import_dataset import ImportDataset
+from .prepare_data.split_dataset import SplitDataset
+from .prepare_data.suggest_labels import SuggestLabels
+from .pretrain.import_encoder import ImportEncoder
+from .pretrain.pretrain_barlow_twins import PretrainBarlowTwins
+from .pretrain.pretrain_inpainting import PretrainInpainting
+from .pretrain.pretrain_multitask import PretrainMultitask
+from .pretrain.pretrain_translation import PretrainTranslation
+from .start_here.check_engine import CheckEngine
+from .start_here.create_sample import CreateSample
+from .start_here.install_engine import InstallEngine
+from .train.evaluate_model import EvaluateModel
+from .train.export_model import ExportModel
+from .train.finetune import Finetune
+from .train.inspect_model import InspectModel
 
 JOBS = {
     job.name(): job

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix, f1_score, jaccard_score
 
-from eo_pretrain_qgis.engine.accuracy import confusion, scores
+from eo_pretrain_qgis.engine.measures.accuracy import confusion, scores
 
 
 def test_agrees_with_scikit_learn():

@@ -8,9 +8,9 @@ import rasterio
 from rasterio.transform import from_origin
 from rasterio.warp import Resampling, reproject
 
-from eo_pretrain_qgis.engine import alignment
-from eo_pretrain_qgis.engine.alignment import align, days_between, overlap, pair
-from eo_pretrain_qgis.engine.raster import Raster, Scene
+from eo_pretrain_qgis.engine.datasets import alignment
+from eo_pretrain_qgis.engine.datasets.alignment import align, days_between, overlap, pair
+from eo_pretrain_qgis.engine.rasters.raster import Raster, Scene
 from eo_pretrain_qgis.errors import DataError
 
 from ..scenes import ORIGIN, UTM, write_raster

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import rasterio
 
-from eo_pretrain_qgis.engine.band_matching import match_bands
-from eo_pretrain_qgis.engine.package import ModelBand
-from eo_pretrain_qgis.engine.raster import Scene
+from eo_pretrain_qgis.engine.mapping.band_matching import match_bands
+from eo_pretrain_qgis.engine.models.package import ModelBand
+from eo_pretrain_qgis.engine.rasters.raster import Scene
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.report import Report
 from tests.networks import band

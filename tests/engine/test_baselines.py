@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from eo_pretrain_qgis.engine.accuracy import confusion, scores
-from eo_pretrain_qgis.engine.baselines import StatisticsBaseline, band_statistics, majority_class
-from eo_pretrain_qgis.engine.dataset import Dataset
+from eo_pretrain_qgis.engine.datasets.dataset import Dataset
+from eo_pretrain_qgis.engine.measures.accuracy import confusion, scores
+from eo_pretrain_qgis.engine.measures.baselines import StatisticsBaseline, band_statistics, majority_class
 
 from .learning.tiny import write_dataset
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from eo_pretrain_qgis.engine import catalog
-from eo_pretrain_qgis.engine.band_names import band_key, band_places
+from eo_pretrain_qgis.engine.models import catalog
+from eo_pretrain_qgis.engine.rasters.same_band import band_key, band_places
 from eo_pretrain_qgis.errors import Cancelled, ModelError
 from eo_pretrain_qgis.report import Report
 

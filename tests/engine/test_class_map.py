@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import rasterio
 
-from eo_pretrain_qgis.engine import cog, package
-from eo_pretrain_qgis.engine.class_map import map_image
+from eo_pretrain_qgis.engine.mapping.class_map import map_image
+from eo_pretrain_qgis.engine.models import package
+from eo_pretrain_qgis.engine.rasters import cog
 from eo_pretrain_qgis.errors import Cancelled, DataError
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.report import Report
@@ -112,7 +113,7 @@ application.exitQgis()
 def test_qgis_shows_names_and_colours(model, image, folder):
     if not os.access("/usr/bin/qgis_process", os.X_OK):
         pytest.skip("QGIS is not installed.")
-    from eo_pretrain_qgis.engine.polygons import write_polygons
+    from eo_pretrain_qgis.engine.mapping.polygons import write_polygons
 
     output, _ = map_it(model, image, folder)
     write_polygons(output, model.classes, str(folder / "areas.gpkg"))

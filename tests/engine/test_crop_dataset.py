@@ -5,9 +5,9 @@ import pytest
 import rasterio
 import shapely
 
-from eo_pretrain_qgis.engine.crops.sampling import Draw, SamplingPlan, allocate
-from eo_pretrain_qgis.engine.dataset import Dataset
-from eo_pretrain_qgis.engine.footprints import read_footprints
+from eo_pretrain_qgis.engine.datasets.dataset import Dataset
+from eo_pretrain_qgis.engine.datasets.footprints import read_footprints
+from eo_pretrain_qgis.engine.themes.crops.sampling import Draw, SamplingPlan, allocate
 from eo_pretrain_qgis.jobs import JOBS
 
 from ..scenes_crops import BANDS, CROPS, DAYS, ORIGIN, crop_season, crop_value
@@ -112,8 +112,8 @@ def test_parcel_means_are_those_of_the_clear_pixels(season, folder):
 
 
 def test_means_do_not_depend_on_the_blocks(season, folder, monkeypatch):
-    from eo_pretrain_qgis.engine.crops import series_building
-    from eo_pretrain_qgis.engine.grid import blocks
+    from eo_pretrain_qgis.engine.rasters.grid import blocks
+    from eo_pretrain_qgis.engine.themes.crops import series_building
 
     whole = create(season, folder, "whole", kind="parcels")
     monkeypatch.setattr(series_building, "block_windows", lambda series: blocks(series[0].grid.window, 32))

@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 import shapely
 
-from eo_pretrain_qgis.engine import cutting, scheduling, shards
-from eo_pretrain_qgis.engine.cutting import Cutting
-from eo_pretrain_qgis.engine.dataset import ClassInfo, Dataset, SensorInfo
-from eo_pretrain_qgis.engine.dataset_building import build_dataset, describe_sensor, open_scenes
-from eo_pretrain_qgis.engine.division import divide, finish
-from eo_pretrain_qgis.engine.legend import Legend
-from eo_pretrain_qgis.engine.sensors import Band
-from eo_pretrain_qgis.engine.splits import Split, SplitPlan
+from eo_pretrain_qgis.engine import scheduling
+from eo_pretrain_qgis.engine.datasets import cutting, shards
+from eo_pretrain_qgis.engine.datasets.building import build_dataset, describe_sensor, open_scenes
+from eo_pretrain_qgis.engine.datasets.cutting import Cutting
+from eo_pretrain_qgis.engine.datasets.dataset import ClassInfo, Dataset, SensorInfo
+from eo_pretrain_qgis.engine.datasets.legend import Legend
+from eo_pretrain_qgis.engine.datasets.splitting.by_place import Split, SplitPlan
+from eo_pretrain_qgis.engine.datasets.splitting.division import divide, finish
+from eo_pretrain_qgis.engine.rasters.sensors import Band
 from eo_pretrain_qgis.errors import Cancelled, DataError
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.report import SILENT, Report

@@ -5,12 +5,12 @@ import re
 import numpy as np
 import pytest
 
-from eo_pretrain_qgis.engine import dataset as dataset_module
-from eo_pretrain_qgis.engine.dataset import Dataset, write_description
-from eo_pretrain_qgis.engine.footprints import read_footprints
-from eo_pretrain_qgis.engine.resplitting import divide_again
-from eo_pretrain_qgis.engine.shards import Shards, ShardWriter
-from eo_pretrain_qgis.engine.splits import SplitPlan
+from eo_pretrain_qgis.engine.datasets import dataset as dataset_module
+from eo_pretrain_qgis.engine.datasets.dataset import Dataset, write_description
+from eo_pretrain_qgis.engine.datasets.footprints import read_footprints
+from eo_pretrain_qgis.engine.datasets.shards import Shards, ShardWriter
+from eo_pretrain_qgis.engine.datasets.splitting.by_place import SplitPlan
+from eo_pretrain_qgis.engine.datasets.splitting.resplitting import divide_again
 from eo_pretrain_qgis.errors import DataError
 
 from ..scenes import land_dataset

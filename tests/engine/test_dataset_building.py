@@ -8,9 +8,8 @@ import pytest
 import rasterio
 import shapely
 
-from eo_pretrain_qgis.engine import dataset_building as building
-from eo_pretrain_qgis.engine import shards
-from eo_pretrain_qgis.engine.dataset import Dataset
+from eo_pretrain_qgis.engine.datasets import building, shards
+from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.errors import Cancelled, DataError
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.report import SILENT, Report

@@ -4,7 +4,7 @@ import geopandas
 import numpy as np
 import pytest
 
-from eo_pretrain_qgis.engine.dataset import Dataset
+from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.report import SILENT

@@ -3,10 +3,10 @@ import json
 import numpy as np
 import pytest
 
-from eo_pretrain_qgis.engine.dataset import Dataset, SensorInfo
-from eo_pretrain_qgis.engine.dataset_report import describe
-from eo_pretrain_qgis.engine.dataset_warnings import warnings_of
-from eo_pretrain_qgis.engine.tile_pictures import look, paint, telling_tiles
+from eo_pretrain_qgis.engine.datasets.dataset import Dataset, SensorInfo
+from eo_pretrain_qgis.engine.describing.page import describe
+from eo_pretrain_qgis.engine.describing.warnings import warnings_of
+from eo_pretrain_qgis.engine.looks.tile_pictures import look, paint, telling_tiles
 
 from ..scenes import land_dataset
 

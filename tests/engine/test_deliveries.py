@@ -8,12 +8,12 @@ import zipfile
 import numpy as np
 import pytest
 
-from eo_pretrain_qgis.engine.crops.cloud_flags import CLEAR, CLOUD, NOT_MEASURED, open_mask
-from eo_pretrain_qgis.engine.deliveries import delivery_of
-from eo_pretrain_qgis.engine.grid import Window
-from eo_pretrain_qgis.engine.meaning import as_stored
-from eo_pretrain_qgis.engine.raster import Raster, Scene
-from eo_pretrain_qgis.engine.sensors import name_bands
+from eo_pretrain_qgis.engine.rasters.clouds import CLEAR, CLOUD, NOT_MEASURED, open_mask
+from eo_pretrain_qgis.engine.rasters.deliveries import delivery_of
+from eo_pretrain_qgis.engine.rasters.grid import Window
+from eo_pretrain_qgis.engine.rasters.meaning import as_stored
+from eo_pretrain_qgis.engine.rasters.raster import Raster, Scene
+from eo_pretrain_qgis.engine.rasters.sensors import name_bands
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.jobs import JOBS
 from tests.engine.test_meaning import Heard
@@ -264,7 +264,7 @@ def test_a_dataset_of_a_product_is_that_of_its_bands(tmp_path):
 def test_a_season_across_the_change_of_the_baseline_is_one(tmp_path):
     old, new = safe(tmp_path, "20220105", "03.01"), safe(tmp_path, "20220205", "04.00", add=1000)
     scenes = [Scene.open([{"path": str(root)}]) for root in (old, new)]
-    from eo_pretrain_qgis.engine.dataset_building import describe_sensor
+    from eo_pretrain_qgis.engine.datasets.building import describe_sensor
     describe_sensor(scenes, "sentinel2_l2a", report=Heard())
     first, second = (scene.read(Window(100, 100, 20, 20))[0] for scene in scenes)
     assert np.array_equal(first, second)

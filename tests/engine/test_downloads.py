@@ -15,8 +15,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from eo_pretrain_qgis.engine import downloads
-from eo_pretrain_qgis.engine.downloads import download
+from eo_pretrain_qgis.engine.models import downloads
+from eo_pretrain_qgis.engine.models.downloads import download
 from eo_pretrain_qgis.errors import Cancelled, DataError, ModelError
 from eo_pretrain_qgis.report import Report
 

@@ -12,11 +12,11 @@ import pytest
 import rasterio
 from skimage.filters import gaussian
 
-from eo_pretrain_qgis.engine import package
-from eo_pretrain_qgis.engine.class_map import map_image
-from eo_pretrain_qgis.engine.fixed_tile import write_fixed_tile
-from eo_pretrain_qgis.engine.inference import anchored_tiles
-from eo_pretrain_qgis.engine.suggestions.uncertainty import Ensemble
+from eo_pretrain_qgis.engine.mapping.class_map import map_image
+from eo_pretrain_qgis.engine.mapping.inference import anchored_tiles
+from eo_pretrain_qgis.engine.mapping.suggesting.uncertainty import Ensemble
+from eo_pretrain_qgis.engine.models import package
+from eo_pretrain_qgis.engine.models.fixed_tile import write_fixed_tile
 from eo_pretrain_qgis.errors import JobError
 from eo_pretrain_qgis.report import Report
 from tests import networks, scenes

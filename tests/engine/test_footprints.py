@@ -4,7 +4,7 @@ import geopandas
 import pytest
 import shapely
 
-from eo_pretrain_qgis.engine.footprints import COLORS, write_footprints
+from eo_pretrain_qgis.engine.datasets.footprints import COLORS, write_footprints
 
 
 @pytest.mark.parametrize(("geometries", "symbols"), [

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from eo_pretrain_qgis.engine import catalog, package
-from eo_pretrain_qgis.engine.dataset import Dataset
+from eo_pretrain_qgis.engine.datasets.dataset import Dataset
+from eo_pretrain_qgis.engine.models import catalog, package
 from eo_pretrain_qgis.errors import DataError, EOPretrainError, ModelError
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.report import SILENT

@@ -11,23 +11,23 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from eo_pretrain_qgis.engine.class_names import classes_in_file
-from eo_pretrain_qgis.engine.crops.parcels import _read_table as read_crops
-from eo_pretrain_qgis.engine.crops.series_dates import _read_table as read_dates
-from eo_pretrain_qgis.engine.crops.timesen2crop import _class_names, _read_days, find_tiles, read_timesen2crop
+from eo_pretrain_qgis.engine.datasets.legend import class_key, make_legend
 from eo_pretrain_qgis.engine.formats.esri_tiles import _classes as esri_classes
 from eo_pretrain_qgis.engine.formats.eurosat import _class_table as folder_classes
 from eo_pretrain_qgis.engine.formats.geotiff_pairs import _class_table as pair_classes
 from eo_pretrain_qgis.engine.formats.split_lists import read_lists
 from eo_pretrain_qgis.engine.formats.tree import Tree
-from eo_pretrain_qgis.engine.land_cover.known_legends import codes_of, read_codes
-from eo_pretrain_qgis.engine.legend import class_key, make_legend
-from eo_pretrain_qgis.engine.raster import Raster
-from eo_pretrain_qgis.engine.roads.tags import parse_tags, tag_columns, tag_fields
-from eo_pretrain_qgis.engine.roads.widths import MOST_LANES, NARROWEST, WIDEST, WidthTable, parse_lanes, parse_width
-from eo_pretrain_qgis.engine.roads.widths import read_table as read_widths
-from eo_pretrain_qgis.engine.sea_ice.classes import SCHEMES, classify
-from eo_pretrain_qgis.engine.sea_ice.incidence_angle import read_tables
-from eo_pretrain_qgis.engine.sea_ice.sigrid3 import FIELDS, read_eggs, strange_text
+from eo_pretrain_qgis.engine.rasters.raster import Raster
+from eo_pretrain_qgis.engine.themes.crops.parcels import _read_table as read_crops
+from eo_pretrain_qgis.engine.themes.crops.series_dates import _read_table as read_dates
+from eo_pretrain_qgis.engine.themes.crops.timesen2crop import _class_names, _read_days, find_tiles, read_timesen2crop
+from eo_pretrain_qgis.engine.themes.land_cover.known_legends import codes_of, read_codes
+from eo_pretrain_qgis.engine.themes.roads.tags import parse_tags, tag_columns, tag_fields
+from eo_pretrain_qgis.engine.themes.roads.widths import MOST_LANES, NARROWEST, WIDEST, WidthTable, parse_lanes, parse_width
+from eo_pretrain_qgis.engine.themes.roads.widths import read_table as read_widths
+from eo_pretrain_qgis.engine.themes.sea_ice.classes import SCHEMES, classify
+from eo_pretrain_qgis.engine.themes.sea_ice.incidence_angle import read_tables
+from eo_pretrain_qgis.engine.themes.sea_ice.sigrid3 import FIELDS, read_eggs, strange_text
 from eo_pretrain_qgis.errors import DataError
 
 from ..fuzzing import fuzzed

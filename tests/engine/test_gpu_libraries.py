@@ -8,7 +8,7 @@ from pathlib import Path
 import onnxruntime
 import pytest
 
-from eo_pretrain_qgis.engine import diagnosis, session
+from eo_pretrain_qgis.engine.models import diagnosis, session
 from eo_pretrain_qgis.errors import EngineError
 
 PROVIDER = Path(onnxruntime.__file__).parent / "capi" / "libonnxruntime_providers_cuda.so"

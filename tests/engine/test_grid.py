@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from rasterio.crs import CRS
 
-from eo_pretrain_qgis.engine.grid import Grid, Window, blocks, tile_windows
+from eo_pretrain_qgis.engine.rasters.grid import Grid, Window, blocks, tile_windows
 from eo_pretrain_qgis.errors import DataError
 
 UTM = CRS.from_epsg(32633).to_wkt()

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from eo_pretrain_qgis.engine.group_splits import given_split, random_split, split_by_group
-from eo_pretrain_qgis.engine.splits import SplitPlan
+from eo_pretrain_qgis.engine.datasets.splitting.by_group import given_split, random_split, split_by_group
+from eo_pretrain_qgis.engine.datasets.splitting.by_place import SplitPlan
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.report import Report
 

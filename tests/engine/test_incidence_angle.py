@@ -5,8 +5,8 @@ import pyproj
 import pytest
 import rasterio
 
-from eo_pretrain_qgis.engine.grid import Grid
-from eo_pretrain_qgis.engine.sea_ice.incidence_angle import check_angles, read_tables, write_angles
+from eo_pretrain_qgis.engine.rasters.grid import Grid
+from eo_pretrain_qgis.engine.themes.sea_ice.incidence_angle import check_angles, read_tables, write_angles
 from eo_pretrain_qgis.errors import DataError
 
 from ..scenes_ice import ICE_ORIGIN, ICE_PIXEL, ICE_SIZE, POLAR, ice_angle_of, ice_tables

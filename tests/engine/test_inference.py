@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from skimage.filters import gaussian
 
-from eo_pretrain_qgis.engine import inference, package
-from eo_pretrain_qgis.engine.band_matching import match_bands
-from eo_pretrain_qgis.engine.grid import Window
-from eo_pretrain_qgis.engine.inference import NO_CLASS, ahead, anchored_tiles, predict
-from eo_pretrain_qgis.engine.raster import Scene
+from eo_pretrain_qgis.engine.mapping import inference
+from eo_pretrain_qgis.engine.mapping.band_matching import match_bands
+from eo_pretrain_qgis.engine.mapping.inference import NO_CLASS, ahead, anchored_tiles, predict
+from eo_pretrain_qgis.engine.models import package
+from eo_pretrain_qgis.engine.rasters.grid import Window
+from eo_pretrain_qgis.engine.rasters.raster import Scene
 from eo_pretrain_qgis.errors import Cancelled, DataError, JobError
 from eo_pretrain_qgis.report import Report
 from tests import networks, scenes

@@ -8,9 +8,9 @@ import shapely
 from rasterio.transform import from_origin
 from rasterio.warp import transform
 
-from eo_pretrain_qgis.engine.dataset import Dataset
-from eo_pretrain_qgis.engine.labels import open_labels
-from eo_pretrain_qgis.engine.raster import Raster
+from eo_pretrain_qgis.engine.datasets.dataset import Dataset
+from eo_pretrain_qgis.engine.datasets.labels import open_labels
+from eo_pretrain_qgis.engine.rasters.raster import Raster
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.jobs import JOBS
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from eo_pretrain_qgis.engine.dataset import Dataset
-from eo_pretrain_qgis.engine.label_shares import SHARES, class_presence, labelled_share, nested_share, strata
+from eo_pretrain_qgis.engine.datasets.dataset import Dataset
+from eo_pretrain_qgis.engine.datasets.splitting.label_shares import SHARES, class_presence, labelled_share, nested_share, strata
 from tests.engine.learning.tiny import write_dataset
 from tests.engine.learning.tiny_scenes import write_scenes
 

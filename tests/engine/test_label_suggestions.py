@@ -5,8 +5,8 @@ import numpy as np
 import pandas
 import pytest
 
-from eo_pretrain_qgis.engine.dataset import Dataset
-from eo_pretrain_qgis.engine.suggestions.choice import choose
+from eo_pretrain_qgis.engine.datasets.dataset import Dataset
+from eo_pretrain_qgis.engine.mapping.suggesting.choice import choose
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.report import SILENT, Report
 from tests import scenes

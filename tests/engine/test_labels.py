@@ -5,9 +5,9 @@ import rasterio
 import shapely
 from rasterio.warp import reproject
 
-from eo_pretrain_qgis.engine.grid import Window
-from eo_pretrain_qgis.engine.labels import open_labels
-from eo_pretrain_qgis.engine.raster import Raster
+from eo_pretrain_qgis.engine.datasets.labels import open_labels
+from eo_pretrain_qgis.engine.rasters.grid import Window
+from eo_pretrain_qgis.engine.rasters.raster import Raster
 from eo_pretrain_qgis.errors import DataError
 
 from ..scenes import ORIGIN, UTM, land_fields, write_raster

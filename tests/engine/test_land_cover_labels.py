@@ -9,13 +9,13 @@ import pytest
 import rasterio
 from rasterio.transform import from_origin
 
-from eo_pretrain_qgis.engine.class_style import raster_attributes
-from eo_pretrain_qgis.engine.dataset import ClassInfo, Dataset
-from eo_pretrain_qgis.engine.grid import Window
-from eo_pretrain_qgis.engine.land_cover import known_legends, map_year
-from eo_pretrain_qgis.engine.land_cover import labels as land_cover_labels
-from eo_pretrain_qgis.engine.land_cover.labels import Filters, MapChoice, open_land_cover
-from eo_pretrain_qgis.engine.raster import Raster
+from eo_pretrain_qgis.engine.datasets.dataset import ClassInfo, Dataset
+from eo_pretrain_qgis.engine.looks.class_style import raster_attributes
+from eo_pretrain_qgis.engine.rasters.grid import Window
+from eo_pretrain_qgis.engine.rasters.raster import Raster
+from eo_pretrain_qgis.engine.themes.land_cover import known_legends, map_year
+from eo_pretrain_qgis.engine.themes.land_cover import labels as land_cover_labels
+from eo_pretrain_qgis.engine.themes.land_cover.labels import Filters, MapChoice, open_land_cover
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.report import SILENT, Report

@@ -1,9 +1,9 @@
 """What reports say of datasets from land-cover maps and of those for pretraining."""
 
-from eo_pretrain_qgis.engine.dataset import Dataset
-from eo_pretrain_qgis.engine.dataset_report import describe
-from eo_pretrain_qgis.engine.land_cover import report as land_cover_report
-from eo_pretrain_qgis.engine.pretraining import report as pretraining_report
+from eo_pretrain_qgis.engine.datasets.dataset import Dataset
+from eo_pretrain_qgis.engine.describing.page import describe
+from eo_pretrain_qgis.engine.themes.land_cover import report as land_cover_report
+from eo_pretrain_qgis.engine.themes.unlabelled import report as pretraining_report
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.report import SILENT
 

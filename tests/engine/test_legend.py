@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from eo_pretrain_qgis.engine.legend import PALETTE, class_key, make_legend
+from eo_pretrain_qgis.engine.datasets.legend import PALETTE, class_key, make_legend
 from eo_pretrain_qgis.errors import DataError
 
 from .test_sensors import Heard

@@ -7,18 +7,18 @@ import rasterio
 import shapely
 from rasterio.warp import transform
 
-from eo_pretrain_qgis.engine.alignment import align, overlap
-from eo_pretrain_qgis.engine.crops.parcels import open_parcels
 from eo_pretrain_qgis.engine.dataset_export import _agrees
-from eo_pretrain_qgis.engine.footprints import footprint
-from eo_pretrain_qgis.engine.grid import Grid, Window, boxes_of
-from eo_pretrain_qgis.engine.labels import open_labels
-from eo_pretrain_qgis.engine.land_cover.cover_map import CoverMap, found_codes
-from eo_pretrain_qgis.engine.raster import Raster
-from eo_pretrain_qgis.engine.roads.labels import RoadDrawing, make_labels
-from eo_pretrain_qgis.engine.roads.ways import RoadRules, open_roads
-from eo_pretrain_qgis.engine.sea_ice.labels import open_ice_labels
-from eo_pretrain_qgis.engine.sea_ice.land_mask import open_land
+from eo_pretrain_qgis.engine.datasets.alignment import align, overlap
+from eo_pretrain_qgis.engine.datasets.footprints import footprint
+from eo_pretrain_qgis.engine.datasets.labels import open_labels
+from eo_pretrain_qgis.engine.rasters.grid import Grid, Window, boxes_of
+from eo_pretrain_qgis.engine.rasters.raster import Raster
+from eo_pretrain_qgis.engine.themes.crops.parcels import open_parcels
+from eo_pretrain_qgis.engine.themes.land_cover.cover_map import CoverMap, found_codes
+from eo_pretrain_qgis.engine.themes.roads.labels import RoadDrawing, make_labels
+from eo_pretrain_qgis.engine.themes.roads.ways import RoadRules, open_roads
+from eo_pretrain_qgis.engine.themes.sea_ice.labels import open_ice_labels
+from eo_pretrain_qgis.engine.themes.sea_ice.land_mask import open_land
 from eo_pretrain_qgis.errors import DataError
 
 from ..scenes import write_raster

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import rasterio
 
-from eo_pretrain_qgis.engine.dataset_building import describe_sensor
-from eo_pretrain_qgis.engine.grid import Window
-from eo_pretrain_qgis.engine.meaning import Conversion, as_stored, baseline_of
-from eo_pretrain_qgis.engine.raster import Scene
-from eo_pretrain_qgis.engine.sensors import name_bands
+from eo_pretrain_qgis.engine.datasets.building import describe_sensor
+from eo_pretrain_qgis.engine.rasters.grid import Window
+from eo_pretrain_qgis.engine.rasters.meaning import Conversion, as_stored, baseline_of
+from eo_pretrain_qgis.engine.rasters.raster import Scene
+from eo_pretrain_qgis.engine.rasters.sensors import name_bands
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.report import Report
 from tests.scenes import write_raster

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, f1_score
 
-from eo_pretrain_qgis.engine.multilabel_accuracy import multilabel_scores, score_counts
+from eo_pretrain_qgis.engine.measures.multilabel_accuracy import multilabel_scores, score_counts
 
 
 def test_figures_equal_those_of_scikit_learn():

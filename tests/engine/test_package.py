@@ -7,7 +7,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from eo_pretrain_qgis.engine import model_metadata, package
+from eo_pretrain_qgis.engine.models import metadata as model_metadata
+from eo_pretrain_qgis.engine.models import package
 from eo_pretrain_qgis.errors import EngineError, ModelError
 from tests import networks
 
@@ -233,7 +234,7 @@ def test_a_graph_without_the_named_input_is_refused(folder):
 
 
 def test_a_device_that_is_not_there_is_an_error(model, monkeypatch):
-    monkeypatch.setattr("eo_pretrain_qgis.engine.session.cuda_devices", lambda: 0)
+    monkeypatch.setattr("eo_pretrain_qgis.engine.models.session.cuda_devices", lambda: 0)
     with pytest.raises(EngineError, match="The device cuda:3 was asked for, but"):
         package.open(model).session("cuda:3")
     with pytest.raises(EngineError, match=r"There is no device “tpu”. Choose auto, cpu, cuda, cuda:0 or mps."):

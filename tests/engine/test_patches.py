@@ -4,8 +4,8 @@ import pytest
 import rasterio
 import shapely
 
-from eo_pretrain_qgis.engine.dataset import Dataset
-from eo_pretrain_qgis.engine.sea_ice.patches import copies_of, symmetry
+from eo_pretrain_qgis.engine.datasets.dataset import Dataset
+from eo_pretrain_qgis.engine.themes.sea_ice.patches import copies_of, symmetry
 from eo_pretrain_qgis.errors import Cancelled, DataError
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.report import SILENT, Report

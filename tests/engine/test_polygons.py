@@ -6,9 +6,9 @@ import pytest
 import rasterio
 import rasterio.features
 
-from eo_pretrain_qgis.engine import polygons
-from eo_pretrain_qgis.engine.dataset import ClassInfo
-from eo_pretrain_qgis.engine.polygons import areas_m2, write_polygons
+from eo_pretrain_qgis.engine.datasets.dataset import ClassInfo
+from eo_pretrain_qgis.engine.mapping import polygons
+from eo_pretrain_qgis.engine.mapping.polygons import areas_m2, write_polygons
 from tests import scenes
 
 CLASSES = (ClassInfo(1, "water", "#1f77b4"), ClassInfo(2, "forest", "#2ca02c"), ClassInfo(3, "built-up", ""))

@@ -5,10 +5,10 @@ import pytest
 import rasterio
 from scipy import ndimage
 
-from eo_pretrain_qgis.engine.dataset import Dataset, SensorInfo
-from eo_pretrain_qgis.engine.pretraining.near_duplicates import Fingerprint, SeenTiles, joined
-from eo_pretrain_qgis.engine.pretraining.tiles import bright
-from eo_pretrain_qgis.engine.sensors import Band
+from eo_pretrain_qgis.engine.datasets.dataset import Dataset, SensorInfo
+from eo_pretrain_qgis.engine.rasters.sensors import Band
+from eo_pretrain_qgis.engine.themes.unlabelled.near_duplicates import Fingerprint, SeenTiles, joined
+from eo_pretrain_qgis.engine.themes.unlabelled.tiles import bright
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.report import SILENT
 

@@ -3,9 +3,9 @@ import pytest
 import rasterio
 from rasterio.transform import from_origin
 
-from eo_pretrain_qgis.engine.cog import TiledWriter
-from eo_pretrain_qgis.engine.grid import Window
-from eo_pretrain_qgis.engine.raster import Raster, Scene
+from eo_pretrain_qgis.engine.rasters.cog import TiledWriter
+from eo_pretrain_qgis.engine.rasters.grid import Window
+from eo_pretrain_qgis.engine.rasters.raster import Raster, Scene
 from eo_pretrain_qgis.errors import Cancelled, DataError
 from eo_pretrain_qgis.report import Report
 

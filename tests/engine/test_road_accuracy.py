@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from eo_pretrain_qgis.engine.accuracy import confusion, scores
-from eo_pretrain_qgis.engine.roads.accuracy import RoadCounts, road_counts, road_scores
+from eo_pretrain_qgis.engine.measures.accuracy import confusion, scores
+from eo_pretrain_qgis.engine.themes.roads.accuracy import RoadCounts, road_counts, road_scores
 
 
 def straight(row, first=0, last=40, width=1):

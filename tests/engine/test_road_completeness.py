@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from eo_pretrain_qgis.engine.dataset import SensorInfo
-from eo_pretrain_qgis.engine.grid import Window
-from eo_pretrain_qgis.engine.raster import Raster
-from eo_pretrain_qgis.engine.roads.completeness import BuiltUpIndex, BuiltUpRaster, CompletenessScreen, make_screen
-from eo_pretrain_qgis.engine.sensors import name_bands
+from eo_pretrain_qgis.engine.datasets.dataset import SensorInfo
+from eo_pretrain_qgis.engine.rasters.grid import Window
+from eo_pretrain_qgis.engine.rasters.raster import Raster
+from eo_pretrain_qgis.engine.rasters.sensors import name_bands
+from eo_pretrain_qgis.engine.themes.roads.completeness import BuiltUpIndex, BuiltUpRaster, CompletenessScreen, make_screen
 
 from ..scenes import land, land_cover
 from .test_roads import Heard

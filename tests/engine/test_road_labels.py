@@ -8,9 +8,9 @@ import rasterio
 import shapely
 from rasterio.features import rasterize
 
-from eo_pretrain_qgis.engine.grid import Grid, Window
-from eo_pretrain_qgis.engine.roads.labels import RoadDrawing, make_labels
-from eo_pretrain_qgis.engine.roads.ways import Roads
+from eo_pretrain_qgis.engine.rasters.grid import Grid, Window
+from eo_pretrain_qgis.engine.themes.roads.labels import RoadDrawing, make_labels
+from eo_pretrain_qgis.engine.themes.roads.ways import Roads
 
 UTM = "EPSG:32633"
 GRID = Grid(rasterio.crs.CRS.from_string(UTM).to_wkt(version="WKT2_2019"), (10.0, 0.0, 500_000.0, 0.0, -10.0, 5_300_000.0), 96, 96)

@@ -5,7 +5,7 @@ import numpy as np
 import pyogrio
 import pytest
 
-from eo_pretrain_qgis.engine.roads.tags import is_set, parse_tags, plain, tag_columns, tag_fields
+from eo_pretrain_qgis.engine.themes.roads.tags import is_set, parse_tags, plain, tag_columns, tag_fields
 
 from ..scenes_roads import WAYS, hstore, osm_file
 

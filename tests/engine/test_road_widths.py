@@ -2,7 +2,7 @@
 
 import pytest
 
-from eo_pretrain_qgis.engine.roads.widths import WIDTHS, WidthTable, parse_lanes, parse_width, read_table, write_table
+from eo_pretrain_qgis.engine.themes.roads.widths import WIDTHS, WidthTable, parse_lanes, parse_width, read_table, write_table
 from eo_pretrain_qgis.errors import DataError
 
 

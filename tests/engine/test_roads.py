@@ -7,11 +7,11 @@ import geopandas
 import pytest
 import shapely
 
-from eo_pretrain_qgis.engine.raster import Raster
-from eo_pretrain_qgis.engine.roads import reading as road_reading
-from eo_pretrain_qgis.engine.roads.labels import RoadDrawing, make_labels
-from eo_pretrain_qgis.engine.roads.ways import RoadRules, open_roads
-from eo_pretrain_qgis.engine.roads.widths import WidthTable
+from eo_pretrain_qgis.engine.rasters.raster import Raster
+from eo_pretrain_qgis.engine.themes.roads import reading as road_reading
+from eo_pretrain_qgis.engine.themes.roads.labels import RoadDrawing, make_labels
+from eo_pretrain_qgis.engine.themes.roads.ways import RoadRules, open_roads
+from eo_pretrain_qgis.engine.themes.roads.widths import WidthTable
 from eo_pretrain_qgis.errors import Cancelled, DataError
 from eo_pretrain_qgis.report import SILENT, Report
 

@@ -7,10 +7,10 @@ import rasterio
 import shapely
 from rasterio.features import rasterize
 
-from eo_pretrain_qgis.engine.raster import Raster
-from eo_pretrain_qgis.engine.roads.accuracy import road_counts, road_scores
-from eo_pretrain_qgis.engine.roads.labels import RoadDrawing, make_labels
-from eo_pretrain_qgis.engine.roads.ways import RoadRules, open_roads
+from eo_pretrain_qgis.engine.rasters.raster import Raster
+from eo_pretrain_qgis.engine.themes.roads.accuracy import road_counts, road_scores
+from eo_pretrain_qgis.engine.themes.roads.labels import RoadDrawing, make_labels
+from eo_pretrain_qgis.engine.themes.roads.ways import RoadRules, open_roads
 
 from ..scenes_roads import road_sample
 

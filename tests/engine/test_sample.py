@@ -15,14 +15,14 @@ from scipy.ndimage import binary_erosion
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from eo_pretrain_qgis.engine.raster import Raster
-from eo_pretrain_qgis.engine.sample import coarse, create, crops, optical, painting, radar, streets
-from eo_pretrain_qgis.engine.sample.noise import Box, Field, stream
-from eo_pretrain_qgis.engine.sample.objects import KINDS, LAND_COVER, ObjectTable
-from eo_pretrain_qgis.engine.sample.roads import Road
-from eo_pretrain_qgis.engine.sample.season import SEASON
-from eo_pretrain_qgis.engine.sample.sky import Sky, Sun
-from eo_pretrain_qgis.engine.sample.spectra import BANDS
+from eo_pretrain_qgis.engine.landscape import coarse, create, crops, optical, painting, radar, streets
+from eo_pretrain_qgis.engine.landscape.noise import Box, Field, stream
+from eo_pretrain_qgis.engine.landscape.objects import KINDS, LAND_COVER, ObjectTable
+from eo_pretrain_qgis.engine.landscape.roads import Road
+from eo_pretrain_qgis.engine.landscape.season import SEASON
+from eo_pretrain_qgis.engine.landscape.sky import Sky, Sun
+from eo_pretrain_qgis.engine.landscape.spectra import BANDS
+from eo_pretrain_qgis.engine.rasters.raster import Raster
 from eo_pretrain_qgis.errors import Cancelled, DataError
 from eo_pretrain_qgis.report import Report
 

@@ -5,17 +5,17 @@ import numpy as np
 import pytest
 import shapely
 
-from eo_pretrain_qgis.engine.crops.series_facts import longest_gaps, series_facts
-from eo_pretrain_qgis.engine.dataset import IGNORE, ClassInfo, Dataset, SensorInfo
-from eo_pretrain_qgis.engine.dataset_report import describe, write_report
-from eo_pretrain_qgis.engine.division import finish
-from eo_pretrain_qgis.engine.footprints import read_footprints, write_footprints
-from eo_pretrain_qgis.engine.group_splits import split_by_group
-from eo_pretrain_qgis.engine.resplitting import divide_again
-from eo_pretrain_qgis.engine.sea_ice.angle_facts import angle_facts
-from eo_pretrain_qgis.engine.sensors import Band
-from eo_pretrain_qgis.engine.shards import ShardWriter
-from eo_pretrain_qgis.engine.splits import SplitPlan
+from eo_pretrain_qgis.engine.datasets.dataset import IGNORE, ClassInfo, Dataset, SensorInfo
+from eo_pretrain_qgis.engine.datasets.footprints import read_footprints, write_footprints
+from eo_pretrain_qgis.engine.datasets.shards import ShardWriter
+from eo_pretrain_qgis.engine.datasets.splitting.by_group import split_by_group
+from eo_pretrain_qgis.engine.datasets.splitting.by_place import SplitPlan
+from eo_pretrain_qgis.engine.datasets.splitting.division import finish
+from eo_pretrain_qgis.engine.datasets.splitting.resplitting import divide_again
+from eo_pretrain_qgis.engine.describing.page import describe, write_report
+from eo_pretrain_qgis.engine.rasters.sensors import Band
+from eo_pretrain_qgis.engine.themes.crops.series_facts import longest_gaps, series_facts
+from eo_pretrain_qgis.engine.themes.sea_ice.angle_facts import angle_facts
 
 from ..scenes import ORIGIN, UTM
 

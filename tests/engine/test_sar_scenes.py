@@ -7,10 +7,10 @@ import rasterio
 from rasterio.errors import NotGeoreferencedWarning
 from scipy.ndimage import map_coordinates
 
-from eo_pretrain_qgis.engine.grid import Grid, Window
-from eo_pretrain_qgis.engine.sea_ice.ground_control import control_points, polynomial_order, raw, target_grid, warp
-from eo_pretrain_qgis.engine.sea_ice.sar_bands import SarImages
-from eo_pretrain_qgis.engine.sea_ice.sar_scenes import open_sar_scenes
+from eo_pretrain_qgis.engine.rasters.grid import Grid, Window
+from eo_pretrain_qgis.engine.themes.sea_ice.ground_control import control_points, polynomial_order, raw, target_grid, warp
+from eo_pretrain_qgis.engine.themes.sea_ice.sar_bands import SarImages
+from eo_pretrain_qgis.engine.themes.sea_ice.sar_scenes import open_sar_scenes
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.report import Report
 
@@ -127,7 +127,7 @@ def test_control_points_lead_back_to_the_grid_the_scene_came_from(folder):
 
 def test_warping_is_bilinear_in_strips_of_any_height(folder, monkeypatch):
     """Each pixel is the mean of the four around its place, by their distance; a turned image is not blurred."""
-    monkeypatch.setattr("eo_pretrain_qgis.engine.sea_ice.ground_control.STRIP_ROWS", 64)
+    monkeypatch.setattr("eo_pretrain_qgis.engine.themes.sea_ice.ground_control.STRIP_ROWS", 64)
     source = {"path": str(ice_points(folder))}
     with raw(source) as image:
         control, band = control_points(image), image.read(1).astype(float)

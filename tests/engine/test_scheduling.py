@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eo_pretrain_qgis.engine import cutting, scheduling
-from eo_pretrain_qgis.engine.dataset import Dataset
+from eo_pretrain_qgis.engine import scheduling
+from eo_pretrain_qgis.engine.datasets import cutting
+from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.errors import Cancelled, DataError, EngineError
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.report import SILENT, Report

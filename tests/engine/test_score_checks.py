@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from eo_pretrain_qgis.engine import package
+from eo_pretrain_qgis.engine.models import package
 from eo_pretrain_qgis.errors import EngineError, ModelError
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.jobs.record import run_job
@@ -117,6 +117,6 @@ def test_a_system_without_another_thread(folder, monkeypatch):
     def full(*arguments, **options):
         raise RuntimeError("pthread_create failed, error code: 11 error msg: Resource temporarily unavailable")
 
-    monkeypatch.setattr("eo_pretrain_qgis.engine.session.onnxruntime.InferenceSession", full)
+    monkeypatch.setattr("eo_pretrain_qgis.engine.models.session.onnxruntime.InferenceSession", full)
     with pytest.raises(EngineError, match=r"The system allows no more threads, so .*model.onnx cannot be loaded .*ulimit -u"):
         package.open(path).session("cpu")

@@ -3,7 +3,7 @@ import json
 import pytest
 import rasterio
 
-from eo_pretrain_qgis.engine.sea_ice.report import sections, slopes_of, warnings
+from eo_pretrain_qgis.engine.themes.sea_ice.report import sections, slopes_of, warnings
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.report import SILENT
 

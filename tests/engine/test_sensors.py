@@ -1,6 +1,6 @@
 import pytest
 
-from eo_pretrain_qgis.engine.sensors import PRESETS, name_bands
+from eo_pretrain_qgis.engine.rasters.sensors import PRESETS, name_bands
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.jobs.tiling import PRESETS as OFFERED
 

@@ -5,8 +5,8 @@ from datetime import date
 import numpy as np
 import pytest
 
-from eo_pretrain_qgis.engine.crops.series_dates import dated_series, days_since, parse_day
-from eo_pretrain_qgis.engine.dates import day_in
+from eo_pretrain_qgis.engine.rasters.dates import day_in
+from eo_pretrain_qgis.engine.themes.crops.series_dates import dated_series, days_since, parse_day
 from eo_pretrain_qgis.errors import DataError
 
 from ..scenes import write_raster

@@ -1,7 +1,7 @@
 import pytest
 
-from eo_pretrain_qgis.engine.sea_ice.classes import SCHEMES, classify
-from eo_pretrain_qgis.engine.sea_ice.sigrid3 import code_of, read_eggs, rows_text, strange_text, tenths
+from eo_pretrain_qgis.engine.themes.sea_ice.classes import SCHEMES, classify
+from eo_pretrain_qgis.engine.themes.sea_ice.sigrid3 import code_of, read_eggs, rows_text, strange_text, tenths
 
 FIELDS = ("POLY_TYPE", "CT", "CA", "SA", "FA", "CB", "SB", "FB", "CC", "SC", "FC")
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from eo_pretrain_qgis.engine.splits import SplitPlan, gap, split_by_place
+from eo_pretrain_qgis.engine.datasets.splitting.by_place import SplitPlan, gap, split_by_place
 from eo_pretrain_qgis.errors import DataError
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import onnx
 import pytest
 
-from eo_pretrain_qgis.engine import model_metadata, package
-from eo_pretrain_qgis.engine.fixed_tile import write_fixed_tile
+from eo_pretrain_qgis.engine.models import metadata as model_metadata
+from eo_pretrain_qgis.engine.models import package
+from eo_pretrain_qgis.engine.models.fixed_tile import write_fixed_tile
 from tests import networks
 
 jsonschema = pytest.importorskip("jsonschema", reason="The check of STAC items needs jsonschema.")

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from eo_pretrain_qgis.engine import statistics
-from eo_pretrain_qgis.engine.dataset import SensorInfo
-from eo_pretrain_qgis.engine.sensors import Band
-from eo_pretrain_qgis.engine.shards import Shards, ShardWriter
+from eo_pretrain_qgis.engine.datasets import statistics
+from eo_pretrain_qgis.engine.datasets.dataset import SensorInfo
+from eo_pretrain_qgis.engine.datasets.shards import Shards, ShardWriter
+from eo_pretrain_qgis.engine.rasters.sensors import Band
 from eo_pretrain_qgis.report import SILENT
 
 

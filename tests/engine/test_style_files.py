@@ -6,9 +6,9 @@ import pyogrio
 import pytest
 import shapely
 
-from eo_pretrain_qgis.engine.class_style import beside, confidence_qml
-from eo_pretrain_qgis.engine.style_files import MARK, new_style
-from eo_pretrain_qgis.engine.vector import VectorLayer, layer_names, write_layer
+from eo_pretrain_qgis.engine.looks.class_style import beside, confidence_qml
+from eo_pretrain_qgis.engine.looks.style_files import MARK, new_style
+from eo_pretrain_qgis.engine.rasters.vector import VectorLayer, layer_names, write_layer
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.report import Report
 

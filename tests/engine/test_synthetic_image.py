@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import rasterio
 
-from eo_pretrain_qgis.engine import model_metadata, model_report, package
-from eo_pretrain_qgis.engine.synthetic_image import synthesize
+from eo_pretrain_qgis.engine.mapping.synthetic_image import synthesize
+from eo_pretrain_qgis.engine.models import metadata as model_metadata
+from eo_pretrain_qgis.engine.models import package
+from eo_pretrain_qgis.engine.models import report as model_report
 from eo_pretrain_qgis.errors import JobError, ModelError
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.report import Report
@@ -61,7 +63,7 @@ def test_it_is_marked_as_synthetic_everywhere(made):
 
 
 def test_bands_keep_their_names_for_later_steps(made):
-    from eo_pretrain_qgis.engine.sensors import name_bands
+    from eo_pretrain_qgis.engine.rasters.sensors import name_bands
 
     assert [band.name for band in name_bands("sentinel1_db", ["VV (synthetic)", "VH (synthetic)"])] == ["VV", "VH"]
 

@@ -6,11 +6,11 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from eo_pretrain_qgis.engine.crops.timesen2crop import find_tiles, read_timesen2crop, write_timesen2crop_dataset
-from eo_pretrain_qgis.engine.crops.timesen2crop_export import write_timesen2crop_folders
-from eo_pretrain_qgis.engine.crops.timesen2crop_files import CLASS_NAMES, HEADS, official_number
-from eo_pretrain_qgis.engine.dataset import Dataset
-from eo_pretrain_qgis.engine.splits import SplitPlan
+from eo_pretrain_qgis.engine.datasets.dataset import Dataset
+from eo_pretrain_qgis.engine.datasets.splitting.by_place import SplitPlan
+from eo_pretrain_qgis.engine.themes.crops.timesen2crop import find_tiles, read_timesen2crop, write_timesen2crop_dataset
+from eo_pretrain_qgis.engine.themes.crops.timesen2crop_export import write_timesen2crop_folders
+from eo_pretrain_qgis.engine.themes.crops.timesen2crop_files import CLASS_NAMES, HEADS, official_number
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.report import Report
 

@@ -7,7 +7,7 @@ import rasterio
 from scipy.sparse import csr_matrix
 from scipy.spatial.distance import jensenshannon
 
-from eo_pretrain_qgis.engine.grid import Window
+from eo_pretrain_qgis.engine.rasters.grid import Window
 from eo_pretrain_qgis.engine.topics.model import distance, learn_topics
 from eo_pretrain_qgis.engine.topics.visual_words import NO_WORD, Layout, as_words, count_words
 from eo_pretrain_qgis.jobs import JOBS

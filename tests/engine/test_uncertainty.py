@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from scipy.stats import entropy
 
-from eo_pretrain_qgis.engine import package
-from eo_pretrain_qgis.engine.band_matching import match_bands
-from eo_pretrain_qgis.engine.grid import Window
-from eo_pretrain_qgis.engine.raster import Scene
-from eo_pretrain_qgis.engine.suggestions.choice import polygon_candidates, tile_candidates
-from eo_pretrain_qgis.engine.suggestions.uncertainty import Ensemble, Places, measure, survey
+from eo_pretrain_qgis.engine.mapping.band_matching import match_bands
+from eo_pretrain_qgis.engine.mapping.suggesting.choice import polygon_candidates, tile_candidates
+from eo_pretrain_qgis.engine.mapping.suggesting.uncertainty import Ensemble, Places, measure, survey
+from eo_pretrain_qgis.engine.models import package
+from eo_pretrain_qgis.engine.rasters.grid import Window
+from eo_pretrain_qgis.engine.rasters.raster import Scene
 from tests import networks, scenes
 
 

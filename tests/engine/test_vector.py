@@ -4,7 +4,7 @@ import geopandas
 import pytest
 import shapely
 
-from eo_pretrain_qgis.engine.vector import LayerPath, VectorLayer, is_vector, repaired
+from eo_pretrain_qgis.engine.rasters.vector import LayerPath, VectorLayer, is_vector, repaired
 from eo_pretrain_qgis.errors import DataError
 
 

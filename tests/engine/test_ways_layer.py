@@ -3,8 +3,8 @@ import re
 import geopandas
 import shapely
 
-from eo_pretrain_qgis.engine.roads.ways import IGNORED, ROAD
-from eo_pretrain_qgis.engine.roads.ways_layer import write_ways
+from eo_pretrain_qgis.engine.themes.roads.ways import IGNORED, ROAD
+from eo_pretrain_qgis.engine.themes.roads.ways_layer import write_ways
 
 
 def test_each_fate_of_a_way_has_a_line_of_its_own(folder):

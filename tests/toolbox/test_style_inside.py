@@ -3,8 +3,8 @@
 import pytest
 from qgis.core import QgsCategorizedSymbolRenderer, QgsVectorLayer
 
-from eo_pretrain_qgis.engine.category_style import Category, categorized, color_option
-from eo_pretrain_qgis.engine.style_files import put_inside
+from eo_pretrain_qgis.engine.looks.category_style import Category, categorized, color_option
+from eo_pretrain_qgis.engine.looks.style_files import put_inside
 
 
 @pytest.mark.parametrize("name", ["areas", "what's “this”"])

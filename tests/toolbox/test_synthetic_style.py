@@ -4,7 +4,7 @@ import numpy as np
 from osgeo import gdal
 from qgis.core import QgsLayerNotesUtils, QgsMultiBandColorRenderer, QgsRasterLayer
 
-# As engine/synthetic_image.py writes it, which QGIS's own Python cannot import.
+# As engine/mapping/synthetic_image.py writes it, which QGIS's own Python cannot import.
 STYLE = """<qgis version="3.40.0" styleCategories="Symbology|CustomProperties|Notes">
   <pipe>
     <rasterrenderer type="multibandcolor" opacity="1" alphaBand="-1" nodataColor="" redBand="3" greenBand="2" blueBand="1">

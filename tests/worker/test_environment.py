@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from eo_pretrain_qgis.errors import Cancelled, EngineError
-from eo_pretrain_qgis.jobs.install_engine import InstallEngine
+from eo_pretrain_qgis.jobs.start_here.install_engine import InstallEngine
 from eo_pretrain_qgis.report import Report
 from eo_pretrain_qgis.worker import environment, failures, processes, uv
 

@@ -10,7 +10,7 @@ from rasterio.errors import NotGeoreferencedWarning
 
 from ...errors import DataError
 from ...report import SILENT, Report
-from ..splits import Split
+from ..datasets.splitting.by_place import Split
 from . import bigearthnet, class_folders, esri_tiles, eurosat, geotiff_pairs, timesen2crop
 from .other_layouts import refuse_known
 from .samples import ImportOptions

@@ -16,10 +16,10 @@ from scipy.ndimage import zoom
 
 from ...errors import DataError
 from ...report import SILENT, Report
-from ..dataset import ClassInfo, SensorInfo
-from ..grid import Grid
-from ..sensors import PRESETS, name_bands
-from ..splits import Split
+from ..datasets.dataset import ClassInfo, SensorInfo
+from ..datasets.splitting.by_place import Split
+from ..rasters.grid import Grid
+from ..rasters.sensors import PRESETS, name_bands
 from .bigearthnet_classes import CORINE, NINETEEN
 from .pictures import read_whole
 from .samples import Content, ImportOptions, Sample, read_ahead, write_samples

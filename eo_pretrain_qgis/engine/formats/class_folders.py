@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ...report import SILENT, Report
-from ..splits import Split
+from ..datasets.splitting.by_place import Split
 from .eurosat import Taken, class_roots, write_classes
 from .samples import ImportOptions
 from .tree import Tree

@@ -13,7 +13,7 @@ from pathlib import Path
 from ...errors import DataError
 from ...markup import writable
 from ...report import SILENT, Report
-from ..splits import Split
+from ..datasets.splitting.by_place import Split
 from .geotiff_pairs import paired
 from .pairs import Pair, write_pairs
 from .pictures import Picture, is_image

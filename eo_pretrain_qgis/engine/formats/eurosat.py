@@ -16,9 +16,9 @@ import numpy as np
 from ...errors import DataError
 from ...report import SILENT, Report
 from ...tables import COLOR, shortened
-from ..dataset import IGNORE, SPLITS
-from ..legend import make_legend
-from ..splits import Split
+from ..datasets.dataset import IGNORE, SPLITS
+from ..datasets.legend import make_legend
+from ..datasets.splitting.by_place import Split
 from .other_layouts import refuse_other_layouts
 from .pictures import Header, Picture, is_image, read_whole, sensor_of, stored
 from .samples import Content, ImportOptions, Sample, read_ahead, write_samples

@@ -8,7 +8,7 @@ from pathlib import Path
 from ...errors import DataError
 from ...report import SILENT, Report
 from ...tables import COLOR, shortened
-from ..splits import Split
+from ..datasets.splitting.by_place import Split
 from .pairs import Pair, write_pairs
 from .pictures import is_image
 from .samples import ImportOptions

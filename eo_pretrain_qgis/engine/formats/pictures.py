@@ -19,12 +19,12 @@ from rasterio.io import MemoryFile
 
 from ...errors import DataError
 from ...report import SILENT, Report
-from .. import sources
 from ..class_names import NamedClass, classes_in_file
-from ..dataset import SensorInfo
-from ..grid import Grid, Window, blocks
-from ..raster import ROTATION_TOLERANCE
-from ..sensors import PRESETS, Band, name_bands
+from ..datasets.dataset import SensorInfo
+from ..rasters import sources
+from ..rasters.grid import Grid, Window, blocks
+from ..rasters.raster import ROTATION_TOLERANCE
+from ..rasters.sensors import PRESETS, Band, name_bands
 from .tree import Tree
 
 IMAGES = (".tif", ".tiff", ".jpg", ".jpeg", ".png", ".jp2")

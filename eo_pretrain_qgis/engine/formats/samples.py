@@ -18,13 +18,13 @@ import shapely
 
 from ...errors import DataError
 from ...report import SILENT, Report
-from ..dataset import IGNORE, SPLITS, ClassInfo, SensorInfo
-from ..division import finish
-from ..footprints import pixel_boxes
-from ..grid import Grid
-from ..group_splits import given_split, random_split
-from ..shards import LABELS, ShardWriter
-from ..splits import Split, SplitPlan, gap, split_by_place
+from ..datasets.dataset import IGNORE, SPLITS, ClassInfo, SensorInfo
+from ..datasets.footprints import pixel_boxes
+from ..datasets.shards import LABELS, ShardWriter
+from ..datasets.splitting.by_group import given_split, random_split
+from ..datasets.splitting.by_place import Split, SplitPlan, gap, split_by_place
+from ..datasets.splitting.division import finish
+from ..rasters.grid import Grid
 
 #: Files are read this far ahead, by so many threads: GDAL decodes without Python's lock.
 AHEAD, THREADS = 32, 4

@@ -7,7 +7,7 @@ import re
 from ...errors import DataError
 from ...report import SILENT, Report
 from ...tables import shortened
-from ..dataset import DROPPED, SPLITS
+from ..datasets.dataset import DROPPED, SPLITS
 from .tree import Tree, stem
 
 #: Names of lists and folders → split.

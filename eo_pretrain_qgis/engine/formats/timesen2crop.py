@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ...errors import DataError
 from ...report import SILENT, Report
-from ..splits import Split
+from ..datasets.splitting.by_place import Split
 from .samples import ImportOptions
 from .tree import Tree, joined
 
@@ -26,7 +26,7 @@ def write(tree: Tree, folder: Path, options: ImportOptions, report: Report = SIL
     Raises:
         DataError: an archive, which would have to be read a million times, or damaged files.
     """
-    from ..crops.timesen2crop import write_timesen2crop_dataset
+    from ..themes.crops.timesen2crop import write_timesen2crop_dataset
 
     root = _root(tree)
     if root is None:

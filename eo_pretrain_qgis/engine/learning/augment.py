@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch.nn.functional import conv2d, pad
 
-from ..sensors import Band
+from ..rasters.sensors import Band
 from .data import Batch
 
 # Mild on purpose: with two to three times as much of everything, 44 simulated tiles reached 0.43 instead of 0.49 in 20 epochs (one seed).

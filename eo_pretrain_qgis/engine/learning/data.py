@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..dataset import Dataset
+from ..datasets.dataset import Dataset
 from ..even_sample import even_sample
 
 

@@ -11,10 +11,10 @@ import torch
 
 from ...errors import EngineError
 from ...report import SILENT, Report
-from .. import session
-from .device import describe_device, pick_device
-from .encoders import build_unet
-from .error_words import first_line
+from ..models import session
+from .loop.device import describe_device, pick_device
+from .loop.error_words import first_line
+from .networks.encoders import build_unet
 
 BANDS, CLASSES, TILE_PX = 4, 3, 64
 

@@ -18,14 +18,14 @@ from torch import nn
 
 from ...errors import ModelError
 from ...report import SILENT, Report
-from .. import package
-from ..dataset import Dataset
-from ..session import InferenceSession, RunOptions, on_processor
+from ..datasets.dataset import Dataset
+from ..models import package
+from ..models.session import InferenceSession, RunOptions, on_processor
 from ..waiting import PythonCall, patiently
-from .error_words import first_line
 from .halo import CHANGED_SHARE, measure_halo, scene_side
-from .networks import ClassNetwork, SegmentationNetwork
-from .runs import Run
+from .loop.error_words import first_line
+from .loop.runs import Run
+from .networks.class_networks import ClassNetwork, SegmentationNetwork
 
 
 class Probabilities(nn.Module):

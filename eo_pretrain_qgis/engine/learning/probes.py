@@ -25,11 +25,11 @@ from torch.nn.functional import pad
 
 from ...errors import DataError
 from ...report import SILENT, Report
-from ..accuracy import IGNORE, confusion, scores
-from ..dataset import Dataset
+from ..datasets.dataset import Dataset
+from ..datasets.splitting.label_shares import labelled_share
 from ..even_sample import even_sample
-from ..label_shares import labelled_share
-from .networks import band_row, scaled
+from ..measures.accuracy import IGNORE, confusion, scores
+from .networks.class_networks import band_row, scaled
 
 NEIGHBOURS = 5
 #: Strengths of the L2 penalty that are tried, scikit-learn's C; small for many features and few labels.

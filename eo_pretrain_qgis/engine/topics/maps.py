@@ -17,14 +17,14 @@ from scipy.sparse import vstack
 
 from ...errors import DataError
 from ...report import SILENT, Report
-from ..class_style import beside, class_map_qml, colormap, polygons_qml, raster_attributes
-from ..cog import TiledWriter
-from ..dataset import ClassInfo
-from ..footprints import footprint
-from ..grid import Grid, Window
-from ..legend import PALETTE
-from ..raster import Scene
-from ..vector import write_layer
+from ..datasets.dataset import ClassInfo
+from ..datasets.footprints import footprint
+from ..datasets.legend import PALETTE
+from ..looks.class_style import beside, class_map_qml, colormap, polygons_qml, raster_attributes
+from ..rasters.cog import TiledWriter
+from ..rasters.grid import Grid, Window
+from ..rasters.raster import Scene
+from ..rasters.vector import write_layer
 from .channels import read_channels
 from .model import Topics, distance, learn_topics
 from .visual_words import NO_WORD, Dictionary, Layout, Picture, count_words, learn_dictionary, write_words

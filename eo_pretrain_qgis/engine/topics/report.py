@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import html_page as page
-from ..class_style import rgb
+from ..looks import html_page as page
+from ..looks.class_style import rgb
 from .maps import NO_TOPIC, Found
 
 #: Words shown for a topic, their size in the picture and the gap between them [px].

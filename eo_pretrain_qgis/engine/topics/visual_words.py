@@ -17,8 +17,8 @@ from sklearn.cluster import MiniBatchKMeans
 
 from ...errors import DataError
 from ...report import SILENT, Report
-from ..grid import Grid, Window
-from ..raster import Scene
+from ..rasters.grid import Grid, Window
+from ..rasters.raster import Scene
 from .channels import Channel
 
 #: Pixels read at once.

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from eo_pretrain_qgis.engine.dataset import Dataset
+from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.learning.finetuning.recipe import Settings, finetune
 
 from .tiny import write_dataset

@@ -4,7 +4,7 @@ import torch
 
 from eo_pretrain_qgis.engine.learning.augment import Augmentation, symmetry
 from eo_pretrain_qgis.engine.learning.data import Batch
-from eo_pretrain_qgis.engine.sensors import Band
+from eo_pretrain_qgis.engine.rasters.sensors import Band
 
 CPU = torch.device("cpu")
 UNITS = {"reflectance": (1e-4, -0.1), "dB": (1.0, 0.0), "linear": (1.0, 0.0), "unknown": (1.0, 0.0)}

@@ -7,15 +7,15 @@ import pytest
 import torch
 from torch import multiprocessing
 
-from eo_pretrain_qgis.engine.dataset import Dataset
-from eo_pretrain_qgis.engine.learning.barlow_twins import loss as barlow_loss
-from eo_pretrain_qgis.engine.learning.barlow_twins.loss import SynchronisedNorm, correlation, shared_loss, synchronise, twin_loss
-from eo_pretrain_qgis.engine.learning.barlow_twins.method import Tower, TwinNetwork, Twins, effective_rank, feature_spread
-from eo_pretrain_qgis.engine.learning.barlow_twins.neighbours import Neighbours
-from eo_pretrain_qgis.engine.learning.barlow_twins.recipe import BarlowTwins, Settings, pretrain_barlow_twins
-from eo_pretrain_qgis.engine.learning.checkpoints import load_tensors
+from eo_pretrain_qgis.engine.datasets.dataset import Dataset
+from eo_pretrain_qgis.engine.learning.loop.checkpoints import load_tensors
+from eo_pretrain_qgis.engine.learning.loop.runs import band_cards
+from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins import loss as barlow_loss
+from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins.loss import SynchronisedNorm, correlation, shared_loss, synchronise, twin_loss
+from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins.method import Tower, TwinNetwork, Twins, effective_rank, feature_spread
+from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins.neighbours import Neighbours
+from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins.recipe import BarlowTwins, Settings, pretrain_barlow_twins
 from eo_pretrain_qgis.engine.learning.probes import Probe
-from eo_pretrain_qgis.engine.learning.runs import band_cards
 from eo_pretrain_qgis.errors import Cancelled, DataError
 
 from ... import scenes_pretraining as made

@@ -8,16 +8,16 @@ from functools import cache
 import numpy as np
 import pytest
 
-from eo_pretrain_qgis.engine.dataset import SensorInfo
-from eo_pretrain_qgis.engine.learning import training, training_runs
-from eo_pretrain_qgis.engine.learning.barlow_twins import recipe as barlow_twins
-from eo_pretrain_qgis.engine.learning.checkpoints import load_tensors
-from eo_pretrain_qgis.engine.learning.encoders import build_encoder
+from eo_pretrain_qgis.engine.datasets.dataset import SensorInfo
 from eo_pretrain_qgis.engine.learning.finetuning import recipe as finetuning
-from eo_pretrain_qgis.engine.learning.inpainting import recipe as inpainting
-from eo_pretrain_qgis.engine.learning.multitask import recipe as multitask
-from eo_pretrain_qgis.engine.learning.translation import recipe as translation
-from eo_pretrain_qgis.engine.sensors import Band
+from eo_pretrain_qgis.engine.learning.loop import training, training_runs
+from eo_pretrain_qgis.engine.learning.loop.checkpoints import load_tensors
+from eo_pretrain_qgis.engine.learning.networks.encoders import build_encoder
+from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins import recipe as barlow_twins
+from eo_pretrain_qgis.engine.learning.pretraining.inpainting import recipe as inpainting
+from eo_pretrain_qgis.engine.learning.pretraining.multitask import recipe as multitask
+from eo_pretrain_qgis.engine.learning.pretraining.translation import recipe as translation
+from eo_pretrain_qgis.engine.rasters.sensors import Band
 from tests.scenes_pretraining import backscatter, optical, radar_sensor, write_unlabelled
 
 from .conftest import SMALL

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from eo_pretrain_qgis.engine.dataset import Dataset
+from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.learning.data import TileReader, mixed_sample
 
 from .tiny import write_dataset

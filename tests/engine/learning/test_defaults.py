@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from eo_pretrain_qgis.engine.dataset import Dataset
+from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.learning.finetuning.defaults import defaults
 from eo_pretrain_qgis.engine.learning.finetuning.recipe import Settings, completed, finetune
 from eo_pretrain_qgis.errors import DataError

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from eo_pretrain_qgis.engine.learning import diagnosis
-from eo_pretrain_qgis.engine.learning.device import pick_device, pick_precision
+from eo_pretrain_qgis.engine.learning.loop.device import pick_device, pick_precision
 from eo_pretrain_qgis.errors import EngineError
 
 

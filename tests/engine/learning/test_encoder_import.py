@@ -7,11 +7,11 @@ import torch
 import torchvision
 from safetensors.torch import load_file, save_file
 
-from eo_pretrain_qgis.engine.learning.encoder_files import write_encoder
-from eo_pretrain_qgis.engine.learning.encoder_import import Wishes, import_encoder, recognise
-from eo_pretrain_qgis.engine.learning.encoders import build_encoder
 from eo_pretrain_qgis.engine.learning.finetuning.recipe import adopt_scaling
-from eo_pretrain_qgis.engine.learning.networks import SCALED
+from eo_pretrain_qgis.engine.learning.networks.class_networks import SCALED
+from eo_pretrain_qgis.engine.learning.networks.encoder_files import write_encoder
+from eo_pretrain_qgis.engine.learning.networks.encoder_import import Wishes, import_encoder, recognise
+from eo_pretrain_qgis.engine.learning.networks.encoders import build_encoder
 from eo_pretrain_qgis.errors import DataError, ModelError
 
 SMALL = "tu-test_resnet"

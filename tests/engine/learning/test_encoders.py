@@ -3,8 +3,8 @@ import pytest
 import segmentation_models_pytorch as smp
 import torch
 
-from eo_pretrain_qgis.engine.learning.encoders import build_encoder, build_unet, check_encoder_name, check_view_side, input_weight
-from eo_pretrain_qgis.engine.learning.networks import SegmentationNetwork, renew_statistics
+from eo_pretrain_qgis.engine.learning.networks.class_networks import SegmentationNetwork, renew_statistics
+from eo_pretrain_qgis.engine.learning.networks.encoders import build_encoder, build_unet, check_encoder_name, check_view_side, input_weight
 from eo_pretrain_qgis.errors import DataError, ModelError
 
 

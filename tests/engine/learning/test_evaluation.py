@@ -4,14 +4,14 @@ import shutil
 import numpy as np
 import pytest
 
-from eo_pretrain_qgis.engine.dataset import Dataset
-from eo_pretrain_qgis.engine.label_shares import labelled_share
+from eo_pretrain_qgis.engine.datasets.dataset import Dataset
+from eo_pretrain_qgis.engine.datasets.splitting.label_shares import labelled_share
 from eo_pretrain_qgis.engine.learning.finetuning import tile_evaluation
 from eo_pretrain_qgis.engine.learning.finetuning.evaluation import evaluate_run, write_evaluation
 from eo_pretrain_qgis.engine.learning.finetuning.recipe import Settings, finetune
 from eo_pretrain_qgis.engine.learning.probes import image_statistics
 from eo_pretrain_qgis.errors import DataError
-from eo_pretrain_qgis.jobs.evaluate_model import EvaluateModel
+from eo_pretrain_qgis.jobs.train.evaluate_model import EvaluateModel
 
 from .conftest import SMALL
 from .test_training import Heard

@@ -9,13 +9,13 @@ import pytest
 import rasterio
 import torch
 
-from eo_pretrain_qgis.engine import package
-from eo_pretrain_qgis.engine.class_map import map_image
-from eo_pretrain_qgis.engine.dataset import Dataset
+from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.learning.export import Probabilities, export_run, largest_difference, mosaic, to_onnx
 from eo_pretrain_qgis.engine.learning.halo import measure_halo, scene_side
-from eo_pretrain_qgis.engine.learning.networks import SegmentationNetwork
-from eo_pretrain_qgis.engine.learning.runs import Run
+from eo_pretrain_qgis.engine.learning.loop.runs import Run
+from eo_pretrain_qgis.engine.learning.networks.class_networks import SegmentationNetwork
+from eo_pretrain_qgis.engine.mapping.class_map import map_image
+from eo_pretrain_qgis.engine.models import package
 from eo_pretrain_qgis.errors import Cancelled, DataError, ModelError
 from eo_pretrain_qgis.report import Report
 from tests import scenes

@@ -6,10 +6,10 @@ import shutil
 import pytest
 import torch
 
-from eo_pretrain_qgis.engine.dataset import Dataset
-from eo_pretrain_qgis.engine.learning import checkpoints
+from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.learning.finetuning.recipe import FineTuning, Settings, finetune
-from eo_pretrain_qgis.engine.learning.runs import Run
+from eo_pretrain_qgis.engine.learning.loop import checkpoints
+from eo_pretrain_qgis.engine.learning.loop.runs import Run
 from eo_pretrain_qgis.errors import Cancelled, DataError, EngineError, ModelError
 from eo_pretrain_qgis.report import Report
 

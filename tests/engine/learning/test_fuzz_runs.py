@@ -8,12 +8,12 @@ import torch
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from eo_pretrain_qgis.engine.learning.encoder_files import read_card
-from eo_pretrain_qgis.engine.learning.encoder_import import Wishes, import_encoder
 from eo_pretrain_qgis.engine.learning.export import export_run
 from eo_pretrain_qgis.engine.learning.finetuning.evaluation import evaluate_run
 from eo_pretrain_qgis.engine.learning.finetuning.recipe import Settings, finetune
-from eo_pretrain_qgis.engine.learning.runs import Run
+from eo_pretrain_qgis.engine.learning.loop.runs import Run
+from eo_pretrain_qgis.engine.learning.networks.encoder_files import read_card
+from eo_pretrain_qgis.engine.learning.networks.encoder_import import Wishes, import_encoder
 from eo_pretrain_qgis.errors import DataError, EOPretrainError, ModelError
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.report import SILENT

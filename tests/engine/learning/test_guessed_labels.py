@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from eo_pretrain_qgis.engine.dataset import IGNORE, Dataset
+from eo_pretrain_qgis.engine.datasets.dataset import IGNORE, Dataset
 from eo_pretrain_qgis.engine.learning.augment import Augmentation
 from eo_pretrain_qgis.engine.learning.data import TileReader
 from eo_pretrain_qgis.engine.learning.finetuning import recipe

@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 import torch
 
-from eo_pretrain_qgis.engine.dataset import Dataset
-from eo_pretrain_qgis.engine.learning.checkpoints import load_tensors
-from eo_pretrain_qgis.engine.learning.discriminators import PatchDiscriminator, fitting_layers, made_loss, real_loss
+from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.learning.finetuning.recipe import Settings as FinetuneSettings
 from eo_pretrain_qgis.engine.learning.finetuning.recipe import finetune
-from eo_pretrain_qgis.engine.learning.inpainting.hidden_regions import Blocks
-from eo_pretrain_qgis.engine.learning.inpainting.hidden_tiles import HidingReader
-from eo_pretrain_qgis.engine.learning.inpainting.method import Filling, FillingNetwork
-from eo_pretrain_qgis.engine.learning.inpainting.quality import FillingQuality, biharmonic_fill, mean_fill, smooth_fill
-from eo_pretrain_qgis.engine.learning.inpainting.recipe import Settings, pretrain_inpainting
-from eo_pretrain_qgis.engine.learning.runs import band_cards
+from eo_pretrain_qgis.engine.learning.loop.checkpoints import load_tensors
+from eo_pretrain_qgis.engine.learning.loop.runs import band_cards
+from eo_pretrain_qgis.engine.learning.networks.discriminators import PatchDiscriminator, fitting_layers, made_loss, real_loss
+from eo_pretrain_qgis.engine.learning.pretraining.inpainting.hidden_regions import Blocks
+from eo_pretrain_qgis.engine.learning.pretraining.inpainting.hidden_tiles import HidingReader
+from eo_pretrain_qgis.engine.learning.pretraining.inpainting.method import Filling, FillingNetwork
+from eo_pretrain_qgis.engine.learning.pretraining.inpainting.quality import FillingQuality, biharmonic_fill, mean_fill, smooth_fill
+from eo_pretrain_qgis.engine.learning.pretraining.inpainting.recipe import Settings, pretrain_inpainting
 from eo_pretrain_qgis.errors import DataError, ModelError
 
 from ... import scenes_pretraining as scenes

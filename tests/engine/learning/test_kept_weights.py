@@ -3,7 +3,7 @@ import copy
 import pytest
 import torch
 
-from eo_pretrain_qgis.engine.learning.kept_weights import AveragedWeights, KeptWeights
+from eo_pretrain_qgis.engine.learning.loop.kept_weights import AveragedWeights, KeptWeights
 
 
 def network():

@@ -11,15 +11,15 @@ import torch
 from lightning_fabric import Fabric
 from safetensors.torch import load_file
 
-from eo_pretrain_qgis.engine.dataset import Dataset
-from eo_pretrain_qgis.engine.learning.multitask import recipe as multitask
-from eo_pretrain_qgis.engine.learning.multitask.recipe import Multitask, Multitasking, Settings, draw_tasks, pretrain_multitask
-from eo_pretrain_qgis.engine.learning.multitask.report import comparison
-from eo_pretrain_qgis.engine.learning.multitask.reptile import inner_steps, with_gradients
-from eo_pretrain_qgis.engine.learning.multitask.tasks import CommonDataset, common_datasets, pooled_bands, same_scenes, task_names
-from eo_pretrain_qgis.engine.learning.networks import SegmentationNetwork
-from eo_pretrain_qgis.engine.learning.runs import Run
-from eo_pretrain_qgis.engine.learning.starting_weights import start_from
+from eo_pretrain_qgis.engine.datasets.dataset import Dataset
+from eo_pretrain_qgis.engine.learning.loop.runs import Run
+from eo_pretrain_qgis.engine.learning.networks.class_networks import SegmentationNetwork
+from eo_pretrain_qgis.engine.learning.networks.starting_weights import start_from
+from eo_pretrain_qgis.engine.learning.pretraining.multitask import recipe as multitask
+from eo_pretrain_qgis.engine.learning.pretraining.multitask.recipe import Multitask, Multitasking, Settings, draw_tasks, pretrain_multitask
+from eo_pretrain_qgis.engine.learning.pretraining.multitask.report import comparison
+from eo_pretrain_qgis.engine.learning.pretraining.multitask.reptile import inner_steps, with_gradients
+from eo_pretrain_qgis.engine.learning.pretraining.multitask.tasks import CommonDataset, common_datasets, pooled_bands, same_scenes, task_names
 from eo_pretrain_qgis.errors import DataError, EngineError
 from tests.scenes_multitask import sharing
 

@@ -2,7 +2,7 @@ import numpy as np
 import onnx
 import torch
 
-from eo_pretrain_qgis.engine.learning.networks import band_row, scaled
+from eo_pretrain_qgis.engine.learning.networks.class_networks import band_row, scaled
 
 ONE, NOUGHT = band_row([1.0]), band_row([0.0])
 

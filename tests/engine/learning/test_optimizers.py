@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from eo_pretrain_qgis.engine.learning.optimizers import explain_rate, learning_rate, make_optimizer, set_rate
-from eo_pretrain_qgis.engine.learning.training import Plan
+from eo_pretrain_qgis.engine.learning.loop.optimizers import explain_rate, learning_rate, make_optimizer, set_rate
+from eo_pretrain_qgis.engine.learning.loop.training import Plan
 
 
 def network():

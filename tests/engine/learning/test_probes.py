@@ -3,16 +3,9 @@ import pytest
 import torch
 from torch import nn
 
-from eo_pretrain_qgis.engine.dataset import Dataset
-from eo_pretrain_qgis.engine.learning.encoders import build_unet
-from eo_pretrain_qgis.engine.learning.probes import (
-    LinearProbe,
-    Probe,
-    encoder_features,
-    image_statistics,
-    nearest_neighbours,
-    score_predictions,
-)
+from eo_pretrain_qgis.engine.datasets.dataset import Dataset
+from eo_pretrain_qgis.engine.learning.networks.encoders import build_unet
+from eo_pretrain_qgis.engine.learning.probes import LinearProbe, Probe, encoder_features, image_statistics, nearest_neighbours, score_predictions
 from eo_pretrain_qgis.errors import DataError
 
 from .conftest import SMALL

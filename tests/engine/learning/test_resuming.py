@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from eo_pretrain_qgis.engine.learning import training
+from eo_pretrain_qgis.engine.learning.loop import training
 from eo_pretrain_qgis.errors import Cancelled, DataError
 
 from .test_training import Heard, Killed, Line, losses, train

@@ -9,10 +9,10 @@ import torch
 import torchvision
 from safetensors.torch import load_file, save_file
 
-from eo_pretrain_qgis.engine.learning.encoder_import import Wishes, chosen_encoder, import_encoder, recognise
-from eo_pretrain_qgis.engine.learning.encoders import build_encoder
-from eo_pretrain_qgis.engine.learning.same_function import refuse_other_function, timm_names
-from eo_pretrain_qgis.engine.learning.starting_weights import load_weights, start_from
+from eo_pretrain_qgis.engine.learning.networks.encoder_import import Wishes, chosen_encoder, import_encoder, recognise
+from eo_pretrain_qgis.engine.learning.networks.encoders import build_encoder
+from eo_pretrain_qgis.engine.learning.networks.same_function import refuse_other_function, timm_names
+from eo_pretrain_qgis.engine.learning.networks.starting_weights import load_weights, start_from
 from eo_pretrain_qgis.errors import ModelError
 from eo_pretrain_qgis.report import Report
 

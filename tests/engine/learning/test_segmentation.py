@@ -5,10 +5,10 @@ import pytest
 import segmentation_models_pytorch as smp
 import torch
 
-from eo_pretrain_qgis.engine.dataset import Dataset
+from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.learning.finetuning.losses import dice_loss
 from eo_pretrain_qgis.engine.learning.finetuning.segmentation import Segmentation, check_trainable, class_weights
-from eo_pretrain_qgis.engine.learning.networks import SegmentationNetwork
+from eo_pretrain_qgis.engine.learning.networks.class_networks import SegmentationNetwork
 from eo_pretrain_qgis.errors import DataError
 
 from .conftest import SMALL

@@ -8,8 +8,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from eo_pretrain_qgis.engine.learning import small_maps  # noqa: E402
-from eo_pretrain_qgis.engine.learning.encoders import build_encoder  # noqa: E402
+from eo_pretrain_qgis.engine.learning.loop import small_maps  # noqa: E402
+from eo_pretrain_qgis.engine.learning.networks.encoders import build_encoder  # noqa: E402
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 2), (3, 3), (2, 3), (4, 5), (5, 6), (1, 9)])

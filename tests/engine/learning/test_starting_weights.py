@@ -9,11 +9,11 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from eo_pretrain_qgis.engine.catalog import Entry
-from eo_pretrain_qgis.engine.learning.encoder_files import write_encoder
-from eo_pretrain_qgis.engine.learning.encoders import build_encoder
-from eo_pretrain_qgis.engine.learning.networks import SegmentationNetwork
-from eo_pretrain_qgis.engine.learning.starting_weights import adapt_input, load_weights, start_from
+from eo_pretrain_qgis.engine.learning.networks.class_networks import SegmentationNetwork
+from eo_pretrain_qgis.engine.learning.networks.encoder_files import write_encoder
+from eo_pretrain_qgis.engine.learning.networks.encoders import build_encoder
+from eo_pretrain_qgis.engine.learning.networks.starting_weights import adapt_input, load_weights, start_from
+from eo_pretrain_qgis.engine.models.catalog import Entry
 from eo_pretrain_qgis.errors import ModelError
 
 RGB = ["B04", "B03", "B02"]

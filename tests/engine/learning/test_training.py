@@ -6,9 +6,9 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
-from eo_pretrain_qgis.engine.learning import training
-from eo_pretrain_qgis.engine.learning.optimizers import learning_rate
-from eo_pretrain_qgis.engine.learning.training import Plan, fit
+from eo_pretrain_qgis.engine.learning.loop import training
+from eo_pretrain_qgis.engine.learning.loop.optimizers import learning_rate
+from eo_pretrain_qgis.engine.learning.loop.training import Plan, fit
 from eo_pretrain_qgis.errors import EngineError
 from eo_pretrain_qgis.report import Report
 

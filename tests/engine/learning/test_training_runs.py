@@ -3,10 +3,10 @@ import json
 import torch
 from safetensors.torch import load_file
 
-from eo_pretrain_qgis.engine.learning.encoders import build_encoder
-from eo_pretrain_qgis.engine.learning.runs import Run
-from eo_pretrain_qgis.engine.learning.training import Progress
-from eo_pretrain_qgis.engine.learning.training_runs import _machine, _spent
+from eo_pretrain_qgis.engine.learning.loop.runs import Run
+from eo_pretrain_qgis.engine.learning.loop.training import Progress
+from eo_pretrain_qgis.engine.learning.loop.training_runs import _machine, _spent
+from eo_pretrain_qgis.engine.learning.networks.encoders import build_encoder
 
 
 def test_the_card_and_the_report_say_what_a_run_took():

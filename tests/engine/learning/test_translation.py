@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from eo_pretrain_qgis.engine.dataset import Dataset
-from eo_pretrain_qgis.engine.learning.networks import SegmentationNetwork
-from eo_pretrain_qgis.engine.learning.runs import Run, band_cards
-from eo_pretrain_qgis.engine.learning.starting_weights import start_from
-from eo_pretrain_qgis.engine.learning.translation.figures import LinearBaseline, Sums
-from eo_pretrain_qgis.engine.learning.translation.generators import BandScaling, ResidualGenerator, UnetGenerator
-from eo_pretrain_qgis.engine.learning.translation.method import (
+from eo_pretrain_qgis.engine.datasets.dataset import Dataset
+from eo_pretrain_qgis.engine.learning.loop.runs import Run, band_cards
+from eo_pretrain_qgis.engine.learning.networks.class_networks import SegmentationNetwork
+from eo_pretrain_qgis.engine.learning.networks.starting_weights import start_from
+from eo_pretrain_qgis.engine.learning.pretraining.translation.figures import LinearBaseline, Sums
+from eo_pretrain_qgis.engine.learning.pretraining.translation.generators import BandScaling, ResidualGenerator, UnetGenerator
+from eo_pretrain_qgis.engine.learning.pretraining.translation.method import (
     HISTORY_STEP,
     DiscriminatorPair,
     GeneratorPair,
@@ -23,8 +23,8 @@ from eo_pretrain_qgis.engine.learning.translation.method import (
     l1,
     same_bands,
 )
-from eo_pretrain_qgis.engine.learning.translation.recipe import Settings, pretrain_translation
-from eo_pretrain_qgis.engine.learning.translation.sensor_tiles import PairReader, SensorReader, TilePair, Tiles
+from eo_pretrain_qgis.engine.learning.pretraining.translation.recipe import Settings, pretrain_translation
+from eo_pretrain_qgis.engine.learning.pretraining.translation.sensor_tiles import PairReader, SensorReader, TilePair, Tiles
 from tests import scenes_pretraining, scenes_translation
 
 from .conftest import SMALL

@@ -3,10 +3,10 @@ import math
 import pytest
 import torch
 
-from eo_pretrain_qgis.engine.dataset import SensorInfo
-from eo_pretrain_qgis.engine.learning.barlow_twins import views
-from eo_pretrain_qgis.engine.learning.barlow_twins.views import ViewPlan, Views
-from eo_pretrain_qgis.engine.sensors import Band
+from eo_pretrain_qgis.engine.datasets.dataset import SensorInfo
+from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins import views
+from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins.views import ViewPlan, Views
+from eo_pretrain_qgis.engine.rasters.sensors import Band
 
 CPU = torch.device("cpu")
 STILL = ViewPlan(smallest=1.0, largest=1.0, gain=0, band_gain=0, offset=0, blur=0, band_drop=0, looks=1e12, trend=0)

@@ -6,9 +6,9 @@ import geopandas
 import numpy as np
 from shapely.geometry import box
 
-from eo_pretrain_qgis.engine.dataset import TILES, ClassInfo, SensorInfo, write_description
-from eo_pretrain_qgis.engine.sensors import Band
-from eo_pretrain_qgis.engine.shards import ShardWriter
+from eo_pretrain_qgis.engine.datasets.dataset import TILES, ClassInfo, SensorInfo, write_description
+from eo_pretrain_qgis.engine.datasets.shards import ShardWriter
+from eo_pretrain_qgis.engine.rasters.sensors import Band
 
 CLASSES = [ClassInfo(3, "ground", "#8c6d31"), ClassInfo(7, "disc", "#1f77b4")]
 

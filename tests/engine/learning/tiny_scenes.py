@@ -6,10 +6,10 @@ import geopandas
 import numpy as np
 from shapely.geometry import box
 
-from eo_pretrain_qgis.engine.dataset import TILES, ClassInfo, SensorInfo, write_description
-from eo_pretrain_qgis.engine.sensors import Band
-from eo_pretrain_qgis.engine.shards import ShardWriter
-from eo_pretrain_qgis.engine.splits import SPLITS
+from eo_pretrain_qgis.engine.datasets.dataset import TILES, ClassInfo, SensorInfo, write_description
+from eo_pretrain_qgis.engine.datasets.shards import ShardWriter
+from eo_pretrain_qgis.engine.datasets.splitting.by_place import SPLITS
+from eo_pretrain_qgis.engine.rasters.sensors import Band
 
 CLASSES = [ClassInfo(1, "dark rows", "#8c6d31"), ClassInfo(2, "dark columns", "#1f77b4"),
            ClassInfo(5, "bright rows", "#2ca02c"), ClassInfo(9, "bright columns", "#d62728")]

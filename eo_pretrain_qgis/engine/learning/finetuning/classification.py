@@ -11,13 +11,13 @@ from torch import nn
 
 from ....errors import DataError
 from ....report import SILENT, Report
-from ...accuracy import confusion, scores
-from ...dataset import IGNORE, Dataset
+from ...datasets.dataset import IGNORE, Dataset
 from ...even_sample import even_sample
-from ...multilabel_accuracy import multilabel_scores, score_counts
+from ...measures.accuracy import confusion, scores
+from ...measures.multilabel_accuracy import multilabel_scores, score_counts
 from ..augment import Augmentation
 from ..data import Batch, TileReader
-from ..networks import ClassNetwork
+from ..networks.class_networks import ClassNetwork
 from ..probes import LinearProbe, encoder_features
 from .guessed_labels import GuessedLabels
 from .labelled_tiles import LabelledMethod, TrainingTiles, check_labelled

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, softmax
 
-from ... import html_page as page
-from ...dataset import IGNORE, Dataset
+from ...datasets.dataset import IGNORE, Dataset
 from ...even_sample import even_sample
-from ...tile_pictures import look
+from ...looks import html_page as page
+from ...looks.tile_pictures import look
 from ..data import TileReader
-from ..networks import ClassNetwork
-from ..runs import Run
-from ..training import Progress
+from ..loop.runs import Run
+from ..loop.training import Progress
+from ..networks.class_networks import ClassNetwork
 from .classification import predict_tiles
 from .segmentation_report import confusion_table, settings_rows, verdict
 

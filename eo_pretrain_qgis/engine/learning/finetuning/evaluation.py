@@ -9,15 +9,15 @@ import numpy as np
 
 from ....errors import DataError
 from ....report import SILENT, Report
-from ... import html_page as page
-from ...accuracy import confusion, scores
-from ...baselines import StatisticsBaseline, majority_class
-from ...class_style import coloured
-from ...dataset import ALL, Dataset
-from ...tile_pictures import telling_tiles
+from ...datasets.dataset import ALL, Dataset
+from ...looks import html_page as page
+from ...looks.class_style import coloured
+from ...looks.tile_pictures import telling_tiles
+from ...measures.accuracy import confusion, scores
+from ...measures.baselines import StatisticsBaseline, majority_class
 from ..data import TileReader
-from ..device import describe_device, pick_device, use_all_cores
-from ..runs import Run, write_json
+from ..loop.device import describe_device, pick_device, use_all_cores
+from ..loop.runs import Run, write_json
 from .classification import TASKS
 from .recipe import check_learnable
 from .segmentation import predict

@@ -19,9 +19,9 @@ from sklearn.model_selection import KFold
 
 from ....errors import DataError
 from ....report import SILENT, Report
-from ...dataset import IGNORE, Dataset
+from ...datasets.dataset import IGNORE, Dataset
 from ..data import Batch
-from ..kept_array import keep_array, kept_array
+from ..loop.kept_array import keep_array, kept_array
 from ..nearest_tiles import nearest_tiles
 
 NEIGHBOURS, EXPONENT = 20, 3  # ties of a tile; their strength is a power of the cosine

@@ -10,10 +10,10 @@ from torch import nn
 
 from ....errors import DataError
 from ....report import SILENT, Report
-from ...dataset import Dataset
+from ...datasets.dataset import Dataset
 from ..augment import Augmentation
 from ..data import Batch, TileReader, mixed_sample
-from ..networks import ClassNetwork, renew_statistics
+from ..networks.class_networks import ClassNetwork, renew_statistics
 from .guessed_labels import GuessedLabels
 
 

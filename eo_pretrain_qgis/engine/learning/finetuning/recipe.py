@@ -12,19 +12,19 @@ from lightning_fabric import Fabric
 
 from ....errors import DataError
 from ....report import SILENT, Report
-from ...dataset import IGNORE, Dataset
-from ...label_shares import training_share
-from ...tile_pictures import telling_tiles
-from ..checkpoints import load_tensors
-from ..device import pick_device, pick_precision
-from ..encoder_files import OUR_SCALING, find_weights, read_card
-from ..encoder_import import chosen_encoder
-from ..encoders import check_encoder_name
+from ...datasets.dataset import IGNORE, Dataset
+from ...datasets.splitting.label_shares import training_share
+from ...looks.tile_pictures import telling_tiles
+from ..loop.checkpoints import load_tensors
+from ..loop.device import pick_device, pick_precision
+from ..loop.runs import CARD, CHECKPOINT, WEIGHTS, Run
+from ..loop.training import Plan, Progress
+from ..loop.training_runs import train
+from ..networks.encoder_files import OUR_SCALING, find_weights, read_card
+from ..networks.encoder_import import chosen_encoder
+from ..networks.encoders import check_encoder_name
+from ..networks.starting_weights import start_from
 from ..probes import encoder_features
-from ..runs import CARD, CHECKPOINT, WEIGHTS, Run
-from ..starting_weights import start_from
-from ..training import Plan, Progress
-from ..training_runs import train
 from . import classification, segmentation
 from .classification import Classification
 from .classification_report import sample_gallery, tile_run_sections

@@ -10,11 +10,11 @@ from torch import nn
 
 from ....errors import DataError
 from ....report import SILENT, Report
-from ...accuracy import confusion, scores
-from ...dataset import Dataset
+from ...datasets.dataset import Dataset
+from ...measures.accuracy import confusion, scores
 from ..augment import Augmentation
 from ..data import Batch, TileReader
-from ..networks import ClassNetwork
+from ..networks.class_networks import ClassNetwork
 from .labelled_tiles import LabelledMethod, TrainingTiles, check_labelled
 from .losses import NEED_SHARES, class_losses, dice_loss
 

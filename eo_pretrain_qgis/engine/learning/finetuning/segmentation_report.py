@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from ... import html_page as page
-from ...accuracy import scores
-from ...class_style import coloured
-from ...dataset import Dataset
-from ...tile_pictures import look, paint
+from ...datasets.dataset import Dataset
+from ...looks import html_page as page
+from ...looks.class_style import coloured
+from ...looks.tile_pictures import look, paint
+from ...measures.accuracy import scores
 from ..data import TileReader
-from ..networks import ClassNetwork
-from ..runs import Run
-from ..training import Progress
+from ..loop.runs import Run
+from ..loop.training import Progress
+from ..networks.class_networks import ClassNetwork
 from .segmentation import predict
 
 SAMPLES = 4  # tiles that are shown

@@ -9,14 +9,14 @@ import numpy as np
 import torch
 
 from ....report import SILENT, Report
-from ... import html_page as page
-from ...accuracy import confusion
-from ...dataset import Dataset
-from ...label_shares import training_share
-from ...multilabel_accuracy import score_counts
+from ...datasets.dataset import Dataset
+from ...datasets.splitting.label_shares import training_share
+from ...looks import html_page as page
+from ...measures.accuracy import confusion
+from ...measures.multilabel_accuracy import score_counts
 from ..data import TileReader
+from ..loop.runs import Run
 from ..probes import LinearProbe, image_statistics
-from ..runs import Run
 from .classification import predict_tiles, tile_scores
 from .classification_report import class_table, sample_gallery
 from .segmentation_report import confusion_table

@@ -1,0 +1,1 @@
+"""A dataset: how it is built, stored, read and described in its record."""

@@ -1,0 +1,298 @@
+"""From scenes and labels to a dataset: tiles cut and written as they come, then split by place."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import geopandas
+import numpy as np
+import rasterio
+
+from ...errors import DataError
+from ...report import SILENT, Report
+from ..rasters.meaning import as_stored, conversion
+from ..rasters.raster import Scene
+from ..rasters.sensors import PRESETS, Band, name_bands
+from ..scheduling import HEARTBEAT_SECONDS, in_order
+from .cutting import SHARES, Cut, Cutter, Cutting, Labels, Piece
+from .dataset import IGNORE, SensorInfo
+from .shards import ShardWriter
+from .splitting.by_place import Split, SplitPlan
+from .splitting.division import divide
+
+#: Blocks GDAL keeps while tiles are cut [byte]; left to itself it takes a twentieth of all memory.
+CACHE_BYTES = 32 * 2**20
+#: Resolutions that differ by more than this share deserve a warning.
+RESOLUTION_TOLERANCE = 0.05
+
+
+def open_scenes(images: list[dict], arrangement: str, nodata: float | None = None, report: Report = SILENT) -> list[Scene]:
+    """Opens images as scenes of one sensor.
+
+    Args:
+        images: raster values of a job.
+        arrangement: "scenes", each image is one, or "bands", together they are the bands of one.
+        nodata: declared nodata value.
+        report: told when the resolutions differ.
+
+    Raises:
+        DataError: naming two files whose bands, types or grids do not go together.
+    """
+    if arrangement == "bands":
+        return [Scene.open(images, nodata)]
+    scenes = [Scene.open([image], nodata) for image in images]
+    first = scenes[0]
+    for scene in scenes:
+        if scene.dtype != first.dtype:
+            raise DataError(f"{first.path} holds {first.dtype} values and {scene.path} {scene.dtype}. "
+                            "Convert one to the type of the other.")
+        if len(scene.band_names) != len(first.band_names):
+            raise DataError(f"{first.path} has {len(first.band_names)} bands and {scene.path} {len(scene.band_names)}. "
+                            "Choose images with the same bands, or say that the images are the “bands” of one scene.")
+        sizes = zip(scene.grid.metres_per_pixel(), first.grid.metres_per_pixel(), strict=True)
+        apart = max(abs(own / other - 1) for own, other in sizes)
+        if apart > RESOLUTION_TOLERANCE:
+            report.message(f"The pixels of {scene.path} differ in size from those of {first.path} by {apart:.0%}.",
+                           level="warning")
+        scene.close()
+    return scenes
+
+
+def describe_sensor(scenes: list[Scene], preset: str, bands_text: str | None = None, report: Report = SILENT) -> SensorInfo:
+    """Says what the bands of the scenes are and which value stands for "nothing measured" in the dataset.
+
+    Raises:
+        DataError: when the scenes differ in their bands, or the bands do not fit the preset.
+    """
+    first = scenes[0]
+    bands = name_bands(preset, first.band_names, bands_text or "", report)
+    dtype = np.dtype("float32") if np.dtype(first.dtype).kind == "f" else np.dtype(first.dtype)
+    changed = []
+    for number, scene in enumerate(scenes):
+        report.progress(0, f"Looking at {scene.name}")
+        scene.empty = PRESETS[preset].nodata
+        named = bands if scene is first else name_bands(preset, scene.band_names, bands_text or "")
+        if [band.name for band in named] != [band.name for band in bands]:
+            raise DataError(f"{first.path} has the bands {_names(bands)}, but {scene.path} has {_names(named)}. Choose images of one "
+                            "sensor, or name the bands in “Bands”.")
+        own = as_stored(scene, named, report)
+        bands = own if number == 0 else bands
+        scene.conversion = conversion(scene, own, first, bands, dtype.name)
+        if scene.conversion:
+            changed.append(scene.name)
+        scene.close()
+    if changed:
+        report.message(f"{len(changed)} of {len(scenes)} images store their values in another way than {first.name}; they are brought to its scale "
+                       f"and offset: {', '.join(changed[:8])}{', …' if len(changed) > 8 else ''}.")
+    return SensorInfo("image", preset, dtype.name, None if dtype.kind == "f" else _fill(first, preset, dtype), tuple(bands))
+
+
+def build_dataset(folder: Path, scenes: list[Scene], sensor: SensorInfo, labels: Labels | None, cutting: Cutting, plan: SplitPlan,
+                  name: str, report: Report = SILENT, *, partners: dict[str, tuple[SensorInfo, list[Scene]]] | None = None,
+                  task: str = "segmentation", theme: str = "", facts: dict | None = None) -> Split:
+    """Cuts, labels, writes and splits.
+
+    Args:
+        folder: an empty folder to fill.
+        scenes: of one sensor.
+        sensor: what `describe_sensor` said.
+        labels: what `labels.open_labels` gave for the scenes, or anything like it; None makes a dataset without labels.
+        cutting: how tiles are cut.
+        plan: how they are split.
+        name: of the dataset.
+        report: progress.
+        partners: other sensors by name, with one scene for each of `scenes` on its grid; a pixel counts where all have measured.
+        task: what the labels are for, see `dataset.TASKS`.
+        theme: see `dataset.OPTIONAL`.
+        facts: of the theme, as plain JSON.
+
+    Raises:
+        DataError: images smaller than a tile, without valid pixels, without labels, or too small to split.
+    """
+    others = partners or {}
+    sensors = [sensor, *(replace(other, name=key) for key, (other, _) in others.items())]
+    groups = [list(group) for group in zip(scenes, *(partner for _, partner in others.values()), strict=True)]
+    _check_grids(groups)
+    cutter = Cutter(groups, sensors, labels, cutting, scenes[0].grid.crs)
+    pieces = [piece for number in range(len(scenes)) for piece in cutter.pieces(number)]
+    if not pieces:
+        raise DataError(f"The extent does not overlap {scenes[0].path}. Choose an extent that overlaps an image, or check its CRS.")
+    for scene in (scene for group in groups for scene in group):
+        scene.close()
+    table, shards = cut_all(folder, cutter, pieces, report.part(0, 0.7))
+    table.check(scenes, cutting, [row.name for row in cutter.classes])
+    report.message(table.text(sum(len(piece.windows) for piece in pieces)))
+    with Checksums() as checksums:
+        description = _description(groups, sensors, labels, cutting, checksums, {
+            "task": task, "name": name, "classes": list(cutter.classes), "shards": shards, "theme": theme, "facts": facts or {}})
+        return divide(folder, description, table.frame(scenes), plan, report.part(0.7, 1), checksums.settled)
+
+
+def _description(groups: list[list[Scene]], sensors: list[SensorInfo], labels: Labels | None, cutting: Cutting, checksums: Checksums,
+                 facts: dict) -> dict:
+    """What dataset.json says before the split; checksums are still being computed."""
+    first = groups[0][0]
+    return {
+        **facts, "sensors": sensors, "tile_size": cutting.tile_size, "stride": cutting.stride or cutting.tile_size,
+        "resolution_m": [round(metres, 4) for metres in first.grid.metres_per_pixel()], "ignore": IGNORE,
+        "scenes": [scene_facts(group, sensors, checksum_of=checksums.begin) for group in groups],
+        "labels": {**labels.facts, "checksum": checksums.begin(getattr(labels, "paths", [labels.path]))} if labels else {},
+    }
+
+
+def cut_all(folder: Path, cutter: Cutter, pieces: list[Piece], report: Report = SILENT) -> tuple[_Table, list[dict]]:
+    """Cuts all pieces and writes their samples in order."""
+    table, done, total = _Table([row.value for row in cutter.classes]), 0, sum(len(piece.windows) for piece in pieces)
+    with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES), closing(cutter), \
+            ShardWriter(folder, cutter.samples, extra=[SHARES] if SHARES in cutter.samples else []) as writer, \
+            closing(in_order(Cutter.cut, cutter, pieces, lambda: report.progress(done / total, "Reading the images"))) as cuts:
+        for piece, cut in zip(pieces, cuts, strict=True):
+            table.add(cut)
+            for _ in piece.windows:
+                report.progress(done / total, f"Cutting tiles from {cutter.scenes[piece.scene][0].name}")
+                done += 1
+            if cut.arrays:
+                writer.add(**cut.arrays)
+        return table, writer.close()
+
+
+@dataclass
+class _Table:
+    """The tiles kept so far, and why others were not."""
+
+    values: list[int]
+    rows: list[dict] = field(default_factory=list)
+    shapes: list = field(default_factory=list)
+    too_few_valid: int = 0
+    too_few_labelled: int = 0
+    left_out: int = 0
+    any_valid: bool = False
+
+    def add(self, cut: Cut) -> None:
+        self.rows += [{"tile": len(self.rows) + number, **row} for number, row in enumerate(cut.rows)]
+        self.shapes += cut.shapes
+        self.too_few_valid += cut.too_few_valid
+        self.too_few_labelled += cut.too_few_labelled
+        self.left_out += cut.left_out
+        self.any_valid |= cut.any_valid
+
+    def check(self, scenes: list[Scene], cutting: Cutting, names: list[str]) -> None:
+        if self.rows and not names:
+            return
+        if self.rows:
+            seen = [name for value, name in zip(self.values, names, strict=True) if any(row[f"share_{value}"] for row in self.rows)]
+            if len(seen) < cutting.minimum_classes:
+                raise DataError(f"Every labelled pixel in the tiles is of the class “{seen[0]}”, and one class teaches nothing. "
+                                "Check that the labels do not cover the whole image, or choose a larger image or extent.")
+            return
+        if not self.any_valid and not self.too_few_labelled:
+            raise DataError(f"{scenes[0].path} holds no valid pixel; all are nodata. Check the nodata value of the layer, or choose "
+                            "another image or extent.")
+        if self.left_out:
+            raise DataError(f"All of the {self.left_out} tiles with enough valid and labelled pixels were judged unfit and left out. "
+                            "Loosen the conditions, or choose other images or labels.")
+        if not names:
+            raise DataError(f"No tile has at least {cutting.minimum_valid:.0%} valid pixels. Lower this share, or choose a smaller tile.")
+        raise DataError(f"No tile has at least {cutting.minimum_valid:.0%} valid and {cutting.minimum_labelled:.0%} labelled pixels: "
+                        f"{self.too_few_valid} have too few valid and {self.too_few_labelled} too few labelled ones. "
+                        "Lower these shares, or choose a smaller tile.")
+
+    def text(self, total: int) -> str:
+        unfit = f", {self.left_out} were judged unfit" if self.left_out else ""
+        return (f"{len(self.rows)} of {total} tiles kept; {self.too_few_valid} have too few valid pixels, "
+                f"{self.too_few_labelled} too few labelled ones{unfit}.")
+
+    def frame(self, scenes: list[Scene]) -> geopandas.GeoDataFrame:
+        return geopandas.GeoDataFrame(self.rows, geometry=self.shapes, crs=scenes[0].grid.crs)
+
+
+def _check_grids(groups: list[list[Scene]]) -> None:
+    for first, *others in groups:
+        for other in others:
+            if not first.grid.same_as(other.grid):
+                raise DataError(f"{first.path} and {other.path} lie on different grids. Bring one onto the grid of the other with "
+                                "“Warp (reproject)”.")
+
+
+def _fill(scene: Scene, preset: str, dtype: np.dtype) -> float:
+    """The value of pixels without a measurement: the file's own, the sensor's, or one that measurements hardly take."""
+    declared = [value for value in scene.nodata_of(0) if float(value).is_integer() and np.iinfo(dtype).min <= value <= np.iinfo(dtype).max]
+    own = PRESETS[preset].nodata
+    if declared:
+        return int(declared[0])
+    return int(own) if own is not None else 0 if dtype.kind == "u" else int(np.iinfo(dtype).min)
+
+
+def scene_facts(group: list[Scene], sensors: list[SensorInfo], report: Report = SILENT,
+                checksum_of: Callable[[list[str]], Any] | None = None) -> dict:
+    """Of the first scene of a place; those of other sensors stand under ``partners``. `checksum_of` gives what stands for that of files."""
+    scene, *others = group
+    grid, files = scene.grid, [raster.path for raster in scene.rasters]
+    own = {"name": scene.name, "path": scene.path, "files": files, "crs": grid.crs, "transform": list(grid.transform),
+           "width": grid.width, "height": grid.height, "date": scene.date, "checksum": checksum_of(files) if checksum_of else checksum(files, report)}
+    if others:
+        own["partners"] = {sensor.name: {key: value for key, value in scene_facts([other], [], report, checksum_of).items()
+                                         if key in ("name", "path", "files", "date", "checksum")}
+                           for sensor, other in zip(sensors[1:], others, strict=True)}
+    scene.close()
+    return own
+
+
+class Checksums:
+    """Computes checksums in a thread: the split and the statistics of a dataset leave processors idle meanwhile."""
+
+    def __enter__(self) -> Checksums:
+        self._pool, self._report = ThreadPoolExecutor(1, thread_name_prefix="checksum"), _Stoppable()
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._report.stopped = True
+        self._pool.shutdown(cancel_futures=True)
+
+    def begin(self, paths: list[str]) -> Future[str]:
+        """Starts on some files; the result takes the place of what this gives in `settled`."""
+        return self._pool.submit(checksum, paths, self._report)
+
+    def settled(self, description: Any, report: Report = SILENT) -> Any:
+        """A description in which every checksum that was begun is there."""
+        if isinstance(description, dict):
+            return {key: self.settled(value, report) for key, value in description.items()}
+        if isinstance(description, list):
+            return [self.settled(value, report) for value in description]
+        if not isinstance(description, Future):
+            return description
+        while not wait([description], HEARTBEAT_SECONDS).done:
+            report.progress(1, "Checksums of the images")
+        return description.result()
+
+
+class _Stoppable(Report):
+    stopped = False
+
+    def cancelled(self) -> bool:
+        return self.stopped
+
+
+def checksum(paths: list[str], report: Report) -> str:
+    """SHA-256 of files one after the other; empty when one is no plain file, such as ``/vsizip/…``."""
+    files = [Path(path.partition("|")[0]) for path in paths]
+    if not all(file.is_file() for file in files):
+        return ""
+    digest = hashlib.sha256()
+    for number, file in enumerate(files):
+        with file.open("rb") as stream:
+            while piece := stream.read(16 * 2**20):
+                report.progress(number / len(files), f"Checksum of {file.name}")
+                digest.update(piece)
+    return "sha256:" + digest.hexdigest()
+
+
+def _names(bands: list[Band]) -> str:
+    return ", ".join(band.name for band in bands)

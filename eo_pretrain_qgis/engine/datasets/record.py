@@ -1,0 +1,191 @@
+"""What dataset.json may say: types, ranges and names, and how its parts must go together."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Annotated, Any, Literal
+
+import msgspec
+import rasterio
+from msgspec import UNSET, Meta, Struct, UnsetType
+from rasterio.crs import CRS
+from rasterio.errors import CRSError
+
+from ...errors import DataError
+from ..cards import ClassInfo, SensorInfo
+from ..records import ArrayFile, Count, Finite, Metres, Name, Pixels, Positive, checked, differ, shown
+from .theme_facts import FACTS, TASKS_OF_THEMES, Facts
+
+#: What a sample is and how it is labelled: every pixel; one class per image; one class per small patch; several classes per image;
+#: one class per series of dates; not at all.
+TASKS = ("segmentation", "scene", "patch", "multilabel", "series", "pretraining")
+SPLITS = ("training", "validation", "test")
+ADVICE = "Restore the file or make the dataset again."
+Coefficient = Annotated[float, Meta(ge=-1e12, le=1e12)]
+
+
+class SceneRecord(Struct):
+    """Where samples were cut from. Its grid has no pixels, and its CRS is empty, where nothing is known of the place."""
+
+    name: str
+    crs: str
+    transform: tuple[Coefficient, Coefficient, Coefficient, Coefficient, Coefficient, Coefficient]
+    width: Count
+    height: Count
+    path: str = ""
+    date: str | None = ""
+    checksum: str = ""
+    sensor: str = ""
+    mask: str = ""
+
+    def __post_init__(self) -> None:
+        if min(abs(self.transform[0]), abs(self.transform[4])) < 1e-12:
+            raise ValueError("the transform has pixels without a size")
+
+
+class LabelsRecord(Struct, omit_defaults=True):
+    """Where labels came from; what there is depends on their kind."""
+
+    path: str | None = None
+    field: str | None = None
+    features: Count | None = None
+    dominant_share: Finite | None = None
+    polygons: dict[str, Count] | None = None
+    without_class: dict[str, Count] | None = None
+    parcels: Count | UnsetType = UNSET
+    inner_buffer_m: Finite | UnsetType = UNSET
+    parcels_without_pixel: Count | UnsetType = UNSET
+    overlapping_parcels: Count | UnsetType = UNSET
+    grouped_as_other: list[str] | None = None
+    added: list[dict[str, Any]] | UnsetType = UNSET
+
+
+class SplitRecord(Struct):
+    """How samples were divided."""
+
+    text: str | UnsetType = UNSET
+    method: str = ""
+    group: str | UnsetType = UNSET
+    buffer_px: Positive | None = None
+    leakage_distance_px: Positive | None = None
+
+
+class BandStatistics(Struct):
+    """Of the measured training pixels of a band, in stored units."""
+
+    mean: Finite
+    std: Positive
+    minimum: Finite
+    maximum: Finite
+    p001: Finite
+    p25: Finite
+    p50: Finite
+    p75: Finite
+    p999: Finite
+    histogram: Annotated[list[Count], Meta(max_length=65536)] | UnsetType = UNSET
+    edges: list[Finite] | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        if not (self.p25 <= self.p50 <= self.p75 and self.p001 <= self.p999):
+            raise ValueError("the percentiles of a band do not rise")
+        if self.histogram is UNSET and self.edges is UNSET:
+            return
+        if self.histogram is UNSET or self.edges is UNSET or len(self.edges) != len(self.histogram) + 1:
+            raise ValueError("a histogram needs edges, one more than it has bins")
+        if any(low > high for low, high in pairwise(self.edges)):
+            raise ValueError("the edges of a histogram do not rise")
+
+
+class ShardRecord(Struct):
+    """A file of each array with so many samples."""
+
+    tiles: Count
+    images: Annotated[dict[str, ArrayFile], Meta(min_length=1)]
+    labels: ArrayFile | None
+    extra: dict[str, ArrayFile] = {}
+
+    @property
+    def files(self) -> list[str]:
+        """Names of all its files."""
+        return [*self.images.values(), *([self.labels] if self.labels else []), *self.extra.values()]
+
+
+class DatasetRecord(Struct):
+    """All of dataset.json that anything reads."""
+
+    task: Literal["segmentation", "scene", "patch", "multilabel", "series", "pretraining"]
+    name: Name
+    sensors: Annotated[list[SensorInfo], Meta(min_length=1, max_length=100)]
+    tile_size: Pixels
+    stride: Pixels
+    resolution_m: tuple[Metres, Metres]
+    classes: Annotated[list[ClassInfo], Meta(max_length=255)]
+    ignore: Literal[255]
+    scenes: list[SceneRecord]
+    labels: LabelsRecord
+    split: SplitRecord
+    statistics: dict[str, dict[str, BandStatistics]]
+    class_pixels: dict[str, list[Count]]
+    shards: list[ShardRecord]
+    theme: str = ""
+    facts: dict[str, Any] = {}
+
+    def __post_init__(self) -> None:
+        self._check_classes()
+        self._check_sensors()
+        self._check_shards()
+        if self.theme in TASKS_OF_THEMES and self.task not in TASKS_OF_THEMES[self.theme]:
+            raise ValueError(f"the theme {shown(self.theme)} has no datasets for the task “{self.task}”")
+        with rasterio.Env():  # else what GDAL says of a CRS goes to the terminal
+            for crs in {scene.crs for scene in self.scenes if scene.crs}:
+                try:
+                    CRS.from_wkt(crs)
+                except CRSError:
+                    raise ValueError(f"a scene has the CRS {shown(crs)}, which is none") from None
+
+    def _check_classes(self) -> None:
+        differ([str(row.value) for row in self.classes], "the value of a class")
+        if bool(self.classes) == (self.task == "pretraining"):
+            raise ValueError("it has no classes" if not self.classes else "it has classes, but is for the task “pretraining”")
+        for split in SPLITS:
+            if len(self.class_pixels.get(split, ())) != len(self.classes) or split not in self.class_pixels:
+                raise ValueError(f"“class_pixels” must have, for {split}, one number for each of the {len(self.classes)} classes")
+
+    def _check_sensors(self) -> None:
+        differ([sensor.name.casefold() for sensor in self.sensors], "the sensor")
+        for sensor in self.sensors:
+            sensor.check()
+            lacking = [band.name for band in sensor.bands if band.name not in self.statistics.get(sensor.name, {})]
+            if lacking:
+                raise ValueError(f"“statistics” says nothing of the band {shown(lacking[0])} of the sensor {shown(sensor.name)}")
+
+    def _check_shards(self) -> None:
+        known = {sensor.name for sensor in self.sensors}
+        foreign = next((name for shard in self.shards for name in shard.images if name not in known), None)
+        if foreign is not None:
+            raise ValueError(f"“shards” has images of {shown(foreign)}, which is none of its sensors")
+        differ([name.casefold() for shard in self.shards for name in shard.files], "the file")
+        if not sum(shard.tiles for shard in self.shards):
+            raise ValueError("it has no samples")
+
+
+def read_record(description: Any, where: str) -> DatasetRecord:
+    """Checks a whole description, and the facts it has by the theme they belong to.
+
+    Raises:
+        DataError: naming the first key that is missing or wrong.
+    """
+    record = checked(description, DatasetRecord, where, DataError, ADVICE)
+    for field in msgspec.structs.fields(FACTS.get(record.theme, Facts)):
+        if field.encode_name in record.facts:
+            checked(record.facts[field.encode_name], field.type, f"{where}, in “facts.{field.encode_name}”,", DataError, ADVICE)
+    return record
+
+
+def require_facts(facts: dict, theme: str, where: str) -> None:
+    """Checks that the facts are all that a report of their theme tells of.
+
+    Raises:
+        DataError: naming the first that is missing or contradicts another.
+    """
+    checked(facts, FACTS.get(theme, Facts), f"{where}, in “facts”,", DataError, ADVICE)

@@ -1,0 +1,279 @@
+"""Which tiles train, validate and test: by place, with a gap, so that a test says something about unseen ground.
+
+Neighbouring pixels are alike, so a random split flatters a model, by up to 40 % (Pohjankukka et al., arXiv 2005.14263). Tiles are
+grouped into square blocks of ground; whole blocks go to training, validation or test, and training tiles nearer than the buffer
+to a tile of the other two are dropped (blocks with an exclusion buffer: arXiv 2303.07334). Which block goes where is searched
+with a seed, so that every class is in every split where the ground allows it and few tiles are lost.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import permutations
+
+import numpy as np
+import shapely
+from scipy.sparse import coo_matrix, csr_matrix
+
+from ....errors import DataError
+from ....report import SILENT, Report
+from ..dataset import DROPPED, SPLITS
+
+TRAINING, VALIDATION, TEST = range(3)
+#: Blocks tried, as multiples of a tile; few large blocks are the more honest test, many small ones are easier to balance.
+BLOCK_SIZES = (64, 48, 32, 24, 16, 12, 8, 6, 4, 3, 2, 1, 0.5, 0.25)
+BLOCK_COUNTS = (10, 20, 40)
+RANDOM_STARTS, CHAINS, STEPS = 100, 6, 400
+#: Entries of the largest array made for the losses of several assignments at once.
+LOSS_ENTRIES = 2_000_000
+#: Straight cuts give validation and test this much of their shares: in a small image only the narrow one leaves room for training.
+CUT_PARTS = (1.0, 0.6, 1.4)
+#: Places at which a side for training is tried.
+CUT_LINES = 12
+#: What a class without a pixel in training, validation, test costs; losing all tiles to the buffer costs 1.
+MISSING_CLASS = np.array([2.0, 0.3, 0.5])
+#: What lacking ground costs in training, validation, test: without training tiles the best test says nothing.
+LACKING = np.array([2.0, 0.5, 1.0])
+#: A class with a smaller share of the labelled pixels counts in proportion: a few pixels must not decide where everything else goes.
+RARE_CLASS = 0.01
+#: Positions from different grids agree to this [px].
+TOLERANCE = 0.01
+
+
+@dataclass(frozen=True)
+class SplitPlan:
+    """What is asked for.
+
+    Attributes:
+        validation_share: of the tiles, 0 to 0.5.
+        test_share: of the tiles, 0 to 0.5.
+        block_size: edge of a block [px]; None chooses.
+        buffer: smallest gap between training and other tiles [px]; None is one tile.
+        seed: of the search.
+    """
+
+    validation_share: float = 0.15
+    test_share: float = 0.2
+    block_size: int | None = None
+    buffer: int | None = None
+    seed: int = 1
+
+
+@dataclass(frozen=True)
+class Split:
+    """The result: per tile the name of its split, and the facts written into dataset.json."""
+
+    names: np.ndarray
+    facts: dict
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """``training_tiles``, ``validation_tiles``, ``test_tiles``."""
+        return {f"{split}_tiles": int((self.names == split).sum()) for split in SPLITS}
+
+
+def split_by_place(boxes: np.ndarray, pixels: np.ndarray, tile_size: int, plan: SplitPlan, report: Report = SILENT) -> Split:
+    """Divides tiles into training, validation and test.
+
+    Args:
+        boxes: left, top, right, bottom of each tile (n, 4) in pixels of one common grid, so that tiles of several dates or
+            scenes on the same ground share their fate.
+        pixels: labelled pixels of each class in each tile (n, class).
+        tile_size: edge of a tile [px].
+        plan: shares, block size, buffer, seed.
+        report: progress.
+
+    Raises:
+        DataError: when there is no room for all splits and the gap between them.
+    """
+    buffer = tile_size if plan.buffer is None else plan.buffer
+    wanted = np.array([1 - plan.validation_share - plan.test_share, plan.validation_share, plan.test_share])
+    if wanted[TRAINING] == 1:
+        return _all_training(len(boxes), plan)
+    rounded, place_of = np.unique(np.round(boxes / TOLERANCE).astype(np.int64), axis=0, return_inverse=True)
+    places, place_of = rounded * TOLERANCE, place_of.ravel()
+    totals = np.zeros((len(places), pixels.shape[1] + 1))  # the last column counts tiles
+    np.add.at(totals, place_of, np.column_stack([pixels, np.ones(len(pixels))]))
+    rng = np.random.default_rng(plan.seed)
+    best: np.ndarray | None = None
+    best_loss, best_size = np.inf, 0.0
+    layouts = _layouts(places, tile_size, plan.block_size)
+    for done, size in enumerate(layouts):
+        part = report.part(done / len(layouts), (done + 1) / len(layouts))
+        assigned, loss = _Search(places, totals, size, buffer, wanted, part).run(rng)
+        if loss < best_loss:
+            best, best_loss, best_size = assigned, loss, size
+    if best is None or not all(np.any(best == split) for split in range(3) if wanted[split] > 0):
+        raise DataError(f"The images are too small to split by place: {len(places)} places of {tile_size} px leave no room for training, "
+                        f"validation and test with a gap of {buffer} px. Lower the tile size, use a smaller stride, or set the share of "
+                        "validation or test blocks to 0.")
+    names = np.array([*SPLITS, DROPPED])[best[place_of]]
+    return Split(names, _facts(names, boxes, best_size, buffer, plan))
+
+
+def gap(boxes: np.ndarray, names: np.ndarray, first: str, second: str) -> float | None:
+    """Shortest distance between the tiles of two splits [px]; 0 when they touch or overlap, None when one is empty."""
+    ours, theirs = (_shapes(np.unique(boxes[names == split], axis=0)) for split in (first, second))
+    if not len(ours) or not len(theirs):
+        return None
+    _, distances = shapely.STRtree(ours).query_nearest(theirs, return_distance=True, all_matches=False)
+    return round(float(distances.min()), 1)
+
+
+class _Search:
+    """Looks for the best assignment of blocks of one size."""
+
+    def __init__(self, places: np.ndarray, totals: np.ndarray, size: float, buffer: float, wanted: np.ndarray, report: Report) -> None:
+        self.report = report
+        keys = np.floor((places[:, :2] + places[:, 2:]) / 2 / size).astype(np.int64)
+        self.keys, block_of = np.unique(keys, axis=0, return_inverse=True)
+        block_of, blocks = block_of.ravel(), len(self.keys)
+        near, overlapping = (_blocks_within(places, block_of, blocks, distance, report) for distance in (buffer, 0))
+        # Places of one block with the same neighbours share their fate in every assignment, so one row stands for all of them.
+        marks = np.random.default_rng(0).integers(2**62, size=(blocks, 2))
+        alike = np.column_stack([block_of, near @ marks[:, 0], overlapping @ marks[:, 1]])
+        _, rows, self.row_of = np.unique(alike, axis=0, return_index=True, return_inverse=True)
+        self.block_of, self.near, self.overlapping = block_of[rows], near[rows], overlapping[rows]
+        self.totals, self.wanted = np.zeros((len(rows), totals.shape[1])), wanted
+        np.add.at(self.totals, self.row_of.ravel(), totals)
+        self.tiles_of = np.bincount(block_of, totals[:, -1], blocks)
+        self.options = np.flatnonzero(wanted > 0)
+        self.truth = totals[:, :-1].sum(0)
+        self.present = self.truth > 0
+        share = self.truth[self.present] / max(self.truth.sum(), 1)
+        self.weights = np.minimum(share / RARE_CLASS, 1)
+
+    def run(self, rng: np.random.Generator) -> tuple[np.ndarray, float]:
+        """The best found split of each place, and how far it is from ideal.
+
+        The chains take their steps side by side, because one call for all of them costs little more than one for each.
+        """
+        starts = np.array([*self._cuts(), *self._double_cuts(), *(self._random(rng) for _ in range(RANDOM_STARTS))])
+        at_once = max(1, LOSS_ENTRIES // (4 * len(self.block_of)))
+        first = np.concatenate([self.losses(starts[number:number + at_once])[0] for number in range(0, len(starts), at_once)])
+        chains = np.argsort(first, kind="stable")[:CHAINS]
+        moves = [[self._move(rng) for _ in range(STEPS)] for _ in chains]
+        current, losses = starts[chains], first[chains]
+        for step in range(STEPS):
+            self.report.progress(step / STEPS, f"Looking for a split of {len(self.keys)} blocks")
+            trials = current.copy()
+            for blocks, chain in zip(trials, moves, strict=True):
+                where, what = chain[step]
+                blocks[where] = blocks[where[::-1]] if what is None else what
+            found = self.losses(trials)[0]
+            better = found <= losses
+            current[better], losses[better] = trials[better], found[better]
+        best = int(np.argmin(losses))
+        return self.losses(current[best:best + 1])[1][0, self.row_of.ravel()], float(losses[best])
+
+    def _move(self, rng: np.random.Generator) -> tuple[np.ndarray, int | None]:
+        """A change of an assignment: some blocks and the split they are given, or two blocks that are exchanged (None)."""
+        move = rng.integers(4)
+        if move == 0:
+            return rng.integers(len(self.keys), size=2), None
+        block = int(rng.integers(len(self.keys)))
+        chosen = np.array([block])
+        if move == 1:  # a whole line at once: block by block the way there would lead over worse splits
+            axis = int(rng.integers(2))
+            chosen = np.flatnonzero(self.keys[:, axis] == self.keys[block, axis])
+        return chosen, int(self.options[rng.integers(len(self.options))])
+
+    def losses(self, blocks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """How far assignments of blocks (n, block) are from ideal (n,), and the split of each row they give (n, row), 3 for dropped.
+
+        An assignment has the same loss to the last digit whatever stands beside it, so the search does not depend on the grouping.
+        """
+        rows = blocks[:, self.block_of]
+        foreign, shared = ((matrix @ marked.T.astype(np.int64) > 0).T for matrix, marked in
+                           ((self.near, blocks != TRAINING), (self.overlapping, blocks == TEST)))
+        rows = np.where((rows == TRAINING) & foreign | (rows == VALIDATION) & shared, 3, rows)
+        sums = (rows[:, None] == np.arange(4)[:, None]).astype(np.float64) @ self.totals  # of whole numbers, so exact in any order
+        tiles, wanted = sums[:, :3, -1], self.wanted > 0
+        kept = np.maximum(tiles.sum(1), 1)
+        empty = ((tiles == 0) & wanted).sum(1)
+        lost = sums[:, 3, -1] / sums[:, :, -1].sum(1)
+        shares = 2 * np.abs(tiles / kept[:, None] - self.wanted).sum(1)
+        classes = sums[:, :3, :-1][:, :, self.present]
+        missing = (((classes == 0) * self.weights).sum(2) * (MISSING_CLASS * wanted)).sum(1)
+        # What each split lacks of its share of each class; every class but the rarest counts the same, so that none is lost.
+        asked = self.wanted[wanted, None]
+        lacking = np.clip(1 - classes[:, wanted] / (self.truth[self.present] * asked), 0, 1)
+        short = 2 * ((lacking**2 * self.weights).sum(2) * LACKING[wanted]).sum(1) / max(self.weights.sum(), 1)
+        return 100 * empty + lost + shares + missing + short, rows
+
+    def _cuts(self) -> list[np.ndarray]:
+        """Straight cuts along each axis, in every order and a bit to each side: they lose the fewest tiles to the buffer."""
+        return [self._fill(self.keys[:, axis], order, part) for axis in (0, 1) for order in permutations(range(3)) for part in CUT_PARTS]
+
+    def _double_cuts(self) -> list[np.ndarray]:
+        """Training on one side of a cut, the other side cut across into validation and test: one gap where `_cuts` need two."""
+        found = []
+        for axis in (0, 1):
+            numbers, line = np.unique(self.keys[:, axis], return_inverse=True)
+            across = [self._fill(self.keys[:, 1 - axis], order) for order in ((VALIDATION, TEST), (TEST, VALIDATION))]
+            for cut in np.unique(np.linspace(1, len(numbers) - 1, CUT_LINES).astype(int)):
+                found += [np.where(side, TRAINING, rest) for side in (line < cut, line >= cut) for rest in across]
+        return found
+
+    def _random(self, rng: np.random.Generator) -> np.ndarray:
+        return self._fill(rng.permutation(len(self.keys)), (TEST, VALIDATION, TRAINING))
+
+    def _fill(self, line: np.ndarray, order: tuple[int, ...], part: float = 1) -> np.ndarray:
+        """Gives blocks, in the order of their numbers in `line`, to one split after the other, each until it has its share.
+
+        Blocks of one number stay together; `part` is how much of their share validation and test get.
+        """
+        shares = np.where(np.arange(3) == TRAINING, 1 - part * (1 - self.wanted[TRAINING]), part * self.wanted)[list(order)]
+        numbers, group = np.unique(line, return_inverse=True)
+        tiles = np.bincount(group, self.tiles_of, len(numbers))
+        middle = (np.cumsum(tiles) - tiles / 2) / tiles.sum()
+        return np.array(order)[np.minimum(np.searchsorted(np.cumsum(shares / shares.sum()), middle), len(order) - 1)][group]
+
+
+def _layouts(places: np.ndarray, tile_size: int, block_size: int | None) -> list[float]:
+    """Block sizes to try [px]: the largest with about 10, 20 and 40 occupied blocks."""
+    if block_size:
+        return [block_size]
+    centres = (places[:, :2] + places[:, 2:]) / 2
+    counted = [(factor * tile_size, len(np.unique(np.floor(centres / (factor * tile_size)), axis=0))) for factor in BLOCK_SIZES]
+    chosen = [next((size for size, count in counted if count >= wanted), counted[-1][0]) for wanted in BLOCK_COUNTS]
+    return list(dict.fromkeys(chosen))
+
+
+def _blocks_within(places: np.ndarray, block_of: np.ndarray, blocks: int, distance: float, report: Report) -> csr_matrix:
+    """Per place (rows) the blocks (columns) that hold a tile nearer than `distance` along both axes; 0 asks for overlap."""
+    tree, rows, columns = shapely.STRtree(_shapes(places)), [], []
+    reach = distance - TOLERANCE * 2
+    for first in range(0, len(places), 4096):
+        report.progress(0, "Measuring distances between tiles")
+        part = places[first:first + 4096]
+        place, other = tree.query(_shapes(part + np.array([-reach, -reach, reach, reach])), predicate="intersects")
+        pairs = np.unique(np.stack([place + first, block_of[other]]), axis=1)
+        rows.append(pairs[0])
+        columns.append(pairs[1])
+    row, column = np.concatenate(rows), np.concatenate(columns)
+    return coo_matrix((np.ones(len(row), np.int64), (row, column)), (len(places), blocks)).tocsr()
+
+
+def _shapes(boxes: np.ndarray) -> np.ndarray:
+    return shapely.box(boxes[:, 0], boxes[:, 1], boxes[:, 2], boxes[:, 3])
+
+
+def _all_training(count: int, plan: SplitPlan) -> Split:
+    text = "All tiles are for training; nothing was kept for validation or test."
+    return Split(np.full(count, SPLITS[TRAINING]), {
+        "method": "none", "block_size_px": None, "buffer_px": 0, "seed": plan.seed, "shares": [1.0, 0.0, 0.0],
+        "leakage_distance_px": None, "dropped_tiles": 0, "text": text})
+
+
+def _facts(names: np.ndarray, boxes: np.ndarray, size: float, buffer: int, plan: SplitPlan) -> dict:
+    counts = [int((names == name).sum()) for name in (*SPLITS, DROPPED)]
+    others = [distance for distance in (gap(boxes, names, SPLITS[TRAINING], name) for name in SPLITS[1:]) if distance is not None]
+    leakage = gap(boxes, names, SPLITS[TRAINING], SPLITS[TEST])
+    text = (f"Blocks of {size:g} × {size:g} px were given whole to training ({counts[0]} tiles), validation ({counts[1]}) and test "
+            f"({counts[2]}); {counts[3]} tiles nearer than {buffer} px to another split were dropped. The nearest training pixel lies "
+            f"{min(others):g} px from validation or test; validation and test may touch but share no pixel.")
+    kept = sum(counts[:3])
+    return {"method": "blocks", "block_size_px": size, "buffer_px": buffer, "seed": plan.seed,
+            "shares": [round(count / kept, 4) for count in counts[:3]], "leakage_distance_px": leakage, "dropped_tiles": counts[3],
+            "text": text}

@@ -1,0 +1,153 @@
+"""The last step of making a dataset: tiles are split by place, the training part measured, everything described."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import geopandas
+import numpy as np
+
+from ....errors import DataError
+from ....report import SILENT, Report
+from ...rasters.grid import Grid
+from ..dataset import DROPPED, SPLITS, TILES, Dataset, numbers, write_description
+from ..footprints import pixel_boxes, read_footprints, write_footprints
+from ..shards import Shards
+from ..statistics import band_statistics
+from .by_place import Split, SplitPlan, split_by_place
+
+#: Pixels lie no farther than this from the first of their grid: the Earth measures 4·10⁹ pixels of 1 cm.
+FARTHEST = 1e10
+
+
+def divide(folder: str | Path, description: dict, tiles: geopandas.GeoDataFrame, plan: SplitPlan, report: Report = SILENT,
+           settled: Callable[[dict, Report], dict] | None = None) -> Split:
+    """Splits the tiles whose arrays lie in `folder` by place and writes tiles.gpkg and dataset.json.
+
+    Args:
+        folder: holds the arrays.
+        description: the keys of `dataset_record.DatasetRecord` except split, statistics and class_pixels.
+        tiles: footprints with the columns tile, scene, col, row, valid, labelled and share_<class value>, in the order of the arrays.
+        plan: how to split.
+        report: progress.
+        settled: see `finish`.
+    """
+    _check_places(description, tiles)
+    first, size = description["scenes"][0], description["tile_size"]
+    grid = Grid(first["crs"], tuple(first["transform"]), first["width"], first["height"])
+    boxes = pixel_boxes(tiles, grid)
+    _check_reach(boxes, description)
+    split = split_by_place(boxes, _class_pixels(Path(folder), description, tiles), size, plan, report.part(0, 0.4))
+    split = copies_for_training(split, tiles)
+    return finish(folder, description, tiles, split, report.part(0.4, 1), settled)
+
+
+def finish(folder: str | Path, description: dict, tiles: geopandas.GeoDataFrame, split: Split, report: Report = SILENT,
+           settled: Callable[[dict, Report], dict] | None = None) -> Split:
+    """Measures the training samples and writes tiles.gpkg and dataset.json, the last step of every dataset.
+
+    Args:
+        folder: holds the arrays, as `ShardWriter` wrote them.
+        description: the keys of `dataset_record.DatasetRecord` except split, statistics and class_pixels.
+        tiles: a row per sample, in the order of the arrays, with at least the column scene; tile, weight and split are filled in here.
+            Segmentation needs the columns share_<class value>. Where there is no place the geometry is null.
+        split: which sample goes where.
+        report: progress, and warnings about classes that are missing from a split.
+        settled: gives the description with what was still being computed beside the split, right before it is written.
+    """
+    split = _without_copies(split, tiles)
+    pixels = _class_pixels(Path(folder), description, tiles)
+    shards = Shards(folder, description["shards"])
+    statistics = {}
+    for number, sensor in enumerate(description["sensors"]):
+        training = np.flatnonzero((split.names == SPLITS[0]) & shards.holding(sensor.name))
+        part = report.part(number / len(description["sensors"]), (number + 1) / len(description["sensors"]))
+        statistics[sensor.name] = band_statistics(shards, training, sensor, part)
+    numbered = tiles.assign(tile=np.arange(len(tiles)), weight=tiles.get("weight", 1.0), split=split.names)
+    write_footprints(Path(folder) / TILES, numbered)
+    complete = settled(description, report) if settled else description
+    write_description(folder, {**complete, "split": split.facts, "statistics": statistics, "class_pixels": {
+        name: pixels[split.names == name].sum(0).astype(int).tolist() for name in SPLITS}})
+    _warn(split, pixels, description, report)
+    return split
+
+
+def divide_anew(dataset: Dataset, folder: Path, plan: SplitPlan, report: Report = SILENT) -> Split:
+    """Writes a dataset with the same samples and another split by place; the arrays are linked where the disk allows, else copied."""
+    link_samples(dataset, folder, report.part(0, 0.3))
+    description = {**dataset.description, "classes": dataset.classes, "sensors": dataset.sensors}
+    return divide(folder, description, read_footprints(dataset.folder), plan, report.part(0.3, 1))
+
+
+def copies_for_training(split: Split, tiles: geopandas.GeoDataFrame) -> Split:
+    """A split in which flipped and turned copies of samples (column augmented) only train; in a test they would count some ground twice."""
+    if "augmented" not in tiles:
+        return split
+    outside = (numbers(tiles, "augmented", TILES) > 0) & ~np.isin(split.names, (SPLITS[0], DROPPED))
+    if not outside.any():
+        return split
+    names = np.where(outside, DROPPED, split.names)
+    kept = [int((names == part).sum()) for part in SPLITS]
+    return Split(names, {**split.facts, "dropped_tiles": int((names == DROPPED).sum()),
+                         "shares": [round(count / max(sum(kept), 1), 4) for count in kept],
+                         "text": f"{split.facts['text']} Of validation and test {int(outside.sum())} augmented copies were dropped."})
+
+
+def link_samples(dataset: Dataset, folder: Path, report: Report = SILENT) -> None:
+    """Puts the arrays of a dataset into another folder, linked where the disk allows, else copied."""
+    files = dataset.shards.files()  # plain names, each of which stands once: nothing outside the folder is read or written
+    for done, name in enumerate(files):
+        report.progress(done / len(files), "Linking the samples")
+        source = (dataset.folder / name).resolve()  # of a link within the folder the file, which the copy has, too
+        try:
+            os.link(source, folder / name)
+        except OSError:  # another disk, or a file system without hard links
+            shutil.copyfile(source, folder / name)
+
+
+def _without_copies(split: Split, tiles: geopandas.GeoDataFrame) -> Split:
+    """Flipped or turned copies of samples (column augmented) are for training only."""
+    if "augmented" not in tiles:
+        return split
+    copies = (numbers(tiles, "augmented", TILES) > 0) & (split.names != SPLITS[0])
+    return Split(np.where(copies, DROPPED, split.names), split.facts)
+
+
+def _class_pixels(folder: Path, description: dict, tiles: geopandas.GeoDataFrame) -> np.ndarray:
+    """Pixels of each class in each tile (n, class); of images and series with one label each, 1 where they are of the class."""
+    classes, size = description["classes"], description["tile_size"]
+    if not classes:
+        return np.zeros((len(tiles), 0))
+    if description["task"] == "segmentation":
+        return (np.stack([numbers(tiles, f"share_{row.value}", folder / TILES) for row in classes], 1) * size**2).round()
+    labels = Shards(folder, description["shards"]).labels(np.arange(len(tiles)))
+    return (labels[:, None] == np.arange(len(classes))).astype(float) if labels.ndim == 1 else (labels == 1).astype(float)
+
+
+def _check_places(description: dict, tiles: geopandas.GeoDataFrame) -> None:
+    if tiles.geometry.isna().any() or not description["scenes"]:
+        raise DataError(f"The dataset {description['name']} has samples without coordinates, so it cannot be split by place. "
+                        "Keep the split it has.")
+
+
+def _check_reach(boxes: np.ndarray, description: dict) -> None:
+    if not (np.abs(boxes) < FARTHEST).all():  # nor is a number that is none
+        names = ", ".join(scene["name"] for scene in description["scenes"][:3])
+        raise DataError(f"The images {names} lie too far apart to be split in the coordinate system of the first. "
+                        "Reproject them to one CRS, such as EPSG:4326, or make a dataset of each.")
+
+
+def _warn(split: Split, pixels: np.ndarray, description: dict, report: Report) -> None:
+    report.message(split.facts["text"])
+    names, what = [row.name for row in description["classes"]], "pixel" if description["task"] == "segmentation" else "sample"
+    for part in SPLITS:
+        mine = pixels[split.names == part].sum(0)
+        absent = [name for name, count in zip(names, mine, strict=True) if not count]
+        if absent and (split.names == part).any():
+            report.message(f"No {part} {what} is of the class {', '.join(absent)}.", level="warning")
+    lost = (split.names == DROPPED).mean()
+    if lost > 0.4:
+        report.message(f"{lost:.0%} of the tiles were dropped to keep training and test apart. Smaller tiles lose fewer.", level="warning")

@@ -1,0 +1,184 @@
+"""The report on a dataset: what is in it, how it is split, what to beware of, as a page and as JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import ModuleType
+
+from ...outputs import new_file
+from ...report import SILENT, Report
+from ..datasets.dataset import DESCRIPTION, DROPPED, SPLITS, Dataset, SensorInfo
+from ..datasets.record import require_facts
+from ..looks import html_page as page
+from ..themes.crops import report as crop_report
+from ..themes.crops.series_facts import series_facts
+from ..themes.land_cover import report as land_cover_report
+from ..themes.roads import report as roads_report
+from ..themes.sea_ice import report as sea_ice_report
+from ..themes.sea_ice.angle_facts import angle_facts
+from ..themes.unlabelled import report as pretraining_report
+from . import pictures
+from .warnings import angle_warnings, class_shares, noun, series_warnings, unit, warnings_of
+
+#: Theme of a dataset → module with ``sections(dataset, report) -> list[str]``, pieces of the page made with `html_page`, and
+#: ``warnings(dataset) -> list[str]``, one sentence each.
+THEMES: dict[str, ModuleType] = {"crops": crop_report, "sea ice": sea_ice_report,
+                                 "land cover": land_cover_report, "pretraining": pretraining_report, "roads": roads_report}
+
+MEASURES = ("mean", "std", "minimum", "p001", "p999", "maximum")
+
+
+def describe(dataset: Dataset, report: Report = SILENT) -> dict:
+    """The facts of a dataset as plain values.
+
+    Raises:
+        DataError: the dataset lacks what is told of its theme.
+    """
+    require_facts(dataset.facts, dataset.theme, str(dataset.folder / DESCRIPTION))
+    shares, description = class_shares(dataset), dataset.description
+    what = unit(dataset)
+    counted = "pixels" if what == "pixels" else "samples"
+    classes = [{"value": row.value, "name": row.name, "color": row.color,
+                **{f"{split}_share": round(float(shares[number, position]), 6) for number, split in enumerate(SPLITS)},
+                **{f"{split}_{counted}": description["class_pixels"][split][position] for split in SPLITS}}
+               for position, row in enumerate(dataset.classes)]
+    sensors = [{"name": sensor.name, "preset": sensor.preset, "dtype": sensor.dtype, "nodata": sensor.nodata,
+                "tiles": int(dataset.shards.holding(sensor.name).sum()), "bands": _bands(dataset, sensor)} for sensor in dataset.sensors]
+    series = series_facts(dataset, report.part(0, 0.5)) if dataset.task == "series" else None
+    angles = angle_facts(dataset, report.part(0.5, 0.9))
+    theme = THEMES.get(dataset.theme)
+    warnings = [*warnings_of(dataset), *(series_warnings(series) if series else ()), *(angle_warnings(angles) if angles else ()),
+                *(theme.warnings(dataset) if theme else ())]
+    return {
+        "name": dataset.name, "folder": str(dataset.folder), "task": dataset.task, "theme": dataset.theme, "tiles": len(dataset),
+        "tile_size": dataset.tile_size, "stride": description["stride"], "resolution_m": description["resolution_m"],
+        "tiles_by_split": {split: int((dataset.splits == split).sum()) for split in (*SPLITS, DROPPED)},
+        **{f"{column}_share": round(float(dataset.column(column).mean()), 4) for column in ("valid", "labelled") if column in dataset.tiles},
+        "classes": classes, "split": {"text": "Not stated.", "leakage_distance_px": None, **description["split"]},
+        "scenes": description["scenes"], "labels": description["labels"],
+        "bands": sensors[0]["bands"], "sensors": sensors, "series": series, "incidence_angle": angles, "facts": dataset.facts,
+        "warnings": warnings,
+    }
+
+
+def write_facts(path: str | Path, facts: dict) -> None:
+    """Writes the facts as JSON."""
+    with new_file(path) as part:
+        part.write_text(json.dumps(facts, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def write_report(path: str | Path, dataset: Dataset, facts: dict, report: Report = SILENT) -> None:
+    """Writes the page.
+
+    Args:
+        path: an .html file.
+        dataset: the dataset.
+        facts: what `describe` said of it.
+        report: progress.
+    """
+    sections = [
+        page.paragraph(_summary(dataset, facts)),
+        page.heading("Beware"), page.bullets(facts["warnings"]) if facts["warnings"] else page.paragraph("Nothing stands out."),
+        page.heading("Split"), page.paragraph(facts["split"]["text"]), pictures.footprints(dataset),
+    ]
+    report.progress(0.2, "Drawing")
+    if dataset.classes:
+        names, colors = [row.name for row in dataset.classes], [row.color for row in dataset.classes]
+        sections += [page.heading("Classes"), _class_table(dataset, facts), page.legend(names, colors)]
+        sections += _sampling(facts)
+    sections += _series(facts) + _angles(dataset, facts)
+    sections += pictures.samples(dataset, report.part(0.3, 0.6))
+    theme = THEMES.get(dataset.theme)
+    if theme:
+        sections += theme.sections(dataset, report.part(0.6, 0.8))
+    report.progress(0.8, "Drawing")
+    for sensor in facts["sensors"]:
+        of_which = f" of {sensor['name']}" if len(facts["sensors"]) > 1 else ""
+        sections += [page.heading(f"Bands of the training {noun(dataset)}{of_which}"),
+                     page.paragraph("In stored units, from the 0.1 to the 99.9 percentile."),
+                     pictures.histograms(dataset, sensor["name"]), _band_table(sensor["bands"])]
+    sections += [page.heading("Sources"), _scene_table(facts), page.paragraph(f"Labels: {facts['labels'].get('path', '') or 'none'}")]
+    page.write_page(str(path), f"Dataset {dataset.name}", sections)
+
+
+def _bands(dataset: Dataset, sensor: SensorInfo) -> list[dict]:
+    statistics = dataset.statistics[sensor.name]
+    return [{"name": band.name, "unit": band.unit, "scale": band.scale, "offset": band.offset,
+             **{key: statistics[band.name][key] for key in MEASURES}} for band in sensor.bands]
+
+
+def _summary(dataset: Dataset, facts: dict) -> str:
+    (width, height), counts, what = facts["resolution_m"], facts["tiles_by_split"], noun(dataset)
+    if dataset.task == "series":
+        size = f"of a pixel of {width:g} × {height:g} m or a parcel"
+    else:
+        size = f"of {facts['tile_size']} × {facts['tile_size']} px of {width:g} × {height:g} m"
+    sources = len(facts["scenes"])
+    text = (f"{facts['tiles']} {what} {size} from {sources} {'sources' if sources > 1 else 'source'}"
+            f"{', theme ' + facts['theme'] if facts['theme'] else ''}: {counts['training']} for training, {counts['validation']} for "
+            f"validation, {counts['test']} for test, {counts[DROPPED]} dropped.")
+    if len(facts["sensors"]) > 1:
+        text += " Sensors: " + ", ".join(f"{row['name']} ({len(row['bands'])} bands, {row['tiles']} {what})" for row in facts["sensors"]) + "."
+    if dataset.task == "segmentation" and {"valid_share", "labelled_share"} <= set(facts):
+        text += f" {facts['valid_share']:.0%} of their pixels are valid, {facts['labelled_share']:.0%} are labelled."
+    elif dataset.classes and facts.get("labelled_share", 1) < 1:
+        text += f" {1 - facts['labelled_share']:.0%} of them have no label."
+    return text
+
+
+def _class_table(dataset: Dataset, facts: dict) -> str:
+    what = unit(dataset)
+    counted = "pixels" if what == "pixels" else "samples"
+    head = ("class", "value", *(f"{split} share" for split in SPLITS), *(f"{split} {what}" for split in SPLITS))
+    return page.table(head, [(row["name"], str(row["value"]), *(f"{row[f'{split}_share']:.2%}" for split in SPLITS),
+                              *(row[f"{split}_{counted}"] for split in SPLITS)) for row in facts["classes"]])
+
+
+def _sampling(facts: dict) -> list[str]:
+    """Prior against sampled share, where samples were drawn."""
+    sampling = facts["facts"].get("sampling")
+    if not sampling or not sampling.get("classes"):
+        return []
+    rows = [(row["name"], f"{row['prior']:.2%}", f"{row['sampled']:.2%}", int(row["samples"])) for row in sampling["classes"]]
+    return [page.heading("Prior and sampled shares"),
+            page.paragraph(f"Samples were drawn by the strategy “{sampling.get('strategy', '')}”; the prior is the share on the ground"
+                           f"{', counted in ' + str(sampling['prior_of']) if sampling.get('prior_of') else ''}."),
+            page.table(("class", "prior", "sampled", "samples"), rows)]
+
+
+def _series(facts: dict) -> list[str]:
+    known = facts["series"]
+    if not known:
+        return []
+    rows = [(label, *(None if known[key][part] is None else f"{known[key][part]:g}" for part in ("minimum", "median", "maximum")))
+            for label, key in (("dates measured", "dates"), ("clear dates", "clear_dates"), ("longest gap [day]", "longest_gap_days"))]
+    of_class = [(row["name"], row["series"], *(None if row[key] is None else f"{row[key]:g}" for key in ("clear_dates", "longest_gap_days")))
+                for row in known["classes"]]
+    shares = ", ".join(f"{name} {share:.0%}" for name, share in known["flags"].items())
+    span = f"From {known['first']} to {known['last']}. " if known["first"] else ""
+    return [page.heading("Dates and clouds"), page.paragraph(f"{span}Of the dates: {shares}. From {known['series']} series."),
+            page.table(("", "minimum", "median", "maximum"), rows),
+            page.table(("class", "series", "clear dates (median)", "longest gap [day] (median)"), of_class)]
+
+
+def _angles(dataset: Dataset, facts: dict) -> list[str]:
+    known = facts["incidence_angle"]
+    if not known or known["low"] is None:
+        return []
+    rows = [(row["name"], *(None if row[key] is None else f"{row[key]:.1f}" for key in ("low", "median", "high"))) for row in known["classes"]]
+    return [page.heading("Incidence angles of the training samples"),
+            page.paragraph("Degrees; 5th, 50th and 95th percentile of the labelled pixels."),
+            pictures.angles(known, [row.color for row in dataset.classes]), page.table(("class", "5 %", "50 %", "95 %"), rows)]
+
+
+def _band_table(bands: list[dict]) -> str:
+    head = ("band", "unit", "scale", "offset", *MEASURES[:3], "0.1 %", "99.9 %", "maximum")
+    return page.table(head, [(row["name"], row["unit"], f"{row['scale']:g}", f"{row['offset']:g}",
+                              *(f"{row[key]:.5g}" for key in MEASURES)) for row in bands])
+
+
+def _scene_table(facts: dict) -> str:
+    return page.table(("scene", "date", "size", "file"), [
+        (row.get("name", ""), row.get("date") or None, f"{row.get('width', 0)} × {row.get('height', 0)}", row.get("path", ""))
+        for row in facts["scenes"]])

@@ -1,0 +1,125 @@
+"""The files of a sample: tiled GeoTIFFs with names, colours and dates inside, GeoPackages, and a text that says that
+all is simulated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+
+import geopandas
+import numpy as np
+import rasterio
+import shapely
+from rasterio.windows import Window
+
+from ...outputs import failed_write
+from ..datasets.dataset import ClassInfo
+from ..looks.class_style import beside, class_map_qml, colormap, raster_attributes
+
+CRS = "EPSG:32633"
+#: Upper left corner of every sample in `CRS`: farmland north of Vienna. The landscape is not the one that is really
+#: there.
+ORIGIN = (586_000.0, 5_400_000.0)
+SIMULATED = {"SIMULATED": "yes"}
+BLOCK = 256
+
+
+class SampleRaster:
+    """A GeoTIFF that is written block by block.
+
+    Args:
+        path: file to write.
+        size: width and height in pixels.
+        dtype: NumPy name of the type.
+        nodata: value where nothing was measured, or None.
+        bands: names of the bands.
+        classes: for a class map: what the values mean.
+        date: ``YYYY-MM-DD`` of acquisition, or empty.
+        pixel: metres.
+        tags: more texts to store.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        size: int,
+        dtype: str,
+        nodata: float | None,
+        bands: Sequence[str],
+        classes: Sequence[ClassInfo] = (),
+        date: str = "",
+        pixel: float = 10.0,
+        tags: dict[str, str] | None = None,
+    ) -> None:
+        self.path, self._classes, self._bands = path, classes, bands
+        self._profile = {
+            "driver": "GTiff",
+            "width": size,
+            "height": size,
+            "count": len(bands),
+            "dtype": dtype,
+            "nodata": nodata,
+            "crs": CRS,
+            "transform": rasterio.Affine(pixel, 0, ORIGIN[0], 0, -pixel, ORIGIN[1]),
+            "tiled": True,
+            "blockxsize": BLOCK,
+            "blockysize": BLOCK,
+            "compress": "deflate",
+            "zlevel": 1,
+            "predictor": 3 if dtype == "float32" else 2 if dtype == "uint16" else 1,
+            "bigtiff": "if_safer",
+            "interleave": "band",
+        }
+        dated = {"ACQUISITION_DATE": date, "TIFFTAG_DATETIME": date.replace("-", ":") + " 10:00:00"} if date else {}
+        self._tags = {**SIMULATED, **dated, **(tags or {})}
+
+    def __enter__(self) -> SampleRaster:
+        with ExitStack() as stack:
+            if self._classes:
+                stack.enter_context(
+                    beside(
+                        self.path,
+                        qml=lambda: class_map_qml(self._classes),
+                        aux_xml=lambda: raster_attributes(self._classes),
+                    )
+                )
+            self._dataset = stack.enter_context(rasterio.open(self.path, "w", **self._profile))
+            self._dataset.update_tags(**self._tags)
+            for index, name in enumerate(self._bands, 1):
+                self._dataset.set_band_description(index, name)
+            if self._classes:
+                self._dataset.write_colormap(1, colormap(self._classes))
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            self._stack.__exit__(kind, error, trace)
+        except rasterio.errors.RasterioIOError as failure:
+            raise failed_write(failure, self.path) from failure
+
+    def write(self, values: np.ndarray, row: int, column: int) -> None:
+        """Writes (band, y, x) or (y, x) values with their upper left pixel at (row, column)."""
+        values = values if values.ndim == 3 else values[None]
+        try:
+            self._dataset.write(values, window=Window(column, row, values.shape[2], values.shape[1]))
+        except rasterio.errors.RasterioIOError as failure:
+            raise failed_write(failure, self.path) from failure
+
+
+def to_map(shapes: np.ndarray) -> np.ndarray:
+    """Shapes in landscape metres as shapes in `CRS`, to the centimetre."""
+    moved = shapely.transform(shapes, lambda points: np.stack([ORIGIN[0] + points[:, 0], ORIGIN[1] - points[:, 1]], 1))
+    return shapely.set_precision(moved, 0.01)
+
+
+def write_layer(path: Path, layer: str, columns: Mapping[str, Sequence], shapes: np.ndarray) -> None:
+    """Writes shapes in landscape metres and their columns as a layer of a new GeoPackage."""
+    frame = geopandas.GeoDataFrame(dict(columns), geometry=to_map(shapes), crs=CRS)
+    frame.to_file(
+        path, layer=layer, driver="GPKG", engine="pyogrio", layer_metadata=SIMULATED, dataset_metadata=SIMULATED,
+        dataset_options={"VERSION": "1.2"},  # the newest that the GDAL of Debian's QGIS reads without a warning
+    )

@@ -1,0 +1,139 @@
+"""Where the training runs: the device asked for, the precision it computes natively, and one or many processes."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import re
+import shutil
+import warnings
+from typing import Any
+
+import psutil
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.strategies import DDPStrategy
+from torch import nn
+
+from ....errors import EngineError
+from ....report import Report
+from .error_words import first_line
+
+FABRIC_PRECISION = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
+COMPILERS = ("c++", "g++", "clang++", "cl")
+
+
+def pick_device(asked: str) -> torch.device:
+    """The device of that name.
+
+    Args:
+        asked: ``auto`` (the environment variable EOPRETRAIN_DEVICE if set, else CUDA, MPS or the processor, in this order),
+            ``cpu``, ``cuda``, ``cuda:<n>`` or ``mps``.
+
+    Raises:
+        EngineError: when the name is unknown, or names a device that is not there.
+    """
+    name = (asked or "auto").strip().lower()
+    if name == "auto":
+        name = os.environ.get("EOPRETRAIN_DEVICE", "auto").strip().lower() or "auto"
+    kind, _, number = name.partition(":")
+    if kind not in ("auto", "cpu", "cuda", "mps") or (number and not (kind == "cuda" and re.fullmatch("[0-9]{1,4}", number))):
+        raise EngineError(f"“{name}” is no device. Choose auto, cpu, cuda, cuda:0 or mps.")
+    if kind == "auto":
+        kind = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise EngineError("The device “mps” is not there: this is no Mac with a GPU that torch can use. Choose auto or cpu.")
+    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
+        raise EngineError(f"The device “{name}” is not there: torch sees {torch.cuda.device_count()} CUDA GPU(s). "
+                          "Choose auto or cpu, or look at “Check engine”.")
+    return torch.device(kind, int(number or 0)) if kind == "cuda" else torch.device(kind)
+
+
+def describe_device(device: torch.device) -> str:
+    """The device in words, such as ``cuda:0 (NVIDIA A100)`` or ``cpu (8 threads)``."""
+    if device.type == "cuda":
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    return f"cpu ({torch.get_num_threads()} threads)" if device.type == "cpu" else str(device)
+
+
+def pick_precision(asked: str, device: torch.device) -> str:
+    """float32, bfloat16 or float16 for `asked`; ``auto`` takes bfloat16 where the device computes it natively.
+
+    Raises:
+        EngineError: for float16 off CUDA, where its narrow range has no loss scaling to help.
+    """
+    if asked == "float16" and device.type != "cuda":
+        raise EngineError(f"float16 is not supported on {device.type}. Choose the precision auto, float32 or bfloat16.")
+    if asked != "auto":
+        return asked
+    if device.type == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+    return "bfloat16" if device.type == "cpu" and torch.cpu.get_capabilities().get("avx512_bf16", False) else "float32"
+
+
+def use_all_cores() -> None:
+    """Lets torch compute on all processors this process may use, unless OMP_NUM_THREADS says otherwise."""
+    if not os.environ.get("OMP_NUM_THREADS"):
+        affinity = getattr(os, "sched_getaffinity", None)
+        torch.set_num_threads(len(affinity(0)) if affinity else os.cpu_count() or 1)
+
+
+def memory_megabytes(device: torch.device) -> float:
+    """Memory in use: the most that tensors took on a CUDA device so far, elsewhere what this process holds now."""
+    used = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else psutil.Process().memory_info().rss
+    return round(used / 1e6, 1)
+
+
+def compile_network(network: nn.Module, device: torch.device, report: Report) -> nn.Module:
+    """The network as torch compiles it; or as it is, with a warning, where it cannot be compiled.
+
+    Args:
+        network: what is called in training.
+        device: where it computes.
+        report: told why there is no compiling.
+    """
+    if not any(shutil.which(name) for name in (os.environ.get("CXX"), *COMPILERS) if name):
+        report.message("torch compiles networks with a C++ compiler, and none was found (c++, g++, clang++, cl), so training goes on without. "
+                       "Install one, or name it in the environment variable CXX.", "warning")
+        return network
+    try:
+        torch.compile(_double)(torch.ones(2, device=device))
+    except RuntimeError as error:  # headers of Python or Triton are missing, or versions do not fit
+        report.message(f"torch cannot compile networks here ({first_line(error)}), so training goes on without.", "warning")
+        return network
+    compiled: Any = torch.compile(network)
+    return compiled
+
+
+def _double(values: torch.Tensor) -> torch.Tensor:
+    return values.sin() * 2
+
+
+def start_fabric(device: torch.device, precision: str) -> Fabric:
+    """Fabric for this process or, under ``torchrun``, for all its processes: one GPU each, or gloo on the processor.
+
+    Args:
+        device: from `pick_device`; under ``torchrun`` only its kind counts.
+        precision: from `pick_precision`.
+    """
+    plain: dict[str, Any] = {"accelerator": device.type, "precision": FABRIC_PRECISION[precision]}
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and "LOCAL_WORLD_SIZE" in os.environ:
+        per_machine = int(os.environ["LOCAL_WORLD_SIZE"])
+        backend = "nccl" if device.type == "cuda" else "gloo"
+        # It is to be replaced, but by nothing yet that leaves buffers alone at the start too, as its own words say.
+        warnings.filterwarnings("ignore", message=".broadcast_buffers. is deprecated")
+        fabric = Fabric(devices=per_machine, num_nodes=int(os.environ["WORLD_SIZE"]) // per_machine,
+                        # Buffers stay each process's own, such as a history of images; the loop averages running statistics.
+                        strategy=DDPStrategy(process_group_backend=backend, broadcast_buffers=False), **plain)
+    else:
+        fabric = Fabric(devices=[device.index or 0] if device.type == "cuda" else 1, **plain)
+    fabric.launch()
+    if fabric.world_size > 1:
+        atexit.register(_part)
+    return fabric
+
+
+def _part() -> None:
+    """Ends the connection with the other processes; its threads, left running, now and then abort a process that had finished."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()

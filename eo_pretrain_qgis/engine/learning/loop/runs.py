@@ -1,0 +1,247 @@
+"""The run folder: what was trained, on what, with which settings, and the weights."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from ....errors import DataError, ModelError
+from ....outputs import new_file, refuse_used
+from ...datasets.dataset import Dataset, SensorInfo
+from ...records import checked, json_text, read_json, shown
+from ..networks.class_networks import SCALED, ClassificationNetwork, ClassNetwork, SegmentationNetwork
+from ..networks.encoder_files import write_encoder
+from .checkpoints import load_tensors, save_tensors
+from .error_words import first_line
+from .run_record import RECORDS, RunRecord
+
+FORMAT, VERSION = "eo-pretrain run", 1
+CARD, WEIGHTS, ENCODER, CHECKPOINT = "run.json", "best.safetensors", "encoder.safetensors", os.path.join("last", "checkpoint.pt")
+#: May differ when a run is continued: they do not change what an epoch does.
+FREE_SETTINGS = ("epochs", "device")
+#: What dataset and settings decide: the checkpoint of a run that says something else would not fit.
+FIXED = ("task", "encoder", "architecture", "sensor", "preset", "bands", "classes", "resolution_m", "tile_size", "mode", "sensors", "blocks", "tasks")
+#: Of these what training or the place of the dataset decides, or what is words.
+FREE = ("centre", "spread", "dataset", "kind")
+BAND_STATISTICS = ("mean", "std", "minimum", "maximum", "p001", "p999")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder and its card (run.json)."""
+
+    folder: str
+    card: dict[str, Any]
+
+    @classmethod
+    def open(cls, folder: str) -> Run:
+        """Opens the folder of a run.
+
+        Raises:
+            DataError: when it is none, or one of a newer version.
+        """
+        path = os.path.join(folder, CARD)
+        if not os.path.isfile(path):
+            raise DataError(f"{folder} is not a run folder: it has no {CARD}. Choose a folder made by “Fine-tune a model”.")
+        card = read_json(path, DataError, "Copy the run folder again.")
+        if not isinstance(card, dict) or card.get("format") != FORMAT:
+            raise DataError(f"{path} does not describe a run of this plugin. Choose a folder made by “Fine-tune a model”.")
+        version = card.get("version")
+        if type(version) is not int or version > VERSION:
+            raise DataError(f"{path} was written by a newer version of the plugin (format {shown(version)}, this one reads {VERSION}). "
+                            "Update the plugin.")
+        method = card.get("method", "finetune")
+        record = RECORDS.get(method, RunRecord) if isinstance(method, str) else RunRecord
+        checked(card, record, path, DataError, "Copy the run folder again, or train again.")
+        return cls(folder, card)
+
+    @classmethod
+    def begin(cls, folder: str, card: dict[str, Any]) -> Run:
+        """The run in `folder`, to continue, or a new one whose card is not yet written.
+
+        Args:
+            folder: new, or that of a run.
+            card: of a new run, see `first_card`.
+
+        Raises:
+            DataError: when the folder holds other files, or a run of another method, with other settings or on other datasets.
+        """
+        if not os.path.exists(os.path.join(folder, CARD)):
+            refuse_used(folder)
+            return cls(folder, card)
+        run = cls.open(folder)
+        if run.method != card["method"]:
+            raise DataError(f"The folder {folder} holds a run of “{run.method}”, not of “{card['method']}”. Choose a new folder.")
+        before = run.card["settings"]
+        for name, value in card["settings"].items():
+            if name not in FREE_SETTINGS and before.get(name) != value:
+                raise DataError(f"The folder {folder} holds a run with {name} = {before.get(name)}, not {value}. "
+                                "Give the same value to continue it, or choose a new folder.")
+        if [source["checksum"] for source in run.datasets] != [source["checksum"] for source in card["datasets"]]:
+            raise DataError(f"The folder {folder} holds a run on another dataset ({run.datasets[0]['path']}), or that dataset has "
+                            "changed. Choose a new folder.")
+        for name in FIXED:
+            if name in card and not _agree(run.card.get(name), card[name]):
+                raise DataError(f"{os.path.join(folder, CARD)} says something else of “{name}” than a run with these settings. Copy the run folder "
+                                "again, or choose a new folder.")
+        return run
+
+    def path(self, name: str) -> str:
+        """Path of a file in the folder."""
+        return os.path.join(self.folder, name)
+
+    @property
+    def finished(self) -> bool:
+        """Whether training came to its end."""
+        return self.card["state"] == "finished"
+
+    @property
+    def method(self) -> str:
+        """How it learned: “finetune”, “inpainting”, “barlow twins”, “translation” or “multitask”."""
+        return self.card.get("method", "finetune")
+
+    @property
+    def datasets(self) -> list[dict[str, Any]]:
+        """Name, path and checksum of what it learned from."""
+        return self.card.get("datasets", [self.card["dataset"]])
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the classes in the order of the network's output."""
+        return [entry["name"] for entry in self.card["classes"]]
+
+    def update(self, **facts: Any) -> None:
+        """Changes the card and writes it."""
+        self.card.update(facts)
+        os.makedirs(self.folder, exist_ok=True)
+        write_json(self.path(CARD), self.card)
+
+    def build_network(self) -> ClassNetwork:
+        """The network with new weights: for a class per pixel, or for classes of whole tiles.
+
+        Raises:
+            ModelError: when the run did not learn classes.
+        """
+        if self.method != "finetune":
+            raise ModelError(f"The run {self.folder} learned by {self.method} and knows no classes yet. "
+                             "Give it to “Fine-tune a model” as starting weights, and choose the run that comes out.")
+        bands = self.card["bands"]
+        kind = SegmentationNetwork if self.card["task"] == "segmentation" else ClassificationNetwork
+        return kind(self.card["encoder"], [band["centre"] for band in bands], [band["spread"] for band in bands], len(self.card["classes"]))
+
+    def load_network(self, device: torch.device) -> ClassNetwork:
+        """The network with its best weights, in evaluation mode, on `device`.
+
+        Raises:
+            ModelError: when no epoch was finished, or the weights are damaged or of another network.
+        """
+        if not os.path.exists(self.path(WEIGHTS)):
+            raise ModelError(f"The run {self.folder} has no weights yet: no epoch was finished. Let “Fine-tune a model” continue it.")
+        network = self.build_network()
+        try:
+            network.load_state_dict(load_tensors(self.path(WEIGHTS)))
+        except RuntimeError as error:
+            raise ModelError(f"The weights {self.path(WEIGHTS)} do not fit {self.path(CARD)} ({first_line(error)}). "
+                             "Copy the run folder again.") from None
+        return network.to(device).eval()
+
+    def save_network(self, network: nn.Module) -> None:
+        """Writes the whole network."""
+        self.card["weights_sha256"] = save_tensors(self.path(WEIGHTS), network.state_dict())
+
+    def save_encoder(self, encoder: nn.Module, name: str = "encoder", **facts: Any) -> None:
+        """Writes an encoder apart, with a card of its own, so that any run can start from it.
+
+        Args:
+            encoder: with tensors named as in torchvision, timm and segmentation-models-pytorch.
+            name: of the two files.
+            facts: what differs from the card of the run, such as ``sensor`` and ``bands`` of a second sensor.
+        """
+        kept = ("method", "encoder", "sensor", "preset", "bands", "resolution_m", "dataset", "seed", "created")
+        card = {**{key: self.card[key] for key in kept}, "input": SCALED, **facts}
+        write_encoder(self.folder, encoder.state_dict(), card, name)
+
+    def open_dataset(self, folder: str | None = None) -> Dataset:
+        """The dataset of the run, or another one with the same bands and classes.
+
+        Raises:
+            DataError: when it is gone, or its task, its bands, their units or its classes are not those of the run.
+        """
+        where = folder or self.card["dataset"]["path"]
+        if folder is None and not os.path.isdir(where):
+            raise DataError(f"The dataset {where} of the run {self.folder} is no longer there. Give its present place as “Dataset”.")
+        dataset = Dataset.open(where)
+        if dataset.task != self.card["task"]:
+            raise DataError(f"The dataset {where} is for the task “{dataset.task}”, but the run {self.folder} learned "
+                            f"“{self.card['task']}”. Choose a dataset of the run's task.")
+        for what, ours, theirs in (
+            ("bands", [band["name"] for band in self.card["bands"]], [band.name for band in dataset.bands]),
+            ("units of the bands", [_unit(band) for band in self.card["bands"]], [_unit(asdict(band)) for band in dataset.bands]),
+            ("classes", [(c["value"], c["name"]) for c in self.card["classes"]], [(c.value, c.name) for c in dataset.classes]),
+        ):
+            if ours != theirs:
+                raise DataError(f"The {what} of the dataset {where} are {_list(theirs)}, but the run {self.folder} learned {_list(ours)}. "
+                                "Choose a dataset made with the same sensor and classes.")
+        return dataset
+
+
+def write_json(path: str, content: dict) -> None:
+    """Writes a JSON file aside and renames it; what is no number, such as the score of a class that nobody saw, becomes null."""
+    with new_file(path) as part, open(part, "w", encoding="utf-8") as stream:
+        stream.write(json_text(content))
+
+
+def centre_and_spread(statistics: dict[str, Any]) -> dict[str, float]:
+    """Median and interquartile range of a band, the latter as the standard deviation of the normal distribution that has it.
+
+    Mean and standard deviation would follow the clouds: 5 % of them make the deviation of a blue band five times that of the land.
+
+    Args:
+        statistics: of one band in dataset.json.
+    """
+    return {"centre": statistics["p50"], "spread": (statistics["p75"] - statistics["p25"]) / 1.349 or statistics["std"]}
+
+
+def band_cards(dataset: Dataset, sensor: SensorInfo) -> list[dict[str, Any]]:
+    """What a network has to know of the bands of a sensor: the band, its statistics, and the centre and spread it is scaled by."""
+    statistics = dataset.statistics[sensor.name]
+    return [{**asdict(band), **{key: statistics[band.name][key] for key in BAND_STATISTICS}, **centre_and_spread(statistics[band.name])}
+            for band in sensor.bands]
+
+
+def first_card(method: str, datasets: Sequence[Dataset], settings: dict[str, Any]) -> dict[str, Any]:
+    """The card of a new run; bands, classes and tiles are those of the first sensor of the first dataset."""
+    dataset, sensor = datasets[0], datasets[0].sensor
+    sources = [{"name": source.name, "path": os.path.abspath(source.folder), "checksum": source.checksum} for source in datasets]
+    return {
+        "format": FORMAT, "version": VERSION, "state": "training", "method": method, "task": dataset.task,
+        "sensor": sensor.name, "preset": sensor.preset, "bands": band_cards(dataset, sensor),
+        "resolution_m": dataset.description["resolution_m"],
+        "classes": [asdict(entry) for entry in dataset.classes], "tile_size": dataset.tile_size,
+        "dataset": sources[0], "datasets": sources,
+        "settings": settings, "seed": settings["seed"], "start": None, "metrics": {}, "epochs_run": 0,
+        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def _agree(before: Any, now: Any) -> bool:
+    """Whether a value of a card is that of a new one, whatever was added since."""
+    if isinstance(now, dict):
+        return isinstance(before, dict) and all(_agree(before.get(key), value) for key, value in now.items() if key not in FREE)
+    if isinstance(now, (list, tuple)):
+        return isinstance(before, list) and len(before) == len(now) and all(map(_agree, before, now))
+    return before == now
+
+
+def _unit(band: dict) -> tuple:
+    return band["unit"], band["scale"], band["offset"]
+
+
+def _list(values: list) -> str:
+    return ", ".join(str(value) for value in values)

@@ -1,0 +1,114 @@
+"""Encoders by name: those of segmentation-models-pytorch, and with the prefix “tu-” those of timm."""
+
+from __future__ import annotations
+
+import difflib
+
+import segmentation_models_pytorch as smp
+import timm
+import torch
+from torch import nn
+
+from ....errors import DataError, ModelError
+from ..loop.error_words import first_line
+
+TIMM = "tu-"
+NAME = "library_name"  # attribute of an encoder built here, with the name it was asked for by
+SIDE_FOR_ALL = 32  # pixels; encoders halve an image five times, so that of smaller ones the deepest kernels may have less than they need
+
+
+class BareEncoder(nn.Module):
+    """A network that is nothing but an encoder."""
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+
+def check_encoder_name(name: str) -> None:
+    """Refuses a name no library knows.
+
+    Raises:
+        ModelError: with the nearest name there is.
+    """
+    prefix, known = (TIMM, timm.list_models()) if name.startswith(TIMM) else ("", smp.encoders.get_encoder_names())
+    plain = name.removeprefix(TIMM)
+    if plain not in known and not (prefix and timm.is_model(plain)):
+        near = [prefix + found for found in difflib.get_close_matches(plain, known, 1)]
+        if not near and plain in timm.list_models():
+            near = [TIMM + plain]
+        hint = f"Did you mean “{near[0]}”?" if near else "Choose one such as resnet18, efficientnet-b0 or tu-convnext_atto."
+        raise ModelError(f"There is no encoder “{name}”. {hint}")
+
+
+def check_view_side(encoder: str, bands: int, side: int) -> None:
+    """Refuses views that are too small for an encoder, by trying one; tiles are padded where they are seen whole, views are not.
+
+    Args:
+        encoder: name, see `check_encoder_name`.
+        bands: number of bands.
+        side: of the views, pixels.
+
+    Raises:
+        DataError: at some depth a view is smaller than a kernel of the encoder.
+        ModelError: see `build_encoder`.
+    """
+    if side >= SIDE_FOR_ALL:
+        return
+    network = build_encoder(encoder, bands).eval()
+    try:
+        with torch.no_grad():
+            network(torch.zeros(1, bands, side, side))
+    except RuntimeError as error:
+        raise DataError(f"Views of {side} px are too small for the encoder “{encoder}” ({first_line(error)}). "
+                        f"Choose views of {SIDE_FOR_ALL} px or more, or another encoder such as resnet18.") from None
+
+
+def build_unet(encoder: str, bands: int, classes: int) -> smp.Unet:
+    """A U-Net with new weights: an encoder of any name, five levels deep, and the decoder of segmentation-models-pytorch.
+
+    Args:
+        encoder: name, see `check_encoder_name`.
+        bands: number of input bands.
+        classes: number of output channels.
+
+    Raises:
+        ModelError: when the name is unknown or the encoder cannot be the encoder of a U-Net for that many bands.
+    """
+    check_encoder_name(encoder)
+    try:
+        # Weights are files the user gives: asking the library for them would go to the network.
+        unet = smp.Unet(encoder, encoder_weights=None, in_channels=bands, classes=classes)
+        probe = torch.zeros(1, bands, 2 * unet.encoder.output_stride, 2 * unet.encoder.output_stride)
+        with torch.no_grad():
+            unet.eval()(probe)
+        setattr(unet.encoder, NAME, encoder)
+    except (ValueError, RuntimeError, TypeError, KeyError, IndexError, AttributeError, AssertionError) as error:
+        raise ModelError(f"The encoder “{encoder}” cannot serve in a U-Net for {bands} band(s) ({first_line(error)}). "
+                         "Choose a convolutional one such as resnet18, efficientnet-b0 or tu-convnext_atto.") from None
+    return unet.train()
+
+
+def build_encoder(name: str, bands: int) -> nn.Module:
+    """An encoder with new weights, five levels deep, as `build_unet` has it inside; gives its levels, the deepest last.
+
+    Args:
+        name: see `check_encoder_name`.
+        bands: number of input bands.
+
+    Raises:
+        ModelError: when the name is unknown or the encoder cannot be built for that many bands.
+    """
+    check_encoder_name(name)
+    try:
+        encoder = smp.encoders.get_encoder(name, in_channels=bands, depth=5, weights=None)
+        setattr(encoder, NAME, name)
+        return encoder
+    except (ValueError, RuntimeError, TypeError, KeyError, IndexError, AttributeError, AssertionError) as error:
+        raise ModelError(f"The encoder “{name}” cannot be built for {bands} band(s) ({first_line(error)}). "
+                         "Choose a convolutional one such as resnet18, efficientnet-b0 or tu-convnext_atto.") from None
+
+
+def input_weight(encoder: nn.Module, bands: int) -> str:
+    """Name of the tensor in the encoder's state dict that the bands enter by: the first kernel with `bands` input channels."""
+    return next(name for name, tensor in encoder.state_dict().items() if tensor.ndim == 4 and tensor.shape[1] == bands)

@@ -1,0 +1,123 @@
+"""The report of Barlow Twins: curves, rank and spread of the features, and which held-out tiles the encoder takes for alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ....even_sample import even_sample
+from ....looks import html_page as page
+from ....looks.tile_pictures import look, strip
+from ...loop.runs import Run
+from ...loop.training import Progress
+from .method import Twins
+
+ASKED, NEIGHBOURS, AMONG = 6, 6, 400  # held-out tiles that are shown, with how many neighbours, from how many
+HEIGHT = 96  # pixels on the screen
+FIGURES = {
+    "loss": "loss of the training tiles", "validation_loss": "loss of the held-out tiles", "feature_rank": "effective rank of the features",
+    "feature_spread": "spread of the features", "probe_knn": "probe, nearest neighbours", "probe_linear": "probe, linear",
+}
+
+
+def report_sections(run: Run, progress: Progress, pictures: str) -> tuple[str, list[str]]:
+    """Title and sections of the report.
+
+    Args:
+        run: the run.
+        progress: with a row of figures per epoch.
+        pictures: HTML from `neighbour_pictures`.
+    """
+    card, history = run.card, progress.history
+
+    def curve(name: str) -> list[float | None]:
+        return [row.get(name) for row in history]
+
+    panels: list[tuple[str, dict]] = [("Loss", {"training": curve("loss"), "held out": curve("validation_loss")})]
+    if any("feature_rank" in row for row in history):
+        panels.append(("Effective rank of the features", {"rank": curve("feature_rank")}))
+        panels.append(("Spread of the features", {"spread": curve("feature_spread")}))
+    baseline = card.get("probe_baseline")
+    if baseline:
+        probes = {"linear": curve("probe_score"), "image statistics, linear": [baseline["probe_linear"]] * len(history)}
+        panels.append(("Accuracy of the probe", probes))
+    best = history[progress.best_epoch - 1]
+    rows = [(words, best[name]) for name, words in FIGURES.items() if name in best]
+    sections = [
+        page.paragraph(_verdict(card, progress)), *(page.curves(panels[at:at + 2]) for at in range(0, len(panels), 2)),
+        page.heading("Figures of the best epoch"), page.table(("figure", f"epoch {progress.best_epoch}"), rows),
+        *([_probe_words(card, history)] if baseline else []),
+        page.heading("What the encoder takes for alike"),
+        page.paragraph("Held-out tiles on the left, and the held-out tiles whose features point most nearly in the same direction."), pictures,
+        page.heading("Settings"), page.table(("setting", "value"), _settings(card)),
+        page.heading("Limits"), page.bullets(_limits(card, best)),
+    ]
+    return f"{card['dataset']['name']}: Barlow Twins with {card['encoder']}", sections
+
+
+def neighbour_pictures(method: Twins) -> str:
+    """Held-out tiles beside their nearest neighbours by the cosine of their features, for each sensor, as HTML."""
+    tiles = method.held_out[:: -(-len(method.held_out) // AMONG)] if len(method.held_out) else method.held_out
+    if len(tiles) < 2:
+        return page.paragraph("The dataset has too few validation tiles for that.")
+    pieces = []
+    for number, sensor in enumerate(method.sensors):
+        features = method.features(number, tiles)
+        unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+        asked = even_sample(np.arange(len(tiles)), ASKED)
+        alike = unit[asked] @ unit.T
+        alike[np.arange(len(asked)), asked] = np.inf  # itself comes first
+        shown = np.argsort(-alike, axis=1, kind="stable")[:, :NEIGHBOURS + 1]
+        pictures = look(method.dataset, tiles[shown.ravel()], sensor.name).reshape(*shown.shape, *[method.dataset.tile_size] * 2, 3)
+        rows = np.concatenate([np.concatenate([strip(row[:1], HEIGHT), _gap(row, HEIGHT), strip(row[1:], HEIGHT)], 1) for row in pictures])
+        name = f" in {sensor.name}" if len(method.sensors) > 1 else ""
+        pieces.append(page.picture(rows, f"held-out tiles and their nearest neighbours{name}"))
+    return "".join(pieces)
+
+
+def _gap(row: np.ndarray, height: int) -> np.ndarray:
+    return np.full((strip(row[:1], height).shape[0], 14, 3), 255, np.uint8)
+
+
+def _verdict(card: dict, progress: Progress) -> str:
+    state = "Finished" if card["state"] == "finished" else "Training"
+    text = f"{state}: {progress.epoch} of {card['settings']['epochs']} epochs on {card['device']} in {card['precision']}."
+    if progress.best is None:
+        return text + " Without held-out tiles the last epoch is kept."
+    if card.get("probe_baseline"):
+        return f"{text} Best: epoch {progress.best_epoch} with {progress.best:.3f} in the linear probe on its validation tiles."
+    return f"{text} Best: epoch {progress.best_epoch} with a loss of {-progress.best:.2f} on the held-out tiles."
+
+
+def _probe_words(card: dict, history: list[dict[str, Any]]) -> str:
+    baseline = card["probe_baseline"]
+    asked = [row for row in history if "probe_linear" in row]
+    rows = [("image statistics", baseline["probe_knn"], baseline["probe_linear"]),
+            *((f"encoder, epoch {row['epoch']}", row["probe_knn"], row["probe_linear"]) for row in asked[-8:])]
+    return (page.heading("Probe beside image statistics")
+            + page.paragraph("Accuracy of simple classifiers on the probe's validation tiles, or their average precision where a tile has several "
+                             "classes: from the features of the frozen encoder, and from mean, deviation and percentiles of each band, which "
+                             "a network has to beat.")
+            + page.table(("features", "nearest neighbours", "linear"), rows))
+
+
+def _settings(card: dict) -> list[tuple[str, Any]]:
+    rows = [(name.replace("_", " "), "–" if value is None else str(value)) for name, value in card["settings"].items()]
+    start = card["start"]["summary"] if card["start"] else "from scratch"
+    sensors = card.get("sensors") or {card["sensor"]: card["bands"]}
+    bands = [(f"bands of {name}", ", ".join(band["name"] for band in cards)) for name, cards in sensors.items()]
+    return [*rows, ("dataset", card["dataset"]["path"]), *bands, ("start", start), ("parameters", card["parameters"])]
+
+
+def _limits(card: dict, best: dict[str, Any]) -> list[str]:
+    """What the figures do not say."""
+    known = "Each encoder knows the values of its own sensor" if card.get("sensors") else f"The encoder knows {card['preset']} values"
+    limits = ["The loss compares runs on the same tiles, batch size and projector only. It does not say what the encoder is worth: "
+              "“Compare pretraining” does, with labels.",
+              f"{known} at {card['resolution_m'][0]:g} m: another sensor, unit or pixel size needs another one."]
+    if card.get("probe_baseline"):
+        limits.append("The epoch was chosen by the probe, so its figure flatters on the probe's validation tiles; test tiles were not touched.")
+    if best.get("feature_rank", np.inf) < 5:
+        limits.append("The effective rank is low: few things tell the tiles apart. More varied tiles or weaker views help.")
+    return limits

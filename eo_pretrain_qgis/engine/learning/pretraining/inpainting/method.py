@@ -1,0 +1,292 @@
+"""Filling hidden regions as a method to train: L1 on the hidden pixels, and a discriminator that tells fills from truth.
+
+After Pathak et al. 2016, Context Encoders (arXiv 1604.07379). The network is a U-Net that sees hidden pixels as 0 in scaled units, the
+median of the band. It gets no mask: a block of exact zeros in all bands is plain to see, and a mask as a further input would give the
+first layer, and so the encoder, a band that no image has when it is fine-tuned. The discriminator does get the mask, as in Yu et al. 2019
+(arXiv 1806.03589, §3.3), because it is thrown away: it need not search where to look, and patches without a hidden pixel, which are the
+same in fills and truth, do not count.
+
+What the network gives is added to a smooth continuation of the shown pixels. So it does not spend its first hundred steps on learning to
+smooth, and what it has to know is what smoothness cannot tell: where an edge goes on, which field begins, how a surface is textured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.functional import adaptive_avg_pool2d
+
+from .....errors import DataError
+from .....report import SILENT, Report
+from ....even_sample import even_sample
+from ...data import mixed_sample
+from ...networks.class_networks import SegmentationNetwork, renew_statistics, scaled
+from ...networks.discriminators import PatchDiscriminator, made_loss, real_loss
+from .hidden_tiles import HiddenBatch, HidingReader
+from .quality import FillingQuality, biharmonic_fill, mean_fill, smooth_fill
+
+VALIDATION_TILES = 256  # measured after each epoch
+BIHARMONIC_TILES, BIHARMONIC_PIXELS = 32, 150_000  # measured once: at most so many tiles and hidden pixels
+RENEWAL_TILES = 32
+WON, LOST, COLLAPSE_EPOCHS = 0.99, 0.5, 3
+FILLS, FEW_FILLS = ("network", "mean", "smooth"), ("network", "mean", "smooth", "biharmonic")
+
+
+class FillingNetwork(SegmentationNetwork):
+    """The network of `SegmentationNetwork` with the bands of the image, scaled, as output; encoder, decoder and detail are the same, so
+    that a segmentation starts from all three. Its output begins as 0 and is added to a smooth fill.
+
+    Args:
+        encoder: name of the encoder.
+        centre: per band, stored units.
+        spread: per band, stored units.
+    """
+
+    def __init__(self, encoder: str, centre: Sequence[float], spread: Sequence[float]) -> None:
+        super().__init__(encoder, centre, spread, len(centre))
+        self.filling_head = self.segmentation_head
+        del self.segmentation_head
+        for parameter in self.filling_head.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """What is to be added, scaled units (n, band, y, x), to the smooth fill of images in stored units, float32 (n, band, y, x), whose
+        hidden pixels are the centre.
+        """
+        image = self.scaled(image)
+        return self.filling_head(torch.cat([self.decoder(self.encoder(image)), self.detail(image)], 1))
+
+    def scaled(self, image: torch.Tensor) -> torch.Tensor:
+        """Stored units in scaled units, (n, band, y, x)."""
+        return scaled(image, self.centre, self.spread)
+
+    def covered(self, batch: HiddenBatch) -> torch.Tensor:
+        """What the network sees of a batch, stored units (n, band, y, x)."""
+        return torch.where(batch.hidden[:, None], self.centre, batch.images)
+
+
+class Filling:
+    """The method.
+
+    Args:
+        reader: of the tiles.
+        quality: how fills are measured.
+        network: what is trained and kept.
+        discriminator: of the bands and the mask; None trains on L1 alone.
+        batch_size: tiles per step and process.
+        crop: side of random crops, pixels; None trains on whole tiles.
+        weight: of the adversarial loss beside L1.
+        weight_warmup: epochs during which it rises from 0.
+        seed: of what is hidden in validation tiles.
+        rank: number of this process.
+        processes: how many share the tiles.
+        report: told when the discriminator has won or lost.
+        autocast: context in which networks that Fabric did not wrap compute in the precision of the run.
+
+    Raises:
+        DataError: a step would hold a single value per channel.
+    """
+
+    score = "psnr"
+
+    def __init__(self, reader: HidingReader, quality: FillingQuality, network: FillingNetwork, discriminator: PatchDiscriminator | None, *,
+                 batch_size: int, crop: int | None = None, weight: float = 0.01, weight_warmup: int = 10, seed: int = 1, rank: int = 0,
+                 processes: int = 1, report: Report = SILENT, autocast: Callable[[], AbstractContextManager] = nullcontext) -> None:
+        self.reader, self.quality, self.batch_size, self.crop = reader, quality, batch_size, crop
+        self.network = network.to(reader.device)
+        self.discriminator = discriminator.to(reader.device) if discriminator else None
+        self.weight, self.weight_warmup, self.seed, self.report = weight, weight_warmup, seed, report
+        self.rank, self.processes, self.autocast = rank, processes, autocast
+        dataset, sensor = reader.dataset, reader.sensor.name
+        self.training = dataset.indices("training", sensor)
+        self.validation = even_sample(dataset.indices("validation", sensor), VALIDATION_TILES)
+        hidden_per_tile = max(1.0, reader.blocks.share * dataset.tile_size**2)
+        self.few = even_sample(self.validation, max(2, min(BIHARMONIC_TILES, int(BIHARMONIC_PIXELS / hidden_per_tile))))
+        self.epochs_done, self.fixed_sums = 0.0, np.zeros(0)
+        self.verdicts: list[str] = []
+        self._forget()
+        self._refuse_single_value()
+
+    @property
+    def parts(self) -> dict[str, nn.Module]:
+        """The network and, where there is one, the discriminator."""
+        return {"network": self.network, **({"discriminator": self.discriminator} if self.discriminator else {})}
+
+    @property
+    def steps(self) -> int:
+        """Batches per epoch and process."""
+        mine = -(-len(self.training) // self.processes)
+        return -(-mine // self.batch_size)
+
+    @property
+    def present_weight(self) -> float:
+        """Of the adversarial loss: 0 at the start, full after the warm-up, so that the network first learns what the tiles look like."""
+        return self.weight * min(1.0, self.epochs_done / max(self.weight_warmup, 1e-9))
+
+    def batches(self, seed: int, epoch: int) -> Iterator[HiddenBatch]:
+        """The training tiles once; order, orientation and hidden regions follow from seed, epoch and rank alone."""
+        order = np.random.default_rng([seed, epoch]).permutation(self.training)
+        # Every process takes the same number of steps, or those that end early would leave the others waiting.
+        mine = np.resize(order, -(-len(order) // self.processes) * self.processes)[self.rank::self.processes]
+        rng = np.random.default_rng([seed, epoch, self.rank])
+        for step, batch in enumerate(self.reader.shuffled(mine, self.batch_size, rng, self.crop)):
+            self.epochs_done = epoch + step / self.steps
+            yield batch
+
+    def loss(self, part: str, networks: Mapping[str, nn.Module], batch: HiddenBatch) -> torch.Tensor:
+        """L1 over hidden pixels plus what the discriminator says; or the loss of the discriminator."""
+        truth = self.network.scaled(batch.images)
+        if part == "network":
+            return self._filling_loss(networks[part], batch, truth)
+        if batch.made is None:
+            with torch.no_grad():
+                batch.made = self._filled(networks["network"], batch, truth)
+        return self._judging_loss(networks[part], batch, truth)
+
+    def validate(self, report: Report = SILENT) -> np.ndarray:
+        """Sums of `FillingQuality` over this process's share of the validation tiles, float32 (7, size): of `FILLS` over all, and of
+        `FEW_FILLS` over a few.
+
+        The normalisation layers are brought up to date first, so that what is measured is the network as it would be used.
+        """
+        renew_statistics(self.network, self.renewal(RENEWAL_TILES))
+        self.network.eval()
+        if not self.fixed_sums.size:
+            self.fixed_sums = self._without_network(report)
+        result, done, few = np.zeros((7, self.quality.size)), 0, len(FILLS)
+        result[[1, 2, 4, 5, 6]] = self.fixed_sums
+        mine = self.validation[self.rank::self.processes]
+        for batch in self.reader.fixed(mine, self.batch_size, self.seed):
+            truth = self.network.scaled(batch.images)
+            found = self.fill(batch)
+            result[0] += self.quality.sums(found, truth, batch.hidden)
+            among = torch.from_numpy(np.isin(batch.tiles, self.few)).to(batch.hidden.device)
+            result[few] += self.quality.sums(found, truth, batch.hidden & among[:, None, None])
+            done += len(batch)
+            report.progress(done / len(mine), f"Filling {done} of {len(mine)} validation tiles")
+        return result.astype(np.float32)
+
+    def renewal(self, tiles: int) -> Iterator[torch.Tensor]:
+        """Batches of training images as the network sees them, (n, band, y, x), to bring the normalisation layers up to date on."""
+        sample = mixed_sample(self.training[self.rank::self.processes], tiles)
+        return (self.network.covered(batch) for batch in self.reader.fixed(sample, self.batch_size, self.seed))
+
+    def figures(self, sums: np.ndarray) -> dict[str, float]:
+        """PSNR, SSIM and L1 on the validation tiles, and the share of patches the discriminator judged rightly while it trained."""
+        row = self.quality.figures(sums[0].astype(np.float64))
+        if self.discriminator is not None:
+            right, judged, adversarial, filled, steps = self.tally.tolist()
+            row["training_l1"] = filled / max(steps, 1.0)
+            row["adversarial_loss"] = adversarial / max(steps, 1.0)
+            row["discriminator_accuracy"] = right / max(judged, 1e-9)
+            self._watch(row["discriminator_accuracy"])
+        self._forget()
+        return row
+
+    def compared(self, sums: np.ndarray) -> dict[str, Any]:
+        """Figures of the network beside those of the fills without one; empty where no pixel of a validation tile was hidden, or where
+        bands vary in so few pixels that they have no range.
+        """
+        rows = sums.astype(np.float64)
+        if not (rows[:, 0] > 0).all() or not self.quality.varying.any():
+            return {}
+        names = [band["name"] for band in self.quality.bands]
+        return {"tiles": len(self.validation), "few_tiles": len(self.few),
+                "all": {name: self.quality.figures(row) for name, row in zip(FILLS, rows)},
+                "few": {name: self.quality.figures(row) for name, row in zip(FEW_FILLS, rows[len(FILLS):])},
+                "bands": {name: dict(zip(names, self.quality.band_errors(row))) for name, row in zip(FEW_FILLS, rows[len(FILLS):])}}
+
+    @torch.no_grad()
+    def fill(self, batch: HiddenBatch) -> torch.Tensor:
+        """A batch as the network fills it, scaled units (n, band, y, x)."""
+        return self._filled(self.network, batch, self.network.scaled(batch.images))
+
+    def _filled(self, network: nn.Module, batch: HiddenBatch, truth: torch.Tensor) -> torch.Tensor:
+        found = network(self.network.covered(batch)).float() + smooth_fill(truth, batch.shown)
+        return torch.where(batch.hidden[:, None], found, truth)
+
+    def _filling_loss(self, network: nn.Module, batch: HiddenBatch, truth: torch.Tensor) -> torch.Tensor:
+        made = self._filled(network, batch, truth)
+        pixels = (batch.hidden.sum() * truth.shape[1]).clamp_min(1)
+        error = (made - truth).abs().sum() / pixels  # 0 where nothing is hidden
+        self.tally[3] += error.detach()
+        self.tally[4] += 1
+        if self.discriminator is None:
+            return error
+        batch.made = made.detach()
+        weight = self.present_weight
+        if not weight:
+            return error
+        self.discriminator.requires_grad_(False)
+        with self.autocast():
+            logits = self.discriminator(_with_mask(made, batch.hidden)).float()
+        self.discriminator.requires_grad_(True)
+        adversarial = _mean(real_loss(logits), _importance(logits, batch.hidden))
+        self.tally[2] += adversarial.detach()
+        return error + weight * adversarial
+
+    def _judging_loss(self, discriminator: nn.Module, batch: HiddenBatch, truth: torch.Tensor) -> torch.Tensor:
+        both = torch.cat([_with_mask(truth, batch.hidden), _with_mask(batch.made, batch.hidden)])  # type: ignore[arg-type]
+        real, made = discriminator(both).float().chunk(2)
+        importance = _importance(real, batch.hidden)
+        with torch.no_grad():
+            self.tally[0] += (((real > 0.5).float() + (made < 0.5).float()) * importance).sum() / 2
+            self.tally[1] += importance.sum()
+        return 0.5 * (_mean(real_loss(real), importance) + _mean(made_loss(made), importance))
+
+    def _without_network(self, report: Report) -> np.ndarray:
+        """Sums of the fills without a network over all and over a few tiles: these never change."""
+        sums = np.zeros((5, self.quality.size))
+        for batch in self.reader.fixed(self.validation[self.rank::self.processes], self.batch_size, self.seed):
+            sums[:2] += self._sums_of((mean_fill, smooth_fill), batch)
+        mine = self.few[self.rank::self.processes]
+        for done, batch in enumerate(self.reader.fixed(mine, 1, self.seed), 1):
+            sums[2:] += self._sums_of((mean_fill, smooth_fill, biharmonic_fill), batch)
+            report.progress(0.5 * done / len(mine), f"Biharmonic fill of {done} of {len(mine)} validation tiles")
+        return sums
+
+    def _sums_of(self, fills: Sequence[Callable], batch: HiddenBatch) -> np.ndarray:
+        truth = self.network.scaled(batch.images)
+        return np.stack([self.quality.sums(fill(truth, batch.shown), truth, batch.hidden) for fill in fills])
+
+    def _watch(self, accuracy: float) -> None:
+        """Says when the discriminator has won or lost for some epochs after the warm-up."""
+        verdict = "won" if accuracy >= WON else "lost" if accuracy <= LOST else ""
+        if self.epochs_done < self.weight_warmup or not verdict:
+            self.verdicts = []
+            return
+        self.verdicts = [*(one for one in self.verdicts if one == verdict), verdict]
+        if len(self.verdicts) == COLLAPSE_EPOCHS:
+            state, advice = (("tells every fill from truth", "a narrower discriminator or one of fewer layers") if verdict == "won" else
+                             ("no longer tells fills from truth", "a wider discriminator or a lower weight"))
+            self.report.message(f"For {COLLAPSE_EPOCHS} epochs the discriminator {state} (accuracy {accuracy:.2f}), so the network learns "
+                                f"little from it. If fills look poor, train in a new folder with {advice}.", "warning")
+
+    def _forget(self) -> None:
+        """Begins the sums of an epoch anew: patches judged rightly, patches judged, adversarial loss, L1, steps."""
+        self.tally = torch.zeros(5, device=self.reader.device)
+
+    def _refuse_single_value(self) -> None:
+        """Batch normalisation needs more than one value per channel in the deepest layer."""
+        side = -(-(self.crop or self.reader.dataset.tile_size) // self.network.stride)
+        if -(-len(self.training) // self.processes) // self.steps * side * side < 2:
+            raise DataError(f"A single tile of {self.crop or self.reader.dataset.tile_size} px per step is too little to train on. "
+                            "Choose a larger batch, larger tiles or more training tiles.")
+
+
+def _with_mask(image: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
+    return torch.cat([image, hidden[:, None].to(image.dtype)], 1)
+
+
+def _importance(logits: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
+    """Share of hidden pixels in the middle of each patch, like logits (n, 1, y', x')."""
+    return adaptive_avg_pool2d(hidden[:, None].float(), (logits.shape[2], logits.shape[3]))
+
+
+def _mean(values: torch.Tensor, importance: torch.Tensor) -> torch.Tensor:
+    return (values * importance).sum() / importance.sum().clamp_min(1e-6)

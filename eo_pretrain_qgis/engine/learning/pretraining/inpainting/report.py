@@ -1,0 +1,163 @@
+"""The report of inpainting: curves, the network beside fills without one, and fills of held-out places beside the truth."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from ....even_sample import even_sample
+from ....looks import html_page as page
+from ....looks.tile_pictures import BLANK, NO_PICTURE, STRETCH, TRUE_COLOUR
+from ...loop.runs import Run
+from ...loop.training import Progress
+from .method import Filling
+from .quality import biharmonic_fill
+
+SAMPLES = 4  # tiles that are shown
+PICTURE_SIDE = 220  # pixels on the screen
+WORDS = {"network": "network", "mean": "mean of the tile's shown pixels", "smooth": "smooth start that the network adds to",
+         "biharmonic": "biharmonic, the smoothest fill"}
+
+
+class InpaintingReport:
+    """Writes the sections of report.html and keeps its pictures until they are drawn anew."""
+
+    def __init__(self) -> None:
+        self.pictures = ""
+        self.smooth: torch.Tensor | None = None  # the biharmonic fill of the tiles shown, which never changes
+
+    def sections(self, run: Run, method: Filling, progress: Progress, redraw: bool) -> tuple[str, list[str]]:
+        """Title and sections.
+
+        Args:
+            run: with the fills of the best epoch in its card.
+            method: with the network to draw with.
+            progress: with a row of figures per epoch.
+            redraw: whether the network is the best one so far.
+        """
+        if redraw or not self.pictures:
+            self.pictures = self._pictures(method)
+        card = run.card
+        sections = [
+            page.paragraph(_verdict(card, progress)), page.curves(_panels(card, progress.history)),
+            page.heading("Held-out places"),
+            page.paragraph("Validation tiles from left to right: what the network sees, its fill, the biharmonic fill, the truth. Grey is hidden or "
+                           "was not measured. What is hidden stays the same in all epochs."), self.pictures,
+            *_tables(card), page.heading("Settings"), page.table(("setting", "value"), _settings(card)),
+            page.heading("Limits"), page.bullets(_limits(card)),
+        ]
+        return f"{card['dataset']['name']}: inpainting, U-Net with {card['encoder']}", sections
+
+    @torch.no_grad()
+    def _pictures(self, method: Filling) -> str:
+        """Input, fill of the network, biharmonic fill and truth of some validation tiles beside each other, as HTML."""
+        tiles = even_sample(method.few, SAMPLES)
+        if not len(tiles):
+            return page.paragraph("The dataset has no validation tiles to show.")
+        method.network.eval()
+        batch = next(iter(method.reader.fixed(tiles, len(tiles), method.seed)))
+        truth = method.network.scaled(batch.images)
+        if self.smooth is None:
+            self.smooth = biharmonic_fill(truth, batch.shown)
+        fills = [torch.where(batch.hidden[:, None], fill, truth) for fill in (method.fill(batch), self.smooth)]
+        side = method.reader.dataset.tile_size
+        valid, shown = (mask.cpu().numpy()[:, :side, :side] for mask in (batch.valid, batch.shown))
+        stored = [method.quality.stored(values).cpu().numpy()[:, :, :side, :side] for values in (truth, *fills)]
+        stretch = _stretch([band["name"] for band in method.quality.bands], stored[0], valid)
+        columns = [_coloured(stored[0], shown, stretch), *(_coloured(values, valid, stretch) for values in (*stored[1:], stored[0]))]
+        return page.picture(np.concatenate([_beside(*row) for row in zip(*columns)]), "input, fills and truth of validation tiles")
+
+
+def _stretch(names: list[str], images: np.ndarray, valid: np.ndarray) -> list[tuple[int, float, float]]:
+    """For red, green and blue the number of the band and what becomes black and white."""
+    usable = [number for number, name in enumerate(names) if name not in NO_PICTURE]
+    chosen = [names.index(name) for name in TRUE_COLOUR] if set(TRUE_COLOUR) <= set(names) else usable[:3] or [0]
+    chosen = chosen if len(chosen) == 3 else [chosen[0]] * 3
+    limits = [np.percentile(images[:, band][valid], STRETCH) if valid.any() else (0.0, 1.0) for band in chosen]
+    return [(band, float(low), max(float(high - low), 1e-9)) for band, (low, high) in zip(chosen, limits)]
+
+
+def _coloured(images: np.ndarray, seen: np.ndarray, stretch: list[tuple[int, float, float]]) -> np.ndarray:
+    """Images (n, band, y, x) in stored units as uint8 (n, y, x, 3)."""
+    colours = np.stack([np.clip((images[:, band] - low) / reach, 0, 1) * 255 for band, low, reach in stretch], -1)
+    return np.where(seen[..., None], colours, BLANK).astype(np.uint8)
+
+
+def _beside(*pictures: np.ndarray) -> np.ndarray:
+    """Pictures (y, x, 3) in a row with white gaps, small ones enlarged."""
+    zoom = max(1, PICTURE_SIDE // pictures[0].shape[0])
+    framed = [np.pad(picture.repeat(zoom, 0).repeat(zoom, 1), [(0, 6), (0, 6), (0, 0)], constant_values=255) for picture in pictures]
+    return np.concatenate(framed, 1)
+
+
+def _panels(card: dict, history: list[dict[str, float]]) -> list[tuple[str, dict]]:
+    learned = "training_l1" if "training_l1" in history[-1] else "loss"
+    losses: dict[str, list[float | None]] = {"training tiles": [row.get(learned) for row in history]}
+    if "l1" in history[-1]:
+        losses["validation tiles"] = [row.get("l1") for row in history]
+    panels: list[tuple[str, dict]] = [("L1 on hidden pixels", losses)]
+    if "psnr" in history[-1]:
+        flat = {name: [figures["psnr"]] * len(history) for name, figures in card["fills"].get("all", {}).items() if name != "network"}
+        panels.append(("PSNR on validation tiles [dB]", {"network": [row.get("psnr") for row in history], **flat}))
+    if "discriminator_accuracy" in history[-1]:
+        panels.append(("Accuracy of the discriminator", {"training tiles": [row.get("discriminator_accuracy") for row in history]}))
+    return panels
+
+
+def _tables(card: dict) -> list[str]:
+    fills = card["fills"]
+    if not fills:
+        return []
+
+    def rows(part: str) -> list[tuple]:
+        return [(WORDS[name], found.get("psnr"), found.get("ssim"), found.get("l1")) for name, found in fills[part].items()]
+
+    head = ("fill", "PSNR [dB]", "SSIM", "L1, scaled units")
+    units = {band["name"]: "" if band["unit"] == "unknown" else band["unit"] for band in card["bands"]}
+    bands = [(f"{name} [{unit}]" if unit else name, *(f"{errors[name]:.3g}" for errors in fills["bands"].values()))
+             for name, unit in units.items()]
+    return [
+        page.heading("Fills of the best epoch, hidden pixels of validation tiles"),
+        page.paragraph(f"{fills['few_tiles']} tiles, which the biharmonic fill was computed for:"), page.table(head, rows("few")),
+        page.paragraph(f"{fills['tiles']} tiles:"), page.table(head, rows("all")),
+        page.paragraph(f"Mean absolute error of each band in its own unit, {fills['few_tiles']} tiles:"),
+        page.table(("band", *(WORDS[fill].split(",")[0] for fill in fills["bands"])), bands),
+    ]
+
+
+def _verdict(card: dict, progress: Progress) -> str:
+    state = "Finished" if card["state"] == "finished" else "Training"
+    text = f"{state}: {progress.epoch} of {card['settings']['epochs']} epochs on {card['device']} in {card['precision']}."
+    if progress.best is None or not card["fills"]:
+        return text + " Without validation tiles the last epoch is kept."
+    few = card["fills"]["few"]
+    others = ", ".join(f"the {name} fill {few[name]['psnr']:.2f} dB" for name in ("mean", "smooth", "biharmonic"))
+    best = max(("mean", "smooth", "biharmonic"), key=lambda name: few[name]["psnr"])
+    gain = few["network"]["psnr"] - few[best]["psnr"]
+    verdict = f"{gain:.2f} dB better" if gain > 0 else f"{-gain:.2f} dB worse: the network has not yet learned more than smoothness; train longer"
+    return (f"{text} Best: epoch {progress.best_epoch}. On {card['fills']['few_tiles']} held-out tiles the network fills with a PSNR of "
+            f"{few['network']['psnr']:.2f} dB, {others}; the network is {verdict}.")
+
+
+def _settings(card: dict) -> list[tuple[str, Any]]:
+    rows = [(name.replace("_", " "), "–" if value is None else str(value)) for name, value in card["settings"].items()]
+    blocks = card["blocks"]
+    start = card["start"]["summary"] if card["start"] else "from scratch"
+    return [*rows, ("block size that was used [px]", blocks["size"]), ("dataset", card["dataset"]["path"]),
+            ("bands", ", ".join(band["name"] for band in card["bands"])), ("start", start), ("parameters", card["parameters"])]
+
+
+def _limits(card: dict) -> list[str]:
+    """What the figures do not say."""
+    limits = [
+        "The best epoch was chosen by PSNR on the validation tiles, so these figures flatter a little.",
+        "A good fill is not yet a good encoder: what it is worth is measured by fine-tuning from it, beside a start from scratch.",
+        "Pixels next to what is shown are easy: a smooth fill is hard to beat with small blocks, and only large ones ask for more.",
+        "PSNR and L1 favour smooth fills; the adversarial part is there for texture and may cost some of both.",
+        f"The network knows {card['preset']} values at {card['resolution_m'][0]:g} m: another sensor, unit or pixel size needs another one.",
+        "Errors are of scaled values, asinh((value - median) / spread), so a bright cloud does not outweigh the land; PSNR takes as range of a "
+        "band what lies between its 0.1 % and 99.9 % percentile.",
+    ]
+    return [*limits, card["clouds"]] if card["clouds"] else limits

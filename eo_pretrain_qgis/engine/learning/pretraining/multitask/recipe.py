@@ -1,0 +1,334 @@
+"""Pretraining on many tasks: datasets of one sensor → run folder with an encoder, a decoder and a head for each task."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+
+from .....errors import DataError, EngineError
+from .....report import SILENT, Report
+from ....datasets.dataset import Dataset
+from ...loop.checkpoints import load_tensors
+from ...loop.device import pick_device, pick_precision
+from ...loop.runs import CHECKPOINT, WEIGHTS, Run
+from ...loop.training import Plan, Progress
+from ...loop.training_runs import train
+from ...networks.class_networks import renew_statistics
+from ...networks.encoders import check_encoder_name
+from ...networks.starting_weights import start_from
+from .kinds import KINDS, build_task, check_task
+from .report import baseline_scores, report_sections, task_pictures
+from .reptile import inner_steps, with_gradients
+from .tasks import SharedNetwork, Task, common_datasets, pooled_bands, same_scenes, task_names
+
+SAMPLING = {"size": 1.0, "root": 0.5, "equal": 0.0}  # exponents of the number of training tiles
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What can be chosen; the names are those of the job `pretrain_multitask`, which explains them."""
+
+    encoder: str = "resnet18"
+    start: str | None = None
+    mode: str = "reptile"
+    inner_steps: int = 4
+    inner_rate: float = 0.02
+    learning_rate: float = 1e-3
+    sampling: str = "root"
+    epochs: int = 40
+    batch_size: int = 8
+    crop: int | None = None
+    compare_single: bool = False
+    class_weights: str = "balanced"
+    augmentation: str = "full"
+    precision: str = "auto"
+    patience: int = 12
+    weight_decay: float = 0.01
+    warmup_epochs: int = 2
+    device: str = "auto"
+    seed: int = 1
+
+
+def pretrain_multitask(dataset_folders: Sequence[str], output: str, settings: Settings, report: Report = SILENT) -> dict[str, Any]:
+    """Trains one network for the tasks of several datasets, or continues the run in `output`, or says that it is finished.
+
+    Under ``torchrun`` all processes work on the same task with different tiles, and the first one writes.
+
+    Args:
+        dataset_folders: two or more, of the same bands of the same sensor.
+        output: run folder.
+        settings: see `Settings`.
+        report: told of every batch.
+
+    Returns:
+        What `training_runs.train` gives, and ``score``, the mean over the tasks, where there are validation tiles.
+
+    Raises:
+        DataError: the datasets do not go together or cannot be learned from, or `output` holds something else.
+        ModelError: the encoder is unknown or the starting weights do not fit.
+        EngineError: the device is not there, its memory too small, or the loss diverged.
+    """
+    _check_machine(settings)
+    check_encoder_name(settings.encoder)
+    opened = [Dataset.open(folder) for folder in dataset_folders]
+    for dataset in opened:
+        check_task(dataset, settings.crop)
+    datasets = common_datasets(opened, report)
+    _refuse_other_number(output, datasets)
+    before = len(datasets) / (len(datasets) + 1) if settings.compare_single else 0.0  # of the time
+    return train(output, Multitasking(datasets, settings, report.part(0, before)), report.part(before, 1))
+
+
+class TaskBatches:
+    """Batches of one task, one for each inner step."""
+
+    def __init__(self, task: str, batches: Sequence[Any]) -> None:
+        self.task, self.batches = task, batches
+
+    def __len__(self) -> int:
+        return sum(map(len, self.batches))
+
+    def split(self, pieces: int) -> list[TaskBatches]:
+        """The same steps in at most `pieces` smaller batches each; the gradients of the pieces are averaged over their ways."""
+        count = min(pieces, *map(len, self.batches))
+        return [TaskBatches(self.task, list(parts)) for parts in zip(*(batch.split(count) for batch in self.batches))]
+
+
+class Multitask:
+    """Several tasks through one network: Reptile, or joint training.
+
+    A step belongs to one task. For Reptile it is k steps of gradient descent on that task, whose way is the gradient; for joint
+    training it is the ordinary gradient of one batch.
+
+    Args:
+        tasks: what is trained.
+        network: of all tasks.
+        fabric: precision and processes.
+        settings: see `Settings`.
+        steps: per epoch; None takes as many as show as many tiles as the datasets have.
+    """
+
+    score = "task_score"
+
+    def __init__(self, tasks: Sequence[Task], network: SharedNetwork, fabric: Fabric, settings: Settings, steps: int | None = None) -> None:
+        self.tasks, self.network, self.fabric = {task.key: task for task in tasks}, network, fabric
+        self.joint = settings.mode == "joint"
+        self.inner_steps = 1 if self.joint else settings.inner_steps
+        self.inner_rate = settings.inner_rate
+        self.steps = steps or -(-sum(task.method.steps for task in tasks) // self.inner_steps)
+        sizes = np.array([task.size for task in tasks], float) ** SAMPLING[settings.sampling]
+        self.shares = dict(zip(self.tasks, sizes / sizes.sum()))
+        self.sizes: dict[str, tuple[int, ...]] = {}
+
+    @property
+    def parts(self) -> dict[str, nn.Module]:
+        """The shared network with all heads."""
+        return {"network": self.network}
+
+    def batches(self, seed: int, epoch: int) -> Iterator[TaskBatches]:
+        """The steps of an epoch; each task has its share of them to the nearest whole number, in random order."""
+        order = draw_tasks(list(self.shares.values()), self.steps, np.random.default_rng([seed, epoch, len(self.tasks)]))
+        streams = {key: task.batches(seed, epoch) for key, task in self.tasks.items()}
+        keys = list(self.tasks)
+        for place in order:
+            yield TaskBatches(keys[place], list(itertools.islice(streams[keys[place]], self.inner_steps)))
+
+    def loss(self, part: str, networks: Mapping[str, nn.Module], batch: TaskBatches) -> torch.Tensor:
+        """The mean loss of the steps; its gradient is the way they went, see `reptile`.
+
+        In several processes the loop's own exchange would wait for the heads of the other tasks, so the gradients are averaged here.
+        """
+        task, several = self.tasks[batch.task], self.fabric.world_size > 1
+        if self.joint and not several:
+            return task.loss(lambda images: networks[part](images, task.key), batch.batches[0])
+        way, mean = inner_steps(task.network, batch.batches, self._loss_of(task), self.inner_rate)
+        if several:
+            way = self._averaged(way)
+        return with_gradients(mean, task.network, way)
+
+    def _loss_of(self, task: Task) -> Callable[[Any, Any], torch.Tensor]:
+        def loss(forward: Any, batch: Any) -> torch.Tensor:
+            with self.fabric.autocast():
+                return task.loss(forward, batch)
+
+        return loss
+
+    def _averaged(self, way: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """The mean over the processes, exchanged as one tensor."""
+        flat = torch.cat([gradient.flatten() for gradient in way.values()])
+        parts = torch.as_tensor(self.fabric.all_reduce(flat, reduce_op="mean")).split([gradient.numel() for gradient in way.values()])
+        return {name: part.view_as(gradient) for (name, gradient), part in zip(way.items(), parts)}
+
+    def validate(self, report: Report = SILENT) -> np.ndarray:
+        """The sums of all tasks behind each other, float64.
+
+        Each task is measured with normalisation statistics of its own images, as it was trained and as a fine-tuned network will have
+        them; afterwards the statistics are those of all tasks together.
+        """
+        found = []
+        for number, task in enumerate(self.tasks.values()):
+            sums = task.method.validate(report.part(number / len(self.tasks), (number + 1) / len(self.tasks)))
+            self.sizes[task.key] = sums.shape
+            found.append(sums.astype(np.float64).ravel())
+        self.renew()
+        return np.concatenate(found)
+
+    def renew(self) -> None:
+        """Measures the normalisation layers on images of all tasks."""
+        renew_statistics(self.network.dense, (images for task in self.tasks.values() for images in task.images()))
+
+    def sums_of(self, sums: np.ndarray) -> dict[str, np.ndarray]:
+        """The sums of each task, in the shape its method gave them."""
+        ends = np.cumsum([int(np.prod(shape)) for shape in self.sizes.values()])
+        return {key: part.reshape(shape) for (key, shape), part in zip(self.sizes.items(), np.split(sums, ends[:-1]))}
+
+    def figures(self, sums: np.ndarray) -> dict[str, float]:
+        """The figures of each task behind its key, and the mean of the scores of the tasks that have one."""
+        row, scores = {}, []
+        for key, part in self.sums_of(sums).items():
+            figures = self.tasks[key].figures(part)
+            row.update({f"{key} {name}": value for name, value in figures.items()})
+            scores += [figures["score"]] if figures else []
+        return {self.score: float(np.mean(scores)), **row} if scores else {}
+
+
+def draw_tasks(shares: Sequence[float], steps: int, rng: np.random.Generator) -> np.ndarray:
+    """Which task each step belongs to, int64 (step,).
+
+    Systematic sampling: each task is drawn as often as its share asks, to less than one step, which draws apart from each other do not
+    give in a short epoch.
+    """
+    places = (rng.random() + np.arange(steps)) / steps
+    return rng.permutation(np.minimum(np.searchsorted(np.cumsum(shares), places, side="right"), len(shares) - 1))
+
+
+class Multitasking:
+    """The recipe: datasets of one sensor make a network that is good to start from.
+
+    Args:
+        datasets: with bands in one order; a single one trains its task alone.
+        settings: see `Settings`.
+        report: told of what comes before the loop: baselines, and tasks trained alone.
+        steps: per epoch; None counts the tiles.
+        bands: cards of the bands, by which images are scaled; None pools those of the datasets.
+    """
+
+    method_name = "multitask"
+
+    def __init__(self, datasets: Sequence[Dataset], settings: Settings, report: Report = SILENT, steps: int | None = None,
+                 bands: list[dict[str, Any]] | None = None) -> None:
+        self.datasets, self.settings, self.report, self.steps = datasets, settings, report, steps
+        self.bands = bands or pooled_bands(datasets)
+        self.names = task_names(datasets)
+        self.pictures: dict[str, str] = {}
+
+    def card(self) -> dict[str, Any]:
+        """The network, its bands and its tasks; no classes, which are those of the heads."""
+        tasks = [{"name": name, "key": key, "task": dataset.task, "kind": KINDS[dataset.task][0], "dataset": os.path.abspath(dataset.folder),
+                  "classes": [asdict(entry) for entry in dataset.classes], "training_tiles": len(dataset.indices("training")),
+                  "validation_tiles": len(dataset.indices("validation"))} for (name, key), dataset in zip(self.names, self.datasets)]
+        return {"architecture": "unet", "encoder": self.settings.encoder, "task": "multitask", "classes": [],
+                "bands": self.bands, "tasks": tasks, "same_scenes": same_scenes(self.datasets)}
+
+    def plan(self) -> Plan:
+        """AdamW with warm-up and a cosine; the gradient is a sum over the inner steps, and so is the norm it is cut to."""
+        chosen = self.settings
+        return Plan(chosen.epochs, chosen.learning_rate, chosen.weight_decay, chosen.warmup_epochs, chosen.patience, chosen.seed,
+                    clip_norm=1.0 if chosen.mode == "joint" else float(chosen.inner_steps))
+
+    def build(self, run: Run, fabric: Fabric, report: Report) -> Multitask:
+        """The network with its starting weights, as a method to train."""
+        chosen, bands = self.settings, run.card["bands"]
+        tasks = [build_task(name, key, dataset, bands, chosen, fabric) for (name, key), dataset in zip(self.names, self.datasets)]
+        network = SharedNetwork({task.key: task.network for task in tasks})
+        if chosen.start and not os.path.exists(run.path(CHECKPOINT)):
+            matched = start_from(network.shared(), chosen.start, [band["name"] for band in bands], report)
+            run.card["start"] = {"path": chosen.start, "summary": matched.sentence(), **asdict(matched)}
+            report.message(matched.sentence())
+        unmeasured = [task.name for task in tasks if not len(task.dataset.indices("validation"))]
+        if unmeasured:
+            report.message(f"Without validation tiles, and so without figures: {', '.join(unmeasured)}.", "warning")
+        method = Multitask(tasks, network, fabric, chosen, self.steps)
+        for entry in run.card["tasks"]:
+            entry["share"] = float(method.shares[entry["key"]])
+        if fabric.is_global_zero and len(tasks) > 1:
+            self._compare(run, method, fabric)
+        return method
+
+    def save(self, run: Run, method: Multitask, sums: np.ndarray) -> None:
+        """The network with each tensor once, its encoder, and the figures of each task."""
+        parts = method.sums_of(sums)
+        for entry in run.card["tasks"]:
+            task = method.tasks[entry["key"]]
+            entry["figures"] = task.figures(parts[task.key])
+            entry["sums"] = parts[task.key].tolist()
+        named = method.network.named()
+        run.save_network(named)
+        run.save_encoder(named["encoder"])
+
+    def load_best(self, run: Run, method: Multitask) -> None:
+        """The best weights back into the network."""
+        method.network.named().load_state_dict(load_tensors(run.path(WEIGHTS)))
+
+    def sections(self, run: Run, method: Multitask, progress: Progress, redraw: bool) -> tuple[str, list[str]]:
+        """The report."""
+        if redraw:
+            for key, task in method.tasks.items():
+                task.renew()
+                self.pictures[key] = task_pictures(task)
+            method.renew()
+        return report_sections(run, progress, self.pictures)
+
+    def result(self, run: Run) -> dict[str, Any]:
+        """The mean score."""
+        metrics = run.card["metrics"]
+        return {"score": metrics[Multitask.score]} if Multitask.score in metrics else {}
+
+    def _compare(self, run: Run, method: Multitask, fabric: Fabric) -> None:
+        """What the tasks are measured against: baselines, and each task trained alone with as many batches as all have together."""
+        for entry in run.card["tasks"]:
+            if "baselines" not in entry and entry["validation_tiles"]:
+                entry["baselines"] = baseline_scores(method.tasks[entry["key"]], self.settings.seed, self.report.part(0, 0.01))
+        if not self.settings.compare_single:
+            return
+        run.update(state="training")  # from here on the folder is that of a run, in which the single ones lie
+        alone = replace(self.settings, mode="joint", inner_steps=1, compare_single=False)
+        for number, (entry, dataset) in enumerate(zip(run.card["tasks"], self.datasets)):
+            if "single" in entry:
+                continue
+            self.report.message(f"Training “{entry['name']}” alone, to compare with.")
+            part = self.report.part(number / len(self.datasets), (number + 1) / len(self.datasets))
+            folder = run.path(os.path.join("single", entry["key"]))
+            # The same scaling, or errors in scaled units would not compare.
+            train(folder, Multitasking([dataset], alone, SILENT, method.steps * method.inner_steps, run.card["bands"]), part)
+            found = Run.open(folder).card
+            entry["single"] = found["tasks"][0].get("figures", {})
+            entry["single_epochs"] = found["epochs_run"]
+            run.update(state="training")
+
+
+def _check_machine(settings: Settings) -> None:
+    precision = pick_precision(settings.precision, pick_device(settings.device))
+    if precision == "float16" and settings.mode == "reptile":
+        raise EngineError("float16 loses the small gradients of the inner steps, which no loss scaling protects. "
+                          "Choose the precision auto, float32 or bfloat16.")
+    if settings.compare_single and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise EngineError("Tasks are trained alone in one process only. Start without torchrun, or without “Compare with each task alone”.")
+
+
+def _refuse_other_number(output: str, datasets: Sequence[Dataset]) -> None:
+    """A folder with a run on fewer or more datasets; which they are is compared when the run is opened."""
+    if (Path(output) / "run.json").exists():
+        run = Run.open(output)
+        if len(run.datasets) != len(datasets):
+            raise DataError(f"The folder {output} holds a run on {len(run.datasets)} dataset(s), not on {len(datasets)}. "
+                            "Choose a new folder.")

@@ -1,0 +1,129 @@
+"""Export of one direction of a translation to a self-describing .onnx file, refused unless onnxruntime gives what torch gives."""
+
+from __future__ import annotations
+
+import re
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from .....errors import JobError, ModelError
+from .....report import SILENT, Report
+from ....datasets.dataset import Dataset
+from ....models import package
+from ....models.session import RunOptions, on_processor
+from ...export import largest_difference, mosaic, probes, to_onnx
+from ...halo import CHANGED_SHARE, measure_halo, scene_side
+from ...loop.runs import Run
+from .generators import BandScaling, StoredTranslation
+from .recipe import load_generators
+
+#: Difference, in scaled units, from which on a pixel counts as changed by where its tile ends.
+NOTICEABLE = 0.05
+
+
+def export_translation(run: Run, target: str, *, source: str | None = None, name: str | None = None, licence: str = "not stated",
+                       tolerance: float = 1e-4, plugin_version: str = "", report: Report = SILENT) -> dict[str, Any]:
+    """Writes one of a run's best generators as a model file that takes and gives stored units.
+
+    Args:
+        run: from “Pretrain by translation”.
+        target: the .onnx file to write.
+        source: name of the sensor it takes; None is the first.
+        name: of the model; None makes one from the sensors and the dataset.
+        licence: of the model, for those it is given to.
+        tolerance: largest difference allowed between a value of torch and of onnxruntime, scaled units.
+        plugin_version: for the provenance.
+        report: told of every step.
+
+    Returns:
+        ``largest_difference`` and ``model_id``.
+
+    Raises:
+        JobError: the run knows no such sensor.
+        ModelError: the run has no weights, its network cannot be exported, or the two differ by more than `tolerance`.
+    """
+    sensors, names = run.card["sensors"], [sensor["name"] for sensor in run.card["sensors"]]
+    if source is not None and source not in names:
+        raise JobError(f"The run {run.folder} translates between {names[0]} and {names[1]}, and “{source}” is neither. "
+                       f"Give {names[0]} or {names[1]} as “Translate from”.")
+    way = names.index(source) if source else 0
+    generators = load_generators(run)
+    given, wanted = sensors[way], sensors[1 - way]
+    generator: nn.Module = (generators.forth, generators.back)[way]
+    scaling, stride = BandScaling(wanted["bands"]), int(generator.stride)  # type: ignore[arg-type]
+    model = StoredTranslation(generator, BandScaling(given["bands"]), scaling).eval()
+    report.progress(0.05, "Translating the network")
+    architecture = run.card["encoder"] or run.card["architecture"]
+    content = to_onnx(model, len(given["bands"]), stride, architecture, package.OUTPUTS[package.TRANSLATION], report.part(0.05, 0.2))
+    session = on_processor(content)
+    scene = _scene(run, given, stride)
+
+    def view(image: np.ndarray) -> np.ndarray:
+        return scaling(torch.from_numpy(image)).numpy()
+
+    difference = largest_difference(model, session, probes(scene, stride), report.part(0.2, 0.5), view)
+    if not difference <= tolerance:
+        raise ModelError(f"The exported network differs from the trained one by up to {difference:.2g} in scaled units, more than the "
+                         f"{tolerance:g} allowed. Allow a larger difference, or train again with another encoder.")
+
+    options = RunOptions()
+
+    def made(image: np.ndarray) -> np.ndarray:
+        return view(session.run(None, {package.INPUT: image}, options)[0])
+
+    halo, changed = measure_halo(made, scene, stride, report.part(0.5, 0.95), _differs, partial(setattr, options, "terminate", True))
+    if changed > CHANGED_SHARE:
+        report.message(f"Even with a border of {halo} px, {changed:.2%} of the pixels depend on where tiles begin, because this network "
+                       "looks farther. Maps may show faint seams.", "warning")
+    report.progress(0.95, "Writing the model")
+    named = name or f"Synthetic {wanted['name']} from {given['name']}: {run.card['dataset']['name']}"
+    description = _describe(run, way, named, licence, plugin_version, stride, halo)
+    description["parameters"] = sum(parameter.numel() for parameter in generator.parameters())
+    package.write(content, description, target)
+    return {"largest_difference": difference, "model_id": description["id"]}
+
+
+def _differs(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Pixels (y, x) of two images (band, y, x) in scaled units that are not the same."""
+    return (np.abs(one - other) > NOTICEABLE).any(0)
+
+
+def _describe(run: Run, way: int, name: str, licence: str, plugin_version: str, stride: int, halo: int) -> dict[str, Any]:
+    """What the model wants, gives and comes from; see `package.write`."""
+    card = run.card
+    given, wanted = card["sensors"][way], card["sensors"][1 - way]
+    found = (card.get("sums") or [{}, {}])[way]
+    baseline = (card.get("baseline") or [{}, {}])[way]
+    scores = {"split": "validation", "cycle_error_scaled": found.get("cycle"), "error_scaled": found.get("error"), "psnr_db": found.get("psnr"),
+              "error_scaled_of_the_regression": baseline.get("error"), "psnr_db_of_the_regression": baseline.get("psnr")}
+    start = card.get(("start", "second_start")[way])
+    short = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "synthetic"
+    return {
+        "task": package.TRANSLATION, "sensor": given["name"], "preset": given["preset"], "bands": given["bands"],
+        "target": {"sensor": wanted["name"], "preset": wanted["preset"], "bands": wanted["bands"]}, "synthetic": True,
+        "resolution_m": card["resolution_m"], "classes": [], "tile_size": card["tile_size"],
+        "architecture": {"unet": "U-Net generator", "residual": "residual generator"}[card["architecture"]], "encoder": card["encoder"],
+        "id": f"{short}-{card['weights_sha256'][:8]}", "name": name, "licence": licence, "stride": stride,
+        "halo": halo, "fill": [band["centre"] for band in given["bands"]],
+        "scores": {key: value for key, value in scores.items() if value is not None},
+        "provenance": {"dataset": card["dataset"]["name"], "dataset_checksum": card["dataset"]["checksum"], "run": Path(run.folder).name,
+                       "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "plugin_version": plugin_version,
+                       "seed": card["seed"], "start": start["summary"] if start else "scratch"},
+    }
+
+
+def _scene(run: Run, sensor: dict[str, Any], stride: int) -> np.ndarray:
+    """A large image of the sensor, float32 (band, y, x): tiles side by side, or noise with its statistics when the dataset is gone."""
+    side = scene_side(stride)
+    centre, spread = (np.array([band[key] for band in sensor["bands"]], np.float32)[:, None, None] for key in ("centre", "spread"))
+    folder = run.card["dataset"]["path"]
+    if not Path(folder).is_dir():
+        noise = np.random.default_rng(0).standard_normal((len(centre), side, side)).astype(np.float32)
+        return noise * spread + centre
+    return mosaic(Dataset.open(folder), centre, side, sensor["name"])

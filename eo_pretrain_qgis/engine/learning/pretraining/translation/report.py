@@ -1,0 +1,183 @@
+"""The report of a translation between two sensors: curves, errors beside a regression, pictures, settings and limits in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from ....even_sample import even_sample
+from ....looks import html_page as page
+from ....looks.tile_pictures import BLANK, NO_PICTURE, TRUE_COLOUR
+from ...loop.runs import Run
+from ...loop.training import Progress
+from .figures import Sums
+from .method import Translation
+
+SAMPLES = 4  # tiles that are shown in each direction
+PICTURE_SIDE = 224  # pixels on the screen
+#: Share by which two errors may differ and still be called alike: fewer tiles would turn it round.
+ALIKE = 0.03
+#: Standard deviations about the mean that a picture shows.
+SHOWN_SPREAD = 2
+
+
+def baseline_card(sums: Sums) -> list[dict[str, Any]]:
+    """Errors of both directions as plain values."""
+    return [{"error": sums.error(way), "psnr": sums.psnr(way), "cycle": sums.cycle(way), "bands": sums.per_band(way)} for way in (0, 1)]
+
+
+def sample_tiles(method: Translation) -> list[np.ndarray]:
+    """For each direction some validation tiles, paired ones where there are any."""
+    reader, common = method.reader, method.reader.common("validation")
+    chosen = []
+    for side in reader.readers:
+        tiles = common if len(common) else reader.dataset.indices("validation", side.sensor.name)
+        chosen.append(even_sample(tiles, SAMPLES))
+    return chosen
+
+
+@torch.no_grad()
+def translation_pictures(method: Translation, tiles: list[np.ndarray]) -> str:
+    """Source, translated image, and truth or way back of held-out tiles, as HTML."""
+    method.generators.eval()
+    sides, bands, pieces = method.reader.readers, method.bands, []
+    names = [side.sensor.name for side in sides]
+    paired = len(method.reader.common("validation")) > 0
+    for way, chosen in enumerate(tiles):
+        last = "what was measured there" if paired else f"{names[way]} made again from it"
+        caption = f"{names[way]}, {names[1 - way]} made from it, and {last}."
+        if not len(chosen):
+            pieces.append(page.paragraph(f"There are no validation tiles of {names[way]}."))
+            continue
+        there, again = (method.generators.forth, method.generators.back)[::1 if way == 0 else -1]
+        image = sides[way].read(chosen)
+        made = there(image.values).where(image.seen, 0.0)
+        seen = image.seen[:, 0].cpu().numpy()
+        columns = [_look(sides[way].stored(chosen)[0], seen, bands[way]), _look(_stored(method, 1 - way, made), seen, bands[1 - way])]
+        if paired:
+            columns.append(_look(*sides[1 - way].stored(chosen), bands[1 - way]))
+        else:
+            columns.append(_look(_stored(method, way, again(made)), seen, bands[way]))
+        rows = np.concatenate([_beside(*row) for row in zip(*columns)])
+        pieces += [page.paragraph(caption), page.picture(rows, caption)]
+    return "\n".join(pieces)
+
+
+def translation_sections(run: Run, progress: Progress, pictures: str) -> tuple[str, list[str]]:
+    """Title and sections of report.html."""
+    card, history = run.card, progress.history
+    names = [sensor["name"] for sensor in card["sensors"]]
+    ways = [f"{names[0]} to {names[1]}", f"{names[1]} to {names[0]}"]
+    panels: list[tuple[str, dict]] = [("Training loss", {"loss": [row["loss"] for row in history]})]
+    errors = {key: [row.get(key) for row in history] for key in
+              (*(f"error_{way.replace(' ', '_')}" for way in ways), *(f"cycle_{name}" for name in names), *(f"distance_{name}" for name in names))
+              if key in history[-1]}
+    if errors:
+        panels.append(("Validation, scaled units", {key.replace("_", " "): values for key, values in errors.items()}))
+    if "discriminator_real" in history[-1]:
+        panels.append(("Discriminators are right about", {name: [row.get(f"discriminator_{name}") for row in history]
+                                                          for name in ("real", "made")}))
+    sections = [page.paragraph(_verdict(card, progress)), page.curves(panels), page.heading("Validation tiles"), pictures]
+    for number, way in enumerate(ways):
+        sections += _errors(card, number, way)
+    sections += [page.heading("Settings"), page.table(("setting", "value"), _settings(card)),
+                 page.heading("Limits"), page.bullets(_limits(card, names))]
+    return f"{card['dataset']['name']}: translation between {names[0]} and {names[1]}", sections
+
+
+def _errors(card: dict, number: int, way: str) -> list[str]:
+    """Errors of one direction: per band beside the regression where pairs exist, else what the way back loses."""
+    found = card.get("sums")
+    if not found:
+        return []
+    sections = [page.heading(f"Errors of the best epoch, {way}")]
+    if found[number]["cycle"] is not None:
+        sections.append(page.paragraph(f"There and back again loses {found[number]['cycle']:.3f} in scaled units (mean absolute difference). "
+                                       "It says that nothing was lost on the way, not that the image in between is true."))
+    if not found[number]["bands"] or not card.get("baseline"):
+        return [*sections, page.paragraph("Without paired validation tiles nothing says how true the made image is.")]
+    baseline = card["baseline"][number]
+    rows = [(ours["name"], ours["unit"], _digits(ours["error"]), _digits(theirs["error"]), ours["psnr"], theirs["psnr"])
+            for ours, theirs in zip(found[number]["bands"], baseline["bands"])]
+    rows.append(("mean, scaled units", "", _digits(found[number]["error"]), _digits(baseline["error"]), found[number]["psnr"], baseline["psnr"]))
+    return [*sections, page.table(("band", "unit", "L1", "L1 of the regression", "PSNR [dB]", "PSNR of the regression [dB]"), rows)]
+
+
+def _verdict(card: dict, progress: Progress) -> str:
+    state = "Finished" if card["state"] == "finished" else "Training"
+    text = f"{state}: {progress.epoch} of {card['settings']['epochs']} epochs on {card['device']} in {card['precision']}, {card['mode']}."
+    if progress.best is None:
+        return text + " Without validation tiles the last epoch is kept."
+    measure = ("mean absolute error" if card["mode"] == "paired" else
+               "loss of the way there and back plus the distance of the values' distributions")
+    text += f" Best: epoch {progress.best_epoch}; {measure} {-progress.best:.3f} in scaled units on the validation tiles."
+    names = [sensor["name"] for sensor in card["sensors"]]
+    for ours, theirs, way in zip(card.get("sums") or [], card.get("baseline") or [], (names, names[::-1])):
+        if ours["error"] is not None:
+            text += (f" {way[0]} to {way[1]}: {ours['error']:.3f}, {_compared(ours['error'], theirs['error'])} the {theirs['error']:.3f} of a "
+                     "regression per pixel.")
+    return text
+
+
+def _compared(ours: float, theirs: float) -> str:
+    if abs(ours - theirs) <= ALIKE * theirs:
+        return "about as much as"
+    return "less than" if ours < theirs else "more than"
+
+
+def _settings(card: dict) -> list[tuple[str, Any]]:
+    rows = [(name.replace("_", " "), "–" if value is None else str(value)) for name, value in card["settings"].items()]
+    bands = [(f"bands of {sensor['name']}", ", ".join(band["name"] for band in sensor["bands"])) for sensor in card["sensors"]]
+    starts = [(key.replace("_", " "), card[key]["summary"] if card.get(key) else "from scratch") for key in ("start", "second_start")]
+    return [*rows, ("dataset", card["dataset"]["path"]), *bands, *starts, ("parameters", card["parameters"])]
+
+
+def _limits(card: dict, names: list[str]) -> list[str]:
+    """What the figures do not say, from the facts of this run."""
+    limits = [
+        f"An image made by these networks is synthetic: it shows what {names[1]} usually looks like where {names[0]} looks so, and nothing "
+        "that the source did not see. Do not measure in it.",
+        "The best epoch was chosen on the validation tiles, so their figures flatter.",
+        "The regression sees one pixel and no neighbours; a network that does not beat it has learned no shapes that help.",
+    ]
+    if card["mode"] == "unpaired":
+        limits.append("Learned without pairs: images can look right and be wrong, as fields may change their crop on the way and come back.")
+    if card["architecture"] == "residual":
+        limits.append("Instance normalisation depends on the image it is given: maps may show faint seams between tiles. These generators "
+                      "have no encoder that other runs could start from.")
+    return limits
+
+
+def _stored(method: Translation, sensor: int, scaled: torch.Tensor) -> np.ndarray:
+    return method.scalings[sensor].inverse(scaled.float()).cpu().numpy()
+
+
+def _look(stored: np.ndarray, seen: np.ndarray, bands: list[dict]) -> np.ndarray:
+    """Tiles (n, band, y, x) as pictures (n, y, x, 3), all stretched alike by the statistics of the training pixels."""
+    names = [band["name"] for band in bands]
+    if set(TRUE_COLOUR) <= set(names):
+        chosen = [names.index(name) for name in TRUE_COLOUR]
+    else:
+        chosen = [number for number, name in enumerate(names) if name not in NO_PICTURE][:3] or [0]
+        chosen = chosen if len(chosen) == 3 else [chosen[0]] * 3
+    picture = np.full((*seen.shape, 3), BLANK, np.uint8)
+    for colour, number in enumerate(chosen):
+        band = bands[number]
+        low = max(band["p001"], band["mean"] - SHOWN_SPREAD * band["std"])
+        high = min(band["p999"], band["mean"] + SHOWN_SPREAD * band["std"])
+        values = ((stored[:, number] - low) / max(high - low, 1e-9)).clip(0, 1) * 255
+        picture[..., colour][seen] = np.nan_to_num(values)[seen]
+    return picture
+
+
+def _beside(*pictures: np.ndarray) -> np.ndarray:
+    """Pictures (y, x, 3) in a row with white gaps, small ones enlarged."""
+    zoom = max(1, PICTURE_SIDE // pictures[0].shape[0])
+    framed = [np.pad(picture.repeat(zoom, 0).repeat(zoom, 1), [(0, 6), (0, 6), (0, 0)], constant_values=255) for picture in pictures]
+    return np.concatenate(framed, 1)
+
+
+def _digits(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"

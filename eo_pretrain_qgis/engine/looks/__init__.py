@@ -1,0 +1,1 @@
+"""How results look: styles of map layers, pages, pictures of tiles."""

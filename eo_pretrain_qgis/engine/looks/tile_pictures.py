@@ -1,0 +1,78 @@
+"""Pictures of tiles: images in natural colours where the bands allow it, labels in the colours of their classes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..datasets.dataset import IGNORE, ClassInfo, Dataset
+from ..even_sample import even_sample
+
+TRUE_COLOUR = ("B04", "B03", "B02")
+#: Bands that are no picture.
+NO_PICTURE = ("incidence_angle",)
+#: Grey of pixels without a measurement or a label.
+BLANK = 235
+#: Percentiles of the pictured tiles that become black and white.
+STRETCH = (2, 98)
+
+
+def look(dataset: Dataset, tiles: np.ndarray, sensor: str = "") -> np.ndarray:
+    """Tiles in red, green and blue where these bands exist, else in the first three bands, or grey.
+
+    Args:
+        dataset: whose tiles.
+        tiles: indices (n,).
+        sensor: whose images; empty is the first.
+
+    Returns:
+        uint8 (n, y, x, 3); each colour stretched alike in all tiles, from their 2nd to their 98th percentile.
+    """
+    info = dataset.sensor_named(sensor)
+    images = dataset.images(tiles, info.name)
+    names = [band.name for band in info.bands]
+    if set(TRUE_COLOUR) <= set(names):
+        chosen = [names.index(name) for name in TRUE_COLOUR]
+    else:
+        chosen = [number for number, name in enumerate(names) if name not in NO_PICTURE][:3] or [0]
+    valid = info.valid(images)
+    result = np.full((*valid.shape, 3), BLANK, np.uint8)
+    if valid.any():
+        for colour, band in enumerate(chosen if len(chosen) == 3 else [chosen[0]] * 3):
+            values = images[:, band][valid].astype(np.float64)
+            low, high = np.nanpercentile(values, STRETCH)
+            result[..., colour][valid] = np.nan_to_num((values - low) / max(high - low, 1e-9)).clip(0, 1) * 255
+    return result
+
+
+def paint(labels: np.ndarray, classes: list[ClassInfo]) -> np.ndarray:
+    """Labels (…, y, x), positions in `classes`, as uint8 (…, y, x, 3); what is not labelled is grey."""
+    palette = np.full((256, 3), BLANK, np.uint8)
+    for position, row in enumerate(classes):
+        palette[position] = [int(row.color[at:at + 2], 16) for at in (1, 3, 5)]
+    return palette[labels]
+
+
+def telling_tiles(dataset: Dataset, split: str, count: int) -> np.ndarray:
+    """Tiles of a split that show most classes, out of an even sample of it, in their order."""
+    sample = even_sample(dataset.indices(split), 60)
+    if not len(sample):
+        return sample
+    variety = [len(np.setdiff1d(labels, IGNORE)) for labels in dataset.labels(sample)]
+    return np.sort(sample[np.argsort(np.negative(variety), kind="stable")[:count]])
+
+
+def tiles_of_class(dataset: Dataset, position: int, split: str, count: int) -> np.ndarray:
+    """Samples of one class from one end of a split to the other, of datasets whose samples have labels as a whole."""
+    tiles = dataset.indices(split)
+    if not len(tiles):
+        return tiles
+    labels = dataset.labels(tiles)
+    mine = tiles[labels[:, position] == 1 if labels.ndim == 2 else labels == position]
+    return even_sample(mine, count)
+
+
+def strip(pictures: np.ndarray, height: int) -> np.ndarray:
+    """Pictures (n, y, x, 3) beside each other with white between them, thinned or enlarged to about `height` [px]."""
+    step, zoom = -(-pictures.shape[1] // height), max(1, height // pictures.shape[1])
+    framed = [np.pad(one[::step, ::step].repeat(zoom, 0).repeat(zoom, 1), ((1, 1), (2, 2), (0, 0)), constant_values=255) for one in pictures]
+    return np.concatenate(framed, 1)

@@ -1,0 +1,172 @@
+"""Which band of an image is which band of a model, and how its stored values become those the model was trained on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ...errors import DataError
+from ...report import SILENT, Report
+from ..models.package import ModelBand
+from ..rasters.meaning import as_stored
+from ..rasters.raster import Scene
+from ..rasters.same_band import band_key, is_unnamed
+from ..rasters.sensors import PRESETS, Band, known_band, name_bands
+
+#: The image stores its values as the training images did.
+AS_MODEL = "as_model"
+#: Powers of ten that 32 bits hold.
+LARGEST_POWER = 37
+#: (unit of the image, unit of the model) that differ and can be converted.
+_CONVERTIBLE = {("linear", "dB"), ("dB", "linear")}
+
+
+@dataclass(frozen=True)
+class Match:
+    """One band of the image and the band of the model it is.
+
+    Attributes:
+        position: of the band in the image, from 0.
+        image: how the image stores it.
+        model: how the training images stored it.
+    """
+
+    position: int
+    image: Band
+    model: ModelBand
+
+    @property
+    def identical(self) -> bool:
+        """Whether image and training images store the band alike."""
+        ours, theirs = self.image, self.model
+        return (ours.unit, ours.scale, ours.offset) == (theirs.unit, theirs.scale, theirs.offset)
+
+    def convert(self, values: np.ndarray) -> None:
+        """Turns stored values of the image, float32 of any shape, into stored values of the model, in place."""
+        if self.identical:
+            return
+        if self.image.unit == self.model.unit:
+            values *= self.image.scale / self.model.scale
+            values += (self.image.offset - self.model.offset) / self.model.scale
+            return
+        values *= self.image.scale
+        values += self.image.offset
+        if self.model.unit == "dB":
+            # Backscatter of 0 or below, left by the removal of noise, has no logarithm: it is as dark as the darkest training pixel.
+            tenths = (self.model.minimum * self.model.scale + self.model.offset) / 10
+            darkest = 10 ** min(max(tenths, -LARGEST_POWER), LARGEST_POWER)
+            np.maximum(values, darkest, out=values)
+            np.log10(values, out=values)
+            values *= 10
+        else:
+            np.power(10, values / 10, out=values)
+        values -= self.model.offset
+        values /= self.model.scale
+
+
+def empty_value(preset: str, model_preset: str) -> float | None:
+    """The stored value that in all bands means "nothing measured", by the sensor of an image or, for `AS_MODEL`, of the training images."""
+    return PRESETS[model_preset if preset == AS_MODEL else preset].nodata
+
+
+def match_bands(
+    needed: tuple[ModelBand, ...],
+    names: list[str],
+    *,
+    image: str,
+    preset: str = AS_MODEL,
+    model_preset: str = "generic",
+    bands_text: str = "",
+    scene: Scene | None = None,
+    report: Report = SILENT,
+) -> list[Match]:
+    """Finds each band the model needs in an image.
+
+    Args:
+        needed: the model's bands in order.
+        names: the image's band names in order.
+        image: what the image is called in messages.
+        preset: key of `sensors.PRESETS` that says how the image stores its values, or ``as_model``.
+        model_preset: the preset of the model's training images.
+        bands_text: names that replace those in the file, separated by commas; empty keeps them.
+        scene: the image, whose file may say how it stores its values; None believes the preset.
+        report: warned when bands without names are taken by their order.
+
+    Returns:
+        One match per band of the model.
+
+    Raises:
+        DataError: when a band is missing or doubtful, or its unit cannot be converted.
+    """
+    unnamed = not bands_text and all(map(is_unnamed, names))
+    wanted = {band_key(band.name) for band in needed}
+    if unnamed and preset == AS_MODEL and len(names) == len(needed) and not wanted <= {band_key(name) for name in names}:
+        report.message(f"The bands of {image} have no names; they are taken in the order of the model: "
+                       f"{', '.join(band.name for band in needed)}. Name them in “Bands” if that is wrong.", level="warning")
+        return _as_stored([Match(position, band, band) for position, band in enumerate(needed)], scene, report)
+    bands = _named(model_preset if preset == AS_MODEL else preset, list(names), bands_text, unnamed, image, report)
+    matches = []
+    for band in needed:
+        positions = _positions(band.name, wanted, bands)
+        if not positions:
+            raise DataError(f"{image} has no band {band.name}, which the model needs. Its bands are {_list([b.name for b in bands])}; "
+                            "choose an image with all bands, or name them in order in “Bands”.")
+        if len(positions) > 1:
+            raise DataError(f"{image} has {len(positions)} bands {band.name}, of which the model needs one. "
+                            "Choose the images of one scene, or name the bands in order in “Bands”.")
+        stored = band if preset == AS_MODEL else bands[positions[0]]
+        if preset == "generic" and scene is not None and stored.unit == "unknown":
+            stored = replace(stored, unit=band.unit, scale=1.0, offset=0.0) if _declares(scene, positions[0]) else stored
+        if stored.unit != band.unit and (stored.unit, band.unit) not in _CONVERTIBLE:
+            raise DataError(f"Band {band.name} of {image} is in the unit “{stored.unit}” by the sensor “{preset}”, but the model needs "
+                            f"“{band.unit}”. Choose the sensor the image comes from, or “as_model” when its values are stored as in "
+                            "the images the model was trained on.")
+        matches.append(Match(positions[0], stored, band))
+    return _as_stored(matches, scene, report)
+
+
+def _declares(scene: Scene, position: int) -> bool:
+    return (scene.scales[position], scene.offsets[position]) != (1, 0)
+
+
+def _as_stored(matches: list[Match], scene: Scene | None, report: Report) -> list[Match]:
+    """The matches with what the image's own file says of its values, see `meaning.as_stored`."""
+    if scene is None:
+        return matches
+    bands = [Band(name) for name in scene.band_names]
+    for match in matches:
+        bands[match.position] = match.image
+    found = as_stored(scene, bands, report)
+    return [replace(match, image=found[match.position]) for match in matches]
+
+
+def _named(preset: str, names: list[str], bands_text: str, unnamed: bool, image: str, report: Report) -> list[Band]:
+    """The image's bands as the sensor knows them. Bands that carry foreign names are never taken by their number."""
+    if bands_text or preset == "generic":
+        return name_bands(preset, names, bands_text)
+    sensor = PRESETS[preset]
+    subset = sensor.subsets.get(len(names))
+    if unnamed and subset:
+        report.message(f"The bands of {image} have no names; they are taken in the order of {sensor.name}: {', '.join(subset)}.",
+                       level="warning")
+        return name_bands(preset, names)
+    if any(known_band(sensor, name) for name in names):
+        return name_bands(preset, names)
+    return [Band(name) for name in names]
+
+
+def _positions(name: str, wanted: set[str], bands: list[Band]) -> list[int]:
+    """Where a band stands: by its whole name, else by a name of the same band.
+
+    An image with the same name twice has ``B02`` and ``B02 (2)``; both are meant unless the model wants them as two.
+    """
+    whole = [position for position, band in enumerate(bands) if band.name.upper() == name.upper()]
+    keys, key = [band_key(band.name) for band in bands], band_key(name)
+    same = [position for position, found in enumerate(keys) if found == key or (found.startswith(f"{key} (") and found not in wanted)]
+    more = [position for position in same if bands[position].name.upper().startswith(f"{name.upper()} (")]
+    return [*whole, *more] if whole else same
+
+
+def _list(names: list[str]) -> str:
+    return ", ".join(names[:20]) + (", …" if len(names) > 20 else "")

@@ -1,0 +1,221 @@
+"""How unsure models are of each pixel, and of each place: entropy, margin, disagreement of an ensemble, and mixture of classes.
+
+Several models that take the same bands and give the same classes are run as one network with several heads, so the image is read once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from ....errors import JobError
+from ....report import SILENT, Report
+from ...models.package import Package
+from ...models.session import Session
+from ...rasters.grid import Window
+from ...rasters.raster import Scene
+from ..band_matching import Match
+from ..inference import Part, apply
+
+#: Of a pixel; a place has their mean over its pixels.
+MEASURES = ("entropy", "margin", "disagreement")
+#: Of a place as a whole, see `Places.mixture`.
+MIXTURE = "mixture"
+_TINY = 1e-12
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """What the models say of some pixels.
+
+    Attributes:
+        probabilities: mean over the models, float32 (class, y, x).
+        measures: name in `MEASURES` → float32 (y, x), 0 sure to 1 unsure.
+    """
+
+    probabilities: np.ndarray
+    measures: dict[str, np.ndarray]
+
+
+def measure(scores: np.ndarray, models: int) -> Doubt:
+    """Works out all measures.
+
+    entropy: of the mean probabilities, over its largest value log(classes). margin: 1 less the difference of the two largest mean
+    probabilities ("breaking ties", Luo et al., JMLR 6, 2005). disagreement: the entropy of the mean less the mean entropy of the models,
+    over log(classes): what the models do not agree on, without what all find ambiguous (Houlsby et al., arXiv 1112.5745; for ensembles
+    Beluch et al., CVPR 2018); 0 for one model.
+
+    Args:
+        scores: probabilities (model·class, y, x) float32.
+        models: number of models.
+    """
+    each = scores.reshape(models, -1, *scores.shape[1:])
+    classes = each.shape[1]
+    mean = each[0] if models == 1 else each.mean(0)
+    largest = math.log(max(classes, 2))
+    total = _entropy(mean) / largest
+    within = total if models == 1 else np.mean([_entropy(one) for one in each], axis=0) / largest
+    first, second = mean[0], np.zeros_like(mean[0])
+    for one in mean[1:]:  # class by class, several times as fast as sorting along the first axis
+        second, first = np.maximum(second, np.minimum(first, one)), np.maximum(first, one)
+    return Doubt(mean, {"entropy": total, "margin": 1 - (first - second), "disagreement": (total - within).clip(0)})
+
+
+class Ensemble:
+    """Several models as one: what they take and give, and their networks side by side.
+
+    Attributes:
+        package: as of one model, with the largest halo and a stride that suits all.
+    """
+
+    def __init__(self, packages: Sequence[Package]) -> None:
+        """Checks that the models go together.
+
+        Raises:
+            JobError: naming two models that take different bands or give different classes.
+        """
+        first = packages[0]
+        for other in packages[1:]:
+            for what, ours, theirs in (("bands", _bands(first), _bands(other)), ("classes", _classes(first), _classes(other))):
+                if ours != theirs:
+                    raise JobError(f"The models {first.path} and {other.path} have different {what} ({', '.join(ours)}; {', '.join(theirs)}), so "
+                                   "they cannot be asked together. Choose models trained on the same dataset.")
+        stride = math.lcm(*(package.stride for package in packages))
+        tiles = sorted({package.fixed_tile for package in packages if package.fixed_tile})
+        if len(tiles) > 1 or any(tile % stride for tile in tiles):
+            raise JobError(f"The models take tiles of {', '.join(map(str, tiles))} px at multiples of {stride} px, so they cannot be asked together. "
+                           "Choose models exported with one fixed tile, or without.")
+        self.packages = list(packages)
+        self.package = replace(first, description={**first.description, "stride": stride, "halo": max(package.halo for package in packages),
+                                                   "fixed_tile": tiles[0] if tiles else None})
+
+    def __len__(self) -> int:
+        return len(self.packages)
+
+    def session(self, device: str, report: Report = SILENT) -> Session:
+        """Loads all networks."""
+        return _Sessions([package.session(device, report=report) for package in self.packages])
+
+
+class _Sessions(Session):
+    """Networks run one after the other on the same input; their classes follow one another."""
+
+    def __init__(self, sessions: list[Session]) -> None:
+        self.sessions, self.path = sessions, sessions[0].path
+
+    @property
+    def device(self) -> str:
+        return self.sessions[0].device
+
+    def run(self, images: np.ndarray) -> np.ndarray:
+        results = [session.run(images) for session in self.sessions]
+        return results[0] if len(results) == 1 else np.concatenate(results, 1)
+
+    def stop(self) -> None:
+        for session in self.sessions:
+            session.stop()
+
+
+@dataclass
+class Places:
+    """Sums over the valid pixels of each place, collected part by part.
+
+    Attributes:
+        pixels: all pixels of each place (place,).
+        find: gives for a window the places it touches: number, rows and columns within the window, and a mask or None.
+    """
+
+    pixels: np.ndarray
+    find: Callable[[Window], list[tuple[int, tuple[slice, slice], np.ndarray | None]]]
+    valid: np.ndarray = field(init=False)
+    sums: dict[str, np.ndarray] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Starts at nothing."""
+        self.valid = np.zeros(len(self.pixels), np.int64)
+
+    def add(self, window: Window, valid: np.ndarray, layers: dict[str, np.ndarray]) -> None:
+        """Adds layers (channel, y, x) of a window; only valid pixels count."""
+        for number, place, mask in self.find(window):
+            inside = valid[place] if mask is None else valid[place] & mask
+            count = int(inside.sum())
+            if not count:
+                continue
+            self.valid[number] += count
+            for name, layer in layers.items():
+                part = layer[(slice(None), *place)]
+                if name not in self.sums:
+                    self.sums[name] = np.zeros((len(self.pixels), len(layer)))
+                self.sums[name][number] += part[:, inside].sum(1, dtype=np.float64)
+
+    def mean(self, name: str) -> np.ndarray:
+        """Mean of a layer over the valid pixels of each place (place, channel); 0 where there is none."""
+        return self.sums[name] / np.maximum(self.valid, 1)[:, None]
+
+    def mixture(self) -> np.ndarray:
+        """Entropy of the mean class probabilities of each place over its largest value (place,).
+
+        It is the mean entropy of the pixels plus what the pixels differ in (the Jensen-Shannon divergence of their probabilities), so it is
+        high where a model expects several classes side by side as well as where it does not know which one there is. It is the region
+        impurity of Xie et al. (Towards fewer annotations, CVPR 2022) with probabilities in place of decisions. How it fares beside mean
+        entropy and random picks stands in docs/evidence/suggested-labels.md.
+        """
+        shares = self.mean("probabilities")
+        return _entropy(shares.T) / math.log(max(shares.shape[1], 2))
+
+    @property
+    def valid_share(self) -> np.ndarray:
+        """Share of the pixels of each place that were measured (place,)."""
+        return self.valid / np.maximum(self.pixels, 1)
+
+
+def survey(ensemble: Ensemble, open_scene: Callable[[], Scene], matches: list[Match], places: Places, *, area: Window, tile_size: int = 1024,
+           device: str = "auto", also: Callable[[Window, Doubt, np.ndarray], None] | None = None, report: Report = SILENT) -> str:
+    """Runs the models over an area and collects in `places` the layers entropy, margin, disagreement, probabilities, values and squares.
+
+    Args:
+        ensemble: the models.
+        open_scene: gives a new handle on the image.
+        matches: the image's bands for the models'.
+        places: filled here.
+        area: pixels to look at.
+        tile_size: edge of what the networks see at once [px].
+        device: see `session.Session`.
+        also: gets every part as well, with what is valid in it.
+        report: progress.
+
+    Returns:
+        What the networks ran on.
+
+    Raises:
+        DataError: when no pixel of the area is valid.
+    """
+    scale = np.array([max(band.std, _TINY) for band in ensemble.package.bands], np.float32)[:, None, None]
+    shift = np.array([band.mean for band in ensemble.package.bands], np.float32)[:, None, None]
+
+    def take(part: Part) -> None:
+        doubt = measure(part.scores, len(ensemble))
+        values = (part.values - shift) / scale  # in the spreads of the training pixels, so that bands of any unit compare
+        layers = {name: layer[None] for name, layer in doubt.measures.items()}
+        places.add(part.window, part.valid, {**layers, "probabilities": doubt.probabilities, "values": values, "squares": values**2})
+        if also:
+            also(part.window, doubt, part.valid)
+
+    session = ensemble.session(device, report)
+    outcome = apply(ensemble.package, session, open_scene, matches, take, area=area, tile_size=tile_size, report=report)
+    return outcome.device
+
+
+def _entropy(probabilities: np.ndarray) -> np.ndarray:
+    return -(probabilities * np.log(np.maximum(probabilities, _TINY))).sum(0)
+
+
+def _bands(package: Package) -> list[str]:
+    return [band.name for band in package.bands]
+
+
+def _classes(package: Package) -> list[str]:
+    return [f"{row.value} {row.name}" for row in package.classes]

@@ -1,0 +1,1 @@
+"""Model files: what they hold, how they are checked, run, found and fetched."""

@@ -1,0 +1,277 @@
+"""The catalogue of open weights: what they are, what bands and scaling they expect, and how a name becomes a file on this machine."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypedDict
+from urllib.parse import urlsplit
+
+from msgspec import Meta, Struct
+
+from ...errors import ModelError
+from ...outputs import explained, new_file
+from ...report import SILENT, Report
+from ..cards import Preset
+from ..rasters.same_band import band_key
+from ..rasters.sensors import PRESETS, Band
+from ..records import Count, FilledName, Finite, Name, checked, differ, read_json, shown, worded
+from .downloads import checksum_digits, download
+
+#: Begins a value that names weights in the catalogue, where weights can be given.
+PREFIX = "catalogue:"
+FILE, VARIABLE = "catalog.json", "EOPRETRAIN_MODELS"
+FORMAT, VERSION = "eo-pretrain catalogue", 1
+CARD_FORMAT, CARD_VERSION = "eo-pretrain encoder", 1
+ADVICE = "Correct it, or copy it again."
+Numbers = Finite | Annotated[tuple[Finite, ...], Meta(min_length=1)]
+
+
+class Expects(TypedDict):
+    """Numbers for all bands, or one for each."""
+
+    centre: Numbers
+    spread: Numbers
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Weights that are known by name.
+
+    Attributes:
+        name: unique in the catalogue.
+        title: for people.
+        encoder: as in segmentation-models-pytorch.
+        preset: key of `sensors.PRESETS`: how the images were stored that they were trained on.
+        bands: names in the order of the file.
+        address: of the file.
+        sha256: its checksum, 64 digits; empty where nobody published it.
+        sha256_prefix: its first digits where no more are known, as in file names of torch.hub.
+        bytes: its size, None where unknown.
+        licence: of the weights.
+        paper: address of the paper.
+        project: address of the code.
+        expects: the encoder was given (stored value - centre) / spread; numbers for all bands or one for each; None where unknown.
+        statistics: band → mean and standard deviation of stored values of the training images; empty where unknown.
+    """
+
+    name: Annotated[str, worded("[a-z0-9]+(_[a-z0-9]+)*", "a name of small letters and digits with _ between", 100)]
+    title: FilledName
+    encoder: FilledName
+    preset: Preset
+    bands: Annotated[tuple[FilledName, ...], Meta(min_length=1, max_length=1000)]
+    address: Annotated[str, worded(r"https?://[!-~]+", "an address that begins with https://", 2000)]
+    licence: FilledName
+    paper: FilledName
+    sha256: Annotated[str, worded("([0-9a-f]{64})?", "64 hexadecimal digits, or empty")] = ""
+    sha256_prefix: Annotated[str, worded("([0-9a-f]{8,63})?", "8 to 63 hexadecimal digits, or empty")] = ""
+    bytes: Count | None = None
+    project: Name = ""
+    expects: Expects | None = None
+    statistics: dict[str, tuple[Finite, Finite]] | None = None
+
+    def __post_init__(self) -> None:
+        differ([*self.bands], "the band")
+        try:
+            urlsplit(self.address)
+        except ValueError:  # of brackets without an end
+            raise ValueError(f"“address” is {shown(self.address)}, which is none") from None
+        for fact, numbers in (self.expects or {}).items():
+            if isinstance(numbers, tuple) and len(numbers) != len(self.bands):
+                raise ValueError(f"“expects” has {len(numbers)} numbers as {fact} for {len(self.bands)} bands")
+        if self.expects and not all(_one(self.expects["spread"], position) > 0 for position in range(len(self.bands))):
+            raise ValueError("“expects” has a spread that is not above 0")
+
+    @property
+    def checksum(self) -> str:
+        """The digits the file's SHA-256 must begin with; empty where none are known."""
+        return self.sha256 or self.sha256_prefix
+
+    @property
+    def file_name(self) -> str:
+        """What the file is called in the folder of models."""
+        ending = os.path.splitext(urlsplit(self.address).path)[1]
+        return self.name + (ending if re.fullmatch(r"\.[A-Za-z0-9]{1,12}", ending) else ".pth")
+
+    def card(self) -> dict[str, Any]:
+        """What stands in the JSON beside the weights: the same keys as in the encoder.json of a run."""
+        return {"format": CARD_FORMAT, "version": CARD_VERSION, "method": "import", "encoder": self.encoder, "preset": self.preset,
+                "bands": band_cards(self.bands, self.preset, self.expects, self.statistics),
+                "scaling": "linear" if self.expects else "unknown",
+                "source": {"catalogue": self.name, "title": self.title, "address": self.address, "sha256": self.checksum,
+                           "licence": self.licence, "paper": self.paper, "project": self.project}}
+
+
+def band_cards(names: tuple[str, ...] | list[str], preset: str, expects: Mapping[str, Any] | None = None,
+               statistics: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+    """The bands of foreign weights as an encoder.json says them.
+
+    Args:
+        names: in the order of the file.
+        preset: key of `sensors.PRESETS`.
+        expects: ``centre`` and ``spread`` as in `Entry`.
+        statistics: band → mean and standard deviation as in `Entry`.
+    """
+    known = {band.name: band for band in PRESETS[preset].bands}
+    cards = []
+    for position, name in enumerate(names):
+        key = band_key(name.partition(" (")[0])
+        card = {**asdict(known.get(key, Band(name))), "name": name}
+        if expects:
+            card.update({fact: float(_one(expects[fact], position)) for fact in ("centre", "spread")})
+        if statistics and (name in statistics or key in statistics):
+            card.update(zip(("mean", "std"), map(float, statistics[name if name in statistics else key])))
+        cards.append(card)
+    return cards
+
+
+def read_catalogue() -> dict[str, Entry]:
+    """Name → entry: those of the user's folder of models, if it has a catalogue, then those that come with the plugin.
+
+    Raises:
+        ModelError: when a catalogue is damaged, naming file and entry.
+    """
+    entries: dict[str, Entry] = {}
+    for path in (models_folder() / FILE, shipped()):
+        if path is not None and path.is_file():
+            for entry in _read(path):
+                entries.setdefault(entry.name, entry)
+    return entries
+
+
+def find(name: str) -> Entry:
+    """The entry of that name, with or without ``catalogue:`` before it.
+
+    Raises:
+        ModelError: with the nearest name there is.
+    """
+    entries = read_catalogue()
+    plain = name.removeprefix(PREFIX).strip()
+    if plain not in entries:
+        near = difflib.get_close_matches(plain, entries, 1, 0.4)
+        hint = f"Did you mean “{PREFIX}{near[0]}”?" if near else f"It has: {', '.join(entries) or 'nothing'}."
+        raise ModelError(f"The catalogue of weights has no “{plain}”. {hint}")
+    return entries[plain]
+
+
+def statistics(name: str) -> dict[str, list[float]]:
+    """Band → mean and standard deviation of stored values, of a set of images the catalogue that comes with the plugin knows.
+
+    Raises:
+        ModelError: when the catalogue is missing or damaged.
+    """
+    path = shipped()
+    if path is None:
+        raise ModelError(f"The plugin's folder models has no {FILE}. Install the plugin again.")
+    known = _content(path).statistics
+    if name not in known:
+        raise ModelError(f"The catalogue {path} has no statistics “{name}”. Install the plugin again.")
+    return {band: list(numbers) for band, numbers in known[name].bands.items()}
+
+
+def fetch(entry: Entry, report: Report = SILENT) -> str:
+    """The path of the weights of an entry on this machine, with the JSON that describes them beside; downloads them where needed.
+
+    Under ``torchrun`` the first process of each machine downloads and the others wait for it.
+
+    Raises:
+        ModelError: no checksum is known, or see `downloads.download`.
+    """
+    folder = models_folder()
+    path = folder / entry.file_name
+    if not entry.checksum and not path.exists():
+        raise ModelError(f"No checksum was published for “{entry.name}”, so it is not downloaded. If you trust it, download {entry.address} "
+                         f"by hand and save it as {path}.")
+    if int(os.environ.get("LOCAL_RANK", "0")):
+        return _waited_for(path, report)
+    if entry.checksum:
+        if not path.exists():
+            size = f", {entry.bytes / 1e6:.0f} MB" if entry.bytes else ""
+            report.message(f"Downloading “{entry.title}” ({entry.licence}{size}) to {path}.")
+        download(entry.address, path, sha256=entry.checksum, report=report)
+    else:
+        report.message(f"No checksum was published for “{entry.name}”; {path} is taken as it is.", level="warning")
+    card, content = path.with_suffix(".json"), json.dumps(entry.card(), indent=1, ensure_ascii=False).encode()
+    if not card.is_file() or card.read_bytes() != content:  # a folder that many share can be read only
+        with explained(path), new_file(card) as part:
+            part.write_bytes(content)
+    return str(path)
+
+
+def models_folder() -> Path:
+    """Where weights are kept: EOPRETRAIN_MODELS if set, else beside the engine, else the user's data folder."""
+    named = os.environ.get(VARIABLE, "").strip()
+    if named:
+        return Path(named)
+    if (Path(sys.prefix) / "complete.json").is_file():  # an engine that “Install the engine” built
+        return Path(sys.prefix).parent / "models"
+    if sys.platform == "win32":
+        home = os.environ.get("LOCALAPPDATA") or os.path.expanduser("~")
+    elif sys.platform == "darwin":
+        home = os.path.expanduser("~/Library/Application Support")
+    else:
+        home = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
+    return Path(home) / "eo_pretrain" / "models"
+
+
+def shipped() -> Path | None:
+    """The catalogue of the plugin, which lies in the plugin folder or, in a checkout, beside it; None where it is missing."""
+    package = Path(__file__).resolve().parents[1]
+    places = [folder / "models" / FILE for folder in (package, package.parent)]
+    return next((place for place in places if place.is_file()), None)
+
+
+class _Statistics(Struct):
+    """Band → mean and standard deviation."""
+
+    bands: dict[str, tuple[Finite, Finite]]
+
+
+class _Catalogue(Struct):
+    """The file; entries are checked one by one, so that what is said names theirs."""
+
+    weights: list[dict[str, Any]]
+    statistics: dict[str, _Statistics] = {}
+
+
+def _read(path: Path) -> list[Entry]:
+    content = _content(path)
+    return [_entry(path, number, found, content.statistics) for number, found in enumerate(content.weights)]
+
+
+def _content(path: Path) -> _Catalogue:
+    content = read_json(path, ModelError, ADVICE)
+    said = (content.get("format"), content.get("version")) if isinstance(content, dict) else (None, None)
+    if said[0] != FORMAT or type(said[1]) is not int or said[1] > VERSION:
+        raise ModelError(f"The catalogue {path} cannot be read (it is of the format {shown(said[0])} {shown(said[1])}, this plugin reads "
+                         f"{FORMAT} {VERSION}). {ADVICE}")
+    return checked(content, _Catalogue, f"The catalogue {path}", ModelError, ADVICE)
+
+
+def _entry(path: Path, number: int, found: dict[str, Any], known: Mapping[str, _Statistics]) -> Entry:
+    name = found.get("name")
+    where = f"The entry {shown(name) if isinstance(name, str) else number + 1} of the catalogue {path}"
+    statistics = found.get("statistics") or None
+    if statistics is not None and not (isinstance(statistics, str) and statistics in known):
+        raise ModelError(f"{where} is damaged: there are no statistics {shown(statistics)}. {ADVICE}")
+    sums = {key: checksum_digits(found[key]) for key in ("sha256", "sha256_prefix") if isinstance(found.get(key), str)}
+    return checked({**found, **sums, "statistics": known[statistics].bands if statistics else None}, Entry, where, ModelError, ADVICE)
+
+
+def _one(value: Any, position: int) -> float:
+    return value[position] if isinstance(value, (list, tuple)) else value
+
+
+def _waited_for(path: Path, report: Report) -> str:
+    """The path once another process has written it and its card; its failure ends this process too."""
+    while not (path.exists() and path.with_suffix(".json").exists()):
+        report.progress(0, f"Waiting for {path.name}")
+        time.sleep(0.25)
+    return str(path)

@@ -1,0 +1,307 @@
+"""Files from the network: one function, which continues what broke off and believes nothing without its checksum."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import http.client
+import os
+import queue
+import re
+import shutil
+import ssl
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+from ...errors import ModelError
+from ...outputs import disk_full, explained
+from ...process_identity import try_lock
+from ...report import SILENT, Report
+
+BLOCK = 1 << 18  # bytes
+TICK_S = 0.25  # between two looks at whether the user asked to stop
+#: Hexadecimal digits. As many as in the file names of torch.hub, because for many open weights no more are known: enough against broken
+#: files and wrong pages, not against someone who sets out to forge one.
+SHORTEST_CHECKSUM = 8
+LARGEST_FILE = 10**12  # bytes; weights are thousands of times smaller
+#: Answers after which the same request may succeed (RFC 9110 §15.5.9, RFC 6585, RFC 8470).
+PASSING = (408, 425, 429, 500, 502, 503, 504)
+BY_HAND = "or download the file by hand and give its path"
+
+
+class _BrokeOff(Exception):  # noqa: N818 - never leaves this file
+    """The transfer ended early; it may be continued."""
+
+
+def download(address: str, path: str | Path, *, sha256: str, attempts: int = 4, silence_s: float = 30.0, report: Report = SILENT) -> str:
+    """Fetches a file unless it is there already, and returns its SHA-256.
+
+    The bytes are written to a part beside `path` with the checksum in its name, so that it is nobody else's. A later attempt or a later
+    call continues it (HTTP Range, RFC 9110 §14), and it takes the place of `path` only when its checksum is right. Who asks for a file
+    that another process is fetching waits for it. Proxies are those of the environment (HTTPS_PROXY, HTTP_PROXY, NO_PROXY) or of
+    the system.
+
+    Args:
+        address: http or https; an encrypted address is never left for an unencrypted one.
+        path: the file to write.
+        sha256: hexadecimal digits the file's SHA-256 must begin with: all 64, or at least 8 where no more are known.
+        attempts: how often to try before giving up.
+        silence_s: seconds without a byte after which an attempt has failed.
+        report: told how far it is; cancelling keeps what was fetched.
+
+    Raises:
+        ModelError: there is no checksum, the server refuses, the file is another one, or the connection broke off each time.
+        DataError: the disk is full or the folder may not be written.
+        Cancelled: the user asked to stop.
+    """
+    if not _is_address(address):
+        raise ModelError(f"{address} is no address of a download. Give one that begins with https://, {BY_HAND}.")
+    if not re.fullmatch(rf"[0-9a-fA-F]{{{SHORTEST_CHECKSUM},64}}", sha256):
+        known = f" (“{sha256}” is not {SHORTEST_CHECKSUM} to 64 hexadecimal digits)" if sha256 else ""
+        raise ModelError(f"No checksum is known for {address}{known}, so it is not downloaded. Download it by hand if you trust it, and give "
+                         "the path of the file.")
+    target = Path(path)
+    part = target.with_name(f"{target.name}.{sha256[:16].lower()}.part")
+    with explained(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return _fetched(address, target, part, sha256, attempts, silence_s, report)
+
+
+def _fetched(address: str, target: Path, part: Path, sha256: str, attempts: int, silence_s: float, report: Report) -> str:
+    if target.exists():
+        return _checked_again(target, sha256, address, report)
+    with _alone(part, report):
+        if target.exists():  # another process had it while we waited
+            return _checked_again(target, sha256, address, report)
+        whole = file_sha256(part, report) if part.exists() else ""  # killed before it was renamed
+        digest = whole if whole.startswith(sha256.lower()) else _try_often(address, part, sha256, attempts, silence_s, report)
+        os.replace(part, target)
+    return digest
+
+
+def checksum_digits(written: object) -> str:
+    """A SHA-256 as a catalogue may write it, whole or in groups with blanks or colons between, as digits alone; other things as they are."""
+    return re.sub(r"[\s:]+", "", str(written or "")).lower()
+def _is_address(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0 and address.isprintable() and " " not in address
+    except ValueError:  # half an IPv6 address, or a port that is no number
+        return False
+
+
+@contextlib.contextmanager
+def _alone(part: Path, report: Report) -> Iterator[None]:
+    """Waits until no other process fetches the same part; a lock of the system is gone with the process that held it."""
+    name = part.with_suffix(".lock")
+    while True:
+        stream = open(name, "ab")  # noqa: SIM115 - held as long as the lock
+        # Whoever was first removes the file at its end: a lock on a file that is no longer there keeps nobody out.
+        if try_lock(stream.fileno()) and name.exists() and os.path.samestat(os.fstat(stream.fileno()), os.stat(name)):
+            break
+        stream.close()
+        report.progress(0, f"Waiting for another download of {_shown(part)}")
+        time.sleep(TICK_S)
+    try:
+        yield
+    finally:
+        if sys.platform == "win32":  # no open file is removed there; another one that waits keeps it
+            stream.close()
+        with contextlib.suppress(OSError):
+            name.unlink()
+        stream.close()
+
+
+def _shown(part: Path) -> str:
+    """The name of the file of which this is a part."""
+    return part.name.rsplit(".", 2)[0]
+
+
+def file_sha256(path: str | Path, report: Report = SILENT) -> str:
+    """SHA-256 of a file as hexadecimal digits."""
+    return _digest_so_far(Path(path), report).hexdigest()
+
+
+def _checked_again(target: Path, sha256: str, address: str, report: Report) -> str:
+    digest = file_sha256(target, report)
+    if not digest.startswith(sha256.lower()):
+        raise ModelError(f"{target} is not the file from {address}: {_difference(digest, sha256)}. Delete it, so that it is downloaded "
+                         "again.")
+    return digest
+
+
+def _try_often(address: str, part: Path, sha256: str, attempts: int, silence_s: float, report: Report) -> str:
+    """Fetches into `part` until the file is whole and right."""
+    reason = ""
+    for attempt in range(attempts):
+        if attempt:
+            report.message(f"The download of {_shown(part)} {reason}; it is tried again ({attempt + 1} of {attempts}).", level="warning")
+            _wait(min(0.2 * 4 ** attempt, 15.0), report)
+        continued = part.exists() and part.stat().st_size > 0
+        try:
+            digest = _fetch(address, part, silence_s, report)
+        except _BrokeOff as error:
+            reason = str(error)
+            continue
+        if digest.startswith(sha256.lower()):
+            return digest
+        part.unlink()
+        if not continued:
+            raise ModelError(f"The file from {address} is not the one that was meant: {_difference(digest, sha256)}. It was thrown away; "
+                             "try another network (some answer with a page of their own), or tell the maintainers if the file changed.")
+        reason = "had begun with another file"
+    raise ModelError(f"The download of {address} failed {attempts} times; the last one {reason}. Check the network (HTTPS_PROXY names a "
+                     f"proxy) and run again, which continues it, {BY_HAND}.")
+
+
+def _fetch(address: str, part: Path, silence_s: float, report: Report) -> str:
+    """One attempt; returns the SHA-256 of what `part` then holds."""
+    have = part.stat().st_size if part.exists() else 0
+    digest = _digest_so_far(part, report) if have else hashlib.sha256()
+    with _Transfer(address, have, silence_s).running() as transfer:
+        head = transfer.next(report, 0.0, f"Asking for {_shown(part)}")
+        if isinstance(head, Exception):
+            _explain(head, address, part)
+        start, total = _extent(head, have, part)
+        if start != have:
+            digest, have = hashlib.sha256(), 0
+        if total is not None and total > LARGEST_FILE:
+            raise ModelError(f"The server says that the file from {address} holds {total / 1e9:.0f} GB, which no file of weights does. Check the "
+                             f"address, {BY_HAND}.")
+        if total is not None and total - have > shutil.disk_usage(part.parent).free:
+            raise disk_full(part.with_name(_shown(part)))
+        with open(part, "r+b" if have else "wb") as stream:
+            stream.seek(have)
+            while True:
+                share, words = (have / total if total else 0.0), f"of {total / 1e6:.1f} MB" if total else "MB"
+                block = transfer.next(report, share, f"Downloading {_shown(part)}: {have / 1e6:.1f} {words}")
+                if block is None:
+                    break
+                if isinstance(block, Exception):
+                    raise _BrokeOff(f"broke off at {share:.0%} ({_words(block)})")
+                stream.write(block)
+                digest.update(block)
+                have += len(block)
+    if total is not None and have < total:
+        raise _BrokeOff(f"broke off at {have / total:.0%}")
+    return digest.hexdigest()
+
+
+class _Transfer:
+    """A request in a thread of its own: waiting for bytes must not keep the user from stopping."""
+
+    def __init__(self, address: str, start: int, silence_s: float) -> None:
+        headers = {"User-Agent": "eo-pretrain", "Accept-Encoding": "identity", **({"Range": f"bytes={start}-"} if start else {})}
+        self.request = urllib.request.Request(address, headers=headers)  # noqa: S310 - the scheme was checked
+        self.silence_s = silence_s
+        self.items: queue.Queue[Any] = queue.Queue(maxsize=32)
+        self.stopped = threading.Event()
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[_Transfer]:
+        threading.Thread(target=self._work, daemon=True).start()
+        try:
+            yield self
+        finally:
+            self.stopped.set()
+
+    def next(self, report: Report, fraction: float, text: str) -> Any:
+        """The headers first, then blocks of bytes, then None; an exception where the transfer failed."""
+        waited = time.monotonic()
+        while True:
+            report.progress(fraction, text)
+            try:
+                return self.items.get(timeout=TICK_S)
+            except queue.Empty:
+                if time.monotonic() - waited > self.silence_s + 5:  # a name server that hangs knows no timeout
+                    return TimeoutError(f"nothing came for {self.silence_s:g} s")
+
+    def _work(self) -> None:
+        try:
+            opener = urllib.request.build_opener(_NeverLessSafe)
+            with opener.open(self.request, timeout=self.silence_s) as response:
+                self._put(response)
+                while block := response.read1(BLOCK):
+                    self._put(block)
+            self._put(None)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            self._put(error)
+
+    def _put(self, item: Any) -> None:
+        while not self.stopped.is_set():
+            try:
+                self.items.put(item, timeout=TICK_S)
+                return
+            except queue.Full:
+                continue
+
+
+class _NeverLessSafe(urllib.request.HTTPRedirectHandler):
+    """Follows redirects, but not from https to http, nor to anything but these."""
+
+    def redirect_request(self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str) -> Any:
+        if not _is_address(newurl):
+            raise urllib.error.HTTPError(newurl, 403, "redirect to what is no download refused", headers, fp)
+        if req.type == "https" and urlsplit(newurl).scheme != "https":
+            raise urllib.error.HTTPError(newurl, 403, "unencrypted redirect refused", headers, fp)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _extent(response: Any, asked: int, part: Path) -> tuple[int, int | None]:
+    """First byte of the answer and size of the whole file, None where the server does not say."""
+    length = response.headers.get("Content-Length")
+    if response.status != 206:  # the whole file, from a server without Range or because nothing was there to continue
+        return 0, int(length) if re.fullmatch(r"\d{1,18}", length or "", re.ASCII) else None
+    found = re.fullmatch(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)", response.headers.get("Content-Range", ""))
+    if found is None or int(found[1]) != asked:
+        part.unlink(missing_ok=True)
+        raise _BrokeOff("was continued at another place by the server")
+    return asked, int(found[2]) if found[2] != "*" else None
+
+
+def _explain(error: Exception, address: str, part: Path) -> None:
+    """Raises what a refused request means: something to try again, or a sentence."""
+    if isinstance(error, urllib.error.HTTPError):
+        error.close()
+        if error.code == 416:  # `part` is as long as the file or longer, yet its checksum was not right
+            part.unlink(missing_ok=True)
+            raise _BrokeOff("had begun with another file") from None
+        if error.code not in PASSING:
+            raise ModelError(f"The server answers {error.code} ({_words(error)}) for {address}. Check the address and the network, "
+                             f"{BY_HAND}.") from None
+    reason = getattr(error, "reason", error)
+    if isinstance(reason, ssl.SSLCertVerificationError):
+        raise ModelError(f"The certificate of {urlsplit(address).netloc} is not trusted here ({reason.verify_message}). Set SSL_CERT_FILE "
+                         f"to the certificates of your network, {BY_HAND}.") from None
+    raise _BrokeOff(f"got no answer ({_words(error)})")
+
+
+def _digest_so_far(path: Path, report: Report) -> Any:
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        while block := stream.read(BLOCK * 16):
+            report.progress(0, f"Checking {path.stem}")
+            digest.update(block)
+    return digest
+
+
+def _wait(seconds: float, report: Report) -> None:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        report.progress(0, "Waiting to try again")
+        time.sleep(min(TICK_S, seconds))
+
+
+def _difference(found: str, wanted: str) -> str:
+    return f"its SHA-256 is {found}, and should {'be' if len(wanted) == 64 else 'begin with'} {wanted}"
+
+
+def _words(error: Exception) -> str:
+    return (str(getattr(error, "reason", None) or error) or type(error).__name__).splitlines()[0]

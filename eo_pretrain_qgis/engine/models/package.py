@@ -1,0 +1,328 @@
+"""The model file: one .onnx that knows its bands, units, classes, colours, licence and origin.
+
+The graph takes ``image``, float32 (n, band, y, x) in the stored units of its training images, and gives ``probabilities``, float32
+(n, class, y, x), or, for the task translation, ``translation``, float32 (n, band, y, x) in the stored units of another sensor; scaling
+happens inside, so nobody can feed it another range unnoticed. What it wants and gives stands in the file's `metadata_props`: our own
+description, a STAC-MLM item, and the keys Deepness reads.
+
+A model file is a download: it is refused when it reaches outside itself (external data) or asks for code that is not
+onnxruntime's own (operators of other domains).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import onnx
+from google.protobuf.message import DecodeError
+
+from ...errors import ModelError
+from ...outputs import new_file
+from ...report import SILENT, Report
+from ..cards import ClassInfo
+from ..records import checked, parse_json, shown
+from . import metadata as model_metadata
+from .record import SEGMENTATION, TRANSLATION, ModelBand, ModelRecord
+from .session import Session
+
+FORMAT = "eo-pretrain model"
+VERSION = 1
+KEY = "eo_pretrain"
+INPUT, OUTPUT = "image", "probabilities"
+#: Task → name of the graph's output.
+OUTPUTS = {SEGMENTATION: OUTPUT, TRANSLATION: "translation"}
+
+#: Of the file itself. Programs with an onnxruntime of before 2024, such as Deepness's 1.17, read no newer one; nothing we write needs it.
+IR_VERSION, NEWEST_OPSET = 9, 20
+
+#: Version → function that turns a description of that version into one of the next.
+UPGRADES: dict[int, Callable[[dict], dict]] = {}
+
+_STANDARD_DOMAINS = {"", "ai.onnx", "ai.onnx.ml"}
+
+
+@dataclass(frozen=True)
+class Package:
+    """A model file that was read and checked."""
+
+    path: str
+    description: dict[str, Any]
+
+    @cached_property
+    def record(self) -> ModelRecord:
+        """What of the description was checked."""
+        return check_description(self.description, self.path)
+
+    @property
+    def id(self) -> str:
+        """Name and the first eight digits of the weights' checksum."""
+        return self.record.id
+
+    @property
+    def bands(self) -> tuple[ModelBand, ...]:
+        """The bands in the order of the network's input."""
+        return self.record.bands
+
+    @property
+    def classes(self) -> tuple[ClassInfo, ...]:
+        """The classes in the order of the network's output."""
+        return self.record.classes
+
+    @property
+    def task(self) -> str:
+        """What it gives: a class for every pixel (``segmentation``), or an image of another sensor (``translation``)."""
+        return self.record.task
+
+    @property
+    def targets(self) -> tuple[ModelBand, ...]:
+        """The bands of the sensor it translates to, in the order of the network's output; none for classes."""
+        return self.record.target.bands if self.task == TRANSLATION and self.record.target else ()
+
+    @property
+    def target_sensor(self) -> str:
+        """Name of the sensor it translates to; empty for classes."""
+        return self.record.target.sensor if self.task == TRANSLATION and self.record.target else ""
+
+    @property
+    def preset(self) -> str:
+        """Key of `sensors.PRESETS` that says how the training images stored their values."""
+        return self.record.preset or "generic"
+
+    @property
+    def stride(self) -> int:
+        """Pixels by which the image can shift without changing the network's arithmetic."""
+        return self.record.stride
+
+    @property
+    def halo(self) -> int:
+        """Pixels at the rim of a tile that are thrown away."""
+        return self.record.halo
+
+    @property
+    def fixed_tile(self) -> int | None:
+        """Height and width of every image it takes [px]; None where any multiple of the stride will do."""
+        return self.record.fixed_tile
+
+    @property
+    def fill(self) -> tuple[float, ...]:
+        """Per band, the stored value that stands for nodata."""
+        return self.record.fill
+
+    @property
+    def resolution_m(self) -> tuple[float, float]:
+        """Pixel size of the training images in metres, (x, y)."""
+        return self.record.resolution_m
+
+    @cached_property
+    def sha256(self) -> str:
+        """Checksum of the file."""
+        with Path(self.path).open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+
+    def session(self, device: str = "auto", threads: int = 0, report: Report = SILENT) -> Session:
+        """Loads the network in onnxruntime; see `Session`."""
+        channels = len(self.targets) if self.task == TRANSLATION else len(self.classes)
+        return Session(self.path, device, threads, report, OUTPUTS[self.task], channels)
+
+    def require(self, task: str, what: str) -> None:
+        """Refuses a model of another task.
+
+        Raises:
+            ModelError: naming `what` needs the other.
+        """
+        if self.task != task:
+            gives = f"images of the sensor {self.target_sensor}" if self.task == TRANSLATION else "classes"
+            raise ModelError(f"The model {self.path} gives {gives}, and {what} needs a model for {task}. Choose another model.")
+
+
+def open(path: str | Path) -> Package:
+    """Reads and checks a model file.
+
+    Raises:
+        ModelError: when it is corrupt, foreign, of a newer version, incomplete, or not self-contained.
+    """
+    where = str(path)
+    model = _parse(Path(path).read_bytes(), where)
+    properties = {entry.key: entry.value for entry in model.metadata_props}
+    if KEY not in properties:
+        raise ModelError(f"{where} does not say which bands it wants and which classes it gives (no “{KEY}” entry). "
+                         "Choose a model written by “Export model”.")
+    description = upgraded(parse_json(properties[KEY], f"The description inside {where}", ModelError, "Export the model again."), where)
+    check_description(description, where)
+    _check_graph(model, description, where)
+    if description.get("checksum") not in (None, weights_checksum(model)):
+        raise ModelError(f"The weights in {where} are not those it was written with; the file is damaged. Copy or export it again.")
+    return Package(where, description)
+
+
+def write(source: bytes | str | Path | onnx.ModelProto, description: dict[str, Any], target: str | Path) -> Package:
+    """Writes a self-describing model file.
+
+    Args:
+        source: the network as ONNX: a file, its bytes, or the parsed model.
+        description: what it wants and gives; `format`, `version`, `checksum` and `fixed_tile` are added here.
+        target: the .onnx file to write.
+
+    Returns:
+        The package as it is read back.
+
+    Raises:
+        ModelError: when the graph or the description could not be used by `open`.
+    """
+    where = str(target)
+    if isinstance(source, (str, Path)):
+        source = Path(source).read_bytes()
+    model = _parse(source, where) if isinstance(source, bytes) else source
+    _lower_version(model, where)
+    complete = {**description, "format": FORMAT, "version": VERSION, "checksum": weights_checksum(model), "fixed_tile": _fixed_side(model, where)}
+    check_description(complete, where)
+    _check_graph(model, complete, where)
+    properties = {
+        KEY: json.dumps(complete, ensure_ascii=False, allow_nan=False),
+        "stac_mlm": json.dumps(model_metadata.stac_item(complete, Path(where).name), ensure_ascii=False, allow_nan=False),
+        **{key: json.dumps(value, ensure_ascii=False) for key, value in model_metadata.deepness_keys(complete).items()},
+    }
+    onnx.helper.set_model_props(model, properties)
+    with new_file(where) as part:
+        Path(part).write_bytes(model.SerializeToString())
+    return open(where)
+
+
+def fix_tile(model: onnx.ModelProto, side: int) -> None:
+    """Makes a network that takes images of any size one that takes square ones of `side` pixels, as some programs need."""
+    for port in (*model.graph.input, *model.graph.output):
+        for axis in port.type.tensor_type.shape.dim[2:4]:
+            axis.dim_value = side
+    del model.graph.value_info[:]  # sizes in between, by name
+
+
+def upgraded(description: Any, where: str) -> dict[str, Any]:
+    """The description in today's version.
+
+    Raises:
+        ModelError: when it is not ours or newer than this plugin.
+    """
+    if not isinstance(description, dict):
+        raise ModelError(f"The description inside {where} is {shown(description)} and no JSON object. Export the model again.")
+    found, version = description.get("format"), description.get("version")
+    if found != FORMAT or type(version) is not int or version < 1:
+        raise ModelError(f"{where} is not a model of this plugin (format {shown(found)}, version {shown(version)}). "
+                         "Choose a model written by “Export model”.")
+    if version > VERSION:
+        raise ModelError(f"{where} was written by a newer version of the plugin (model format {shown(version)}; this one reads up to "
+                         f"{VERSION}). Update the plugin.")
+    while version < VERSION:
+        description = UPGRADES[version](description)
+        version += 1
+    return description
+
+
+def check_description(description: dict[str, Any], where: str) -> ModelRecord:
+    """Checks all that is read of a description.
+
+    Raises:
+        ModelError: naming the file and the first key that is missing or wrong.
+    """
+    return checked(description, ModelRecord, f"The description inside {where}", ModelError, "Export the model again.")
+
+
+def weights_checksum(model: onnx.ModelProto) -> str:
+    """SHA-256 over the names and values of the graph's weights, which survives a change of metadata."""
+    digest = hashlib.sha256()
+    for tensor in model.graph.initializer:
+        digest.update(tensor.name.encode())
+        digest.update(tensor.raw_data or tensor.SerializeToString(deterministic=True))
+    return digest.hexdigest()
+
+
+def _lower_version(model: onnx.ModelProto, where: str) -> None:
+    """Gives the file the version that older programs read; see `IR_VERSION`."""
+    opset = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
+    if opset > NEWEST_OPSET:
+        raise ModelError(f"The network for {where} uses operators of version {opset}, and a model file may use those up to {NEWEST_OPSET}, so that "
+                         "other programs can read it. Translate it with an older operator set.")
+    model.ir_version = IR_VERSION
+
+
+def _fixed_side(model: onnx.ModelProto, where: str) -> int | None:
+    """Height and width of the images that a graph takes, or None where both are free."""
+    port = next((port for port in model.graph.input if port.name == INPUT), None)
+    sides = [axis.dim_value for axis in port.type.tensor_type.shape.dim[2:4]] if port else []
+    if not any(sides):
+        return None
+    if len(sides) != 2 or sides[0] != sides[1]:
+        raise ModelError(f"The network in {where} takes images of {' x '.join(str(side or 'any') for side in sides)} px, and maps need square "
+                         "tiles. Export the model again.")
+    return sides[0]
+
+
+def _parse(content: bytes, where: str) -> onnx.ModelProto:
+    try:
+        model = onnx.load_model_from_string(content)
+    except DecodeError:
+        raise ModelError(f"{where} is not a readable ONNX file; it is damaged or something else. Copy or export it again.") from None
+    if not model.graph.node:
+        raise ModelError(f"{where} is not a readable ONNX file; it holds no network. Copy or export it again.")
+    return model
+
+
+def _check_graph(model: onnx.ModelProto, description: dict[str, Any], where: str) -> None:
+    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in _tensors(model)):
+        raise ModelError(f"{where} keeps weights in other files (ONNX external data), which is not allowed because such a link can reach "
+                         "any file. Export it again as one file.")
+    own_functions = {function.domain for function in model.functions}
+    foreign = sorted({node.domain for node in _nodes(model)} - _STANDARD_DOMAINS - own_functions)
+    if foreign:
+        raise ModelError(f"{where} uses operators outside the ONNX standard ({', '.join(foreign)}), which would need code from elsewhere. "
+                         "Export it again with standard operators.")
+    _check_port(model.graph.input, INPUT, len(description["bands"]), "bands", where)
+    weights = {tensor.name for tensor in model.graph.initializer}
+    more = [port.name for port in model.graph.input if port.name != INPUT and port.name not in weights]
+    if more:
+        raise ModelError(f"The network in {where} asks for “{more[0][:60]}” beside the image, which nothing gives it. Export the model again.")
+    found, said, stride = _fixed_side(model, where), description.get("fixed_tile"), description["stride"]
+    if found != said or (found or 0) % stride:
+        raise ModelError(f"The network in {where} takes tiles of {found or 'any'} px, but its description says {said or 'any'} px and a stride of "
+                         f"{stride} px. Export the model again.")
+    if description["task"] == TRANSLATION:
+        _check_port(model.graph.output, OUTPUTS[TRANSLATION], len(description["target"]["bands"]), "target bands", where)
+    else:
+        _check_port(model.graph.output, OUTPUT, len(description["classes"]), "classes", where)
+
+
+def _check_port(ports: Any, name: str, count: int, what: str, where: str) -> None:
+    found = [port for port in ports if port.name == name]
+    tensor = found[0].type.tensor_type if found else None
+    if tensor is None or tensor.elem_type != onnx.TensorProto.FLOAT or len(tensor.shape.dim) != 4:
+        raise ModelError(f"The network in {where} has no float32 “{name}” of four dimensions (n, {what}, y, x). Export the model again.")
+    declared = tensor.shape.dim[1].dim_value
+    if declared not in (0, count):  # 0: the graph leaves it open
+        raise ModelError(f"The network in {where} has {declared} {what}, but its description lists {count}. Export the model again.")
+
+
+def _nodes(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
+    waiting = [*model.graph.node, *(node for function in model.functions for node in function.node)]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for attribute in node.attribute:
+            for graph in (attribute.g, *attribute.graphs):
+                waiting.extend(graph.node)
+
+
+def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    graphs = [model.graph]
+    for node in _nodes(model):
+        for attribute in node.attribute:
+            graphs.extend((attribute.g, *attribute.graphs))
+            yield from (attribute.t, *attribute.tensors)
+    for graph in graphs:
+        yield from graph.initializer
+        for sparse in graph.sparse_initializer:
+            yield from (sparse.values, sparse.indices)

@@ -1,0 +1,86 @@
+"""What the description inside a model file may say: types, ranges and names, and how its parts must go together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+
+from ..cards import ClassInfo, Preset
+from ..rasters.sensors import Band
+from ..records import Count, FilledName, Finite, Metres, Name, Pixels, PlainName, Positive, Sha256, differ, shown
+
+SEGMENTATION, TRANSLATION = "segmentation", "translation"
+#: Networks halve their input some times; more than this would leave nothing of a tile.
+Stride = Annotated[int, Meta(ge=1, le=4096)]
+Halo = Annotated[int, Meta(ge=0, le=16384)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelBand(Band):
+    """A band the model takes, with the statistics of its training pixels in stored units."""
+
+    mean: Finite
+    std: Positive
+    minimum: Finite
+    maximum: Finite
+    p001: Finite
+    p999: Finite
+
+
+Bands = Annotated[tuple[ModelBand, ...], Meta(min_length=1, max_length=10_000)]
+
+
+class Target(Struct):
+    """The sensor whose images a translation makes."""
+
+    sensor: PlainName
+    bands: Bands
+
+
+class Provenance(Struct):
+    """What other descriptions of the model are told of its origin; there is more for people."""
+
+    start: str | None = None
+    created: str | None = None
+
+
+class ModelRecord(Struct):
+    """All that mapping, reports and other programs are told."""
+
+    id: FilledName
+    name: Name
+    task: Literal["segmentation", "translation"]
+    bands: Bands
+    resolution_m: tuple[Metres, Metres]
+    classes: Annotated[tuple[ClassInfo, ...], Meta(max_length=255)]
+    stride: Stride
+    halo: Halo
+    tile_size: Pixels
+    fill: tuple[Finite, ...]
+    licence: Name
+    architecture: Name
+    sensor: Name | None = None
+    preset: Preset | None = None
+    fixed_tile: Pixels | None = None
+    encoder: Name | None = None
+    parameters: Count | None = None
+    target: Target | None = None
+    scores: dict[str, Any] | None = None
+    provenance: Provenance | None = None
+    checksum: Sha256 | None = None
+
+    def __post_init__(self) -> None:
+        for bands in (self.bands, self.target.bands if self.target else ()):
+            differ([band.name for band in bands], "the band")
+            flat = next((band for band in bands if not abs(band.scale) > 0), None)
+            if flat:
+                raise ValueError(f"the scale of the band {shown(flat.name)} is 0")
+        if len(self.fill) != len(self.bands):
+            raise ValueError(f"“fill” has {len(self.fill)} numbers for {len(self.bands)} bands")
+        if self.task == TRANSLATION and self.target is None:
+            raise ValueError("it lacks the key “target”")
+        if self.task == SEGMENTATION and not self.classes:
+            raise ValueError("“classes” names none")
+        differ([str(row.value) for row in self.classes], "the value of a class")

@@ -1,0 +1,86 @@
+"""What a model wants and gives, for people and as JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ...outputs import new_file
+from ..looks import html_page as html
+from ..looks.class_style import coloured
+from .package import TRANSLATION, ModelBand, Package
+
+
+def facts(package: Package) -> dict[str, Any]:
+    """The description with the checksum of the file, as plain values."""
+    return {**package.description, "file": package.path, "sha256": package.sha256}
+
+
+def write_json(package: Package, path: str) -> None:
+    """Writes `facts` as a JSON file."""
+    with new_file(path) as part:
+        part.write_text(json.dumps(facts(package), indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def write_html(package: Package, path: str) -> None:
+    """Writes a self-contained page: bands with units and ranges, classes, how it was made, how well it did, licence."""
+    said, known = package.description, package.record
+    x, y = package.resolution_m
+    html.write_page(path, known.name, [
+        html.paragraph(f"A model for {known.task} of {known.sensor or 'images'} at {x:g} x {y:g} m: {known.architecture}"
+                       f"{' with encoder ' + known.encoder if known.encoder else ''}. Licence: {known.licence}."),
+        html.heading("Bands it needs"),
+        html.paragraph("Values as stored in the training images; the model scales them itself. "
+                       "Physical value = stored value x scale + offset. “Range” holds 99.8 % of the training pixels."),
+        _bands(package.bands),
+        *_gives(package),
+        html.heading("How well it did"),
+        _table_of(said.get("scores"), "No scores were recorded."),
+        html.heading("Where it comes from"),
+        _table_of(said.get("provenance"), "Its origin was not recorded."),
+        html.heading("The file"),
+        html.table(("", ""), [
+            ("Id", package.id), ("File", package.path), ("SHA-256", package.sha256), ("Parameters", known.parameters),
+            ("Stride [px]", package.stride), ("Halo [px]", package.halo), ("Training tile [px]", known.tile_size),
+            ("Takes tiles of", f"exactly {package.fixed_tile} px" if package.fixed_tile else f"any multiple of {package.stride} px")]),
+    ])
+
+
+def _gives(package: Package) -> list[str]:
+    if package.task == TRANSLATION:
+        return [html.heading(f"Synthetic bands of {package.target_sensor} it gives"),
+                html.paragraph("Values as that sensor's images were stored in training. They are made, not measured."), _bands(package.targets)]
+    rows = coloured(package.classes)
+    return [html.heading("Classes it gives"), html.legend([row.name for row in rows], [row.color for row in rows]),
+            html.table(("Class", "Value in the map", "Colour"), [(row.name, row.value, row.color) for row in rows])]
+
+
+def _bands(bands: tuple[ModelBand, ...]) -> str:
+    return html.table(("Band", "Wavelength [µm]", "Unit", "Scale", "Offset", "Mean", "Deviation", "Range"), [
+        (band.name, _number(band.wavelength_um), band.unit, _number(band.scale), _number(band.offset),
+         _number(band.mean), _number(band.std), f"{_number(band.p001)} to {_number(band.p999)}") for band in bands])
+
+
+def _table_of(values: dict[str, Any] | None, otherwise: str) -> str:
+    return html.table(("", ""), [(key, _short(value)) for key, value in _flat(values)]) if values else html.paragraph(otherwise)
+
+
+def _flat(values: Any, name: str = "") -> list[tuple[str, Any]]:
+    """Nested values as rows: ``classes.water.iou``."""
+    if isinstance(values, dict):
+        pairs = [(str(key), value) for key, value in values.items()]
+    elif isinstance(values, list) and any(isinstance(value, (dict, list)) for value in values):
+        pairs = [(str(position), value) for position, value in enumerate(values, 1)]
+    else:
+        return [(name, values)]
+    return [row for key, value in pairs for row in _flat(value, f"{name}.{key}" if name else key)]
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_short, value))
+    return _number(value) if value is None or isinstance(value, float) else str(value)
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.5g}"

@@ -1,0 +1,1 @@
+"""Rasters and vectors as they are read, and what their numbers and bands mean."""

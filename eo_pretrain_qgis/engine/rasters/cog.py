@@ -1,0 +1,116 @@
+"""The only place that writes rasters: window by window, and at the end a cloud-optimised GeoTIFF."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import rasterio
+import rasterio.shutil
+import rasterio.windows
+from rasterio.errors import RasterioIOError
+
+from ...outputs import disk_full, failed_write, new_file, scratch_file
+from ...report import SILENT, Report
+from .grid import Grid, Window
+
+BLOCK = 512
+
+
+class TiledWriter:
+    """Writes a raster window by window; leaving the ``with`` block without an error makes it a COG at `path`.
+
+    Until then everything lies beside it in parts, which are removed on any error.
+
+    Args:
+        path: the GeoTIFF to write.
+        grid: where its pixels lie.
+        dtype: NumPy name of the type to store.
+        count: number of bands.
+        nodata: value of pixels without a result; pixels never written have it.
+        descriptions: names of the bands.
+        colormap: value → (red, green, blue), for one Byte band.
+        tags: texts to store in the file.
+        resampling: of overviews: "nearest" for classes, "average" for measurements.
+        report: told about the last step, in which the overviews are made.
+    """
+
+    def __init__(self, path: str | Path, grid: Grid, dtype: str, count: int = 1, nodata: float | None = None, *,
+                 descriptions: Sequence[str] = (), colormap: Mapping[int, tuple] | None = None, tags: Mapping[str, str] | None = None,
+                 resampling: str = "nearest", report: Report = SILENT) -> None:
+        self.path, self.grid, self.resampling, self.report = Path(path), grid, resampling, report
+        self._profile = {
+            "driver": "GTiff", "width": grid.width, "height": grid.height, "count": count, "dtype": dtype, "nodata": nodata,
+            "crs": rasterio.crs.CRS.from_wkt(grid.crs), "transform": rasterio.Affine(*grid.transform), "tiled": True, "blockxsize": BLOCK,
+            "blockysize": BLOCK, "compress": "deflate", "zlevel": 1, "bigtiff": "if_safer", "interleave": "band", "sparse_ok": True,
+        }
+        self._descriptions, self._colormap, self._tags = descriptions, colormap, tags
+
+    def __enter__(self) -> TiledWriter:
+        with ExitStack() as stack:
+            self._part = stack.enter_context(new_file(self.path))
+            self._tiles = stack.enter_context(scratch_file(self.path))
+            self._dataset = rasterio.open(self._tiles, "w", **self._profile)
+            stack.callback(self._dataset.close)
+            for index, text in enumerate(self._descriptions, 1):
+                self._dataset.set_band_description(index, text)
+            if self._colormap:
+                self._dataset.write_colormap(1, dict(self._colormap))
+            self._dataset.update_tags(**(self._tags or {}))
+            self._parts = stack.pop_all()
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if error is not None:
+            self._parts.__exit__(kind, error, trace)
+            return
+        with self._parts:
+            try:
+                self._dataset.close()
+            except RasterioIOError as failure:
+                raise failed_write(failure, self.path) from failure
+            write_cog(self._tiles, self._part, self.path, resampling=self.resampling, report=self.report)
+
+    def write(self, values: np.ndarray, window: Window) -> None:
+        """Writes values (band, y, x), or (y, x) for one band, at a window inside the grid.
+
+        Raises:
+            DataError: when the disk is full.
+        """
+        bands = values if values.ndim == 3 else values[None]
+        try:
+            self._dataset.write(bands, window=rasterio.windows.Window(window.col, window.row, window.width, window.height))
+        except RasterioIOError as failure:
+            raise failed_write(failure, self.path) from failure
+
+
+def write_cog(source: str | Path, part: str | Path, path: str | Path, resampling: str = "nearest", report: Report = SILENT) -> None:
+    """Copies a GeoTIFF to a cloud-optimised one with overviews, in constant memory.
+
+    Args:
+        source: the GeoTIFF to copy.
+        part: the file to write.
+        path: what the file will be called in the end, for messages.
+        resampling: of the overviews.
+        report: asked every half second whether to stop.
+
+    Raises:
+        DataError: when the disk is, or would be, full.
+    """
+    if shutil.disk_usage(Path(part).parent).free < 1.4 * os.path.getsize(source):  # overviews add a third
+        raise disk_full(path)
+    options = {"driver": "COG", "compress": "DEFLATE", "predictor": "YES", "blocksize": BLOCK, "bigtiff": "IF_SAFER",
+               "overview_resampling": resampling, "num_threads": "ALL_CPUS"}
+    with ThreadPoolExecutor(1) as pool:  # GDAL works without Python's lock, so that progress and cancelling go on meanwhile
+        copying = pool.submit(rasterio.shutil.copy, source, part, **options)
+        while not wait([copying], timeout=0.5).done:
+            report.progress(1.0, f"Writing {Path(path).name}")
+        failure = copying.exception()
+    if failure is not None:
+        raise failed_write(failure, path) from failure

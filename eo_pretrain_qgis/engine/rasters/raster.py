@@ -1,0 +1,399 @@
+"""Rasters as they are read: bands, grid, valid pixels, and what is refused."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import warnings
+from collections.abc import Callable
+from pathlib import PurePath
+from types import TracebackType
+
+import numpy as np
+import rasterio
+import rasterio.windows
+from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioIOError
+
+from ...errors import DataError
+from ...scene_names import scene_name
+from . import deliveries, sources
+from .dates import ACQUIRED, WRITTEN, day_in
+from .grid import Grid, Window
+from .same_band import is_unnamed
+
+#: Of an alpha band: edge of the squares that are looked at [px], and the share of values that are nothing or all.
+MASK_SQUARE, MASK_SHARE = 128, 0.98
+#: Relative difference from a floating-point nodata value: six digits, as many as programs write.
+NODATA_TOLERANCE = 5e-6
+#: Largest rotation term relative to the pixel size that is taken for rounding.
+ROTATION_TOLERANCE = 1e-6
+
+
+class Raster:
+    """A raster file as bands on a north-up grid with a mask of valid pixels. The file is opened at first use.
+
+    Args:
+        path: what GDAL opens, a file, ``/vsizip/…``, ``NETCDF:"…":name`` or an address; or a scene as in `deliveries`.
+        name: name of the layer, for people; empty is the file name.
+        crs: replaces the file's own CRS when the analyst has overridden it.
+        nodata: per band a list of values that mean "nothing measured", besides those in the file.
+        open_options: GDAL open options, ``KEY=VALUE``.
+        categories: values, names and colours from the layer's symbology (for class rasters).
+        declared_nodata: one more nodata value, for all bands.
+        date: day of acquisition, ``2020-06-21``, that goes before what the file says; empty asks the file.
+        own_nodata: per band of the file, whether the file's own nodata value counts; where nothing is said, it does.
+    """
+
+    def __init__(self, path: str, name: str = "", crs: str = "", nodata: tuple | list = (), open_options: tuple | list = (),
+                 categories: dict | None = None, declared_nodata: float | None = None, date: str = "",
+                 own_nodata: tuple | list = ()) -> None:
+        self.path, self.crs, self.categories, self._date = str(path), crs, categories, date
+        self.name = name or scene_name(self.path)
+        self._virtual: deliveries.Virtual | None = None
+        self._own_nodata = own_nodata
+        self._nodata, self._declared, self._options = nodata, declared_nodata, dict(option.split("=", 1) for option in open_options)
+        self._opened: rasterio.DatasetReader | None = None
+
+    def __enter__(self) -> Raster:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def __getstate__(self) -> dict:
+        """An open file stays behind when the raster is copied or sent to another process."""
+        return {**self.__dict__, "_opened": None}
+
+    def close(self) -> None:
+        """Closes the file; the next use opens it again."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+
+    @property
+    def dataset(self) -> rasterio.DatasetReader:
+        """The open file, for what this class does not offer; reading pixels goes through `read`."""
+        if self._opened is None:
+            advice = "Check that the file exists, is whole and is an image."
+            with self._explained("cannot be opened as a raster", advice), warnings.catch_warnings():
+                warnings.simplefilter("ignore", NotGeoreferencedWarning)  # refused with a sentence below
+                self._virtual = self._virtual or deliveries.virtual_of(self.path)
+                opened = sources.virtual(self._virtual.xml) if self._virtual else sources.raster(self.path, **self._options)
+            self._grid = self._read_grid(opened)
+            with sources.permit(self.path):
+                self._mask_bands = [index for index, kind in enumerate(opened.colorinterp)
+                                    if kind == ColorInterp.alpha and opened.count > 1 and _can_mask(opened, index)]
+                self._bands = [index for index in range(opened.count) if index not in self._mask_bands]
+                kinds = opened.mask_flag_enums
+            # An alpha band that is a measurement makes GDAL's mask one of measurements.
+            self._masked = any(MaskFlags.per_dataset in flags and (self._mask_bands or MaskFlags.alpha not in flags) for flags in kinds)
+            self._opened = opened
+        return self._opened
+
+    @property
+    def grid(self) -> Grid:
+        """Where the pixels lie."""
+        return self.dataset and self._grid
+
+    @property
+    def understood(self) -> str:
+        """What a scene of several files was taken for, in a sentence; empty for a plain file."""
+        return self._virtual.understood if self.dataset and self._virtual else ""
+
+    @property
+    def block_size(self) -> tuple[int, int]:
+        """Width and height of the blocks in which the file stores its first band [px]."""
+        height, width = self.dataset.block_shapes[0]
+        return width, height
+
+    @property
+    def mask_band(self) -> int | None:
+        """Number of the band (from 1) that is a mask of the others; None where there is none."""
+        return self._mask_bands[0] + 1 if self.dataset and self._mask_bands else None
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether its values are numbers of colours in a table, and no measurements."""
+        return self.dataset.colorinterp[0] == ColorInterp.palette
+
+    @property
+    def indexes(self) -> list[int]:
+        """Which band of the file (1-based) each band is; an alpha band is no band."""
+        return self.dataset and [index + 1 for index in self._bands]
+
+    @property
+    def band_names(self) -> list[str]:
+        """Descriptions in the file, or "band 1", …; an alpha band that masks the others is no band."""
+        given = self.dataset.descriptions
+        return [given[index] or f"band {index + 1}" for index in self._bands]
+
+    @property
+    def dtype(self) -> str:
+        """NumPy name of the type that holds all bands."""
+        types = self.dataset.dtypes
+        common = np.result_type(*(types[index] for index in self._bands))
+        if common.kind not in "iuf":
+            raise DataError(f"{self.path} holds {common.name} values, which are no measurements to learn from. "
+                            "Convert it to real numbers first.")
+        return common.name
+
+    @property
+    def scales(self) -> list[float]:
+        """Per band, the scale declared in the file; 1 where there is none."""
+        declared = self.dataset.scales
+        return [declared[index] for index in self._bands]
+
+    @property
+    def offsets(self) -> list[float]:
+        """Per band, the offset declared in the file; 0 where there is none."""
+        declared = self.dataset.offsets
+        return [declared[index] for index in self._bands]
+
+    @property
+    def date(self) -> str:
+        """Day of acquisition, ``2020-06-21``, as given, from the file's name or its metadata; empty when none tells."""
+        if self._date:
+            return self._date
+        texts = (PurePath(self.path).name, self.name, *(self.tag(key, domain) for domain, key in (*ACQUIRED, *WRITTEN)))
+        day = next((day for text in texts if (day := day_in(text))), None)
+        return day.isoformat() if day else ""
+
+    def tag(self, key: str, domain: str | None = None) -> str:
+        """A piece of the file's metadata; empty where there is none."""
+        return self.dataset.tags(ns=domain).get(key, "")
+
+    def nodata_of(self, band: int) -> list[float]:
+        """Every value that means "nothing measured" in a band (0-based): of the file, the layer and the declared one."""
+        file_band = self._bands[band] if self.dataset else 0
+        values = [self._declared]
+        if file_band >= len(self._own_nodata) or self._own_nodata[file_band]:
+            values.append(self.dataset.nodatavals[file_band])
+        if file_band < len(self._nodata):
+            values.extend(self._nodata[file_band] or ())
+        return sorted({float(value) for value in values if value is not None and np.isfinite(value)})
+
+    def read(self, window: Window, bands: list[int] | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Reads pixels.
+
+        Args:
+            window: what to read; pixels outside the raster are 0 and not valid.
+            bands: 0-based bands; None is all.
+
+        Returns:
+            Values (band, y, x) in the type of the file, and which pixels are valid in all these bands, bool (y, x): finite,
+            not nodata and not masked.
+
+        Raises:
+            DataError: when the file is cut short or damaged.
+        """
+        dataset = self.dataset
+        bands = list(range(len(self._bands))) if bands is None else bands
+        inside = window.intersection(self._grid.window)
+        if inside is None:
+            return np.zeros((len(bands), window.height, window.width), self.dtype), np.zeros((window.height, window.width), bool)
+        part = rasterio.windows.Window(inside.col, inside.row, inside.width, inside.height)
+        top, left = inside.row - window.row, inside.col - window.col
+        place = np.s_[top:top + inside.height, left:left + inside.width]
+        with self._explained(f"cannot be read at rows {inside.row} to {inside.row + inside.height}",
+                             "The file may be cut short or damaged: copy or download it again."), sources.permit(self.path):
+            read = dataset.read([self._bands[band] + 1 for band in bands], window=part, out_dtype=self.dtype)
+            shown = dataset.dataset_mask(window=part) > 0 if self._masked else np.ones(read.shape[1:], bool)
+        for values_of_band, band in zip(read, bands, strict=True):
+            if read.dtype.kind == "f":
+                shown &= np.isfinite(values_of_band)
+            for nodata in self.nodata_of(band):
+                shown &= ~is_nodata(values_of_band, nodata)
+        if inside == window:
+            return read, shown
+        values = np.zeros((len(bands), window.height, window.width), read.dtype)
+        valid = np.zeros((window.height, window.width), bool)
+        values[(slice(None), *place)], valid[place] = read, shown
+        return values, valid
+
+    def _read_grid(self, opened: rasterio.DatasetReader) -> Grid:
+        a, b, c, d, e, f = opened.transform[:6]
+        if opened.gcps[0] and opened.transform.is_identity:
+            raise DataError(f"{self.path} has only ground control points and no grid on the map. Warp it first with “Warp (reproject)”.")
+        if abs(b) + abs(d) > ROTATION_TOLERANCE * (abs(a) + abs(e)):
+            raise DataError(f"{self.path} is rotated against its coordinate axes. Warp it first with “Warp (reproject)”.")
+        try:
+            crs = rasterio.crs.CRS.from_user_input(self.crs) if self.crs else opened.crs
+        except CRSError as error:
+            raise DataError(f"{self.path}: the coordinate reference system “{self.crs}” is not known ({error}). "
+                            "Choose another one.") from None
+        if not crs or not (crs.is_geographic or crs.is_projected):
+            raise DataError(f"{self.path} has no coordinate reference system. Set it in the layer's properties or with "
+                            "“Assign projection”.")
+        if opened.transform.is_identity:
+            raise DataError(f"{self.path} does not say where its pixels lie on the map. Georeference it first.")
+        return Grid(crs.to_wkt(version="WKT2_2019"), (a, 0.0, c, 0.0, e, f), opened.width, opened.height)
+
+    @contextlib.contextmanager
+    def _explained(self, wrong: str, advice: str):
+        try:
+            yield
+        except RasterioIOError as error:
+            raise DataError(f"{self.path} {wrong} ({error}). {advice}") from error
+
+
+class Scene:
+    """The bands of one place and date as one thing, from one raster or from several on the same grid.
+
+    Attributes:
+        empty: a stored value that, in all bands that are read at once, means that nothing was measured; None where there is none.
+        conversion: turns the stored values of some bands into those of a dataset, see `meaning.Conversion`; None leaves them.
+    """
+
+    def __init__(self, rasters: list[Raster]) -> None:
+        """Takes the bands of `rasters` in order.
+
+        Raises:
+            DataError: naming the two files when their grids differ.
+        """
+        self.rasters = rasters
+        self.empty: float | None = None
+        self.conversion: Callable[[np.ndarray, list[int]], np.ndarray] | None = None
+        first = rasters[0]
+        for other in rasters[1:]:
+            if not first.grid.same_as(other.grid):
+                raise DataError(f"{first.path} and {other.path} lie on different grids ({_grid_text(first.grid)}; "
+                                f"{_grid_text(other.grid)}), so they cannot be bands of one scene. "
+                                "Resample one to the grid of the other with “Warp (reproject)”.")
+
+    @classmethod
+    def open(cls, sources: list[dict], declared_nodata: float | None = None, empty: float | None = None) -> Scene:
+        """The scene whose bands are all those of `sources` (raster values of a job), in order; `empty` as in the class."""
+        scene = cls([Raster(**source, declared_nodata=declared_nodata) for source in sources])
+        scene.empty = empty
+        return scene
+
+    def __enter__(self) -> Scene:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes all files."""
+        for raster in self.rasters:
+            raster.close()
+
+    @property
+    def name(self) -> str:
+        """Name of the first raster's layer or file."""
+        return self.rasters[0].name
+
+    @property
+    def path(self) -> str:
+        """Path of the first raster."""
+        return self.rasters[0].path
+
+    @property
+    def grid(self) -> Grid:
+        """Where the pixels lie."""
+        return self.rasters[0].grid
+
+    @property
+    def block_size(self) -> tuple[int, int]:
+        """Width and height of the blocks of the first raster [px]."""
+        return self.rasters[0].block_size
+
+    @property
+    def band_names(self) -> list[str]:
+        """Names in the files; an unnamed band alone in one of several files is called like its file."""
+        names = []
+        for raster in self.rasters:
+            own = raster.band_names
+            alone = len(self.rasters) > 1 and own == ["band 1"]
+            names.extend([PurePath(raster.path).stem] if alone else own)
+        return names
+
+    @property
+    def dtype(self) -> str:
+        """NumPy name of the type that holds all bands in the files."""
+        return np.result_type(*(raster.dtype for raster in self.rasters)).name
+
+    @property
+    def scales(self) -> list[float]:
+        """Per band, the scale declared in the file."""
+        return [scale for raster in self.rasters for scale in raster.scales]
+
+    @property
+    def offsets(self) -> list[float]:
+        """Per band, the offset declared in the file."""
+        return [offset for raster in self.rasters for offset in raster.offsets]
+
+    @property
+    def date(self) -> str:
+        """Day of acquisition, or empty."""
+        return next((raster.date for raster in self.rasters if raster.date), "")
+
+    def nodata_of(self, band: int) -> list[float]:
+        """Every value that means "nothing measured" in a band (0-based)."""
+        raster, own = self._places[band]
+        return raster.nodata_of(own)
+
+    def read(self, window: Window, bands: list[int] | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Values (band, y, x), converted where that was asked for, and valid pixels (y, x), as `Raster.read`."""
+        values, valid = self._read(window, bands)
+        if self.empty is not None:
+            valid &= (values != self.empty).any(0)
+        if self.conversion is not None:
+            values = self.conversion(values, list(range(len(self._places))) if bands is None else bands)
+        return values, valid
+
+    def _read(self, window: Window, bands: list[int] | None) -> tuple[np.ndarray, np.ndarray]:
+        if len(self.rasters) == 1:
+            return self.rasters[0].read(window, bands)
+        wanted = [self._places[band] for band in (range(len(self._places)) if bands is None else bands)]
+        values = np.zeros((len(wanted), window.height, window.width), self.dtype)
+        valid = np.ones((window.height, window.width), bool)
+        for raster in self.rasters:
+            slots = [slot for slot, (owner, _) in enumerate(wanted) if owner is raster]
+            if slots:
+                values[slots], shown = raster.read(window, [wanted[slot][1] for slot in slots])
+                valid &= shown
+        return values, valid
+
+    @property
+    def _places(self) -> list[tuple[Raster, int]]:
+        return [(raster, band) for raster in self.rasters for band in range(len(raster.scales))]
+
+
+def is_nodata(values: np.ndarray, nodata: float) -> np.ndarray:
+    """Which values are nodata, bool; as in GDAL's mask a floating-point number need not be met to its last digit.
+
+    Programs write -3.4028235e38 as the text -3.40282e+38, which is another number.
+    """
+    if values.dtype.kind != "f":
+        limits = np.iinfo(values.dtype)
+        fits = nodata == int(nodata) and limits.min <= nodata <= limits.max
+        return values == values.dtype.type(nodata) if fits else np.zeros(values.shape, bool)
+    return np.abs(values - nodata) <= NODATA_TOLERANCE * abs(nodata)
+
+
+def _can_mask(opened: rasterio.DatasetReader, index: int) -> bool:
+    """Whether a band that GDAL calls alpha is a mask: without another name, and with hardly any value between 0 and its largest.
+
+    GDAL calls the fourth Byte band alpha where nobody said otherwise, which is most often the near infrared.
+    """
+    name = (opened.descriptions[index] or "").strip().lower()
+    if name and not is_unnamed(name) and not re.search("alpha|mask|opacity|transparen", name):
+        return False
+    values = []
+    for row in range(3):
+        for col in range(3):
+            width, height = min(MASK_SQUARE, opened.width), min(MASK_SQUARE, opened.height)
+            place = rasterio.windows.Window((opened.width - width) * col // 2, (opened.height - height) * row // 2, width, height)
+            try:
+                values.append(opened.read(index + 1, window=place).ravel())
+            except RasterioIOError:  # said where the image is read
+                return True
+    found = np.concatenate(values)
+    return bool(((found == 0) | (found == found.max())).mean() >= MASK_SHARE)
+
+
+def _grid_text(grid: Grid) -> str:
+    x, y = grid.resolution
+    return f"{grid.width} × {grid.height} pixels of {x:.6g} × {y:.6g}"

@@ -1,0 +1,252 @@
+"""Parcels with a crop: which of them count, which ground inside them is pure, and which crops become which classes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import geopandas
+import numpy as np
+import rasterio
+import shapely
+from rasterio.features import rasterize
+
+from ....errors import DataError
+from ....report import SILENT, Report
+from ....tables import COLOR, read_table, shortened
+from ...datasets.labels import missed
+from ...datasets.legend import Legend, class_key, make_legend
+from ...rasters.grid import Grid, Window
+from ...rasters.vector import VectorLayer, on_grid, repaired, touching
+
+OTHER = "other"
+#: Colour of the class of all rare crops.
+OTHER_COLOR = "#999999"
+NOTHING = -1
+#: Parcels worked on between two signs of life.
+BATCH = 10_000
+#: Ground smaller than this share of a pixel is rounding along a common border and no overlap.
+SLIVER = 0.01
+
+
+@dataclass(frozen=True)
+class CropRules:
+    """How crops become classes.
+
+    Attributes:
+        table: CSV file with the columns crop and class, optionally color; an empty class leaves the crop out, a crop that is not
+            listed goes to “other”. None: every crop is a class.
+        minimum_parcels: classes in fewer parcels go to “other”; 0 keeps all.
+        minimum_samples: classes with fewer pixels go to “other”; 0 keeps all.
+    """
+
+    table: str | None = None
+    minimum_parcels: int = 0
+    minimum_samples: int = 0
+
+
+class Parcels:
+    """The parcels on a grid, shrunk by the inner buffer.
+
+    Attributes:
+        shapes: polygons in the CRS of the grid (parcel,).
+        crops: crop of each parcel, as in the layer (parcel,).
+        regions: region of each parcel, or empty texts (parcel,).
+        numbers: which feature of the layer each parcel is, from 1 (parcel,).
+        overlaps: ground that parcels with different crops share, in the CRS of the grid.
+        facts: what was left out, for the record.
+    """
+
+    def __init__(self, grid: Grid, shapes: np.ndarray, crops: np.ndarray, regions: np.ndarray, numbers: np.ndarray, facts: dict) -> None:
+        """Use `open_parcels`."""
+        self.grid, self.shapes, self.crops, self.regions, self.numbers, self.facts = grid, shapes, crops, regions, numbers, facts
+        self.overlaps = np.array([], object)
+        self._tree = shapely.STRtree(shapes)
+        self._shared = shapely.STRtree(self.overlaps)
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+    def read(self, window: Window) -> np.ndarray:
+        """The parcel whose inner ground holds the middle of each pixel, int32 (y, x); -1 where there is none or more than one crop."""
+        size, around = (window.height, window.width), shapely.box(*self.grid.bounds(window))
+        hits = np.sort(self._tree.query(around))
+        if not len(hits):
+            return np.full(size, NOTHING, np.int32)
+        drawn = [*zip(self.shapes[hits], hits.tolist(), strict=True),
+                 *((self.overlaps[shared], NOTHING) for shared in self._shared.query(around))]
+        return rasterize(drawn, size, fill=NOTHING, transform=rasterio.Affine(*self.grid.sub(window).transform), dtype="int32")
+
+    def leave_out_overlaps(self, report: Report = SILENT) -> None:
+        """Takes ground out that parcels with different crops claim, and says how much it is."""
+        grounds, pairs = [], []
+        for begin in range(0, len(self), BATCH):
+            report.progress(begin / len(self), "Looking for parcels that overlap")
+            first, second = self._tree.query(self.shapes[begin:begin + BATCH], predicate="intersects")
+            first += begin
+            differing = (first < second) & (self.crops[first] != self.crops[second])
+            first, second = first[differing], second[differing]
+            ground = shapely.intersection(self.shapes[first], self.shapes[second])
+            real = shapely.area(ground) > SLIVER * np.prod(self.grid.resolution)
+            grounds.append(ground[real])
+            pairs.append(np.stack([first[real], second[real]], 1))
+        both = np.concatenate(pairs)
+        parcels = np.unique(both)
+        self.facts["overlapping_parcels"] = len(parcels)
+        if not len(parcels):
+            return
+        self.overlaps = np.concatenate(grounds)
+        self._shared = shapely.STRtree(self.overlaps)
+        one, other = self.crops[both[0]]
+        report.message(f"{len(parcels)} of {len(self)} parcels overlap a parcel with another crop, such as “{one}” and “{other}”; the ground "
+                       "they share is left out.", level="warning")
+
+
+def open_parcels(source: dict, grid: Grid, crop_field: str, region_field: str | None = None, inner_buffer: float = 0.0,
+                 report: Report = SILENT) -> Parcels:
+    """Reads the parcels that lie on a grid.
+
+    Args:
+        source: a job's vector value.
+        grid: of the images.
+        crop_field: field with the crop.
+        region_field: field with a region, such as a district; None where regions do not matter.
+        inner_buffer: ground nearer than this to the border is left out [m].
+        report: progress, and messages about what was left out.
+
+    Raises:
+        DataError: no polygons, no crop in any, or parcels that lie elsewhere.
+    """
+    report.progress(0, "Reading the parcels")
+    layer = VectorLayer.open(source)
+    features = repaired(layer.read(list(dict.fromkeys([crop_field, *([region_field] if region_field else [])]))), layer.path, report)
+    features = _polygons(features, layer.path, report)
+    crs = features.crs.to_wkt()
+    near = features[touching(features, grid.boxes_in(crs))]
+    if near.empty:
+        raise missed(layer.path, tuple(features.total_bounds), grid.bounds_in(crs))
+    keys = np.array([class_key(value) or "" for value in near[crop_field]], dtype=object)
+    if not (keys != "").any():
+        raise DataError(f"The field “{crop_field}” of {layer.path} has no value in any parcel on the images. Choose another field.")
+    if (keys == "").any():
+        report.message(f"{(keys == '').sum()} of {len(keys)} parcels have no crop in the field “{crop_field}” and are left out.",
+                       level="warning")
+    near, keys = near[keys != ""], keys[keys != ""]
+    regions = np.array([class_key(value) or "" for value in near[region_field]] if region_field else [""] * len(near), dtype=object)
+    shapes = np.concatenate([_shrunk(near.iloc[begin:begin + BATCH], grid, inner_buffer, report.part(0.3 + 0.5 * begin / len(near), 0.8))
+                             for begin in range(0, len(near), BATCH)])
+    facts = {"path": layer.path, "layer": layer.name, "field": crop_field, "parcels": len(near), "inner_buffer_m": inner_buffer}
+    parcels = Parcels(grid, shapes, keys, regions, near.index.to_numpy() + 1, facts)
+    parcels.leave_out_overlaps(report.part(0.8, 1))
+    return parcels
+
+
+def group_crops(parcels: Parcels, pixels: np.ndarray, rules: CropRules, categories: dict | None,
+                report: Report = SILENT) -> tuple[Legend, np.ndarray]:
+    """Decides the classes.
+
+    Args:
+        parcels: on the images.
+        pixels: usable pixels of each parcel (parcel,); parcels without any do not count.
+        rules: how crops become classes.
+        categories: of the layer's symbology, for names and colours.
+        report: told what went to “other” and what was left out.
+
+    Returns:
+        The legend, and the class position of each parcel, -1 for those left out (parcel,).
+    """
+    table, colors = _read_table(rules.table) if rules.table else ({}, {})
+    names = parcels.crops.copy()
+    usable = pixels > 0
+    if rules.table:
+        names = np.array([table.get(crop, OTHER) for crop in parcels.crops], dtype=object)
+        unlisted = sorted(set(parcels.crops[usable]) - set(table))
+        if unlisted:
+            report.message(f"{len(unlisted)} crops are not in {rules.table} and go to “{OTHER}”: {_listed(unlisted)}.", level="warning")
+    usable &= names != ""
+    rare = [name for name in sorted(set(names[usable]) - {OTHER})
+            if (usable & (names == name)).sum() < rules.minimum_parcels or pixels[usable & (names == name)].sum() < rules.minimum_samples]
+    if rare:
+        names[np.isin(names, rare)] = OTHER
+        report.message(f"{len(rare)} crop{'s' if len(rare) > 1 else ''} with fewer than {rules.minimum_parcels} parcels or "
+                       f"{rules.minimum_samples} pixels go to “{OTHER}”: {_listed(rare)}.")
+    found = sorted(set(names[usable]) - {OTHER}, key=_number_first)
+    rows = [{"value": name, "name": "", "color": colors.get(name, "")} for name in found]
+    if OTHER in names[usable]:
+        rows.append({"value": OTHER, "name": OTHER, "color": colors.get(OTHER, OTHER_COLOR)})
+    fields = categories or {}
+    styled = None if rules.table or fields.get("field", parcels.facts["field"]) != parcels.facts["field"] else categories
+    if len(rows) < 2:
+        raise DataError(f"All parcels are of one class, “{rows[0]['value'] if rows else OTHER}”, and one class teaches nothing. Lower the "
+                        "smallest number of parcels of a class, or choose another crop field.")
+    legend = make_legend({row["value"] for row in rows}, f"The field “{parcels.facts['field']}”", rows, styled, False, report)
+    positions = np.array([legend.positions.get(name, NOTHING) for name in names])
+    positions[~usable] = NOTHING
+    for position, row in enumerate(legend.classes):
+        if (positions == position).sum() == 1:
+            report.message(f"The class “{row.name}” has one parcel, so it cannot be learned in one place and tested in another. Raise the "
+                           "smallest number of parcels of a class, or give more parcels.", level="warning")
+    parcels.facts["grouped_as_other"] = rare
+    return legend, positions
+
+
+def too_small(parcels: Parcels, pixels: np.ndarray, report: Report = SILENT) -> None:
+    """Says how many parcels hold no pixel.
+
+    Raises:
+        DataError: when none holds any.
+    """
+    empty = int((pixels == 0).sum())
+    parcels.facts["parcels_without_pixel"] = empty
+    size = max(parcels.grid.metres_per_pixel())
+    inside = f" with their inner buffer of {parcels.facts['inner_buffer_m']:g} m" if parcels.facts["inner_buffer_m"] else ""
+    if empty == len(parcels):
+        raise DataError(f"No parcel of {parcels.facts['path']} holds the middle of a pixel of {size:g} m{inside}. Lower the inner buffer, or "
+                        "choose images with smaller pixels.")
+    if empty:
+        report.message(f"{empty} of {len(parcels)} parcels are smaller than a pixel of {size:g} m{inside} and are left out.", level="warning")
+
+
+def _polygons(features: geopandas.GeoDataFrame, path: str, report: Report) -> geopandas.GeoDataFrame:
+    kept = features[features.geom_type.isin(("Polygon", "MultiPolygon"))]
+    if kept.empty:
+        raise DataError(f"{path} holds no polygons, but parcels are polygons. Choose a polygon layer.")
+    if len(kept) < len(features):
+        report.message(f"{len(features) - len(kept)} features of {path} are no polygons and are left out.", level="warning")
+    return kept
+
+
+def _shrunk(features: geopandas.GeoDataFrame, grid: Grid, inner_buffer: float, report: Report) -> np.ndarray:
+    """Polygons less a margin, in the CRS of the grid; what is narrower becomes empty."""
+    report.progress(0, "Shrinking the parcels")
+    if not inner_buffer:
+        return on_grid(features.geometry, grid)
+    # Metres are true around the middle of this projection, to a thousandth over the width of a Sentinel scene.
+    longitude, latitude = grid.centre_lonlat()
+    local = f"+proj=aeqd +lat_0={latitude:.6f} +lon_0={longitude:.6f} +datum=WGS84 +units=m"
+    return on_grid(features.geometry.to_crs(local).buffer(-inner_buffer, join_style="mitre"), grid)
+
+
+def _read_table(path: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Crop → class and class → colour."""
+    rows = read_table(path, ("crop", "class", "color"))
+    rows.require(("crop", "class"), "Name its columns crop and class.")
+    table: dict[str, str] = {}
+    colors: dict[str, str] = {}
+    for row in rows.rows:
+        crop, name, color = class_key(row["crop"]), row["class"], row["color"]
+        if color and not COLOR.fullmatch(color):
+            raise DataError(f"Line {row.line} of {path} has the color “{shortened(color)}”, which is none. Write it as #1f77b4.")
+        if crop and table.setdefault(crop, name) != name:
+            raise DataError(f"Line {row.line} of {path} gives the crop “{shortened(crop)}” another class. Keep one of the lines.")
+        if crop and color:
+            colors.setdefault(name, color)
+    return table, colors
+
+
+def _number_first(name: str) -> tuple:
+    return (0, int(name), "") if re.fullmatch(r"-?\d{1,18}", name) else (1, 0, name)
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")

@@ -1,0 +1,185 @@
+"""The series of one sensor: an image for each of its dates on one grid, each with its mask of clouds, read window by window."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+
+from ....errors import DataError
+from ....report import SILENT, Report
+from ...datasets.building import describe_sensor
+from ...datasets.dataset import SensorInfo
+from ...rasters.clouds import CLEAR, NOT_MEASURED, CloudMask, open_mask, table_text
+from ...rasters.grid import Grid, Window
+from ...rasters.raster import Scene
+from .series_dates import Dated
+
+#: With more files than this they are closed after each reading, because systems allow a process about a thousand.
+OPEN_FILES = 200
+
+
+@dataclass(frozen=True)
+class Series:
+    """The images of one sensor in the order of their days, all on one grid.
+
+    Attributes:
+        sensor: how they are stored in the dataset.
+        days: of the images.
+        scenes: the images.
+        masks: of clouds; None where a date has none.
+        files: from which each image was read, before it was brought onto the grid.
+    """
+
+    sensor: SensorInfo
+    days: list[date]
+    files: list[list[str]]
+    scenes: list[Scene]
+    masks: list[CloudMask | None]
+
+    @property
+    def grid(self) -> Grid:
+        """On which all images lie."""
+        return self.scenes[0].grid
+
+    def read(self, number: int, window: Window) -> tuple[np.ndarray, np.ndarray]:
+        """One date of a window.
+
+        Args:
+            number: of the date.
+            window: of the grid.
+
+        Returns:
+            Values (band, y, x) as the dataset stores them, filled where nothing was measured, and flags uint8 (y, x).
+        """
+        scene, mask = self.scenes[number], self.masks[number]
+        image, valid = scene.read(window)
+        flags = mask.read(self.grid, window) if mask is not None else np.full(valid.shape, CLEAR, np.uint8)
+        flags[~valid] = NOT_MEASURED
+        stored = image.astype(self.sensor.dtype, copy=False)
+        if self.sensor.nodata is None:
+            stored[:, ~valid] = np.nan
+        else:
+            # A measured pixel must not look like the filling: its first band is moved by one, as GDAL's warper does.
+            clash = valid & (stored == self.sensor.nodata).all(0)
+            stored[0, clash] = self.sensor.nodata + (1 if self.sensor.nodata < np.iinfo(stored.dtype).max else -1)
+            stored[:, ~valid] = self.sensor.nodata
+        if sum(len(each.rasters) for each in self.scenes) > OPEN_FILES:
+            scene.close()
+            if mask is not None:
+                mask.close()
+        return stored, flags
+
+    def close(self) -> None:
+        """Closes all files."""
+        for number, scene in enumerate(self.scenes):
+            scene.close()
+            mask = self.masks[number]
+            if mask is not None:
+                mask.close()
+
+    def facts(self, report: Report = SILENT) -> list[dict]:
+        """What dataset.json says of each image."""
+        rows = []
+        for number, (day, scene, files) in enumerate(zip(self.days, self.scenes, self.files, strict=True)):
+            mask = self.masks[number]
+            part = report.part(number / len(self.days), (number + 1) / len(self.days))
+            rows.append({"name": scene.name, "path": files[0], "files": files, "crs": self.grid.crs,
+                         "transform": list(self.grid.transform), "width": self.grid.width, "height": self.grid.height,
+                         "date": day.isoformat(), "sensor": self.sensor.name, "mask": mask.raster.path if mask else "",
+                         "checksum": _checksum(files, part)})
+            scene.close()
+        return rows
+
+
+def open_series(dated: list[Dated], name: str, preset: str, bands_text: str | None = None, nodata: float | None = None,
+                place: Callable[[Dated], Scene] | None = None, report: Report = SILENT) -> Series:
+    """Opens the images of one sensor.
+
+    Args:
+        dated: what `series_dates.dated_series` found.
+        name: of the sensor in the dataset.
+        preset: key of `sensors.PRESETS`.
+        bands_text: names of the bands in order; bands of several files come in the order of the files' names.
+        nodata: declared nodata value.
+        place: brings the images of a date onto another grid; None opens them as they are.
+        report: messages about the bands.
+
+    Raises:
+        DataError: naming two images whose bands, types or grids differ.
+    """
+    opened: list[Scene] = []
+    for number, each in enumerate(dated):
+        report.progress(number / len(dated), "Opening the images")
+        sources = sorted(each.sources, key=lambda source: Path(source["path"]).name)
+        scene = place(each) if place else Scene.open(list(sources), nodata)
+        first = opened[0] if opened else scene
+        _check_like(first, scene)
+        scene.close()
+        opened.append(scene)
+    sensor = replace(describe_sensor(opened, preset, bands_text, report), name=name)
+    for scene in opened:
+        scene.close()
+    files = [[source["path"] for source in each.sources] for each in dated]
+    return Series(sensor, [each.day for each in dated], files, opened, [None] * len(opened))
+
+
+def with_masks(series: Series, dated: list[Dated], kind: str, report: Report = SILENT) -> Series:
+    """Gives each image the mask of its day.
+
+    Args:
+        series: the images.
+        dated: masks with their days, as `series_dates.dated_series` found them.
+        kind: key of `cloud_flags.KINDS`.
+        report: told which images have no mask.
+
+    Raises:
+        DataError: when no mask is of the day of any image.
+    """
+    by_day = {each.day: each for each in dated}
+    masks = [open_mask(by_day[day].sources[0], kind) if day in by_day else None for day in series.days]
+    without = [day.isoformat() for day, mask in zip(series.days, masks, strict=True) if mask is None]
+    if len(without) == len(masks):
+        raise DataError(f"No cloud mask is of the day of an image: the masks are of {', '.join(map(str, sorted(by_day)))[:200]}. Choose the "
+                        "masks of the images, or correct their dates.")
+    if without:
+        report.message(f"{len(without)} images have no cloud mask and count as clear: {', '.join(without[:8])}.", level="warning")
+    unused = [day.isoformat() for day in by_day if day not in series.days]
+    if unused:
+        report.message(f"{len(unused)} cloud masks belong to no image and are not used: {', '.join(unused[:8])}.")
+    report.message(table_text(kind))
+    return replace(series, masks=masks)
+
+
+def _check_like(first: Scene, scene: Scene) -> None:
+    if not first.grid.same_as(scene.grid):
+        raise DataError(f"{first.path} and {scene.path} lie on different grids ({_grid_text(first.grid)}; {_grid_text(scene.grid)}), but a "
+                        "series is read pixel by pixel. Bring one onto the grid of the other with “Warp (reproject)”.")
+    if scene.dtype != first.dtype:
+        raise DataError(f"{first.path} holds {first.dtype} values and {scene.path} {scene.dtype}. Convert one to the type of the other.")
+    if len(scene.band_names) != len(first.band_names):
+        raise DataError(f"{first.path} has {len(first.band_names)} bands and {scene.path} {len(scene.band_names)}. Every date of a series "
+                        "needs the same bands.")
+
+
+def _grid_text(grid: Grid) -> str:
+    west, _, _, north = grid.bounds()
+    x, y = grid.resolution
+    return f"{grid.width} × {grid.height} pixels of {x:.6g} × {y:.6g} from {west:.10g}, {north:.10g}"
+
+
+def _checksum(paths: list[str], report: Report) -> str:
+    """SHA-256 of files one after the other; empty when one is no plain file, such as ``/vsizip/…``."""
+    if not all(Path(path).is_file() for path in paths):
+        return ""
+    digest = hashlib.sha256()
+    for number, path in enumerate(paths):
+        with Path(path).open("rb") as stream:
+            while piece := stream.read(16 * 2**20):
+                report.progress(number / len(paths), f"Checksum of {Path(path).name}")
+                digest.update(piece)
+    return "sha256:" + digest.hexdigest()

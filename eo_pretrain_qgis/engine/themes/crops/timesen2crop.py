@@ -1,0 +1,241 @@
+"""TimeSen2Crop folders as a dataset of series: a million small files, read by several processes at once."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import re
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import TimeoutError as NotYet
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import geopandas
+import numpy as np
+
+from ....errors import DataError, EngineError
+from ....outputs import final_name
+from ....report import SILENT, Report
+from ....tables import file_content, parse_lines, shortened
+from ...datasets.dataset import IGNORE, SPLITS, SensorInfo
+from ...datasets.legend import make_legend
+from ...datasets.shards import LABELS, ShardWriter
+from ...datasets.splitting.by_group import given_split, random_split, split_by_group, wanted_shares
+from ...datasets.splitting.by_place import Split, SplitPlan
+from ...datasets.splitting.division import finish
+from ...rasters.clouds import NOT_MEASURED
+from ...rasters.sensors import PRESETS
+from .series_dates import days_since, parse_day
+from .timesen2crop_files import BANDS, CLASS_NAMES, CLASSES, DATE_HEAD, DATES, list_files, read_files
+
+#: Files of one piece of work; fewer in all are read in this process, since starting others takes a second.
+PIECE, FEW = 1000, 3000
+WORKERS = 8
+HEARTBEAT_SECONDS = 0.5
+NO_PLACE = "The samples have no coordinates, and all lie in one tile."
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One tile: its folder, the days of its images, and for each class the names of its files."""
+
+    folder: Path
+    days: list[date]
+    files: dict[int, list[str]]
+
+    @property
+    def ground(self) -> str:
+        """The Sentinel-2 tile without the year: 33UVP and 2019_33UVP show the same ground."""
+        match = re.search(r"\d\d[A-Z]{3}$", self.folder.name)
+        return match[0] if match else self.folder.name
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some samples of one class in one tile: bands (n, date, 9), flags (n, date)."""
+
+    tile: Tile
+    label: int
+    values: np.ndarray
+    flags: np.ndarray
+
+
+def find_tiles(folder: str | Path, report: Report = SILENT) -> list[Tile]:
+    """The tiles in a folder, by name.
+
+    Raises:
+        DataError: no tile, or dates that cannot be read, repeat or are out of order.
+    """
+    tiles = []
+    with os.scandir(folder) as entries:
+        places = sorted(Path(entry.path) for entry in entries if entry.is_dir())
+    for number, place in enumerate(places):
+        if not (place / DATES).is_file():
+            continue
+        days, files = _read_days(place / DATES), {}
+        labels = sorted({int(child.name) for child in place.iterdir() if child.is_dir() and re.fullmatch("0|[1-9][0-9]{0,17}", child.name)})
+        for done, label in enumerate(labels):
+            report.progress((number + done / len(labels)) / len(places), f"Listing the files of {place.name}")
+            files[label] = list_files(place / str(label))
+        tiles.append(Tile(place, days, {label: names for label, names in files.items() if names}))
+    if not any(tile.files for tile in tiles):
+        raise DataError(f"{folder} holds no TimeSen2Crop tile: no folder in it has {DATES} and folders of CSV files named by class number. "
+                        "Choose the folder that holds the tiles.")
+    return tiles
+
+
+def read_timesen2crop(tiles: list[Tile], report: Report = SILENT, workers: int | None = None) -> Iterator[Batch]:
+    """Reads all files of some tiles, in the order of tiles, classes and numbers.
+
+    Args:
+        tiles: what `find_tiles` found.
+        report: progress.
+        workers: processes; None is one for each core, 0 reads in this process.
+
+    Yields:
+        Samples as they come.
+
+    Raises:
+        DataError: naming the file that is not as it should be.
+    """
+    pieces = [(tile, label, names[first:first + PIECE]) for tile in tiles for label, names in tile.files.items()
+              for first in range(0, len(names), PIECE)]
+    ends = np.cumsum([len(names) for _, _, names in pieces]).tolist()
+    calls = [(str(tile.folder / str(label)), names, len(tile.days)) for tile, label, names in pieces]
+    computed = _computed(calls, ends[-1], workers, lambda number: report.progress(ends[number] / ends[-1]))
+    for number, ((tile, label, _), numbers) in enumerate(zip(pieces, computed, strict=True)):
+        report.progress(ends[number] / ends[-1], f"Reading {tile.folder.name}")
+        values, flags = numbers[..., :-1].astype(np.uint16), numbers[..., -1].astype(np.uint8)
+        flags[(values == 0).all(-1)] = NOT_MEASURED
+        yield Batch(tile, label, values, flags)
+
+
+def write_timesen2crop_dataset(source_folder: str | Path, folder: Path, plan: SplitPlan, report: Report = SILENT) -> Split:
+    """Writes a dataset of the task "series".
+
+    Tiles are the unit of the split, since the samples have no coordinates; two years of one tile stay together. Folders that this
+    plugin wrote keep the split that their names tell.
+
+    Args:
+        source_folder: holds the tiles.
+        folder: an empty folder to fill.
+        plan: shares and seed.
+        report: progress.
+
+    Raises:
+        DataError: damaged files, or no tile.
+    """
+    tiles = find_tiles(source_folder, report.part(0, 0.05))
+    names = _class_names(Path(source_folder))
+    found = sorted({label for tile in tiles for label in tile.files})
+    rows = [{"value": str(label), "name": names.get(label, f"class {label}"), "color": ""} for label in found]
+    legend = make_legend({str(label) for label in found}, f"The folder {source_folder}", rows, None, False, report,
+                         "Choose tiles with two classes or more.")
+    length, first_year = max(len(tile.days) for tile in tiles), min(tile.days[0].year for tile in tiles)
+    preset = PRESETS["sentinel2_l2a"]
+    bands = {band.name: band for band in preset.bands}
+    sensor = SensorInfo("image", "sentinel2_l2a", "uint16", 0, tuple(bands[name] for name in BANDS))
+    arrays = {LABELS: ((), "uint8"), "image": ((length, len(BANDS)), "uint16"), "days": ((length,), "int16"), "flags": ((length,), "uint8")}
+    known: dict[str, list[np.ndarray]] = {"scene": [], "label": [], "valid": [], "clear": []}
+    with ShardWriter(folder, arrays, extra=["days", "flags"]) as writer:
+        for batch in read_timesen2crop(tiles, report.part(0.05, 0.7)):
+            label = legend.positions[str(batch.label)]
+            count, dates = batch.flags.shape
+            images, days, flags = (np.full((count, length, len(BANDS)), 0, np.uint16), np.full((count, length), -1, np.int16),
+                                   np.full((count, length), NOT_MEASURED, np.uint8))
+            images[:, :dates], days[:, :dates], flags[:, :dates] = batch.values, days_since(batch.tile.days, first_year), batch.flags
+            writer.add(labels=np.full(count, label, np.uint8), image=images, days=days, flags=flags)
+            for name, values in (("scene", np.full(count, batch.tile.folder.name, object)), ("label", np.full(count, label)),
+                                 ("valid", (batch.flags != NOT_MEASURED).mean(1).round(4)), ("clear", (batch.flags == 0).sum(1))):
+                known[name].append(values)
+        shards = writer.close()
+    columns = {name: np.concatenate(values) for name, values in known.items()}
+    split = _split(tiles, columns["scene"], columns["label"], plan, [row.name for row in legend.classes], report.part(0.7, 0.75))
+    table = geopandas.GeoDataFrame({**columns, "labelled": 1.0}, geometry=[None] * len(columns["label"]), crs="EPSG:4326")
+    name = final_name(folder)
+    description = {
+        "task": "series", "theme": "crops", "name": name, "sensors": [sensor], "tile_size": 1, "stride": 1, "resolution_m": [10.0, 10.0],
+        "classes": list(legend.classes), "ignore": IGNORE, "scenes": [_scene(tile) for tile in tiles],
+        "labels": {"path": str(source_folder), "kind": "TimeSen2Crop"}, "shards": shards,
+        "facts": {"first_year": first_year, "source": "TimeSen2Crop",
+                  "dates": {tile.folder.name: [day.isoformat() for day in tile.days] for tile in tiles}}}
+    return finish(folder, description, table, split, report.part(0.75, 1))
+
+
+def _computed(calls: list[tuple], total: int, workers: int | None, beat: Callable[[int], None]) -> Iterator[np.ndarray]:
+    """`read_files` of all calls in their order, by this process or by others."""
+    if workers is None:
+        workers = min(os.cpu_count() or 1, WORKERS) if total > FEW else 0
+    if workers == 0:
+        for call in calls:
+            yield read_files(*call)
+        return
+    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    begun: deque[Future] = deque()
+    waiting = iter(calls)
+    try:
+        for number in range(len(calls)):
+            begun.extend(pool.submit(read_files, *call) for call in islice(waiting, 3 * workers - len(begun)))
+            yield _awaited(begun.popleft(), partial(beat, max(number - 1, 0)))
+    except BrokenProcessPool as error:
+        raise EngineError("A process that reads files has died, most likely for want of memory. Close other programs and run again.") from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _awaited(future: Future, beat: Callable[[], None]) -> np.ndarray:
+    while True:
+        try:
+            return future.result(HEARTBEAT_SECONDS)
+        except NotYet:
+            beat()
+
+
+def _split(tiles: list[Tile], scenes: np.ndarray, labels: np.ndarray, plan: SplitPlan, classes: list[str], report: Report) -> Split:
+    told = {tile.folder.name: next((split for split in SPLITS if tile.folder.name.endswith("_" + split)), "") for tile in tiles}
+    if all(told.values()):
+        return given_split(np.array([told[scene] for scene in scenes]), "The split is the one that the names of the tiles tell.")
+    grounds = {tile.folder.name: tile.ground for tile in tiles}
+    if len(set(grounds.values())) < (wanted_shares(plan) > 0).sum():
+        report.message(f"{NO_PLACE} The split is random, and scores on it flatter the model.", level="warning")
+        return random_split(labels, plan, NO_PLACE)
+    return split_by_group(np.array([grounds[scene] for scene in scenes]), labels, plan, "tiles", report, classes=classes)
+
+
+def _read_days(path: Path) -> list[date]:
+    lines = parse_lines(file_content(path), str(path))
+    place = lines[0].cells.index(DATE_HEAD) if lines and DATE_HEAD in lines[0].cells else 0
+    has_heading = bool(lines) and parse_day(lines[0].cells[place]) is None
+    days: list[date] = []
+    for number, cells in ((line.number, line.cells) for line in lines[has_heading:]):
+        text = cells[place] if place < len(cells) else ""
+        day = parse_day(text)
+        if day is None:
+            raise DataError(f"Line {number} of {path} holds “{shortened(text)}”, which is no date. Write it as YYYYMMDD.")
+        if days and day <= days[-1]:
+            what = "repeats the date" if day == days[-1] else "goes back to"
+            raise DataError(f"Line {number} of {path} {what} {day}, but the lines of all samples belong to its dates in order. "
+                            "Unpack it again.")
+        days.append(day)
+    if not days:
+        raise DataError(f"{path} holds no dates. Unpack it again.")
+    return days
+
+
+def _class_names(folder: Path) -> dict[int, str]:
+    path = folder / CLASSES
+    if not path.is_file():
+        return dict(enumerate(CLASS_NAMES))
+    rows = (line.cells for line in parse_lines(file_content(path), str(path)))
+    return {int(row[0]): row[1] for row in rows if len(row) > 1 and row[1] and re.fullmatch("[0-9]{1,18}", row[0])}
+
+
+def _scene(tile: Tile) -> dict:
+    return {"name": tile.folder.name, "path": str(tile.folder), "files": [], "crs": "", "transform": [1, 0, 0, 0, -1, 0], "width": 0,
+            "height": 0, "date": tile.days[0].isoformat(), "checksum": ""}

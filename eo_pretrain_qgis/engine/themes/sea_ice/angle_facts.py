@@ -1,0 +1,59 @@
+"""At which incidence angles each class was seen.
+
+Backscatter falls with the incidence angle, at a rate of its own for each class (Lohse, Doulgeris and Dierking, Annals of Glaciology
+61(83), 2020, doi 10.1017/aog.2020.45); a class seen at a few angles only may be told by the angle.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ....report import SILENT, Report
+from ...datasets.dataset import IGNORE, SPLITS, Dataset
+from ...even_sample import even_sample
+
+BAND = "incidence_angle"
+#: Samples looked at, evenly over the training part, and how many at once.
+SAMPLE, BATCH = 2_000, 50
+#: Edges of the angles counted [degree].
+EDGES = np.arange(0.0, 90.25, 0.25)
+PERCENTILES = (0.05, 0.5, 0.95)
+
+
+def angle_facts(dataset: Dataset, report: Report = SILENT) -> dict | None:
+    """The 5th, 50th and 95th percentile of the incidence angle [degree] of all labelled training pixels and of each class.
+
+    Args:
+        dataset: with a band "incidence_angle" in one of its sensors, and labels per pixel or per image.
+        report: progress.
+
+    Returns:
+        ``sensor``, ``low``, ``median``, ``high`` and ``classes`` with name, low, median, high, None where a class was not seen;
+        None for datasets without angles or labels.
+    """
+    sensor = next((sensor for sensor in dataset.sensors if BAND in [band.name for band in sensor.bands]), None)
+    if sensor is None or not dataset.classes or dataset.task not in ("segmentation", "scene", "patch"):
+        return None
+    band = [band.name for band in sensor.bands].index(BAND)
+    indices = even_sample(dataset.indices(SPLITS[0], sensor.name), SAMPLE)
+    counts = np.zeros((len(dataset.classes), len(EDGES) - 1), np.int64)
+    info = sensor.bands[band]
+    for first in range(0, len(indices), BATCH):
+        report.progress(first / len(indices), "Looking at incidence angles")
+        part = indices[first:first + BATCH]
+        images, labels = dataset.images(part, sensor.name), dataset.labels(part)
+        angles = images[:, band] * info.scale + info.offset
+        drawn = labels if labels.ndim == 3 else np.broadcast_to(labels[:, None, None], angles.shape)
+        counted = sensor.valid(images) & (drawn != IGNORE) & np.isfinite(angles)
+        for position in range(len(dataset.classes)):
+            counts[position] += np.histogram(angles[counted & (drawn == position)], EDGES)[0]
+    return {"sensor": sensor.name, **_percentiles(counts.sum(0)),
+            "classes": [{"name": row.name, **_percentiles(count)} for row, count in zip(dataset.classes, counts, strict=True)]}
+
+
+def _percentiles(counts: np.ndarray) -> dict:
+    if not counts.any():
+        return {"low": None, "median": None, "high": None}
+    cumulated = np.concatenate([[0.0], np.cumsum(counts) / counts.sum()])
+    return {name: round(float(np.interp(share, cumulated, EDGES)), 2)
+            for name, share in zip(("low", "median", "high"), PERCENTILES, strict=True)}

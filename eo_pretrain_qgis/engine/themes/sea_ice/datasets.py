@@ -1,0 +1,83 @@
+"""Training data for sea ice: scenes and polygons → patches of one class each, or tiles with a class for every pixel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ....report import SILENT, Report
+from ...datasets.building import build_dataset, checksum, scene_facts
+from ...datasets.cutting import Cutting
+from ...datasets.dataset import IGNORE, SPLITS, SensorInfo
+from ...datasets.splitting.by_place import Split, SplitPlan
+from ...datasets.splitting.division import finish
+from ...rasters.raster import Scene
+from .labels import IceLabels
+from .patches import Found, PatchPlan, copies_of, divide_patches, find_patches, outlines_of, weights_of, write_patches
+
+THEME = "sea ice"
+
+
+def build_patches(folder: Path, scenes: list[Scene], sensor: SensorInfo, labels: IceLabels, plan: PatchPlan, shares: SplitPlan, name: str,
+                  facts: dict, report: Report = SILENT) -> Split:
+    """Makes a dataset of patches, task "patch".
+
+    Args:
+        folder: an empty folder to fill.
+        scenes: with HH, HV and, unless left out, the incidence angle.
+        sensor: their bands.
+        labels: the polygons.
+        plan: size, stride, split and balance of the patches.
+        shares: of validation and test, and the seed.
+        name: of the dataset.
+        facts: of the scenes, written into dataset.json.
+        report: progress.
+
+    Raises:
+        DataError: no patch fits, one class only, or too few polygons or scenes to split.
+    """
+    found = find_patches(scenes, labels, plan, report.part(0, 0.3))
+    labels = _with_patches(found, labels, report)
+    outlines = outlines_of(found, scenes, plan, labels)
+    split = divide_patches(found, outlines, scenes, labels, plan, shares, report.part(0.3, 0.4))
+    own, training = outlines["label"].to_numpy(), split.names == SPLITS[0]
+    copies = copies_of(own, training & (plan.balance == "augment"), shares.seed)
+    shards, tiles = write_patches(folder, found, scenes, labels, sensor, copies, plan, report.part(0.4, 0.8))
+    names = split.names[tiles["origin"]]
+    tiles = tiles.assign(weight=weights_of(tiles["label"].to_numpy(), names, plan, len(labels.legend.classes)))
+    added = int((tiles["augmented"] > 0).sum())
+    text = f" {added} flipped or turned copies of training patches were added." if added else ""
+    counts = {row.name: int((own == number).sum()) for number, row in enumerate(labels.legend.classes)}
+    report.message("Patches per class: " + ", ".join(f"{key} {count}" for key, count in counts.items()) + f".{text}")
+    description = {
+        "task": "patch", "name": name, "sensors": [sensor], "tile_size": plan.size, "stride": plan.stride,
+        "resolution_m": [round(metres, 4) for metres in scenes[0].grid.metres_per_pixel()], "classes": list(labels.legend.classes),
+        "ignore": IGNORE, "scenes": [scene_facts([scene], [sensor], report.part(0.8, 0.85)) for scene in scenes],
+        "labels": {**labels.facts, "checksum": checksum([labels.path], report.part(0.85, 0.86))}, "shards": shards, "theme": THEME,
+        "facts": {**facts, "scheme": labels.facts.get("scheme", ""), "split_by": plan.split, "balance": plan.balance, "augmented": added,
+                  "patches": counts, "polygons_without_patch": len(found.empty)},
+    }
+    whole = Split(names, {**split.facts, "text": split.facts["text"] + text})
+    return finish(folder, description, tiles.drop(columns="origin"), whole, report.part(0.86, 1))
+
+
+def build_tiles(folder: Path, scenes: list[Scene], sensor: SensorInfo, labels: IceLabels, cutting: Cutting, shares: SplitPlan, name: str,
+                facts: dict, report: Report = SILENT) -> Split:
+    """Makes a dataset of tiles, task "segmentation", split by blocks of ground; arguments as in `build_patches`.
+
+    Raises:
+        DataError: as `build_dataset`.
+    """
+    labels.part(scenes)
+    facts = {**facts, "scheme": labels.facts.get("scheme", ""), "split_by": "place"}
+    return build_dataset(folder, scenes, sensor, labels, cutting, shares, name, report, theme=THEME, facts=facts)
+
+
+
+def _with_patches(found: Found, labels: IceLabels, report: Report) -> IceLabels:
+    """The labels without the classes of which there is no patch."""
+    seen = sorted({int(labels.positions[block.polygon]) for block in found.blocks})
+    lost = [row.name for position, row in enumerate(labels.legend.classes) if position not in seen]
+    if not lost:
+        return labels
+    report.message(f"No polygon holds a patch of the class {', '.join(lost)}; the dataset does without.", level="warning")
+    return labels.only(seen)

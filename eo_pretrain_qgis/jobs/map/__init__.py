@@ -1,0 +1,1 @@
+"""The group “Map” of the toolbox."""

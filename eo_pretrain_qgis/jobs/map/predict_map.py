@@ -1,0 +1,83 @@
+"""Predict map: model + image → class map, confidence and polygons, or a synthetic image of another sensor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ...errors import JobError
+from .. import training
+from ..record import plugin_version, values_without_folders
+from ..spec import Job, Result, choice, extent, file, integer, number, pixel_value, raster_output, rasters, text, vector_output
+from ..tiling import DELIVERED, PRESETS
+
+
+@dataclass(frozen=True)
+class PredictMap(Job):
+    """Maps the classes of a model over an image of any size.
+
+    Bands are matched by name. The result does not depend on the extent or the tile size away from the border of the data,
+    and nodata stays nodata.
+
+    With a model from “Pretrain by translation” the result is an image as another sensor would store it, float32 with all its bands. It is
+    synthetic and marked so in its bands, tags, style and layer name: nothing in it was measured.
+    """
+
+    title = "Predict map"
+    group = "4 Map"
+    tags = ("inference", "classification", "segmentation", "land cover", "deep learning", "ONNX")
+    results = {"out_of_range_share": Result("number", "Share of the valid pixels outside the range of values that the model was trained on, 0 to 1; "
+                                                      "of the band where it is largest"),
+               "valid_share": Result("number", "Share of the pixels that have a result, 0 to 1"), "device": training.DEVICE,
+               "seconds": Result("number", "Duration of the mapping, in seconds")}
+
+    model: str = file("Model", extension="onnx", help="Written by “Export model”.")
+    images: list = rasters("Image", help="One raster with all bands, or the bands of one scene as several rasters." + DELIVERED)
+    preset: str = choice("Sensor", ("as_model", *PRESETS), default="as_model",
+                         help="How the stored values are scaled, when that differs from the images the model was trained on.")
+    bands: str = text("Bands", default=None, advanced=True,
+                      help="Names of the image's bands in order, such as B02,B03,B04,B08; empty takes the names in the file.")
+    extent: dict = extent("Extent", optional=True)
+    nodata: float = pixel_value("Nodata value", advanced=True,
+                                help="Used besides the layer's own nodata, the file's mask and values that are not finite.")
+    tile_size: int = integer("Tile size [px]", default=1024, minimum=128, maximum=8192, advanced=True,
+                             help="Lower it when memory runs out; the map stays the same. A model with a fixed tile takes its own.")
+    halo: int = integer("Halo [px]", default=None, minimum=0, maximum=2048, advanced=True,
+                        help="Read around each tile and thrown away; empty takes what the model needs.")
+    device: str = text("Device", default="auto", advanced=True, help="auto, cpu, cuda or cuda:0; a device named and not there is an error.")
+    minimum_area: float = number("Smallest polygon [m²]", default=0, minimum=0, maximum=1e15, advanced=True)
+    output: str = raster_output("Class map", help="With a model that translates: the synthetic image.")
+    confidence: str = raster_output("Confidence", optional=True, created=False, help="Probability of the mapped class, in percent.")
+    polygons: str = vector_output("Polygons", optional=True, created=False)
+
+    def run(self, report: Any) -> dict[str, Any]:
+        report.progress(0, "Reading the model")  # before anything heavy is loaded
+        from ...engine.mapping.class_map import map_image
+        from ...engine.mapping.polygons import write_polygons
+        from ...engine.mapping.synthetic_image import synthesize
+        from ...engine.models import package
+
+        model = package.open(self.model)
+        asked: dict[str, Any] = {
+            "preset": self.preset, "bands": self.bands or "", "extent": self.extent, "nodata": self.nodata, "tile_size": self.tile_size,
+            "halo": self.halo, "device": self.device,
+            "parameters": {"job": self.name(), "version": plugin_version(), "values": values_without_folders(self)}}
+        if model.task == package.TRANSLATION:
+            self._refuse_class_products(model)
+            outcome = synthesize(model, self.images, self.output, report=report, **asked)
+        else:
+            outcome = map_image(model, self.images, self.output, confidence=self.confidence,
+                                report=report.part(0, 0.9 if self.polygons else 1), **asked)
+        written = {name: getattr(self, name) for name in ("output", "confidence", "polygons") if getattr(self, name)}
+        if self.polygons:
+            write_polygons(self.output, model.classes, self.polygons, self.minimum_area, report.part(0.9, 1))
+        report.message(f"Mapped on {outcome.device} in {outcome.seconds:.1f} s.")
+        return {**written, "out_of_range_share": outcome.out_of_range_share, "valid_share": outcome.valid_share, "device": outcome.device,
+                "seconds": round(outcome.seconds, 2)}
+
+    def _refuse_class_products(self, model: Any) -> None:
+        for name in ("confidence", "polygons"):
+            if getattr(self, name):
+                label = self.parameters()[name].label
+                raise JobError(f"“{label}” ({name}) needs a model that gives classes, and {self.model} makes images of {model.target_sensor}. "
+                               "Leave it empty, or choose another model.")

@@ -1,0 +1,1 @@
+"""The group “Prepare data” of the toolbox."""

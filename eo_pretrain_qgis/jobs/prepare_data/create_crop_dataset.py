@@ -1,0 +1,180 @@
+"""Create crop dataset: images of many dates and parcels → series of pixels and parcels, sampled and split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ...errors import JobError
+from ...report import Report
+from .. import tiling
+from ..spec import (
+    LARGEST_SEED,
+    MOST_COUNTED,
+    Job,
+    Result,
+    attribute,
+    choice,
+    dataset_output,
+    file,
+    folder_output,
+    integer,
+    number,
+    pixel_value,
+    rasters,
+    text,
+    vector,
+    vector_output,
+)
+from ..tiling import DELIVERED
+
+OPTICAL = ("sentinel2_l2a", "sentinel2_l2a_0400", "sentinel2_l1c", "sentinel2_l1c_0400", "landsat89_l2", "landsat457_l2", "generic")
+RADAR = ("sentinel1_db", "sentinel1_linear", "generic")
+
+
+@dataclass(frozen=True)
+class CreateCropDataset(Job):
+    """Takes time series of pixels or parcels from dated images, for training a crop type model.
+
+    The day of each image is read, in this order, from the table of dates, the pattern, the layer's temporal property, its file name
+    (20190405, 2019-04-05, names of Sentinel-2 products) or the file's tags. Dates need not be regular and may differ between
+    Sentinel-2 and Sentinel-1; the dataset keeps the day of each, and for each sample and date whether it was clear, cloud, shadow,
+    snow or not measured. Values under clouds are kept.
+
+    A pixel belongs to a parcel when its middle lies at least the inner buffer inside the border. Ground that parcels with different
+    crops share is left out, and so are parcels without a pixel. The sampling draws at random within each crop. “prior” follows the
+    shares of the crops in the parcel map, as for TimeSen2Crop: the sample is representative, and rare crops stay rare. “square_root”
+    and “equal” give rare crops more.
+
+    All samples of a parcel go to the same part of the split. Blocks of ground are the more honest test, since neighbouring parcels
+    resemble each other; splitting by parcel suits small areas.
+    """
+
+    title = "Create crop dataset"
+    group = "1 Prepare data"
+    tags = ("time series", "parcels", "agriculture", "crop types", "TimeSen2Crop", "phenology", "LPIS")
+    results = {**tiling.counted_results("samples"), "dates": Result("number", "Dates of the first sensor"),
+               "classes": Result("number", "Classes of crops")}
+
+    images: list = rasters("Images of the series", help="One raster layer for each date, all on one grid, such as Sentinel-2." + DELIVERED)
+    arrangement: str = choice("Each layer is", ("dates", "bands"), default="dates",
+                              help="“dates”: a date with all its bands. “bands”: one band of a date; layers of a date are put together "
+                                   "in the order of their file names.")
+    date_pattern: str = text("Pattern of the dates", default=None,
+                             help="Where the date stands in the file names, such as *_YYYYMMDD_* or YYYY-MM-DD; YYYYDDD is year and day "
+                                  "of the year. Empty: found by itself.")
+    date_table: str = file("Table of the dates", "csv", optional=True, help="CSV file with the columns file and date.")
+    preset: str = choice("Sensor", OPTICAL, default="sentinel2_l2a",
+                         help="Names the bands and says how stored values become reflectance. “_0400”: from processing baseline 04.00 on, "
+                              "with its offset of -1000.")
+    bands: str = text("Bands", default=None, advanced=True, help="Names of the bands in order; empty takes the names in the files.")
+    nodata: float = pixel_value("Nodata value", advanced=True,
+                                help="Besides the nodata values of layers and files.")
+    masks: list = rasters("Cloud masks", optional=True, help="One layer for each date; they may have larger pixels than the images. "
+                                                              "Scenes as they were delivered bring their own: give "
+                                                              "them here, too. None: every measured value counts as clear.")
+    mask_kind: str = choice("Kind of cloud mask", ("scl", "qa_pixel", "flags", "mask"), default="scl",
+                            help="“scl”: Sentinel-2 scene classification. “qa_pixel”: that of Landsat. “flags”: 0 clear, 1 cloud, 2 shadow, 3 snow. "
+                                 "“mask”: every value but 0 is cloud.")
+    radar: list = rasters("Radar images", optional=True, help="A second series, such as Sentinel-1, with dates of its own.")
+    radar_preset: str = choice("Radar sensor", RADAR, default="sentinel1_db", advanced=True)
+    parcels: dict = vector("Parcels", help="Polygons; those in another CRS are reprojected.")
+    crop_field: str = attribute("Crop field", parent="parcels")
+    region_field: str = attribute("Region field", parent="parcels", optional=True, help="Needed to split by region.")
+    crop_table: str = file("Table of crops", "csv", optional=True,
+                           help="CSV file with the columns crop and class, optionally color: joins crops to classes. An empty class leaves "
+                                "the crop out; crops that are not listed go to “other”.")
+    minimum_parcels: int = integer("Smallest number of parcels of a class", default=10, minimum=0, maximum=MOST_COUNTED,
+                                   help="Crops with fewer parcels go to “other”.")
+    minimum_pixels: int = integer("Smallest number of pixels of a class", default=0, minimum=0, maximum=MOST_COUNTED, advanced=True,
+                                  help="Crops with fewer pixels go to “other”.")
+    inner_buffer: float = number("Inner buffer [m]", default=10, minimum=0, maximum=1000,
+                                 help="Ground nearer to a parcel's border is left out, because its pixels are mixed.")
+    kind: str = choice("Samples are", ("pixels", "parcels", "both"), default="pixels",
+                       help="“parcels”: the mean of a parcel's clear pixels on each date.")
+    sample_count: int = integer("Number of pixels to draw", default=100_000, optional=True, minimum=1, maximum=MOST_COUNTED,
+                                help="In all classes together; empty takes every pixel.")
+    sampling: str = choice("Sampling", ("prior", "square_root", "equal"), default="prior",
+                           help="Samples per crop in proportion to the crop's share in the parcel map, to the root of this share, or equal.")
+    prior: str = choice("Shares count", ("area", "parcels"), default="area", advanced=True,
+                        help="Whether the share of a crop in the parcel map is of the area or of the number of parcels.")
+    minimum_samples: int = integer("Smallest number of samples of a class", default=100, minimum=0, maximum=MOST_COUNTED, advanced=True,
+                                   help="As far as a crop has that many pixels; goes before the number of pixels.")
+    minimum_clear: int = integer("Smallest number of clear dates", default=3, minimum=0, maximum=10_000, advanced=True,
+                                 help="Samples with fewer are left out.")
+    split_by: str = choice("Split by", ("blocks", "region", "parcel"), default="blocks",
+                           help="What goes as a whole to training, validation or test: blocks of ground, the regions of the region field, or "
+                                "parcels.")
+    block_size: float = number("Block size for the split [m]", default=None, minimum=10, maximum=10_000_000, advanced=True,
+                               help="Empty: chosen so that about 24 blocks are occupied.")
+    validation_share: float = number("Share of validation samples", default=0.15, minimum=0, maximum=0.5)
+    test_share: float = number("Share of test samples", default=0.2, minimum=0, maximum=0.5)
+    seed: int = integer("Seed", default=1, minimum=0, maximum=LARGEST_SEED, advanced=True)
+    output: str = dataset_output()
+    footprints: str = vector_output("Places of the samples", optional=True, created=False)
+    timesen2crop: str = folder_output("TimeSen2Crop folders", optional=True, created=False,
+                                      help="The samples once more as one CSV file each, in folders by split and class, as TimeSen2Crop has "
+                                           "them, and with the numbers of its list of crops. Needs the nine bands of Sentinel-2 it holds.")
+
+    def check(self) -> None:
+        if self.split_by == "region" and not self.region_field:
+            raise JobError("The split by region needs a region field. Choose one, or split by blocks of ground.")
+        if self.validation_share + self.test_share > 0.8:
+            raise JobError("Validation and test together take more than 0.8 of the samples. Lower one of the two shares.")
+
+    def run(self, report: Report) -> dict:
+        report.progress(0, "Opening the images")
+        from ...engine.datasets.footprints import copy_footprints
+        from ...engine.datasets.splitting.by_place import SplitPlan
+        from ...engine.themes.crops.parcels import CropRules, group_crops, open_parcels, too_small
+        from ...engine.themes.crops.sampling import SamplingPlan
+        from ...engine.themes.crops.series_building import SeriesPlan, block_windows, build_series, count_pixels
+        from ...engine.themes.crops.timesen2crop_export import write_timesen2crop_folders
+        from ...outputs import new_folder, refuse_used
+
+        if self.timesen2crop:
+            refuse_used(self.timesen2crop)
+        sampling = SamplingPlan(self.sample_count, self.sampling, self.prior, self.minimum_samples, self.seed)
+        plan = SeriesPlan(self.kind, sampling, self.minimum_clear, self.split_by, self.block_size)
+        with new_folder(self.output) as folder, TemporaryDirectory(prefix="aligned", dir=folder) as temporary:
+            series = self._open_series(temporary, report.part(0, 0.1))
+            parcels = open_parcels(self.parcels, series[0].grid, self.crop_field, self.region_field, self.inner_buffer, report.part(0.1, 0.15))
+            counted = count_pixels(parcels, block_windows(series), report.part(0.15, 0.2))
+            too_small(parcels, counted[0], report)
+            rules = CropRules(self.crop_table, self.minimum_parcels, self.minimum_pixels)
+            legend, positions = group_crops(parcels, counted[0], rules, self.parcels.get("categories"), report)
+            split = build_series(folder, series, parcels, positions, counted, legend, plan,
+                                 SplitPlan(self.validation_share, self.test_share, seed=self.seed), Path(self.output).name,
+                                 report.part(0.2, 0.9))
+            if self.timesen2crop:
+                with new_folder(self.timesen2crop) as second:
+                    write_timesen2crop_folders(folder, second, report.part(0.9, 1))
+        counts = {name.replace("tiles", "samples"): count for name, count in split.counts.items()}
+        result = {"output": self.output, "samples": len(split.names), "dates": len(series[0].days), "classes": len(legend.classes), **counts}
+        if self.timesen2crop:
+            result["timesen2crop"] = self.timesen2crop
+        if self.footprints:
+            copy_footprints(self.output, self.footprints)
+            result["footprints"] = self.footprints
+        return result
+
+    def _open_series(self, temporary: str, report: Report) -> list:
+        """The series of the first sensor with its cloud masks, and that of the radar on the same grid where there is one."""
+        from ...engine.datasets.alignment import align
+        from ...engine.themes.crops.series import open_series, with_masks
+        from ...engine.themes.crops.series_dates import dated_series
+
+        together = self.arrangement == "bands"
+        dates = dated_series(self.images, self.date_pattern, self.date_table, together=together, report=report)
+        optical = open_series(dates, "s2" if self.radar else "image", self.preset, self.bands, self.nodata, report=report.part(0, 0.4))
+        if self.masks:
+            masks = dated_series(self.masks, self.date_pattern, self.date_table, what="cloud masks", lenient=True, least=1, report=report)
+            optical = with_masks(optical, masks, self.mask_kind, report)
+        if not self.radar:
+            return [optical]
+        dates = dated_series(self.radar, self.date_pattern, self.date_table, what="radar images", together=together, lenient=True,
+                             report=report)
+        radar = open_series(dates, "s1", self.radar_preset, place=lambda each: align(list(each.sources), optical.grid, temporary),
+                            report=report.part(0.4, 1))
+        return [optical, radar]

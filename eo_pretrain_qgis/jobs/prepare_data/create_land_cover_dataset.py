@@ -1,0 +1,148 @@
+"""Create land cover dataset: Sentinel-1 or Sentinel-2 images, or both, labelled from a land-cover map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...errors import JobError
+from ...report import Report
+from .. import tiling
+from ..spec import Job, Result, boolean, choice, extent, file, integer, number, raster, rasters, text
+from ..tiling import DELIVERED, PRESETS
+from .create_pretraining_dataset import check_cloud_masks
+
+LEGENDS = ("own", "cgls_lc100", "corine", "worldcover", "esri", "esri_1_to_9")
+
+
+@dataclass(frozen=True)
+class CreateLandCoverDataset(Job):
+    """Cuts images into tiles labelled from a land-cover map, keeps the labels that can be trusted, and splits the tiles by place.
+
+    The map may be much coarser than the images: one cell of CGLS-LC100 or CORINE (100 m) holds 10 × 10 pixels of Sentinel-2, so many
+    of its labels are wrong. Filters leave out what is doubtful: mixed cells, pixels near the border of two classes, pixels for which a
+    second map says something else. Left-out pixels are ignored in training. Strict filters take small and narrow classes away first,
+    so look at the class shares in the report: fewer wrong labels do not always make a better map.
+
+    Where the map is finer than the image, a pixel gets the class that covers most of it. Names, colors and groups of the common
+    legends are built in; the groups are the classes of ESA WorldCover, and classes that are mixed by definition, such as
+    agro-forestry, have none. The year of the map is compared with the dates of the images. A second sensor is brought onto the grid of
+    the first, with bilinear interpolation, once.
+    """
+
+    title = "Create land cover dataset"
+    group = "1 Prepare data"
+    tags = ("land use", "LULC", "CGLS", "CORINE", "WorldCover", "Esri", "weak labels", "Sentinel-1", "Sentinel-2", "tiles")
+    results = {**tiling.counted_results(), "labelled_share": Result("number", "Mean share of the pixels of a tile that have a label, 0 to 1"),
+               "map_year": Result("number", "Year that the land-cover map shows; nothing where it is not known")}
+
+    images: list = rasters("Images", help="Raster layers of the same sensor, Sentinel-2 or Sentinel-1." + DELIVERED)
+    arrangement: str = tiling.arrangement()
+    preset: str = tiling.preset()
+    bands: str = text("Bands", default=None, advanced=True,
+                      help="Names of the image's bands in order; empty takes the names in the file or of the sensor.")
+    second_images: list = rasters("Images of a second sensor", optional=True,
+                                  help="For each image the one that covers it best and is nearest in time is taken and brought onto its grid.")
+    second_arrangement: str = choice("The images of the second sensor are", ("scenes", "bands"), default="scenes", advanced=True)
+    second_preset: str = choice("Second sensor", PRESETS, default="generic")
+    second_bands: str = text("Bands of the second sensor", default=None, advanced=True)
+    most_days: int = integer("Most days between the two sensors", default=None, minimum=0, maximum=36500, advanced=True, help="Empty: any number.")
+    clouds: str = choice("Clouds are known from", ("none", "scl", "qa_pixel", "mask"), default="none",
+                         help="“scl”: the scene classification of Sentinel-2 L2A. “qa_pixel”: that of Landsat. "
+                              "“mask”: rasters in which 0 is clear. Pixels under cloud and "
+                              "shadow count as not measured.")
+    cloud_masks: list = rasters("Cloud masks", optional=True, help="One for each image, in the same order; any grid. A scene as it was delivered "
+                                                                    "brings its own: give it here, too.")
+    land_cover: dict = raster("Land-cover map", help="A raster of codes in any CRS and resolution.")
+    legend: str = choice("Legend", LEGENDS, default="own",
+                         help="“own”: the layer's symbology, the names in the file, or the values. “corine”: grid codes 1 to 44 or CLC codes 111 to "
+                              "523. “esri”: 1 water to 11 rangeland; “esri_1_to_9”: the same classes renumbered.")
+    legend_table: str = file("Legend CSV", extension="csv", optional=True,
+                             help="Columns value,name,color,group. Its rows replace those of the legend; for “own” it is the legend. The "
+                                  "group “-” means no label.")
+    classes: str = choice("Classes", ("groups", "legend"), default="groups",
+                          help="“groups”: codes are put together to common classes, such as all forests to tree cover. “legend”: each code "
+                               "is a class.")
+    every_class: bool = boolean("Keep classes that do not occur", default=False, advanced=True,
+                                help="So that datasets of several places have the same classes.")
+    unknown_codes: str = choice("Codes that the legend does not know are", ("refuse", "ignore"), default="refuse", advanced=True,
+                                help="“refuse”: stops and names them. “ignore”: they have no label.")
+    resampling: str = choice("Labels are", ("majority", "soft"), default="majority",
+                             help="“majority”: one class per pixel. “soft”: also the share of every class, which changes smoothly between "
+                                  "two coarse cells.")
+    purity: float = number("Least purity of a cell", default=0.0, minimum=0, maximum=1,
+                           help="Share of the cell's class among the 3 × 3 cells around it; with a second map, among its pixels in the cell; "
+                                "in the pixel where the map is finer than the image. 0 keeps all, 1 only pure ones.")
+    border: float = number("Least distance from a border of classes [m]", default=0.0, minimum=0, maximum=100_000,
+                           help="Pixels nearer to where the map changes its class are left out.")
+    second_map: dict = raster("Second land-cover map", optional=True, help="Labels are kept where it says the same.")
+    second_legend: str = choice("Legend of the second map", LEGENDS, default="own", advanced=True)
+    second_table: str = file("Legend CSV of the second map", extension="csv", optional=True, advanced=True)
+    agreement: str = choice("The second map decides", ("pixel", "cell"), default="pixel", advanced=True,
+                            help="“pixel”: it must say the same in the pixel. “cell”: it only measures the purity of the cells.")
+    map_year: int = integer("Year of the map", default=None, minimum=1980, maximum=2100, help="Empty: read from the tags or the file name.")
+    most_years: int = integer("Most years between map and images", default=1, minimum=0, maximum=1000, advanced=True, help="More gives a warning.")
+    tile_size: int = tiling.tile_size()
+    stride: int = tiling.stride()
+    extent: dict = extent("Extent", optional=True, help="Only tiles inside are cut.")
+    minimum_valid: float = number("Minimum share of valid pixels", default=0.5, minimum=0, maximum=1, advanced=True)
+    minimum_labelled: float = number("Minimum share of labelled pixels", default=0.05, minimum=0, maximum=1, advanced=True)
+    nodata: float = tiling.nodata()
+    validation_share: float = number("Share of validation blocks", default=0.15, minimum=0, maximum=0.5)
+    test_share: float = number("Share of test blocks", default=0.2, minimum=0, maximum=0.5)
+    block_size: int = tiling.block_size()
+    seed: int = tiling.seed()
+    output: str = tiling.output()
+    footprints: str = tiling.footprints()
+
+    def check(self) -> None:
+        tiling.check_tiling(self)
+        check_cloud_masks(self.clouds, self.cloud_masks, 1 if self.arrangement == "bands" else len(self.images))
+        if self.agreement == "cell" and self.second_map and not self.purity:
+            raise JobError("The second map shall measure the purity of cells, but the least purity is 0, so it decides nothing. "
+                           "Set “Least purity of a cell”, 0.7 for example.")
+
+    def run(self, report: Report) -> dict:
+        report.progress(0, "Opening the images")
+        from dataclasses import replace
+
+        from ...engine.datasets.alignment import aside, partner_scenes, sensor_names
+        from ...engine.datasets.building import Cutting, build_dataset, describe_sensor, open_scenes
+        from ...engine.datasets.clear_scenes import clear_scenes
+        from ...engine.datasets.footprints import copy_footprints
+        from ...engine.datasets.splitting.by_place import SplitPlan
+        from ...engine.themes.land_cover import map_year
+        from ...engine.themes.land_cover.labels import Filters, MapChoice, open_land_cover
+        from ...outputs import new_folder
+
+        scenes = open_scenes(self.images, self.arrangement, self.nodata, report)
+        sensor = describe_sensor(scenes, self.preset, self.bands, report)
+        scenes = clear_scenes(scenes, self.cloud_masks or (), self.clouds, report)
+        second = MapChoice(self.second_map, self.second_legend, self.second_table) if self.second_map else None
+        labels = open_land_cover(
+            MapChoice(self.land_cover, self.legend, self.legend_table), [scene.grid for scene in scenes], grouped=self.classes == "groups",
+            soft=self.resampling == "soft", filters=Filters(self.purity, self.border, self.agreement), second=second,
+            unknown=self.unknown_codes, every_class=self.every_class, report=report.part(0, 0.1))
+        years = map_year.compare(labels.map.raster, [scene.date for scene in scenes], self.map_year, self.most_years, report,
+                                 layer_date=self.land_cover.get("date", ""))
+        cutting = Cutting(self.tile_size, self.stride, self.extent, self.minimum_valid, self.minimum_labelled)
+        plan = SplitPlan(self.validation_share, self.test_share, self.block_size, seed=self.seed)
+        with new_folder(self.output) as folder, aside(folder) as place:
+            partners, pairs = partner_scenes(scenes, self.preset, self.second_images, self.second_arrangement, self.second_preset,
+                                             self.second_bands, self.most_days, place, report.part(0.1, 0.3))
+            if partners:
+                sensor = replace(sensor, name=sensor_names(self.preset, self.second_preset)[0])
+            split = build_dataset(folder, scenes, sensor, labels, cutting, plan, Path(self.output).name, report.part(0.3, 1),
+                                  partners=partners, theme="land cover", facts={**labels.facts, **years, "clouds": self.clouds, "pairs": pairs})
+        result = {"output": self.output, "tiles": len(split.names), **split.counts, **_summary(self.output, years)}
+        if self.footprints:
+            copy_footprints(self.output, self.footprints)
+            result["footprints"] = self.footprints
+        return result
+
+
+def _summary(folder: str, years: dict) -> dict:
+    from ...engine.datasets.dataset import Dataset
+
+    shares = {"labelled_share": round(float(Dataset.open(folder).tiles["labelled"].mean()), 4)}
+    return {**shares, "map_year": years["map_year"]} if years["map_year"] is not None else shares

@@ -1,0 +1,131 @@
+"""Create road dataset: images and OpenStreetMap lines → tiles with roads, split by place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...report import Report
+from .. import tiling
+from ..spec import Job, Result, attribute, choice, extent, file, number, raster, rasters, text, vector, vector_output
+
+ROLES = ("roads", "ignored", "background")
+
+
+@dataclass(frozen=True)
+class CreateRoadDataset(Job):
+    """Cuts images into tiles in which every pixel is road or background, from lines with OpenStreetMap tags, and splits them by place.
+
+    Roads come from a line layer with the tags as fields (GeoPackage, QuickOSM, Geofabrik's shapefiles with “fclass”) or in “other_tags”,
+    or straight from an .osm or .osm.pbf file, of which only what lies on the images is kept. What an image cannot show is left out:
+    tunnels, covered ways below the ground, ways that are proposed, under construction, abandoned or razed, and areas. The messages and
+    the dataset say how many ways went for which reason.
+
+    A road is as wide as its tag “width” says (“3.5”, “3,5 m”, “12 ft”, “10'6"”), else 3.5 m for each of its “lanes”, else as wide as the
+    table says for its class. The table used lies in the dataset as road_widths.csv, to be edited and given as “Widths by class”. Its widths
+    are estimates, since no standard says how wide a class is.
+
+    OpenStreetMap is incomplete and some metres off. Tiles in which much built-up ground has few roads around are suspicious; they count
+    less in training, or are left out. Without a land-cover raster an index of the image says what is built up, and takes bare soil for
+    it; the footprints hold what was seen in each tile. Tracks that the map lacks in fields or forest are not found this way. Pixels beside
+    a road can be left unjudged.
+    """
+
+    title = "Create road dataset"
+    group = "1 Prepare data"
+    tags = ("OpenStreetMap", "OSM", "pbf", "streets", "highway", "road extraction", "tiles", "segmentation")
+    results = {**tiling.counted_results(), "roads_drawn": Result("number", "Roads that were drawn"),
+               "road_km": Result("number", "Length of the roads that were drawn, in kilometres"),
+               "tunnels_left_out": Result("number", "Ways left out because they are tunnels or covered")}
+
+    images: list = rasters("Images", help="Raster layers of the same sensor." + tiling.DELIVERED)
+    arrangement: str = tiling.arrangement()
+    roads: dict = vector("Roads", help="A line layer with OpenStreetMap tags, or an .osm or .osm.pbf file.")
+    class_field: str = attribute("Field with the road class", parent="roads", optional=True, advanced=True,
+                                 help="For layers from elsewhere; empty takes the tag “highway”.")
+    width_field: str = attribute("Field with the width", parent="roads", optional=True, advanced=True,
+                                 help="In metres unless its values carry a unit; empty takes the tag “width”.")
+    service_roads: str = choice("Service roads are", ROLES, default="roads",
+                                help="Driveways, alleys and aisles of car parks. “ignored”: neither road nor background.")
+    tracks: str = choice("Tracks are", ROLES, default="roads", help="Through fields and forest.")
+    footways: str = choice("Footways, paths, cycleways and steps are", ROLES, default="background", help="Bridleways and pedestrian streets too.")
+    widths: str = file("Widths by class", extension="csv", optional=True, advanced=True,
+                       help="CSV file with the headings class and width (in metres); its rows replace those of the table here, and a width of 0 "
+                            "leaves a class out. The ground of classes that no table has is ignored: neither road nor background.")
+    other_width: float = number("Width of other roads [m]", default=None, minimum=0.5, maximum=80, advanced=True,
+                                help="Of classes the table does not list, and of every line of a layer without classes; empty ignores their "
+                                     "ground.")
+    drawing: str = choice("A pixel is road where", ("all_touched", "cover"), default="all_touched",
+                          help="“all_touched”: a road touches it, so that narrow roads do not fall to pieces. “cover”: a road covers enough of it; "
+                               "the share that is covered is kept in the dataset too.")
+    minimum_cover: float = number("Share of a pixel that makes it road", default=0.3, minimum=0.01, maximum=1, advanced=True, help="For “cover”.")
+    edge: float = number("Zone around roads that is ignored [m]", default=5, minimum=0, maximum=100,
+                         help="Pixels whose centres are so near to a road, and are no road, count neither as road nor as background: "
+                              "lines are some metres off.")
+    incomplete: str = choice("Where roads seem to be missing", ("down_weight", "leave_out", "keep"), default="down_weight",
+                             help="“down_weight”: the tile counts less in training. “leave_out”: it is not cut. “keep”: it counts in full.")
+    built_up: dict = raster("Built-up ground", optional=True, help="Land cover such as WorldCover, or a raster of 0 and 1; empty takes an index of "
+                                                                   "the image, for which the bands B03, B04, B08 and B11 are needed.")
+    built_up_values: str = text("Values of built-up ground", default=None, advanced=True,
+                                help="Separated by commas; empty takes 1 in a raster of 0 and 1, else 50 (WorldCover, CGLS-LC100).")
+    minimum_density: float = number("Least length of roads for built-up ground [km/km²]", default=5, minimum=0, maximum=1000, advanced=True,
+                                    help="A tile with less seems to lack roads.")
+    minimum_built_up: float = number("Share of built-up ground from which on a tile is judged", default=0.1, minimum=0.001, maximum=1, advanced=True)
+    preset: str = tiling.preset()
+    bands: str = text("Bands", default=None, advanced=True,
+                      help="Names of the image's bands in order, such as B02,B03,B04,B08; empty takes the names in the file or of the sensor.")
+    tile_size: int = tiling.tile_size()
+    stride: int = tiling.stride()
+    extent: dict = extent("Extent", optional=True,
+                          help="Only tiles inside are cut. Give it where the roads are an extract that is smaller than the images.")
+    minimum_valid: float = number("Minimum share of valid pixels", default=0.5, minimum=0, maximum=1, advanced=True)
+    nodata: float = tiling.nodata()
+    validation_share: float = number("Share of validation blocks", default=0.15, minimum=0, maximum=0.5)
+    test_share: float = number("Share of test blocks", default=0.2, minimum=0, maximum=0.5)
+    block_size: int = tiling.block_size()
+    seed: int = tiling.seed()
+    output: str = tiling.output()
+    footprints: str = tiling.footprints()
+    ways: str = vector_output("Ways and what became of them", optional=True, created=False,
+                              help="Every way on the images with its class, its width, where that is from, and whether it became road, is "
+                                   "ignored, or why it is left out.")
+
+    def check(self) -> None:
+        tiling.check_tiling(self)
+
+    def run(self, report: Report) -> dict:
+        report.progress(0, "Opening the images")
+        from ...engine.datasets.building import Cutting, build_dataset, describe_sensor, open_scenes
+        from ...engine.datasets.footprints import copy_footprints
+        from ...engine.datasets.splitting.by_place import SplitPlan
+        from ...engine.themes.roads.completeness import make_screen
+        from ...engine.themes.roads.labels import RoadDrawing, make_labels
+        from ...engine.themes.roads.ways import RoadRules, open_roads
+        from ...engine.themes.roads.ways_layer import write_ways
+        from ...engine.themes.roads.widths import TABLE_FILE, WidthTable, read_table, write_table
+        from ...outputs import new_folder
+
+        scenes = open_scenes(self.images, self.arrangement, self.nodata, report)
+        sensor = describe_sensor(scenes, self.preset, self.bands, report)
+        grids = [scene.grid for scene in scenes]
+        table = WidthTable(read_table(self.widths), self.other_width)
+        rules = RoadRules(self.service_roads, self.tracks, self.footways, table, self.class_field, self.width_field)
+        roads = open_roads(self.roads, grids, rules, self.extent, report.part(0, 0.1))
+        screen = make_screen(sensor, grids, self.incomplete, self.built_up, self.built_up_values, self.minimum_density,
+                             self.minimum_built_up, report.part(0.1, 0.15))
+        labels = make_labels(roads, RoadDrawing(self.drawing, self.minimum_cover, self.edge), screen)
+        cutting = Cutting(self.tile_size, self.stride, self.extent, self.minimum_valid)
+        plan = SplitPlan(self.validation_share, self.test_share, self.block_size, seed=self.seed)
+        with new_folder(self.output) as folder:
+            write_table(folder / TABLE_FILE, table.widths)
+            split = build_dataset(folder, scenes, sensor, labels, cutting, plan, Path(self.output).name, report.part(0.15, 1),
+                                  theme="roads", facts=labels.theme_facts)
+        result = {"output": self.output, "tiles": len(split.names), **split.counts, "roads_drawn": roads.facts["drawn"]["ways"],
+                  "road_km": roads.facts["drawn"]["km"], "tunnels_left_out": roads.tunnels}
+        if self.footprints:
+            copy_footprints(self.output, self.footprints)
+            result["footprints"] = self.footprints
+        if self.ways:
+            write_ways(self.ways, roads.ways, report)
+            result["ways"] = self.ways
+        return result

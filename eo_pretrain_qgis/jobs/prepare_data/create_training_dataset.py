@@ -1,0 +1,95 @@
+"""Create training dataset: images and labels → tiles on the image grid, split by place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...errors import JobError
+from ...report import Report
+from .. import tiling
+from ..spec import Job, attribute, choice, classes, extent, folder, layers, number, rasters, text
+
+
+@dataclass(frozen=True)
+class CreateTrainingDataset(Job):
+    """Cuts images and their labels into tiles for training a segmentation model, and splits the tiles by place.
+
+    Labels come from polygons, lines, points or class rasters, one for all images or one for each, and are drawn on the grid of the image.
+    Images that no label reaches are left out, and why is said. The tiles are divided
+    into training, validation and test blocks so far apart that no training pixel lies within a tile of a test pixel.
+
+    With “Add to dataset” the new tiles join those of an existing dataset, as in rounds of labelling with “Suggest labels”: old tiles keep
+    their split, new ones are for training, and those too near to validation or test tiles are dropped. The result is a new dataset with
+    both; the given one stays as it is. Sensor, bands, tile size and classes are those of the dataset; labels may give a class by its value
+    or its name.
+    """
+
+    title = "Create training dataset"
+    group = "1 Prepare data"
+    tags = ("tiles", "chips", "labels", "annotation", "export training data", "segmentation")
+    results = tiling.counted_results()
+
+    images: list = rasters("Images", help="Raster layers of the same sensor." + tiling.DELIVERED)
+    arrangement: str = tiling.arrangement()
+    labels: list = layers("Labels", help="Polygons, lines, points or class rasters; labels in another CRS are reprojected. Of several layers each "
+                                         "image takes those that lie on it, the first that knows a pixel; all layers mean the same by one value.")
+    class_field: str = attribute("Class field", parent="labels", optional=True,
+                                 help="The field that holds the class; needed for vector labels with more than one class.")
+    class_table: list = classes("Classes", optional=True, advanced=True,
+                                help="Value, name and colour of each class; empty takes them from the layer's symbology or its values.")
+    unlabelled: str = choice("Pixels without a label are", ("ignored", "background"), default="ignored",
+                             help="“ignored”: not used in training. “background”: a class of its own.")
+    buffer: float = number("Buffer around lines and points [m]", default=None, minimum=0, maximum=100_000,
+                           help="Half the width of a road, for example. Needed for lines; a point without it labels the pixel it lies in.")
+    preset: str = tiling.preset()
+    bands: str = text("Bands", default=None, advanced=True,
+                      help="Names of the image's bands in order, such as B02,B03,B04,B08; empty takes the names in the file or of the sensor.")
+    tile_size: int = tiling.tile_size()
+    stride: int = tiling.stride()
+    extent: dict = extent("Extent", optional=True, help="Only tiles inside are cut.")
+    minimum_valid: float = number("Minimum share of valid pixels", default=0.5, minimum=0, maximum=1, advanced=True)
+    minimum_labelled: float = number("Minimum share of labelled pixels", default=0.01, minimum=0, maximum=1, advanced=True)
+    nodata: float = tiling.nodata()
+    validation_share: float = number("Share of validation blocks", default=0.15, minimum=0, maximum=0.5)
+    test_share: float = number("Share of test blocks", default=0.2, minimum=0, maximum=0.5)
+    block_size: int = tiling.block_size()
+    seed: int = tiling.seed()
+    append_to: str = folder("Add to dataset", optional=True, help="A dataset whose tiles the new dataset holds as well; empty makes one of its own.")
+    output: str = tiling.output()
+    footprints: str = tiling.footprints()
+
+    def check(self) -> None:
+        tiling.check_tiling(self)
+        if self.append_to and self.class_table:
+            raise JobError("The classes of a dataset that is extended are those it has. Leave “Classes” empty, or leave “Add to dataset” empty.")
+
+    def run(self, report: Report) -> dict:
+        report.progress(0, "Opening the images")
+        from ...engine.datasets.building import Cutting, build_dataset, describe_sensor, open_scenes
+        from ...engine.datasets.footprints import copy_footprints
+        from ...engine.datasets.labels import labelled_scenes, open_labels
+        from ...engine.datasets.merging import extend_dataset, open_extended, open_labels_for
+        from ...engine.datasets.splitting.by_place import SplitPlan
+        from ...outputs import new_folder
+
+        extended = open_extended(self.append_to) if self.append_to else None
+        scenes = open_scenes(self.images, self.arrangement, self.nodata, report)
+        sensor = describe_sensor(scenes, self.preset, self.bands, report)
+        grids = [scene.grid for scene in scenes]
+        drawing: dict[str, Any] = {"class_field": self.class_field, "unlabelled": self.unlabelled, "buffer": self.buffer}
+        labels = (open_labels_for(extended, self.labels, grids, **drawing, report=report.part(0, 0.05)) if extended else
+                  open_labels(self.labels, grids, class_table=self.class_table, **drawing, report=report.part(0, 0.05)))
+        scenes = labelled_scenes(labels, scenes, report)
+        cutting = Cutting(self.tile_size, self.stride, self.extent, self.minimum_valid, self.minimum_labelled)
+        plan = SplitPlan(self.validation_share, self.test_share, self.block_size, seed=self.seed)
+        with new_folder(self.output) as folder:
+            name, rest = Path(self.output).name, report.part(0.05, 1)
+            split = (extend_dataset(folder, extended, scenes, sensor, labels, cutting, name, rest) if extended else
+                     build_dataset(folder, scenes, sensor, labels, cutting, plan, name, rest))
+        result = {"output": self.output, "tiles": len(split.names), **split.counts}
+        if self.footprints:
+            copy_footprints(self.output, self.footprints)
+            result["footprints"] = self.footprints
+        return result

@@ -1,0 +1,46 @@
+"""Describe dataset: what is in it, how it is split, what to beware of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...report import Report
+from ..spec import Job, Result, file_output, folder, vector_output
+from ..tiling import LEAKAGE
+
+
+@dataclass(frozen=True)
+class DescribeDataset(Job):
+    """Describes a dataset: class shares by split, band histograms, sample pictures, leakage distance and plain warnings."""
+
+    title = "Describe dataset"
+    group = "1 Prepare data"
+    tags = ("report", "statistics", "class balance", "leakage", "footprints")
+    results = {"tiles": Result("number", "Tiles or samples in the dataset"), "leakage_distance": LEAKAGE,
+               "warnings": Result("number", "Warnings in the report")}
+
+    dataset: str = folder("Dataset folder", help="Made by “Create … dataset”.")
+    output: str = file_output("Report", "html", help="A self-contained page.")
+    facts: str = file_output("Facts as JSON", "json", optional=True, created=False)
+    footprints: str = vector_output("Footprints of the tiles", optional=True, created=False)
+
+    def run(self, report: Report) -> dict:
+        report.progress(0, "Opening the dataset")
+        from ...engine.datasets.dataset import Dataset
+        from ...engine.datasets.footprints import copy_footprints
+        from ...engine.describing.page import describe, write_facts, write_report
+
+        dataset = Dataset.open(self.dataset)
+        facts = describe(dataset, report.part(0, 0.4))
+        write_report(self.output, dataset, facts, report.part(0.4, 1))
+        result = {"output": self.output, "tiles": facts["tiles"], "leakage_distance": facts["split"]["leakage_distance_px"],
+                  "warnings": len(facts["warnings"])}
+        for text in facts["warnings"]:
+            report.message(text, level="warning")
+        if self.facts:
+            write_facts(self.facts, facts)
+            result["facts"] = self.facts
+        if self.footprints:
+            copy_footprints(self.dataset, self.footprints)
+            result["footprints"] = self.footprints
+        return result

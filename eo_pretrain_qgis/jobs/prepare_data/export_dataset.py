@@ -1,0 +1,51 @@
+"""Export dataset: a dataset → files that other programs train on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...report import Report
+from ..spec import Job, Result, choice, folder, folder_output, text
+
+
+@dataclass(frozen=True)
+class ExportDataset(Job):
+    """Writes a dataset as files that other programs read, with its split, classes and places on the map.
+
+    geotiff: images/ and labels/ with a GeoTIFF of each tile; images with one class each go to a folder for each class. classes.csv and
+    split.csv lie beside them; label images carry the colours of the classes and have 255 where there is no label.
+
+    esri_tiles: “classified tiles” for ArcGIS; classes have the values 1 to n and 0 is no label.
+
+    timesen2crop: series, as one CSV file each in a folder for each tile and class. Folders have the numbers of its list of crops; those that
+    are not in it become “Other crops”.
+
+    “Import dataset” reads all of them back. Weights, soft shares and the facts of a theme are not kept.
+    """
+
+    title = "Export dataset"
+    group = "1 Prepare data"
+    tags = ("GeoTIFF", "ArcGIS", "classified tiles", "chips", "masks", "TimeSen2Crop")
+    results = {"samples": Result("number", "Samples that were written")}
+    for_others = True
+
+    dataset: str = folder("Dataset folder", help="Made by “Create … dataset” or “Import dataset”.")
+    format: str = choice("Format", ("geotiff", "esri_tiles", "timesen2crop"), default="geotiff")
+    split: str = choice("Samples of", ("all", "training", "validation", "test"), default="all",
+                        help="“all” leaves out those dropped between the splits.")
+    sensor: str = text("Sensor", default=None, advanced=True, help="Only the images of this one, such as s2; empty is all the format can hold.")
+    output: str = folder_output("Folder", help="A new or empty folder.")
+
+    def run(self, report: Report) -> dict:
+        report.progress(0, "Opening the dataset")
+        from ...engine.dataset_export import export_geotiff
+        from ...engine.datasets.dataset import Dataset
+        from ...engine.esri_export import export_esri
+        from ...engine.series_export import export_series
+        from ...outputs import new_folder
+
+        write = {"geotiff": export_geotiff, "esri_tiles": export_esri, "timesen2crop": export_series}[self.format]
+        dataset = Dataset.open(self.dataset)
+        with new_folder(self.output) as folder:
+            samples = write(dataset, folder, self.sensor or "", "" if self.split == "all" else self.split, report)
+        return {"output": self.output, "samples": samples}

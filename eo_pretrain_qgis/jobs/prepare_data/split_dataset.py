@@ -1,0 +1,50 @@
+"""Split dataset: the same samples, divided anew by place or by the groups they belong to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...report import Report
+from .. import tiling
+from ..spec import LARGEST_SEED, MOST_PIXELS, Job, Result, choice, dataset_output, folder, integer, number
+
+
+@dataclass(frozen=True)
+class SplitDataset(Job):
+    """Divides the samples of a dataset anew into training, validation and test, so that a test says something about unseen ground.
+
+    Images and tiles are divided by place, in blocks with a gap. Series are divided by parcel, because the pixels of a parcel are nearly
+    copies of each other, and patches of sea ice by the polygon they were cut from. Samples that do not say where they lie are divided by
+    scene, or at random where there is nothing better.
+    The samples are linked, not copied, where the disk allows; the given dataset stays as it is.
+    """
+
+    title = "Split dataset by place"
+    group = "1 Prepare data"
+    tags = ("train", "validation", "test", "blocks", "leakage", "cross-validation")
+    results = {**tiling.split_results(), "dropped_tiles": Result("number", "Tiles that belong to no part because they lie too near to another part"),
+               "leakage_distance": tiling.LEAKAGE}
+
+    dataset: str = folder("Dataset folder", help="Made by “Create … dataset”.")
+    way: str = choice("Divide by", ("auto", "place", "parcel", "polygon", "scene", "random"), default="auto",
+                      help="“auto”: as above. “polygon”: whole polygons of an ice chart. “random” flatters a model and is for comparison.")
+    validation_share: float = number("Share of validation blocks", default=0.15, minimum=0, maximum=0.5)
+    test_share: float = number("Share of test blocks", default=0.2, minimum=0, maximum=0.5)
+    block_size: int = integer("Block size [px]", default=None, minimum=32, maximum=MOST_PIXELS, help="Empty: chosen from the size of the images.")
+    buffer: int = integer("Buffer between blocks [px]", default=None, minimum=0, maximum=MOST_PIXELS, help="Empty: one tile.")
+    seed: int = integer("Seed", default=1, minimum=0, maximum=LARGEST_SEED)
+    output: str = dataset_output("New dataset folder")
+
+    def run(self, report: Report) -> dict:
+        report.progress(0, "Opening the dataset")
+        from ...engine.datasets.dataset import Dataset
+        from ...engine.datasets.splitting.by_place import SplitPlan
+        from ...engine.datasets.splitting.resplitting import divide_again
+        from ...outputs import new_folder
+
+        dataset = Dataset.open(self.dataset)
+        plan = SplitPlan(self.validation_share, self.test_share, self.block_size, self.buffer, self.seed)
+        with new_folder(self.output) as folder:
+            split = divide_again(dataset, folder, plan, self.way, report)
+        return {"output": self.output, **split.counts, "dropped_tiles": split.facts["dropped_tiles"],
+                "leakage_distance": split.facts["leakage_distance_px"]}

@@ -1,0 +1,85 @@
+"""Suggest labels: model(s) + image → the places most worth labelling, as a layer to be labelled at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ...errors import JobError
+from .. import training
+from ..spec import Job, Result, choice, extent, files, folder, integer, number, pixel_value, raster_output, rasters, text, vector, vector_output
+from ..tiling import DELIVERED, PRESETS
+from .create_pretraining_dataset import check_cloud_masks
+
+
+@dataclass(frozen=True)
+class SuggestLabels(Job):
+    """Ranks the places of an image by how much labelling them would teach a model, and returns them as a layer ready to be labelled.
+
+    A place is worth labelling when the model expects several classes there or cannot tell which, and it is unlike the other places suggested.
+    Such places show rare classes and borders, which random places mostly miss; they also take longer to label than an empty field.
+
+    Start editing the layer: its form lists the classes of the model, so give each place its class, or split it along the borders you see and
+    give each part its own. A place that holds several classes can also be left empty: add polygons with a class inside it to the same layer.
+
+    Then run “Create training dataset” with the labelled layer, class field “class”, the tile size of your dataset and your dataset in “Add to
+    dataset”. Places without a class are ignored. Train again on the new dataset, suggest again: three to five rounds are usual. Name your
+    dataset here, and no place is suggested that it holds already or that lies too near its validation and test tiles to be used.
+
+    Uncertainty is that of the model: it knows nothing of classes it was never shown, and it may be unsure of what nobody can tell. Models are
+    most unsure under clouds, where nothing can be labelled, so name a cloud mask where the image has clouds. Label some places at random
+    too, for an honest test.
+    """
+
+    title = "Suggest labels"
+    group = "1 Prepare data"
+    tags = ("active learning", "uncertainty", "entropy", "margin", "ensemble", "annotation", "sampling")
+    results = {"suggestions": Result("number", "Places that are suggested"), "candidates": Result("number", "Places that were compared"),
+               "mean_uncertainty": Result("number", "Mean of the measure over the suggested places, 0 to 1"), "device": training.DEVICE}
+
+    models: list = files("Models", extension="onnx",
+                         help="Written by “Export model”. Several models of one dataset, trained with different seeds, make an ensemble.")
+    images: list = rasters("Image", help="One raster with all bands, or the bands of one scene as several rasters." + DELIVERED)
+    areas: dict = vector("Areas", optional=True, help="Polygons to rank, such as parcels or segments; empty ranks square tiles.")
+    tile_size: int = integer("Tile size [px]", default=64, minimum=8, maximum=2048,
+                             help="Take that of the dataset to be extended: tiles lie as “Create training dataset” cuts them. Not used with “Areas”.")
+    count: int = integer("Places to suggest", default=20, minimum=1, maximum=100000)
+    clouds: str = choice("Clouds are known from", ("none", "scl", "qa_pixel", "mask"), default="none",
+                         help="“scl”: the scene classification of Sentinel-2 L2A. “qa_pixel”: that of Landsat. "
+                              "“mask”: a raster in which 0 is clear. Ground under cloud and "
+                              "shadow is not suggested.")
+    cloud_masks: list = rasters("Cloud mask", optional=True, help="One raster, on any grid, or the scene as it was delivered, which brings its own.")
+    measure: str = choice("Uncertainty", ("mixture", "entropy", "margin", "disagreement"), default="mixture",
+                          help="“mixture”: of the classes expected in the place as a whole. The others are means over its pixels. “entropy”: over "
+                               "all classes. “margin”: between the two most probable classes. “disagreement”: between the models of an "
+                               "ensemble; it leaves out what all of them find ambiguous.")
+    diversity: float = number("Diversity", default=0.3, minimum=0, maximum=1,
+                              help="0 takes the most unsure places, however alike; 1 takes the most different ones, however sure.")
+    dataset: str = folder("Dataset to be extended", optional=True, help="Places it holds, or could not use, are not suggested.")
+    preset: str = choice("Sensor", ("as_model", *PRESETS), default="as_model", advanced=True,
+                         help="How the stored values are scaled, when that differs from the images the model was trained on.")
+    bands: str = text("Bands", default=None, advanced=True,
+                      help="Names of the image's bands in order, such as B02,B03,B04,B08; empty takes the names in the file.")
+    extent: dict = extent("Extent", optional=True, help="Only places wholly inside are suggested.")
+    nodata: float = pixel_value("Nodata value", advanced=True,
+                                help="Used besides the layer's own nodata, the file's mask and values that are not finite.")
+    minimum_valid: float = number("Minimum share of valid and clear pixels", default=0.9, minimum=0, maximum=1, advanced=True)
+    device: str = text("Device", default="auto", advanced=True, help="auto, cpu, cuda or cuda:0; a device named and not there is an error.")
+    output: str = vector_output("Places to label")
+    uncertainty: str = raster_output("Uncertainty", optional=True, created=False,
+                                     help="The measure of every pixel, in percent; of mixture, which only places have, the entropy.")
+
+    def check(self) -> None:
+        check_cloud_masks(self.clouds, self.cloud_masks, 1)
+        if self.measure == "disagreement" and len(self.models) < 2:
+            raise JobError("One model cannot disagree with itself. Give two models or more, or choose entropy or margin.")
+
+    def run(self, report: Any) -> dict[str, Any]:
+        report.progress(0, "Reading the models")
+        from ...engine.mapping.suggesting.survey import Wanted, suggest
+
+        wanted = Wanted(self.measure, self.count, self.diversity, self.tile_size, self.areas, self.dataset, self.minimum_valid,
+                        self.clouds, tuple(self.cloud_masks or ()))
+        facts = suggest(self.models, self.images, self.output, wanted, preset=self.preset, bands=self.bands or "", extent=self.extent,
+                        nodata=self.nodata, device=self.device, uncertainty=self.uncertainty, report=report)
+        return {"output": self.output, **({"uncertainty": self.uncertainty} if self.uncertainty else {}), **facts}

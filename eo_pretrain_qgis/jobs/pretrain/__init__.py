@@ -1,0 +1,1 @@
+"""The group “Pretrain” of the toolbox."""

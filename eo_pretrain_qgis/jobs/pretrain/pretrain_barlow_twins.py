@@ -1,0 +1,103 @@
+"""Pretrain with Barlow Twins: unlabelled tiles of one sensor or of a pair → run folder with an encoder for each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...errors import JobError
+from ...report import Report
+from .. import training
+from ..spec import Job, Result, choice, folder, integer, number, text
+
+
+@dataclass(frozen=True)
+class PretrainBarlowTwins(Job):
+    """Trains an encoder on tiles without labels: two views of a place shall give the same features, and no feature repeats another.
+
+    Views are parts of a tile in any of its eight orientations, with other illumination, calibration, haze and focus for optical images, and
+    with speckle, gain and a slope as of the incidence angle for radar; bands with known units are never mixed.
+
+    Of a dataset with two paired sensors one can be a view of the other: an encoder for each comes out, whose shared dimensions say the same
+    of a place, for maps from both.
+
+    The loss compares dimensions over a batch. A batch of 128 tiles and more is usual, and adding up the gradients of small batches is not
+    the same as a large one, so that is not offered: let several processes share a batch with torchrun, which bring their features together.
+
+    The run folder keeps encoder.safetensors, from which “Fine-tune a model” starts, the curves and a report; the same job on the same folder
+    continues where it stopped. Method: Zbontar et al. 2021, arXiv 2103.03230.
+    """
+
+    title = "Pretrain with Barlow Twins"
+    group = "2 Pretrain"
+    tags = ("self-supervised", "unlabelled", "Barlow Twins", "encoder", "foundation", "fusion", "Sentinel-1", "Sentinel-2")
+    engine = "train"
+    results = training.run_results(
+        validation_loss=Result("number", "Loss on tiles held out from the training; lower is better"),
+        feature_rank=Result("number", "Effective rank of the features: how many directions tell tiles apart; near 1 they have collapsed"),
+        probe_accuracy=Result("number", "Accuracy of a linear classifier on the frozen features, 0 to 1; where the tiles have classes"))
+
+    dataset: str = folder("Dataset", help="Made by “Create pretraining dataset”; labels of other datasets are not looked at.")
+    sensors: str = choice("Learn from", ("one", "pair"), default="one",
+                          help="“one”: images of one sensor. “pair”: two sensors that see the same tiles, an encoder for each.")
+    sensor: str = text("Sensor", default=None, help="Its name, where the dataset has several and one is learned from.")
+    encoder: str = training.encoder()
+    start: str = training.start()
+    probe: str = folder("Labelled dataset to probe with", optional=True,
+                        help="A small dataset with a class per image and the same bands. Every few epochs simple classifiers on the features "
+                             "of the frozen encoder say what it knows; the linear one decides which epoch is kept. The encoder learns "
+                             "nothing from it.")
+    epochs: int = integer("Epochs", default=100, minimum=1, maximum=10000,
+                          help="Passes over the tiles. A night on a GPU does 1000 of small tiles.")
+    batch_size: int = integer("Batch size", default=256, minimum=1, maximum=65536,
+                              help="Tiles per step and process. Small ones make a poor loss, and accumulation does not mend it.")
+    learning_rate: float = number("Learning rate", default=None, minimum=1e-7, maximum=100,
+                                  help="Empty: 0.001, and 0.2 for LARS with batches of 256.")
+    crop: int = integer("Size of a view [px]", default=None, minimum=8, maximum=4096,
+                        help="What the network sees; empty takes the tile's size. Half of it takes a quarter of the time.")
+    smallest: float = number("Least share of a tile in a view", default=None, minimum=0.01, maximum=1, advanced=True,
+                             help="Of its area: 0.25 for half the side. Empty: 0.25, or of smaller views so much that pixels about keep "
+                                  "their size.")
+    largest: float = number("Largest share of a tile in a view", default=None, minimum=0.01, maximum=1, advanced=True,
+                            help="Empty: all of it, or of smaller views so much that pixels about keep their size.")
+    gain: float = number("Gain of all bands", default=0.06, minimum=0, maximum=1, advanced=True,
+                         help="Deviation of the factor all bands share, and of the contrast of optical images.")
+    band_gain: float = number("Gain of each band", default=0.04, minimum=0, maximum=1, advanced=True)
+    offset: float = number("Offset of optical bands", default=0.04, minimum=0, maximum=2, advanced=True,
+                           help="Haze and single bands, in spreads of the band.")
+    blur: float = number("Share of blurred views", default=0.2, minimum=0, maximum=1, advanced=True)
+    band_drop: float = number("Share of views without some bands", default=0.05, minimum=0, maximum=1, advanced=True,
+                              help="Up to a third of three and more bands is missing in them. In pictures of unknown units with two or three "
+                                   "bands, such as JPEGs, one mixture takes the place of all bands instead.")
+    looks: float = number("Looks of added speckle", default=10.0, minimum=1, maximum=10000, advanced=True, help="Radar only; fewer are rougher.")
+    trend: float = number("Slope across radar views [dB]", default=1.0, minimum=0, maximum=20, advanced=True)
+    projector_width: int = integer("Width of the projector", default=2048, minimum=8, maximum=16384, advanced=True,
+                                   help="Of each of its three layers; the paper has 8192 for a million pictures.")
+    redundancy_weight: float = number("Weight of redundancy (λ)", default=0.005, minimum=0, maximum=1, advanced=True)
+    neighbours: int = integer("Neighbours to learn from", default=0, minimum=0, maximum=1000, advanced=True,
+                              help="For a second run that starts from a first: a second view may also be of one of so many tiles with the most "
+                                   "similar features, where each is among the nearest of the other. 0: both views are of one tile. "
+                                   "Every tile is compared with every other, so the time for it grows with the square of their number.")
+    shared: float = number("Share of dimensions two sensors share", default=0.875, minimum=0.01, maximum=1, advanced=True,
+                           help="The others are for what one sensor alone sees.")
+    optimizer: str = choice("Optimizer", ("adam", "adamw", "lars"), default="adam", advanced=True,
+                            help="“lars”: as in the paper, for batches of 1024 and more.")
+    weight_decay: float = training.weight_decay(1e-6)
+    warmup_epochs: int = training.warmup_epochs(10)
+    probe_share: float = number("Share of the probe's labels [%]", default=100.0, minimum=0.01, maximum=100, advanced=True)
+    probe_every: int = integer("Probe every [epochs]", default=5, minimum=1, maximum=100_000, advanced=True)
+    precision: str = training.precision()
+    device: str = training.device()
+    seed: int = training.seed()
+    output: str = training.output()
+
+    def check(self) -> None:
+        if self.sensors == "pair" and self.sensor:
+            raise JobError(f"A pair of sensors is to be learned from, but the sensor “{self.sensor}” is named. Leave it empty, or choose “one”.")
+
+    def run(self, report: Report) -> dict:
+        report.progress(0, "Loading torch")
+        from ...engine.learning.pretraining.barlow_twins.recipe import Settings, pretrain_barlow_twins
+
+        values = self.values()
+        dataset, output = values.pop("dataset"), values.pop("output")
+        return pretrain_barlow_twins(dataset, output, Settings(**values), report)

@@ -1,0 +1,92 @@
+"""Pretrain by translation: unlabelled dataset of two sensors → generators between them, and their encoders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...errors import JobError
+from ...report import Report
+from .. import training
+from ..spec import Job, Result, choice, folder, integer, number, text
+
+RANGE = {"minimum": 0, "maximum": 1000}
+
+
+@dataclass(frozen=True)
+class PretrainTranslation(Job):
+    """Learns to make images of one sensor from images of another, such as Sentinel-2 from Sentinel-1 and back, without labels.
+
+    The dataset comes from “Create pretraining dataset” with images of a second sensor. Where tiles are paired, both sensors over the same
+    place at nearly the same time, the networks learn from the truth (pix2pix); where they are not, each image must come back from a way
+    there and back, and a discriminator must take what lies in between for real (CycleGAN). Paired tiles are better wherever they exist.
+
+    What comes out serves twice. “Export model” writes each direction as a map model, with which “Predict map” makes an image of the other
+    sensor; it is synthetic, is marked so in its name, its tags and its style, and is no measurement. And with the generator “unet” each
+    encoder is an ordinary one that “Fine-tune a model” and every other pretraining start from: encoder_<sensor>.safetensors of the sensor
+    it sees, and best.safetensors with its decoder. The generator “residual”, that of CycleGAN, gives map models only.
+
+    The report shows held-out tiles and the errors beside those of a linear regression per pixel. The same job on the same folder
+    continues where it stopped.
+    """
+
+    title = "Pretrain by translation"
+    group = "2 Pretrain"
+    tags = ("CycleGAN", "pix2pix", "self-supervised", "unlabelled", "Sentinel-1", "Sentinel-2", "SAR to optical", "generative", "synthetic")
+    engine = "train"
+    results = training.run_results(
+        second_encoder=Result("file", "Weights of the encoder of the second sensor"),
+        validation_error=Result("number", "Mean error of both directions on the validation tiles, in scaled units; lower is better"))
+
+    dataset: str = folder("Pretraining dataset", help="Tiles of two sensors, made by “Create pretraining dataset”.")
+    mode: str = choice("Mode", ("paired", "unpaired"), default="paired",
+                       help="“paired”: learns from tiles that hold both sensors. “unpaired”: from tiles of each, of any places and dates.")
+    generator: str = choice("Generator", ("unet", "residual"), default="unet",
+                            help="“unet”: its encoders start other runs. “residual”: the network of CycleGAN, 6 blocks for tiles below "
+                                 "256 px and 9 from there on; slower, and its maps may show faint seams.")
+    encoder: str = text("Encoder", default="resnet18", help="Of the U-Nets: any of segmentation-models-pytorch, or of timm with the prefix “tu-”.")
+    start: str = training.start("Starting weights for the first sensor")
+    second_start: str = training.start("Starting weights for the second sensor")
+    epochs: int = integer("Epochs", default=60, minimum=1, maximum=10000,
+                          help="The learning rate is constant in the first half and falls to 0 in the second.")
+    batch_size: int = integer("Batch size", default=4, minimum=1, maximum=1024,
+                              help="Tiles of each sensor per step; lower it when memory runs out. The U-Net needs at least 2.")
+    crop: int = training.crop()
+    learning_rate: float = number("Learning rate", default=0.0002, minimum=1e-7, maximum=1, advanced=True)
+    adversarial_weight: float = number("Weight of the discriminators", default=1, advanced=True, **RANGE,
+                                       help="0 learns from pairs alone: smoother images with smaller errors.")
+    paired_weight: float = number("Weight of the paired error", default=100, advanced=True, **RANGE, help="Of L1 in the mode “paired”.")
+    cycle_weight: float = number("Weight of the way there and back", default=10, advanced=True, **RANGE, help="In the mode “unpaired”.")
+    identity_weight: float = number("Weight of the identity", default=0.5, advanced=True, **RANGE,
+                                    help="Times the weight of the way there and back; only where both sensors have the same bands.")
+    history: int = integer("Images in the history", default=50, minimum=0, maximum=1000, advanced=True,
+                           help="Made images the discriminators are shown again, in the mode “unpaired”.")
+    generator_width: int = integer("Width of the residual generator", default=64, minimum=4, maximum=512, advanced=True,
+                                   help="Channels at full resolution.")
+    discriminator_width: int = integer("Width of the discriminators", default=64, minimum=4, maximum=512, advanced=True)
+    augmentation: str = choice("Augmentation", ("none", "flips"), default="flips", advanced=True,
+                               help="“flips”: flips and quarter turns, the same for both tiles of a pair.")
+    precision: str = training.precision()
+    device: str = training.device()
+    seed: int = training.seed()
+    output: str = training.output()
+
+    def check(self) -> None:
+        if self.generator == "unet" and self.batch_size < 2:
+            raise JobError("A batch of one tile leaves the batch normalisation of the U-Net nothing to compare. Choose a batch size of at "
+                           "least 2, or the generator “residual”.")
+        if self.generator == "residual" and (self.start or self.second_start):
+            raise JobError("The residual generator has no encoder that starting weights fit. Choose the generator “unet”, or leave them empty.")
+        if self.mode == "unpaired" and not (self.adversarial_weight and self.cycle_weight):
+            raise JobError("Without pairs nothing is learned unless the discriminators and the way there and back both count. Give both a "
+                           "weight above 0, or choose the mode “paired”.")
+        if self.mode == "paired" and not self.paired_weight:
+            raise JobError("The paired error has the weight 0, so the pairs would not be used. Give it a weight above 0, or choose the mode "
+                           "“unpaired”.")
+
+    def run(self, report: Report) -> dict:
+        report.progress(0, "Loading torch")
+        from ...engine.learning.pretraining.translation.recipe import Settings, pretrain_translation
+
+        values = self.values()
+        dataset, output = values.pop("dataset"), values.pop("output")
+        return pretrain_translation(dataset, output, Settings(**values), report)

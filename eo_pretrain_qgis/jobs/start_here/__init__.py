@@ -1,0 +1,1 @@
+"""The group “Start here” of the toolbox."""

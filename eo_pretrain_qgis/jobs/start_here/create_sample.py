@@ -1,0 +1,40 @@
+"""Create sample: a simulated landscape with known truth, for first steps, the demo and the tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...report import Report
+from ..spec import LARGEST_SEED, Job, Result, folder_output, integer
+
+
+@dataclass(frozen=True)
+class CreateSample(Job):
+    """Simulates a landscape with known truth: Sentinel-2 and Sentinel-1 images, land cover, roads, parcels and a season.
+
+    Fields, meadows and forest share their spectra, villages are mixtures and most roads are thinner than a pixel, so a network must
+    learn texture and shape and cannot just look up a value. The folder also holds polygons to train from, the true roads beside the
+    incomplete map, masks of clouds and a README that names the model and its sources. Figures obtained on it are simulated and must be
+    called so.
+    """
+
+    title = "Create sample landscape"
+    group = "1 Prepare data"
+    tags = ("simulate", "synthetic", "example", "tutorial", "test data")
+    results = {
+        "sentinel2": Result("raster", "Sentinel-2 image"), "sentinel1": Result("raster", "Sentinel-1 image"),
+        "land_cover": Result("raster", "True land cover"), "land_cover_100m": Result("raster", "Land-cover map of 100 m"),
+        "training_polygons": Result("vector", "Polygons to train from"), "roads": Result("vector", "Roads of an incomplete map"),
+        "parcels": Result("vector", "Parcels with crops"), "season": Result("folder", "Folder with the images of a growing season"),
+    }
+
+    size: int = integer("Size in pixels of 10 m", default=1024, minimum=256, maximum=8192, help="Width and height of the landscape.")
+    seed: int = integer("Seed", default=1, minimum=0, maximum=LARGEST_SEED, help="The same seed gives the same landscape.")
+    output: str = folder_output("Sample folder", help="A new or empty folder.")
+
+    def run(self, report: Report) -> dict:
+        report.progress(0, "Drawing the landscape")
+        from ...engine.landscape import create
+
+        made = create(self.output, self.size, self.seed, report)
+        return {"output": self.output, **{name: made[name] for name in self.results}}

@@ -1,0 +1,1 @@
+"""The group “Train” of the toolbox."""

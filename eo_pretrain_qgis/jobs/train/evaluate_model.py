@@ -1,0 +1,61 @@
+"""Evaluate model: a run on a split it has not trained on, beside two baselines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...errors import JobError
+from ...report import Report
+from ..spec import Job, Result, choice, file_output, folder, integer, text
+
+#: Figures by their names in the results.
+FIGURES = {"mean_iou": "Mean intersection over union (IoU)", "overall_accuracy": "Overall accuracy", "mean_f1": "Mean F1 score",
+           "average_precision": "Mean average precision"}
+COMPARED = {"": "the model", "majority_": "a map of the most frequent class alone", "statistics_": "a classifier on statistics of the bands"}
+
+
+@dataclass(frozen=True)
+class EvaluateModel(Job):
+    """Measures a trained model on the test tiles: IoU and F1 per class and the confusion, beside two baselines.
+
+    The baselines are the majority class and a logistic regression on per-band statistics around each pixel, both learned on
+    the same training tiles. A network that does not beat them has learned nothing worth its cost. For classes of whole images the
+    figures are overall accuracy and F1, or the micro mean average precision where there are several classes, and the statistics are
+    those of the image.
+    """
+
+    title = "Evaluate model"
+    group = "3 Train"
+    tags = ("accuracy", "confusion matrix", "IoU", "F1", "baseline", "validation")
+    engine = "train"
+    results = {who + figure: Result("number", f"{what} of {whose}, 0 to 1") for figure, what in FIGURES.items() for who, whose in COMPARED.items()}
+
+    run_folder: str = folder("Run folder", help="Made by “Fine-tune a model”.")
+    dataset: str = folder("Dataset", optional=True, help="Another dataset with the same bands and classes; empty uses the one of the run.")
+    split: str = choice("Split", ("test", "validation", "all"), default="test",
+                        help="“all”: every tile, for another dataset on scenes the run has not seen.")
+    batch_size: int = integer("Batch size", default=8, minimum=1, maximum=1024, advanced=True)
+    device: str = text("Device", default="auto", advanced=True)
+    output: str = file_output("Report", "html")
+    facts: str = file_output("Figures as JSON", "json", optional=True, created=False)
+
+    def check(self) -> None:
+        if self.split == "all" and not self.dataset:
+            raise JobError("“all” would measure on the tiles the run learned from. Give another dataset, or choose the test split.")
+
+    def run(self, report: Report) -> dict:
+        report.progress(0, "Loading torch")
+        from ...engine.learning.finetuning.evaluation import evaluate_run, write_evaluation
+
+        facts, sections = evaluate_run(self.run_folder, self.dataset, self.split, self.batch_size, self.device, report)
+        write_evaluation(facts, sections, self.output, self.facts)
+        words = facts["score"].replace("_", " ").capitalize().replace("iou", "IoU")
+        model, statistics, majority = (facts[who][facts["score"]] for who in ("model", "statistics", "majority"))
+        if model is None:
+            report.message(f"The {self.split} tiles hold no labels, so nothing was measured. Choose another split or dataset.", "warning")
+        else:
+            report.message(f"{words} on the {self.split} tiles: {model:.3f}; per-band statistics {statistics:.3f}, "
+                           f"majority class {majority:.3f}.")
+        kept = [(who, figure) for who in COMPARED for figure in FIGURES if figure in facts[who[:-1] or "model"]]
+        result = {"output": self.output, **{who + figure: facts[who[:-1] or "model"][figure] for who, figure in kept}}
+        return {**result, "facts": self.facts} if self.facts else result

@@ -1,0 +1,74 @@
+"""Export model: run folder → one self-describing .onnx file."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from typing import Any
+
+from ...errors import JobError
+from ...report import Report
+from ..spec import Job, Result, file_output, folder, integer, number, text
+
+#: Pixels that most networks make one of.
+STEP = 32
+
+
+@dataclass(frozen=True)
+class ExportModel(Job):
+    """Writes a trained model as one .onnx file that knows its bands, scaling, classes, colours, licence and origin.
+
+    The file takes raw band values and is refused unless its results equal the network's to 1e-4. “Predict map” takes it as it is; other
+    programs, such as the plugin Deepness, open models of a fixed tile only, and do not know nodata. Of a run of “Pretrain by translation”
+    the direction is chosen: each of its two sensors can be the one the model takes.
+    """
+
+    title = "Export model"
+    group = "3 Train"
+    tags = ("ONNX", "deploy", "share", "STAC", "Deepness")
+    engine = "train"
+    results = {"largest_difference": Result("number", "Largest difference between the results of the file and of the network"),
+               "model_id": Result("text", "Identifier of the model, which its maps name")}
+
+    run_folder: str = folder("Run folder", help="Made by “Fine-tune a model” or “Pretrain by translation”.")
+    source_sensor: str = text("Translate from", default=None,
+                              help="Of a translation: the sensor the model takes, by its name in the report, such as s1; empty is the first.")
+    model_name: str = text("Model name", default=None, help="Empty: the name of the dataset and the encoder.")
+    licence: str = text("Licence", default="not stated", help="Of the model, for those you give it to, such as CC-BY-4.0.")
+    fixed_tile: int = integer("Fixed tile [px]", default=None, minimum=64, maximum=2048, advanced=True,
+                              help="For Deepness and other programs that open models of one tile size only, such as 256 or 512: a multiple of 32, "
+                                   "best four times the border the model needs. Empty: tiles of any size.")
+    tolerance: float = number("Largest difference allowed", default=1e-4, minimum=1e-7, maximum=1e-2, advanced=True)
+    output: str = file_output("Model", "onnx")
+
+    def check(self) -> None:
+        if self.fixed_tile and self.fixed_tile % STEP:
+            below = self.fixed_tile // STEP * STEP
+            raise JobError(f"“Fixed tile [px]” (fixed_tile) is {self.fixed_tile}, but networks halve their images five times. Choose a multiple "
+                           f"of {STEP}, such as {below} or {below + STEP}.")
+
+    def run(self, report: Report) -> dict:
+        report.progress(0, "Loading torch")
+        from ...engine.learning.export import export_run
+        from ...engine.learning.loop.runs import Run
+        from ...engine.learning.pretraining.translation.export import export_translation
+        from ...engine.models import package
+        from ...engine.models.fixed_tile import write_fixed_tile
+        from ..record import plugin_version
+
+        run = Run.open(self.run_folder)
+        if self.source_sensor and run.method != "translation":
+            raise JobError(f"The run {self.run_folder} translates nothing, so “Translate from” (source_sensor) has no meaning for it. "
+                           "Leave it empty, or choose a run of “Pretrain by translation”.")
+        asked: dict[str, Any] = {"name": self.model_name, "licence": self.licence, "tolerance": self.tolerance,
+                                 "plugin_version": plugin_version(), "report": report.part(0, 0.95) if self.fixed_tile else report}
+        with tempfile.TemporaryDirectory() as aside:
+            target = os.path.join(aside, "model.onnx") if self.fixed_tile else self.output
+            if run.method == "translation":
+                facts = export_translation(run, target, source=self.source_sensor, **asked)
+            else:
+                facts = export_run(self.run_folder, target, **asked)
+            if self.fixed_tile:
+                write_fixed_tile(package.open(target), self.fixed_tile, self.output, self.tolerance, report)
+        return {"output": self.output, **facts}

@@ -1,0 +1,91 @@
+"""Fine-tune: labelled dataset (+ starting weights) → run folder with the best model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...errors import JobError
+from ...report import Report
+from .. import training
+from ..spec import Job, Result, boolean, choice, folder, integer, number, text
+
+
+@dataclass(frozen=True)
+class Finetune(Job):
+    """Trains a model on a labelled dataset, from scratch or from pretrained weights.
+
+    The dataset says what is learned: a class per pixel (a U-Net), or one class or several per image or patch (an encoder with a linear
+    layer). The run folder keeps the best model, the encoder for other runs, the curves and a report; the same job on the same folder
+    continues where it stopped.
+
+    Training on weak labels (roads of OpenStreetMap, a coarse land-cover map) is pretraining too: give the run as starting weights of
+    the next, which takes over encoder and decoder and learns its own classes. Labels that are often wrong ask for a robust loss.
+
+    What is left empty follows from the task, the starting weights and the number of labelled training tiles; the messages and the report
+    say what was chosen. With some hundred labelled images and starting weights these are few steps of 32 images, flips, a small rate and a
+    running average; a good encoder kept frozen comes near that, and is quicker. With fewer, among many images without a label that the
+    starting weights were pretrained on: spread the labels.
+    """
+
+    title = "Fine-tune a model"
+    group = "3 Train"
+    tags = ("train", "deep learning", "segmentation", "scene classification", "U-Net", "transfer learning", "weak labels")
+    engine = "train"
+    results = training.run_results(
+        validation_iou=Result("number", "Mean intersection over union (IoU) of the classes on the validation tiles, 0 to 1; of a class per pixel"),
+        validation_accuracy=Result("number", "Share of the validation tiles with the right class, 0 to 1; of a class per tile"),
+        validation_average_precision=Result("number", "Mean average precision on the validation tiles, 0 to 1; of several classes per tile"))
+
+    dataset: str = folder("Training dataset", help="Made by “Create … dataset”.")
+    encoder: str = text("Encoder", default=None, help="Any encoder of segmentation-models-pytorch, or of timm with the prefix “tu-”. Empty: that of "
+                                                      "the starting weights, and resnet18 without such.")
+    start: str = training.start()
+    epochs: int = integer("Epochs", default=None, minimum=1, maximum=10000,
+                          help="Passes over the training tiles. Empty: 40; for images with a label each and starting weights 10.")
+    batch_size: int = training.batch_size(None, "Empty: 8; for images with a label each and starting weights 32.")
+    learning_rate: float = number("Learning rate", default=None, minimum=1e-7, maximum=1,
+                                  help="Empty: 0.001 from scratch, 0.0003 from starting weights, which large steps would spoil; for images with a "
+                                       "label each 0.00005 up to 400 labels and 0.0001 up to 1200.")
+    crop: int = training.crop()
+    loss: str = choice("Loss", ("cross_entropy", "generalised_cross_entropy", "symmetric_cross_entropy", "soft_labels", "purity_smoothing"),
+                       default="cross_entropy", advanced=True,
+                       help="“cross_entropy”: for labels one can trust; for pixels together with Dice. “generalised…” and “symmetric…” forgive "
+                            "wrong labels. “soft_labels” learns the shares of the classes in a pixel, “purity_smoothing” trusts a label by the "
+                            "share of its class; both need a dataset created with soft labels.")
+    label_share: float = number("Share of the training labels [%]", default=100, minimum=0.01, maximum=100, advanced=True,
+                                help="To see what fewer labels would give. Stratified by class, drawn with the seed; 1 % is part of 5 %.")
+    spread_labels: bool = boolean("Spread the labels", default=False, advanced=True,
+                                  help="Training tiles without a label learn from a guess: the labels of the tiles that look alike to the "
+                                       "starting weights. For tiles with one class each, when very few have a label, some ten of each class; with "
+                                       "more it does harm.")
+    epoch_steps: int = integer("Steps per epoch", default=None, minimum=1, maximum=100000, advanced=True,
+                               help="Empty: one pass over the training tiles; for up to 4000 images with a label each and starting weights, where "
+                                    "“Epochs” is empty too, 15 to 20. With few tiles more steps make an epoch worth its validation.")
+    average: float = number("Averaging of the weights", default=None, minimum=0, maximum=0.9999, advanced=True,
+                            help="Decay per step of a running average that is measured and kept; 0 keeps the weights themselves. Empty: 0; for "
+                                 "images with a label each and starting weights 0.99.")
+    keep: str = choice("Weights that are kept", ("best", "last"), default="best", advanced=True,
+                       help="“best”: of the best epoch on the validation tiles. “last”: of the last epoch, so that the validation tiles decide "
+                            "nothing; only that epoch is measured.")
+    class_weights: str = training.class_weights()
+    augmentation: str = training.augmentation(automatic="“auto”: full; for images with a label each and starting weights flips.")
+    precision: str = training.precision()
+    patience: int = training.patience(12)
+    weight_decay: float = training.weight_decay()
+    warmup_epochs: int = training.warmup_epochs()
+    frozen_encoder: bool = boolean("Keep the encoder frozen", default=False, advanced=True)
+    device: str = training.device()
+    seed: int = training.seed()
+    output: str = training.output()
+
+    def check(self) -> None:
+        if self.frozen_encoder and not self.start:
+            raise JobError("A frozen encoder without starting weights would stay random. Give starting weights, or let the encoder learn.")
+
+    def run(self, report: Report) -> dict:
+        report.progress(0, "Loading torch")
+        from ...engine.learning.finetuning.recipe import Settings, finetune
+
+        values = self.values()
+        dataset, output = values.pop("dataset"), values.pop("output")
+        return finetune(dataset, output, Settings(**values), report)

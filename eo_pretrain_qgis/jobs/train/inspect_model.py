@@ -1,0 +1,45 @@
+"""Inspect model: what a model wants and gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..spec import Job, Result, file, file_output
+
+
+@dataclass(frozen=True)
+class InspectModel(Job):
+    """Shows what a model file wants and gives: bands, units, ranges, resolution, classes, licence, origin and scores.
+
+    A model from “Pretrain by translation” gives no classes but the bands of another sensor.
+    """
+
+    title = "Inspect model"
+    group = "3 Train"
+    tags = ("ONNX", "metadata", "bands", "classes", "provenance")
+    results = {"task": Result("text", "What the model does: segmentation or translation"),
+               "bands": Result("text", "Bands that the model takes, in order"),
+               "classes": Result("text", "Names of the classes that the model gives"),
+               "target_bands": Result("text", "Bands that the model gives, where it translates"),
+               "resolution": Result("number", "Size of a pixel of the images it was trained on, in metres"),
+               "model_id": Result("text", "Identifier of the model, which its maps name")}
+
+    model: str = file("Model", extension="onnx", help="Written by “Export model”.")
+    output: str = file_output("Description", "html")
+    facts: str = file_output("Description as JSON", "json", optional=True, created=False)
+
+    def run(self, report: Any) -> dict[str, Any]:
+        report.progress(0, "Reading the model")
+        from ...engine.models import package
+        from ...engine.models import report as model_report
+
+        model = package.open(self.model)
+        model_report.write_html(model, self.output)
+        written = {"output": self.output}
+        if self.facts:
+            model_report.write_json(model, self.facts)
+            written["facts"] = self.facts
+        return {**written, "task": model.task, "bands": ", ".join(band.name for band in model.bands),
+                "target_bands": ", ".join(band.name for band in model.targets), "classes": ", ".join(row.name for row in model.classes),
+                "resolution": model.resolution_m[0], "model_id": model.id}
