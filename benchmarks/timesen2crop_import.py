@@ -19,8 +19,8 @@ import numpy as np
 import pandas
 
 from eo_pretrain_qgis.engine.datasets.splitting.by_place import SplitPlan
-from eo_pretrain_qgis.engine.themes.crops.timesen2crop import find_tiles, read_timesen2crop, write_timesen2crop_dataset
-from eo_pretrain_qgis.engine.themes.crops.timesen2crop_files import HEADS
+from eo_pretrain_qgis.engine.formats.timesen2crop import find_tiles, read_timesen2crop, write_timesen2crop_dataset
+from eo_pretrain_qgis.engine.formats.timesen2crop_files import HEADS
 
 TILES = ("33TUM", "33TVN", "33UVP", "33UWP")
 CLASSES = 16

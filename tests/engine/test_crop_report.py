@@ -4,8 +4,8 @@ import numpy as np
 
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.datasets.splitting.by_place import SplitPlan
+from eo_pretrain_qgis.engine.formats.timesen2crop import write_timesen2crop_dataset
 from eo_pretrain_qgis.engine.themes.crops import report as crop_report
-from eo_pretrain_qgis.engine.themes.crops.timesen2crop import write_timesen2crop_dataset
 
 from ..scenes_crops import crop_season
 from .test_crop_dataset import create

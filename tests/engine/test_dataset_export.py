@@ -7,12 +7,12 @@ import pytest
 import rasterio
 import shapely
 
-from eo_pretrain_qgis.engine.dataset_export import tile_grids
 from eo_pretrain_qgis.engine.datasets.dataset import ClassInfo, Dataset, SensorInfo
 from eo_pretrain_qgis.engine.datasets.footprints import read_footprints, write_footprints
 from eo_pretrain_qgis.engine.datasets.shards import ShardWriter
 from eo_pretrain_qgis.engine.datasets.splitting.by_group import given_split
 from eo_pretrain_qgis.engine.datasets.splitting.division import finish
+from eo_pretrain_qgis.engine.formats.tile_files import tile_grids
 from eo_pretrain_qgis.engine.rasters.sensors import name_bands
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.report import SILENT

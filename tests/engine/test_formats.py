@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import rasterio
 
-from eo_pretrain_qgis.engine.dataset_export import export_geotiff
 from eo_pretrain_qgis.engine.datasets.dataset import IGNORE, SPLITS, Dataset
 from eo_pretrain_qgis.engine.describing.page import describe, write_report
 from eo_pretrain_qgis.engine.formats import FORMATS, Tree, detect
 from eo_pretrain_qgis.engine.formats.bigearthnet import enlarged
 from eo_pretrain_qgis.engine.formats.bigearthnet_classes import CORINE, NINETEEN
 from eo_pretrain_qgis.engine.formats.eurosat import BANDS
+from eo_pretrain_qgis.engine.formats.geotiff_pairs import export as export_geotiff
 from eo_pretrain_qgis.engine.formats.samples import long_crs, short_crs
 from eo_pretrain_qgis.engine.formats.split_lists import read_lists
 from eo_pretrain_qgis.errors import DataError

@@ -16,11 +16,11 @@ from eo_pretrain_qgis.engine.formats.esri_tiles import _classes as esri_classes
 from eo_pretrain_qgis.engine.formats.eurosat import _class_table as folder_classes
 from eo_pretrain_qgis.engine.formats.geotiff_pairs import _class_table as pair_classes
 from eo_pretrain_qgis.engine.formats.split_lists import read_lists
+from eo_pretrain_qgis.engine.formats.timesen2crop import _class_names, _read_days, find_tiles, read_timesen2crop
 from eo_pretrain_qgis.engine.formats.tree import Tree
 from eo_pretrain_qgis.engine.rasters.raster import Raster
 from eo_pretrain_qgis.engine.themes.crops.parcels import _read_table as read_crops
 from eo_pretrain_qgis.engine.themes.crops.series_dates import _read_table as read_dates
-from eo_pretrain_qgis.engine.themes.crops.timesen2crop import _class_names, _read_days, find_tiles, read_timesen2crop
 from eo_pretrain_qgis.engine.themes.land_cover.known_legends import codes_of, read_codes
 from eo_pretrain_qgis.engine.themes.roads.tags import parse_tags, tag_columns, tag_fields
 from eo_pretrain_qgis.engine.themes.roads.widths import MOST_LANES, NARROWEST, WIDEST, WidthTable, parse_lanes, parse_width

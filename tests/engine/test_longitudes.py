@@ -7,10 +7,10 @@ import rasterio
 import shapely
 from rasterio.warp import transform
 
-from eo_pretrain_qgis.engine.dataset_export import _agrees
 from eo_pretrain_qgis.engine.datasets.alignment import align, overlap
 from eo_pretrain_qgis.engine.datasets.footprints import footprint
 from eo_pretrain_qgis.engine.datasets.labels import open_labels
+from eo_pretrain_qgis.engine.formats.tile_files import _agrees
 from eo_pretrain_qgis.engine.rasters.grid import Grid, Window, boxes_of
 from eo_pretrain_qgis.engine.rasters.raster import Raster
 from eo_pretrain_qgis.engine.themes.crops.parcels import open_parcels

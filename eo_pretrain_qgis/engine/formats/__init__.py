@@ -17,7 +17,7 @@ from .samples import ImportOptions
 from .split_lists import read_lists
 from .tree import Tree
 
-__all__ = ["FORMATS", "ImportOptions", "Tree", "detect", "read_split", "write_dataset"]
+__all__ = ["FORMATS", "WRITERS", "ImportOptions", "Tree", "detect", "read_split", "write_dataset"]
 
 #: Name of a format → module with TITLE, LOOKED_FOR, recognise(tree) and write(tree, folder, options, report). In the order in which
 #: they are looked for: the most telling marks first.
@@ -25,6 +25,9 @@ FORMATS: dict[str, ModuleType] = {
     "esri_tiles": esri_tiles, "bigearthnet": bigearthnet, "timesen2crop": timesen2crop, "geotiff_pairs": geotiff_pairs, "eurosat": eurosat,
     "class_folders": class_folders,
 }
+
+#: Those that are written, too: format → module with export(dataset, folder, sensor, split, report).
+WRITERS: dict[str, ModuleType] = {"geotiff": geotiff_pairs, "esri_tiles": esri_tiles, "timesen2crop": timesen2crop}
 
 
 def detect(tree: Tree) -> str:

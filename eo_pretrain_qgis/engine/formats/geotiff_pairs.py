@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
 
 from ...errors import DataError
 from ...report import SILENT, Report
 from ...tables import COLOR, shortened
+from ..datasets.dataset import IGNORE, ClassInfo, Dataset, SensorInfo
 from ..datasets.splitting.by_place import Split
+from ..looks.class_style import class_map_qml
+from .eurosat import UNLABELLED
 from .pairs import Pair, write_pairs
 from .pictures import is_image
 from .samples import ImportOptions
-from .split_lists import chosen, split_named
+from .split_lists import TABLE, chosen, split_named
+from .tile_files import IMAGES, LABELS, chosen_tiles, tiles_of, write_class_table, write_split_table, write_tile
 from .tree import Tree, joined
 
 TITLE = "images and label images"
-IMAGES, LABELS = ("images", "image", "img"), ("labels", "label", "masks", "mask", "annotations", "gt")
+IMAGE_FOLDERS, LABEL_FOLDERS = ("images", "image", "img"), ("labels", "label", "masks", "mask", "annotations", "gt")
 LOOKED_FOR = "images/ and labels/ or masks/ with files of the same names"
 #: Table of the classes beside the folders: value, name, color.
 CLASSES = "classes.csv"
+#: Letters of a class in the name of its folder.
+LONGEST = 60
 
 
 def recognise(tree: Tree) -> bool:
@@ -74,7 +83,7 @@ def _roots(tree: Tree) -> list[str]:
     """Folders that hold a folder of images and one of labels: the root, its only sub-folder, or those named after splits."""
     folders = tree.children()[0]
     candidates = ["", *folders] if len(folders) == 1 else ["", *(name for name in folders if split_named(name))]
-    found = [folder for folder in candidates if _part(tree, folder, IMAGES) and _part(tree, folder, LABELS)]
+    found = [folder for folder in candidates if _part(tree, folder, IMAGE_FOLDERS) and _part(tree, folder, LABEL_FOLDERS)]
     return found[:1] if "" in found else found
 
 
@@ -85,7 +94,7 @@ def _part(tree: Tree, root: str, names: tuple[str, ...]) -> str:
 
 
 def _pairs(tree: Tree, root: str) -> list[Pair]:
-    image_folder, label_folder = _part(tree, root, IMAGES), _part(tree, root, LABELS)
+    image_folder, label_folder = _part(tree, root, IMAGE_FOLDERS), _part(tree, root, LABEL_FOLDERS)
     images, labels = _files(tree, image_folder), _files(tree, label_folder)
     beside = [name for name in tree.children(root)[0] if name.lower().startswith("images_")]
     further = {name[len("images_"):]: _files(tree, joined(root, name)) for name in beside}
@@ -120,3 +129,69 @@ def _class_table(tree: Tree) -> list[dict] | None:
         if row["color"] and not COLOR.fullmatch(row["color"]):
             raise DataError(f"Line {row.line} of {table.path} has the color “{shortened(row['color'])}”, which is none. Write it as #1f77b4.")
     return [{"value": row["value"], "name": row["name"] or row["value"], "color": row["color"]} for row in table.rows]
+
+
+def export(dataset: Dataset, folder: Path, sensor: str = "", split: str = "", report: Report = SILENT) -> int:
+    """Writes GeoTIFF: images and label images of tiles, or images in a folder for each class; classes.csv and split.csv beside them.
+
+    Args:
+        dataset: of the task "segmentation", "scene" or "patch".
+        folder: an empty folder to fill.
+        sensor: only the images of this one; empty is all, those of the second and later in images_<name>/.
+        split: only samples of this one; empty is all but those dropped between the splits.
+        report: progress and messages.
+
+    Returns:
+        Number of samples written.
+
+    Raises:
+        DataError: a task without such a layout, a sensor or split the dataset does not have, or a full disk.
+    """
+    sensors = _sensors(dataset, sensor)
+    if dataset.task not in ("segmentation", "scene", "patch"):
+        raise DataError(f"{dataset.folder} is for the task “{dataset.task}”, which has no layout of GeoTIFF and labels. Choose a dataset of "
+                        "tiles or images with one class each.")
+    if dataset.task != "segmentation" and len(sensors) > 1:
+        listed = ", ".join(info.name for info in sensors)
+        raise DataError(f"{dataset.folder} has images of {listed}, and a folder of classes holds those of one. Name it in “Sensor”.")
+    indices, names = chosen_tiles(dataset, split, report)
+    folders = _class_folders(dataset.classes)
+    parts = [IMAGES, *(f"{IMAGES}_{info.name}" for info in sensors[1:]), LABELS] if dataset.task == "segmentation" else folders
+    if dataset.task != "segmentation" and (dataset.labels(indices) == IGNORE).any():
+        (folder / UNLABELLED[0]).mkdir()
+    for place in parts:
+        (folder / place).mkdir()
+    palette = np.array([*(row.value for row in dataset.classes), *[IGNORE] * (256 - len(dataset.classes))], np.uint8)
+    for name, grid, images, label in tiles_of(dataset, indices, names, sensors, report):
+        if dataset.task == "segmentation":
+            write_tile(folder / LABELS / f"{name}.tif", palette[label][None], grid, nodata=IGNORE, classes=dataset.classes)
+            targets = parts[:-1]
+        else:
+            targets = [folders[int(label)] if label != IGNORE else UNLABELLED[0]]
+        for place, info, image in zip(targets, sensors, images, strict=False):
+            write_tile(folder / place / f"{name}.tif", image, grid, info, pixel_size=dataset.description["resolution_m"][0])
+    write_class_table(folder / CLASSES, dataset.classes, () if dataset.task == "segmentation" else folders)
+    write_split_table(folder / TABLE, names, dataset.splits[indices])
+    if dataset.task == "segmentation":
+        (folder / f"{LABELS}.qml").write_text(class_map_qml(dataset.classes), encoding="utf-8")
+    return len(indices)
+
+
+def _sensors(dataset: Dataset, name: str) -> list[SensorInfo]:
+    if not name:
+        return dataset.sensors
+    found = [info for info in dataset.sensors if info.name == name]
+    if not found:
+        raise DataError(f"{dataset.folder} has no sensor “{name}”; it has {', '.join(info.name for info in dataset.sensors)}. "
+                        "Choose one of them.")
+    return found
+
+
+def _class_folders(classes: Sequence[ClassInfo]) -> list[str]:
+    """Names of the classes as names of folders, all different also where the file system knows no capitals."""
+    folders: list[str] = []
+    for row in classes:
+        plain = re.sub(r"[^\w-]+", "_", row.name).strip("_")[:LONGEST] or f"class_{row.value}"
+        taken = {name.lower() for name in (*folders, *UNLABELLED)}
+        folders.append(plain if plain.lower() not in taken else f"{plain}_{row.value}")
+    return folders

@@ -127,10 +127,10 @@ class CreateCropDataset(Job):
         report.progress(0, "Opening the images")
         from ...engine.datasets.footprints import copy_footprints
         from ...engine.datasets.splitting.by_place import SplitPlan
+        from ...engine.formats.timesen2crop import write_timesen2crop_folders
         from ...engine.themes.crops.parcels import CropRules, group_crops, open_parcels, too_small
         from ...engine.themes.crops.sampling import SamplingPlan
         from ...engine.themes.crops.series_building import SeriesPlan, block_windows, build_series, count_pixels
-        from ...engine.themes.crops.timesen2crop_export import write_timesen2crop_folders
         from ...outputs import new_folder, refuse_used
 
         if self.timesen2crop:

@@ -38,14 +38,11 @@ class ExportDataset(Job):
 
     def run(self, report: Report) -> dict:
         report.progress(0, "Opening the dataset")
-        from ...engine.dataset_export import export_geotiff
         from ...engine.datasets.dataset import Dataset
-        from ...engine.esri_export import export_esri
-        from ...engine.series_export import export_series
+        from ...engine.formats import WRITERS
         from ...outputs import new_folder
 
-        write = {"geotiff": export_geotiff, "esri_tiles": export_esri, "timesen2crop": export_series}[self.format]
         dataset = Dataset.open(self.dataset)
         with new_folder(self.output) as folder:
-            samples = write(dataset, folder, self.sensor or "", "" if self.split == "all" else self.split, report)
+            samples = WRITERS[self.format].export(dataset, folder, self.sensor or "", "" if self.split == "all" else self.split, report)
         return {"output": self.output, "samples": samples}

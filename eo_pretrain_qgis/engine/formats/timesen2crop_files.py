@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ....errors import DataError
-from ....tables import shortened
+from ...errors import DataError
+from ...tables import shortened
 
 #: The bands behind the headings B1 to B9.
 BANDS = ("B02", "B03", "B04", "B05", "B06", "B07", "B8A", "B11", "B12")

@@ -1,8 +1,7 @@
-"""A dataset written as files that other programs read: GeoTIFF images and label images, or a folder of GeoTIFF for each class."""
+"""Tiles of a dataset written as GeoTIFF, with their places, classes and split; what every layout of tiles uses."""
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -12,73 +11,24 @@ import numpy as np
 import rasterio
 from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioIOError
 
-from ..errors import DataError
-from ..outputs import failed_write
-from ..report import SILENT, Report
-from ..tables import write_table
-from .datasets.dataset import ADVICE, DROPPED, IGNORE, TILES, ClassInfo, Dataset, SensorInfo
-from .datasets.footprints import read_footprints
-from .datasets.splitting.division import FARTHEST
-from .formats.eurosat import UNLABELLED
-from .formats.geotiff_pairs import CLASSES
-from .formats.pictures import PIXEL_TAG, PRESET_TAG, SENSOR_TAG
-from .formats.samples import long_crs
-from .formats.split_lists import TABLE
-from .looks.class_style import class_map_qml, colormap, coloured
-from .rasters.grid import Grid, Window
-from .records import shown
+from ...errors import DataError
+from ...outputs import failed_write
+from ...report import SILENT, Report
+from ...tables import write_table
+from ..datasets.dataset import ADVICE, DROPPED, TILES, ClassInfo, Dataset, SensorInfo
+from ..datasets.footprints import read_footprints
+from ..datasets.splitting.division import FARTHEST
+from ..looks.class_style import colormap, coloured
+from ..rasters.grid import Grid, Window
+from ..records import shown
+from .pictures import PIXEL_TAG, PRESET_TAG, SENSOR_TAG
+from .samples import long_crs
 
 IMAGES, LABELS = "images", "labels"
 #: Tiles read at once.
 BATCH = 64
-#: Letters of a class in the name of its folder.
-LONGEST = 60
 
 
-def export_geotiff(dataset: Dataset, folder: Path, sensor: str = "", split: str = "", report: Report = SILENT) -> int:
-    """Writes GeoTIFF: images and label images of tiles, or images in a folder for each class; classes.csv and split.csv beside them.
-
-    Args:
-        dataset: of the task "segmentation", "scene" or "patch".
-        folder: an empty folder to fill.
-        sensor: only the images of this one; empty is all, those of the second and later in images_<name>/.
-        split: only samples of this one; empty is all but those dropped between the splits.
-        report: progress and messages.
-
-    Returns:
-        Number of samples written.
-
-    Raises:
-        DataError: a task without such a layout, a sensor or split the dataset does not have, or a full disk.
-    """
-    sensors = _sensors(dataset, sensor)
-    if dataset.task not in ("segmentation", "scene", "patch"):
-        raise DataError(f"{dataset.folder} is for the task “{dataset.task}”, which has no layout of GeoTIFF and labels. Choose a dataset of "
-                        "tiles or images with one class each.")
-    if dataset.task != "segmentation" and len(sensors) > 1:
-        listed = ", ".join(info.name for info in sensors)
-        raise DataError(f"{dataset.folder} has images of {listed}, and a folder of classes holds those of one. Name it in “Sensor”.")
-    indices, names = chosen_tiles(dataset, split, report)
-    folders = _class_folders(dataset.classes)
-    parts = [IMAGES, *(f"{IMAGES}_{info.name}" for info in sensors[1:]), LABELS] if dataset.task == "segmentation" else folders
-    if dataset.task != "segmentation" and (dataset.labels(indices) == IGNORE).any():
-        (folder / UNLABELLED[0]).mkdir()
-    for place in parts:
-        (folder / place).mkdir()
-    palette = np.array([*(row.value for row in dataset.classes), *[IGNORE] * (256 - len(dataset.classes))], np.uint8)
-    for name, grid, images, label in tiles_of(dataset, indices, names, sensors, report):
-        if dataset.task == "segmentation":
-            write_tile(folder / LABELS / f"{name}.tif", palette[label][None], grid, nodata=IGNORE, classes=dataset.classes)
-            targets = parts[:-1]
-        else:
-            targets = [folders[int(label)] if label != IGNORE else UNLABELLED[0]]
-        for place, info, image in zip(targets, sensors, images, strict=False):
-            write_tile(folder / place / f"{name}.tif", image, grid, info, pixel_size=dataset.description["resolution_m"][0])
-    write_class_table(folder / CLASSES, dataset.classes, () if dataset.task == "segmentation" else folders)
-    write_split_table(folder / TABLE, names, dataset.splits[indices])
-    if dataset.task == "segmentation":
-        (folder / f"{LABELS}.qml").write_text(class_map_qml(dataset.classes), encoding="utf-8")
-    return len(indices)
 
 
 def chosen_tiles(dataset: Dataset, split: str, report: Report = SILENT) -> tuple[np.ndarray, list[str]]:
@@ -216,24 +166,8 @@ def write_split_table(path: Path, names: Sequence[str], splits: np.ndarray) -> N
     write_table(path, [("name", "split"), *zip(names, splits.tolist(), strict=True)])
 
 
-def _sensors(dataset: Dataset, name: str) -> list[SensorInfo]:
-    if not name:
-        return dataset.sensors
-    found = [info for info in dataset.sensors if info.name == name]
-    if not found:
-        raise DataError(f"{dataset.folder} has no sensor “{name}”; it has {', '.join(info.name for info in dataset.sensors)}. "
-                        "Choose one of them.")
-    return found
 
 
-def _class_folders(classes: Sequence[ClassInfo]) -> list[str]:
-    """Names of the classes as names of folders, all different also where the file system knows no capitals."""
-    folders: list[str] = []
-    for row in classes:
-        plain = re.sub(r"[^\w-]+", "_", row.name).strip("_")[:LONGEST] or f"class_{row.value}"
-        taken = {name.lower() for name in (*folders, *UNLABELLED)}
-        folders.append(plain if plain.lower() not in taken else f"{plain}_{row.value}")
-    return folders
 
 
 def _describe(target: rasterio.io.DatasetWriter, sensor: SensorInfo) -> None:
@@ -258,5 +192,3 @@ def _of_box(box: tuple, crs: str, size: int) -> Grid | None:
         return None
     x, y = (box[2] - box[0]) / size, (box[3] - box[1]) / size
     return Grid(crs, (x, 0.0, box[0], 0.0, -y, box[3]), size, size)
-
-
