@@ -9,10 +9,10 @@ import rasterio
 import rasterio.shutil
 import shapely
 
-from eo_pretrain_qgis.engine.class_names import NamedClass, classes_in_file, classes_of_layer
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.mapping.class_map import map_image
 from eo_pretrain_qgis.engine.models import package
+from eo_pretrain_qgis.engine.rasters.class_names import NamedClass, classes_in_file, classes_of_layer
 from eo_pretrain_qgis.engine.rasters.raster import Raster
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.jobs import JOBS

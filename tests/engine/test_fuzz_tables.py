@@ -10,7 +10,6 @@ import rasterio
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from eo_pretrain_qgis.engine.class_names import classes_in_file
 from eo_pretrain_qgis.engine.datasets.legend import class_key, make_legend
 from eo_pretrain_qgis.engine.formats.esri_tiles import _classes as esri_classes
 from eo_pretrain_qgis.engine.formats.eurosat import _class_table as folder_classes
@@ -18,6 +17,7 @@ from eo_pretrain_qgis.engine.formats.geotiff_pairs import _class_table as pair_c
 from eo_pretrain_qgis.engine.formats.split_lists import read_lists
 from eo_pretrain_qgis.engine.formats.timesen2crop import _class_names, _read_days, find_tiles, read_timesen2crop
 from eo_pretrain_qgis.engine.formats.tree import Tree
+from eo_pretrain_qgis.engine.rasters.class_names import classes_in_file
 from eo_pretrain_qgis.engine.rasters.raster import Raster
 from eo_pretrain_qgis.engine.themes.crops.parcels import _read_table as read_crops
 from eo_pretrain_qgis.engine.themes.crops.series_dates import _read_table as read_dates

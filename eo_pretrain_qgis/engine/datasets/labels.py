@@ -13,7 +13,7 @@ from rasterio.features import rasterize
 
 from ...errors import DataError
 from ...report import SILENT, Report
-from ..class_names import classes_of_layer
+from ..rasters.class_names import classes_of_layer
 from ..rasters.grid import Grid, Window, blocks
 from ..rasters.nearest import NearestPixels, class_band
 from ..rasters.raster import Raster, Scene

@@ -12,10 +12,10 @@ import numpy as np
 
 from ...errors import DataError
 from ...report import SILENT, Report
-from ..class_names import NamedClass
 from ..datasets.dataset import IGNORE, ClassInfo, SensorInfo
 from ..datasets.legend import BACKGROUND, Legend, check_whole, class_key, default_color, make_legend, without_negative
 from ..datasets.splitting.by_place import Split
+from ..rasters.class_names import NamedClass
 from ..rasters.grid import tile_windows
 from .pictures import Header, Picture, sensor_of, stored
 from .samples import Content, ImportOptions, Sample, write_samples

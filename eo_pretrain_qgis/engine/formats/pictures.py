@@ -19,9 +19,9 @@ from rasterio.io import MemoryFile
 
 from ...errors import DataError
 from ...report import SILENT, Report
-from ..class_names import NamedClass, classes_in_file
 from ..datasets.dataset import SensorInfo
 from ..rasters import sources
+from ..rasters.class_names import NamedClass, classes_in_file
 from ..rasters.grid import Grid, Window, blocks
 from ..rasters.raster import ROTATION_TOLERANCE
 from ..rasters.sensors import PRESETS, Band, name_bands

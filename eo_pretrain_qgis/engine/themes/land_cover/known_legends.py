@@ -16,9 +16,9 @@ from pathlib import Path
 from ....errors import DataError
 from ....report import SILENT, Report
 from ....tables import COLOR, read_table, shortened
-from ...class_names import classes_of_layer, whole_number
 from ...datasets.dataset import ClassInfo
 from ...datasets.legend import MAXIMUM_CLASSES, PALETTE, Legend
+from ...rasters.class_names import classes_of_layer, whole_number
 from ...rasters.nearest import class_band
 from ...rasters.raster import Raster
 

@@ -19,12 +19,12 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 
-from ..errors import DataError
-from ..markup import writable
-from ..report import SILENT, Report
-from .rasters import sources
-from .rasters.raster import Raster
-from .rasters.vector import VectorLayer
+from ...errors import DataError
+from ...markup import writable
+from ...report import SILENT, Report
+from . import sources
+from .raster import Raster
+from .vector import VectorLayer
 
 #: Largest description that is read [byte].
 LARGEST = 64 * 2**20
