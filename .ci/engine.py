@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from eo_pretrain_qgis.errors import EOPretrainError  # noqa: E402
-from eo_pretrain_qgis.report import PrintedReport  # noqa: E402
+from eo_pretrain_qgis.progress import PrintedProgress  # noqa: E402
 from eo_pretrain_qgis.worker import environment  # noqa: E402
 
 
@@ -26,8 +26,8 @@ def link(name: str, target: str) -> None:
 
 def main() -> None:
     location = str(ROOT / ".engine")
-    train = environment.build("train", location=location, report=PrintedReport())
-    dev = environment.build("dev", location=location, requirements=str(ROOT / "tests" / "requirements.txt"), report=PrintedReport())
+    train = environment.build("train", location=location, progress=PrintedProgress())
+    dev = environment.build("dev", location=location, requirements=str(ROOT / "tests" / "requirements.txt"), progress=PrintedProgress())
     packages = glob.glob(str(Path(train).parents[1] / "lib" / "python*" / "site-packages"))
     for folder in glob.glob(str(Path(dev).parents[1] / "lib" / "python*" / "site-packages")):
         (Path(folder) / "engine.pth").write_text("\n".join(packages) + "\n")

@@ -43,7 +43,7 @@ from eo_pretrain_qgis.engine.measures.accuracy import confusion, scores
 from eo_pretrain_qgis.engine.models import package
 from eo_pretrain_qgis.engine.rasters.vector import VectorLayer
 from eo_pretrain_qgis.jobs import JOBS
-from eo_pretrain_qgis.report import SILENT
+from eo_pretrain_qgis.progress import SILENT
 from tests import networks
 
 TILE, BATCH, WIDTH, SIDE = 32, 8, 24, baselines.SIDE

@@ -89,7 +89,7 @@ def apart(values: dict) -> dict:
 def run(values: dict) -> None:
     """The job, and what it took."""
     from eo_pretrain_qgis.jobs import JOBS
-    from eo_pretrain_qgis.report import SILENT
+    from eo_pretrain_qgis.progress import SILENT
 
     begun, before = time.perf_counter(), time.process_time()
     result = JOBS["create_crop_dataset"].from_values(values).run(SILENT)

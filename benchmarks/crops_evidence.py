@@ -39,7 +39,7 @@ from eo_pretrain_qgis.engine.datasets.footprints import read_footprints
 from eo_pretrain_qgis.engine.datasets.splitting.by_group import split_by_group
 from eo_pretrain_qgis.engine.datasets.splitting.by_place import SplitPlan
 from eo_pretrain_qgis.jobs import JOBS
-from eo_pretrain_qgis.report import SILENT
+from eo_pretrain_qgis.progress import SILENT
 
 SEEDS = (1, 2, 3)
 BLOCK_M = 2500

@@ -23,7 +23,7 @@ from benchmarks.figures import Figures, interval  # noqa: E402
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset  # noqa: E402
 from eo_pretrain_qgis.jobs import JOBS  # noqa: E402
 from eo_pretrain_qgis.jobs.record import run_job  # noqa: E402
-from eo_pretrain_qgis.report import PrintedReport  # noqa: E402
+from eo_pretrain_qgis.progress import PrintedProgress  # noqa: E402
 
 SEEDS = (1, 2, 3)
 #: A short schedule for two cores: few epochs, so a higher rate and only the augmentation that costs nothing to learn.
@@ -34,7 +34,7 @@ def job(name: str, **values) -> dict:
     """Runs a job and prints the command that repeats it."""
     words = [f"--{key} {item!r}" for key, value in values.items() for item in (value if isinstance(value, list) else [value])]
     print(f"python -m eo_pretrain_qgis {name} {' '.join(words)}", flush=True)
-    return run_job(JOBS[name].from_values(values), PrintedReport())
+    return run_job(JOBS[name].from_values(values), PrintedProgress())
 
 
 def train_and_evaluate(folder: Path, dataset: str, seed: int, schedule: dict, evaluate_on: dict) -> dict:

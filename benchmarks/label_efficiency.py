@@ -52,7 +52,7 @@ from eo_pretrain_qgis.engine.learning.probes import (  # noqa: E402
 )
 from eo_pretrain_qgis.engine.measures.accuracy import confusion, scores  # noqa: E402
 from eo_pretrain_qgis.engine.measures.baselines import StatisticsBaseline, majority_class  # noqa: E402
-from eo_pretrain_qgis.report import PrintedReport  # noqa: E402
+from eo_pretrain_qgis.progress import PrintedProgress  # noqa: E402
 
 COLUMNS = ("dataset", "start", "approach", "share", "tiles", "seed", "score", "seconds", "settings")
 SCRATCH, NO_START = "scratch", "–"
@@ -176,7 +176,7 @@ class Benchmark:
             device = pick_device(self.asked.device)
             network = self.network(start).to(device)
             values = encoder_features(network.encoder, network.centre.flatten().tolist(), network.spread.flatten().tolist(), self.dataset,
-                                      fresh, device, report=PrintedReport())
+                                      fresh, device, progress=PrintedProgress())
             seen.update(zip(fresh.tolist(), values))
         return np.stack([seen[tile] for tile in tiles.tolist()])
 

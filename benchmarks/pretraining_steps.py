@@ -43,7 +43,7 @@ from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins import recipe as 
 from eo_pretrain_qgis.engine.learning.pretraining.inpainting import recipe as inpainting
 from eo_pretrain_qgis.engine.learning.pretraining.multitask import recipe as multitask
 from eo_pretrain_qgis.engine.learning.pretraining.translation import recipe as translation
-from eo_pretrain_qgis.report import SILENT
+from eo_pretrain_qgis.progress import SILENT
 from tests.engine.learning.tiny import write_dataset
 from tests.engine.learning.tiny_scenes import write_scenes
 from tests.scenes_pretraining import backscatter, optical, optical_sensor, radar_sensor, write_unlabelled

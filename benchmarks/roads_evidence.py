@@ -32,7 +32,7 @@ from eo_pretrain_qgis.engine.themes.roads.labels import RoadDrawing, make_labels
 from eo_pretrain_qgis.engine.themes.roads.ways import RoadRules, open_roads  # noqa: E402
 from eo_pretrain_qgis.jobs import JOBS  # noqa: E402
 from eo_pretrain_qgis.jobs.record import run_job  # noqa: E402
-from eo_pretrain_qgis.report import PrintedReport  # noqa: E402
+from eo_pretrain_qgis.progress import PrintedProgress  # noqa: E402
 
 SEEDS = (1, 2, 3)
 EPOCHS = 40
@@ -51,7 +51,7 @@ def job(name: str, **values) -> dict:
     """Runs a job and prints the command that repeats it."""
     words = [f"--{key} {item!r}" for key, value in values.items() for item in (value if isinstance(value, list) else [value])]
     print(f"python -m eo_pretrain_qgis {name} {' '.join(words)}", flush=True)
-    return run_job(JOBS[name].from_values(values), PrintedReport())
+    return run_job(JOBS[name].from_values(values), PrintedProgress())
 
 
 def extent_text(box: tuple) -> str:
@@ -151,7 +151,7 @@ def main() -> None:
         output=str(out / "south"), **RULES, **TILES)
     for name in ("north", "south"):
         job("describe_dataset", dataset=str(out / name), output=str(out / f"{name}.html"))
-    roads = open_roads({"path": str(osm)}, [Raster(str(image)).grid], RoadRules(service="ignored", tracks="ignored"), report=PrintedReport())
+    roads = open_roads({"path": str(osm)}, [Raster(str(image)).grid], RoadRules(service="ignored", tracks="ignored"), progress=PrintedProgress())
     areas = {name: Ground(image, roads, box) for name, box in SOUTH.items()}
     runs: dict[str, list[dict]] = {name: [] for name in areas}
     for seed in seeds:

@@ -37,7 +37,7 @@ from eo_pretrain_qgis.engine import scheduling
 from eo_pretrain_qgis.engine.datasets import building
 from eo_pretrain_qgis.engine.datasets.labels import open_labels
 from eo_pretrain_qgis.jobs import JOBS
-from eo_pretrain_qgis.report import SILENT
+from eo_pretrain_qgis.progress import SILENT
 from tests.scenes import ORIGIN, UTM
 
 TILE, BANDS, POLYGONS = 256, 4, 2000

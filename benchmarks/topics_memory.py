@@ -22,7 +22,7 @@ import rasterio
 from rasterio.windows import Window
 
 from eo_pretrain_qgis.jobs import JOBS
-from eo_pretrain_qgis.report import SILENT
+from eo_pretrain_qgis.progress import SILENT
 
 SQUARE = 512
 

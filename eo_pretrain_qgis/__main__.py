@@ -30,7 +30,7 @@ from .errors import Cancelled, EngineError, EOPretrainError, JobError
 from .jobs import JOBS, handbook
 from .jobs.record import read_record, run_job
 from .jobs.spec import Job, Param, near_name, paths_of
-from .report import PrintedReport
+from .progress import PrintedProgress
 from .tables import shortened
 from .worker import failures
 
@@ -46,7 +46,7 @@ METAVARS = {
 }
 
 
-class InterruptibleReport(PrintedReport):
+class InterruptibleProgress(PrintedProgress):
     """Prints progress; the first Ctrl+C, SIGTERM or SIGHUP asks the job to stop, one that comes later, and not with it, stops it at once."""
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ def main(arguments: list[str] | None = None) -> int:
         job = _asked_job(name, asked)
         name = job.name()
         _check_engine(job)
-        result = run_job(job, InterruptibleReport())
+        result = run_job(job, InterruptibleProgress())
         if os.environ.get("RANK", "0") == "0":  # under torchrun every process comes here, one speaks
             _print_result(result)
     except Cancelled:

@@ -1,7 +1,7 @@
 """Small datasets of every task and theme as the jobs write them, for tests that damage them."""
 
 from eo_pretrain_qgis.jobs import JOBS
-from eo_pretrain_qgis.report import SILENT
+from eo_pretrain_qgis.progress import SILENT
 
 from . import scenes
 from .scenes_crops import DAYS

@@ -252,7 +252,7 @@ def land_cover(folder):
 def land_dataset(folder):
     """A dataset of 64 tiles made from `land` and `land_fields`."""
     from eo_pretrain_qgis.jobs import JOBS
-    from eo_pretrain_qgis.report import SILENT
+    from eo_pretrain_qgis.progress import SILENT
 
     values = {"images": [str(land(folder))], "labels": str(land_fields(folder)), "class_field": "cover", "preset": "sentinel2_l2a",
               "tile_size": 32, "output": str(folder / "land_dataset")}
@@ -263,7 +263,7 @@ def land_dataset(folder):
 def other_land_dataset(folder):
     """A dataset on a scene like `land`, 10 DN brighter."""
     from eo_pretrain_qgis.jobs import JOBS
-    from eo_pretrain_qgis.report import SILENT
+    from eo_pretrain_qgis.progress import SILENT
 
     with rasterio.open(land(folder)) as source:
         brighter = write_raster(folder / "brighter.tif", source.read() + 10, names=["B04", "B08"])
@@ -276,7 +276,7 @@ def other_land_dataset(folder):
 def resplit_land_dataset(folder):
     """The tiles of `land_dataset`, divided with another seed."""
     from eo_pretrain_qgis.jobs import JOBS
-    from eo_pretrain_qgis.report import SILENT
+    from eo_pretrain_qgis.progress import SILENT
 
     values = {"dataset": str(land_dataset(folder)), "seed": 7, "output": str(folder / "resplit")}
     JOBS["split_dataset"].from_values(values).run(SILENT)
@@ -286,7 +286,7 @@ def resplit_land_dataset(folder):
 def land_run(folder):
     """A small network trained on `land_dataset` until it tells crop from forest."""
     from eo_pretrain_qgis.jobs import JOBS
-    from eo_pretrain_qgis.report import SILENT
+    from eo_pretrain_qgis.progress import SILENT
 
     values = {"dataset": str(land_dataset(folder)), "encoder": "tu-test_resnet", "epochs": 4, "batch_size": 4, "learning_rate": 0.003,
               "device": "cpu", "output": str(folder / "land_run")}

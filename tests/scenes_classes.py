@@ -18,7 +18,7 @@ def several_labels_dataset(folder):
 def stripes_run(folder):
     """A run on `stripes_dataset`."""
     from eo_pretrain_qgis.jobs import JOBS
-    from eo_pretrain_qgis.report import SILENT
+    from eo_pretrain_qgis.progress import SILENT
 
     values = {"dataset": str(stripes_dataset(folder)), "encoder": "tu-test_resnet", "epochs": 2, "batch_size": 8, "epoch_steps": 8,
               "learning_rate": 0.003, "device": "cpu", "output": str(folder / "stripes_run")}

@@ -327,7 +327,7 @@ def pairs_dataset(folder):
 
 def _imported(folder, **values):
     from eo_pretrain_qgis.jobs import JOBS
-    from eo_pretrain_qgis.report import SILENT
+    from eo_pretrain_qgis.progress import SILENT
 
     JOBS["import_dataset"].from_values({**values, "output": str(folder / "imported")}).run(SILENT)
     return folder / "imported"

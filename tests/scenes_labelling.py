@@ -3,7 +3,7 @@
 import geopandas
 import numpy as np
 
-from eo_pretrain_qgis.report import SILENT
+from eo_pretrain_qgis.progress import SILENT
 
 #: B02 of the nine squares of `shades`, row by row.
 SHADES = (1000, 1100, 1200, 1300, 1480, 1600, 1700, 1800, 1500)

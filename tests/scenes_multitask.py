@@ -33,7 +33,7 @@ def change(folder, alter):
 def write_series(folder):
     """A dataset of crops, whose samples are series of dates."""
     from eo_pretrain_qgis.jobs import JOBS
-    from eo_pretrain_qgis.report import SILENT
+    from eo_pretrain_qgis.progress import SILENT
 
     (folder / "season").mkdir()
     season = crop_season(folder / "season")

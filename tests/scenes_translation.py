@@ -40,7 +40,7 @@ def same_bands_unpaired(folder):
 def translation_run(folder):
     """Generators between s2 (B04, B03, B02) and s1 (VV, VH), trained for two epochs on `unlabelled_paired`."""
     from eo_pretrain_qgis.jobs import JOBS
-    from eo_pretrain_qgis.report import SILENT
+    from eo_pretrain_qgis.progress import SILENT
 
     values = {"dataset": str(unlabelled_paired(folder)), "encoder": "tu-test_resnet", "epochs": 2, "batch_size": 8, "learning_rate": 0.003,
               "discriminator_width": 4, "device": "cpu", "output": str(folder / "run")}

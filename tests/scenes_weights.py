@@ -50,7 +50,7 @@ def weights_cut_short(folder):
 def weights_imported(folder):
     """The folder “Import encoder” makes of `weights_timm`."""
     from eo_pretrain_qgis.jobs import JOBS
-    from eo_pretrain_qgis.report import SILENT
+    from eo_pretrain_qgis.progress import SILENT
 
     values = {"source": str(weights_timm(folder)), "encoder": "tu-test_resnet", "bands": "red,green,blue", "scaling": "standardised",
               "output": str(folder / "imported")}

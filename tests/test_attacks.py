@@ -12,7 +12,7 @@ from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.models import catalog
 from eo_pretrain_qgis.errors import EOPretrainError, ModelError
 from eo_pretrain_qgis.jobs import JOBS
-from eo_pretrain_qgis.report import SILENT
+from eo_pretrain_qgis.progress import SILENT
 
 from . import scenes
 from .conftest import ROOT

@@ -11,7 +11,7 @@ import shapely
 
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.jobs import JOBS
-from eo_pretrain_qgis.report import SILENT, Report
+from eo_pretrain_qgis.progress import SILENT, Progress
 
 from .conftest import ROOT
 
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.realdata, pytest.mark.skipif(not CASES.is_dir(), reaso
 CHESSBOARD = np.add.outer(np.arange(256) // 32, np.arange(256) // 32) % 2
 
 
-class Heard(Report):
+class Heard(Progress):
     def __init__(self):
         self.texts = []
 
@@ -30,12 +30,12 @@ class Heard(Report):
             self.texts.append(event["text"])
 
 
-def made(folder, job, case, report=SILENT, **values):
+def made(folder, job, case, progress=SILENT, **values):
     """The dataset that a job makes of files of a case."""
     output = folder / "ds"
     given = {key: str(CASES / case / value) if key in ("labels", "roads") else value for key, value in values.items()}
     images = [str(CASES / case / name) for name in given.pop("images")]
-    JOBS[job].from_values({"images": images, "tile_size": 32, **given, "output": str(output)}).run(report)
+    JOBS[job].from_values({"images": images, "tile_size": 32, **given, "output": str(output)}).run(progress)
     return Dataset.open(output)
 
 

@@ -9,7 +9,7 @@ import pytest
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.jobs import JOBS
-from eo_pretrain_qgis.report import Report
+from eo_pretrain_qgis.progress import Progress
 
 from .conftest import ROOT
 
@@ -17,7 +17,7 @@ CASES = ROOT.parent / "shared" / "cases"
 pytestmark = [pytest.mark.realdata, pytest.mark.skipif(not CASES.is_dir(), reason="The cases are not beside this checkout.")]
 
 
-class Heard(Report):
+class Heard(Progress):
     def __init__(self):
         self.texts = []
 

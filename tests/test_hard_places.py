@@ -18,7 +18,7 @@ from eo_pretrain_qgis.errors import EOPretrainError
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.jobs.record import output_paths, run_job
 from eo_pretrain_qgis.jobs.spec import paths_of
-from eo_pretrain_qgis.report import SILENT
+from eo_pretrain_qgis.progress import SILENT
 
 from .conftest import ROOT
 from .test_jobs import CASES, made, resolve  # noqa: F401 - a fixture

@@ -20,7 +20,7 @@ import yaml
 from eo_pretrain_qgis.errors import EOPretrainError
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.jobs.record import run_job
-from eo_pretrain_qgis.report import SILENT
+from eo_pretrain_qgis.progress import SILENT
 from eo_pretrain_qgis.worker import client
 
 from . import scenes

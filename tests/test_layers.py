@@ -8,7 +8,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "eo_pretrain_qgis"
 FILES = sorted(PACKAGE.rglob("*.py"))
-SHARED = {"errors", "report", "outputs", "claims", "process_identity", "tables", "markup", "offline", "scene_names"}
+SHARED = {"errors", "progress", "outputs", "claims", "process_identity", "tables", "markup", "offline", "scene_names"}
 SCIENCE = {"numpy", "scipy", "rasterio", "pyogrio", "geopandas", "pandas", "pyproj", "shapely", "skimage", "sklearn", "onnx", "google",
            "onnxruntime", "matplotlib", "psutil", "distributed", "msgspec"}
 TORCH = {"torch", "timm", "segmentation_models_pytorch", "lightning_fabric", "torchmetrics", "kornia", "lightly", "safetensors", "onnxscript"}

@@ -13,7 +13,7 @@ import pytest
 from eo_pretrain_qgis.errors import Cancelled, EOPretrainError, JobError
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.jobs.record import run_job
-from eo_pretrain_qgis.report import Report
+from eo_pretrain_qgis.progress import Progress
 
 from .fuzzing import VARIABLE
 from .test_compliance import some_values
@@ -34,7 +34,7 @@ TOO_LARGE = {("pretrain_barlow_twins", "projector_width", "maximum"): "A project
              ("create_sample", "size", "maximum"): "A landscape of 82 km takes minutes to lay out."}
 
 
-class Stopped(Report):
+class Stopped(Progress):
     """A user who stops the work after a moment."""
 
     def __init__(self):

@@ -32,7 +32,7 @@ from eo_pretrain_qgis.engine.themes.sea_ice.ground_control import raw
 from eo_pretrain_qgis.errors import DataError, EOPretrainError
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.jobs.record import run_job
-from eo_pretrain_qgis.report import SILENT
+from eo_pretrain_qgis.progress import SILENT
 
 from .scenes import write_raster
 from .test_jobs import CASES, made, resolve  # noqa: F401 - a fixture

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Generic, TypeVar
 
-from ..report import Report
+from ..progress import Progress
 
 HEARTBEAT_SECONDS = 0.5
 #: A call is asked to stop this often and this many times, then left to itself.
@@ -16,13 +16,13 @@ STOP_SECONDS, STOP_TRIES = 0.1, 10
 T = TypeVar("T")
 
 
-def patiently(work: Callable[[], T], stop: Callable[[], None], report: Report, fraction: float, text: str) -> T:
+def patiently(work: Callable[[], T], stop: Callable[[], None], progress: Progress, fraction: float, text: str) -> T:
     """What `work` gives; the report hears of it twice a second, and may cancel it.
 
     Args:
         work: the call.
         stop: makes a call under way fail soon; may be called more than once.
-        report: see above.
+        progress: see above.
         fraction: told to it.
         text: told to it.
     """
@@ -30,7 +30,7 @@ def patiently(work: Callable[[], T], stop: Callable[[], None], report: Report, f
     running = pool.submit(work)
     try:
         while not wait([running], HEARTBEAT_SECONDS).done:
-            report.progress(fraction, text)
+            progress.at(fraction, text)
     finally:
         for _ in range(STOP_TRIES):
             if running.done():

@@ -14,7 +14,7 @@ from typing import Any
 from .. import claims
 from ..errors import JobError
 from ..outputs import explained, new_file, settled
-from ..report import Report
+from ..progress import Progress
 from .spec import PATH_KINDS, Job, paths_of
 
 RECORDED_PACKAGES = ("numpy", "rasterio", "pyogrio", "onnxruntime", "onnxruntime-gpu", "torch", "timm",
@@ -33,12 +33,12 @@ def plugin_version() -> str:
     return "unknown"
 
 
-def run_job(job: Job, report: Report, identity: str = "") -> dict[str, Any]:
+def run_job(job: Job, progress: Progress, identity: str = "") -> dict[str, Any]:
     """Runs `job` while its outputs are claimed for it; when its main output is a folder, writes `job.json` there, enough to repeat it.
 
     Args:
         job: what to do.
-        report: progress.
+        progress: told how far it is.
         identity: of the job, under which its claims are found when its process dies; empty makes one up.
 
     Raises:
@@ -46,12 +46,12 @@ def run_job(job: Job, report: Report, identity: str = "") -> dict[str, Any]:
     """
     started = time.time()
     if os.environ.get("RANK", "0") != "0":  # under torchrun the first process claims and writes for all
-        return job.run(report)
+        return job.run(progress)
     with explained(""), ExitStack() as stack:
         for path in output_paths(job):
             with explained(path):
-                stack.enter_context(claims.taken(settled(path), job.name(), request_checksum(job), identity, report.message, path))
-        result = job.run(report)
+                stack.enter_context(claims.taken(settled(path), job.name(), request_checksum(job), identity, progress.message, path))
+        result = job.run(progress)
         name = job.main_output()
         folder = getattr(job, name) if name and job.parameters()[name].kind == "folder_output" else None
         if folder:

@@ -297,7 +297,7 @@ class Job:
     def check(self) -> None:
         """Rules between parameters; raises JobError."""
 
-    def run(self, report: Any) -> dict[str, Any]:
+    def run(self, progress: Any) -> dict[str, Any]:
         """Does the work and returns every output parameter that was written and every declared result."""
         raise NotImplementedError(f"{type(self).__name__} declares no run()")
 

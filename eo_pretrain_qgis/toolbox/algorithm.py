@@ -26,7 +26,7 @@ from ..markup import escaped
 from ..outputs import explained
 from ..worker import client, environment
 from . import parameters, settings, styling
-from .feedback import FeedbackReport
+from .feedback import FeedbackProgress
 
 ICONS = Path(__file__).parent / "icons"
 DOCUMENTATION = "https://github.com/eo-pretrain/eo_pretrain_qgis/blob/main/docs/algorithms.md"
@@ -145,7 +145,7 @@ class JobAlgorithm(QgsProcessingAlgorithm):
         job = replace(self._job, **parameters.destinations(self._job, self._definitions(), values, context))
         try:
             with explained(""):
-                self._result = self._run(job, FeedbackReport(feedback))
+                self._result = self._run(job, FeedbackProgress(feedback))
         except Cancelled:
             raise QgsProcessingException("Cancelled; nothing half-written was left behind.") from None
         except EOPretrainError as error:
@@ -157,11 +157,11 @@ class JobAlgorithm(QgsProcessingAlgorithm):
                 for name, param in self._job_class.parameters().items() if param.main_file and self._result.get(name)}
 
     @staticmethod
-    def _run(job: Job, report: FeedbackReport) -> dict[str, Any]:
+    def _run(job: Job, progress: FeedbackProgress) -> dict[str, Any]:
         if job.engine == "none":
-            return run_job(job, report)
+            return run_job(job, progress)
         python = environment.find(job.engine, setting=settings.engine())
-        return client.run(job, python, report.emit, report.cancelled,
+        return client.run(job, python, progress.emit, progress.cancelled,
                           variables={settings.DASK: settings.dask(), settings.MODELS: settings.models()})
 
     def postProcessAlgorithm(self, context: QgsProcessingContext, feedback: QgsProcessingFeedback) -> dict[str, Any]:

@@ -6,10 +6,10 @@ import time
 
 from qgis.core import QgsProcessingFeedback
 
-from ..report import Report, progress_line
+from ..progress import Progress, progress_line
 
 
-class FeedbackReport(Report):
+class FeedbackProgress(Progress):
     """Hands progress and messages to a QgsProcessingFeedback and asks it whether the user cancelled."""
 
     def __init__(self, feedback: QgsProcessingFeedback) -> None:

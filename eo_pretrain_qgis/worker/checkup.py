@@ -17,7 +17,7 @@ from ..jobs.record import plugin_version
 from ..jobs.spec import Job
 from ..markup import escaped
 from ..outputs import new_file
-from ..report import Report
+from ..progress import Progress
 from . import client, environment
 
 LITTLE_DISK_GB = 5
@@ -31,19 +31,19 @@ def can_look_inside() -> bool:
     return "qgis.core" not in sys.modules and not environment.missing_modules("predict")
 
 
-def from_outside(job: Job, python: str, report: Report) -> dict[str, Any]:
+def from_outside(job: Job, python: str, progress: Progress) -> dict[str, Any]:
     """Finds the engine, imports its packages, and lets it examine itself by `job`; what fails is a problem in words.
 
     Args:
         job: the same job, which in the engine looks inside; its ``output``, ``facts`` and ``python`` are replaced.
         python: the interpreter to check; empty takes the one in use.
-        report: told each step.
+        progress: told each step.
     """
     facts: dict[str, Any] = {"problems": []}
     try:
         found = environment.in_its_environment(python) if python else environment.find("predict")
         facts["executable"] = found
-        probed = environment.probe(found, environment.MODULES["predict"], report.part(0, 0.4))
+        probed = environment.probe(found, environment.MODULES["predict"], progress.part(0, 0.4))
         facts["python"] = ".".join(map(str, probed["version"]))
         facts["packages"] = probed["packages"]
         if probed["broken"]:
@@ -53,7 +53,7 @@ def from_outside(job: Job, python: str, report: Report) -> dict[str, Any]:
         with tempfile.TemporaryDirectory(prefix="eo_pretrain-") as folder:
             aside = {"output": os.path.join(folder, "inner.html"), "facts": os.path.join(folder, "inner.json")}
             inner = type(job).from_values({**job.values(), **aside, "python": None})  # with no Python to check it looks at its own
-            inside = report.part(0.4, 1)
+            inside = progress.part(0.4, 1)
             client.run(inner, found, inside.emit, inside.cancelled)
             return json.loads(Path(folder, "inner.json").read_text(encoding="utf-8"))
     except EngineError as error:

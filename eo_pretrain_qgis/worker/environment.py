@@ -21,7 +21,7 @@ from pathlib import Path
 
 from ..errors import EngineError
 from ..outputs import new_file
-from ..report import SILENT, Report
+from ..progress import SILENT, Progress
 from . import processes, uv
 
 HERE = Path(__file__).resolve().parent
@@ -111,7 +111,7 @@ def python_in(folder: str) -> str:
     return os.path.join(folder, "Scripts", "python.exe") if sys.platform == "win32" else os.path.join(folder, "bin", "python")
 
 
-def build(kind: str, location: str = "", wheels: str = "", requirements: str = "", report: Report = SILENT) -> str:
+def build(kind: str, location: str = "", wheels: str = "", requirements: str = "", progress: Progress = SILENT) -> str:
     """Builds the engine unless it is there, and returns its Python.
 
     Args:
@@ -119,7 +119,7 @@ def build(kind: str, location: str = "", wheels: str = "", requirements: str = "
         location: the folder for engines; empty takes the first of `locations`.
         wheels: a folder of wheels to take everything from; empty asks the package index.
         requirements: pinned and hashed requirements to use instead of the plugin's own.
-        report: told what happens at least once a second.
+        progress: told what happens at least once a second.
 
     Raises:
         EngineError: when it cannot be built, saying why and what to do.
@@ -130,21 +130,21 @@ def build(kind: str, location: str = "", wheels: str = "", requirements: str = "
     target = folder_of(kind, location, pinned)
     if not _built_in(target):
         with _alone(target):
-            _build(kind, target, pinned, wheels, report)
+            _build(kind, target, pinned, wheels, progress)
     if kind in MODULES:
         _name(kind, python_in(target), location)
     return python_in(target)
 
 
-def _build(kind: str, target: str, pinned: str, wheels: str, report: Report) -> None:
+def _build(kind: str, target: str, pinned: str, wheels: str, progress: Progress) -> None:
     part = target + ".part"
     shutil.rmtree(part, ignore_errors=True)
     shutil.rmtree(target, ignore_errors=True)
-    tool = uv.Uv(part, pinned, wheels, uv.find(os.path.dirname(target), wheels, report.part(0, 0.05)))
+    tool = uv.Uv(part, pinned, wheels, uv.find(os.path.dirname(target), wheels, progress.part(0, 0.05)))
     try:
-        tool.create(report.part(0.05, 0.08))
-        tool.install(report.part(0.08, 0.95))
-        facts = probe(python_in(part), MODULES.get(kind, ()), report.part(0.95, 1))
+        tool.create(progress.part(0.05, 0.08))
+        tool.install(progress.part(0.08, 0.95))
+        facts = probe(python_in(part), MODULES.get(kind, ()), progress.part(0.95, 1))
         if facts["broken"]:
             raise EngineError(f"The engine was built, but {listed(facts['broken'])}. Run “Install the engine” again; if it stays so, "
                               "report this line.")
@@ -155,16 +155,16 @@ def _build(kind: str, target: str, pinned: str, wheels: str, report: Report) -> 
         shutil.rmtree(part, ignore_errors=True)
     for old in sorted(Path(target).parent.glob(f"{kind}-*/{MARKER}")):
         if str(old.parent) != target:
-            report.message(f"The engine of an earlier version is still in {old.parent}; when no QGIS uses it any more, delete that folder.")
+            progress.message(f"The engine of an earlier version is still in {old.parent}; when no QGIS uses it any more, delete that folder.")
 
 
-def adopt(kind: str, python: str, location: str = "", report: Report = SILENT) -> str:
+def adopt(kind: str, python: str, location: str = "", progress: Progress = SILENT) -> str:
     """Uses an interpreter the user already has, after looking whether it holds all packages.
 
     Raises:
         EngineError: when packages are missing or do not import, naming them.
     """
-    facts = probe(python, MODULES[kind], report)
+    facts = probe(python, MODULES[kind], progress)
     if facts["version"][:2] < [3, 11]:
         raise EngineError(f"{python} is Python {'.'.join(map(str, facts['version']))}. The engine needs Python 3.11 or newer.")
     if facts["broken"]:
@@ -174,7 +174,7 @@ def adopt(kind: str, python: str, location: str = "", report: Report = SILENT) -
     return python
 
 
-def probe(python: str, modules: tuple[str, ...], report: Report = SILENT) -> dict:
+def probe(python: str, modules: tuple[str, ...], progress: Progress = SILENT) -> dict:
     """Imports `modules` in another Python; gives ``version``, ``packages`` (version by module) and ``broken`` (reason by module).
 
     Raises:
@@ -190,7 +190,7 @@ def probe(python: str, modules: tuple[str, ...], report: Report = SILENT) -> dic
     try:
         lines = processes.read_lines(process.stdout)
         while (line := processes.next_line(lines, 0.5)) is not None:
-            report.progress(0.5, "Importing every package once …")
+            progress.at(0.5, "Importing every package once …")
             words = line.strip() or words
     finally:
         processes.kill_tree(process)

@@ -91,10 +91,10 @@ def _answer(line: bytes, send: Callable[[dict], None], cancelled: threading.Even
     from eo_pretrain_qgis.errors import Cancelled, EngineError, EOPretrainError
     from eo_pretrain_qgis.jobs import JOBS
     from eo_pretrain_qgis.jobs.record import plugin_version, run_job
-    from eo_pretrain_qgis.report import Report
+    from eo_pretrain_qgis.progress import Progress
     from eo_pretrain_qgis.worker import failures, protocol
 
-    class WorkerReport(Report):
+    class WorkerProgress(Progress):
         def cancelled(self) -> bool:
             return cancelled.is_set()
 
@@ -108,9 +108,9 @@ def _answer(line: bytes, send: Callable[[dict], None], cancelled: threading.Even
         if request["version"] != plugin_version():
             raise EngineError(f"The plugin on disk is version {plugin_version()}, but QGIS still runs {request['version']}. Restart QGIS.")
         job = JOBS[name].from_values(request["values"])
-        report = WorkerReport()
-        report.progress(0, f"Starting “{job.title}” …")
-        return {"event": "done", "result": run_job(job, report, request["id"])}
+        progress = WorkerProgress()
+        progress.at(0, f"Starting “{job.title}” …")
+        return {"event": "done", "result": run_job(job, progress, request["id"])}
     except Cancelled:
         return {"event": "cancelled"}
     except EOPretrainError as error:

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from ..errors import EngineError
-from ..report import SILENT, Report
+from ..progress import SILENT, Progress
 from . import failures, processes
 
 PINNED_UV = Path(__file__).with_name("requirements-uv.txt")
@@ -47,7 +47,7 @@ class Uv:
     def __init__(self, folder: str, pinned: str, wheels: str, program: str) -> None:
         self.folder, self.pinned, self.wheels, self.program = folder, pinned, wheels, program
 
-    def create(self, report: Report = SILENT) -> None:
+    def create(self, progress: Progress = SILENT) -> None:
         """Makes the empty environment, movable to another folder, from a Python of this machine or one that uv fetches.
 
         On Windows and macOS a Python of uv's own comes first: there the Python on the path is often QGIS's, which an update removes.
@@ -55,34 +55,34 @@ class Uv:
         make = ["venv", "--relocatable", "--no-project", "--python", PYTHONS, self.folder]
         if sys.platform in ("win32", "darwin"):
             try:
-                self._run([*make, "--managed-python"], "Fetching Python", report)
+                self._run([*make, "--managed-python"], "Fetching Python", progress)
             except EngineError:
                 shutil.rmtree(self.folder, ignore_errors=True)
             else:
                 return
-        self._run(make, "Creating the environment", report)
+        self._run(make, "Creating the environment", progress)
 
-    def install(self, report: Report = SILENT) -> None:
+    def install(self, progress: Progress = SILENT) -> None:
         """Installs the pinned requirements; torch from its own index where that is better and possible."""
         wanted = "" if self.wheels else _better_torch()
         family = [line.split(" ")[0] for line in _blocks(self.pinned) if line.startswith(("torch==", "torchvision=="))]
-        if wanted and family and self._torch_index_answers(family, wanted, report):
+        if wanted and family and self._torch_index_answers(family, wanted, progress):
             rest = self._without_torch()
-            self._run(["pip", "install", "--require-hashes", "--no-deps", "-r", rest], "Installing", report.part(0, 0.6))
-            self._run(["pip", "install", "--torch-backend=auto", *family], "Installing torch", report.part(0.6, 1))
+            self._run(["pip", "install", "--require-hashes", "--no-deps", "-r", rest], "Installing", progress.part(0, 0.6))
+            self._run(["pip", "install", "--torch-backend=auto", *family], "Installing torch", progress.part(0.6, 1))
             return
         source = ["--no-index", "--find-links", self.wheels] if self.wheels else []
         # The file pins everything that is wanted: lightly asks for whole frameworks that its losses do not use.
-        self._run(["pip", "install", "--require-hashes", "--no-deps", *source, "-r", self.pinned], "Installing", report)
+        self._run(["pip", "install", "--require-hashes", "--no-deps", *source, "-r", self.pinned], "Installing", progress)
 
-    def _torch_index_answers(self, family: list[str], wanted: str, report: Report) -> bool:
+    def _torch_index_answers(self, family: list[str], wanted: str, progress: Progress) -> bool:
         """Asks torch's own index for the versions; a network that blocks it is noticed in seconds."""
         hurried = {"UV_HTTP_RETRIES": "0", "UV_HTTP_CONNECT_TIMEOUT": "5", "UV_HTTP_TIMEOUT": "15"}
         try:
-            self._run(["pip", "install", "--dry-run", "--torch-backend=auto", *family], "Asking for torch", report.part(0, 0.01), **hurried)
+            self._run(["pip", "install", "--dry-run", "--torch-backend=auto", *family], "Asking for torch", progress.part(0, 0.01), **hurried)
         except EngineError:
-            report.message(f"{wanted}, but PyTorch's own package index cannot be reached. The build on the plain package index is used "
-                           "instead; everything works with it.")
+            progress.message(f"{wanted}, but PyTorch's own package index cannot be reached. The build on the plain package index is used "
+                             "instead; everything works with it.")
             return False
         return True
 
@@ -91,17 +91,17 @@ class Uv:
         Path(path).write_text("\n".join(block for block in _blocks(self.pinned) if not TORCH_FAMILY.match(block)) + "\n", encoding="utf-8")
         return path
 
-    def _run(self, arguments: list[str], what: str, report: Report, **extra: str) -> None:
+    def _run(self, arguments: list[str], what: str, progress: Progress, **extra: str) -> None:
         if arguments[0] == "pip":
             arguments = [*arguments, "--python", self.folder]
         environment = processes.clean_environment(UV_NO_PROGRESS="1", NO_COLOR="1", **extra)
-        code, output = _watched([self.program, *arguments], environment, what, report)
+        code, output = _watched([self.program, *arguments], environment, what, progress)
         if code:
             place = os.path.dirname(self.folder)
             raise EngineError(failures.explain_installation(output, place=place, wheels=self.wheels, pinned=self.pinned))
 
 
-def find(location: str, wheels: str, report: Report = SILENT) -> str:
+def find(location: str, wheels: str, progress: Progress = SILENT) -> str:
     """The path of uv: one fetched before, one on the path or in its usual places, else the pinned one, fetched with pip into `location`.
 
     Raises:
@@ -114,7 +114,7 @@ def find(location: str, wheels: str, report: Report = SILENT) -> str:
     for candidate in [os.path.join(homes[0], name), shutil.which("uv"), *(os.path.join(home, name) for home in homes[1:])]:
         if candidate and os.path.isfile(candidate) and _is_new_enough(candidate):
             return candidate
-    _fetch(fetched, wheels, report)
+    _fetch(fetched, wheels, progress)
     return os.path.join(fetched, "bin", name)
 
 
@@ -128,7 +128,7 @@ def _is_new_enough(program: str) -> bool:
     return version is not None and (int(version[1]), int(version[2])) >= OLDEST
 
 
-def _fetch(target: str, wheels: str, report: Report) -> None:
+def _fetch(target: str, wheels: str, progress: Progress) -> None:
     part = target + ".part"
     source = ["--no-index", "--find-links", wheels] if wheels else []
     install = ["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--only-binary", ":all:", "--require-hashes", *source,
@@ -137,7 +137,7 @@ def _fetch(target: str, wheels: str, report: Report) -> None:
     output = ""
     try:
         for python in _pythons():
-            code, output = _watched([python, "-I", *install], processes.clean_environment(), "Fetching uv", report)
+            code, output = _watched([python, "-I", *install], processes.clean_environment(), "Fetching uv", progress)
             if code == 0:
                 os.replace(part, target)
                 return
@@ -188,7 +188,7 @@ def _blocks(pinned: str) -> list[str]:
     return [block.rstrip() for block in re.split(r"(?m)^(?=[A-Za-z0-9])", text) if re.match(r"[A-Za-z0-9]", block)]
 
 
-def _watched(command: list[str], environment: dict[str, str], what: str, report: Report) -> tuple[int, str]:
+def _watched(command: list[str], environment: dict[str, str], what: str, progress: Progress) -> tuple[int, str]:
     """Runs a program to its end; returns its exit code and what it printed. Raises Cancelled, having ended it with its children."""
     process = processes.start(command, env=environment, cwd=tempfile.gettempdir(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT)
@@ -200,7 +200,7 @@ def _watched(command: list[str], environment: dict[str, str], what: str, report:
             if text:
                 printed.append(text)
                 downloads.read(text)
-            report.progress(downloads.fraction(), f"{what} … {downloads.text()}{time.monotonic() - started:.0f} s")
+            progress.at(downloads.fraction(), f"{what} … {downloads.text()}{time.monotonic() - started:.0f} s")
         return process.wait(), "\n".join(printed)
     finally:
         processes.kill_tree(process)

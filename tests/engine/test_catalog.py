@@ -12,7 +12,7 @@ import pytest
 from eo_pretrain_qgis.engine.models import catalog
 from eo_pretrain_qgis.engine.rasters.same_band import band_key, band_places
 from eo_pretrain_qgis.errors import Cancelled, ModelError
-from eo_pretrain_qgis.report import Report
+from eo_pretrain_qgis.progress import Progress
 
 MODELS = Path(__file__).parents[2] / "models"
 CONTENT = b"weights" * 1000
@@ -169,7 +169,7 @@ def test_other_processes_of_a_machine_wait_for_the_first(models, monkeypatch):
     write_catalogue(models, ENTRY)
     monkeypatch.setenv("LOCAL_RANK", "1")
 
-    class Later(Report):
+    class Later(Progress):
         asked = 0
 
         def cancelled(self):
@@ -181,7 +181,7 @@ def test_other_processes_of_a_machine_wait_for_the_first(models, monkeypatch):
     assert catalog.fetch(catalog.find("mine"), Later()) == str(models / "mine.pth")
     (models / "mine.json").unlink()
 
-    class Stopped(Report):
+    class Stopped(Progress):
         def cancelled(self):
             return True
 

@@ -15,13 +15,13 @@ from eo_pretrain_qgis.engine.models import package
 from eo_pretrain_qgis.engine.rasters import cog
 from eo_pretrain_qgis.errors import Cancelled, DataError
 from eo_pretrain_qgis.jobs import JOBS
-from eo_pretrain_qgis.report import Report
+from eo_pretrain_qgis.progress import Progress
 from tests import networks, scenes
 
 ROOT = Path(__file__).parents[2]
 
 
-class Heard(Report):
+class Heard(Progress):
     """Keeps the warnings."""
 
     def __init__(self):
@@ -128,7 +128,7 @@ def test_qgis_shows_names_and_colours(model, image, folder):
 def test_another_pixel_size_is_warned_of(model, folder):
     heard = Heard()
     coarse = scenes.write_raster(folder / "coarse.tif", np.full((1, 32, 32), 1000, np.uint16), names=["B02"], resolution=30.0)
-    map_it(model, str(coarse), folder, report=heard)
+    map_it(model, str(coarse), folder, progress=heard)
     assert heard.warnings == ["The pixels of coarse.tif measure 30 x 30 m, but the model was trained on 10 x 10 m; the map may be poor. "
                               "Resample the image to that size with “Warp (reproject)”."]
 
@@ -136,7 +136,7 @@ def test_another_pixel_size_is_warned_of(model, folder):
 def test_values_far_from_the_training_images_are_warned_of(model, folder):
     heard = Heard()
     bright = scenes.write_raster(folder / "bright.tif", np.full((1, 32, 32), 9000, np.uint16), names=["B02"])
-    _, outcome = map_it(model, str(bright), folder, report=heard)
+    _, outcome = map_it(model, str(bright), folder, progress=heard)
     assert outcome.out_of_range_share == 1
     assert heard.warnings == ["Values of bright.tif lie outside the range of the training images: 100% of B02 (1 to 3000). "
                               "Check “Sensor” and “Nodata value”, or train with images like this one."]
@@ -151,7 +151,7 @@ def test_bands_in_several_files_are_one_image(folder):
         assert np.unique(written.read(1)).tolist() == [2]
 
 
-class Cancelling(Report):
+class Cancelling(Progress):
     """Cancels after the first tile."""
 
     def __init__(self):
@@ -167,7 +167,7 @@ def test_a_cancelled_map_leaves_nothing(model, folder):
     image = str(scenes.write_raster(folder / "large.tif", values, names=["B02"]))
     before = sorted(path.name for path in folder.iterdir())
     with pytest.raises(Cancelled):
-        map_it(model, image, folder, confidence=str(folder / "sure.tif"), tile_size=128, report=Cancelling())
+        map_it(model, image, folder, confidence=str(folder / "sure.tif"), tile_size=128, progress=Cancelling())
     assert sorted(path.name for path in folder.iterdir()) == before
 
 

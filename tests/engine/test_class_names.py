@@ -48,9 +48,9 @@ def describe(path, content):
                                                         encoding="utf-8")
 
 
-def told(path, report=None):
+def told(path, progress=None):
     with rasterio.open(path) as opened:
-        return classes_in_file(opened, str(path), **({"report": report} if report else {}))
+        return classes_in_file(opened, str(path), **({"progress": progress} if progress else {}))
 
 
 def dataset_of(folder, labels, heard=None, **values):

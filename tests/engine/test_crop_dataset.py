@@ -19,12 +19,12 @@ def season(tmp_path_factory):
     return crop_season(tmp_path_factory.mktemp("season"))
 
 
-def create(season, folder, name="dataset", report=None, **values):
+def create(season, folder, name="dataset", progress=None, **values):
     """Makes a dataset of the season with all masks."""
     images, masks = ([str(season / f"{kind}_{day}.tif") for day in DAYS] for kind in ("S2", "SCL"))
     given = {"images": images, "masks": masks, "parcels": str(season / "parcels.gpkg"), "crop_field": "crop", "minimum_clear": 1,
              "split_by": "parcel", "sample_count": None, "minimum_parcels": 0, "output": str(folder / name), **values}
-    JOBS["create_crop_dataset"].from_values({key: value for key, value in given.items() if value != "none"}).run(report or Heard())
+    JOBS["create_crop_dataset"].from_values({key: value for key, value in given.items() if value != "none"}).run(progress or Heard())
     return Dataset.open(folder / name)
 
 
@@ -148,7 +148,7 @@ def test_radar_on_another_grid_is_brought_onto_the_grid(season, folder):
 
 def test_what_is_left_out_is_said(season, folder):
     heard = Heard()
-    dataset = create(season, folder, report=heard, parcels=str(season / "overlapping.gpkg"), inner_buffer=0, masks="none",
+    dataset = create(season, folder, progress=heard, parcels=str(season / "overlapping.gpkg"), inner_buffer=0, masks="none",
                      images=[str(season / f"S2_{day}.tif") for day in DAYS[:2]])
     assert any(text.startswith("2 of 37 parcels overlap a parcel with another crop, such as “grass” and “wheat”; the ground they share is "
                                "left out.") for text in heard.said)
@@ -160,7 +160,7 @@ def test_what_is_left_out_is_said(season, folder):
 
 def test_rare_crops_go_to_other(season, folder):
     heard = Heard()
-    dataset = create(season, folder, report=heard, minimum_parcels=2, sample_count=100)
+    dataset = create(season, folder, progress=heard, minimum_parcels=2, sample_count=100)
     assert [row.name for row in dataset.classes] == ["grass", "maize", "wheat", "other"]
     assert "1 crop with fewer than 2 parcels or 0 pixels go to “other”: flax." in heard.said
 
@@ -172,7 +172,7 @@ def test_small_parcels_are_counted(season, folder):
     parcels.loc[3, "geometry"] = shapely.box(ORIGIN[0] + 601, ORIGIN[1] - 4, ORIGIN[0] + 604, ORIGIN[1] - 1)
     parcels.to_file(folder / "one_small.gpkg")
     heard = Heard()
-    dataset = create(season, folder, report=heard, parcels=str(folder / "one_small.gpkg"), inner_buffer=0, sample_count=100)
+    dataset = create(season, folder, progress=heard, parcels=str(folder / "one_small.gpkg"), inner_buffer=0, sample_count=100)
     assert "1 of 36 parcels are smaller than a pixel of 10 m and are left out." in heard.said
     assert dataset.description["labels"]["parcels_without_pixel"] == 1
 

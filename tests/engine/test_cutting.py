@@ -23,7 +23,7 @@ from eo_pretrain_qgis.engine.datasets.splitting.division import divide, finish
 from eo_pretrain_qgis.engine.rasters.sensors import Band
 from eo_pretrain_qgis.errors import Cancelled, DataError
 from eo_pretrain_qgis.jobs import JOBS
-from eo_pretrain_qgis.report import SILENT, Report
+from eo_pretrain_qgis.progress import SILENT, Progress
 
 from ..scenes import ORIGIN, UTM, cut_short, land, land_fields, write_raster
 
@@ -35,13 +35,13 @@ def small_pieces(monkeypatch):
     monkeypatch.setattr(cutting, "PIECE_SIZE", 64)
 
 
-def make(folder, report=SILENT, **values):
+def make(folder, progress=SILENT, **values):
     for name, write in (("land.tif", land), ("fields.gpkg", land_fields)):
         if not (folder / name).exists():  # a GeoPackage written anew has another checksum
             assert write(folder).name == name
     asked = {"images": [str(folder / "land.tif")], "labels": str(folder / "fields.gpkg"), "class_field": "cover", "tile_size": 32,
              "output": str(folder / "made"), **values}
-    JOBS["create_training_dataset"].from_values(asked).run(report)
+    JOBS["create_training_dataset"].from_values(asked).run(progress)
     return Dataset.open(asked["output"])
 
 
@@ -98,7 +98,7 @@ def test_any_number_of_threads_gives_the_same_dataset(folder, monkeypatch, layou
 
 
 def test_stopping_is_quick_and_leaves_no_thread(folder, monkeypatch):
-    class Stop(Report):
+    class Stop(Progress):
         def cancelled(self):
             return time.monotonic() > stop
 

@@ -12,16 +12,16 @@ from eo_pretrain_qgis.engine.datasets import building, shards
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.errors import Cancelled, DataError
 from eo_pretrain_qgis.jobs import JOBS
-from eo_pretrain_qgis.report import SILENT, Report
+from eo_pretrain_qgis.progress import SILENT, Progress
 
 from ..scenes import ORIGIN, UTM, land, land_cover, land_fields, write_raster
 
 
-def build(folder, report=SILENT, **values):
+def build(folder, progress=SILENT, **values):
     """Runs the job on `land` with what a case changes, and opens the result."""
     asked = {"images": [str(land(folder))], "labels": str(land_fields(folder)), "class_field": "cover", "tile_size": 32,
              "validation_share": 0, "test_share": 0, "output": str(folder / "made"), **values}
-    JOBS["create_training_dataset"].from_values(asked).run(report)
+    JOBS["create_training_dataset"].from_values(asked).run(progress)
     return Dataset.open(asked["output"])
 
 
@@ -134,7 +134,7 @@ def test_footprints_lie_on_the_tiles(folder):
 
 
 def test_stopping_leaves_nothing(folder):
-    class Stop(Report):
+    class Stop(Progress):
         def emit(self, event):
             if event["event"] == "progress" and "Cutting" in event["text"] and event["fraction"] > 0.2:
                 raise Cancelled
@@ -149,7 +149,7 @@ def test_stopping_leaves_nothing(folder):
 def test_every_tile_is_reported(folder):
     heard = []
 
-    class Listen(Report):
+    class Listen(Progress):
         def emit(self, event):
             heard.append(event)
 

@@ -15,7 +15,7 @@ from eo_pretrain_qgis.engine.datasets.splitting.division import finish
 from eo_pretrain_qgis.engine.formats.tile_files import tile_grids
 from eo_pretrain_qgis.engine.rasters.sensors import name_bands
 from eo_pretrain_qgis.jobs import JOBS
-from eo_pretrain_qgis.report import SILENT
+from eo_pretrain_qgis.progress import SILENT
 
 from .. import scenes
 

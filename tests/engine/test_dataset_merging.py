@@ -7,7 +7,7 @@ import pytest
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.jobs import JOBS
-from eo_pretrain_qgis.report import SILENT
+from eo_pretrain_qgis.progress import SILENT
 from tests import scenes
 
 COMMON = {"preset": "sentinel2_l2a", "tile_size": 32, "class_field": "class"}

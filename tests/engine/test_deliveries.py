@@ -265,6 +265,6 @@ def test_a_season_across_the_change_of_the_baseline_is_one(tmp_path):
     old, new = safe(tmp_path, "20220105", "03.01"), safe(tmp_path, "20220205", "04.00", add=1000)
     scenes = [Scene.open([{"path": str(root)}]) for root in (old, new)]
     from eo_pretrain_qgis.engine.datasets.building import describe_sensor
-    describe_sensor(scenes, "sentinel2_l2a", report=Heard())
+    describe_sensor(scenes, "sentinel2_l2a", progress=Heard())
     first, second = (scene.read(Window(100, 100, 20, 20))[0] for scene in scenes)
     assert np.array_equal(first, second)

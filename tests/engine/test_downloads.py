@@ -18,7 +18,7 @@ import pytest
 from eo_pretrain_qgis.engine.models import downloads
 from eo_pretrain_qgis.engine.models.downloads import download
 from eo_pretrain_qgis.errors import Cancelled, DataError, ModelError
-from eo_pretrain_qgis.report import Report
+from eo_pretrain_qgis.progress import Progress
 
 CONTENT = np.random.default_rng(1).bytes(3_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -89,7 +89,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def server(monkeypatch):
     for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(downloads, "_wait", lambda seconds, report: None)
+    monkeypatch.setattr(downloads, "_wait", lambda seconds, progress: None)
     serving = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     serving.daemon_threads, serving.asked, serving.ranges = True, Counter(), []
     serving.address = f"http://127.0.0.1:{serving.server_address[1]}"
@@ -98,7 +98,7 @@ def server(monkeypatch):
     serving.shutdown()
 
 
-class Heard(Report):
+class Heard(Progress):
     """Keeps what was said; stops after some progress where asked."""
 
     def __init__(self, stop_at=2.0):
@@ -113,11 +113,11 @@ class Heard(Report):
 
 
 def test_a_file_is_fetched_once_and_whole(server, folder):
-    report = Heard()
-    assert download(server.address + "/whole", folder / "models" / "a.pth", sha256=SHA256, report=report) == SHA256
+    progress = Heard()
+    assert download(server.address + "/whole", folder / "models" / "a.pth", sha256=SHA256, progress=progress) == SHA256
     assert (folder / "models" / "a.pth").read_bytes() == CONTENT
     assert [path.name for path in (folder / "models").iterdir()] == ["a.pth"]
-    assert any(text.endswith("of 3.0 MB") for text in report.texts)
+    assert any(text.endswith("of 3.0 MB") for text in progress.texts)
     download(server.address + "/whole", folder / "models" / "a.pth", sha256=SHA256[:8])
     assert server.asked["/whole"] == 1
 
@@ -133,10 +133,10 @@ def test_a_circle_of_redirects_ends(server, folder):
 
 @pytest.mark.parametrize("fault", ["cut", "norange", "elsewhere", "hangs"])
 def test_a_broken_transfer_goes_on(server, folder, fault):
-    report = Heard()
-    assert download(f"{server.address}/{fault}", folder / "a.pth", sha256=SHA256, silence_s=0.5, report=report) == SHA256
+    progress = Heard()
+    assert download(f"{server.address}/{fault}", folder / "a.pth", sha256=SHA256, silence_s=0.5, progress=progress) == SHA256
     assert (folder / "a.pth").read_bytes() == CONTENT
-    assert any("broke off at" in text and "it is tried again (2 of 4)" in text for text in report.texts)
+    assert any("broke off at" in text and "it is tried again (2 of 4)" in text for text in progress.texts)
     assert server.asked["/" + fault] == (3 if fault == "elsewhere" else 2)
     assert server.ranges[1].startswith("bytes=")
 
@@ -293,13 +293,13 @@ def test_the_proxy_of_the_environment_is_asked(server, folder, monkeypatch):
 
 def test_stopping_keeps_what_was_fetched(server, folder):
     with pytest.raises(Cancelled):
-        download(server.address + "/whole", folder / "a.pth", sha256=SHA256, report=Heard(stop_at=0.3))
+        download(server.address + "/whole", folder / "a.pth", sha256=SHA256, progress=Heard(stop_at=0.3))
     assert 0 < (folder / PART).stat().st_size < len(CONTENT)
     assert not (folder / "a.pth").exists()
 
 
 def test_a_server_that_says_nothing_can_be_stopped(server, folder):
-    class Impatient(Report):
+    class Impatient(Progress):
         began = time.monotonic()
 
         def cancelled(self):
@@ -307,7 +307,7 @@ def test_a_server_that_says_nothing_can_be_stopped(server, folder):
 
     began = time.monotonic()
     with pytest.raises(Cancelled):
-        download(server.address + "/silent", folder / "a.pth", sha256=SHA256, report=Impatient())
+        download(server.address + "/silent", folder / "a.pth", sha256=SHA256, progress=Impatient())
     assert time.monotonic() - began < 1.5
 
 

@@ -21,14 +21,14 @@ from eo_pretrain_qgis.engine.formats.split_lists import read_lists
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.jobs.prepare_data.import_dataset import FORMATS as OFFERED
-from eo_pretrain_qgis.report import SILENT, Report
+from eo_pretrain_qgis.progress import SILENT, Progress
 
 from .. import scenes
 
 ALL_TRAINING = {"validation_share": 0, "test_share": 0}
 
 
-class Heard(Report):
+class Heard(Progress):
     def __init__(self):
         self.texts = []
 
@@ -37,8 +37,8 @@ class Heard(Report):
             self.texts.append(event["text"])
 
 
-def imported(folder, report=SILENT, **values):
-    JOBS["import_dataset"].from_values({**values, "output": str(folder / "out")}).run(report)
+def imported(folder, progress=SILENT, **values):
+    JOBS["import_dataset"].from_values({**values, "output": str(folder / "out")}).run(progress)
     return Dataset.open(folder / "out")
 
 

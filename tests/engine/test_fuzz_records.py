@@ -15,7 +15,7 @@ from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.models import catalog, package
 from eo_pretrain_qgis.errors import DataError, EOPretrainError, ModelError
 from eo_pretrain_qgis.jobs import JOBS
-from eo_pretrain_qgis.report import SILENT
+from eo_pretrain_qgis.progress import SILENT
 
 from .. import networks, scenes
 from ..damaged_datasets import KINDS

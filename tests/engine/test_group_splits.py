@@ -6,12 +6,12 @@ import pytest
 from eo_pretrain_qgis.engine.datasets.splitting.by_group import given_split, random_split, split_by_group
 from eo_pretrain_qgis.engine.datasets.splitting.by_place import SplitPlan
 from eo_pretrain_qgis.errors import DataError
-from eo_pretrain_qgis.report import Report
+from eo_pretrain_qgis.progress import Progress
 
 PLAN = SplitPlan(0.15, 0.2, seed=3)
 
 
-class Heard(Report):
+class Heard(Progress):
     def __init__(self):
         self.said = []
 
@@ -65,7 +65,7 @@ def test_a_class_in_one_group_trains_and_is_named():
     groups, labels = parcels()
     labels[groups == 7] = 5
     heard = Heard()
-    split = split_by_group(groups, labels, PLAN, report=heard, classes=["a", "b", "c", "d", "e", "flax"])
+    split = split_by_group(groups, labels, PLAN, progress=heard, classes=["a", "b", "c", "d", "e", "flax"])
     assert set(split.names[groups == 7]) == {"training"}
     assert any("The class “flax” lies in one of the parcels, so it cannot be in training, validation and test." in text for text in heard.said)
 

@@ -14,7 +14,7 @@ from eo_pretrain_qgis.engine.models import package
 from eo_pretrain_qgis.engine.rasters.grid import Window
 from eo_pretrain_qgis.engine.rasters.raster import Scene
 from eo_pretrain_qgis.errors import Cancelled, DataError, JobError
-from eo_pretrain_qgis.report import Report
+from eo_pretrain_qgis.progress import Progress
 from tests import networks, scenes
 
 
@@ -37,7 +37,7 @@ def image(place):
     return scenes.write_raster(place / "image.tif", values, names=("B02", "B03"), tiled=True, blockxsize=256, blockysize=256)
 
 
-def run(model, path, *, device="cpu", area=None, report=None, **facts):
+def run(model, path, *, device="cpu", area=None, progress=None, **facts):
     """Classes and probabilities of an area, pasted together from what was written, and the outcome."""
     sources = [{"path": str(path)}]
     with Scene.open(sources) as scene:
@@ -55,7 +55,7 @@ def run(model, path, *, device="cpu", area=None, report=None, **facts):
         written[place] += 1
 
     outcome = predict(model, model.session(device), lambda: Scene.open(sources), matches, write, area=area,
-                      report=report or Report(), **facts)
+                      progress=progress or Progress(), **facts)
     assert written.max() == 1
     return classes, probability, outcome
 
@@ -185,7 +185,7 @@ def test_tiles_are_evened_out():
     assert sizes == {448, 404}  # not 640, 640 and 20
 
 
-class Cancelling(Report):
+class Cancelling(Progress):
     """Cancels as soon as a tile is done."""
 
     def __init__(self):
@@ -198,7 +198,7 @@ class Cancelling(Report):
 
 def test_cancelling_stops_all_threads(model, image):
     with pytest.raises(Cancelled):
-        run(model, image, tile_size=128, report=Cancelling())
+        run(model, image, tile_size=128, progress=Cancelling())
     assert [thread.name for thread in threading.enumerate() if thread.name.startswith(("read", "write", "network"))] == []
 
 
@@ -260,9 +260,9 @@ def test_the_most_probable_class_is_the_first_of_equals():
 
 def test_tiles_too_small_for_the_border_of_the_model_are_enlarged(model, image):
     said = []
-    report = Report()
-    report.emit = lambda event: said.append(event.get("text", "")) if event["event"] == "message" else None
-    small = run(model, image, tile_size=64, report=report)[0]  # of the model's halo of 32 px nothing would be left
+    progress = Progress()
+    progress.emit = lambda event: said.append(event.get("text", "")) if event["event"] == "message" else None
+    small = run(model, image, tile_size=64, progress=progress)[0]  # of the model's halo of 32 px nothing would be left
     assert (small == run(model, image, tile_size=1024)[0]).all()
     assert said == ["Of tiles of 64 px nothing is left inside the border of 32 px that the model needs, so tiles of 96 px are taken. "
                     "Give a smaller halo if memory runs out."]

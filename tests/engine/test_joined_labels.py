@@ -36,9 +36,9 @@ def zones(folder):
     return sources
 
 
-def made(folder, report, **values):
+def made(folder, progress, **values):
     JOBS["create_training_dataset"].from_values({"tile_size": 32, "validation_share": 0, "test_share": 0, **values, "output": str(folder / "out")}
-                                                ).run(report)
+                                                ).run(progress)
     return Dataset.open(folder / "out")
 
 

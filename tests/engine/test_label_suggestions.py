@@ -8,7 +8,7 @@ import pytest
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.mapping.suggesting.choice import choose
 from eo_pretrain_qgis.jobs import JOBS
-from eo_pretrain_qgis.report import SILENT, Report
+from eo_pretrain_qgis.progress import SILENT, Progress
 from tests import scenes
 
 
@@ -31,10 +31,10 @@ def test_no_place_is_chosen_twice_and_all_are_chosen_in_the_end():
     assert sorted(chosen.tolist()) == list(range(12))
 
 
-def suggest(folder, report=SILENT, **values):
+def suggest(folder, progress=SILENT, **values):
     values = {"models": [str(scenes.two_halves_model(folder))], "images": [str(scenes.shades(folder))], "tile_size": 32, "count": 9, "device": "cpu",
               "output": str(folder / "places.gpkg"), **values}
-    JOBS["suggest_labels"].from_values(values).run(report)
+    JOBS["suggest_labels"].from_values(values).run(progress)
     return geopandas.read_file(values["output"])
 
 
@@ -57,7 +57,7 @@ def test_the_same_question_gets_the_same_answer(folder):
     assert one.equals(other)
 
 
-class Listening(Report):
+class Listening(Progress):
     def __init__(self):
         self.said = []
 
@@ -67,9 +67,9 @@ class Listening(Report):
 
 
 def test_it_says_that_fewer_places_are_left(folder):
-    report = Listening()
-    suggest(folder, report, count=20)
-    assert report.said == ["Only 9 of the 9 tiles of 32 × 32 px can be suggested, and 20 were asked for; all of them are in the layer."]
+    progress = Listening()
+    suggest(folder, progress, count=20)
+    assert progress.said == ["Only 9 of the 9 tiles of 32 × 32 px can be suggested, and 20 were asked for; all of them are in the layer."]
 
 
 @pytest.mark.parametrize("split", ["validation", "test"])

@@ -19,7 +19,7 @@ WEST, NORTH = ORIGIN
 class Heard(Messages):
     """Remembers messages and takes progress."""
 
-    def progress(self, fraction, text="", **metrics):
+    def at(self, fraction, text="", **metrics):
         pass
 
     def part(self, start, end):
@@ -105,7 +105,7 @@ def test_invalid_empty_and_unnamed_features_are_counted(layer, grid):
     bow_tie = shapely.Polygon([(0, 0), (200, 200), (200, 0), (0, 200)])
     heard = Heard()
     source = layer([bow_tie, shapely.box(300, 0, 400, 100), None, shapely.box(0, 300, 100, 400)], ["a", "b", "a", None])
-    _, drawn = draw(source, grid, report=heard)
+    _, drawn = draw(source, grid, progress=heard)
     assert (drawn == 0).sum() == pytest.approx(200, abs=30) and (drawn == 1).sum() == 100 and (drawn[30:] == 255).all()
     assert [text.split(" of ")[0] for text in heard.texts] == ["1", "1", "1"]
     assert "features of" in heard.texts[0] and "were invalid and have been repaired" in heard.texts[1]
@@ -159,7 +159,7 @@ def test_class_raster_values(folder, grid):
     cover = np.repeat([-1, 311, 512, 0], 15)[None].repeat(40, 0).astype(np.int16)
     path = str(write_raster(folder / "corine.tif", cover))
     heard = Heard()
-    labels, drawn = draw({"path": path}, grid, class_field=None, report=heard)
+    labels, drawn = draw({"path": path}, grid, class_field=None, progress=heard)
     assert [(row.value, row.name) for row in labels.legend.classes] == [(1, "0"), (2, "311"), (3, "512")]
     assert (drawn[:, :15] == 255).all() and (drawn[:, 15:30] == 1).all() and "below 0 is no class" in heard.texts[0]
     labels, drawn = draw({"path": path, "nodata": [[0]]}, grid, class_field=None, unlabelled="background")
@@ -187,7 +187,7 @@ def test_the_band_that_is_shown_holds_the_classes(folder, grid, crs):
     heard = Heard()
     names = [{"value": "1", "name": "forest", "color": "#00ff00"}, {"value": "2", "name": "water", "color": "#0000ff"}]
     source = {"path": str(path), "categories": {"band": 2, "classes": names}, "own_nodata": [True, False]}
-    labels, drawn = draw(source, grid, class_field=None, report=heard)
+    labels, drawn = draw(source, grid, class_field=None, progress=heard)
     assert [row.name for row in labels.legend.classes] == ["forest", "water"]
     assert (drawn[2:-2, 2:-2] == (bands[1] - 1)[2:-2, 2:-2]).mean() > 0.97
     assert heard.texts == [f"{path} has 2 bands; “band 2”, which its symbology shows, is taken for the classes."]

@@ -18,7 +18,7 @@ from eo_pretrain_qgis.engine.themes.land_cover import labels as land_cover_label
 from eo_pretrain_qgis.engine.themes.land_cover.labels import Filters, MapChoice, open_land_cover
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.jobs import JOBS
-from eo_pretrain_qgis.report import SILENT, Report
+from eo_pretrain_qgis.progress import SILENT, Progress
 
 from ..scenes import ORIGIN, UTM, write_raster
 from ..scenes_landcover import cloudy, cloudy_classes, ground, ground_cover_10m, ground_cover_100m, ground_optical, ground_radar
@@ -26,7 +26,7 @@ from ..scenes_landcover import cloudy, cloudy_classes, ground, ground_cover_10m,
 WHOLE = Window(0, 0, 256, 256)
 
 
-class Told(Report):
+class Told(Progress):
     """Keeps what was said."""
 
     def __init__(self):

@@ -5,7 +5,7 @@ from eo_pretrain_qgis.engine.describing.page import describe
 from eo_pretrain_qgis.engine.themes.land_cover import report as land_cover_report
 from eo_pretrain_qgis.engine.themes.unlabelled import report as pretraining_report
 from eo_pretrain_qgis.jobs import JOBS
-from eo_pretrain_qgis.report import SILENT
+from eo_pretrain_qgis.progress import SILENT
 
 from ..scenes_landcover import ground_cover_10m, ground_cover_100m, ground_optical, wild, wild_radar
 

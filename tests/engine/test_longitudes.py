@@ -122,7 +122,7 @@ def test_roads(folder, place, how):
     grid = grid_of(place)
     shapes = turned(np.array([shapely.LineString([(0, row), (64, row)]) for row in (1.5, 62.5)], object), grid)
     heard = Heard()
-    roads = open_roads(layer(folder, shapes, {"highway": ["residential", "residential"]}, how), [grid], RoadRules(), report=heard)
+    roads = open_roads(layer(folder, shapes, {"highway": ["residential", "residential"]}, how), [grid], RoadRules(), progress=heard)
     drawn = make_labels(roads, RoadDrawing()).read(grid, grid.window)
     assert (drawn[[1, 62]] == 1).all() and (drawn[[5, 20, 30, 50]] == 0).all()
     assert not any("If there are roads beyond them" in text for text in heard.texts)

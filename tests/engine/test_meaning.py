@@ -10,13 +10,13 @@ from eo_pretrain_qgis.engine.rasters.meaning import Conversion, as_stored, basel
 from eo_pretrain_qgis.engine.rasters.raster import Scene
 from eo_pretrain_qgis.engine.rasters.sensors import name_bands
 from eo_pretrain_qgis.errors import DataError
-from eo_pretrain_qgis.report import Report
+from eo_pretrain_qgis.progress import Progress
 from tests.scenes import write_raster
 
 AREA = Window(0, 0, 40, 40)
 
 
-class Heard(Report):
+class Heard(Progress):
     def __init__(self):
         self.texts = []
 
@@ -36,8 +36,8 @@ def image(path, values, names, scale=None, offset=None, tags=None, nodata=None):
     return Scene.open([{"path": str(path)}])
 
 
-def stored(scene, preset, report=None):
-    return [(band.unit, band.scale, round(band.offset, 9)) for band in as_stored(scene, name_bands(preset, scene.band_names), report or Heard())]
+def stored(scene, preset, progress=None):
+    return [(band.unit, band.scale, round(band.offset, 9)) for band in as_stored(scene, name_bands(preset, scene.band_names), progress or Heard())]
 
 
 def red(number):
@@ -95,7 +95,7 @@ def test_scenes_are_brought_to_the_first(dtype, folder):
     old = image(folder / "old.tif", [np.dtype(dtype).type(1200), np.dtype(dtype).type(800)], ["B04", "B08"], 1e-4, 0.0)
     new = image(folder / "new.tif", [np.dtype(dtype).type(2200), np.dtype(dtype).type(900)], ["B04", "B08"], 1e-4, -0.1)
     heard = Heard()
-    sensor = describe_sensor([old, new], "sentinel2_l2a", report=heard)
+    sensor = describe_sensor([old, new], "sentinel2_l2a", progress=heard)
     assert [(band.scale, band.offset) for band in sensor.bands] == [(1e-4, 0.0)] * 2
     values, valid = new.read(AREA)
     lowest = 0 if dtype == "uint16" else -100  # below 0 there is nothing in unsigned numbers

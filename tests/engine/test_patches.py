@@ -8,17 +8,17 @@ from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.themes.sea_ice.patches import copies_of, symmetry
 from eo_pretrain_qgis.errors import Cancelled, DataError
 from eo_pretrain_qgis.jobs import JOBS
-from eo_pretrain_qgis.report import SILENT, Report
+from eo_pretrain_qgis.progress import SILENT, Progress
 
 from ..scenes_ice import ICE_ORIGIN, ICE_PIXEL, POLAR, ice_chart, ice_kinds, ice_land, ice_other_day, ice_polygons, ice_scene, ice_squares
 
 
-def build(folder, report=SILENT, **values):
+def build(folder, progress=SILENT, **values):
     """Runs the job on `ice_scene` with what a case changes, and opens the result."""
     asked = {"images": [str(ice_scene(folder))], "labels": str(ice_polygons(folder)), "class_field": "ice_kind",
              "output": str(folder / "made"), **values}
     asked = {name: value for name, value in asked.items() if value is not None}
-    JOBS["create_sea_ice_dataset"].from_values(asked).run(report)
+    JOBS["create_sea_ice_dataset"].from_values(asked).run(progress)
     return Dataset.open(asked["output"])
 
 
@@ -119,7 +119,7 @@ def test_polygons_label_the_scene_they_were_drawn_on(folder):
 
 @pytest.mark.parametrize("samples", ["patches", "tiles"])
 def test_a_cancelled_run_leaves_nothing(folder, samples):
-    class Cancelling(Report):
+    class Cancelling(Progress):
         texts: set = set()
 
         def emit(self, event):

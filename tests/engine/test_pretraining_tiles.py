@@ -10,7 +10,7 @@ from eo_pretrain_qgis.engine.rasters.sensors import Band
 from eo_pretrain_qgis.engine.themes.unlabelled.near_duplicates import Fingerprint, SeenTiles, joined
 from eo_pretrain_qgis.engine.themes.unlabelled.tiles import bright
 from eo_pretrain_qgis.jobs import JOBS
-from eo_pretrain_qgis.report import SILENT
+from eo_pretrain_qgis.progress import SILENT
 
 from ..scenes_landcover import cloudy, cloudy_classes, wild, wild_overlapping, wild_radar
 

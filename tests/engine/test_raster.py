@@ -7,7 +7,7 @@ from eo_pretrain_qgis.engine.rasters.cog import TiledWriter
 from eo_pretrain_qgis.engine.rasters.grid import Window
 from eo_pretrain_qgis.engine.rasters.raster import Raster, Scene
 from eo_pretrain_qgis.errors import Cancelled, DataError
-from eo_pretrain_qgis.report import Report
+from eo_pretrain_qgis.progress import Progress
 
 from ..scenes import write_raster
 
@@ -144,7 +144,7 @@ def test_writer_keeps_the_old_map_when_stopped(path, folder):
 def test_full_disk_while_writing(path, folder, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda place: type("Usage", (), {"free": 0})())
     with pytest.raises(DataError, match=r"The disk is full while writing .*map.tif. Free some space and run again."), \
-            TiledWriter(folder / "map.tif", Raster(path).grid, "uint8", nodata=255, report=Report()) as writer:
+            TiledWriter(folder / "map.tif", Raster(path).grid, "uint8", nodata=255, progress=Progress()) as writer:
         writer.write(np.ones((20, 50), np.uint8), Window(0, 0, 50, 20))
     assert [file.name for file in folder.iterdir()] == [path.name]
 

@@ -13,13 +13,13 @@ from eo_pretrain_qgis.engine.themes.roads.labels import RoadDrawing, make_labels
 from eo_pretrain_qgis.engine.themes.roads.ways import RoadRules, open_roads
 from eo_pretrain_qgis.engine.themes.roads.widths import WidthTable
 from eo_pretrain_qgis.errors import Cancelled, DataError
-from eo_pretrain_qgis.report import SILENT, Report
+from eo_pretrain_qgis.progress import SILENT, Progress
 
 from ..scenes import land
 from ..scenes_roads import UTM, line_of, osm_file, road_layer
 
 
-class Heard(Report):
+class Heard(Progress):
     def __init__(self):
         self.texts = []
 
@@ -35,7 +35,7 @@ def grid(folder):
 
 def test_ways_are_chosen_and_counted_by_reason(folder, grid):
     heard = Heard()
-    roads = open_roads({"path": str(osm_file(folder))}, [grid], RoadRules(), report=heard)
+    roads = open_roads({"path": str(osm_file(folder))}, [grid], RoadRules(), progress=heard)
     facts = roads.facts
     assert {name: (row["ways"], row["width_m"]) for name, row in facts["classes"].items()} == {
         "primary": (1, 20), "residential": (1, 5.5), "secondary": (1, 7), "service": (1, 4)}
@@ -75,7 +75,7 @@ def test_ways_are_cut_at_the_images_only_in_their_length(folder, grid):
     line = shapely.transform(line_of(("row", 40)), lambda points: points * 1 + [1280, 0])
     geopandas.GeoDataFrame({"highway": ["primary"]}, geometry=[line], crs=UTM).to_file(folder / "half.gpkg")
     heard = Heard()
-    roads = open_roads({"path": str(folder / "half.gpkg")}, [grid], RoadRules(), report=heard)
+    roads = open_roads({"path": str(folder / "half.gpkg")}, [grid], RoadRules(), progress=heard)
     assert roads.facts["drawn"]["km"] == pytest.approx(1.28, rel=1e-3)
     assert any("reach over 0% of the images. If there are roads beyond them" in text for text in heard.texts)
 
@@ -109,7 +109,7 @@ def test_a_large_file_is_read_in_another_process_alike(folder, grid, monkeypatch
 
 
 def test_reading_in_another_process_can_be_cancelled(folder, grid, monkeypatch):
-    class Impatient(Report):
+    class Impatient(Progress):
         def cancelled(self):
             return time.monotonic() > self.end
 
@@ -118,7 +118,7 @@ def test_reading_in_another_process_can_be_cancelled(folder, grid, monkeypatch):
     monkeypatch.setattr(road_reading, "BEAT", 0.05)
     monkeypatch.setattr(road_reading.read_lines, "__defaults__", (SILENT, 10))
     with pytest.raises(Cancelled):
-        open_roads({"path": str(osm_file(folder))}, [grid], RoadRules(), report=impatient)
+        open_roads({"path": str(osm_file(folder))}, [grid], RoadRules(), progress=impatient)
 
 
 def test_chicago_loses_its_tunnels(real_data):
@@ -147,7 +147,7 @@ def ways(folder, **columns):
 def test_a_way_of_several_classes_is_of_the_widest(folder, grid, joined):
     heard = Heard()
     rules = RoadRules(widths=WidthTable({"residential": 9, "unclassified": 4}))
-    roads = open_roads(ways(folder, highway=["residential", joined], lanes=[None, "['2', '1']"]), [grid], rules, report=heard)
+    roads = open_roads(ways(folder, highway=["residential", joined], lanes=[None, "['2', '1']"]), [grid], rules, progress=heard)
     if joined == "[residential":
         assert roads.drawn.tolist() == [True, False]
         assert any(text.startswith("The classes “[residential” are not in the table of widths: these 1 ways are neither road nor background")

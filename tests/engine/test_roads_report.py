@@ -6,7 +6,7 @@ import pytest
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.themes.roads import report as roads_report
 from eo_pretrain_qgis.jobs import JOBS
-from eo_pretrain_qgis.report import SILENT
+from eo_pretrain_qgis.progress import SILENT
 
 from ..scenes import land
 from ..scenes_roads import osm_file, town_without_roads

@@ -24,7 +24,7 @@ from eo_pretrain_qgis.engine.landscape.sky import Sky, Sun
 from eo_pretrain_qgis.engine.landscape.spectra import BANDS
 from eo_pretrain_qgis.engine.rasters.raster import Raster
 from eo_pretrain_qgis.errors import Cancelled, DataError
-from eo_pretrain_qgis.report import Report
+from eo_pretrain_qgis.progress import Progress
 
 SIZE, SEED = 320, 5
 
@@ -294,7 +294,7 @@ def test_full_folder_is_refused_and_cancelling_leaves_nothing(tmp_path):
     with pytest.raises(DataError, match=r"already holds files. Choose a new or empty folder\."):
         create(used, 256)
 
-    class Stop(Report):
+    class Stop(Progress):
         calls = 0
 
         def cancelled(self):

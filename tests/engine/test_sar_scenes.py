@@ -12,12 +12,12 @@ from eo_pretrain_qgis.engine.themes.sea_ice.ground_control import control_points
 from eo_pretrain_qgis.engine.themes.sea_ice.sar_bands import SarImages
 from eo_pretrain_qgis.engine.themes.sea_ice.sar_scenes import open_sar_scenes
 from eo_pretrain_qgis.errors import DataError
-from eo_pretrain_qgis.report import Report
+from eo_pretrain_qgis.progress import Progress
 
 from ..scenes_ice import ICE_ORIGIN, ICE_PIXEL, ICE_SIZE, POLAR, ice_pair, ice_points, ice_scene, ice_tables
 
 
-class Heard(Report):
+class Heard(Progress):
     """Keeps what was said."""
 
     def __init__(self):

@@ -14,7 +14,7 @@ from eo_pretrain_qgis.engine.datasets import cutting
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.errors import Cancelled, DataError, EngineError
 from eo_pretrain_qgis.jobs import JOBS
-from eo_pretrain_qgis.report import SILENT, Report
+from eo_pretrain_qgis.progress import SILENT, Progress
 
 from ..scenes import land_fields, write_raster
 
@@ -120,7 +120,7 @@ def cluster(folder, workers):
             process.wait()
 
 
-class Killing(Report):
+class Killing(Progress):
     """Kills a process when a third of the tiles is cut."""
 
     def __init__(self, process):
@@ -132,7 +132,7 @@ class Killing(Report):
             self.killed = True
 
 
-class Stopping(Report):
+class Stopping(Progress):
     def emit(self, event):
         if event["event"] == "progress" and event["text"].startswith("Cutting") and event["fraction"] > 0.3:
             raise Cancelled
@@ -145,8 +145,8 @@ def test_a_dask_scheduler_makes_the_same_dataset_though_a_worker_dies(folder, mo
     asked = {"images": images, "labels": str(land_fields(folder)), "class_field": "cover", "tile_size": 32, "stride": 16,
              "validation_share": 0, "test_share": 0}
 
-    def make(name, report=SILENT):
-        JOBS["create_training_dataset"].from_values({**asked, "output": str(folder / name)}).run(report)
+    def make(name, progress=SILENT):
+        JOBS["create_training_dataset"].from_values({**asked, "output": str(folder / name)}).run(progress)
         made = Dataset.open(folder / name)
         return {**{file: (made.folder / file).read_bytes() for file in made.shards.files()}, "tiles": made.tiles.to_csv(),
                 "said": {**made.description, "name": ""}}

@@ -8,7 +8,7 @@ from eo_pretrain_qgis.engine.models import package
 from eo_pretrain_qgis.errors import EngineError, ModelError
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.jobs.record import run_job
-from eo_pretrain_qgis.report import SILENT
+from eo_pretrain_qgis.progress import SILENT
 
 from .. import networks, scenes
 

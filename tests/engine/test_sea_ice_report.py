@@ -5,7 +5,7 @@ import rasterio
 
 from eo_pretrain_qgis.engine.themes.sea_ice.report import sections, slopes_of, warnings
 from eo_pretrain_qgis.jobs import JOBS
-from eo_pretrain_qgis.report import SILENT
+from eo_pretrain_qgis.progress import SILENT
 
 from ..scenes_ice import ICE_KINDS, ice_chart, ice_linear, ice_other_day, ice_polygons, ice_scene, ice_squares, ice_without_angle
 from .test_patches import build

@@ -31,7 +31,7 @@ def test_days_in_names(name, day):
 
 def test_order_is_sorted_and_said():
     heard = Heard()
-    series = dated_series(sources("b_20230501.tif", "a_20230401.tif", "c_20230601.tif"), report=heard)
+    series = dated_series(sources("b_20230501.tif", "a_20230401.tif", "c_20230601.tif"), progress=heard)
     assert days(series) == ["2023-04-01", "2023-05-01", "2023-06-01"]
     assert "The images were not in the order of their dates and have been sorted." in heard.said
     assert "3 dates of the images, from 2023-04-01 to 2023-06-01, read from the file names." in heard.said

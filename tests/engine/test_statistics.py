@@ -5,7 +5,7 @@ from eo_pretrain_qgis.engine.datasets import statistics
 from eo_pretrain_qgis.engine.datasets.dataset import SensorInfo
 from eo_pretrain_qgis.engine.datasets.shards import Shards, ShardWriter
 from eo_pretrain_qgis.engine.rasters.sensors import Band
-from eo_pretrain_qgis.report import SILENT
+from eo_pretrain_qgis.progress import SILENT
 
 
 @pytest.mark.parametrize(("dtype", "nodata"), [("uint16", 0), ("int16", -32768), ("uint8", 0), ("float32", None), ("int32", -1)])

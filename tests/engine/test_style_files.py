@@ -10,10 +10,10 @@ from eo_pretrain_qgis.engine.looks.class_style import beside, confidence_qml
 from eo_pretrain_qgis.engine.looks.style_files import MARK, new_style
 from eo_pretrain_qgis.engine.rasters.vector import VectorLayer, layer_names, write_layer
 from eo_pretrain_qgis.errors import DataError
-from eo_pretrain_qgis.report import Report
+from eo_pretrain_qgis.progress import Progress
 
 
-class Told(Report):
+class Told(Progress):
     def __init__(self):
         self.words = []
 

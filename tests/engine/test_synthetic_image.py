@@ -13,11 +13,11 @@ from eo_pretrain_qgis.engine.models import package
 from eo_pretrain_qgis.engine.models import report as model_report
 from eo_pretrain_qgis.errors import JobError, ModelError
 from eo_pretrain_qgis.jobs import JOBS
-from eo_pretrain_qgis.report import Report
+from eo_pretrain_qgis.progress import Progress
 from tests import scenes
 
 
-class Listener(Report):
+class Listener(Progress):
     """Keeps what it is told."""
 
     def __init__(self):
@@ -34,7 +34,7 @@ def made(folder):
     model = package.open(scenes.doubling_model(folder))
     image = scenes.two_halves_nodata(folder)
     listener = Listener()
-    synthesize(model, [{"path": str(image)}], str(folder / "out.tif"), tile_size=128, device="cpu", report=listener)
+    synthesize(model, [{"path": str(image)}], str(folder / "out.tif"), tile_size=128, device="cpu", progress=listener)
     return SimpleNamespace(path=folder / "out.tif", model=model, said=listener.texts)
 
 
@@ -100,7 +100,7 @@ def test_polygons_of_a_synthetic_image_are_refused(folder):
     job = JOBS["predict_map"].from_values({"model": str(scenes.doubling_model(folder)), "images": [str(scenes.two_halves(folder))],
                                            "polygons": str(folder / "p.gpkg"), "output": str(folder / "synthetic.tif")})
     with pytest.raises(JobError, match="needs a model that gives classes, and .* makes images of sx. Leave it empty, or choose another model."):
-        job.run(Report())
+        job.run(Progress())
 
 
 def test_a_description_without_its_target_is_refused(made, folder):

@@ -11,12 +11,12 @@ from eo_pretrain_qgis.engine.datasets.splitting.by_place import SplitPlan
 from eo_pretrain_qgis.engine.formats.timesen2crop import find_tiles, read_timesen2crop, write_timesen2crop_dataset, write_timesen2crop_folders
 from eo_pretrain_qgis.engine.formats.timesen2crop_files import CLASS_NAMES, HEADS, official_number
 from eo_pretrain_qgis.errors import DataError
-from eo_pretrain_qgis.report import Report
+from eo_pretrain_qgis.progress import Progress
 
 HEAD = ",".join((*HEADS, "Flag"))
 
 
-class Heard(Report):
+class Heard(Progress):
     def __init__(self):
         self.texts = []
 

@@ -11,7 +11,7 @@ from eo_pretrain_qgis.engine.rasters.grid import Window
 from eo_pretrain_qgis.engine.topics.model import distance, learn_topics
 from eo_pretrain_qgis.engine.topics.visual_words import NO_WORD, Layout, as_words, count_words
 from eo_pretrain_qgis.jobs import JOBS
-from eo_pretrain_qgis.report import SILENT
+from eo_pretrain_qgis.progress import SILENT
 from tests import scenes
 
 SMALL = {"topic_count": 3, "words": 12, "document_size": 64, "sample": 10000}

@@ -247,15 +247,15 @@ def test_progress_is_one_line_a_second_and_the_last_is_not_lost(feedback, monkey
     now, lines = [100.0], []
     monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(feedback, "setProgressText", lines.append)
-    report = module.FeedbackReport(feedback)
-    report.progress(0, "Starting")
-    report.progress(0, "Loading torch")
+    progress = module.FeedbackReport(feedback)
+    progress.at(0, "Starting")
+    progress.at(0, "Loading torch")
     assert lines == ["Starting"]
     now[0] += 1
-    assert not report.cancelled() and not report.cancelled()
+    assert not progress.cancelled() and not progress.cancelled()
     assert lines == ["Starting", "Loading torch"]
     now[0] += 1
-    report.progress(0.5, "Epoch 1, 2.1 images/s", loss=2.5, images_per_second=2.0996)
+    progress.at(0.5, "Epoch 1, 2.1 images/s", loss=2.5, images_per_second=2.0996)
     assert lines[2:] == ["Epoch 1, 2.1 images/s, loss 2.5"]
 
 

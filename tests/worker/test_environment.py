@@ -16,13 +16,13 @@ import pytest
 
 from eo_pretrain_qgis.errors import Cancelled, EngineError
 from eo_pretrain_qgis.jobs.start_here.install_engine import InstallEngine
-from eo_pretrain_qgis.report import Report
+from eo_pretrain_qgis.progress import Progress
 from eo_pretrain_qgis.worker import environment, failures, processes, uv
 
 PLACES = {"place": "/data/engines", "wheels": "/data/wheels", "pinned": "requirements-train.txt"}
 
 
-class Heard(Report):
+class Heard(Progress):
     """Keeps what was said; cancels when told so."""
 
     def __init__(self, cancel_after=float("inf")):
@@ -82,7 +82,7 @@ def wheels(tmp_path, monkeypatch):
 
 def test_an_engine_is_built_from_wheels_moved_in_place_and_found(home, wheels):
     heard = Heard()
-    python = environment.build("tiny", wheels=str(wheels), report=heard)
+    python = environment.build("tiny", wheels=str(wheels), progress=heard)
     digest = hashlib.sha256(Path(environment.pinned_file("tiny")).read_bytes()).hexdigest()
     assert python == str(home / f"tiny-{digest[:12]}" / "bin" / "python")
     ran = subprocess.run([python, "-I", "-c", "import sys, tinyone; print(sys.prefix)"], capture_output=True, text=True, check=True)
@@ -97,7 +97,7 @@ def test_an_engine_is_built_from_wheels_moved_in_place_and_found(home, wheels):
 def test_a_second_call_does_nothing(home, wheels):
     environment.build("tiny", wheels=str(wheels))
     started, heard = time.monotonic(), Heard()
-    environment.build("tiny", wheels=str(wheels), report=heard)
+    environment.build("tiny", wheels=str(wheels), progress=heard)
     assert time.monotonic() - started < 0.2
     assert heard.events == []
 
@@ -164,7 +164,7 @@ def test_a_cancel_ends_the_installation_and_leaves_nothing(home, tmp_path, monke
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
     started = time.monotonic()
     with pytest.raises(Cancelled):
-        environment.build("predict", report=Heard(cancel_after=3))
+        environment.build("predict", progress=Heard(cancel_after=3))
     assert time.monotonic() - started < 5
     assert [path for path in home.iterdir() if path.is_dir() and path.name.startswith("predict-")] == []
 

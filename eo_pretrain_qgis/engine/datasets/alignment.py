@@ -21,7 +21,7 @@ from rasterio.warp import reproject
 
 from ...errors import DataError
 from ...outputs import failed_write
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from ..rasters.grid import Grid, Window, blocks, hull, read_round
 from ..rasters.raster import Scene
 from .building import describe_sensor, open_scenes
@@ -51,7 +51,7 @@ class Pair:
     days: int | None
 
 
-def align(source: list[dict], grid: Grid, folder: str | Path, resampling: str = "bilinear", report: Report = SILENT,
+def align(source: list[dict], grid: Grid, folder: str | Path, resampling: str = "bilinear", progress: Progress = SILENT,
           nodata: float | None = None, like: Scene | None = None) -> Scene:
     """Brings an image onto a grid; an image that lies on it already is taken as it is.
 
@@ -63,7 +63,7 @@ def align(source: list[dict], grid: Grid, folder: str | Path, resampling: str = 
         grid: where the pixels shall lie.
         folder: for the temporary GeoTIFF, which must stay as long as the scene is read.
         resampling: a key of `RESAMPLING`.
-        report: progress.
+        progress: told how far it is.
         nodata: declared nodata value of the image.
         like: the same image, opened, whose values are converted; this one's are then, too.
 
@@ -86,7 +86,7 @@ def align(source: list[dict], grid: Grid, folder: str | Path, resampling: str = 
     number = len(list(folder.glob("aligned-*.tif")))
     path = folder / f"aligned-{number:03d}.tif"
     try:
-        _warp(scene, grid, path, resampling, report)
+        _warp(scene, grid, path, resampling, progress)
     except rasterio.errors.RasterioIOError as error:
         raise failed_write(error, path) from error
     finally:
@@ -150,7 +150,7 @@ def sensor_names(first: str, second: str) -> tuple[str, str]:
 
 
 def partner_scenes(scenes: list[Scene], preset: str, images: list[dict] | None, arrangement: str, second_preset: str, bands: str | None,
-                   most_days: int | None, folder: Path, report: Report = SILENT,
+                   most_days: int | None, folder: Path, progress: Progress = SILENT,
                    ) -> tuple[dict[str, tuple[SensorInfo, list[Scene]]], list[dict]]:
     """The images of a second sensor as partners of scenes: chosen for each, and brought onto its grid.
 
@@ -163,23 +163,23 @@ def partner_scenes(scenes: list[Scene], preset: str, images: list[dict] | None, 
         bands: names of its bands.
         most_days: see `pair`.
         folder: for aligned images; see `aside`.
-        report: progress.
+        progress: told how far it is.
 
     Returns:
         What `build_dataset` takes as partners, and per scene the facts of its pair: scene, partner, days, overlap, aligned.
     """
     if not images:
         return {}, []
-    others = open_scenes(images, arrangement, report=report)
+    others = open_scenes(images, arrangement, progress=progress)
     name = sensor_names(preset, second_preset)[1]
-    sensor = replace(describe_sensor(others, second_preset, bands, report), name=name)
+    sensor = replace(describe_sensor(others, second_preset, bands, progress), name=name)
     sources = [images] if arrangement == "bands" else [[image] for image in images]
     chosen, facts = [], []
     for done, scene in enumerate(scenes):
         found = pair(scene, others, most_days)
-        part = report.part(done / len(scenes), (done + 1) / len(scenes))
+        part = progress.part(done / len(scenes), (done + 1) / len(scenes))
         other = others[found.index]
-        partner = align(sources[found.index], scene.grid, folder, report=part, like=other)
+        partner = align(sources[found.index], scene.grid, folder, progress=part, like=other)
         facts.append({"scene": scene.name, "partner": other.name, "path": other.path, "days": found.days,
                       "overlap": round(found.overlap, 4), "aligned": partner.path != other.path})
         chosen.append(partner)
@@ -193,7 +193,7 @@ def days_between(first: str, second: str) -> int | None:
     return (date.fromisoformat(second) - date.fromisoformat(first)).days if first and second else None
 
 
-def _warp(scene: Scene, grid: Grid, path: Path, resampling: str, report: Report) -> None:
+def _warp(scene: Scene, grid: Grid, path: Path, resampling: str, progress: Progress) -> None:
     """Warps piece by piece, so that memory stays bounded and the work can be cancelled."""
     kind = np.dtype(scene.dtype)
     stored = np.dtype("float32") if kind.kind == "f" else kind
@@ -211,7 +211,7 @@ def _warp(scene: Scene, grid: Grid, path: Path, resampling: str, report: Report)
         for index, name in enumerate(scene.band_names, 1):
             target.set_band_description(index, name)
         for done, piece in enumerate(pieces):
-            report.progress(done / len(pieces), f"Aligning {scene.name}")
+            progress.at(done / len(pieces), f"Aligning {scene.name}")
             values, valid = _piece(scene, grid, piece, resampling, ratio)
             part = rasterio.windows.Window(piece.col, piece.row, piece.width, piece.height)
             target.write(_storable(values, valid, stored, nodata), window=part)

@@ -16,7 +16,7 @@ import numpy as np
 import rasterio
 
 from ...errors import DataError
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from ..rasters.meaning import as_stored, conversion
 from ..rasters.raster import Scene
 from ..rasters.sensors import PRESETS, Band, name_bands
@@ -33,14 +33,14 @@ CACHE_BYTES = 32 * 2**20
 RESOLUTION_TOLERANCE = 0.05
 
 
-def open_scenes(images: list[dict], arrangement: str, nodata: float | None = None, report: Report = SILENT) -> list[Scene]:
+def open_scenes(images: list[dict], arrangement: str, nodata: float | None = None, progress: Progress = SILENT) -> list[Scene]:
     """Opens images as scenes of one sensor.
 
     Args:
         images: raster values of a job.
         arrangement: "scenes", each image is one, or "bands", together they are the bands of one.
         nodata: declared nodata value.
-        report: told when the resolutions differ.
+        progress: told when the resolutions differ.
 
     Raises:
         DataError: naming two files whose bands, types or grids do not go together.
@@ -59,43 +59,43 @@ def open_scenes(images: list[dict], arrangement: str, nodata: float | None = Non
         sizes = zip(scene.grid.metres_per_pixel(), first.grid.metres_per_pixel(), strict=True)
         apart = max(abs(own / other - 1) for own, other in sizes)
         if apart > RESOLUTION_TOLERANCE:
-            report.message(f"The pixels of {scene.path} differ in size from those of {first.path} by {apart:.0%}.",
-                           level="warning")
+            progress.message(f"The pixels of {scene.path} differ in size from those of {first.path} by {apart:.0%}.",
+                             level="warning")
         scene.close()
     return scenes
 
 
-def describe_sensor(scenes: list[Scene], preset: str, bands_text: str | None = None, report: Report = SILENT) -> SensorInfo:
+def describe_sensor(scenes: list[Scene], preset: str, bands_text: str | None = None, progress: Progress = SILENT) -> SensorInfo:
     """Says what the bands of the scenes are and which value stands for "nothing measured" in the dataset.
 
     Raises:
         DataError: when the scenes differ in their bands, or the bands do not fit the preset.
     """
     first = scenes[0]
-    bands = name_bands(preset, first.band_names, bands_text or "", report)
+    bands = name_bands(preset, first.band_names, bands_text or "", progress)
     dtype = np.dtype("float32") if np.dtype(first.dtype).kind == "f" else np.dtype(first.dtype)
     changed = []
     for number, scene in enumerate(scenes):
-        report.progress(0, f"Looking at {scene.name}")
+        progress.at(0, f"Looking at {scene.name}")
         scene.empty = PRESETS[preset].nodata
         named = bands if scene is first else name_bands(preset, scene.band_names, bands_text or "")
         if [band.name for band in named] != [band.name for band in bands]:
             raise DataError(f"{first.path} has the bands {_names(bands)}, but {scene.path} has {_names(named)}. Choose images of one "
                             "sensor, or name the bands in “Bands”.")
-        own = as_stored(scene, named, report)
+        own = as_stored(scene, named, progress)
         bands = own if number == 0 else bands
         scene.conversion = conversion(scene, own, first, bands, dtype.name)
         if scene.conversion:
             changed.append(scene.name)
         scene.close()
     if changed:
-        report.message(f"{len(changed)} of {len(scenes)} images store their values in another way than {first.name}; they are brought to its scale "
-                       f"and offset: {', '.join(changed[:8])}{', …' if len(changed) > 8 else ''}.")
+        progress.message(f"{len(changed)} of {len(scenes)} images store their values in another way than {first.name}; they are brought to its scale "
+                         f"and offset: {', '.join(changed[:8])}{', …' if len(changed) > 8 else ''}.")
     return SensorInfo("image", preset, dtype.name, None if dtype.kind == "f" else _fill(first, preset, dtype), tuple(bands))
 
 
 def build_dataset(folder: Path, scenes: list[Scene], sensor: SensorInfo, labels: Labels | None, cutting: Cutting, plan: SplitPlan,
-                  name: str, report: Report = SILENT, *, partners: dict[str, tuple[SensorInfo, list[Scene]]] | None = None,
+                  name: str, progress: Progress = SILENT, *, partners: dict[str, tuple[SensorInfo, list[Scene]]] | None = None,
                   task: str = "segmentation", theme: str = "", facts: dict | None = None) -> Split:
     """Cuts, labels, writes and splits.
 
@@ -107,7 +107,7 @@ def build_dataset(folder: Path, scenes: list[Scene], sensor: SensorInfo, labels:
         cutting: how tiles are cut.
         plan: how they are split.
         name: of the dataset.
-        report: progress.
+        progress: told how far it is.
         partners: other sensors by name, with one scene for each of `scenes` on its grid; a pixel counts where all have measured.
         task: what the labels are for, see `dataset.TASKS`.
         theme: see `dataset.OPTIONAL`.
@@ -126,13 +126,13 @@ def build_dataset(folder: Path, scenes: list[Scene], sensor: SensorInfo, labels:
         raise DataError(f"The extent does not overlap {scenes[0].path}. Choose an extent that overlaps an image, or check its CRS.")
     for scene in (scene for group in groups for scene in group):
         scene.close()
-    table, shards = cut_all(folder, cutter, pieces, report.part(0, 0.7))
+    table, shards = cut_all(folder, cutter, pieces, progress.part(0, 0.7))
     table.check(scenes, cutting, [row.name for row in cutter.classes])
-    report.message(table.text(sum(len(piece.windows) for piece in pieces)))
+    progress.message(table.text(sum(len(piece.windows) for piece in pieces)))
     with Checksums() as checksums:
         description = _description(groups, sensors, labels, cutting, checksums, {
             "task": task, "name": name, "classes": list(cutter.classes), "shards": shards, "theme": theme, "facts": facts or {}})
-        return divide(folder, description, table.frame(scenes), plan, report.part(0.7, 1), checksums.settled)
+        return divide(folder, description, table.frame(scenes), plan, progress.part(0.7, 1), checksums.settled)
 
 
 def _description(groups: list[list[Scene]], sensors: list[SensorInfo], labels: Labels | None, cutting: Cutting, checksums: Checksums,
@@ -147,16 +147,16 @@ def _description(groups: list[list[Scene]], sensors: list[SensorInfo], labels: L
     }
 
 
-def cut_all(folder: Path, cutter: Cutter, pieces: list[Piece], report: Report = SILENT) -> tuple[_Table, list[dict]]:
+def cut_all(folder: Path, cutter: Cutter, pieces: list[Piece], progress: Progress = SILENT) -> tuple[_Table, list[dict]]:
     """Cuts all pieces and writes their samples in order."""
     table, done, total = _Table([row.value for row in cutter.classes]), 0, sum(len(piece.windows) for piece in pieces)
     with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES), closing(cutter), \
             ShardWriter(folder, cutter.samples, extra=[SHARES] if SHARES in cutter.samples else []) as writer, \
-            closing(in_order(Cutter.cut, cutter, pieces, lambda: report.progress(done / total, "Reading the images"))) as cuts:
+            closing(in_order(Cutter.cut, cutter, pieces, lambda: progress.at(done / total, "Reading the images"))) as cuts:
         for piece, cut in zip(pieces, cuts, strict=True):
             table.add(cut)
             for _ in piece.windows:
-                report.progress(done / total, f"Cutting tiles from {cutter.scenes[piece.scene][0].name}")
+                progress.at(done / total, f"Cutting tiles from {cutter.scenes[piece.scene][0].name}")
                 done += 1
             if cut.arrays:
                 writer.add(**cut.arrays)
@@ -230,15 +230,16 @@ def _fill(scene: Scene, preset: str, dtype: np.dtype) -> float:
     return int(own) if own is not None else 0 if dtype.kind == "u" else int(np.iinfo(dtype).min)
 
 
-def scene_facts(group: list[Scene], sensors: list[SensorInfo], report: Report = SILENT,
+def scene_facts(group: list[Scene], sensors: list[SensorInfo], progress: Progress = SILENT,
                 checksum_of: Callable[[list[str]], Any] | None = None) -> dict:
     """Of the first scene of a place; those of other sensors stand under ``partners``. `checksum_of` gives what stands for that of files."""
     scene, *others = group
     grid, files = scene.grid, [raster.path for raster in scene.rasters]
     own = {"name": scene.name, "path": scene.path, "files": files, "crs": grid.crs, "transform": list(grid.transform),
-           "width": grid.width, "height": grid.height, "date": scene.date, "checksum": checksum_of(files) if checksum_of else checksum(files, report)}
+           "width": grid.width, "height": grid.height, "date": scene.date,
+           "checksum": checksum_of(files) if checksum_of else checksum(files, progress)}
     if others:
-        own["partners"] = {sensor.name: {key: value for key, value in scene_facts([other], [], report, checksum_of).items()
+        own["partners"] = {sensor.name: {key: value for key, value in scene_facts([other], [], progress, checksum_of).items()
                                          if key in ("name", "path", "files", "date", "checksum")}
                            for sensor, other in zip(sensors[1:], others, strict=True)}
     scene.close()
@@ -260,27 +261,27 @@ class Checksums:
         """Starts on some files; the result takes the place of what this gives in `settled`."""
         return self._pool.submit(checksum, paths, self._report)
 
-    def settled(self, description: Any, report: Report = SILENT) -> Any:
+    def settled(self, description: Any, progress: Progress = SILENT) -> Any:
         """A description in which every checksum that was begun is there."""
         if isinstance(description, dict):
-            return {key: self.settled(value, report) for key, value in description.items()}
+            return {key: self.settled(value, progress) for key, value in description.items()}
         if isinstance(description, list):
-            return [self.settled(value, report) for value in description]
+            return [self.settled(value, progress) for value in description]
         if not isinstance(description, Future):
             return description
         while not wait([description], HEARTBEAT_SECONDS).done:
-            report.progress(1, "Checksums of the images")
+            progress.at(1, "Checksums of the images")
         return description.result()
 
 
-class _Stoppable(Report):
+class _Stoppable(Progress):
     stopped = False
 
     def cancelled(self) -> bool:
         return self.stopped
 
 
-def checksum(paths: list[str], report: Report) -> str:
+def checksum(paths: list[str], progress: Progress) -> str:
     """SHA-256 of files one after the other; empty when one is no plain file, such as ``/vsizip/…``."""
     files = [Path(path.partition("|")[0]) for path in paths]
     if not all(file.is_file() for file in files):
@@ -289,7 +290,7 @@ def checksum(paths: list[str], report: Report) -> str:
     for number, file in enumerate(files):
         with file.open("rb") as stream:
             while piece := stream.read(16 * 2**20):
-                report.progress(number / len(files), f"Checksum of {file.name}")
+                progress.at(number / len(files), f"Checksum of {file.name}")
                 digest.update(piece)
     return "sha256:" + digest.hexdigest()
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...errors import DataError
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from ..rasters.clouds import CLOUD, SHADOW, CloudMask, open_mask
 from ..rasters.grid import Window
 from ..rasters.raster import Raster, Scene
@@ -42,25 +42,25 @@ class ClearScene(Scene):
         return values, valid & (flags != CLOUD) & (flags != SHADOW)
 
 
-def clear_scenes(scenes: list[Scene], masks: Sequence[dict], kind: str, report: Report = SILENT) -> list[Scene]:
+def clear_scenes(scenes: list[Scene], masks: Sequence[dict], kind: str, progress: Progress = SILENT) -> list[Scene]:
     """Puts each scene behind the mask of its clouds; without masks they stay as they are.
 
     Args:
         scenes: the scenes.
         masks: raster values of a job, one for each scene, in the same order.
         kind: of the masks, a key of `cloud_flags.KINDS`.
-        report: told when a mask is of another day.
+        progress: told when a mask is of another day.
 
     Raises:
         DataError: a mask does not cover its scene.
     """
     if not masks:
         return scenes
-    check_masks(scenes, masks, report)
+    check_masks(scenes, masks, progress)
     return [ClearScene(scene, open_mask(source, kind)) for scene, source in zip(scenes, masks, strict=True)]
 
 
-def check_masks(scenes: list[Scene], masks: Sequence[dict], report: Report = SILENT) -> None:
+def check_masks(scenes: list[Scene], masks: Sequence[dict], progress: Progress = SILENT) -> None:
     """Looks whether each mask belongs to its scene.
 
     Raises:
@@ -73,5 +73,5 @@ def check_masks(scenes: list[Scene], masks: Sequence[dict], report: Report = SIL
                 raise DataError(f"The cloud mask {mask.path} covers {covered:.0%} of {scene.path}. Give one mask for each image, in the order "
                                 "of the images.")
             if days_between(scene.date, mask.date):
-                report.message(f"The cloud mask {mask.path} is of {mask.date} and its image {scene.path} of {scene.date}.", level="warning")
+                progress.message(f"The cloud mask {mask.path} is of {mask.date} and its image {scene.path} of {scene.date}.", level="warning")
         scene.close()

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ...errors import DataError
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from ..rasters.grid import Grid, Window
 from .dataset import IGNORE
 from .legend import Legend, class_key, make_legend
@@ -62,26 +62,26 @@ def filled(drawn: np.ndarray, legend: Legend) -> np.ndarray:
     return drawn if legend.unlabelled is None else np.where(drawn == IGNORE, np.uint8(legend.unlabelled), drawn)
 
 
-def joined_legend(layers: Sequence[LabelLayer], table: list[dict] | None, background: bool, report: Report = SILENT) -> Legend:
+def joined_legend(layers: Sequence[LabelLayer], table: list[dict] | None, background: bool, progress: Progress = SILENT) -> Legend:
     """The classes of all layers together.
 
     Args:
         layers: one or more.
         table: rows value, name, color of the classes wanted; decides what a value means. None takes those of the layers.
         background: whether pixels without a label are a class.
-        report: told which values are ignored.
+        progress: told which values are ignored.
 
     Raises:
         DataError: layers that mean different classes by one value or give one class different values, and what `make_legend` refuses.
     """
     if len(layers) == 1:
-        return make_legend(layers[0].found, layers[0].where, table, layers[0].categories, background, report)
+        return make_legend(layers[0].found, layers[0].where, table, layers[0].categories, background, progress)
     if not table:
         _refuse_conflicts(layers)
     rows = [row for layer in layers for row in _rows(layer).values()]
     styles = {class_key(row["value"]): row for row in sorted(rows, key=lambda row: bool(row.get("name")))}
     return make_legend(set().union(*(layer.found for layer in layers)), f"The legend of the {len(layers)} label layers", table,
-                       {"classes": list(styles.values())}, background, report)
+                       {"classes": list(styles.values())}, background, progress)
 
 
 def _rows(layer: LabelLayer) -> dict[str, dict]:

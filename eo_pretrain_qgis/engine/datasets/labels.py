@@ -12,7 +12,7 @@ import shapely
 from rasterio.features import rasterize
 
 from ...errors import DataError
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from ..rasters.class_names import classes_of_layer
 from ..rasters.grid import Grid, Window, blocks
 from ..rasters.nearest import NearestPixels, class_band
@@ -29,7 +29,7 @@ TOO_MANY_VALUES = 5000
 
 
 def open_labels(sources: dict | list[dict], grids: list[Grid], *, class_field: str | None = None, class_table: list[dict] | None = None,
-                unlabelled: str = "ignored", buffer: float | None = None, report: Report = SILENT) -> VectorLabels | RasterLabels | JoinedLabels:
+                unlabelled: str = "ignored", buffer: float | None = None, progress: Progress = SILENT) -> VectorLabels | RasterLabels | JoinedLabels:
     """Reads what the labels are, as far as they matter for some images.
 
     Args:
@@ -39,7 +39,7 @@ def open_labels(sources: dict | list[dict], grids: list[Grid], *, class_field: s
         class_table: rows value, name, color of the classes wanted; None takes all values.
         unlabelled: "ignored" or "background".
         buffer: half the width of lines, radius of points [m]; None leaves a point the pixel it lies in.
-        report: progress, and messages about what was ignored or repaired.
+        progress: also hears messages about what was ignored or repaired.
 
     Raises:
         DataError: labels that miss the images or cannot make at least two classes, or layers that name one class differently.
@@ -48,24 +48,24 @@ def open_labels(sources: dict | list[dict], grids: list[Grid], *, class_field: s
     layers: list[VectorLabels | RasterLabels] = []
     missed_all: Missed | None = None
     for number, source in enumerate(sources):
-        part = report.part(number / len(sources), (number + 1) / len(sources))
+        part = progress.part(number / len(sources), (number + 1) / len(sources))
         try:
             layers.append(_open_layer(source, grids, class_field, buffer, bool(class_table), part))
         except Missed as error:
             missed_all = missed_all or error
             if len(sources) > 1:
-                report.message(f"{error} It is left out.", level="warning")
+                progress.message(f"{error} It is left out.", level="warning")
     if missed_all and not layers:
         raise missed_all
     if class_table and all(layer.whole for layer in layers):
         check_whole(class_table, layers[0].path, set().union(*(layer.found for layer in layers)))
-    legend = joined_legend(layers, class_table, unlabelled == "background", report)
+    legend = joined_legend(layers, class_table, unlabelled == "background", progress)
     for layer in layers:
         layer.use(legend)
     return layers[0] if len(layers) == 1 else JoinedLabels(layers, legend)
 
 
-def labelled_scenes(labels: VectorLabels | RasterLabels | JoinedLabels, scenes: list[Scene], report: Report = SILENT) -> list[Scene]:
+def labelled_scenes(labels: VectorLabels | RasterLabels | JoinedLabels, scenes: list[Scene], progress: Progress = SILENT) -> list[Scene]:
     """The scenes that labels reach; of others it is said why they are left out, or that they are all background.
 
     Where a layer of features has none on an image, this may well be empty ground; where a class raster ends, nothing is known.
@@ -76,20 +76,20 @@ def labelled_scenes(labels: VectorLabels | RasterLabels | JoinedLabels, scenes: 
             empty = labels.legend.unlabelled is not None and labels.everywhere
             what = f"no label lies on {scene.name}: {labels.distance(scene.grid)}."
             if not empty:
-                report.message(f"The image {scene.path} is left out, because {what} Check the CRS of both, or add labels of this place.",
-                               level="warning")
+                progress.message(f"The image {scene.path} is left out, because {what} Check the CRS of both, or add labels of this place.",
+                                 level="warning")
                 continue
-            report.message(f"All of {scene.path} is taken for background, because {what}", level="warning")
+            progress.message(f"All of {scene.path} is taken for background, because {what}", level="warning")
         kept.append(scene)
     return kept
 
 
 def _open_layer(source: dict, grids: list[Grid], class_field: str | None, buffer: float | None, listed: bool,
-                report: Report) -> VectorLabels | RasterLabels:
+                progress: Progress) -> VectorLabels | RasterLabels:
     if is_vector(source):
-        return VectorLabels(source, grids, class_field, buffer, report)
+        return VectorLabels(source, grids, class_field, buffer, progress)
     plain = {key: value for key, value in source.items() if key not in ("layer", "field")}
-    return RasterLabels(Raster(**plain), grids, listed, report)
+    return RasterLabels(Raster(**plain), grids, listed, progress)
 
 
 class VectorLabels:
@@ -102,13 +102,13 @@ class VectorLabels:
     legend: Legend
     categories: dict | None
 
-    def __init__(self, source: dict, grids: list[Grid], class_field: str | None, buffer: float | None, report: Report) -> None:
+    def __init__(self, source: dict, grids: list[Grid], class_field: str | None, buffer: float | None, progress: Progress) -> None:
         """Takes the arguments of `open_labels`."""
-        report.progress(0, "Reading the labels")
+        progress.at(0, "Reading the labels")
         layer = VectorLayer.open(source)
         self.path, self.buffer = layer.path, buffer or 0.0
-        features = repaired(layer.read([class_field] if class_field else []), self.path, report)
-        report.progress(0.5, "Looking for the labels on the images")
+        features = repaired(layer.read([class_field] if class_field else []), self.path, progress)
+        progress.at(0.5, "Looking for the labels on the images")
         features = self._near(features, grids)
         if (features.geometry.geom_type.isin(("LineString", "MultiLineString"))).any() and not buffer:
             raise DataError(f"{self.path} holds lines, and a line has no area to label. Give half its width in “Buffer around lines "
@@ -116,8 +116,8 @@ class VectorLabels:
         keys = [class_key(value) for value in features[class_field]] if class_field else ["labelled"] * len(features)
         missing = sum(key is None for key in keys)
         if missing:
-            report.message(f"{missing} of {len(keys)} features have no value in the field “{class_field}” and are ignored.",
-                           level="warning")
+            progress.message(f"{missing} of {len(keys)} features have no value in the field “{class_field}” and are ignored.",
+                             level="warning")
         categories = source.get("categories") or {}
         self.categories = categories if categories.get("field", class_field) == class_field else None
         self.where = f"The field “{class_field}”" if class_field else f"The layer {layer.name}"
@@ -211,16 +211,16 @@ class RasterLabels:
     legend: Legend
     categories: dict | None
 
-    def __init__(self, raster: Raster, grids: list[Grid], listed: bool, report: Report) -> None:
+    def __init__(self, raster: Raster, grids: list[Grid], listed: bool, progress: Progress) -> None:
         """Takes arguments of `open_labels`; `listed`: a table says which values are classes."""
         self.raster, self.path, self.where = raster, raster.path, f"The raster {raster.path}"
         self._reached: set[Grid] = set()
-        self._pixels = NearestPixels(raster, class_band(raster, report))
-        values = self._search(grids, report)
+        self._pixels = NearestPixels(raster, class_band(raster, progress))
+        values = self._search(grids, progress)
         if not listed:
-            values = without_negative(values, self.path, report)
+            values = without_negative(values, self.path, progress)
         self.found = {str(value) for value in values}
-        known = classes_of_layer(raster, self._pixels.band, report)
+        known = classes_of_layer(raster, self._pixels.band, progress)
         self.categories = {"classes": [{"value": str(value), "name": told.name, "color": told.color} for value, told in known.items()]}
         self.facts: dict[str, Any] = {"path": self.path, "kind": "class raster"}
 
@@ -254,7 +254,7 @@ class RasterLabels:
         known = valid & (self._values[place] == values)
         return np.where(known, self._positions[place], np.uint8(IGNORE)).astype(np.uint8)
 
-    def _search(self, grids: list[Grid], report: Report) -> list[int]:
+    def _search(self, grids: list[Grid], progress: Progress) -> list[int]:
         """Every value of the raster on the images."""
         found: set[float] = set()
         own, near = self.raster.grid, False
@@ -264,7 +264,7 @@ class RasterLabels:
             near |= bool(areas)
             pieces = [piece for area in areas for piece in blocks(area, SEARCH_SIZE)]
             for done, piece in enumerate(pieces):
-                report.progress(done / len(pieces), "Looking for the classes")
+                progress.at(done / len(pieces), "Looking for the classes")
                 values, valid = self.raster.read(piece, [self._pixels.band])
                 if valid.any():
                     self._reached.add(grid)

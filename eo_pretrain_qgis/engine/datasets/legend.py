@@ -13,7 +13,7 @@ import pandas
 
 from ...errors import DataError
 from ...markup import writable
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from ...tables import shortened
 from ..cards import ClassInfo
 from ..records import printable
@@ -60,7 +60,7 @@ def class_key(value: object) -> str | None:
 
 
 def make_legend(found: Collection[str], where: str, table: list[dict] | None, categories: dict | None, background: bool,
-                report: Report = SILENT, advice: str = MORE_CLASSES) -> Legend:
+                progress: Progress = SILENT, advice: str = MORE_CLASSES) -> Legend:
     """Decides the classes.
 
     Args:
@@ -69,7 +69,7 @@ def make_legend(found: Collection[str], where: str, table: list[dict] | None, ca
         table: rows value, name, color; only these values are classes. None takes every value found.
         categories: names and colours from the layer's symbology, used where the table says nothing.
         background: whether pixels without a label are a class.
-        report: told which values are ignored.
+        progress: told which values are ignored.
         advice: what to do where there is one class only.
 
     Raises:
@@ -78,7 +78,7 @@ def make_legend(found: Collection[str], where: str, table: list[dict] | None, ca
     rows = {class_key(row["value"]): row for row in table or ()}  # a name that only repeats the value is none
     styles = {class_key(row["value"]): row for row in (categories or {}).get("classes", ())}
     if rows:
-        _report_differences(found, rows, where, report)
+        _report_differences(found, rows, where, progress)
     keys = [key for key in rows if key] or _sorted(found)
     if len(keys) + background > MAXIMUM_CLASSES:
         raise DataError(f"{where} has {len(keys)} different values, but a map can hold {MAXIMUM_CLASSES} classes. "
@@ -114,22 +114,22 @@ def check_whole(table: list[dict], path: str, found: Collection[str] = ()) -> No
                             f"numbers{known}. Write such a number there, as 1 and not as 1,0, or leave the row out.")
 
 
-def without_negative(values: Collection[int], where: str, report: Report = SILENT) -> list[int]:
+def without_negative(values: Collection[int], where: str, progress: Progress = SILENT) -> list[int]:
     """The values of a class raster that can be classes, in order; which are below 0 is said."""
     negative = sorted(value for value in values if value < 0)
     if negative:
-        report.message(f"{where} has the values {', '.join(map(str, negative[:8]))}; below 0 is no class and is ignored. "
-                       "List it in “Classes” to use it.", level="warning")
+        progress.message(f"{where} has the values {', '.join(map(str, negative[:8]))}; below 0 is no class and is ignored. "
+                         "List it in “Classes” to use it.", level="warning")
     return sorted(value for value in values if value >= 0)
 
 
-def _report_differences(found: Collection[str], rows: dict, where: str, report: Report) -> None:
+def _report_differences(found: Collection[str], rows: dict, where: str, progress: Progress) -> None:
     ignored = _sorted([key for key in found if key not in rows])
     if ignored:
-        report.message(f"{where} has values that are not in the table of classes; they are ignored: {_list(ignored)}.", level="warning")
+        progress.message(f"{where} has values that are not in the table of classes; they are ignored: {_list(ignored)}.", level="warning")
     unseen = [key for key in rows if key not in found]
     if unseen:
-        report.message(f"{where} has no value {_list(unseen)}; such classes have no pixels.", level="warning")
+        progress.message(f"{where} has no value {_list(unseen)}; such classes have no pixels.", level="warning")
 
 
 def _values(keys: list[str], background: bool) -> list[int]:

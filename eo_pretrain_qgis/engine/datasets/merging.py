@@ -14,7 +14,7 @@ import pandas
 import shapely
 
 from ...errors import DataError
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from ..rasters.grid import Grid
 from ..rasters.raster import Scene
 from ..rasters.vector import VectorLayer, is_vector
@@ -59,7 +59,7 @@ def open_extended(folder: str) -> Dataset:
 
 def open_labels_for(dataset: Dataset, sources: list[dict], grids: list[Grid], *, class_field: str | None = None, unlabelled: str = "ignored",
                     buffer: float | None = None,
-                    report: Report = SILENT) -> VectorLabels | RasterLabels | JoinedLabels:
+                    progress: Progress = SILENT) -> VectorLabels | RasterLabels | JoinedLabels:
     """Reads labels as classes of a dataset; a class may be given by its value or by its name.
 
     Args:
@@ -69,7 +69,7 @@ def open_labels_for(dataset: Dataset, sources: list[dict], grids: list[Grid], *,
         class_field: field with the class.
         unlabelled: "ignored", or "background" where the dataset has that class.
         buffer: half the width of lines, radius of points [m].
-        report: progress; told which values are no class of the dataset.
+        progress: told how far it is; told which values are no class of the dataset.
 
     Raises:
         DataError: when no value in the labels is a class of the dataset.
@@ -81,13 +81,13 @@ def open_labels_for(dataset: Dataset, sources: list[dict], grids: list[Grid], *,
         classes = classes[1:]
     by_name = _by_name(dataset, sources, class_field)
     table = [{"value": row.name if by_name else str(row.value), "name": row.name, "color": row.color} for row in classes]
-    labels = open_labels(sources, grids, class_field=class_field, class_table=table, unlabelled=unlabelled, buffer=buffer, report=report)
+    labels = open_labels(sources, grids, class_field=class_field, class_table=table, unlabelled=unlabelled, buffer=buffer, progress=progress)
     labels.legend = replace(labels.legend, classes=tuple(dataset.classes))
     return labels
 
 
 def extend_dataset(folder: Path, dataset: Dataset, scenes: list[Scene], sensor: SensorInfo, labels: Labels, cutting: Cutting, name: str,
-                   report: Report = SILENT) -> Split:
+                   progress: Progress = SILENT) -> Split:
     """Cuts new tiles and writes them together with those of a dataset, which stays as it is.
 
     Old tiles keep their split. New tiles are for training, except those nearer to a validation or test tile than the dataset's buffer, which
@@ -101,30 +101,30 @@ def extend_dataset(folder: Path, dataset: Dataset, scenes: list[Scene], sensor: 
         labels: what `open_labels_for` gave.
         cutting: how the new tiles are cut.
         name: of the new dataset.
-        report: progress.
+        progress: told how far it is.
 
     Raises:
         DataError: when bands, types or tile size differ, or nothing can be cut.
     """
-    _check(dataset, scenes, sensor, cutting, report)
+    _check(dataset, scenes, sensor, cutting, progress)
     place = folder / ADDED  # no array is called so: their names end in .npy
     place.mkdir()
-    build_dataset(place, scenes, dataset.sensor, labels, replace(cutting, minimum_classes=1), SplitPlan(0, 0), name, report.part(0, 0.7))
+    build_dataset(place, scenes, dataset.sensor, labels, replace(cutting, minimum_classes=1), SplitPlan(0, 0), name, progress.part(0, 0.7))
     added = Dataset.open(place)
     old, new, count = dataset.description, added.description, len(added)
     tiles, names, dropped, buffer = _tiles(dataset, added)
     del added  # Windows moves no file that is mapped
-    shards = [*old["shards"], *_moved(new["shards"], place, folder, _linked(dataset, folder, report.part(0.7, 0.75)))]
+    shards = [*old["shards"], *_moved(new["shards"], place, folder, _linked(dataset, folder, progress.part(0.7, 0.75)))]
     shutil.rmtree(place)
     text = (f"{old['split'].get('text', '')} Then {count} tiles were added: {count - dropped} for training, {dropped} dropped because they lie "
             f"nearer than {buffer:g} px to a validation or test tile.").strip()
     if dropped == count:
-        report.message("All new tiles lie too near to validation or test tiles, so none of them is used in training.", level="warning")
+        progress.message("All new tiles lie too near to validation or test tiles, so none of them is used in training.", level="warning")
     split = Split(names, {**old["split"], **_facts(dataset, tiles, names), "text": text})
     scenes_facts = [*old["scenes"], *(scene for scene in new["scenes"] if scene not in old["scenes"])]
     description = {**old, "name": name, "classes": dataset.classes, "sensors": dataset.sensors, "shards": shards, "scenes": scenes_facts,
                    "labels": {**old["labels"], "added": [*old["labels"].get("added", []), new["labels"]]}}
-    return finish(folder, description, tiles, split, report.part(0.75, 1))
+    return finish(folder, description, tiles, split, progress.part(0.75, 1))
 
 
 def _by_name(dataset: Dataset, sources: list[dict], class_field: str | None) -> bool:
@@ -142,7 +142,7 @@ def _by_name(dataset: Dataset, sources: list[dict], class_field: str | None) -> 
     return len(found & names) > len(found & values)
 
 
-def _check(dataset: Dataset, scenes: list[Scene], sensor: SensorInfo, cutting: Cutting, report: Report) -> None:
+def _check(dataset: Dataset, scenes: list[Scene], sensor: SensorInfo, cutting: Cutting, progress: Progress) -> None:
     where, own = dataset.folder, dataset.sensor
     if cutting.tile_size != dataset.tile_size:
         raise DataError(f"The tiles of {where} have {dataset.tile_size} px, but {cutting.tile_size} px were asked for. Set the tile size to "
@@ -158,12 +158,12 @@ def _check(dataset: Dataset, scenes: list[Scene], sensor: SensorInfo, cutting: C
     sizes = zip(scenes[0].grid.metres_per_pixel(), dataset.description["resolution_m"], strict=True)
     apart = max(abs(ours / theirs - 1) for ours, theirs in sizes)
     if apart > RESOLUTION_TOLERANCE:
-        report.message(f"The pixels of {scenes[0].path} differ in size from those of {where} by {apart:.0%}.", level="warning")
+        progress.message(f"The pixels of {scenes[0].path} differ in size from those of {where} by {apart:.0%}.", level="warning")
 
 
-def _linked(dataset: Dataset, folder: Path, report: Report) -> int:
+def _linked(dataset: Dataset, folder: Path, progress: Progress) -> int:
     """Links or copies the arrays of a dataset; returns the first number that is free for others."""
-    link_samples(dataset, folder, report)
+    link_samples(dataset, folder, progress)
     return 1 + max((int(found[1]) for name in dataset.shards.files() if (found := re.search(r"-(\d{1,9})\.npy$", name))), default=-1)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from .dataset import SensorInfo
 from .shards import Shards
 
@@ -30,14 +30,14 @@ class _Counts:
     pixels: np.ndarray
 
 
-def band_statistics(shards: Shards, indices: np.ndarray, sensor: SensorInfo, report: Report = SILENT) -> dict[str, dict]:
+def band_statistics(shards: Shards, indices: np.ndarray, sensor: SensorInfo, progress: Progress = SILENT) -> dict[str, dict]:
     """Mean, spread, range, percentiles and histogram of every band over the measured pixels of some tiles, in stored units.
 
     Args:
         shards: the samples.
         indices: the tiles to look at, those of the training split; of series only the dates without cloud, shadow and snow count.
         sensor: whose images; says which pixels were measured.
-        report: progress.
+        progress: told how far it is.
 
     Returns:
         Band name → ``mean``, ``std``, ``minimum``, ``maximum``, ``p001`` and ``p999`` (0.1 % and 99.9 % of the pixels lie below),
@@ -46,17 +46,17 @@ def band_statistics(shards: Shards, indices: np.ndarray, sensor: SensorInfo, rep
     """
     dtype = np.dtype(sensor.dtype)
     if dtype.kind in "iu" and dtype.itemsize <= 2:
-        measured = _whole_numbers(shards, indices, sensor, dtype, report)
+        measured = _whole_numbers(shards, indices, sensor, dtype, progress)
     else:
-        measured = _real_numbers(shards, indices, sensor, report)
+        measured = _real_numbers(shards, indices, sensor, progress)
     return {band.name: facts for band, facts in zip(sensor.bands, measured, strict=True)}
 
 
-def _whole_numbers(shards: Shards, indices: np.ndarray, sensor: SensorInfo, dtype: np.dtype, report: Report) -> list[dict]:
+def _whole_numbers(shards: Shards, indices: np.ndarray, sensor: SensorInfo, dtype: np.dtype, progress: Progress) -> list[dict]:
     """One bin for every value the type can hold makes every figure exact, in one pass."""
     lowest, bins = int(np.iinfo(dtype).min), 2 ** (8 * dtype.itemsize)
     pixels = np.zeros((len(sensor.bands), bins), np.int64)
-    for values in _batches(shards, indices, sensor, report):
+    for values in _batches(shards, indices, sensor, progress):
         for band, row in enumerate(values):
             for first in range(0, len(row), COUNTED):  # what is counted at once, and the bins of its range alone, stay in the cache
                 part = row[first:first + COUNTED]
@@ -73,11 +73,11 @@ def _whole_numbers(shards: Shards, indices: np.ndarray, sensor: SensorInfo, dtyp
     return results
 
 
-def _real_numbers(shards: Shards, indices: np.ndarray, sensor: SensorInfo, report: Report) -> list[dict]:
+def _real_numbers(shards: Shards, indices: np.ndarray, sensor: SensorInfo, progress: Progress) -> list[dict]:
     """A first pass finds range and moments, a second counts in bins of a 65536th of the range."""
     bands, count = len(sensor.bands), 0
     mean, squares, minimum, maximum = np.zeros(bands), np.zeros(bands), np.full(bands, np.inf), np.full(bands, -np.inf)
-    for batch in _batches(shards, indices, sensor, report.part(0, 0.5)):
+    for batch in _batches(shards, indices, sensor, progress.part(0, 0.5)):
         values = batch.astype(np.float64)
         # Chan, Golub, LeVeque: Updating formulae and a pairwise algorithm for computing sample variances, 1979.
         new, total = values.mean(1), count + values.shape[1]
@@ -88,7 +88,7 @@ def _real_numbers(shards: Shards, indices: np.ndarray, sensor: SensorInfo, repor
         minimum, maximum = np.zeros(bands), np.zeros(bands)
     steps = np.where(maximum > minimum, (maximum - minimum) / FINE_BINS, 1.0)
     pixels = np.zeros((bands, FINE_BINS), np.int64)
-    for batch in _batches(shards, indices, sensor, report.part(0.5, 1)):
+    for batch in _batches(shards, indices, sensor, progress.part(0.5, 1)):
         place = ((batch - minimum[:, None]) / steps[:, None]).astype(np.int64).clip(0, FINE_BINS - 1)
         for band, row in enumerate(place):
             pixels[band] += np.bincount(row, minlength=FINE_BINS)
@@ -97,11 +97,11 @@ def _real_numbers(shards: Shards, indices: np.ndarray, sensor: SensorInfo, repor
              **_tails(_Counts(float(minimum[band]), float(steps[band]), pixels[band]), whole=False)} for band in range(bands)]
 
 
-def _batches(shards: Shards, indices: np.ndarray, sensor: SensorInfo, report: Report) -> Iterator[np.ndarray]:
+def _batches(shards: Shards, indices: np.ndarray, sensor: SensorInfo, progress: Progress) -> Iterator[np.ndarray]:
     """Measured pixels (band, pixel) of a few tiles at a time, in stored units."""
     size = max(1, BATCH_BYTES // shards.images(indices[:1], sensor.name).nbytes) if len(indices) else 1
     for first in range(0, len(indices), size):
-        report.progress(first / len(indices), "Statistics of the training tiles")
+        progress.at(first / len(indices), "Statistics of the training tiles")
         images = shards.images(indices[first:first + size], sensor.name)
         valid = sensor.valid(images)
         flags = next((name for name in (f"flags_{sensor.name}", "flags") if name in shards.extras()), "")

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 from ...outputs import new_file
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from ..datasets.dataset import DESCRIPTION, DROPPED, SPLITS, Dataset, SensorInfo
 from ..datasets.record import require_facts
 from ..looks import html_page as page
@@ -29,7 +29,7 @@ THEMES: dict[str, ModuleType] = {"crops": crop_report, "sea ice": sea_ice_report
 MEASURES = ("mean", "std", "minimum", "p001", "p999", "maximum")
 
 
-def describe(dataset: Dataset, report: Report = SILENT) -> dict:
+def describe(dataset: Dataset, progress: Progress = SILENT) -> dict:
     """The facts of a dataset as plain values.
 
     Raises:
@@ -45,8 +45,8 @@ def describe(dataset: Dataset, report: Report = SILENT) -> dict:
                for position, row in enumerate(dataset.classes)]
     sensors = [{"name": sensor.name, "preset": sensor.preset, "dtype": sensor.dtype, "nodata": sensor.nodata,
                 "tiles": int(dataset.shards.holding(sensor.name).sum()), "bands": _bands(dataset, sensor)} for sensor in dataset.sensors]
-    series = series_facts(dataset, report.part(0, 0.5)) if dataset.task == "series" else None
-    angles = angle_facts(dataset, report.part(0.5, 0.9))
+    series = series_facts(dataset, progress.part(0, 0.5)) if dataset.task == "series" else None
+    angles = angle_facts(dataset, progress.part(0.5, 0.9))
     theme = THEMES.get(dataset.theme)
     warnings = [*warnings_of(dataset), *(series_warnings(series) if series else ()), *(angle_warnings(angles) if angles else ()),
                 *(theme.warnings(dataset) if theme else ())]
@@ -68,31 +68,31 @@ def write_facts(path: str | Path, facts: dict) -> None:
         part.write_text(json.dumps(facts, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
-def write_report(path: str | Path, dataset: Dataset, facts: dict, report: Report = SILENT) -> None:
+def write_report(path: str | Path, dataset: Dataset, facts: dict, progress: Progress = SILENT) -> None:
     """Writes the page.
 
     Args:
         path: an .html file.
         dataset: the dataset.
         facts: what `describe` said of it.
-        report: progress.
+        progress: told how far it is.
     """
     sections = [
         page.paragraph(_summary(dataset, facts)),
         page.heading("Beware"), page.bullets(facts["warnings"]) if facts["warnings"] else page.paragraph("Nothing stands out."),
         page.heading("Split"), page.paragraph(facts["split"]["text"]), pictures.footprints(dataset),
     ]
-    report.progress(0.2, "Drawing")
+    progress.at(0.2, "Drawing")
     if dataset.classes:
         names, colors = [row.name for row in dataset.classes], [row.color for row in dataset.classes]
         sections += [page.heading("Classes"), _class_table(dataset, facts), page.legend(names, colors)]
         sections += _sampling(facts)
     sections += _series(facts) + _angles(dataset, facts)
-    sections += pictures.samples(dataset, report.part(0.3, 0.6))
+    sections += pictures.samples(dataset, progress.part(0.3, 0.6))
     theme = THEMES.get(dataset.theme)
     if theme:
-        sections += theme.sections(dataset, report.part(0.6, 0.8))
-    report.progress(0.8, "Drawing")
+        sections += theme.sections(dataset, progress.part(0.6, 0.8))
+    progress.at(0.8, "Drawing")
     for sensor in facts["sensors"]:
         of_which = f" of {sensor['name']}" if len(facts["sensors"]) > 1 else ""
         sections += [page.heading(f"Bands of the training {noun(dataset)}{of_which}"),

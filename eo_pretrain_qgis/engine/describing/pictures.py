@@ -10,7 +10,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from ..datasets.dataset import SPLITS, Dataset
 from ..datasets.footprints import COLORS, read_footprints
 from ..even_sample import even_sample
@@ -30,7 +30,7 @@ MAXIMUM_SHAPES = 20_000
 CURVES, STEP = 400, 10
 
 
-def samples(dataset: Dataset, report: Report = SILENT) -> list[str]:
+def samples(dataset: Dataset, progress: Progress = SILENT) -> list[str]:
     """Sections with pictures of samples, as the task asks for."""
     if dataset.task == "series":
         return [page.heading("Series by class"), _curves(dataset)]
@@ -38,7 +38,7 @@ def samples(dataset: Dataset, report: Report = SILENT) -> list[str]:
         return [_tiles(dataset, split, count) for split, count in SAMPLES.items() if len(dataset.indices(split))]
     if dataset.task == "pretraining":
         return _unlabelled(dataset)
-    return _by_class(dataset, report)
+    return _by_class(dataset, progress)
 
 
 def footprints(dataset: Dataset) -> str:
@@ -118,7 +118,7 @@ def _tiles(dataset: Dataset, split: str, count: int) -> str:
     return page.heading(f"Samples for {split}") + page.picture(column, f"images and labels of {len(tiles)} {split} tiles")
 
 
-def _by_class(dataset: Dataset, report: Report) -> list[str]:
+def _by_class(dataset: Dataset, progress: Progress) -> list[str]:
     """A row of images for each class; all are stretched alike, so that dark classes stay dark."""
     count = min(PER_CLASS, max(2, ALTOGETHER // max(len(dataset.classes), 1)))
     rows = [(row.name, tiles) for position, row in enumerate(dataset.classes)
@@ -128,7 +128,7 @@ def _by_class(dataset: Dataset, report: Report) -> list[str]:
     shown, place = np.unique(np.concatenate([tiles for _, tiles in rows]), return_inverse=True)
     looks = []
     for number, sensor in enumerate(dataset.sensors):
-        report.progress(number / len(dataset.sensors), "Drawing")
+        progress.at(number / len(dataset.sensors), "Drawing")
         looks.append(look(dataset, shown, sensor.name))
     sections, first = [page.heading(f"Training {noun(dataset)} of each class")], 0
     for name, tiles in rows:

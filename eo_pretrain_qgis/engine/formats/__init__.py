@@ -9,7 +9,7 @@ from types import ModuleType
 from rasterio.errors import NotGeoreferencedWarning
 
 from ...errors import DataError
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from ..datasets.splitting.by_place import Split
 from . import bigearthnet, class_folders, esri_tiles, eurosat, geotiff_pairs, timesen2crop
 from .other_layouts import refuse_known
@@ -46,11 +46,11 @@ def detect(tree: Tree) -> str:
     raise DataError(f"{tree.path} is in no known format; it holds {seen}. Looked for: {looked}. Choose the folder that holds these.")
 
 
-def write_dataset(name: str, tree: Tree, folder: Path, options: ImportOptions, report: Report = SILENT) -> Split:
+def write_dataset(name: str, tree: Tree, folder: Path, options: ImportOptions, progress: Progress = SILENT) -> Split:
     """Reads a folder in the format `name` and writes it as a dataset into an empty folder."""
     with warnings.catch_warnings():  # here and not around each file: several threads read
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        return FORMATS[name].write(tree, folder, options, report)
+        return FORMATS[name].write(tree, folder, options, progress)
 
 
 def read_split(tree: Tree, folder: str | None) -> dict[str, str] | None:

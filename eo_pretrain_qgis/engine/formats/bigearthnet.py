@@ -15,7 +15,7 @@ import numpy as np
 from scipy.ndimage import zoom
 
 from ...errors import DataError
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from ..datasets.dataset import ClassInfo, SensorInfo
 from ..datasets.splitting.by_place import Split
 from ..rasters.grid import Grid
@@ -57,20 +57,20 @@ def recognise(tree: Tree) -> bool:
     return next(_walk(tree, "", DEPTH), None) is not None
 
 
-def write(tree: Tree, folder: Path, options: ImportOptions, report: Report = SILENT) -> Split:
+def write(tree: Tree, folder: Path, options: ImportOptions, progress: Progress = SILENT) -> Split:
     """Writes a dataset of the task "multilabel", with the sensors s2, s1 or both.
 
     Args:
         tree: patch folders at the root or up to three folders deep.
         folder: an empty folder to fill.
         options: nomenclature, resampling of the bands of 20 and 60 m, split.
-        report: progress and warnings.
+        progress: also hears warnings.
 
     Raises:
         DataError: a band or label file that is missing or damaged, or a label that is not in the nomenclature.
     """
-    patches, sensors = _find(tree, report)
-    taken = chosen([patch.name for patch in patches], options.lists, str(tree.path), report)
+    patches, sensors = _find(tree, progress)
+    taken = chosen([patch.name for patch in patches], options.lists, str(tree.path), progress)
     patches = [_Patch(patch.name, patch.folders, taken[patch.name]) for patch in patches if patch.name in taken]
     classes, positions = _nomenclature(options.nomenclature)
     unlabelled: list[str] = []
@@ -103,19 +103,19 @@ def write(tree: Tree, folder: Path, options: ImportOptions, report: Report = SIL
              "resampled": {"10 m": "120 px, as stored", "20 m": "60 px to 120 px", "60 m": "20 px to 120 px"}}
     content = Content("multilabel", infos, classes, SIZE, len(patches), read_ahead(patches, read), tree.path, facts,
                       options.pixel_size)
-    split = write_samples(folder, content, options, report.part(0.05, 1))
+    split = write_samples(folder, content, options, progress.part(0.05, 1))
     if unlabelled:
-        report.message(f"{len(unlabelled)} of {len(patches)} patches have no label of the {options.nomenclature} classes and were left "
-                       "out, as its makers advise.", level="warning")
+        progress.message(f"{len(unlabelled)} of {len(patches)} patches have no label of the {options.nomenclature} classes and were left "
+                         "out, as its makers advise.", level="warning")
     return split
 
 
-def _find(tree: Tree, report: Report) -> tuple[list[_Patch], list[str]]:
+def _find(tree: Tree, progress: Progress) -> tuple[list[_Patch], list[str]]:
     """Patches, those of both sensors paired, and the sensors."""
     found: dict[str, dict[str, str]] = {"s2": {}, "s1": {}}
     for number, (sensor, place) in enumerate(_walk(tree, "", DEPTH)):
         if number % 1000 == 0:
-            report.progress(0, f"Looking for patches: {number}")
+            progress.at(0, f"Looking for patches: {number}")
         found[sensor][place.rpartition("/")[2]] = place
     _refuse_version_2(tree, found)
     unusable = _unusable(tree)
@@ -126,10 +126,10 @@ def _find(tree: Tree, report: Report) -> tuple[list[_Patch], list[str]]:
         alone = found[sensors[0]]
         patches = [_Patch(name, {sensors[0]: place}) for name, place in sorted(alone.items())]
     else:
-        patches = _paired(tree, found["s2"], found["s1"], report)
+        patches = _paired(tree, found["s2"], found["s1"], progress)
     left = [patch for patch in patches if patch.name not in unusable]
     if len(left) < len(patches):
-        report.message(f"{len(patches) - len(left)} patches are listed as cloudy or snowy and are left out.")
+        progress.message(f"{len(patches) - len(left)} patches are listed as cloudy or snowy and are left out.")
     return left, sensors
 
 
@@ -143,12 +143,12 @@ def _refuse_version_2(tree: Tree, found: dict[str, dict[str, str]]) -> None:
                         "JSON file each, or give the images to “Create pretraining dataset”, which needs no labels.")
 
 
-def _paired(tree: Tree, s2: dict[str, str], s1: dict[str, str], report: Report) -> list[_Patch]:
+def _paired(tree: Tree, s2: dict[str, str], s1: dict[str, str], progress: Progress) -> list[_Patch]:
     """Each Sentinel-1 patch says which Sentinel-2 patch it belongs to."""
     partner: dict[str, str] = {}
     for number, (name, place) in enumerate(sorted(s1.items())):
         if number % 200 == 0:
-            report.progress(0.05 * number / len(s1), "Pairing the patches")
+            progress.at(0.05 * number / len(s1), "Pairing the patches")
         other = _labels(tree, place, hashlib.sha256()).get("corresponding_s2_patch")
         if not isinstance(other, str) or not other:
             raise DataError(f"{tree.full(_label_file(place))} does not say which Sentinel-2 patch {name} belongs to (corresponding_s2_patch). "
@@ -160,7 +160,7 @@ def _paired(tree: Tree, s2: dict[str, str], s1: dict[str, str], report: Report) 
                         "folders of the same patches, or import one sensor.")
     lost = len(s2) + len(s1) - 2 * len(pairs)
     if lost:
-        report.message(f"{lost} patches have no partner of the other sensor and are left out; {len(pairs)} pairs are kept.", level="warning")
+        progress.message(f"{lost} patches have no partner of the other sensor and are left out; {len(pairs)} pairs are kept.", level="warning")
     return pairs
 
 

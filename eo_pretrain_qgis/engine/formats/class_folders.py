@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from ..datasets.splitting.by_place import Split
 from .eurosat import Taken, class_roots, write_classes
 from .samples import ImportOptions
@@ -19,6 +19,6 @@ def recognise(tree: Tree) -> bool:
     return bool(class_roots(tree))
 
 
-def write(tree: Tree, folder: Path, options: ImportOptions, report: Report = SILENT) -> Split:
+def write(tree: Tree, folder: Path, options: ImportOptions, progress: Progress = SILENT) -> Split:
     """Writes a dataset of the task "scene"; see `eurosat.write_classes`."""
-    return write_classes(tree, folder, Taken("class_folders", LOOKED_FOR), options, report)
+    return write_classes(tree, folder, Taken("class_folders", LOOKED_FOR), options, progress)

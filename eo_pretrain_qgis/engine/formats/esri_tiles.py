@@ -16,7 +16,7 @@ from rasterio.crs import CRS
 
 from ...errors import DataError
 from ...markup import writable
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from ...tables import defused
 from ..datasets.dataset import ClassInfo, Dataset, SensorInfo
 from ..datasets.splitting.by_place import Split
@@ -43,14 +43,14 @@ def recognise(tree: Tree) -> bool:
     return _root(tree) is not None
 
 
-def write(tree: Tree, folder: Path, options: ImportOptions, report: Report = SILENT) -> Split:
+def write(tree: Tree, folder: Path, options: ImportOptions, progress: Progress = SILENT) -> Split:
     """Writes a dataset of the task "segmentation"; pixels of value 0 have no label.
 
     Args:
         tree: Esri's files at the root or in the only folder.
         folder: an empty folder to fill.
         options: tile size, preset, bands, split.
-        report: progress and warnings.
+        progress: also hears warnings.
 
     Raises:
         DataError: another of Esri's layouts, damaged descriptions, and what `pairs.write_pairs` refuses.
@@ -64,12 +64,12 @@ def write(tree: Tree, folder: Path, options: ImportOptions, report: Report = SIL
     if layout != LAYOUT:
         raise DataError(f"{tree.path} holds training data in Esri's layout “{layout}”. Export them from ArcGIS as “Classified Tiles”.")
     pairs = _pairs(tree, root)
-    taken = chosen([pair.name for pair in pairs], options.lists, str(tree.path), report)
+    taken = chosen([pair.name for pair in pairs], options.lists, str(tree.path), progress)
     pairs = [replace(pair, split=taken[pair.name]) for pair in pairs if taken.get(pair.name, "dropped") != "dropped"]
-    report.message(f"{len(pairs)} tiles with labels.")
+    progress.message(f"{len(pairs)} tiles with labels.")
     facts = {"format": "esri_tiles", "pairs": len(pairs)}
     options = replace(options, bands=options.bands or _bands(tree, definition, pairs))
-    return write_pairs(tree, folder, pairs, (NODATA,), _classes(tree, root, definition), options, facts, report)
+    return write_pairs(tree, folder, pairs, (NODATA,), _classes(tree, root, definition), options, facts, progress)
 
 
 def _root(tree: Tree) -> str | None:
@@ -129,7 +129,7 @@ def _bands(tree: Tree, definition: dict, pairs: list[Pair]) -> str:
     return ",".join(names) if fits and not any(band.name for band in header.bands) else ""
 
 
-def export(dataset: Dataset, folder: Path, sensor: str = "", split: str = "", report: Report = SILENT) -> int:
+def export(dataset: Dataset, folder: Path, sensor: str = "", split: str = "", progress: Progress = SILENT) -> int:
     """Writes classified tiles; split.csv beside them keeps the split, which ArcGIS does not know.
 
     Args:
@@ -137,7 +137,7 @@ def export(dataset: Dataset, folder: Path, sensor: str = "", split: str = "", re
         folder: an empty folder to fill.
         sensor: whose images; empty is the first.
         split: only tiles of this one; empty is all but those dropped between the splits.
-        report: progress and messages.
+        progress: also hears messages.
 
     Returns:
         Number of tiles written.
@@ -150,16 +150,16 @@ def export(dataset: Dataset, folder: Path, sensor: str = "", split: str = "", re
                         "dataset of tiles with labels.")
     info = dataset.sensor_named(sensor)
     if len(dataset.sensors) > 1:
-        report.message(f"Classified tiles hold the images of one sensor; those of {info.name} are written.", level="warning")
-    indices, _ = chosen_tiles(dataset, split, report)
+        progress.message(f"Classified tiles hold the images of one sensor; those of {info.name} are written.", level="warning")
+    indices, _ = chosen_tiles(dataset, split, progress)
     names = [f"{number:012d}" for number in range(len(indices))]
-    classes = _written_classes(dataset, report)
+    classes = _written_classes(dataset, progress)
     palette = np.zeros(256, np.uint8)
     palette[:len(classes)] = [row.value for row in classes]
     for part in (IMAGES, LABELS):
         (folder / part).mkdir()
     counts, bands, cell = _Counts(len(classes)), _Bands(len(info.bands)), None
-    for name, grid, images, label in tiles_of(dataset, indices, names, [info], report):
+    for name, grid, images, label in tiles_of(dataset, indices, names, [info], progress):
         write_tile(folder / IMAGES / f"{name}.tif", images[0], grid, info, pixel_size=dataset.description["resolution_m"][0])
         write_tile(folder / LABELS / f"{name}.tif", palette[label][None], grid, nodata=NODATA, classes=classes)
         bands.add(images[0], info)
@@ -210,13 +210,13 @@ class _Bands:
         return list(zip(low.tolist(), high.tolist(), self.mean.tolist(), self.squares.tolist(), strict=True))
 
 
-def _written_classes(dataset: Dataset, report: Report) -> list[ClassInfo]:
+def _written_classes(dataset: Dataset, progress: Progress) -> list[ClassInfo]:
     """The classes with values that Esri's layout allows."""
     rows = coloured(dataset.classes)
     if all(row.value > 0 for row in rows):
         return rows
-    report.message("Esri's layout keeps the value 0 for pixels without a class, so the classes get the values 1 to "
-                   f"{len(rows)}: {', '.join(f'{row.name} {number}' for number, row in enumerate(rows[:8], 1))}.")
+    progress.message("Esri's layout keeps the value 0 for pixels without a class, so the classes get the values 1 to "
+                     f"{len(rows)}: {', '.join(f'{row.name} {number}' for number, row in enumerate(rows[:8], 1))}.")
     return [ClassInfo(number, row.name, row.color) for number, row in enumerate(rows, 1)]
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import DataError
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from ...tables import COLOR, shortened
 from ..datasets.dataset import IGNORE, SPLITS
 from ..datasets.legend import make_legend
@@ -99,7 +99,7 @@ def recognise(tree: Tree) -> bool:
     return tens and (named or (header.width, header.height) == (SIZE, SIZE))
 
 
-def write(tree: Tree, folder: Path, options: ImportOptions, report: Report = SILENT) -> Split:
+def write(tree: Tree, folder: Path, options: ImportOptions, progress: Progress = SILENT) -> Split:
     """Writes a dataset of the task "scene"; see `write_classes`.
 
     Raises:
@@ -107,10 +107,10 @@ def write(tree: Tree, folder: Path, options: ImportOptions, report: Report = SIL
     """
     if class_roots(tree) and not recognise(tree):
         raise DataError(f"The class folders of {tree.path} are not EuroSAT's. Choose the format “class_folders”.")
-    return write_classes(tree, folder, EUROSAT, options, report)
+    return write_classes(tree, folder, EUROSAT, options, progress)
 
 
-def write_classes(tree: Tree, folder: Path, taken_for: Taken, options: ImportOptions, report: Report = SILENT) -> Split:
+def write_classes(tree: Tree, folder: Path, taken_for: Taken, options: ImportOptions, progress: Progress = SILENT) -> Split:
     """Writes a dataset of the task "scene".
 
     Args:
@@ -118,7 +118,7 @@ def write_classes(tree: Tree, folder: Path, taken_for: Taken, options: ImportOpt
         folder: an empty folder to fill.
         taken_for: what the folders are.
         options: split, preset, bands and pixel size.
-        report: progress and warnings.
+        progress: also hears warnings.
 
     Raises:
         DataError: a damaged image, images of different sizes, bands or types, or folders that are no classes.
@@ -131,26 +131,26 @@ def write_classes(tree: Tree, folder: Path, taken_for: Taken, options: ImportOpt
     told = _class_table(tree)
     refuse_other_layouts(tree, [root for root, _ in roots], _places(tree, roots), bool(told))
     table = options.class_table or [{**row, "value": row["folder"]} for row in told]
-    legend = make_legend(folders, f"The folder {tree.path}", table, known, False, report,
+    legend = make_legend(folders, f"The folder {tree.path}", table, known, False, progress,
                          "Choose a folder with two class folders or more.")
     own = {row["folder"]: int(row["value"]) for row in told}
     classes = [replace(row, value=own.get(folder, row.value)) for folder, row in zip(legend.positions, legend.classes, strict=True)]
     folders = [name for name in folders if name in legend.positions]
     files = [_File(joined(joined(root, name), file), legend.positions[name], split) for root, split in roots
              for name in _class_folders(tree, root) if name in legend.positions for file in tree.children(joined(root, name))[1] if is_image(file)]
-    taken = chosen([stem(file.name) for file in files], options.lists, str(tree.path), report)
+    taken = chosen([stem(file.name) for file in files], options.lists, str(tree.path), progress)
     files = [replace(file, split=taken[stem(file.name)] or file.split) for file in files if stem(file.name) in taken]
     loose = _without_class(tree, roots, options.lists, any(file.split for file in files))
-    report.message(f"{len(files)} images in {len(folders)} class folders." + (f" {len(loose)} more have no class." if loose else ""))
+    progress.message(f"{len(files)} images in {len(folders)} class folders." + (f" {len(loose)} more have no class." if loose else ""))
     files += loose
     first, _, _ = read_whole(tree.read(files[0].name), tree.full(files[0].name))
     if first.width != first.height:
         raise DataError(f"{first.path} has {first.width} × {first.height} px and is not square. Crop the images to squares.")
     usual = taken_for.bands.get((len(first.bands), first.dtype))
-    sensor = sensor_of(first, options.preset, options.bands, default=usual, report=report)
+    sensor = sensor_of(first, options.preset, options.bands, default=usual, progress=progress)
     if sensor.preset == "generic" and not options.bands and not usual and not any(band.name for band in first.bands):
-        report.message(f"The images do not say what their {len(first.bands)} bands are, so these are called {sensor.bands[0].name} and so on. "
-                       "Name them in “Bands”, so that models know them.", level="warning")
+        progress.message(f"The images do not say what their {len(first.bands)} bands are, so these are called {sensor.bands[0].name} and so on. "
+                         "Name them in “Bands”, so that models know them.", level="warning")
 
     def read(file: _File) -> Sample:
         content = tree.read(file.name)
@@ -162,7 +162,7 @@ def write_classes(tree: Tree, folder: Path, taken_for: Taken, options: ImportOpt
     facts = {"format": taken_for.format, "images": len(files), "class_folders": folders}
     size = options.pixel_size or first.pixel_size or (taken_for.pixel_size if first.grid is None else None)
     content = Content("scene", (sensor,), tuple(classes), first.width, len(files), read_ahead(files, read), tree.path, facts, size)
-    return write_samples(folder, content, options, report)
+    return write_samples(folder, content, options, progress)
 
 
 def class_roots(tree: Tree) -> list[tuple[str, str]]:

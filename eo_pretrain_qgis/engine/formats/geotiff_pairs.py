@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import DataError
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from ...tables import COLOR, shortened
 from ..datasets.dataset import IGNORE, ClassInfo, Dataset, SensorInfo
 from ..datasets.splitting.by_place import Split
@@ -36,7 +36,7 @@ def recognise(tree: Tree) -> bool:
     return bool(_roots(tree))
 
 
-def write(tree: Tree, folder: Path, options: ImportOptions, report: Report = SILENT) -> Split:
+def write(tree: Tree, folder: Path, options: ImportOptions, progress: Progress = SILENT) -> Split:
     """Writes a dataset of the task "segmentation".
 
     Args:
@@ -44,7 +44,7 @@ def write(tree: Tree, folder: Path, options: ImportOptions, report: Report = SIL
             images/ holds the images of a further sensor.
         folder: an empty folder to fill.
         options: tile size, classes, preset, bands, split.
-        report: progress and warnings.
+        progress: also hears warnings.
 
     Raises:
         DataError: an image without labels or labels without an image, and what `pairs.write_pairs` refuses.
@@ -53,14 +53,14 @@ def write(tree: Tree, folder: Path, options: ImportOptions, report: Report = SIL
     if not roots:
         raise DataError(f"{tree.path} holds no {LOOKED_FOR}. Choose the folder that holds these.")
     pairs = [pair for root in roots for pair in _pairs(tree, root)]
-    taken = chosen([pair.name for pair in pairs], options.lists, str(tree.path), report)
+    taken = chosen([pair.name for pair in pairs], options.lists, str(tree.path), progress)
     pairs = [Pair(pair.name, pair.image, pair.label, taken[pair.name] or pair.split, pair.others) for pair in pairs if pair.name in taken]
     pairs = [pair for pair in pairs if pair.split != "dropped"]
     if not pairs:
         raise DataError(f"{tree.path} has images/ and labels/, but no image in them. Choose another folder.")
-    report.message(f"{len(pairs)} images with labels.")
+    progress.message(f"{len(pairs)} images with labels.")
     write_facts = {"format": "geotiff_pairs", "pairs": len(pairs)}
-    return write_pairs(tree, folder, pairs, (), _class_table(tree), options, write_facts, report)
+    return write_pairs(tree, folder, pairs, (), _class_table(tree), options, write_facts, progress)
 
 
 def paired(tree: Tree, images: dict[str, str], labels: dict[str, str], where: str) -> list[str]:
@@ -131,7 +131,7 @@ def _class_table(tree: Tree) -> list[dict] | None:
     return [{"value": row["value"], "name": row["name"] or row["value"], "color": row["color"]} for row in table.rows]
 
 
-def export(dataset: Dataset, folder: Path, sensor: str = "", split: str = "", report: Report = SILENT) -> int:
+def export(dataset: Dataset, folder: Path, sensor: str = "", split: str = "", progress: Progress = SILENT) -> int:
     """Writes GeoTIFF: images and label images of tiles, or images in a folder for each class; classes.csv and split.csv beside them.
 
     Args:
@@ -139,7 +139,7 @@ def export(dataset: Dataset, folder: Path, sensor: str = "", split: str = "", re
         folder: an empty folder to fill.
         sensor: only the images of this one; empty is all, those of the second and later in images_<name>/.
         split: only samples of this one; empty is all but those dropped between the splits.
-        report: progress and messages.
+        progress: also hears messages.
 
     Returns:
         Number of samples written.
@@ -154,7 +154,7 @@ def export(dataset: Dataset, folder: Path, sensor: str = "", split: str = "", re
     if dataset.task != "segmentation" and len(sensors) > 1:
         listed = ", ".join(info.name for info in sensors)
         raise DataError(f"{dataset.folder} has images of {listed}, and a folder of classes holds those of one. Name it in “Sensor”.")
-    indices, names = chosen_tiles(dataset, split, report)
+    indices, names = chosen_tiles(dataset, split, progress)
     folders = _class_folders(dataset.classes)
     parts = [IMAGES, *(f"{IMAGES}_{info.name}" for info in sensors[1:]), LABELS] if dataset.task == "segmentation" else folders
     if dataset.task != "segmentation" and (dataset.labels(indices) == IGNORE).any():
@@ -162,7 +162,7 @@ def export(dataset: Dataset, folder: Path, sensor: str = "", split: str = "", re
     for place in parts:
         (folder / place).mkdir()
     palette = np.array([*(row.value for row in dataset.classes), *[IGNORE] * (256 - len(dataset.classes))], np.uint8)
-    for name, grid, images, label in tiles_of(dataset, indices, names, sensors, report):
+    for name, grid, images, label in tiles_of(dataset, indices, names, sensors, progress):
         if dataset.task == "segmentation":
             write_tile(folder / LABELS / f"{name}.tif", palette[label][None], grid, nodata=IGNORE, classes=dataset.classes)
             targets = parts[:-1]

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import DataError
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from ..datasets.dataset import IGNORE, ClassInfo, SensorInfo
 from ..datasets.legend import BACKGROUND, Legend, check_whole, class_key, default_color, make_legend, without_negative
 from ..datasets.splitting.by_place import Split
@@ -44,7 +44,7 @@ class Pair:
 
 
 def write_pairs(tree: Tree, folder: Path, pairs: list[Pair], ignored: tuple[int, ...], table: list[dict] | None,
-                options: ImportOptions, facts: dict, report: Report = SILENT) -> Split:
+                options: ImportOptions, facts: dict, progress: Progress = SILENT) -> Split:
     """Writes a dataset of the task "segmentation".
 
     Args:
@@ -55,12 +55,12 @@ def write_pairs(tree: Tree, folder: Path, pairs: list[Pair], ignored: tuple[int,
         table: rows value, name, color of the classes; None takes the values found and the colours in the files.
         options: tile size, preset, bands, split.
         facts: of the format.
-        report: progress and warnings.
+        progress: also hears warnings.
 
     Raises:
         DataError: a pair whose sizes differ, images that differ in bands or size, or a damaged file.
     """
-    sensors = _sensors(tree, pairs[0], options, report)
+    sensors = _sensors(tree, pairs[0], options, progress)
     with Picture(tree, pairs[0].image) as opened:
         first = opened.header
     size = options.tile_size or first.width
@@ -68,12 +68,12 @@ def write_pairs(tree: Tree, folder: Path, pairs: list[Pair], ignored: tuple[int,
         raise DataError(f"{first.path} has {first.width} × {first.height} px and is not square. Give a “Tile size” to cut the images into.")
     table = table or options.class_table
     if table:
-        legend = _named(table, ignored, str(tree.path), report)
+        legend = _named(table, ignored, str(tree.path), progress)
     else:
-        legend, negative = _found(tree, pairs, ignored, report.part(0, 0.1))
+        legend, negative = _found(tree, pairs, ignored, progress.part(0, 0.1))
         ignored = (*ignored, *negative)
     lookup = _lookup(legend, ignored)
-    count = _count(tree, pairs, size, options, report.part(0.1, 0.12))
+    count = _count(tree, pairs, size, options, progress.part(0.1, 0.12))
     strange: dict[int, int] = {}
 
     def samples() -> Iterator[Sample]:
@@ -82,20 +82,20 @@ def write_pairs(tree: Tree, folder: Path, pairs: list[Pair], ignored: tuple[int,
 
     content = Content("segmentation", sensors, legend.classes, size, count, samples(), tree.path, facts,
                       options.pixel_size or first.pixel_size)
-    split = write_samples(folder, content, options, report.part(0.12, 1))
+    split = write_samples(folder, content, options, progress.part(0.12, 1))
     if strange:
         listed = ", ".join(f"{value} ({pixels} px)" for value, pixels in sorted(strange.items())[:8])
-        report.message(f"The label images have values that are no class; they are ignored: {listed}.", level="warning")
+        progress.message(f"The label images have values that are no class; they are ignored: {listed}.", level="warning")
     return split
 
 
-def _sensors(tree: Tree, pair: Pair, options: ImportOptions, report: Report) -> tuple[SensorInfo, ...]:
+def _sensors(tree: Tree, pair: Pair, options: ImportOptions, progress: Progress) -> tuple[SensorInfo, ...]:
     """What the images of one pair are."""
     sensors: list[SensorInfo] = []
     for name, path in (("", pair.image), *pair.others):
         with Picture(tree, path) as opened:
             chosen = ("generic", "") if sensors else (options.preset, options.bands)
-            sensors.append(sensor_of(opened.header, *chosen, name, report=report))
+            sensors.append(sensor_of(opened.header, *chosen, name, progress=progress))
     return tuple(sensors)
 
 
@@ -133,42 +133,42 @@ def _positions(drawn: np.ndarray, valid: np.ndarray, values: np.ndarray, positio
     return np.where(valid & known, positions[place], np.uint8(IGNORE)).astype(np.uint8)
 
 
-def _named(table: list[dict], ignored: tuple[int, ...], path: str, report: Report) -> Legend:
+def _named(table: list[dict], ignored: tuple[int, ...], path: str, progress: Progress) -> Legend:
     check_whole(table, path)
     wanted = [row for row in table if int(class_key(row["value"]) or 0) not in ignored]
-    return make_legend({str(row["value"]) for row in wanted}, f"The label images of {path}", wanted, None, False, report, MORE_CLASSES)
+    return make_legend({str(row["value"]) for row in wanted}, f"The label images of {path}", wanted, None, False, progress, MORE_CLASSES)
 
 
-def _found(tree: Tree, pairs: list[Pair], ignored: tuple[int, ...], report: Report) -> tuple[Legend, list[int]]:
+def _found(tree: Tree, pairs: list[Pair], ignored: tuple[int, ...], progress: Progress) -> tuple[Legend, list[int]]:
     """The classes in the label images where no table names them, and the values below 0, which are none."""
     where = f"The label images of {tree.path}"
-    values, known = _search(tree, pairs, report)
+    values, known = _search(tree, pairs, progress)
     if values == BINARY and not ignored:
-        report.message(f"{where} hold 0 and {UNLABELLED} only, as masks of one kind of object do: 0 is taken for “{BACKGROUND.name}” and "
-                       f"{UNLABELLED} for “object”. Give “Classes” to name them otherwise.", level="warning")
+        progress.message(f"{where} hold 0 and {UNLABELLED} only, as masks of one kind of object do: 0 is taken for “{BACKGROUND.name}” and "
+                         f"{UNLABELLED} for “object”. Give “Classes” to name them otherwise.", level="warning")
         return Legend((BACKGROUND, ClassInfo(1, "object", default_color(0))), {"0": 0, str(UNLABELLED): 1}, None), []
     if UNLABELLED in values:
-        report.message(f"{where} have pixels of {UNLABELLED}, which is no label; they are ignored. List it in “Classes” if it is a class.")
-    classes = without_negative(values, f"The folder {tree.path}", report)
+        progress.message(f"{where} have pixels of {UNLABELLED}, which is no label; they are ignored. List it in “Classes” if it is a class.")
+    classes = without_negative(values, f"The folder {tree.path}", progress)
     keys = {str(value) for value in classes} - {str(value) for value in (*ignored, UNLABELLED)}
     if not keys:
         raise DataError(f"{where} have no labelled pixel. Choose another folder.")
     styles = {"classes": [{"value": str(value), "name": told.name, "color": told.color} for value, told in known.items()]}
-    return make_legend(keys, where, None, styles, False, report, MORE_CLASSES), sorted(values - set(classes))
+    return make_legend(keys, where, None, styles, False, progress, MORE_CLASSES), sorted(values - set(classes))
 
 
-def _search(tree: Tree, pairs: list[Pair], report: Report) -> tuple[set[int], dict[int, NamedClass]]:
+def _search(tree: Tree, pairs: list[Pair], progress: Progress) -> tuple[set[int], dict[int, NamedClass]]:
     """Every value of the label images, and what these say of their classes."""
     found: set[float] = set()
     known: dict[int, NamedClass] = {}
     named_in: dict[int, str] = {}
     for done, pair in enumerate(pairs):
-        report.progress(done / len(pairs), "Looking for the classes")
+        progress.at(done / len(pairs), "Looking for the classes")
         with Picture(tree, pair.label) as label:
             for window in label.pieces(PIECE):
                 values, valid = label.read(window)
                 found.update(np.unique(values[0][valid]).tolist())
-            for value, told in label.classes(report).items():
+            for value, told in label.classes(progress).items():
                 if told.name:
                     named_in.setdefault(value, label.path)
                 known[value] = _agreed(value, known.get(value, told), told, (named_in.get(value, ""), label.path))
@@ -198,13 +198,13 @@ def _lookup(legend: Legend, ignored: tuple[int, ...]) -> tuple[np.ndarray, np.nd
     return np.array([value for value, _ in pairs]), np.array([position for _, position in pairs], np.uint8)
 
 
-def _count(tree: Tree, pairs: list[Pair], size: int, options: ImportOptions, report: Report) -> int:
+def _count(tree: Tree, pairs: list[Pair], size: int, options: ImportOptions, progress: Progress) -> int:
     """How many tiles there will be at most; checks on the way that the images fit."""
     if not options.tile_size:
         return len(pairs)
     total = 0
     for done, pair in enumerate(pairs):
-        report.progress(done / len(pairs), "Measuring the images")
+        progress.at(done / len(pairs), "Measuring the images")
         with Picture(tree, pair.image) as image:
             width, height = image.header.width, image.header.height
         if min(width, height) < size:

@@ -18,7 +18,7 @@ from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 
 from ...errors import DataError
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from ..datasets.dataset import SensorInfo
 from ..rasters import sources
 from ..rasters.class_names import NamedClass, classes_in_file
@@ -96,9 +96,9 @@ class Picture:
         with _explained(self.path), rasterio.Env(**STRICT):
             return _read(self._opened, rasterio.windows.Window(window.col, window.row, window.width, window.height))
 
-    def classes(self, report: Report = SILENT) -> dict[int, NamedClass]:
+    def classes(self, progress: Progress = SILENT) -> dict[int, NamedClass]:
         """The values that the file of a label image names or colours, see `class_names`."""
-        return classes_in_file(self._opened, self._gdal_path, report=report)
+        return classes_in_file(self._opened, self._gdal_path, progress=progress)
 
     def pieces(self, size: int) -> list[Window]:
         """Windows of at most `size` × `size` pixels that cover the picture once."""
@@ -121,7 +121,7 @@ def read_whole(content: bytes, path: str) -> tuple[Header, np.ndarray, np.ndarra
 
 
 def sensor_of(header: Header, preset: str, bands: str, name: str = "", default: tuple[str, Sequence[str]] | None = None,
-              report: Report = SILENT) -> SensorInfo:
+              progress: Progress = SILENT) -> SensorInfo:
     """What the bands of an image are: as chosen, else as its file says, else as is usual in the data set.
 
     Args:
@@ -130,7 +130,7 @@ def sensor_of(header: Header, preset: str, bands: str, name: str = "", default: 
         bands: names separated by commas, or empty.
         name: of the sensor; empty takes that in the file, or "image".
         default: preset and names of the bands for files that do not name theirs.
-        report: told what was taken for granted.
+        progress: told what was taken for granted.
 
     Raises:
         DataError: values that are no measurements, or names that do not fit the number of bands.
@@ -142,7 +142,7 @@ def sensor_of(header: Header, preset: str, bands: str, name: str = "", default: 
     if preset == "generic" and default and not bands and not any(band.name for band in header.bands):
         preset, names = default[0], list(default[1])
     own = preset == "generic" and header.preset in PRESETS
-    known = name_bands(header.preset if own else preset, names, bands, report)
+    known = name_bands(header.preset if own else preset, names, bands, progress)
     if own or preset == "generic":
         known = [replace(band, scale=told.scale, offset=told.offset, unit=told.unit if told.unit != "unknown" else band.unit,
                          wavelength_um=told.wavelength_um or band.wavelength_um)

@@ -17,7 +17,7 @@ import rasterio
 import shapely
 
 from ...errors import DataError
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from ..datasets.dataset import IGNORE, SPLITS, ClassInfo, SensorInfo
 from ..datasets.footprints import pixel_boxes
 from ..datasets.shards import LABELS, ShardWriter
@@ -103,14 +103,14 @@ class Content:
     pixel_size: float | None = None
 
 
-def write_samples(folder: Path, content: Content, options: ImportOptions, report: Report = SILENT) -> Split:
+def write_samples(folder: Path, content: Content, options: ImportOptions, progress: Progress = SILENT) -> Split:
     """Writes every sample, splits and describes them.
 
     Args:
         folder: an empty folder to fill.
         content: what the format found.
         options: name and split.
-        report: progress.
+        progress: told how far it is.
 
     Raises:
         DataError: samples that cannot be read or differ in size or bands, or too few for the split.
@@ -122,7 +122,7 @@ def write_samples(folder: Path, content: Content, options: ImportOptions, report
     with ShardWriter(folder, {**shapes, LABELS: (label_shape, "uint8")}) as writer:
         for done, sample in enumerate(content.samples):
             if done % 16 == 0:
-                report.progress(0.6 * done / max(content.count, 1), f"Reading {content.source.name}")
+                progress.at(0.6 * done / max(content.count, 1), f"Reading {content.source.name}")
             writer.add(**{name: image[None] for name, image in sample.images.items()}, **{LABELS: sample.label[None]})
             rows.append({"tile": done, **_columns(sample, content)})
             grids.append(sample.grid)
@@ -132,7 +132,7 @@ def write_samples(folder: Path, content: Content, options: ImportOptions, report
         raise DataError(f"{content.source} holds no sample that can be used. Choose another folder, or other split lists.")
     base, shapes_on_map = place(grids, content)
     tiles = geopandas.GeoDataFrame(rows, geometry=shapes_on_map, crs=base.crs if base else NOWHERE)
-    split = _split(tiles, base, content, options, report.part(0.6, 0.8))
+    split = _split(tiles, base, content, options, progress.part(0.6, 0.8))
     checksum = "sha256:" + digest.hexdigest()
     description = {
         "task": content.task, "name": options.name, "sensors": list(content.sensors), "tile_size": content.tile_size,
@@ -140,7 +140,7 @@ def write_samples(folder: Path, content: Content, options: ImportOptions, report
         "scenes": [_scene(content, base, checksum)], "labels": {"path": str(content.source), "checksum": checksum},
         "shards": shards, "theme": "", "facts": content.facts,
     }
-    finish(folder, description, tiles.drop(columns="given"), split, report.part(0.8, 1))
+    finish(folder, description, tiles.drop(columns="given"), split, progress.part(0.8, 1))
     return split
 
 
@@ -226,7 +226,7 @@ def long_crs(text: str) -> str:
     return rasterio.crs.CRS.from_user_input(text).to_wkt(version="WKT2_2019") if text.startswith("EPSG:") else text
 
 
-def _split(tiles: geopandas.GeoDataFrame, base: Grid | None, content: Content, options: ImportOptions, report: Report) -> Split:
+def _split(tiles: geopandas.GeoDataFrame, base: Grid | None, content: Content, options: ImportOptions, progress: Progress) -> Split:
     given = tiles["given"].to_numpy(str)
     boxes = pixel_boxes(tiles, base) if base else None
     if options.keep_split and given.all():
@@ -236,10 +236,10 @@ def _split(tiles: geopandas.GeoDataFrame, base: Grid | None, content: Content, o
         return split
     counts = _counts(tiles, content)
     if boxes is None:
-        report.message(f"{NO_PLACE} They were divided at random: neighbours may lie in training and in test, and scores flatter a model.",
-                       level="warning")
+        progress.message(f"{NO_PLACE} They were divided at random: neighbours may lie in training and in test, and scores flatter a model.",
+                         level="warning")
         return random_split(tiles["label"].to_numpy() if "label" in tiles else counts > 0, options.plan, NO_PLACE)
-    return split_by_place(boxes, counts, content.tile_size, options.plan, report)
+    return split_by_place(boxes, counts, content.tile_size, options.plan, progress)
 
 
 def _counts(tiles: geopandas.GeoDataFrame, content: Content) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from ...errors import DataError
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from ...tables import shortened
 from ..datasets.dataset import DROPPED, SPLITS
 from .tree import Tree, stem
@@ -47,14 +47,14 @@ def read_lists(tree: Tree) -> dict[str, str] | None:
     return found if lists else None
 
 
-def chosen(keys: list[str], lists: dict[str, str] | None, what: str, report: Report = SILENT) -> dict[str, str]:
+def chosen(keys: list[str], lists: dict[str, str] | None, what: str, progress: Progress = SILENT) -> dict[str, str]:
     """The samples to take, in order, and the split of each; empty where none is given.
 
     Args:
         keys: names of the samples.
         lists: what `read_lists` gave; samples that no list names are left out.
         what: where the samples come from, for messages.
-        report: told how many are left out.
+        progress: told how many are left out.
 
     Raises:
         DataError: when no sample is in a list.
@@ -66,7 +66,7 @@ def chosen(keys: list[str], lists: dict[str, str] | None, what: str, report: Rep
         raise DataError(f"The split lists name none of the {len(keys)} samples of {what}, such as {keys[0]}. Choose the lists that belong to "
                         "these data, or divide them anew.")
     if len(taken) < len(keys):
-        report.message(f"{len(keys) - len(taken)} of {len(keys)} samples are in no split list and are left out.", level="warning")
+        progress.message(f"{len(keys) - len(taken)} of {len(keys)} samples are in no split list and are left out.", level="warning")
     return taken
 
 

@@ -13,7 +13,7 @@ from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioIOError
 
 from ...errors import DataError
 from ...outputs import failed_write
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from ...tables import write_table
 from ..datasets.dataset import ADVICE, DROPPED, TILES, ClassInfo, Dataset, SensorInfo
 from ..datasets.footprints import read_footprints
@@ -31,7 +31,7 @@ BATCH = 64
 
 
 
-def chosen_tiles(dataset: Dataset, split: str, report: Report = SILENT) -> tuple[np.ndarray, list[str]]:
+def chosen_tiles(dataset: Dataset, split: str, progress: Progress = SILENT) -> tuple[np.ndarray, list[str]]:
     """Indices of the samples to write and the names of their files.
 
     Raises:
@@ -42,11 +42,11 @@ def chosen_tiles(dataset: Dataset, split: str, report: Report = SILENT) -> tuple
         raise DataError(f"{dataset.folder} has no samples for {split or 'training, validation or test'}. Choose another split.")
     dropped = int((dataset.splits == DROPPED).sum())
     if dropped and not split:
-        report.message(f"{dropped} samples that were dropped between the splits are not written.")
+        progress.message(f"{dropped} samples that were dropped between the splits are not written.")
     return indices, [f"tile_{index:06d}" for index in indices]
 
 
-def tiles_of(dataset: Dataset, indices: np.ndarray, names: Sequence[str], sensors: Sequence[SensorInfo], report: Report = SILENT
+def tiles_of(dataset: Dataset, indices: np.ndarray, names: Sequence[str], sensors: Sequence[SensorInfo], progress: Progress = SILENT
              ) -> Iterator[tuple[str, Grid | None, list[np.ndarray], np.ndarray]]:
     """Name, grid, images (band, y, x) by sensor, and label of samples."""
     grids = tile_grids(dataset)
@@ -55,7 +55,7 @@ def tiles_of(dataset: Dataset, indices: np.ndarray, names: Sequence[str], sensor
         images = [dataset.images(part, info.name) for info in sensors]
         labels = dataset.labels(part)
         for place, index in enumerate(part.tolist()):
-            report.progress((first + place) / len(indices), f"Writing {names[first + place]}")
+            progress.at((first + place) / len(indices), f"Writing {names[first + place]}")
             yield names[first + place], grids[index], [own[place] for own in images], labels[place]
 
 

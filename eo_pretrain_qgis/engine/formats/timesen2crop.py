@@ -21,7 +21,7 @@ import numpy as np
 
 from ...errors import DataError, EngineError
 from ...outputs import final_name
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from ...tables import file_content, parse_lines, shortened, write_table
 from ..datasets.dataset import IGNORE, SPLITS, Dataset, SensorInfo
 from ..datasets.legend import make_legend
@@ -45,7 +45,7 @@ def recognise(tree: Tree) -> bool:
     return _root(tree) is not None
 
 
-def write(tree: Tree, folder: Path, options: ImportOptions, report: Report = SILENT) -> Split:
+def write(tree: Tree, folder: Path, options: ImportOptions, progress: Progress = SILENT) -> Split:
     """Writes a dataset of the task "series".
 
     Raises:
@@ -57,7 +57,7 @@ def write(tree: Tree, folder: Path, options: ImportOptions, report: Report = SIL
     if tree.path.is_file():
         raise DataError(f"{tree.path} holds TimeSen2Crop, whose million small files are read several times. Unpack the archive and choose "
                         "the folder.")
-    return write_timesen2crop_dataset(tree.path / root, folder, options.plan, report)
+    return write_timesen2crop_dataset(tree.path / root, folder, options.plan, progress)
 
 
 def _root(tree: Tree) -> str | None:
@@ -104,7 +104,7 @@ class Batch:
     flags: np.ndarray
 
 
-def find_tiles(folder: str | Path, report: Report = SILENT) -> list[Tile]:
+def find_tiles(folder: str | Path, progress: Progress = SILENT) -> list[Tile]:
     """The tiles in a folder, by name.
 
     Raises:
@@ -119,7 +119,7 @@ def find_tiles(folder: str | Path, report: Report = SILENT) -> list[Tile]:
         days, files = _read_days(place / DATES), {}
         labels = sorted({int(child.name) for child in place.iterdir() if child.is_dir() and re.fullmatch("0|[1-9][0-9]{0,17}", child.name)})
         for done, label in enumerate(labels):
-            report.progress((number + done / len(labels)) / len(places), f"Listing the files of {place.name}")
+            progress.at((number + done / len(labels)) / len(places), f"Listing the files of {place.name}")
             files[label] = list_files(place / str(label))
         tiles.append(Tile(place, days, {label: names for label, names in files.items() if names}))
     if not any(tile.files for tile in tiles):
@@ -128,12 +128,12 @@ def find_tiles(folder: str | Path, report: Report = SILENT) -> list[Tile]:
     return tiles
 
 
-def read_timesen2crop(tiles: list[Tile], report: Report = SILENT, workers: int | None = None) -> Iterator[Batch]:
+def read_timesen2crop(tiles: list[Tile], progress: Progress = SILENT, workers: int | None = None) -> Iterator[Batch]:
     """Reads all files of some tiles, in the order of tiles, classes and numbers.
 
     Args:
         tiles: what `find_tiles` found.
-        report: progress.
+        progress: told how far it is.
         workers: processes; None is one for each core, 0 reads in this process.
 
     Yields:
@@ -146,15 +146,15 @@ def read_timesen2crop(tiles: list[Tile], report: Report = SILENT, workers: int |
               for first in range(0, len(names), PIECE)]
     ends = np.cumsum([len(names) for _, _, names in pieces]).tolist()
     calls = [(str(tile.folder / str(label)), names, len(tile.days)) for tile, label, names in pieces]
-    computed = _computed(calls, ends[-1], workers, lambda number: report.progress(ends[number] / ends[-1]))
+    computed = _computed(calls, ends[-1], workers, lambda number: progress.at(ends[number] / ends[-1]))
     for number, ((tile, label, _), numbers) in enumerate(zip(pieces, computed, strict=True)):
-        report.progress(ends[number] / ends[-1], f"Reading {tile.folder.name}")
+        progress.at(ends[number] / ends[-1], f"Reading {tile.folder.name}")
         values, flags = numbers[..., :-1].astype(np.uint16), numbers[..., -1].astype(np.uint8)
         flags[(values == 0).all(-1)] = NOT_MEASURED
         yield Batch(tile, label, values, flags)
 
 
-def write_timesen2crop_dataset(source_folder: str | Path, folder: Path, plan: SplitPlan, report: Report = SILENT) -> Split:
+def write_timesen2crop_dataset(source_folder: str | Path, folder: Path, plan: SplitPlan, progress: Progress = SILENT) -> Split:
     """Writes a dataset of the task "series".
 
     Tiles are the unit of the split, since the samples have no coordinates; two years of one tile stay together. Folders that this
@@ -164,16 +164,16 @@ def write_timesen2crop_dataset(source_folder: str | Path, folder: Path, plan: Sp
         source_folder: holds the tiles.
         folder: an empty folder to fill.
         plan: shares and seed.
-        report: progress.
+        progress: told how far it is.
 
     Raises:
         DataError: damaged files, or no tile.
     """
-    tiles = find_tiles(source_folder, report.part(0, 0.05))
+    tiles = find_tiles(source_folder, progress.part(0, 0.05))
     names = _class_names(Path(source_folder))
     found = sorted({label for tile in tiles for label in tile.files})
     rows = [{"value": str(label), "name": names.get(label, f"class {label}"), "color": ""} for label in found]
-    legend = make_legend({str(label) for label in found}, f"The folder {source_folder}", rows, None, False, report,
+    legend = make_legend({str(label) for label in found}, f"The folder {source_folder}", rows, None, False, progress,
                          "Choose tiles with two classes or more.")
     length, first_year = max(len(tile.days) for tile in tiles), min(tile.days[0].year for tile in tiles)
     preset = PRESETS["sentinel2_l2a"]
@@ -182,7 +182,7 @@ def write_timesen2crop_dataset(source_folder: str | Path, folder: Path, plan: Sp
     arrays = {LABELS: ((), "uint8"), "image": ((length, len(BANDS)), "uint16"), "days": ((length,), "int16"), "flags": ((length,), "uint8")}
     known: dict[str, list[np.ndarray]] = {"scene": [], "label": [], "valid": [], "clear": []}
     with ShardWriter(folder, arrays, extra=["days", "flags"]) as writer:
-        for batch in read_timesen2crop(tiles, report.part(0.05, 0.7)):
+        for batch in read_timesen2crop(tiles, progress.part(0.05, 0.7)):
             label = legend.positions[str(batch.label)]
             count, dates = batch.flags.shape
             images, days, flags = (np.full((count, length, len(BANDS)), 0, np.uint16), np.full((count, length), -1, np.int16),
@@ -194,7 +194,7 @@ def write_timesen2crop_dataset(source_folder: str | Path, folder: Path, plan: Sp
                 known[name].append(values)
         shards = writer.close()
     columns = {name: np.concatenate(values) for name, values in known.items()}
-    split = _split(tiles, columns["scene"], columns["label"], plan, [row.name for row in legend.classes], report.part(0.7, 0.75))
+    split = _split(tiles, columns["scene"], columns["label"], plan, [row.name for row in legend.classes], progress.part(0.7, 0.75))
     table = geopandas.GeoDataFrame({**columns, "labelled": 1.0}, geometry=[None] * len(columns["label"]), crs="EPSG:4326")
     name = final_name(folder)
     description = {
@@ -203,7 +203,7 @@ def write_timesen2crop_dataset(source_folder: str | Path, folder: Path, plan: Sp
         "labels": {"path": str(source_folder), "kind": "TimeSen2Crop"}, "shards": shards,
         "facts": {"first_year": first_year, "source": "TimeSen2Crop",
                   "dates": {tile.folder.name: [day.isoformat() for day in tile.days] for tile in tiles}}}
-    return finish(folder, description, table, split, report.part(0.75, 1))
+    return finish(folder, description, table, split, progress.part(0.75, 1))
 
 
 def _computed(calls: list[tuple], total: int, workers: int | None, beat: Callable[[int], None]) -> Iterator[np.ndarray]:
@@ -235,15 +235,15 @@ def _awaited(future: Future, beat: Callable[[], None]) -> np.ndarray:
             beat()
 
 
-def _split(tiles: list[Tile], scenes: np.ndarray, labels: np.ndarray, plan: SplitPlan, classes: list[str], report: Report) -> Split:
+def _split(tiles: list[Tile], scenes: np.ndarray, labels: np.ndarray, plan: SplitPlan, classes: list[str], progress: Progress) -> Split:
     told = {tile.folder.name: next((split for split in SPLITS if tile.folder.name.endswith("_" + split)), "") for tile in tiles}
     if all(told.values()):
         return given_split(np.array([told[scene] for scene in scenes]), "The split is the one that the names of the tiles tell.")
     grounds = {tile.folder.name: tile.ground for tile in tiles}
     if len(set(grounds.values())) < (wanted_shares(plan) > 0).sum():
-        report.message(f"{NO_PLACE} The split is random, and scores on it flatter the model.", level="warning")
+        progress.message(f"{NO_PLACE} The split is random, and scores on it flatter the model.", level="warning")
         return random_split(labels, plan, NO_PLACE)
-    return split_by_group(np.array([grounds[scene] for scene in scenes]), labels, plan, "tiles", report, classes=classes)
+    return split_by_group(np.array([grounds[scene] for scene in scenes]), labels, plan, "tiles", progress, classes=classes)
 
 
 def _read_days(path: Path) -> list[date]:
@@ -279,7 +279,7 @@ def _scene(tile: Tile) -> dict:
             "height": 0, "date": tile.days[0].isoformat(), "checksum": ""}
 
 
-def export(dataset: Dataset, folder: Path, sensor: str = "", split: str = "", report: Report = SILENT) -> int:
+def export(dataset: Dataset, folder: Path, sensor: str = "", split: str = "", progress: Progress = SILENT) -> int:
     """Writes every series of a dataset as a CSV file.
 
     Args:
@@ -287,7 +287,7 @@ def export(dataset: Dataset, folder: Path, sensor: str = "", split: str = "", re
         folder: an empty folder to fill.
         sensor: must be empty or the first sensor, of which the layout tells.
         split: must be empty: the layout knows tiles and no splits.
-        report: progress.
+        progress: told how far it is.
 
     Returns:
         Number of series.
@@ -300,7 +300,7 @@ def export(dataset: Dataset, folder: Path, sensor: str = "", split: str = "", re
                         "series, or another format.")
     if split or sensor not in ("", dataset.sensor.name):
         raise DataError("TimeSen2Crop's layout holds all series of the first sensor. Leave “Sensor” empty and choose the samples of “all”.")
-    write_timesen2crop_folders(dataset.folder, folder, report)
+    write_timesen2crop_folders(dataset.folder, folder, progress)
     return len(dataset)
 
 
@@ -308,7 +308,7 @@ def export(dataset: Dataset, folder: Path, sensor: str = "", split: str = "", re
 FORMATTED = 2000
 
 
-def write_timesen2crop_folders(dataset_folder: str | Path, folder: Path, report: Report = SILENT) -> None:
+def write_timesen2crop_folders(dataset_folder: str | Path, folder: Path, progress: Progress = SILENT) -> None:
     """Writes every sample of a dataset as a CSV file.
 
     What TimeSen2Crop calls a tile is here a part of the split, ``<dataset>_training`` and so on, so that those who split by tile keep
@@ -318,7 +318,7 @@ def write_timesen2crop_folders(dataset_folder: str | Path, folder: Path, report:
     Args:
         dataset_folder: of a dataset of series of one or more sensors; the first is written.
         folder: an empty folder to fill.
-        report: progress, and which crops are not in TimeSen2Crop's list.
+        progress: also hears which crops are not in TimeSen2Crop's list.
 
     Raises:
         DataError: a band of TimeSen2Crop is missing, no crop is in its list, or samples with different dates.
@@ -336,7 +336,7 @@ def write_timesen2crop_folders(dataset_folder: str | Path, folder: Path, report:
     chosen = [dataset.bands[names.index(band)] for band in BANDS]
     bands = np.array([names.index(band) for band in BANDS])
     scale, offset = np.array([band.scale for band in chosen]), np.array([band.offset for band in chosen])
-    official = _official(dataset, report)
+    official = _official(dataset, progress)
     write_table(folder / CLASSES, [("class", "name"), *((number, CLASS_NAMES[number]) for number in np.unique(official).tolist())])
     head, done = ",".join((*HEADS, FLAG)) + "\n", 0
     for split in SPLITS:
@@ -347,7 +347,7 @@ def write_timesen2crop_folders(dataset_folder: str | Path, folder: Path, report:
         _start(tile, dataset, mine, official)
         written = np.zeros(len(CLASS_NAMES), np.int64)
         for first in range(0, len(mine), FORMATTED):
-            report.progress(done / len(dataset), "Writing TimeSen2Crop folders")
+            progress.at(done / len(dataset), "Writing TimeSen2Crop folders")
             batch = mine[first:first + FORMATTED]
             values, flags = dataset.images(batch)[..., bands], dataset.array("flags", batch)
             stored = np.clip(np.rint((values * scale + offset) * 10000), 0, 65535)
@@ -364,7 +364,7 @@ def write_timesen2crop_folders(dataset_folder: str | Path, folder: Path, report:
             done += len(batch)
 
 
-def _official(dataset: Dataset, report: Report) -> np.ndarray:
+def _official(dataset: Dataset, progress: Progress) -> np.ndarray:
     """TimeSen2Crop's number of each class of a dataset."""
     found = {row.name: official_number(row.name) for row in dataset.classes}
     strange = [name for name, number in found.items() if number is None]
@@ -373,8 +373,8 @@ def _official(dataset: Dataset, report: Report) -> np.ndarray:
         raise DataError(f"None of the classes of {dataset.folder} ({listed}) has a name of TimeSen2Crop's list, and its layout knows no other. "
                         f"Name them as it does ({', '.join(CLASS_NAMES)}), or leave TimeSen2Crop's layout out.")
     if strange:
-        report.message(f"TimeSen2Crop's list has no {listed}; their samples are written as its class {OTHER}, “{CLASS_NAMES[OTHER]}”.",
-                       level="warning")
+        progress.message(f"TimeSen2Crop's list has no {listed}; their samples are written as its class {OTHER}, “{CLASS_NAMES[OTHER]}”.",
+                         level="warning")
     return np.array([OTHER if found[row.name] is None else found[row.name] for row in dataset.classes])
 
 

@@ -30,7 +30,7 @@ from pathlib import Path
 import numpy as np
 
 from ...outputs import new_folder
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from ..datasets.dataset import ClassInfo
 from . import coarse, radar
 from .declarations import write_parcels, write_training_polygons
@@ -49,14 +49,14 @@ from .spectra import BANDS
 CLASSES = [ClassInfo(each.value, each.name, each.color) for each in LAND_COVER]
 
 
-def create(folder: str | Path, size_px: int = 1024, seed: int = 1, report: Report = SILENT) -> dict[str, str]:
+def create(folder: str | Path, size_px: int = 1024, seed: int = 1, progress: Progress = SILENT) -> dict[str, str]:
     """Makes a sample landscape and writes its files.
 
     Args:
         folder: a new or empty folder.
         size_px: width and height in pixels of 10 m.
         seed: the same seed and size give the same landscape.
-        report: told several times a second for the default size.
+        progress: told several times a second for the default size.
 
     Returns:
         Path of each product: sentinel2, scene_classes, sentinel1, land_cover, land_cover_100m, roads, roads_truth,
@@ -67,14 +67,14 @@ def create(folder: str | Path, size_px: int = 1024, seed: int = 1, report: Repor
     """
     folder = Path(folder)
     with new_folder(folder) as part:
-        land = make_landscape(seed, size_px, report.part(0, 0.25))
-        truth, painted = _write_images(part, land, size_px, report.part(0.25, 0.9))
-        report.progress(0.9, "Writing roads and parcels")
+        land = make_landscape(seed, size_px, progress.part(0, 0.25))
+        truth, painted = _write_images(part, land, size_px, progress.part(0.25, 0.9))
+        progress.at(0.9, "Writing roads and parcels")
         write_roads(part, land)
         write_parcels(part / "parcels.gpkg", land, painted)
-        write_training_polygons(part / "training_polygons.gpkg", land, truth, report.part(0.93, 1.0))
+        write_training_polygons(part / "training_polygons.gpkg", land, truth, progress.part(0.93, 1.0))
         (part / "README.txt").write_text(README.format(seed=seed, size=size_px), encoding="utf-8")
-    report.progress(1.0, "The landscape is ready")
+    progress.at(1.0, "The landscape is ready")
     names = {
         "sentinel2": "sentinel2.tif",
         "scene_classes": "scene_classes.tif",
@@ -113,12 +113,12 @@ class _Date:
         self.mask.write(classes[: place.height, : place.width], place.row, place.column)
 
 
-def _write_images(folder: Path, land: Landscape, size: int, report: Report) -> tuple[np.ndarray, np.ndarray]:
+def _write_images(folder: Path, land: Landscape, size: int, progress: Progress) -> tuple[np.ndarray, np.ndarray]:
     """Paints block after block and writes all rasters; returns land cover (y, x) and the square metres painted per
     object.
     """
     truth, painted = np.zeros((size, size), np.uint8), np.zeros(len(land.objects))
-    report.progress(0, "Setting up the cameras")
+    progress.at(0, "Setting up the cameras")
     painter, hundred = Painter(land), coarse.CoarseMap(land.seed, size)
     power = radar.backscatter(land.objects, MAIN.day).astype(np.float32)
     places = [
@@ -143,8 +143,8 @@ def _write_images(folder: Path, land: Landscape, size: int, report: Report) -> t
             )
         )
         for number, place in enumerate(places):
-            step = report.part(number / len(places), (number + 1) / len(places))
-            step.progress(0, "Painting the ground")
+            step = progress.part(number / len(places), (number + 1) / len(places))
+            step.at(0, "Painting the ground")
             ground = painter.paint(with_margin(place))
             inner = (slice(MARGIN, MARGIN + place.height), slice(MARGIN, MARGIN + place.width))
             painted += _areas(ground, inner)
@@ -157,7 +157,7 @@ def _write_images(folder: Path, land: Landscape, size: int, report: Report) -> t
             sentinel1.write(speckled[:, : place.height, : place.width], place.row, place.column)
             view = OpticalView(land, ground)
             for index, each in enumerate(dates):
-                step.progress((index + 1) / (len(dates) + 1), f"Looking down on {each.name}")
+                step.at((index + 1) / (len(dates) + 1), f"Looking down on {each.name}")
                 each.write(view, place)
     with SampleRaster(
         folder / "land_cover_100m.tif",

@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 import shapely
 
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from .noise import stream
 from .objects import ObjectTable
 from .parcels import Division
@@ -17,7 +17,7 @@ Shapes = list[tuple[shapely.Geometry, int]]
 
 
 def build(
-    seed: int, division: Division, sites: list[Site], objects: ObjectTable, report: Report = SILENT
+    seed: int, division: Division, sites: list[Site], objects: ObjectTable, progress: Progress = SILENT
 ) -> tuple[Shapes, Shapes]:
     """The ground of settlements and what stands on it, both as (shape, object number) in the order of painting."""
     rng = stream(seed, "buildings")
@@ -30,7 +30,7 @@ def build(
     standing: Shapes = []
     for position, (block, number) in enumerate(zip(division.blocks, division.block_sites, strict=True)):
         if position % 50 == 0:
-            report.progress(position / len(division.blocks), "Building houses")
+            progress.at(position / len(division.blocks), "Building houses")
         site = sites[number]
         middle = block.centroid
         outer = np.hypot(middle.x - site.x, middle.y - site.y) / site.radius

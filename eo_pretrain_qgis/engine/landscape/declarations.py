@@ -12,7 +12,7 @@ import shapely.geometry
 from rasterio.features import shapes as outlines
 from rasterio.transform import Affine
 
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from .crops import CROPS
 from .files import write_layer
 from .landscape import Landscape
@@ -60,7 +60,7 @@ def write_parcels(path: Path, land: Landscape, painted: np.ndarray) -> None:
     write_layer(path, "parcels", columns, declared[keep])
 
 
-def write_training_polygons(path: Path, land: Landscape, truth: np.ndarray, report: Report = SILENT) -> None:
+def write_training_polygons(path: Path, land: Landscape, truth: np.ndarray, progress: Progress = SILENT) -> None:
     """Writes polygons with the name of their class in the field ``class``: rounded shapes inside the classes, some
     hectares each, that leave most of the image unlabelled. All classes get a share; the rare ones are not drawn as
     often as the common ones.
@@ -69,14 +69,14 @@ def write_training_polygons(path: Path, land: Landscape, truth: np.ndarray, repo
         path: GeoPackage to write.
         land: the landscape.
         truth: land cover (y, x).
-        report: told once per class.
+        progress: told once per class.
     """
     rng = stream(land.seed, "training polygons")
     wanted = max(60, round(POLYGONS_PER_KM2 * land.image.area / 1e6))
     shares = {2: 0.22, 3: 0.30, 4: 0.18, 5: 0.14, 1: 0.08, 6: 0.08}
     names, drawn = [], []
     for number, each in enumerate(LAND_COVER):
-        report.progress(number / len(LAND_COVER), "Drawing training polygons")
+        progress.at(number / len(LAND_COVER), "Drawing training polygons")
         mask = truth == each.value
         if not mask.any():
             continue

@@ -9,7 +9,7 @@ import shapely
 import shapely.ops
 from scipy.spatial import cKDTree
 
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from . import buildings, crops
 from .noise import Box, Field, Grain, stream
 from .objects import Objects, ObjectTable
@@ -60,29 +60,29 @@ class Landscape:
         return self.terrain.image
 
 
-def make_landscape(seed: int, size_px: int, report: Report = SILENT) -> Landscape:
+def make_landscape(seed: int, size_px: int, progress: Progress = SILENT) -> Landscape:
     """Lays out a landscape of `size_px` × `size_px` pixels of 10 m."""
-    report.progress(0.0, "Raising hills and laying water")
+    progress.at(0.0, "Raising hills and laying water")
     terrain = Terrain(seed, size_px * 10.0)
-    report.progress(0.05, "Raising hills and laying water")
+    progress.at(0.05, "Raising hills and laying water")
     water = make_water(seed, terrain)
-    report.progress(0.1, "Founding settlements and routing roads")
+    progress.at(0.1, "Founding settlements and routing roads")
     sites = make_sites(seed, terrain, water)
-    report.progress(0.12, "Founding settlements and routing roads")
+    progress.at(0.12, "Founding settlements and routing roads")
     through, motorway = make_through_roads(seed, terrain, water, sites)
-    division = divide(seed, terrain, water, sites, through, motorway, report.part(0.2, 0.6))
-    report.progress(0.6, "Joining roads")
+    division = divide(seed, terrain, water, sites, through, motorway, progress.part(0.2, 0.6))
+    progress.at(0.6, "Joining roads")
     roads = make_network(seed, through, motorway, division, sites, water, terrain)
-    report.progress(0.75, "Choosing crops and forests")
+    progress.at(0.75, "Choosing crops and forests")
     table = ObjectTable(stream(seed, "objects"))
     use = _land_use(seed, terrain, water, sites, division)
     late = (_heights(terrain, division) - 220) * 0.035
     first = table.add("field", len(division.parcels), crop=use.crop, shift=late, angle=np.array(division.angles))[0]
     _stands(table, use, late)
-    covers = _covers(seed, terrain, water, sites, division, table, report.part(0.8, 0.88))
-    report.progress(0.88, "Paving roads")
+    covers = _covers(seed, terrain, water, sites, division, table, progress.part(0.8, 0.88))
+    progress.at(0.88, "Paving roads")
     surfaces = _surfaces(roads, table, stream(seed, "surfaces"))
-    bend, rng = Warp(seed, terrain.box, report.part(0.9, 1.0)), stream(seed, "grain")
+    bend, rng = Warp(seed, terrain.box, progress.part(0.9, 1.0)), stream(seed, "grain")
     return Landscape(
         seed,
         terrain,
@@ -107,15 +107,15 @@ class Warp:
     ends stay shared.
     """
 
-    def __init__(self, seed: int, box: Box, report: Report) -> None:
+    def __init__(self, seed: int, box: Box, progress: Progress) -> None:
         rng = stream(seed, "warp")
         wide = box.grown(3000)
         self._x, self._y = Field(rng, wide, 520, 2), Field(rng, wide, 520, 2)
-        self._report = report
+        self._report = progress
 
     def shapes(self, shapes: list[shapely.Geometry], done: float) -> np.ndarray:
         """Bent copies of shapes, when a share `done` of all was bent before."""
-        self._report.progress(done, "Bending straight lines")
+        self._report.at(done, "Bending straight lines")
         return shapely.transform(shapely.segmentize(np.array(shapes), 25.0), self._bend)
 
     def painted(self, shapes: list[tuple[shapely.Geometry, int]], done: float) -> list[tuple[shapely.Geometry, int]]:
@@ -185,10 +185,10 @@ def _stands(table: ObjectTable, use: _Use, late: np.ndarray) -> None:
 
 
 def _covers(
-    seed: int, terrain: Terrain, water: Water, sites: list[Site], division: Division, table: ObjectTable, report: Report
+    seed: int, terrain: Terrain, water: Water, sites: list[Site], division: Division, table: ObjectTable, progress: Progress
 ) -> list[tuple[shapely.Geometry, int]]:
     """What lies on top of fields and forest, in the order of painting."""
-    report.progress(0, "Planting hedges")
+    progress.at(0, "Planting hedges")
     rng = stream(seed, "covers")
     covers: list[tuple[shapely.Geometry, int]] = []
     keep_out = shapely.union_all([site.outline.buffer(120) for site in sites] + [water.river.buffer(60), *water.lakes])
@@ -207,7 +207,7 @@ def _covers(
     covers += [
         (part.buffer(rng.uniform(18, 55)), int(rng.choice(trees))) for part in _stretches(rng, water.course, 0.6)
     ]
-    ground, houses = buildings.build(seed, division, sites, table, report)
+    ground, houses = buildings.build(seed, division, sites, table, progress)
     yards, barns = buildings.farms(seed, division, keep_out, table, round(terrain.image.area / 1.6e6))
     river = table.add("river", 1)
     lakes = table.add("lake", max(len(water.lakes), 1))

@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 import shapely
 
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from .noise import stream
 from .roads import Road, lines_of
 from .settlements import Site
@@ -48,21 +48,21 @@ def divide(
     sites: list[Site],
     roads: list[Road],
     motorway: shapely.LineString,
-    report: Report = SILENT,
+    progress: Progress = SILENT,
 ) -> Division:
     """Cuts the landscape into parcels, and settlements into blocks."""
     rng = stream(seed, "parcels")
     box = shapely.box(terrain.box.west, terrain.box.north, terrain.box.east, terrain.box.south)
     edges = [road.line for road in roads if not road.tunnel and not road.highway.startswith("motorway")]
     edges += [motorway, water.course, box.exterior, *water.brooks, *(site.outline.exterior for site in sites)]
-    report.progress(0, "Cutting the land into parcels")
+    progress.at(0, "Cutting the land into parcels")
     network = shapely.union_all([shapely.intersection(edge, box) for edge in edges])
     faces = [face for face in shapely.get_parts(shapely.polygonize([network])) if face.area > 400]
     towns = shapely.STRtree([site.outline for site in sites])
     division = Division()
     division.tracks += [site.outline.exterior for site in sites]
     for number, face in enumerate(faces):
-        tell = partial(report.progress, number / len(faces), "Cutting the land into parcels")
+        tell = partial(progress.at, number / len(faces), "Cutting the land into parcels")
         tell()
         town = towns.query(face.representative_point(), predicate="within")
         if len(town):

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ...errors import EngineError
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from ..models import session
 from .loop.device import describe_device, pick_device
 from .loop.error_words import first_line
@@ -19,7 +19,7 @@ from .networks.encoders import build_unet
 BANDS, CLASSES, TILE_PX = 4, 3, 64
 
 
-def train_once(device: str, report: Report = SILENT) -> dict[str, Any]:
+def train_once(device: str, progress: Progress = SILENT) -> dict[str, Any]:
     """One forward and backward pass and one update.
 
     Returns:
@@ -33,7 +33,7 @@ def train_once(device: str, report: Report = SILENT) -> dict[str, Any]:
     name = str(taken)
     try:
         name = describe_device(taken)
-        report.progress(0.2, f"One training step on {name}")
+        progress.at(0.2, f"One training step on {name}")
         generator = torch.Generator().manual_seed(1)
         image = torch.rand(1, BANDS, TILE_PX, TILE_PX, generator=generator).to(taken)
         truth = torch.randint(CLASSES, (1, TILE_PX, TILE_PX), generator=generator).to(taken)

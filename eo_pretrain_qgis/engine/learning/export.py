@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from ...errors import ModelError
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from ..datasets.dataset import Dataset
 from ..models import package
 from ..models.session import InferenceSession, RunOptions, on_processor
@@ -41,7 +41,7 @@ class Probabilities(nn.Module):
 
 
 def export_run(run_folder: str, target: str, *, name: str | None = None, licence: str = "not stated", tolerance: float = 1e-4,
-               plugin_version: str = "", report: Report = SILENT) -> dict[str, Any]:
+               plugin_version: str = "", progress: Progress = SILENT) -> dict[str, Any]:
     """Writes a run's best network as a model file.
 
     Args:
@@ -51,7 +51,7 @@ def export_run(run_folder: str, target: str, *, name: str | None = None, licence
         licence: of the model, for those it is given to.
         tolerance: largest difference allowed between a probability of torch and of onnxruntime.
         plugin_version: for the provenance.
-        report: told of every step.
+        progress: told of every step.
 
     Returns:
         ``largest_difference`` and ``model_id``.
@@ -66,11 +66,11 @@ def export_run(run_folder: str, target: str, *, name: str | None = None, licence
         raise ModelError(f"The run {run_folder} learned classes of whole tiles, and maps need a class per pixel. Choose the run of a dataset "
                          "with labels of pixels, or start one from this run.")
     model = Probabilities(network).eval()
-    report.progress(0.05, "Translating the network")
-    content = to_onnx(model, network.bands, network.stride, run.card["encoder"], report=report.part(0.05, 0.2))
+    progress.at(0.05, "Translating the network")
+    content = to_onnx(model, network.bands, network.stride, run.card["encoder"], progress=progress.part(0.05, 0.2))
     session = on_processor(content)
     scene = _scene(run, network)
-    difference = largest_difference(model, session, probes(scene, network.stride), report.part(0.2, 0.5))
+    difference = largest_difference(model, session, probes(scene, network.stride), progress.part(0.2, 0.5))
     if not difference <= tolerance:
         raise ModelError(f"The exported network differs from the trained one by up to {difference:.2g} in a probability, more than the "
                          f"{tolerance:g} allowed. Allow a larger difference, or train again with another encoder.")
@@ -80,17 +80,17 @@ def export_run(run_folder: str, target: str, *, name: str | None = None, licence
     def classes(image: np.ndarray) -> np.ndarray:
         return session.run(None, {package.INPUT: image}, options)[0].argmax(1)
 
-    halo, changed = measure_halo(classes, scene, network.stride, report.part(0.5, 0.95), stop=partial(setattr, options, "terminate", True))
+    halo, changed = measure_halo(classes, scene, network.stride, progress.part(0.5, 0.95), stop=partial(setattr, options, "terminate", True))
     if changed > CHANGED_SHARE:
-        report.message(f"Even with a border of {halo} px, {changed:.2%} of the classes depend on where tiles begin, because this network "
-                       "looks farther. Maps may show faint seams.", "warning")
-    report.progress(0.95, "Writing the model")
+        progress.message(f"Even with a border of {halo} px, {changed:.2%} of the classes depend on where tiles begin, because this network "
+                         "looks farther. Maps may show faint seams.", "warning")
+    progress.at(0.95, "Writing the model")
     description = describe(run, network, name or f"{run.card['dataset']['name']} {run.card['encoder']}", licence, plugin_version, halo)
     package.write(content, description, target)
     return {"largest_difference": difference, "model_id": description["id"]}
 
 
-def to_onnx(model: nn.Module, bands: int, stride: int, what: str, output: str = package.OUTPUT, report: Report = SILENT) -> bytes:
+def to_onnx(model: nn.Module, bands: int, stride: int, what: str, output: str = package.OUTPUT, progress: Progress = SILENT) -> bytes:
     """The network as an ONNX file that takes any number of images of any height and width divisible by `stride`.
 
     Traces of the Python code and its paths, which the exporter adds to every node, are left out.
@@ -101,14 +101,14 @@ def to_onnx(model: nn.Module, bands: int, stride: int, what: str, output: str = 
         stride: see above.
         what: its encoder, for the message.
         output: name of what it gives.
-        report: told every half second that it goes on; a cancel ends it.
+        progress: told every half second that it goes on; a cancel ends it.
 
     Raises:
         ModelError: when torch cannot translate it.
     """
     call = PythonCall(lambda: _translated(model, bands, stride, output))
     try:
-        proto = patiently(call, call.stop, report, 0, "Translating the network")
+        proto = patiently(call, call.stop, progress, 0, "Translating the network")
     except (torch.onnx.OnnxExporterError, RuntimeError, ValueError) as error:
         raise ModelError(f"The network with the encoder {what} cannot be written as ONNX ({first_line(error)}). "
                          "Train with another encoder, such as resnet18.") from None
@@ -135,7 +135,7 @@ def _translated(model: nn.Module, bands: int, stride: int, output: str) -> onnx.
         return onnx.load(path)
 
 
-def largest_difference(model: nn.Module, session: InferenceSession, images: list[np.ndarray], report: Report = SILENT,
+def largest_difference(model: nn.Module, session: InferenceSession, images: list[np.ndarray], progress: Progress = SILENT,
                        view: Callable[[np.ndarray], np.ndarray] | None = None) -> float:
     """Largest absolute difference of a value between torch and onnxruntime over images float32 (n, band, y, x); NaN where one gives NaN.
 
@@ -143,7 +143,7 @@ def largest_difference(model: nn.Module, session: InferenceSession, images: list
         model: in torch.
         session: the same in onnxruntime.
         images: to try.
-        report: told of each.
+        progress: told of each.
         view: turns results into what is compared; None compares them as they are.
     """
     largest = 0.0
@@ -153,7 +153,7 @@ def largest_difference(model: nn.Module, session: InferenceSession, images: list
         found = session.run(None, {package.INPUT: image})[0]
         apart = np.abs(view(found) - view(expected) if view else found - expected).max()
         largest = float(np.maximum(largest, apart))  # unlike max() it keeps NaN
-        report.progress(done / len(images), f"Comparing torch and onnxruntime on {image.shape[2]} × {image.shape[3]} px")
+        progress.at(done / len(images), f"Comparing torch and onnxruntime on {image.shape[2]} × {image.shape[3]} px")
     return largest
 
 

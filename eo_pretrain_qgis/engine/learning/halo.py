@@ -8,7 +8,7 @@ from functools import cache
 
 import numpy as np
 
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from ..waiting import patiently
 
 #: Edge of the square of which parts are compared, of the parts, and how many there are along an edge [px]. No pixel of a part is
@@ -26,7 +26,7 @@ def scene_side(stride: int) -> int:
     return PARTS * _up(CORE // PARTS, stride) + 2 * _up(REFERENCE_HALO, stride)
 
 
-def measure_halo(classes: Callable[[np.ndarray], np.ndarray], scene: np.ndarray, stride: int, report: Report = SILENT,
+def measure_halo(classes: Callable[[np.ndarray], np.ndarray], scene: np.ndarray, stride: int, progress: Progress = SILENT,
                  differs: Callable[[np.ndarray, np.ndarray], np.ndarray] = np.not_equal,
                  stop: Callable[[], None] = lambda: None) -> tuple[int, float]:
     """The border that has to be thrown away so that the classes inside hardly depend on where the tile ends.
@@ -35,7 +35,7 @@ def measure_halo(classes: Callable[[np.ndarray], np.ndarray], scene: np.ndarray,
         classes: float32 (1, band, y, x) → class positions (1, y, x).
         scene: float32 (band, y, x), at least `scene_side` pixels on each side.
         stride: of the network; tiles stay on its grid.
-        report: told of every size tried.
+        progress: told of every size tried.
         differs: which pixels of two results (y, x), or (band, y, x), are not the same.
         stop: makes a call of `classes` under way fail soon.
 
@@ -49,16 +49,16 @@ def measure_halo(classes: Callable[[np.ndarray], np.ndarray], scene: np.ndarray,
 
     def found(top: int, left: int, size: int, fraction: float) -> np.ndarray:
         image = scene[None, :, top:top + size, left:left + size]
-        return patiently(lambda: classes(image), stop, report, fraction, text)[0]
+        return patiently(lambda: classes(image), stop, progress, fraction, text)[0]
 
-    report.progress(0, text)
+    progress.at(0, text)
     reference = found(0, 0, side, 0)
 
     @cache
     def changed(halo: int) -> np.ndarray:
         shares = []
         for done, (top, left) in enumerate(corners):
-            report.progress(0.2 + 0.8 * done / len(corners), f"{text}: trying {halo} px")
+            progress.at(0.2 + 0.8 * done / len(corners), f"{text}: trying {halo} px")
             inside = found(top - halo, left - halo, part + 2 * halo, 0.2 + 0.8 * done / len(corners))[..., halo:halo + part, halo:halo + part]
             shares.append(differs(inside, reference[..., top:top + part, left:left + part]).mean())
         return np.array(shares)

@@ -24,7 +24,7 @@ from torch import nn
 from torch.nn.functional import pad
 
 from ...errors import DataError
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from ..datasets.dataset import Dataset
 from ..datasets.splitting.label_shares import labelled_share
 from ..even_sample import even_sample
@@ -44,7 +44,7 @@ PROBED_TASKS = ("scene", "patch", "multilabel")
 @torch.no_grad()
 def encoder_features(encoder: nn.Module, centre: Sequence[float], spread: Sequence[float], dataset: Dataset, tiles: np.ndarray,
                      device: torch.device, *, sensor: str = "", turned: bool = False, batch_size: int = 128,
-                     report: Report = SILENT) -> np.ndarray:
+                     progress: Progress = SILENT) -> np.ndarray:
     """Features of tiles: the last level of a frozen encoder, averaged over the tile.
 
     Args:
@@ -58,7 +58,7 @@ def encoder_features(encoder: nn.Module, centre: Sequence[float], spread: Sequen
         turned: take the mean with the features of the tile turned by 180°, which compares better: on EuroSAT at 1 % of the labels, three
             draws, 86.0 % of the labels spread over nearest tiles were right instead of 85.4 %; with all eight orientations 86.1 %.
         batch_size: tiles at once.
-        report: told of every batch.
+        progress: told of every batch.
 
     Returns:
         float32 (n, channel of the last level).
@@ -78,7 +78,7 @@ def encoder_features(encoder: nn.Module, centre: Sequence[float], spread: Sequen
             means = [encoder(view.contiguous(memory_format=torch.channels_last))[-1].float().mean((2, 3)) for view in views]
             parts.append(torch.stack(means).mean(0).cpu().numpy())
             done = min(start + batch_size, len(tiles))
-            report.progress(done / len(tiles), f"Features of {done} of {len(tiles)} tiles")
+            progress.at(done / len(tiles), f"Features of {done} of {len(tiles)} tiles")
     finally:
         for module, mode in modes.items():  # parts that were frozen stay frozen
             module.training = mode
@@ -241,14 +241,14 @@ class Probe:
         self.labels, self.truth = dataset.labels(self.known), dataset.labels(self.asked)
 
     def __call__(self, encoder: nn.Module, centre: Sequence[float], spread: Sequence[float], device: torch.device,
-                 report: Report = SILENT) -> dict[str, float]:
+                 progress: Progress = SILENT) -> dict[str, float]:
         """Scores of an encoder, see `encoder_features`.
 
         Returns:
             ``probe_linear`` and ``probe_knn``: overall accuracy, or micro mean average precision of several classes at once.
         """
         both = encoder_features(encoder, centre, spread, self.dataset, np.concatenate([self.known, self.asked]), device,
-                                sensor=self.sensor, report=report)
+                                sensor=self.sensor, progress=progress)
         return self.score(both[:len(self.known)], both[len(self.known):])
 
     def statistics(self) -> dict[str, float]:

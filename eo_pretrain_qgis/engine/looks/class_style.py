@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ...markup import escaped
 from ...outputs import new_file
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from ..cards import ClassInfo
 from ..datasets.legend import default_color
 from .category_style import Category, categorized, color_option
@@ -39,13 +39,13 @@ def colormap(classes: Sequence[ClassInfo]) -> dict[int, tuple[int, int, int]]:
 
 
 @contextmanager
-def beside(path: str | Path, report: Report = SILENT, *, qml: Callable[[], str] | None = None,
+def beside(path: str | Path, progress: Progress = SILENT, *, qml: Callable[[], str] | None = None,
            aux_xml: Callable[[], str] | None = None) -> Iterator[None]:
     """Writes small text files beside `path` when the block ends without an error, and nothing otherwise.
 
     Args:
         path: the file they belong to.
-        report: told when a style of the user's is kept.
+        progress: told when a style of the user's is kept.
         qml: gives the style, written to ``.qml`` in place of the ending of `path`.
         aux_xml: gives what GDAL reads in ``.aux.xml`` behind the whole name of `path`.
 
@@ -57,7 +57,7 @@ def beside(path: str | Path, report: Report = SILENT, *, qml: Callable[[], str] 
         if aux_xml:
             stack.enter_context(new_file(f"{path}.aux.xml", of=path)).write_text(aux_xml(), encoding="utf-8")
         if qml:
-            stack.enter_context(new_style(path, qml(), report))
+            stack.enter_context(new_style(path, qml(), progress))
         yield
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ...errors import DataError
 from ...outputs import new_file
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 
 #: At the end of every style we write. QGIS leaves it out when the user saves a style of their own.
 MARK = "<!-- written by EO Pretrain for QGIS -->"
@@ -27,14 +27,14 @@ _MAKE_TABLE = (
 
 
 @contextlib.contextmanager
-def new_style(of: str | Path, text: str, report: Report = SILENT) -> Iterator[bool]:
+def new_style(of: str | Path, text: str, progress: Progress = SILENT) -> Iterator[bool]:
     """Writes the style of an output, ``.qml`` in place of its ending, when the block ends without an error.
 
     A style of that name that is not ours stays: it is the user's, maybe of another layer of that name. Gives whether ours is written.
     """
     path = Path(of).with_suffix(".qml")
     if _is_foreign(path):
-        report.message(f"{path} is a style of your own and was kept. Move it and run again to get the style of the classes.", "warning")
+        progress.message(f"{path} is a style of your own and was kept. Move it and run again to get the style of the classes.", "warning")
         yield False
         return
     with new_file(path, of=of) as part:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...errors import DataError
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from ..models.package import ModelBand
 from ..rasters.meaning import as_stored
 from ..rasters.raster import Scene
@@ -79,7 +79,7 @@ def match_bands(
     model_preset: str = "generic",
     bands_text: str = "",
     scene: Scene | None = None,
-    report: Report = SILENT,
+    progress: Progress = SILENT,
 ) -> list[Match]:
     """Finds each band the model needs in an image.
 
@@ -91,7 +91,7 @@ def match_bands(
         model_preset: the preset of the model's training images.
         bands_text: names that replace those in the file, separated by commas; empty keeps them.
         scene: the image, whose file may say how it stores its values; None believes the preset.
-        report: warned when bands without names are taken by their order.
+        progress: warned when bands without names are taken by their order.
 
     Returns:
         One match per band of the model.
@@ -102,10 +102,10 @@ def match_bands(
     unnamed = not bands_text and all(map(is_unnamed, names))
     wanted = {band_key(band.name) for band in needed}
     if unnamed and preset == AS_MODEL and len(names) == len(needed) and not wanted <= {band_key(name) for name in names}:
-        report.message(f"The bands of {image} have no names; they are taken in the order of the model: "
-                       f"{', '.join(band.name for band in needed)}. Name them in “Bands” if that is wrong.", level="warning")
-        return _as_stored([Match(position, band, band) for position, band in enumerate(needed)], scene, report)
-    bands = _named(model_preset if preset == AS_MODEL else preset, list(names), bands_text, unnamed, image, report)
+        progress.message(f"The bands of {image} have no names; they are taken in the order of the model: "
+                         f"{', '.join(band.name for band in needed)}. Name them in “Bands” if that is wrong.", level="warning")
+        return _as_stored([Match(position, band, band) for position, band in enumerate(needed)], scene, progress)
+    bands = _named(model_preset if preset == AS_MODEL else preset, list(names), bands_text, unnamed, image, progress)
     matches = []
     for band in needed:
         positions = _positions(band.name, wanted, bands)
@@ -123,33 +123,33 @@ def match_bands(
                             f"“{band.unit}”. Choose the sensor the image comes from, or “as_model” when its values are stored as in "
                             "the images the model was trained on.")
         matches.append(Match(positions[0], stored, band))
-    return _as_stored(matches, scene, report)
+    return _as_stored(matches, scene, progress)
 
 
 def _declares(scene: Scene, position: int) -> bool:
     return (scene.scales[position], scene.offsets[position]) != (1, 0)
 
 
-def _as_stored(matches: list[Match], scene: Scene | None, report: Report) -> list[Match]:
+def _as_stored(matches: list[Match], scene: Scene | None, progress: Progress) -> list[Match]:
     """The matches with what the image's own file says of its values, see `meaning.as_stored`."""
     if scene is None:
         return matches
     bands = [Band(name) for name in scene.band_names]
     for match in matches:
         bands[match.position] = match.image
-    found = as_stored(scene, bands, report)
+    found = as_stored(scene, bands, progress)
     return [replace(match, image=found[match.position]) for match in matches]
 
 
-def _named(preset: str, names: list[str], bands_text: str, unnamed: bool, image: str, report: Report) -> list[Band]:
+def _named(preset: str, names: list[str], bands_text: str, unnamed: bool, image: str, progress: Progress) -> list[Band]:
     """The image's bands as the sensor knows them. Bands that carry foreign names are never taken by their number."""
     if bands_text or preset == "generic":
         return name_bands(preset, names, bands_text)
     sensor = PRESETS[preset]
     subset = sensor.subsets.get(len(names))
     if unnamed and subset:
-        report.message(f"The bands of {image} have no names; they are taken in the order of {sensor.name}: {', '.join(subset)}.",
-                       level="warning")
+        progress.message(f"The bands of {image} have no names; they are taken in the order of {sensor.name}: {', '.join(subset)}.",
+                         level="warning")
         return name_bands(preset, names)
     if any(known_band(sensor, name) for name in names):
         return name_bands(preset, names)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from ..looks.class_style import beside, class_map_qml, colormap, confidence_qml, raster_attributes
 from ..models.package import Package
 from ..models.session import VERSION
@@ -41,7 +41,7 @@ def map_image(
     halo: int | None = None,
     device: str = "auto",
     parameters: dict[str, Any] | None = None,
-    report: Report = SILENT,
+    progress: Progress = SILENT,
 ) -> Outcome:
     """Maps the classes of a model over an image.
 
@@ -58,7 +58,7 @@ def map_image(
         halo: thrown away at each side of a tile [px]; None is what the model needs.
         device: see `session.Session`.
         parameters: what was asked and with which version, kept in the map's tags.
-        report: progress of the whole, warnings about the image.
+        progress: of the whole; also hears warnings about the image.
 
     Returns:
         What was found.
@@ -74,18 +74,18 @@ def map_image(
         grid = scene.grid
         area = grid.window_of(extent) if extent else grid.window
         matches = match_bands(package.bands, scene.band_names, image=scene.name, scene=scene, preset=preset,
-                              model_preset=package.preset, bands_text=bands, report=report)
-        compare_resolution(package, grid, scene.name, report)
+                              model_preset=package.preset, bands_text=bands, progress=progress)
+        compare_resolution(package, grid, scene.name, progress)
         name = scene.name
         tags = provenance(package, scene, parameters or {})
-    report.progress(0, f"Loading the model {package.id}")
-    session = package.session(device, report=report)
+    progress.at(0, f"Loading the model {package.id}")
+    session = package.session(device, progress=progress)
     with ExitStack() as stack:
-        write = _writers(stack, package, grid.sub(area), area, output, confidence, tags, report)
-        outcome = predict(package, session, open_scene, matches, write, area=area, tile_size=tile_size, halo=halo, report=report)
+        write = _writers(stack, package, grid.sub(area), area, output, confidence, tags, progress)
+        outcome = predict(package, session, open_scene, matches, write, area=area, tile_size=tile_size, halo=halo, progress=progress)
     if confidence:
         Path(confidence + ".aux.xml").unlink(missing_ok=True)  # statistics GDAL kept of a map that this one replaced
-    warn_out_of_range(matches, outcome, name, report)
+    warn_out_of_range(matches, outcome, name, progress)
     return outcome
 
 
@@ -103,19 +103,19 @@ def provenance(package: Package, scene: Scene, parameters: dict[str, Any]) -> di
 
 
 def _writers(stack: ExitStack, package: Package, grid: Grid, area: Window, output: str, confidence: str | None,
-             tags: dict[str, str], report: Report) -> Callable[[Window, np.ndarray, np.ndarray], None]:
+             tags: dict[str, str], progress: Progress) -> Callable[[Window, np.ndarray, np.ndarray], None]:
     """Opens the rasters to write in `stack`; they become files when it closes without an error."""
     classes = package.classes
     values = np.full(256, NO_CLASS, np.uint8)
     values[:len(classes)] = [row.value for row in classes]
-    stack.enter_context(beside(output, report, aux_xml=lambda: raster_attributes(classes), qml=lambda: class_map_qml(classes)))
+    stack.enter_context(beside(output, progress, aux_xml=lambda: raster_attributes(classes), qml=lambda: class_map_qml(classes)))
     class_map = stack.enter_context(TiledWriter(output, grid, "uint8", 1, NO_CLASS, descriptions=["class"], colormap=colormap(classes),
-                                                tags=tags, resampling="nearest", report=report))
+                                                tags=tags, resampling="nearest", progress=progress))
     percent_map = None
     if confidence:
-        stack.enter_context(beside(confidence, report, qml=confidence_qml))
+        stack.enter_context(beside(confidence, progress, qml=confidence_qml))
         percent_map = stack.enter_context(TiledWriter(confidence, grid, "uint8", 1, NO_CONFIDENCE, descriptions=["confidence [%]"],
-                                                      tags=tags, resampling="average", report=report))
+                                                      tags=tags, resampling="average", progress=progress))
 
     def write(window: Window, positions: np.ndarray, probability: np.ndarray) -> None:
         place = Window(window.col - area.col, window.row - area.row, window.width, window.height)
@@ -128,19 +128,19 @@ def _writers(stack: ExitStack, package: Package, grid: Grid, area: Window, outpu
     return write
 
 
-def compare_resolution(package: Package, grid: Grid, name: str, report: Report) -> None:
+def compare_resolution(package: Package, grid: Grid, name: str, progress: Progress) -> None:
     """Warns when the pixels of an image differ in size from those of the training images."""
     ours, theirs = grid.metres_per_pixel(), package.resolution_m
     ratio = max(max(a / b, b / a) for a, b in zip(ours, theirs, strict=True))
     if ratio > LARGEST_RESOLUTION_RATIO:
-        report.message(f"The pixels of {name} measure {ours[0]:.4g} x {ours[1]:.4g} m, but the model was trained on {theirs[0]:.4g} x "
-                       f"{theirs[1]:.4g} m; the map may be poor. Resample the image to that size with “Warp (reproject)”.", level="warning")
+        progress.message(f"The pixels of {name} measure {ours[0]:.4g} x {ours[1]:.4g} m, but the model was trained on {theirs[0]:.4g} x "
+                         f"{theirs[1]:.4g} m; the map may be poor. Resample the image to that size with “Warp (reproject)”.", level="warning")
 
 
-def warn_out_of_range(matches: list[Match], outcome: Outcome, name: str, report: Report) -> None:
+def warn_out_of_range(matches: list[Match], outcome: Outcome, name: str, progress: Progress) -> None:
     """Warns when many values of an image lie outside the range of the training images."""
     odd = [f"{share:.0%} of {match.model.name} ({match.model.p001:.4g} to {match.model.p999:.4g})"
            for match, share in zip(matches, outcome.out_of_range_shares, strict=True) if share > WARNED_OUT_OF_RANGE]
     if odd:
-        report.message(f"Values of {name} lie outside the range of the training images: {', '.join(odd)}. "
-                       "Check “Sensor” and “Nodata value”, or train with images like this one.", level="warning")
+        progress.message(f"Values of {name} lie outside the range of the training images: {', '.join(odd)}. "
+                         "Check “Sensor” and “Nodata value”, or train with images like this one.", level="warning")

@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ...errors import DataError, JobError
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from ..models.package import Package
 from ..models.session import Session
 from ..rasters.grid import Window
@@ -173,7 +173,7 @@ def predict(
     area: Window | None = None,
     tile_size: int = 1024,
     halo: int | None = None,
-    report: Report = SILENT,
+    progress: Progress = SILENT,
 ) -> Outcome:
     """Runs a model over an image in memory that does not grow with it.
 
@@ -187,7 +187,7 @@ def predict(
         area: the pixels wanted; None is the whole image.
         tile_size: largest edge of what the network sees at once [px]; a model of a fixed tile takes its own.
         halo: pixels thrown away at each side of a tile; None is what the model needs.
-        report: told about each tile and asked twice a second whether to stop.
+        progress: told about each tile and asked twice a second whether to stop.
 
     Returns:
         What was found.
@@ -202,7 +202,7 @@ def predict(
         classes[~part.valid] = NO_CLASS
         write(part.window, classes, np.minimum(probability, 1, out=probability))
 
-    return apply(package, session, open_scene, matches, decide, area=area, tile_size=tile_size, halo=halo, report=report)
+    return apply(package, session, open_scene, matches, decide, area=area, tile_size=tile_size, halo=halo, progress=progress)
 
 
 def apply(
@@ -215,7 +215,7 @@ def apply(
     area: Window | None = None,
     tile_size: int = 1024,
     halo: int | None = None,
-    report: Report = SILENT,
+    progress: Progress = SILENT,
 ) -> Outcome:
     """Runs a model as `predict` does and hands over all scores: `take` is called from one other thread for each part of the area."""
     def checked(part: Part) -> None:
@@ -228,7 +228,7 @@ def apply(
         scenes = [stack.enter_context(open_scene()) for _ in range(readers)]
         grid, name = scenes[0].grid, scenes[0].name
         area = area or grid.window
-        tile_size = package.fixed_tile or (_room(package, tile_size, report) if halo is None else tile_size)
+        tile_size = package.fixed_tile or (_room(package, tile_size, progress) if halo is None else tile_size)
         tiles = anchored_tiles(grid.width, grid.height, tile_size=tile_size, halo=package.halo if halo is None else halo,
                                stride=package.stride, area=area, exact=package.fixed_tile is not None)
         outcome = Outcome(area.width * area.height, 0, np.zeros(len(matches), np.int64))
@@ -238,26 +238,26 @@ def apply(
         for batch in _batches(pieces):
             text = f"Tile {done + 1} of {len(tiles)}"
             computed = [piece for piece in batch if piece.valid.any()]
-            for piece, scores in zip(computed, _patient(session, computed, report, done / len(tiles), text), strict=True):
+            for piece, scores in zip(computed, _patient(session, computed, progress, done / len(tiles), text), strict=True):
                 outcome.valid += int(piece.valid.sum())
                 outcome.out_of_range += piece.out_of_range
                 submit(piece, scores)
             done += len(batch)
             rate = done / len(tiles) * outcome.pixels / 1e6 / (time.monotonic() - started)
-            report.progress(done / len(tiles), f"Tile {done} of {len(tiles)}, {rate:.2f} Mpx/s", mpx_per_second=rate)
+            progress.at(done / len(tiles), f"Tile {done} of {len(tiles)}, {rate:.2f} Mpx/s", mpx_per_second=rate)
     if not outcome.valid:
         raise DataError(f"{name} has no valid pixel in the area to map: all are nodata. Choose another extent, or check the nodata value.")
     outcome.device, outcome.seconds = session.device, time.monotonic() - started
     return outcome
 
 
-def _room(package: Package, tile_size: int, report: Report) -> int:
+def _room(package: Package, tile_size: int, progress: Progress) -> int:
     """The tile size, or a larger one where nothing of a tile would be left inside the border that the model needs."""
     halo = math.ceil(package.halo / package.stride) * package.stride
     if tile_size >= 2 * halo + package.stride:
         return tile_size
-    report.message(f"Of tiles of {tile_size} px nothing is left inside the border of {halo} px that the model needs, so tiles of {3 * halo} px "
-                   "are taken. Give a smaller halo if memory runs out.", level="warning")
+    progress.message(f"Of tiles of {tile_size} px nothing is left inside the border of {halo} px that the model needs, so tiles of {3 * halo} px "
+                     "are taken. Give a smaller halo if memory runs out.", level="warning")
     return 3 * halo
 
 
@@ -341,12 +341,12 @@ def _batches(pieces: Iterable[_Piece]) -> Iterator[list[_Piece]]:
         yield batch
 
 
-def _patient(session: Session, pieces: list[_Piece], report: Report, fraction: float, text: str) -> np.ndarray | tuple[()]:
+def _patient(session: Session, pieces: list[_Piece], progress: Progress, fraction: float, text: str) -> np.ndarray | tuple[()]:
     """Runs the network so that a large tile can be cancelled and does not look dead."""
     if not pieces:
         return ()
     images = pieces[0].values[None] if len(pieces) == 1 else np.stack([piece.values for piece in pieces])
-    return patiently(lambda: session.run(images), session.stop, report, fraction, text)
+    return patiently(lambda: session.run(images), session.stop, progress, fraction, text)
 
 
 @contextmanager

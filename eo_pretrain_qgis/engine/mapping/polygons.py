@@ -13,7 +13,7 @@ import pyproj
 import rasterio.features
 import shapely
 
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from ..datasets.dataset import ClassInfo
 from ..looks.class_style import coloured, polygons_qml
 from ..rasters.grid import Grid, Window
@@ -25,7 +25,7 @@ STRIP_ROWS = 1024
 _EQUAL_AREA = "EPSG:6933"  # cylindrical: keeps edges along meridians and parallels straight, so pixel outlines stay exact
 
 
-def write_polygons(class_map: str, classes: Sequence[ClassInfo], output: str, minimum_area: float = 0, report: Report = SILENT) -> int:
+def write_polygons(class_map: str, classes: Sequence[ClassInfo], output: str, minimum_area: float = 0, progress: Progress = SILENT) -> int:
     """Writes the areas of a class map as a GeoPackage layer with its style.
 
     Fields: ``class`` (value), ``name``, ``color``, ``area_m2``. Nodata has no polygon.
@@ -36,7 +36,7 @@ def write_polygons(class_map: str, classes: Sequence[ClassInfo], output: str, mi
         output: the .gpkg to write.
         minimum_area: areas smaller than this [m²] are given to their largest neighbour; those that have none are left out. This step
             holds the map in memory, about 4 bytes per pixel.
-        report: progress.
+        progress: told how far it is.
 
     Returns:
         Number of polygons.
@@ -47,7 +47,7 @@ def write_polygons(class_map: str, classes: Sequence[ClassInfo], output: str, mi
     with Raster(class_map) as raster:
         grid = raster.grid
         strips = _sieved_strips(raster, minimum_area) if minimum_area > 0 else _strips(raster)
-        found = list(_polygons(strips, grid, report))
+        found = list(_polygons(strips, grid, progress))
     values = np.array([value for value, _ in found], np.int64)
     shapes = shapely.transform(np.array([shape for _, shape in found], object), _to_map(grid))
     areas = areas_m2(shapes, grid.crs)
@@ -60,8 +60,8 @@ def write_polygons(class_map: str, classes: Sequence[ClassInfo], output: str, mi
     }, geometry=shapes, crs=grid.crs)
     if minimum_area > 0:
         features = features[areas >= minimum_area]
-    write_layer(output, Path(output).stem, features, polygons_qml(classes, "class"), report)
-    report.progress(1, f"Wrote {len(features)} polygons")
+    write_layer(output, Path(output).stem, features, polygons_qml(classes, "class"), progress)
+    progress.at(1, f"Wrote {len(features)} polygons")
     return len(features)
 
 
@@ -96,12 +96,12 @@ def _sieved_strips(raster: Raster, minimum_area: float) -> Iterator[tuple[np.nda
         yield sieved[row:row + STRIP_ROWS], valid[row:row + STRIP_ROWS]
 
 
-def _polygons(strips: Iterator[tuple[np.ndarray, np.ndarray]], grid: Grid, report: Report) -> Iterator[tuple[int, shapely.Polygon]]:
+def _polygons(strips: Iterator[tuple[np.ndarray, np.ndarray]], grid: Grid, progress: Progress) -> Iterator[tuple[int, shapely.Polygon]]:
     """(value, polygon in pixel coordinates), joined across strips."""
     reaching: dict[int, list[shapely.Polygon]] = {}  # polygons that touch the lower edge of the strip before
     top = 0
     for values, valid in strips:
-        report.progress(top / grid.height, "Drawing polygons")
+        progress.at(top / grid.height, "Drawing polygons")
         bottom = top + values.shape[0]
         pieces: dict[int, list[shapely.Polygon]] = defaultdict(list)
         shifted = rasterio.Affine.translation(0, top)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...markup import escaped
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from ..looks.class_style import beside, raster_qml
 from ..looks.tile_pictures import NO_PICTURE, TRUE_COLOUR
 from ..models.metadata import synthetic_name
@@ -31,7 +31,7 @@ LAYER_NAME = "eo_pretrain/name"
 
 def synthesize(package: Package, sources: Sequence[dict], output: str, *, preset: str = AS_MODEL, bands: str = "", extent: dict | None = None,
                nodata: float | None = None, tile_size: int = 1024, halo: int | None = None, device: str = "auto",
-               parameters: dict[str, Any] | None = None, report: Report = SILENT) -> Outcome:
+               parameters: dict[str, Any] | None = None, progress: Progress = SILENT) -> Outcome:
     """Makes the image of another sensor.
 
     Args:
@@ -46,7 +46,7 @@ def synthesize(package: Package, sources: Sequence[dict], output: str, *, preset
         halo: thrown away at each side of a tile [px]; None is what the model needs.
         device: see `session.Session`.
         parameters: what was asked and with which version, kept in the image's tags.
-        report: progress, warnings about the image, and how the file had better be called.
+        progress: told how far it is, warnings about the image, and how the file had better be called.
 
     Returns:
         What was found.
@@ -65,25 +65,25 @@ def synthesize(package: Package, sources: Sequence[dict], output: str, *, preset
         grid, name = scene.grid, scene.name
         area = grid.window_of(extent) if extent else grid.window
         matches = match_bands(package.bands, scene.band_names, image=name, scene=scene, preset=preset,
-                              model_preset=package.preset, bands_text=bands, report=report)
-        compare_resolution(package, grid, name, report)
+                              model_preset=package.preset, bands_text=bands, progress=progress)
+        compare_resolution(package, grid, name, progress)
         tags = {**provenance(package, scene, parameters or {}), **_marks(package, name)}
-    _suggest_name(package, output, name, report)
-    report.progress(0, f"Loading the model {package.id}")
-    session = package.session(device, report=report)
+    _suggest_name(package, output, name, progress)
+    progress.at(0, f"Loading the model {package.id}")
+    session = package.session(device, progress=progress)
     with ExitStack() as stack:
-        stack.enter_context(beside(output, report, qml=lambda: synthetic_qml(package, name)))
+        stack.enter_context(beside(output, progress, qml=lambda: synthetic_qml(package, name)))
         writer = stack.enter_context(TiledWriter(
             output, grid.sub(area), "float32", len(package.targets), np.nan, descriptions=[synthetic_name(band.name) for band in package.targets],
-            tags=tags, resampling="average", report=report))
+            tags=tags, resampling="average", progress=progress))
 
         def take(part: Part) -> None:
             place = Window(part.window.col - area.col, part.window.row - area.row, part.window.width, part.window.height)
             writer.write(np.where(part.valid, part.scores, np.float32(np.nan)), place)
 
-        outcome = apply(package, session, open_scene, matches, take, area=area, tile_size=tile_size, halo=halo, report=report)
+        outcome = apply(package, session, open_scene, matches, take, area=area, tile_size=tile_size, halo=halo, progress=progress)
     Path(output + ".aux.xml").unlink(missing_ok=True)  # statistics or classes GDAL kept of a map that this one replaced
-    warn_out_of_range(matches, outcome, name, report)
+    warn_out_of_range(matches, outcome, name, progress)
     return outcome
 
 
@@ -126,8 +126,8 @@ def _marks(package: Package, image: str) -> dict[str, str]:
     return {"EO_PRETRAIN_SYNTHETIC": "YES", "EO_PRETRAIN_SYNTHETIC_SENSOR": package.target_sensor, "TIFFTAG_IMAGEDESCRIPTION": text}
 
 
-def _suggest_name(package: Package, output: str, image: str, report: Report) -> None:
+def _suggest_name(package: Package, output: str, image: str, progress: Progress) -> None:
     if WORD not in Path(output).stem.lower():
         better = f"{WORD}_{package.target_sensor}_{Path(image).stem}.tif".replace(" ", "_")
-        report.message(f"The image is synthetic, but its file name {Path(output).name} does not say so; call it {better}, so that nobody takes "
-                       "it for a measurement.", level="warning")
+        progress.message(f"The image is synthetic, but its file name {Path(output).name} does not say so; call it {better}, so that nobody takes "
+                         "it for a measurement.", level="warning")

@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from ..datasets.dataset import Dataset
 from .accuracy import IGNORE
 
@@ -60,7 +60,7 @@ class StatisticsBaseline:
         self.model = model
 
     @classmethod
-    def fit(cls, dataset: Dataset, seed: int = 1, samples: int = SAMPLES, report: Report = SILENT,
+    def fit(cls, dataset: Dataset, seed: int = 1, samples: int = SAMPLES, progress: Progress = SILENT,
             tiles: np.ndarray | None = None) -> StatisticsBaseline:
         """Learns from at most `samples` pixels, drawn evenly over `tiles`; None is all training tiles."""
         rng = np.random.default_rng(seed)
@@ -70,14 +70,14 @@ class StatisticsBaseline:
             indices = np.sort(rng.choice(indices, samples, replace=False))
         rows, truths = [], []
         for done in range(len(indices)):
-            report.progress(0.8 * done / len(indices), "Baseline: sampling training pixels")
+            progress.at(0.8 * done / len(indices), "Baseline: sampling training pixels")
             images, labels = dataset.images(indices[done:done + 1]), dataset.labels(indices[done:done + 1])
             pixels = np.flatnonzero(labels[0] != IGNORE)
             chosen = rng.choice(pixels, min(quota, len(pixels)), replace=False)
             features = band_statistics(images, dataset.valid(images))[0]
             rows.append(features.reshape(len(features), -1)[:, chosen].T)
             truths.append(labels[0].ravel()[chosen])
-        report.progress(0.8, "Baseline: logistic regression")
+        progress.at(0.8, "Baseline: logistic regression")
         model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300))
         return cls(model.fit(np.concatenate(rows), np.concatenate(truths)))
 

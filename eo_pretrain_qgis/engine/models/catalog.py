@@ -18,7 +18,7 @@ from msgspec import Meta, Struct
 
 from ...errors import ModelError
 from ...outputs import explained, new_file
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from ..cards import Preset
 from ..rasters.same_band import band_key
 from ..rasters.sensors import PRESETS, Band
@@ -176,7 +176,7 @@ def statistics(name: str) -> dict[str, list[float]]:
     return {band: list(numbers) for band, numbers in known[name].bands.items()}
 
 
-def fetch(entry: Entry, report: Report = SILENT) -> str:
+def fetch(entry: Entry, progress: Progress = SILENT) -> str:
     """The path of the weights of an entry on this machine, with the JSON that describes them beside; downloads them where needed.
 
     Under ``torchrun`` the first process of each machine downloads and the others wait for it.
@@ -190,14 +190,14 @@ def fetch(entry: Entry, report: Report = SILENT) -> str:
         raise ModelError(f"No checksum was published for “{entry.name}”, so it is not downloaded. If you trust it, download {entry.address} "
                          f"by hand and save it as {path}.")
     if int(os.environ.get("LOCAL_RANK", "0")):
-        return _waited_for(path, report)
+        return _waited_for(path, progress)
     if entry.checksum:
         if not path.exists():
             size = f", {entry.bytes / 1e6:.0f} MB" if entry.bytes else ""
-            report.message(f"Downloading “{entry.title}” ({entry.licence}{size}) to {path}.")
-        download(entry.address, path, sha256=entry.checksum, report=report)
+            progress.message(f"Downloading “{entry.title}” ({entry.licence}{size}) to {path}.")
+        download(entry.address, path, sha256=entry.checksum, progress=progress)
     else:
-        report.message(f"No checksum was published for “{entry.name}”; {path} is taken as it is.", level="warning")
+        progress.message(f"No checksum was published for “{entry.name}”; {path} is taken as it is.", level="warning")
     card, content = path.with_suffix(".json"), json.dumps(entry.card(), indent=1, ensure_ascii=False).encode()
     if not card.is_file() or card.read_bytes() != content:  # a folder that many share can be read only
         with explained(path), new_file(card) as part:
@@ -269,9 +269,9 @@ def _one(value: Any, position: int) -> float:
     return value[position] if isinstance(value, (list, tuple)) else value
 
 
-def _waited_for(path: Path, report: Report) -> str:
+def _waited_for(path: Path, progress: Progress) -> str:
     """The path once another process has written it and its card; its failure ends this process too."""
     while not (path.exists() and path.with_suffix(".json").exists()):
-        report.progress(0, f"Waiting for {path.name}")
+        progress.at(0, f"Waiting for {path.name}")
         time.sleep(0.25)
     return str(path)

@@ -16,7 +16,7 @@ import psutil
 from rasterio.warp import transform
 
 from ...errors import EngineError, ModelError
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from .session import Session
 
 #: Distributions whose versions decide what works.
@@ -26,14 +26,14 @@ TILE_PX = 256
 LITTLE_MEMORY_GB = 2.0
 
 
-def examine(device: str, report: Report = SILENT) -> dict[str, Any]:
+def examine(device: str, progress: Progress = SILENT) -> dict[str, Any]:
     """Facts about this interpreter, with ``problems``: sentences on what is wrong and what to do.
 
     Args:
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:n`` or ``mps``.
-        report: told each step.
+        progress: told each step.
     """
-    report.progress(0, "Looking at versions and memory")
+    progress.at(0, "Looking at versions and memory")
     memory = psutil.virtual_memory()
     facts: dict[str, Any] = {
         "python": platform.python_version(), "executable": sys.executable, "platform": platform.platform(), "machine": platform.machine(),
@@ -45,9 +45,9 @@ def examine(device: str, report: Report = SILENT) -> dict[str, Any]:
     if not _projects():
         facts["problems"].append("PROJ gives wrong coordinates, as happens when another installation's PROJ is found. "
                                  "Run “Install the engine” and use the engine it builds.")
-    report.progress(0.5, "One inference")
+    progress.at(0.5, "One inference")
     try:
-        facts["inference"] = infer_once(device, report)
+        facts["inference"] = infer_once(device, progress)
         if facts["inference"]["fallback"]:
             facts["problems"].append(facts["inference"]["fallback"])
     except (EngineError, ModelError) as error:
@@ -55,7 +55,7 @@ def examine(device: str, report: Report = SILENT) -> dict[str, Any]:
     return facts
 
 
-def infer_once(device: str, report: Report = SILENT) -> dict[str, Any]:
+def infer_once(device: str, progress: Progress = SILENT) -> dict[str, Any]:
     """Runs a network of known answer over one tile, through the session that mapping uses.
 
     Returns:
@@ -70,7 +70,7 @@ def infer_once(device: str, report: Report = SILENT) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="eo_pretrain-", ignore_cleanup_errors=True) as folder:
         path = str(Path(folder) / "known.onnx")
         onnx.save(_known_network(weights), path)
-        session = Session(path, device, report=report)
+        session = Session(path, device, progress=progress)
         found = session.run(image)
         started = time.perf_counter()
         session.run(image)

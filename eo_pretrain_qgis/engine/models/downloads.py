@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 from ...errors import ModelError
 from ...outputs import disk_full, explained
 from ...process_identity import try_lock
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 
 BLOCK = 1 << 18  # bytes
 TICK_S = 0.25  # between two looks at whether the user asked to stop
@@ -40,7 +40,7 @@ class _BrokeOff(Exception):  # noqa: N818 - never leaves this file
     """The transfer ended early; it may be continued."""
 
 
-def download(address: str, path: str | Path, *, sha256: str, attempts: int = 4, silence_s: float = 30.0, report: Report = SILENT) -> str:
+def download(address: str, path: str | Path, *, sha256: str, attempts: int = 4, silence_s: float = 30.0, progress: Progress = SILENT) -> str:
     """Fetches a file unless it is there already, and returns its SHA-256.
 
     The bytes are written to a part beside `path` with the checksum in its name, so that it is nobody else's. A later attempt or a later
@@ -54,7 +54,7 @@ def download(address: str, path: str | Path, *, sha256: str, attempts: int = 4, 
         sha256: hexadecimal digits the file's SHA-256 must begin with: all 64, or at least 8 where no more are known.
         attempts: how often to try before giving up.
         silence_s: seconds without a byte after which an attempt has failed.
-        report: told how far it is; cancelling keeps what was fetched.
+        progress: told how far it is; cancelling keeps what was fetched.
 
     Raises:
         ModelError: there is no checksum, the server refuses, the file is another one, or the connection broke off each time.
@@ -71,17 +71,17 @@ def download(address: str, path: str | Path, *, sha256: str, attempts: int = 4, 
     part = target.with_name(f"{target.name}.{sha256[:16].lower()}.part")
     with explained(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        return _fetched(address, target, part, sha256, attempts, silence_s, report)
+        return _fetched(address, target, part, sha256, attempts, silence_s, progress)
 
 
-def _fetched(address: str, target: Path, part: Path, sha256: str, attempts: int, silence_s: float, report: Report) -> str:
+def _fetched(address: str, target: Path, part: Path, sha256: str, attempts: int, silence_s: float, progress: Progress) -> str:
     if target.exists():
-        return _checked_again(target, sha256, address, report)
-    with _alone(part, report):
+        return _checked_again(target, sha256, address, progress)
+    with _alone(part, progress):
         if target.exists():  # another process had it while we waited
-            return _checked_again(target, sha256, address, report)
-        whole = file_sha256(part, report) if part.exists() else ""  # killed before it was renamed
-        digest = whole if whole.startswith(sha256.lower()) else _try_often(address, part, sha256, attempts, silence_s, report)
+            return _checked_again(target, sha256, address, progress)
+        whole = file_sha256(part, progress) if part.exists() else ""  # killed before it was renamed
+        digest = whole if whole.startswith(sha256.lower()) else _try_often(address, part, sha256, attempts, silence_s, progress)
         os.replace(part, target)
     return digest
 
@@ -98,7 +98,7 @@ def _is_address(address: str) -> bool:
 
 
 @contextlib.contextmanager
-def _alone(part: Path, report: Report) -> Iterator[None]:
+def _alone(part: Path, progress: Progress) -> Iterator[None]:
     """Waits until no other process fetches the same part; a lock of the system is gone with the process that held it."""
     name = part.with_suffix(".lock")
     while True:
@@ -107,7 +107,7 @@ def _alone(part: Path, report: Report) -> Iterator[None]:
         if try_lock(stream.fileno()) and name.exists() and os.path.samestat(os.fstat(stream.fileno()), os.stat(name)):
             break
         stream.close()
-        report.progress(0, f"Waiting for another download of {_shown(part)}")
+        progress.at(0, f"Waiting for another download of {_shown(part)}")
         time.sleep(TICK_S)
     try:
         yield
@@ -124,29 +124,29 @@ def _shown(part: Path) -> str:
     return part.name.rsplit(".", 2)[0]
 
 
-def file_sha256(path: str | Path, report: Report = SILENT) -> str:
+def file_sha256(path: str | Path, progress: Progress = SILENT) -> str:
     """SHA-256 of a file as hexadecimal digits."""
-    return _digest_so_far(Path(path), report).hexdigest()
+    return _digest_so_far(Path(path), progress).hexdigest()
 
 
-def _checked_again(target: Path, sha256: str, address: str, report: Report) -> str:
-    digest = file_sha256(target, report)
+def _checked_again(target: Path, sha256: str, address: str, progress: Progress) -> str:
+    digest = file_sha256(target, progress)
     if not digest.startswith(sha256.lower()):
         raise ModelError(f"{target} is not the file from {address}: {_difference(digest, sha256)}. Delete it, so that it is downloaded "
                          "again.")
     return digest
 
 
-def _try_often(address: str, part: Path, sha256: str, attempts: int, silence_s: float, report: Report) -> str:
+def _try_often(address: str, part: Path, sha256: str, attempts: int, silence_s: float, progress: Progress) -> str:
     """Fetches into `part` until the file is whole and right."""
     reason = ""
     for attempt in range(attempts):
         if attempt:
-            report.message(f"The download of {_shown(part)} {reason}; it is tried again ({attempt + 1} of {attempts}).", level="warning")
-            _wait(min(0.2 * 4 ** attempt, 15.0), report)
+            progress.message(f"The download of {_shown(part)} {reason}; it is tried again ({attempt + 1} of {attempts}).", level="warning")
+            _wait(min(0.2 * 4 ** attempt, 15.0), progress)
         continued = part.exists() and part.stat().st_size > 0
         try:
-            digest = _fetch(address, part, silence_s, report)
+            digest = _fetch(address, part, silence_s, progress)
         except _BrokeOff as error:
             reason = str(error)
             continue
@@ -161,12 +161,12 @@ def _try_often(address: str, part: Path, sha256: str, attempts: int, silence_s: 
                      f"proxy) and run again, which continues it, {BY_HAND}.")
 
 
-def _fetch(address: str, part: Path, silence_s: float, report: Report) -> str:
+def _fetch(address: str, part: Path, silence_s: float, progress: Progress) -> str:
     """One attempt; returns the SHA-256 of what `part` then holds."""
     have = part.stat().st_size if part.exists() else 0
-    digest = _digest_so_far(part, report) if have else hashlib.sha256()
+    digest = _digest_so_far(part, progress) if have else hashlib.sha256()
     with _Transfer(address, have, silence_s).running() as transfer:
-        head = transfer.next(report, 0.0, f"Asking for {_shown(part)}")
+        head = transfer.next(progress, 0.0, f"Asking for {_shown(part)}")
         if isinstance(head, Exception):
             _explain(head, address, part)
         start, total = _extent(head, have, part)
@@ -181,7 +181,7 @@ def _fetch(address: str, part: Path, silence_s: float, report: Report) -> str:
             stream.seek(have)
             while True:
                 share, words = (have / total if total else 0.0), f"of {total / 1e6:.1f} MB" if total else "MB"
-                block = transfer.next(report, share, f"Downloading {_shown(part)}: {have / 1e6:.1f} {words}")
+                block = transfer.next(progress, share, f"Downloading {_shown(part)}: {have / 1e6:.1f} {words}")
                 if block is None:
                     break
                 if isinstance(block, Exception):
@@ -212,11 +212,11 @@ class _Transfer:
         finally:
             self.stopped.set()
 
-    def next(self, report: Report, fraction: float, text: str) -> Any:
+    def next(self, progress: Progress, fraction: float, text: str) -> Any:
         """The headers first, then blocks of bytes, then None; an exception where the transfer failed."""
         waited = time.monotonic()
         while True:
-            report.progress(fraction, text)
+            progress.at(fraction, text)
             try:
                 return self.items.get(timeout=TICK_S)
             except queue.Empty:
@@ -283,19 +283,19 @@ def _explain(error: Exception, address: str, part: Path) -> None:
     raise _BrokeOff(f"got no answer ({_words(error)})")
 
 
-def _digest_so_far(path: Path, report: Report) -> Any:
+def _digest_so_far(path: Path, progress: Progress) -> Any:
     digest = hashlib.sha256()
     with open(path, "rb") as stream:
         while block := stream.read(BLOCK * 16):
-            report.progress(0, f"Checking {path.stem}")
+            progress.at(0, f"Checking {path.stem}")
             digest.update(block)
     return digest
 
 
-def _wait(seconds: float, report: Report) -> None:
+def _wait(seconds: float, progress: Progress) -> None:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        report.progress(0, "Waiting to try again")
+        progress.at(0, "Waiting to try again")
         time.sleep(min(TICK_S, seconds))
 
 

@@ -9,12 +9,12 @@ import numpy as np
 import onnx
 
 from ...errors import JobError, ModelError
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from . import package
 from .package import Package
 
 
-def write_fixed_tile(model: Package, side: int, target: str, tolerance: float = 1e-4, report: Report = SILENT) -> Package:
+def write_fixed_tile(model: Package, side: int, target: str, tolerance: float = 1e-4, progress: Progress = SILENT) -> Package:
     """Writes the model again for tiles of one size.
 
     Half of each tile is kept at least: where the border that the model needs is wider than a quarter of it, a narrower one is noted.
@@ -24,7 +24,7 @@ def write_fixed_tile(model: Package, side: int, target: str, tolerance: float = 
         side: height and width of the tiles [px], a multiple of the model's stride.
         target: the .onnx file to write.
         tolerance: largest difference allowed between a value of the two networks.
-        report: warned when the border is narrower than the model needs.
+        progress: warned when the border is narrower than the model needs.
 
     Raises:
         JobError: tiles of `side` pixels do not fit the network.
@@ -37,8 +37,8 @@ def write_fixed_tile(model: Package, side: int, target: str, tolerance: float = 
                        f"{least + stride} px.")
     halo = min(model.halo, max(side // 4, stride if side >= 3 * stride else 0) // stride * stride)
     if halo < model.halo:
-        report.message(f"Of tiles of {side} px a border of {halo} px is thrown away, and this model needs {model.halo} px: maps may show faint "
-                       f"seams. Choose a fixed tile of {4 * model.halo} px for maps without.", "warning")
+        progress.message(f"Of tiles of {side} px a border of {halo} px is thrown away, and this model needs {model.halo} px: maps may show faint "
+                         f"seams. Choose a fixed tile of {4 * model.halo} px for maps without.", "warning")
     graph = onnx.load(model.path)
     package.fix_tile(graph, side)
     with tempfile.TemporaryDirectory() as folder:

@@ -24,7 +24,7 @@ from google.protobuf.message import DecodeError
 
 from ...errors import ModelError
 from ...outputs import new_file
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from ..cards import ClassInfo
 from ..records import checked, parse_json, shown
 from . import metadata as model_metadata
@@ -125,10 +125,10 @@ class Package:
         with Path(self.path).open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
 
-    def session(self, device: str = "auto", threads: int = 0, report: Report = SILENT) -> Session:
+    def session(self, device: str = "auto", threads: int = 0, progress: Progress = SILENT) -> Session:
         """Loads the network in onnxruntime; see `Session`."""
         channels = len(self.targets) if self.task == TRANSLATION else len(self.classes)
-        return Session(self.path, device, threads, report, OUTPUTS[self.task], channels)
+        return Session(self.path, device, threads, progress, OUTPUTS[self.task], channels)
 
     def require(self, task: str, what: str) -> None:
         """Refuses a model of another task.

@@ -19,7 +19,7 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as failures
 
 from ...errors import EngineError, ModelError
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 
 onnxruntime.disable_telemetry_events()  # also where it was imported before `offline` had said so
 VERSION = onnxruntime.__version__
@@ -42,7 +42,7 @@ class Session:
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:n`` or ``mps``; ``auto`` takes the environment variable EOPRETRAIN_DEVICE and,
             where that is not set, a GPU when there is one.
         threads: threads of the processor; 0 leaves it to onnxruntime.
-        report: warned when ``auto`` found a GPU that onnxruntime cannot use.
+        progress: warned when ``auto`` found a GPU that onnxruntime cannot use.
         output: name of the graph's output.
         channels: what the output is to have of them; None takes any number.
 
@@ -51,7 +51,7 @@ class Session:
         ModelError: when onnxruntime cannot load the network.
     """
 
-    def __init__(self, path: str, device: str = "auto", threads: int = 0, report: Report = SILENT,
+    def __init__(self, path: str, device: str = "auto", threads: int = 0, progress: Progress = SILENT,
                  output: str = "probabilities", channels: int | None = None) -> None:
         self.path, self.output, self.channels = path, output, channels
         asked = os.environ.get("EOPRETRAIN_DEVICE", "auto") if device == "auto" else device
@@ -77,7 +77,7 @@ class Session:
         if asked == "auto" and taken == PROVIDERS["cpu"]:
             self.fallback = why_no_gpu()
             if self.fallback:
-                report.message(self.fallback, level="warning")
+                progress.message(self.fallback, level="warning")
 
     @property
     def device(self) -> str:

@@ -21,7 +21,7 @@ from rasterio.io import MemoryFile
 
 from ...errors import DataError
 from ...markup import writable
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from . import sources
 from .raster import Raster
 from .vector import VectorLayer
@@ -65,22 +65,22 @@ class Column:
     cells: list[str]
 
 
-def classes_in_file(opened: rasterio.DatasetReader, path: str, band: int = 1, report: Report = SILENT) -> dict[int, NamedClass]:
+def classes_in_file(opened: rasterio.DatasetReader, path: str, band: int = 1, progress: Progress = SILENT) -> dict[int, NamedClass]:
     """The values of a class raster that its file names or colours.
 
     Args:
         opened: the raster.
         path: by which it was opened.
         band: number of the band, from 1.
-        report: told when an attribute table beside the file cannot be read.
+        progress: told when an attribute table beside the file cannot be read.
     """
     names, colors = _described(opened, path, band)
-    beside_names, beside_colors = _beside(path, report) if opened.count == 1 else ({}, {})
+    beside_names, beside_colors = _beside(path, progress) if opened.count == 1 else ({}, {})
     names, colors = {**beside_names, **names}, {**_colormap(opened, band), **beside_colors, **colors}
     return {value: NamedClass(names.get(value, ""), colors.get(value, "")) for value in sorted({*names, *colors})}
 
 
-def classes_of_layer(raster: Raster, band: int, report: Report = SILENT) -> dict[int, NamedClass]:
+def classes_of_layer(raster: Raster, band: int, progress: Progress = SILENT) -> dict[int, NamedClass]:
     """What is said of the values of a class raster: by the layer's symbology, and by the file where that says nothing.
 
     A name in the symbology that only repeats the value is none.
@@ -88,9 +88,9 @@ def classes_of_layer(raster: Raster, band: int, report: Report = SILENT) -> dict
     Args:
         raster: the layer.
         band: number of its band, 0-based.
-        report: told when an attribute table beside the file cannot be read.
+        progress: told when an attribute table beside the file cannot be read.
     """
-    known = classes_in_file(raster.dataset, raster.path, raster.indexes[band], report)
+    known = classes_in_file(raster.dataset, raster.path, raster.indexes[band], progress)
     for row in (raster.categories or {}).get("classes", ()):
         value = whole_number(str(row["value"]))
         if value is not None:
@@ -152,7 +152,7 @@ def _row_values(table: ElementTree.Element) -> Iterator[int]:
     return (math.floor(first + step * (row + 0.5)) for row in rows)
 
 
-def _beside(path: str, report: Report) -> tuple[dict[int, str], dict[int, str]]:
+def _beside(path: str, progress: Progress) -> tuple[dict[int, str], dict[int, str]]:
     """Names and colours in Esri's attribute table beside a file: ``a.tif.vat.dbf`` or ``a.vat.dbf``."""
     table = next((place for place in (path + ".vat.dbf", os.path.splitext(path)[0] + ".vat.dbf") if os.path.isfile(place)), None)
     if table is None:
@@ -160,8 +160,8 @@ def _beside(path: str, report: Report) -> tuple[dict[int, str], dict[int, str]]:
     try:
         read = VectorLayer.open({"path": table}).select(read_geometry=False)
     except (DataError, DataSourceError, DataLayerError, ValueError) as error:
-        report.message(f"{table} cannot be read ({error}), so the names of classes in it are not used. Copy or write it again, or give the names "
-                       "in “Classes”.", level="warning")
+        progress.message(f"{table} cannot be read ({error}), so the names of classes in it are not used. Copy or write it again, or give the names "
+                         "in “Classes”.", level="warning")
         return {}, {}
     columns = [Column(str(name).lower(), 0, cells.dtype.kind not in "iuf", cells.dtype.kind in "iu",
                       ["" if value is None else str(value) for value in cells]) for name, cells in read.items()]

@@ -17,7 +17,7 @@ import rasterio.windows
 from rasterio.errors import RasterioIOError
 
 from ...outputs import disk_full, failed_write, new_file, scratch_file
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from .grid import Grid, Window
 
 BLOCK = 512
@@ -38,13 +38,13 @@ class TiledWriter:
         colormap: value → (red, green, blue), for one Byte band.
         tags: texts to store in the file.
         resampling: of overviews: "nearest" for classes, "average" for measurements.
-        report: told about the last step, in which the overviews are made.
+        progress: told about the last step, in which the overviews are made.
     """
 
     def __init__(self, path: str | Path, grid: Grid, dtype: str, count: int = 1, nodata: float | None = None, *,
                  descriptions: Sequence[str] = (), colormap: Mapping[int, tuple] | None = None, tags: Mapping[str, str] | None = None,
-                 resampling: str = "nearest", report: Report = SILENT) -> None:
-        self.path, self.grid, self.resampling, self.report = Path(path), grid, resampling, report
+                 resampling: str = "nearest", progress: Progress = SILENT) -> None:
+        self.path, self.grid, self.resampling, self.progress = Path(path), grid, resampling, progress
         self._profile = {
             "driver": "GTiff", "width": grid.width, "height": grid.height, "count": count, "dtype": dtype, "nodata": nodata,
             "crs": rasterio.crs.CRS.from_wkt(grid.crs), "transform": rasterio.Affine(*grid.transform), "tiled": True, "blockxsize": BLOCK,
@@ -75,7 +75,7 @@ class TiledWriter:
                 self._dataset.close()
             except RasterioIOError as failure:
                 raise failed_write(failure, self.path) from failure
-            write_cog(self._tiles, self._part, self.path, resampling=self.resampling, report=self.report)
+            write_cog(self._tiles, self._part, self.path, resampling=self.resampling, progress=self.progress)
 
     def write(self, values: np.ndarray, window: Window) -> None:
         """Writes values (band, y, x), or (y, x) for one band, at a window inside the grid.
@@ -90,7 +90,7 @@ class TiledWriter:
             raise failed_write(failure, self.path) from failure
 
 
-def write_cog(source: str | Path, part: str | Path, path: str | Path, resampling: str = "nearest", report: Report = SILENT) -> None:
+def write_cog(source: str | Path, part: str | Path, path: str | Path, resampling: str = "nearest", progress: Progress = SILENT) -> None:
     """Copies a GeoTIFF to a cloud-optimised one with overviews, in constant memory.
 
     Args:
@@ -98,7 +98,7 @@ def write_cog(source: str | Path, part: str | Path, path: str | Path, resampling
         part: the file to write.
         path: what the file will be called in the end, for messages.
         resampling: of the overviews.
-        report: asked every half second whether to stop.
+        progress: asked every half second whether to stop.
 
     Raises:
         DataError: when the disk is, or would be, full.
@@ -110,7 +110,7 @@ def write_cog(source: str | Path, part: str | Path, path: str | Path, resampling
     with ThreadPoolExecutor(1) as pool:  # GDAL works without Python's lock, so that progress and cancelling go on meanwhile
         copying = pool.submit(rasterio.shutil.copy, source, part, **options)
         while not wait([copying], timeout=0.5).done:
-            report.progress(1.0, f"Writing {Path(path).name}")
+            progress.at(1.0, f"Writing {Path(path).name}")
         failure = copying.exception()
     if failure is not None:
         raise failed_write(failure, path) from failure

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...errors import DataError
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from .grid import Window
 from .raster import Scene
 from .sensors import Band
@@ -60,39 +60,39 @@ class Conversion:
         return changed.astype(dtype)
 
 
-def as_stored(scene: Scene, bands: list[Band], report: Report = SILENT) -> list[Band]:
+def as_stored(scene: Scene, bands: list[Band], progress: Progress = SILENT) -> list[Band]:
     """The bands of a scene with the unit, scale and offset its values really have.
 
     Args:
         scene: the image.
         bands: one for each band of the scene, as its sensor or the model's training images store them.
-        report: told what the file says otherwise.
+        progress: told what the file says otherwise.
 
     Raises:
         DataError: the values cannot be what the bands say, such as linear backscatter under a sensor in dB.
     """
     for raster in scene.rasters:
         if raster.understood:
-            report.message(raster.understood)
+            progress.message(raster.understood)
     declared = [None if (scale, offset) == (1, 0) else (scale, offset) for scale, offset in zip(scene.scales, scene.offsets, strict=True)]
     _refuse_colours(scene)
     found = [replace(band, scale=said[0], offset=said[1]) if said else band for band, said in zip(bands, declared, strict=True)]
-    _tell(scene, bands, found, "declares in the file that", report, [band.unit != "unknown" for band in bands])
+    _tell(scene, bands, found, "declares in the file that", progress, [band.unit != "unknown" for band in bands])
     baseline = baseline_of(scene)
     if baseline is not None and not any(declared):
         offset = NEW_OFFSET if baseline >= NEW_BASELINE else 0.0
         newer = [replace(band, offset=offset) if _is_sentinel2(band) else band for band in found]
-        _tell(scene, found, newer, f"is of processing baseline {baseline:05.2f}, in which", report, [True] * len(bands))
+        _tell(scene, found, newer, f"is of processing baseline {baseline:05.2f}, in which", progress, [True] * len(bands))
         found = newer
     for raster in scene.rasters:
         if raster.mask_band:
-            report.message(f"Band {raster.mask_band} of {raster.path} is taken for a mask, because the file calls it alpha and it holds little but 0 "
-                           "and one other value. Give it a name in the file if it is a measurement.")
+            progress.message(f"Band {raster.mask_band} of {raster.path} is taken for a mask, because the file calls it alpha and it holds little but "
+                             "0 and one other value. Give it a name in the file if it is a measurement.")
     values = sample(scene).astype(np.float64)
     if not values.shape[1]:
         return found
-    _warn_of_zeros(scene, values, report)
-    return _held_against_values(scene, found, declared, values, report)
+    _warn_of_zeros(scene, values, progress)
+    return _held_against_values(scene, found, declared, values, progress)
 
 
 def conversion(scene: Scene, own: list[Band], like: Scene, bands: list[Band], dtype: str) -> Conversion | None:
@@ -149,18 +149,18 @@ def _is_sentinel2(band: Band) -> bool:
     return band.unit == "reflectance" and math.isclose(band.scale, 1e-4) and bool(re.fullmatch(r"B(\d\d|8A)( \(\d+\))?", band.name))
 
 
-def _warn_of_zeros(scene: Scene, values: np.ndarray, report: Report) -> None:
+def _warn_of_zeros(scene: Scene, values: np.ndarray, progress: Progress) -> None:
     """Pixels of nothing but zeros are most often no measurements, and nobody said so."""
     share = float((values == 0).all(0).mean())
     if share >= MANY_ZEROS:
-        report.message(f"About {share:.0%} of the pixels of {scene.path} are 0 in all bands and count as measured. If nothing was measured there, "
-                       "give 0 as the nodata value.", level="warning")
+        progress.message(f"About {share:.0%} of the pixels of {scene.path} are 0 in all bands and count as measured. If nothing was measured there, "
+                         "give 0 as the nodata value.", level="warning")
 
 
 def _held_against_values(scene: Scene, bands: list[Band], declared: list[tuple[float, float] | None], values: np.ndarray,
-                         report: Report) -> list[Band]:
+                         progress: Progress) -> list[Band]:
     if np.dtype(scene.dtype).kind == "f":
-        bands = _fractions(scene, bands, declared, values, report)
+        bands = _fractions(scene, bands, declared, values, progress)
     for band, stored in zip(bands, values, strict=True):
         physical = stored * band.scale + band.offset
         low, middle, high = np.quantile(physical, (0.02, 0.5, 0.98))
@@ -177,25 +177,25 @@ def _held_against_values(scene: Scene, bands: list[Band], declared: list[tuple[f
     return bands
 
 
-def _fractions(scene: Scene, bands: list[Band], declared: list[tuple[float, float] | None], values: np.ndarray, report: Report) -> list[Band]:
+def _fractions(scene: Scene, bands: list[Band], declared: list[tuple[float, float] | None], values: np.ndarray, progress: Progress) -> list[Band]:
     """Floating-point reflectance is often kept as fractions, whatever whole numbers the sensor delivers."""
     open_ones = [number for number, band in enumerate(bands)
                  if band.unit == "reflectance" and declared[number] is None and (band.scale, band.offset) != (1.0, 0.0)]
     if not open_ones or np.quantile(np.abs(values[open_ones]), 0.99) >= LARGEST_REFLECTANCE:
         return bands
-    report.message(f"{scene.path} holds reflectance as fractions, so the scale of the sensor is not applied.")
+    progress.message(f"{scene.path} holds reflectance as fractions, so the scale of the sensor is not applied.")
     return [replace(band, scale=1.0, offset=0.0) if number in open_ones else band for number, band in enumerate(bands)]
 
 
-def _tell(scene: Scene, before: list[Band], after: list[Band], why: str, report: Report, matters: list[bool]) -> None:
+def _tell(scene: Scene, before: list[Band], after: list[Band], why: str, progress: Progress, matters: list[bool]) -> None:
     """Warns, once for all bands, that the file's own word goes before the sensor's."""
     changed = [(old, new) for old, new, matter in zip(before, after, matters, strict=True)
                if matter and not (math.isclose(old.scale, new.scale) and math.isclose(old.offset, new.offset, abs_tol=1e-12))]
     if changed:
         old, new = changed[0]
         names = ", ".join(band.name for _, band in changed[:13])
-        report.message(f"{scene.path} {why} its values are {new.unit} by × {new.scale:g} {_signed(new.offset)}, and not × {old.scale:g} "
-                       f"{_signed(old.offset)} as the sensor says ({names}). They are read as the file says.", level="warning")
+        progress.message(f"{scene.path} {why} its values are {new.unit} by × {new.scale:g} {_signed(new.offset)}, and not × {old.scale:g} "
+                         f"{_signed(old.offset)} as the sensor says ({names}). They are read as the file says.", level="warning")
 
 
 def _signed(offset: float) -> str:

@@ -11,7 +11,7 @@ from rasterio.errors import RasterioError
 from rasterio.vrt import WarpedVRT
 
 from ...errors import DataError
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from . import sources
 from .grid import Grid, Window, full_turn
 from .raster import Raster, is_nodata
@@ -20,13 +20,13 @@ from .raster import Raster, is_nodata
 TOLERANCE = 0.01
 
 
-def class_band(raster: Raster, report: Report = SILENT) -> int:
+def class_band(raster: Raster, progress: Progress = SILENT) -> int:
     """Which band (0-based) holds the classes: the one that the layer's symbology shows, else the first."""
     names, shown = raster.band_names, (raster.categories or {}).get("band")
     band = raster.indexes.index(shown) if shown in raster.indexes else 0
     if len(names) > 1:
         why = "which its symbology shows, is" if shown in raster.indexes else "the first one, is"
-        report.message(f"{raster.path} has {len(names)} bands; “{names[band]}”, {why} taken for the classes.", level="warning")
+        progress.message(f"{raster.path} has {len(names)} bands; “{names[band]}”, {why} taken for the classes.", level="warning")
     return band
 
 

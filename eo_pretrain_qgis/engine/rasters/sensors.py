@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field, replace
 
 from ...errors import DataError
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from ..records import FilledName, Finite, Name, Positive, printable
 from .same_band import POLARISATIONS, is_unnamed, same_band
 
@@ -108,14 +108,14 @@ PRESETS = {
 }
 
 
-def name_bands(preset: str, names: list[str], bands_text: str = "", report: Report = SILENT) -> list[Band]:
+def name_bands(preset: str, names: list[str], bands_text: str = "", progress: Progress = SILENT) -> list[Band]:
     """Says what the bands of an image are: by name, or by their number in the order of the sensor where they have none.
 
     Args:
         preset: key of `PRESETS`.
         names: the bands' names in the file, in order.
         bands_text: names in the same order, separated by commas, that replace those of the file; empty keeps them.
-        report: told when bands were taken by number, or are not of the sensor.
+        progress: told when bands were taken by number, or are not of the sensor.
 
     Returns:
         One band for each name, all with different names.
@@ -138,12 +138,12 @@ def name_bands(preset: str, names: list[str], bands_text: str = "", report: Repo
             raise DataError(f"The bands of the image ({_list(names)}) have no names, and their number, {len(names)}, does not tell which bands of "
                             f"{sensor.name} they are. Name them in order in “Bands”, such as {example}.")
         taken = sensor.subsets[len(names)]
-        report.message(f"The bands have no names; they are taken in the order of {sensor.name}: {_list(taken)}. Name them in “Bands” if that is "
-                       "wrong.", level="warning")
+        progress.message(f"The bands have no names; they are taken in the order of {sensor.name}: {_list(taken)}. Name them in “Bands” if that is "
+                         "wrong.", level="warning")
         known = [known_band(sensor, name) for name in taken]
     others = [name for name, band in zip(names, known, strict=True) if band is None]
     if others:
-        report.message(f"{sensor.name} has no band {_list(others)}; such bands are used as they are stored.", level="warning")
+        progress.message(f"{sensor.name} has no band {_list(others)}; such bands are used as they are stored.", level="warning")
     bands = [band or Band(name) for name, band in zip(names, known, strict=True)]
     return [replace(band, name=name) for band, name in zip(bands, _unique([band.name for band in bands]), strict=True)]
 

@@ -21,7 +21,7 @@ from pyproj.exceptions import CRSError
 
 from ...errors import DataError
 from ...outputs import failed_write, new_file
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from ..looks.style_files import STYLES, new_style, put_inside
 from . import sources
 from .grid import Grid, full_turn
@@ -241,7 +241,7 @@ def layer_info(path: str, layer: str, options: dict[str, str] | None = None) -> 
     return info
 
 
-def repaired(features: geopandas.GeoDataFrame, path: str, report: Report = SILENT) -> geopandas.GeoDataFrame:
+def repaired(features: geopandas.GeoDataFrame, path: str, progress: Progress = SILENT) -> geopandas.GeoDataFrame:
     """Leaves out features without a geometry, repairs invalid ones, and says how many.
 
     A polygon stays a polygon: lines and points that a repair makes of its spikes are no ground, and one without area is left out.
@@ -252,22 +252,22 @@ def repaired(features: geopandas.GeoDataFrame, path: str, report: Report = SILEN
     total = len(features)
     empty = np.asarray(features.geometry.isna() | features.geometry.is_empty)
     if empty.any():
-        report.message(f"{empty.sum()} of {total} features of {path} have no geometry and are left out.", level="warning")
+        progress.message(f"{empty.sum()} of {total} features of {path} have no geometry and are left out.", level="warning")
         features = features[~empty]
     shapes = np.asarray(features.geometry.values, object).copy()
     invalid = ~shapely.is_valid(shapes)
     if invalid.any():
-        report.message(f"{invalid.sum()} of {total} geometries of {path} were invalid and have been repaired.", level="warning")
+        progress.message(f"{invalid.sum()} of {total} geometries of {path} were invalid and have been repaired.", level="warning")
         shapes[invalid] = own_dimension(shapely.make_valid(shapes[invalid]), shapely.get_dimensions(shapes[invalid]))
     mixed = (shapely.get_type_id(shapes) == shapely.GeometryType.GEOMETRYCOLLECTION) & ~shapely.is_empty(shapes)
     if mixed.any():
-        report.message(f"{mixed.sum()} of {total} features of {path} are collections of several geometries; of their areas, lines and points only "
-                       "the areas are used, or else the lines.", level="warning")
+        progress.message(f"{mixed.sum()} of {total} features of {path} are collections of several geometries; of their areas, lines and points only "
+                         "the areas are used, or else the lines.", level="warning")
         shapes[mixed] = own_dimension(shapes[mixed], shapely.get_dimensions(shapes[mixed]))
     flat = shapely.is_empty(shapes) | ((shapely.get_dimensions(shapes) == 2) & (shapely.area(shapes) == 0))
     if flat.any():
-        report.message(f"{flat.sum()} of {total} features of {path} are polygons without an area or lines without a length and are left out.",
-                       level="warning")
+        progress.message(f"{flat.sum()} of {total} features of {path} are polygons without an area or lines without a length and are left out.",
+                         level="warning")
     features = features.set_geometry(geopandas.GeoSeries(shapes, features.index, features.crs))[~flat]
     if features.empty:
         raise DataError(f"{path} holds no feature with a geometry that can be used. Draw the labels again or choose another layer.")
@@ -325,7 +325,7 @@ def on_grid(shapes: geopandas.GeoSeries, grid: Grid) -> np.ndarray:
     return own
 
 
-def write_layer(path: str | Path, layer: str, features: geopandas.GeoDataFrame, style: str, report: Report = SILENT) -> None:
+def write_layer(path: str | Path, layer: str, features: geopandas.GeoDataFrame, style: str, progress: Progress = SILENT) -> None:
     """Writes a GeoPackage with one layer and its style, inside and beside it; an existing file is replaced when the new one is whole.
 
     Args:
@@ -333,12 +333,12 @@ def write_layer(path: str | Path, layer: str, features: geopandas.GeoDataFrame, 
         layer: its name.
         features: in their order.
         style: the text of a .qml.
-        report: told when a style of the user's beside the file is kept; it is then the only one.
+        progress: told when a style of the user's beside the file is kept; it is then the only one.
 
     Raises:
         DataError: disk full, not permitted, or open elsewhere.
     """
-    with new_style(path, style, report) as styled, new_file(path) as part:
+    with new_style(path, style, progress) as styled, new_file(path) as part:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", RuntimeWarning)  # that the name does not end in .gpkg yet

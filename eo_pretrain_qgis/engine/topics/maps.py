@@ -16,7 +16,7 @@ import rasterio
 from scipy.sparse import vstack
 
 from ...errors import DataError
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from ..datasets.dataset import ClassInfo
 from ..datasets.footprints import footprint
 from ..datasets.legend import PALETTE
@@ -119,7 +119,7 @@ def open_pictures(dates: Sequence[list[dict]], channels: str, extent: dict | Non
 
 
 def discover(pictures: list[Picture], layout: Layout, grid: Grid, asked: Asked, maps: Sequence[str | None], change: str | None,
-             report: Report = SILENT) -> Found:
+             progress: Progress = SILENT) -> Found:
     """Learns dictionary and topics from all dates together and writes the maps.
 
     Args:
@@ -129,32 +129,32 @@ def discover(pictures: list[Picture], layout: Layout, grid: Grid, asked: Asked, 
         asked: sizes and seed.
         maps: for each date the topics map to write, a Byte COG with one pixel per word, or None.
         change: map of the words whose topic differs between the dates to write, or None.
-        report: progress.
+        progress: told how far it is.
 
     Raises:
         DataError: no valid word, fewer documents than topics, or the disk is full.
     """
     with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES), tempfile.TemporaryDirectory(prefix="words-") as folder:
-        dictionary = learn_dictionary(pictures, layout, asked.words, asked.sample, asked.scaling, asked.seed, report.part(0, 0.2))
-        steps = [report.part(0.2 + 0.4 * number / len(pictures), 0.2 + 0.4 * (number + 1) / len(pictures)) for number in range(len(pictures))]
+        dictionary = learn_dictionary(pictures, layout, asked.words, asked.sample, asked.scaling, asked.seed, progress.part(0, 0.2))
+        steps = [progress.part(0.2 + 0.4 * number / len(pictures), 0.2 + 0.4 * (number + 1) / len(pictures)) for number in range(len(pictures))]
         words = [write_words(Path(folder) / f"{number}.npy", picture, layout, dictionary, step)
                  for number, (picture, step) in enumerate(zip(pictures, steps, strict=True))]
-        counts = [count_words(one, layout, len(dictionary), report=report.part(0.6, 0.62)) for one in words]
-        topics = learn_topics(vstack(counts, format="csr"), layout, asked.topics, asked.seed, report.part(0.62, 0.85))
+        counts = [count_words(one, layout, len(dictionary), progress=progress.part(0.6, 0.62)) for one in words]
+        topics = learn_topics(vstack(counts, format="csr"), layout, asked.topics, asked.seed, progress.part(0.62, 0.85))
         found = Found(pictures, layout, grid, dictionary, topics, _classes(len(topics)))
         for one in counts:
-            found.shares.append(topics.shares(one, report.part(0.85, 0.86)))
+            found.shares.append(topics.shares(one, progress.part(0.85, 0.86)))
             whole = np.array([part.width * part.height for part in map(layout.part, range(layout.documents))])
             found.valid.append(np.asarray(one.sum(1)).ravel() / whole)
         if len(words) > 1:
             both = [topics.shares(count_words(one, layout, len(dictionary), other)) for one, other in (words, words[::-1])]
             found.distance, found.difference = distance(*both), both[1] - both[0]
-        _write_maps(found, words, maps, change, report.part(0.86, 1))
+        _write_maps(found, words, maps, change, progress.part(0.86, 1))
         del words  # Windows removes no file that is mapped
     return found
 
 
-def write_documents(path: str, found: Found, report: Report = SILENT) -> None:
+def write_documents(path: str, found: Found, progress: Progress = SILENT) -> None:
     """Writes the documents as a styled layer.
 
     Fields: document, col, row [px of the image], valid (share of its words), topic (the largest), topic_1, topic_2, … (shares); for two
@@ -178,7 +178,7 @@ def write_documents(path: str, found: Found, report: Report = SILENT) -> None:
         columns |= {f"difference_{row.value}": found.difference[:, number].round(4) for number, row in enumerate(found.classes)}
         style = change_qml()
     outlines = [footprint(found.grid, part, found.grid.crs) for part in parts]
-    write_layer(path, LAYER, geopandas.GeoDataFrame(columns, geometry=outlines, crs=found.grid.crs), style, report)
+    write_layer(path, LAYER, geopandas.GeoDataFrame(columns, geometry=outlines, crs=found.grid.crs), style, progress)
 
 
 def change_qml() -> str:
@@ -207,8 +207,8 @@ def _classes(count: int) -> list[ClassInfo]:
 class _Maps:
     """The rasters being written, one pixel per word."""
 
-    def __init__(self, found: Found, maps: Sequence[str | None], change: str | None, report: Report) -> None:
-        self.found, self.grid, self.report = found, found.layout.grid(found.grid), report
+    def __init__(self, found: Found, maps: Sequence[str | None], change: str | None, progress: Progress) -> None:
+        self.found, self.grid, self.progress = found, found.layout.grid(found.grid), progress
         self.writers = [self._writer(path, found.classes, "topic") for path in maps]
         self.change = self._writer(change, CHANGES, "change")
         self.styles = [(path, classes) for path, classes in (*((path, found.classes) for path in maps), (change, CHANGES)) if path]
@@ -217,24 +217,24 @@ class _Maps:
         if not path:
             return None
         tags = {"EO_PRETRAIN_CHANNELS": ", ".join(channel.text for channel in self.found.pictures[0].channels)}
-        return TiledWriter(path, self.grid, "uint8", 1, NO_TOPIC, descriptions=[name], colormap=colormap(classes), tags=tags, report=self.report)
+        return TiledWriter(path, self.grid, "uint8", 1, NO_TOPIC, descriptions=[name], colormap=colormap(classes), tags=tags, progress=self.progress)
 
 
-def _write_maps(found: Found, words: list[np.ndarray], maps: Sequence[str | None], change: str | None, report: Report) -> None:
+def _write_maps(found: Found, words: list[np.ndarray], maps: Sequence[str | None], change: str | None, progress: Progress) -> None:
     layout = found.layout
     step = max(1, -(-max(layout.columns, layout.rows) // OVERVIEW))
     found.overviews = [np.full((-(-layout.rows // step), -(-layout.columns // step)), NO_TOPIC, np.uint8) for _ in words]
-    targets = _Maps(found, maps, change, report)
+    targets = _Maps(found, maps, change, progress)
     differing = compared = 0
     with ExitStack() as stack:
         for path, classes in targets.styles:
-            stack.enter_context(beside(path, report, aux_xml=lambda rows=classes: raster_attributes(rows),  # type: ignore[misc]
+            stack.enter_context(beside(path, progress, aux_xml=lambda rows=classes: raster_attributes(rows),  # type: ignore[misc]
                                        qml=lambda rows=classes: class_map_qml(rows)))  # type: ignore[misc]
         for writer in (*targets.writers, targets.change):
             if writer:
                 stack.enter_context(writer)
         for strip in layout.strips():
-            report.progress(0.9 * strip.row / layout.rows, "Writing the topics map")
+            progress.at(0.9 * strip.row / layout.rows, "Writing the topics map")
             read = [_topics_of(found, date, one, strip) for date, one in enumerate(words)]
             for date, (drawn, writer) in enumerate(zip(read, targets.writers, strict=True)):
                 if writer:

@@ -11,7 +11,7 @@ from scipy.special import rel_entr
 from sklearn.decomposition import LatentDirichletAllocation
 
 from ...errors import DataError
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from .visual_words import Layout
 
 #: Documents per step, passes over all documents, and fewest steps: few documents are seen more often.
@@ -38,12 +38,12 @@ class Topics:
     def __len__(self) -> int:
         return len(self.words)
 
-    def shares(self, counts: csr_matrix, report: Report = SILENT) -> np.ndarray:
+    def shares(self, counts: csr_matrix, progress: Progress = SILENT) -> np.ndarray:
         """Topic shares of documents, float64 (document, topic), adding up to 1; NaN for a document without a word."""
         result = np.full((counts.shape[0], len(self)), np.nan)
         known = np.flatnonzero(np.asarray(counts.sum(1)).ravel())
         for start in range(0, len(known), BATCH_DOCUMENTS):
-            report.progress(start / len(known), "Finding the topics of each document")
+            progress.at(start / len(known), "Finding the topics of each document")
             batch = known[start:start + BATCH_DOCUMENTS]
             result[batch] = self._model.transform(counts[batch])
         return result
@@ -60,7 +60,7 @@ class Topics:
         return result
 
 
-def learn_topics(counts: csr_matrix, layout: Layout, topics: int, seed: int, report: Report = SILENT) -> Topics:
+def learn_topics(counts: csr_matrix, layout: Layout, topics: int, seed: int, progress: Progress = SILENT) -> Topics:
     """Learns topics from documents.
 
     Args:
@@ -68,7 +68,7 @@ def learn_topics(counts: csr_matrix, layout: Layout, topics: int, seed: int, rep
         layout: of the documents.
         topics: how many.
         seed: of the start and of the order of the documents.
-        report: progress.
+        progress: told how far it is.
 
     Raises:
         DataError: fewer documents than topics.
@@ -79,13 +79,13 @@ def learn_topics(counts: csr_matrix, layout: Layout, topics: int, seed: int, rep
         raise DataError(f"The image gives {len(usable)} documents of {layout.document} × {layout.document} px of which at least "
                         f"{LEARNED_SHARE:.0%} is valid, fewer than the {topics} topics asked for. Choose smaller documents or fewer topics.")
     rng = np.random.default_rng(seed)
-    model = _best_start(counts, rng.permutation(usable)[:TRIAL_DOCUMENTS], topics, seed, len(usable), report.part(0, 0.3))
+    model = _best_start(counts, rng.permutation(usable)[:TRIAL_DOCUMENTS], topics, seed, len(usable), progress.part(0, 0.3))
     batches = -(-len(usable) // BATCH_DOCUMENTS)
     passes = max(PASSES, -(-FEWEST_STEPS // batches))
     for turn in range(passes):
         order = rng.permutation(usable)
         for number, start in enumerate(range(0, len(order), BATCH_DOCUMENTS)):
-            report.progress(0.3 + 0.7 * (turn + number / batches) / passes, f"Learning the topics, pass {turn + 1} of {passes}")
+            progress.at(0.3 + 0.7 * (turn + number / batches) / passes, f"Learning the topics, pass {turn + 1} of {passes}")
             model.partial_fit(counts[order[start:start + BATCH_DOCUMENTS]])
     sample = np.sort(rng.permutation(usable)[:10 * BATCH_DOCUMENTS])
     _sort(model, model.transform(counts[sample]))
@@ -106,14 +106,14 @@ def distance(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return result
 
 
-def _best_start(counts: csr_matrix, sample: np.ndarray, topics: int, seed: int, total: int, report: Report) -> LatentDirichletAllocation:
+def _best_start(counts: csr_matrix, sample: np.ndarray, topics: int, seed: int, total: int, progress: Progress) -> LatentDirichletAllocation:
     """The model with the lowest perplexity of a few that were begun at random."""
     best, lowest = None, np.inf
     batches = [sample[start:start + BATCH_DOCUMENTS] for start in range(0, len(sample), BATCH_DOCUMENTS)]
     for start in range(STARTS):
         model = LatentDirichletAllocation(topics, learning_method="online", random_state=(STARTS * seed + start) % 2**32, total_samples=total)
         for step in range(TRIAL_STEPS):
-            report.progress((start + step / TRIAL_STEPS) / STARTS, f"Trying start {start + 1} of {STARTS}")
+            progress.at((start + step / TRIAL_STEPS) / STARTS, f"Trying start {start + 1} of {STARTS}")
             model.partial_fit(counts[batches[step % len(batches)]])
         perplexity = model.perplexity(counts[sample])
         if best is None or perplexity < lowest:

@@ -16,7 +16,7 @@ from scipy.sparse import csr_matrix, vstack
 from sklearn.cluster import MiniBatchKMeans
 
 from ...errors import DataError
-from ...report import SILENT, Report
+from ...progress import SILENT, Progress
 from ..rasters.grid import Grid, Window
 from ..rasters.raster import Scene
 from .channels import Channel
@@ -158,7 +158,7 @@ class Dictionary:
 
 
 def learn_dictionary(pictures: Sequence[Picture], layout: Layout, words: int, sample: int, scaling: str, seed: int,
-                     report: Report = SILENT) -> Dictionary:
+                     progress: Progress = SILENT) -> Dictionary:
     """Learns the dictionary from a random sample of all dates.
 
     Args:
@@ -168,13 +168,13 @@ def learn_dictionary(pictures: Sequence[Picture], layout: Layout, words: int, sa
         sample: vectors to learn from.
         scaling: "none" keeps the values; "standard" gives every channel mean 0 and spread 1.
         seed: of the sample and of k-means.
-        report: progress.
+        progress: told how far it is.
 
     Raises:
         DataError: when no word was measured.
     """
     rng = np.random.default_rng(seed)
-    parts = [_sample(picture, layout, sample // len(pictures), rng, report.part(0.6 * number / len(pictures), 0.6 * (number + 1) / len(pictures)))
+    parts = [_sample(picture, layout, sample // len(pictures), rng, progress.part(0.6 * number / len(pictures), 0.6 * (number + 1) / len(pictures)))
              for number, picture in enumerate(pictures)]
     scaled = np.concatenate(parts)
     del parts
@@ -185,24 +185,24 @@ def learn_dictionary(pictures: Sequence[Picture], layout: Layout, words: int, sa
     scaled /= spread
     count = _different(scaled, words)
     if count < words:
-        report.message(f"The sample holds only {count} different words, so the dictionary has {count} instead of {words}.", level="warning")
+        progress.message(f"The sample holds only {count} different words, so the dictionary has {count} instead of {words}.", level="warning")
     model = MiniBatchKMeans(count, random_state=seed, batch_size=BATCH_WORDS, n_init=1)
     size = max(BATCH_WORDS, 10 * count)
     starts = [start for _ in range(ROUNDS) for start in range(0, len(scaled), size)]
     for done, start in enumerate(starts):
-        report.progress(0.6 + 0.4 * done / len(starts), "Learning the dictionary")
+        progress.at(0.6 + 0.4 * done / len(starts), "Learning the dictionary")
         batch = scaled[start:start + size]
         if len(batch) >= count:
             model.partial_fit(batch)
     return Dictionary(model, mean, spread, (channels, layout.word, layout.word))
 
 
-def write_words(path: Path, picture: Picture, layout: Layout, dictionary: Dictionary, report: Report = SILENT) -> np.ndarray:
+def write_words(path: Path, picture: Picture, layout: Layout, dictionary: Dictionary, progress: Progress = SILENT) -> np.ndarray:
     """Writes an image as words, uint16 (row, column), into a .npy file that stays on disk; `NO_WORD` where a pixel is missing."""
     words = np.lib.format.open_memmap(path, "w+", np.uint16, (layout.rows, layout.columns))
     with picture.open() as scene:
         for strip in layout.strips():
-            report.progress(strip.row / layout.rows, f"Writing {picture.name} in words")
+            progress.at(strip.row / layout.rows, f"Writing {picture.name} in words")
             vectors, whole = as_words(*picture.read(scene, layout.pixels(strip)), layout.word)
             named = np.full(whole.shape, NO_WORD, np.uint16)
             named[whole] = dictionary.name(vectors[whole])
@@ -211,7 +211,7 @@ def write_words(path: Path, picture: Picture, layout: Layout, dictionary: Dictio
     return words
 
 
-def count_words(words: np.ndarray, layout: Layout, dictionary: int, other: np.ndarray | None = None, report: Report = SILENT) -> csr_matrix:
+def count_words(words: np.ndarray, layout: Layout, dictionary: int, other: np.ndarray | None = None, progress: Progress = SILENT) -> csr_matrix:
     """How often each word of the dictionary occurs in each document.
 
     Args:
@@ -219,14 +219,14 @@ def count_words(words: np.ndarray, layout: Layout, dictionary: int, other: np.nd
         layout: of the documents.
         dictionary: its size.
         other: words of another date; only places with a word on both count.
-        report: progress.
+        progress: told how far it is.
 
     Returns:
         Sparse int64 (document, word).
     """
     rows = []
     for row in range(layout.documents_down):
-        report.progress(row / layout.documents_down, "Counting words")
+        progress.at(row / layout.documents_down, "Counting words")
         counts = np.zeros((layout.documents_across, dictionary), np.int64)
         for col in range(layout.documents_across):
             part = layout.part(row * layout.documents_across + col)
@@ -239,13 +239,13 @@ def count_words(words: np.ndarray, layout: Layout, dictionary: int, other: np.nd
     return vstack(rows, format="csr")
 
 
-def _sample(picture: Picture, layout: Layout, count: int, rng: np.random.Generator, report: Report) -> np.ndarray:
+def _sample(picture: Picture, layout: Layout, count: int, rng: np.random.Generator, progress: Progress) -> np.ndarray:
     """Random measured words (n, channel·y·x), the same number from every document looked at."""
     chosen = np.sort(rng.permutation(layout.documents)[:SAMPLED_DOCUMENTS])
     each, found = -(-count // len(chosen)), []
     with picture.open() as scene:
         for done, number in enumerate(chosen):
-            report.progress(done / len(chosen), f"Looking at samples of {picture.name}")
+            progress.at(done / len(chosen), f"Looking at samples of {picture.name}")
             vectors, whole = as_words(*picture.read(scene, layout.pixels(layout.part(int(number)))), layout.word)
             known = vectors[whole]
             found.append(known[rng.permutation(len(known))[:each]].copy())  # a view would keep the document

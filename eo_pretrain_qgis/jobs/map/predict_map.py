@@ -50,8 +50,8 @@ class PredictMap(Job):
     confidence: str = raster_output("Confidence", optional=True, created=False, help="Probability of the mapped class, in percent.")
     polygons: str = vector_output("Polygons", optional=True, created=False)
 
-    def run(self, report: Any) -> dict[str, Any]:
-        report.progress(0, "Reading the model")  # before anything heavy is loaded
+    def run(self, progress: Any) -> dict[str, Any]:
+        progress.at(0, "Reading the model")  # before anything heavy is loaded
         from ...engine.mapping.class_map import map_image
         from ...engine.mapping.polygons import write_polygons
         from ...engine.mapping.synthetic_image import synthesize
@@ -64,14 +64,14 @@ class PredictMap(Job):
             "parameters": {"job": self.name(), "version": plugin_version(), "values": values_without_folders(self)}}
         if model.task == package.TRANSLATION:
             self._refuse_class_products(model)
-            outcome = synthesize(model, self.images, self.output, report=report, **asked)
+            outcome = synthesize(model, self.images, self.output, progress=progress, **asked)
         else:
             outcome = map_image(model, self.images, self.output, confidence=self.confidence,
-                                report=report.part(0, 0.9 if self.polygons else 1), **asked)
+                                progress=progress.part(0, 0.9 if self.polygons else 1), **asked)
         written = {name: getattr(self, name) for name in ("output", "confidence", "polygons") if getattr(self, name)}
         if self.polygons:
-            write_polygons(self.output, model.classes, self.polygons, self.minimum_area, report.part(0.9, 1))
-        report.message(f"Mapped on {outcome.device} in {outcome.seconds:.1f} s.")
+            write_polygons(self.output, model.classes, self.polygons, self.minimum_area, progress.part(0.9, 1))
+        progress.message(f"Mapped on {outcome.device} in {outcome.seconds:.1f} s.")
         return {**written, "out_of_range_share": outcome.out_of_range_share, "valid_share": outcome.valid_share, "device": outcome.device,
                 "seconds": round(outcome.seconds, 2)}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ...errors import JobError
-from ...report import Report
+from ...progress import Progress
 from .. import tiling
 from ..spec import (
     LARGEST_SEED,
@@ -123,8 +123,8 @@ class CreateCropDataset(Job):
         if self.validation_share + self.test_share > 0.8:
             raise JobError("Validation and test together take more than 0.8 of the samples. Lower one of the two shares.")
 
-    def run(self, report: Report) -> dict:
-        report.progress(0, "Opening the images")
+    def run(self, progress: Progress) -> dict:
+        progress.at(0, "Opening the images")
         from ...engine.datasets.footprints import copy_footprints
         from ...engine.datasets.splitting.by_place import SplitPlan
         from ...engine.formats.timesen2crop import write_timesen2crop_folders
@@ -138,18 +138,18 @@ class CreateCropDataset(Job):
         sampling = SamplingPlan(self.sample_count, self.sampling, self.prior, self.minimum_samples, self.seed)
         plan = SeriesPlan(self.kind, sampling, self.minimum_clear, self.split_by, self.block_size)
         with new_folder(self.output) as folder, TemporaryDirectory(prefix="aligned", dir=folder) as temporary:
-            series = self._open_series(temporary, report.part(0, 0.1))
-            parcels = open_parcels(self.parcels, series[0].grid, self.crop_field, self.region_field, self.inner_buffer, report.part(0.1, 0.15))
-            counted = count_pixels(parcels, block_windows(series), report.part(0.15, 0.2))
-            too_small(parcels, counted[0], report)
+            series = self._open_series(temporary, progress.part(0, 0.1))
+            parcels = open_parcels(self.parcels, series[0].grid, self.crop_field, self.region_field, self.inner_buffer, progress.part(0.1, 0.15))
+            counted = count_pixels(parcels, block_windows(series), progress.part(0.15, 0.2))
+            too_small(parcels, counted[0], progress)
             rules = CropRules(self.crop_table, self.minimum_parcels, self.minimum_pixels)
-            legend, positions = group_crops(parcels, counted[0], rules, self.parcels.get("categories"), report)
+            legend, positions = group_crops(parcels, counted[0], rules, self.parcels.get("categories"), progress)
             split = build_series(folder, series, parcels, positions, counted, legend, plan,
                                  SplitPlan(self.validation_share, self.test_share, seed=self.seed), Path(self.output).name,
-                                 report.part(0.2, 0.9))
+                                 progress.part(0.2, 0.9))
             if self.timesen2crop:
                 with new_folder(self.timesen2crop) as second:
-                    write_timesen2crop_folders(folder, second, report.part(0.9, 1))
+                    write_timesen2crop_folders(folder, second, progress.part(0.9, 1))
         counts = {name.replace("tiles", "samples"): count for name, count in split.counts.items()}
         result = {"output": self.output, "samples": len(split.names), "dates": len(series[0].days), "classes": len(legend.classes), **counts}
         if self.timesen2crop:
@@ -159,22 +159,22 @@ class CreateCropDataset(Job):
             result["footprints"] = self.footprints
         return result
 
-    def _open_series(self, temporary: str, report: Report) -> list:
+    def _open_series(self, temporary: str, progress: Progress) -> list:
         """The series of the first sensor with its cloud masks, and that of the radar on the same grid where there is one."""
         from ...engine.datasets.alignment import align
         from ...engine.themes.crops.series import open_series, with_masks
         from ...engine.themes.crops.series_dates import dated_series
 
         together = self.arrangement == "bands"
-        dates = dated_series(self.images, self.date_pattern, self.date_table, together=together, report=report)
-        optical = open_series(dates, "s2" if self.radar else "image", self.preset, self.bands, self.nodata, report=report.part(0, 0.4))
+        dates = dated_series(self.images, self.date_pattern, self.date_table, together=together, progress=progress)
+        optical = open_series(dates, "s2" if self.radar else "image", self.preset, self.bands, self.nodata, progress=progress.part(0, 0.4))
         if self.masks:
-            masks = dated_series(self.masks, self.date_pattern, self.date_table, what="cloud masks", lenient=True, least=1, report=report)
-            optical = with_masks(optical, masks, self.mask_kind, report)
+            masks = dated_series(self.masks, self.date_pattern, self.date_table, what="cloud masks", lenient=True, least=1, progress=progress)
+            optical = with_masks(optical, masks, self.mask_kind, progress)
         if not self.radar:
             return [optical]
         dates = dated_series(self.radar, self.date_pattern, self.date_table, what="radar images", together=together, lenient=True,
-                             report=report)
+                             progress=progress)
         radar = open_series(dates, "s1", self.radar_preset, place=lambda each: align(list(each.sources), optical.grid, temporary),
-                            report=report.part(0.4, 1))
+                            progress=progress.part(0.4, 1))
         return [optical, radar]

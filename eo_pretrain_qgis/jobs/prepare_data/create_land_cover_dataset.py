@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import JobError
-from ...report import Report
+from ...progress import Progress
 from .. import tiling
 from ..spec import Job, Result, boolean, choice, extent, file, integer, number, raster, rasters, text
 from ..tiling import DELIVERED, PRESETS
@@ -102,8 +102,8 @@ class CreateLandCoverDataset(Job):
             raise JobError("The second map shall measure the purity of cells, but the least purity is 0, so it decides nothing. "
                            "Set “Least purity of a cell”, 0.7 for example.")
 
-    def run(self, report: Report) -> dict:
-        report.progress(0, "Opening the images")
+    def run(self, progress: Progress) -> dict:
+        progress.at(0, "Opening the images")
         from dataclasses import replace
 
         from ...engine.datasets.alignment import aside, partner_scenes, sensor_names
@@ -115,24 +115,24 @@ class CreateLandCoverDataset(Job):
         from ...engine.themes.land_cover.labels import Filters, MapChoice, open_land_cover
         from ...outputs import new_folder
 
-        scenes = open_scenes(self.images, self.arrangement, self.nodata, report)
-        sensor = describe_sensor(scenes, self.preset, self.bands, report)
-        scenes = clear_scenes(scenes, self.cloud_masks or (), self.clouds, report)
+        scenes = open_scenes(self.images, self.arrangement, self.nodata, progress)
+        sensor = describe_sensor(scenes, self.preset, self.bands, progress)
+        scenes = clear_scenes(scenes, self.cloud_masks or (), self.clouds, progress)
         second = MapChoice(self.second_map, self.second_legend, self.second_table) if self.second_map else None
         labels = open_land_cover(
             MapChoice(self.land_cover, self.legend, self.legend_table), [scene.grid for scene in scenes], grouped=self.classes == "groups",
             soft=self.resampling == "soft", filters=Filters(self.purity, self.border, self.agreement), second=second,
-            unknown=self.unknown_codes, every_class=self.every_class, report=report.part(0, 0.1))
-        years = map_year.compare(labels.map.raster, [scene.date for scene in scenes], self.map_year, self.most_years, report,
+            unknown=self.unknown_codes, every_class=self.every_class, progress=progress.part(0, 0.1))
+        years = map_year.compare(labels.map.raster, [scene.date for scene in scenes], self.map_year, self.most_years, progress,
                                  layer_date=self.land_cover.get("date", ""))
         cutting = Cutting(self.tile_size, self.stride, self.extent, self.minimum_valid, self.minimum_labelled)
         plan = SplitPlan(self.validation_share, self.test_share, self.block_size, seed=self.seed)
         with new_folder(self.output) as folder, aside(folder) as place:
             partners, pairs = partner_scenes(scenes, self.preset, self.second_images, self.second_arrangement, self.second_preset,
-                                             self.second_bands, self.most_days, place, report.part(0.1, 0.3))
+                                             self.second_bands, self.most_days, place, progress.part(0.1, 0.3))
             if partners:
                 sensor = replace(sensor, name=sensor_names(self.preset, self.second_preset)[0])
-            split = build_dataset(folder, scenes, sensor, labels, cutting, plan, Path(self.output).name, report.part(0.3, 1),
+            split = build_dataset(folder, scenes, sensor, labels, cutting, plan, Path(self.output).name, progress.part(0.3, 1),
                                   partners=partners, theme="land cover", facts={**labels.facts, **years, "clouds": self.clouds, "pairs": pairs})
         result = {"output": self.output, "tiles": len(split.names), **split.counts, **_summary(self.output, years)}
         if self.footprints:

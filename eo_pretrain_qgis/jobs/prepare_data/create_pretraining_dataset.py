@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import JobError
-from ...report import Report
+from ...progress import Progress
 from .. import tiling
 from ..spec import MOST_PIXELS, Job, Result, choice, extent, integer, number, rasters, text
 from ..tiling import DELIVERED, PRESETS
@@ -81,8 +81,8 @@ class CreatePretrainingDataset(Job):
         tiling.check_tiling(self)
         check_cloud_masks(self.clouds, self.cloud_masks, 1 if self.arrangement == "bands" else len(self.images))
 
-    def run(self, report: Report) -> dict:
-        report.progress(0, "Opening the images")
+    def run(self, progress: Progress) -> dict:
+        progress.at(0, "Opening the images")
         from ...engine.datasets.alignment import aside
         from ...engine.datasets.building import Cutting
         from ...engine.datasets.footprints import copy_footprints
@@ -93,9 +93,9 @@ class CreatePretrainingDataset(Job):
         cutting = Cutting(self.tile_size, self.stride, self.extent, self.minimum_valid)
         plan = SplitPlan(self.validation_share, self.test_share, self.block_size, seed=self.seed)
         with new_folder(self.output) as folder, aside(folder) as place:
-            sources = self._sources(place, report.part(0, 0.3))
+            sources = self._sources(place, progress.part(0, 0.3))
             split, counts = build_pretraining_dataset(folder, sources, cutting, plan, Path(self.output).name,
-                                                      near_duplicates=self.near_duplicates, report=report.part(0.3, 1))
+                                                      near_duplicates=self.near_duplicates, progress=progress.part(0.3, 1))
         result = {"output": self.output, "tiles": len(split.names), **split.counts, "nodata_tiles": counts["nodata"],
                   "cloudy_tiles": counts["cloudy"], "near_duplicates": counts["near_duplicates"]}
         if self.footprints:
@@ -103,23 +103,23 @@ class CreatePretrainingDataset(Job):
             result["footprints"] = self.footprints
         return result
 
-    def _sources(self, place: Path, report: Report) -> list:
+    def _sources(self, place: Path, progress: Progress) -> list:
         from ...engine.datasets.alignment import partner_scenes, sensor_names
         from ...engine.datasets.building import describe_sensor, open_scenes
         from ...engine.themes.unlabelled.tiles import Clouds, Source, named
 
-        scenes = open_scenes(self.images, self.arrangement, self.nodata, report)
-        sensor = describe_sensor(scenes, self.preset, self.bands, report)
+        scenes = open_scenes(self.images, self.arrangement, self.nodata, progress)
+        sensor = describe_sensor(scenes, self.preset, self.bands, progress)
         clouds = Clouds(self.clouds, self.most_cloud, tuple(self.cloud_masks or ()))
         if not self.second_images:
             return [Source([sensor], [[scene] for scene in scenes], clouds, [])]
         first, second = sensor_names(self.preset, self.second_preset)
         if self.pairing == "unpaired":
-            others = open_scenes(self.second_images, self.second_arrangement, report=report)
-            other = describe_sensor(others, self.second_preset, self.second_bands, report)
+            others = open_scenes(self.second_images, self.second_arrangement, progress=progress)
+            other = describe_sensor(others, self.second_preset, self.second_bands, progress)
             return [Source([named(sensor, first)], [[scene] for scene in scenes], clouds, []),
                     Source([named(other, second)], [[scene] for scene in others], Clouds(), [])]
         partners, pairs = partner_scenes(scenes, self.preset, self.second_images, self.second_arrangement, self.second_preset,
-                                         self.second_bands, self.most_days, place, report)
+                                         self.second_bands, self.most_days, place, progress)
         other, chosen = partners[second]
         return [Source([named(sensor, first), other], [list(pair) for pair in zip(scenes, chosen)], clouds, pairs)]

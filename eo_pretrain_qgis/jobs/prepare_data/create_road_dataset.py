@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...report import Report
+from ...progress import Progress
 from .. import tiling
 from ..spec import Job, Result, attribute, choice, extent, file, number, raster, rasters, text, vector, vector_output
 
@@ -93,8 +93,8 @@ class CreateRoadDataset(Job):
     def check(self) -> None:
         tiling.check_tiling(self)
 
-    def run(self, report: Report) -> dict:
-        report.progress(0, "Opening the images")
+    def run(self, progress: Progress) -> dict:
+        progress.at(0, "Opening the images")
         from ...engine.datasets.building import Cutting, build_dataset, describe_sensor, open_scenes
         from ...engine.datasets.footprints import copy_footprints
         from ...engine.datasets.splitting.by_place import SplitPlan
@@ -105,20 +105,20 @@ class CreateRoadDataset(Job):
         from ...engine.themes.roads.widths import TABLE_FILE, WidthTable, read_table, write_table
         from ...outputs import new_folder
 
-        scenes = open_scenes(self.images, self.arrangement, self.nodata, report)
-        sensor = describe_sensor(scenes, self.preset, self.bands, report)
+        scenes = open_scenes(self.images, self.arrangement, self.nodata, progress)
+        sensor = describe_sensor(scenes, self.preset, self.bands, progress)
         grids = [scene.grid for scene in scenes]
         table = WidthTable(read_table(self.widths), self.other_width)
         rules = RoadRules(self.service_roads, self.tracks, self.footways, table, self.class_field, self.width_field)
-        roads = open_roads(self.roads, grids, rules, self.extent, report.part(0, 0.1))
+        roads = open_roads(self.roads, grids, rules, self.extent, progress.part(0, 0.1))
         screen = make_screen(sensor, grids, self.incomplete, self.built_up, self.built_up_values, self.minimum_density,
-                             self.minimum_built_up, report.part(0.1, 0.15))
+                             self.minimum_built_up, progress.part(0.1, 0.15))
         labels = make_labels(roads, RoadDrawing(self.drawing, self.minimum_cover, self.edge), screen)
         cutting = Cutting(self.tile_size, self.stride, self.extent, self.minimum_valid)
         plan = SplitPlan(self.validation_share, self.test_share, self.block_size, seed=self.seed)
         with new_folder(self.output) as folder:
             write_table(folder / TABLE_FILE, table.widths)
-            split = build_dataset(folder, scenes, sensor, labels, cutting, plan, Path(self.output).name, report.part(0.15, 1),
+            split = build_dataset(folder, scenes, sensor, labels, cutting, plan, Path(self.output).name, progress.part(0.15, 1),
                                   theme="roads", facts=labels.theme_facts)
         result = {"output": self.output, "tiles": len(split.names), **split.counts, "roads_drawn": roads.facts["drawn"]["ways"],
                   "road_km": roads.facts["drawn"]["km"], "tunnels_left_out": roads.tunnels}
@@ -126,6 +126,6 @@ class CreateRoadDataset(Job):
             copy_footprints(self.output, self.footprints)
             result["footprints"] = self.footprints
         if self.ways:
-            write_ways(self.ways, roads.ways, report)
+            write_ways(self.ways, roads.ways, progress)
             result["ways"] = self.ways
         return result

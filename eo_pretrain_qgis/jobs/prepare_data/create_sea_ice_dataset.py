@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import JobError
-from ...report import Report
+from ...progress import Progress
 from .. import tiling
 from ..spec import (
     LARGEST_SEED,
@@ -124,8 +124,8 @@ class CreateSeaIceDataset(Job):
         if self.incidence_angle == "none" and (self.incidence_layers or self.incidence_table):
             raise JobError("“Incidence angle” is none, but layers or a table of it are given. Remove them, or choose given.")
 
-    def run(self, report: Report) -> dict:
-        report.progress(0, "Opening the images")
+    def run(self, progress: Progress) -> dict:
+        progress.at(0, "Opening the images")
         from ...engine.datasets.cutting import Cutting
         from ...engine.datasets.footprints import copy_footprints
         from ...engine.datasets.splitting.by_place import SplitPlan
@@ -142,19 +142,19 @@ class CreateSeaIceDataset(Job):
                           UNITS[self.backscatter], self.bands or "", self.nodata, self.target_crs or "", self.resolution)
         shares, name = SplitPlan(self.validation_share, self.test_share, seed=self.seed), Path(self.output).name
         with new_folder(self.output) as folder, scratch_folder(folder) as warped:
-            scenes, sensor, facts = open_sar_scenes(given, warped, report.part(0, 0.2))
+            scenes, sensor, facts = open_sar_scenes(given, warped, progress.part(0, 0.2))
             grids = [scene.grid for scene in scenes]
-            land = open_land(self.land, grids, report) if self.land else None
+            land = open_land(self.land, grids, progress) if self.land else None
             labels = open_ice_labels(
                 self.labels, grids, class_field=self.class_field, class_table=self.class_table, scene_field=self.scene_field,
                 scheme=self.scheme, dominant=self.dominant_share, lowest=self.ice_from, unknown=self.unknown_codes, land=land,
-                weighted=self.balance == "weights", report=report.part(0.2, 0.25))
+                weighted=self.balance == "weights", progress=progress.part(0.2, 0.25))
             if self.samples == "patches":
                 plan = PatchPlan(self.size or 32, self.stride or 10, self.split_by, self.balance)
-                split = build_patches(folder, scenes, sensor, labels, plan, shares, name, facts, report.part(0.25, 1))
+                split = build_patches(folder, scenes, sensor, labels, plan, shares, name, facts, progress.part(0.25, 1))
             else:
                 cutting = Cutting(self.size or 256, self.stride, self.extent)
-                split = build_tiles(folder, scenes, sensor, labels, cutting, shares, name, facts, report.part(0.25, 1))
+                split = build_tiles(folder, scenes, sensor, labels, cutting, shares, name, facts, progress.part(0.25, 1))
         counts = {key.replace("tiles", "samples"): count for key, count in split.counts.items()}
         result = {"output": self.output, "samples": len(split.names), **counts}
         if self.footprints:

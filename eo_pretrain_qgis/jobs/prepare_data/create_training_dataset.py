@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import JobError
-from ...report import Report
+from ...progress import Progress
 from .. import tiling
 from ..spec import Job, attribute, choice, classes, extent, folder, layers, number, rasters, text
 
@@ -65,8 +65,8 @@ class CreateTrainingDataset(Job):
         if self.append_to and self.class_table:
             raise JobError("The classes of a dataset that is extended are those it has. Leave “Classes” empty, or leave “Add to dataset” empty.")
 
-    def run(self, report: Report) -> dict:
-        report.progress(0, "Opening the images")
+    def run(self, progress: Progress) -> dict:
+        progress.at(0, "Opening the images")
         from ...engine.datasets.building import Cutting, build_dataset, describe_sensor, open_scenes
         from ...engine.datasets.footprints import copy_footprints
         from ...engine.datasets.labels import labelled_scenes, open_labels
@@ -75,17 +75,17 @@ class CreateTrainingDataset(Job):
         from ...outputs import new_folder
 
         extended = open_extended(self.append_to) if self.append_to else None
-        scenes = open_scenes(self.images, self.arrangement, self.nodata, report)
-        sensor = describe_sensor(scenes, self.preset, self.bands, report)
+        scenes = open_scenes(self.images, self.arrangement, self.nodata, progress)
+        sensor = describe_sensor(scenes, self.preset, self.bands, progress)
         grids = [scene.grid for scene in scenes]
         drawing: dict[str, Any] = {"class_field": self.class_field, "unlabelled": self.unlabelled, "buffer": self.buffer}
-        labels = (open_labels_for(extended, self.labels, grids, **drawing, report=report.part(0, 0.05)) if extended else
-                  open_labels(self.labels, grids, class_table=self.class_table, **drawing, report=report.part(0, 0.05)))
-        scenes = labelled_scenes(labels, scenes, report)
+        labels = (open_labels_for(extended, self.labels, grids, **drawing, progress=progress.part(0, 0.05)) if extended else
+                  open_labels(self.labels, grids, class_table=self.class_table, **drawing, progress=progress.part(0, 0.05)))
+        scenes = labelled_scenes(labels, scenes, progress)
         cutting = Cutting(self.tile_size, self.stride, self.extent, self.minimum_valid, self.minimum_labelled)
         plan = SplitPlan(self.validation_share, self.test_share, self.block_size, seed=self.seed)
         with new_folder(self.output) as folder:
-            name, rest = Path(self.output).name, report.part(0.05, 1)
+            name, rest = Path(self.output).name, progress.part(0.05, 1)
             split = (extend_dataset(folder, extended, scenes, sensor, labels, cutting, name, rest) if extended else
                      build_dataset(folder, scenes, sensor, labels, cutting, plan, name, rest))
         result = {"output": self.output, "tiles": len(split.names), **split.counts}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...report import Report
+from ...progress import Progress
 from ..spec import Job, Result, file_output, folder, vector_output
 from ..tiling import LEAKAGE
 
@@ -24,19 +24,19 @@ class DescribeDataset(Job):
     facts: str = file_output("Facts as JSON", "json", optional=True, created=False)
     footprints: str = vector_output("Footprints of the tiles", optional=True, created=False)
 
-    def run(self, report: Report) -> dict:
-        report.progress(0, "Opening the dataset")
+    def run(self, progress: Progress) -> dict:
+        progress.at(0, "Opening the dataset")
         from ...engine.datasets.dataset import Dataset
         from ...engine.datasets.footprints import copy_footprints
         from ...engine.describing.page import describe, write_facts, write_report
 
         dataset = Dataset.open(self.dataset)
-        facts = describe(dataset, report.part(0, 0.4))
-        write_report(self.output, dataset, facts, report.part(0.4, 1))
+        facts = describe(dataset, progress.part(0, 0.4))
+        write_report(self.output, dataset, facts, progress.part(0.4, 1))
         result = {"output": self.output, "tiles": facts["tiles"], "leakage_distance": facts["split"]["leakage_distance_px"],
                   "warnings": len(facts["warnings"])}
         for text in facts["warnings"]:
-            report.message(text, level="warning")
+            progress.message(text, level="warning")
         if self.facts:
             write_facts(self.facts, facts)
             result["facts"] = self.facts

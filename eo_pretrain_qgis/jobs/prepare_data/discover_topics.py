@@ -69,8 +69,8 @@ class DiscoverTopics(Job):
         if not self.second_images and (self.second_map or self.change):
             raise JobError("A change map needs two dates. Give the “Second date”, or leave its outputs empty.")
 
-    def run(self, report: Any) -> dict[str, Any]:
-        report.progress(0, "Opening the images")
+    def run(self, progress: Any) -> dict[str, Any]:
+        progress.at(0, "Opening the images")
         from ...engine.topics.maps import Asked, discover, open_pictures, write_documents
         from ...engine.topics.report import write_report
 
@@ -78,11 +78,11 @@ class DiscoverTopics(Job):
         dates = [self.images, *([self.second_images] if self.second_images else [])]
         pictures, layout, grid = open_pictures(dates, self.channels or "", self.extent, self.nodata, asked)
         maps = [self.output, self.second_map][:len(dates)]
-        found = discover(pictures, layout, grid, asked, maps, self.change, report.part(0, 0.95))
+        found = discover(pictures, layout, grid, asked, maps, self.change, progress.part(0, 0.95))
         if self.documents:
-            write_documents(self.documents, found, report)
+            write_documents(self.documents, found, progress)
         if self.report:
-            report.progress(0.97, "Writing the report")
+            progress.at(0.97, "Writing the report")
             write_report(self.report, found)
         names = ("output", "documents", "report", "second_map", "change")
         written = {name: getattr(self, name) for name in names if getattr(self, name)}

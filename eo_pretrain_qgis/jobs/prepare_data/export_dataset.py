@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...report import Report
+from ...progress import Progress
 from ..spec import Job, Result, choice, folder, folder_output, text
 
 
@@ -36,13 +36,13 @@ class ExportDataset(Job):
     sensor: str = text("Sensor", default=None, advanced=True, help="Only the images of this one, such as s2; empty is all the format can hold.")
     output: str = folder_output("Folder", help="A new or empty folder.")
 
-    def run(self, report: Report) -> dict:
-        report.progress(0, "Opening the dataset")
+    def run(self, progress: Progress) -> dict:
+        progress.at(0, "Opening the dataset")
         from ...engine.datasets.dataset import Dataset
         from ...engine.formats import WRITERS
         from ...outputs import new_folder
 
         dataset = Dataset.open(self.dataset)
         with new_folder(self.output) as folder:
-            samples = WRITERS[self.format].export(dataset, folder, self.sensor or "", "" if self.split == "all" else self.split, report)
+            samples = WRITERS[self.format].export(dataset, folder, self.sensor or "", "" if self.split == "all" else self.split, progress)
         return {"output": self.output, "samples": samples}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import JobError
-from ...report import Report
+from ...progress import Progress
 from .. import tiling
 from ..spec import LARGEST_SEED, MOST_PIXELS, Job, Result, choice, classes, dataset_output, file, folder, integer, number, text, vector_output
 from ..tiling import PRESETS
@@ -77,10 +77,10 @@ class ImportDataset(Job):
         if self.split == "new" and self.split_lists:
             raise JobError("A new split was asked for, but a folder of split lists is given. Choose “given”, or leave the folder empty.")
 
-    def run(self, report: Report) -> dict:
+    def run(self, progress: Progress) -> dict:
         if bool(self.source) == bool(self.archive):
             raise JobError("Give either a folder or a zip archive. Leave the other one empty.")
-        report.progress(0, "Looking at the files")
+        progress.at(0, "Looking at the files")
         from ...engine.datasets.footprints import copy_footprints
         from ...engine.datasets.splitting.by_place import SplitPlan
         from ...engine.formats import ImportOptions, Tree, detect, read_split, write_dataset
@@ -93,7 +93,7 @@ class ImportDataset(Job):
         options = ImportOptions(Path(self.output).name, plan, self.split == "given", lists, int(self.nomenclature), self.resampling,
                                 self.tile_size, self.class_table, self.preset, self.bands or "", self.pixel_size)
         with new_folder(self.output) as folder:
-            split = write_dataset(found, tree, folder, options, report)
+            split = write_dataset(found, tree, folder, options, progress)
         result = {"output": self.output, "found": found, "samples": len(split.names), **split.counts}
         if self.footprints:
             copy_footprints(self.output, self.footprints)

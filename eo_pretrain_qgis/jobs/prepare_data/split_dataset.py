@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...report import Report
+from ...progress import Progress
 from .. import tiling
 from ..spec import LARGEST_SEED, MOST_PIXELS, Job, Result, choice, dataset_output, folder, integer, number
 
@@ -35,8 +35,8 @@ class SplitDataset(Job):
     seed: int = integer("Seed", default=1, minimum=0, maximum=LARGEST_SEED)
     output: str = dataset_output("New dataset folder")
 
-    def run(self, report: Report) -> dict:
-        report.progress(0, "Opening the dataset")
+    def run(self, progress: Progress) -> dict:
+        progress.at(0, "Opening the dataset")
         from ...engine.datasets.dataset import Dataset
         from ...engine.datasets.splitting.by_place import SplitPlan
         from ...engine.datasets.splitting.resplitting import divide_again
@@ -45,6 +45,6 @@ class SplitDataset(Job):
         dataset = Dataset.open(self.dataset)
         plan = SplitPlan(self.validation_share, self.test_share, self.block_size, self.buffer, self.seed)
         with new_folder(self.output) as folder:
-            split = divide_again(dataset, folder, plan, self.way, report)
+            split = divide_again(dataset, folder, plan, self.way, progress)
         return {"output": self.output, **split.counts, "dropped_tiles": split.facts["dropped_tiles"],
                 "leakage_distance": split.facts["leakage_distance_px"]}

@@ -74,12 +74,12 @@ class SuggestLabels(Job):
         if self.measure == "disagreement" and len(self.models) < 2:
             raise JobError("One model cannot disagree with itself. Give two models or more, or choose entropy or margin.")
 
-    def run(self, report: Any) -> dict[str, Any]:
-        report.progress(0, "Reading the models")
+    def run(self, progress: Any) -> dict[str, Any]:
+        progress.at(0, "Reading the models")
         from ...engine.mapping.suggesting.survey import Wanted, suggest
 
         wanted = Wanted(self.measure, self.count, self.diversity, self.tile_size, self.areas, self.dataset, self.minimum_valid,
                         self.clouds, tuple(self.cloud_masks or ()))
         facts = suggest(self.models, self.images, self.output, wanted, preset=self.preset, bands=self.bands or "", extent=self.extent,
-                        nodata=self.nodata, device=self.device, uncertainty=self.uncertainty, report=report)
+                        nodata=self.nodata, device=self.device, uncertainty=self.uncertainty, progress=progress)
         return {"output": self.output, **({"uncertainty": self.uncertainty} if self.uncertainty else {}), **facts}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...errors import JobError
-from ...report import Report
+from ...progress import Progress
 from ..spec import Job, Result, choice, folder_output, text, weights
 from ..tiling import PRESETS
 
@@ -61,10 +61,10 @@ class ImportEncoder(Job):
             if twice:
                 raise JobError(f"“{label}” names {', '.join(twice)} twice. Give each band its own name.")
 
-    def run(self, report: Report) -> dict:
-        report.progress(0, "Loading torch")
+    def run(self, progress: Progress) -> dict:
+        progress.at(0, "Loading torch")
         from ...engine.learning.networks.encoder_import import Wishes, import_encoder
 
         values = self.values()
         source, output = values.pop("source"), values.pop("output")
-        return import_encoder(source, output, Wishes(**values), report)
+        return import_encoder(source, output, Wishes(**values), progress)

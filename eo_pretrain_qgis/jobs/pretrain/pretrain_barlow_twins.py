@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...errors import JobError
-from ...report import Report
+from ...progress import Progress
 from .. import training
 from ..spec import Job, Result, choice, folder, integer, number, text
 
@@ -94,10 +94,10 @@ class PretrainBarlowTwins(Job):
         if self.sensors == "pair" and self.sensor:
             raise JobError(f"A pair of sensors is to be learned from, but the sensor “{self.sensor}” is named. Leave it empty, or choose “one”.")
 
-    def run(self, report: Report) -> dict:
-        report.progress(0, "Loading torch")
+    def run(self, progress: Progress) -> dict:
+        progress.at(0, "Loading torch")
         from ...engine.learning.pretraining.barlow_twins.recipe import Settings, pretrain_barlow_twins
 
         values = self.values()
         dataset, output = values.pop("dataset"), values.pop("output")
-        return pretrain_barlow_twins(dataset, output, Settings(**values), report)
+        return pretrain_barlow_twins(dataset, output, Settings(**values), progress)

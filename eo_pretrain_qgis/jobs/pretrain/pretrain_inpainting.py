@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...report import Report
+from ...progress import Progress
 from .. import training
 from ..spec import MOST_PIXELS, Job, Result, folder, integer, number, text
 
@@ -63,10 +63,10 @@ class PretrainInpainting(Job):
     seed: int = training.seed()
     output: str = training.output()
 
-    def run(self, report: Report) -> dict:
-        report.progress(0, "Loading torch")
+    def run(self, progress: Progress) -> dict:
+        progress.at(0, "Loading torch")
         from ...engine.learning.pretraining.inpainting.recipe import Settings, pretrain_inpainting
 
         values = self.values()
         dataset, output = values.pop("dataset"), values.pop("output")
-        return pretrain_inpainting(dataset, output, Settings(**values), report)
+        return pretrain_inpainting(dataset, output, Settings(**values), progress)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from ...report import Report
+from ...progress import Progress
 from .. import training
 from ..spec import Job, Result, boolean, choice, files, integer, number
 
@@ -63,10 +63,10 @@ class PretrainMultitask(Job):
     seed: int = training.seed()
     output: str = training.output()
 
-    def run(self, report: Report) -> dict:
-        report.progress(0, "Loading torch")
+    def run(self, progress: Progress) -> dict:
+        progress.at(0, "Loading torch")
         from ...engine.learning.pretraining.multitask.recipe import Settings, pretrain_multitask
 
         values = self.values()
         datasets, output = values.pop("datasets"), values.pop("output")
-        return pretrain_multitask([os.path.dirname(os.path.abspath(path)) for path in datasets], output, Settings(**values), report)
+        return pretrain_multitask([os.path.dirname(os.path.abspath(path)) for path in datasets], output, Settings(**values), progress)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...errors import JobError
-from ...report import Report
+from ...progress import Progress
 from .. import training
 from ..spec import Job, Result, choice, folder, integer, number, text
 
@@ -83,10 +83,10 @@ class PretrainTranslation(Job):
             raise JobError("The paired error has the weight 0, so the pairs would not be used. Give it a weight above 0, or choose the mode "
                            "“unpaired”.")
 
-    def run(self, report: Report) -> dict:
-        report.progress(0, "Loading torch")
+    def run(self, progress: Progress) -> dict:
+        progress.at(0, "Loading torch")
         from ...engine.learning.pretraining.translation.recipe import Settings, pretrain_translation
 
         values = self.values()
         dataset, output = values.pop("dataset"), values.pop("output")
-        return pretrain_translation(dataset, output, Settings(**values), report)
+        return pretrain_translation(dataset, output, Settings(**values), progress)

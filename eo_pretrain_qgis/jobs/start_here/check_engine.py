@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...errors import EngineError
-from ...report import Report
+from ...progress import Progress
 from ..spec import Job, Result, file_output, program, text
 
 
@@ -20,7 +20,7 @@ class CheckEngine(Job):
     """
 
     title = "Check the engine"
-    group = "5 Engine"
+    group = "0 Start here"
     tags = ("diagnosis", "GPU", "CUDA", "versions", "troubleshooting")
     engine = "none"
     results = {"ok": Result("boolean", "Whether nothing stands in the way of training and mapping"),
@@ -31,15 +31,15 @@ class CheckEngine(Job):
     output: str = file_output("Report", "html")
     facts: str = file_output("Facts as JSON", "json", optional=True, created=False)
 
-    def run(self, report: Report) -> dict[str, Any]:
+    def run(self, progress: Progress) -> dict[str, Any]:
         from ...worker import checkup
 
-        report.progress(0, "Looking for the engine")
+        progress.at(0, "Looking for the engine")
         inside = checkup.can_look_inside() and not self.python
-        found = self._look_inside(report) if inside else checkup.from_outside(self, self.python or "", report)
+        found = self._look_inside(progress) if inside else checkup.from_outside(self, self.python or "", progress)
         facts = checkup.completed(found)
         for problem in facts["problems"]:
-            report.message(problem, "warning")
+            progress.message(problem, "warning")
         checkup.write(checkup.page(facts), self.output)
         written = {"output": self.output}
         if self.facts:
@@ -48,15 +48,15 @@ class CheckEngine(Job):
         device = facts.get("inference", {}).get("device", "none")
         return {**written, "ok": facts["ok"], "device": device, "problems": len(facts["problems"])}
 
-    def _look_inside(self, report: Report) -> dict[str, Any]:
+    def _look_inside(self, progress: Progress) -> dict[str, Any]:
         from ...engine.models import diagnosis
 
-        facts = diagnosis.examine(self.device, report.part(0, 0.5))
+        facts = diagnosis.examine(self.device, progress.part(0, 0.5))
         if importlib.util.find_spec("torch"):
             from ...engine.learning.diagnosis import train_once
 
             try:
-                facts["training"] = train_once(self.device, report.part(0.5, 1))
+                facts["training"] = train_once(self.device, progress.part(0.5, 1))
                 if facts["training"]["fallback"]:
                     facts["problems"].append(facts["training"]["fallback"])
             except EngineError as error:

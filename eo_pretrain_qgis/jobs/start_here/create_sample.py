@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...report import Report
+from ...progress import Progress
 from ..spec import LARGEST_SEED, Job, Result, folder_output, integer
 
 
@@ -19,7 +19,7 @@ class CreateSample(Job):
     """
 
     title = "Create sample landscape"
-    group = "1 Prepare data"
+    group = "0 Start here"
     tags = ("simulate", "synthetic", "example", "tutorial", "test data")
     results = {
         "sentinel2": Result("raster", "Sentinel-2 image"), "sentinel1": Result("raster", "Sentinel-1 image"),
@@ -32,9 +32,9 @@ class CreateSample(Job):
     seed: int = integer("Seed", default=1, minimum=0, maximum=LARGEST_SEED, help="The same seed gives the same landscape.")
     output: str = folder_output("Sample folder", help="A new or empty folder.")
 
-    def run(self, report: Report) -> dict:
-        report.progress(0, "Drawing the landscape")
+    def run(self, progress: Progress) -> dict:
+        progress.at(0, "Drawing the landscape")
         from ...engine.landscape import create
 
-        made = create(self.output, self.size, self.seed, report)
+        made = create(self.output, self.size, self.seed, progress)
         return {"output": self.output, **{name: made[name] for name in self.results}}

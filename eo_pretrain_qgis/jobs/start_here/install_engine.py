@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...errors import JobError
-from ...report import Report
+from ...progress import Progress
 from ..spec import Job, Result, choice, folder, program, text
 
 
@@ -22,7 +22,7 @@ class InstallEngine(Job):
     """
 
     title = "Install the engine"
-    group = "5 Engine"
+    group = "0 Start here"
     tags = ("setup", "dependencies", "torch", "onnxruntime", "offline", "GPU")
     engine = "none"
     results = {"python": Result("text", "Path of the engine's Python"),
@@ -43,29 +43,29 @@ class InstallEngine(Job):
         if self.source == "existing_python" and not self.python:
             raise JobError("“Existing Python” is empty. Choose the interpreter that has the packages.")
 
-    def run(self, report: Report) -> dict[str, Any]:
+    def run(self, progress: Progress) -> dict[str, Any]:
         from ...worker import environment, uv
 
         started = time.monotonic()
-        report.progress(0, "Looking for what is there already")
-        self._compare_with_the_driver(uv.nvidia_driver(), uv.OLDEST_LINUX_DRIVER, report)
+        progress.at(0, "Looking for what is there already")
+        self._compare_with_the_driver(uv.nvidia_driver(), uv.OLDEST_LINUX_DRIVER, progress)
         location = os.path.expanduser(self.location) if self.location else ""
         if self.source == "existing_python":
-            python = environment.adopt(self.kind, self.python, location, report)
+            python = environment.adopt(self.kind, self.python, location, progress)
         else:
             wheels = self.wheels if self.source == "folder_of_wheels" else ""
-            python = environment.build(self.kind, location, os.path.abspath(wheels) if wheels else "", report=report)
-        report.message(f"The engine is ready: {python}")
+            python = environment.build(self.kind, location, os.path.abspath(wheels) if wheels else "", progress=progress)
+        progress.message(f"The engine is ready: {python}")
         return {"python": python, "kind_installed": self.kind, "seconds": round(time.monotonic() - started, 1)}
 
-    def _compare_with_the_driver(self, driver: int | None, oldest: int, report: Report) -> None:
+    def _compare_with_the_driver(self, driver: int | None, oldest: int, progress: Progress) -> None:
         """Says what of a GPU the engine asked for will use; `driver` is its version, 0 when it does not say, None without one."""
         if self.kind == "predict" and driver is not None:
-            report.message("This machine has an NVIDIA driver, and “predict” computes on processors only. “predict_gpu” (about 3 GB) maps with "
-                           "the GPU.")
+            progress.message("This machine has an NVIDIA driver, and “predict” computes on processors only. “predict_gpu” (about 3 GB) maps with "
+                             "the GPU.")
         elif self.kind == "predict_gpu" and driver is None:
-            report.message("This machine has no NVIDIA driver, so mapping falls back to the processor here. “predict” does the same in 350 MB.",
-                           "warning")
+            progress.message("This machine has no NVIDIA driver, so mapping falls back to the processor here. “predict” does the same in 350 MB.",
+                             "warning")
         elif self.kind != "predict" and driver and driver < oldest:
-            report.message(f"The NVIDIA driver {driver} is too old for the CUDA 13 that mapping needs ({oldest} or newer), so maps are made on the "
-                           "processor. Update the driver.", "warning")
+            progress.message(f"The NVIDIA driver {driver} is too old for the CUDA 13 that mapping needs ({oldest} or newer), so maps are made on the "
+                             "processor. Update the driver.", "warning")

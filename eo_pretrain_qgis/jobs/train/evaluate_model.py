@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...errors import JobError
-from ...report import Report
+from ...progress import Progress
 from ..spec import Job, Result, choice, file_output, folder, integer, text
 
 #: Figures by their names in the results.
@@ -43,19 +43,19 @@ class EvaluateModel(Job):
         if self.split == "all" and not self.dataset:
             raise JobError("“all” would measure on the tiles the run learned from. Give another dataset, or choose the test split.")
 
-    def run(self, report: Report) -> dict:
-        report.progress(0, "Loading torch")
+    def run(self, progress: Progress) -> dict:
+        progress.at(0, "Loading torch")
         from ...engine.learning.finetuning.evaluation import evaluate_run, write_evaluation
 
-        facts, sections = evaluate_run(self.run_folder, self.dataset, self.split, self.batch_size, self.device, report)
+        facts, sections = evaluate_run(self.run_folder, self.dataset, self.split, self.batch_size, self.device, progress)
         write_evaluation(facts, sections, self.output, self.facts)
         words = facts["score"].replace("_", " ").capitalize().replace("iou", "IoU")
         model, statistics, majority = (facts[who][facts["score"]] for who in ("model", "statistics", "majority"))
         if model is None:
-            report.message(f"The {self.split} tiles hold no labels, so nothing was measured. Choose another split or dataset.", "warning")
+            progress.message(f"The {self.split} tiles hold no labels, so nothing was measured. Choose another split or dataset.", "warning")
         else:
-            report.message(f"{words} on the {self.split} tiles: {model:.3f}; per-band statistics {statistics:.3f}, "
-                           f"majority class {majority:.3f}.")
+            progress.message(f"{words} on the {self.split} tiles: {model:.3f}; per-band statistics {statistics:.3f}, "
+                             f"majority class {majority:.3f}.")
         kept = [(who, figure) for who in COMPARED for figure in FIGURES if figure in facts[who[:-1] or "model"]]
         result = {"output": self.output, **{who + figure: facts[who[:-1] or "model"][figure] for who, figure in kept}}
         return {**result, "facts": self.facts} if self.facts else result

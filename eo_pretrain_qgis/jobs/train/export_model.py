@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...errors import JobError
-from ...report import Report
+from ...progress import Progress
 from ..spec import Job, Result, file_output, folder, integer, number, text
 
 #: Pixels that most networks make one of.
@@ -48,8 +48,8 @@ class ExportModel(Job):
             raise JobError(f"“Fixed tile [px]” (fixed_tile) is {self.fixed_tile}, but networks halve their images five times. Choose a multiple "
                            f"of {STEP}, such as {below} or {below + STEP}.")
 
-    def run(self, report: Report) -> dict:
-        report.progress(0, "Loading torch")
+    def run(self, progress: Progress) -> dict:
+        progress.at(0, "Loading torch")
         from ...engine.learning.export import export_run
         from ...engine.learning.loop.runs import Run
         from ...engine.learning.pretraining.translation.export import export_translation
@@ -62,7 +62,7 @@ class ExportModel(Job):
             raise JobError(f"The run {self.run_folder} translates nothing, so “Translate from” (source_sensor) has no meaning for it. "
                            "Leave it empty, or choose a run of “Pretrain by translation”.")
         asked: dict[str, Any] = {"name": self.model_name, "licence": self.licence, "tolerance": self.tolerance,
-                                 "plugin_version": plugin_version(), "report": report.part(0, 0.95) if self.fixed_tile else report}
+                                 "plugin_version": plugin_version(), "progress": progress.part(0, 0.95) if self.fixed_tile else progress}
         with tempfile.TemporaryDirectory() as aside:
             target = os.path.join(aside, "model.onnx") if self.fixed_tile else self.output
             if run.method == "translation":
@@ -70,5 +70,5 @@ class ExportModel(Job):
             else:
                 facts = export_run(self.run_folder, target, **asked)
             if self.fixed_tile:
-                write_fixed_tile(package.open(target), self.fixed_tile, self.output, self.tolerance, report)
+                write_fixed_tile(package.open(target), self.fixed_tile, self.output, self.tolerance, progress)
         return {"output": self.output, **facts}

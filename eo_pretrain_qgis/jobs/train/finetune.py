@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...errors import JobError
-from ...report import Report
+from ...progress import Progress
 from .. import training
 from ..spec import Job, Result, boolean, choice, folder, integer, number, text
 
@@ -82,10 +82,10 @@ class Finetune(Job):
         if self.frozen_encoder and not self.start:
             raise JobError("A frozen encoder without starting weights would stay random. Give starting weights, or let the encoder learn.")
 
-    def run(self, report: Report) -> dict:
-        report.progress(0, "Loading torch")
+    def run(self, progress: Progress) -> dict:
+        progress.at(0, "Loading torch")
         from ...engine.learning.finetuning.recipe import Settings, finetune
 
         values = self.values()
         dataset, output = values.pop("dataset"), values.pop("output")
-        return finetune(dataset, output, Settings(**values), report)
+        return finetune(dataset, output, Settings(**values), progress)

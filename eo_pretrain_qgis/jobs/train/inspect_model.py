@@ -29,8 +29,8 @@ class InspectModel(Job):
     output: str = file_output("Description", "html")
     facts: str = file_output("Description as JSON", "json", optional=True, created=False)
 
-    def run(self, report: Any) -> dict[str, Any]:
-        report.progress(0, "Reading the model")
+    def run(self, progress: Any) -> dict[str, Any]:
+        progress.at(0, "Reading the model")
         from ...engine.models import package
         from ...engine.models import report as model_report
 

@@ -59,7 +59,7 @@ class Points:
             views = [torch.from_numpy(points + rng.normal(0, 0.2, points.shape)).float()[self.rank::self.processes] for _ in range(2)]
             yield Views(*views)
 
-    def validate(self, report):
+    def validate(self, progress):
         return np.zeros(1)
 
     def figures(self, sums):
@@ -84,8 +84,8 @@ class Denoiser(Points):
 def losses(kind, fabric, folder):
     """The losses of all epochs, a weight at the end, and the history."""
     method = kind(fabric.global_rank, fabric.world_size)
-    progress = fit(method, Plan(EPOCHS, 0.01, warmup_epochs=0), fabric, str(Path(folder) / f"{kind.__name__}.pt"), lambda *facts: None)
-    return [row["loss"] for row in progress.history], method.network[0].weight[0, 0].item(), method.network.history.tolist()
+    course = fit(method, Plan(EPOCHS, 0.01, warmup_epochs=0), fabric, str(Path(folder) / f"{kind.__name__}.pt"), lambda *facts: None)
+    return [row["loss"] for row in course.history], method.network[0].weight[0, 0].item(), method.network.history.tolist()
 
 
 def main():

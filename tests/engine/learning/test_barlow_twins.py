@@ -42,12 +42,12 @@ def labelled(tmp_path_factory):
     return write_scenes(tmp_path_factory.mktemp("labelled") / "stripes")
 
 
-def method(folder, report=None, sensors=None, probe=None, **changes):
+def method(folder, progress=None, sensors=None, probe=None, **changes):
     dataset, settings = Dataset.open(folder), Settings(**{**QUICK, **changes})
     chosen = sensors or dataset.sensors
     torch.manual_seed(0)
     network = TwinNetwork([Tower(SMALL, band_cards(dataset, sensor), settings.projector_width) for sensor in chosen])
-    return Twins(dataset, chosen, network, settings, torch.device("cpu"), probe, report=report or Heard())
+    return Twins(dataset, chosen, network, settings, torch.device("cpu"), probe, progress=progress or Heard())
 
 
 def rows(folder):

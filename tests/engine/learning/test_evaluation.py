@@ -110,9 +110,9 @@ def test_what_is_no_run_is_refused(tmp_path, content, sentence):
 def test_tiles_without_labels_are_said_and_no_crash(run_folder, tmp_path):
     elsewhere = write_dataset(tmp_path / "elsewhere", count=2, seed=5, splits=["test"] * 2)
     np.load(elsewhere / "labels-000.npy", mmap_mode="r+")[:] = 255
-    report = Heard()
-    found = EvaluateModel(run_folder=str(run_folder), dataset=str(elsewhere), output=str(tmp_path / "report.html")).run(report)
-    assert "The test tiles hold no labels, so nothing was measured. Choose another split or dataset." in report.sentences
+    progress = Heard()
+    found = EvaluateModel(run_folder=str(run_folder), dataset=str(elsewhere), output=str(tmp_path / "report.html")).run(progress)
+    assert "The test tiles hold no labels, so nothing was measured. Choose another split or dataset." in progress.sentences
     assert found["mean_iou"] is None
 
 

@@ -17,7 +17,7 @@ from eo_pretrain_qgis.engine.learning.networks.class_networks import Segmentatio
 from eo_pretrain_qgis.engine.mapping.class_map import map_image
 from eo_pretrain_qgis.engine.models import package
 from eo_pretrain_qgis.errors import Cancelled, DataError, ModelError
-from eo_pretrain_qgis.report import Report
+from eo_pretrain_qgis.progress import Progress
 from tests import scenes
 
 
@@ -163,7 +163,7 @@ def test_the_map_of_an_exported_model_hardly_depends_on_the_tile_size(exported, 
     assert (maps[0] != maps[1]).mean() <= 0.0005
 
 
-class Impatient(Report):
+class Impatient(Progress):
     """Cancels when the translation has begun, and knows when it was heard of before."""
 
     def __init__(self):
@@ -177,10 +177,10 @@ class Impatient(Report):
 
 
 def test_a_cancel_during_the_translation_is_answered_within_two_seconds():
-    network, report = Probabilities(SegmentationNetwork("tu-test_efficientnet", [0.0] * 5, [1.0] * 5, 3)).eval(), Impatient()
+    network, progress = Probabilities(SegmentationNetwork("tu-test_efficientnet", [0.0] * 5, [1.0] * 5, 3)).eval(), Impatient()
     with pytest.raises(Cancelled):
-        to_onnx(network, 5, 32, "tu-test_efficientnet", report=report)
-    assert time.monotonic() - report.times[-1] < 2
+        to_onnx(network, 5, 32, "tu-test_efficientnet", progress=progress)
+    assert time.monotonic() - progress.times[-1] < 2
     time.sleep(0.5)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("patient")], "the translation goes on"
     assert to_onnx(network, 5, 32, "tu-test_efficientnet"), "and is not spoiled for the next"

@@ -11,7 +11,7 @@ from eo_pretrain_qgis.engine.learning.finetuning.recipe import FineTuning, Setti
 from eo_pretrain_qgis.engine.learning.loop import checkpoints
 from eo_pretrain_qgis.engine.learning.loop.runs import Run
 from eo_pretrain_qgis.errors import Cancelled, DataError, EngineError, ModelError
-from eo_pretrain_qgis.report import Report
+from eo_pretrain_qgis.progress import Progress
 
 from .conftest import SMALL
 from .test_training import Heard
@@ -95,7 +95,7 @@ def test_a_folder_with_other_files_is_refused(tmp_path, dataset_folder):
         finetune(str(dataset_folder), str(tmp_path), Settings(**QUICK))
 
 
-class Impatient(Report):
+class Impatient(Progress):
     """Cancels in the second epoch."""
 
     def __init__(self):

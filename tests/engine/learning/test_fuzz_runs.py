@@ -16,7 +16,7 @@ from eo_pretrain_qgis.engine.learning.networks.encoder_files import read_card
 from eo_pretrain_qgis.engine.learning.networks.encoder_import import Wishes, import_encoder
 from eo_pretrain_qgis.errors import DataError, EOPretrainError, ModelError
 from eo_pretrain_qgis.jobs import JOBS
-from eo_pretrain_qgis.report import SILENT
+from eo_pretrain_qgis.progress import SILENT
 
 from ... import scenes_pretraining, scenes_translation
 from ...fuzzing import fuzzed

@@ -14,7 +14,7 @@ from eo_pretrain_qgis.engine.learning.finetuning.labelled_tiles import TrainingT
 from eo_pretrain_qgis.engine.learning.finetuning.recipe import Settings, finetune
 from eo_pretrain_qgis.engine.learning.probes import nearest_neighbours
 from eo_pretrain_qgis.errors import Cancelled, DataError
-from eo_pretrain_qgis.report import Report
+from eo_pretrain_qgis.progress import Progress
 
 from .conftest import SMALL
 from .test_training import Heard
@@ -143,7 +143,7 @@ def test_a_run_says_what_was_guessed_and_goes_on_with_it(folder, start, tmp_path
     assert f"{sentence} What the starting weights take for alike is learned as the same class." in (whole / "report.html").read_text()
     with pytest.raises(Cancelled):
         finetune(str(folder), str(cut), settings, Interrupted())
-    finetune(str(folder), str(cut), settings, Report())
+    finetune(str(folder), str(cut), settings, Progress())
     assert (cut / "metrics.csv").read_text().count("\n") == 4
     loss = [[row["loss"] for row in csv.DictReader((path / "metrics.csv").open())] for path in (whole, cut)]
     assert loss[0] == loss[1]

@@ -50,13 +50,13 @@ def reader_of(folder, blocks=None, stride=32):
     return HidingReader(dataset, dataset.sensor, blocks, [band["centre"] for band in band_cards(dataset, dataset.sensor)], stride, CPU)
 
 
-def method_of(folder, weight=0.1, report=None, **facts):
+def method_of(folder, weight=0.1, progress=None, **facts):
     reader = reader_of(folder)
     bands = band_cards(reader.dataset, reader.sensor)
     torch.manual_seed(1)
     network = FillingNetwork(SMALL, [band["centre"] for band in bands], [band["spread"] for band in bands])
     discriminator = PatchDiscriminator(len(bands) + 1, 4, 1) if weight else None
-    return Filling(reader, FillingQuality(bands, CPU), network, discriminator, batch_size=4, weight=weight, report=report or Heard(), **facts)
+    return Filling(reader, FillingQuality(bands, CPU), network, discriminator, batch_size=4, weight=weight, progress=progress or Heard(), **facts)
 
 
 def test_blocks_cover_the_share_of_what_counts_and_nothing_else():
@@ -139,7 +139,7 @@ def test_the_adversarial_weight_rises_and_its_gradient_reaches_the_network_only(
 
 def test_the_discriminator_sees_the_fills_the_network_learned_from(plain, tmp_path, monkeypatch):
     method, fills = method_of(plain, weight=0.5), []
-    monkeypatch.setattr(method, "validate", lambda report: np.zeros((7, method.quality.size), np.float32))
+    monkeypatch.setattr(method, "validate", lambda progress: np.zeros((7, method.quality.size), np.float32))
     method.network.register_forward_hook(lambda *_: fills.append(1))
     train(method, tmp_path, epochs=1, learning_rate=1e-3)
     assert len(fills) == method.steps
@@ -265,7 +265,7 @@ def test_a_cancelled_run_continues_with_the_same_losses(filled, plain, tmp_path)
 
 def test_a_discriminator_that_has_decided_everything_is_told_once(plain):
     heard = Heard()
-    method = method_of(plain, report=heard, weight_warmup=2)
+    method = method_of(plain, progress=heard, weight_warmup=2)
     for epoch, right in enumerate((1.0, 1.0, 0.995, 1.0, 1.0, 1.0)):  # the first two epochs are warm-up
         method.epochs_done, method.tally = epoch, torch.tensor([right, 1.0, 0.5, 0.5, 1.0])
         method.figures(np.zeros((7, method.quality.size), np.float32))

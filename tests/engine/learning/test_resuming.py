@@ -42,8 +42,8 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, often, plan):
     reference = Line()
     whole = train(reference, tmp_path / "whole", **plan)
 
-    def kill(progress, improved, counts):
-        if progress.epoch == 3:  # after the third epoch, before its checkpoint
+    def kill(course, improved, counts):
+        if course.epoch == 3:  # after the third epoch, before its checkpoint
             raise Killed
 
     with pytest.raises(Killed):
@@ -76,9 +76,9 @@ def _stopped_after(folder, heard, epochs):
     """The progress of a run of 5000 epochs that is left after some."""
     found = []
 
-    def leave(progress, improved, counts):
-        if progress.epoch == epochs:
-            found.append(progress)
+    def leave(course, improved, counts):
+        if course.epoch == epochs:
+            found.append(course)
             raise Killed
 
     with pytest.raises(Killed):
@@ -99,8 +99,8 @@ def test_a_cancelled_run_goes_on(tmp_path, often):
 def test_a_full_disk_leaves_the_checkpoint_before(tmp_path, often):
     hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
 
-    def fill(progress, improved, counts):
-        if progress.epoch == 2:
+    def fill(course, improved, counts):
+        if course.epoch == 2:
             resource.setrlimit(resource.RLIMIT_FSIZE, (500, hard))
 
     try:
@@ -117,8 +117,8 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path, often):
 def test_the_folder_is_written_at_the_first_and_the_last_epoch_and_seldom_between(tmp_path):
     method, calls = Line(fits=[0.1, 0.5, 0.4, 0.3]), []
 
-    def note(progress, improved, sums):
-        calls.append((progress.epoch, improved, int(sums[0]), method.network.weight.item()))
+    def note(course, improved, sums):
+        calls.append((course.epoch, improved, int(sums[0]), method.network.weight.item()))
 
     train(method, tmp_path, after_epoch=note)
     assert [call[:3] for call in calls] == [(1, True, 0), (4, True, 1)], "the best epoch between them is the second, numbered 1"
@@ -131,8 +131,8 @@ def test_a_slow_disk_is_written_to_less_often(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "SAVE_SECONDS", 0.0)
     epochs = []
 
-    def slowly(progress, improved, sums):
-        epochs.append(progress.epoch)
+    def slowly(course, improved, sums):
+        epochs.append(course.epoch)
         time.sleep(0.2)  # of the time, a twentieth may go into writing
 
     train(Line(), tmp_path, after_epoch=slowly)

@@ -14,14 +14,14 @@ from eo_pretrain_qgis.engine.learning.networks.encoders import build_encoder
 from eo_pretrain_qgis.engine.learning.networks.same_function import refuse_other_function, timm_names
 from eo_pretrain_qgis.engine.learning.networks.starting_weights import load_weights, start_from
 from eo_pretrain_qgis.errors import ModelError
-from eo_pretrain_qgis.report import Report
+from eo_pretrain_qgis.progress import Progress
 
 from .test_starting_weights import network
 
 RGB = "red,green,blue"
 
 
-class Heard(Report):
+class Heard(Progress):
     def __init__(self):
         self.warnings = []
 

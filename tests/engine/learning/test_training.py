@@ -10,7 +10,7 @@ from eo_pretrain_qgis.engine.learning.loop import training
 from eo_pretrain_qgis.engine.learning.loop.optimizers import learning_rate
 from eo_pretrain_qgis.engine.learning.loop.training import Plan, fit
 from eo_pretrain_qgis.errors import EngineError
-from eo_pretrain_qgis.report import Report
+from eo_pretrain_qgis.progress import Progress
 
 
 class Numbers:
@@ -53,7 +53,7 @@ class Line:
         loss = ((networks[part](batch.values) - 3 * batch.values) ** 2).mean()
         return loss * float("nan") if self.broken_at == self.epoch else loss
 
-    def validate(self, report):
+    def validate(self, progress):
         self.seen.append(self.network.weight.item())
         return np.array([self.epoch])
 
@@ -61,7 +61,7 @@ class Line:
         return {"fit": self.fits[int(counts[0])]} if self.fits else {}
 
 
-class Heard(Report):
+class Heard(Progress):
     def __init__(self):
         self.events = []
 
@@ -73,14 +73,14 @@ class Heard(Report):
         return [event["text"] for event in self.events if event["event"] == "message"]
 
 
-def train(method, folder, report=None, after_epoch=lambda *facts: None, **plan):
+def train(method, folder, progress=None, after_epoch=lambda *facts: None, **plan):
     fabric = Fabric(accelerator="cpu", devices=1)
     return fit(method, Plan(**{"epochs": 4, "learning_rate": 0.1, **plan}), fabric, str(folder / "last" / "checkpoint.pt"), after_epoch,
-               report or Heard())
+               progress or Heard())
 
 
-def losses(progress):
-    return [row["loss"] for row in progress.history]
+def losses(course):
+    return [row["loss"] for row in course.history]
 
 
 class Killed(BaseException):
@@ -116,16 +116,16 @@ def test_memory_too_small_for_one_sample_is_an_error(tmp_path):
 def test_training_stops_when_the_score_rises_no_more(tmp_path):
     best = []
     method = Line(fits=[0.1, 0.5, 0.4, 0.5, 0.3, 0.9])
-    progress = train(method, tmp_path, after_epoch=lambda progress, improved, counts: best.append(improved), epochs=6, patience=3)
-    assert (progress.epoch, progress.best, progress.best_epoch) == (5, 0.5, 2)
+    course = train(method, tmp_path, after_epoch=lambda course, improved, counts: best.append(improved), epochs=6, patience=3)
+    assert (course.epoch, course.best, course.best_epoch) == (5, 0.5, 2)
     assert best == [True, True, False, False, False]
 
 
 def test_without_validation_the_last_epoch_is_kept(tmp_path):
     best = []
-    progress = train(Line(), tmp_path, after_epoch=lambda progress, improved, counts: best.append(improved))
+    course = train(Line(), tmp_path, after_epoch=lambda course, improved, counts: best.append(improved))
     assert best == [True] * 4
-    assert (progress.best, progress.epoch) == (None, 4)
+    assert (course.best, course.epoch) == (None, 4)
 
 
 def test_every_batch_is_told(tmp_path):
@@ -151,8 +151,8 @@ def test_accumulated_batches_are_a_larger_batch(tmp_path, optimizer):
 
 
 def test_a_last_group_of_fewer_batches_counts_as_what_it_is(tmp_path):
-    progress = train(Line(steps=5), tmp_path, accumulate=2, epochs=1)
-    assert progress.history[0]["learning_rate"] == learning_rate(Plan(1, 0.1), 2, 3)
+    course = train(Line(steps=5), tmp_path, accumulate=2, epochs=1)
+    assert course.history[0]["learning_rate"] == learning_rate(Plan(1, 0.1), 2, 3)
 
 
 def test_for_a_loss_over_the_batch_pieces_and_groups_are_no_larger_batch(tmp_path):
@@ -195,9 +195,9 @@ def test_the_average_is_validated_and_kept_while_training_goes_on_without(tmp_pa
     plain, averaged = Line(), Line()
     kept = []
     train(plain, tmp_path / "plain", epochs=3)
-    progress = train(averaged, tmp_path / "averaged", epochs=3, average=0.9,
-                     after_epoch=lambda *facts: kept.append(averaged.network.weight.item()))
-    assert losses(progress) == losses(train(Line(), tmp_path / "again", epochs=3)), "the average does not touch the training"
+    course = train(averaged, tmp_path / "averaged", epochs=3, average=0.9,
+                   after_epoch=lambda *facts: kept.append(averaged.network.weight.item()))
+    assert losses(course) == losses(train(Line(), tmp_path / "again", epochs=3)), "the average does not touch the training"
     assert averaged.network.weight.item() == plain.network.weight.item()
     assert kept == averaged.seen
     assert averaged.seen[0] != plain.seen[0]
@@ -206,8 +206,8 @@ def test_the_average_is_validated_and_kept_while_training_goes_on_without(tmp_pa
 def test_without_a_compiler_training_goes_on(tmp_path, monkeypatch):
     heard = Heard()
     monkeypatch.setattr("shutil.which", lambda name: None)
-    progress = train(Line(), tmp_path, heard, compile=True, epochs=1)
-    assert progress.epoch == 1
+    course = train(Line(), tmp_path, heard, compile=True, epochs=1)
+    assert course.epoch == 1
     assert heard.sentences[0] == (
         "torch compiles networks with a C++ compiler, and none was found (c++, g++, clang++, cl), so training goes on without. "
         "Install one, or name it in the environment variable CXX.")
@@ -215,7 +215,7 @@ def test_without_a_compiler_training_goes_on(tmp_path, monkeypatch):
 
 def test_the_progress_says_epoch_loss_speed_and_time_left(tmp_path):
     heard = Heard()
-    progress = train(Line(), tmp_path, heard, epochs=2)
+    course = train(Line(), tmp_path, heard, epochs=2)
     text = [event["text"] for event in heard.events if event["event"] == "progress"][-1]
     assert re.fullmatch(r"Epoch 2 of 2, [0-9.]+ images/s, 0 min 0[0-9] s left", text)
-    assert progress.history[-1]["memory_mb"] > 50
+    assert course.history[-1]["memory_mb"] > 50

@@ -4,14 +4,14 @@ import torch
 from safetensors.torch import load_file
 
 from eo_pretrain_qgis.engine.learning.loop.runs import Run
-from eo_pretrain_qgis.engine.learning.loop.training import Progress
+from eo_pretrain_qgis.engine.learning.loop.training import Course
 from eo_pretrain_qgis.engine.learning.loop.training_runs import _machine, _spent
 from eo_pretrain_qgis.engine.learning.networks.encoders import build_encoder
 
 
 def test_the_card_and_the_report_say_what_a_run_took():
     history = [{"seconds": 10.0, "images_per_second": 20.0, "memory_mb": 900.0}, {"seconds": 30.0, "images_per_second": 40.0, "memory_mb": 800.0}]
-    spent = _spent(Progress(epoch=2, history=history))
+    spent = _spent(Course(epoch=2, history=history))
     assert spent == {"training_seconds": 40.0, "images_per_second": 35.0, "memory_mb": 900.0}
     html = "".join(_machine({"device": "cpu (2 threads)", "precision": "float32", **spent}))
     for words in ("cpu (2 threads)", "float32", "35.0", "0.7 min", "memory of the process, highest", "900 MB"):

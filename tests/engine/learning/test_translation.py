@@ -118,7 +118,7 @@ def test_the_discriminators_see_the_images_the_generators_learned_from(tmp_path,
     method, made = method_of(paired_mode), []
     method.reader.steps = 2
     method.reader.epoch = lambda seed, epoch: (TilePair(tiles(torch.randn(2, 1, 32, 32)), tiles(torch.randn(2, 1, 32, 32))) for _ in range(2))
-    monkeypatch.setattr(method, "validate", lambda report: np.zeros(1))
+    monkeypatch.setattr(method, "validate", lambda progress: np.zeros(1))
     monkeypatch.setattr(method, "figures", lambda sums: {})
     method.generators.register_forward_hook(lambda *_: made.append(1))
     train(method, tmp_path, epochs=1, learning_rate=1e-4)

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.sparse import coo_matrix, csc_matrix, csr_matrix
 
 from ....errors import DataError
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from ..dataset import IGNORE, SPLITS
 from .by_place import Split, SplitPlan
 
@@ -25,7 +25,7 @@ ATTEMPTS, MANY_GROUPS = 20, 5000
 NONE_OF_THEM = -1  # of samples that may have several classes and have none
 
 
-def split_by_group(groups: np.ndarray, labels: np.ndarray, plan: SplitPlan, what: str = "parcels", report: Report = SILENT, *,
+def split_by_group(groups: np.ndarray, labels: np.ndarray, plan: SplitPlan, what: str = "parcels", progress: Progress = SILENT, *,
                    classes: Sequence[str] = ()) -> Split:
     """Gives whole groups to training, validation and test, so that every class is in every split where its groups allow it.
 
@@ -34,7 +34,7 @@ def split_by_group(groups: np.ndarray, labels: np.ndarray, plan: SplitPlan, what
         labels: of each sample, the position of its class (n,), 255 for none; or samples of each class (n, class).
         plan: shares of the samples and seed; block size and buffer have no meaning here.
         what: the groups, in the plural, for people.
-        report: progress, and a warning for classes with fewer groups than splits.
+        progress: also hears a warning for classes with fewer groups than splits.
         classes: names of the classes, for that warning.
 
     Raises:
@@ -53,12 +53,12 @@ def split_by_group(groups: np.ndarray, labels: np.ndarray, plan: SplitPlan, what
     attempts = ATTEMPTS if len(found) <= MANY_GROUPS else 1
     best, best_loss = np.zeros(len(found), np.int8), np.inf
     for attempt in range(attempts if wanted[TRAINING] < 1 else 0):
-        part = report.part(attempt / attempts, (attempt + 1) / attempts)
+        part = progress.part(attempt / attempts, (attempt + 1) / attempts)
         trial = _hand_out(counts, sizes, wanted, rng, part)
         loss = _loss(trial, counts, sizes, wanted)
         if loss < best_loss:
             best, best_loss = trial, loss
-    _warn(counts, wanted, what, classes, report)
+    _warn(counts, wanted, what, classes, progress)
     names = np.array(SPLITS)[best[group_of]]
     return Split(names, _group_facts(names, best, what, plan))
 
@@ -131,7 +131,7 @@ def _count(group_of: np.ndarray, labels: np.ndarray, groups: int) -> csr_matrix:
     return coo_matrix((values, (group_of[sample], column)), (groups, max(size, 1))).tocsr()
 
 
-def _hand_out(counts: csr_matrix, sizes: np.ndarray, wanted: np.ndarray, rng: np.random.Generator, report: Report) -> np.ndarray:
+def _hand_out(counts: csr_matrix, sizes: np.ndarray, wanted: np.ndarray, rng: np.random.Generator, progress: Progress) -> np.ndarray:
     """One round of iterative stratification: the split of each group (group,)."""
     splits = np.full(len(sizes), -1, np.int8)
     desired = np.outer(wanted, np.asarray(counts.sum(0)).ravel())
@@ -158,7 +158,7 @@ def _hand_out(counts: csr_matrix, sizes: np.ndarray, wanted: np.ndarray, rng: np
             splits[group] = split
             done += 1
             if done % 2000 == 0:
-                report.progress(done / len(sizes), "Dividing the groups")
+                progress.at(done / len(sizes), "Dividing the groups")
     for group in order[splits[order] < 0]:  # groups without a label
         split = _neediest(room, room, wanted)
         room[split] -= sizes[group]
@@ -195,13 +195,13 @@ def _loss(splits: np.ndarray, counts: csr_matrix, sizes: np.ndarray, wanted: np.
     return float(np.abs(shares - wanted).sum() + uneven + missing)
 
 
-def _warn(counts: csr_matrix, wanted: np.ndarray, what: str, classes: Sequence[str], report: Report) -> None:
+def _warn(counts: csr_matrix, wanted: np.ndarray, what: str, classes: Sequence[str], progress: Progress) -> None:
     held = np.asarray((counts > 0).sum(0)).ravel()
     for label in np.flatnonzero((held > 0) & (held < (wanted > 0).sum())).tolist():
         name = classes[label] if label < len(classes) else str(label)
         only = f"{held[label]} of the {what}" if held[label] > 1 else f"one of the {what}"
-        report.message(f"The class “{name}” lies in {only}, so it cannot be in training, validation and test. Join it with another "
-                       "class, or find more of it.", level="warning")
+        progress.message(f"The class “{name}” lies in {only}, so it cannot be in training, validation and test. Join it with another "
+                         "class, or find more of it.", level="warning")
 
 
 def _group_facts(names: np.ndarray, splits: np.ndarray, what: str, plan: SplitPlan) -> dict:

@@ -16,7 +16,7 @@ import shapely
 from scipy.sparse import coo_matrix, csr_matrix
 
 from ....errors import DataError
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from ..dataset import DROPPED, SPLITS
 
 TRAINING, VALIDATION, TEST = range(3)
@@ -72,7 +72,7 @@ class Split:
         return {f"{split}_tiles": int((self.names == split).sum()) for split in SPLITS}
 
 
-def split_by_place(boxes: np.ndarray, pixels: np.ndarray, tile_size: int, plan: SplitPlan, report: Report = SILENT) -> Split:
+def split_by_place(boxes: np.ndarray, pixels: np.ndarray, tile_size: int, plan: SplitPlan, progress: Progress = SILENT) -> Split:
     """Divides tiles into training, validation and test.
 
     Args:
@@ -81,7 +81,7 @@ def split_by_place(boxes: np.ndarray, pixels: np.ndarray, tile_size: int, plan: 
         pixels: labelled pixels of each class in each tile (n, class).
         tile_size: edge of a tile [px].
         plan: shares, block size, buffer, seed.
-        report: progress.
+        progress: told how far it is.
 
     Raises:
         DataError: when there is no room for all splits and the gap between them.
@@ -99,7 +99,7 @@ def split_by_place(boxes: np.ndarray, pixels: np.ndarray, tile_size: int, plan: 
     best_loss, best_size = np.inf, 0.0
     layouts = _layouts(places, tile_size, plan.block_size)
     for done, size in enumerate(layouts):
-        part = report.part(done / len(layouts), (done + 1) / len(layouts))
+        part = progress.part(done / len(layouts), (done + 1) / len(layouts))
         assigned, loss = _Search(places, totals, size, buffer, wanted, part).run(rng)
         if loss < best_loss:
             best, best_loss, best_size = assigned, loss, size
@@ -123,12 +123,12 @@ def gap(boxes: np.ndarray, names: np.ndarray, first: str, second: str) -> float 
 class _Search:
     """Looks for the best assignment of blocks of one size."""
 
-    def __init__(self, places: np.ndarray, totals: np.ndarray, size: float, buffer: float, wanted: np.ndarray, report: Report) -> None:
-        self.report = report
+    def __init__(self, places: np.ndarray, totals: np.ndarray, size: float, buffer: float, wanted: np.ndarray, progress: Progress) -> None:
+        self.progress = progress
         keys = np.floor((places[:, :2] + places[:, 2:]) / 2 / size).astype(np.int64)
         self.keys, block_of = np.unique(keys, axis=0, return_inverse=True)
         block_of, blocks = block_of.ravel(), len(self.keys)
-        near, overlapping = (_blocks_within(places, block_of, blocks, distance, report) for distance in (buffer, 0))
+        near, overlapping = (_blocks_within(places, block_of, blocks, distance, progress) for distance in (buffer, 0))
         # Places of one block with the same neighbours share their fate in every assignment, so one row stands for all of them.
         marks = np.random.default_rng(0).integers(2**62, size=(blocks, 2))
         alike = np.column_stack([block_of, near @ marks[:, 0], overlapping @ marks[:, 1]])
@@ -155,7 +155,7 @@ class _Search:
         moves = [[self._move(rng) for _ in range(STEPS)] for _ in chains]
         current, losses = starts[chains], first[chains]
         for step in range(STEPS):
-            self.report.progress(step / STEPS, f"Looking for a split of {len(self.keys)} blocks")
+            self.progress.at(step / STEPS, f"Looking for a split of {len(self.keys)} blocks")
             trials = current.copy()
             for blocks, chain in zip(trials, moves, strict=True):
                 where, what = chain[step]
@@ -240,12 +240,12 @@ def _layouts(places: np.ndarray, tile_size: int, block_size: int | None) -> list
     return list(dict.fromkeys(chosen))
 
 
-def _blocks_within(places: np.ndarray, block_of: np.ndarray, blocks: int, distance: float, report: Report) -> csr_matrix:
+def _blocks_within(places: np.ndarray, block_of: np.ndarray, blocks: int, distance: float, progress: Progress) -> csr_matrix:
     """Per place (rows) the blocks (columns) that hold a tile nearer than `distance` along both axes; 0 asks for overlap."""
     tree, rows, columns = shapely.STRtree(_shapes(places)), [], []
     reach = distance - TOLERANCE * 2
     for first in range(0, len(places), 4096):
-        report.progress(0, "Measuring distances between tiles")
+        progress.at(0, "Measuring distances between tiles")
         part = places[first:first + 4096]
         place, other = tree.query(_shapes(part + np.array([-reach, -reach, reach, reach])), predicate="intersects")
         pairs = np.unique(np.stack([place + first, block_of[other]]), axis=1)

@@ -11,7 +11,7 @@ import geopandas
 import numpy as np
 
 from ....errors import DataError
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from ...rasters.grid import Grid
 from ..dataset import DROPPED, SPLITS, TILES, Dataset, numbers, write_description
 from ..footprints import pixel_boxes, read_footprints, write_footprints
@@ -23,8 +23,8 @@ from .by_place import Split, SplitPlan, split_by_place
 FARTHEST = 1e10
 
 
-def divide(folder: str | Path, description: dict, tiles: geopandas.GeoDataFrame, plan: SplitPlan, report: Report = SILENT,
-           settled: Callable[[dict, Report], dict] | None = None) -> Split:
+def divide(folder: str | Path, description: dict, tiles: geopandas.GeoDataFrame, plan: SplitPlan, progress: Progress = SILENT,
+           settled: Callable[[dict, Progress], dict] | None = None) -> Split:
     """Splits the tiles whose arrays lie in `folder` by place and writes tiles.gpkg and dataset.json.
 
     Args:
@@ -32,7 +32,7 @@ def divide(folder: str | Path, description: dict, tiles: geopandas.GeoDataFrame,
         description: the keys of `dataset_record.DatasetRecord` except split, statistics and class_pixels.
         tiles: footprints with the columns tile, scene, col, row, valid, labelled and share_<class value>, in the order of the arrays.
         plan: how to split.
-        report: progress.
+        progress: told how far it is.
         settled: see `finish`.
     """
     _check_places(description, tiles)
@@ -40,13 +40,13 @@ def divide(folder: str | Path, description: dict, tiles: geopandas.GeoDataFrame,
     grid = Grid(first["crs"], tuple(first["transform"]), first["width"], first["height"])
     boxes = pixel_boxes(tiles, grid)
     _check_reach(boxes, description)
-    split = split_by_place(boxes, _class_pixels(Path(folder), description, tiles), size, plan, report.part(0, 0.4))
+    split = split_by_place(boxes, _class_pixels(Path(folder), description, tiles), size, plan, progress.part(0, 0.4))
     split = copies_for_training(split, tiles)
-    return finish(folder, description, tiles, split, report.part(0.4, 1), settled)
+    return finish(folder, description, tiles, split, progress.part(0.4, 1), settled)
 
 
-def finish(folder: str | Path, description: dict, tiles: geopandas.GeoDataFrame, split: Split, report: Report = SILENT,
-           settled: Callable[[dict, Report], dict] | None = None) -> Split:
+def finish(folder: str | Path, description: dict, tiles: geopandas.GeoDataFrame, split: Split, progress: Progress = SILENT,
+           settled: Callable[[dict, Progress], dict] | None = None) -> Split:
     """Measures the training samples and writes tiles.gpkg and dataset.json, the last step of every dataset.
 
     Args:
@@ -55,7 +55,7 @@ def finish(folder: str | Path, description: dict, tiles: geopandas.GeoDataFrame,
         tiles: a row per sample, in the order of the arrays, with at least the column scene; tile, weight and split are filled in here.
             Segmentation needs the columns share_<class value>. Where there is no place the geometry is null.
         split: which sample goes where.
-        report: progress, and warnings about classes that are missing from a split.
+        progress: also hears warnings about classes that are missing from a split.
         settled: gives the description with what was still being computed beside the split, right before it is written.
     """
     split = _without_copies(split, tiles)
@@ -64,22 +64,22 @@ def finish(folder: str | Path, description: dict, tiles: geopandas.GeoDataFrame,
     statistics = {}
     for number, sensor in enumerate(description["sensors"]):
         training = np.flatnonzero((split.names == SPLITS[0]) & shards.holding(sensor.name))
-        part = report.part(number / len(description["sensors"]), (number + 1) / len(description["sensors"]))
+        part = progress.part(number / len(description["sensors"]), (number + 1) / len(description["sensors"]))
         statistics[sensor.name] = band_statistics(shards, training, sensor, part)
     numbered = tiles.assign(tile=np.arange(len(tiles)), weight=tiles.get("weight", 1.0), split=split.names)
     write_footprints(Path(folder) / TILES, numbered)
-    complete = settled(description, report) if settled else description
+    complete = settled(description, progress) if settled else description
     write_description(folder, {**complete, "split": split.facts, "statistics": statistics, "class_pixels": {
         name: pixels[split.names == name].sum(0).astype(int).tolist() for name in SPLITS}})
-    _warn(split, pixels, description, report)
+    _warn(split, pixels, description, progress)
     return split
 
 
-def divide_anew(dataset: Dataset, folder: Path, plan: SplitPlan, report: Report = SILENT) -> Split:
+def divide_anew(dataset: Dataset, folder: Path, plan: SplitPlan, progress: Progress = SILENT) -> Split:
     """Writes a dataset with the same samples and another split by place; the arrays are linked where the disk allows, else copied."""
-    link_samples(dataset, folder, report.part(0, 0.3))
+    link_samples(dataset, folder, progress.part(0, 0.3))
     description = {**dataset.description, "classes": dataset.classes, "sensors": dataset.sensors}
-    return divide(folder, description, read_footprints(dataset.folder), plan, report.part(0.3, 1))
+    return divide(folder, description, read_footprints(dataset.folder), plan, progress.part(0.3, 1))
 
 
 def copies_for_training(split: Split, tiles: geopandas.GeoDataFrame) -> Split:
@@ -96,11 +96,11 @@ def copies_for_training(split: Split, tiles: geopandas.GeoDataFrame) -> Split:
                          "text": f"{split.facts['text']} Of validation and test {int(outside.sum())} augmented copies were dropped."})
 
 
-def link_samples(dataset: Dataset, folder: Path, report: Report = SILENT) -> None:
+def link_samples(dataset: Dataset, folder: Path, progress: Progress = SILENT) -> None:
     """Puts the arrays of a dataset into another folder, linked where the disk allows, else copied."""
     files = dataset.shards.files()  # plain names, each of which stands once: nothing outside the folder is read or written
     for done, name in enumerate(files):
-        report.progress(done / len(files), "Linking the samples")
+        progress.at(done / len(files), "Linking the samples")
         source = (dataset.folder / name).resolve()  # of a link within the folder the file, which the copy has, too
         try:
             os.link(source, folder / name)
@@ -140,14 +140,14 @@ def _check_reach(boxes: np.ndarray, description: dict) -> None:
                         "Reproject them to one CRS, such as EPSG:4326, or make a dataset of each.")
 
 
-def _warn(split: Split, pixels: np.ndarray, description: dict, report: Report) -> None:
-    report.message(split.facts["text"])
+def _warn(split: Split, pixels: np.ndarray, description: dict, progress: Progress) -> None:
+    progress.message(split.facts["text"])
     names, what = [row.name for row in description["classes"]], "pixel" if description["task"] == "segmentation" else "sample"
     for part in SPLITS:
         mine = pixels[split.names == part].sum(0)
         absent = [name for name, count in zip(names, mine, strict=True) if not count]
         if absent and (split.names == part).any():
-            report.message(f"No {part} {what} is of the class {', '.join(absent)}.", level="warning")
+            progress.message(f"No {part} {what} is of the class {', '.join(absent)}.", level="warning")
     lost = (split.names == DROPPED).mean()
     if lost > 0.4:
-        report.message(f"{lost:.0%} of the tiles were dropped to keep training and test apart. Smaller tiles lose fewer.", level="warning")
+        progress.message(f"{lost:.0%} of the tiles were dropped to keep training and test apart. Smaller tiles lose fewer.", level="warning")

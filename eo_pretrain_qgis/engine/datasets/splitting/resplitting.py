@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ....errors import DataError
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from ...rasters.grid import Grid
 from ..dataset import IGNORE, SPLITS, Dataset
 from ..footprints import pixel_boxes, read_footprints
@@ -21,7 +21,7 @@ WAYS = ("auto", "place", "parcel", "polygon", "scene", "random")
 MEASURED = 200_000
 
 
-def divide_again(dataset: Dataset, folder: Path, plan: SplitPlan, way: str = "auto", report: Report = SILENT) -> Split:
+def divide_again(dataset: Dataset, folder: Path, plan: SplitPlan, way: str = "auto", progress: Progress = SILENT) -> Split:
     """Writes a dataset with the same samples and another split; the arrays are linked where the disk allows.
 
     Series are divided by parcel, because the pixels of a parcel are nearly copies of each other, and patches by the polygon they
@@ -33,7 +33,7 @@ def divide_again(dataset: Dataset, folder: Path, plan: SplitPlan, way: str = "au
         folder: an empty folder to fill.
         plan: shares, seed, and for places block size and buffer.
         way: one of `WAYS`.
-        report: progress and warnings.
+        progress: also hears warnings.
 
     Raises:
         DataError: when the dataset lacks what the way asks for, or is too small.
@@ -45,18 +45,18 @@ def divide_again(dataset: Dataset, folder: Path, plan: SplitPlan, way: str = "au
         if tiles.geometry.isna().any():
             raise DataError(f"The samples of {dataset.folder} do not say where they lie, so they cannot be divided by place. Divide them by "
                             "scene or at random, or keep the split they have.")
-        return divide_anew(dataset, folder, plan, report)
+        return divide_anew(dataset, folder, plan, progress)
     counts = class_counts(dataset, tiles)
     if chosen == "random":
         split = random_split(counts, plan, "They were to be divided at random.")
     else:
-        split = split_by_group(_groups(dataset, tiles, chosen), counts, plan, f"{chosen}s", report.part(0, 0.2),
+        split = split_by_group(_groups(dataset, tiles, chosen), counts, plan, f"{chosen}s", progress.part(0, 0.2),
                                classes=[row.name for row in dataset.classes])
     split = copies_for_training(split, tiles)
     _measure(split, dataset, tiles)
-    link_samples(dataset, folder, report.part(0.2, 0.4))
+    link_samples(dataset, folder, progress.part(0.2, 0.4))
     description = {**dataset.description, "classes": dataset.classes, "sensors": dataset.sensors}
-    return finish(folder, description, tiles, split, report.part(0.4, 1))
+    return finish(folder, description, tiles, split, progress.part(0.4, 1))
 
 
 def class_counts(dataset: Dataset, tiles) -> np.ndarray:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from ....errors import DataError
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from ...datasets.dataset import IGNORE, Dataset
 from ...even_sample import even_sample
 from ...measures.accuracy import confusion, scores
@@ -91,7 +91,7 @@ class Classification(LabelledMethod):
         values, weights = class_losses(self.loss_kind, outputs, batch.labels, self.weights, self.dataset.ignore)
         return (values * batch.weights).sum() / (weights * batch.weights).sum().clamp_min(1e-6)
 
-    def count(self, tiles: np.ndarray, report: Report = SILENT) -> np.ndarray:
+    def count(self, tiles: np.ndarray, progress: Progress = SILENT) -> np.ndarray:
         """Counts over any tiles: confusion (class, class), or `score_counts` of several classes."""
         classes = len(self.dataset.classes)
         total = score_counts(np.zeros((0, classes), int), np.zeros((0, classes))) if self.several else np.zeros((classes, classes), np.int64)
@@ -99,7 +99,7 @@ class Classification(LabelledMethod):
         for chosen, truth, outputs in predict_tiles(self.network, self.reader, tiles, self.training.batch_size):
             total += score_counts(truth, outputs) if self.several else confusion(truth, outputs.argmax(1), classes, self.dataset.ignore)
             done += len(chosen)
-            report.progress(done / len(tiles), f"Checking {done} of {len(tiles)} tiles")
+            progress.at(done / len(tiles), f"Checking {done} of {len(tiles)} tiles")
         return total
 
     def figures(self, sums: np.ndarray) -> dict[str, float]:
@@ -110,7 +110,7 @@ class Classification(LabelledMethod):
         single = {f"f1_{entry.name}": row["f1"] for entry, row in zip(self.dataset.classes, found["classes"]) if row["f1"] is not None}
         return {self.score: found[self.score], "mean_f1": found["mean_f1"], **single}
 
-    def fit_head(self, device: torch.device, report: Report = SILENT) -> None:
+    def fit_head(self, device: torch.device, progress: Progress = SILENT) -> None:
         """Starts the head as the best linear classifier on the encoder's features, so that training does not begin by spoiling them.
 
         A head drawn at random sends large, meaningless gradients into a good encoder (Kumar et al., Fine-Tuning can Distort
@@ -121,7 +121,7 @@ class Classification(LabelledMethod):
         if not self.several:
             tiles, labels = tiles[labels != IGNORE], labels[labels != IGNORE]
         features = encoder_features(network.encoder, network.centre.flatten().tolist(), network.spread.flatten().tolist(), self.dataset,
-                                    tiles, device, report=report)
+                                    tiles, device, progress=progress)
         weight, bias = LinearProbe(features, labels, strengths=(1e-3, 1e-2, 1e-1)).layer(len(self.dataset.classes))
         network.load_state_dict({"classification_head.weight": torch.from_numpy(weight),
                                  "classification_head.bias": torch.from_numpy(bias)}, strict=False)

@@ -14,7 +14,7 @@ from ...looks import html_page as page
 from ...looks.tile_pictures import look
 from ..data import TileReader
 from ..loop.runs import Run
-from ..loop.training import Progress
+from ..loop.training import Course
 from ..networks.class_networks import ClassNetwork
 from .classification import predict_tiles
 from .segmentation_report import confusion_table, settings_rows, verdict
@@ -25,22 +25,22 @@ PICTURE_SIDE = 96  # pixels on the screen
 FEW = 30  # samples of a class, below which its figures are hardly certain
 
 
-def tile_run_sections(run: Run, dataset: Dataset, progress: Progress, pictures: str) -> tuple[str, list[str]]:
+def tile_run_sections(run: Run, dataset: Dataset, course: Course, pictures: str) -> tuple[str, list[str]]:
     """Title and sections of report.html.
 
     Args:
         run: the run.
         dataset: what it learns from.
-        progress: with a row of figures per epoch.
+        course: with a row of figures per epoch.
         pictures: HTML of samples, from `sample_gallery`.
     """
-    card, history = run.card, progress.history
+    card, history = run.card, course.history
     panels: list[tuple[str, dict]] = [("Training loss", {"loss": [row["loss"] for row in history]})]
     figures = [name for name in ("overall_accuracy", "average_precision", "mean_f1") if name in history[-1]]
     if figures:
         panels.append(("Validation", {name.replace("_", " "): [row.get(name) for row in history] for name in figures}))
     sections = [
-        page.paragraph(verdict(card, progress)), page.curves(panels), pictures,
+        page.paragraph(verdict(card, course)), page.curves(panels), pictures,
         page.heading("Accuracy of the best epoch on the validation tiles"), class_table(run.class_names, card["class_scores"]),
         *([confusion_table(run.class_names, np.array(card["confusion"]))] if "confusion" in card else []),
         page.heading("Settings"), page.table(("setting", "value"), settings_rows(card)),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ....errors import DataError
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from ...datasets.dataset import ALL, Dataset
 from ...looks import html_page as page
 from ...looks.class_style import coloured
@@ -28,7 +28,7 @@ CANDIDATES = {"model": "the model", "majority": "majority class", "statistics": 
 
 
 def evaluate_run(run_folder: str, dataset_folder: str | None, split: str, batch_size: int, device_name: str,
-                 report: Report = SILENT) -> tuple[dict[str, Any], list[str]]:
+                 progress: Progress = SILENT) -> tuple[dict[str, Any], list[str]]:
     """Measures a run and both baselines.
 
     Args:
@@ -37,7 +37,7 @@ def evaluate_run(run_folder: str, dataset_folder: str | None, split: str, batch_
         split: ``test``, ``validation`` or, for another dataset, ``all``.
         batch_size: tiles at once.
         device_name: see `pick_device`.
-        report: told of every batch.
+        progress: told of every batch.
 
     Returns:
         The figures as plain values, with ``model``, ``majority`` and ``statistics`` (each as `accuracy.scores` plus the confusion
@@ -58,16 +58,16 @@ def evaluate_run(run_folder: str, dataset_folder: str | None, split: str, batch_
     if dataset.checksum != source.checksum:
         _refuse_known_scenes(dataset, source)
     elif source is not dataset or dataset.checksum == home["checksum"]:
-        _check_own_tiles(dataset, split, home["checksum"], report)
+        _check_own_tiles(dataset, split, home["checksum"], progress)
     tiles = dataset.indices(split)
     if not len(tiles):
         raise DataError(f"The dataset {dataset.folder} has no {split} tiles. Choose another split, or divide the dataset anew.")
     use_all_cores()
-    report.message(f"Measuring on {len(tiles)} {split} tiles with {describe_device(device)}.")
+    progress.message(f"Measuring on {len(tiles)} {split} tiles with {describe_device(device)}.")
     if dataset.task in TASKS:
-        return evaluate_tiles(run, dataset, source, split, tiles, batch_size, device, report)
+        return evaluate_tiles(run, dataset, source, split, tiles, batch_size, device, progress)
     learned = learned_tiles(run, source)
-    baseline = StatisticsBaseline.fit(source, run.card["seed"], report=report.part(0, 0.4), tiles=learned)
+    baseline = StatisticsBaseline.fit(source, run.card["seed"], progress=progress.part(0, 0.4), tiles=learned)
     network = run.load_network(device)
     reader = TileReader(dataset, network.centre.flatten().tolist(), network.stride, device)
     counts = {name: np.zeros((len(dataset.classes),) * 2, np.int64) for name in CANDIDATES}
@@ -78,7 +78,7 @@ def evaluate_run(run_folder: str, dataset_folder: str | None, split: str, batch_
         for name, guess in guesses.items():
             counts[name] += confusion(truth, guess, len(dataset.classes), dataset.ignore)
         done += len(chosen)
-        report.progress(0.4 + 0.6 * done / len(tiles), f"Measured {done} of {len(tiles)} tiles")
+        progress.at(0.4 + 0.6 * done / len(tiles), f"Measured {done} of {len(tiles)} tiles")
     facts = _facts(first_facts(run, dataset, split, len(tiles), len(learned)), dataset, counts)
     return facts, _sections(facts, dataset, counts, sample_pictures(network, reader, dataset, telling_tiles(dataset, split, SAMPLES)))
 
@@ -92,14 +92,14 @@ def _refuse_known_scenes(dataset: Dataset, source: Dataset) -> None:
                         "Leave “Dataset” empty to use the run's own test tiles, or choose a dataset on other scenes.")
 
 
-def _check_own_tiles(dataset: Dataset, split: str, checksum: str, report: Report) -> None:
+def _check_own_tiles(dataset: Dataset, split: str, checksum: str, progress: Progress) -> None:
     """The dataset the run learned from has tiles that test nothing; if it was changed since, nobody knows which."""
     if split == ALL:
         raise DataError(f"The run has learned from tiles of {dataset.folder}, so all of them together are no test. "
                         "Choose the test split, or a dataset on other scenes.")
     if dataset.checksum != checksum:
-        report.message(f"The dataset {dataset.folder} has changed since the run learned from it. If it was divided anew, its {split} tiles "
-                       "may be training tiles of the run, and the figures flatter.", "warning")
+        progress.message(f"The dataset {dataset.folder} has changed since the run learned from it. If it was divided anew, its {split} tiles "
+                         "may be training tiles of the run, and the figures flatter.", "warning")
 
 
 def write_evaluation(facts: dict[str, Any], sections: list[str], page_path: str, facts_path: str | None) -> None:

@@ -18,7 +18,7 @@ from scipy.sparse.linalg import cg
 from sklearn.model_selection import KFold
 
 from ....errors import DataError
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from ...datasets.dataset import IGNORE, Dataset
 from ..data import Batch
 from ..loop.kept_array import keep_array, kept_array
@@ -64,7 +64,7 @@ class GuessedLabels:
     checked: float | None = None
 
     @classmethod
-    def spread(cls, tiles: np.ndarray, features: np.ndarray, labels: np.ndarray, classes: int, report: Report = SILENT) -> GuessedLabels:
+    def spread(cls, tiles: np.ndarray, features: np.ndarray, labels: np.ndarray, classes: int, progress: Progress = SILENT) -> GuessedLabels:
         """Guesses the labels of those of the tiles that have none.
 
         Args:
@@ -72,16 +72,16 @@ class GuessedLabels:
             features: of the tiles, (m, channel).
             labels: class positions, 255 where none is known (m,).
             classes: number of classes.
-            report: told of every step.
+            progress: told of every step.
         """
-        ties = _ties(features, report)
+        ties = _ties(features, progress)
         known, unknown = np.flatnonzero(labels != IGNORE), np.flatnonzero(labels == IGNORE)
         right = 0
         for _, left_out in KFold(FOLDS, shuffle=True, random_state=0).split(known) if len(known) >= FOLDS else ():
             hidden = labels.copy()
             hidden[known[left_out]] = IGNORE
-            right += (_shares(ties, hidden, classes, report)[known[left_out]].argmax(1) == labels[known[left_out]]).sum()
-        shares = _shares(ties, labels, classes, report)[unknown]
+            right += (_shares(ties, hidden, classes, progress)[known[left_out]].argmax(1) == labels[known[left_out]]).sum()
+        shares = _shares(ties, labels, classes, progress)[unknown]
         entropy = -(shares * np.log(np.maximum(shares, 1e-12))).sum(1)
         reached = shares.any(1)
         guesses = np.where(reached, shares.argmax(1), IGNORE)
@@ -136,21 +136,21 @@ def _weights(guesses: np.ndarray, certainty: np.ndarray, labels: np.ndarray, cla
     return (weights * certainty.sum() / max(weights.sum(), 1e-9)).astype(np.float32)
 
 
-def _ties(features: np.ndarray, report: Report) -> csr_array:
+def _ties(features: np.ndarray, progress: Progress) -> csr_array:
     """How strongly tiles are tied, the same both ways (n, n)."""
-    nearest, cosines = nearest_tiles(features, NEIGHBOURS, report)
+    nearest, cosines = nearest_tiles(features, NEIGHBOURS, progress)
     rows = np.repeat(np.arange(len(nearest)), nearest.shape[1])
     one_way = csr_array((np.maximum(cosines, 0).ravel() ** EXPONENT, (rows, nearest.ravel())), shape=(len(nearest),) * 2)
     return one_way + one_way.T
 
 
-def _shares(ties: csr_array, labels: np.ndarray, classes: int, report: Report) -> np.ndarray:
+def _shares(ties: csr_array, labels: np.ndarray, classes: int, progress: Progress) -> np.ndarray:
     """The shares of the classes that come to each tile (n, class), all 0 where nothing does."""
     system = (1 - ALPHA) * eye_array(len(labels)) + ALPHA * laplacian(ties, normed=True)
     found = np.zeros((len(labels), classes))
     for number in range(classes):
         # The callback of each step is where a cancelled run stops.
         found[:, number] = cg(system, (labels == number).astype(float), rtol=TOLERANCE,
-                              callback=lambda _, number=number: report.progress(number / classes, "Spreading the labels"))[0].clip(min=0)
+                              callback=lambda _, number=number: progress.at(number / classes, "Spreading the labels"))[0].clip(min=0)
     total = found.sum(1, keepdims=True)
     return np.divide(found, total, out=np.zeros_like(found), where=total > 0)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from ....errors import DataError
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from ...datasets.dataset import Dataset
 from ..augment import Augmentation
 from ..data import Batch, TileReader, mixed_sample
@@ -147,7 +147,7 @@ class LabelledMethod:
         """Batches of training images (n, band, y, x) to bring the normalisation layers up to date on: those without labels too."""
         return (batch.images for batch in self.training.sample(tiles))
 
-    def validate(self, report: Report = SILENT) -> np.ndarray:
+    def validate(self, progress: Progress = SILENT) -> np.ndarray:
         """What `count` finds in this process's share of the validation tiles.
 
         The normalisation layers are brought up to date first, so that what is measured is the network as it would be used.
@@ -155,8 +155,8 @@ class LabelledMethod:
         if self.last_epoch is not None and self.epoch != self.last_epoch:
             return np.zeros_like(self.count(np.zeros(0, np.int64)))
         renew_statistics(self.network, self.renewal(self.renewal_tiles))
-        return self.count(self.dataset.indices("validation")[self.rank::self.processes], report)
+        return self.count(self.dataset.indices("validation")[self.rank::self.processes], progress)
 
-    def count(self, tiles: np.ndarray, report: Report = SILENT) -> np.ndarray:
+    def count(self, tiles: np.ndarray, progress: Progress = SILENT) -> np.ndarray:
         """Counts over any tiles, of which the figures are made; those of several processes are added up."""
         raise NotImplementedError

@@ -11,14 +11,14 @@ import numpy as np
 from lightning_fabric import Fabric
 
 from ....errors import DataError
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from ...datasets.dataset import IGNORE, Dataset
 from ...datasets.splitting.label_shares import training_share
 from ...looks.tile_pictures import telling_tiles
 from ..loop.checkpoints import load_tensors
 from ..loop.device import pick_device, pick_precision
 from ..loop.runs import CARD, CHECKPOINT, WEIGHTS, Run
-from ..loop.training import Plan, Progress
+from ..loop.training import Course, Plan
 from ..loop.training_runs import train
 from ..networks.encoder_files import OUR_SCALING, find_weights, read_card
 from ..networks.encoder_import import chosen_encoder
@@ -64,7 +64,7 @@ class Settings:
     seed: int = 1
 
 
-def finetune(dataset_folder: str, output: str, settings: Settings, report: Report = SILENT) -> dict[str, Any]:
+def finetune(dataset_folder: str, output: str, settings: Settings, progress: Progress = SILENT) -> dict[str, Any]:
     """Trains a model for the task of the dataset, or continues the run in `output`, or says that it is finished.
 
     Under ``torchrun`` all processes train together and the first one writes.
@@ -83,19 +83,19 @@ def finetune(dataset_folder: str, output: str, settings: Settings, report: Repor
     check_learnable(dataset, settings.crop)
     if settings.spread_labels:
         check_spreadable(dataset, settings.start)
-    settings = replace(settings, encoder=_encoder(settings, output, dataset, report))
+    settings = replace(settings, encoder=_encoder(settings, output, dataset, progress))
     kind = TileFineTuning if dataset.task in classification.TASKS else FineTuning
-    return train(output, kind(dataset, settings), report)
+    return train(output, kind(dataset, settings), progress)
 
 
-def _encoder(settings: Settings, output: str, dataset: Dataset, report: Report) -> str:
+def _encoder(settings: Settings, output: str, dataset: Dataset, progress: Progress) -> str:
     """The encoder that was asked for, else that of the run that is continued, else that of the starting weights."""
     if settings.encoder:
         check_encoder_name(settings.encoder)
     if os.path.isfile(os.path.join(output, CARD)):
         return settings.encoder or Run.open(output).card["encoder"]
     if settings.start:
-        return chosen_encoder(settings.start, settings.encoder, [band.name for band in dataset.bands], report)
+        return chosen_encoder(settings.start, settings.encoder, [band.name for band in dataset.bands], progress)
     return settings.encoder or ENCODER
 
 
@@ -155,32 +155,32 @@ class FineTuning:
         return Plan(chosen.epochs, chosen.learning_rate, chosen.weight_decay, chosen.warmup_epochs, chosen.patience, chosen.seed,
                     average=chosen.average)
 
-    def build(self, run: Run, fabric: Fabric, report: Report) -> Any:
+    def build(self, run: Run, fabric: Fabric, progress: Progress) -> Any:
         """The network with its starting weights, as a method to train."""
         chosen, dataset = self.settings, self.dataset
         if self.chosen:
-            report.message(self.chosen)
+            progress.message(self.chosen)
         begins = bool(chosen.start) and not os.path.exists(run.path(CHECKPOINT))
         if begins:
-            adopt_scaling(run.card["bands"], str(chosen.start), report)
+            adopt_scaling(run.card["bands"], str(chosen.start), progress)
         network, new = run.build_network(), []
         if begins:
-            matched = start_from(network, str(chosen.start), [band.name for band in dataset.bands], report)
+            matched = start_from(network, str(chosen.start), [band.name for band in dataset.bands], progress)
             new = matched.left_new
             run.card["start"] = {**asdict(matched), "path": chosen.start, "summary": matched.sentence()}
-            report.message(matched.sentence())
+            progress.message(matched.sentence())
         if chosen.frozen_encoder:
             network.freeze_encoder()
         if len(dataset.sensors) > 1:
             names = ", ".join(sensor.name for sensor in dataset.sensors)
-            report.message(f"The dataset has images of several sensors ({names}); the network learns from those of the first.", "warning")
+            progress.message(f"The dataset has images of several sensors ({names}); the network learns from those of the first.", "warning")
         if not len(dataset.indices("validation")):
-            report.message("The dataset has no validation tiles: there is no early stopping, and the last epoch is kept.", "warning")
+            progress.message("The dataset has no validation tiles: there is no early stopping, and the last epoch is kept.", "warning")
         tiles = self.training_tiles()
         run.card["training_tiles"] = len(tiles)
         if chosen.label_share < 100:
-            report.message(f"Learning from {len(tiles)} of {len(dataset.indices('training'))} training tiles.")
-        return self.method(run, network, new, fabric, report, {
+            progress.message(f"Learning from {len(tiles)} of {len(dataset.indices('training'))} training tiles.")
+        return self.method(run, network, new, fabric, progress, {
             "tiles": tiles, "batch_size": chosen.batch_size, "crop": chosen.crop, "weighting": chosen.class_weights,
             "augmentation": chosen.augmentation, "loss": chosen.loss, "steps": chosen.epoch_steps,
             "last_epoch": chosen.epochs - 1 if chosen.keep == "last" else None,
@@ -190,7 +190,7 @@ class FineTuning:
         """Positions of the tiles whose labels are used."""
         return training_share(self.dataset, self.settings.label_share, self.settings.seed)
 
-    def method(self, run: Run, network: Any, new: list[str], fabric: Fabric, report: Report, choices: dict[str, Any]) -> Any:
+    def method(self, run: Run, network: Any, new: list[str], fabric: Fabric, progress: Progress, choices: dict[str, Any]) -> Any:
         """What is trained; `new` are the names of the tensors no starting weights were found for."""
         return Segmentation(self.dataset, network, fabric.device, **choices)
 
@@ -204,13 +204,13 @@ class FineTuning:
         """The best weights back into the network."""
         method.network.load_state_dict(load_tensors(run.path(WEIGHTS)))
 
-    def sections(self, run: Run, method: Any, progress: Progress, redraw: bool) -> tuple[str, list[str]]:
+    def sections(self, run: Run, method: Any, course: Course, redraw: bool) -> tuple[str, list[str]]:
         """The report."""
         if redraw:
             if self.samples is None:
                 self.samples = telling_tiles(self.dataset, "validation", SAMPLES)
             self.pictures = sample_pictures(method.network, method.reader, self.dataset, self.samples)
-        return run_sections(run, self.dataset, progress, self.pictures)
+        return run_sections(run, self.dataset, course, self.pictures)
 
     def result(self, run: Run) -> dict[str, Any]:
         """The score."""
@@ -227,31 +227,31 @@ class TileFineTuning(FineTuning):
         """The kind of network."""
         return {**super().card(), "architecture": "classifier"}
 
-    def method(self, run: Run, network: Any, new: list[str], fabric: Fabric, report: Report, choices: dict[str, Any]) -> Any:
+    def method(self, run: Run, network: Any, new: list[str], fabric: Fabric, progress: Progress, choices: dict[str, Any]) -> Any:
         """What is trained; with starting weights the head begins as a linear classifier on the encoder's features."""
-        quiet = report.part(0, 0)  # the fraction belongs to the training that follows
+        quiet = progress.part(0, 0)  # the fraction belongs to the training that follows
         guesses = self.guessed_labels(run, network, fabric, choices["tiles"], quiet) if self.settings.spread_labels else None
         method = Classification(self.dataset, network, fabric.device, guesses=guesses, **choices)
         if "classification_head.weight" in new:
             method.fit_head(fabric.device, quiet)
         return method
 
-    def guessed_labels(self, run: Run, network: Any, fabric: Fabric, labelled: np.ndarray, report: Report) -> GuessedLabels | None:
+    def guessed_labels(self, run: Run, network: Any, fabric: Fabric, labelled: np.ndarray, progress: Progress) -> GuessedLabels | None:
         """Of the starting weights, before they learn; of a run that is continued those it began with."""
         tiles = self.dataset.indices("training")
         if len(labelled) == len(tiles):
-            report.message("All training tiles have labels; there are none to spread them to.")
+            progress.message("All training tiles have labels; there are none to spread them to.")
             return None
         if os.path.exists(run.path(CHECKPOINT)):
             return GuessedLabels.read(run.path(GUESSES), np.setdiff1d(tiles, labelled))
         features = encoder_features(network.to(fabric.device).encoder, network.centre.flatten().tolist(), network.spread.flatten().tolist(),
-                                    self.dataset, tiles, fabric.device, turned=True, report=report)
+                                    self.dataset, tiles, fabric.device, turned=True, progress=progress)
         labels = np.where(np.isin(tiles, labelled), self.dataset.labels(tiles), IGNORE)
-        guesses = GuessedLabels.spread(tiles, features, labels, len(self.dataset.classes), report)
+        guesses = GuessedLabels.spread(tiles, features, labels, len(self.dataset.classes), progress)
         if fabric.global_rank == 0:
             guesses.write(run.path(GUESSES))
         run.card["guessed_labels"] = guesses.sentence()
-        report.message(guesses.sentence())
+        progress.message(guesses.sentence())
         return guesses
 
     def save(self, run: Run, method: Any, sums: np.ndarray) -> None:
@@ -262,14 +262,14 @@ class TileFineTuning(FineTuning):
         run.save_network(method.network)
         run.save_encoder(method.network.encoder)
 
-    def sections(self, run: Run, method: Any, progress: Progress, redraw: bool) -> tuple[str, list[str]]:
+    def sections(self, run: Run, method: Any, course: Course, redraw: bool) -> tuple[str, list[str]]:
         """The report."""
         if redraw:
             self.pictures = sample_gallery(method.network, method.reader, self.dataset, self.dataset.indices("validation"))
-        return tile_run_sections(run, self.dataset, progress, self.pictures)
+        return tile_run_sections(run, self.dataset, course, self.pictures)
 
 
-def adopt_scaling(bands: list[dict[str, Any]], start: str, report: Report = SILENT) -> bool:
+def adopt_scaling(bands: list[dict[str, Any]], start: str, progress: Progress = SILENT) -> bool:
     """Scales the bands as the starting weights know them, where these are of a run of ours with the same bands in the same units.
 
     The encoder then sees the values it was trained on, whatever the statistics of the new tiles are.
@@ -277,12 +277,12 @@ def adopt_scaling(bands: list[dict[str, Any]], start: str, report: Report = SILE
     Args:
         bands: of the card of the new run; their centre and spread are changed.
         start: see `encoder_files.find_weights`.
-        report: told of a download.
+        progress: told of a download.
 
     Returns:
         Whether it could.
     """
-    card = read_card(find_weights(start, [band["name"] for band in bands], True, report.part(0, 0)))
+    card = read_card(find_weights(start, [band["name"] for band in bands], True, progress.part(0, 0)))
     theirs = {band.get("name"): band for band in card.get("bands", [])}
     facts = ("unit", "scale", "offset")
     fits = card.get("scaling", OUR_SCALING) == OUR_SCALING and all(

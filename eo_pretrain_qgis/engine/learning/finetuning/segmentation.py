@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from ....errors import DataError
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from ...datasets.dataset import Dataset
 from ...measures.accuracy import confusion, scores
 from ..augment import Augmentation
@@ -111,9 +111,9 @@ class Segmentation(LabelledMethod):
         mean = (values * tiles).sum() / (weights * tiles).sum().clamp_min(1e-6)  # a batch without labels gives 0, not 0 / 0
         return mean if self.loss_kind != "cross_entropy" else mean + dice_loss(outputs, batch.labels, batch.weights, self.dataset.ignore)
 
-    def count(self, tiles: np.ndarray, report: Report = SILENT) -> np.ndarray:
+    def count(self, tiles: np.ndarray, progress: Progress = SILENT) -> np.ndarray:
         """Confusion matrix over any tiles, int64 (class, class)."""
-        return evaluate(self.network, self.reader, tiles, self.training.batch_size, report)
+        return evaluate(self.network, self.reader, tiles, self.training.batch_size, progress)
 
     def figures(self, matrix: np.ndarray) -> dict[str, float]:
         """The figures of an epoch from the confusion matrix of all processes: empty without validation tiles."""
@@ -150,12 +150,12 @@ def predict(network: ClassNetwork, reader: TileReader, tiles: np.ndarray,
         yield batch.tiles, batch.labels[:, :side, :side].to(torch.uint8).cpu().numpy(), found
 
 
-def evaluate(network: ClassNetwork, reader: TileReader, tiles: np.ndarray, batch_size: int, report: Report = SILENT) -> np.ndarray:
+def evaluate(network: ClassNetwork, reader: TileReader, tiles: np.ndarray, batch_size: int, progress: Progress = SILENT) -> np.ndarray:
     """Confusion matrix of `network` over `tiles`, int64 (class, class), rows truth."""
     classes = len(reader.dataset.classes)
     matrix, done = np.zeros((classes, classes), np.int64), 0
     for chosen, truth, found in predict(network, reader, tiles, batch_size):
         matrix += confusion(truth, found, classes, reader.dataset.ignore)
         done += len(chosen)
-        report.progress(done / len(tiles), f"Checking {done} of {len(tiles)} tiles")
+        progress.at(done / len(tiles), f"Checking {done} of {len(tiles)} tiles")
     return matrix

@@ -13,7 +13,7 @@ from ...looks.tile_pictures import look, paint
 from ...measures.accuracy import scores
 from ..data import TileReader
 from ..loop.runs import Run
-from ..loop.training import Progress
+from ..loop.training import Course
 from ..networks.class_networks import ClassNetwork
 from .segmentation import predict
 
@@ -21,16 +21,16 @@ SAMPLES = 4  # tiles that are shown
 PICTURE_SIDE = 256  # pixels on the screen
 
 
-def run_sections(run: Run, dataset: Dataset, progress: Progress, pictures: str) -> tuple[str, list[str]]:
+def run_sections(run: Run, dataset: Dataset, course: Course, pictures: str) -> tuple[str, list[str]]:
     """Title and sections of report.html.
 
     Args:
         run: the run.
         dataset: what it learns from.
-        progress: with a row of figures per epoch.
+        course: with a row of figures per epoch.
         pictures: HTML of the sample predictions, from `sample_pictures`.
     """
-    card, history = run.card, progress.history
+    card, history = run.card, course.history
     counts = np.array(card["confusion"])
     names, colors = run.class_names, [entry.color for entry in coloured(dataset.classes)]
     panels: list[tuple[str, dict]] = [("Training loss", {"loss": [row["loss"] for row in history]})]
@@ -38,7 +38,7 @@ def run_sections(run: Run, dataset: Dataset, progress: Progress, pictures: str) 
         panels.append(("Validation IoU", {"mean": [row.get("mean_iou") for row in history],
                                           **{name: [row.get(f"iou_{name}") for row in history] for name in names}}))
     sections = [
-        page.paragraph(verdict(card, progress)), page.curves(panels),
+        page.paragraph(verdict(card, course)), page.curves(panels),
         page.heading("Validation tiles"), page.paragraph("Image, truth and prediction of the best epoch; grey is not labelled."), pictures,
         page.legend(names, colors),
         page.heading("Accuracy of the best epoch on the validation tiles"), accuracy_table(names, counts), confusion_table(names, counts),
@@ -78,17 +78,17 @@ def _beside(*pictures: np.ndarray) -> np.ndarray:
     return np.concatenate(framed, 1)
 
 
-def verdict(card: dict, progress: Progress) -> str:
+def verdict(card: dict, course: Course) -> str:
     """How far the run is and what it reached, as a sentence or two."""
     state = "Finished" if card["state"] == "finished" else "Training"
-    text = f"{state}: {progress.epoch} of {card['settings']['epochs']} epochs on {card['device']} in {card['precision']}."
-    if progress.best is None and card["settings"].get("keep") == "last":
+    text = f"{state}: {course.epoch} of {card['settings']['epochs']} epochs on {card['device']} in {card['precision']}."
+    if course.best is None and card["settings"].get("keep") == "last":
         return text + " The last epoch is kept, and only that is measured."
-    if progress.best is None:
+    if course.best is None:
         return text + " Without validation tiles the last epoch is kept."
     if card["settings"].get("keep") == "last":
-        return text + f" The last epoch is kept; it has a{_score(card)} of {progress.best:.3f} on the validation tiles."
-    return text + f" Best: epoch {progress.best_epoch} with a{_score(card)} of {progress.best:.3f} on the validation tiles."
+        return text + f" The last epoch is kept; it has a{_score(card)} of {course.best:.3f} on the validation tiles."
+    return text + f" Best: epoch {course.best_epoch} with a{_score(card)} of {course.best:.3f} on the validation tiles."
 
 
 def _score(card: dict) -> str:

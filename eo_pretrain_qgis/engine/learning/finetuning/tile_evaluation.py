@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from ...datasets.dataset import Dataset
 from ...datasets.splitting.label_shares import training_share
 from ...looks import html_page as page
@@ -27,7 +27,7 @@ WORDS = {"overall_accuracy": "overall accuracy", "average_precision": "average p
 
 
 def evaluate_tiles(run: Run, dataset: Dataset, source: Dataset, split: str, tiles: np.ndarray, batch_size: int, device: torch.device,
-                   report: Report = SILENT) -> tuple[dict[str, Any], list[str]]:
+                   progress: Progress = SILENT) -> tuple[dict[str, Any], list[str]]:
     """Figures and report sections of a run on tiles it has not trained on, see `evaluation.evaluate_run`.
 
     Args:
@@ -38,7 +38,7 @@ def evaluate_tiles(run: Run, dataset: Dataset, source: Dataset, split: str, tile
         tiles: positions in `dataset`.
         batch_size: tiles at once.
         device: of the network.
-        report: told of every batch.
+        progress: told of every batch.
     """
     network = run.load_network(device)
     reader = TileReader(dataset, network.centre.flatten().tolist(), network.stride, device)
@@ -46,9 +46,9 @@ def evaluate_tiles(run: Run, dataset: Dataset, source: Dataset, split: str, tile
     for batch in predict_tiles(network, reader, tiles, batch_size):
         parts.append(batch[1:])
         done += len(batch[0])
-        report.progress(0.6 * done / len(tiles), f"Measured {done} of {len(tiles)} tiles")
+        progress.at(0.6 * done / len(tiles), f"Measured {done} of {len(tiles)} tiles")
     truth, outputs = (np.concatenate([part[place] for part in parts]) for place in (0, 1))
-    report.progress(0.6, "Baselines: statistics of the images")
+    progress.at(0.6, "Baselines: statistics of the images")
     learned = learned_tiles(run, source)
     answers = {"model": outputs, **_baselines(source, learned, dataset, tiles, run.card["seed"])}
     several, classes = dataset.task == "multilabel", len(dataset.classes)
@@ -61,7 +61,7 @@ def evaluate_tiles(run: Run, dataset: Dataset, source: Dataset, split: str, tile
         found.pop("mean_iou", None)
         rows = [{"value": entry.value, "name": entry.name, **row} for entry, row in zip(dataset.classes, found["classes"])]
         facts[who] = {**found, "classes": rows} | ({} if several else {"confusion": sums.tolist()})
-    report.progress(0.95, "Drawing samples")
+    progress.at(0.95, "Drawing samples")
     return facts, _sections(facts, dataset, counts["model"], sample_gallery(network, reader, dataset, tiles))
 
 

@@ -16,7 +16,7 @@ from lightning_fabric.strategies import DDPStrategy
 from torch import nn
 
 from ....errors import EngineError
-from ....report import Report
+from ....progress import Progress
 from .error_words import first_line
 
 FABRIC_PRECISION = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
@@ -84,22 +84,22 @@ def memory_megabytes(device: torch.device) -> float:
     return round(used / 1e6, 1)
 
 
-def compile_network(network: nn.Module, device: torch.device, report: Report) -> nn.Module:
+def compile_network(network: nn.Module, device: torch.device, progress: Progress) -> nn.Module:
     """The network as torch compiles it; or as it is, with a warning, where it cannot be compiled.
 
     Args:
         network: what is called in training.
         device: where it computes.
-        report: told why there is no compiling.
+        progress: told why there is no compiling.
     """
     if not any(shutil.which(name) for name in (os.environ.get("CXX"), *COMPILERS) if name):
-        report.message("torch compiles networks with a C++ compiler, and none was found (c++, g++, clang++, cl), so training goes on without. "
-                       "Install one, or name it in the environment variable CXX.", "warning")
+        progress.message("torch compiles networks with a C++ compiler, and none was found (c++, g++, clang++, cl), so training goes on without. "
+                         "Install one, or name it in the environment variable CXX.", "warning")
         return network
     try:
         torch.compile(_double)(torch.ones(2, device=device))
     except RuntimeError as error:  # headers of Python or Triton are missing, or versions do not fit
-        report.message(f"torch cannot compile networks here ({first_line(error)}), so training goes on without.", "warning")
+        progress.message(f"torch cannot compile networks here ({first_line(error)}), so training goes on without.", "warning")
         return network
     compiled: Any = torch.compile(network)
     return compiled

@@ -21,7 +21,7 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from ....errors import DataError, EngineError
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from .checkpoints import fitting, load_state, save_state
 from .device import compile_network, memory_megabytes
 from .kept_weights import AveragedWeights, KeptWeights, running_statistics
@@ -69,7 +69,7 @@ class Method(Protocol):
         The loss of the epoch is the sum over the parts.
         """
 
-    def validate(self, report: Report) -> np.ndarray:
+    def validate(self, progress: Progress) -> np.ndarray:
         """Sums over this process's share of the validation samples; those of all processes are added up."""
 
     def figures(self, sums: np.ndarray) -> dict[str, float]:
@@ -114,7 +114,7 @@ class Plan:
 
 
 @dataclass
-class Progress:
+class Course:
     """How far a run is.
 
     Attributes:
@@ -140,8 +140,8 @@ class Progress:
         return self.epoch >= plan.epochs or self.stopped_early(plan)
 
 
-def fit(method: Method, plan: Plan, fabric: Fabric, checkpoint: str, after_epoch: Callable[[Progress, bool, np.ndarray], None],
-        report: Report = SILENT) -> Progress:
+def fit(method: Method, plan: Plan, fabric: Fabric, checkpoint: str, after_epoch: Callable[[Course, bool, np.ndarray], None],
+        progress: Progress = SILENT) -> Course:
     """Trains from the checkpoint, or from the start, to the end of the plan.
 
     Args:
@@ -152,27 +152,27 @@ def fit(method: Method, plan: Plan, fabric: Fabric, checkpoint: str, after_epoch
         after_epoch: writes the run folder. Called in the first process after the first and the last epoch, and between them when enough
             time has passed, with the progress, whether there is a new best epoch since the last call, and the sums of `Method.validate`.
             If there is, the sums are those of that epoch and the parts have its weights while the call lasts.
-        report: told of every batch.
+        progress: told of every batch.
 
     Raises:
         EngineError: when the loss is no longer finite, or a single sample does not fit into memory.
         DataError: when the checkpoint is damaged, or the disk is full; then the checkpoint before stays.
     """
-    loop = _Loop(method, plan, fabric, report if fabric.is_global_zero else SILENT)
+    loop = _Loop(method, plan, fabric, progress if fabric.is_global_zero else SILENT)
     with fitting(checkpoint):
         loop.resume(load_state(checkpoint), checkpoint)
     writer = _Writer(method, after_epoch, lambda: save_state(checkpoint, loop.state()))
-    while not loop.progress.finished(plan):
+    while not loop.at.finished(plan):
         row = loop.train_epoch()
         with loop.average.in_place() if loop.average else contextlib.nullcontext():
             sums = loop.validate()
             row.update(method.figures(sums))
             improved = loop.record(row)
             if fabric.is_global_zero:
-                writer.epoch(loop.progress, improved, sums, loop.progress.finished(plan))
+                writer.epoch(loop.at, improved, sums, loop.at.finished(plan))
         if fabric.is_global_zero:
             writer.state()
-    return loop.progress
+    return loop.at
 
 
 class _Writer:
@@ -181,13 +181,13 @@ class _Writer:
     What is not written when a run is killed is trained again: the checkpoint comes last, so nothing it knows of is missing.
     """
 
-    def __init__(self, method: Method, after_epoch: Callable[[Progress, bool, np.ndarray], None], save: Callable[[], None]) -> None:
+    def __init__(self, method: Method, after_epoch: Callable[[Course, bool, np.ndarray], None], save: Callable[[], None]) -> None:
         self.method, self.after_epoch, self.save = method, after_epoch, save
         self.best: KeptWeights | None = None
         self.sums, self.kept, self.due = np.zeros(0), False, False
         self.written, self.pause, self.began = -math.inf, SAVE_SECONDS, 0.0
 
-    def epoch(self, progress: Progress, improved: bool, sums: np.ndarray, last: bool) -> None:
+    def epoch(self, course: Course, improved: bool, sums: np.ndarray, last: bool) -> None:
         """Writes the folder, or keeps what is new; the weights that were validated are in place."""
         self.began = time.monotonic()
         self.due = last or self.began - self.written >= self.pause
@@ -201,9 +201,9 @@ class _Writer:
             return
         if self.best is not None and self.kept and not improved:
             with self.best.in_place():
-                self.after_epoch(progress, True, self.sums)
+                self.after_epoch(course, True, self.sums)
         else:
-            self.after_epoch(progress, improved, sums)
+            self.after_epoch(course, improved, sums)
         self.kept = False
 
     def state(self) -> None:
@@ -215,9 +215,9 @@ class _Writer:
 
 
 class _Loop:
-    def __init__(self, method: Method, plan: Plan, fabric: Fabric, report: Report) -> None:
-        self.method, self.plan, self.fabric, self.report = method, plan, fabric, report
-        self.progress = Progress()
+    def __init__(self, method: Method, plan: Plan, fabric: Fabric, progress: Progress) -> None:
+        self.method, self.plan, self.fabric, self.progress = method, plan, fabric, progress
+        self.at = Course()
         self.networks: dict[str, Any] = {}
         self.optimizers: dict[str, Any] = {}
         # The fused form takes half the time; only with the loss scaling of float16 it cannot be clipped (Fabric refuses it).
@@ -227,7 +227,7 @@ class _Loop:
             if fabric.device.type == "cpu" and not plan.compile:
                 quicken(part)
             optimizer = make_optimizer(part, plan, fused)
-            network = compile_network(part, fabric.device, report) if plan.compile else part
+            network = compile_network(part, fabric.device, progress) if plan.compile else part
             self.networks[name], self.optimizers[name] = fabric.setup(network, optimizer)
         self.average = AveragedWeights(list(method.parts.values()), plan.average) if plan.average else None
         self.started, self.first_epoch = time.monotonic(), 0
@@ -242,14 +242,14 @@ class _Loop:
                 "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
                 "average": self.average.state_dict() if self.average else None,
                 "precision": self.fabric.strategy.precision.state_dict(),  # the loss scale of float16
-                "progress": asdict(self.progress)}
+                "progress": asdict(self.at)}
 
     def resume(self, state: dict[str, Any] | None, path: str) -> None:
         if state is None:
-            self.report.message(explain_rate(self.plan, self.steps))
+            self.progress.message(explain_rate(self.plan, self.steps))
             if self.plan.accumulate > 1 and not self._additive:
-                self.report.message(f"Gradients of {self.plan.accumulate} batches are added up before a step. This loss compares the tiles of a "
-                                    "batch, so that is not the same as a larger batch; several processes make one.", "warning")
+                self.progress.message(f"Gradients of {self.plan.accumulate} batches are added up before a step. This loss compares the tiles of a "
+                                      "batch, so that is not the same as a larger batch; several processes make one.", "warning")
             return
         if state.get("version") != STATE_VERSION:
             raise DataError(f"The checkpoint {path} was written by another version of the plugin. "
@@ -260,13 +260,13 @@ class _Loop:
         if self.average:
             self.average.load_state_dict(state["average"])
         self.fabric.strategy.precision.load_state_dict(state["precision"])
-        self.progress = Progress(**state["progress"])
-        self.first_epoch = self.progress.epoch
-        self.report.message(f"Continuing after epoch {self.progress.epoch} of {self.plan.epochs}.")
+        self.at = Course(**state["progress"])
+        self.first_epoch = self.at.epoch
+        self.progress.message(f"Continuing after epoch {self.at.epoch} of {self.plan.epochs}.")
 
     def train_epoch(self) -> dict[str, float]:
         """One pass; returns the row for the history."""
-        epoch, steps = self.progress.epoch, self.steps
+        epoch, steps = self.at.epoch, self.steps
         torch.manual_seed(int(np.random.default_rng([self.plan.seed, epoch, self.fabric.global_rank]).integers(2**62)))
         for network in self.networks.values():
             network.train()
@@ -291,21 +291,21 @@ class _Loop:
         for part in self.method.parts.values() if self.fabric.world_size > 1 else ():
             for buffer in running_statistics(part):  # they differ a little between processes
                 buffer.copy_(self._over_processes(buffer, "mean"))
-        epochs, epoch = self.plan.epochs, self.progress.epoch
+        epochs, epoch = self.plan.epochs, self.at.epoch
         with self.fabric.autocast():
-            sums = self.method.validate(self.report.part((epoch + 1 - VALIDATION_SHARE) / epochs, (epoch + 1) / epochs))
+            sums = self.method.validate(self.progress.part((epoch + 1 - VALIDATION_SHARE) / epochs, (epoch + 1) / epochs))
         if self.fabric.world_size == 1:  # not by the device: Apple's GPUs know no float64
             return sums
         return self._over_processes(torch.from_numpy(sums).to(self.fabric.device), "sum").cpu().numpy()
 
     def record(self, row: dict[str, float]) -> bool:
         """Adds the row to the history and says whether this epoch is the best; without validation the last one is."""
-        progress, score = self.progress, row.get(self.method.score)
-        progress.epoch += 1
-        progress.history.append(row)
-        improved = score is None or progress.best is None or score > progress.best
+        course, score = self.at, row.get(self.method.score)
+        course.epoch += 1
+        course.history.append(row)
+        improved = score is None or course.best is None or score > course.best
         if improved:
-            progress.best, progress.best_epoch = score, progress.epoch
+            course.best, course.best_epoch = score, course.epoch
         return improved
 
     def _over_processes(self, value: torch.Tensor, how: str) -> torch.Tensor:
@@ -332,7 +332,7 @@ class _Loop:
     def _step_part(self, name: str, batches: list[Splittable]) -> torch.Tensor:
         network, optimizer = self.networks[name], self.optimizers[name]
         optimizer.zero_grad(set_to_none=True)
-        pieces = [piece for batch in batches for piece in batch.split(self.progress.pieces)]
+        pieces = [piece for batch in batches for piece in batch.split(self.at.pieces)]
         samples, total = sum(map(len, pieces)), torch.zeros((), device=self.fabric.device)
         for number, piece in enumerate(pieces, 1):
             with self.fabric.no_backward_sync(network, enabled=number < len(pieces)):
@@ -345,18 +345,18 @@ class _Loop:
         return total
 
     def _shrink(self, size: int) -> None:
-        smallest = self.progress.pieces >= size if self._additive else size // self.progress.pieces < 4  # two tiles at least, to compare
+        smallest = self.at.pieces >= size if self._additive else size // self.at.pieces < 4  # two tiles at least, to compare
         if self.fabric.world_size > 1 or smallest:
-            fitting = max(1, size // self.progress.pieces)
+            fitting = max(1, size // self.at.pieces)
             raise EngineError(f"The memory of {self.fabric.device} is too small for {fitting} tile(s) at once. "
                               "Lower the batch size, the crop or the size of the encoder.")
         if self.fabric.device.type == "cuda":
             torch.cuda.empty_cache()
-        self.progress.pieces *= 2
-        pieces, largest = self.progress.pieces, -(-size // self.progress.pieces)
+        self.at.pieces *= 2
+        pieces, largest = self.at.pieces, -(-size // self.at.pieces)
         rest = ("the batch size stays." if self._additive else
                 f"this loss compares the tiles of a batch, so in effect the batch size is now {largest}.")
-        self.report.message(f"Memory ran out: batches are now worked off in {pieces} pieces of at most {largest} tiles; {rest}", "warning")
+        self.progress.message(f"Memory ran out: batches are now worked off in {pieces} pieces of at most {largest} tiles; {rest}", "warning")
 
     @property
     def _additive(self) -> bool:
@@ -365,18 +365,18 @@ class _Loop:
     def _refuse_divergence(self, loss: float) -> None:
         if not math.isfinite(loss):
             rate = self.plan.learning_rate
-            raise EngineError(f"The loss became {loss} in epoch {self.progress.epoch + 1} at a learning rate of {rate:g}. "
+            raise EngineError(f"The loss became {loss} in epoch {self.at.epoch + 1} at a learning rate of {rate:g}. "
                               f"Train again in a new folder with a lower learning rate, such as {rate / 10:g}.")
 
     def _tell(self, share: float, loss: float, rate: float) -> None:
-        progress, epochs = self.progress, self.plan.epochs
-        done = progress.epoch + share * (1 - VALIDATION_SHARE)
+        course, epochs = self.at, self.plan.epochs
+        done = course.epoch + share * (1 - VALIDATION_SHARE)
         left = (time.monotonic() - self.started) * (epochs - done) / (done - self.first_epoch)
-        best = {} if progress.best is None else {"best_" + self.method.score: progress.best}
-        last = progress.history[-1].get(self.method.score) if progress.history else None
+        best = {} if course.best is None else {"best_" + self.method.score: course.best}
+        last = course.history[-1].get(self.method.score) if course.history else None
         now = {} if last is None else {self.method.score: last}
-        self.report.progress(done / epochs, f"Epoch {progress.epoch + 1} of {epochs}, {rate:.1f} images/s, {_duration(left)} left",
-                             loss=loss, **now, **best, images_per_second=rate)
+        self.progress.at(done / epochs, f"Epoch {course.epoch + 1} of {epochs}, {rate:.1f} images/s, {_duration(left)} left",
+                         loss=loss, **now, **best, images_per_second=rate)
 
 
 def _groups(batches: Iterable[Splittable], size: int) -> Iterator[list[Splittable]]:

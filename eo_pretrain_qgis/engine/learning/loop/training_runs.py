@@ -12,13 +12,13 @@ import torch
 from lightning_fabric import Fabric
 
 from ....outputs import new_file
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from ....tables import write_table
 from ...datasets.dataset import Dataset
 from ...looks import html_page as page
 from .device import describe_device, pick_device, pick_precision, start_fabric, use_all_cores
 from .runs import CHECKPOINT, ENCODER, WEIGHTS, Run, first_card
-from .training import Method, Plan, Progress, fit
+from .training import Course, Method, Plan, fit
 
 REPORT_SHARE = 0.05  # of the time may go into refreshing the report
 NO_METRICS = ("seconds", "images_per_second", "memory_mb")
@@ -47,7 +47,7 @@ class Recipe(Protocol):
     def plan(self) -> Plan:
         """How to train."""
 
-    def build(self, run: Run, fabric: Fabric, report: Report) -> Method:
+    def build(self, run: Run, fabric: Fabric, progress: Progress) -> Method:
         """The networks with their starting weights, as a method to train; torch is seeded already."""
 
     def save(self, run: Run, method: Any, sums: np.ndarray) -> None:
@@ -56,14 +56,14 @@ class Recipe(Protocol):
     def load_best(self, run: Run, method: Any) -> None:
         """Brings the best weights back into the method."""
 
-    def sections(self, run: Run, method: Any, progress: Progress, redraw: bool) -> tuple[str, list[str]]:
+    def sections(self, run: Run, method: Any, course: Course, redraw: bool) -> tuple[str, list[str]]:
         """Title and sections of report.html; pictures are drawn anew when `redraw`."""
 
     def result(self, run: Run) -> dict[str, Any]:
         """Outputs of the job besides those of `train`."""
 
 
-def train(folder: str, recipe: Recipe, report: Report = SILENT) -> dict[str, Any]:
+def train(folder: str, recipe: Recipe, progress: Progress = SILENT) -> dict[str, Any]:
     """Trains, or continues the run in `folder`, or says that it is finished.
 
     Under ``torchrun`` all processes train together and the first one writes.
@@ -81,11 +81,11 @@ def train(folder: str, recipe: Recipe, report: Report = SILENT) -> dict[str, Any
     precision = pick_precision(settings.precision, device)
     run = Run.begin(folder, {**first_card(recipe.method_name, recipe.datasets, asdict(settings)), **recipe.card()})
     if run.finished and settings.epochs <= run.card["settings"]["epochs"]:
-        report.message(f"The run in {folder} is finished; its result is given again. Choose a new folder to train anew.")
+        progress.message(f"The run in {folder} is finished; its result is given again. Choose a new folder to train anew.")
         return _result(run, recipe)
     use_all_cores()
     fabric = start_fabric(device, precision)
-    speaker = report if fabric.is_global_zero else SILENT
+    speaker = progress if fabric.is_global_zero else SILENT
     speaker.message(f"Training on {describe_device(fabric.device)} in {precision}" +
                     (f", in {fabric.world_size} processes." if fabric.world_size > 1 else "."))
     torch.manual_seed(settings.seed)
@@ -94,12 +94,12 @@ def train(folder: str, recipe: Recipe, report: Report = SILENT) -> dict[str, Any
     if fabric.is_global_zero:
         run.update(state="training", settings=asdict(settings), device=describe_device(fabric.device), precision=precision)
     keeper = _Keeper(run, recipe, method)
-    progress = fit(method, recipe.plan(), fabric, run.path(CHECKPOINT), keeper.after_epoch, speaker)
+    course = fit(method, recipe.plan(), fabric, run.path(CHECKPOINT), keeper.after_epoch, speaker)
     if fabric.is_global_zero:
-        keeper.finish(progress)
-        if progress.epoch < settings.epochs:
+        keeper.finish(course)
+        if course.epoch < settings.epochs:
             words = method.score.replace("_", " ").replace("iou", "IoU")
-            speaker.message(f"Stopped after epoch {progress.epoch}: the {words} has not risen since epoch {progress.best_epoch}.")
+            speaker.message(f"Stopped after epoch {course.epoch}: the {words} has not risen since epoch {course.best_epoch}.")
     fabric.barrier()
     return _result(Run.open(folder), recipe)
 
@@ -111,42 +111,42 @@ class _Keeper:
         self.run, self.recipe, self.method = run, recipe, method
         self.started, self.spent = time.monotonic(), 0.0
 
-    def after_epoch(self, progress: Progress, improved: bool, sums: np.ndarray) -> None:
+    def after_epoch(self, course: Course, improved: bool, sums: np.ndarray) -> None:
         """Called by the loop; the report is left for later when drawing it would slow training down."""
         if improved:
-            row = progress.history[progress.best_epoch - 1]
+            row = course.history[course.best_epoch - 1]
             self.run.card["metrics"] = {name: value for name, value in row.items() if name not in NO_METRICS}
             self.recipe.save(self.run, self.method, sums)
-        self.run.update(epochs_run=progress.epoch, **_spent(progress))
-        self._write_figures(progress)
+        self.run.update(epochs_run=course.epoch, **_spent(course))
+        self._write_figures(course)
         if self.spent <= REPORT_SHARE * (time.monotonic() - self.started):
-            self._write_report(progress, improved)
+            self._write_report(course, improved)
 
-    def finish(self, progress: Progress) -> None:
+    def finish(self, course: Course) -> None:
         """The last word: the state and the report."""
         self.run.update(state="finished")
         self.recipe.load_best(self.run, self.method)
-        self._write_report(progress, True)
+        self._write_report(course, True)
 
-    def _write_figures(self, progress: Progress) -> None:
-        names = list(dict.fromkeys(name for row in progress.history for name in row))
+    def _write_figures(self, course: Course) -> None:
+        names = list(dict.fromkeys(name for row in course.history for name in row))
         with new_file(self.run.path("metrics.csv")) as part:
-            write_table(part, [names, *([row.get(name, "") for name in names] for row in progress.history)])
+            write_table(part, [names, *([row.get(name, "") for name in names] for row in course.history)])
 
-    def _write_report(self, progress: Progress, best: bool) -> None:
+    def _write_report(self, course: Course, best: bool) -> None:
         """Writes the report; the pictures are drawn anew when the network is the `best` one."""
         began = time.monotonic()
-        title, sections = self.recipe.sections(self.run, self.method, progress, best)
+        title, sections = self.recipe.sections(self.run, self.method, course, best)
         page.write_page(self.run.path("report.html"), title, [*sections, *_machine(self.run.card)])
         self.spent += time.monotonic() - began
 
 
-def _spent(progress: Progress) -> dict[str, float]:
+def _spent(course: Course) -> dict[str, float]:
     """What training took, for the card."""
-    seconds = sum(row["seconds"] for row in progress.history)
-    images = sum(row["seconds"] * row["images_per_second"] for row in progress.history)
+    seconds = sum(row["seconds"] for row in course.history)
+    images = sum(row["seconds"] * row["images_per_second"] for row in course.history)
     return {"training_seconds": round(seconds, 1), "images_per_second": round(images / max(seconds, 1e-9), 2),
-            "memory_mb": max(row["memory_mb"] for row in progress.history)}
+            "memory_mb": max(row["memory_mb"] for row in course.history)}
 
 
 def _machine(card: dict[str, Any]) -> list[str]:

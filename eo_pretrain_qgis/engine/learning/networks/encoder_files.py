@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 
 from ....errors import ModelError
 from ....outputs import new_file
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from ...cards import Preset
 from ...models import catalog
 from ...rasters.same_band import band_key
@@ -26,20 +26,20 @@ RUN_CARD, NETWORK = "run.json", "best.safetensors"
 OUR_SCALING = "asinh"
 
 
-def find_weights(place: str, bands: list[str], whole: bool, report: Report = SILENT) -> str:
+def find_weights(place: str, bands: list[str], whole: bool, progress: Progress = SILENT) -> str:
     """The file of weights that `place` means.
 
     Args:
         place: a file; the folder of a run or of an imported encoder; or ``catalogue:`` and a name, downloaded where needed.
         bands: of the network to start: of a folder with encoders of several sensors, the one with most of them is meant.
         whole: the network has a decoder, so a whole U-Net is preferred to its encoder.
-        report: told of a download.
+        progress: told of a download.
 
     Raises:
         ModelError: there are no weights in the folder, or the catalogue has no such name, or the download failed.
     """
     if place.startswith(catalog.PREFIX):
-        return catalog.fetch(catalog.find(place), report)
+        return catalog.fetch(catalog.find(place), progress)
     if not os.path.isdir(place):
         return place
     network = os.path.join(place, NETWORK)

@@ -13,7 +13,7 @@ from torch import nn
 
 from ....errors import ModelError
 from ....outputs import new_folder
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from ....tables import write_table
 from ...looks import html_page as page
 from ...models import catalog
@@ -48,14 +48,14 @@ class Wishes:
     paper: str | None = None
 
 
-def import_encoder(source: str, output: str, wishes: Wishes, report: Report = SILENT) -> dict[str, Any]:
+def import_encoder(source: str, output: str, wishes: Wishes, progress: Progress = SILENT) -> dict[str, Any]:
     """Reads weights from elsewhere and writes them as an encoder of ours.
 
     Args:
         source: a file, a folder, or ``catalogue:`` and a name.
         output: a new folder.
         wishes: what the file is and what it is wanted for.
-        report: told of a download and of what became of the tensors.
+        progress: told of a download and of what became of the tensors.
 
     Returns:
         ``output``, ``weights``, ``report``, ``mapping``, ``encoder_name``, and how many tensors were ``matched``, ``adapted`` and ``unused``.
@@ -64,12 +64,12 @@ def import_encoder(source: str, output: str, wishes: Wishes, report: Report = SI
         ModelError: the file cannot be read, is of another encoder or makes another function in it, or its bands are not known.
         DataError: the folder is used or the disk full.
     """
-    report.progress(0, "Reading the weights")
+    progress.at(0, "Reading the weights")
     named = split_names(wishes.bands)
-    path = find_weights(source, named, False, report.part(0, 0.8))
+    path = find_weights(source, named, False, progress.part(0, 0.8))
     tensors, known = load_weights(path), read_card(path)
     encoder = wishes.encoder or known.get("encoder") or recognise(path, tensors)
-    report.progress(0.85, f"Matching the tensors with {encoder}")
+    progress.at(0.85, f"Matching the tensors with {encoder}")
     count = _input_bands(path, encoder, tensors)
     card = _described(path, known, wishes, named, count)
     want = split_names(wishes.for_bands) or band_names(card)
@@ -78,12 +78,12 @@ def import_encoder(source: str, output: str, wishes: Wishes, report: Report = SI
     _refuse_gaps(path, encoder, matched)
     if not is_ours(known, tensors):
         refuse_other_function(path, encoder, tensors)
-    report.message(matched.sentence())
-    matched.warn(True, report)
+    progress.message(matched.sentence())
+    matched.warn(True, progress)
     with new_folder(output) as folder:
         facts: dict[str, Any] = {"method": "import", "encoder": encoder, "preset": card["preset"], "bands": _bands_of(card, want, matched),
                  **{key: card[key] for key in ("scaling", "input") if key in card},
-                 "source": {**card["source"], "path": Path(path).name, "file_sha256": file_sha256(path, report.part(0.9, 1))},
+                 "source": {**card["source"], "path": Path(path).name, "file_sha256": file_sha256(path, progress.part(0.9, 1))},
                  "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
         write_encoder(str(folder), network.encoder.state_dict(), facts)
         rows = _mapping(network, matched)
@@ -116,19 +116,19 @@ def recognise(path: str, tensors: dict[str, torch.Tensor]) -> str:
     return best or ordered
 
 
-def chosen_encoder(start: str, given: str | None, bands: list[str], report: Report = SILENT) -> str:
+def chosen_encoder(start: str, given: str | None, bands: list[str], progress: Progress = SILENT) -> str:
     """The encoder of a network that is to start from weights: theirs.
 
     Args:
         start: see `encoder_files.find_weights`.
         given: what the user asked for, if anything.
         bands: names of the bands of the network.
-        report: told of a download, and of an encoder that was recognised.
+        progress: told of a download, and of an encoder that was recognised.
 
     Raises:
         ModelError: the weights are of another encoder than `given`, or of none that is known.
     """
-    file = find_weights(start, bands, True, report.part(0, 0))
+    file = find_weights(start, bands, True, progress.part(0, 0))
     known = read_card(file).get("encoder")
     if given and known and given != known:
         raise ModelError(f"{start} does not fit the encoder “{given}” that was asked for: its weights are of “{known}”. Leave “Encoder” empty to "
@@ -136,7 +136,7 @@ def chosen_encoder(start: str, given: str | None, bands: list[str], report: Repo
     if given or known:
         return str(given or known)
     found = recognise(file, load_weights(file))
-    report.message(f"The starting weights {file} are of the encoder {found}.")
+    progress.message(f"The starting weights {file} are of the encoder {found}.")
     return found
 
 

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from ....errors import ModelError
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from ...rasters.same_band import band_places
 from ..loop.error_words import first_line
 from .encoder_files import band_names, find_weights, read_card
@@ -60,14 +60,14 @@ class Matched:
         parts += [f"{words}: {_some(names)}" for words, names in (("left new", self.left_new), ("not used", self.unused)) if names]
         return "Starting weights: " + "; ".join(parts) + "."
 
-    def warn(self, named: bool, report: Report) -> None:
+    def warn(self, named: bool, progress: Progress) -> None:
         """Says what was taken for granted; `named`: the file says which bands it takes."""
         if self.by_order:
-            report.message(f"The tensors of {self.path} have other names than those of the encoder. They agree in number, order and shape and were "
-                           "paired so, which proves nothing: compare what the encoder is worth with a start from scratch.", level="warning")
+            progress.message(f"The tensors of {self.path} have other names than those of the encoder. They agree in number, order and shape and were "
+                             "paired so, which proves nothing: compare what the encoder is worth with a start from scratch.", level="warning")
         if not named:
-            report.message(f"{self.path} does not say which bands it takes: {self.input_layer}. Where that is wrong, give it to “Import encoder” "
-                           "with the names of its bands, and start from what comes out.", level="warning")
+            progress.message(f"{self.path} does not say which bands it takes: {self.input_layer}. Where that is wrong, give it to “Import encoder” "
+                             "with the names of its bands, and start from what comes out.", level="warning")
 
 
 def load_weights(path: str) -> dict[str, torch.Tensor]:
@@ -96,26 +96,26 @@ def load_weights(path: str) -> dict[str, torch.Tensor]:
     return _of_32_bits(tensors)
 
 
-def start_from(network: nn.Module, path: str, bands: list[str], report: Report = SILENT) -> Matched:
+def start_from(network: nn.Module, path: str, bands: list[str], progress: Progress = SILENT) -> Matched:
     """Copies weights into `network` wherever name and shape fit, and says what became of each.
 
     Args:
         network: with an `encoder`; where it has a `decoder`, a file of a whole network fills decoder and head too.
         path: safetensors, pth or pt; the folder of a run or of an imported encoder; or ``catalogue:`` and a name.
         bands: names of the bands of `network`.
-        report: told of a download.
+        progress: told of a download.
 
     Raises:
         ModelError: when less than half of the encoder's tensors fit or they make another function than where they come from, or the file
             cannot be read or fetched.
     """
     # A download says how far it is in words: the fraction belongs to the training that follows.
-    file = find_weights(path, bands, hasattr(network, "decoder"), report.part(0, 0))
+    file = find_weights(path, bands, hasattr(network, "decoder"), progress.part(0, 0))
     tensors, card = load_weights(file), read_card(file)
     matched = take_over(network, file, tensors, card, bands)
     if not is_ours(card, tensors):
         refuse_other_function(file, getattr(network.encoder, NAME, ""), tensors)
-    matched.warn(bool(band_names(card)), report)
+    matched.warn(bool(band_names(card)), progress)
     return matched
 
 

@@ -18,7 +18,7 @@ import shapely
 from rasterio.features import rasterize
 
 from ....errors import DataError
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from ...datasets.dataset import DROPPED, SPLITS, ClassInfo, Dataset
 from ...datasets.footprints import footprint, read_footprints
 from ...rasters.grid import Grid, Window, tile_windows
@@ -89,14 +89,14 @@ def tile_candidates(grid: Grid, size: int, area: Window) -> Candidates:
     return Candidates(grid, [footprint(grid, window, grid.crs) for window in windows], windows, masked=False)
 
 
-def polygon_candidates(source: dict, grid: Grid, area: Window, report: Report = SILENT) -> Candidates:
+def polygon_candidates(source: dict, grid: Grid, area: Window, progress: Progress = SILENT) -> Candidates:
     """The polygons of a layer that lie wholly in an area.
 
     Raises:
         DataError: when none does, or the layer holds no polygons.
     """
     layer = VectorLayer.open(source)
-    features = repaired(layer.read([]), layer.path, report)
+    features = repaired(layer.read([]), layer.path, progress)
     polygons = features[features.geometry.geom_type.isin(("Polygon", "MultiPolygon"))]
     if polygons.empty:
         raise DataError(f"{layer.path} holds no polygons. Choose a layer of polygons, or leave “Areas” empty to rank tiles.")
@@ -149,7 +149,7 @@ def descriptors(places: Places) -> np.ndarray:
     return np.concatenate([(group - group.mean(0)) / max(float(np.sqrt(group.var(0).sum())), 1e-9) for group in groups], 1)
 
 
-def choose(uncertainty: np.ndarray, features: np.ndarray, count: int, diversity: float, report: Report = SILENT) -> np.ndarray:
+def choose(uncertainty: np.ndarray, features: np.ndarray, count: int, diversity: float, progress: Progress = SILENT) -> np.ndarray:
     """Chooses places one after the other.
 
     Each step takes the place with the largest (1 - diversity) · uncertainty + diversity · distance to the nearest place chosen, both scaled
@@ -160,7 +160,7 @@ def choose(uncertainty: np.ndarray, features: np.ndarray, count: int, diversity:
         features: of each place (n, feature).
         count: places wanted.
         diversity: 0 to 1.
-        report: progress.
+        progress: told how far it is.
 
     Returns:
         Positions of the chosen, best first.
@@ -170,7 +170,7 @@ def choose(uncertainty: np.ndarray, features: np.ndarray, count: int, diversity:
     nearest, largest = np.full(len(unsure), np.inf), 0.0
     chosen: list[int] = []
     for _ in range(min(count, len(unsure))):
-        report.progress(len(chosen) / count, "Choosing the places")
+        progress.at(len(chosen) / count, "Choosing the places")
         far = nearest / largest if chosen and largest > 0 else np.zeros(len(unsure))
         merit = (1 - diversity) * unsure + diversity * far
         merit[chosen] = -np.inf
@@ -182,7 +182,7 @@ def choose(uncertainty: np.ndarray, features: np.ndarray, count: int, diversity:
 
 
 def write_suggestions(path: str, candidates: Candidates, chosen: np.ndarray, places: Places, measures: dict[str, np.ndarray], measure: str,
-                      classes: Sequence[ClassInfo], report: Report = SILENT) -> None:
+                      classes: Sequence[ClassInfo], progress: Progress = SILENT) -> None:
     """Writes the chosen places as a layer to be labelled in QGIS, with a form that lists the classes.
 
     `measures` holds the measures of all places by name. Fields: rank, uncertainty (the measure asked for), the other measures, valid (share
@@ -203,4 +203,4 @@ def write_suggestions(path: str, candidates: Candidates, chosen: np.ndarray, pla
     table[CLASS_FIELD] = np.full(len(chosen), np.nan)
     table[CLASS_FIELD] = table[CLASS_FIELD].astype("Int32")
     table["note"] = np.full(len(chosen), None, object)
-    write_layer(path, LAYER, table, suggestions_qml(classes, CLASS_FIELD), report)
+    write_layer(path, LAYER, table, suggestions_qml(classes, CLASS_FIELD), progress)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ....errors import DataError
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from ...datasets.clear_scenes import clear_scenes
 from ...datasets.dataset import Dataset
 from ...looks.class_style import beside, confidence_qml
@@ -53,7 +53,7 @@ class Wanted:
 
 def suggest(models: Sequence[str], images: Sequence[dict], output: str, wanted: Wanted, *, preset: str = AS_MODEL, bands: str = "",
             extent: dict | None = None, nodata: float | None = None, device: str = "auto", uncertainty: str | None = None,
-            report: Report = SILENT) -> dict:
+            progress: Progress = SILENT) -> dict:
     """Ranks the places of an image and writes those most worth labelling.
 
     Args:
@@ -68,7 +68,7 @@ def suggest(models: Sequence[str], images: Sequence[dict], output: str, wanted: 
         device: see `session.Session`.
         uncertainty: map of the measure in percent to write, of the entropy when it is the mixture, which pixels do not have; Byte COG,
             255 = nodata; None writes none.
-        report: progress, and a warning when fewer places are left than asked for.
+        progress: also hears a warning when fewer places are left than asked for.
 
     Returns:
         ``suggestions``, ``candidates``, ``mean_uncertainty`` (of the suggested) and ``device``.
@@ -83,32 +83,32 @@ def suggest(models: Sequence[str], images: Sequence[dict], output: str, wanted: 
         model.require(package.SEGMENTATION, "“Suggest labels”")
     ensemble = Ensemble(opened)
 
-    def open_scene(said: Report = SILENT) -> Scene:
+    def open_scene(said: Progress = SILENT) -> Scene:
         scene = Scene.open(list(images), nodata, empty_value(preset, ensemble.package.preset))
         return clear_scenes([scene], wanted.cloud_masks, wanted.clouds, said)[0]
 
-    with open_scene(report) as scene:
+    with open_scene(progress) as scene:
         grid, name = scene.grid, scene.name
         area = grid.window_of(extent) if extent else grid.window
-        matches = match_bands(ensemble.package.bands, scene.band_names, image=name, scene=scene, preset=preset, bands_text=bands, report=report,
+        matches = match_bands(ensemble.package.bands, scene.band_names, image=name, scene=scene, preset=preset, bands_text=bands, progress=progress,
                               model_preset=ensemble.package.preset)
-    candidates = polygon_candidates(wanted.areas, grid, area, report) if wanted.areas else tile_candidates(grid, wanted.tile_size, area)
+    candidates = polygon_candidates(wanted.areas, grid, area, progress) if wanted.areas else tile_candidates(grid, wanted.tile_size, area)
     taken = blocked(candidates, Dataset.open(wanted.dataset) if wanted.dataset else None)
     places = candidates.places()
     with ExitStack() as stack:
         also = _uncertainty_map(stack, uncertainty, grid, area, "entropy" if wanted.measure == MIXTURE else wanted.measure,
-                                report) if uncertainty else None
-        used = survey(ensemble, open_scene, matches, places, area=area, device=device, also=also, report=report.part(0, 0.9))
+                                progress) if uncertainty else None
+        used = survey(ensemble, open_scene, matches, places, area=area, device=device, also=also, progress=progress.part(0, 0.9))
     measures = {MIXTURE: places.mixture(), **{each: places.mean(each)[:, 0] for each in (MEASURES if len(ensemble) > 1 else MEASURES[:2])}}
-    chosen = _choose(candidates, places, measures[wanted.measure], taken, wanted, name, report.part(0.9, 0.95))
-    report.progress(0.95, "Writing the places")
-    write_suggestions(output, candidates, chosen, places, measures, wanted.measure, ensemble.package.classes, report)
+    chosen = _choose(candidates, places, measures[wanted.measure], taken, wanted, name, progress.part(0.9, 0.95))
+    progress.at(0.95, "Writing the places")
+    write_suggestions(output, candidates, chosen, places, measures, wanted.measure, ensemble.package.classes, progress)
     return {"suggestions": len(chosen), "candidates": int((~taken).sum()),
             "mean_uncertainty": round(float(measures[wanted.measure][chosen].mean()), 4), "device": used}
 
 
 def _choose(candidates: Candidates, places: Places, unsure: np.ndarray, taken: np.ndarray, wanted: Wanted, name: str,
-            report: Report) -> np.ndarray:
+            progress: Progress) -> np.ndarray:
     enough = (places.valid > 0) & (places.valid_share >= wanted.minimum_valid)
     free = np.flatnonzero(enough & ~taken)
     what = "polygons" if candidates.masked else f"tiles of {wanted.tile_size} × {wanted.tile_size} px"
@@ -118,18 +118,18 @@ def _choose(candidates: Candidates, places: Places, unsure: np.ndarray, taken: n
                         f"{int((taken & enough).sum())} are in the dataset or too near its validation and test tiles. Choose another image or "
                         "extent.")
     if len(free) < wanted.count:
-        report.message(f"Only {len(free)} of the {len(taken)} {what} can be suggested, and {wanted.count} were asked for; all of them are in the "
-                       "layer.", level="warning")
-    picked = choose(unsure[free], descriptors(places)[free], wanted.count, wanted.diversity, report)
+        progress.message(f"Only {len(free)} of the {len(taken)} {what} can be suggested, and {wanted.count} were asked for; all of them are in the "
+                         "layer.", level="warning")
+    picked = choose(unsure[free], descriptors(places)[free], wanted.count, wanted.diversity, progress)
     return free[picked]
 
 
 def _uncertainty_map(stack: ExitStack, path: str, grid: Grid, area: Window, measure: str,
-                     report: Report) -> Callable[[Window, Doubt, np.ndarray], None]:
+                     progress: Progress) -> Callable[[Window, Doubt, np.ndarray], None]:
     """A function that writes the measure of every pixel; the map becomes a file when `stack` closes without an error."""
-    stack.enter_context(beside(path, report, qml=confidence_qml))
+    stack.enter_context(beside(path, progress, qml=confidence_qml))
     writer = stack.enter_context(TiledWriter(path, grid.sub(area), "uint8", 1, NO_VALUE, descriptions=[f"{measure} [%]"], resampling="average",
-                                             report=report))
+                                             progress=progress))
 
     def also(window: Window, doubt: Doubt, valid: np.ndarray) -> None:
         percent = np.rint(100 * doubt.measures[measure].clip(0, 1)).astype(np.uint8)

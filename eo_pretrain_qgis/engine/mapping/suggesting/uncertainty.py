@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ....errors import JobError
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from ...models.package import Package
 from ...models.session import Session
 from ...rasters.grid import Window
@@ -95,9 +95,9 @@ class Ensemble:
     def __len__(self) -> int:
         return len(self.packages)
 
-    def session(self, device: str, report: Report = SILENT) -> Session:
+    def session(self, device: str, progress: Progress = SILENT) -> Session:
         """Loads all networks."""
-        return _Sessions([package.session(device, report=report) for package in self.packages])
+        return _Sessions([package.session(device, progress=progress) for package in self.packages])
 
 
 class _Sessions(Session):
@@ -173,7 +173,7 @@ class Places:
 
 
 def survey(ensemble: Ensemble, open_scene: Callable[[], Scene], matches: list[Match], places: Places, *, area: Window, tile_size: int = 1024,
-           device: str = "auto", also: Callable[[Window, Doubt, np.ndarray], None] | None = None, report: Report = SILENT) -> str:
+           device: str = "auto", also: Callable[[Window, Doubt, np.ndarray], None] | None = None, progress: Progress = SILENT) -> str:
     """Runs the models over an area and collects in `places` the layers entropy, margin, disagreement, probabilities, values and squares.
 
     Args:
@@ -185,7 +185,7 @@ def survey(ensemble: Ensemble, open_scene: Callable[[], Scene], matches: list[Ma
         tile_size: edge of what the networks see at once [px].
         device: see `session.Session`.
         also: gets every part as well, with what is valid in it.
-        report: progress.
+        progress: told how far it is.
 
     Returns:
         What the networks ran on.
@@ -204,8 +204,8 @@ def survey(ensemble: Ensemble, open_scene: Callable[[], Scene], matches: list[Ma
         if also:
             also(part.window, doubt, part.valid)
 
-    session = ensemble.session(device, report)
-    outcome = apply(ensemble.package, session, open_scene, matches, take, area=area, tile_size=tile_size, report=report)
+    session = ensemble.session(device, progress)
+    outcome = apply(ensemble.package, session, open_scene, matches, take, area=area, tile_size=tile_size, progress=progress)
     return outcome.device
 
 

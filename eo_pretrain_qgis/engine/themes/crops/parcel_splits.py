@@ -8,7 +8,7 @@ import numpy as np
 import shapely
 
 from ....errors import DataError
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from ...datasets.dataset import SPLITS
 from ...datasets.splitting.by_group import split_by_group
 from ...datasets.splitting.by_place import Split, SplitPlan
@@ -20,7 +20,7 @@ WANTED_BLOCKS = 24
 
 
 def split_parcels(parcels: Parcels, owners: np.ndarray, labels: np.ndarray, splitting: str, block_m: float | None, plan: SplitPlan,
-                  classes: Sequence[str] = (), report: Report = SILENT) -> Split:
+                  classes: Sequence[str] = (), progress: Progress = SILENT) -> Split:
     """Divides samples of parcels.
 
     Args:
@@ -31,7 +31,7 @@ def split_parcels(parcels: Parcels, owners: np.ndarray, labels: np.ndarray, spli
         block_m: edge of a block [m]; None chooses the largest of which enough are occupied.
         plan: shares and seed.
         classes: names of the classes.
-        report: progress, and classes that cannot be in all splits.
+        progress: also hears classes that cannot be in all splits.
 
     Raises:
         DataError: parcels without a region, or fewer groups than splits.
@@ -47,7 +47,7 @@ def split_parcels(parcels: Parcels, owners: np.ndarray, labels: np.ndarray, spli
     else:
         of_parcel, edge = _blocks(parcels, owners, block_m)
         groups, what = of_parcel[owners], f"blocks of {edge:g} m"
-    split = split_by_group(groups, labels, plan, what, report, classes=classes)
+    split = split_by_group(groups, labels, plan, what, progress, classes=classes)
     distance = _distance(parcels, owners, split.names)
     facts = {**split.facts, "leakage_distance_px": distance}
     if distance is not None:

@@ -12,7 +12,7 @@ import shapely
 from rasterio.features import rasterize
 
 from ....errors import DataError
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from ....tables import COLOR, read_table, shortened
 from ...datasets.labels import missed
 from ...datasets.legend import Legend, class_key, make_legend
@@ -77,11 +77,11 @@ class Parcels:
                  *((self.overlaps[shared], NOTHING) for shared in self._shared.query(around))]
         return rasterize(drawn, size, fill=NOTHING, transform=rasterio.Affine(*self.grid.sub(window).transform), dtype="int32")
 
-    def leave_out_overlaps(self, report: Report = SILENT) -> None:
+    def leave_out_overlaps(self, progress: Progress = SILENT) -> None:
         """Takes ground out that parcels with different crops claim, and says how much it is."""
         grounds, pairs = [], []
         for begin in range(0, len(self), BATCH):
-            report.progress(begin / len(self), "Looking for parcels that overlap")
+            progress.at(begin / len(self), "Looking for parcels that overlap")
             first, second = self._tree.query(self.shapes[begin:begin + BATCH], predicate="intersects")
             first += begin
             differing = (first < second) & (self.crops[first] != self.crops[second])
@@ -98,12 +98,12 @@ class Parcels:
         self.overlaps = np.concatenate(grounds)
         self._shared = shapely.STRtree(self.overlaps)
         one, other = self.crops[both[0]]
-        report.message(f"{len(parcels)} of {len(self)} parcels overlap a parcel with another crop, such as “{one}” and “{other}”; the ground "
-                       "they share is left out.", level="warning")
+        progress.message(f"{len(parcels)} of {len(self)} parcels overlap a parcel with another crop, such as “{one}” and “{other}”; the ground "
+                         "they share is left out.", level="warning")
 
 
 def open_parcels(source: dict, grid: Grid, crop_field: str, region_field: str | None = None, inner_buffer: float = 0.0,
-                 report: Report = SILENT) -> Parcels:
+                 progress: Progress = SILENT) -> Parcels:
     """Reads the parcels that lie on a grid.
 
     Args:
@@ -112,15 +112,15 @@ def open_parcels(source: dict, grid: Grid, crop_field: str, region_field: str | 
         crop_field: field with the crop.
         region_field: field with a region, such as a district; None where regions do not matter.
         inner_buffer: ground nearer than this to the border is left out [m].
-        report: progress, and messages about what was left out.
+        progress: also hears messages about what was left out.
 
     Raises:
         DataError: no polygons, no crop in any, or parcels that lie elsewhere.
     """
-    report.progress(0, "Reading the parcels")
+    progress.at(0, "Reading the parcels")
     layer = VectorLayer.open(source)
-    features = repaired(layer.read(list(dict.fromkeys([crop_field, *([region_field] if region_field else [])]))), layer.path, report)
-    features = _polygons(features, layer.path, report)
+    features = repaired(layer.read(list(dict.fromkeys([crop_field, *([region_field] if region_field else [])]))), layer.path, progress)
+    features = _polygons(features, layer.path, progress)
     crs = features.crs.to_wkt()
     near = features[touching(features, grid.boxes_in(crs))]
     if near.empty:
@@ -129,20 +129,20 @@ def open_parcels(source: dict, grid: Grid, crop_field: str, region_field: str | 
     if not (keys != "").any():
         raise DataError(f"The field “{crop_field}” of {layer.path} has no value in any parcel on the images. Choose another field.")
     if (keys == "").any():
-        report.message(f"{(keys == '').sum()} of {len(keys)} parcels have no crop in the field “{crop_field}” and are left out.",
-                       level="warning")
+        progress.message(f"{(keys == '').sum()} of {len(keys)} parcels have no crop in the field “{crop_field}” and are left out.",
+                         level="warning")
     near, keys = near[keys != ""], keys[keys != ""]
     regions = np.array([class_key(value) or "" for value in near[region_field]] if region_field else [""] * len(near), dtype=object)
-    shapes = np.concatenate([_shrunk(near.iloc[begin:begin + BATCH], grid, inner_buffer, report.part(0.3 + 0.5 * begin / len(near), 0.8))
+    shapes = np.concatenate([_shrunk(near.iloc[begin:begin + BATCH], grid, inner_buffer, progress.part(0.3 + 0.5 * begin / len(near), 0.8))
                              for begin in range(0, len(near), BATCH)])
     facts = {"path": layer.path, "layer": layer.name, "field": crop_field, "parcels": len(near), "inner_buffer_m": inner_buffer}
     parcels = Parcels(grid, shapes, keys, regions, near.index.to_numpy() + 1, facts)
-    parcels.leave_out_overlaps(report.part(0.8, 1))
+    parcels.leave_out_overlaps(progress.part(0.8, 1))
     return parcels
 
 
 def group_crops(parcels: Parcels, pixels: np.ndarray, rules: CropRules, categories: dict | None,
-                report: Report = SILENT) -> tuple[Legend, np.ndarray]:
+                progress: Progress = SILENT) -> tuple[Legend, np.ndarray]:
     """Decides the classes.
 
     Args:
@@ -150,7 +150,7 @@ def group_crops(parcels: Parcels, pixels: np.ndarray, rules: CropRules, categori
         pixels: usable pixels of each parcel (parcel,); parcels without any do not count.
         rules: how crops become classes.
         categories: of the layer's symbology, for names and colours.
-        report: told what went to “other” and what was left out.
+        progress: told what went to “other” and what was left out.
 
     Returns:
         The legend, and the class position of each parcel, -1 for those left out (parcel,).
@@ -162,14 +162,14 @@ def group_crops(parcels: Parcels, pixels: np.ndarray, rules: CropRules, categori
         names = np.array([table.get(crop, OTHER) for crop in parcels.crops], dtype=object)
         unlisted = sorted(set(parcels.crops[usable]) - set(table))
         if unlisted:
-            report.message(f"{len(unlisted)} crops are not in {rules.table} and go to “{OTHER}”: {_listed(unlisted)}.", level="warning")
+            progress.message(f"{len(unlisted)} crops are not in {rules.table} and go to “{OTHER}”: {_listed(unlisted)}.", level="warning")
     usable &= names != ""
     rare = [name for name in sorted(set(names[usable]) - {OTHER})
             if (usable & (names == name)).sum() < rules.minimum_parcels or pixels[usable & (names == name)].sum() < rules.minimum_samples]
     if rare:
         names[np.isin(names, rare)] = OTHER
-        report.message(f"{len(rare)} crop{'s' if len(rare) > 1 else ''} with fewer than {rules.minimum_parcels} parcels or "
-                       f"{rules.minimum_samples} pixels go to “{OTHER}”: {_listed(rare)}.")
+        progress.message(f"{len(rare)} crop{'s' if len(rare) > 1 else ''} with fewer than {rules.minimum_parcels} parcels or "
+                         f"{rules.minimum_samples} pixels go to “{OTHER}”: {_listed(rare)}.")
     found = sorted(set(names[usable]) - {OTHER}, key=_number_first)
     rows = [{"value": name, "name": "", "color": colors.get(name, "")} for name in found]
     if OTHER in names[usable]:
@@ -179,18 +179,18 @@ def group_crops(parcels: Parcels, pixels: np.ndarray, rules: CropRules, categori
     if len(rows) < 2:
         raise DataError(f"All parcels are of one class, “{rows[0]['value'] if rows else OTHER}”, and one class teaches nothing. Lower the "
                         "smallest number of parcels of a class, or choose another crop field.")
-    legend = make_legend({row["value"] for row in rows}, f"The field “{parcels.facts['field']}”", rows, styled, False, report)
+    legend = make_legend({row["value"] for row in rows}, f"The field “{parcels.facts['field']}”", rows, styled, False, progress)
     positions = np.array([legend.positions.get(name, NOTHING) for name in names])
     positions[~usable] = NOTHING
     for position, row in enumerate(legend.classes):
         if (positions == position).sum() == 1:
-            report.message(f"The class “{row.name}” has one parcel, so it cannot be learned in one place and tested in another. Raise the "
-                           "smallest number of parcels of a class, or give more parcels.", level="warning")
+            progress.message(f"The class “{row.name}” has one parcel, so it cannot be learned in one place and tested in another. Raise the "
+                             "smallest number of parcels of a class, or give more parcels.", level="warning")
     parcels.facts["grouped_as_other"] = rare
     return legend, positions
 
 
-def too_small(parcels: Parcels, pixels: np.ndarray, report: Report = SILENT) -> None:
+def too_small(parcels: Parcels, pixels: np.ndarray, progress: Progress = SILENT) -> None:
     """Says how many parcels hold no pixel.
 
     Raises:
@@ -204,21 +204,21 @@ def too_small(parcels: Parcels, pixels: np.ndarray, report: Report = SILENT) -> 
         raise DataError(f"No parcel of {parcels.facts['path']} holds the middle of a pixel of {size:g} m{inside}. Lower the inner buffer, or "
                         "choose images with smaller pixels.")
     if empty:
-        report.message(f"{empty} of {len(parcels)} parcels are smaller than a pixel of {size:g} m{inside} and are left out.", level="warning")
+        progress.message(f"{empty} of {len(parcels)} parcels are smaller than a pixel of {size:g} m{inside} and are left out.", level="warning")
 
 
-def _polygons(features: geopandas.GeoDataFrame, path: str, report: Report) -> geopandas.GeoDataFrame:
+def _polygons(features: geopandas.GeoDataFrame, path: str, progress: Progress) -> geopandas.GeoDataFrame:
     kept = features[features.geom_type.isin(("Polygon", "MultiPolygon"))]
     if kept.empty:
         raise DataError(f"{path} holds no polygons, but parcels are polygons. Choose a polygon layer.")
     if len(kept) < len(features):
-        report.message(f"{len(features) - len(kept)} features of {path} are no polygons and are left out.", level="warning")
+        progress.message(f"{len(features) - len(kept)} features of {path} are no polygons and are left out.", level="warning")
     return kept
 
 
-def _shrunk(features: geopandas.GeoDataFrame, grid: Grid, inner_buffer: float, report: Report) -> np.ndarray:
+def _shrunk(features: geopandas.GeoDataFrame, grid: Grid, inner_buffer: float, progress: Progress) -> np.ndarray:
     """Polygons less a margin, in the CRS of the grid; what is narrower becomes empty."""
-    report.progress(0, "Shrinking the parcels")
+    progress.at(0, "Shrinking the parcels")
     if not inner_buffer:
         return on_grid(features.geometry, grid)
     # Metres are true around the middle of this projection, to a thousandth over the width of a Sentinel scene.

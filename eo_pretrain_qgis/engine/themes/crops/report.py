@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from matplotlib.figure import Figure
 
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from ...datasets.dataset import IGNORE, SPLITS, Dataset
 from ...describing.pictures import drawn
 from ...even_sample import even_sample
@@ -20,10 +20,10 @@ COLORS = ("#77ab59", "#d9d9d9", "#636363", "#a6cee3", "#f7f7f7")
 HARDLY_CLEAR, FEW_PARCELS, NEAR_PX = 0.1, 5, 20
 
 
-def sections(dataset: Dataset, report: Report = SILENT) -> list[str]:
+def sections(dataset: Dataset, progress: Progress = SILENT) -> list[str]:
     """Pieces of the page: the sky on each date, the gaps of the series, the parcels."""
-    report.progress(0, "Looking at clouds and parcels")
-    pieces = [page.heading("Clouds and gaps"), _gaps(dataset, report.part(0, 0.8))]
+    progress.at(0, "Looking at clouds and parcels")
+    pieces = [page.heading("Clouds and gaps"), _gaps(dataset, progress.part(0, 0.8))]
     for sensor, flags in dataset.facts.get("clouds", {}).items():
         pieces.append(_sky(sensor, dataset.facts["dates"][sensor], np.array(flags, float)))
     if "parcel" in dataset.tiles:
@@ -62,23 +62,23 @@ def _without_masks(dataset: Dataset) -> bool:
     return bool(own) and not any(row.get("mask") for row in own)
 
 
-def _batches(dataset: Dataset, report: Report) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _batches(dataset: Dataset, progress: Progress) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Days (n, date) and which dates are clear (n, date), from an even sample."""
     indices = even_sample(np.arange(len(dataset)), SAMPLE)
     for first in range(0, len(indices), BATCH):
-        report.progress(first / len(indices), "Looking at gaps between clear dates")
+        progress.at(first / len(indices), "Looking at gaps between clear dates")
         part = indices[first:first + BATCH]
         days = dataset.array("days", part)
         yield days, (days >= 0) & (dataset.array("flags", part) == CLEAR)
 
 
-def _gaps(dataset: Dataset, report: Report) -> str:
+def _gaps(dataset: Dataset, progress: Progress) -> str:
     """Histograms of clear dates and of the longest time without one."""
     first, last = 2**15 - 1, 0
     for days, _ in _batches(dataset, SILENT):
         first, last = min(first, int(days[days >= 0].min(initial=first))), max(last, int(days.max()))
     gaps, clear = [], []
-    for days, is_clear in _batches(dataset, report):
+    for days, is_clear in _batches(dataset, progress):
         gaps.append(longest_gaps(days, is_clear, first, last))
         clear.append(is_clear.sum(1))
     figure = Figure(figsize=(8, 2.4), layout="constrained")

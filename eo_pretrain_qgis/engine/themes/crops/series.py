@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ....errors import DataError
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from ...datasets.building import describe_sensor
 from ...datasets.dataset import SensorInfo
 from ...rasters.clouds import CLEAR, NOT_MEASURED, CloudMask, open_mask, table_text
@@ -82,12 +82,12 @@ class Series:
             if mask is not None:
                 mask.close()
 
-    def facts(self, report: Report = SILENT) -> list[dict]:
+    def facts(self, progress: Progress = SILENT) -> list[dict]:
         """What dataset.json says of each image."""
         rows = []
         for number, (day, scene, files) in enumerate(zip(self.days, self.scenes, self.files, strict=True)):
             mask = self.masks[number]
-            part = report.part(number / len(self.days), (number + 1) / len(self.days))
+            part = progress.part(number / len(self.days), (number + 1) / len(self.days))
             rows.append({"name": scene.name, "path": files[0], "files": files, "crs": self.grid.crs,
                          "transform": list(self.grid.transform), "width": self.grid.width, "height": self.grid.height,
                          "date": day.isoformat(), "sensor": self.sensor.name, "mask": mask.raster.path if mask else "",
@@ -97,7 +97,7 @@ class Series:
 
 
 def open_series(dated: list[Dated], name: str, preset: str, bands_text: str | None = None, nodata: float | None = None,
-                place: Callable[[Dated], Scene] | None = None, report: Report = SILENT) -> Series:
+                place: Callable[[Dated], Scene] | None = None, progress: Progress = SILENT) -> Series:
     """Opens the images of one sensor.
 
     Args:
@@ -107,35 +107,35 @@ def open_series(dated: list[Dated], name: str, preset: str, bands_text: str | No
         bands_text: names of the bands in order; bands of several files come in the order of the files' names.
         nodata: declared nodata value.
         place: brings the images of a date onto another grid; None opens them as they are.
-        report: messages about the bands.
+        progress: messages about the bands.
 
     Raises:
         DataError: naming two images whose bands, types or grids differ.
     """
     opened: list[Scene] = []
     for number, each in enumerate(dated):
-        report.progress(number / len(dated), "Opening the images")
+        progress.at(number / len(dated), "Opening the images")
         sources = sorted(each.sources, key=lambda source: Path(source["path"]).name)
         scene = place(each) if place else Scene.open(list(sources), nodata)
         first = opened[0] if opened else scene
         _check_like(first, scene)
         scene.close()
         opened.append(scene)
-    sensor = replace(describe_sensor(opened, preset, bands_text, report), name=name)
+    sensor = replace(describe_sensor(opened, preset, bands_text, progress), name=name)
     for scene in opened:
         scene.close()
     files = [[source["path"] for source in each.sources] for each in dated]
     return Series(sensor, [each.day for each in dated], files, opened, [None] * len(opened))
 
 
-def with_masks(series: Series, dated: list[Dated], kind: str, report: Report = SILENT) -> Series:
+def with_masks(series: Series, dated: list[Dated], kind: str, progress: Progress = SILENT) -> Series:
     """Gives each image the mask of its day.
 
     Args:
         series: the images.
         dated: masks with their days, as `series_dates.dated_series` found them.
         kind: key of `cloud_flags.KINDS`.
-        report: told which images have no mask.
+        progress: told which images have no mask.
 
     Raises:
         DataError: when no mask is of the day of any image.
@@ -147,11 +147,11 @@ def with_masks(series: Series, dated: list[Dated], kind: str, report: Report = S
         raise DataError(f"No cloud mask is of the day of an image: the masks are of {', '.join(map(str, sorted(by_day)))[:200]}. Choose the "
                         "masks of the images, or correct their dates.")
     if without:
-        report.message(f"{len(without)} images have no cloud mask and count as clear: {', '.join(without[:8])}.", level="warning")
+        progress.message(f"{len(without)} images have no cloud mask and count as clear: {', '.join(without[:8])}.", level="warning")
     unused = [day.isoformat() for day in by_day if day not in series.days]
     if unused:
-        report.message(f"{len(unused)} cloud masks belong to no image and are not used: {', '.join(unused[:8])}.")
-    report.message(table_text(kind))
+        progress.message(f"{len(unused)} cloud masks belong to no image and are not used: {', '.join(unused[:8])}.")
+    progress.message(table_text(kind))
     return replace(series, masks=masks)
 
 
@@ -172,7 +172,7 @@ def _grid_text(grid: Grid) -> str:
     return f"{grid.width} × {grid.height} pixels of {x:.6g} × {y:.6g} from {west:.10g}, {north:.10g}"
 
 
-def _checksum(paths: list[str], report: Report) -> str:
+def _checksum(paths: list[str], progress: Progress) -> str:
     """SHA-256 of files one after the other; empty when one is no plain file, such as ``/vsizip/…``."""
     if not all(Path(path).is_file() for path in paths):
         return ""
@@ -180,6 +180,6 @@ def _checksum(paths: list[str], report: Report) -> str:
     for number, path in enumerate(paths):
         with Path(path).open("rb") as stream:
             while piece := stream.read(16 * 2**20):
-                report.progress(number / len(paths), f"Checksum of {Path(path).name}")
+                progress.at(number / len(paths), f"Checksum of {Path(path).name}")
                 digest.update(piece)
     return "sha256:" + digest.hexdigest()

@@ -12,7 +12,7 @@ import rasterio
 import shapely
 
 from ....errors import DataError
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from ...datasets.dataset import IGNORE
 from ...datasets.legend import Legend
 from ...datasets.shards import LABELS, ShardWriter
@@ -67,7 +67,7 @@ class _Samples:
     kinds: list[np.ndarray] = field(default_factory=list)
     too_cloudy: int = 0
 
-    def table(self, series: Series, parcels: Parcels, plan: SeriesPlan, report: Report) -> geopandas.GeoDataFrame:
+    def table(self, series: Series, parcels: Parcels, plan: SeriesPlan, progress: Progress) -> geopandas.GeoDataFrame:
         """Rows of tiles.gpkg: a point for each sample.
 
         Raises:
@@ -78,8 +78,8 @@ class _Samples:
             raise DataError(f"No sample has {plan.minimum_clear} dates without cloud, shadow or snow out of {len(series.days)}. Lower the "
                             "smallest number of clear dates, or check the cloud masks.")
         if self.too_cloudy:
-            report.message(f"{self.too_cloudy} of {kept + self.too_cloudy} samples have fewer than {plan.minimum_clear} clear dates and "
-                           "are left out.")
+            progress.message(f"{self.too_cloudy} of {kept + self.too_cloudy} samples have fewer than {plan.minimum_clear} clear dates and "
+                             "are left out.")
         owners, places = np.concatenate(self.owners), np.concatenate(self.places)
         rows = {"scene": series.scenes[0].name, "kind": np.concatenate(self.kinds), "parcel": parcels.numbers[owners],
                 "crop": parcels.crops[owners], "valid": np.round(np.concatenate(self.measured) / len(series.days), 4),
@@ -103,11 +103,11 @@ def block_windows(series: list[Series]) -> list[Window]:
     return [Window(0, row, grid.width, min(height, grid.height - row)) for row in range(0, grid.height, height)]
 
 
-def count_pixels(parcels: Parcels, windows: list[Window], report: Report = SILENT) -> tuple[np.ndarray, np.ndarray]:
+def count_pixels(parcels: Parcels, windows: list[Window], progress: Progress = SILENT) -> tuple[np.ndarray, np.ndarray]:
     """Pixels of each parcel, and the number of the last window that holds one, -1 where none does: int64 (parcel,) each."""
     pixels, last = np.zeros(len(parcels), np.int64), np.full(len(parcels), -1, np.int64)
     for number, window in enumerate(windows):
-        report.progress(number / len(windows), "Counting the pixels of the parcels")
+        progress.at(number / len(windows), "Counting the pixels of the parcels")
         found = parcels.read(window)
         counts = np.bincount(found[found != NOTHING], minlength=len(parcels))
         pixels += counts
@@ -116,7 +116,7 @@ def count_pixels(parcels: Parcels, windows: list[Window], report: Report = SILEN
 
 
 def build_series(folder: Path, series: list[Series], parcels: Parcels, positions: np.ndarray, counted: tuple[np.ndarray, np.ndarray],
-                 legend: Legend, plan: SeriesPlan, split_plan: SplitPlan, name: str, report: Report = SILENT) -> Split:
+                 legend: Legend, plan: SeriesPlan, split_plan: SplitPlan, name: str, progress: Progress = SILENT) -> Split:
     """Samples, reads, writes and splits.
 
     Args:
@@ -129,7 +129,7 @@ def build_series(folder: Path, series: list[Series], parcels: Parcels, positions
         plan: which samples.
         split_plan: shares and seed.
         name: of the dataset.
-        report: progress.
+        progress: told how far it is.
 
     Raises:
         DataError: no sample has enough clear dates, or there are too few groups to split.
@@ -147,26 +147,26 @@ def build_series(folder: Path, series: list[Series], parcels: Parcels, positions
     arrays, extra = _arrays(series)
     with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES), ShardWriter(folder, arrays, extra=extra) as writer:
         for number, window in enumerate(windows):
-            part = report.part(0.6 * number / len(windows), 0.6 * (number + 1) / len(windows))
-            part.progress(0, "Reading the series")
+            part = progress.part(0.6 * number / len(windows), 0.6 * (number + 1) / len(windows))
+            part.at(0, "Reading the series")
             for batch in reader.read(number, window, part):
                 _write(writer, series, batch, positions, plan.minimum_clear, known, first_year)
         shards = writer.close()
     for each in series:
         each.close()
     names = [row.name for row in legend.classes]
-    table = known.table(series[0], parcels, plan, report)
+    table = known.table(series[0], parcels, plan, progress)
     facts = {"first_year": first_year, "dates": {each.sensor.name: [day.isoformat() for day in each.days] for each in series},
              "sampling": sampling_facts(names, priors, available, counts, plan.sampling), "kind": plan.kind,
              "minimum_clear": plan.minimum_clear, "too_cloudy": known.too_cloudy,
              "clouds": {sensor: flags.tolist() for sensor, flags in known.flags.items()}, "flag_names": list(FLAG_NAMES)}
     owners = np.concatenate(known.owners)
-    split = split_parcels(parcels, owners, positions[owners], plan.splitting, plan.block_m, split_plan, names, report.part(0.6, 0.65))
-    scenes = [row for number, each in enumerate(series) for row in each.facts(report.part(0.65 + 0.1 * number, 0.75 + 0.1 * number))]
+    split = split_parcels(parcels, owners, positions[owners], plan.splitting, plan.block_m, split_plan, names, progress.part(0.6, 0.65))
+    scenes = [row for number, each in enumerate(series) for row in each.facts(progress.part(0.65 + 0.1 * number, 0.75 + 0.1 * number))]
     description = {"task": "series", "theme": "crops", "facts": facts, "name": name, "sensors": [each.sensor for each in series],
                    "tile_size": 1, "stride": 1, "resolution_m": [round(metres, 4) for metres in series[0].grid.metres_per_pixel()],
                    "classes": list(legend.classes), "ignore": IGNORE, "scenes": scenes, "labels": parcels.facts, "shards": shards}
-    return finish(folder, description, table, split, report.part(0.85, 1))
+    return finish(folder, description, table, split, progress.part(0.85, 1))
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ class _Reader:
         self.series, self.parcels, self.positions, self.draw, self.kind = series, parcels, positions, draw, kind
         self._means = ParcelMeans(series, last) if kind != "pixels" else None
 
-    def read(self, number: int, window: Window, report: Report) -> Iterator[_Batch]:
+    def read(self, number: int, window: Window, progress: Progress) -> Iterator[_Batch]:
         """The samples of one block: pixels, and parcels whose last pixels it holds."""
         grid, found = self.series[0].grid, self.parcels.read(window)
         inside = (found != NOTHING) & (self.positions[found] != NOTHING)
@@ -205,7 +205,7 @@ class _Reader:
             values = np.zeros((len(taken), len(series.days), len(series.sensor.bands)), series.sensor.dtype)
             flags = np.zeros((len(taken), len(series.days)), np.uint8)
             for date_number, day in enumerate(series.days):
-                report.progress((sensor + date_number / len(series.days)) / len(self.series), f"Reading {series.sensor.name} of {day}")
+                progress.at((sensor + date_number / len(series.days)) / len(self.series), f"Reading {series.sensor.name} of {day}")
                 image, image_flags = series.read(date_number, window)
                 values[:, date_number] = image[:, rows[taken], cols[taken]].T
                 flags[:, date_number] = image_flags[rows[taken], cols[taken]]

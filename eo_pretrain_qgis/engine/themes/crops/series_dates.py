@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from pathlib import PurePath
 
 from ....errors import DataError
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from ....tables import read_table, shortened
 from ...rasters.dates import day_in
 from ...rasters.raster import Raster
@@ -28,7 +28,7 @@ class Dated:
 
 
 def dated_series(sources: list[dict], pattern: str | None = None, table: str | None = None, *, what: str = "images",
-                 together: bool = False, lenient: bool = False, least: int = 2, report: Report = SILENT) -> list[Dated]:
+                 together: bool = False, lenient: bool = False, least: int = 2, progress: Progress = SILENT) -> list[Dated]:
     """Finds the day of every raster and puts the rasters in order.
 
     Args:
@@ -39,7 +39,7 @@ def dated_series(sources: list[dict], pattern: str | None = None, table: str | N
         together: whether several rasters of one day are the bands of that day; else a day may occur once.
         lenient: whether rasters to which pattern and table do not apply may say their day in another way.
         least: number of days.
-        report: told where the days come from, and when they had to be sorted.
+        progress: told where the days come from, and when they had to be sorted.
 
     Raises:
         DataError: a day that cannot be read or repeats, fewer days than `least`, or a table without a row for a raster.
@@ -66,9 +66,9 @@ def dated_series(sources: list[dict], pattern: str | None = None, table: str | N
         raise DataError(f"The {what} hold {len(ordered)} date{'s' if len(ordered) != 1 else ''}, and a series needs at least {least}. "
                         f"Choose {what} of more dates.")
     if [each.day for each in found] != sorted(each.day for each in found):
-        report.message(f"The {what} were not in the order of their dates and have been sorted.")
+        progress.message(f"The {what} were not in the order of their dates and have been sorted.")
     origins = ", ".join(dict.fromkeys(each.origin for each in ordered))
-    report.message(f"{len(ordered)} dates of the {what}, from {ordered[0].day} to {ordered[-1].day}, read from {origins}.")
+    progress.message(f"{len(ordered)} dates of the {what}, from {ordered[0].day} to {ordered[-1].day}, read from {origins}.")
     return ordered
 
 

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from ...datasets.dataset import Dataset
 from ...even_sample import even_sample
 
@@ -16,14 +16,14 @@ CLEAR, NOT_MEASURED = 0, 4
 SAMPLE, BATCH = 20_000, 2_000
 
 
-def series_facts(dataset: Dataset, report: Report = SILENT) -> dict:
+def series_facts(dataset: Dataset, progress: Progress = SILENT) -> dict:
     """Dates, clear dates and gaps of the series, from an even sample of them.
 
     A gap is the time without a clear date, the ends of the dataset's season counted in [day].
 
     Args:
         dataset: of the task "series".
-        report: progress.
+        progress: told how far it is.
 
     Returns:
         ``series`` looked at, ``first`` and ``last`` day as ISO dates, ``dates``, ``clear_dates`` and ``longest_gap_days``, each with
@@ -39,7 +39,7 @@ def series_facts(dataset: Dataset, report: Report = SILENT) -> dict:
         if (days >= 0).any():
             lowest, highest = min(lowest, int(days[days >= 0].min())), max(highest, int(days.max()))
     for first in range(0, len(indices), BATCH):
-        report.progress(first / len(indices), "Looking at dates and clouds")
+        progress.at(first / len(indices), "Looking at dates and clouds")
         part = indices[first:first + BATCH]
         days = dataset.array("days", part) if "days" in extras else _numbered(dataset, part)
         flag = dataset.array("flags", part) if "flags" in extras else np.where(days < 0, NOT_MEASURED, CLEAR)

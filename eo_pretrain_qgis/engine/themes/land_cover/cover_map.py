@@ -20,7 +20,7 @@ from rasterio.enums import Resampling
 from rasterio.warp import reproject
 
 from ....errors import DataError
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from ...datasets.alignment import TOLERANCE
 from ...datasets.dataset import IGNORE
 from ...datasets.labels import SEARCH_SIZE, TOO_MANY_VALUES, missed
@@ -54,20 +54,20 @@ class Cover:
     cells: np.ndarray | None
 
 
-def found_codes(raster: Raster, grids: list[Grid], report: Report = SILENT) -> dict[int, int]:
+def found_codes(raster: Raster, grids: list[Grid], progress: Progress = SILENT) -> dict[int, int]:
     """Code → pixels of the map on the images, counted around their outlines; nodata is left out.
 
     Raises:
         DataError: the map misses the images, holds measurements, or only nodata there.
     """
     counts: Counter = Counter()
-    reached, band = False, class_band(raster, report)
+    reached, band = False, class_band(raster, progress)
     for grid in dict.fromkeys(grids):
         areas = raster.grid.windows_on(grid)
         reached |= bool(areas)
         pieces = [piece for area in areas for piece in blocks(area, SEARCH_SIZE)]
         for done, piece in enumerate(pieces):
-            report.progress(done / len(pieces), "Looking for the codes")
+            progress.at(done / len(pieces), "Looking for the codes")
             values, valid = raster.read(piece, [band])
             unique, number = np.unique(values[0][valid], return_counts=True)
             if len(unique) + len(counts) > TOO_MANY_VALUES or (unique != np.rint(unique)).any():

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ....errors import DataError
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from ....tables import COLOR, read_table, shortened
 from ...datasets.dataset import ClassInfo
 from ...datasets.legend import MAXIMUM_CLASSES, PALETTE, Legend
@@ -90,7 +90,7 @@ def read_codes(path: str | Path) -> list[Code]:
     return list(codes.values())
 
 
-def codes_of(raster: Raster, name: str, table: str | None, found: Mapping[int, int], report: Report = SILENT) -> list[Code]:
+def codes_of(raster: Raster, name: str, table: str | None, found: Mapping[int, int], progress: Progress = SILENT) -> list[Code]:
     """The legend of a map: the built-in one with the rows of the table in place of its own, or for "own" the table alone, or what the
     layer's symbology or the file says, or the values as they are.
 
@@ -99,7 +99,7 @@ def codes_of(raster: Raster, name: str, table: str | None, found: Mapping[int, i
         name: of `NAMES`, or "own".
         table: path of a legend CSV, or None.
         found: value → pixels on the images; tells grid codes of CORINE from its three-digit codes.
-        report: told when names beside the file cannot be read.
+        progress: told when names beside the file cannot be read.
     """
     given = {code.value: code for code in read_codes(table)} if table else {}
     if name != OWN:
@@ -110,12 +110,12 @@ def codes_of(raster: Raster, name: str, table: str | None, found: Mapping[int, i
         return list({**{code.value: code for code in codes}, **given}.values())
     if given:
         return list(given.values())
-    own = _categories(raster, report)
+    own = _categories(raster, progress)
     return own or [Code(value, str(value)) for value in sorted(found) if value >= 0]
 
 
 def cover_legend(codes: Sequence[Code], found: Mapping[int, int], where: str, *, grouped: bool, unknown: str = "refuse",
-                 every_class: bool = False, report: Report = SILENT) -> CoverLegend:
+                 every_class: bool = False, progress: Progress = SILENT) -> CoverLegend:
     """Decides the classes of a dataset.
 
     Args:
@@ -125,13 +125,13 @@ def cover_legend(codes: Sequence[Code], found: Mapping[int, int], where: str, *,
         grouped: whether the groups are the classes; a legend without any group keeps its own classes.
         unknown: "refuse" or "ignore" codes that the legend does not know.
         every_class: whether classes that do not occur are kept, so that datasets of several places have the same.
-        report: told what is ignored.
+        progress: told what is ignored.
 
     Raises:
         DataError: codes the legend does not know, with their shares; fewer than two classes, or more than a map can hold.
     """
     rows, total = {code.value: code for code in codes}, max(sum(found.values()), 1)
-    _check_unknown(found, rows, total, where, unknown, report)
+    _check_unknown(found, rows, total, where, unknown, progress)
     grouped = grouped and any(code.group not in ("", NO_LABEL) for code in codes)
     labels = {value: (code.group if grouped else code.name) for value, code in rows.items()
               if code.group != NO_LABEL and (code.group or not grouped)}
@@ -139,7 +139,7 @@ def cover_legend(codes: Sequence[Code], found: Mapping[int, int], where: str, *,
     lost = [value for value in found if value in rows and value not in labels and rows[value].group != NO_LABEL]
     if lost:
         text = _shares(lost, found, total, rows)
-        report.message(f"Classes without a group have no label: {text}. Set “Classes” to the legend's own to use them.", level="warning")
+        progress.message(f"Classes without a group have no label: {text}. Set “Classes” to the legend's own to use them.", level="warning")
     classes = _classes([code for code in codes if labels.get(code.value) in present], labels, grouped)
     if not 2 <= len(classes) <= MAXIMUM_CLASSES:
         names = ", ".join(row.name for row in classes) or "no class"
@@ -155,7 +155,7 @@ def cover_legend(codes: Sequence[Code], found: Mapping[int, int], where: str, *,
     return CoverLegend(legend, positions, meanings, facts)
 
 
-def _check_unknown(found: Mapping[int, int], rows: Mapping[int, Code], total: int, where: str, unknown: str, report: Report) -> None:
+def _check_unknown(found: Mapping[int, int], rows: Mapping[int, Code], total: int, where: str, unknown: str, progress: Progress) -> None:
     strange = [value for value in found if value not in rows]
     if not strange:
         return
@@ -163,8 +163,8 @@ def _check_unknown(found: Mapping[int, int], rows: Mapping[int, Code], total: in
     if unknown == "refuse":
         raise DataError(f"{where} has codes that the legend does not know: {text} of the pixels on the images. Choose the legend of this map, "
                         "add the codes to a legend CSV, or let unknown codes be ignored.")
-    report.message(f"{where} has codes that the legend does not know; they have no label: {text} of the pixels on the images.",
-                   level="warning")
+    progress.message(f"{where} has codes that the legend does not know; they have no label: {text} of the pixels on the images.",
+                     level="warning")
 
 
 def _shares(values: Sequence[int], found: Mapping[int, int], total: int, rows: Mapping[int, Code]) -> str:
@@ -191,9 +191,9 @@ def _classes(codes: list[Code], labels: Mapping[int, str], grouped: bool) -> lis
             for at, (value, code) in enumerate(zip(values, unique, strict=True))]
 
 
-def _categories(raster: Raster, report: Report) -> list[Code]:
+def _categories(raster: Raster, progress: Progress) -> list[Code]:
     """The codes of the layer's symbology, else those that the file names; see `class_names`."""
-    known = classes_of_layer(raster, class_band(raster), report)
+    known = classes_of_layer(raster, class_band(raster), progress)
     values = [whole_number(str(row["value"])) for row in (raster.categories or {}).get("classes", ())]
     codes = [value for value in values if value is not None] or [value for value, told in known.items() if told.name]
     return [Code(value, known[value].name or str(value), known[value].color) for value in codes]

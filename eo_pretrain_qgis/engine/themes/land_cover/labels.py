@@ -15,7 +15,7 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt
 
 from ....errors import DataError
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from ...datasets.dataset import IGNORE
 from ...rasters.grid import Grid, Window, blocks
 from ...rasters.raster import Raster
@@ -64,7 +64,7 @@ class MapChoice:
 
 def open_land_cover(choice: MapChoice, grids: list[Grid], *, grouped: bool = True, soft: bool = False, filters: Filters | None = None,
                     second: MapChoice | None = None, unknown: str = "refuse", every_class: bool = False,
-                    report: Report = SILENT) -> LandCoverLabels:
+                    progress: Progress = SILENT) -> LandCoverLabels:
     """Reads what a land-cover map says of some images, as far as labels need it.
 
     Args:
@@ -76,7 +76,7 @@ def open_land_cover(choice: MapChoice, grids: list[Grid], *, grouped: bool = Tru
         second: another map that must agree.
         unknown: "refuse" or "ignore" codes that the legend does not know.
         every_class: whether classes that do not occur here are kept.
-        report: progress, and what was ignored.
+        progress: also hears what was ignored.
 
     Raises:
         DataError: a map that misses the images, unknown codes, fewer than two classes, or a distance from borders of too many pixels.
@@ -87,14 +87,14 @@ def open_land_cover(choice: MapChoice, grids: list[Grid], *, grouped: bool = Tru
         raise DataError(f"The least distance from a border of classes is {filters.border:g} m, more than {MOST_BORDER} pixels of {size:g} m. "
                         f"Choose at most {MOST_BORDER * size:g} m.")
     raster = Raster(**{key: value for key, value in choice.source.items() if key not in ("layer", "field")})
-    found = found_codes(raster, grids, report.part(0, 0.6))
-    codes = codes_of(raster, choice.legend, choice.table, found, report)
-    legend = cover_legend(codes, found, f"The map {raster.path}", grouped=grouped, unknown=unknown, every_class=every_class, report=report)
+    found = found_codes(raster, grids, progress.part(0, 0.6))
+    codes = codes_of(raster, choice.legend, choice.table, found, progress)
+    legend = cover_legend(codes, found, f"The map {raster.path}", grouped=grouped, unknown=unknown, every_class=every_class, progress=progress)
     cover = CoverMap(raster, legend.positions, len(legend.legend.classes))
-    other = _second_map(second, grids, codes, legend, unknown, report.part(0.6, 1)) if second else None
+    other = _second_map(second, grids, codes, legend, unknown, progress.part(0.6, 1)) if second else None
     if filters.purity and not other and not cover.is_finer(grids[0]) and cover.cell_px(grids[0]) <= 1:
-        report.message(f"The cells of {raster.path} are no larger than a pixel of the image, so their purity is that of the 3 × 3 pixels "
-                       "around.")
+        progress.message(f"The cells of {raster.path} are no larger than a pixel of the image, so their purity is that of the 3 × 3 pixels "
+                         "around.")
     kind = SoftLandCoverLabels if soft else LandCoverLabels
     labels = kind(cover, legend, filters, other)
     labels.facts.update({"legend": choice.legend, "legend_table": choice.table, "grouped": grouped,
@@ -104,14 +104,14 @@ def open_land_cover(choice: MapChoice, grids: list[Grid], *, grouped: bool = Tru
     return labels
 
 
-def _second_map(choice: MapChoice, grids: list[Grid], codes: list[Code], legend: CoverLegend, unknown: str, report: Report) -> CoverMap:
+def _second_map(choice: MapChoice, grids: list[Grid], codes: list[Code], legend: CoverLegend, unknown: str, progress: Progress) -> CoverMap:
     """The second map with the classes of the first: a code becomes the class that has the same group, or the same name."""
     raster = Raster(**{key: value for key, value in choice.source.items() if key not in ("layer", "field")})
-    found = found_codes(raster, grids, report)
-    own = codes_of(raster, choice.legend, choice.table, found, report)
+    found = found_codes(raster, grids, progress)
+    own = codes_of(raster, choice.legend, choice.table, found, progress)
     strange = [value for value in found if value not in {code.value for code in own}]
     if strange:
-        cover_legend(own, found, f"The second map {raster.path}", grouped=True, unknown=unknown, report=report)
+        cover_legend(own, found, f"The second map {raster.path}", grouped=True, unknown=unknown, progress=progress)
     # Classes that share a group, such as the forests of a legend that is not grouped, are one to the second map.
     first = {code.value: code.group or code.name for code in codes if code.group != NO_LABEL}
     meaning = {first[value]: position for value, position in reversed(legend.positions.items())}

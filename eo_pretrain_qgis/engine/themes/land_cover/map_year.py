@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import PurePath
 
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from ...rasters.raster import Raster
 
 #: Tags that say when the mapped state was, in the order they are asked; a date of writing says nothing about it.
@@ -41,7 +41,7 @@ def years_apart(map_year: int | None, dates: list[str]) -> int | None:
     return max(abs(year - map_year) for year in years) if years and map_year is not None else None
 
 
-def compare(raster: Raster, dates: list[str], given: int | None, limit: int, report: Report = SILENT, *,
+def compare(raster: Raster, dates: list[str], given: int | None, limit: int, progress: Progress = SILENT, *,
             layer_date: str = "") -> dict:
     """Says how far a map is from images in time, and warns where it is far or not known.
 
@@ -50,7 +50,7 @@ def compare(raster: Raster, dates: list[str], given: int | None, limit: int, rep
         dates: of the images, ``2020-06-21``, empty where unknown.
         given: year of the map as the analyst says; None reads it.
         limit: most years apart without a warning.
-        report: told the warning.
+        progress: told the warning.
         layer_date: day from the map layer's temporal property, which goes before tags and name; empty where it has none.
 
     Returns:
@@ -59,7 +59,7 @@ def compare(raster: Raster, dates: list[str], given: int | None, limit: int, rep
     year, source = (given, "given") if given is not None else (int(layer_date[:4]), "layer") if layer_date else year_of(raster)
     text = warning(raster.path, year, dates, limit)
     if text:
-        report.message(text, level="warning")
+        progress.message(text, level="warning")
     raster.close()
     return {"map_year": year, "map_year_from": source, "years_apart": years_apart(year, dates), "most_years": limit,
             "image_years": sorted({int(day[:4]) for day in dates if day}), "undated_images": sum(not day for day in dates)}

@@ -6,7 +6,7 @@ from collections import defaultdict
 
 import numpy as np
 
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from ...datasets.dataset import SPLITS, Dataset
 from ...looks import html_page as page
 
@@ -21,15 +21,15 @@ MUCH, SHRUNK = 0.6, 3.0
 FAR_DAYS = 10
 
 
-def sections(dataset: Dataset, report: Report = SILENT) -> list[str]:
+def sections(dataset: Dataset, progress: Progress = SILENT) -> list[str]:
     """The pieces of the page that only a dataset from a land-cover map has.
 
     Args:
         dataset: of the theme "land cover".
-        report: progress.
+        progress: told how far it is.
     """
     facts = dataset.facts
-    report.progress(0, "Counting labels")
+    progress.at(0, "Counting labels")
     rows = [(row["value"], row["name"] or None, f"{row['share']:.2%}", row["class"]) for row in facts["codes"]]
     pieces = [page.heading("Land-cover map"), page.paragraph(_map_text(dataset)),
               page.table(("code", "name", "share on the images", "class"), rows),

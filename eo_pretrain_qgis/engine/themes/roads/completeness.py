@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ....errors import DataError
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from ....tables import shortened
 from ...datasets.dataset import SensorInfo
 from ...datasets.joined_labels import joined_legend
@@ -53,22 +53,22 @@ class BuiltUp(Protocol):
 class BuiltUpRaster:
     """Built-up ground from a land-cover raster, or one of 0 and 1, by the nearest pixel."""
 
-    def __init__(self, source: dict, grids: list[Grid], values: str | None, report: Report = SILENT) -> None:
+    def __init__(self, source: dict, grids: list[Grid], values: str | None, progress: Progress = SILENT) -> None:
         """Opens the raster.
 
         Args:
             source: a job's raster value.
             grids: of the images.
             values: those that mean built up, separated by commas; None takes 1 where the raster holds only 0 and 1, else 50.
-            report: progress.
+            progress: told how far it is.
 
         Raises:
             DataError: none of the values is in the raster on the images.
         """
         shown = {key: value for key, value in (source.get("categories") or {}).items() if key == "band"}
         raster = Raster(**{**{key: value for key, value in source.items() if key not in ("layer", "field")}, "categories": shown})
-        self._labels = RasterLabels(raster, grids, False, report)
-        self._labels.use(joined_legend([self._labels], None, True, report))
+        self._labels = RasterLabels(raster, grids, False, progress)
+        self._labels.use(joined_legend([self._labels], None, True, progress))
         positions = {int(value): position for value, position in self._labels.legend.positions.items()}
         found = sorted(positions)
         wanted = _numbers(values) if values else [1] if set(found) <= {0, 1} else [BUILT_UP]
@@ -159,7 +159,7 @@ class CompletenessScreen:
 
 
 def make_screen(sensor: SensorInfo, grids: list[Grid], action: str, built_up: dict | None, values: str | None, minimum_density: float,
-                minimum_built_up: float, report: Report = SILENT) -> CompletenessScreen | None:
+                minimum_built_up: float, progress: Progress = SILENT) -> CompletenessScreen | None:
     """The screen for a sensor; None, with a warning, when nothing says what is built up.
 
     Args:
@@ -170,15 +170,15 @@ def make_screen(sensor: SensorInfo, grids: list[Grid], action: str, built_up: di
         values: of built-up ground in the raster.
         minimum_density: see `CompletenessScreen`.
         minimum_built_up: see `CompletenessScreen`.
-        report: hears what says what is built up.
+        progress: hears what says what is built up.
     """
     if built_up is None and not BuiltUpIndex.possible(sensor):
         if action != KEEP:
-            report.message(f"Whether the map of roads is complete was not checked: the images lack a band of {', '.join(INDEX_BANDS)} that "
-                           "tell what is built up. Give a land-cover raster as “Built-up ground”.", level="warning")
+            progress.message(f"Whether the map of roads is complete was not checked: the images lack a band of {', '.join(INDEX_BANDS)} that "
+                             "tell what is built up. Give a land-cover raster as “Built-up ground”.", level="warning")
         return None
-    source: BuiltUp = BuiltUpRaster(built_up, grids, values, report) if built_up is not None else BuiltUpIndex(sensor)
-    report.message(f"Tiles are screened for missing roads; built up is {source.text}.")
+    source: BuiltUp = BuiltUpRaster(built_up, grids, values, progress) if built_up is not None else BuiltUpIndex(sensor)
+    progress.message(f"Tiles are screened for missing roads; built up is {source.text}.")
     return CompletenessScreen(source, action, minimum_density, minimum_built_up)
 
 

@@ -12,7 +12,7 @@ import shapely
 from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 
 from ....errors import DataError
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from ...rasters.vector import VectorLayer
 
 #: Files above this size [byte], more than a second's work, are read in a process of their own. GDAL walks through a whole OpenStreetMap
@@ -22,7 +22,7 @@ LARGE = 8 * 2**20
 BEAT = 0.5
 
 
-def read_lines(layer: VectorLayer, fields: list[str], area: shapely.Geometry, where: str | None, report: Report = SILENT,
+def read_lines(layer: VectorLayer, fields: list[str], area: shapely.Geometry, where: str | None, progress: Progress = SILENT,
                large: int = LARGE) -> geopandas.GeoDataFrame:
     """The features that touch an area; memory goes with what is found, not with the file.
 
@@ -31,16 +31,16 @@ def read_lines(layer: VectorLayer, fields: list[str], area: shapely.Geometry, wh
         fields: attributes to read.
         area: in the CRS of the layer.
         where: SQL condition on the attributes, or None.
-        report: progress; cancelling ends the reading.
+        progress: told how far it is; cancelling ends the reading.
         large: files above this size [byte] are read in a process of their own.
 
     Raises:
         DataError: a damaged file.
     """
-    report.progress(0, f"Reading {Path(layer.path).name}")
+    progress.at(0, f"Reading {Path(layer.path).name}")
     arguments = (layer, fields, area, where)
     file = Path(layer.path)
-    found = _read_aside(arguments, report) if file.is_file() and file.stat().st_size > large else _read(*arguments)
+    found = _read_aside(arguments, progress) if file.is_file() and file.stat().st_size > large else _read(*arguments)
     if isinstance(found, DataError):
         raise found
     if isinstance(found, str):
@@ -65,7 +65,7 @@ def _read(layer: VectorLayer, fields: list[str], area: shapely.Geometry, where: 
     return found.set_crs(layer.crs, allow_override=True)
 
 
-def _read_aside(arguments: tuple, report: Report) -> geopandas.GeoDataFrame | str | DataError:
+def _read_aside(arguments: tuple, progress: Progress) -> geopandas.GeoDataFrame | str | DataError:
     """`_read` in another process, ended when the user cancels."""
     spawn = multiprocessing.get_context("spawn")
     receiver, sender = spawn.Pipe(duplex=False)
@@ -76,7 +76,7 @@ def _read_aside(arguments: tuple, report: Report) -> geopandas.GeoDataFrame | st
         waited = 0
         while not receiver.poll(BEAT):
             waited += 1
-            report.progress(1 - 0.98**waited, f"Reading {Path(arguments[0].path).name} ({int(waited * BEAT)} s)")
+            progress.at(1 - 0.98**waited, f"Reading {Path(arguments[0].path).name} ({int(waited * BEAT)} s)")
         return receiver.recv()
     except EOFError:
         process.join()

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from ...datasets.dataset import IGNORE, Dataset
 from ...looks import html_page as page
 from ...looks.tile_pictures import look
@@ -24,15 +24,15 @@ MOSTLY = 0.8
 ORIGINS = {"width": "the tag “width”", "lanes": "“lanes” × 3.5 m", "table": "the table by class", "other": "“Width of other roads”"}
 
 
-def sections(dataset: Dataset, report: Report = SILENT) -> list[str]:
+def sections(dataset: Dataset, progress: Progress = SILENT) -> list[str]:
     """The pieces of the page that only a dataset of roads has.
 
     Args:
         dataset: of the theme "roads".
-        report: progress.
+        progress: told how far it is.
     """
     facts = dataset.facts
-    report.progress(0, "Drawing the roads")
+    progress.at(0, "Drawing the roads")
     left_out = [(reason, row["ways"], row["for_vehicles"], row["km"]) for reason, row in facts["left_out"].items()]
     pieces = [
         page.heading("Roads"), page.paragraph(_summary(facts)),
@@ -44,7 +44,7 @@ def sections(dataset: Dataset, report: Report = SILENT) -> list[str]:
         pieces += [page.heading("Ways left out"), page.table(("reason", "ways", "of these for vehicles", "km"), left_out)]
     pieces += _pictures(dataset, _tiles_with_roads(dataset), "Roads printed on the image",
                         "Red is road, yellow counts as neither road nor background.")
-    report.progress(0.6, "Drawing the roads")
+    progress.at(0.6, "Drawing the roads")
     return pieces + _screen(dataset, facts)
 
 

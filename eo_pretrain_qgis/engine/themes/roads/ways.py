@@ -13,7 +13,7 @@ import pyproj
 import shapely
 
 from ....errors import DataError
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from ...datasets.labels import missed
 from ...rasters.grid import Grid
 from ...rasters.vector import LayerPath, VectorLayer, layer_info, layer_kinds, layer_names
@@ -106,7 +106,7 @@ class Roads:
         return sum(self.facts["left_out"].get(reason, {"ways": 0})["ways"] for reason in (TUNNEL, COVERED))
 
 
-def open_roads(source: dict, grids: Sequence[Grid], rules: RoadRules, extent: dict | None = None, report: Report = SILENT) -> Roads:
+def open_roads(source: dict, grids: Sequence[Grid], rules: RoadRules, extent: dict | None = None, progress: Progress = SILENT) -> Roads:
     """Reads the ways on some images, chooses those an image can show and says how wide they are.
 
     Args:
@@ -114,7 +114,7 @@ def open_roads(source: dict, grids: Sequence[Grid], rules: RoadRules, extent: di
         grids: of the images.
         rules: which ways count.
         extent: part of the images that matters; None is all.
-        report: progress, and what was left out.
+        progress: also hears what was left out.
 
     Raises:
         DataError: no lines, no tags, no road on the images, or a damaged file.
@@ -128,9 +128,9 @@ def open_roads(source: dict, grids: Sequence[Grid], rules: RoadRules, extent: di
     class_field = _class_field(layer, fields, rules)
     extra = [name for name in (class_field, rules.width_field) if name and name not in fields]
     area, images = search_area(layer, grids, extent, info.get("total_bounds")), image_area(layer, grids, extent)
-    found = read_lines(layer, [*fields, *extra], area, _filter(layer, fields), report.part(0, 0.7))
-    report.progress(0.7, "Choosing the roads")
-    lines = beside(_only_lines(found, layer, area, report), images)
+    found = read_lines(layer, [*fields, *extra], area, _filter(layer, fields), progress.part(0, 0.7))
+    progress.at(0.7, "Choosing the roads")
+    lines = beside(_only_lines(found, layer, area, progress), images)
     tags = tag_columns(lines, fields)
     if class_field:
         tags["highway"] = plain_values(lines[class_field])
@@ -143,12 +143,12 @@ def open_roads(source: dict, grids: Sequence[Grid], rules: RoadRules, extent: di
     lines, tags = lines[is_way], {tag: values[is_way] for tag, values in tags.items()}
     if lines.empty or not lines.intersects(images).any():
         raise _no_roads(layer, images)
-    return _chosen(layer, lines, tags, rules, class_field, images, report.part(0.7, 1))
+    return _chosen(layer, lines, tags, rules, class_field, images, progress.part(0.7, 1))
 
 
 def _chosen(layer: VectorLayer, lines: geopandas.GeoDataFrame, tags: dict[str, np.ndarray], rules: RoadRules, class_field: str | None,
-            images: shapely.Geometry, report: Report) -> Roads:
-    reasons, widths, origins = _decide(tags, rules, report)
+            images: shapely.Geometry, progress: Progress) -> Roads:
+    reasons, widths, origins = _decide(tags, rules, progress)
     kilometres = _lengths(lines, images)
     known = np.isin(reasons, (ROAD, IGNORED))
     facts = _facts(layer, tags, reasons, widths, origins, kilometres)
@@ -160,13 +160,13 @@ def _chosen(layer: VectorLayer, lines: geopandas.GeoDataFrame, tags: dict[str, n
                             "no other road. List them in a CSV file as “Widths by class”, or give “Width of other roads”.")
         raise DataError(f"All {len(reasons)} ways of {layer.path} on the images are left out: {_counts(facts['left_out'])}. "
                         "Choose other roads, or take in more kinds of ways.")
-    _tell(facts, report)
+    _tell(facts, progress)
     # The few ways that leave an extract reach far beyond what it covers; hence not the bounds, but nearly all vertices.
     corners = np.quantile(shapely.get_coordinates(lines.geometry.to_numpy()), STRAYS, axis=0).ravel()
     facts["coverage"] = round(shapely.intersection(images, shapely.box(*corners)).area / images.area, 3)
     if facts["coverage"] < COVERAGE:
-        report.message(f"The ways of {layer.path} reach over {facts['coverage']:.0%} of the images. If there are roads beyond them, they would "
-                       "be taught as background: give an “Extent” within the extract of the map.", level="warning")
+        progress.message(f"The ways of {layer.path} reach over {facts['coverage']:.0%} of the images. If there are roads beyond them, they would "
+                         "be taught as background: give an “Extent” within the extract of the map.", level="warning")
     ways = geopandas.GeoDataFrame({"class": tags["highway"], "width_m": np.where(widths > 0, widths, np.nan), "width_from": origins,
                                    "became": reasons, "km": kilometres.round(4)}, geometry=lines.geometry.to_numpy(), crs=lines.crs)
     return Roads.of(layer.path, lines.geometry.to_numpy()[known], lines.crs.to_wkt(), widths[known], roads[known], facts, ways)
@@ -210,7 +210,7 @@ def _filter(layer: VectorLayer, fields: dict[str, str]) -> str | None:
     return f'"{name}" IS NOT NULL' if name and not packed else None
 
 
-def _only_lines(found: geopandas.GeoDataFrame, layer: VectorLayer, area: shapely.Geometry, report: Report) -> geopandas.GeoDataFrame:
+def _only_lines(found: geopandas.GeoDataFrame, layer: VectorLayer, area: shapely.Geometry, progress: Progress) -> geopandas.GeoDataFrame:
     if found.empty:
         bounds = layer_info(layer.path, layer.name, layer.options).get("total_bounds")
         if bounds is None or not np.isfinite(bounds).all():
@@ -221,11 +221,11 @@ def _only_lines(found: geopandas.GeoDataFrame, layer: VectorLayer, area: shapely
     if not lines.any():
         raise _no_lines(layer, " ".join(kinds.dropna().unique()))
     if not lines.all():
-        report.message(f"{(~lines).sum()} of {len(lines)} features of {layer.path} are no lines and are left out.", level="warning")
+        progress.message(f"{(~lines).sum()} of {len(lines)} features of {layer.path} are no lines and are left out.", level="warning")
     return found[lines]
 
 
-def _decide(tags: dict[str, np.ndarray], rules: RoadRules, report: Report) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _decide(tags: dict[str, np.ndarray], rules: RoadRules, progress: Progress) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Per way the role or the reason to leave it out, the width [m], and where the width is from."""
     count = len(tags["highway"])
     reasons, widths, origins = np.full(count, "", object), np.zeros(count), np.full(count, "", object)
@@ -234,7 +234,7 @@ def _decide(tags: dict[str, np.ndarray], rules: RoadRules, report: Report) -> tu
     as_wide = WidthTable({}, rules.widths.widths.get("road") or UNKNOWN_WIDTH)
     for row, values in enumerate(zip(*tags.values(), strict=True)):
         if row % BATCH == 0:
-            report.progress(row / count, "Choosing the roads")
+            progress.at(row / count, "Choosing the roads")
         way = dict(zip(tags, values, strict=True))
         road_class = way["highway"]
         widest = way["width"] if way["width"] is not None else way["est_width"]
@@ -321,22 +321,22 @@ def _facts(layer: VectorLayer, tags: dict[str, np.ndarray], reasons: np.ndarray,
     }
 
 
-def _tell(facts: dict, report: Report) -> None:
+def _tell(facts: dict, progress: Progress) -> None:
     widths = ", ".join(f"{facts['width_from'][origin]} {text}" for origin, text in (
         ("width", "from the width tag"), ("lanes", "from the lanes"), ("table", "from the table by class"), ("other", "of other classes"))
         if origin in facts["width_from"])
-    report.message(f"{facts['drawn']['ways']} of {facts['ways']} ways on the images are drawn, {facts['drawn']['km']:.1f} km; "
-                   f"widths: {widths}.")
+    progress.message(f"{facts['drawn']['ways']} of {facts['ways']} ways on the images are drawn, {facts['drawn']['km']:.1f} km; "
+                     f"widths: {widths}.")
     if facts["left_out"]:
-        report.message(f"Left out: {_counts(facts['left_out'])}.")
+        progress.message(f"Left out: {_counts(facts['left_out'])}.")
     if facts["ignored"]["ways"]:
-        report.message(f"{facts['ignored']['ways']} ways are neither road nor background, {facts['ignored']['km']:.1f} km.")
+        progress.message(f"{facts['ignored']['ways']} ways are neither road nor background, {facts['ignored']['km']:.1f} km.")
     if facts["unknown_classes"]:
-        report.message(f"The classes {_list(set(facts['unknown_classes']))} are not in the table of widths: these "
-                       f"{sum(facts['unknown_classes'].values())} ways are neither road nor background. List them as “Widths by class” to draw "
-                       "them.", level="warning")
+        progress.message(f"The classes {_list(set(facts['unknown_classes']))} are not in the table of widths: these "
+                         f"{sum(facts['unknown_classes'].values())} ways are neither road nor background. List them as “Widths by class” to draw "
+                         "them.", level="warning")
     if facts["width_tags_not_understood"]:
-        report.message(f"{facts['width_tags_not_understood']} width tags are not understood; the lanes or the table are used.", level="warning")
+        progress.message(f"{facts['width_tags_not_understood']} width tags are not understood; the lanes or the table are used.", level="warning")
 
 
 def _counts(left_out: dict) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from ...datasets.dataset import IGNORE, SPLITS, Dataset
 from ...even_sample import even_sample
 
@@ -20,12 +20,12 @@ EDGES = np.arange(0.0, 90.25, 0.25)
 PERCENTILES = (0.05, 0.5, 0.95)
 
 
-def angle_facts(dataset: Dataset, report: Report = SILENT) -> dict | None:
+def angle_facts(dataset: Dataset, progress: Progress = SILENT) -> dict | None:
     """The 5th, 50th and 95th percentile of the incidence angle [degree] of all labelled training pixels and of each class.
 
     Args:
         dataset: with a band "incidence_angle" in one of its sensors, and labels per pixel or per image.
-        report: progress.
+        progress: told how far it is.
 
     Returns:
         ``sensor``, ``low``, ``median``, ``high`` and ``classes`` with name, low, median, high, None where a class was not seen;
@@ -39,7 +39,7 @@ def angle_facts(dataset: Dataset, report: Report = SILENT) -> dict | None:
     counts = np.zeros((len(dataset.classes), len(EDGES) - 1), np.int64)
     info = sensor.bands[band]
     for first in range(0, len(indices), BATCH):
-        report.progress(first / len(indices), "Looking at incidence angles")
+        progress.at(first / len(indices), "Looking at incidence angles")
         part = indices[first:first + BATCH]
         images, labels = dataset.images(part, sensor.name), dataset.labels(part)
         angles = images[:, band] * info.scale + info.offset

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from ...datasets.building import build_dataset, checksum, scene_facts
 from ...datasets.cutting import Cutting
 from ...datasets.dataset import IGNORE, SPLITS, SensorInfo
@@ -18,7 +18,7 @@ THEME = "sea ice"
 
 
 def build_patches(folder: Path, scenes: list[Scene], sensor: SensorInfo, labels: IceLabels, plan: PatchPlan, shares: SplitPlan, name: str,
-                  facts: dict, report: Report = SILENT) -> Split:
+                  facts: dict, progress: Progress = SILENT) -> Split:
     """Makes a dataset of patches, task "patch".
 
     Args:
@@ -30,38 +30,38 @@ def build_patches(folder: Path, scenes: list[Scene], sensor: SensorInfo, labels:
         shares: of validation and test, and the seed.
         name: of the dataset.
         facts: of the scenes, written into dataset.json.
-        report: progress.
+        progress: told how far it is.
 
     Raises:
         DataError: no patch fits, one class only, or too few polygons or scenes to split.
     """
-    found = find_patches(scenes, labels, plan, report.part(0, 0.3))
-    labels = _with_patches(found, labels, report)
+    found = find_patches(scenes, labels, plan, progress.part(0, 0.3))
+    labels = _with_patches(found, labels, progress)
     outlines = outlines_of(found, scenes, plan, labels)
-    split = divide_patches(found, outlines, scenes, labels, plan, shares, report.part(0.3, 0.4))
+    split = divide_patches(found, outlines, scenes, labels, plan, shares, progress.part(0.3, 0.4))
     own, training = outlines["label"].to_numpy(), split.names == SPLITS[0]
     copies = copies_of(own, training & (plan.balance == "augment"), shares.seed)
-    shards, tiles = write_patches(folder, found, scenes, labels, sensor, copies, plan, report.part(0.4, 0.8))
+    shards, tiles = write_patches(folder, found, scenes, labels, sensor, copies, plan, progress.part(0.4, 0.8))
     names = split.names[tiles["origin"]]
     tiles = tiles.assign(weight=weights_of(tiles["label"].to_numpy(), names, plan, len(labels.legend.classes)))
     added = int((tiles["augmented"] > 0).sum())
     text = f" {added} flipped or turned copies of training patches were added." if added else ""
     counts = {row.name: int((own == number).sum()) for number, row in enumerate(labels.legend.classes)}
-    report.message("Patches per class: " + ", ".join(f"{key} {count}" for key, count in counts.items()) + f".{text}")
+    progress.message("Patches per class: " + ", ".join(f"{key} {count}" for key, count in counts.items()) + f".{text}")
     description = {
         "task": "patch", "name": name, "sensors": [sensor], "tile_size": plan.size, "stride": plan.stride,
         "resolution_m": [round(metres, 4) for metres in scenes[0].grid.metres_per_pixel()], "classes": list(labels.legend.classes),
-        "ignore": IGNORE, "scenes": [scene_facts([scene], [sensor], report.part(0.8, 0.85)) for scene in scenes],
-        "labels": {**labels.facts, "checksum": checksum([labels.path], report.part(0.85, 0.86))}, "shards": shards, "theme": THEME,
+        "ignore": IGNORE, "scenes": [scene_facts([scene], [sensor], progress.part(0.8, 0.85)) for scene in scenes],
+        "labels": {**labels.facts, "checksum": checksum([labels.path], progress.part(0.85, 0.86))}, "shards": shards, "theme": THEME,
         "facts": {**facts, "scheme": labels.facts.get("scheme", ""), "split_by": plan.split, "balance": plan.balance, "augmented": added,
                   "patches": counts, "polygons_without_patch": len(found.empty)},
     }
     whole = Split(names, {**split.facts, "text": split.facts["text"] + text})
-    return finish(folder, description, tiles.drop(columns="origin"), whole, report.part(0.86, 1))
+    return finish(folder, description, tiles.drop(columns="origin"), whole, progress.part(0.86, 1))
 
 
 def build_tiles(folder: Path, scenes: list[Scene], sensor: SensorInfo, labels: IceLabels, cutting: Cutting, shares: SplitPlan, name: str,
-                facts: dict, report: Report = SILENT) -> Split:
+                facts: dict, progress: Progress = SILENT) -> Split:
     """Makes a dataset of tiles, task "segmentation", split by blocks of ground; arguments as in `build_patches`.
 
     Raises:
@@ -69,15 +69,15 @@ def build_tiles(folder: Path, scenes: list[Scene], sensor: SensorInfo, labels: I
     """
     labels.part(scenes)
     facts = {**facts, "scheme": labels.facts.get("scheme", ""), "split_by": "place"}
-    return build_dataset(folder, scenes, sensor, labels, cutting, shares, name, report, theme=THEME, facts=facts)
+    return build_dataset(folder, scenes, sensor, labels, cutting, shares, name, progress, theme=THEME, facts=facts)
 
 
 
-def _with_patches(found: Found, labels: IceLabels, report: Report) -> IceLabels:
+def _with_patches(found: Found, labels: IceLabels, progress: Progress) -> IceLabels:
     """The labels without the classes of which there is no patch."""
     seen = sorted({int(labels.positions[block.polygon]) for block in found.blocks})
     lost = [row.name for position, row in enumerate(labels.legend.classes) if position not in seen]
     if not lost:
         return labels
-    report.message(f"No polygon holds a patch of the class {', '.join(lost)}; the dataset does without.", level="warning")
+    progress.message(f"No polygon holds a patch of the class {', '.join(lost)}; the dataset does without.", level="warning")
     return labels.only(seen)

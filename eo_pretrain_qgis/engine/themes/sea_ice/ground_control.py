@@ -19,7 +19,7 @@ from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioIOError
 from rasterio.warp import calculate_default_transform, reproject
 
 from ....errors import DataError
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from ...rasters import sources
 from ...rasters.grid import Grid, Window
 
@@ -124,7 +124,7 @@ def file_nodata(source: dict, opened: rasterio.DatasetReader, band: int) -> floa
 
 
 def warp(source: dict, bands: Sequence[int], grid: Grid, path: Path, nodata: Sequence[Sequence[float]], control: ControlPoints | None = None,
-         report: Report = SILENT) -> None:
+         progress: Progress = SILENT) -> None:
     """Warps bands of a raster onto a grid, bilinearly.
 
     Args:
@@ -134,7 +134,7 @@ def warp(source: dict, bands: Sequence[int], grid: Grid, path: Path, nodata: Seq
         path: GeoTIFF to write, float32 with NaN where nothing was measured.
         nodata: for each band the values that mean “nothing measured”.
         control: places the raster where it has no grid of its own.
-        report: progress.
+        progress: told how far it is.
     """
     profile = {"driver": "GTiff", "width": grid.width, "height": grid.height, "count": len(bands), "dtype": "float32", "nodata": np.nan,
                "crs": CRS.from_wkt(grid.crs), "transform": rasterio.Affine(*grid.transform), "tiled": True, "blockxsize": 256,
@@ -148,12 +148,12 @@ def warp(source: dict, bands: Sequence[int], grid: Grid, path: Path, nodata: Seq
     name = source.get("name") or Path(source["path"]).name
     if moved is not None or several:  # GDAL's warper takes one nodata value, and the control points that are in the file
         clean = path.with_name(f"clean-{path.name}")
-        _clean(source, bands, nodata, clean, moved, report.part(0, 0.2))
-        report = report.part(0.2, 1)
+        _clean(source, bands, nodata, clean, moved, progress.part(0, 0.2))
+        progress = progress.part(0.2, 1)
         source, bands, nodata = {"path": str(clean)}, range(1, len(bands) + 1), [()] * len(bands)
     with raw(source) as opened, rasterio.open(path, "w", **profile) as target:
         for row in range(0, grid.height, STRIP_ROWS):
-            report.progress(row / grid.height, f"Warping {name}")
+            progress.at(row / grid.height, f"Warping {name}")
             strip = Window(0, row, grid.width, min(STRIP_ROWS, grid.height - row))
             for number, (band, missing) in enumerate(zip(bands, nodata, strict=True), 1):
                 values = _strip(opened, band, grid, strip, missing, moved, source.get("crs") or "", scale)
@@ -198,7 +198,7 @@ def _strip(opened: rasterio.DatasetReader, band: int, grid: Grid, strip: Window,
 
 
 def _clean(source: dict, bands: Sequence[int], nodata: Sequence[Sequence[float]], path: Path,
-           control: ControlPoints | None, report: Report) -> None:
+           control: ControlPoints | None, progress: Progress) -> None:
     """Copies bands with NaN in place of every nodata value, float32, and with control points where they are given."""
     with raw(source) as opened:
         crs = CRS.from_user_input(source["crs"]) if source.get("crs") else opened.crs
@@ -211,7 +211,7 @@ def _clean(source: dict, bands: Sequence[int], nodata: Sequence[Sequence[float]]
             if control is not None:
                 target.gcps = list(control.points), CRS.from_wkt(control.crs)
             for row in range(0, opened.height, STRIP_ROWS):
-                report.progress(row / opened.height, f"Reading {Path(source['path']).name}")
+                progress.at(row / opened.height, f"Reading {Path(source['path']).name}")
                 window = rasterio.windows.Window(0, row, opened.width, min(STRIP_ROWS, opened.height - row))
                 for number, (band, missing) in enumerate(zip(bands, nodata, strict=True), 1):
                     values = opened.read(band, window=window, out_dtype="float32")

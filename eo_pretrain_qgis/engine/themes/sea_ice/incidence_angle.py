@@ -23,7 +23,7 @@ from scipy.ndimage import binary_dilation
 from scipy.spatial import QhullError
 
 from ....errors import DataError
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from ....tables import Row, Table, read_table, shortened
 from ...rasters.grid import Grid
 from .ground_control import ControlPoints
@@ -143,7 +143,7 @@ def read_tables(path: str) -> dict[str, AngleTable]:
 
 
 def write_angles(path: Path, width: int, height: int, angle_at: Callable[[np.ndarray, np.ndarray], np.ndarray], grid: Grid | None,
-                 report: Report = SILENT) -> None:
+                 progress: Progress = SILENT) -> None:
     """Writes the angle of every pixel as a GeoTIFF, float32, NaN outside the table.
 
     Args:
@@ -152,13 +152,13 @@ def write_angles(path: Path, width: int, height: int, angle_at: Callable[[np.nda
         height: rows.
         angle_at: angle at columns and rows.
         grid: where the pixels lie; None for an image in the geometry of the product.
-        report: progress.
+        progress: told how far it is.
     """
     columns, rows = (np.arange(0, length + NODE_STEP, NODE_STEP) for length in (width, height))
     at = np.meshgrid(columns.astype(float), rows.astype(float))
     parts = []
     for first in range(0, len(rows), NODE_ROWS):
-        report.progress(0.5 * first / len(rows), "Interpolating the incidence angle")
+        progress.at(0.5 * first / len(rows), "Interpolating the incidence angle")
         parts.append(angle_at(at[0][first:first + NODE_ROWS], at[1][first:first + NODE_ROWS]))
     nodes = _edge_filled(at[0], at[1], np.concatenate(parts))
     place = {"crs": CRS.from_wkt(grid.crs), "transform": rasterio.Affine(*grid.transform)} if grid else {}
@@ -170,7 +170,7 @@ def write_angles(path: Path, width: int, height: int, angle_at: Callable[[np.nda
         target = rasterio.open(path, "w", **profile, **place)
     with target:
         for first in range(0, height, 256):
-            report.progress(0.5 + 0.5 * first / height, "Interpolating the incidence angle")
+            progress.at(0.5 + 0.5 * first / height, "Interpolating the incidence angle")
             row, part_row = np.divmod(np.arange(first, min(first + 256, height)), NODE_STEP)
             down = part_row[:, None] / NODE_STEP
             lines = nodes[row] * (1 - down) + nodes[row + 1] * down

@@ -11,7 +11,7 @@ import numpy as np
 import shapely
 
 from ....errors import DataError
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from ...datasets.dataset import IGNORE
 from ...datasets.labels import Drawing, missed
 from ...datasets.legend import Legend, check_whole, class_key, make_legend
@@ -28,7 +28,7 @@ LARGEST_WEIGHT = 10.0
 
 def open_ice_labels(source: dict, grids: list[Grid], *, class_field: str | None = None, class_table: list[dict] | None = None,
                     scene_field: str | None = None, scheme: str = "stage", dominant: float = DOMINANT, lowest: float = 1.0, unknown: str = "refused",
-                    land: LandMask | None = None, weighted: bool = False, report: Report = SILENT) -> IceLabels:
+                    land: LandMask | None = None, weighted: bool = False, progress: Progress = SILENT) -> IceLabels:
     """Reads polygons, as far as they lie on some images.
 
     Args:
@@ -43,12 +43,12 @@ def open_ice_labels(source: dict, grids: list[Grid], *, class_field: str | None 
         unknown: "refused" or "ignored": what becomes of polygons with codes that SIGRID-3 does not have.
         land: pixels that have no label whatever the polygons say.
         weighted: whether tiles weigh more the rarer their classes are.
-        report: progress, and messages about polygons without a class.
+        progress: also hears messages about polygons without a class.
 
     Raises:
         DataError: no polygons on the images, codes that are not known, or fewer than two classes.
     """
-    report.progress(0, "Reading the polygons")
+    progress.at(0, "Reading the polygons")
     layer = VectorLayer.open(source)
     known = chart_fields(layer.fields)
     if class_field:
@@ -57,14 +57,14 @@ def open_ice_labels(source: dict, grids: list[Grid], *, class_field: str | None 
         require(known, SCHEMES[scheme].fields, layer.path, layer.fields)
         columns = [known[name] for name in SCHEMES[scheme].reads if name in known]
     columns = list(dict.fromkeys([*columns, *([scene_field] if scene_field else [])]))
-    features = _near(repaired(layer.read(columns), layer.path, report), grids, layer.path)
-    report.progress(0.5, "Classifying the polygons")
+    features = _near(repaired(layer.read(columns), layer.path, progress), grids, layer.path)
+    progress.at(0.5, "Classifying the polygons")
     facts: dict[str, Any] = {"path": layer.path, "layer": layer.name, "field": class_field, "features": len(features)}
     if class_field:
-        legend, positions = _by_field(features, class_field, class_table, source.get("categories") or {}, layer, report)
+        legend, positions = _by_field(features, class_field, class_table, source.get("categories") or {}, layer, progress)
     else:
         chart: dict[str, Sequence] = {name: features[known[name]].tolist() for name in SCHEMES[scheme].reads if name in known}
-        values, reasons = _by_chart(chart, SCHEMES[scheme], dominant, lowest, unknown, layer.path, features.index.tolist(), report)
+        values, reasons = _by_chart(chart, SCHEMES[scheme], dominant, lowest, unknown, layer.path, features.index.tolist(), progress)
         legend, positions = _legend(values, SCHEMES[scheme], layer.path, reasons)
         facts.update(scheme=scheme, dominant_share=dominant, lowest_tenths=lowest, without_class=reasons)
     facts["polygons"] = {row.name: int((positions == number).sum()) for number, row in enumerate(legend.classes)}
@@ -199,24 +199,24 @@ def _near(features: geopandas.GeoDataFrame, grids: list[Grid], path: str) -> geo
 
 
 def _by_field(features: geopandas.GeoDataFrame, field: str, table: list[dict] | None, categories: dict, layer: VectorLayer,
-              report: Report) -> tuple[Legend, np.ndarray]:
+              progress: Progress) -> tuple[Legend, np.ndarray]:
     keys = [class_key(value) for value in features[field]]
     missing = sum(key is None for key in keys)
     if missing:
-        report.message(f"{missing} of {len(keys)} polygons have no value in the field “{field}” and are ignored.", level="warning")
+        progress.message(f"{missing} of {len(keys)} polygons have no value in the field “{field}” and are ignored.", level="warning")
     found = {key for key in keys if key is not None}
     if not found:
         raise DataError(f"The field “{field}” of {layer.path} has no value in any polygon on the images. Choose another field.")
     styled = categories if categories.get("field", field) == field else None
     if features[field].dtype.kind in "iu":
         check_whole(table or [], layer.path, found)
-    legend = make_legend(found, f"The field “{field}”", table, styled, False, report)
+    legend = make_legend(found, f"The field “{field}”", table, styled, False, progress)
     positions = [legend.positions.get(key, IGNORE) if key is not None else IGNORE for key in keys]
     return legend, np.array(positions, np.uint8)
 
 
 def _by_chart(chart: dict[str, Sequence], scheme: Scheme, dominant: float, lowest: float, unknown: str, path: str, rows: list[int],
-              report: Report) -> tuple[list[int | None], dict[str, int]]:
+              progress: Progress) -> tuple[list[int | None], dict[str, int]]:
     """Values of the classes, and how many polygons have none by reason."""
     eggs, strange = read_eggs(chart)
     if strange and unknown == "refused":
@@ -227,12 +227,12 @@ def _by_chart(chart: dict[str, Sequence], scheme: Scheme, dominant: float, lowes
     values = [None if number in odd else value for number, value in enumerate(values)]
     reasons = {reason: rest for reason, numbers in reasons.items() if (rest := [number for number in numbers if number not in odd])}
     if strange:
-        report.message(f"Polygons with codes that SIGRID-3 does not have are ignored: {strange_text(strange, rows)} of the layer.",
-                       level="warning")
+        progress.message(f"Polygons with codes that SIGRID-3 does not have are ignored: {strange_text(strange, rows)} of the layer.",
+                         level="warning")
     for reason, numbers in reasons.items():
         level = "info" if reason in ("land", "shelf") else "warning"
-        report.message(f"{len(numbers)} of {len(eggs)} polygons {REASONS[reason]} and have no class "
-                       f"({rows_text([rows[number] for number in numbers])}).", level=level)
+        progress.message(f"{len(numbers)} of {len(eggs)} polygons {REASONS[reason]} and have no class "
+                         f"({rows_text([rows[number] for number in numbers])}).", level=level)
     counts = {reason: len(numbers) for reason, numbers in reasons.items()}
     return values, {**counts, **({"strange": len(odd)} if odd else {})}
 

@@ -6,7 +6,7 @@ import geopandas
 import numpy as np
 import shapely
 
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from ...datasets.labels import Drawing
 from ...rasters.grid import Grid, Window
 from ...rasters.nearest import NearestPixels, class_band
@@ -40,24 +40,24 @@ class LandMask:
         return {**self.__dict__, "_drawn": {}}
 
 
-def open_land(source: dict, grids: list[Grid], report: Report = SILENT) -> LandMask:
+def open_land(source: dict, grids: list[Grid], progress: Progress = SILENT) -> LandMask:
     """Opens a land mask.
 
     Args:
         source: a job's layer value, polygons or a raster.
         grids: of the images.
-        report: told when the mask does not reach the images.
+        progress: told when the mask does not reach the images.
 
     Raises:
         DataError: a layer that cannot be read.
     """
     if is_vector(source):
         layer = VectorLayer.open(source)
-        features = repaired(layer.read([]), layer.path, report)
+        features = repaired(layer.read([]), layer.path, progress)
         crs = features.crs.to_wkt()
         near = features.geometry[touching(features, [box for grid in dict.fromkeys(grids) for box in grid.boxes_in(crs)])]
         if near.empty:
-            report.message(f"The land mask {layer.path} has no polygon on the images.", level="warning")
+            progress.message(f"The land mask {layer.path} has no polygon on the images.", level="warning")
         return LandMask(shapes=near)
     raster = Raster(**{key: value for key, value in source.items() if key not in ("layer", "field")})
-    return LandMask(raster=NearestPixels(raster, class_band(raster, report)))
+    return LandMask(raster=NearestPixels(raster, class_band(raster, progress)))

@@ -16,7 +16,7 @@ import shapely
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ....errors import DataError
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from ...datasets.dataset import IGNORE, SPLITS, SensorInfo
 from ...datasets.footprints import pixel_boxes
 from ...datasets.shards import LABELS, ShardWriter
@@ -72,7 +72,7 @@ class Found:
         return np.concatenate(parts) if parts else np.zeros(0, np.int64)
 
 
-def find_patches(scenes: list[Scene], labels: IceLabels, plan: PatchPlan, report: Report = SILENT) -> Found:
+def find_patches(scenes: list[Scene], labels: IceLabels, plan: PatchPlan, progress: Progress = SILENT) -> Found:
     """Looks for patches wholly inside the polygons, on measured pixels of one class only.
 
     Raises:
@@ -86,7 +86,7 @@ def find_patches(scenes: list[Scene], labels: IceLabels, plan: PatchPlan, report
         inside = [place for place in np.flatnonzero(labels.positions != IGNORE).tolist() if shapes[place].intersects(frame)]
         on_scene.update(inside)
         for done, place in enumerate(inside):
-            part = report.part((number + done / len(inside)) / len(scenes), (number + (done + 1) / len(inside)) / len(scenes))
+            part = progress.part((number + done / len(inside)) / len(scenes), (number + (done + 1) / len(inside)) / len(scenes))
             blocks += _in_polygon(scene, number, shapes[place], place, own, plan, part)
         scene.close()
     holding = {block.polygon for block in blocks}
@@ -99,12 +99,12 @@ def find_patches(scenes: list[Scene], labels: IceLabels, plan: PatchPlan, report
                         "smaller patch, or draw polygons of other classes.")
     if empty:
         rows = rows_text([int(labels.rows[place]) for place in empty])
-        report.message(f"{len(empty)} of {len(on_scene)} polygons hold no patch of {plan.size} × {plan.size} px ({rows}).", level="warning")
+        progress.message(f"{len(empty)} of {len(on_scene)} polygons hold no patch of {plan.size} × {plan.size} px ({rows}).", level="warning")
     return Found(blocks, empty)
 
 
 def divide_patches(found: Found, tiles: geopandas.GeoDataFrame, scenes: list[Scene], labels: IceLabels, plan: PatchPlan, shares: SplitPlan,
-                   report: Report = SILENT) -> Split:
+                   progress: Progress = SILENT) -> Split:
     """Gives each patch to training, validation or test: by polygon, by scene or by blocks of ground, never patch by patch.
 
     Args:
@@ -114,15 +114,15 @@ def divide_patches(found: Found, tiles: geopandas.GeoDataFrame, scenes: list[Sce
         labels: the polygons.
         plan: says how.
         shares: of validation and test, and the seed.
-        report: progress.
+        progress: told how far it is.
     """
     own = labels.positions[found.each("polygon")]
     names = [row.name for row in labels.legend.classes]
     if plan.split == "place":
         pixels = (own[:, None] == np.arange(len(names))).astype(float) * plan.size**2
-        return split_by_place(pixel_boxes(tiles, scenes[0].grid), pixels, plan.size, shares, report)
+        return split_by_place(pixel_boxes(tiles, scenes[0].grid), pixels, plan.size, shares, progress)
     groups = found.each("scene") if plan.split == "scene" else labels.groups()[found.each("polygon")]
-    return split_by_group(groups, own, shares, f"{plan.split}s", report, classes=names)
+    return split_by_group(groups, own, shares, f"{plan.split}s", progress, classes=names)
 
 
 def copies_of(labels: np.ndarray, training: np.ndarray, seed: int) -> np.ndarray:
@@ -160,7 +160,7 @@ def symmetry(images: np.ndarray, number: int) -> np.ndarray:
 
 
 def write_patches(folder: Path, found: Found, scenes: list[Scene], labels: IceLabels, sensor: SensorInfo, copies: np.ndarray, plan: PatchPlan,
-                  report: Report = SILENT) -> tuple[list[dict], geopandas.GeoDataFrame]:
+                  progress: Progress = SILENT) -> tuple[list[dict], geopandas.GeoDataFrame]:
     """Writes the patches, and behind those of each block their copies.
 
     Returns:
@@ -175,7 +175,7 @@ def write_patches(folder: Path, found: Found, scenes: list[Scene], labels: IceLa
     done = written = 0
     with ShardWriter(folder, shapes) as writer:
         for block, images in _images(found, scenes, size):
-            report.progress(done / len(copies), f"Writing patches from {scenes[block.scene].name}")
+            progress.at(done / len(copies), f"Writing patches from {scenes[block.scene].name}")
             own = np.arange(done, done + len(images))
             numbers = written + np.arange(len(images))
             label = labels.positions[block.polygon]
@@ -222,7 +222,7 @@ def weights_of(labels: np.ndarray, split: np.ndarray, plan: PatchPlan, classes: 
 
 
 def _in_polygon(scene: Scene, number: int, shape: shapely.Geometry, place: int, labels: IceLabels, plan: PatchPlan,
-                report: Report) -> Iterator[Block]:
+                progress: Progress) -> Iterator[Block]:
     """The patches of one polygon on one scene, block by block."""
     grid = scene.grid
     left, top, right, bottom = grid.pixel_box(shape.bounds)
@@ -231,7 +231,7 @@ def _in_polygon(scene: Scene, number: int, shape: shapely.Geometry, place: int, 
     shapely.prepare(shape)
     step = max(1, BLOCK // plan.stride)
     for first_row in range(0, len(rows), step):
-        report.progress(first_row / len(rows), f"Looking for patches in {scene.name}")
+        progress.at(first_row / len(rows), f"Looking for patches in {scene.name}")
         for first_col in range(0, len(cols), step):
             col, row = (axis.ravel() for axis in np.meshgrid(cols[first_col:first_col + step], rows[first_row:first_row + step]))
             inside = shapely.covers(shape, _boxes(grid, col, row, plan.size, EDGE))

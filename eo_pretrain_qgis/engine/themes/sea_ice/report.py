@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from ...datasets.dataset import IGNORE, SPLITS, Dataset
 from ...describing.pictures import drawn
 from ...even_sample import even_sample
@@ -29,12 +29,12 @@ SLOPES = (-1.2, 0.2)
 RANGE = 3.0
 
 
-def sections(dataset: Dataset, report: Report = SILENT) -> list[str]:
+def sections(dataset: Dataset, progress: Progress = SILENT) -> list[str]:
     """The pieces of the page that only a dataset of sea ice has.
 
     Args:
         dataset: of the theme "sea ice".
-        report: progress.
+        progress: told how far it is.
     """
     facts, labels = dataset.facts, dataset.description["labels"]
     pieces = [page.heading("Sea ice"), page.paragraph(_summary(dataset))]
@@ -44,8 +44,8 @@ def sections(dataset: Dataset, report: Report = SILENT) -> list[str]:
     reasons = labels.get("without_class") or {}
     if reasons:
         pieces.append(page.bullets(f"{count} polygons {REASONS.get(reason, reason)}." for reason, count in reasons.items()))
-    report.progress(0.2, "Fitting slopes")
-    slopes = slopes_of(dataset, report.part(0.2, 0.6))
+    progress.at(0.2, "Fitting slopes")
+    slopes = slopes_of(dataset, progress.part(0.2, 0.6))
     if slopes:
         pieces += [page.heading("Brightness and incidence angle"),
                    page.paragraph("Backscatter of training pixels at 30° and its change with the incidence angle, fitted for each class; classes "
@@ -53,7 +53,7 @@ def sections(dataset: Dataset, report: Report = SILENT) -> list[str]:
                    page.table(("class", *(f"{band} at 30° [dB]" for band in ("HH", "HV")), *(f"{band} slope [dB/°]" for band in ("HH", "HV"))), [
                        (row["name"], *(None if row[key] is None else f"{row[key]:.2f}" for key in ("HH", "HV", "HH_slope", "HV_slope")))
                        for row in slopes["classes"]]), _chart(dataset, slopes)]
-    report.progress(0.7, "Drawing")
+    progress.at(0.7, "Drawing")
     return pieces + _pictures(dataset)
 
 
@@ -86,12 +86,12 @@ def warnings(dataset: Dataset) -> list[str]:
     return found
 
 
-def slopes_of(dataset: Dataset, report: Report = SILENT) -> dict | None:
+def slopes_of(dataset: Dataset, progress: Progress = SILENT) -> dict | None:
     """Brightness against incidence angle, per class.
 
     Args:
         dataset: with the bands HH, HV and incidence_angle.
-        report: progress.
+        progress: told how far it is.
 
     Returns:
         ``classes``: name, ``HH`` and ``HV`` at 30 degrees [dB], ``HH_slope`` and ``HV_slope`` [dB per degree], None where the class has no
@@ -106,7 +106,7 @@ def slopes_of(dataset: Dataset, report: Report = SILENT) -> dict | None:
     chosen = np.sort(rng.permutation(chosen)[:min(SAMPLE, max(SAMPLE_PIXELS // dataset.tile_size**2, 1))])
     pixels: list[np.ndarray] = []
     for done, first in enumerate(range(0, len(chosen), 50)):
-        report.progress(done * 50 / len(chosen), "Fitting slopes")
+        progress.at(done * 50 / len(chosen), "Fitting slopes")
         part = chosen[first:first + 50]
         images, labels = dataset.images(part), dataset.labels(part)
         drawn_labels = labels if labels.ndim == 3 else np.broadcast_to(labels[:, None, None], (len(part), *images.shape[2:]))

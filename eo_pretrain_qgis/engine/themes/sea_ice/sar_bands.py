@@ -17,7 +17,7 @@ import numpy as np
 import rasterio.windows
 
 from ....errors import DataError
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from .ground_control import file_nodata, is_placed, raw
 
 HH, HV, ANGLE = "HH", "HV", "incidence_angle"
@@ -70,7 +70,7 @@ class Source:
     nodata: tuple[float, ...] = ()
 
 
-def find_bands(given: SarImages, number: int, report: Report = SILENT) -> dict[str, Source]:
+def find_bands(given: SarImages, number: int, progress: Progress = SILENT) -> dict[str, Source]:
     """Which band of which layer is HH, HV and, where there is one, the incidence angle.
 
     Raises:
@@ -85,7 +85,7 @@ def find_bands(given: SarImages, number: int, report: Report = SILENT) -> dict[s
         found[HV] = Source(HV, given.hv[number], _only([_kind(name) for name in _names(given.hv[number])], HV, given.hv[number]))
     else:
         if not any(kinds) and len(kinds) == 2:
-            report.message(f"The two bands of {image['path']} have no names; they are taken for HH and HV.")
+            progress.message(f"The two bands of {image['path']} have no names; they are taken for HH and HV.")
             kinds = [HH, HV]
         for name in (HH, HV):
             if kinds.count(name) != 1:
@@ -151,14 +151,14 @@ def check_sizes(sources: dict[str, Source]) -> None:
                             f"({name}) {width} × {height}. Give bands of one scene, of the same size.")
 
 
-def _sample(source: Source, declared: float | None, report: Report) -> np.ndarray:
+def _sample(source: Source, declared: float | None, progress: Progress) -> np.ndarray:
     """The measured values of a band at places spread over the scene, 0 included."""
     found = []
     with raw(source.raster) as opened:
         missing = [file_nodata(source.raster, opened, source.band), declared, *_layer_nodata(source)]
         width, height = min(LOOK_SIZE, opened.width), min(LOOK_SIZE, opened.height)
         for row in np.linspace(0, opened.height - height, LOOKS).astype(int):
-            report.progress(0, f"Looking at {Path(source.raster['path']).name}")
+            progress.at(0, f"Looking at {Path(source.raster['path']).name}")
             for col in np.linspace(0, opened.width - width, LOOKS).astype(int):
                 window = rasterio.windows.Window(int(col), int(row), width, height)
                 found.append(opened.read(source.band, window=window).astype(np.float64).ravel())
@@ -171,13 +171,13 @@ def _layer_nodata(source: Source) -> list[float]:
     return [float(value) for value in (given[source.band - 1] or ())] if source.band <= len(given) else []
 
 
-def find_unit(sources: dict[str, Source], given: SarImages, report: Report = SILENT) -> tuple[str, dict[str, Source]]:
+def find_unit(sources: dict[str, Source], given: SarImages, progress: Progress = SILENT) -> tuple[str, dict[str, Source]]:
     """The unit of HH and HV, and the sources with all their nodata values.
 
     Raises:
         DataError: nothing measured, or values that look like no unit.
     """
-    samples = {name: _sample(sources[name], given.nodata, report) for name in (HH, HV)}
+    samples = {name: _sample(sources[name], given.nodata, progress) for name in (HH, HV)}
     path = sources[HH].raster["path"]
     measured = {name: values[values != 0] for name, values in samples.items()}
     for name, values in measured.items():
@@ -185,20 +185,20 @@ def find_unit(sources: dict[str, Source], given: SarImages, report: Report = SIL
             raise DataError(f"{sources[name].raster['path']} ({name}) holds no valid pixel. Check its nodata value, or choose another image.")
     found = _detect(measured)
     if given.unit and found and given.unit != found:
-        report.message(f"{path} looks like {found}, but is taken as {given.unit}, as said.", level="warning")
+        progress.message(f"{path} looks like {found}, but is taken as {given.unit}, as said.", level="warning")
     unit = given.unit or found
     if not unit:
         middle = ", ".join(f"{name} {np.median(values):.4g}" for name, values in measured.items())
         raise DataError(f"{path}: the values (medians {middle}) look neither like dB nor like linear backscatter. Calibrate the scene to "
                         "sigma nought, or say the unit in “Backscatter is in”.")
     if not given.unit:
-        report.message(f"{path}: the backscatter is taken for {unit}.")
+        progress.message(f"{path}: the backscatter is taken for {unit}.")
     if np.median(measured[HV]) > np.median(measured[HH]):
-        report.message(f"HV of {path} is brighter than HH, which sea ice and water hardly ever are. Check that HH and HV are not exchanged.",
-                       level="warning")
+        progress.message(f"HV of {path} is brighter than HH, which sea ice and water hardly ever are. Check that HH and HV are not exchanged.",
+                         level="warning")
     zeros = max(float((values == 0).mean()) for values in samples.values() if values.size)
     if zeros and unit == DB:
-        report.message(f"About {zeros:.1%} of the pixels of {path} are exactly 0 dB, which is no measurement; they are taken as nodata.")
+        progress.message(f"About {zeros:.1%} of the pixels of {path} are exactly 0 dB, which is no measurement; they are taken as nodata.")
     declared = () if given.nodata is None else (float(given.nodata),)
     return unit, {name: source if name == ANGLE else
                   Source(name, source.raster, source.band, (*declared, *_layer_nodata(source), 0.0))

@@ -8,7 +8,7 @@ import numpy as np
 import rasterio
 
 from ....errors import DataError
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from ...datasets.dataset import SensorInfo
 from ...rasters.grid import Window
 from ...rasters.raster import Raster, Scene
@@ -55,13 +55,13 @@ class PickedRaster(Raster):
         return sorted({*super().nodata_of(band), *(value for value in self._missing if np.isfinite(value))})
 
 
-def open_sar_scenes(given: SarImages, folder: Path, report: Report = SILENT) -> tuple[list[Scene], SensorInfo, dict]:
+def open_sar_scenes(given: SarImages, folder: Path, progress: Progress = SILENT) -> tuple[list[Scene], SensorInfo, dict]:
     """Opens scenes for sea ice, warping what has no grid of its own.
 
     Args:
         given: the layers.
         folder: for warped bands and interpolated angles; they are read until the dataset is made.
-        report: progress, and what was found out.
+        progress: also hears what was found out.
 
     Returns:
         The scenes with the bands HH, HV and, unless left out, incidence_angle; their sensor; and facts for dataset.json.
@@ -75,8 +75,8 @@ def open_sar_scenes(given: SarImages, folder: Path, report: Report = SILENT) -> 
     tables = read_tables(given.angle_table) if given.angle_table else {}
     scenes, units, facts = [], [], []
     for number in range(len(given.images)):
-        part = report.part(number / len(given.images), (number + 1) / len(given.images))
-        part.progress(0, "Opening the images")
+        part = progress.part(number / len(given.images), (number + 1) / len(given.images))
+        part.at(0, "Opening the images")
         scene, unit, known = _open(given, number, tables, folder, part)
         scenes.append(scene)
         units.append(unit)
@@ -87,7 +87,7 @@ def open_sar_scenes(given: SarImages, folder: Path, report: Report = SILENT) -> 
     for scene in scenes[1:]:
         if (scene.scales, scene.offsets) != (scenes[0].scales, scenes[0].offsets):
             raise DataError(f"{scenes[0].path} and {scene.path} store their values with different scales. Convert one to the scale of the other.")
-    _check_pixels(scenes, report)
+    _check_pixels(scenes, progress)
     names = scenes[0].band_names
     preset = "sentinel1_db" if units[0] == DB else "sentinel1_linear"
     bands = tuple(Band(name, None, "degree" if name == ANGLE else units[0], scale, offset)
@@ -99,24 +99,24 @@ def open_sar_scenes(given: SarImages, folder: Path, report: Report = SILENT) -> 
         "unit": units[0], "incidence_angle": facts[0]["incidence_angle"], "georeferenced": [known["placed"] for known in facts]}
 
 
-def _open(given: SarImages, number: int, tables: dict[str, AngleTable], folder: Path, report: Report) -> tuple[Scene, str, dict]:
+def _open(given: SarImages, number: int, tables: dict[str, AngleTable], folder: Path, progress: Progress) -> tuple[Scene, str, dict]:
     image = given.images[number]
     table = _table_of(tables, image, len(given.images)) if tables else None
-    sources = find_bands(given, number, report)
+    sources = find_bands(given, number, progress)
     if ANGLE not in sources and table is None and not given.without_angle:
         raise DataError(f"{image['path']} has no incidence angle, without which ice and water at different angles look alike. Give it as a "
                         "layer, as a table of the product's annotation, or set “Incidence angle” to none.")
     check_sizes(sources)
-    unit, sources = find_unit(sources, given, report)
+    unit, sources = find_unit(sources, given, progress)
     if given.without_angle:
         sources.pop(ANGLE, None)
         table = None
     elif table is not None:
         sources.pop(ANGLE, None)
-    placed = _Placed(given, sources, table, folder / f"scene{number:03d}", report)
+    placed = _Placed(given, sources, table, folder / f"scene{number:03d}", progress)
     scene = placed.scene()
     if scene.band_names[-1] == ANGLE:
-        _check_angle(scene, report)
+        _check_angle(scene, progress)
     how = "none" if given.without_angle else "table" if table is not None else "layer" if given.angles else "band"
     return scene, unit, {"incidence_angle": how, "placed": placed.how}
 
@@ -124,8 +124,8 @@ def _open(given: SarImages, number: int, tables: dict[str, AngleTable], folder: 
 class _Placed:
     """Brings the bands of one scene onto one grid, where they are not."""
 
-    def __init__(self, given: SarImages, sources: dict[str, Source], table: AngleTable | None, folder: Path, report: Report) -> None:
-        self.given, self.sources, self.table, self.folder, self.report = given, sources, table, folder, report
+    def __init__(self, given: SarImages, sources: dict[str, Source], table: AngleTable | None, folder: Path, progress: Progress) -> None:
+        self.given, self.sources, self.table, self.folder, self.progress = given, sources, table, folder, progress
         self.how = "grid"
 
     def scene(self) -> Scene:
@@ -144,14 +144,14 @@ class _Placed:
         if self.table is not None:
             at = self.table.by_place(grid) if self.table.has_places else self.table.by_pixel(grid.width, grid.height)
             path = self._file("angle.tif")
-            write_angles(path, grid.width, grid.height, at, grid, self.report)
+            write_angles(path, grid.width, grid.height, at, grid, self.progress)
             rasters.append(PickedRaster({"path": self.table.path, "name": first.raster.get("name", "")}, 0, ANGLE, (), path))
         elif ANGLE in self.sources:
             angle = self.sources[ANGLE]
             picked = self._picked(angle)
             if not grid.same_as(picked.grid):  # tie points, or another projection: the angle is smooth
                 path = self._file("angle.tif")
-                warp(angle.raster, [angle.band], grid, path, [angle.nodata], report=self.report)
+                warp(angle.raster, [angle.band], grid, path, [angle.nodata], progress=self.progress)
                 picked = self._picked(angle, path)
             rasters.append(picked)
         return Scene(rasters)
@@ -168,19 +168,19 @@ class _Placed:
         angle = self.sources.get(ANGLE)
         if self.table is not None and not self.table.has_places:
             stored = self._file("angle-raw.tif")
-            write_angles(stored, width, height, self.table.by_pixel(width, height), None, self.report.part(0, 0.1))
+            write_angles(stored, width, height, self.table.by_pixel(width, height), None, self.progress.part(0, 0.1))
             angle = Source(ANGLE, {"path": str(stored)}, 1)
         rasters: list[Raster] = []
         parts = [source for source in self.sources.values() if source.name != ANGLE] + ([angle] if angle else [])
         for number, source in enumerate(parts):
-            part = self.report.part(0.1 + 0.9 * number / len(parts), 0.1 + 0.9 * (number + 1) / len(parts))
+            part = self.progress.part(0.1 + 0.9 * number / len(parts), 0.1 + 0.9 * (number + 1) / len(parts))
             stored = self._file(f"{source.name}.tif")
             warp(source.raster, [source.band], grid, stored, [source.nodata], control, part)
             named = {"path": self.table.path} if self.table and source.name == ANGLE else source.raster
             rasters.append(PickedRaster(named, 0, source.name, (), stored))
         if self.table is not None and self.table.has_places:
             stored = self._file("angle.tif")
-            write_angles(stored, grid.width, grid.height, self.table.by_place(grid), grid, self.report.part(0.9, 1))
+            write_angles(stored, grid.width, grid.height, self.table.by_place(grid), grid, self.progress.part(0.9, 1))
             rasters.append(PickedRaster({"path": self.table.path}, 0, ANGLE, (), stored))
         return Scene(rasters)
 
@@ -192,24 +192,24 @@ class _Placed:
         return self.folder / name
 
 
-def _check_pixels(scenes: list[Scene], report: Report) -> None:
+def _check_pixels(scenes: list[Scene], progress: Progress) -> None:
     """Says when pixels are not square on the ground, or differ between scenes."""
     first = scenes[0].grid.metres_per_pixel()
     for scene in scenes:
         width, height = scene.grid.metres_per_pixel()
         if abs(width / height - 1) > PIXEL_DIFFERENCE:
-            report.message(f"The pixels of {scene.path} measure {width:.4g} × {height:.4g} m on the ground, so patches are not square. Warp the "
-                           "scene to a polar projection such as EPSG:3413.", level="warning")
+            progress.message(f"The pixels of {scene.path} measure {width:.4g} × {height:.4g} m on the ground, so patches are not square. Warp the "
+                             "scene to a polar projection such as EPSG:3413.", level="warning")
         if abs(width / first[0] - 1) > PIXEL_DIFFERENCE:
-            report.message(f"The pixels of {scene.path} measure {width:.4g} m and those of {scenes[0].path} {first[0]:.4g} m.", level="warning")
+            progress.message(f"The pixels of {scene.path} measure {width:.4g} m and those of {scenes[0].path} {first[0]:.4g} m.", level="warning")
 
 
-def _check_angle(scene: Scene, report: Report) -> None:
+def _check_angle(scene: Scene, progress: Progress) -> None:
     """Looks at the angle where HH was measured."""
     grid, band = scene.grid, len(scene.band_names) - 1
     size, found, measured, covered = LOOK_SIZE, [], 0, 0
     for row in np.linspace(0, max(grid.height - size, 0), LOOKS).astype(int):
-        report.progress(1, "Looking at the incidence angle")
+        progress.at(1, "Looking at the incidence angle")
         for col in np.linspace(0, max(grid.width - size, 0), LOOKS).astype(int):
             window = Window(int(col), int(row), min(size, grid.width), min(size, grid.height))
             values, valid = scene.read(window, [0, band])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from ...datasets.dataset import Dataset
 from ...looks import html_page as page
 from ..land_cover.report import pair_sections, pair_warnings
@@ -12,14 +12,14 @@ REPETITIVE = 0.5
 WHY = {"nodata": "too few valid pixels", "cloudy": "too cloudy", "near_duplicates": "near-duplicate of another tile", "kept": "kept"}
 
 
-def sections(dataset: Dataset, report: Report = SILENT) -> list[str]:
+def sections(dataset: Dataset, progress: Progress = SILENT) -> list[str]:
     """The pieces of the page that only a dataset for pretraining has.
 
     Args:
         dataset: of the theme "pretraining".
-        report: progress.
+        progress: told how far it is.
     """
-    report.progress(0, "Counting tiles")
+    progress.at(0, "Counting tiles")
     facts, counts = dataset.facts, dataset.facts["rejected"]
     of = max(counts["considered"], 1)
     mode = {"single": "One sensor.", "paired": "Two sensors on one grid.", "unpaired": "Two sensors that are not paired."}[facts["mode"]]

@@ -12,7 +12,7 @@ import geopandas
 import numpy as np
 
 from ....errors import DataError
-from ....report import SILENT, Report
+from ....progress import SILENT, Progress
 from ...datasets.building import RESOLUTION_TOLERANCE, scene_facts
 from ...datasets.clear_scenes import check_masks
 from ...datasets.cutting import Cut, Cutter, Cutting, Piece
@@ -143,7 +143,7 @@ class Source:
 
 
 def build_pretraining_dataset(folder: Path, sources: list[Source], cutting: Cutting, plan: SplitPlan, name: str, *,
-                              near_duplicates: float = 0.05, report: Report = SILENT) -> tuple[Split, dict]:
+                              near_duplicates: float = 0.05, progress: Progress = SILENT) -> tuple[Split, dict]:
     """Cuts tiles without labels, leaves out cloudy and repeated ones, writes and splits them.
 
     Args:
@@ -153,7 +153,7 @@ def build_pretraining_dataset(folder: Path, sources: list[Source], cutting: Cutt
         plan: how they are split.
         name: of the dataset.
         near_duplicates: see `near_duplicates.SeenTiles`; 0 keeps all.
-        report: progress.
+        progress: told how far it is.
 
     Returns:
         The split, and how many tiles were considered, kept and left out for which reason.
@@ -162,22 +162,22 @@ def build_pretraining_dataset(folder: Path, sources: list[Source], cutting: Cutt
         DataError: no tile is left, or what `Cutter` and `divide` raise.
     """
     crs = sources[0].scenes[0][0].grid.crs
-    _compare_resolutions(sources, report)
+    _compare_resolutions(sources, progress)
     for source in sources:
         if source.clouds.masks:
-            check_masks([group[0] for group in source.scenes], source.clouds.masks, report)
+            check_masks([group[0] for group in source.scenes], source.clouds.masks, progress)
     sensors = [sensor for source in sources for sensor in source.sensors]
     arrays = {key: value for source in sources for key, value in Cutter(source.scenes, source.sensors, None, cutting, crs).samples.items()}
     rows, shapes, counts = [], [], dict.fromkeys(("considered", "nodata", "cloudy", "near_duplicates", "kept"), 0)
     with ShardWriter(folder, arrays) as writer:
         for at, source in enumerate(sources):
-            part = report.part(0.7 * at / len(sources), 0.7 * (at + 1) / len(sources))
+            part = progress.part(0.7 * at / len(sources), 0.7 * (at + 1) / len(sources))
             for tile_rows, tile_shapes, samples in _tiles(source, cutting, crs, near_duplicates, counts, part):
                 writer.add(**samples)
                 rows += tile_rows
                 shapes += tile_shapes
         shards = writer.close()
-    report.message(_text(counts))
+    progress.message(_text(counts))
     if not rows:
         raise DataError(f"No tile is left: {_text(counts)} Allow more cloud or nodata, or choose other images.")
     first = sources[0].scenes[0][0]
@@ -190,15 +190,15 @@ def build_pretraining_dataset(folder: Path, sources: list[Source], cutting: Cutt
     description = {
         "task": "pretraining", "name": name, "sensors": sensors, "tile_size": cutting.tile_size, "classes": [], "ignore": IGNORE,
         "stride": cutting.stride or cutting.tile_size, "resolution_m": [round(metres, 4) for metres in first.grid.metres_per_pixel()],
-        "scenes": [scene_facts(group, own, report.part(0.7, 0.75)) for group, own in groups], "labels": {}, "shards": shards,
+        "scenes": [scene_facts(group, own, progress.part(0.7, 0.75)) for group, own in groups], "labels": {}, "shards": shards,
         "theme": "pretraining", "facts": facts,
     }
     frame = geopandas.GeoDataFrame([{"tile": at, **row} for at, row in enumerate(rows)], geometry=shapes, crs=crs)
-    return divide(folder, description, frame, plan, report.part(0.75, 1)), counts
+    return divide(folder, description, frame, plan, progress.part(0.75, 1)), counts
 
 
 def _tiles(source: Source, cutting: Cutting, crs: str, threshold: float, counts: dict[str, int],
-           report: Report) -> Iterator[tuple[list[dict], list, dict[str, np.ndarray]]]:
+           progress: Progress) -> Iterator[tuple[list[dict], list, dict[str, np.ndarray]]]:
     """Yields rows, footprints and arrays of the tiles of each piece that are kept, in order, and counts the others."""
     cutter = Cutter(source.scenes, source.sensors, None, cutting, crs)
     pieces = [piece for number in range(len(source.scenes)) for piece in cutter.pieces(number)]
@@ -206,12 +206,12 @@ def _tiles(source: Source, cutting: Cutting, crs: str, threshold: float, counts:
         raise DataError(f"The extent does not overlap {source.scenes[0][0].path}. Choose an extent that overlaps an image, or check its CRS.")
     for scene in (scene for group in source.scenes for scene in group):
         scene.close()
-    fingerprints, sample = _measure(cutter, pieces, report.part(0, 0.1)) if threshold else ([], np.zeros((1, 1), np.float32))
+    fingerprints, sample = _measure(cutter, pieces, progress.part(0, 0.1)) if threshold else ([], np.zeros((1, 1), np.float32))
     seen, judge = SeenTiles(threshold, sample), Judge(cutter, source.clouds, fingerprints)
     total, done = len(pieces), 0
-    with closing(cutter), closing(in_order(Judge.judge, judge, pieces, lambda: report.progress(0.1 + 0.9 * done / total, "Reading"))) as cuts:
+    with closing(cutter), closing(in_order(Judge.judge, judge, pieces, lambda: progress.at(0.1 + 0.9 * done / total, "Reading"))) as cuts:
         for piece, judged in zip(pieces, cuts, strict=True):
-            report.progress(0.1 + 0.9 * done / total, f"Cutting tiles from {source.scenes[piece.scene][0].name}")
+            progress.at(0.1 + 0.9 * done / total, f"Cutting tiles from {source.scenes[piece.scene][0].name}")
             done += 1
             counts["considered"] += len(piece.windows)
             counts["nodata"] += judged.cut.too_few_valid
@@ -233,13 +233,13 @@ def _row(judged: Judged, at: int, source: Source, piece: Piece) -> dict:
             "cloud": round(cloud, 4) if cloud >= 0 else None, **({"days_apart": days} if source.pairs else {})}
 
 
-def _measure(cutter: Cutter, pieces: list[Piece], report: Report) -> tuple[list[Fingerprint], np.ndarray]:
+def _measure(cutter: Cutter, pieces: list[Piece], progress: Progress) -> tuple[list[Fingerprint], np.ndarray]:
     """How bands vary over some tiles of all scenes, and the descriptions of these tiles."""
     windows = [Piece(piece.scene, (window,)) for piece in pieces for window in piece.windows]
     chosen = [windows[at] for at in even_sample(np.arange(len(windows)), SAMPLE)]
     cuts = []
     for done, piece in enumerate(chosen):
-        report.progress(done / len(chosen), "Measuring how images vary")
+        progress.at(done / len(chosen), "Measuring how images vary")
         cuts.append(cutter.cut(piece))
     images = {sensor.name: [cut.arrays[sensor.name] for cut in cuts if cut.arrays] for sensor in cutter.sensors}
     if not any(images.values()):
@@ -250,13 +250,13 @@ def _measure(cutter: Cutter, pieces: list[Piece], report: Report) -> tuple[list[
     return prints, joined([one.describe(array, shown) for one, array, shown in zip(prints, stacked, valid, strict=True)])
 
 
-def _compare_resolutions(sources: list[Source], report: Report) -> None:
+def _compare_resolutions(sources: list[Source], progress: Progress) -> None:
     first = sources[0].scenes[0][0]
     for source in sources[1:]:
         other = source.scenes[0][0]
         apart = max(abs(a / b - 1) for a, b in zip(other.grid.metres_per_pixel(), first.grid.metres_per_pixel(), strict=True))
         if apart > RESOLUTION_TOLERANCE:
-            report.message(f"The pixels of {other.path} differ in size from those of {first.path} by {apart:.0%}.", level="warning")
+            progress.message(f"The pixels of {other.path} differ in size from those of {first.path} by {apart:.0%}.", level="warning")
 
 
 def _text(counts: dict[str, int]) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from .....report import SILENT, Report
+from .....progress import SILENT, Progress
 from ....datasets.dataset import Dataset, SensorInfo
 from ....rasters.sensors import Band
 from ...data import mixed_sample
@@ -108,7 +108,7 @@ class Twins:
         device: where it is trained.
         probe: labelled tiles to ask the tower with the same bands with.
         rank: number of this process.
-        report: told of collapse.
+        progress: told of collapse.
 
     Attributes:
         neighbours: tiles whose second view is one of another tile; None: both views are of one tile.
@@ -117,9 +117,9 @@ class Twins:
     additive = False  # the loss compares the tiles of a batch
 
     def __init__(self, dataset: Dataset, sensors: Sequence[SensorInfo], network: TwinNetwork, settings: Any, device: torch.device,
-                 probe: Probe | None = None, rank: int = 0, report: Report = SILENT) -> None:
+                 probe: Probe | None = None, rank: int = 0, progress: Progress = SILENT) -> None:
         self.dataset, self.sensors, self.network, self.settings, self.device = dataset, list(sensors), network, settings, device
-        self.probe, self.rank, self.report = probe, rank, report
+        self.probe, self.rank, self.progress = probe, rank, progress
         self.score = "probe_score" if probe else "validation_score"
         plan = ViewPlan(**{name: getattr(settings, name) for name in ViewPlan.__dataclass_fields__})
         self.views = [Views(sensor, *tower.scaling, dataset.tile_size, plan, device)
@@ -174,20 +174,20 @@ class Twins:
         return torch.stack(terms).mean()
 
     @torch.no_grad()
-    def validate(self, report: Report = SILENT) -> np.ndarray:
+    def validate(self, progress: Progress = SILENT) -> np.ndarray:
         """`FIGURES` of the held-out tiles, NaN where not known; every process computes them, the first one counts."""
         found = dict.fromkeys(FIGURES, np.nan)
         if len(self.held_out) >= MINIMUM_TILES:
-            found["validation_loss"] = self._held_out_loss(report.part(0, 0.4))
+            found["validation_loss"] = self._held_out_loss(progress.part(0, 0.4))
         sample = mixed_sample(self.tiles, RENEWAL_TILES)
         for number, tower in enumerate(self.towers):
             renew_statistics(tower, (self._plain(part, number) for part in self._portions(sample)))
         if len(self.held_out) >= MINIMUM_TILES:
-            features = [self.features(number, self.held_out, report.part(0.4, 0.6)) for number in range(len(self.towers))]
+            features = [self.features(number, self.held_out, progress.part(0.4, 0.6)) for number in range(len(self.towers))]
             found["feature_rank"] = float(np.mean([effective_rank(rows) for rows in features]))
             found["feature_spread"] = float(np.mean([feature_spread(rows) for rows in features]))
         if self.probe:
-            found.update(self._ask_probe(self.probe, report.part(0.6, 1)))
+            found.update(self._ask_probe(self.probe, progress.part(0.6, 1)))
         return np.array([found[name] if self.rank == 0 else 0.0 for name in FIGURES])
 
     def figures(self, sums: np.ndarray) -> dict[str, float]:
@@ -197,39 +197,39 @@ class Twins:
             found["validation_score"] = -found["validation_loss"]
         rank, spread = found.get("feature_rank", np.inf), found.get("feature_spread", np.inf)
         if (rank < LEAST_RANK or spread < LEAST_SPREAD) and not self.collapsed:
-            self.report.message(f"The features of the held-out tiles hardly differ (effective rank {rank:.2g}, spread {spread:.2g}): the "
-                                "encoder says the same of every tile. Take a larger batch, a lower learning rate or weaker views.", "warning")
+            self.progress.message(f"The features of the held-out tiles hardly differ (effective rank {rank:.2g}, spread {spread:.2g}): the "
+                                  "encoder says the same of every tile. Take a larger batch, a lower learning rate or weaker views.", "warning")
             self.collapsed = True
         return found
 
-    def features(self, number: int, tiles: np.ndarray, report: Report = SILENT, turned: bool = False) -> np.ndarray:
+    def features(self, number: int, tiles: np.ndarray, progress: Progress = SILENT, turned: bool = False) -> np.ndarray:
         """Features (n, channel) of whole tiles by the encoder of a sensor, see `encoder_features`."""
         tower, name = self.towers[number], self.sensors[number].name
-        return encoder_features(tower.encoder, *tower.scaling, self.dataset, tiles, self.device, sensor=name, turned=turned, report=report)
+        return encoder_features(tower.encoder, *tower.scaling, self.dataset, tiles, self.device, sensor=name, turned=turned, progress=progress)
 
-    def _ask_probe(self, probe: Probe, report: Report) -> dict[str, float]:
+    def _ask_probe(self, probe: Probe, progress: Progress) -> dict[str, float]:
         """Scores of nearest neighbours and of a linear classifier, every few epochs, in the last one and whenever there are none yet."""
         due = (self.epoch + 1) % self.settings.probe_every == 0 or self.epoch + 1 >= self.settings.epochs
         if not due and np.isfinite(self.probe_score):
             return {"probe_score": self.probe_score}
-        found = probe(self.towers[self.asked_tower].encoder, *self.asked_scaling, self.device, report)
+        found = probe(self.towers[self.asked_tower].encoder, *self.asked_scaling, self.device, progress)
         self.probe_score = found["probe_linear"]
         return {**found, "probe_score": self.probe_score}
 
     def _divided(self, size: int) -> None:
         if not self.told:
             self.told = True
-            self.report.message(f"The loss is now that of batches of {size} tiles, which is not the loss of the whole batch: Barlow Twins "
-                                "correlates over a batch, so gradients of parts do not add up to it. Choose smaller views or a smaller "
-                                "encoder to keep the batch, or share it among several GPUs with torchrun.", "warning")
+            self.progress.message(f"The loss is now that of batches of {size} tiles, which is not the loss of the whole batch: Barlow Twins "
+                                  "correlates over a batch, so gradients of parts do not add up to it. Choose smaller views or a smaller "
+                                  "encoder to keep the batch, or share it among several GPUs with torchrun.", "warning")
 
-    def _held_out_loss(self, report: Report) -> float:
+    def _held_out_loss(self, progress: Progress) -> float:
         """The loss of views of held-out tiles, the same in every epoch, with batch statistics as in training."""
         generator, losses, portions = _generator(self.settings.seed, 2**31, 0), [], self._portions(self.held_out)
         self.network.train()
         for done, tiles in enumerate(portions, 1):
             losses.append(float(self._loss(self.network(self._batch(tiles, generator).views))))
-            report.progress(done / len(portions), f"Loss of the held-out tiles, {done} of {len(portions)} batches")
+            progress.at(done / len(portions), f"Loss of the held-out tiles, {done} of {len(portions)} batches")
         return float(np.mean(losses))
 
     def _batch(self, tiles: np.ndarray, generator: torch.Generator, partners: np.ndarray | None = None) -> TwinBatch:

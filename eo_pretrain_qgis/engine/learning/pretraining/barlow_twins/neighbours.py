@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from .....report import SILENT, Report
+from .....progress import SILENT, Progress
 from ...loop.kept_array import keep_array, kept_array
 from ...nearest_tiles import nearest_tiles
 
@@ -29,16 +29,16 @@ class Neighbours:
         self.tiles, self.partners = tiles, partners
 
     @classmethod
-    def find(cls, tiles: np.ndarray, features: Sequence[np.ndarray], count: int, report: Report = SILENT) -> Neighbours:
+    def find(cls, tiles: np.ndarray, features: Sequence[np.ndarray], count: int, progress: Progress = SILENT) -> Neighbours:
         """Those of the `count` nearest tiles that have a tile among their own.
 
         Args:
             tiles: positions in the dataset, ascending (n,).
             features: of the tiles, (n, channel), of one sensor or of several.
             count: of the nearest.
-            report: told of every some tiles.
+            progress: told of every some tiles.
         """
-        nearest, _ = nearest_tiles(np.concatenate(features, 1), count, report)
+        nearest, _ = nearest_tiles(np.concatenate(features, 1), count, progress)
         own = np.arange(len(tiles))[:, None]
         pairs = np.sort(own * len(tiles) + nearest, axis=None)
         back = nearest * len(tiles) + own

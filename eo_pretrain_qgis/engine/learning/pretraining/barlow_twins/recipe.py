@@ -15,13 +15,13 @@ import numpy as np
 from lightning_fabric import Fabric
 
 from .....errors import DataError
-from .....report import SILENT, Report
+from .....progress import SILENT, Progress
 from ....datasets.dataset import Dataset, SensorInfo
 from ....even_sample import even_sample
 from ...loop.checkpoints import load_tensors
 from ...loop.device import pick_device, pick_precision
 from ...loop.runs import CHECKPOINT, WEIGHTS, Run, band_cards
-from ...loop.training import Plan, Progress
+from ...loop.training import Course, Plan
 from ...loop.training_runs import train
 from ...networks.encoders import check_encoder_name, check_view_side
 from ...networks.starting_weights import start_from
@@ -64,7 +64,7 @@ class Settings(ViewPlan):
     seed: int = 1
 
 
-def pretrain_barlow_twins(dataset_folder: str, output: str, settings: Settings, report: Report = SILENT) -> dict[str, Any]:
+def pretrain_barlow_twins(dataset_folder: str, output: str, settings: Settings, progress: Progress = SILENT) -> dict[str, Any]:
     """Trains an encoder without labels, or continues the run in `output`, or says that it is finished.
 
     Under ``torchrun`` all processes train together on one batch of all their tiles, and the first one writes.
@@ -89,7 +89,7 @@ def pretrain_barlow_twins(dataset_folder: str, output: str, settings: Settings, 
     if settings.probe:
         labelled = Dataset.open(settings.probe)
         probe = Probe(labelled, settings.probe_share, settings.seed, most=PROBE_TILES, sensor=_same_bands(labelled, sensors).name)
-    return train(output, BarlowTwins(dataset, sensors, settings, probe), report)
+    return train(output, BarlowTwins(dataset, sensors, settings, probe), progress)
 
 
 def chosen_sensors(dataset: Dataset, settings: Settings) -> list[SensorInfo]:
@@ -175,29 +175,29 @@ class BarlowTwins:
         return Plan(chosen.epochs, rate, chosen.weight_decay, chosen.warmup_epochs, chosen.epochs + 1, chosen.seed,
                     optimizer=chosen.optimizer, final_rate=0.001 if lars else 0.0, clip_norm=None)
 
-    def build(self, run: Run, fabric: Fabric, report: Report) -> Twins:
+    def build(self, run: Run, fabric: Fabric, progress: Progress) -> Twins:
         """The towers with their starting weights, as a method to train."""
         chosen, dataset = self.settings, self.dataset
         towers = [Tower(chosen.encoder, band_cards(dataset, sensor), chosen.projector_width) for sensor in self.sensors]
         if chosen.start and not os.path.exists(run.path(CHECKPOINT)):
             for tower, sensor in zip(towers, self.sensors):
-                matched = start_from(tower, chosen.start, [band.name for band in sensor.bands], report)
+                matched = start_from(tower, chosen.start, [band.name for band in sensor.bands], progress)
                 run.card["start"] = {"path": chosen.start, "summary": matched.sentence(), **asdict(matched)}
-                report.message(matched.sentence())
+                progress.message(matched.sentence())
         network = TwinNetwork(towers)
         if fabric.world_size > 1:
             synchronise(network)
-        method = Twins(dataset, self.sensors, network, chosen, fabric.device, self.probe, fabric.global_rank, report)
-        self._say(method, fabric.world_size, report)
+        method = Twins(dataset, self.sensors, network, chosen, fabric.device, self.probe, fabric.global_rank, progress)
+        self._say(method, fabric.world_size, progress)
         if chosen.neighbours:
-            method.neighbours = self._neighbours(run, method, report)
+            method.neighbours = self._neighbours(run, method, progress)
         if self.probe and "probe_baseline" not in run.card:
             run.card["probe_baseline"] = self.probe.statistics()
         return method
 
-    def _neighbours(self, run: Run, method: Twins, report: Report) -> Neighbours:
+    def _neighbours(self, run: Run, method: Twins, progress: Progress) -> Neighbours:
         """Of the starting weights, before they learn; of a run that is continued those it began with."""
-        quiet = report.part(0, 0)  # the fraction belongs to the training that follows
+        quiet = progress.part(0, 0)  # the fraction belongs to the training that follows
         if os.path.exists(run.path(CHECKPOINT)):
             found = Neighbours.read(run.path(NEIGHBOURS), method.tiles)
         else:
@@ -206,19 +206,19 @@ class BarlowTwins:
             if method.rank == 0:
                 found.write(run.path(NEIGHBOURS))
         run.card["neighbours"] = found.sentence()
-        report.message(found.sentence())
+        progress.message(found.sentence())
         return found
 
-    def _say(self, method: Twins, processes: int, report: Report) -> None:
+    def _say(self, method: Twins, processes: int, progress: Progress) -> None:
         batch = -(-len(method.tiles) // method.steps)
         if batch < SMALL_BATCH:
-            report.message(f"Batches of {batch} tiles are small for Barlow Twins, which correlates the dimensions of the features over a "
-                           "batch; 128 and more are usual. Adding up the gradients of several batches is not the same as a larger one. "
-                           "Choose a larger batch size and more tiles, or let several processes share it with torchrun.", "warning")
+            progress.message(f"Batches of {batch} tiles are small for Barlow Twins, which correlates the dimensions of the features over a "
+                             "batch; 128 and more are usual. Adding up the gradients of several batches is not the same as a larger one. "
+                             "Choose a larger batch size and more tiles, or let several processes share it with torchrun.", "warning")
         if len(method.held_out) < MINIMUM_TILES:
-            report.message(f"The dataset has {len(method.held_out) or 'no'} validation tiles, too few to measure the loss and the rank of the "
-                           "features on: " + ("the probe alone decides which epoch is kept." if self.probe else "the last epoch is kept."),
-                           "warning")
+            progress.message(f"The dataset has {len(method.held_out) or 'no'} validation tiles, too few to measure the loss and the rank of the "
+                             "features on: " + ("the probe alone decides which epoch is kept." if self.probe else "the last epoch is kept."),
+                             "warning")
 
     def save(self, run: Run, method: Twins, sums: np.ndarray) -> None:
         """The towers, and the encoder of each sensor."""
@@ -234,11 +234,11 @@ class BarlowTwins:
         towers = method.towers
         (towers[0] if len(towers) == 1 else method.network).load_state_dict(load_tensors(run.path(WEIGHTS)))
 
-    def sections(self, run: Run, method: Twins, progress: Progress, redraw: bool) -> tuple[str, list[str]]:
+    def sections(self, run: Run, method: Twins, course: Course, redraw: bool) -> tuple[str, list[str]]:
         """The report."""
         if redraw:
             self.pictures = neighbour_pictures(method)
-        return report_sections(run, progress, self.pictures)
+        return report_sections(run, course, self.pictures)
 
     def result(self, run: Run) -> dict[str, Any]:
         """Figures of the best epoch."""

@@ -10,7 +10,7 @@ from ....even_sample import even_sample
 from ....looks import html_page as page
 from ....looks.tile_pictures import look, strip
 from ...loop.runs import Run
-from ...loop.training import Progress
+from ...loop.training import Course
 from .method import Twins
 
 ASKED, NEIGHBOURS, AMONG = 6, 6, 400  # held-out tiles that are shown, with how many neighbours, from how many
@@ -21,15 +21,15 @@ FIGURES = {
 }
 
 
-def report_sections(run: Run, progress: Progress, pictures: str) -> tuple[str, list[str]]:
+def report_sections(run: Run, course: Course, pictures: str) -> tuple[str, list[str]]:
     """Title and sections of the report.
 
     Args:
         run: the run.
-        progress: with a row of figures per epoch.
+        course: with a row of figures per epoch.
         pictures: HTML from `neighbour_pictures`.
     """
-    card, history = run.card, progress.history
+    card, history = run.card, course.history
 
     def curve(name: str) -> list[float | None]:
         return [row.get(name) for row in history]
@@ -42,11 +42,11 @@ def report_sections(run: Run, progress: Progress, pictures: str) -> tuple[str, l
     if baseline:
         probes = {"linear": curve("probe_score"), "image statistics, linear": [baseline["probe_linear"]] * len(history)}
         panels.append(("Accuracy of the probe", probes))
-    best = history[progress.best_epoch - 1]
+    best = history[course.best_epoch - 1]
     rows = [(words, best[name]) for name, words in FIGURES.items() if name in best]
     sections = [
-        page.paragraph(_verdict(card, progress)), *(page.curves(panels[at:at + 2]) for at in range(0, len(panels), 2)),
-        page.heading("Figures of the best epoch"), page.table(("figure", f"epoch {progress.best_epoch}"), rows),
+        page.paragraph(_verdict(card, course)), *(page.curves(panels[at:at + 2]) for at in range(0, len(panels), 2)),
+        page.heading("Figures of the best epoch"), page.table(("figure", f"epoch {course.best_epoch}"), rows),
         *([_probe_words(card, history)] if baseline else []),
         page.heading("What the encoder takes for alike"),
         page.paragraph("Held-out tiles on the left, and the held-out tiles whose features point most nearly in the same direction."), pictures,
@@ -80,14 +80,14 @@ def _gap(row: np.ndarray, height: int) -> np.ndarray:
     return np.full((strip(row[:1], height).shape[0], 14, 3), 255, np.uint8)
 
 
-def _verdict(card: dict, progress: Progress) -> str:
+def _verdict(card: dict, course: Course) -> str:
     state = "Finished" if card["state"] == "finished" else "Training"
-    text = f"{state}: {progress.epoch} of {card['settings']['epochs']} epochs on {card['device']} in {card['precision']}."
-    if progress.best is None:
+    text = f"{state}: {course.epoch} of {card['settings']['epochs']} epochs on {card['device']} in {card['precision']}."
+    if course.best is None:
         return text + " Without held-out tiles the last epoch is kept."
     if card.get("probe_baseline"):
-        return f"{text} Best: epoch {progress.best_epoch} with {progress.best:.3f} in the linear probe on its validation tiles."
-    return f"{text} Best: epoch {progress.best_epoch} with a loss of {-progress.best:.2f} on the held-out tiles."
+        return f"{text} Best: epoch {course.best_epoch} with {course.best:.3f} in the linear probe on its validation tiles."
+    return f"{text} Best: epoch {course.best_epoch} with a loss of {-course.best:.2f} on the held-out tiles."
 
 
 def _probe_words(card: dict, history: list[dict[str, Any]]) -> str:

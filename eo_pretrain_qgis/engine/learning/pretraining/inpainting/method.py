@@ -22,7 +22,7 @@ from torch import nn
 from torch.nn.functional import adaptive_avg_pool2d
 
 from .....errors import DataError
-from .....report import SILENT, Report
+from .....progress import SILENT, Progress
 from ....even_sample import even_sample
 from ...data import mixed_sample
 from ...networks.class_networks import SegmentationNetwork, renew_statistics, scaled
@@ -85,7 +85,7 @@ class Filling:
         seed: of what is hidden in validation tiles.
         rank: number of this process.
         processes: how many share the tiles.
-        report: told when the discriminator has won or lost.
+        progress: told when the discriminator has won or lost.
         autocast: context in which networks that Fabric did not wrap compute in the precision of the run.
 
     Raises:
@@ -96,11 +96,11 @@ class Filling:
 
     def __init__(self, reader: HidingReader, quality: FillingQuality, network: FillingNetwork, discriminator: PatchDiscriminator | None, *,
                  batch_size: int, crop: int | None = None, weight: float = 0.01, weight_warmup: int = 10, seed: int = 1, rank: int = 0,
-                 processes: int = 1, report: Report = SILENT, autocast: Callable[[], AbstractContextManager] = nullcontext) -> None:
+                 processes: int = 1, progress: Progress = SILENT, autocast: Callable[[], AbstractContextManager] = nullcontext) -> None:
         self.reader, self.quality, self.batch_size, self.crop = reader, quality, batch_size, crop
         self.network = network.to(reader.device)
         self.discriminator = discriminator.to(reader.device) if discriminator else None
-        self.weight, self.weight_warmup, self.seed, self.report = weight, weight_warmup, seed, report
+        self.weight, self.weight_warmup, self.seed, self.progress = weight, weight_warmup, seed, progress
         self.rank, self.processes, self.autocast = rank, processes, autocast
         dataset, sensor = reader.dataset, reader.sensor.name
         self.training = dataset.indices("training", sensor)
@@ -148,7 +148,7 @@ class Filling:
                 batch.made = self._filled(networks["network"], batch, truth)
         return self._judging_loss(networks[part], batch, truth)
 
-    def validate(self, report: Report = SILENT) -> np.ndarray:
+    def validate(self, progress: Progress = SILENT) -> np.ndarray:
         """Sums of `FillingQuality` over this process's share of the validation tiles, float32 (7, size): of `FILLS` over all, and of
         `FEW_FILLS` over a few.
 
@@ -157,7 +157,7 @@ class Filling:
         renew_statistics(self.network, self.renewal(RENEWAL_TILES))
         self.network.eval()
         if not self.fixed_sums.size:
-            self.fixed_sums = self._without_network(report)
+            self.fixed_sums = self._without_network(progress)
         result, done, few = np.zeros((7, self.quality.size)), 0, len(FILLS)
         result[[1, 2, 4, 5, 6]] = self.fixed_sums
         mine = self.validation[self.rank::self.processes]
@@ -168,7 +168,7 @@ class Filling:
             among = torch.from_numpy(np.isin(batch.tiles, self.few)).to(batch.hidden.device)
             result[few] += self.quality.sums(found, truth, batch.hidden & among[:, None, None])
             done += len(batch)
-            report.progress(done / len(mine), f"Filling {done} of {len(mine)} validation tiles")
+            progress.at(done / len(mine), f"Filling {done} of {len(mine)} validation tiles")
         return result.astype(np.float32)
 
     def renewal(self, tiles: int) -> Iterator[torch.Tensor]:
@@ -239,7 +239,7 @@ class Filling:
             self.tally[1] += importance.sum()
         return 0.5 * (_mean(real_loss(real), importance) + _mean(made_loss(made), importance))
 
-    def _without_network(self, report: Report) -> np.ndarray:
+    def _without_network(self, progress: Progress) -> np.ndarray:
         """Sums of the fills without a network over all and over a few tiles: these never change."""
         sums = np.zeros((5, self.quality.size))
         for batch in self.reader.fixed(self.validation[self.rank::self.processes], self.batch_size, self.seed):
@@ -247,7 +247,7 @@ class Filling:
         mine = self.few[self.rank::self.processes]
         for done, batch in enumerate(self.reader.fixed(mine, 1, self.seed), 1):
             sums[2:] += self._sums_of((mean_fill, smooth_fill, biharmonic_fill), batch)
-            report.progress(0.5 * done / len(mine), f"Biharmonic fill of {done} of {len(mine)} validation tiles")
+            progress.at(0.5 * done / len(mine), f"Biharmonic fill of {done} of {len(mine)} validation tiles")
         return sums
 
     def _sums_of(self, fills: Sequence[Callable], batch: HiddenBatch) -> np.ndarray:
@@ -264,8 +264,8 @@ class Filling:
         if len(self.verdicts) == COLLAPSE_EPOCHS:
             state, advice = (("tells every fill from truth", "a narrower discriminator or one of fewer layers") if verdict == "won" else
                              ("no longer tells fills from truth", "a wider discriminator or a lower weight"))
-            self.report.message(f"For {COLLAPSE_EPOCHS} epochs the discriminator {state} (accuracy {accuracy:.2f}), so the network learns "
-                                f"little from it. If fills look poor, train in a new folder with {advice}.", "warning")
+            self.progress.message(f"For {COLLAPSE_EPOCHS} epochs the discriminator {state} (accuracy {accuracy:.2f}), so the network learns "
+                                  f"little from it. If fills look poor, train in a new folder with {advice}.", "warning")
 
     def _forget(self) -> None:
         """Begins the sums of an epoch anew: patches judged rightly, patches judged, adversarial loss, L1, steps."""

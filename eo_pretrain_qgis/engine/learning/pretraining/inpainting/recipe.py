@@ -11,12 +11,12 @@ import numpy as np
 from lightning_fabric import Fabric
 
 from .....errors import DataError
-from .....report import SILENT, Report
+from .....progress import SILENT, Progress
 from ....datasets.dataset import Dataset, SensorInfo
 from ...loop.checkpoints import load_tensors
 from ...loop.device import pick_device, pick_precision
 from ...loop.runs import CHECKPOINT, WEIGHTS, Run, band_cards
-from ...loop.training import Plan, Progress
+from ...loop.training import Course, Plan
 from ...loop.training_runs import train
 from ...networks.discriminators import PatchDiscriminator, fitting_layers, smallest_side
 from ...networks.encoders import check_encoder_name
@@ -57,7 +57,7 @@ class Settings:
     seed: int = 1
 
 
-def pretrain_inpainting(dataset_folder: str, output: str, settings: Settings, report: Report = SILENT) -> dict[str, Any]:
+def pretrain_inpainting(dataset_folder: str, output: str, settings: Settings, progress: Progress = SILENT) -> dict[str, Any]:
     """Pretrains a U-Net by inpainting, or continues the run in `output`, or says that it is finished.
 
     Returns:
@@ -71,7 +71,7 @@ def pretrain_inpainting(dataset_folder: str, output: str, settings: Settings, re
     """
     pick_precision(settings.precision, pick_device(settings.device))  # the quickest refusals first
     check_encoder_name(settings.encoder)
-    return train(output, Inpainting([Dataset.open(dataset_folder)], settings), report)
+    return train(output, Inpainting([Dataset.open(dataset_folder)], settings), progress)
 
 
 class Inpainting:
@@ -107,23 +107,23 @@ class Inpainting:
         betas = (0.5, 0.999) if chosen.adversarial_weight else (0.9, 0.999)
         return Plan(chosen.epochs, chosen.learning_rate, chosen.weight_decay, chosen.warmup_epochs, chosen.patience, chosen.seed, betas=betas)
 
-    def build(self, run: Run, fabric: Fabric, report: Report) -> Filling:
+    def build(self, run: Run, fabric: Fabric, progress: Progress) -> Filling:
         """The networks with their starting weights, as a method to train."""
         chosen, bands = self.settings, run.card["bands"]
         network = FillingNetwork(chosen.encoder, [band["centre"] for band in bands], [band["spread"] for band in bands])
         if chosen.start and not os.path.exists(run.path(CHECKPOINT)):
-            matched = start_from(network, chosen.start, [band["name"] for band in bands], report)
+            matched = start_from(network, chosen.start, [band["name"] for band in bands], progress)
             run.card["start"] = {"path": chosen.start, "summary": matched.sentence(), **asdict(matched)}
-            report.message(matched.sentence())
+            progress.message(matched.sentence())
         discriminator = self._discriminator(len(bands) + 1, self.side + -self.side % network.stride) if chosen.adversarial_weight else None
         if not len(self.dataset.indices("validation", self.sensor.name)):
-            report.message("The dataset has no validation tiles: fills cannot be measured, and the last epoch is kept.", "warning")
+            progress.message("The dataset has no validation tiles: fills cannot be measured, and the last epoch is kept.", "warning")
         if run.card["clouds"]:
-            report.message(run.card["clouds"])
+            progress.message(run.card["clouds"])
         reader = HidingReader(self.dataset, self.sensor, self.blocks, [band["centre"] for band in bands], network.stride, fabric.device)
         return Filling(reader, FillingQuality(bands, fabric.device), network, discriminator, batch_size=chosen.batch_size, crop=chosen.crop,
                        weight=chosen.adversarial_weight, weight_warmup=chosen.adversarial_warmup, seed=chosen.seed,
-                       rank=fabric.global_rank, processes=fabric.world_size, report=report, autocast=fabric.autocast)
+                       rank=fabric.global_rank, processes=fabric.world_size, progress=progress, autocast=fabric.autocast)
 
     def _discriminator(self, bands: int, side: int) -> PatchDiscriminator:
         """A discriminator of bands and mask, for images of that height and width [px]."""
@@ -143,9 +143,9 @@ class Inpainting:
         """The best weights back into the network."""
         method.network.load_state_dict(load_tensors(run.path(WEIGHTS)))
 
-    def sections(self, run: Run, method: Filling, progress: Progress, redraw: bool) -> tuple[str, list[str]]:
+    def sections(self, run: Run, method: Filling, course: Course, redraw: bool) -> tuple[str, list[str]]:
         """The report."""
-        return self.report.sections(run, method, progress, redraw)
+        return self.report.sections(run, method, course, redraw)
 
     def result(self, run: Run) -> dict[str, Any]:
         """The figures on the validation tiles."""

@@ -11,7 +11,7 @@ from ....even_sample import even_sample
 from ....looks import html_page as page
 from ....looks.tile_pictures import BLANK, NO_PICTURE, STRETCH, TRUE_COLOUR
 from ...loop.runs import Run
-from ...loop.training import Progress
+from ...loop.training import Course
 from .method import Filling
 from .quality import biharmonic_fill
 
@@ -28,20 +28,20 @@ class InpaintingReport:
         self.pictures = ""
         self.smooth: torch.Tensor | None = None  # the biharmonic fill of the tiles shown, which never changes
 
-    def sections(self, run: Run, method: Filling, progress: Progress, redraw: bool) -> tuple[str, list[str]]:
+    def sections(self, run: Run, method: Filling, course: Course, redraw: bool) -> tuple[str, list[str]]:
         """Title and sections.
 
         Args:
             run: with the fills of the best epoch in its card.
             method: with the network to draw with.
-            progress: with a row of figures per epoch.
+            course: with a row of figures per epoch.
             redraw: whether the network is the best one so far.
         """
         if redraw or not self.pictures:
             self.pictures = self._pictures(method)
         card = run.card
         sections = [
-            page.paragraph(_verdict(card, progress)), page.curves(_panels(card, progress.history)),
+            page.paragraph(_verdict(card, course)), page.curves(_panels(card, course.history)),
             page.heading("Held-out places"),
             page.paragraph("Validation tiles from left to right: what the network sees, its fill, the biharmonic fill, the truth. Grey is hidden or "
                            "was not measured. What is hidden stays the same in all epochs."), self.pictures,
@@ -127,17 +127,17 @@ def _tables(card: dict) -> list[str]:
     ]
 
 
-def _verdict(card: dict, progress: Progress) -> str:
+def _verdict(card: dict, course: Course) -> str:
     state = "Finished" if card["state"] == "finished" else "Training"
-    text = f"{state}: {progress.epoch} of {card['settings']['epochs']} epochs on {card['device']} in {card['precision']}."
-    if progress.best is None or not card["fills"]:
+    text = f"{state}: {course.epoch} of {card['settings']['epochs']} epochs on {card['device']} in {card['precision']}."
+    if course.best is None or not card["fills"]:
         return text + " Without validation tiles the last epoch is kept."
     few = card["fills"]["few"]
     others = ", ".join(f"the {name} fill {few[name]['psnr']:.2f} dB" for name in ("mean", "smooth", "biharmonic"))
     best = max(("mean", "smooth", "biharmonic"), key=lambda name: few[name]["psnr"])
     gain = few["network"]["psnr"] - few[best]["psnr"]
     verdict = f"{gain:.2f} dB better" if gain > 0 else f"{-gain:.2f} dB worse: the network has not yet learned more than smoothness; train longer"
-    return (f"{text} Best: epoch {progress.best_epoch}. On {card['fills']['few_tiles']} held-out tiles the network fills with a PSNR of "
+    return (f"{text} Best: epoch {course.best_epoch}. On {card['fills']['few_tiles']} held-out tiles the network fills with a PSNR of "
             f"{few['network']['psnr']:.2f} dB, {others}; the network is {verdict}.")
 
 

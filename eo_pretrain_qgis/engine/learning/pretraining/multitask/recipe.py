@@ -15,12 +15,12 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from .....errors import DataError, EngineError
-from .....report import SILENT, Report
+from .....progress import SILENT, Progress
 from ....datasets.dataset import Dataset
 from ...loop.checkpoints import load_tensors
 from ...loop.device import pick_device, pick_precision
 from ...loop.runs import CHECKPOINT, WEIGHTS, Run
-from ...loop.training import Plan, Progress
+from ...loop.training import Course, Plan
 from ...loop.training_runs import train
 from ...networks.class_networks import renew_statistics
 from ...networks.encoders import check_encoder_name
@@ -58,7 +58,7 @@ class Settings:
     seed: int = 1
 
 
-def pretrain_multitask(dataset_folders: Sequence[str], output: str, settings: Settings, report: Report = SILENT) -> dict[str, Any]:
+def pretrain_multitask(dataset_folders: Sequence[str], output: str, settings: Settings, progress: Progress = SILENT) -> dict[str, Any]:
     """Trains one network for the tasks of several datasets, or continues the run in `output`, or says that it is finished.
 
     Under ``torchrun`` all processes work on the same task with different tiles, and the first one writes.
@@ -67,7 +67,7 @@ def pretrain_multitask(dataset_folders: Sequence[str], output: str, settings: Se
         dataset_folders: two or more, of the same bands of the same sensor.
         output: run folder.
         settings: see `Settings`.
-        report: told of every batch.
+        progress: told of every batch.
 
     Returns:
         What `training_runs.train` gives, and ``score``, the mean over the tasks, where there are validation tiles.
@@ -82,10 +82,10 @@ def pretrain_multitask(dataset_folders: Sequence[str], output: str, settings: Se
     opened = [Dataset.open(folder) for folder in dataset_folders]
     for dataset in opened:
         check_task(dataset, settings.crop)
-    datasets = common_datasets(opened, report)
+    datasets = common_datasets(opened, progress)
     _refuse_other_number(output, datasets)
     before = len(datasets) / (len(datasets) + 1) if settings.compare_single else 0.0  # of the time
-    return train(output, Multitasking(datasets, settings, report.part(0, before)), report.part(before, 1))
+    return train(output, Multitasking(datasets, settings, progress.part(0, before)), progress.part(before, 1))
 
 
 class TaskBatches:
@@ -168,7 +168,7 @@ class Multitask:
         parts = torch.as_tensor(self.fabric.all_reduce(flat, reduce_op="mean")).split([gradient.numel() for gradient in way.values()])
         return {name: part.view_as(gradient) for (name, gradient), part in zip(way.items(), parts)}
 
-    def validate(self, report: Report = SILENT) -> np.ndarray:
+    def validate(self, progress: Progress = SILENT) -> np.ndarray:
         """The sums of all tasks behind each other, float64.
 
         Each task is measured with normalisation statistics of its own images, as it was trained and as a fine-tuned network will have
@@ -176,7 +176,7 @@ class Multitask:
         """
         found = []
         for number, task in enumerate(self.tasks.values()):
-            sums = task.method.validate(report.part(number / len(self.tasks), (number + 1) / len(self.tasks)))
+            sums = task.method.validate(progress.part(number / len(self.tasks), (number + 1) / len(self.tasks)))
             self.sizes[task.key] = sums.shape
             found.append(sums.astype(np.float64).ravel())
         self.renew()
@@ -217,16 +217,16 @@ class Multitasking:
     Args:
         datasets: with bands in one order; a single one trains its task alone.
         settings: see `Settings`.
-        report: told of what comes before the loop: baselines, and tasks trained alone.
+        progress: told of what comes before the loop: baselines, and tasks trained alone.
         steps: per epoch; None counts the tiles.
         bands: cards of the bands, by which images are scaled; None pools those of the datasets.
     """
 
     method_name = "multitask"
 
-    def __init__(self, datasets: Sequence[Dataset], settings: Settings, report: Report = SILENT, steps: int | None = None,
+    def __init__(self, datasets: Sequence[Dataset], settings: Settings, progress: Progress = SILENT, steps: int | None = None,
                  bands: list[dict[str, Any]] | None = None) -> None:
-        self.datasets, self.settings, self.report, self.steps = datasets, settings, report, steps
+        self.datasets, self.settings, self.progress, self.steps = datasets, settings, progress, steps
         self.bands = bands or pooled_bands(datasets)
         self.names = task_names(datasets)
         self.pictures: dict[str, str] = {}
@@ -245,18 +245,18 @@ class Multitasking:
         return Plan(chosen.epochs, chosen.learning_rate, chosen.weight_decay, chosen.warmup_epochs, chosen.patience, chosen.seed,
                     clip_norm=1.0 if chosen.mode == "joint" else float(chosen.inner_steps))
 
-    def build(self, run: Run, fabric: Fabric, report: Report) -> Multitask:
+    def build(self, run: Run, fabric: Fabric, progress: Progress) -> Multitask:
         """The network with its starting weights, as a method to train."""
         chosen, bands = self.settings, run.card["bands"]
         tasks = [build_task(name, key, dataset, bands, chosen, fabric) for (name, key), dataset in zip(self.names, self.datasets)]
         network = SharedNetwork({task.key: task.network for task in tasks})
         if chosen.start and not os.path.exists(run.path(CHECKPOINT)):
-            matched = start_from(network.shared(), chosen.start, [band["name"] for band in bands], report)
+            matched = start_from(network.shared(), chosen.start, [band["name"] for band in bands], progress)
             run.card["start"] = {"path": chosen.start, "summary": matched.sentence(), **asdict(matched)}
-            report.message(matched.sentence())
+            progress.message(matched.sentence())
         unmeasured = [task.name for task in tasks if not len(task.dataset.indices("validation"))]
         if unmeasured:
-            report.message(f"Without validation tiles, and so without figures: {', '.join(unmeasured)}.", "warning")
+            progress.message(f"Without validation tiles, and so without figures: {', '.join(unmeasured)}.", "warning")
         method = Multitask(tasks, network, fabric, chosen, self.steps)
         for entry in run.card["tasks"]:
             entry["share"] = float(method.shares[entry["key"]])
@@ -279,14 +279,14 @@ class Multitasking:
         """The best weights back into the network."""
         method.network.named().load_state_dict(load_tensors(run.path(WEIGHTS)))
 
-    def sections(self, run: Run, method: Multitask, progress: Progress, redraw: bool) -> tuple[str, list[str]]:
+    def sections(self, run: Run, method: Multitask, course: Course, redraw: bool) -> tuple[str, list[str]]:
         """The report."""
         if redraw:
             for key, task in method.tasks.items():
                 task.renew()
                 self.pictures[key] = task_pictures(task)
             method.renew()
-        return report_sections(run, progress, self.pictures)
+        return report_sections(run, course, self.pictures)
 
     def result(self, run: Run) -> dict[str, Any]:
         """The mean score."""
@@ -297,7 +297,7 @@ class Multitasking:
         """What the tasks are measured against: baselines, and each task trained alone with as many batches as all have together."""
         for entry in run.card["tasks"]:
             if "baselines" not in entry and entry["validation_tiles"]:
-                entry["baselines"] = baseline_scores(method.tasks[entry["key"]], self.settings.seed, self.report.part(0, 0.01))
+                entry["baselines"] = baseline_scores(method.tasks[entry["key"]], self.settings.seed, self.progress.part(0, 0.01))
         if not self.settings.compare_single:
             return
         run.update(state="training")  # from here on the folder is that of a run, in which the single ones lie
@@ -305,8 +305,8 @@ class Multitasking:
         for number, (entry, dataset) in enumerate(zip(run.card["tasks"], self.datasets)):
             if "single" in entry:
                 continue
-            self.report.message(f"Training “{entry['name']}” alone, to compare with.")
-            part = self.report.part(number / len(self.datasets), (number + 1) / len(self.datasets))
+            self.progress.message(f"Training “{entry['name']}” alone, to compare with.")
+            part = self.progress.part(number / len(self.datasets), (number + 1) / len(self.datasets))
             folder = run.path(os.path.join("single", entry["key"]))
             # The same scaling, or errors in scaled units would not compare.
             train(folder, Multitasking([dataset], alone, SILENT, method.steps * method.inner_steps, run.card["bands"]), part)

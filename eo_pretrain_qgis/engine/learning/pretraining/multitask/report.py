@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .....report import SILENT, Report
+from .....progress import SILENT, Progress
 from ....datasets.dataset import Dataset, SensorInfo
 from ....even_sample import even_sample
 from ....looks import html_page as page
@@ -20,7 +20,7 @@ from ...finetuning.classification import tile_scores
 from ...finetuning.classification_report import sample_gallery
 from ...finetuning.segmentation_report import SAMPLES, sample_pictures
 from ...loop.runs import Run
-from ...loop.training import Progress
+from ...loop.training import Course
 from ...probes import LinearProbe, image_statistics
 from .tasks import Task
 
@@ -37,14 +37,14 @@ SHOWN = {
 }
 
 
-def baseline_scores(task: Task, seed: int, report: Report = SILENT) -> dict[str, dict[str, float]]:
+def baseline_scores(task: Task, seed: int, progress: Progress = SILENT) -> dict[str, dict[str, float]]:
     """Figures of the majority class and of statistics on the validation tiles; none for hidden regions, which are measured beside a mean
     fill as they are.
 
     Args:
         task: with validation tiles.
         seed: of the sample of pixels.
-        report: told of the tiles.
+        progress: told of the tiles.
 
     Returns:
         ``statistics`` and ``majority``, each figure → value.
@@ -53,15 +53,15 @@ def baseline_scores(task: Task, seed: int, report: Report = SILENT) -> dict[str,
     if not dataset.classes:
         return {}
     if dataset.task == "segmentation":
-        found = {name: scores(counts) for name, counts in _pixel_counts(task, seed, report).items()}
+        found = {name: scores(counts) for name, counts in _pixel_counts(task, seed, progress).items()}
     else:
         found = {name: tile_scores(counts) for name, counts in _tile_counts(dataset, seed).items()}
     return {name: {key: float(row[key]) for key, _, _ in SHOWN[dataset.task] if row[key] is not None} for name, row in found.items()}
 
 
-def _pixel_counts(task: Task, seed: int, report: Report) -> dict[str, np.ndarray]:
+def _pixel_counts(task: Task, seed: int, progress: Progress) -> dict[str, np.ndarray]:
     dataset = task.dataset
-    baseline, common = StatisticsBaseline.fit(dataset, seed, BASELINE_PIXELS, report.part(0, 0.5)), majority_class(dataset)
+    baseline, common = StatisticsBaseline.fit(dataset, seed, BASELINE_PIXELS, progress.part(0, 0.5)), majority_class(dataset)
     tiles, counts = dataset.indices("validation"), {name: np.zeros((len(dataset.classes),) * 2, np.int64) for name in ("statistics", "majority")}
     for start in range(0, len(tiles), BASELINE_TILES):
         chosen = tiles[start:start + BASELINE_TILES]
@@ -69,7 +69,7 @@ def _pixel_counts(task: Task, seed: int, report: Report) -> dict[str, np.ndarray
         guesses = {"statistics": baseline.predict(images, dataset.valid(images)), "majority": np.full_like(truth, common)}
         for name, guess in guesses.items():
             counts[name] += confusion(truth, guess, len(dataset.classes), dataset.ignore)
-        report.progress(0.5 + 0.5 * (start + len(chosen)) / len(tiles), f"Baselines: {task.name}")
+        progress.at(0.5 + 0.5 * (start + len(chosen)) / len(tiles), f"Baselines: {task.name}")
     return counts
 
 
@@ -114,17 +114,17 @@ def task_pictures(task: Task) -> str:
     return page.paragraph("What the network saw, what it put in, and the truth.") + page.picture(np.concatenate(rows), "filled tiles")
 
 
-def report_sections(run: Run, progress: Progress, pictures: dict[str, str]) -> tuple[str, list[str]]:
+def report_sections(run: Run, course: Course, pictures: dict[str, str]) -> tuple[str, list[str]]:
     """Title and sections of report.html.
 
     Args:
         run: the run; its card holds the tasks with their figures.
-        progress: with a row of figures per epoch.
+        course: with a row of figures per epoch.
         pictures: HTML of each task by its key.
     """
-    card, history = run.card, progress.history
+    card, history = run.card, course.history
     sections = [
-        page.paragraph(_verdict(card, progress)),
+        page.paragraph(_verdict(card, course)),
         page.heading("The tasks on their validation tiles"),
         page.table(("task", "learned", "training tiles", "share of steps"),
                    [(entry["name"], entry["kind"], entry["training_tiles"], float(entry["share"])) for entry in card["tasks"]]),
@@ -169,12 +169,12 @@ def _pictured(pictures: tuple[torch.Tensor, ...], sensor: SensorInfo) -> np.ndar
     return strip((np.moveaxis(grey, 1, -1) * 255).astype(np.uint8), PICTURE_HEIGHT)
 
 
-def _verdict(card: dict, progress: Progress) -> str:
+def _verdict(card: dict, course: Course) -> str:
     state = "Finished" if card["state"] == "finished" else "Training"
-    text = f"{state}: {progress.epoch} of {card['settings']['epochs']} epochs on {card['device']} in {card['precision']}."
-    if progress.best is None:
+    text = f"{state}: {course.epoch} of {card['settings']['epochs']} epochs on {card['device']} in {card['precision']}."
+    if course.best is None:
         return text + " Without validation tiles the last epoch is kept."
-    text += f" Best: epoch {progress.best_epoch} with a mean score of {progress.best:.3f} over the tasks."
+    text += f" Best: epoch {course.best_epoch} with a mean score of {course.best:.3f} over the tasks."
     rising = {words: more for shown in SHOWN.values() for _, words, more in shown}
     rows = [(row, rising[row[1]]) for row in comparison(card["tasks"])]
     behind = sorted({row[0] for row, more in rows if row[3] is not None and (row[2] < row[3]) == more})

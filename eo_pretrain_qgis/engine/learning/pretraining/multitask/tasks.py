@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from .....errors import DataError
-from .....report import SILENT, Report
+from .....progress import SILENT, Progress
 from ....datasets.dataset import Dataset, SensorInfo
 from ....rasters.sensors import Band
 from ...loop.runs import band_cards
@@ -167,7 +167,7 @@ class Task:
         renew_statistics(self.network, self.images())
 
 
-def common_datasets(datasets: Sequence[Dataset], report: Report = SILENT) -> list[Dataset]:
+def common_datasets(datasets: Sequence[Dataset], progress: Progress = SILENT) -> list[Dataset]:
     """The datasets with the bands of all in the order of the first one.
 
     Raises:
@@ -189,17 +189,17 @@ def common_datasets(datasets: Sequence[Dataset], report: Report = SILENT) -> lis
         sensor = _matching_sensor(dataset, first)
         order = [band.name for band in sensor.bands]
         if order != names:
-            report.message(f"The bands of {dataset.folder} are in another order ({', '.join(order)}); they are read as "
-                           f"{', '.join(names)}, by name.")
+            progress.message(f"The bands of {dataset.folder} are in another order ({', '.join(order)}); they are read as "
+                             f"{', '.join(names)}, by name.")
         common = CommonDataset(dataset, sensor.name, first.bands)
         if common.converts:
-            report.message(f"The values of {dataset.folder} are stored with another scale or offset; they are converted to those of "
-                           f"{first.folder}.")
+            progress.message(f"The values of {dataset.folder} are stored with another scale or offset; they are converted to those of "
+                             f"{first.folder}.")
         seen.append(common)
     sizes = [dataset.description["resolution_m"] for dataset in datasets]
     if max(size[0] for size in sizes) > 1.05 * min(size[0] for size in sizes):
-        report.message("The pixels of the datasets differ in size (" + ", ".join(f"{size[0]:g} m" for size in sizes) +
-                       "); a thing then looks different in each, and the shared layers have to learn it several times.", "warning")
+        progress.message("The pixels of the datasets differ in size (" + ", ".join(f"{size[0]:g} m" for size in sizes) +
+                         "); a thing then looks different in each, and the shared layers have to learn it several times.", "warning")
     return seen
 
 

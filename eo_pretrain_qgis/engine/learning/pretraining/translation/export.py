@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from .....errors import JobError, ModelError
-from .....report import SILENT, Report
+from .....progress import SILENT, Progress
 from ....datasets.dataset import Dataset
 from ....models import package
 from ....models.session import RunOptions, on_processor
@@ -28,7 +28,7 @@ NOTICEABLE = 0.05
 
 
 def export_translation(run: Run, target: str, *, source: str | None = None, name: str | None = None, licence: str = "not stated",
-                       tolerance: float = 1e-4, plugin_version: str = "", report: Report = SILENT) -> dict[str, Any]:
+                       tolerance: float = 1e-4, plugin_version: str = "", progress: Progress = SILENT) -> dict[str, Any]:
     """Writes one of a run's best generators as a model file that takes and gives stored units.
 
     Args:
@@ -39,7 +39,7 @@ def export_translation(run: Run, target: str, *, source: str | None = None, name
         licence: of the model, for those it is given to.
         tolerance: largest difference allowed between a value of torch and of onnxruntime, scaled units.
         plugin_version: for the provenance.
-        report: told of every step.
+        progress: told of every step.
 
     Returns:
         ``largest_difference`` and ``model_id``.
@@ -58,16 +58,16 @@ def export_translation(run: Run, target: str, *, source: str | None = None, name
     generator: nn.Module = (generators.forth, generators.back)[way]
     scaling, stride = BandScaling(wanted["bands"]), int(generator.stride)  # type: ignore[arg-type]
     model = StoredTranslation(generator, BandScaling(given["bands"]), scaling).eval()
-    report.progress(0.05, "Translating the network")
+    progress.at(0.05, "Translating the network")
     architecture = run.card["encoder"] or run.card["architecture"]
-    content = to_onnx(model, len(given["bands"]), stride, architecture, package.OUTPUTS[package.TRANSLATION], report.part(0.05, 0.2))
+    content = to_onnx(model, len(given["bands"]), stride, architecture, package.OUTPUTS[package.TRANSLATION], progress.part(0.05, 0.2))
     session = on_processor(content)
     scene = _scene(run, given, stride)
 
     def view(image: np.ndarray) -> np.ndarray:
         return scaling(torch.from_numpy(image)).numpy()
 
-    difference = largest_difference(model, session, probes(scene, stride), report.part(0.2, 0.5), view)
+    difference = largest_difference(model, session, probes(scene, stride), progress.part(0.2, 0.5), view)
     if not difference <= tolerance:
         raise ModelError(f"The exported network differs from the trained one by up to {difference:.2g} in scaled units, more than the "
                          f"{tolerance:g} allowed. Allow a larger difference, or train again with another encoder.")
@@ -77,11 +77,11 @@ def export_translation(run: Run, target: str, *, source: str | None = None, name
     def made(image: np.ndarray) -> np.ndarray:
         return view(session.run(None, {package.INPUT: image}, options)[0])
 
-    halo, changed = measure_halo(made, scene, stride, report.part(0.5, 0.95), _differs, partial(setattr, options, "terminate", True))
+    halo, changed = measure_halo(made, scene, stride, progress.part(0.5, 0.95), _differs, partial(setattr, options, "terminate", True))
     if changed > CHANGED_SHARE:
-        report.message(f"Even with a border of {halo} px, {changed:.2%} of the pixels depend on where tiles begin, because this network "
-                       "looks farther. Maps may show faint seams.", "warning")
-    report.progress(0.95, "Writing the model")
+        progress.message(f"Even with a border of {halo} px, {changed:.2%} of the pixels depend on where tiles begin, because this network "
+                         "looks farther. Maps may show faint seams.", "warning")
+    progress.at(0.95, "Writing the model")
     named = name or f"Synthetic {wanted['name']} from {given['name']}: {run.card['dataset']['name']}"
     description = _describe(run, way, named, licence, plugin_version, stride, halo)
     description["parameters"] = sum(parameter.numel() for parameter in generator.parameters())

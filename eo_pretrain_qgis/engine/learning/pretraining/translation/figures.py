@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .....report import SILENT, Report
+from .....progress import SILENT, Progress
 from ....even_sample import even_sample
 from .sensor_tiles import PairReader
 
@@ -110,10 +110,10 @@ class LinearBaseline:
     Args:
         reader: of paired tiles.
         bands: of the two sensors, as in run.json.
-        report: told of every tile.
+        progress: told of every tile.
     """
 
-    def __init__(self, reader: PairReader, bands: Sequence[Sequence[Mapping[str, Any]]], report: Report = SILENT) -> None:
+    def __init__(self, reader: PairReader, bands: Sequence[Sequence[Mapping[str, Any]]], progress: Progress = SILENT) -> None:
         self.reader, self.bands, self.rows = reader, bands, [_rows(side) for side in bands]
         tiles = even_sample(reader.common("training"), BASELINE_TILES)
         size = len(bands[0]) + len(bands[1]) + 1
@@ -122,12 +122,12 @@ class LinearBaseline:
             values, known = self._pixels(tile)
             whole = np.concatenate([*(side[:, known] for side in values), np.ones((1, int(known.sum())))])
             moments += whole @ whole.T
-            report.progress(0.7 * done / len(tiles), "Fitting the regression that the networks are held against")
+            progress.at(0.7 * done / len(tiles), "Fitting the regression that the networks are held against")
         first = [*range(len(bands[0])), size - 1]
         second = [*range(len(bands[0]), size)]
         self.weights = [_solve(moments, first, second[:-1]), _solve(moments, second, first[:-1])]
 
-    def sums(self, split: str, report: Report = SILENT) -> Sums:
+    def sums(self, split: str, progress: Progress = SILENT) -> Sums:
         """Its errors on the paired tiles of a split."""
         sums, tiles = Sums(self.bands), self.reader.common(split)
         for done, tile in enumerate(tiles, 1):
@@ -138,7 +138,7 @@ class LinearBaseline:
                 stored = (made[None] * row["spread"] + row["centre"]).clip(row["minimum"], row["maximum"])
                 truth = values[1 - way][None] * row["spread"] + row["centre"]
                 sums.add_error(way, stored, truth, known[None])
-            report.progress(0.7 + 0.3 * done / len(tiles), "Measuring the regression")
+            progress.at(0.7 + 0.3 * done / len(tiles), "Measuring the regression")
         return sums
 
     def _pixels(self, tile: int) -> tuple[list[np.ndarray], np.ndarray]:

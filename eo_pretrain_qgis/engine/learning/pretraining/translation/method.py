@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn.functional import adaptive_avg_pool2d
 
-from .....report import SILENT, Report
+from .....progress import SILENT, Progress
 from ...data import mixed_sample
 from ...networks.class_networks import renew_statistics
 from ...networks.discriminators import PatchDiscriminator, fitting_layers, made_loss, real_loss
@@ -239,7 +239,7 @@ class Translation:
         return first_beside, torch.cat([second, batch.first.values], 1).where(known, 0.0)
 
     @torch.no_grad()
-    def validate(self, report: Report = SILENT) -> np.ndarray:
+    def validate(self, progress: Progress = SILENT) -> np.ndarray:
         """Sums over this process's share of the validation tiles, see `Sums`."""
         self._renew()
         self.generators.eval()
@@ -252,7 +252,7 @@ class Translation:
                 chosen = tiles[start:start + reader.batch_size]
                 self._add(sums, way, chosen, common)
                 done += len(chosen)
-                report.progress(done / total, f"Checking {done} of {total} tiles")
+                progress.at(done / total, f"Checking {done} of {total} tiles")
         return sums.flat()
 
     def _add(self, sums: Sums, way: int, tiles: np.ndarray, common: set[int]) -> None:

@@ -13,12 +13,12 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from .....errors import DataError, ModelError
-from .....report import SILENT, Report
+from .....progress import SILENT, Progress
 from ....datasets.dataset import Dataset
 from ...loop.checkpoints import load_tensors
 from ...loop.device import pick_device, pick_precision
 from ...loop.runs import CHECKPOINT, WEIGHTS, Run, band_cards
-from ...loop.training import Plan, Progress
+from ...loop.training import Course, Plan
 from ...loop.training_runs import train
 from ...networks.encoders import check_encoder_name
 from ...networks.starting_weights import start_from
@@ -61,7 +61,7 @@ class Settings:
     seed: int = 1
 
 
-def pretrain_translation(dataset_folder: str, output: str, settings: Settings, report: Report = SILENT) -> dict[str, Any]:
+def pretrain_translation(dataset_folder: str, output: str, settings: Settings, progress: Progress = SILENT) -> dict[str, Any]:
     """Trains both generators, or continues the run in `output`, or says that it is finished.
 
     Returns:
@@ -78,7 +78,7 @@ def pretrain_translation(dataset_folder: str, output: str, settings: Settings, r
     check_translatable(dataset, settings)
     if settings.generator == "unet":
         check_encoder_name(settings.encoder)
-    result = train(output, TranslationRecipe(dataset, settings), report)
+    result = train(output, TranslationRecipe(dataset, settings), progress)
     return {name: value for name, value in result.items() if value is not None}
 
 
@@ -139,12 +139,12 @@ class TranslationRecipe:
         return Plan(chosen.epochs, chosen.learning_rate, 0.0, 0, chosen.epochs, chosen.seed, optimizer="adam", betas=(0.5, 0.999),
                     schedule="linear", clip_norm=None)
 
-    def build(self, run: Run, fabric: Fabric, report: Report) -> Translation:
+    def build(self, run: Run, fabric: Fabric, progress: Progress) -> Translation:
         """Generators with their starting weights, discriminators, and what both learn from."""
         chosen, paired = self.settings, self.settings.mode == "paired"
         side = chosen.crop or self.dataset.tile_size
         generators = build_generators(run.card)
-        self._start(run, generators, report)
+        self._start(run, generators, progress)
         numbers = (len(self.bands[0]), len(self.bands[1]))
         discriminators = None
         if chosen.adversarial_weight > 0:
@@ -154,9 +154,9 @@ class TranslationRecipe:
         readers = (SensorReader(self.dataset, self.sensors[0], scalings[0]), SensorReader(self.dataset, self.sensors[1], scalings[1]))
         reader = PairReader(readers, paired=paired, batch_size=chosen.batch_size, crop=chosen.crop, turn=chosen.augmentation == "flips",
                             rank=fabric.global_rank, processes=fabric.world_size)
-        self._tell(report)
+        self._tell(progress)
         if "baseline" not in run.card:
-            run.card["baseline"] = self._baseline(reader, report.part(0, 0.01))
+            run.card["baseline"] = self._baseline(reader, progress.part(0, 0.01))
         weights = LossWeights(chosen.adversarial_weight, chosen.paired_weight, chosen.cycle_weight, chosen.identity_weight)
         return Translation(generators, discriminators, reader, scalings, self.bands, weights, fabric.autocast)
 
@@ -176,11 +176,11 @@ class TranslationRecipe:
         """The best weights back into the generators."""
         method.generators.load_state_dict(load_tensors(run.path(WEIGHTS)))
 
-    def sections(self, run: Run, method: Translation, progress: Progress, redraw: bool) -> tuple[str, list[str]]:
+    def sections(self, run: Run, method: Translation, course: Course, redraw: bool) -> tuple[str, list[str]]:
         """The report."""
         if redraw:
             self.pictures = translation_pictures(method, sample_tiles(method))
-        return translation_sections(run, progress, self.pictures)
+        return translation_sections(run, course, self.pictures)
 
     def result(self, run: Run) -> dict[str, Any]:
         """The second encoder and the error."""
@@ -189,37 +189,37 @@ class TranslationRecipe:
             return {**found, "encoder": None}
         return {**found, "second_encoder": run.path(f"encoder_{self.sensors[1].name}.safetensors")}
 
-    def _baseline(self, reader: PairReader, report: Report) -> list[dict[str, Any]] | None:
+    def _baseline(self, reader: PairReader, progress: Progress) -> list[dict[str, Any]] | None:
         """Errors of the regression, where there are pairs to fit and to measure it on."""
         if not len(reader.common("training")) or not len(reader.common("validation")):
             return None
-        return baseline_card(LinearBaseline(reader, self.bands, report).sums("validation", report))
+        return baseline_card(LinearBaseline(reader, self.bands, progress).sums("validation", progress))
 
-    def _start(self, run: Run, generators: GeneratorPair, report: Report) -> None:
+    def _start(self, run: Run, generators: GeneratorPair, progress: Progress) -> None:
         if os.path.exists(run.path(CHECKPOINT)):
             return
         chosen = self.settings
         for path, generator, bands, key in ((chosen.start, generators.forth, self.bands[0], "start"),
                                             (chosen.second_start, generators.back, self.bands[1], "second_start")):
             if path:
-                matched = start_from(generator, path, [band["name"] for band in bands], report)
+                matched = start_from(generator, path, [band["name"] for band in bands], progress)
                 run.card[key] = {"path": path, "summary": matched.sentence(), **asdict(matched)}
-                report.message(matched.sentence())
+                progress.message(matched.sentence())
 
-    def _tell(self, report: Report) -> None:
+    def _tell(self, progress: Progress) -> None:
         """What the analyst has to know before it takes hours."""
         names = [sensor.name for sensor in self.dataset.sensors]
         if len(names) > 2:
-            report.message(f"The dataset has images of {len(names)} sensors ({', '.join(names)}); the first two are translated.", "warning")
+            progress.message(f"The dataset has images of {len(names)} sensors ({', '.join(names)}); the first two are translated.", "warning")
         side = self.settings.crop or self.dataset.tile_size
         if self.settings.generator == "unet" and side < WIDE_TILE:
-            report.message(f"Tiles of {side} px are narrow for a U-Net: the border of the tile reaches every pixel, so images of whole scenes may "
-                           f"come out with other tones than the tiles in the report. Tiles of {WIDE_TILE} px or more are better for maps.")
+            progress.message(f"Tiles of {side} px are narrow for a U-Net: the border of the tile reaches every pixel, so images of whole scenes may "
+                             f"come out with other tones than the tiles in the report. Tiles of {WIDE_TILE} px or more are better for maps.")
         if self.settings.mode == "unpaired" and self.settings.identity_weight > 0 and not same_bands(*self.bands):
-            report.message(f"The identity loss is off: it needs the same bands in both sensors, and {names[0]} and {names[1]} differ.")
+            progress.message(f"The identity loss is off: it needs the same bands in both sensors, and {names[0]} and {names[1]} differ.")
         if not all(len(self.dataset.indices("validation", sensor.name)) for sensor in self.sensors):
-            report.message("The dataset has no validation tiles of both sensors: errors are not measured on each, and without any the last "
-                           "epoch is kept.", "warning")
+            progress.message("The dataset has no validation tiles of both sensors: errors are not measured on each, and without any the last "
+                             "epoch is kept.", "warning")
 
 
 def build_generators(card: dict[str, Any]) -> GeneratorPair:

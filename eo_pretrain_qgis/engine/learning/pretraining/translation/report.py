@@ -11,7 +11,7 @@ from ....even_sample import even_sample
 from ....looks import html_page as page
 from ....looks.tile_pictures import BLANK, NO_PICTURE, TRUE_COLOUR
 from ...loop.runs import Run
-from ...loop.training import Progress
+from ...loop.training import Course
 from .figures import Sums
 from .method import Translation
 
@@ -65,9 +65,9 @@ def translation_pictures(method: Translation, tiles: list[np.ndarray]) -> str:
     return "\n".join(pieces)
 
 
-def translation_sections(run: Run, progress: Progress, pictures: str) -> tuple[str, list[str]]:
+def translation_sections(run: Run, course: Course, pictures: str) -> tuple[str, list[str]]:
     """Title and sections of report.html."""
-    card, history = run.card, progress.history
+    card, history = run.card, course.history
     names = [sensor["name"] for sensor in card["sensors"]]
     ways = [f"{names[0]} to {names[1]}", f"{names[1]} to {names[0]}"]
     panels: list[tuple[str, dict]] = [("Training loss", {"loss": [row["loss"] for row in history]})]
@@ -79,7 +79,7 @@ def translation_sections(run: Run, progress: Progress, pictures: str) -> tuple[s
     if "discriminator_real" in history[-1]:
         panels.append(("Discriminators are right about", {name: [row.get(f"discriminator_{name}") for row in history]
                                                           for name in ("real", "made")}))
-    sections = [page.paragraph(_verdict(card, progress)), page.curves(panels), page.heading("Validation tiles"), pictures]
+    sections = [page.paragraph(_verdict(card, course)), page.curves(panels), page.heading("Validation tiles"), pictures]
     for number, way in enumerate(ways):
         sections += _errors(card, number, way)
     sections += [page.heading("Settings"), page.table(("setting", "value"), _settings(card)),
@@ -105,14 +105,14 @@ def _errors(card: dict, number: int, way: str) -> list[str]:
     return [*sections, page.table(("band", "unit", "L1", "L1 of the regression", "PSNR [dB]", "PSNR of the regression [dB]"), rows)]
 
 
-def _verdict(card: dict, progress: Progress) -> str:
+def _verdict(card: dict, course: Course) -> str:
     state = "Finished" if card["state"] == "finished" else "Training"
-    text = f"{state}: {progress.epoch} of {card['settings']['epochs']} epochs on {card['device']} in {card['precision']}, {card['mode']}."
-    if progress.best is None:
+    text = f"{state}: {course.epoch} of {card['settings']['epochs']} epochs on {card['device']} in {card['precision']}, {card['mode']}."
+    if course.best is None:
         return text + " Without validation tiles the last epoch is kept."
     measure = ("mean absolute error" if card["mode"] == "paired" else
                "loss of the way there and back plus the distance of the values' distributions")
-    text += f" Best: epoch {progress.best_epoch}; {measure} {-progress.best:.3f} in scaled units on the validation tiles."
+    text += f" Best: epoch {course.best_epoch}; {measure} {-course.best:.3f} in scaled units on the validation tiles."
     names = [sensor["name"] for sensor in card["sensors"]]
     for ours, theirs, way in zip(card.get("sums") or [], card.get("baseline") or [], (names, names[::-1])):
         if ours["error"] is not None:

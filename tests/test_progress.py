@@ -1,6 +1,6 @@
 """What people read while a job runs."""
 
-from eo_pretrain_qgis.report import progress_line
+from eo_pretrain_qgis.progress import progress_line
 
 
 def test_a_line_of_progress_names_its_numbers_and_says_no_rate_twice():

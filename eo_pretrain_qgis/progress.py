@@ -7,10 +7,10 @@ import sys
 import time
 
 
-class Report:
+class Progress:
     """Receives progress and messages; this one is silent. Subclasses override `emit` and `cancelled`."""
 
-    def progress(self, fraction: float, text: str = "", **metrics: float) -> None:
+    def at(self, fraction: float, text: str = "", **metrics: float) -> None:
         """Tells how far the work is. Call it at least once a second.
 
         Args:
@@ -31,8 +31,8 @@ class Report:
         """Says a sentence to the user; `level` is ``info`` or ``warning``."""
         self.emit({"event": "message", "level": level, "text": text})
 
-    def part(self, start: float, end: float) -> Report:
-        """A report for one step of the work: its 0 to 1 is `start` to `end` of this one."""
+    def part(self, start: float, end: float) -> Progress:
+        """The channel of one step of the work: its 0 to 1 is `start` to `end` of this one."""
         return _Part(self, start, end)
 
     def cancelled(self) -> bool:
@@ -43,8 +43,8 @@ class Report:
         """Hands one event on."""
 
 
-class _Part(Report):
-    def __init__(self, whole: Report, start: float, end: float) -> None:
+class _Part(Progress):
+    def __init__(self, whole: Progress, start: float, end: float) -> None:
         self.whole, self.start, self.end = whole, start, end
 
     def cancelled(self) -> bool:
@@ -56,7 +56,7 @@ class _Part(Report):
         self.whole.emit(event)
 
 
-class PrintedReport(Report):
+class PrintedProgress(Progress):
     """Prints to standard error, at most one progress line a second."""
 
     def __init__(self) -> None:
@@ -83,4 +83,4 @@ def progress_line(event: dict) -> str:
     return ", ".join(part for part in (event["text"], *numbers) if part)
 
 
-SILENT = Report()
+SILENT = Progress()
