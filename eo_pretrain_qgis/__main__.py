@@ -94,7 +94,7 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # nobody reads the result, and the job is done; Python would try once more at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (OSError, MemoryError, ImportError) as error:
-        told = failures.explain_exception(error, name)
+        told = failures.explain_exception(error, job.hungry_labels() if job else [])
         if isinstance(error, OSError) and isinstance(told, EngineError):  # nothing is known of it: its traceback says most
             raise
         return _say(str(told), FAILED)
@@ -274,8 +274,9 @@ def _end(code: int) -> None:
 
 def _tell_of_memory(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """A full memory is a sentence, whatever library met it; everything else that nobody expected shows its traceback."""
+    asked = JOBS.get(sys.argv[1]) if len(sys.argv) > 1 else None
     if isinstance(error, Exception) and failures.is_memory(error):
-        _say(str(failures.explain_exception(error, sys.argv[1] if len(sys.argv) > 1 else "")), FAILED)
+        _say(str(failures.explain_exception(error, asked.hungry_labels() if asked else [])), FAILED)
     else:
         sys.__excepthook__(kind, error, trace)
 

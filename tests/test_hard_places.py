@@ -16,7 +16,7 @@ import rasterio
 from eo_pretrain_qgis import claims, process_identity
 from eo_pretrain_qgis.errors import EOPretrainError
 from eo_pretrain_qgis.jobs import JOBS
-from eo_pretrain_qgis.jobs.record import output_paths, run_job
+from eo_pretrain_qgis.jobs.record import run_job
 from eo_pretrain_qgis.jobs.spec import paths_of
 from eo_pretrain_qgis.progress import SILENT
 
@@ -99,7 +99,7 @@ def test_full_disk(job, made, folder):  # noqa: F811
 def test_output_taken(job, made, folder):  # noqa: F811
     values = all_outputs(job, WORKING[job], made, folder)
     built = JOBS[job].from_values(values)
-    first = output_paths(built)[-1]
+    first = built.output_paths()[-1]
     record = {"format": claims.FORMAT, "version": 1, "id": "x", "job": "predict_map", "request": "", "since": "now", "parts": [],
               **process_identity.own(), "process": 1, "started": 0}
     place = Path(claims.place_of(first))

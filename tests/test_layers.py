@@ -8,7 +8,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "eo_pretrain_qgis"
 FILES = sorted(PACKAGE.rglob("*.py"))
-SHARED = {"errors", "progress", "outputs", "claims", "process_identity", "tables", "markup", "offline", "scene_names"}
+SHARED = {"errors", "progress", "outputs", "claims", "process_identity", "tables", "markup", "offline", "scene_names", "version"}
 SCIENCE = {"numpy", "scipy", "rasterio", "pyogrio", "geopandas", "pandas", "pyproj", "shapely", "skimage", "sklearn", "onnx", "google",
            "onnxruntime", "matplotlib", "psutil", "distributed", "msgspec"}
 TORCH = {"torch", "timm", "segmentation_models_pytorch", "lightning_fabric", "torchmetrics", "kornia", "lightly", "safetensors", "onnxscript"}
@@ -17,14 +17,14 @@ TORCH = {"torch", "timm", "segmentation_models_pytorch", "lightning_fabric", "to
 LAYERS = {
     "root": ({"qgis"}, SHARED | {"jobs", "plugin", "toolbox", "worker.failures"}, {"worker"}),
     "toolbox": ({"qgis", "processing"}, SHARED | {"jobs", "worker.client", "worker.environment", "toolbox"}, set()),
-    "worker": (set(), SHARED | {"jobs", "worker"}, set()),
+    "worker": (set(), SHARED | {"worker"}, set()),
     "jobs": (set(), SHARED | {"jobs"}, {"engine", "learning"}),
     "engine": (SCIENCE, SHARED | {"engine"}, set()),
     "learning": (SCIENCE | TORCH, SHARED | {"engine", "learning"}, set()),
     "shared": (set(), SHARED, set()),
 }
-# The two jobs that build and examine the engine must run where there is none (docs/adr/0001-a-job-is-a-page.md).
-EXTRA_INSIDE_FUNCTIONS = {"jobs/start_here/install_engine.py": {"worker"}, "jobs/start_here/check_engine.py": {"worker"}}
+# The worker's process runs jobs; the two jobs that build and examine the engine must run where there is none (docs/adr/0001-a-job-is-a-page.md).
+EXTRA_INSIDE_FUNCTIONS = {"worker/main.py": {"jobs"}, "jobs/start_here/install_engine.py": {"worker"}, "jobs/start_here/check_engine.py": {"worker"}}
 FOR_QGIS = {"toolbox", "jobs", "shared", "root"}
 
 

@@ -15,22 +15,11 @@ from .. import claims
 from ..errors import JobError
 from ..outputs import explained, new_file, settled
 from ..progress import Progress
-from .spec import PATH_KINDS, Job, paths_of
+from ..version import plugin_version
+from .spec import PATH_KINDS, Job
 
 RECORDED_PACKAGES = ("numpy", "rasterio", "pyogrio", "onnxruntime", "onnxruntime-gpu", "torch", "timm",
                      "segmentation-models-pytorch", "lightning-fabric")
-
-
-def plugin_version() -> str:
-    """The version in metadata.txt, which lies in the plugin folder or, in a checkout, beside it."""
-    package = Path(__file__).resolve().parents[1]
-    for folder in (package, package.parent):
-        card = folder / "metadata.txt"
-        if card.is_file():
-            for line in card.read_text(encoding="utf-8").splitlines():
-                if line.startswith("version="):
-                    return line.partition("=")[2].strip()
-    return "unknown"
 
 
 def run_job(job: Job, progress: Progress, identity: str = "") -> dict[str, Any]:
@@ -48,20 +37,13 @@ def run_job(job: Job, progress: Progress, identity: str = "") -> dict[str, Any]:
     if os.environ.get("RANK", "0") != "0":  # under torchrun the first process claims and writes for all
         return job.run(progress)
     with explained(""), ExitStack() as stack:
-        for path in output_paths(job):
+        for path in job.output_paths():
             with explained(path):
                 stack.enter_context(claims.taken(settled(path), job.name(), request_checksum(job), identity, progress.message, path))
         result = job.run(progress)
-        name = job.main_output()
-        folder = getattr(job, name) if name and job.parameters()[name].kind == "folder_output" else None
-        if folder:
-            write_record(job, result, started, folder)
+        if job.output_folder():
+            write_record(job, result, started, job.output_folder())
     return result
-
-
-def output_paths(job: Job) -> list[str]:
-    """Paths of the outputs the job was given."""
-    return [path for name, param in job.parameters().items() if param.is_output for path in paths_of(param, getattr(job, name))]
 
 
 def request_checksum(job: Job) -> str:

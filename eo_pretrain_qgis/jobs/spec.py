@@ -35,6 +35,8 @@ REQUIRED = Required()
 LARGEST_SEED = 2**32 - 1
 #: Images and the tiles, crops, blocks and borders in them [px], and counts of things in them.
 MOST_PIXELS, MOST_COUNTED = 1_000_000, 1_000_000_000
+#: Parameters that take memory.
+HUNGRY = ("batch_size", "crop", "tile_size", "size")
 OUTPUT_KINDS = ("raster_output", "vector_output", "folder_output", "file_output")
 RECORDS = ("dataset.json", "tiles.gpkg", "run.json", "job.json", "encoder.json", "metrics.csv")
 PATH_KINDS = ("raster", "vector", "layer", "file", "folder", "weights")
@@ -293,6 +295,20 @@ class Job:
                 if param.is_output and within and os.path.lexists(path) and _is_record(real):
                     raise JobError(f"“{param.label}” ({name}): {shown_path(path)} belongs to an input of this job. Choose another name.")
                 taken[real] = param.label
+
+    def output_paths(self) -> list[str]:
+        """Paths of the outputs the job was given."""
+        return [path for name, param in self.parameters().items() if param.is_output for path in paths_of(param, getattr(self, name))]
+
+    def output_folder(self) -> str:
+        """The folder that is the job's product; empty where that is a file, or nothing was asked for."""
+        name = self.main_output()
+        return (getattr(self, name) if name and self.parameters()[name].kind == "folder_output" else "") or ""
+
+    @classmethod
+    def hungry_labels(cls) -> list[str]:
+        """Labels of the parameters that take memory, in the order in which they are worth lowering."""
+        return [cls.parameters()[name].label for name in HUNGRY if name in cls.parameters()]
 
     def check(self) -> None:
         """Rules between parameters; raises JobError."""

@@ -8,7 +8,7 @@ from qgis.core import QgsApplication, QgsProcessingAlgorithm, QgsProcessingModel
 from qgis.PyQt.QtGui import QIcon
 
 from ..jobs import JOBS
-from ..jobs.record import plugin_version
+from ..version import plugin_version
 from . import settings
 from .algorithm import ICONS, JobAlgorithm
 

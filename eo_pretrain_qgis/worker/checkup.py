@@ -8,17 +8,17 @@ import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from ..errors import EngineError
-from ..jobs.record import plugin_version
-from ..jobs.spec import Job
 from ..markup import escaped
 from ..outputs import new_file
 from ..progress import Progress
+from ..version import plugin_version
 from . import client, environment
+from .protocol import Asked
 
 LITTLE_DISK_GB = 5
 STYLE = ("body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1c2733}"
@@ -31,11 +31,11 @@ def can_look_inside() -> bool:
     return "qgis.core" not in sys.modules and not environment.missing_modules("predict")
 
 
-def from_outside(job: Job, python: str, progress: Progress) -> dict[str, Any]:
-    """Finds the engine, imports its packages, and lets it examine itself by `job`; what fails is a problem in words.
+def from_outside(inner: Callable[[dict[str, Any]], Asked], python: str, progress: Progress) -> dict[str, Any]:
+    """Finds the engine, imports its packages, and lets it examine itself; what fails is a problem in words.
 
     Args:
-        job: the same job, which in the engine looks inside; its ``output``, ``facts`` and ``python`` are replaced.
+        inner: the same job, which in the engine looks inside, with other values of its ``output``, ``facts`` and ``python``.
         python: the interpreter to check; empty takes the one in use.
         progress: told each step.
     """
@@ -52,9 +52,9 @@ def from_outside(job: Job, python: str, progress: Progress) -> dict[str, Any]:
             return facts
         with tempfile.TemporaryDirectory(prefix="eo_pretrain-") as folder:
             aside = {"output": os.path.join(folder, "inner.html"), "facts": os.path.join(folder, "inner.json")}
-            inner = type(job).from_values({**job.values(), **aside, "python": None})  # with no Python to check it looks at its own
+            job = inner({**aside, "python": None})  # with no Python to check it looks at its own
             inside = progress.part(0.4, 1)
-            client.run(inner, found, inside.emit, inside.cancelled)
+            client.run(job, found, inside.emit, inside.cancelled)
             return json.loads(Path(folder, "inner.json").read_text(encoding="utf-8"))
     except EngineError as error:
         facts["problems"].append(str(error))

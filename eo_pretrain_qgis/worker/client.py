@@ -16,10 +16,10 @@ from typing import Any
 
 from .. import claims
 from ..errors import Cancelled, EngineError
-from ..jobs.record import output_paths, plugin_version
-from ..jobs.spec import Job
 from ..outputs import WORKER_LOG
+from ..version import plugin_version
 from . import failures, processes, protocol
+from .protocol import Asked
 
 MAIN = Path(__file__).with_name("main.py")
 #: Read when QGIS loads the plugin: an update on disk changes what the worker reads, and it says so.
@@ -31,7 +31,7 @@ TAIL_LINES = 20
 LOG_TITLE = "EO Pretrain:"
 
 
-def run(job: Job, python: str, on_event: Callable[[dict], None], is_cancelled: Callable[[], bool],
+def run(job: Asked, python: str, on_event: Callable[[dict], None], is_cancelled: Callable[[], bool],
         grace: float = protocol.GRACE_S, variables: dict[str, str] | None = None) -> dict[str, Any]:
     """Runs `job` with the engine's Python and returns its result.
 
@@ -57,10 +57,10 @@ def run(job: Job, python: str, on_event: Callable[[dict], None], is_cancelled: C
             ending = _listen(process, on_event, is_cancelled, grace, log)
         finally:
             processes.kill_tree(process)
-            for path in output_paths(job):
+            for path in job.output_paths():
                 claims.clear(os.path.realpath(path), identity)  # what a killed worker had begun; one that ended by itself has left nothing
         if ending is None:
-            raise EngineError(failures.explain_exit(process.returncode, job.name()) + log.tail())
+            raise EngineError(failures.explain_exit(process.returncode, job.hungry_labels()) + log.tail())
         if ending["event"] == "cancelled":
             raise Cancelled
         if ending["event"] == "failed":
@@ -127,14 +127,13 @@ def _hang_up(process: subprocess.Popen[bytes]) -> None:
 class _Log:
     """What the worker and its libraries print; kept beside the job's results, or where the message of an error says."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Asked) -> None:
         number, self.path = tempfile.mkstemp(prefix=f"eo_pretrain-{job.name()}-", suffix=".log")
         os.close(number)
         self.stream = open(self.path, "ab", buffering=0)  # noqa: SIM115 - `settle` closes it; appending, since the worker writes too
         self.title = f"{LOG_TITLE} {job.name()}, {time.strftime('%Y-%m-%d %H:%M:%S')}\n".encode()
         self.named = False
-        main = job.main_output()
-        self.folder = (getattr(job, main) if main and job.parameters()[main].kind == "folder_output" else "") or ""
+        self.folder = job.output_folder()
         self.before = self._names()
 
     def _names(self) -> set[str]:

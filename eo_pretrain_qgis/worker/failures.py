@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from ..errors import EngineError, EOPretrainError
-from ..jobs import JOBS
 from ..outputs import said
-
-#: What takes memory, in the order in which it is worth lowering.
-HUNGRY_PARAMETERS = ("batch_size", "crop", "tile_size", "size")
 
 # Windows gives NTSTATUS numbers (https://learn.microsoft.com/openspecs/windows_protocols/ms-erref), POSIX the negative signal number;
 # a shell or a container between turns signal n into 128 + n.
@@ -74,11 +71,11 @@ INSTALLATION = (
 )
 
 
-def explain_exit(code: int, job: str) -> str:
-    """Two sentences for a worker that ended with `code` without an answer."""
+def explain_exit(code: int, hungry: Sequence[str]) -> str:
+    """Two sentences for a worker that ended with `code` without an answer; `hungry` are labels of parameters that take memory."""
     shown = f"0x{code:X}" if code > 0xFFFF else str(code)
     if code in OUT_OF_MEMORY:
-        return f"The worker was killed (exit code {shown}), by a person or, as happens when the memory is full, by the system. {_relief(job)}"
+        return f"The worker was killed (exit code {shown}), by a person or, as happens when the memory is full, by the system. {_relief(hungry)}"
     what = DEATHS.get(code, "ended without an answer")
     advice = ADVICE.get(code, "Run “Check the engine” to see whether the engine is complete, then run again.")
     return f"The worker {what} (exit code {shown}). {advice}"
@@ -89,16 +86,16 @@ def is_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "std::bad_alloc" in str(error)
 
 
-def explain_exception(error: Exception, job: str) -> EOPretrainError:
-    """The error to show for an exception nobody expected; its traceback belongs in the log."""
+def explain_exception(error: Exception, hungry: Sequence[str]) -> EOPretrainError:
+    """The error to show for an exception nobody expected; its traceback belongs in the log. `hungry` as in `explain_exit`."""
     if is_memory(error):
-        return EngineError(f"The memory is not enough: {_first_line(error) or 'an allocation failed'}. {_relief(job)}")
+        return EngineError(f"The memory is not enough: {_first_line(error) or 'an allocation failed'}. {_relief(hungry)}")
     if isinstance(error, OSError) and (sentence := said(error)) is not None:
         return sentence
     if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("eo_pretrain_qgis"):
         return EngineError(f"The engine lacks the package “{error.name}”. Run “Install the engine” (eopretrain:installengine) again.")
     if isinstance(error, ImportError) and re.search("failed to map segment|[Cc]annot allocate memory", str(error)):
-        return EngineError(f"The memory is not enough to load a library of the engine: {_first_line(error)}. {_relief(job)}")
+        return EngineError(f"The memory is not enough to load a library of the engine: {_first_line(error)}. {_relief(hungry)}")
     if isinstance(error, ImportError) and "DLL load failed" in str(error):
         return EngineError(f"A library of the engine does not load: {_first_line(error)}. {ADVICE[0xC0000135]}")
     return EngineError(f"The worker met an unexpected error, {type(error).__name__}: {_first_line(error)}. This is a fault of the plugin: "
@@ -130,7 +127,6 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0].rstrip(".")
 
 
-def _relief(job: str) -> str:
-    parameters = JOBS[job].parameters() if job in JOBS else {}
-    labels = [f"“{parameters[name].label}”" for name in HUNGRY_PARAMETERS if name in parameters]
-    return f"Lower {' or '.join(labels)}, or close other programs, and run again." if labels else "Close other programs and run again."
+def _relief(hungry: Sequence[str]) -> str:
+    labels = " or ".join(f"“{label}”" for label in hungry)
+    return f"Lower {labels}, or close other programs, and run again." if labels else "Close other programs and run again."

@@ -90,8 +90,9 @@ def _answer(line: bytes, send: Callable[[dict], None], cancelled: threading.Even
     """Runs what the request asks for and returns the last event."""
     from eo_pretrain_qgis.errors import Cancelled, EngineError, EOPretrainError
     from eo_pretrain_qgis.jobs import JOBS
-    from eo_pretrain_qgis.jobs.record import plugin_version, run_job
+    from eo_pretrain_qgis.jobs.record import run_job
     from eo_pretrain_qgis.progress import Progress
+    from eo_pretrain_qgis.version import plugin_version
     from eo_pretrain_qgis.worker import failures, protocol
 
     class WorkerProgress(Progress):
@@ -101,13 +102,14 @@ def _answer(line: bytes, send: Callable[[dict], None], cancelled: threading.Even
         def emit(self, event: dict) -> None:
             send(event)
 
-    name = ""
+    hungry: list[str] = []
     try:
         request = json.loads(line)
-        name = request["job"]
         if request["version"] != plugin_version():
             raise EngineError(f"The plugin on disk is version {plugin_version()}, but QGIS still runs {request['version']}. Restart QGIS.")
-        job = JOBS[name].from_values(request["values"])
+        kind = JOBS[request["job"]]
+        hungry = kind.hungry_labels()
+        job = kind.from_values(request["values"])
         progress = WorkerProgress()
         progress.at(0, f"Starting “{job.title}” …")
         return {"event": "done", "result": run_job(job, progress, request["id"])}
@@ -117,7 +119,7 @@ def _answer(line: bytes, send: Callable[[dict], None], cancelled: threading.Even
         return protocol.failure(error)
     except Exception as error:  # noqa: BLE001 - the one place: whatever else happens is told to the user with its traceback
         traceback.print_exc()
-        told = failures.explain_exception(error, name)
+        told = failures.explain_exception(error, hungry)
         return {**protocol.failure(told), **({"traceback": traceback.format_exc()} if isinstance(told, EngineError) else {})}
 
 

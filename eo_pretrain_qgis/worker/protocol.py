@@ -9,10 +9,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Protocol
 
 from ..errors import DataError, EngineError, EOPretrainError, JobError, ModelError
-from ..jobs.spec import Job
 
 EVENTS = ("progress", "message", "done", "cancelled", "failed")
 ENDINGS = ("done", "cancelled", "failed")
@@ -20,6 +19,25 @@ KINDS: dict[str, type[EOPretrainError]] = {kind.__name__: kind for kind in (JobE
 
 #: Seconds between the request to stop and the kill (docs/adr/0004-a-cancel-is-answered-within-two-seconds.md).
 GRACE_S = 1.5
+
+
+class Asked(Protocol):
+    """What this side needs to know of a job; `jobs.spec.Job` is one."""
+
+    def name(self) -> str:
+        """Name of the job."""
+
+    def values(self) -> dict[str, Any]:
+        """Its parameters as JSON values."""
+
+    def output_paths(self) -> list[str]:
+        """Paths of its outputs."""
+
+    def output_folder(self) -> str:
+        """The folder that is its main output; empty where that is a file."""
+
+    def hungry_labels(self) -> list[str]:
+        """Labels of its parameters that take memory."""
 
 
 def encode(document: dict[str, Any]) -> bytes:
@@ -40,7 +58,7 @@ def decode(line: bytes) -> dict[str, Any] | None:
     return document if isinstance(document, dict) and document.get("event") in EVENTS else None
 
 
-def request(job: Job, version: str, identity: str) -> bytes:
+def request(job: Asked, version: str, identity: str) -> bytes:
     """The request for one job; `version` is that of the code that asks, and `identity` stands in the claims on the job's outputs."""
     return encode({"job": job.name(), "id": identity, "version": version, "values": job.values()})
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...errors import JobError
+from ...version import plugin_version
 from .. import training
-from ..record import plugin_version, values_without_folders
+from ..record import values_without_folders
 from ..spec import Job, Result, choice, extent, file, integer, number, pixel_value, raster_output, rasters, text, vector_output
 from ..tiling import DELIVERED, PRESETS
 

@@ -55,7 +55,7 @@ class ExportModel(Job):
         from ...engine.learning.pretraining.translation.export import export_translation
         from ...engine.models import package
         from ...engine.models.fixed_tile import write_fixed_tile
-        from ..record import plugin_version
+        from ...version import plugin_version
 
         run = Run.open(self.run_folder)
         if self.source_sensor and run.method != "translation":

@@ -9,6 +9,7 @@ import numpy as np
 from ....progress import SILENT, Progress
 from ...datasets.dataset import SPLITS, Dataset
 from ...looks import html_page as page
+from ...looks.sensor_pairs import pair_sections, pair_warnings
 
 #: Columns of tiles.gpkg with the share of pixels that have no label, and what that means.
 REASONS = {"unknown": "the map has no class there", "mixed": "the cell is mixed", "disagree": "the second map says something else",
@@ -17,8 +18,6 @@ REASONS = {"unknown": "the map has no class there", "mixed": "the cell is mixed"
 COARSE = 1.5
 #: Share of pixels left out that is much, and the factor by which a class shrinks that deserves a word.
 MUCH, SHRUNK = 0.6, 3.0
-#: Days between two sensors after which fields, snow and ice may have changed.
-FAR_DAYS = 10
 
 
 def sections(dataset: Dataset, progress: Progress = SILENT) -> list[str]:
@@ -56,25 +55,6 @@ def warnings(dataset: Dataset) -> list[str]:
     if left_out > MUCH:
         found.append(f"{left_out:.0%} of the pixels in the tiles have no label.")
     return found + _shrunk(dataset) + pair_warnings(facts["pairs"])
-
-
-def pair_sections(pairs: list[dict]) -> list[str]:
-    """A table of which image of the second sensor goes with which of the first; none without a second sensor."""
-    if not pairs:
-        return []
-    return [page.heading("Pairs of the two sensors"),
-            page.table(("scene", "partner", "days between", "overlap", "warped onto the grid"), [
-                (pair["scene"], pair["partner"], "unknown" if pair["days"] is None else str(pair["days"]), f"{pair['overlap']:.0%}",
-                 "yes" if pair["aligned"] else "no, same grid") for pair in pairs])]
-
-
-def pair_warnings(pairs: list[dict]) -> list[str]:
-    """What to beware of in pairs of two sensors."""
-    unknown, days = sum(pair["days"] is None for pair in pairs), [abs(pair["days"]) for pair in pairs if pair["days"] is not None]
-    found = [f"For {unknown} of {len(pairs)} pairs of images the days between the two sensors are unknown."] if unknown else []
-    if days and max(days) > FAR_DAYS:
-        found.append(f"Images of the two sensors are up to {max(days)} days apart; fields, water and snow may have changed between.")
-    return found
 
 
 def _cell_px(dataset: Dataset) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ....progress import SILENT, Progress
 from ...datasets.dataset import Dataset
 from ...looks import html_page as page
-from ..land_cover.report import pair_sections, pair_warnings
+from ...looks.sensor_pairs import pair_sections, pair_warnings
 
 #: Share of near-duplicates among the tiles that were not left out otherwise, above which more images would be better than more tiles.
 REPETITIVE = 0.5
