@@ -35,8 +35,10 @@ class CheckEngine(Job):
         from ...worker import checkup
 
         progress.at(0, "Looking for the engine")
-        inside = checkup.can_look_inside() and not self.python
-        found = self._look_inside(progress) if inside else checkup.from_outside(lambda changed: CheckEngine.from_values({**self.values(), **changed}), self.python or "", progress)
+        if checkup.can_look_inside() and not self.python:
+            found = self._look_inside(progress)
+        else:
+            found = checkup.from_outside(lambda changed: CheckEngine.from_values({**self.values(), **changed}), self.python or "", progress)
         facts = checkup.completed(found)
         for problem in facts["problems"]:
             progress.message(problem, "warning")
