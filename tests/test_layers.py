@@ -23,7 +23,7 @@ LAYERS = {
     "learning": (SCIENCE | TORCH, SHARED | {"engine", "learning"}, set()),
     "shared": (set(), SHARED, set()),
 }
-# The two jobs that build and examine the engine must run where there is none (docs/adr/0001-a-job-is-a-page.md).
+# The two jobs that build and examine the engine must run where there is none (docs/adr/0001-jobs-without-an-engine.md).
 EXTRA_INSIDE_FUNCTIONS = {"jobs/install_engine.py": {"worker"}, "jobs/check_engine.py": {"worker"}}
 FOR_QGIS = {"toolbox", "jobs", "shared", "root"}
 
