@@ -157,8 +157,7 @@ def test_plain_values(read, name, given, read_as):
 @pytest.mark.parametrize(("name", "given", "sentence"), [
     ("COUNT", 0, "“Count” (count) is 0, but must be between 1 and 9."), ("COUNT", "many", "is 'many', but must be a number."),
     ("PICK", "three", "“Pick” (pick) is 'three', but must be one of: one, two."), ("PICK", 1, "must be one of: one, two."),
-    ("EXTENT", "here", "must be xmin,xmax,ymin,ymax [EPSG:code]."),
-    ("TABLE", ["1", "water", "blue"], "Write a colour such as #1f77b4, or leave it empty."),
+    ("EXTENT", "here", "must be xmin,xmax,ymin,ymax [EPSG:code]."), ("TABLE", ["1", "water", "blue"], "has the colour 'blue'. Write a colour"),
     ("WEIGHTS", "/no/such.pth", "there is no file /no/such.pth. Choose an existing file."),
     ("WEIGHTS", "/usr/share", "/usr/share is a folder. Choose a file in it that ends in .pth or .pt."),
     ("START", "/no/such.pth", "there is no file or folder /no/such.pth. Choose a file of weights, the folder of a run, or catalogue:"),

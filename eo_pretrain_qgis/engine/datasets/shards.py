@@ -1,7 +1,7 @@
 """Samples on disk: plain NumPy arrays in shards, written as they come and read by index through memory maps.
 
 Why arrays: random 4 × 256 × 256 tiles are read 5,000 times a second from a memory-mapped array and 560 times from a
-sharded Zarr store only 1.3 times smaller (docs/design.md §7).
+sharded Zarr store only 1.3 times smaller.
 """
 
 from __future__ import annotations

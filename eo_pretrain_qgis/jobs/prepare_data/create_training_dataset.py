@@ -38,7 +38,8 @@ class CreateTrainingDataset(Job):
     class_field: str = attribute("Class field", parent="labels", optional=True,
                                  help="The field that holds the class; needed for vector labels with more than one class.")
     class_table: list = classes("Classes", optional=True, advanced=True,
-                                help="Value, name and colour of each class; empty takes them from the layer's symbology or its values.")
+                                help="Value, name and colour of each class; empty takes them from the layer's symbology, a raster's own names, or "
+                                     "the values.")
     unlabelled: str = choice("Pixels without a label are", ("ignored", "background"), default="ignored",
                              help="“ignored”: not used in training. “background”: a class of its own.")
     buffer: float = number("Buffer around lines and points [m]", default=None, minimum=0, maximum=100_000,
