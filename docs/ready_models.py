@@ -26,7 +26,7 @@ from qgis.PyQt.QtCore import QPointF, QSizeF
 
 ROOT = Path(__file__).resolve().parents[1]
 MODELS = ROOT / "eo_pretrain_qgis" / "toolbox" / "models"
-GROUP = "0 Ready models"
+GROUP = "0 Start here"
 
 Integer = Qgis.ProcessingNumberParameterType.Integer
 Double = Qgis.ProcessingNumberParameterType.Double

@@ -115,4 +115,4 @@ def test_groups_run_on_without_a_gap():
     """QGIS sorts groups by their names, and the number in front is the place."""
     used = list(dict.fromkeys(job.group for job in JOBS.values()))
     assert used == list(GROUPS)
-    assert [int(group.split()[0]) for group in used] == list(range(1, len(used) + 1))
+    assert [int(group.split()[0]) for group in used] == list(range(len(used)))

@@ -24,7 +24,8 @@ LAYERS = {
     "shared": (set(), SHARED, set()),
 }
 # The worker's process runs jobs; the two jobs that build and examine the engine must run where there is none (docs/adr/0001-jobs-without-an-engine.md).
-EXTRA_INSIDE_FUNCTIONS = {"worker/main.py": {"jobs"}, "jobs/start_here/install_engine.py": {"worker"}, "jobs/start_here/check_engine.py": {"worker"}}
+EXTRA_INSIDE_FUNCTIONS = {"worker/main.py": {"jobs"}, "jobs/start_here/install_engine.py": {"worker"},
+                          "jobs/start_here/check_engine.py": {"worker"}}
 FOR_QGIS = {"toolbox", "jobs", "shared", "root"}
 
 

@@ -88,7 +88,7 @@ def _ready_models() -> list[str]:
     """A section on the models that ship with the plugin, in the order of their files."""
     models = [(path, ElementTree.parse(path).getroot()) for path in sorted(MODELS.glob("*.model3"))]  # noqa: S314  # nosec B314
     jobs = {f"eopretrain:{job.id()}": job for job in JOBS.values()}
-    pages = [f"## {_option(models[0][1], 'model_group').get('value')}\n",
+    pages = ["## Ready models\n",
              "Chains of the algorithms below. QGIS only: in the toolbox, or with `qgis_process run` and the id.\n"]
     for path, model in models:
         children = sorted(_option(model, "children"), key=lambda child: float(_option(child, "component_pos_y").get("value", 0)))

@@ -83,7 +83,7 @@ def test_plugin_comes_and_goes_without_a_window(provider):
 def test_model_is_an_algorithm_of_ours(provider):
     model = QgsApplication.processingRegistry().createAlgorithmById("eopretrain:mapfromlabels")
     assert isinstance(model, QgsProcessingModelAlgorithm)
-    assert (model.displayName(), model.group(), model.name()) == ("Map from labels", "0 Ready models", "mapfromlabels")
+    assert (model.displayName(), model.group(), model.name()) == ("Map from labels", "0 Start here", "mapfromlabels")
     steps = [step.algorithmId() for step in model.childAlgorithms().values()]
     jobs = ("createtrainingdataset", "evaluatemodel", "exportmodel", "finetune", "predictmap")
     assert sorted(steps) == [f"eopretrain:{job}" for job in jobs]
