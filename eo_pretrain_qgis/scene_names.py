@@ -9,7 +9,7 @@ import os
 import re
 
 #: Metadata files that stand for the folder they lie in.
-METADATA = re.compile(r"(MTD_MSIL(1C|2A)|MTD_TL|S2[A-D]_OPER_MTD_SAFL(1C|2A)\w*|\w+_MTL)\.(xml|txt|json)", re.IGNORECASE)
+METADATA = re.compile(r"(MTD_MSIL(1C|2A)|MTD_TL|S2[A-D]_OPER_MTD_(SAFL(1C|2A)|L(1C|2A)_TL)\w*|\w+_MTL)\.(xml|txt|json)", re.IGNORECASE)
 #: Archives in which such a folder is delivered.
 ARCHIVES = (".zip", ".tar")
 _GRID = "|resolution="
@@ -32,4 +32,6 @@ def scene_name(path: str) -> str:
     """What people call the scene: the name of its folder or archive, of a plain file its own."""
     plain, _ = split_grid(path)
     folder, name = os.path.split(plain.rstrip("/\\"))
+    if not folder and (name in (os.curdir, os.pardir) or METADATA.fullmatch(name)):
+        folder, name = os.path.split(os.path.abspath(plain))
     return os.path.basename(folder) or name if name.upper().startswith("MTD_") and METADATA.fullmatch(name) else name

@@ -23,7 +23,7 @@ LAYERS = {
     "learning": (SCIENCE | TORCH, SHARED | {"engine", "learning"}, set()),
     "shared": (set(), SHARED, set()),
 }
-# The worker's process runs jobs; the two jobs that build and examine the engine must run where there is none (docs/adr/0001-jobs-without-an-engine.md).
+# The worker's process runs jobs; two jobs build and examine the engine where there is none (docs/adr/0001-jobs-without-an-engine.md).
 EXTRA_INSIDE_FUNCTIONS = {"worker/main.py": {"jobs"}, "jobs/start_here/install_engine.py": {"worker"},
                           "jobs/start_here/check_engine.py": {"worker"}}
 FOR_QGIS = {"toolbox", "jobs", "shared", "root"}

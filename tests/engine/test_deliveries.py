@@ -7,7 +7,11 @@ import zipfile
 
 import numpy as np
 import pytest
+import rasterio
+import rasterio.transform
 
+from eo_pretrain_qgis.engine.datasets.building import describe_sensor
+from eo_pretrain_qgis.engine.datasets.clear_scenes import clear_scenes
 from eo_pretrain_qgis.engine.rasters.clouds import CLEAR, CLOUD, NOT_MEASURED, open_mask
 from eo_pretrain_qgis.engine.rasters.deliveries import delivery_of
 from eo_pretrain_qgis.engine.rasters.grid import Window
@@ -17,6 +21,7 @@ from eo_pretrain_qgis.engine.rasters.sensors import name_bands
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.jobs import JOBS
 from tests.engine.test_meaning import Heard
+from tests.scenes import write_raster
 from tests.scenes_delivered import BANDS, band_folder, landsat, plane, safe, zipped
 
 L2A = [band for band in BANDS if band != "B10"]
@@ -204,8 +209,7 @@ def test_files_that_are_no_bands_of_one_scene_are_refused(tmp_path):
     with pytest.raises(DataError, match="holds the band B02 more than once"):
         whole(root)
     (root / "B02_2021-07-02.tif").unlink()
-    shutil.copy(landsat(tmp_path) / "LC08_L2SP_193024_20200621_20200823_02_T1_ST_B10.TIF", root / "thermal.tif")
-    assert "thermal" in Raster(str(root)).band_names  # 30 m of the same ground
+    shutil.copy(landsat(tmp_path) / "LC08_L2SP_193024_20200621_20200823_02_T1_ST_B10.TIF", root / "B10.tif")
     with Raster(str(root)) as raster:
         assert raster.grid.resolution == (10, 10)
 
@@ -264,7 +268,129 @@ def test_a_dataset_of_a_product_is_that_of_its_bands(tmp_path):
 def test_a_season_across_the_change_of_the_baseline_is_one(tmp_path):
     old, new = safe(tmp_path, "20220105", "03.01"), safe(tmp_path, "20220205", "04.00", add=1000)
     scenes = [Scene.open([{"path": str(root)}]) for root in (old, new)]
-    from eo_pretrain_qgis.engine.datasets.building import describe_sensor
     describe_sensor(scenes, "sentinel2_l2a", progress=Heard())
     first, second = (scene.read(Window(100, 100, 20, 20))[0] for scene in scenes)
     assert np.array_equal(first, second)
+
+
+def test_the_metadata_file_that_was_given_counts(tmp_path):
+    one, other = landsat(tmp_path / "one"), landsat(tmp_path / "two", "L1TP")
+    together = tmp_path / "together"
+    shutil.copytree(one, together)
+    shutil.copytree(other, together, dirs_exist_ok=True)
+    with pytest.raises(DataError, match="2 Landsat scenes"):
+        whole(together)
+    for root in (one, other):
+        with Raster(str(together / f"{root.name}_MTL.txt")) as raster, Raster(str(root)) as alone:
+            assert raster.scales == alone.scales and "ST_B10" not in raster.understood
+    (one / "old").mkdir()
+    shutil.copy(one / f"{one.name}_SR_B2.TIF", one / "old" / f"{one.name}_SR_B1.TIF")
+    assert whole(one)[0][0, 50, 50] == 8500, "the file beside the metadata"
+
+
+@pytest.mark.parametrize(("make", "change", "told"), [
+    (safe, _rewritten("2022-10-05", "2020-01-01"), "are of 2020-01-01, but its band"),
+    (safe, _rewritten(">04.00<", ">02.14<"), "have the offsets that came with 04.00"),
+    (safe, _rewritten("BOA_ADD_OFFSET", "OTHER"), "lack the offsets"),
+    (safe, _rewritten("<BOA_QUANTIFICATION_VALUE>10000", "<BOA_QUANTIFICATION_VALUE>inf"), "“inf” as QUANTIFICATION_VALUE"),
+    (safe, _rewritten(">-1000<", ">nan<"), "“nan” as ADD_OFFSET"),
+    (safe, _rewritten("<n1:Product", "<?xml version='1.0' encoding='bogus'?><n1:Product"), "is damaged"),
+    (safe, _rewritten("BOA_QUANTIFICATION_VALUE", "SOMETHING"), "do not say how values become reflectance"),
+    (safe, _without("MTD_MSIL2A.xml"), "but not their metadata"),
+    (landsat, _rewritten('COLLECTION_NUMBER = "02"', 'COLLECTION_NUMBER = "²"'), "collection ²"),
+    (landsat, _rewritten("DATE_ACQUIRED = 2020-06-21", "DATE_ACQUIRED = 2019-01-01"), "of 2019-01-01, name the file"),
+    (landsat, _rewritten('_SR_B3.TIF"', '_SR_B4.TIF"'), "of another band or day"),
+    (landsat, _rewritten("_QA_PIXEL.TIF", "_SR_B4.TIF"), "of another band or day"),
+    (landsat, _rewritten("MULT_BAND_3 = 2.75e-05", "MULT_BAND_3 = 0"), "give 0 as the factor of band 3"),
+    (landsat, _without("*_MTL.txt"), "but not their metadata"),
+    (band_folder, lambda root: shutil.copy(root / "B02.tif", root / "B02.jp2"), "more than once"),
+    (band_folder, lambda root: declare(root / "B02.tif", 1e-4, -0.1), "declares a scale or an offset and"),
+    (band_folder, lambda root: mask(root / "B02.tif"), "has a mask of its own"),
+    (band_folder, lambda root: paint(root / "B02.tif"), "numbers of colours in a table"),
+])
+def test_parts_that_do_not_go_together_are_refused(tmp_path, make, change, told):
+    root = make(tmp_path)
+    change(root)
+    with pytest.raises(DataError, match=told):
+        whole(root)
+
+
+def declare(path, scale, offset):
+    with rasterio.open(path, "r+") as file:
+        file.scales, file.offsets = [scale], [offset]
+
+
+def mask(path):
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "r+") as file:
+        file.write_mask(np.full(file.shape, 255, np.uint8))
+
+
+def paint(path):
+    with rasterio.open(path) as file:
+        values, profile = file.read().astype(np.uint8), {**file.profile, "dtype": "uint8"}
+    with rasterio.open(path, "w", **profile) as file:
+        file.write(values)
+        file.write_colormap(1, {0: (0, 0, 0), 1: (9, 9, 9)})
+
+
+def test_what_lies_beside_bands_of_known_names_is_no_band(tmp_path):
+    root = band_folder(tmp_path)
+    for name in ("dem", "labels", "._B02"):
+        shutil.copy(root / "B04.tif", root / f"{name}.tif")
+    with Raster(str(root)) as raster:
+        assert raster.band_names == ["B02", "B03", "B04", "B8A"]
+        assert "not used: dem.tif, labels.tif" in raster.understood
+
+
+def test_the_day_of_the_metadata_goes_before_that_of_the_folder(product, tmp_path):
+    shutil.copytree(product, tmp_path / "download 2023-05-01")
+    assert Raster(str(tmp_path / "download 2023-05-01")).date == "2022-10-05"
+
+
+@pytest.mark.parametrize("name", ["a}b.SAFE", "x&y <1>.SAFE", "Größe 'é'.SAFE"])
+def test_odd_names(product, tmp_path, name):
+    shutil.copytree(product, tmp_path / name)
+    archive = zipped(tmp_path / name)
+    for path in (tmp_path / name, archive):
+        assert np.array_equal(whole(path)[0], whole(product)[0])
+
+
+def test_what_is_no_scene_says_what_a_scene_is(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="A scene is a Sentinel-2 product with MTD_MSIL1C.xml"):
+        whole(tmp_path / "empty")
+
+
+def test_the_mask_must_cover_its_scene(product, tmp_path):
+    far = safe(tmp_path)
+    for file in far.rglob("*SCL*.tif"):
+        with rasterio.open(file, "r+") as opened:
+            opened.transform = rasterio.Affine(20, 0, 700_000, 0, -20, 5_000_000)
+    scenes = [Scene.open([{"path": str(product)}])]
+    with pytest.raises(DataError, match="covers 0%"):
+        clear_scenes(scenes, [{"path": str(far)}], "scl")
+    _, valid = clear_scenes(scenes, [{"path": str(product)}], "scl")[0].read(Window(200, 0, 160, 130))
+    assert not valid[:120, 40:].any() and valid[:, :40].all()
+
+
+def test_a_scene_and_a_plain_file_of_the_same_ground(product, tmp_path):
+    with Raster(str(product)) as raster:
+        values, _ = raster.read(raster.grid.window)
+        names = raster.band_names
+    plain = write_raster(tmp_path / "plain.tif", (values.clip(1000) - 1000).astype(np.uint16), names=names, nodata=0,
+                         transform=rasterio.transform.from_origin(600_000, 5_000_000, 10, 10))
+    sources = [[{"path": str(product)}], [{"path": str(plain)}]]
+    for order in (sources, sources[::-1]):
+        scenes = [Scene.open(source) for source in order]
+        with pytest.raises(DataError, match="declares that the values of B01 are × 0.0001 - 0.1"):
+            describe_sensor(scenes, "generic")
+        describe_sensor(scenes, "sentinel2_l2a", progress=Heard())
+        one, other = (scene.read(Window(100, 100, 40, 40))[0].astype(int) for scene in scenes)
+        assert np.array_equal(one, other)
+
+
+def test_a_level_that_the_sensor_is_not_is_warned_of(tmp_path):
+    root = safe(tmp_path, level="L1C", baseline="05.09")
+    heard = Heard()
+    describe_sensor([Scene.open([{"path": str(root)}])], "sentinel2_l2a_0400", progress=heard)
+    assert any(level == "warning" and "is of level L1C, but the sensor is Sentinel-2 L2A" in text for level, text in heard.texts)

@@ -103,15 +103,39 @@ def test_scenes_are_brought_to_the_first(dtype, folder):
     assert np.allclose(values[:, 0, 0], [1200, lowest])
     assert new.read(AREA, [1])[0][0, 0, 0] == pytest.approx(lowest)
     assert (old.read(AREA)[0][0] == 1200).all()
-    assert any("1 of 2 images store their values in another way than old.tif" in text for _, text in heard.texts)
+    assert any("1 of 2 images store their values in another way than" in text and "old.tif; they" in text for _, text in heard.texts)
 
 
-def test_scenes_in_two_units_name_both(folder):
-    first = image(folder / "fractions.tif", [np.float32(0.1)], ["NDVI"])
+def test_scales_of_two_files_must_both_be_said(folder):
+    silent = image(folder / "fractions.tif", [np.float32(0.1)], ["NDVI"])
+    first = image(folder / "first.tif", [np.float32(0.1)], ["NDVI"], 0.25, 0.0)
     second = image(folder / "other.tif", [np.float32(0.1)], ["NDVI"], 0.5, 1.0)
-    sensor = describe_sensor([first, second], "generic")
-    assert sensor.bands[0].scale == 1
-    assert second.read(AREA)[0][0, 0, 0] == pytest.approx(0.1 * 0.5 + 1)
+    describe_sensor([first, second], "generic")
+    assert second.read(AREA)[0][0, 0, 0] == pytest.approx((0.1 * 0.5 + 1) / 0.25)
+    for pair in ([silent, second], [second, silent]):
+        with pytest.raises(DataError, match="other.tif declares that the values of NDVI are × 0.5 \\+ 1, and .*fractions.tif declares nothing"):
+            describe_sensor(pair, "generic")
+
+
+@pytest.mark.parametrize(("scale", "offset"), [(float("nan"), 0.0), (-1e-4, 0.0), (1e-4, float("inf"))])
+def test_a_scale_that_says_nothing_is_refused(scale, offset, folder):
+    with pytest.raises(DataError, match="which says nothing"):
+        stored(image(folder / "a.tif", [np.uint16(1200)], ["B04"], scale, offset), "sentinel2_l2a")
+
+
+@pytest.mark.parametrize(("value", "told"), [(np.uint16(400), "reflectance of -0.06 in the middle"), (np.uint8(40), "holds numbers of 8 bits")])
+def test_reflectance_that_is_too_dark_is_refused(value, told, folder):
+    with pytest.raises(DataError, match=told):
+        stored(image(folder / "a.tif", [value], ["B04"]), "sentinel2_l2a_0400")
+
+
+def test_types_differ_and_meanings_do_not(folder):
+    whole = image(folder / "whole.tif", [np.uint16(1200)], ["B04"])
+    fractions = image(folder / "fractions.tif", [np.float32(0.12)], ["B04"])
+    describe_sensor([whole, fractions], "sentinel2_l2a")
+    assert fractions.read(AREA)[0].dtype == np.uint16 and (fractions.read(AREA)[0] == 1200).all()
+    with pytest.raises(DataError, match="holds uint16 values and .* float32"):
+        describe_sensor([whole, fractions], "generic")
 
 
 def test_zeros_that_the_sensor_calls_empty_are_not_measured(folder):

@@ -17,12 +17,12 @@ import rasterio
 
 from ...errors import DataError
 from ...progress import SILENT, Progress
-from ..rasters.meaning import as_stored, conversion
+from ..rasters.meaning import as_stored, check_held, conversion, warn_of_level
 from ..rasters.raster import Scene
 from ..rasters.sensors import PRESETS, Band, name_bands
 from ..scheduling import HEARTBEAT_SECONDS, in_order
 from .cutting import SHARES, Cut, Cutter, Cutting, Labels, Piece
-from .dataset import IGNORE, SensorInfo
+from .dataset import IGNORE, Dataset, SensorInfo
 from .shards import ShardWriter
 from .splitting.by_place import Split, SplitPlan
 from .splitting.division import divide
@@ -43,16 +43,13 @@ def open_scenes(images: list[dict], arrangement: str, nodata: float | None = Non
         progress: told when the resolutions differ.
 
     Raises:
-        DataError: naming two files whose bands, types or grids do not go together.
+        DataError: naming two files whose bands or grids do not go together.
     """
     if arrangement == "bands":
         return [Scene.open(images, nodata)]
     scenes = [Scene.open([image], nodata) for image in images]
     first = scenes[0]
     for scene in scenes:
-        if scene.dtype != first.dtype:
-            raise DataError(f"{first.path} holds {first.dtype} values and {scene.path} {scene.dtype}. "
-                            "Convert one to the type of the other.")
         if len(scene.band_names) != len(first.band_names):
             raise DataError(f"{first.path} has {len(first.band_names)} bands and {scene.path} {len(scene.band_names)}. "
                             "Choose images with the same bands, or say that the images are the “bands” of one scene.")
@@ -65,15 +62,24 @@ def open_scenes(images: list[dict], arrangement: str, nodata: float | None = Non
     return scenes
 
 
-def describe_sensor(scenes: list[Scene], preset: str, bands_text: str | None = None, progress: Progress = SILENT) -> SensorInfo:
+def describe_sensor(scenes: list[Scene], preset: str, bands_text: str | None = None, progress: Progress = SILENT,
+                    like: Dataset | None = None) -> SensorInfo:
     """Says what the bands of the scenes are and which value stands for "nothing measured" in the dataset.
+
+    Args:
+        scenes: whose values are converted from now on to those of the first, or of `like`.
+        preset: key of `sensors.PRESETS`.
+        bands_text: names of the bands in order; empty takes those of the files.
+        progress: told what the files say otherwise than the sensor.
+        like: a dataset to which the scenes will be added.
 
     Raises:
         DataError: when the scenes differ in their bands, or the bands do not fit the preset.
     """
     first = scenes[0]
     bands = name_bands(preset, first.band_names, bands_text or "", progress)
-    dtype = np.dtype("float32") if np.dtype(first.dtype).kind == "f" else np.dtype(first.dtype)
+    dtype = np.dtype(like.sensor.dtype if like else "float32" if np.dtype(first.dtype).kind == "f" else first.dtype)
+    where = str(like.folder) if like else first.path
     changed = []
     for number, scene in enumerate(scenes):
         progress.at(0, f"Looking at {scene.name}")
@@ -83,13 +89,20 @@ def describe_sensor(scenes: list[Scene], preset: str, bands_text: str | None = N
             raise DataError(f"{first.path} has the bands {_names(bands)}, but {scene.path} has {_names(named)}. Choose images of one "
                             "sensor, or name the bands in “Bands”.")
         own = as_stored(scene, named, progress)
-        bands = own if number == 0 else bands
-        scene.conversion = conversion(scene, own, first, bands, dtype.name)
-        if scene.conversion:
+        warn_of_level(scene, preset, progress)
+        if number == 0:
+            bands = like.bands if like and [band.name for band in like.bands] == [band.name for band in own] else own
+        if np.dtype(scene.dtype).kind != dtype.kind and any(band.unit == "unknown" for band in own):
+            raise DataError(f"{where} holds {dtype.name} values and {scene.path} {scene.dtype}. Convert one to the type of the other, or choose the "
+                            "sensor that says what they mean.")
+        converted = conversion(scene, own, where, bands, dtype.name)
+        if converted:
+            check_held(scene, converted, progress)
+            scene.conversion = converted
             changed.append(scene.name)
         scene.close()
     if changed:
-        progress.message(f"{len(changed)} of {len(scenes)} images store their values in another way than {first.name}; they are brought to its scale "
+        progress.message(f"{len(changed)} of {len(scenes)} images store their values in another way than {where}; they are brought to its scale "
                          f"and offset: {', '.join(changed[:8])}{', …' if len(changed) > 8 else ''}.")
     return SensorInfo("image", preset, dtype.name, None if dtype.kind == "f" else _fill(first, preset, dtype), tuple(bands))
 

@@ -10,9 +10,11 @@ from ...errors import DataError
 from ...progress import SILENT, Progress
 from ..rasters.clouds import CLOUD, SHADOW, CloudMask, open_mask
 from ..rasters.grid import Window
-from ..rasters.raster import Raster, Scene
+from ..rasters.raster import Scene
 from .alignment import days_between, overlap
 
+#: A mask that covers less than this leaves ground of which nothing is known.
+WHOLE = 0.99
 #: A mask that covers less of its scene belongs to another.
 MASK_COVERS = 0.5
 
@@ -56,22 +58,25 @@ def clear_scenes(scenes: list[Scene], masks: Sequence[dict], kind: str, progress
     """
     if not masks:
         return scenes
-    check_masks(scenes, masks, progress)
+    check_masks(scenes, masks, kind, progress)
     return [ClearScene(scene, open_mask(source, kind)) for scene, source in zip(scenes, masks, strict=True)]
 
 
-def check_masks(scenes: list[Scene], masks: Sequence[dict], progress: Progress = SILENT) -> None:
+def check_masks(scenes: list[Scene], masks: Sequence[dict], kind: str, progress: Progress = SILENT) -> None:
     """Looks whether each mask belongs to its scene.
 
     Raises:
         DataError: a mask covers less than half of its scene.
     """
     for scene, source in zip(scenes, masks, strict=True):
-        with Raster(**source) as mask:
+        with open_mask(source, kind).raster as mask:
             covered = overlap(scene.grid, mask.grid)
             if covered < MASK_COVERS:
                 raise DataError(f"The cloud mask {mask.path} covers {covered:.0%} of {scene.path}. Give one mask for each image, in the order "
                                 "of the images.")
+            if covered < WHOLE:
+                progress.message(f"The cloud mask {mask.path} covers {covered:.0%} of {scene.path}; of the rest nothing is known, and it "
+                                 "counts as clear.", level="warning")
             if days_between(scene.date, mask.date):
                 progress.message(f"The cloud mask {mask.path} is of {mask.date} and its image {scene.path} of {scene.date}.", level="warning")
         scene.close()

@@ -97,7 +97,7 @@ def extend_dataset(folder: Path, dataset: Dataset, scenes: list[Scene], sensor: 
         folder: an empty folder to fill.
         dataset: what `open_extended` gave.
         scenes: of the new tiles.
-        sensor: what `describe_sensor` said of them.
+        sensor: what `describe_sensor` said of them, with this dataset as `like`.
         labels: what `open_labels_for` gave.
         cutting: how the new tiles are cut.
         name: of the new dataset.
@@ -150,11 +150,6 @@ def _check(dataset: Dataset, scenes: list[Scene], sensor: SensorInfo, cutting: C
     if [band.name for band in sensor.bands] != [band.name for band in own.bands]:
         raise DataError(f"{scenes[0].path} has the bands {_names(sensor)}, but {where} has {_names(own)}. Choose images of the same sensor, or name "
                         "the bands in “Bands”.")
-    if sensor.dtype != own.dtype:
-        raise DataError(f"{scenes[0].path} holds {sensor.dtype} values and {where} {own.dtype}. Convert the image to the type of the dataset.")
-    if any((one.unit, one.scale, one.offset) != (other.unit, other.scale, other.offset) for one, other in zip(sensor.bands, own.bands, strict=True)):
-        raise DataError(f"The values of {scenes[0].path} are scaled by the sensor “{sensor.preset}”, and those of {where} by “{own.preset}”. "
-                        "Choose the sensor of the dataset.")
     sizes = zip(scenes[0].grid.metres_per_pixel(), dataset.description["resolution_m"], strict=True)
     apart = max(abs(ours / theirs - 1) for ours, theirs in sizes)
     if apart > RESOLUTION_TOLERANCE:

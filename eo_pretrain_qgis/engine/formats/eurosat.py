@@ -156,7 +156,7 @@ def write_classes(tree: Tree, folder: Path, taken_for: Taken, options: ImportOpt
         content = tree.read(file.name)
         header, values, valid = read_whole(content, tree.full(file.name))
         _compare(first, header)
-        return Sample({sensor.name: stored(values, valid, sensor)}, np.array(file.position, np.uint8), header.grid, file.split,
+        return Sample({sensor.name: stored(values, valid, sensor, header)}, np.array(file.position, np.uint8), header.grid, file.split,
                       {"scene": stem(file.name)}, hashlib.sha256(content).digest())
 
     facts = {"format": taken_for.format, "images": len(files), "class_folders": folders}

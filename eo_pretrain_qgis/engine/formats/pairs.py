@@ -113,7 +113,7 @@ def _cut(tree: Tree, pair: Pair, sensors: tuple[SensorInfo, ...], size: int, loo
             read, measured = {}, np.zeros((size, size), bool)
             for image, sensor in zip(images, sensors, strict=True):
                 pixels, valid = image.read(window)
-                read[sensor.name] = stored(pixels, valid, sensor)
+                read[sensor.name] = stored(pixels, valid, sensor, image.header)
                 measured |= valid
             values, labelled = label.read(window)
             drawn = _positions(values[0], labelled & measured, *lookup, strange)

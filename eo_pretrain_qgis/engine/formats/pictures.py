@@ -6,6 +6,7 @@ Layers of a map are opened by `raster`, which asks for a place on the map; a pic
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ from ..datasets.dataset import SensorInfo
 from ..rasters import sources
 from ..rasters.class_names import NamedClass, classes_in_file
 from ..rasters.grid import Grid, Window, blocks
+from ..rasters.meaning import Conversion
 from ..rasters.raster import ROTATION_TOLERANCE
 from ..rasters.sensors import PRESETS, Band, name_bands
 from .tree import Tree
@@ -147,6 +149,9 @@ def sensor_of(header: Header, preset: str, bands: str, name: str = "", default: 
         known = [replace(band, scale=told.scale, offset=told.offset, unit=told.unit if told.unit != "unknown" else band.unit,
                          wavelength_um=told.wavelength_um or band.wavelength_um)
                  for band, told in zip(known, header.bands, strict=True)]
+    else:  # what the file says goes before what the sensor says
+        known = [replace(band, scale=told.scale, offset=told.offset) if _declares(told) else band
+                 for band, told in zip(known, header.bands, strict=True)]
     preset = header.preset if own else preset
     nodata = header.nodata if header.nodata is not None else PRESETS[preset].nodata
     holds = dtype.kind in "iu" and nodata is not None and np.iinfo(dtype).min <= nodata <= np.iinfo(dtype).max
@@ -155,14 +160,34 @@ def sensor_of(header: Header, preset: str, bands: str, name: str = "", default: 
     return SensorInfo(name, preset, "float32" if dtype.kind == "f" else dtype.name, kept, tuple(known))
 
 
-def stored(values: np.ndarray, valid: np.ndarray, sensor: SensorInfo) -> np.ndarray:
-    """Values (band, y, x) in the type of a dataset, what was not measured filled in all bands."""
-    result = values.astype(sensor.dtype)
+def stored(values: np.ndarray, valid: np.ndarray, sensor: SensorInfo, header: Header) -> np.ndarray:
+    """Values (band, y, x) as the dataset stores them: in its type, scale and offset, what was not measured filled in all bands.
+
+    Raises:
+        DataError: the file declares what its values mean otherwise than the first one, or not at all where that does.
+    """
+    pairs = list(zip(header.bands, sensor.bands, strict=True))
+    for told, band in pairs:
+        silent = next((usual for usual in PRESETS[sensor.preset].bands if usual.name == band.name), Band(band.name))
+        if not _declares(told) and (band.scale, band.offset) != (silent.scale, silent.offset):
+            raise DataError(f"{header.path} does not declare a scale and an offset for its band {band.name}, but the images before it do. Declare "
+                            "them in all files, or in none.")
+    if all(not _declares(told) or (told.scale, told.offset) == (band.scale, band.offset) for told, band in pairs):
+        result = values.astype(sensor.dtype)
+    else:
+        gains = tuple(told.scale / band.scale if _declares(told) else 1.0 for told, band in pairs)
+        biases = tuple((told.offset - band.offset) / band.scale if _declares(told) else 0.0 for told, band in pairs)
+        result = Conversion(gains, biases, sensor.dtype)(values, list(range(len(pairs))))
     if sensor.nodata is not None:
         result[:, ~valid] = sensor.nodata
     elif result.dtype.kind == "f":
         result[:, ~valid] = np.nan
     return result
+
+
+def _declares(told: Band) -> bool:
+    """Whether a file says how the values of a band become physical ones."""
+    return (told.scale, told.offset) != (1, 0)
 
 
 def _header(opened: rasterio.DatasetReader, path: str) -> Header:
@@ -191,9 +216,12 @@ def _read(opened: rasterio.DatasetReader, window: rasterio.windows.Window | None
 
 
 def _band(opened: rasterio.DatasetReader, index: int) -> Band:
+    scale, offset = opened.scales[index - 1], opened.offsets[index - 1]
+    if not (math.isfinite(scale) and math.isfinite(offset) and scale > 0):
+        raise ValueError(f"it declares that values of its band {index} are × {scale:g} + {offset:g}")
     wavelength = opened.tags(index, ns="IMAGERY").get("CENTRAL_WAVELENGTH_UM")
     return Band(opened.descriptions[index - 1] or "", float(wavelength) if wavelength else None, opened.units[index - 1] or "unknown",
-                opened.scales[index - 1], opened.offsets[index - 1])
+                scale, offset)
 
 
 def _grid(opened: rasterio.DatasetReader) -> Grid | None:

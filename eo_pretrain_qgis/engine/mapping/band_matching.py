@@ -9,7 +9,7 @@ import numpy as np
 from ...errors import DataError
 from ...progress import SILENT, Progress
 from ..models.package import ModelBand
-from ..rasters.meaning import as_stored
+from ..rasters.meaning import as_stored, refuse_one_sided, warn_of_level
 from ..rasters.raster import Scene
 from ..rasters.same_band import band_key, is_unnamed
 from ..rasters.sensors import PRESETS, Band, known_band, name_bands
@@ -99,6 +99,8 @@ def match_bands(
     Raises:
         DataError: when a band is missing or doubtful, or its unit cannot be converted.
     """
+    if scene is not None:
+        warn_of_level(scene, model_preset, progress)
     unnamed = not bands_text and all(map(is_unnamed, names))
     wanted = {band_key(band.name) for band in needed}
     if unnamed and preset == AS_MODEL and len(names) == len(needed) and not wanted <= {band_key(name) for name in names}:
@@ -138,6 +140,8 @@ def _as_stored(matches: list[Match], scene: Scene | None, progress: Progress) ->
     for match in matches:
         bands[match.position] = match.image
     found = as_stored(scene, bands, progress)
+    for match in matches:
+        refuse_one_sided(found[match.position], match.model, scene.path, "the model, by its training images,")
     return [replace(match, image=found[match.position]) for match in matches]
 
 

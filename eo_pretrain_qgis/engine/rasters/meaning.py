@@ -9,26 +9,32 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from ...errors import DataError
 from ...progress import SILENT, Progress
+from .deliveries.packages import LEVEL_TAG
 from .grid import Window
 from .raster import Scene
-from .sensors import Band
+from .sensors import PRESETS, Band
 
 #: Stored value = (reflectance - offset) · 10000 from processing baseline 04.00 on, of 25 January 2022 (ESA, Sentinel-2 PSD 15, 2022).
 NEW_BASELINE, NEW_OFFSET = 4.0, -0.1
 _BASELINE_IN_NAME = re.compile(r"(?<![A-Z0-9])N(\d\d)(\d\d)(?![A-Z0-9])")
 _BASELINE_TAG = "PROCESSING_BASELINE"
-#: A reflectance above this does not occur; larger values are reflectance × 10000.
-LARGEST_REFLECTANCE = 4.0
+#: A reflectance above this does not occur; larger values are reflectance × 10000. Nor does one below, for half of the pixels.
+LARGEST_REFLECTANCE, DARKEST_REFLECTANCE = 4.0, -0.02
+#: Share of values that the type of a dataset cannot hold, above which it is said, and refused. Some are lost over water.
+SOME_LOST, MOST_LOST = 0.005, 0.6
 #: Backscatter in linear power is below 1 nearly everywhere, and digital numbers that were not calibrated are not.
 LARGEST_POWER = 30.0
 #: Edge of the squares that are looked at [px], in a pattern of 3 × 3 over the image.
 SQUARE = 128
 ALIKE = 1e-9
+#: A reflectance that numbers of 8 bits must be able to reach.
+SMALLEST_RANGE = 0.1
 #: Share of pixels with nothing but zeros from which on it is said.
 MANY_ZEROS = 0.1
 
@@ -56,7 +62,7 @@ class Conversion:
         dtype = np.dtype(self.dtype)
         if dtype.kind != "f":
             limits = np.iinfo(dtype)
-            changed = np.rint(changed).clip(limits.min, limits.max)
+            changed = np.rint(np.nan_to_num(changed, copy=False)).clip(limits.min, limits.max)  # what is no number is not valid
         return changed.astype(dtype)
 
 
@@ -74,10 +80,15 @@ def as_stored(scene: Scene, bands: list[Band], progress: Progress = SILENT) -> l
     for raster in scene.rasters:
         if raster.understood:
             progress.message(raster.understood)
+    for number, (scale, offset) in enumerate(zip(scene.scales, scene.offsets, strict=True)):
+        if not (math.isfinite(scale) and math.isfinite(offset) and scale > 0):
+            raise DataError(f"The band {bands[number].name} of {scene.path} declares that its values are × {scale:g} {_signed(offset)}, which says "
+                            "nothing. Correct the scale and offset in the file.")
     declared = [None if (scale, offset) == (1, 0) else (scale, offset) for scale, offset in zip(scene.scales, scene.offsets, strict=True)]
     _refuse_colours(scene)
     found = [replace(band, scale=said[0], offset=said[1]) if said else band for band, said in zip(bands, declared, strict=True)]
-    _tell(scene, bands, found, "declares in the file that", progress, [band.unit != "unknown" for band in bands])
+    told = SILENT if any(raster.understood for raster in scene.rasters) else progress  # that line has said it
+    _tell(scene, bands, found, "declares in the file that", told, [band.unit != "unknown" for band in bands])
     baseline = baseline_of(scene)
     if baseline is not None and not any(declared):
         offset = NEW_OFFSET if baseline >= NEW_BASELINE else 0.0
@@ -95,21 +106,63 @@ def as_stored(scene: Scene, bands: list[Band], progress: Progress = SILENT) -> l
     return _held_against_values(scene, found, declared, values, progress)
 
 
-def conversion(scene: Scene, own: list[Band], like: Scene, bands: list[Band], dtype: str) -> Conversion | None:
-    """How stored values of a scene become those of the first scene of its dataset; None where nothing changes.
+def refuse_one_sided(ours: Band, theirs: Any, path: str, other: str) -> None:
+    """Refuses to bring two bands of unknown units together when the file of only one says what its values mean.
+
+    Raises:
+        DataError: naming both files.
+    """
+    plain = [(band.scale, band.offset) == (1, 0) for band in (ours, theirs)]
+    if ours.unit == theirs.unit == "unknown" and plain[0] != plain[1]:
+        (says, silent), band = ((other, path), theirs) if plain[0] else ((path, other), ours)
+        raise DataError(f"{says} declares that the values of {band.name} are × {band.scale:g} {_signed(band.offset)}, and {silent} declares nothing, "
+                        "so nobody knows whether they are alike. Choose the sensor of the images, or declare scale and offset in both files.")
+
+
+def conversion(scene: Scene, own: list[Band], like: str, bands: list[Band], dtype: str) -> Conversion | None:
+    """How stored values of a scene become those of the dataset or scene that `like` names; None where nothing changes.
 
     Raises:
         DataError: naming both files, when their units differ.
     """
     for ours, theirs in zip(own, bands, strict=True):
         if ours.unit != theirs.unit:
-            raise DataError(f"The band {ours.name} of {like.path} is in the unit “{theirs.unit}” and that of {scene.path} in “{ours.unit}”. "
+            raise DataError(f"The band {ours.name} of {like} is in the unit “{theirs.unit}” and that of {scene.path} in “{ours.unit}”. "
                             "Convert one to the unit of the other.")
+        refuse_one_sided(ours, theirs, scene.path, like)
     gains = tuple(ours.scale / theirs.scale for ours, theirs in zip(own, bands, strict=True))
     biases = tuple((ours.offset - theirs.offset) / theirs.scale for ours, theirs in zip(own, bands, strict=True))
-    if all(abs(gain - 1) < ALIKE for gain in gains) and all(abs(bias) < ALIKE for bias in biases):
+    if all(abs(gain - 1) < ALIKE for gain in gains) and all(abs(bias) < ALIKE for bias in biases) and (
+            scene.dtype == dtype or np.dtype(scene.dtype).kind == np.dtype(dtype).kind == "f"):
         return None
     return Conversion(tuple(1.0 if abs(gain - 1) < ALIKE else gain for gain in gains), tuple(round(bias, 9) for bias in biases), dtype)
+
+
+def warn_of_level(scene: Scene, preset: str, progress: Progress) -> None:
+    """Warns of a scene measured above the atmosphere where the sensor says without it, or the other way round."""
+    for level in {raster.tag(LEVEL_TAG) for raster in scene.rasters} - {""}:
+        if preset.startswith("sentinel2_") and level.lower() not in preset:
+            progress.message(f"{scene.path} is of level {level}, but the sensor is {PRESETS[preset].name}. Reflectance with and without the "
+                             "atmosphere differs.", level="warning")
+
+
+def check_held(scene: Scene, converted: Conversion, progress: Progress) -> None:
+    """Looks whether the type of the dataset holds the values of a scene once they are converted.
+
+    Raises:
+        DataError: many values would be lost.
+    """
+    limits = np.iinfo(converted.dtype) if np.dtype(converted.dtype).kind != "f" else None
+    values = sample(scene).astype(np.float64)
+    if limits is None or not values.shape[1]:
+        return
+    changed = values * np.array(converted.gains)[:, None] + np.array(converted.biases)[:, None]
+    lost = float(((changed < limits.min - 0.5) | (changed > limits.max + 0.5)).mean())
+    text = f"About {lost:.0%} of the values of {scene.path}, brought to scale and offset of the dataset, do not fit into its type {converted.dtype}"
+    if lost > MOST_LOST:
+        raise DataError(f"{text}. Choose an image that stores its values as the others do, or put it first.")
+    if lost > SOME_LOST:
+        progress.message(f"{text}, and become {limits.min} or {limits.max}. Put this image first if that matters.", level="warning")
 
 
 def baseline_of(scene: Scene) -> float | None:
@@ -159,6 +212,9 @@ def _warn_of_zeros(scene: Scene, values: np.ndarray, progress: Progress) -> None
 
 def _held_against_values(scene: Scene, bands: list[Band], declared: list[tuple[float, float] | None], values: np.ndarray,
                          progress: Progress) -> list[Band]:
+    if scene.dtype == "uint8" and any(band.unit == "reflectance" and band.scale * 255 < SMALLEST_RANGE for band in bands):
+        raise DataError(f"{scene.path} holds numbers of 8 bits, 0 to 255, which are no reflectance by × {bands[0].scale:g}, but perhaps a picture. "
+                        "Choose the sensor “generic”, or the image it was made from.")
     if np.dtype(scene.dtype).kind == "f":
         bands = _fractions(scene, bands, declared, values, progress)
     for band, stored in zip(bands, values, strict=True):
@@ -168,6 +224,9 @@ def _held_against_values(scene: Scene, bands: list[Band], declared: list[tuple[f
         if band.unit == "reflectance" and middle > LARGEST_REFLECTANCE:
             raise DataError(f"{where} a reflectance of {middle:.4g} in the middle, which does not occur. Choose the sensor that says how its "
                             f"values ({np.median(stored):.4g} in the middle) are stored.")
+        if band.unit == "reflectance" and middle < DARKEST_REFLECTANCE:
+            raise DataError(f"{where} a reflectance of {middle:.4g} in the middle, which does not occur. Choose the sensor that says how its "
+                            f"values ({np.median(stored):.4g} in the middle) are stored, or correct the offset in the file.")
         if band.unit == "dB" and low > 0:
             raise DataError(f"{where} {low:.4g} to {high:.4g} dB, but backscatter in dB is negative nearly everywhere. Choose a sensor that is "
                             "“linear” when the values are power, or calibrate the image first.")

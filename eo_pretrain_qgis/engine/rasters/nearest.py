@@ -51,14 +51,19 @@ class NearestPixels:
         if grid.same_as(self.raster.grid):
             read, valid = self.raster.read(window, [self.band])
             return read[0], valid
-        index = self.raster.indexes[self.band]
-        part = rasterio.windows.Window(window.col, window.row, window.width, window.height)
-        values, valid = np.zeros((window.height, window.width), self.raster.dtype), np.zeros((window.height, window.width), bool)
+        inside, index = window.intersection(grid.window), self.raster.indexes[self.band]
+        whole, known = np.zeros((window.height, window.width), self.raster.dtype), np.zeros((window.height, window.width), bool)
+        if inside is None:
+            return whole, known
+        part = rasterio.windows.Window(inside.col, inside.row, inside.width, inside.height)
+        top, left = inside.row - window.row, inside.col - window.col
+        place = np.s_[top:top + inside.height, left:left + inside.width]
+        values, valid = whole[place], known[place]
         try:
             with sources.permit(self.raster.path):
                 for warped in self._on(grid):
                     more, shown = warped.read(index, window=part), warped.read(warped.count, window=part) > 0
-                    values = np.where(shown & ~valid, more, values)
+                    np.copyto(values, more, where=shown & ~valid)
                     valid |= shown
         except RasterioError as error:
             raise DataError(f"{self.raster.path} cannot be read on the grid of an image ({error}). The file may be cut short or damaged: copy or "
@@ -66,7 +71,7 @@ class NearestPixels:
         valid &= np.isfinite(values)
         for nodata in self.raster.nodata_of(self.band):
             valid &= ~is_nodata(values, nodata)
-        return values, valid
+        return whole, known
 
     def close(self) -> None:
         """Closes the file; the next reading opens it again."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import warnings
 from collections.abc import Callable
 from pathlib import PurePath
@@ -16,16 +15,17 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioIOError
 
 from ...errors import DataError
-from ...scene_names import scene_name
+from ...scene_names import may_be_scene, scene_name
 from . import deliveries, sources
+from .alpha_bands import can_mask
 from .dates import ACQUIRED, WRITTEN, day_in
 from .grid import Grid, Window
-from .same_band import is_unnamed
 
-#: Of an alpha band: edge of the squares that are looked at [px], and the share of values that are nothing or all.
-MASK_SQUARE, MASK_SHARE = 128, 0.98
 #: Relative difference from a floating-point nodata value: six digits, as many as programs write.
 NODATA_TOLERANCE = 5e-6
+ADVICE_FILE = "Check that the file exists, is whole and is an image."
+ADVICE_SCENE = ("A scene is a Sentinel-2 product with MTD_MSIL1C.xml or MTD_MSIL2A.xml, a Landsat scene with *_MTL.txt, or a folder with one file "
+                "for each band; an archive of it is a .zip or an uncompressed .tar. Unpack others and choose the folder.")
 #: Largest rotation term relative to the pixel size that is taken for rounding.
 ROTATION_TOLERANCE = 1e-6
 
@@ -75,15 +75,14 @@ class Raster:
     def dataset(self) -> rasterio.DatasetReader:
         """The open file, for what this class does not offer; reading pixels goes through `read`."""
         if self._opened is None:
-            advice = "Check that the file exists, is whole and is an image."
-            with self._explained("cannot be opened as a raster", advice), warnings.catch_warnings():
+            with self._explained("cannot be opened as a raster", ADVICE_SCENE if may_be_scene(self.path) else ADVICE_FILE), warnings.catch_warnings():
                 warnings.simplefilter("ignore", NotGeoreferencedWarning)  # refused with a sentence below
                 self._virtual = self._virtual or deliveries.virtual_of(self.path)
                 opened = sources.virtual(self._virtual.xml) if self._virtual else sources.raster(self.path, **self._options)
             self._grid = self._read_grid(opened)
             with sources.permit(self.path):
                 self._mask_bands = [index for index, kind in enumerate(opened.colorinterp)
-                                    if kind == ColorInterp.alpha and opened.count > 1 and _can_mask(opened, index)]
+                                    if kind == ColorInterp.alpha and opened.count > 1 and can_mask(opened, index)]
                 self._bands = [index for index in range(opened.count) if index not in self._mask_bands]
                 kinds = opened.mask_flag_enums
             # An alpha band that is a measurement makes GDAL's mask one of measurements.
@@ -153,8 +152,8 @@ class Raster:
     @property
     def date(self) -> str:
         """Day of acquisition, ``2020-06-21``, as given, from the file's name or its metadata; empty when none tells."""
-        if self._date:
-            return self._date
+        if self._date or (self.dataset and self._virtual and self._virtual.date):
+            return self._date or self._virtual.date  # type: ignore[union-attr]
         texts = (PurePath(self.path).name, self.name, *(self.tag(key, domain) for domain, key in (*ACQUIRED, *WRITTEN)))
         day = next((day for text in texts if (day := day_in(text))), None)
         return day.isoformat() if day else ""
@@ -234,7 +233,7 @@ class Raster:
         try:
             yield
         except RasterioIOError as error:
-            raise DataError(f"{self.path} {wrong} ({error}). {advice}") from error
+            raise DataError(f"{self.path} {wrong} ({_innermost(error)}). {advice}") from error
 
 
 class Scene:
@@ -373,25 +372,11 @@ def is_nodata(values: np.ndarray, nodata: float) -> np.ndarray:
     return np.abs(values - nodata) <= NODATA_TOLERANCE * abs(nodata)
 
 
-def _can_mask(opened: rasterio.DatasetReader, index: int) -> bool:
-    """Whether a band that GDAL calls alpha is a mask: without another name, and with hardly any value between 0 and its largest.
-
-    GDAL calls the fourth Byte band alpha where nobody said otherwise, which is most often the near infrared.
-    """
-    name = (opened.descriptions[index] or "").strip().lower()
-    if name and not is_unnamed(name) and not re.search("alpha|mask|opacity|transparen", name):
-        return False
-    values = []
-    for row in range(3):
-        for col in range(3):
-            width, height = min(MASK_SQUARE, opened.width), min(MASK_SQUARE, opened.height)
-            place = rasterio.windows.Window((opened.width - width) * col // 2, (opened.height - height) * row // 2, width, height)
-            try:
-                values.append(opened.read(index + 1, window=place).ravel())
-            except RasterioIOError:  # said where the image is read
-                return True
-    found = np.concatenate(values)
-    return bool(((found == 0) | (found == found.max())).mean() >= MASK_SHARE)
+def _innermost(error: BaseException) -> BaseException:
+    """What GDAL said first: it names the file of several that is damaged."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
 
 
 def _grid_text(grid: Grid) -> str:

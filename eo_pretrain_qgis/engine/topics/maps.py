@@ -23,7 +23,9 @@ from ..datasets.legend import PALETTE
 from ..looks.class_style import beside, class_map_qml, colormap, polygons_qml, raster_attributes
 from ..rasters.cog import TiledWriter
 from ..rasters.grid import Grid, Window
+from ..rasters.meaning import Conversion, as_stored, refuse_one_sided
 from ..rasters.raster import Scene
+from ..rasters.sensors import Band
 from ..rasters.vector import write_layer
 from .channels import read_channels
 from .model import Topics, distance, learn_topics
@@ -88,8 +90,8 @@ class Found:
 
 
 def open_pictures(dates: Sequence[list[dict]], channels: str, extent: dict | None, nodata: float | None,
-                  asked: Asked) -> tuple[list[Picture], Layout, Grid]:
-    """Opens one or two dates and reads what their channels are.
+                  asked: Asked, progress: Progress = SILENT) -> tuple[list[Picture], Layout, Grid]:
+    """Opens one or two dates and reads what their channels are; values are physical ones where the files say what these are.
 
     Raises:
         DataError: dates on different grids or of different bands, or an image smaller than a word.
@@ -110,12 +112,33 @@ def open_pictures(dates: Sequence[list[dict]], channels: str, extent: dict | Non
         raise DataError(f"The area of {first.path} is {area.width} × {area.height} pixels, smaller than a word of {asked.word} × {asked.word}. "
                         "Choose a larger image or extent.")
     formulas = read_channels(channels, first.band_names)
-    pictures = [Picture(lambda sources=sources: Scene.open(sources, nodata), formulas, scene.name)  # type: ignore[misc]
+    _to_physical(scenes, progress)
+    pictures = [Picture(lambda sources=sources, scene=scene: _as(scene, Scene.open(sources, nodata)), formulas, scene.name)  # type: ignore[misc]
                 for sources, scene in zip(dates, scenes, strict=True)]
     grid = first.grid
     for scene in scenes:
         scene.close()
     return pictures, layout, grid
+
+
+def _to_physical(scenes: list[Scene], progress: Progress) -> None:
+    """Lets scenes give physical values where their files declare a scale and an offset, or all as they are stored.
+
+    Raises:
+        DataError: only one of the dates says what its values mean.
+    """
+    stored = [as_stored(scene, [Band(name) for name in scene.band_names], progress) for scene in scenes]
+    for scene, bands in zip(scenes, stored, strict=True):
+        for band, first in zip(bands, stored[0], strict=True):
+            refuse_one_sided(band, first, scene.path, scenes[0].path)
+        if any((band.scale, band.offset) != (1, 0) for band in bands):
+            scene.conversion = Conversion(tuple(band.scale for band in bands), tuple(band.offset for band in bands), "float32")
+
+
+def _as(scene: Scene, opened: Scene) -> Scene:
+    """The scene opened anew, whose values are converted alike."""
+    opened.conversion = scene.conversion
+    return opened
 
 
 def discover(pictures: list[Picture], layout: Layout, grid: Grid, asked: Asked, maps: Sequence[str | None], change: str | None,

@@ -77,7 +77,7 @@ class CreateTrainingDataset(Job):
 
         extended = open_extended(self.append_to) if self.append_to else None
         scenes = open_scenes(self.images, self.arrangement, self.nodata, progress)
-        sensor = describe_sensor(scenes, self.preset, self.bands, progress)
+        sensor = describe_sensor(scenes, self.preset, self.bands, progress, extended)
         grids = [scene.grid for scene in scenes]
         drawing: dict[str, Any] = {"class_field": self.class_field, "unlabelled": self.unlabelled, "buffer": self.buffer}
         labels = (open_labels_for(extended, self.labels, grids, **drawing, progress=progress.part(0, 0.05)) if extended else

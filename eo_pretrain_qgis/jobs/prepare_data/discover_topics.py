@@ -76,7 +76,7 @@ class DiscoverTopics(Job):
 
         asked = Asked(self.topic_count, self.words, self.word_size, self.document_size, self.sample, self.scaling, self.seed)
         dates = [self.images, *([self.second_images] if self.second_images else [])]
-        pictures, layout, grid = open_pictures(dates, self.channels or "", self.extent, self.nodata, asked)
+        pictures, layout, grid = open_pictures(dates, self.channels or "", self.extent, self.nodata, asked, progress)
         maps = [self.output, self.second_map][:len(dates)]
         found = discover(pictures, layout, grid, asked, maps, self.change, progress.part(0, 0.95))
         if self.documents:

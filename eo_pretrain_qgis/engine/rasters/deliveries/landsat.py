@@ -15,9 +15,11 @@ from typing import Any
 from ....errors import DataError
 from ..dates import day_in
 from ..sensors import PRESETS
-from .packages import BandFile, Delivery, Package
+from .packages import BandFile, Delivery, Package, finite
 
-_METADATA = re.compile(r"(?:[^/]+/)?\w+_MTL\.(txt|xml|json)", re.IGNORECASE)
+_METADATA = re.compile(r"((?:[^/]+/)?\w+_MTL)\.(txt|xml|json)", re.IGNORECASE)
+#: Of the metadata, in the order in which they are taken.
+ENDINGS = ("txt", "xml", "json")
 _LINE = re.compile(r'\s*(\w+)\s*=\s*(?:"([^"]*)"|(.*?))\s*')
 #: Group of the factors by level of processing.
 GROUPS = {"L1": "LEVEL1_RADIOMETRIC_RESCALING", "L2": "LEVEL2_SURFACE_REFLECTANCE_PARAMETERS"}
@@ -31,46 +33,63 @@ def read(package: Package) -> Delivery | None:
     Raises:
         DataError: the metadata are damaged, of another collection or sensor, or no band is there.
     """
-    found = {member.rpartition(".")[2].lower(): member for member in package.members if _METADATA.fullmatch(member)}
+    found = {member: match[2].lower() for member in package.members if (match := _METADATA.fullmatch(member))}
+    if package.given in found:
+        found = {package.given: found[package.given]}
     if not found:
         return None
-    if package.given and package.given.rpartition(".")[2].lower() in found:
-        kind = package.given.rpartition(".")[2].lower()
-    else:
-        kind = next(kind for kind in ("txt", "xml", "json") if kind in found)
-    facts = _facts(package, found[kind], kind)
+    scenes = sorted({member.rpartition(".")[0] for member in found})
+    if len(scenes) > 1:
+        raise DataError(f"{package.path} holds the metadata of {len(scenes)} Landsat scenes ({', '.join(scenes[:3])}). Choose the file *_MTL of one "
+                        "of them.")
+    member = min(found, key=lambda member: ENDINGS.index(found[member]))
+    facts = _facts(package, member, found[member])
     said = {key: value for (_, key), value in facts.items()}
     level, sensor = said.get("PROCESSING_LEVEL", "")[:2], said.get("SENSOR_ID", "").partition("_")[0]
-    if int(said.get("COLLECTION_NUMBER", "0").strip() or 0 if said.get("COLLECTION_NUMBER", "0").strip().isdigit() else 0) != 2 \
-            or level not in GROUPS or sensor not in PRESET_OF:
-        raise DataError(f"{package.members[found[kind]]} describes a scene of collection {said.get('COLLECTION_NUMBER', 'unknown')}, level "
+    if not re.fullmatch("0?2", said.get("COLLECTION_NUMBER", "")) or level not in GROUPS or sensor not in PRESET_OF:
+        raise DataError(f"{package.members[member]} describes a scene of collection {said.get('COLLECTION_NUMBER', 'unknown')}, level "
                         f"{level or 'unknown'}, sensor {sensor or 'unknown'}; Collection 2 of TM, ETM and OLI is read. Download such a scene.")
-    return _described(package, facts, said, level, sensor)
+    beside = {name.rpartition("/")[2]: path for name, path in package.members.items() if name.rpartition("/")[0] == member.rpartition("/")[0]}
+    return _described(package, beside, facts, said, level, sensor)
 
 
-def _described(package: Package, facts: Facts, said: dict[str, str], level: str, sensor: str) -> Delivery:
+def _described(package: Package, beside: dict[str, str], facts: Facts, said: dict[str, str], level: str, sensor: str) -> Delivery:
     codes = {int(code[1:]): band for code, band in PRESETS[PRESET_OF[sensor]].codes.items()}
     sine = math.sin(math.radians(_number(package, facts, "IMAGE_ATTRIBUTES", "SUN_ELEVATION"))) if level == "L1" else 1.0
     if sine <= 0:
         raise DataError(f"The metadata of {package.path} say that the sun stood below the horizon, so its values are no reflectance. Choose "
                         "another scene.")
-    by_file = {member.rpartition("/")[2]: path for member, path in package.members.items()}
     files = []
     for number, band in sorted(codes.items()):
-        path = by_file.get(said.get(f"FILE_NAME_BAND_{number}", ""))
+        name = said.get(f"FILE_NAME_BAND_{number}", "")
+        path = beside.get(name)
         if path:
+            _hold_together(package, said, name, rf".*_B{number}\.TIF")
             scale, offset = (_number(package, facts, GROUPS[level], f"REFLECTANCE_{key}_BAND_{number}") / sine for key in ("MULT", "ADD"))
+            if scale <= 0:
+                raise DataError(f"The metadata of {package.path} give {scale:g} as the factor of band {number}. Download the scene again.")
             files.append(BandFile(band, path, scale, offset))
     if not files:
         raise DataError(f"{package.path} holds the metadata of a Landsat scene, but none of its reflective bands. Copy or download the whole scene.")
     day = day_in(said.get("DATE_ACQUIRED", ""))
     product = said.get("LANDSAT_PRODUCT_ID", "") or package.name
-    mask = by_file.get(said.get("FILE_NAME_QUALITY_L1_PIXEL", ""), "")
+    quality = said.get("FILE_NAME_QUALITY_L1_PIXEL", "")
+    mask = beside.get(quality, "")
+    if mask:
+        _hold_together(package, said, quality, r".*_QA_PIXEL\.TIF")
     where = f", path {said['WRS_PATH'].strip()} row {said['WRS_ROW'].strip()}" if {"WRS_PATH", "WRS_ROW"} <= said.keys() else ""
     return Delivery(
         name=product, title=f"{said.get('SPACECRAFT_ID', 'Landsat').replace('_', ' ').title()} Collection 2 {said['PROCESSING_LEVEL']}{where}",
         files=tuple(files), nodata=0, date=day.isoformat() if day else "", tags={"LANDSAT_PRODUCT_ID": product},
         mask=mask, mask_kind="qa_pixel" if mask else "")
+
+
+def _hold_together(package: Package, said: dict[str, str], name: str, pattern: str) -> None:
+    """Refuses a file that is not what the metadata call it, or of another day."""
+    day, taken = day_in(name), day_in(said.get("DATE_ACQUIRED", ""))
+    if not re.fullmatch(pattern, name, re.IGNORECASE) or (day and taken and day != taken):
+        raise DataError(f"The metadata of {package.path}, of {taken}, name the file {name}, which is of another band or day. Download the scene "
+                        "again.")
 
 
 def _facts(package: Package, member: str, kind: str) -> Facts:
@@ -101,11 +120,8 @@ def _of_json(content: Any) -> Iterator[tuple[tuple[str, str], str]]:
 
 
 def _number(package: Package, facts: Facts, group: str, key: str) -> float:
-    try:
-        number = float(facts[group, key])
-        if math.isfinite(number):
-            return number
-    except (KeyError, ValueError):
-        pass
+    number = finite(facts.get((group, key), ""))
+    if number is not None:
+        return number
     raise DataError(f"The metadata of {package.path} give “{facts.get((group, key), '')}” as {key} of {group}, which is no number. Download the "
                     "scene again.")

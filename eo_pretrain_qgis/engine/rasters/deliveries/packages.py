@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import tarfile
 import zipfile
@@ -17,6 +18,19 @@ from ....scene_names import METADATA, scene_name
 
 #: Files that are listed, folders below each other, and bytes of a metadata file; scenes have some hundred, six and a megabyte.
 MOST_FILES, MOST_LEVELS, LARGEST_METADATA = 20_000, 8, 32 * 2**20
+
+
+#: Key of the level of processing among the tags of an opened scene: L1C is measured above the atmosphere, L2A without it.
+LEVEL_TAG = "PROCESSING_LEVEL"
+
+
+def finite(text: str) -> float | None:
+    """The number in a piece of metadata; None where it is none."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 @dataclass(frozen=True)
@@ -71,11 +85,13 @@ class Package:
         path: what the user gave.
         given: name of the metadata file the user gave; empty where a folder or archive was given.
         members: path below the folder, with “/” → what GDAL opens.
+        start: of what GDAL opens within an archive; empty for a folder.
     """
 
     path: str
     given: str
     members: dict[str, str]
+    start: str = ""
 
     @property
     def name(self) -> str:
@@ -101,7 +117,7 @@ class Package:
         """
         path = self.members[member]
         try:
-            with _stream(self.path, path) as stream:
+            with _stream(self.path, path, self.start) as stream:
                 content = stream.read(LARGEST_METADATA + 1)
         except (OSError, RuntimeError, NotImplementedError, KeyError, EOFError, zipfile.BadZipFile, tarfile.TarError) as error:
             raise DataError(f"{path} cannot be read ({error}). Copy or download the scene again.") from None
@@ -117,7 +133,7 @@ class Package:
         """
         try:
             return ElementTree.fromstring(self.text(member))  # noqa: S314  # nosec B314 - see the import
-        except ElementTree.ParseError as error:
+        except (ElementTree.ParseError, LookupError, ValueError) as error:  # damaged, of an unknown encoding, or of one that is not read
             raise DataError(f"{self.members[member]} is damaged ({error}). Copy or download the scene again.") from None
 
 
@@ -136,27 +152,34 @@ def open_package(path: str) -> Package | None:
         if path.lower().endswith(".zip"):
             with zipfile.ZipFile(path) as zipped:
                 names = [info.filename for info in zipped.infolist() if not info.is_dir()]
-            start = "/vsizip/{" + os.path.abspath(path) + "}/"
+            start = _start("/vsizip/", path)
         else:
             with tarfile.open(path, "r:") as packed:
                 names = [info.name for info in packed if info.isfile()]
-            start = "/vsitar/{" + os.path.abspath(path) + "}/"
+            start = _start("/vsitar/", path)
     except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile, tarfile.TarError):
         return None  # GDAL says what is wrong with it
     safe = [name for name in names[:MOST_FILES] if not name.startswith("/") and ".." not in PurePosixPath(name).parts]
-    return Package(path, "", {name.removeprefix("./"): start + name for name in safe})
+    return Package(path, "", {name.removeprefix("./"): start + name for name in safe}, start)
+
+
+def _start(kind: str, path: str) -> str:
+    """What GDAL's paths into an archive begin with; braces tell it where the archive's name ends, unless that has some itself."""
+    whole = os.path.abspath(path)
+    return f"{kind}{whole}/" if "}" in whole else f"{kind}{{{whole}}}/"
 
 
 def _walk(folder: str) -> dict[str, str]:
     members: dict[str, str] = {}
 
     def refuse(error: OSError) -> None:
-        raise DataError(f"{folder} cannot be listed ({error.strerror or error}). Choose a folder that you may read.")
+        if error.filename == folder:  # one below it may be none of the scene's
+            raise DataError(f"{folder} cannot be listed ({error.strerror or error}). Choose a folder that you may read.")
 
-    for current, folders, names in os.walk(folder, onerror=refuse):
+    for current, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
         below = os.path.relpath(current, folder).replace(os.sep, "/")
         folders[:] = sorted(folders) if below.count("/") < MOST_LEVELS - 1 else []
-        for name in sorted(names):
+        for name in sorted(name for name in names if not name.startswith(".")):
             members[name if below == "." else f"{below}/{name}"] = os.path.join(current, name)
         if len(members) > MOST_FILES:
             break
@@ -164,9 +187,9 @@ def _walk(folder: str) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _stream(package: str, path: str) -> Iterator[IO[bytes]]:
+def _stream(package: str, path: str, start: str) -> Iterator[IO[bytes]]:
     """A member as a binary stream: a file, or within the archive that `package` is."""
-    inside = path.partition("}/")[2]
+    inside = path[len(start):]
     if path.startswith("/vsizip/"):
         with zipfile.ZipFile(package) as archive, archive.open(inside) as stream:
             yield stream

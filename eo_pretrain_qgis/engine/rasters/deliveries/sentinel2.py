@@ -13,13 +13,19 @@ from xml.etree import ElementTree  # nosec B405 - only the type is used
 from ....errors import DataError
 from ..dates import day_in
 from ..sensors import SENTINEL2_WAVELENGTHS
-from .packages import BandFile, Delivery, Package, open_package
+from .packages import LEVEL_TAG, BandFile, Delivery, Package, finite, open_package
 
-PRODUCT = re.compile(r"(?:.*/)?(MTD_MSIL(?:1C|2A)|S2[A-D]_OPER_MTD_SAFL(?:1C|2A)\w*)\.xml")
-GRANULE = "MTD_TL.xml"
+PRODUCT = re.compile(r"(?:.*/)?(MTD_MSIL(?:1C|2A)|S2[A-D]_OPER_MTD_SAFL(?:1C|2A)\w*)\.xml", re.IGNORECASE)
+GRANULE = re.compile(r"(MTD_TL|S2[A-D]_OPER_MTD_L(1C|2A)_TL_\w+)\.xml", re.IGNORECASE)
+#: Folders above the product's in an archive or in what it was unpacked to.
+MOST_ABOVE = 2
 _IMAGE = re.compile(r"(?:.*/)?GRANULE/([^/]+)/IMG_DATA/(?:.*/)?\w*?_(B\d\d|B8A|SCL)(?:_(\d+)m)?\.(?:jp2|tiff?)", re.IGNORECASE)
+#: Elements with the factor, of L2A, of L2A before 2018, and of L1C.
+QUANTIFICATIONS = ("BOA_QUANTIFICATION_VALUE", "L2A_BOA_QUANTIFICATION_VALUE", "QUANTIFICATION_VALUE")
 #: Bands in the order of their numbers in the metadata (`band_id`).
 BANDS = tuple(SENTINEL2_WAVELENGTHS)
+#: From this processing baseline on values have an offset; ESA numbers its own below the second, and Sen2Cor on other machines says 99.99.
+NEW_BASELINE, ESA_BASELINES = 4.0, 90.0
 
 
 def read(package: Package) -> Delivery | None:
@@ -29,12 +35,16 @@ def read(package: Package) -> Delivery | None:
         DataError: the product is damaged, holds several granules or no band.
     """
     wanted = ""
-    if GRANULE in package.loose and package.folder:
+    if package.folder and any(map(GRANULE.fullmatch, package.loose)):
         wanted = os.path.basename(package.folder)
         package = open_package(os.path.dirname(os.path.dirname(package.folder))) or package
-    # The folder itself, or the one folder in an archive or in the folder to which it was unpacked.
-    products = [member for member in package.members if PRODUCT.fullmatch(member) and member.count("/") <= 1]
+    products = [member for member in package.members if PRODUCT.fullmatch(member) and member.count("/") <= MOST_ABOVE]
+    if package.given in products:
+        products = [package.given]
     if not products:
+        if any(map(_IMAGE.fullmatch, package.members)):
+            raise DataError(f"{package.path} holds images of Sentinel-2, but not their metadata MTD_MSIL1C.xml or MTD_MSIL2A.xml, which say what the "
+                            "values mean. Copy or download the whole scene.")
         return None
     if len(products) > 1:
         raise DataError(f"{package.path} holds {len(products)} Sentinel-2 scenes ({', '.join(sorted(products)[:3])}, …). Choose one of them.")
@@ -63,12 +73,16 @@ def _one_granule(package: Package, found: dict[str, dict], wanted: str) -> dict[
 
 def _described(package: Package, root: ElementTree.Element, folder: str, images: dict[str, list[tuple[int, str]]]) -> Delivery:
     said = {element.tag.rpartition("}")[2]: (element.text or "").strip() for element in root.iter()}
-    level = "L2A" if "BOA_QUANTIFICATION_VALUE" in said else "L1C"
-    quantification = _number(package, said.get("BOA_QUANTIFICATION_VALUE") or said.get("QUANTIFICATION_VALUE"), "QUANTIFICATION_VALUE")
+    key = next((key for key in QUANTIFICATIONS if key in said), None)
+    if key is None:
+        raise DataError(f"The metadata of {package.path} do not say how values become reflectance, as those of Sentinel-2 L1C and L2A do. Copy or "
+                        "download the scene again.")
+    level, quantification = "L1C" if key == QUANTIFICATIONS[-1] else "L2A", _number(package, said[key], "QUANTIFICATION_VALUE")
     offsets = {element.get("band_id", ""): (element.text or "").strip() for element in root.iter()
                if element.tag.rpartition("}")[2] in ("BOA_ADD_OFFSET", "RADIO_ADD_OFFSET")}
-    if quantification <= 0 or (offsets and len(offsets) < len(BANDS)):
+    if quantification <= 0 or (offsets and not set(map(str, range(len(BANDS)))) <= offsets.keys()):
         raise DataError(f"The metadata of {package.path} do not say for all bands how values become reflectance. Download the scene again.")
+    _hold_together(package, said, bool(offsets), images)
     files = [BandFile(name, path, 1 / quantification, _number(package, offsets.get(str(number), "0"), "ADD_OFFSET") / quantification)
              for number, name in enumerate(BANDS) for _, path in sorted(images.get(name, []))]
     day = day_in(said.get("DATATAKE_SENSING_START", "")) or day_in(said.get("PRODUCT_START_TIME", ""))
@@ -79,12 +93,31 @@ def _described(package: Package, root: ElementTree.Element, folder: str, images:
     return Delivery(
         name=name, title=f"Sentinel-2 {level}{f', tile {tile[1]}' if tile else ''}{f', baseline {baseline}' if baseline else ''}",
         files=tuple(files), nodata=0, date=day.isoformat() if day else "",
-        tags={"PROCESSING_BASELINE": baseline, "PRODUCT_START_TIME": said.get("PRODUCT_START_TIME", ""), "PRODUCT_URI": uri},
+        tags={"PROCESSING_BASELINE": baseline, LEVEL_TAG: level, "PRODUCT_START_TIME": said.get("PRODUCT_START_TIME", ""), "PRODUCT_URI": uri},
         mask=masks[0][1] if masks else "", mask_kind="scl" if masks else "")
 
 
-def _number(package: Package, text: str | None, key: str) -> float:
-    try:
-        return float(text or "")
-    except ValueError:
-        raise DataError(f"The metadata of {package.path} give “{text or ''}” as {key}, which is no number. Download the scene again.") from None
+def _hold_together(package: Package, said: dict[str, str], has_offsets: bool, images: dict[str, list[tuple[int, str]]]) -> None:
+    """Refuses metadata of another scene than the images.
+
+    Raises:
+        DataError: saying what differs.
+    """
+    advice = "The metadata and the images are not of one scene: copy or download it again."
+    baseline = finite(said.get("PROCESSING_BASELINE", ""))
+    if baseline is not None and baseline < ESA_BASELINES and has_offsets != (baseline >= NEW_BASELINE):
+        raise DataError(f"The metadata of {package.path} are of processing baseline {said['PROCESSING_BASELINE']}, but "
+                        f"{'have' if has_offsets else 'lack'} the offsets that came with {NEW_BASELINE:05.2f}. Download the scene again.")
+    days = [day for key in ("DATATAKE_SENSING_START", "PRODUCT_START_TIME") if (day := day_in(said.get(key, "")))]
+    for name, files in images.items():
+        for _, path in files:
+            day = day_in(PurePosixPath(path).name)
+            if day and days and day not in days:
+                raise DataError(f"The metadata of {package.path} are of {min(days)}, but its band {name}, {path}, is of {day}. {advice}")
+
+
+def _number(package: Package, text: str, key: str) -> float:
+    number = finite(text)
+    if number is None:
+        raise DataError(f"The metadata of {package.path} give “{text}” as {key}, which is no number. Download the scene again.")
+    return number

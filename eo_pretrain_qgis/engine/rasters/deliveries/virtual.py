@@ -11,6 +11,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 import rasterio
+from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import RasterioIOError
 
 from ....errors import DataError
@@ -22,6 +23,10 @@ from .packages import BandFile, Delivery
 TOLERANCE = 1e-6
 #: Largest edge of the blocks that the raster says it has [px].
 LARGEST_BLOCK = 1024
+#: Largest edge of a scene [px].
+LARGEST_EDGE = 1_000_000
+COPY = "Copy or download the scene again."
+UNPACK = "Unpack the archive and choose the folder, or download it again."
 #: NumPy names of types → those of GDAL.
 TYPES = {"uint8": "Byte", "int8": "Int8", "uint16": "UInt16", "int16": "Int16", "uint32": "UInt32", "int32": "Int32", "float32": "Float32",
          "float64": "Float64"}
@@ -34,10 +39,12 @@ class Virtual:
     Attributes:
         xml: what GDAL opens.
         understood: one sentence on what the scene was taken for.
+        date: of acquisition, by the metadata or the names of the files; empty where neither says it.
     """
 
     xml: str
     understood: str
+    date: str
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,10 @@ class _Header:
     def pixel(self) -> float:
         return self.transform.a
 
+    @property
+    def area(self) -> float:
+        return abs(self.transform.a * self.transform.e)
+
 
 def build(delivery: Delivery, path: str, pixel: float | None) -> Virtual:
     """Puts the bands of a scene on one grid.
@@ -74,11 +85,12 @@ def build(delivery: Delivery, path: str, pixel: float | None) -> Virtual:
     for file in delivery.files:
         headers[file.name].append(_header(file, delivery.nodata, path))
     _check_alike([header for several in headers.values() for header in several], path)
-    pixel = pixel or min(header.pixel for several in headers.values() for header in several)
+    pixel = pixel or min((header for several in headers.values() for header in several), key=lambda header: header.area).pixel
     chosen = [_nearest(several, pixel) for several in headers.values()]
-    first = min(chosen, key=lambda header: abs(header.pixel - pixel))
+    _check_scales(chosen, path)
+    first = min(chosen, key=lambda header: (abs(header.pixel - pixel), header.area))
     width, height = (edge * first.pixel / pixel for edge in (first.width, first.height))
-    if min(width, height) < 1 or max(abs(width - round(width)), abs(height - round(height))) > TOLERANCE * width:
+    if min(width, height) < 1 or max(width, height) > LARGEST_EDGE or max(abs(width - round(width)), abs(height - round(height))) > TOLERANCE * width:
         raise DataError(f"{path} measures {first.width} × {first.height} pixels of {first.pixel:g}, which are no whole number of pixels of "
                         f"{pixel:g}. Give another size.")
     size = (round(width), round(height))
@@ -89,7 +101,7 @@ def build(delivery: Delivery, path: str, pixel: float | None) -> Virtual:
              f"<GeoTransform>{', '.join(map(repr, transform.to_gdal()))}</GeoTransform>", "<Metadata>",
              *(f'<MDI key="{escaped(key)}">{escaped(value)}</MDI>' for key, value in tags.items() if value), "</Metadata>",
              *(_band(number, header, size) for number, header in enumerate(chosen, 1)), "</VRTDataset>"]
-    return Virtual("".join(lines), _understood(delivery, path, pixel, chosen))
+    return Virtual("".join(lines), _understood(delivery, path, pixel, chosen, size), delivery.date)
 
 
 def _header(file: BandFile, nodata: float | None, path: str) -> _Header:
@@ -97,6 +109,11 @@ def _header(file: BandFile, nodata: float | None, path: str) -> _Header:
         with sources.raster(file.path) as opened:
             if opened.count != 1:
                 raise DataError(f"{file.path} in {path} holds {opened.count} bands, where each file should hold one. Choose the file itself.")
+            if opened.colorinterp[0] == ColorInterp.palette:
+                raise DataError(f"{file.path} in {path} holds numbers of colours in a table, and no measurements. Give the image it was made from.")
+            if MaskFlags.per_dataset in opened.mask_flag_enums[0]:
+                raise DataError(f"{file.path} has a mask of its own, which a folder of band files cannot keep. Choose the files themselves, as the "
+                                "“bands” of one scene.")
             if opened.dtypes[0] not in TYPES:
                 raise DataError(f"{file.path} holds {opened.dtypes[0]} values, which are no measurements to learn from. Choose another image.")
             scale, offset = opened.scales[0], opened.offsets[0]
@@ -105,7 +122,7 @@ def _header(file: BandFile, nodata: float | None, path: str) -> _Header:
                            opened.nodata if nodata is None else nodata, scale if file.scale is None else file.scale,
                            offset if file.offset is None else file.offset, opened.block_shapes[0])
     except RasterioIOError as error:
-        raise DataError(f"{file.path} cannot be opened as a raster ({error}). Copy or download the scene again.") from None
+        raise DataError(f"{file.path} cannot be opened as a raster ({error}). {UNPACK if file.path.startswith('/vsi') else COPY}") from None
 
 
 def _unit(crs: rasterio.crs.CRS | None) -> str:
@@ -126,6 +143,15 @@ def _check_alike(headers: list[_Header], path: str) -> None:
     twice = next((header for header, name in zip(headers, names, strict=True) if names.count(name) > 1), None)
     if twice:
         raise DataError(f"{path} holds the band {twice.file.name} more than once, as in {twice.file.path}. Choose the images themselves.")
+
+
+def _check_scales(headers: list[_Header], path: str) -> None:
+    """Refuses a scene of which only some files say how their values become physical ones."""
+    silent = [header for header in headers if (header.scale, header.offset) == (1, 0)]
+    if silent and len(silent) < len(headers):
+        other = next(header for header in headers if header not in silent)
+        raise DataError(f"{other.file.path} declares a scale or an offset and {silent[0].file.path} none, so their values are not of one kind. "
+                        "Declare them in all files, or in none.")
 
 
 def _box(header: _Header) -> tuple[float, float, float, float]:
@@ -161,10 +187,10 @@ def _source(header: _Header, name: str, size: tuple[int, int], resampling: str =
             f'<SrcRect xOff="0" yOff="0" {own}/><DstRect xOff="0" yOff="0" xSize="{size[0]}" ySize="{size[1]}"/></SimpleSource>')
 
 
-def _understood(delivery: Delivery, path: str, pixel: float, chosen: list[_Header]) -> str:
+def _understood(delivery: Delivery, path: str, pixel: float, chosen: list[_Header], size: tuple[int, int]) -> str:
     resampled: dict[float, list[str]] = defaultdict(list)
     for header in chosen:
-        if abs(header.pixel / pixel - 1) > TOLERANCE:
+        if (header.width, header.height) != size:
             resampled[header.pixel].append(header.file.name)
     stored = {(header.scale, header.offset) for header in chosen}
     parts = [f"bands {', '.join(header.file.name for header in chosen)} on a grid of {pixel:g}{chosen[0].unit}",

@@ -159,8 +159,6 @@ def _check_like(first: Scene, scene: Scene) -> None:
     if not first.grid.same_as(scene.grid):
         raise DataError(f"{first.path} and {scene.path} lie on different grids ({_grid_text(first.grid)}; {_grid_text(scene.grid)}), but a "
                         "series is read pixel by pixel. Bring one onto the grid of the other with “Warp (reproject)”.")
-    if scene.dtype != first.dtype:
-        raise DataError(f"{first.path} holds {first.dtype} values and {scene.path} {scene.dtype}. Convert one to the type of the other.")
     if len(scene.band_names) != len(first.band_names):
         raise DataError(f"{first.path} has {len(first.band_names)} bands and {scene.path} {len(scene.band_names)}. Every date of a series "
                         "needs the same bands.")

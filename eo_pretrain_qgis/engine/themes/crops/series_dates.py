@@ -9,6 +9,7 @@ from pathlib import PurePath
 
 from ....errors import DataError
 from ....progress import SILENT, Progress
+from ....scene_names import may_be_scene
 from ....tables import read_table, shortened
 from ...rasters.dates import day_in
 from ...rasters.raster import Raster
@@ -99,13 +100,13 @@ def _day_of(source: dict, rule: re.Pattern | None, pattern: str | None, rows: di
     given = parse_day(source.get("date") or "")
     if given:
         return given, "the layers"
-    day = day_in(name) or day_in(source.get("name") or "")
+    day = None if may_be_scene(path) else day_in(name) or day_in(source.get("name") or "")
     if day:
         return day, "the file names"
     with Raster(**source) as raster:
         tagged = parse_day(raster.date)
     if tagged:
-        return tagged, "the files’ tags"
+        return tagged, "the files’ tags" if day_in(name) is None else "the scenes"
     raise DataError(f"The date of {path} cannot be read from the layer, its name or its tags. Give a pattern such as *_YYYYMMDD_*, or a "
                     "table with the columns file and date.")
 

@@ -165,7 +165,7 @@ def build_pretraining_dataset(folder: Path, sources: list[Source], cutting: Cutt
     _compare_resolutions(sources, progress)
     for source in sources:
         if source.clouds.masks:
-            check_masks([group[0] for group in source.scenes], source.clouds.masks, progress)
+            check_masks([group[0] for group in source.scenes], source.clouds.masks, source.clouds.source, progress)
     sensors = [sensor for source in sources for sensor in source.sensors]
     arrays = {key: value for source in sources for key, value in Cutter(source.scenes, source.sensors, None, cutting, crs).samples.items()}
     rows, shapes, counts = [], [], dict.fromkeys(("considered", "nodata", "cloudy", "near_duplicates", "kept"), 0)
