@@ -16,8 +16,9 @@ from eo_pretrain_qgis.engine.rasters.raster import Raster, Scene
 from eo_pretrain_qgis.engine.rasters.sensors import name_bands
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.jobs import JOBS
-from tests.engine.test_meaning import Heard
 from tests.scenes_delivered import BANDS, band_folder, landsat, plane, safe, zipped
+
+from ..listening import Listening
 
 L2A = [band for band in BANDS if band != "B10"]
 
@@ -100,12 +101,12 @@ def test_scale_and_offset_are_those_of_the_metadata(tmp_path, baseline, level, o
 
 
 def test_what_was_understood_is_one_sentence(product):
-    heard = Heard()
+    heard = Listening()
     with Scene.open([{"path": str(product)}]) as scene:
         bands = as_stored(scene, name_bands("sentinel2_l2a_0400", scene.band_names), heard)
     assert [(band.unit, band.scale, band.offset) for band in bands] == [("reflectance", 1e-4, -0.1)] * 12
-    assert [level for level, _ in heard.texts] == ["info"]
-    assert heard.texts[0][1] == (
+    assert [level for level, _ in heard.said] == ["info"]
+    assert heard.texts[0] == (
         f"{product}: Sentinel-2 L2A, tile T33UUU, baseline 04.00 of 2022-10-05; bands {', '.join(L2A)} on a grid of 10 m; B05, B06, B07, B8A, B11, "
         "B12 resampled from 20 m; B01, B09 resampled from 60 m; values × 0.0001 - 0.1; its cloud mask is T33UUU_20221005T101031_SCL_20m.tif.")
 
@@ -128,7 +129,7 @@ def test_a_landsat_scene_of_level_2(tmp_path, ending):
         with open_mask({"path": str(root)}, "scl") as mask:
             flags = mask.read(raster.grid, raster.grid.window)
     assert (flags[:40, 10:] == CLOUD).all() and (flags[:, :10] == NOT_MEASURED).all() and (flags[40:, 10:] == CLEAR).all()
-    bands = as_stored(Scene([raster]), name_bands("landsat89_l2", raster.band_names), heard := Heard())
+    bands = as_stored(Scene([raster]), name_bands("landsat89_l2", raster.band_names), heard := Listening())
     assert {(band.unit, band.scale, band.offset) for band in bands} == {("reflectance", 2.75e-5, -0.2)} and len(heard.texts) == 1
 
 
@@ -248,7 +249,7 @@ def test_a_product_of_esa(real_data):
 
 
 def run(job, folder, **values):
-    return JOBS[job].from_values({**values, "output": str(folder)}).run(Heard())
+    return JOBS[job].from_values({**values, "output": str(folder)}).run(Listening())
 
 
 def test_a_dataset_of_a_product_is_that_of_its_bands(tmp_path):
@@ -265,6 +266,6 @@ def test_a_season_across_the_change_of_the_baseline_is_one(tmp_path):
     old, new = safe(tmp_path, "20220105", "03.01"), safe(tmp_path, "20220205", "04.00", add=1000)
     scenes = [Scene.open([{"path": str(root)}]) for root in (old, new)]
     from eo_pretrain_qgis.engine.datasets.building import describe_sensor
-    describe_sensor(scenes, "sentinel2_l2a", progress=Heard())
+    describe_sensor(scenes, "sentinel2_l2a", progress=Listening())
     first, second = (scene.read(Window(100, 100, 20, 20))[0] for scene in scenes)
     assert np.array_equal(first, second)

@@ -223,7 +223,7 @@ def models_folder() -> Path:
 
 def shipped() -> Path | None:
     """The catalogue of the plugin, which lies in the plugin folder or, in a checkout, beside it; None where it is missing."""
-    package = Path(__file__).resolve().parents[1]
+    package = Path(__file__).resolve().parents[2]
     places = [folder / "models" / FILE for folder in (package, package.parent)]
     return next((place for place in places if place.is_file()), None)
 
