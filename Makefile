@@ -34,9 +34,9 @@ lint: setup  ## ruff, mypy, bandit and detect-secrets, as the QGIS plugin site r
 	@$(DEV)/python .ci/secrets_gate.py
 	@echo "lint: no finding by ruff, mypy, bandit and detect-secrets."
 
-docs: setup  ## writes the ready models, docs/algorithms.md and the tables of docs/evidence
+docs: setup  ## writes the ready models, docs/algorithms and the tables of docs/evidence
 	@/usr/bin/python3 docs/ready_models.py
-	@/usr/bin/python3 -m eo_pretrain_qgis docs docs/algorithms.md --overwrite
+	@/usr/bin/python3 -m eo_pretrain_qgis docs docs/algorithms --overwrite
 	@/usr/bin/python3 docs/evidence/tables.py
 
 package:  ## writes the installable zip of the last commit into dist/

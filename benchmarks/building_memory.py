@@ -28,9 +28,9 @@ from tests.scenes import ORIGIN, UTM
 CHILD = """
 import json, sys, time
 from benchmarks.building_memory import peak_megabytes
-from eo_pretrain_qgis.engine import dataset_building, labels, splits
+from eo_pretrain_qgis.engine.datasets import building, labels
 from eo_pretrain_qgis.jobs import JOBS
-from eo_pretrain_qgis.report import SILENT
+from eo_pretrain_qgis.progress import SILENT
 before, began = peak_megabytes(), time.monotonic()
 result = JOBS["create_training_dataset"].from_values(json.loads(sys.argv[1])).run(SILENT)
 print(json.dumps({"tiles": result["tiles"], "before": before, "peak": peak_megabytes(), "seconds": time.monotonic() - began}))

@@ -4,7 +4,7 @@
     python -m eo_pretrain_qgis finetune --json values.json          (or - for standard input)
     python -m eo_pretrain_qgis predict_map … --output map.tif --overwrite                (replaces a file that is there)
     python -m eo_pretrain_qgis rerun run/job.json --output again
-    python -m eo_pretrain_qgis docs docs/algorithms.md
+    python -m eo_pretrain_qgis docs docs/algorithms
 
 The result is printed to standard output as one JSON document, progress to standard error. Exit codes: 0 done, 1 failed with a
 sentence, 2 asked wrongly, 130 cancelled (Ctrl+C, SIGTERM as batch systems send it, or SIGHUP when the terminal is closed).
@@ -77,9 +77,10 @@ def main(arguments: list[str] | None = None) -> int:
         asked = _asked(words)
         name = asked.pop("command")
         if name == "docs":
-            if os.path.lexists(asked["file"]) and not asked["overwrite"]:
-                raise JobError(f"{asked['file']} is there already. Choose another name, or add --overwrite to replace it.")
-            handbook.write(asked["file"])
+            there = [path for path in (os.path.join(asked["folder"], page) for page in handbook.pages()) if os.path.lexists(path)]
+            if there and not asked["overwrite"]:
+                raise JobError(f"{there[0]} is there already. Choose another folder, or add --overwrite to replace it.")
+            handbook.write(asked["folder"])
             return OK
         job = _asked_job(name, asked)
         name = job.name()
@@ -177,9 +178,9 @@ def _parser() -> argparse.ArgumentParser:
                                 description="Repeats the job that a job.json records. A parameter given again replaces the recorded value.")
     rerun.add_argument("record", metavar="JOB_JSON")
     _add_values(rerun, every)
-    docs = commands.add_parser("docs", help="Write the handbook of all jobs", description="Writes the handbook of all jobs in Markdown.")
-    docs.add_argument("file", nargs="?", default="docs/algorithms.md")
-    docs.add_argument("--overwrite", action="store_true", help="replace the file if it is there")
+    docs = commands.add_parser("docs", help="Write the handbook of all jobs", description="Writes the handbook of all jobs as Markdown pages.")
+    docs.add_argument("folder", nargs="?", default="docs/algorithms")
+    docs.add_argument("--overwrite", action="store_true", help="replace the pages that are there")
     return parser
 
 

@@ -3,8 +3,13 @@
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.progress import SILENT
 
-from . import scenes
-from .scenes_crops import DAYS
+from .scenes import land, land_dataset
+from .scenes_classes import several_labels_dataset, soft_dataset, stripes_dataset
+from .scenes_crops import DAYS, crop_season
+from .scenes_ice import ice_chart, ice_scene
+from .scenes_landcover import ground_cover_100m, ground_optical, ground_radar
+from .scenes_pretraining import unlabelled, unlabelled_paired
+from .scenes_roads import osm_file, town_without_roads
 
 
 def _made(job, folder, name, **values):
@@ -13,29 +18,29 @@ def _made(job, folder, name, **values):
 
 
 def roads_dataset(folder):
-    return _made("create_road_dataset", folder, "roads_dataset", images=[str(scenes.land(folder))], roads=str(scenes.osm_file(folder)),
-                 built_up=str(scenes.town_without_roads(folder)), tile_size=32)
+    return _made("create_road_dataset", folder, "roads_dataset", images=[str(land(folder))], roads=str(osm_file(folder)),
+                 built_up=str(town_without_roads(folder)), tile_size=32)
 
 
 def ice_dataset(folder):
-    return _made("create_sea_ice_dataset", folder, "ice_dataset", images=[str(scenes.ice_scene(folder))], labels=str(scenes.ice_chart(folder)),
+    return _made("create_sea_ice_dataset", folder, "ice_dataset", images=[str(ice_scene(folder))], labels=str(ice_chart(folder)),
                  balance="augment")
 
 
 def cover_dataset(folder):
-    return _made("create_land_cover_dataset", folder, "cover_dataset", images=[str(scenes.ground_optical(folder))],
+    return _made("create_land_cover_dataset", folder, "cover_dataset", images=[str(ground_optical(folder))],
                  legend="cgls_lc100",
-                 land_cover=str(scenes.ground_cover_100m(folder)), tile_size=32, preset="sentinel2_l2a", validation_share=0, test_share=0,
-                 second_images=[str(scenes.ground_radar(folder))], second_preset="sentinel1_db")
+                 land_cover=str(ground_cover_100m(folder)), tile_size=32, preset="sentinel2_l2a", validation_share=0, test_share=0,
+                 second_images=[str(ground_radar(folder))], second_preset="sentinel1_db")
 
 
 def crop_dataset(folder):
-    season = scenes.crop_season(folder)
+    season = crop_season(folder)
     images, masks = ([str(season / f"{kind}_{day}.tif") for day in DAYS] for kind in ("S2", "SCL"))
     return _made("create_crop_dataset", folder, "crop_dataset", images=images, masks=masks, parcels=str(season / "parcels.gpkg"), crop_field="crop",
                  sample_count=200)
 
 
-KINDS = {"land": scenes.land_dataset, "scenes": scenes.stripes_dataset, "several": scenes.several_labels_dataset, "soft": scenes.soft_dataset,
-         "unlabelled": scenes.unlabelled, "paired": scenes.unlabelled_paired, "roads": roads_dataset, "ice": ice_dataset, "cover": cover_dataset,
+KINDS = {"land": land_dataset, "scenes": stripes_dataset, "several": several_labels_dataset, "soft": soft_dataset,
+         "unlabelled": unlabelled, "paired": unlabelled_paired, "roads": roads_dataset, "ice": ice_dataset, "cover": cover_dataset,
          "crops": crop_dataset}

@@ -1,11 +1,13 @@
 """Scenes with known truth, made by code. A public function here takes the folder to write into and returns the path it made;
-`tests/jobs/*.yaml` names these functions. Keep each readable as the statement of what is true in it.
+`tests/jobs/*.yaml` names these functions, and those of the files `scenes_*.py` that `tests/test_jobs.py` lists. Keep each readable as the
+statement of what is true in it.
 """
 
 from pathlib import Path
 
 import geopandas
 import numpy as np
+import onnx
 import pandas
 import rasterio
 import rasterio.shutil
@@ -13,78 +15,10 @@ import shapely
 from rasterio.control import GroundControlPoint
 from rasterio.transform import from_origin
 
-from .scenes_classes import several_labels_dataset, soft_dataset, stripes_dataset, stripes_run  # noqa: F401
-from .scenes_crops import crop_season  # noqa: F401
-from .scenes_ice import (  # noqa: F401
-    ice_chart,
-    ice_chart_empty,
-    ice_chart_strange,
-    ice_land,
-    ice_linear,
-    ice_numbers,
-    ice_one_kind,
-    ice_other_day,
-    ice_pair,
-    ice_points,
-    ice_polygons,
-    ice_scene,
-    ice_small_polygons,
-    ice_tables,
-    ice_unplaced,
-    ice_without_angle,
-)
-from .scenes_labelling import (  # noqa: F401
-    high_model,
-    land_labelled,
-    land_model,
-    land_suggestions,
-    low_model,
-    other_classes_model,
-    shades,
-    shades_areas,
-    shades_clouds,
-    western_land_dataset,
-)
-from .scenes_multitask import sharing  # noqa: F401
-from .scenes_pretraining import (  # noqa: F401
-    unlabelled,
-    unlabelled_all_bands,
-    unlabelled_cloudy,
-    unlabelled_constant,
-    unlabelled_odd,
-    unlabelled_one_band,
-    unlabelled_other_order,
-    unlabelled_paired,
-    unlabelled_radar,
-    unlabelled_two_tiles,
-    unlabelled_unpaired,
-    unlabelled_without_training,
-    unlabelled_without_validation,
-)
-from .scenes_roads import (  # noqa: F401
-    broken_pbf,
-    corrupt_pbf,
-    lines_elsewhere,
-    only_tunnels,
-    osm_elsewhere,
-    osm_file,
-    own_classes,
-    own_widths,
-    road_layer,
-    road_sample,
-    town_without_roads,
-    wrong_widths,
-)
-from .scenes_topics import ice, ice_later, ice_one_band, ice_smaller, ice_with_gap, ice_without_words  # noqa: F401
-from .scenes_translation import (  # noqa: F401
-    doubling_model,
-    pairs_all_constant,
-    pairs_odd,
-    pairs_two_grids,
-    pairs_two_tiles,
-    same_bands_unpaired,
-    translation_run,
-)
+from eo_pretrain_qgis.jobs import JOBS
+from eo_pretrain_qgis.progress import SILENT
+
+from .networks import threshold_network, write_threshold_model
 
 UTM = "EPSG:32633"
 ORIGIN = (500_000, 5_300_000)
@@ -152,8 +86,6 @@ def cut_short(folder):
 
 def two_halves_model(folder):
     """Maps B02 above 1500 to class 2, other pixels to class 1."""
-    from .networks import write_threshold_model
-
     return write_threshold_model(folder / "two_halves_model.onnx")
 
 
@@ -166,18 +98,12 @@ def corrupt_model(folder):
 
 def foreign_model(folder):
     """A network from elsewhere: ONNX, but it does not say what it takes."""
-    import onnx
-
-    from .networks import threshold_network
-
     onnx.save(threshold_network(), folder / "foreign.onnx")
     return folder / "foreign.onnx"
 
 
 def newer_model(folder):
     """A model file of a version to come."""
-    import onnx
-
     path = two_halves_model(folder)
     model = onnx.load(path)
     for entry in model.metadata_props:
@@ -251,9 +177,6 @@ def land_cover(folder):
 
 def land_dataset(folder):
     """A dataset of 64 tiles made from `land` and `land_fields`."""
-    from eo_pretrain_qgis.jobs import JOBS
-    from eo_pretrain_qgis.progress import SILENT
-
     values = {"images": [str(land(folder))], "labels": str(land_fields(folder)), "class_field": "cover", "preset": "sentinel2_l2a",
               "tile_size": 32, "output": str(folder / "land_dataset")}
     JOBS["create_training_dataset"].from_values(values).run(SILENT)
@@ -262,9 +185,6 @@ def land_dataset(folder):
 
 def other_land_dataset(folder):
     """A dataset on a scene like `land`, 10 DN brighter."""
-    from eo_pretrain_qgis.jobs import JOBS
-    from eo_pretrain_qgis.progress import SILENT
-
     with rasterio.open(land(folder)) as source:
         brighter = write_raster(folder / "brighter.tif", source.read() + 10, names=["B04", "B08"])
     values = {"images": [str(brighter)], "labels": str(land_fields(folder)), "class_field": "cover", "preset": "sentinel2_l2a",
@@ -275,9 +195,6 @@ def other_land_dataset(folder):
 
 def resplit_land_dataset(folder):
     """The tiles of `land_dataset`, divided with another seed."""
-    from eo_pretrain_qgis.jobs import JOBS
-    from eo_pretrain_qgis.progress import SILENT
-
     values = {"dataset": str(land_dataset(folder)), "seed": 7, "output": str(folder / "resplit")}
     JOBS["split_dataset"].from_values(values).run(SILENT)
     return folder / "resplit"
@@ -285,9 +202,6 @@ def resplit_land_dataset(folder):
 
 def land_run(folder):
     """A small network trained on `land_dataset` until it tells crop from forest."""
-    from eo_pretrain_qgis.jobs import JOBS
-    from eo_pretrain_qgis.progress import SILENT
-
     values = {"dataset": str(land_dataset(folder)), "encoder": "tu-test_resnet", "epochs": 4, "batch_size": 4, "learning_rate": 0.003,
               "device": "cpu", "output": str(folder / "land_run")}
     JOBS["finetune"].from_values(values).run(SILENT)
@@ -308,8 +222,3 @@ def rotated(folder):
     """An image turned by 10 degrees against its axes."""
     turned = from_origin(*ORIGIN, 10, 10) @ rasterio.Affine.rotation(10)
     return write_raster(folder / "rotated.tif", np.full((1, 96, 96), 1000, np.uint16), names=["B02"], transform=turned)
-
-
-from .scenes_import import *  # noqa: E402, F403 - at the end, because it uses what stands above
-from .scenes_landcover import *  # noqa: E402, F403 - at the end as well
-from .scenes_weights import *  # noqa: E402, F403

@@ -1,25 +1,24 @@
 """Datasets with classes of whole tiles, and with shares of classes, for fine-tuning."""
 
+from eo_pretrain_qgis.jobs import JOBS
+from eo_pretrain_qgis.progress import SILENT
+
+from .engine.learning.tiny import write_dataset
+from .engine.learning.tiny_scenes import write_scenes
+
 
 def stripes_dataset(folder):
     """48 tiles of 32 px in four classes, bright or dark and striped in rows or columns; a third validates and tests."""
-    from .engine.learning.tiny_scenes import write_scenes
-
     return write_scenes(folder / "stripes_dataset")
 
 
 def several_labels_dataset(folder):
     """The tiles of `stripes_dataset` with the labels “bright” and “columns”, of which any may occur."""
-    from .engine.learning.tiny_scenes import write_scenes
-
     return write_scenes(folder / "several_labels_dataset", task="multilabel")
 
 
 def stripes_run(folder):
     """A run on `stripes_dataset`."""
-    from eo_pretrain_qgis.jobs import JOBS
-    from eo_pretrain_qgis.progress import SILENT
-
     values = {"dataset": str(stripes_dataset(folder)), "encoder": "tu-test_resnet", "epochs": 2, "batch_size": 8, "epoch_steps": 8,
               "learning_rate": 0.003, "device": "cpu", "output": str(folder / "stripes_run")}
     JOBS["finetune"].from_values(values).run(SILENT)
@@ -28,6 +27,4 @@ def stripes_run(folder):
 
 def soft_dataset(folder):
     """12 tiles of pixels with a disc, and the shares of both classes: 0.75 for that of the label."""
-    from .engine.learning.tiny import write_dataset
-
     return write_dataset(folder / "soft_dataset", shares=0.75)

@@ -5,6 +5,8 @@ import numpy as np
 import pandas
 import shapely
 
+from .scenes import write_raster
+
 UTM = "EPSG:32633"
 ORIGIN = (500_000, 5_300_000)
 BANDS = ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12")
@@ -24,8 +26,6 @@ def crop_season(folder):
     Outside parcels nothing differs: parcels fill the image. On 1 May the northern half is under cloud, on 1 June the western 20 columns
     are in shadow, on 1 April the eastern 20 columns hold snow; on 1 July the last row was not measured.
     """
-    from .scenes import write_raster
-
     row, col = np.indices((SIZE, SIZE))
     crop = (row // FIELD + col // FIELD) % 3
     for number, day in enumerate(DAYS):

@@ -8,6 +8,9 @@ import numpy as np
 import rasterio
 from rasterio.transform import from_origin
 
+from eo_pretrain_qgis.jobs import JOBS
+from eo_pretrain_qgis.progress import SILENT
+
 from .scenes import ORIGIN, UTM, write_raster
 
 EUROSAT_CLASSES = ("AnnualCrop", "Forest", "SeaLake")
@@ -326,9 +329,6 @@ def pairs_dataset(folder):
 
 
 def _imported(folder, **values):
-    from eo_pretrain_qgis.jobs import JOBS
-    from eo_pretrain_qgis.progress import SILENT
-
     JOBS["import_dataset"].from_values({**values, "output": str(folder / "imported")}).run(SILENT)
     return folder / "imported"
 

@@ -2,8 +2,14 @@
 
 import geopandas
 import numpy as np
+import shapely
 
+from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.progress import SILENT
+
+from . import scenes
+from .networks import write_threshold_model
+from .scenes import ORIGIN, UTM
 
 #: B02 of the nine squares of `shades`, row by row.
 SHADES = (1000, 1100, 1200, 1300, 1480, 1600, 1700, 1800, 1500)
@@ -12,18 +18,12 @@ CROP_AND_FOREST = ((1, "crop", "#4477aa"), (2, "forest", "#ee6677"))
 
 def shades(folder):
     """Nine squares of 32 px with the B02 of `SHADES`; `two_halves_model` is unsure around 1500."""
-    from . import scenes
-
     squares = np.kron(np.array(SHADES).reshape(3, 3), np.ones((32, 32))).astype(np.uint16)
     return scenes.write_raster(folder / "shades.tif", squares[None], names=["B02"])
 
 
 def shades_areas(folder):
     """Three polygons on `shades`, in degrees: within the last square, over the first two, and one that reaches outside."""
-    import shapely
-
-    from .scenes import ORIGIN, UTM
-
     boxes = [(700, -900, 900, -700), (0, -320, 640, 0), (800, -100, 1200, 0)]
     shapes = [shapely.box(ORIGIN[0] + west, ORIGIN[1] + south, ORIGIN[0] + east, ORIGIN[1] + north) for west, south, east, north in boxes]
     geopandas.GeoDataFrame({"name": ["last", "first", "outside"]}, geometry=shapes, crs=UTM).to_crs(4326).to_file(folder / "areas.gpkg")
@@ -32,8 +32,6 @@ def shades_areas(folder):
 
 def shades_clouds(folder):
     """A mask of `shades` that calls the last square, of which `two_halves_model` is least sure, cloud."""
-    from . import scenes
-
     mask = np.zeros((96, 96), np.uint8)
     mask[64:, 64:] = 1
     return scenes.write_raster(folder / "clouds.tif", mask)
@@ -41,38 +39,26 @@ def shades_clouds(folder):
 
 def low_model(folder):
     """Like `two_halves_model`, but with its limit at 1300."""
-    from .networks import write_threshold_model
-
     return write_threshold_model(folder / "low.onnx", 1300.0)
 
 
 def high_model(folder):
     """Like `two_halves_model`, but with its limit at 1700."""
-    from .networks import write_threshold_model
-
     return write_threshold_model(folder / "high.onnx", 1700.0)
 
 
 def other_classes_model(folder):
     """Like `two_halves_model`, but its classes are called otherwise."""
-    from .networks import write_threshold_model
-
     return write_threshold_model(folder / "other.onnx", classes=((1, "ice", ""), (2, "land", "")))
 
 
 def land_model(folder):
     """A model of `land` with the classes of its fields; B04 and B08."""
-    from .networks import write_threshold_model
-
     return write_threshold_model(folder / "land.onnx", 1150.0, ("B04", "B08"), classes=CROP_AND_FOREST)
 
 
 def western_land_dataset(folder):
     """A dataset of the western half of `land`: 32 tiles of 32 px."""
-    from eo_pretrain_qgis.jobs import JOBS
-
-    from . import scenes
-
     values = {"images": [str(scenes.land(folder))], "labels": str(scenes.land_fields(folder)), "class_field": "cover", "preset": "sentinel2_l2a",
               "tile_size": 32, "extent": "500000,501280,5297440,5300000 [EPSG:32633]", "output": str(folder / "western")}
     JOBS["create_training_dataset"].from_values(values).run(SILENT)
@@ -81,10 +67,6 @@ def western_land_dataset(folder):
 
 def land_suggestions(folder):
     """All places of `land` that can join `western_land_dataset`, not labelled yet."""
-    from eo_pretrain_qgis.jobs import JOBS
-
-    from . import scenes
-
     values = {"models": [str(land_model(folder))], "images": [str(scenes.land(folder))], "tile_size": 32, "count": 64, "device": "cpu",
               "dataset": str(western_land_dataset(folder)), "output": str(folder / "suggestions.gpkg")}
     JOBS["suggest_labels"].from_values(values).run(SILENT)

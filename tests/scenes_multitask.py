@@ -7,6 +7,8 @@ import numpy as np
 
 from eo_pretrain_qgis.engine.datasets.dataset import DESCRIPTION, SensorInfo
 from eo_pretrain_qgis.engine.rasters.sensors import Band
+from eo_pretrain_qgis.jobs import JOBS
+from eo_pretrain_qgis.progress import SILENT
 
 from .engine.learning.tiny import write_dataset
 from .engine.learning.tiny_scenes import write_scenes
@@ -32,9 +34,6 @@ def change(folder, alter):
 
 def write_series(folder):
     """A dataset of crops, whose samples are series of dates."""
-    from eo_pretrain_qgis.jobs import JOBS
-    from eo_pretrain_qgis.progress import SILENT
-
     (folder / "season").mkdir()
     season = crop_season(folder / "season")
     JOBS["create_crop_dataset"].from_values({

@@ -7,6 +7,8 @@ import numpy as np
 import pyproj
 import shapely
 
+from .scenes import write_raster
+
 UTM = "EPSG:32633"
 ORIGIN = (500_000, 5_300_000)
 #: Row or column of `land` along whose middle each way runs from border to border -> its tags.
@@ -124,8 +126,6 @@ def wrong_widths(folder):
 
 def town_without_roads(folder):
     """A raster of 0 and 1 on `land`: the eastern half is built up."""
-    from .scenes import write_raster
-
     built = np.zeros((256, 256), np.uint8)
     built[:, 128:] = 1
     return write_raster(folder / "built.tif", built)

@@ -1,7 +1,12 @@
 """Datasets of two sensors from which a translation learns, and some from which it cannot."""
 
 import numpy as np
+import onnx
 
+from eo_pretrain_qgis.jobs import JOBS
+from eo_pretrain_qgis.progress import SILENT
+
+from .networks import band, description
 from .scenes_pretraining import SIDE, backscatter, optical, optical_sensor, radar_sensor, unlabelled_paired, write_unlabelled
 
 COLOURS = ("B04", "B03", "B02")
@@ -39,9 +44,6 @@ def same_bands_unpaired(folder):
 
 def translation_run(folder):
     """Generators between s2 (B04, B03, B02) and s1 (VV, VH), trained for two epochs on `unlabelled_paired`."""
-    from eo_pretrain_qgis.jobs import JOBS
-    from eo_pretrain_qgis.progress import SILENT
-
     values = {"dataset": str(unlabelled_paired(folder)), "encoder": "tu-test_resnet", "epochs": 2, "batch_size": 8, "learning_rate": 0.003,
               "discriminator_width": 4, "device": "cpu", "output": str(folder / "run")}
     JOBS["pretrain_translation"].from_values(values).run(SILENT)
@@ -50,12 +52,10 @@ def translation_run(folder):
 
 def doubling_model(folder):
     """Translates B02 to a sensor “sx” with the bands VV = 2 · B02 and VH = 2 · B02 + 10."""
-    import onnx
     from onnx import TensorProto, helper, numpy_helper
 
     from eo_pretrain_qgis.engine.models import package
 
-    from .networks import band, description
 
     weights = [numpy_helper.from_array(np.full((2, 1, 1, 1), 2, np.float32), "w"), numpy_helper.from_array(np.float32([0, 10]), "b")]
     graph = helper.make_graph([helper.make_node("Conv", ["image", "w", "b"], ["translation"])], "network",

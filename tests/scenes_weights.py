@@ -1,5 +1,8 @@
 """Weights from elsewhere: random numbers under the names that other libraries give them."""
 
+from eo_pretrain_qgis.jobs import JOBS
+from eo_pretrain_qgis.progress import SILENT
+
 
 def weights_timm(folder):
     """A test network of timm for three bands, with its classifier, as safetensors."""
@@ -49,9 +52,6 @@ def weights_cut_short(folder):
 
 def weights_imported(folder):
     """The folder “Import encoder” makes of `weights_timm`."""
-    from eo_pretrain_qgis.jobs import JOBS
-    from eo_pretrain_qgis.progress import SILENT
-
     values = {"source": str(weights_timm(folder)), "encoder": "tu-test_resnet", "bands": "red,green,blue", "scaling": "standardised",
               "output": str(folder / "imported")}
     JOBS["import_encoder"].from_values(values).run(SILENT)

@@ -14,7 +14,7 @@ from eo_pretrain_qgis.errors import EOPretrainError, ModelError
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.progress import SILENT
 
-from . import scenes
+from . import scenes, scenes_classes
 from .conftest import ROOT
 
 ATTACKS = ROOT.parent / "shared" / "cases" / "attacks"
@@ -38,10 +38,10 @@ def ends_in_a_sentence(call):
 def fitting_dataset(folder, asked):
     """A dataset of the tests with the task, the bands and the number of samples that an attack was made for."""
     if asked.get("task") == "multilabel":
-        return scenes.several_labels_dataset(folder)
+        return scenes_classes.several_labels_dataset(folder)
     if asked.get("task") == "scene":
-        return scenes.stripes_dataset(folder)
-    return scenes.soft_dataset(folder) if asked.get("name") == "discs" else scenes.land_dataset(folder)
+        return scenes_classes.stripes_dataset(folder)
+    return scenes_classes.soft_dataset(folder) if asked.get("name") == "discs" else scenes.land_dataset(folder)
 
 
 @pytest.mark.parametrize("path", files("dataset_json/*.json"))

@@ -11,23 +11,15 @@ import shapely
 
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.jobs import JOBS
-from eo_pretrain_qgis.progress import SILENT, Progress
+from eo_pretrain_qgis.progress import SILENT
 
 from .conftest import ROOT
+from .listening import Listening
 
 CASES = ROOT.parent / "shared" / "cases"
 pytestmark = [pytest.mark.realdata, pytest.mark.skipif(not CASES.is_dir(), reason="The cases are not beside this checkout.")]
 #: Squares of 32 x 32 px of the classes 1 and 2 in turn, as most cases have them.
 CHESSBOARD = np.add.outer(np.arange(256) // 32, np.arange(256) // 32) % 2
-
-
-class Heard(Progress):
-    def __init__(self):
-        self.texts = []
-
-    def emit(self, event):
-        if event["event"] == "message":
-            self.texts.append(event["text"])
 
 
 def made(folder, job, case, progress=SILENT, **values):
@@ -49,7 +41,7 @@ def drawn(dataset, fill=255):
 
 
 def test_a_polygon_without_area(folder):
-    heard = Heard()
+    heard = Listening()
     dataset = made(folder, "create_training_dataset", "collapsed_and_spiked_polygons", heard, images=["image.tif"], labels="collapsed.gpkg",
                    class_field="class")
     assert (drawn(dataset) == CHESSBOARD).all()

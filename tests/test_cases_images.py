@@ -9,25 +9,16 @@ import pytest
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.jobs import JOBS
-from eo_pretrain_qgis.progress import Progress
 
 from .conftest import ROOT
+from .listening import Listening
 
 CASES = ROOT.parent / "shared" / "cases"
 pytestmark = [pytest.mark.realdata, pytest.mark.skipif(not CASES.is_dir(), reason="The cases are not beside this checkout.")]
 
 
-class Heard(Progress):
-    def __init__(self):
-        self.texts = []
-
-    def emit(self, event):
-        if event["event"] == "message":
-            self.texts.append(event["text"])
-
-
 def run(job, output, **values):
-    heard = Heard()
+    heard = Listening()
     JOBS[job].from_values({**values, "output": str(output)}).run(heard)
     return Dataset.open(output), heard.texts
 
@@ -128,7 +119,7 @@ def test_the_day_of_writing_is_not_the_day_of_the_image(folder):
     output = folder / "ds"
     JOBS["create_pretraining_dataset"].from_values({
         "images": [str(next(place.glob("S2A*.tif")))], "second_images": radar, "preset": "sentinel2_l2a", "second_preset": "sentinel1_db",
-        "tile_size": 32, "output": str(output)}).run(Heard())
+        "tile_size": 32, "output": str(output)}).run(Listening())
     scene = json.loads((Path(output) / "dataset.json").read_text(encoding="utf-8"))["scenes"][0]
     assert scene["date"] == "2019-06-21"
     assert [partner["date"] for partner in scene["partners"].values()] == ["2019-06-22"]

@@ -198,10 +198,11 @@ def test_a_result_is_printed_whatever_the_terminal_can_write(tmp_path):
 
 
 def test_the_handbook_replaces_nothing_unasked(tmp_path):
-    (tmp_path / "mine.md").write_text("mine")
-    ran = call("docs", tmp_path / "mine.md")
-    assert (ran.returncode, (tmp_path / "mine.md").read_text()) == (2, "mine")
-    assert call("docs", tmp_path / "mine.md", "--overwrite").returncode == 0
+    (tmp_path / "map.md").write_text("mine")
+    ran = call("docs", tmp_path)
+    assert (ran.returncode, [(path.name, path.read_text()) for path in tmp_path.iterdir()]) == (2, [("map.md", "mine")])
+    assert call("docs", tmp_path, "--overwrite").returncode == 0
+    assert (tmp_path / "map.md").read_text() != "mine"
 
 
 def test_a_second_signal_that_comes_with_the_first_is_no_second_wish(tmp_path):
@@ -226,7 +227,7 @@ def test_an_output_that_an_input_cannot_do_without_is_refused(tmp_path):
 
 
 def test_the_handbook_where_it_may_not_be_written():
-    ran = call("docs", "/proc/nothing/here.md")
+    ran = call("docs", "/proc/nothing/here")
     assert ran.returncode == 1
     assert "Traceback" not in ran.stderr
 
@@ -255,17 +256,20 @@ def test_a_job_started_with_nohup_outlives_its_terminal(tmp_path):
 
 
 def test_the_handbook_has_every_job_and_parameter(tmp_path):
-    assert call("docs", tmp_path / "docs" / "algorithms.md").returncode == 0
-    text = (tmp_path / "docs" / "algorithms.md").read_text(encoding="utf-8")
+    assert call("docs", tmp_path / "docs" / "algorithms").returncode == 0
+    written = {path.name: path.read_text(encoding="utf-8") for path in (tmp_path / "docs" / "algorithms").iterdir()}
+    assert list(handbook.pages()) == ["README.md", "start-here.md", "prepare-data.md", "pretrain.md", "train.md", "map.md"]
+    assert written == handbook.pages()
     for name, job in JOBS.items():
-        page = text.split(f'<a id="{name}"></a>')[1].split("### ")[0]
+        assert f"[{job.title}]({handbook.place(job)}) | `{name}` | `eopretrain:{job.id()}` |" in written["README.md"]
+        page = written[handbook.page_name(job.group)].split(f'<a id="{name}"></a>')[1].split("\n## ")[0]
         assert [key for key in (*job.parameters(), *job.results) if f"`{key}`" not in page] == []
         assert f"qgis_process run eopretrain:{job.id()}" in page
         assert f"python -m eo_pretrain_qgis {name}" in page
 
 
 def test_the_handbook_has_every_ready_model():
-    page = handbook.text().split("## Ready models")[1].split("## 0 ")[0]
+    page = handbook.pages()["README.md"].split("## Ready models")[1]
     assert "### Map from labels" in page and "`eopretrain:mapfromlabels`" in page and "Learns classes from labels drawn on images" in page
     steps = page.split("### Pretrain and map")[1]
     assert [line.split("#")[1].rstrip(")") for line in steps.splitlines() if line[:1].isdigit()] == [
@@ -273,7 +277,8 @@ def test_the_handbook_has_every_ready_model():
 
 
 def test_the_handbook_in_the_repository_is_that_of_the_jobs():
-    assert (ROOT / "docs" / "algorithms.md").read_text(encoding="utf-8") == handbook.text(), "run `make docs`"
+    there = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "algorithms").iterdir()}
+    assert there == handbook.pages(), "run `make docs`"
 
 
 def test_the_words_on_a_value():

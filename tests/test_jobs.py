@@ -23,11 +23,28 @@ from eo_pretrain_qgis.jobs.record import run_job
 from eo_pretrain_qgis.progress import SILENT
 from eo_pretrain_qgis.worker import client
 
-from . import scenes
+from . import (
+    scenes,
+    scenes_classes,
+    scenes_crops,
+    scenes_ice,
+    scenes_import,
+    scenes_labelling,
+    scenes_landcover,
+    scenes_multitask,
+    scenes_pretraining,
+    scenes_roads,
+    scenes_topics,
+    scenes_translation,
+    scenes_weights,
+)
 
 FILES = sorted((Path(__file__).parent / "jobs").glob("*.yaml"))
 CASES = [(path.stem, case) for path in FILES for case in yaml.safe_load(path.read_text(encoding="utf-8"))]
-MAKERS = {name: maker for name, maker in inspect.getmembers(scenes, inspect.isfunction) if list(inspect.signature(maker).parameters) == ["folder"]}
+SCENES = (scenes, scenes_classes, scenes_crops, scenes_ice, scenes_import, scenes_labelling, scenes_landcover, scenes_multitask, scenes_pretraining,
+          scenes_roads, scenes_topics, scenes_translation, scenes_weights)
+MAKERS = {name: maker for module in SCENES for name, maker in inspect.getmembers(module, inspect.isfunction)
+          if maker.__module__ == module.__name__ and list(inspect.signature(maker).parameters) == ["folder"]}
 
 
 def first_cases():

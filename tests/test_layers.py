@@ -1,6 +1,9 @@
 """Reads every import and holds it against the table of layers; also file and function budgets."""
 
 import ast
+import functools
+import graphlib
+import re
 import sys
 from pathlib import Path
 
@@ -23,10 +26,23 @@ LAYERS = {
     "learning": (SCIENCE | TORCH, SHARED | {"engine", "learning"}, set()),
     "shared": (set(), SHARED, set()),
 }
-# The worker's process runs jobs; two jobs build and examine the engine where there is none (docs/adr/0001-jobs-without-an-engine.md).
+# The worker's process runs jobs; the two jobs that build and examine the engine must run where there is none
+# (docs/adr/0001-jobs-without-an-engine.md).
 EXTRA_INSIDE_FUNCTIONS = {"worker/main.py": {"jobs"}, "jobs/start_here/install_engine.py": {"worker"},
                           "jobs/start_here/check_engine.py": {"worker"}}
 FOR_QGIS = {"toolbox", "jobs", "shared", "root"}
+
+# Imports of the engine against the direction of the others, (room, imported room), and why. Without them the rooms have no circle; the list shrinks.
+AGAINST_THE_STREAM = {
+    ("describing", "themes.crops"): "THEMES: the page of a dataset lists the themes' parts, and they draw with its pictures",
+    ("describing", "themes.sea_ice"): "THEMES, as for crops",
+    ("cards", "rasters"): "a card names the sensor's bands, whose class and presets stand in rasters/sensors.py",
+    ("looks", "datasets"): "class_style.py takes the default colours of legend.py, tile_pictures.py draws the tiles of a dataset",
+    ("rasters", "looks"): "vector.py writes a layer together with its style",
+    ("learning.networks", "learning.loop"): "encoders and weights are read with the loop's words for errors and its checkpoints",
+}
+#: Names the functions with more than eight arguments; none may join.
+MANY_ARGUMENTS = PACKAGE.parent / "docs" / "adr" / "0010-functions-with-more-than-eight-arguments.md"
 
 
 def layer_of(path: Path) -> str:
@@ -36,10 +52,20 @@ def layer_of(path: Path) -> str:
     return "learning" if parts[:2] == ("engine", "learning") else parts[0]
 
 
-def imports(path: Path):
-    """Yields (module, own package?, inside a function?) of every import; own modules are named from the package's root."""
+@functools.cache  # every test asks again
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@functools.cache
+def imports(path: Path) -> list[tuple[str, bool, bool]]:
+    """(module, own package?, inside a function?) of every import; own modules are named from the package's root."""
+    return list(_imports(path))
+
+
+def _imports(path: Path):
     here = path.relative_to(PACKAGE).parent.parts
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = parsed(path)
     inner = {id(node) for outer in ast.walk(tree) if isinstance(outer, (ast.FunctionDef, ast.AsyncFunctionDef)) for node in ast.walk(outer)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -70,8 +96,6 @@ def violations(path: Path) -> list[str]:
     layer = layer_of(path)
     outside, own_allowed, inside = LAYERS[layer]
     inside = inside | EXTRA_INSIDE_FUNCTIONS.get(path.relative_to(PACKAGE).as_posix(), set())
-    if layer == "worker" and path.name == "environment.py":
-        inside = inside | {"jobs"}
     found = []
     for module, own, in_function in imports(path):
         root = module.split(".")[0]
@@ -79,12 +103,42 @@ def violations(path: Path) -> list[str]:
             name = module.replace("engine.learning", "learning", 1)
             if name == "" or is_under(name, own_allowed | (inside if in_function else set())):
                 continue
-            if layer == "engine" and is_under(name, {"learning"}):
-                found.append(f"{path.name} imports {module}")
-                continue
             found.append(f"{path.name} imports {module}")
         elif root not in sys.stdlib_module_names and root not in outside and root != "__future__":
             found.append(f"{path.name} imports {module}")
+    return found
+
+
+def room(module: str) -> str:
+    """The room of a module of the engine: its package, of `learning` and `themes` the one inside, or the name of a loose file."""
+    parts = module.split(".")[1:]
+    if not (PACKAGE / "engine" / parts[0]).is_dir():
+        return parts[0]
+    if parts[0] in ("learning", "themes") and PACKAGE.joinpath("engine", *parts[:2]).is_dir():
+        return ".".join(parts[:2])
+    return parts[0]
+
+
+def doors() -> set[tuple[str, str]]:
+    """(room, imported room) of all imports in the engine."""
+    found = set()
+    for path in FILES:
+        if path.is_relative_to(PACKAGE / "engine") and path != PACKAGE / "engine" / "__init__.py":
+            here = room(".".join(path.relative_to(PACKAGE).with_suffix("").parts))
+            found |= {(here, room(module)) for module, own, _ in imports(path) if own and module.startswith("engine.")}
+    return {(here, there) for here, there in found if here != there}
+
+
+def arguments(tree: ast.AST, owner: str = "") -> list[tuple[str, int]]:
+    """(name, number of arguments without `self`) of every function."""
+    found = []
+    for node in ast.iter_child_nodes(tree):
+        name = f"{owner}{getattr(node, 'name', '')}"
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs, *filter(None, (node.args.vararg, node.args.kwarg))]
+            found.append((name, len([one for one in given if one.arg not in ("self", "cls")])))
+        named = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+        found += arguments(node, f"{name}." if named else owner)
     return found
 
 
@@ -100,6 +154,7 @@ def test_every_import_keeps_the_layers():
     ("engine/planted.py", "from .learning import training"),
     ("toolbox/planted.py", "import numpy"),
     ("worker/planted.py", "from qgis.core import Qgis"),
+    ("worker/planted.py", "def found():\n    from ..jobs import JOBS"),
 ])
 def test_a_planted_import_is_found(layer, source, tmp_path, monkeypatch):
     monkeypatch.setattr(f"{__name__}.PACKAGE", tmp_path)
@@ -109,13 +164,42 @@ def test_a_planted_import_is_found(layer, source, tmp_path, monkeypatch):
     assert violations(path)
 
 
+def test_the_engine_has_few_loose_files():
+    assert len([path for path in (PACKAGE / "engine").glob("*.py") if path.name != "__init__.py"]) <= 6
+
+
+def test_no_theme_imports_another():
+    assert [door for door in doors() if all(side.startswith("themes.") for side in door)] == []
+
+
+def test_the_rooms_of_the_engine_have_no_circle():
+    found = doors()
+    assert [door for door in AGAINST_THE_STREAM if door not in found] == [], "strike it from the list"
+    before = {}
+    for here, there in found - set(AGAINST_THE_STREAM):
+        before.setdefault(here, set()).add(there)
+    graphlib.TopologicalSorter(before).prepare()  # its CycleError names a circle
+
+
+def test_functions_have_few_arguments():
+    many = {f"{path.relative_to(PACKAGE).as_posix()}:{name}" for path in FILES for name, count in arguments(parsed(path)) if count > 8}
+    listed = set(re.findall(r"^\| `(.+?)` \|", MANY_ARGUMENTS.read_text(encoding="utf-8"), re.MULTILINE))
+    assert sorted(many - listed) == [], "new functions take at most eight arguments"
+    assert sorted(listed - many) == [], f"strike it from {MANY_ARGUMENTS.name}"
+
+
+def test_arguments_are_counted_without_self():
+    source = "class A:\n    def b(self, one, *two, three, **four):\n        def c(five): ..."
+    assert arguments(ast.parse(source)) == [("A.b", 4), ("A.b.c", 1)]
+
+
 def test_files_and_functions_stay_short():
     long = []
     for path in FILES:
         text = path.read_text(encoding="utf-8")
         if text.count("\n") > 400:
             long.append(f"{path.name}: {text.count(chr(10))} lines")
-        for node in ast.walk(ast.parse(text)):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.FunctionDef) and node.end_lineno - node.lineno >= 60:
                 long.append(f"{path.name}:{node.name}: {node.end_lineno - node.lineno + 1} lines")
     assert long == []
@@ -134,7 +218,7 @@ def test_what_qgis_loads_is_python_3_9():
 def test_nothing_swallows_every_exception():
     broad = []
     for path in FILES:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.ExceptHandler) and (node.type is None or getattr(node.type, "id", "") in ("Exception", "BaseException")):
                 broad.append(path.relative_to(PACKAGE).as_posix())
     assert set(broad) <= {"worker/main.py"}

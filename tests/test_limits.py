@@ -13,9 +13,9 @@ import pytest
 from eo_pretrain_qgis.errors import Cancelled, EOPretrainError, JobError
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.jobs.record import run_job
-from eo_pretrain_qgis.progress import Progress
 
 from .fuzzing import VARIABLE
+from .listening import Cancelling
 from .test_compliance import some_values
 from .test_jobs import CASES, made, resolve  # noqa: F401 - the fixture `made`
 
@@ -32,16 +32,6 @@ NUMBERS = [(job, name) for job in WORKING for name, param in JOBS[job].parameter
 #: Values that are meant for machines larger than those that run the tests.
 TOO_LARGE = {("pretrain_barlow_twins", "projector_width", "maximum"): "A projector of 16384 takes 8 GB.",
              ("create_sample", "size", "maximum"): "A landscape of 82 km takes minutes to lay out."}
-
-
-class Stopped(Progress):
-    """A user who stops the work after a moment."""
-
-    def __init__(self):
-        self.end = time.monotonic() + MOMENT
-
-    def cancelled(self):
-        return time.monotonic() > self.end
 
 
 def beyond(param):
@@ -79,7 +69,8 @@ def test_fuzz_numbers_at_their_limits_work_or_are_refused(job, name, side, made,
     values = resolve(job, WORKING[job], made, folder)
     before = time.monotonic()
     try:
-        run_job(JOBS[job].from_values({**values, name: getattr(JOBS[job].parameters()[name], side)}), Stopped())
+        built = JOBS[job].from_values({**values, name: getattr(JOBS[job].parameters()[name], side)})
+        run_job(built, Cancelling(lambda heard: heard.seconds > MOMENT))
     except EOPretrainError as error:
         assert str(error).endswith("."), error
     except Cancelled:

@@ -20,7 +20,7 @@ MAP = """
 import json, sys
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.jobs.record import run_job
-from eo_pretrain_qgis.report import SILENT
+from eo_pretrain_qgis.progress import SILENT
 run_job(JOBS["predict_map"].from_values(json.loads(sys.argv[1])), SILENT)
 """
 

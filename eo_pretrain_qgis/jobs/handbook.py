@@ -1,8 +1,9 @@
-"""The handbook of all jobs, written from their declarations: docs/algorithms.md."""
+"""The handbook of all jobs, written from their declarations: docs/algorithms/, a page for each group of the toolbox."""
 
 from __future__ import annotations
 
 import inspect
+import os
 from pathlib import Path
 from xml.etree import ElementTree  # nosec B405 - reads the models of this package alone
 
@@ -24,9 +25,11 @@ EXAMPLES = {
     "weights": "encoder.safetensors",
     "raster_output": "map.tif", "vector_output": "areas.gpkg", "folder_output": "folder",
 }
-FIRST_LINES = """# The algorithms
+CONTENTS = "README.md"
+WRITTEN_BY = "<!-- Written by `make docs` from the jobs in eo_pretrain_qgis/jobs; edit there. -->"
+FIRST_LINES = f"""# The algorithms
 
-<!-- Written by `make docs` from the jobs in eo_pretrain_qgis/jobs; edit there. -->
+{WRITTEN_BY}
 
 Each algorithm can be used from QGIS's toolbox, as a step of a model, with `qgis_process run eopretrain:…` and, without QGIS, with
 `python -m eo_pretrain_qgis …`. In QGIS a parameter's name is written in capitals, on the command line as `--name`. Where a parameter takes one of
@@ -41,19 +44,31 @@ the QGIS profile. `python` is that of the engine, which “Install the engine”
 MODELS = Path(__file__).parents[1] / "toolbox" / "models"
 
 
-def write(path: str) -> None:
-    """Writes the handbook as Markdown."""
-    with new_file(path) as part:
-        part.write_text(text(), encoding="utf-8")
+def write(folder: str) -> None:
+    """Writes the handbook as Markdown into a folder."""
+    for name, text in pages().items():
+        with new_file(os.path.join(folder, name)) as part:
+            part.write_text(text, encoding="utf-8")
 
 
-def text() -> str:
-    """The handbook as Markdown."""
-    pages = [FIRST_LINES, _contents(), *_ready_models()]
+def pages() -> dict[str, str]:
+    """File name → Markdown: the contents, then a page for each group."""
+    found = {CONTENTS: "\n".join([FIRST_LINES, _contents(), *_ready_models()])}
     for group in dict.fromkeys(job.group for job in JOBS.values()):
-        pages.append(f"## {group}\n")
-        pages += [_page(job) for job in JOBS.values() if job.group == group]
-    return "\n".join(pages).rstrip() + "\n"
+        jobs = [job for job in JOBS.values() if job.group == group]
+        first = f"# {group}\n\n{WRITTEN_BY}\n\nOne group of [the algorithms]({CONTENTS}), which says how each is run.\n"
+        found[page_name(group)] = "\n".join([first, *(_section(job) for job in jobs)])
+    return {name: text.rstrip() + "\n" for name, text in found.items()}
+
+
+def page_name(group: str) -> str:
+    """The file of a group: “1 Prepare data” stands in prepare-data.md."""
+    return "-".join(group.lower().split()[1:]) + ".md"
+
+
+def place(job: type[Job]) -> str:
+    """Where a job stands in the handbook, as a link from its folder."""
+    return f"{page_name(job.group)}#{job.name()}"
 
 
 def summary(job: type[Job]) -> str:
@@ -80,7 +95,8 @@ def facts(param: Param) -> str:
 
 
 def _contents() -> str:
-    rows = [f"| {job.group} | [{job.title}](#{name}) | `{name}` | `eopretrain:{job.id()}` |" for name, job in JOBS.items()]
+    rows = [f"| [{job.group}]({page_name(job.group)}) | [{job.title}]({place(job)}) | `{name}` | `eopretrain:{job.id()}` |"
+            for name, job in JOBS.items()]
     return "\n".join(["| group | algorithm | command line | QGIS |", "|---|---|---|---|", *rows, ""])
 
 
@@ -88,16 +104,16 @@ def _ready_models() -> list[str]:
     """A section on the models that ship with the plugin, in the order of their files."""
     models = [(path, ElementTree.parse(path).getroot()) for path in sorted(MODELS.glob("*.model3"))]  # noqa: S314  # nosec B314
     jobs = {f"eopretrain:{job.id()}": job for job in JOBS.values()}
-    pages = ["## Ready models\n",
-             "Chains of the algorithms below. QGIS only: in the toolbox, or with `qgis_process run` and the id.\n"]
+    sections = ["## Ready models\n",
+                "Chains of these algorithms. QGIS only: in the toolbox, or with `qgis_process run` and the id.\n"]
     for path, model in models:
         children = sorted(_option(model, "children"), key=lambda child: float(_option(child, "component_pos_y").get("value", 0)))
         steps = [jobs[_option(child, "alg_id").get("value", "")] for child in children]
         told = (_option(_option(model, "help"), "ALG_DESC").get("value") or "").split("\n")
-        pages.append("\n".join([f"### {_option(model, 'model_name').get('value')}", "", f"`eopretrain:{path.stem.replace('_', '')}`", "",
+        sections.append("\n".join([f"### {_option(model, 'model_name').get('value')}", "", f"`eopretrain:{path.stem.replace('_', '')}`", "",
                                 *[line for paragraph in told for line in (paragraph, "")], "Steps:", "",
-                                *[f"{number}. [{job.title}](#{job.name()})" for number, job in enumerate(steps, 1)], ""]))
-    return pages
+                                *[f"{number}. [{job.title}]({place(job)})" for number, job in enumerate(steps, 1)], ""]))
+    return sections
 
 
 def _option(element: ElementTree.Element, name: str) -> ElementTree.Element:
@@ -105,9 +121,9 @@ def _option(element: ElementTree.Element, name: str) -> ElementTree.Element:
     return next(option for option in element.findall("Option") if option.get("name") == name)
 
 
-def _page(job: type[Job]) -> str:
+def _section(job: type[Job]) -> str:
     name = job.name()
-    lines = [f'### <a id="{name}"></a>{job.title}', "", summary(job), ""]
+    lines = [f'## <a id="{name}"></a>{job.title}', "", summary(job), ""]
     if job.engine == "train":
         lines += ["Needs the engine of the kind “train”.", ""]
     parameters = job.parameters()

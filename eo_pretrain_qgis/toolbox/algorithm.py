@@ -20,6 +20,7 @@ from qgis.core import (
 from qgis.PyQt.QtGui import QIcon
 
 from ..errors import Cancelled, EOPretrainError
+from ..jobs import handbook
 from ..jobs.record import run_job
 from ..jobs.spec import Job
 from ..markup import escaped
@@ -29,7 +30,7 @@ from . import parameters, settings, styling
 from .feedback import FeedbackProgress
 
 ICONS = Path(__file__).parent / "icons"
-DOCUMENTATION = "https://github.com/eo-pretrain/eo_pretrain_qgis/blob/main/docs/algorithms.md"
+DOCUMENTATION = "https://github.com/eo-pretrain/eo_pretrain_qgis/blob/main/docs/algorithms"
 
 
 class JobAlgorithm(QgsProcessingAlgorithm):
@@ -73,7 +74,7 @@ class JobAlgorithm(QgsProcessingAlgorithm):
         return "".join(f"<p>{escaped(paragraph, quote=False)}</p>" for paragraph in self._help_paragraphs()) + told
 
     def helpUrl(self) -> str:
-        return f"{DOCUMENTATION}#{self._job_class.name()}"
+        return f"{DOCUMENTATION}/{handbook.place(self._job_class)}"
 
     def svgIconPath(self) -> str:
         return str(ICONS / f"{self.groupId()}.svg")

@@ -8,19 +8,10 @@ from eo_pretrain_qgis.engine.mapping.band_matching import match_bands
 from eo_pretrain_qgis.engine.models.package import ModelBand
 from eo_pretrain_qgis.engine.rasters.raster import Scene
 from eo_pretrain_qgis.errors import DataError
-from eo_pretrain_qgis.progress import Progress
 from tests.networks import band
 from tests.scenes import write_raster
 
-
-class Heard(Progress):
-    """Keeps what was said."""
-
-    def __init__(self):
-        self.texts = []
-
-    def emit(self, event):
-        self.texts.append((event.get("level"), event["text"]))
+from ..listening import Listening
 
 
 def bands(*names, **facts):
@@ -65,9 +56,9 @@ def test_names_can_be_given():
 
 
 def test_unnamed_bands_of_the_right_number_are_taken_in_order_with_a_warning():
-    heard = Heard()
+    heard = Listening()
     assert positions(bands("HV", "HH"), ["band 1", "band 2"], progress=heard) == [0, 1]
-    assert heard.texts == [("warning", "The bands of scene.tif have no names; they are taken in the order of the model: HV, HH. "
+    assert heard.said == [("warning", "The bands of scene.tif have no names; they are taken in the order of the model: HV, HH. "
                                        "Name them in “Bands” if that is wrong.")]
 
 
@@ -77,16 +68,16 @@ def test_unnamed_bands_of_another_number_are_refused():
 
 
 def test_unnamed_bands_of_a_whole_product_are_known_by_their_sensor():
-    heard = Heard()
+    heard = Listening()
     names = [f"band {number}" for number in range(1, 14)]
     assert positions(bands("B02", "B8A", "B12"), names, model_preset="sentinel2_l1c", progress=heard) == [1, 8, 12]
-    assert "taken in the order of Sentinel-2 L1C" in heard.texts[0][1]
+    assert "taken in the order of Sentinel-2 L1C" in heard.texts[0]
 
 
 def test_a_model_of_unnamed_bands_takes_them_without_a_word():
-    heard = Heard()
+    heard = Listening()
     assert positions(bands("band 1", "band 2"), ["band 1", "band 2"], progress=heard) == [0, 1]
-    assert heard.texts == []
+    assert heard.said == []
 
 
 def test_two_bands_of_one_name_are_refused():
@@ -150,12 +141,12 @@ def test_the_identical_image_under_the_preset_generic(folder):
 
 
 def test_an_image_of_another_baseline_is_converted(folder):
-    heard = Heard()
+    heard = Listening()
     needed = bands("B02", scale=1e-4, offset=-0.1)
     old = scene(folder / "S2A_MSIL2A_20210615T102031_N0301_R065_T33UUU.tif", np.uint16(1200))
     match = match_bands(needed, ["B02"], image="i", model_preset="sentinel2_l2a_0400", scene=old, progress=heard)[0]
     assert converted(match, [1200]) == pytest.approx([2200], abs=1e-2)
-    assert "is of processing baseline 03.01" in heard.texts[0][1]
+    assert "is of processing baseline 03.01" in heard.texts[0]
 
 
 def test_whole_numbers_for_a_model_of_fractions_are_refused(folder):

@@ -14,6 +14,8 @@ from eo_pretrain_qgis.engine.rasters.same_band import band_key, band_places
 from eo_pretrain_qgis.errors import Cancelled, ModelError
 from eo_pretrain_qgis.progress import Progress
 
+from ..listening import Cancelling
+
 MODELS = Path(__file__).parents[2] / "models"
 CONTENT = b"weights" * 1000
 MAY_BE_USED = ("CC-BY-4.0", "Apache-2.0", "MIT", "BSD-3-Clause")
@@ -181,12 +183,8 @@ def test_other_processes_of_a_machine_wait_for_the_first(models, monkeypatch):
     assert catalog.fetch(catalog.find("mine"), Later()) == str(models / "mine.pth")
     (models / "mine.json").unlink()
 
-    class Stopped(Progress):
-        def cancelled(self):
-            return True
-
     with pytest.raises(Cancelled):
-        catalog.fetch(catalog.find("mine"), Stopped())
+        catalog.fetch(catalog.find("mine"), Cancelling(lambda heard: True))
 
 
 @pytest.mark.parametrize(("names", "key"), [

@@ -15,21 +15,11 @@ from eo_pretrain_qgis.engine.models import package
 from eo_pretrain_qgis.engine.rasters import cog
 from eo_pretrain_qgis.errors import Cancelled, DataError
 from eo_pretrain_qgis.jobs import JOBS
-from eo_pretrain_qgis.progress import Progress
 from tests import networks, scenes
 
+from ..listening import Cancelling, Listening
+
 ROOT = Path(__file__).parents[2]
-
-
-class Heard(Progress):
-    """Keeps the warnings."""
-
-    def __init__(self):
-        self.warnings = []
-
-    def emit(self, event):
-        if event.get("level") == "warning":
-            self.warnings.append(event["text"])
 
 
 @pytest.fixture
@@ -126,7 +116,7 @@ def test_qgis_shows_names_and_colours(model, image, folder):
 
 
 def test_another_pixel_size_is_warned_of(model, folder):
-    heard = Heard()
+    heard = Listening()
     coarse = scenes.write_raster(folder / "coarse.tif", np.full((1, 32, 32), 1000, np.uint16), names=["B02"], resolution=30.0)
     map_it(model, str(coarse), folder, progress=heard)
     assert heard.warnings == ["The pixels of coarse.tif measure 30 x 30 m, but the model was trained on 10 x 10 m; the map may be poor. "
@@ -134,7 +124,7 @@ def test_another_pixel_size_is_warned_of(model, folder):
 
 
 def test_values_far_from_the_training_images_are_warned_of(model, folder):
-    heard = Heard()
+    heard = Listening()
     bright = scenes.write_raster(folder / "bright.tif", np.full((1, 32, 32), 9000, np.uint16), names=["B02"])
     _, outcome = map_it(model, str(bright), folder, progress=heard)
     assert outcome.out_of_range_share == 1
@@ -151,23 +141,12 @@ def test_bands_in_several_files_are_one_image(folder):
         assert np.unique(written.read(1)).tolist() == [2]
 
 
-class Cancelling(Progress):
-    """Cancels after the first tile."""
-
-    def __init__(self):
-        self.asked = 0
-
-    def cancelled(self):
-        self.asked += 1
-        return self.asked > 1
-
-
 def test_a_cancelled_map_leaves_nothing(model, folder):
     values = np.full((1, 600, 600), 1000, np.uint16)
     image = str(scenes.write_raster(folder / "large.tif", values, names=["B02"]))
     before = sorted(path.name for path in folder.iterdir())
     with pytest.raises(Cancelled):
-        map_it(model, image, folder, confidence=str(folder / "sure.tif"), tile_size=128, progress=Cancelling())
+        map_it(model, image, folder, confidence=str(folder / "sure.tif"), tile_size=128, progress=Cancelling(lambda heard: heard.asked > 1))
     assert sorted(path.name for path in folder.iterdir()) == before
 
 
@@ -195,8 +174,8 @@ def test_it_maps_without_torch_and_says_something_within_a_second(model, image, 
 import json, sys, time
 started = time.monotonic()
 from eo_pretrain_qgis.jobs import JOBS
-from eo_pretrain_qgis.report import Report
-class Timing(Report):
+from eo_pretrain_qgis.progress import Progress
+class Timing(Progress):
     first = None
     def emit(self, event):
         if Timing.first is None:
@@ -223,7 +202,7 @@ def test_memory_does_not_grow_with_the_raster(model, folder):
             target.write(np.full((1, 256, size), 1000, np.uint16), window=rasterio.windows.Window(0, 0, size, 256))
             target.set_band_description(1, "B02")
         program = ("import resource, sys;"
-                   "from eo_pretrain_qgis.engine import package; from eo_pretrain_qgis.engine.class_map import map_image;"
+                   "from eo_pretrain_qgis.engine.models import package; from eo_pretrain_qgis.engine.mapping.class_map import map_image;"
                    "map_image(package.open(sys.argv[1]), [{'path': sys.argv[2]}], sys.argv[3], device='cpu', tile_size=512);"
                    "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)")
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "GDAL_CACHEMAX": "32"}

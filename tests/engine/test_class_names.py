@@ -17,8 +17,8 @@ from eo_pretrain_qgis.engine.rasters.raster import Raster
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.jobs import JOBS
 
-from .. import networks, scenes
-from .test_formats import Heard
+from .. import networks, scenes, scenes_import
+from ..listening import Listening
 
 CATEGORIES = "<CategoryNames><Category/><Category>water</Category><Category>wood &amp; scrub</Category></CategoryNames>"
 #: Usages of GDAL: 5 the value, 2 the name, 6 to 8 the colour.
@@ -57,7 +57,7 @@ def dataset_of(folder, labels, heard=None, **values):
     job = JOBS["create_training_dataset"].from_values(
         {"images": [str(folder / "two_halves.tif")], "labels": labels, "tile_size": 32, "stride": 8, "validation_share": 0, "test_share": 0, **values,
          "output": str(folder / "out")})
-    job.run(heard or Heard())
+    job.run(heard or Listening())
     return [(row.value, row.name, row.color) for row in Dataset.open(folder / "out").classes]
 
 
@@ -96,7 +96,7 @@ def test_the_table_of_esri_beside_it(cover, folder, name):
     (folder / "table.cpg").rename((folder / name).with_suffix(".cpg"))
     assert told(cover) == GERMAN
     (folder / name).write_bytes(b"no table")
-    heard = Heard()
+    heard = Listening()
     assert told(cover, heard) == {}
     assert f"{folder / name} cannot be read" in heard.texts[0] and "names of classes in it are not used" in heard.texts[0]
 
@@ -153,12 +153,12 @@ def test_two_rasters_with_colours_and_no_names(cover, folder):
 
 
 def imported(folder, **values):
-    JOBS["import_dataset"].from_values({"validation_share": 0, "test_share": 0, **values, "output": str(folder / "out")}).run(Heard())
+    JOBS["import_dataset"].from_values({"validation_share": 0, "test_share": 0, **values, "output": str(folder / "out")}).run(Listening())
     return Dataset.open(folder / "out")
 
 
 def test_label_images_keep_their_names_and_agree_on_them(folder):
-    source = scenes.image_pairs(folder)
+    source = scenes_import.image_pairs(folder)
     (source / "classes.csv").unlink()
     masks = sorted((source / "masks").glob("*.tif"))
     describe(masks[1], TABLE)

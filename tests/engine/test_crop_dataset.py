@@ -10,8 +10,8 @@ from eo_pretrain_qgis.engine.datasets.footprints import read_footprints
 from eo_pretrain_qgis.engine.themes.crops.sampling import Draw, SamplingPlan, allocate
 from eo_pretrain_qgis.jobs import JOBS
 
+from ..listening import Listening
 from ..scenes_crops import BANDS, CROPS, DAYS, ORIGIN, crop_season, crop_value
-from .test_group_splits import Heard
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def create(season, folder, name="dataset", progress=None, **values):
     images, masks = ([str(season / f"{kind}_{day}.tif") for day in DAYS] for kind in ("S2", "SCL"))
     given = {"images": images, "masks": masks, "parcels": str(season / "parcels.gpkg"), "crop_field": "crop", "minimum_clear": 1,
              "split_by": "parcel", "sample_count": None, "minimum_parcels": 0, "output": str(folder / name), **values}
-    JOBS["create_crop_dataset"].from_values({key: value for key, value in given.items() if value != "none"}).run(progress or Heard())
+    JOBS["create_crop_dataset"].from_values({key: value for key, value in given.items() if value != "none"}).run(progress or Listening())
     return Dataset.open(folder / name)
 
 
@@ -147,22 +147,22 @@ def test_radar_on_another_grid_is_brought_onto_the_grid(season, folder):
 
 
 def test_what_is_left_out_is_said(season, folder):
-    heard = Heard()
+    heard = Listening()
     dataset = create(season, folder, progress=heard, parcels=str(season / "overlapping.gpkg"), inner_buffer=0, masks="none",
                      images=[str(season / f"S2_{day}.tif") for day in DAYS[:2]])
     assert any(text.startswith("2 of 37 parcels overlap a parcel with another crop, such as “grass” and “wheat”; the ground they share is "
-                               "left out.") for text in heard.said)
+                               "left out.") for text in heard.texts)
     row, col = pixels_of(dataset)
     assert not ((row < 20) & (col < 10)).any()
     assert ((row < 20) & (col >= 10)).sum() == 20 * 30 + 20 * 80
-    assert any("The class “flax” has one parcel, so it cannot be learned in one place and tested in another." in text for text in heard.said)
+    assert any("The class “flax” has one parcel, so it cannot be learned in one place and tested in another." in text for text in heard.texts)
 
 
 def test_rare_crops_go_to_other(season, folder):
-    heard = Heard()
+    heard = Listening()
     dataset = create(season, folder, progress=heard, minimum_parcels=2, sample_count=100)
     assert [row.name for row in dataset.classes] == ["grass", "maize", "wheat", "other"]
-    assert "1 crop with fewer than 2 parcels or 0 pixels go to “other”: flax." in heard.said
+    assert "1 crop with fewer than 2 parcels or 0 pixels go to “other”: flax." in heard.texts
 
 
 def test_small_parcels_are_counted(season, folder):
@@ -171,9 +171,9 @@ def test_small_parcels_are_counted(season, folder):
     parcels = geopandas.read_file(season / "parcels.gpkg").to_crs(32633)
     parcels.loc[3, "geometry"] = shapely.box(ORIGIN[0] + 601, ORIGIN[1] - 4, ORIGIN[0] + 604, ORIGIN[1] - 1)
     parcels.to_file(folder / "one_small.gpkg")
-    heard = Heard()
+    heard = Listening()
     dataset = create(season, folder, progress=heard, parcels=str(folder / "one_small.gpkg"), inner_buffer=0, sample_count=100)
-    assert "1 of 36 parcels are smaller than a pixel of 10 m and are left out." in heard.said
+    assert "1 of 36 parcels are smaller than a pixel of 10 m and are left out." in heard.texts
     assert dataset.description["labels"]["parcels_without_pixel"] == 1
 
 

@@ -23,8 +23,9 @@ from eo_pretrain_qgis.engine.datasets.splitting.division import divide, finish
 from eo_pretrain_qgis.engine.rasters.sensors import Band
 from eo_pretrain_qgis.errors import Cancelled, DataError
 from eo_pretrain_qgis.jobs import JOBS
-from eo_pretrain_qgis.progress import SILENT, Progress
+from eo_pretrain_qgis.progress import SILENT
 
+from ..listening import Cancelling
 from ..scenes import ORIGIN, UTM, cut_short, land, land_fields, write_raster
 
 PLAN = SplitPlan(0.15, 0.2, seed=1)
@@ -98,10 +99,6 @@ def test_any_number_of_threads_gives_the_same_dataset(folder, monkeypatch, layou
 
 
 def test_stopping_is_quick_and_leaves_no_thread(folder, monkeypatch):
-    class Stop(Progress):
-        def cancelled(self):
-            return time.monotonic() > stop
-
     def slow(self, *arguments):
         time.sleep(0.3)
         return read(self, *arguments)
@@ -111,7 +108,7 @@ def test_stopping_is_quick_and_leaves_no_thread(folder, monkeypatch):
     land(folder), land_fields(folder)
     stop, before = time.monotonic() + 1.0, threading.active_count()
     with pytest.raises(Cancelled):
-        make(folder, Stop(), stride=8)
+        make(folder, Cancelling(lambda heard: heard.seconds > 1), stride=8)
     assert time.monotonic() - stop < 2 and threading.active_count() == before and not (folder / "made.part").exists()
 
 
@@ -227,11 +224,11 @@ def test_a_disk_full_after_four_fifths(folder, monkeypatch):
 
 CHILD = """
 import sys, time
-from eo_pretrain_qgis.engine import cutting
+from eo_pretrain_qgis.engine.datasets import cutting
 from eo_pretrain_qgis.jobs import JOBS
-from eo_pretrain_qgis.report import Report
+from eo_pretrain_qgis.progress import Progress
 
-class Pause(Report):
+class Pause(Progress):
     def emit(self, event):
         if event["event"] == "progress" and "Cutting" in event["text"] and event["fraction"] > 0.4:
             print("half", flush=True)

@@ -12,8 +12,9 @@ from eo_pretrain_qgis.engine.datasets import building, shards
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.errors import Cancelled, DataError
 from eo_pretrain_qgis.jobs import JOBS
-from eo_pretrain_qgis.progress import SILENT, Progress
+from eo_pretrain_qgis.progress import SILENT
 
+from ..listening import Cancelling, Listening
 from ..scenes import ORIGIN, UTM, land, land_cover, land_fields, write_raster
 
 
@@ -134,28 +135,18 @@ def test_footprints_lie_on_the_tiles(folder):
 
 
 def test_stopping_leaves_nothing(folder):
-    class Stop(Progress):
-        def emit(self, event):
-            if event["event"] == "progress" and "Cutting" in event["text"] and event["fraction"] > 0.2:
-                raise Cancelled
-
     land(folder), land_fields(folder)
     before = sorted(folder.iterdir())
     with pytest.raises(Cancelled):
-        build(folder, Stop())
+        build(folder, Cancelling(lambda heard: heard.reached("Cutting", 0.2)))
     assert sorted(folder.iterdir()) == before
 
 
 def test_every_tile_is_reported(folder):
-    heard = []
-
-    class Listen(Progress):
-        def emit(self, event):
-            heard.append(event)
-
-    build(folder, Listen(), validation_share=0.15, test_share=0.2)
-    cutting = [event["fraction"] for event in heard if event["event"] == "progress" and event["text"].startswith("Cutting")]
-    fractions = [event["fraction"] for event in heard if event["event"] == "progress"]
+    heard = Listening()
+    build(folder, heard, validation_share=0.15, test_share=0.2)
+    cutting = [event["fraction"] for event in heard.lines if event["text"].startswith("Cutting")]
+    fractions = [event["fraction"] for event in heard.lines]
     assert len(cutting) == 64 and all(0 <= value <= 1 for value in fractions)
     assert np.diff(fractions).min() > -1e-9, "progress goes back"
 

@@ -17,7 +17,7 @@ from eo_pretrain_qgis.engine.rasters.sensors import name_bands
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.progress import SILENT
 
-from .. import scenes
+from .. import scenes, scenes_import
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_tiles_come_back_as_they_were(land, folder, written):
 
 
 def test_images_with_a_class_each_come_back_as_they_were(folder):
-    first = Dataset.open(scenes.rgb_dataset(folder))  # without a place
+    first = Dataset.open(scenes_import.rgb_dataset(folder))  # without a place
     again = there_and_back(first, folder, "geotiff")
     labels = first.labels(kept(first))
     order = np.argsort(labels, kind="stable")  # folders of classes come one after the other

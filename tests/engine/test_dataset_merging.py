@@ -8,7 +8,7 @@ from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.progress import SILENT
-from tests import scenes
+from tests import scenes_labelling
 
 COMMON = {"preset": "sentinel2_l2a", "tile_size": 32, "class_field": "class"}
 
@@ -17,7 +17,7 @@ COMMON = {"preset": "sentinel2_l2a", "tile_size": 32, "class_field": "class"}
 def places(tmp_path_factory):
     """The folder of `western` (a dataset), labelled.gpkg and land.tif."""
     folder = tmp_path_factory.mktemp("land")
-    scenes.land_labelled(folder)
+    scenes_labelling.land_labelled(folder)
     return folder
 
 

@@ -20,9 +20,10 @@ from eo_pretrain_qgis.engine.rasters.raster import Raster, Scene
 from eo_pretrain_qgis.engine.rasters.sensors import name_bands
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.jobs import JOBS
-from tests.engine.test_meaning import Heard
 from tests.scenes import write_raster
 from tests.scenes_delivered import BANDS, band_folder, landsat, plane, safe, zipped
+
+from ..listening import Listening
 
 L2A = [band for band in BANDS if band != "B10"]
 
@@ -105,12 +106,12 @@ def test_scale_and_offset_are_those_of_the_metadata(tmp_path, baseline, level, o
 
 
 def test_what_was_understood_is_one_sentence(product):
-    heard = Heard()
+    heard = Listening()
     with Scene.open([{"path": str(product)}]) as scene:
         bands = as_stored(scene, name_bands("sentinel2_l2a_0400", scene.band_names), heard)
     assert [(band.unit, band.scale, band.offset) for band in bands] == [("reflectance", 1e-4, -0.1)] * 12
-    assert [level for level, _ in heard.texts] == ["info"]
-    assert heard.texts[0][1] == (
+    assert [level for level, _ in heard.said] == ["info"]
+    assert heard.texts[0] == (
         f"{product}: Sentinel-2 L2A, tile T33UUU, baseline 04.00 of 2022-10-05; bands {', '.join(L2A)} on a grid of 10 m; B05, B06, B07, B8A, B11, "
         "B12 resampled from 20 m; B01, B09 resampled from 60 m; values × 0.0001 - 0.1; its cloud mask is T33UUU_20221005T101031_SCL_20m.tif.")
 
@@ -133,7 +134,7 @@ def test_a_landsat_scene_of_level_2(tmp_path, ending):
         with open_mask({"path": str(root)}, "scl") as mask:
             flags = mask.read(raster.grid, raster.grid.window)
     assert (flags[:40, 10:] == CLOUD).all() and (flags[:, :10] == NOT_MEASURED).all() and (flags[40:, 10:] == CLEAR).all()
-    bands = as_stored(Scene([raster]), name_bands("landsat89_l2", raster.band_names), heard := Heard())
+    bands = as_stored(Scene([raster]), name_bands("landsat89_l2", raster.band_names), heard := Listening())
     assert {(band.unit, band.scale, band.offset) for band in bands} == {("reflectance", 2.75e-5, -0.2)} and len(heard.texts) == 1
 
 
@@ -252,7 +253,7 @@ def test_a_product_of_esa(real_data):
 
 
 def run(job, folder, **values):
-    return JOBS[job].from_values({**values, "output": str(folder)}).run(Heard())
+    return JOBS[job].from_values({**values, "output": str(folder)}).run(Listening())
 
 
 def test_a_dataset_of_a_product_is_that_of_its_bands(tmp_path):
@@ -268,7 +269,7 @@ def test_a_dataset_of_a_product_is_that_of_its_bands(tmp_path):
 def test_a_season_across_the_change_of_the_baseline_is_one(tmp_path):
     old, new = safe(tmp_path, "20220105", "03.01"), safe(tmp_path, "20220205", "04.00", add=1000)
     scenes = [Scene.open([{"path": str(root)}]) for root in (old, new)]
-    describe_sensor(scenes, "sentinel2_l2a", progress=Heard())
+    describe_sensor(scenes, "sentinel2_l2a", progress=Listening())
     first, second = (scene.read(Window(100, 100, 20, 20))[0] for scene in scenes)
     assert np.array_equal(first, second)
 
@@ -384,13 +385,13 @@ def test_a_scene_and_a_plain_file_of_the_same_ground(product, tmp_path):
         scenes = [Scene.open(source) for source in order]
         with pytest.raises(DataError, match="declares that the values of B01 are × 0.0001 - 0.1"):
             describe_sensor(scenes, "generic")
-        describe_sensor(scenes, "sentinel2_l2a", progress=Heard())
+        describe_sensor(scenes, "sentinel2_l2a", progress=Listening())
         one, other = (scene.read(Window(100, 100, 40, 40))[0].astype(int) for scene in scenes)
         assert np.array_equal(one, other)
 
 
 def test_a_level_that_the_sensor_is_not_is_warned_of(tmp_path):
     root = safe(tmp_path, level="L1C", baseline="05.09")
-    heard = Heard()
+    heard = Listening()
     describe_sensor([Scene.open([{"path": str(root)}])], "sentinel2_l2a_0400", progress=heard)
-    assert any(level == "warning" and "is of level L1C, but the sensor is Sentinel-2 L2A" in text for level, text in heard.texts)
+    assert any(level == "warning" and "is of level L1C, but the sensor is Sentinel-2 L2A" in text for level, text in heard.said)

@@ -18,7 +18,8 @@ import pytest
 from eo_pretrain_qgis.engine.models import downloads
 from eo_pretrain_qgis.engine.models.downloads import download
 from eo_pretrain_qgis.errors import Cancelled, DataError, ModelError
-from eo_pretrain_qgis.progress import Progress
+
+from ..listening import Cancelling, Listening
 
 CONTENT = np.random.default_rng(1).bytes(3_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -98,26 +99,12 @@ def server(monkeypatch):
     serving.shutdown()
 
 
-class Heard(Progress):
-    """Keeps what was said; stops after some progress where asked."""
-
-    def __init__(self, stop_at=2.0):
-        self.texts, self.fraction, self.stop_at = [], 0.0, stop_at
-
-    def cancelled(self):
-        return self.fraction >= self.stop_at
-
-    def emit(self, event):
-        self.texts.append(event["text"])
-        self.fraction = event.get("fraction", self.fraction)
-
-
 def test_a_file_is_fetched_once_and_whole(server, folder):
-    progress = Heard()
+    progress = Listening()
     assert download(server.address + "/whole", folder / "models" / "a.pth", sha256=SHA256, progress=progress) == SHA256
     assert (folder / "models" / "a.pth").read_bytes() == CONTENT
     assert [path.name for path in (folder / "models").iterdir()] == ["a.pth"]
-    assert any(text.endswith("of 3.0 MB") for text in progress.texts)
+    assert any(line["text"].endswith("of 3.0 MB") for line in progress.lines)
     download(server.address + "/whole", folder / "models" / "a.pth", sha256=SHA256[:8])
     assert server.asked["/whole"] == 1
 
@@ -133,7 +120,7 @@ def test_a_circle_of_redirects_ends(server, folder):
 
 @pytest.mark.parametrize("fault", ["cut", "norange", "elsewhere", "hangs"])
 def test_a_broken_transfer_goes_on(server, folder, fault):
-    progress = Heard()
+    progress = Listening()
     assert download(f"{server.address}/{fault}", folder / "a.pth", sha256=SHA256, silence_s=0.5, progress=progress) == SHA256
     assert (folder / "a.pth").read_bytes() == CONTENT
     assert any("broke off at" in text and "it is tried again (2 of 4)" in text for text in progress.texts)
@@ -254,7 +241,7 @@ def test_files_of_the_user_beside_it_are_left_alone(server, folder):
 
 
 def test_two_that_want_one_file_fetch_it_once(server, folder):
-    command = "import sys; from eo_pretrain_qgis.engine.downloads import download; print(download(*sys.argv[1:3], sha256=sys.argv[3]))"
+    command = "import sys; from eo_pretrain_qgis.engine.models.downloads import download; print(download(*sys.argv[1:3], sha256=sys.argv[3]))"
     started = [subprocess.Popen([sys.executable, "-c", command, server.address + "/hangs", str(folder / "a.pth"), SHA256], stdout=subprocess.PIPE,
                                 text=True) for _ in range(2)]
     assert [process.communicate(timeout=60)[0].strip() for process in started] == [SHA256, SHA256]
@@ -293,21 +280,15 @@ def test_the_proxy_of_the_environment_is_asked(server, folder, monkeypatch):
 
 def test_stopping_keeps_what_was_fetched(server, folder):
     with pytest.raises(Cancelled):
-        download(server.address + "/whole", folder / "a.pth", sha256=SHA256, progress=Heard(stop_at=0.3))
+        download(server.address + "/whole", folder / "a.pth", sha256=SHA256, progress=Cancelling(lambda heard: heard.fraction >= 0.3))
     assert 0 < (folder / PART).stat().st_size < len(CONTENT)
     assert not (folder / "a.pth").exists()
 
 
 def test_a_server_that_says_nothing_can_be_stopped(server, folder):
-    class Impatient(Progress):
-        began = time.monotonic()
-
-        def cancelled(self):
-            return time.monotonic() - self.began > 0.5
-
     began = time.monotonic()
     with pytest.raises(Cancelled):
-        download(server.address + "/silent", folder / "a.pth", sha256=SHA256, progress=Impatient())
+        download(server.address + "/silent", folder / "a.pth", sha256=SHA256, progress=Cancelling(lambda heard: heard.seconds > 0.5))
     assert time.monotonic() - began < 1.5
 
 

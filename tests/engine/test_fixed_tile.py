@@ -18,18 +18,9 @@ from eo_pretrain_qgis.engine.mapping.suggesting.uncertainty import Ensemble
 from eo_pretrain_qgis.engine.models import package
 from eo_pretrain_qgis.engine.models.fixed_tile import write_fixed_tile
 from eo_pretrain_qgis.errors import JobError
-from eo_pretrain_qgis.progress import Progress
 from tests import networks, scenes
 
-
-class Said(Progress):
-    """Keeps what it is told."""
-
-    def __init__(self):
-        self.texts = []
-
-    def message(self, text, level="info"):
-        self.texts.append(text)
+from ..listening import Listening
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +73,7 @@ def test_the_map_is_that_of_the_model_for_any_size(free, fixed, place, folder, w
 
 def test_a_border_wider_than_a_quarter_of_the_tile_is_said(free, place):
     wide = package.write(onnx.load(free.path), {**free.description, "halo": 64}, place / "wide.onnx")
-    said = Said()
+    said = Listening()
     assert write_fixed_tile(wide, 128, str(place / "narrow.onnx"), progress=said).halo == 32
     assert said.texts == ["Of tiles of 128 px a border of 32 px is thrown away, and this model needs 64 px: maps may show faint seams. "
                           "Choose a fixed tile of 256 px for maps without."]

@@ -21,20 +21,12 @@ from eo_pretrain_qgis.engine.formats.split_lists import read_lists
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.jobs.prepare_data.import_dataset import FORMATS as OFFERED
-from eo_pretrain_qgis.progress import SILENT, Progress
+from eo_pretrain_qgis.progress import SILENT
 
-from .. import scenes
+from .. import scenes, scenes_import
+from ..listening import Listening
 
 ALL_TRAINING = {"validation_share": 0, "test_share": 0}
-
-
-class Heard(Progress):
-    def __init__(self):
-        self.texts = []
-
-    def emit(self, event):
-        if event["event"] == "message":
-            self.texts.append(event["text"])
 
 
 def imported(folder, progress=SILENT, **values):
@@ -51,19 +43,19 @@ def test_the_job_offers_every_format():
 
 
 def test_eurosat_bands_keep_their_order_and_values(folder):
-    dataset = imported(folder, source=str(scenes.eurosat_ms(folder)), **ALL_TRAINING)
+    dataset = imported(folder, source=str(scenes_import.eurosat_ms(folder)), **ALL_TRAINING)
     assert tuple(band.name for band in dataset.bands) == BANDS
     assert dataset.sensor.preset == "sentinel2_l1c"
     images, labels = dataset.images(everything(dataset)), dataset.labels(everything(dataset))
     for image, label, row in zip(images, labels, dataset.tiles.itertuples(), strict=True):
-        assert row.scene.startswith(scenes.EUROSAT_CLASSES[label])
+        assert row.scene.startswith(scenes_import.EUROSAT_CLASSES[label])
         number = int(row.scene.rpartition("_")[2])
         assert (image == (1000 * int(label) + 10 * np.arange(13) + number)[:, None, None]).all()
     assert [row.name for row in dataset.classes] == ["annual crop", "forest", "sea or lake"]
 
 
 def test_an_archive_gives_the_same_as_its_folder(folder):
-    root = scenes.eurosat_ms(folder)
+    root = scenes_import.eurosat_ms(folder)
     with zipfile.ZipFile(folder / "all.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(root.rglob("*.tif")):
             archive.write(path, f"EuroSAT_MS/{path.relative_to(root).as_posix()}")
@@ -74,8 +66,8 @@ def test_an_archive_gives_the_same_as_its_folder(folder):
 
 
 def test_eurosat_jpeg_have_no_place_and_say_so(folder):
-    heard = Heard()
-    dataset = imported(folder, heard, archive=str(scenes.eurosat_rgb_zip(folder)))
+    heard = Listening()
+    dataset = imported(folder, heard, archive=str(scenes_import.eurosat_rgb_zip(folder)))
     assert any("They were divided at random: neighbours may lie in training and in test, and scores flatter a model." in text
                for text in heard.texts)
     assert dataset.description["split"]["method"] == "random"
@@ -86,13 +78,13 @@ def test_eurosat_jpeg_have_no_place_and_say_so(folder):
 
 def test_images_without_a_class_are_for_training(folder):
     """They come from a folder of that name, go back into one, and keep the split they came with, if any."""
-    with zipfile.ZipFile(scenes.eurosat_rgb_zip(folder)) as archive:
+    with zipfile.ZipFile(scenes_import.eurosat_rgb_zip(folder)) as archive:
         archive.extractall(folder / "all")
     root = folder / "all" / "2750"
     (root / "unlabelled").mkdir()
     for number in range(7):
         (root / "Forest" / f"Forest_{number}.jpg").rename(root / "unlabelled" / f"Forest_{number}.jpg")
-    heard = Heard()
+    heard = Listening()
     dataset = imported(folder, heard, source=str(root))
     assert "23 images in 3 class folders. 7 more have no class." in heard.texts
     assert [row.name for row in dataset.classes] == ["annual crop", "forest", "sea or lake"]
@@ -106,15 +98,15 @@ def test_images_without_a_class_are_for_training(folder):
     assert len(list((folder / "files" / "unlabelled").iterdir())) == 7
     again = imported(folder / "again", source=str(folder / "files"))
     np.testing.assert_array_equal(np.sort(again.labels(everything(again))), np.sort(dataset.labels(everything(dataset))))
-    listed = imported(folder / "listed", source=str(root), split_lists=str(scenes.eurosat_lists(folder)))
+    listed = imported(folder / "listed", source=str(root), split_lists=str(scenes_import.eurosat_lists(folder)))
     loose = np.flatnonzero(listed.labels(everything(listed)) == IGNORE)
     named = dict(zip(listed.tiles["scene"].iloc[loose], listed.splits[loose], strict=True))
     assert named == {**{f"Forest_{number}": "training" for number in range(6)}, "Forest_6": "validation"}
 
 
 def test_bigearthnet_pairs_sensors_and_groups_labels(folder):
-    heard = Heard()
-    dataset = imported(folder, heard, source=str(scenes.ben_patches(folder)), **ALL_TRAINING)
+    heard = Listening()
+    dataset = imported(folder, heard, source=str(scenes_import.ben_patches(folder)), **ALL_TRAINING)
     assert any("1 patches have no partner of the other sensor and are left out; 5 pairs are kept." in text for text in heard.texts)
     assert any("1 of 5 patches have no label of the 19 classes and were left out, as its makers advise." in text for text in heard.texts)
     numbers = [int(patch.split("_")[-2]) for patch in dataset.tiles["patch"]]
@@ -134,9 +126,9 @@ def test_bigearthnet_pairs_sensors_and_groups_labels(folder):
 
 
 def test_bigearthnet_with_43_classes_keeps_every_label(folder):
-    dataset = imported(folder, source=str(scenes.ben_patches(folder) / "s2"), nomenclature="43", **ALL_TRAINING)
+    dataset = imported(folder, source=str(scenes_import.ben_patches(folder) / "s2"), nomenclature="43", **ALL_TRAINING)
     found = [{dataset.classes[position].name for position in np.flatnonzero(row)} for row in dataset.labels(everything(dataset))]
-    assert found == [set(labels) for labels in scenes.CORINE_LABELS]
+    assert found == [set(labels) for labels in scenes_import.CORINE_LABELS]
 
 
 def test_version_2_of_bigearthnet_is_told_from_damage(folder):
@@ -162,7 +154,7 @@ def test_bilinear_enlarging_interpolates_between_the_middles_of_pixels():
 
 @pytest.mark.parametrize("scene", ["image_pairs", "esri_export"])
 def test_pairs_keep_labels_and_ignore_what_is_no_class(folder, scene):
-    heard = Heard()
+    heard = Listening()
     source = getattr(scenes, scene)(folder)
     dataset = imported(folder, heard, source=str(source), **ALL_TRAINING)
     image, label = dataset.images(np.array([3]))[0], dataset.labels(np.array([3]))[0]
@@ -177,7 +169,7 @@ def test_pairs_keep_labels_and_ignore_what_is_no_class(folder, scene):
 
 
 def test_large_images_are_cut_where_they_lie(folder):
-    dataset = imported(folder, source=str(scenes.image_pairs_large(folder)), tile_size=32, **ALL_TRAINING)
+    dataset = imported(folder, source=str(scenes_import.image_pairs_large(folder)), tile_size=32, **ALL_TRAINING)
     row = dataset.tiles.iloc[7]
     assert (row["col"], row["row"]) == (64, 32)
     assert (row["left"], row["top"]) == (scenes.ORIGIN[0] + 640, scenes.ORIGIN[1] - 320)
@@ -192,7 +184,7 @@ def test_each_sample_keeps_its_own_crs_in_few_letters(crs, text):
 
 
 def test_folders_named_after_splits_are_kept(folder):
-    source = scenes.image_pairs(folder)
+    source = scenes_import.image_pairs(folder)
     for number, split in enumerate(("train", "train", "train", "val", "test")):
         for part in ("images", "masks"):
             target = folder / "split" / split / part
@@ -213,7 +205,7 @@ def test_lists_name_samples_with_or_without_folders_and_endings(folder):
 
 
 def test_archives_named_after_splits_stand_for_folders(folder):
-    source = scenes.eurosat_rgb_zip(folder)
+    source = scenes_import.eurosat_rgb_zip(folder)
     (folder / "parts").mkdir()
     for name in ("train.zip", "val.zip"):
         shutil.copy(source, folder / "parts" / name)
@@ -223,7 +215,7 @@ def test_archives_named_after_splits_stand_for_folders(folder):
 
 def test_pictures_of_other_classes_are_no_sentinel_2(folder):
     """Names of Sentinel-2's bands would make aerial photographs fit models of another sensor."""
-    source = str(scenes.aerial_classes(folder))
+    source = str(scenes_import.aerial_classes(folder))
     assert detect(Tree(source)) == "class_folders"
     dataset = imported(folder, source=source, pixel_size=0.5)
     assert [band.name for band in dataset.bands] == ["red", "green", "blue"]
@@ -235,16 +227,16 @@ def test_pictures_of_other_classes_are_no_sentinel_2(folder):
 
 def test_eurosat_is_told_by_more_than_its_classes(folder):
     """“Forest” and “River” are classes of aerial photographs too; and 13 bands of other classes may be in another order."""
-    with zipfile.ZipFile(scenes.eurosat_rgb_zip(folder)) as archive:
+    with zipfile.ZipFile(scenes_import.eurosat_rgb_zip(folder)) as archive:
         archive.extractall(folder / "all")
     root = folder / "all" / "2750"
     assert detect(Tree(root)) == "eurosat"
     for number, path in enumerate(sorted(root.rglob("*.jpg"))):
         path.rename(path.with_name(f"{number}.jpg"))
     assert detect(Tree(root)) == "class_folders"
-    others = scenes.eurosat_ms(folder)
+    others = scenes_import.eurosat_ms(folder)
     (others / "Forest").rename(others / "Orchard")
-    heard = Heard()
+    heard = Listening()
     dataset = imported(folder, heard, source=str(others), **ALL_TRAINING)
     assert dataset.bands[8].name == "band 9" and dataset.sensor.preset == "generic"
     assert any("The images do not say what their 13 bands are" in text for text in heard.texts)
@@ -294,8 +286,8 @@ def test_files_of_one_place_side_by_side_are_no_class(folder):
 
 
 def test_masks_of_0_and_255_are_background_and_object(folder):
-    heard = Heard()
-    dataset = imported(folder, heard, source=str(scenes.binary_masks(folder)), **ALL_TRAINING)
+    heard = Listening()
+    dataset = imported(folder, heard, source=str(scenes_import.binary_masks(folder)), **ALL_TRAINING)
     assert [(row.value, row.name) for row in dataset.classes] == [(0, "background"), (1, "object")]
     labels = dataset.labels(everything(dataset))
     assert (labels[:, :16] == 1).all() and (labels[:, 16:] == 0).all()
@@ -303,8 +295,8 @@ def test_masks_of_0_and_255_are_background_and_object(folder):
 
 
 def test_labels_below_0_and_declared_nodata_are_no_class(folder):
-    heard = Heard()
-    dataset = imported(folder, heard, source=str(scenes.negative_labels(folder)), **ALL_TRAINING)
+    heard = Listening()
+    dataset = imported(folder, heard, source=str(scenes_import.negative_labels(folder)), **ALL_TRAINING)
     assert [(row.value, row.name) for row in dataset.classes] == [(1, "1"), (2, "2")]
     label = dataset.labels(np.array([3]))[0]
     assert (label[:, [0, -1]] == IGNORE).all() and (label[:16, 1:-1] == 0).all() and (label[16:, 1:-1] == 1).all()
@@ -316,7 +308,7 @@ def test_labels_below_0_and_declared_nodata_are_no_class(folder):
 
 
 def test_labels_in_jpeg_are_refused(folder):
-    source = scenes.binary_masks(folder)
+    source = scenes_import.binary_masks(folder)
     values = np.random.default_rng(1).integers(0, 4, (1, 32, 32)).astype(np.uint8)
     with rasterio.open(source / "gt" / "tile_0.tif") as label:
         place = {"crs": label.crs, "transform": label.transform}
@@ -341,7 +333,7 @@ def test_version_2_is_told_with_sentinel_1_too(folder, parts):
 
 
 def test_bigearthnet_without_a_place_takes_the_size_of_pixels(folder):
-    source = scenes.ben_patches(folder) / "s2"
+    source = scenes_import.ben_patches(folder) / "s2"
     for path in source.rglob("*.tif"):
         with rasterio.open(path) as band:
             values = band.read()
@@ -369,7 +361,7 @@ def test_lists_whose_names_begin_alike(folder):
 
 
 def test_nothing_is_left_of_an_import_that_fails(folder):
-    source = scenes.eurosat_cut_short(folder)
+    source = scenes_import.eurosat_cut_short(folder)
     with pytest.raises(DataError):
         imported(folder, source=str(source))
     assert not (folder / "out").exists()

@@ -6,17 +6,10 @@ import pytest
 from eo_pretrain_qgis.engine.datasets.splitting.by_group import given_split, random_split, split_by_group
 from eo_pretrain_qgis.engine.datasets.splitting.by_place import SplitPlan
 from eo_pretrain_qgis.errors import DataError
-from eo_pretrain_qgis.progress import Progress
+
+from ..listening import Listening
 
 PLAN = SplitPlan(0.15, 0.2, seed=3)
-
-
-class Heard(Progress):
-    def __init__(self):
-        self.said = []
-
-    def emit(self, event):
-        self.said.append(event.get("text", ""))
 
 
 def parcels(count=200, seed=0):
@@ -64,10 +57,10 @@ def test_several_labels_per_sample():
 def test_a_class_in_one_group_trains_and_is_named():
     groups, labels = parcels()
     labels[groups == 7] = 5
-    heard = Heard()
+    heard = Listening()
     split = split_by_group(groups, labels, PLAN, progress=heard, classes=["a", "b", "c", "d", "e", "flax"])
     assert set(split.names[groups == 7]) == {"training"}
-    assert any("The class “flax” lies in one of the parcels, so it cannot be in training, validation and test." in text for text in heard.said)
+    assert any("The class “flax” lies in one of the parcels, so it cannot be in training, validation and test." in text for text in heard.texts)
 
 
 def test_unlabelled_samples_and_no_test():

@@ -17,6 +17,8 @@ from eo_pretrain_qgis.errors import Cancelled, DataError, JobError
 from eo_pretrain_qgis.progress import Progress
 from tests import networks, scenes
 
+from ..listening import Cancelling, Listening
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
@@ -185,20 +187,9 @@ def test_tiles_are_evened_out():
     assert sizes == {448, 404}  # not 640, 640 and 20
 
 
-class Cancelling(Progress):
-    """Cancels as soon as a tile is done."""
-
-    def __init__(self):
-        self.asked = 0
-
-    def cancelled(self):
-        self.asked += 1
-        return self.asked > 2
-
-
 def test_cancelling_stops_all_threads(model, image):
     with pytest.raises(Cancelled):
-        run(model, image, tile_size=128, progress=Cancelling())
+        run(model, image, tile_size=128, progress=Cancelling(lambda heard: heard.asked > 2))
     assert [thread.name for thread in threading.enumerate() if thread.name.startswith(("read", "write", "network"))] == []
 
 
@@ -209,7 +200,7 @@ def test_a_long_run_of_the_network_can_be_cancelled(model):
     piece = inference._Piece(everywhere, np.s_[:, :], np.zeros((2, 4096, 4096), np.float32), np.ones((4096, 4096), bool), np.zeros(2))
     started = time.monotonic()
     with pytest.raises(Cancelled):
-        inference._patient(session, [piece], Cancelling(), 0, "Tile 1 of 1")
+        inference._patient(session, [piece], Cancelling(lambda heard: heard.asked > 2), 0, "Tile 1 of 1")
     assert time.monotonic() - started < 6
 
 
@@ -259,10 +250,8 @@ def test_the_most_probable_class_is_the_first_of_equals():
 
 
 def test_tiles_too_small_for_the_border_of_the_model_are_enlarged(model, image):
-    said = []
-    progress = Progress()
-    progress.emit = lambda event: said.append(event.get("text", "")) if event["event"] == "message" else None
+    progress = Listening()
     small = run(model, image, tile_size=64, progress=progress)[0]  # of the model's halo of 32 px nothing would be left
     assert (small == run(model, image, tile_size=1024)[0]).all()
-    assert said == ["Of tiles of 64 px nothing is left inside the border of 32 px that the model needs, so tiles of 96 px are taken. "
-                    "Give a smaller halo if memory runs out."]
+    assert progress.texts == ["Of tiles of 64 px nothing is left inside the border of 32 px that the model needs, so tiles of 96 px are taken. "
+                              "Give a smaller halo if memory runs out."]

@@ -14,8 +14,8 @@ from eo_pretrain_qgis.engine.rasters.raster import Raster
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.jobs import JOBS
 
+from ..listening import Listening
 from ..scenes import write_raster
-from .test_formats import Heard
 
 #: The upper left corner of an image in each zone, hundreds of kilometres apart.
 ZONES = {"EPSG:32632": (400_000, 5_300_000), "EPSG:32633": (500_000, 5_300_000)}
@@ -51,7 +51,7 @@ def labelled_right(dataset):
 
 def test_scenes_of_two_zones_take_each_its_own_raster(folder, zones):
     (first, first_labels), (second, second_labels) = zones
-    heard = Heard()
+    heard = Listening()
     dataset = made(folder, heard, images=[first, second], labels=[second_labels, first_labels])
     assert [row.value for row in dataset.classes] == [3, 5, 8]
     assert set(dataset.tiles["scene"]) == {"image_32.tif", "image_33.tif"} and len(dataset) == 12
@@ -62,7 +62,7 @@ def test_scenes_of_two_zones_take_each_its_own_raster(folder, zones):
 
 def test_an_image_that_no_label_reaches_is_left_out_with_the_reason(folder, zones):
     (first, first_labels), (second, _) = zones
-    heard = Heard()
+    heard = Listening()
     dataset = made(folder, heard, images=[second, first], labels=first_labels)
     assert set(dataset.tiles["scene"]) == {"image_32.tif"} and len(dataset.description["scenes"]) == 1
     told = next(text for text in heard.texts if "is left out, because no label lies on image_33.tif" in text)
@@ -74,7 +74,7 @@ def test_an_image_that_no_label_reaches_is_left_out_with_the_reason(folder, zone
 
 def test_a_layer_that_reaches_no_image_is_named(folder, zones):
     (first, first_labels), (_, second_labels) = zones
-    heard = Heard()
+    heard = Listening()
     dataset = made(folder, heard, images=[first], labels=[first_labels, second_labels])
     assert [row.value for row in dataset.classes] == [3, 5]
     assert any(f"The labels {second_labels} do not overlap the images" in text and text.endswith("It is left out.") for text in heard.texts)
@@ -87,7 +87,7 @@ def test_an_image_without_features_may_be_empty_ground(folder, zones, unlabelled
     fields = geopandas.GeoDataFrame({"kind": ["a", "b"]}, crs="EPSG:32632", geometry=[
         shapely.box(west, north - 640, west + 320, north), shapely.box(west + 640, north - 640, west + 960, north)])
     fields.to_file(folder / "fields.gpkg")
-    heard = Heard()
+    heard = Listening()
     dataset = made(folder, heard, images=[first, second], labels=str(folder / "fields.gpkg"), class_field="kind", unlabelled=unlabelled)
     empty = dataset.tiles["scene"].to_numpy() == "image_33.tif"
     if unlabelled == "ignored":
@@ -99,7 +99,7 @@ def test_an_image_without_features_may_be_empty_ground(folder, zones, unlabelled
 
 def test_a_class_raster_that_ends_makes_no_background(folder, zones):
     (first, first_labels), (second, _) = zones
-    dataset = made(folder, Heard(), images=[first, second], labels=[first_labels], unlabelled="background")
+    dataset = made(folder, Listening(), images=[first, second], labels=[first_labels], unlabelled="background")
     assert set(dataset.tiles["scene"]) == {"image_32.tif"}
 
 
@@ -136,14 +136,15 @@ def test_names_are_joined_and_conflicts_refused(folder, zones):
 
 def test_new_labels_of_several_rasters_join_a_dataset(folder, zones):
     (first, first_labels), (second, second_labels) = zones
-    made(folder / "old", Heard(), images=[first, second], labels=[first_labels, second_labels])
+    made(folder / "old", Listening(), images=[first, second], labels=[first_labels, second_labels])
     west, north = transform("EPSG:32633", "EPSG:32632", [ZONES["EPSG:32633"][0] + 20_000], [ZONES["EPSG:32633"][1]])
     label = np.full((1, 64, 64), 8, np.uint8)
     label[:, :, 32:] = 3
     place = {"crs": "EPSG:32632", "transform": from_origin(round(west[0]), round(north[0]), 10, 10)}
     image = write_raster(folder / "new.tif", np.stack([label[0] * np.uint16(100), label[0]]), names=["B04", "B08"], **place)
     write_raster(folder / "new_labels.tif", label, **place)
-    dataset = made(folder, Heard(), images=[str(image)], labels=[first_labels, str(folder / "new_labels.tif")], append_to=str(folder / "old" / "out"))
+    dataset = made(folder, Listening(), images=[str(image)], labels=[first_labels, str(folder / "new_labels.tif")],
+                   append_to=str(folder / "old" / "out"))
     assert len(dataset) == 16 and labelled_right(dataset)
 
 

@@ -8,8 +8,10 @@ import pytest
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.mapping.suggesting.choice import choose
 from eo_pretrain_qgis.jobs import JOBS
-from eo_pretrain_qgis.progress import SILENT, Progress
-from tests import scenes
+from eo_pretrain_qgis.progress import SILENT
+from tests import scenes, scenes_labelling
+
+from ..listening import Listening
 
 
 def test_without_diversity_the_most_unsure_come_first():
@@ -32,8 +34,8 @@ def test_no_place_is_chosen_twice_and_all_are_chosen_in_the_end():
 
 
 def suggest(folder, progress=SILENT, **values):
-    values = {"models": [str(scenes.two_halves_model(folder))], "images": [str(scenes.shades(folder))], "tile_size": 32, "count": 9, "device": "cpu",
-              "output": str(folder / "places.gpkg"), **values}
+    values = {"models": [str(scenes.two_halves_model(folder))], "images": [str(scenes_labelling.shades(folder))], "tile_size": 32, "count": 9,
+              "device": "cpu", "output": str(folder / "places.gpkg"), **values}
     JOBS["suggest_labels"].from_values(values).run(progress)
     return geopandas.read_file(values["output"])
 
@@ -57,25 +59,16 @@ def test_the_same_question_gets_the_same_answer(folder):
     assert one.equals(other)
 
 
-class Listening(Progress):
-    def __init__(self):
-        self.said = []
-
-    def emit(self, event):
-        if event["event"] == "message":
-            self.said.append(event["text"])
-
-
 def test_it_says_that_fewer_places_are_left(folder):
     progress = Listening()
     suggest(folder, progress, count=20)
-    assert progress.said == ["Only 9 of the 9 tiles of 32 × 32 px can be suggested, and 20 were asked for; all of them are in the layer."]
+    assert progress.texts == ["Only 9 of the 9 tiles of 32 × 32 px can be suggested, and 20 were asked for; all of them are in the layer."]
 
 
 @pytest.mark.parametrize("split", ["validation", "test"])
 def test_what_is_suggested_for_a_dataset_can_join_it(folder, split):
     """No suggestion touches a tile of the dataset or lies within the buffer of its validation and test tiles."""
-    places = geopandas.read_file(scenes.land_suggestions(folder))
+    places = geopandas.read_file(scenes_labelling.land_suggestions(folder))
     dataset = Dataset.open(folder / "western")
     tiles = geopandas.read_file(folder / "western" / "tiles.gpkg")
     kept = tiles[tiles["split"] == split].geometry.union_all()

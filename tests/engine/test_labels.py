@@ -10,20 +10,10 @@ from eo_pretrain_qgis.engine.rasters.grid import Window
 from eo_pretrain_qgis.engine.rasters.raster import Raster
 from eo_pretrain_qgis.errors import DataError
 
+from ..listening import Listening
 from ..scenes import ORIGIN, UTM, land_fields, write_raster
-from .test_sensors import Heard as Messages
 
 WEST, NORTH = ORIGIN
-
-
-class Heard(Messages):
-    """Remembers messages and takes progress."""
-
-    def at(self, fraction, text="", **metrics):
-        pass
-
-    def part(self, start, end):
-        return self
 
 
 @pytest.fixture
@@ -103,7 +93,7 @@ def test_points(layer, grid):
 
 def test_invalid_empty_and_unnamed_features_are_counted(layer, grid):
     bow_tie = shapely.Polygon([(0, 0), (200, 200), (200, 0), (0, 200)])
-    heard = Heard()
+    heard = Listening()
     source = layer([bow_tie, shapely.box(300, 0, 400, 100), None, shapely.box(0, 300, 100, 400)], ["a", "b", "a", None])
     _, drawn = draw(source, grid, progress=heard)
     assert (drawn == 0).sum() == pytest.approx(200, abs=30) and (drawn == 1).sum() == 100 and (drawn[30:] == 255).all()
@@ -158,7 +148,7 @@ def test_class_raster_on_another_grid(folder, grid, crs):
 def test_class_raster_values(folder, grid):
     cover = np.repeat([-1, 311, 512, 0], 15)[None].repeat(40, 0).astype(np.int16)
     path = str(write_raster(folder / "corine.tif", cover))
-    heard = Heard()
+    heard = Listening()
     labels, drawn = draw({"path": path}, grid, class_field=None, progress=heard)
     assert [(row.value, row.name) for row in labels.legend.classes] == [(1, "0"), (2, "311"), (3, "512")]
     assert (drawn[:, :15] == 255).all() and (drawn[:, 15:30] == 1).all() and "below 0 is no class" in heard.texts[0]
@@ -184,7 +174,7 @@ def test_the_band_that_is_shown_holds_the_classes(folder, grid, crs):
             warped = [reproject(source.read(band), np.full((height, width), 2, np.uint8), src_crs=source.crs, src_transform=source.transform,
                                 dst_crs=crs, dst_transform=transform, init_dest_nodata=False)[0] for band in (1, 2)]
         write_raster(path, np.stack(warped), nodata=2, crs=crs, transform=transform)
-    heard = Heard()
+    heard = Listening()
     names = [{"value": "1", "name": "forest", "color": "#00ff00"}, {"value": "2", "name": "water", "color": "#0000ff"}]
     source = {"path": str(path), "categories": {"band": 2, "classes": names}, "own_nodata": [True, False]}
     labels, drawn = draw(source, grid, class_field=None, progress=heard)

@@ -18,23 +18,13 @@ from eo_pretrain_qgis.engine.themes.land_cover import labels as land_cover_label
 from eo_pretrain_qgis.engine.themes.land_cover.labels import Filters, MapChoice, open_land_cover
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.jobs import JOBS
-from eo_pretrain_qgis.progress import SILENT, Progress
+from eo_pretrain_qgis.progress import SILENT
 
+from ..listening import Listening
 from ..scenes import ORIGIN, UTM, write_raster
 from ..scenes_landcover import cloudy, cloudy_classes, ground, ground_cover_10m, ground_cover_100m, ground_optical, ground_radar
 
 WHOLE = Window(0, 0, 256, 256)
-
-
-class Told(Progress):
-    """Keeps what was said."""
-
-    def __init__(self):
-        self.texts = []
-
-    def emit(self, event):
-        if event["event"] == "message":
-            self.texts.append(event["text"])
 
 
 def random_map(folder, crs, transform, size, name="map.tif"):
@@ -228,7 +218,7 @@ def test_the_year_of_a_map(folder, name, tags, year):
 
 
 def test_years_are_compared(folder):
-    raster, told = Raster(str(ground_cover_10m(folder))), Told()
+    raster, told = Raster(str(ground_cover_10m(folder))), Listening()
     assert map_year.compare(raster, ["2019-06-15", ""], None, 1, told)["years_apart"] == 5
     assert "shows 2024 and the images 2019: up to 5 years apart, more than 1. Land cover may have changed between." in told.texts[0]
     map_year.compare(raster, ["2019-06-15"], 2019, 1, told)

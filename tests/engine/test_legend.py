@@ -4,7 +4,7 @@ import pytest
 from eo_pretrain_qgis.engine.datasets.legend import PALETTE, class_key, make_legend
 from eo_pretrain_qgis.errors import DataError
 
-from .test_sensors import Heard
+from ..listening import Listening
 
 
 @pytest.mark.parametrize(("value", "key"), [
@@ -35,7 +35,7 @@ def test_names_and_colours_of_symbology_and_table():
     styles = {"classes": [{"value": "1", "name": "Water", "color": "#0000ff"}, {"value": "2", "name": "Wood", "color": "#00ff00"}]}
     legend = make_legend({"1", "2", "3"}, "It", None, styles, False)
     assert [(row.name, row.color) for row in legend.classes] == [("Water", "#0000ff"), ("Wood", "#00ff00"), ("3", PALETTE[2])]
-    heard = Heard()
+    heard = Listening()
     table = [{"value": "2.0", "name": "Forest", "color": ""}, {"value": "1", "name": "", "color": "#111111"}]
     legend = make_legend({"1", "2", "9"}, "It", table, styles, False, heard)
     assert [(row.value, row.name, row.color) for row in legend.classes] == [(2, "Forest", "#00ff00"), (1, "Water", "#111111")]

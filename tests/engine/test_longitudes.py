@@ -21,8 +21,8 @@ from eo_pretrain_qgis.engine.themes.sea_ice.labels import open_ice_labels
 from eo_pretrain_qgis.engine.themes.sea_ice.land_mask import open_land
 from eo_pretrain_qgis.errors import DataError
 
+from ..listening import Listening
 from ..scenes import write_raster
-from .test_labels import Heard
 
 #: Images of 64 x 64 px with 180° in their middle, or on one side of it.
 PLACES = {
@@ -121,7 +121,7 @@ def test_lines_and_points_with_a_buffer(folder):
 def test_roads(folder, place, how):
     grid = grid_of(place)
     shapes = turned(np.array([shapely.LineString([(0, row), (64, row)]) for row in (1.5, 62.5)], object), grid)
-    heard = Heard()
+    heard = Listening()
     roads = open_roads(layer(folder, shapes, {"highway": ["residential", "residential"]}, how), [grid], RoadRules(), progress=heard)
     drawn = make_labels(roads, RoadDrawing()).read(grid, grid.window)
     assert (drawn[[1, 62]] == 1).all() and (drawn[[5, 20, 30, 50]] == 0).all()

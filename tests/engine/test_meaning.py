@@ -10,19 +10,12 @@ from eo_pretrain_qgis.engine.rasters.meaning import Conversion, as_stored, basel
 from eo_pretrain_qgis.engine.rasters.raster import Scene
 from eo_pretrain_qgis.engine.rasters.sensors import name_bands
 from eo_pretrain_qgis.errors import DataError
-from eo_pretrain_qgis.progress import Progress
+from eo_pretrain_qgis.progress import SILENT
 from tests.scenes import write_raster
 
+from ..listening import Listening
+
 AREA = Window(0, 0, 40, 40)
-
-
-class Heard(Progress):
-    def __init__(self):
-        self.texts = []
-
-    def emit(self, event):
-        if event["event"] == "message":
-            self.texts.append((event["level"], event["text"]))
 
 
 def image(path, values, names, scale=None, offset=None, tags=None, nodata=None):
@@ -37,7 +30,7 @@ def image(path, values, names, scale=None, offset=None, tags=None, nodata=None):
 
 
 def stored(scene, preset, progress=None):
-    return [(band.unit, band.scale, round(band.offset, 9)) for band in as_stored(scene, name_bands(preset, scene.band_names), progress or Heard())]
+    return [(band.unit, band.scale, round(band.offset, 9)) for band in as_stored(scene, name_bands(preset, scene.band_names), progress or SILENT)]
 
 
 def red(number):
@@ -46,11 +39,11 @@ def red(number):
 
 @pytest.mark.parametrize("preset", ["sentinel2_l2a", "sentinel2_l2a_0400", "generic"])
 def test_scale_and_offset_in_the_file_go_first(preset, folder):
-    heard = Heard()
+    heard = Listening()
     unit = "unknown" if preset == "generic" else "reflectance"
     scene = image(folder / "a.tif", [red(2200)], ["B04"], 1e-4, -0.1)
     assert stored(scene, preset, heard) == [(unit, 1e-4, -0.1)]
-    assert [level for level, _ in heard.texts] == (["warning"] if preset == "sentinel2_l2a" else [])
+    assert [level for level, _ in heard.said] == (["warning"] if preset == "sentinel2_l2a" else [])
 
 
 @pytest.mark.parametrize(("name", "tags", "offset"), [
@@ -61,7 +54,7 @@ def test_scale_and_offset_in_the_file_go_first(preset, folder):
 def test_the_processing_baseline_goes_before_the_sensor(name, tags, offset, folder):
     scene = image(folder / name, [red(2200)], ["B04"], tags=tags)
     for preset, own in (("sentinel2_l2a", 0.0), ("sentinel2_l2a_0400", -0.1)):
-        heard = Heard()
+        heard = Listening()
         assert stored(scene, preset, heard) == [("reflectance", 1e-4, own if offset is None else offset)]
         assert bool(heard.texts) == (offset is not None and offset != own)
     assert (baseline_of(scene) is None) == (offset is None)
@@ -85,16 +78,16 @@ def test_whole_numbers_that_no_reflectance_has_are_refused(folder):
 
 
 def test_fractions_keep_their_scale(folder):
-    heard = Heard()
+    heard = Listening()
     assert stored(image(folder / "a.tif", [np.float32(0.12)], ["B04"]), "sentinel2_l2a", heard) == [("reflectance", 1.0, 0.0)]
-    assert "holds reflectance as fractions" in heard.texts[0][1]
+    assert "holds reflectance as fractions" in heard.texts[0]
 
 
 @pytest.mark.parametrize("dtype", ["uint16", "int16", "float32"])
 def test_scenes_are_brought_to_the_first(dtype, folder):
     old = image(folder / "old.tif", [np.dtype(dtype).type(1200), np.dtype(dtype).type(800)], ["B04", "B08"], 1e-4, 0.0)
     new = image(folder / "new.tif", [np.dtype(dtype).type(2200), np.dtype(dtype).type(900)], ["B04", "B08"], 1e-4, -0.1)
-    heard = Heard()
+    heard = Listening()
     sensor = describe_sensor([old, new], "sentinel2_l2a", progress=heard)
     assert [(band.scale, band.offset) for band in sensor.bands] == [(1e-4, 0.0)] * 2
     values, valid = new.read(AREA)
@@ -103,7 +96,7 @@ def test_scenes_are_brought_to_the_first(dtype, folder):
     assert np.allclose(values[:, 0, 0], [1200, lowest])
     assert new.read(AREA, [1])[0][0, 0, 0] == pytest.approx(lowest)
     assert (old.read(AREA)[0][0] == 1200).all()
-    assert any("1 of 2 images store their values in another way than" in text and "old.tif; they" in text for _, text in heard.texts)
+    assert any("1 of 2 images store their values in another way than" in text and "old.tif; they" in text for text in heard.texts)
 
 
 def test_scales_of_two_files_must_both_be_said(folder):
@@ -156,10 +149,10 @@ def test_conversion_keeps_numbers_within_their_type():
 def test_many_zeros_that_nobody_declared_are_warned_of(folder):
     values = np.full((40, 40), 7, np.uint8)
     values[:20] = 0
-    heard = Heard()
+    heard = Listening()
     stored(image(folder / "a.tif", [values], ["height"]), "generic", heard)
-    assert heard.texts[0][0] == "warning" and "% of the pixels of" in heard.texts[0][1]
-    heard = Heard()
+    assert heard.said[0][0] == "warning" and "% of the pixels of" in heard.texts[0]
+    heard = Listening()
     stored(image(folder / "b.tif", [values], ["height"], nodata=0), "generic", heard)
     assert heard.texts == []
 
@@ -176,8 +169,8 @@ def test_alpha_is_a_mask_only_where_it_can_be_one(name, alpha, bands, folder):
     if name:
         with rasterio.open(path, "r+") as opened:
             opened.set_band_description(4, name)
-    scene, heard = Scene.open([{"path": str(path)}]), Heard()
+    scene, heard = Scene.open([{"path": str(path)}]), Listening()
     assert len(scene.band_names) == bands
     stored(scene, "generic", heard)
-    assert any("Band 4 of" in text for _, text in heard.texts) == (bands == 3)
+    assert any("Band 4 of" in text for text in heard.texts) == (bands == 3)
     assert scene.read(AREA)[1].all() == (bands == 4)

@@ -8,8 +8,9 @@ from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.themes.sea_ice.patches import copies_of, symmetry
 from eo_pretrain_qgis.errors import Cancelled, DataError
 from eo_pretrain_qgis.jobs import JOBS
-from eo_pretrain_qgis.progress import SILENT, Progress
+from eo_pretrain_qgis.progress import SILENT
 
+from ..listening import Cancelling
 from ..scenes_ice import ICE_ORIGIN, ICE_PIXEL, POLAR, ice_chart, ice_kinds, ice_land, ice_other_day, ice_polygons, ice_scene, ice_squares
 
 
@@ -119,15 +120,8 @@ def test_polygons_label_the_scene_they_were_drawn_on(folder):
 
 @pytest.mark.parametrize("samples", ["patches", "tiles"])
 def test_a_cancelled_run_leaves_nothing(folder, samples):
-    class Cancelling(Progress):
-        texts: set = set()
-
-        def emit(self, event):
-            if event["event"] == "progress" and event["fraction"] > 0.5:
-                raise Cancelled
-
     with pytest.raises(Cancelled):
-        build(folder, Cancelling(), samples=samples, size=32)
+        build(folder, Cancelling(lambda heard: heard.fraction > 0.5), samples=samples, size=32)
     assert not list(folder.glob("made*"))
 
 

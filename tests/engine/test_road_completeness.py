@@ -9,8 +9,8 @@ from eo_pretrain_qgis.engine.rasters.raster import Raster
 from eo_pretrain_qgis.engine.rasters.sensors import name_bands
 from eo_pretrain_qgis.engine.themes.roads.completeness import BuiltUpIndex, BuiltUpRaster, CompletenessScreen, make_screen
 
+from ..listening import Listening
 from ..scenes import land, land_cover
-from .test_roads import Heard
 
 BANDS = ["B03", "B04", "B08", "B11"]
 SENSOR = SensorInfo("image", "sentinel2_l2a_0400", "uint16", 0, tuple(name_bands("sentinel2_l2a_0400", BANDS)))
@@ -31,7 +31,7 @@ def test_the_index_finds_roofs_and_is_honest_about_soil():
 
 def test_a_raster_says_what_is_built_up(folder):
     grid = Raster(land(folder)).grid
-    built_up = BuiltUpRaster({"path": str(land_cover(folder))}, [grid], "1", Heard())
+    built_up = BuiltUpRaster({"path": str(land_cover(folder))}, [grid], "1", Listening())
     read = built_up.read(grid, Window(0, 0, 256, 256), np.zeros(1))
     assert read[:, :32].sum() == 0  # nodata
     assert read[:, 32:].mean() == 0.5
@@ -84,7 +84,7 @@ def test_a_map_that_ends_within_a_tile_is_noticed(folder):
 
 
 def test_without_a_raster_or_bands_it_says_that_nothing_was_checked(folder):
-    heard = Heard()
+    heard = Listening()
     red = SensorInfo("image", "sentinel2_l2a", "uint16", 0, tuple(name_bands("sentinel2_l2a", ["B04"])))
     assert make_screen(red, [], "down_weight", None, None, 5, 0.1, heard) is None
     assert "was not checked: the images lack a band of B03, B04, B08, B11" in heard.texts[0]

@@ -1,7 +1,6 @@
 """Which ways are roads, and what is said of the others."""
 
 import copy
-import time
 
 import geopandas
 import pytest
@@ -13,19 +12,11 @@ from eo_pretrain_qgis.engine.themes.roads.labels import RoadDrawing, make_labels
 from eo_pretrain_qgis.engine.themes.roads.ways import RoadRules, open_roads
 from eo_pretrain_qgis.engine.themes.roads.widths import WidthTable
 from eo_pretrain_qgis.errors import Cancelled, DataError
-from eo_pretrain_qgis.progress import SILENT, Progress
+from eo_pretrain_qgis.progress import SILENT
 
+from ..listening import Cancelling, Listening
 from ..scenes import land
 from ..scenes_roads import UTM, line_of, osm_file, road_layer
-
-
-class Heard(Progress):
-    def __init__(self):
-        self.texts = []
-
-    def emit(self, event):
-        if event["event"] == "message":
-            self.texts.append(event["text"])
 
 
 @pytest.fixture
@@ -34,7 +25,7 @@ def grid(folder):
 
 
 def test_ways_are_chosen_and_counted_by_reason(folder, grid):
-    heard = Heard()
+    heard = Listening()
     roads = open_roads({"path": str(osm_file(folder))}, [grid], RoadRules(), progress=heard)
     facts = roads.facts
     assert {name: (row["ways"], row["width_m"]) for name, row in facts["classes"].items()} == {
@@ -74,7 +65,7 @@ def test_a_general_width_makes_no_road_of_an_elevator(folder, grid):
 def test_ways_are_cut_at_the_images_only_in_their_length(folder, grid):
     line = shapely.transform(line_of(("row", 40)), lambda points: points * 1 + [1280, 0])
     geopandas.GeoDataFrame({"highway": ["primary"]}, geometry=[line], crs=UTM).to_file(folder / "half.gpkg")
-    heard = Heard()
+    heard = Listening()
     roads = open_roads({"path": str(folder / "half.gpkg")}, [grid], RoadRules(), progress=heard)
     assert roads.facts["drawn"]["km"] == pytest.approx(1.28, rel=1e-3)
     assert any("reach over 0% of the images. If there are roads beyond them" in text for text in heard.texts)
@@ -109,16 +100,10 @@ def test_a_large_file_is_read_in_another_process_alike(folder, grid, monkeypatch
 
 
 def test_reading_in_another_process_can_be_cancelled(folder, grid, monkeypatch):
-    class Impatient(Progress):
-        def cancelled(self):
-            return time.monotonic() > self.end
-
-    impatient = Impatient()
-    impatient.end = time.monotonic() + 0.2
     monkeypatch.setattr(road_reading, "BEAT", 0.05)
     monkeypatch.setattr(road_reading.read_lines, "__defaults__", (SILENT, 10))
     with pytest.raises(Cancelled):
-        open_roads({"path": str(osm_file(folder))}, [grid], RoadRules(), progress=impatient)
+        open_roads({"path": str(osm_file(folder))}, [grid], RoadRules(), progress=Cancelling(lambda heard: heard.seconds > 0.2))
 
 
 def test_chicago_loses_its_tunnels(real_data):
@@ -145,7 +130,7 @@ def ways(folder, **columns):
 
 @pytest.mark.parametrize("joined", ["['residential', 'unclassified']", '["residential", "unclassified"]', "unclassified;residential", "[residential"])
 def test_a_way_of_several_classes_is_of_the_widest(folder, grid, joined):
-    heard = Heard()
+    heard = Listening()
     rules = RoadRules(widths=WidthTable({"residential": 9, "unclassified": 4}))
     roads = open_roads(ways(folder, highway=["residential", joined], lanes=[None, "['2', '1']"]), [grid], rules, progress=heard)
     if joined == "[residential":

@@ -24,7 +24,8 @@ from eo_pretrain_qgis.engine.landscape.sky import Sky, Sun
 from eo_pretrain_qgis.engine.landscape.spectra import BANDS
 from eo_pretrain_qgis.engine.rasters.raster import Raster
 from eo_pretrain_qgis.errors import Cancelled, DataError
-from eo_pretrain_qgis.progress import Progress
+
+from ..listening import Cancelling
 
 SIZE, SEED = 320, 5
 
@@ -61,7 +62,7 @@ def test_a_processor_with_fewer_instructions_makes_the_same_land(sample, tmp_pat
     there = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout.split()
     if len(there) <= kept:
         pytest.skip("this processor has no other instructions to leave out")
-    code = f"from eo_pretrain_qgis.engine.sample import create; create({str(tmp_path / 's')!r}, {SIZE}, seed={SEED})"
+    code = f"from eo_pretrain_qgis.engine.landscape import create; create({str(tmp_path / 's')!r}, {SIZE}, seed={SEED})"
     subprocess.run([sys.executable, "-c", code], env={**os.environ, "NPY_DISABLE_CPU_FEATURES": " ".join(there[kept:])}, check=True)
     assert np.array_equal(read(sample["land_cover"]), read(tmp_path / "s" / "land_cover.tif"))
     same = read(sample["sentinel2"]) == read(tmp_path / "s" / "sentinel2.tif")
@@ -294,15 +295,8 @@ def test_full_folder_is_refused_and_cancelling_leaves_nothing(tmp_path):
     with pytest.raises(DataError, match=r"already holds files. Choose a new or empty folder\."):
         create(used, 256)
 
-    class Stop(Progress):
-        calls = 0
-
-        def cancelled(self):
-            self.calls += 1
-            return self.calls > 40
-
     with pytest.raises(Cancelled):
-        create(tmp_path / "new", 256, 1, Stop())
+        create(tmp_path / "new", 256, 1, Cancelling(lambda heard: heard.asked > 40))
     assert [path.name for path in tmp_path.iterdir()] == ["used"]
 
 

@@ -12,20 +12,9 @@ from eo_pretrain_qgis.engine.themes.sea_ice.ground_control import control_points
 from eo_pretrain_qgis.engine.themes.sea_ice.sar_bands import SarImages
 from eo_pretrain_qgis.engine.themes.sea_ice.sar_scenes import open_sar_scenes
 from eo_pretrain_qgis.errors import DataError
-from eo_pretrain_qgis.progress import Progress
 
+from ..listening import Listening
 from ..scenes_ice import ICE_ORIGIN, ICE_PIXEL, ICE_SIZE, POLAR, ice_pair, ice_points, ice_scene, ice_tables
-
-
-class Heard(Progress):
-    """Keeps what was said."""
-
-    def __init__(self):
-        self.said = []
-
-    def emit(self, event):
-        if event["event"] == "message":
-            self.said.append(event["text"])
 
 
 def changed(folder, change, names=("HH", "HV", "incidence_angle")):
@@ -39,9 +28,9 @@ def changed(folder, change, names=("HH", "HV", "incidence_angle")):
 
 
 def opened(folder, image, **values):
-    heard = Heard()
+    heard = Listening()
     scenes, sensor, facts = open_sar_scenes(SarImages([image], **values), folder / "work", heard)
-    return scenes[0], sensor, facts, heard.said
+    return scenes[0], sensor, facts, heard.texts
 
 
 def test_decibels_and_linear_backscatter_are_told_apart(folder):
@@ -197,8 +186,8 @@ def test_scenes_in_dB_and_linear_do_not_go_together(folder):
 
 def test_the_greenland_scene_is_read_and_its_missing_place_named(folder, real_data):
     place = real_data / "seaice" / "glia_s1_ew_20220503"
-    heard = Heard()
+    heard = Listening()
     given = SarImages([{"path": str(place / "Sigma0_HH_db.img")}], [{"path": str(place / "Sigma0_HV_db.img")}], [{"path": str(place / "IA.img")}])
     with pytest.raises(DataError, match="has no coordinate reference system and no ground control points, so nothing says where it lies"):
         open_sar_scenes(given, folder / "work", heard)
-    assert any("exactly 0 dB, which is no measurement" in text for text in heard.said)
+    assert any("exactly 0 dB, which is no measurement" in text for text in heard.texts)

@@ -16,6 +16,7 @@ from eo_pretrain_qgis.errors import Cancelled, DataError, EngineError
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.progress import SILENT, Progress
 
+from ..listening import Cancelling
 from ..scenes import land_fields, write_raster
 
 ROOT = Path(__file__).parents[2]
@@ -132,12 +133,6 @@ class Killing(Progress):
             self.killed = True
 
 
-class Stopping(Progress):
-    def emit(self, event):
-        if event["event"] == "progress" and event["text"].startswith("Cutting") and event["fraction"] > 0.3:
-            raise Cancelled
-
-
 def test_a_dask_scheduler_makes_the_same_dataset_though_a_worker_dies(folder, monkeypatch):
     monkeypatch.setattr(cutting, "PIECE_SIZE", 64)
     noise = np.random.default_rng(1).integers(1, 3000, (2, 256, 256)).astype(np.uint16)
@@ -158,7 +153,7 @@ def test_a_dask_scheduler_makes_the_same_dataset_though_a_worker_dies(folder, mo
         killing = Killing(workers[0])
         assert make("survived", killing) == here and killing.killed and workers[0].wait(10) is not None
         with pytest.raises(Cancelled):
-            make("stopped", Stopping())
+            make("stopped", Cancelling(lambda heard: heard.reached("Cutting", 0.3)))
         assert not (folder / "stopped.part").exists()
         workers[1].kill()
         workers[1].wait()

@@ -4,14 +4,7 @@ from eo_pretrain_qgis.engine.rasters.sensors import PRESETS, name_bands
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.jobs.tiling import PRESETS as OFFERED
 
-
-class Heard:
-    def __init__(self):
-        self.texts, self.levels = [], []
-
-    def message(self, text, level="info"):
-        self.texts.append(text)
-        self.levels.append(level)
+from ..listening import Listening
 
 
 def names(*arguments):
@@ -48,10 +41,10 @@ def test_bands_by_name(found, expected):
     ("sentinel2_l1c", 4, ["B02", "B03", "B04", "B08"]), ("sentinel2_l1c", 3, ["B04", "B03", "B02"]), ("sentinel1_db", 2, ["VV", "VH"]),
 ])
 def test_bands_by_number_are_said(preset, count, expected):
-    heard = Heard()
+    heard = Listening()
     assert names(preset, [f"band {number + 1}" for number in range(count)], "", heard) == expected
     assert heard.texts[0].startswith("The bands have no names; they are taken in the order of Sentinel-")
-    assert heard.levels == ["warning"]
+    assert [level for level, _ in heard.said] == ["warning"]
 
 
 @pytest.mark.parametrize(("preset", "found", "expected", "facts"), [

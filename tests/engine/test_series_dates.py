@@ -9,8 +9,8 @@ from eo_pretrain_qgis.engine.rasters.dates import day_in
 from eo_pretrain_qgis.engine.themes.crops.series_dates import dated_series, days_since, parse_day
 from eo_pretrain_qgis.errors import DataError
 
+from ..listening import Listening
 from ..scenes import write_raster
-from .test_group_splits import Heard
 
 
 def sources(*names):
@@ -30,11 +30,11 @@ def test_days_in_names(name, day):
 
 
 def test_order_is_sorted_and_said():
-    heard = Heard()
+    heard = Listening()
     series = dated_series(sources("b_20230501.tif", "a_20230401.tif", "c_20230601.tif"), progress=heard)
     assert days(series) == ["2023-04-01", "2023-05-01", "2023-06-01"]
-    assert "The images were not in the order of their dates and have been sorted." in heard.said
-    assert "3 dates of the images, from 2023-04-01 to 2023-06-01, read from the file names." in heard.said
+    assert "The images were not in the order of their dates and have been sorted." in heard.texts
+    assert "3 dates of the images, from 2023-04-01 to 2023-06-01, read from the file names." in heard.texts
 
 
 def test_layer_goes_before_name_and_pattern_before_layer():

@@ -10,15 +10,8 @@ from eo_pretrain_qgis.engine.looks.class_style import beside, confidence_qml
 from eo_pretrain_qgis.engine.looks.style_files import MARK, new_style
 from eo_pretrain_qgis.engine.rasters.vector import VectorLayer, layer_names, write_layer
 from eo_pretrain_qgis.errors import DataError
-from eo_pretrain_qgis.progress import Progress
 
-
-class Told(Progress):
-    def __init__(self):
-        self.words = []
-
-    def emit(self, event):
-        self.words.append(event["text"])
+from ..listening import Listening
 
 
 def test_our_style_is_replaced_by_our_next_one(folder):
@@ -30,11 +23,11 @@ def test_our_style_is_replaced_by_our_next_one(folder):
 
 def test_a_style_of_the_users_stays_and_is_told(folder):
     (folder / "roads.qml").write_bytes(b"<qgis>of roads.shp \xff</qgis>")
-    told = Told()
+    told = Listening()
     with new_style(folder / "roads.gpkg", "<qgis/>", told):
         pass
     assert (folder / "roads.qml").read_bytes() == b"<qgis>of roads.shp \xff</qgis>"
-    assert f"{folder / 'roads.qml'} is a style of your own and was kept." in told.words[0]
+    assert f"{folder / 'roads.qml'} is a style of your own and was kept." in told.texts[0]
 
 
 def test_a_file_of_gdal_s_beside_another_image_of_that_name_stays(folder):
@@ -65,7 +58,7 @@ def test_a_layer_carries_its_style_inside(folder):
 def test_beside_a_style_of_the_users_none_of_ours_lies_inside(folder):
     (folder / "areas.qml").write_text("<qgis>mine</qgis>")
     layer = geopandas.GeoDataFrame({"class": [1]}, geometry=[shapely.box(0, 0, 1, 1)], crs="EPSG:32633")
-    told = Told()
+    told = Listening()
     write_layer(folder / "areas.gpkg", "areas", layer, "<qgis>ours</qgis>", told)
-    assert "is a style of your own and was kept" in told.words[0]
+    assert "is a style of your own and was kept" in told.texts[0]
     assert [str(row[0]) for row in pyogrio.list_layers(folder / "areas.gpkg")] == ["areas"]

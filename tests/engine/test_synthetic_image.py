@@ -14,26 +14,17 @@ from eo_pretrain_qgis.engine.models import report as model_report
 from eo_pretrain_qgis.errors import JobError, ModelError
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.progress import Progress
-from tests import scenes
+from tests import scenes, scenes_translation
 
-
-class Listener(Progress):
-    """Keeps what it is told."""
-
-    def __init__(self):
-        self.texts = []
-
-    def emit(self, event):
-        if event["event"] == "message":
-            self.texts.append(event["text"])
+from ..listening import Listening
 
 
 @pytest.fixture
 def made(folder):
     """The synthetic image of `two_halves_nodata`, and the model it was made with."""
-    model = package.open(scenes.doubling_model(folder))
+    model = package.open(scenes_translation.doubling_model(folder))
     image = scenes.two_halves_nodata(folder)
-    listener = Listener()
+    listener = Listening()
     synthesize(model, [{"path": str(image)}], str(folder / "out.tif"), tile_size=128, device="cpu", progress=listener)
     return SimpleNamespace(path=folder / "out.tif", model=model, said=listener.texts)
 
@@ -97,7 +88,7 @@ def test_a_class_model_makes_no_image(folder):
 
 
 def test_polygons_of_a_synthetic_image_are_refused(folder):
-    job = JOBS["predict_map"].from_values({"model": str(scenes.doubling_model(folder)), "images": [str(scenes.two_halves(folder))],
+    job = JOBS["predict_map"].from_values({"model": str(scenes_translation.doubling_model(folder)), "images": [str(scenes.two_halves(folder))],
                                            "polygons": str(folder / "p.gpkg"), "output": str(folder / "synthetic.tif")})
     with pytest.raises(JobError, match="needs a model that gives classes, and .* makes images of sx. Leave it empty, or choose another model."):
         job.run(Progress())

@@ -11,18 +11,10 @@ from eo_pretrain_qgis.engine.datasets.splitting.by_place import SplitPlan
 from eo_pretrain_qgis.engine.formats.timesen2crop import find_tiles, read_timesen2crop, write_timesen2crop_dataset, write_timesen2crop_folders
 from eo_pretrain_qgis.engine.formats.timesen2crop_files import CLASS_NAMES, HEADS, official_number
 from eo_pretrain_qgis.errors import DataError
-from eo_pretrain_qgis.progress import Progress
+
+from ..listening import Listening
 
 HEAD = ",".join((*HEADS, "Flag"))
-
-
-class Heard(Progress):
-    def __init__(self):
-        self.texts = []
-
-    def emit(self, event):
-        if event["event"] == "message":
-            self.texts.append(event["text"])
 
 
 def write_tile(folder, name, dates=5, labels=(0, 1, 12), samples=4, seed=0):
@@ -143,7 +135,7 @@ def test_readers_without_our_table_get_the_right_classes(folder):
         row["value"] = value
     described["classes"][1]["name"] = "flax"
     (folder / "first" / "dataset.json").write_text(json.dumps(described))
-    heard = Heard()
+    heard = Listening()
     write_timesen2crop_folders(folder / "first", folder / "csv", heard)
     assert any("TimeSen2Crop's list has no flax; their samples are written as its class 15, “Other crops”." in text for text in heard.texts)
     names = {int(path.name): {int(file.read_text().splitlines()[1].split(",")[0]) - 100 for file in path.iterdir()}

@@ -12,14 +12,14 @@ from eo_pretrain_qgis.engine.topics.model import distance, learn_topics
 from eo_pretrain_qgis.engine.topics.visual_words import NO_WORD, Layout, as_words, count_words
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.progress import SILENT
-from tests import scenes
+from tests import scenes_topics
 
 SMALL = {"topic_count": 3, "words": 12, "document_size": 64, "sample": 10000}
 
 
 def discover(folder, name="map", **values):
     outputs = {"output": str(folder / f"{name}.tif"), "documents": str(folder / f"{name}.gpkg")}
-    values = {"images": [str(scenes.ice(folder))], **outputs, **SMALL, **values}
+    values = {"images": [str(scenes_topics.ice(folder))], **outputs, **SMALL, **values}
     made = JOBS["discover_topics"].from_values(values).run(SILENT)
     with rasterio.open(made["output"]) as source:
         return source.read(1), geopandas.read_file(made["documents"]).sort_values("document", ignore_index=True)
@@ -46,7 +46,7 @@ def test_the_same_seed_gives_the_same_map(folder):
 
 
 def test_change_is_found_where_it_happened(folder):
-    _, documents = discover(folder, second_images=[str(scenes.ice_later(folder))])
+    _, documents = discover(folder, second_images=[str(scenes_topics.ice_later(folder))])
     changed = (documents["col"] < 128) & (documents["row"] < 128)
     assert changed.sum() == 4
     assert documents.loc[changed, "change"].min() > 0.9

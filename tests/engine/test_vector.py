@@ -7,6 +7,8 @@ import shapely
 from eo_pretrain_qgis.engine.rasters.vector import LayerPath, VectorLayer, is_vector, repaired
 from eo_pretrain_qgis.errors import DataError
 
+from ..listening import Listening
+
 
 @pytest.mark.parametrize("ending", ["gpkg", "geojson", "shp"])
 def test_text_of_another_encoding_is_named(folder, ending):
@@ -67,28 +69,23 @@ def test_open_options_of_vectors(folder):
 
 
 def test_repairs_keep_what_a_geometry_is(folder):
-    class Heard:
-        texts = []
-
-        def message(self, text, level="info"):
-            self.texts.append(text)
-
     spike = shapely.Polygon([(0, 0), (4, 0), (4, 4), (4, 9), (4, 4), (0, 4)])
     shapes = [spike, shapely.Polygon([(0, 0), (1, 1), (2, 2), (0, 0)]), shapely.box(5, 5, 6, 6), shapely.LineString([(0, 0), (0, 0)]),
               shapely.Polygon([(0, 0), (2, 2), (2, 0), (0, 2)]), shapely.GeometryCollection([shapely.box(7, 7, 8, 8), shapely.Point(0, 0)]), None,
               shapely.LineString([(0, 0), (1, 1)]), shapely.Point(3, 3)]
     features = geopandas.GeoDataFrame({"row": range(len(shapes))}, geometry=shapes, crs=4326)
-    found = repaired(features, "a.gpkg", Heard())
+    heard = Listening()
+    found = repaired(features, "a.gpkg", heard)
     assert found["row"].tolist() == [0, 2, 4, 5, 7, 8]
     assert shapely.get_dimensions(found.geometry.values).tolist() == [2, 2, 2, 2, 1, 0]
     assert shapely.area(found.geometry.values)[:4].tolist() == [16, 1, 2, 1] and "GeometryCollection" not in set(found.geom_type)
-    assert Heard.texts == [
+    assert heard.texts == [
         "1 of 9 features of a.gpkg have no geometry and are left out.", "4 of 9 geometries of a.gpkg were invalid and have been repaired.",
         "1 of 9 features of a.gpkg are collections of several geometries; of their areas, lines and points only the areas are used, or else "
         "the lines.",
         "2 of 9 features of a.gpkg are polygons without an area or lines without a length and are left out."]
     with pytest.raises(DataError, match="holds no feature with a geometry that can be used"):
-        repaired(features.iloc[[1, 3]], "a.gpkg", Heard())
+        repaired(features.iloc[[1, 3]], "a.gpkg", Listening())
 
 
 @pytest.mark.parametrize(("written", "code_page", "seen"), [

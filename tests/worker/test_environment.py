@@ -16,27 +16,11 @@ import pytest
 
 from eo_pretrain_qgis.errors import Cancelled, EngineError
 from eo_pretrain_qgis.jobs.start_here.install_engine import InstallEngine
-from eo_pretrain_qgis.progress import Progress
 from eo_pretrain_qgis.worker import environment, failures, processes, uv
 
+from ..listening import Cancelling, Listening
+
 PLACES = {"place": "/data/engines", "wheels": "/data/wheels", "pinned": "requirements-train.txt"}
-
-
-class Heard(Progress):
-    """Keeps what was said; cancels when told so."""
-
-    def __init__(self, cancel_after=float("inf")):
-        self.events, self.cancel_after = [], cancel_after
-
-    def emit(self, event):
-        self.events.append((time.monotonic(), event))
-
-    def cancelled(self):
-        return len(self.events) >= self.cancel_after
-
-    @property
-    def messages(self):
-        return [event["text"] for _, event in self.events if event["event"] == "message"]
 
 
 @pytest.fixture
@@ -81,7 +65,7 @@ def wheels(tmp_path, monkeypatch):
 
 
 def test_an_engine_is_built_from_wheels_moved_in_place_and_found(home, wheels):
-    heard = Heard()
+    heard = Listening()
     python = environment.build("tiny", wheels=str(wheels), progress=heard)
     digest = hashlib.sha256(Path(environment.pinned_file("tiny")).read_bytes()).hexdigest()
     assert python == str(home / f"tiny-{digest[:12]}" / "bin" / "python")
@@ -90,13 +74,12 @@ def test_an_engine_is_built_from_wheels_moved_in_place_and_found(home, wheels):
     assert json.loads(Path(python).parents[1].joinpath("complete.json").read_text())["packages"] == {"tinyone": "1.0", "tinytwo": "1.0"}
     assert environment.find("tiny") == python
     assert sorted(path.name for path in home.iterdir() if not path.name.startswith("uv-")) == [f"tiny-{digest[:12]}"]
-    moments = [moment for moment, _ in heard.events]
-    assert max(b - a for a, b in pairwise(moments)) < 1.5
+    assert max(b - a for a, b in pairwise(heard.times)) < 1.5
 
 
 def test_a_second_call_does_nothing(home, wheels):
     environment.build("tiny", wheels=str(wheels))
-    started, heard = time.monotonic(), Heard()
+    started, heard = time.monotonic(), Listening()
     environment.build("tiny", wheels=str(wheels), progress=heard)
     assert time.monotonic() - started < 0.2
     assert heard.events == []
@@ -164,7 +147,7 @@ def test_a_cancel_ends_the_installation_and_leaves_nothing(home, tmp_path, monke
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
     started = time.monotonic()
     with pytest.raises(Cancelled):
-        environment.build("predict", progress=Heard(cancel_after=3))
+        environment.build("predict", progress=Cancelling(lambda heard: len(heard.events) >= 3))
     assert time.monotonic() - started < 5
     assert [path for path in home.iterdir() if path.is_dir() and path.name.startswith("predict-")] == []
 
@@ -289,10 +272,10 @@ def test_the_driver_decides_about_torch(tmp_path, monkeypatch, card, found, word
 def test_what_an_engine_will_use_of_a_gpu_is_said_before_it_is_built(monkeypatch, kind, driver, words):
     monkeypatch.setattr(uv, "nvidia_driver", lambda: driver)
     monkeypatch.setattr(environment, "build", lambda *asked, **more: "/engine/bin/python")
-    heard = Heard()
+    heard = Listening()
     InstallEngine.from_values({"kind": kind}).run(heard)
-    assert len(heard.messages) == (2 if words else 1)
-    assert words in heard.messages[0]
+    assert len(heard.texts) == (2 if words else 1)
+    assert words in heard.texts[0]
 
 
 @pytest.mark.parametrize("kind", ["predict_gpu", "train"])
@@ -307,11 +290,11 @@ def test_torchs_own_index_out_of_reach_falls_back_with_one_message(home, wheels,
     tool = uv.Uv(str(tmp_path / "env"), str(pinned), "", uv.find(str(home), ""))
     tool.create()
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
-    heard = Heard()
+    heard = Listening()
     started = time.monotonic()
     assert not tool._torch_index_answers(["torch==2.15.0"], "This machine has no NVIDIA driver", heard)
     assert time.monotonic() - started < 10
-    assert heard.messages == ["This machine has no NVIDIA driver, but PyTorch's own package index cannot be reached. The build on the "
+    assert heard.texts == ["This machine has no NVIDIA driver, but PyTorch's own package index cannot be reached. The build on the "
                               "plain package index is used instead; everything works with it."]
 
 

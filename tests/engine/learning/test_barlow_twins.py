@@ -19,9 +19,9 @@ from eo_pretrain_qgis.engine.learning.probes import Probe
 from eo_pretrain_qgis.errors import Cancelled, DataError
 
 from ... import scenes_pretraining as made
+from ...listening import Cancelling, Listening
 from .conftest import SMALL
 from .halves import half, small_tower
-from .test_training import Heard
 from .tiny_scenes import write_scenes
 
 QUICK = {"encoder": SMALL, "epochs": 1, "batch_size": 8, "projector_width": 16, "crop": 16, "warmup_epochs": 0, "device": "cpu"}
@@ -47,7 +47,7 @@ def method(folder, progress=None, sensors=None, probe=None, **changes):
     chosen = sensors or dataset.sensors
     torch.manual_seed(0)
     network = TwinNetwork([Tower(SMALL, band_cards(dataset, sensor), settings.projector_width) for sensor in chosen])
-    return Twins(dataset, chosen, network, settings, torch.device("cpu"), probe, progress=progress or Heard())
+    return Twins(dataset, chosen, network, settings, torch.device("cpu"), probe, progress=progress or Listening())
 
 
 def rows(folder):
@@ -121,7 +121,7 @@ def test_an_epoch_shows_every_tile_once_and_follows_from_seed_and_epoch(tiles):
 
 
 def test_no_batch_has_a_single_tile(tiles):
-    trained, heard = method(tiles, batch_size=2), Heard()
+    trained, heard = method(tiles, batch_size=2), Listening()
     trained.tiles = trained.held_out = trained.tiles[:5]
     assert trained.steps == 2
     assert [len(batch) for batch in trained.batches(1, 0)] == [3, 2]
@@ -143,13 +143,13 @@ def test_a_probe_stored_otherwise_is_scaled_by_physical_values(labelled, tmp_pat
 
 
 def test_a_divided_batch_says_that_its_loss_is_another(tiles):
-    heard = Heard()
+    heard = Listening()
     batch = next(method(tiles, heard).batches(1, 0))
     assert [len(part) for part in batch.split(1)] == [8]
     assert [len(part) for part in batch.split(2)] == [4, 4]
     assert [len(part) for part in batch.split(64)] == [2, 2, 2, 2], "one tile has no statistics"
-    assert len(heard.sentences) == 1
-    assert heard.sentences[0].startswith("The loss is now that of batches of 4 tiles, which is not the loss of the whole batch")
+    assert len(heard.texts) == 1
+    assert heard.texts[0].startswith("The loss is now that of batches of 4 tiles, which is not the loss of the whole batch")
 
 
 @pytest.mark.parametrize(("features", "rank", "spread"), [
@@ -164,13 +164,13 @@ def test_rank_and_spread_tell_collapse(features, rank, spread):
 
 
 def test_collapse_is_said_once(tiles):
-    heard = Heard()
+    heard = Listening()
     trained = method(tiles, heard)
     for _ in range(2):
         found = trained.figures(np.array([9.0, 1.01, 0.5, np.nan, np.nan, np.nan]))
     assert found == {"validation_loss": 9.0, "feature_rank": 1.01, "feature_spread": 0.5, "validation_score": -9.0}
-    assert len(heard.sentences) == 1
-    assert "the encoder says the same of every tile" in heard.sentences[0]
+    assert len(heard.texts) == 1
+    assert "the encoder says the same of every tile" in heard.texts[0]
 
 
 def test_encoders_have_the_names_of_torchvision(tiles):
@@ -196,17 +196,17 @@ def test_the_loss_of_a_batch_falls(tiles):
 
 
 def test_a_run_keeps_its_encoder_and_another_starts_from_it(tiles, tmp_path):
-    heard = Heard()
+    heard = Listening()
     found = pretrain_barlow_twins(str(tiles), str(tmp_path / "run"), Settings(**QUICK), heard)
-    assert any(text.startswith("Batches of 8 tiles are small for Barlow Twins") for text in heard.sentences)
+    assert any(text.startswith("Batches of 8 tiles are small for Barlow Twins") for text in heard.texts)
     card = json.loads((tmp_path / "run" / "encoder.json").read_text())
     assert (card["method"], card["encoder"], [band["name"] for band in card["bands"]]) == ("barlow twins", SMALL, ["B04", "B03", "B02"])
     encoder, whole = load_tensors(found["encoder"]), load_tensors(found["checkpoint"])
     assert all(torch.equal(whole["encoder." + name], value) for name, value in encoder.items())
     assert not [name for name in encoder if "projector" in name]
-    heard = Heard()
+    heard = Listening()
     pretrain_barlow_twins(str(tiles), str(tmp_path / "next"), Settings(**QUICK, start=found["encoder"]), heard)
-    assert any("tensors taken over" in text for text in heard.sentences)
+    assert any("tensors taken over" in text for text in heard.texts)
 
 
 class Untouched:
@@ -218,19 +218,14 @@ class Untouched:
         return images
 
 
-class Interrupted(Heard):
-    def cancelled(self):
-        return any("Epoch 3" in event.get("text", "") for event in self.events)
-
-
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(tiles, labelled, tmp_path):
     settings = Settings(**{**QUICK, "epochs": 3}, probe=str(labelled), probe_every=2)
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    pretrain_barlow_twins(str(labelled), str(whole), settings, Heard())
+    pretrain_barlow_twins(str(labelled), str(whole), settings, Listening())
     with pytest.raises(Cancelled):
-        pretrain_barlow_twins(str(labelled), str(cut), settings, Interrupted())
+        pretrain_barlow_twins(str(labelled), str(cut), settings, Cancelling(lambda heard: heard.reached("Epoch 3")))
     assert len(rows(cut)) < 3
-    pretrain_barlow_twins(str(labelled), str(cut), settings, Heard())
+    pretrain_barlow_twins(str(labelled), str(cut), settings, Listening())
     for name in ("loss", "validation_loss", "feature_rank", "probe_linear"):
         assert [row[name] for row in rows(cut)] == [row[name] for row in rows(whole)]
     assert [bool(row["probe_linear"]) for row in rows(whole)] == [True, True, True], "the first, every second and the last epoch"
@@ -243,7 +238,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tiles, labelled, tmp_pa
 
 def test_a_probe_of_other_bands_is_refused(tiles, labelled, tmp_path):
     with pytest.raises(DataError, match=r"has the bands B02, B03, B04, but the encoder learns from B04, B03, B02. Choose one of the same bands"):
-        pretrain_barlow_twins(str(tiles), str(tmp_path / "run"), Settings(**QUICK, probe=str(labelled)), Heard())
+        pretrain_barlow_twins(str(tiles), str(tmp_path / "run"), Settings(**QUICK, probe=str(labelled)), Listening())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -256,7 +251,7 @@ def test_each_of_two_sensors_gets_an_encoder_and_the_loss_counts_both_and_what_t
     terms = [twin_loss(correlation(*first), 0.005), twin_loss(correlation(*second), 0.005),
              shared_loss(correlation(first[0], second[0]), 12, 0.005)]
     assert float(trained.loss("network", {"network": lambda views: [first, second]}, batch)) == pytest.approx(sum(map(float, terms)) / 3, rel=1e-5)
-    pretrain_barlow_twins(str(pair), str(tmp_path / "run"), Settings(**QUICK, sensors="pair"), Heard())
+    pretrain_barlow_twins(str(pair), str(tmp_path / "run"), Settings(**QUICK, sensors="pair"), Listening())
     cards = {name: json.loads((tmp_path / "run" / f"{name}.json").read_text()) for name in ("encoder", "encoder_s1", "encoder_s2")}
     assert {name: [band["name"] for band in card["bands"]] for name, card in cards.items()} == {
         "encoder": ["B04", "B03", "B02"], "encoder_s1": ["VV", "VH"], "encoder_s2": ["B04", "B03", "B02"]}
@@ -295,30 +290,30 @@ def test_a_second_view_shows_a_neighbour(tiles):
 
 
 def test_a_run_with_neighbours_that_is_continued_keeps_them(labelled, tmp_path):
-    first = pretrain_barlow_twins(str(labelled), str(tmp_path / "first"), Settings(**QUICK), Heard())
+    first = pretrain_barlow_twins(str(labelled), str(tmp_path / "first"), Settings(**QUICK), Listening())
     settings, whole, cut = Settings(**{**QUICK, "epochs": 3}, start=first["encoder"], neighbours=5), tmp_path / "whole", tmp_path / "cut"
-    heard = Heard()
+    heard = Listening()
     pretrain_barlow_twins(str(labelled), str(whole), settings, heard)
-    assert any(text.startswith("Of the 5 tiles nearest to a tile") for text in heard.sentences)
+    assert any(text.startswith("Of the 5 tiles nearest to a tile") for text in heard.texts)
     with pytest.raises(Cancelled):
-        pretrain_barlow_twins(str(labelled), str(cut), settings, Interrupted())
-    pretrain_barlow_twins(str(labelled), str(cut), settings, Heard())
+        pretrain_barlow_twins(str(labelled), str(cut), settings, Cancelling(lambda heard: heard.reached("Epoch 3")))
+    pretrain_barlow_twins(str(labelled), str(cut), settings, Listening())
     assert [row["loss"] for row in rows(cut)] == [row["loss"] for row in rows(whole)]
     assert (np.load(cut / "neighbours.npy") == np.load(whole / "neighbours.npy")).all()
 
 
 def test_a_run_that_lost_its_neighbours_is_not_continued_with_others(labelled, tmp_path):
-    first = pretrain_barlow_twins(str(labelled), str(tmp_path / "first"), Settings(**QUICK), Heard())
+    first = pretrain_barlow_twins(str(labelled), str(tmp_path / "first"), Settings(**QUICK), Listening())
     settings, cut = Settings(**{**QUICK, "epochs": 3}, start=first["encoder"], neighbours=5), tmp_path / "cut"
     with pytest.raises(Cancelled):
-        pretrain_barlow_twins(str(labelled), str(cut), settings, Interrupted())
+        pretrain_barlow_twins(str(labelled), str(cut), settings, Cancelling(lambda heard: heard.reached("Epoch 3")))
     (cut / "neighbours.npy").unlink()
     with pytest.raises(DataError, match=r"neighbours.npy is missing or of other tiles, and the run that is to be continued began with it"):
-        pretrain_barlow_twins(str(labelled), str(cut), settings, Heard())
+        pretrain_barlow_twins(str(labelled), str(cut), settings, Listening())
 
 
 def test_neighbours_without_starting_weights_are_refused(tiles, tmp_path):
     with pytest.raises(DataError, match="5 neighbours of each tile were asked for, which the features of starting weights have to find, and there "
                                         "are none. Pretrain without neighbours first"):
-        pretrain_barlow_twins(str(tiles), str(tmp_path / "run"), Settings(**QUICK, neighbours=5), Heard())
+        pretrain_barlow_twins(str(tiles), str(tmp_path / "run"), Settings(**QUICK, neighbours=5), Listening())
     assert list(tmp_path.iterdir()) == []

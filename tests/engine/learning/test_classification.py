@@ -16,8 +16,8 @@ from eo_pretrain_qgis.engine.learning.networks.class_networks import Classificat
 from eo_pretrain_qgis.engine.learning.probes import LinearProbe, encoder_features
 from eo_pretrain_qgis.errors import DataError, ModelError
 
+from ...listening import Listening
 from .conftest import SMALL
-from .test_training import Heard
 from .tiny import write_dataset
 from .tiny_scenes import write_scenes
 
@@ -149,9 +149,9 @@ def test_the_last_epoch_alone_is_measured_where_it_is_kept(tmp_path, folder):
 
 
 def test_few_labels_are_a_stratified_share(tmp_path, folder):
-    heard = Heard()
+    heard = Listening()
     finetune(str(folder), str(tmp_path / "run"), Settings(**{**QUICK, "epochs": 1}, label_share=25), heard)
-    assert "Learning from 8 of 32 training tiles." in heard.sentences
+    assert "Learning from 8 of 32 training tiles." in heard.texts
     assert json.loads((tmp_path / "run" / "run.json").read_text())["training_tiles"] == 8
 
 
@@ -172,7 +172,7 @@ def test_weak_labels_pretrain_other_classes(tmp_path, run_folder, folder):
     """A run on pixels starts one on other classes of pixels, with its decoder, and one on scenes, with its encoder."""
     other = write_dataset(tmp_path / "other", seed=3, classes=[*Dataset.open(write_dataset(tmp_path / "two")).classes,
                                                               type(Dataset.open(tmp_path / "two").classes[0])(9, "nothing", "#000000")])
-    heard = Heard()
+    heard = Listening()
     still = {**QUICK, "epochs": 1, "learning_rate": 1e-7, "start": str(run_folder)}
     finetune(str(other), str(tmp_path / "pixels"), Settings(**{**still, "batch_size": 4}), heard)
     before, after = (load_tensors(str(path / "best.safetensors")) for path in (run_folder, tmp_path / "pixels"))
@@ -181,7 +181,7 @@ def test_weak_labels_pretrain_other_classes(tmp_path, run_folder, folder):
         kernels = [name for name in before if name.startswith(part) and before[name].ndim == 4]
         assert kernels
         assert all(torch.allclose(before[name], after[name], atol=1e-4) for name in kernels)
-    assert any("left new: segmentation_head" in text for text in heard.sentences)
+    assert any("left new: segmentation_head" in text for text in heard.texts)
     finetune(str(folder), str(tmp_path / "scenes"), Settings(**still), heard)
     first = [event["fraction"] for event in heard.events if event.get("text", "").startswith("Features of")]
     assert first and not any(first), "the progress is that of the training that follows"

@@ -10,8 +10,8 @@ from eo_pretrain_qgis.engine.learning.finetuning.defaults import defaults
 from eo_pretrain_qgis.engine.learning.finetuning.recipe import Settings, completed, finetune
 from eo_pretrain_qgis.errors import DataError
 
+from ...listening import Listening
 from .conftest import SMALL
-from .test_training import Heard
 from .tiny_scenes import write_scenes
 
 SAID = "Chosen for 32 labelled training tiles from starting weights: batch size 32, learning rate 5e-05, augmentation “flips”, averaging 0.99."
@@ -48,10 +48,10 @@ def test_a_value_that_was_given_wins(folder):
 
 
 def test_what_was_chosen_is_said_kept_and_compared(folder, run_folder, tmp_path):
-    heard, run = Heard(), tmp_path / "run"
+    heard, run = Listening(), tmp_path / "run"
     settings = Settings(encoder=SMALL, start=str(run_folder), epochs=1, device="cpu")
     finetune(str(folder), str(run), settings, heard)
-    assert SAID in heard.sentences
+    assert SAID in heard.texts
     card = json.loads((run / "run.json").read_text())
     assert card["chosen"] == SAID
     assert {"batch_size": 32, "learning_rate": 5e-5, "augmentation": "flips", "average": 0.99}.items() <= card["settings"].items()

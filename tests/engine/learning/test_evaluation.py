@@ -13,8 +13,8 @@ from eo_pretrain_qgis.engine.learning.probes import image_statistics
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.jobs.train.evaluate_model import EvaluateModel
 
+from ...listening import Listening
 from .conftest import SMALL
-from .test_training import Heard
 from .tiny import CLASSES, ClassInfo, write_dataset
 from .tiny_scenes import write_scenes
 
@@ -72,9 +72,9 @@ def test_a_dataset_that_has_changed_since_is_named(run_folder, tmp_path):
     card = json.loads((tmp_path / "run" / "run.json").read_text())
     card["dataset"]["checksum"] = "of another division"
     (tmp_path / "run" / "run.json").write_text(json.dumps(card))
-    heard = Heard()
+    heard = Listening()
     evaluate_run(str(tmp_path / "run"), None, "test", 4, "cpu", heard)
-    assert sum("has changed since the run learned from it. If it was divided anew, its test tiles may be" in text for text in heard.sentences) == 1
+    assert sum("has changed since the run learned from it. If it was divided anew, its test tiles may be" in text for text in heard.texts) == 1
 
 
 def test_a_dataset_that_is_gone_is_named(run_folder, tmp_path):
@@ -110,9 +110,9 @@ def test_what_is_no_run_is_refused(tmp_path, content, sentence):
 def test_tiles_without_labels_are_said_and_no_crash(run_folder, tmp_path):
     elsewhere = write_dataset(tmp_path / "elsewhere", count=2, seed=5, splits=["test"] * 2)
     np.load(elsewhere / "labels-000.npy", mmap_mode="r+")[:] = 255
-    progress = Heard()
+    progress = Listening()
     found = EvaluateModel(run_folder=str(run_folder), dataset=str(elsewhere), output=str(tmp_path / "report.html")).run(progress)
-    assert "The test tiles hold no labels, so nothing was measured. Choose another split or dataset." in progress.sentences
+    assert "The test tiles hold no labels, so nothing was measured. Choose another split or dataset." in progress.texts
     assert found["mean_iou"] is None
 
 

@@ -17,8 +17,9 @@ from eo_pretrain_qgis.engine.learning.networks.class_networks import Segmentatio
 from eo_pretrain_qgis.engine.mapping.class_map import map_image
 from eo_pretrain_qgis.engine.models import package
 from eo_pretrain_qgis.errors import Cancelled, DataError, ModelError
-from eo_pretrain_qgis.progress import Progress
 from tests import scenes
+
+from ...listening import Cancelling
 
 
 @pytest.fixture(scope="module")
@@ -163,21 +164,9 @@ def test_the_map_of_an_exported_model_hardly_depends_on_the_tile_size(exported, 
     assert (maps[0] != maps[1]).mean() <= 0.0005
 
 
-class Impatient(Progress):
-    """Cancels when the translation has begun, and knows when it was heard of before."""
-
-    def __init__(self):
-        self.times = []
-
-    def emit(self, event):
-        self.times.append(time.monotonic())
-
-    def cancelled(self):
-        return len(self.times) >= 3
-
-
 def test_a_cancel_during_the_translation_is_answered_within_two_seconds():
-    network, progress = Probabilities(SegmentationNetwork("tu-test_efficientnet", [0.0] * 5, [1.0] * 5, 3)).eval(), Impatient()
+    network = Probabilities(SegmentationNetwork("tu-test_efficientnet", [0.0] * 5, [1.0] * 5, 3)).eval()
+    progress = Cancelling(lambda heard: len(heard.events) >= 3)  # the translation has begun
     with pytest.raises(Cancelled):
         to_onnx(network, 5, 32, "tu-test_efficientnet", progress=progress)
     assert time.monotonic() - progress.times[-1] < 2

@@ -11,10 +11,9 @@ from eo_pretrain_qgis.engine.learning.finetuning.recipe import FineTuning, Setti
 from eo_pretrain_qgis.engine.learning.loop import checkpoints
 from eo_pretrain_qgis.engine.learning.loop.runs import Run
 from eo_pretrain_qgis.errors import Cancelled, DataError, EngineError, ModelError
-from eo_pretrain_qgis.progress import Progress
 
+from ...listening import Cancelling, Listening
 from .conftest import SMALL
-from .test_training import Heard
 from .tiny import write_dataset
 
 QUICK = {"encoder": SMALL, "epochs": 2, "batch_size": 4, "learning_rate": 0.003, "device": "cpu"}
@@ -62,20 +61,20 @@ def test_weights_read_back_give_the_same_network(run_folder):
 
 
 def test_a_finished_run_gives_its_result_again(run_folder, dataset_folder):
-    heard = Heard()
+    heard = Listening()
     before = (run_folder / "run.json").read_text()
     result = finetune(str(dataset_folder), str(run_folder), Settings(**QUICK), heard)
     assert result["epochs_run"] == 2
     assert result["validation_iou"] == json.loads(before)["metrics"]["mean_iou"]
-    assert "is finished; its result is given again" in heard.sentences[0]
+    assert "is finished; its result is given again" in heard.texts[0]
     assert (run_folder / "run.json").read_text() == before
 
 
 def test_more_epochs_continue_a_finished_run(copied, dataset_folder):
-    heard = Heard()
+    heard = Listening()
     result = finetune(str(dataset_folder), str(copied), Settings(**{**QUICK, "epochs": 3}), heard)
     assert result["epochs_run"] == 3
-    assert "Continuing after epoch 2 of 3." in heard.sentences
+    assert "Continuing after epoch 2 of 3." in heard.texts
 
 
 def test_other_settings_are_another_run(copied, dataset_folder):
@@ -95,22 +94,9 @@ def test_a_folder_with_other_files_is_refused(tmp_path, dataset_folder):
         finetune(str(dataset_folder), str(tmp_path), Settings(**QUICK))
 
 
-class Impatient(Progress):
-    """Cancels in the second epoch."""
-
-    def __init__(self):
-        self.asked = False
-
-    def emit(self, event):
-        self.asked = self.asked or event.get("text", "").startswith("Epoch 2")
-
-    def cancelled(self):
-        return self.asked
-
-
 def test_a_cancelled_run_continues_with_the_same_losses(tmp_path, dataset_folder, run_folder):
     with pytest.raises(Cancelled):
-        finetune(str(dataset_folder), str(tmp_path / "run"), Settings(**QUICK), Impatient())
+        finetune(str(dataset_folder), str(tmp_path / "run"), Settings(**QUICK), Cancelling(lambda heard: heard.reached("Epoch 2")))
     assert Run.open(str(tmp_path / "run")).card["state"] == "training"
     finetune(str(dataset_folder), str(tmp_path / "run"), Settings(**QUICK))
     cut, whole = (list(csv.DictReader((folder / "metrics.csv").open())) for folder in (tmp_path / "run", run_folder))
@@ -138,10 +124,10 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path, dataset_folder, monk
 
 
 def test_weights_of_another_run_start_this_one(tmp_path, dataset_folder, run_folder):
-    heard = Heard()
+    heard = Listening()
     start = str(run_folder / "encoder.safetensors")
     finetune(str(dataset_folder), str(tmp_path / "run"), Settings(**QUICK, start=start, frozen_encoder=True), heard)
-    assert any(text.startswith("Starting weights: ") and "left new: decoder" in text for text in heard.sentences)
+    assert any(text.startswith("Starting weights: ") and "left new: decoder" in text for text in heard.texts)
     kept = checkpoints.load_tensors(str(tmp_path / "run" / "encoder.safetensors"))
     assert all(torch.equal(tensor, kept[name]) for name, tensor in checkpoints.load_tensors(start).items() if "num_batches" not in name)
     assert json.loads((tmp_path / "run" / "run.json").read_text())["start"]["path"] == start
@@ -149,10 +135,10 @@ def test_weights_of_another_run_start_this_one(tmp_path, dataset_folder, run_fol
 
 def test_a_dataset_without_validation_tiles_still_trains(tmp_path):
     folder = write_dataset(tmp_path / "dataset", count=4, splits=["training"] * 4)
-    heard = Heard()
+    heard = Listening()
     result = finetune(str(folder), str(tmp_path / "run"), Settings(**{**QUICK, "epochs": 1}), heard)
     assert "validation_iou" not in result
-    assert any("has no validation tiles" in text for text in heard.sentences)
+    assert any("has no validation tiles" in text for text in heard.texts)
     assert "The dataset has no such tiles." in (tmp_path / "run" / "report.html").read_text()
 
 

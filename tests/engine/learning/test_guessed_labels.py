@@ -16,18 +16,13 @@ from eo_pretrain_qgis.engine.learning.probes import nearest_neighbours
 from eo_pretrain_qgis.errors import Cancelled, DataError
 from eo_pretrain_qgis.progress import Progress
 
+from ...listening import Cancelling, Listening
 from .conftest import SMALL
-from .test_training import Heard
 from .tiny import write_dataset
 from .tiny_scenes import write_scenes
 
 CPU = torch.device("cpu")
 QUICK = {"encoder": SMALL, "epochs": 3, "batch_size": 8, "learning_rate": 0.003, "device": "cpu"}
-
-
-class Interrupted(Heard):
-    def cancelled(self):
-        return any("Epoch 3" in event.get("text", "") for event in self.events)
 
 
 @pytest.fixture(scope="module")
@@ -134,15 +129,15 @@ def test_labels_that_are_not_to_be_used_have_no_influence(start, tmp_path, monke
 
 def test_a_run_says_what_was_guessed_and_goes_on_with_it(folder, start, tmp_path):
     settings, whole, cut = Settings(**QUICK, start=start, label_share=25, spread_labels=True), tmp_path / "whole", tmp_path / "cut"
-    heard = Heard()
+    heard = Listening()
     finetune(str(folder), str(whole), settings, heard)
-    sentence = next(text for text in heard.sentences if text.startswith("48 tiles without a label learn from a guess"))
-    assert "Learning from 16 of 64 training tiles." in heard.sentences
+    sentence = next(text for text in heard.texts if text.startswith("48 tiles without a label learn from a guess"))
+    assert "Learning from 16 of 64 training tiles." in heard.texts
     card = json.loads((whole / "run.json").read_text())
     assert (card["training_tiles"], card["guessed_labels"]) == (16, sentence)
     assert f"{sentence} What the starting weights take for alike is learned as the same class." in (whole / "report.html").read_text()
     with pytest.raises(Cancelled):
-        finetune(str(folder), str(cut), settings, Interrupted())
+        finetune(str(folder), str(cut), settings, Cancelling(lambda heard: heard.reached("Epoch 3")))
     finetune(str(folder), str(cut), settings, Progress())
     assert (cut / "metrics.csv").read_text().count("\n") == 4
     loss = [[row["loss"] for row in csv.DictReader((path / "metrics.csv").open())] for path in (whole, cut)]
@@ -152,7 +147,7 @@ def test_a_run_says_what_was_guessed_and_goes_on_with_it(folder, start, tmp_path
 def test_a_run_that_lost_its_guesses_is_not_continued_with_others(folder, start, tmp_path):
     settings = Settings(**QUICK, start=start, label_share=25, spread_labels=True)
     with pytest.raises(Cancelled):
-        finetune(str(folder), str(tmp_path / "run"), settings, Interrupted())
+        finetune(str(folder), str(tmp_path / "run"), settings, Cancelling(lambda heard: heard.reached("Epoch 3")))
     (tmp_path / "run" / "guessed_labels.npy").unlink()
     with pytest.raises(DataError, match=r"guessed_labels.npy is missing or of other tiles, and the run that is to be continued began with it. Put it "
                                         "back, or train in a new folder"):
@@ -167,6 +162,6 @@ def test_labels_are_spread_only_where_it_can_be_done(folder, start, tmp_path):
         with pytest.raises(DataError, match=f"Labels spread from tile to tile where each has one class, and .* is for the task “{task}”"):
             finetune(str(other), str(tmp_path / "run"), Settings(**QUICK, start=start, spread_labels=True))
     assert not (tmp_path / "run").exists()
-    heard = Heard()
+    heard = Listening()
     finetune(str(folder), str(tmp_path / "run"), Settings(**{**QUICK, "epochs": 1}, start=start, spread_labels=True), heard)
-    assert "All training tiles have labels; there are none to spread them to." in heard.sentences
+    assert "All training tiles have labels; there are none to spread them to." in heard.texts

@@ -22,9 +22,9 @@ from eo_pretrain_qgis.errors import DataError, ModelError
 
 from ... import scenes_pretraining as scenes
 from ...damaged_datasets import crop_dataset
+from ...listening import Cancelling, Listening
 from .conftest import SMALL
-from .test_finetuning import Impatient
-from .test_training import Heard, train
+from .test_training import train
 
 QUICK = {"encoder": SMALL, "epochs": 2, "batch_size": 4, "learning_rate": 0.003, "discriminator_width": 4, "adversarial_warmup": 1, "device": "cpu"}
 CPU = torch.device("cpu")
@@ -56,7 +56,7 @@ def method_of(folder, weight=0.1, progress=None, **facts):
     torch.manual_seed(1)
     network = FillingNetwork(SMALL, [band["centre"] for band in bands], [band["spread"] for band in bands])
     discriminator = PatchDiscriminator(len(bands) + 1, 4, 1) if weight else None
-    return Filling(reader, FillingQuality(bands, CPU), network, discriminator, batch_size=4, weight=weight, progress=progress or Heard(), **facts)
+    return Filling(reader, FillingQuality(bands, CPU), network, discriminator, batch_size=4, weight=weight, progress=progress or Listening(), **facts)
 
 
 def test_blocks_cover_the_share_of_what_counts_and_nothing_else():
@@ -245,10 +245,10 @@ def test_a_run_keeps_figures_beside_fills_without_a_network(filled):
 
 
 def test_fine_tuning_takes_encoder_decoder_and_detail(filled, dataset_folder, tmp_path):
-    heard = Heard()
+    heard = Listening()
     settings = FinetuneSettings(encoder=SMALL, epochs=1, batch_size=4, device="cpu", start=str(filled))
     finetune(str(dataset_folder), str(tmp_path / "run"), settings, heard)
-    sentence = next(text for text in heard.sentences if text.startswith("Starting weights: "))
+    sentence = next(text for text in heard.texts if text.startswith("Starting weights: "))
     assert "left new: segmentation_head.0.weight, segmentation_head.0.bias" in sentence and "filling_head" in sentence
 
 
@@ -256,7 +256,7 @@ def test_a_cancelled_run_continues_with_the_same_losses(filled, plain, tmp_path)
     from eo_pretrain_qgis.errors import Cancelled
 
     with pytest.raises(Cancelled):
-        pretrain_inpainting(str(plain), str(tmp_path / "run"), Settings(**QUICK), Impatient())
+        pretrain_inpainting(str(plain), str(tmp_path / "run"), Settings(**QUICK), Cancelling(lambda heard: heard.reached("Epoch 2")))
     pretrain_inpainting(str(plain), str(tmp_path / "run"), Settings(**QUICK))
     cut, whole = (list(csv.DictReader((folder / "metrics.csv").open())) for folder in (tmp_path / "run", filled))
     names = ("loss", "psnr", "ssim", "discriminator_accuracy", "adversarial_loss")
@@ -264,17 +264,17 @@ def test_a_cancelled_run_continues_with_the_same_losses(filled, plain, tmp_path)
 
 
 def test_a_discriminator_that_has_decided_everything_is_told_once(plain):
-    heard = Heard()
+    heard = Listening()
     method = method_of(plain, progress=heard, weight_warmup=2)
     for epoch, right in enumerate((1.0, 1.0, 0.995, 1.0, 1.0, 1.0)):  # the first two epochs are warm-up
         method.epochs_done, method.tally = epoch, torch.tensor([right, 1.0, 0.5, 0.5, 1.0])
         method.figures(np.zeros((7, method.quality.size), np.float32))
-    assert len(heard.sentences) == 1
-    assert heard.sentences[0].startswith("For 3 epochs the discriminator tells every fill from truth (accuracy 1.00)")
+    assert len(heard.texts) == 1
+    assert heard.texts[0].startswith("For 3 epochs the discriminator tells every fill from truth (accuracy 1.00)")
     for epoch in range(6, 9):
         method.epochs_done, method.tally = epoch, torch.tensor([0.5, 1.0, 0.5, 0.5, 1.0])
         method.figures(np.zeros((7, method.quality.size), np.float32))
-    assert len(heard.sentences) == 2 and "no longer tells fills from truth (accuracy 0.50)" in heard.sentences[1]
+    assert len(heard.texts) == 2 and "no longer tells fills from truth (accuracy 0.50)" in heard.texts[1]
 
 
 def test_a_folder_of_another_band_order_or_share_is_refused(filled, tmp_path):
@@ -289,9 +289,9 @@ def test_a_folder_of_another_band_order_or_share_is_refused(filled, tmp_path):
 
 def test_weights_of_another_architecture_are_refused_and_other_bands_adapted(filled, tmp_path):
     radar = scenes.unlabelled_radar(tmp_path)
-    heard = Heard()
+    heard = Listening()
     pretrain_inpainting(str(radar), str(tmp_path / "run"), Settings(**{**QUICK, "epochs": 1, "start": str(filled)}), heard)
-    assert any("VV, VH from the mean of 3 channels" in text for text in heard.sentences)
+    assert any("VV, VH from the mean of 3 channels" in text for text in heard.texts)
     with pytest.raises(ModelError, match="does not fit the encoder"):
         pretrain_inpainting(str(radar), str(tmp_path / "other"), Settings(**{**QUICK, "encoder": "tu-test_efficientnet", "start": str(filled)}))
     assert not (tmp_path / "other").exists()

@@ -23,8 +23,8 @@ from eo_pretrain_qgis.engine.learning.pretraining.multitask.tasks import CommonD
 from eo_pretrain_qgis.errors import DataError, EngineError
 from tests.scenes_multitask import sharing
 
+from ...listening import Listening
 from .conftest import SMALL
-from .test_training import Heard
 
 QUICK = {"encoder": SMALL, "epochs": 2, "batch_size": 4, "inner_steps": 2, "warmup_epochs": 0, "device": "cpu"}
 
@@ -50,7 +50,7 @@ def method_of(shared, **settings):
     run = SimpleNamespace(card=recipe.card(), path=lambda name: name)
     fabric = Fabric(accelerator="cpu", devices=1)
     recipe._compare = lambda *facts: None  # baselines are no part of the method
-    return recipe.build(run, fabric, Heard())
+    return recipe.build(run, fabric, Listening())
 
 
 def step(method, seed=1):
@@ -161,18 +161,18 @@ def test_drawing_by_size_root_or_equally(sampling, share):
 
 def test_bands_are_read_by_name(shared):
     turned, plain = Dataset.open(shared / "turned"), Dataset.open(shared / "unlabelled")
-    heard = Heard()
+    heard = Listening()
     first, second = common_datasets([plain, turned], heard)
     assert np.array_equal(second.images(np.arange(4)), plain.images(np.arange(4)))
     assert [band.name for band in second.bands] == ["B02", "B03", "B04"]
     assert second.statistics["image"]["B02"] == turned.statistics["image"]["B02"]
-    assert heard.sentences == [f"The bands of {shared / 'turned'} are in another order (B04, B03, B02); they are read as B02, B03, B04, by name."]
+    assert heard.texts == [f"The bands of {shared / 'turned'} are in another order (B04, B03, B02); they are read as B02, B03, B04, by name."]
     assert [card["name"] for card in pooled_bands([first, second])] == ["B02", "B03", "B04"]
 
 
 def test_values_stored_otherwise_are_converted(shared):
     plain = Dataset.open(shared / "unlabelled")
-    heard = Heard()
+    heard = Listening()
     _, common = common_datasets([Dataset.open(shared / "discs"), Dataset.open(shared / "offset")], heard)
     stored, found = plain.images(np.arange(4)), common.images(np.arange(4))
     valid = plain.valid(stored)
@@ -182,7 +182,7 @@ def test_values_stored_otherwise_are_converted(shared):
     theirs, ours = (dataset.statistics["image"]["B03"] for dataset in (plain, common))
     assert ours["histogram"] == theirs["histogram"]
     assert all(ours[name] == pytest.approx(theirs[name], abs=0.01) for name in theirs)
-    assert "are stored with another scale or offset; they are converted to those of" in heard.sentences[0]
+    assert "are stored with another scale or offset; they are converted to those of" in heard.texts[0]
 
 
 def test_scaling_is_that_of_the_mixture(shared):
@@ -318,8 +318,8 @@ def test_another_run_starts_this_one_whatever_its_heads(shared, finished):
     recipe = Multitasking(common_datasets([Dataset.open(shared / name) for name in ("more_discs", "unlabelled")]),
                           Settings(**QUICK, start=str(finished)))
     recipe._compare = lambda *facts: None
-    heard = Heard()
+    heard = Listening()
     method = recipe.build(SimpleNamespace(card=recipe.card(), path=lambda name: name), Fabric(accelerator="cpu", devices=1), heard)
     tensors = load_file(finished / "best.safetensors")
     assert all(torch.equal(value, tensors[name]) for name, value in method.network.shared().state_dict().items() if "num_batches" not in name)
-    assert "not used: heads.discs.segmentation_head.0" in heard.sentences[0]
+    assert "not used: heads.discs.segmentation_head.0" in heard.texts[0]

@@ -14,14 +14,15 @@ import torch
 from eo_pretrain_qgis.engine.learning.loop import training
 from eo_pretrain_qgis.errors import Cancelled, DataError
 
-from .test_training import Heard, Killed, Line, losses, train
+from ...listening import Cancelling, Listening
+from .test_training import Killed, Line, losses, train
 
 ROOT = Path(__file__).parents[3]
 KILLED = """
 import sys
 from pathlib import Path
 import torch
-from eo_pretrain_qgis.engine.learning import training
+from eo_pretrain_qgis.engine.learning.loop import training
 from tests.engine.learning.test_training import Line, train
 torch.set_num_threads(1)
 training.SAVE_SECONDS, training.SAVE_SHARE = 0.0, float("inf")
@@ -48,11 +49,11 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, often, plan):
 
     with pytest.raises(Killed):
         train(Line(), tmp_path / "cut", after_epoch=kill, **plan)
-    heard, continued = Heard(), Line()
+    heard, continued = Listening(), Line()
     rest = train(continued, tmp_path / "cut", heard, **plan)
     assert losses(rest) == losses(whole)
     assert continued.seen == reference.seen[2:]
-    assert heard.sentences == ["Continuing after epoch 2 of 4."]
+    assert heard.texts == ["Continuing after epoch 2 of 4."]
 
 
 def test_a_process_killed_at_any_moment_loses_nothing_but_time(tmp_path, often):
@@ -65,10 +66,10 @@ def test_a_process_killed_at_any_moment_loses_nothing_but_time(tmp_path, often):
     state = torch.load(tmp_path / "last" / "checkpoint.pt", weights_only=True)
     done = state["progress"]["epoch"]
     assert 0 < done < 4990
-    heard = Heard()
+    heard = Listening()
     rest = _stopped_after(tmp_path, heard, done + 2)
-    assert heard.sentences == [f"Continuing after epoch {done} of 5000."]
-    assert losses(rest) == losses(_stopped_after(tmp_path / "whole", Heard(), done + 2))
+    assert heard.texts == [f"Continuing after epoch {done} of 5000."]
+    assert losses(rest) == losses(_stopped_after(tmp_path / "whole", Listening(), done + 2))
     assert list((tmp_path / "last").glob("*.part")) in ([], [tmp_path / "last" / "checkpoint.pt.part"])
 
 
@@ -87,12 +88,8 @@ def _stopped_after(folder, heard, epochs):
 
 
 def test_a_cancelled_run_goes_on(tmp_path, often):
-    class Impatient(Heard):
-        def cancelled(self):
-            return len(self.events) > 13  # in the third epoch
-
     with pytest.raises(Cancelled):
-        train(Line(), tmp_path / "cut", Impatient())
+        train(Line(), tmp_path / "cut", Cancelling(lambda heard: len(heard.events) > 13))
     assert losses(train(Line(), tmp_path / "cut")) == losses(train(Line(), tmp_path / "whole"))
 
 
@@ -109,9 +106,9 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path, often):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
     assert [path.name for path in (tmp_path / "cut" / "last").iterdir()] == ["checkpoint.pt"]
-    heard = Heard()
+    heard = Listening()
     assert losses(train(Line(), tmp_path / "cut", heard)) == losses(train(Line(), tmp_path / "whole"))
-    assert heard.sentences == ["Continuing after epoch 1 of 4."]
+    assert heard.texts == ["Continuing after epoch 1 of 4."]
 
 
 def test_the_folder_is_written_at_the_first_and_the_last_epoch_and_seldom_between(tmp_path):

@@ -14,20 +14,11 @@ from eo_pretrain_qgis.engine.learning.networks.encoders import build_encoder
 from eo_pretrain_qgis.engine.learning.networks.same_function import refuse_other_function, timm_names
 from eo_pretrain_qgis.engine.learning.networks.starting_weights import load_weights, start_from
 from eo_pretrain_qgis.errors import ModelError
-from eo_pretrain_qgis.progress import Progress
 
+from ...listening import Listening
 from .test_starting_weights import network
 
 RGB = "red,green,blue"
-
-
-class Heard(Progress):
-    def __init__(self):
-        self.warnings = []
-
-    def emit(self, event):
-        if event["event"] == "message" and event["level"] == "warning":
-            self.warnings.append(event["text"])
 
 
 def trained(name):
@@ -78,7 +69,7 @@ def test_tensors_without_their_names_are_offered_with_a_warning(tmp_path):
     source = torchvision.models.resnet18()
     plain = {f"t.{number}": tensor for number, tensor in enumerate(value for value in source.state_dict().values() if value.is_floating_point())}
     save_file(plain, tmp_path / "a.safetensors")
-    heard = Heard()
+    heard = Listening()
     result = import_encoder(str(tmp_path / "a.safetensors"), str(tmp_path / "out"), Wishes(bands=RGB), heard)
     assert result["encoder_name"] == "resnet18"
     assert any("have other names than those of the encoder. They agree in number, order and shape and were paired so" in text
@@ -93,7 +84,7 @@ def test_tensors_without_their_names_are_offered_with_a_warning(tmp_path):
 
 def test_weights_that_do_not_name_their_bands_are_said(tmp_path):
     save_file(build_encoder("resnet18", 3).state_dict(), tmp_path / "a.safetensors")
-    heard = Heard()
+    heard = Listening()
     start_from(network(3), str(tmp_path / "a.safetensors"), ["B02", "B03", "B04"], heard)
     assert any("does not say which bands it takes: its bands were taken in order" in text and "Import encoder" in text for text in heard.warnings)
 

@@ -10,7 +10,8 @@ from eo_pretrain_qgis.engine.learning.loop import training
 from eo_pretrain_qgis.engine.learning.loop.optimizers import learning_rate
 from eo_pretrain_qgis.engine.learning.loop.training import Plan, fit
 from eo_pretrain_qgis.errors import EngineError
-from eo_pretrain_qgis.progress import Progress
+
+from ...listening import Listening
 
 
 class Numbers:
@@ -61,22 +62,10 @@ class Line:
         return {"fit": self.fits[int(counts[0])]} if self.fits else {}
 
 
-class Heard(Progress):
-    def __init__(self):
-        self.events = []
-
-    def emit(self, event):
-        self.events.append(event)
-
-    @property
-    def sentences(self):
-        return [event["text"] for event in self.events if event["event"] == "message"]
-
-
 def train(method, folder, progress=None, after_epoch=lambda *facts: None, **plan):
     fabric = Fabric(accelerator="cpu", devices=1)
     return fit(method, Plan(**{"epochs": 4, "learning_rate": 0.1, **plan}), fabric, str(folder / "last" / "checkpoint.pt"), after_epoch,
-               progress or Heard())
+               progress or Listening())
 
 
 def losses(course):
@@ -100,9 +89,9 @@ def test_a_loss_that_is_no_number_says_what_to_do(tmp_path):
 
 
 def test_when_memory_runs_out_batches_are_worked_off_in_pieces(tmp_path):
-    heard = Heard()
+    heard = Listening()
     split = train(Line(largest_piece=2), tmp_path / "split", heard)
-    assert heard.sentences[1:] == [
+    assert heard.texts[1:] == [
         "Memory ran out: batches are now worked off in 2 pieces of at most 4 tiles; the batch size stays.",
         "Memory ran out: batches are now worked off in 4 pieces of at most 2 tiles; the batch size stays."]
     assert losses(split) == pytest.approx(losses(train(Line(), tmp_path / "whole")), rel=1e-5)
@@ -129,7 +118,7 @@ def test_without_validation_the_last_epoch_is_kept(tmp_path):
 
 
 def test_every_batch_is_told(tmp_path):
-    heard = Heard()
+    heard = Listening()
     train(Line(fits=[0.1, 0.2]), tmp_path, heard, epochs=2)
     told = [event for event in heard.events if event["event"] == "progress"]
     assert len(told) == 10
@@ -156,9 +145,9 @@ def test_a_last_group_of_fewer_batches_counts_as_what_it_is(tmp_path):
 
 
 def test_for_a_loss_over_the_batch_pieces_and_groups_are_no_larger_batch(tmp_path):
-    heard = Heard()
+    heard = Listening()
     train(Line(largest_piece=4, additive=False), tmp_path, heard, accumulate=2)
-    assert heard.sentences[1:] == [
+    assert heard.texts[1:] == [
         "Gradients of 2 batches are added up before a step. This loss compares the tiles of a batch, so that is not the same as a larger "
         "batch; several processes make one.",
         "Memory ran out: batches are now worked off in 2 pieces of at most 4 tiles; this loss compares the tiles of a batch, so in effect the "
@@ -204,17 +193,17 @@ def test_the_average_is_validated_and_kept_while_training_goes_on_without(tmp_pa
 
 
 def test_without_a_compiler_training_goes_on(tmp_path, monkeypatch):
-    heard = Heard()
+    heard = Listening()
     monkeypatch.setattr("shutil.which", lambda name: None)
     course = train(Line(), tmp_path, heard, compile=True, epochs=1)
     assert course.epoch == 1
-    assert heard.sentences[0] == (
+    assert heard.texts[0] == (
         "torch compiles networks with a C++ compiler, and none was found (c++, g++, clang++, cl), so training goes on without. "
         "Install one, or name it in the environment variable CXX.")
 
 
 def test_the_progress_says_epoch_loss_speed_and_time_left(tmp_path):
-    heard = Heard()
+    heard = Listening()
     course = train(Line(), tmp_path, heard, epochs=2)
     text = [event["text"] for event in heard.events if event["event"] == "progress"][-1]
     assert re.fullmatch(r"Epoch 2 of 2, [0-9.]+ images/s, 0 min 0[0-9] s left", text)
