@@ -15,6 +15,7 @@ from ..errors import DataError
 from .measures.accuracy import count_classes, sample_scores, scores
 from .measures.baselines import PIXEL_BASELINES, SAMPLE_BASELINES, Baseline
 from .measures.multilabel_accuracy import count_scores, multilabel_scores
+from .records import shown
 
 if TYPE_CHECKING:
     from .datasets.dataset import Dataset
@@ -122,13 +123,25 @@ TASKS: dict[str, Task] = {row.name: row for row in (
 )}
 
 
-def require(dataset: Dataset, tasks: Collection[str], what: str) -> Task:
+def task_named(name: str) -> Task:
+    """The row of a task.
+
+    Raises:
+        ValueError: there is none, in the words of a record's rules.
+    """
+    if name not in TASKS:
+        raise ValueError(f"the task {shown(name)} is none that this plugin knows")
+    return TASKS[name]
+
+
+def require(dataset: Dataset, tasks: Collection[str], what: str, otherwise: str = "") -> Task:
     """The task of a dataset, where it is one of `tasks`.
 
     Args:
         dataset: that was chosen.
         tasks: names of those that will do.
         what: needs them; begins the second half of the sentence.
+        otherwise: what else can be done.
 
     Raises:
         DataError: another task.
@@ -136,9 +149,9 @@ def require(dataset: Dataset, tasks: Collection[str], what: str) -> Task:
     if dataset.task in tasks:
         return dataset.kind
     wanted = [TASKS[name] for name in tasks]
-    made_by = [f"“{job}”" for job in dict.fromkeys(job for row in wanted for job in row.made_by)]
+    made_by = either([f"“{job}”" for job in dict.fromkeys(job for row in wanted for job in row.made_by)])
     raise DataError(f"The dataset {dataset.folder} is for the task “{dataset.task}” ({dataset.kind.words}), and {what} needs "
-                    f"{either([row.words for row in wanted])}. Choose a dataset made by {either(made_by)}.")
+                    f"{either([row.words for row in wanted])}. Choose a dataset made by {made_by}{', or ' + otherwise if otherwise else ''}.")
 
 
 def either(words: list[str]) -> str:

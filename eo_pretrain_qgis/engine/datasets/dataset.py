@@ -24,7 +24,7 @@ from ..looks.class_style import coloured
 from ..rasters import sources
 from ..rasters.sensors import Band
 from ..records import read_json, shown
-from ..tasks import TASKS, Task
+from ..tasks import TASKS, Task, task_named
 from .record import ADVICE, SPLITS, DatasetRecord, read_record
 from .shards import Layout, Shards
 
@@ -96,7 +96,7 @@ class Dataset:
     @property
     def kind(self) -> Task:
         """The row of its task in `TASKS`."""
-        return TASKS[self.task]
+        return task_named(self.task)
 
     @property
     def sensor(self) -> SensorInfo:

@@ -14,7 +14,7 @@ from rasterio.errors import CRSError
 from ...errors import DataError
 from ..cards import ClassInfo, SensorInfo
 from ..records import ArrayFile, Count, Finite, Metres, Name, Pixels, Positive, checked, differ, shown
-from ..tasks import TASKS, Task
+from ..tasks import Task, task_named
 from .theme_facts import FACTS, Facts
 
 SPLITS = ("training", "validation", "test")
@@ -129,9 +129,7 @@ class DatasetRecord(Struct):
     facts: dict[str, Any] = {}
 
     def __post_init__(self) -> None:
-        kind = TASKS.get(self.task)
-        if kind is None:
-            raise ValueError(f"“task” is {shown(self.task)}, which this plugin does not know")
+        kind = task_named(self.task)
         self._check_classes(kind)
         self._check_sensors()
         self._check_shards()

@@ -61,7 +61,7 @@ def export_dataset(name: str, dataset: Dataset, folder: Path, sensor: str = "", 
     Raises:
         DataError: of a task whose labels the format cannot hold, or see there.
     """
-    require(dataset, [task for task, row in TASKS.items() if name in row.formats], f"the layout “{name}”")
+    require(dataset, [task for task, row in TASKS.items() if name in row.formats], f"the layout “{name}”", "choose another format")
     return WRITERS[name].export(dataset, folder, sensor, split, progress)
 
 

@@ -25,7 +25,7 @@ from ..datasets.splitting.by_group import given_split, random_split
 from ..datasets.splitting.by_place import Split, SplitPlan, gap, split_by_place
 from ..datasets.splitting.division import finish
 from ..rasters.grid import Grid
-from ..tasks import TASKS, Task
+from ..tasks import Task, task_named
 
 #: Files are read this far ahead, by so many threads: GDAL decodes without Python's lock.
 AHEAD, THREADS = 32, 4
@@ -106,7 +106,7 @@ class Content:
     @property
     def kind(self) -> Task:
         """The row of its task in `TASKS`."""
-        return TASKS[self.task]
+        return task_named(self.task)
 
 
 def write_samples(folder: Path, content: Content, options: ImportOptions, progress: Progress = SILENT) -> Split:
