@@ -37,7 +37,6 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.figures import Figures, half_width  # noqa: E402
 from eo_pretrain_qgis.engine.datasets.dataset import DROPPED, Dataset  # noqa: E402
 from eo_pretrain_qgis.engine.datasets.splitting.label_shares import SHARES, labelled_share  # noqa: E402
-from eo_pretrain_qgis.engine.learning.finetuning.classification import TASKS  # noqa: E402
 from eo_pretrain_qgis.engine.learning.finetuning.recipe import Settings, adopt_scaling, finetune  # noqa: E402
 from eo_pretrain_qgis.engine.learning.loop.device import pick_device  # noqa: E402
 from eo_pretrain_qgis.engine.learning.loop.runs import band_cards  # noqa: E402
@@ -89,7 +88,7 @@ class Benchmark:
 
     def __init__(self, asked: argparse.Namespace) -> None:
         self.asked, self.dataset = asked, Dataset.open(asked.dataset)
-        self.images = self.dataset.task in TASKS
+        self.images = not self.dataset.kind.pixelwise
         self.output = Path(asked.output)
         self.output.mkdir(parents=True, exist_ok=True)
         self.results = Results(self.output / "results.csv")

@@ -21,6 +21,7 @@ import torch
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.datasets.shards import Shards, ShardWriter
 from eo_pretrain_qgis.engine.learning.data import TileReader
+from eo_pretrain_qgis.engine.learning.finetuning.labelled_tiles import Choices
 from eo_pretrain_qgis.engine.learning.finetuning.segmentation import Segmentation
 from eo_pretrain_qgis.engine.learning.networks.class_networks import SegmentationNetwork
 from tests.engine.learning.tiny import write_dataset
@@ -76,7 +77,7 @@ def train(folder: Path, asked: argparse.Namespace) -> None:
     dataset, rng = Dataset.open(folder), np.random.default_rng(3)
     torch.manual_seed(0)
     network = SegmentationNetwork(asked.encoder, [1100.0] * 4, [600.0] * 4, len(dataset.classes)).to(device)
-    method = Segmentation(dataset, network, device, batch_size=asked.batch, augmentation="none")
+    method = Segmentation(dataset, network, device, Choices(asked.batch, augmentation="none"))
     reader = TileReader(dataset, [1100.0] * 4, network.stride, device)
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4)
     tiles = np.arange(len(dataset))

@@ -13,6 +13,8 @@ from .records import ClassValue, ColourOrNone, Name, PlainName, differ, shown, w
 
 #: Types of pixels; those of NumPy, in the order of the machine.
 PixelType = Annotated[str, worded("u?int(8|16|32|64)|float(32|64)", "a type of pixels such as uint16")]
+#: Label of what has no class.
+IGNORE = 255
 #: Key of `sensors.PRESETS`.
 Preset = Annotated[str, worded("|".join(PRESETS), f"one of {', '.join(PRESETS)}")]
 Nodata = Annotated[float, Meta(ge=-1.79e308, le=1.79e308)]

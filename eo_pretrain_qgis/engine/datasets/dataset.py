@@ -17,18 +17,19 @@ from pyogrio.errors import CRSError, DataLayerError, DataSourceError, FeatureErr
 
 from ...errors import DataError
 from ...outputs import new_file
+from ..cards import IGNORE as IGNORE
 from ..cards import ClassInfo, SensorInfo
 from ..even_sample import even_sample
 from ..looks.class_style import coloured
 from ..rasters import sources
 from ..rasters.sensors import Band
 from ..records import read_json, shown
-from .record import ADVICE, SPLITS, TASKS, DatasetRecord, read_record
+from ..tasks import TASKS, Task, task_named
+from .record import ADVICE, SPLITS, DatasetRecord, read_record
 from .shards import Layout, Shards
 
 FORMAT, VERSION = "eo-pretrain dataset", 1
 DESCRIPTION, TILES = "dataset.json", "tiles.gpkg"
-IGNORE = 255
 #: Every tile, also those dropped between the splits.
 ALL = "all"
 #: Tiles too near to a tile of another split; they stay in the arrays, so that the dataset can be split anew.
@@ -83,16 +84,19 @@ class Dataset:
 
     def layouts(self) -> dict[str, Layout]:
         """How the arrays of `shards` must look; images by the name of their sensor."""
-        size, count = self.tile_size, len(self.classes)
-        dates = self.task == "series"
+        size, count, dates = self.tile_size, len(self.classes), self.kind.dates
         layouts = {f"images of {sensor.name}": Layout((None, len(sensor.bands)) if dates else (len(sensor.bands), size, size), sensor.dtype)
                    for sensor in self.sensors}
-        shapes: dict[str, tuple[int | None, ...]] = {"segmentation": (size, size), "multilabel": (count,)}
-        layouts |= {"labels": Layout(shapes.get(self.task, ()), "uint8"), "shares": Layout((count, size, size), "uint8")}
+        layouts |= {"labels": Layout(self.kind.label_shape(size, count), "uint8"), "shares": Layout((count, size, size), "uint8")}
         return layouts | {"days": Layout((None,), "int16"), "flags": Layout((None,) if dates else (size, size), "uint8")}
 
     def __len__(self) -> int:
         return len(self.shards)
+
+    @property
+    def kind(self) -> Task:
+        """The row of its task in `TASKS`."""
+        return task_named(self.task)
 
     @property
     def sensor(self) -> SensorInfo:
@@ -170,8 +174,7 @@ class Dataset:
     def labels(self, indices: np.ndarray) -> np.ndarray:
         """Labels, uint8: the position in `classes`, or 255 where there is none.
 
-        Their shape depends on `task`: (n, y, x) of "segmentation", (n,) of "scene", "patch" and "series", (n, class) with 0 and 1 of
-        "multilabel".
+        Their shape depends on `kind.axes`: (n, y, x) of pixels, (n,) of whole samples, (n, class) with 0 and 1 of several classes at once.
         """
         if not self.classes:
             raise DataError(f"{self.folder} has no labels. Choose a dataset made by “Create training dataset”.")
@@ -194,10 +197,9 @@ class Dataset:
         """Which pixels of images (n, band, y, x) of the first sensor were measured: bool (n, y, x)."""
         return self.sensor.valid(images)
 
-
     def _check_dates(self) -> None:
         """What is known of dates must be known of as many as the images have."""
-        if self.task != "series":
+        if not self.kind.dates:
             return
         for array in self.shards.extras():
             kind, _, sensor = array.partition("_")
@@ -217,10 +219,10 @@ class Dataset:
         self.shards.release()
 
     def _refuse_strange(self, labels: np.ndarray) -> None:
-        count = 2 if self.task == "multilabel" else len(self.classes)
+        count = 2 if self.kind.several else len(self.classes)
         beyond = int((labels + np.uint8(1)).max(initial=0))  # 255, for no label, becomes 0
         if beyond > count:
-            what = "but a class is there, 1, or not, 0" if self.task == "multilabel" else f"but there are {count} classes, from position 0 on"
+            what = "but a class is there, 1, or not, 0" if self.kind.several else f"but there are {count} classes, from position 0 on"
             raise DataError(f"The labels of {self.folder} hold {beyond - 1}, {what}. {ADVICE}")
 
 

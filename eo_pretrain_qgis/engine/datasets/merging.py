@@ -18,6 +18,7 @@ from ...progress import SILENT, Progress
 from ..rasters.grid import Grid
 from ..rasters.raster import Scene
 from ..rasters.vector import VectorLayer, is_vector
+from ..tasks import require
 from .building import RESOLUTION_TOLERANCE, build_dataset
 from .cutting import Cutting, Labels
 from .dataset import DROPPED, SPLITS, Dataset, SensorInfo
@@ -40,9 +41,8 @@ def open_extended(folder: str) -> Dataset:
     """
     dataset = Dataset.open(folder)
     reason = ""
-    if dataset.task != "segmentation":
-        reason = f"is for the task “{dataset.task}”"
-    elif len(dataset.sensors) > 1:
+    require(dataset, ["segmentation"], "adding tiles")
+    if len(dataset.sensors) > 1:
         reason = f"holds images of {len(dataset.sensors)} sensors"
     elif dataset.shards.extras():
         reason = f"keeps {', '.join(dataset.shards.extras())} beside its labels"

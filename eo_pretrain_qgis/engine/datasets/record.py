@@ -14,11 +14,9 @@ from rasterio.errors import CRSError
 from ...errors import DataError
 from ..cards import ClassInfo, SensorInfo
 from ..records import ArrayFile, Count, Finite, Metres, Name, Pixels, Positive, checked, differ, shown
-from .theme_facts import FACTS, TASKS_OF_THEMES, Facts
+from ..tasks import Task, task_named
+from .theme_facts import FACTS, Facts
 
-#: What a sample is and how it is labelled: every pixel; one class per image; one class per small patch; several classes per image;
-#: one class per series of dates; not at all.
-TASKS = ("segmentation", "scene", "patch", "multilabel", "series", "pretraining")
 SPLITS = ("training", "validation", "test")
 ADVICE = "Restore the file or make the dataset again."
 Coefficient = Annotated[float, Meta(ge=-1e12, le=1e12)]
@@ -113,7 +111,7 @@ class ShardRecord(Struct):
 class DatasetRecord(Struct):
     """All of dataset.json that anything reads."""
 
-    task: Literal["segmentation", "scene", "patch", "multilabel", "series", "pretraining"]
+    task: str
     name: Name
     sensors: Annotated[list[SensorInfo], Meta(min_length=1, max_length=100)]
     tile_size: Pixels
@@ -131,10 +129,11 @@ class DatasetRecord(Struct):
     facts: dict[str, Any] = {}
 
     def __post_init__(self) -> None:
-        self._check_classes()
+        kind = task_named(self.task)
+        self._check_classes(kind)
         self._check_sensors()
         self._check_shards()
-        if self.theme in TASKS_OF_THEMES and self.task not in TASKS_OF_THEMES[self.theme]:
+        if self.theme in FACTS and self.theme not in kind.themes:
             raise ValueError(f"the theme {shown(self.theme)} has no datasets for the task “{self.task}”")
         with rasterio.Env():  # else what GDAL says of a CRS goes to the terminal
             for crs in {scene.crs for scene in self.scenes if scene.crs}:
@@ -143,10 +142,10 @@ class DatasetRecord(Struct):
                 except CRSError:
                     raise ValueError(f"a scene has the CRS {shown(crs)}, which is none") from None
 
-    def _check_classes(self) -> None:
+    def _check_classes(self, kind: Task) -> None:
         differ([str(row.value) for row in self.classes], "the value of a class")
-        if bool(self.classes) == (self.task == "pretraining"):
-            raise ValueError("it has no classes" if not self.classes else "it has classes, but is for the task “pretraining”")
+        if bool(self.classes) != kind.labelled:
+            raise ValueError("it has no classes" if not self.classes else f"it has classes, but is for the task “{self.task}”")
         for split in SPLITS:
             if len(self.class_pixels.get(split, ())) != len(self.classes) or split not in self.class_pixels:
                 raise ValueError(f"“class_pixels” must have, for {split}, one number for each of the {len(self.classes)} classes")

@@ -196,5 +196,3 @@ class RoadFacts(Facts, kw_only=True):
 
 FACTS: dict[str, type[Facts]] = {"crops": CropFacts, "sea ice": IceFacts, "land cover": LandCoverFacts, "pretraining": PretrainingFacts,
                                  "roads": RoadFacts}
-TASKS_OF_THEMES = {"crops": ("series",), "sea ice": ("patch", "segmentation"), "land cover": ("segmentation",), "pretraining": ("pretraining",),
-                   "roads": ("segmentation",)}

@@ -19,7 +19,7 @@ from ..themes.sea_ice import report as sea_ice_report
 from ..themes.sea_ice.angle_facts import angle_facts
 from ..themes.unlabelled import report as pretraining_report
 from . import pictures
-from .warnings import angle_warnings, class_shares, noun, series_warnings, unit, warnings_of
+from .warnings import angle_warnings, class_shares, series_warnings, warnings_of
 
 #: Theme of a dataset → module with ``sections(dataset, report) -> list[str]``, pieces of the page made with `html_page`, and
 #: ``warnings(dataset) -> list[str]``, one sentence each.
@@ -37,15 +37,14 @@ def describe(dataset: Dataset, progress: Progress = SILENT) -> dict:
     """
     require_facts(dataset.facts, dataset.theme, str(dataset.folder / DESCRIPTION))
     shares, description = class_shares(dataset), dataset.description
-    what = unit(dataset)
-    counted = "pixels" if what == "pixels" else "samples"
+    counted = "pixels" if dataset.kind.pixelwise else "samples"
     classes = [{"value": row.value, "name": row.name, "color": row.color,
                 **{f"{split}_share": round(float(shares[number, position]), 6) for number, split in enumerate(SPLITS)},
                 **{f"{split}_{counted}": description["class_pixels"][split][position] for split in SPLITS}}
                for position, row in enumerate(dataset.classes)]
     sensors = [{"name": sensor.name, "preset": sensor.preset, "dtype": sensor.dtype, "nodata": sensor.nodata,
                 "tiles": int(dataset.shards.holding(sensor.name).sum()), "bands": _bands(dataset, sensor)} for sensor in dataset.sensors]
-    series = series_facts(dataset, progress.part(0, 0.5)) if dataset.task == "series" else None
+    series = series_facts(dataset, progress.part(0, 0.5)) if dataset.kind.dates else None
     angles = angle_facts(dataset, progress.part(0.5, 0.9))
     theme = THEMES.get(dataset.theme)
     warnings = [*warnings_of(dataset), *(series_warnings(series) if series else ()), *(angle_warnings(angles) if angles else ()),
@@ -95,7 +94,7 @@ def write_report(path: str | Path, dataset: Dataset, facts: dict, progress: Prog
     progress.at(0.8, "Drawing")
     for sensor in facts["sensors"]:
         of_which = f" of {sensor['name']}" if len(facts["sensors"]) > 1 else ""
-        sections += [page.heading(f"Bands of the training {noun(dataset)}{of_which}"),
+        sections += [page.heading(f"Bands of the training {dataset.kind.unit}{of_which}"),
                      page.paragraph("In stored units, from the 0.1 to the 99.9 percentile."),
                      pictures.histograms(dataset, sensor["name"]), _band_table(sensor["bands"])]
     sections += [page.heading("Sources"), _scene_table(facts), page.paragraph(f"Labels: {facts['labels'].get('path', '') or 'none'}")]
@@ -109,8 +108,8 @@ def _bands(dataset: Dataset, sensor: SensorInfo) -> list[dict]:
 
 
 def _summary(dataset: Dataset, facts: dict) -> str:
-    (width, height), counts, what = facts["resolution_m"], facts["tiles_by_split"], noun(dataset)
-    if dataset.task == "series":
+    (width, height), counts, what = facts["resolution_m"], facts["tiles_by_split"], dataset.kind.unit
+    if dataset.kind.dates:
         size = f"of a pixel of {width:g} × {height:g} m or a parcel"
     else:
         size = f"of {facts['tile_size']} × {facts['tile_size']} px of {width:g} × {height:g} m"
@@ -120,7 +119,7 @@ def _summary(dataset: Dataset, facts: dict) -> str:
             f"validation, {counts['test']} for test, {counts[DROPPED]} dropped.")
     if len(facts["sensors"]) > 1:
         text += " Sensors: " + ", ".join(f"{row['name']} ({len(row['bands'])} bands, {row['tiles']} {what})" for row in facts["sensors"]) + "."
-    if dataset.task == "segmentation" and {"valid_share", "labelled_share"} <= set(facts):
+    if dataset.kind.pixelwise and {"valid_share", "labelled_share"} <= set(facts):
         text += f" {facts['valid_share']:.0%} of their pixels are valid, {facts['labelled_share']:.0%} are labelled."
     elif dataset.classes and facts.get("labelled_share", 1) < 1:
         text += f" {1 - facts['labelled_share']:.0%} of them have no label."
@@ -128,8 +127,7 @@ def _summary(dataset: Dataset, facts: dict) -> str:
 
 
 def _class_table(dataset: Dataset, facts: dict) -> str:
-    what = unit(dataset)
-    counted = "pixels" if what == "pixels" else "samples"
+    what, counted = dataset.kind.counted, "pixels" if dataset.kind.pixelwise else "samples"
     head = ("class", "value", *(f"{split} share" for split in SPLITS), *(f"{split} {what}" for split in SPLITS))
     return page.table(head, [(row["name"], str(row["value"]), *(f"{row[f'{split}_share']:.2%}" for split in SPLITS),
                               *(row[f"{split}_{counted}"] for split in SPLITS)) for row in facts["classes"]])

@@ -17,7 +17,6 @@ from ..even_sample import even_sample
 from ..looks import html_page as page
 from ..looks.tile_pictures import look, paint, strip, telling_tiles, tiles_of_class
 from ..themes.crops.series_facts import CLEAR
-from .warnings import noun
 
 SAMPLES = {"training": 6, "validation": 3, "test": 3}
 #: Images of one class beside each other, their height [px] and that of tiles.
@@ -32,13 +31,12 @@ CURVES, STEP = 400, 10
 
 def samples(dataset: Dataset, progress: Progress = SILENT) -> list[str]:
     """Sections with pictures of samples, as the task asks for."""
-    if dataset.task == "series":
+    kind = dataset.kind
+    if kind.dates:
         return [page.heading("Series by class"), _curves(dataset)]
-    if dataset.task == "segmentation":
+    if kind.pixelwise:
         return [_tiles(dataset, split, count) for split, count in SAMPLES.items() if len(dataset.indices(split))]
-    if dataset.task == "pretraining":
-        return _unlabelled(dataset)
-    return _by_class(dataset, progress)
+    return _by_class(dataset, progress) if kind.labelled else _unlabelled(dataset)
 
 
 def footprints(dataset: Dataset) -> str:
@@ -130,7 +128,7 @@ def _by_class(dataset: Dataset, progress: Progress) -> list[str]:
     for number, sensor in enumerate(dataset.sensors):
         progress.at(number / len(dataset.sensors), "Drawing")
         looks.append(look(dataset, shown, sensor.name))
-    sections, first = [page.heading(f"Training {noun(dataset)} of each class")], 0
+    sections, first = [page.heading(f"Training {dataset.kind.unit} of each class")], 0
     for name, tiles in rows:
         mine = place.ravel()[first:first + len(tiles)]
         first += len(tiles)

@@ -8,8 +8,8 @@ from ..datasets.dataset import DROPPED, SPLITS, Dataset, SensorInfo
 from ..even_sample import even_sample
 
 FEW_TILES = {"training": 50, "validation": 5, "test": 10}
-#: Share below which a class is rare, and how many test pixels or samples a score needs.
-RARE_CLASS, FEW_PIXELS, FEW_SAMPLES = 0.01, 1000, 30
+#: Share below which a class is rare.
+RARE_CLASS = 0.01
 #: From so many classes on, a warning about each of them becomes one about all.
 MANY = 4
 UNLIKE = 3.0
@@ -29,19 +29,9 @@ def warnings_of(dataset: Dataset) -> list[str]:
 def class_shares(dataset: Dataset) -> np.ndarray:
     """Share of each class in training, validation and test (3, class): of the labelled pixels, or of the samples."""
     pixels = np.array([dataset.description["class_pixels"][split] for split in SPLITS], float)
-    if dataset.task == "multilabel":  # samples have several classes
+    if dataset.kind.several:
         return pixels / np.maximum([[len(dataset.indices(split))] for split in SPLITS], 1)
     return pixels / np.maximum(pixels.sum(1, keepdims=True), 1)
-
-
-def noun(dataset: Dataset) -> str:
-    """What the samples of a dataset are called, in the plural."""
-    return {"segmentation": "tiles", "pretraining": "tiles", "patch": "patches", "series": "series"}.get(dataset.task, "images")
-
-
-def unit(dataset: Dataset) -> str:
-    """What is counted of each class, in the plural."""
-    return "pixels" if dataset.task == "segmentation" else noun(dataset)
 
 
 def _plural(count: int, what: str) -> str:
@@ -77,11 +67,11 @@ def angle_warnings(facts: dict) -> list[str]:
 
 
 def _tiles(dataset: Dataset) -> list[str]:
-    what = noun(dataset)
+    what = dataset.kind.unit
     found = [f"Only {count} {split} {_plural(count, what)}: figures from so few are uncertain." for split, enough in FEW_TILES.items()
              if 0 < (count := len(dataset.indices(split))) < enough]
     found += [f"There are no {split} {what}." for split in SPLITS if not len(dataset.indices(split))
-              and not (dataset.task == "pretraining" and split == SPLITS[2])]
+              and (dataset.kind.labelled or split != SPLITS[2])]
     dropped = float((dataset.splits == DROPPED).mean())
     if dropped > 0.4:
         found.append(f"{dropped:.0%} of the {what} were dropped to keep training and test apart. Smaller tiles lose fewer.")
@@ -94,8 +84,8 @@ def _tiles(dataset: Dataset) -> list[str]:
 def _classes(dataset: Dataset) -> list[str]:
     if not dataset.classes:
         return []
-    found, shares, what = [], class_shares(dataset), unit(dataset)
-    one, enough = ("pixel", FEW_PIXELS) if what == "pixels" else ("sample", FEW_SAMPLES)
+    found, shares, what, enough = [], class_shares(dataset), dataset.kind.counted, dataset.kind.enough
+    one = "pixel" if dataset.kind.pixelwise else "sample"
     of_what = "labelled training pixels" if what == "pixels" else f"training {what}"
     pixels = np.array([dataset.description["class_pixels"][split] for split in SPLITS])
     absent, few = [], {}
@@ -130,7 +120,7 @@ def _few(few: dict[str, int], enough: int, what: str) -> list[str]:
 def _split(dataset: Dataset) -> list[str]:
     split = dataset.description["split"]
     if split.get("method") == "random":
-        return [f"The {noun(dataset)} were divided at random, so neighbouring ground may be in training and in test: the test flatters the "
+        return [f"The {dataset.kind.unit} were divided at random, so neighbouring ground may be in training and in test: the test flatters the "
                 "model."]
     if split.get("method") == "given" and split.get("leakage_distance_px") is None and len(dataset.indices(SPLITS[0])) < len(dataset):
         return ["The split came with the data, and nothing says how near training and test lie to each other."]
@@ -146,12 +136,12 @@ def _distance(dataset: Dataset) -> list[str]:
 
 
 def _pixels(dataset: Dataset) -> list[str]:
-    if dataset.task == "series" or not len(dataset):
+    if dataset.kind.dates or not len(dataset):
         return []
     found = []
     if "valid" in dataset.tiles and (valid := float(dataset.column("valid").mean())) < 0.8:
         found.append(f"{1 - valid:.0%} of the pixels in the tiles are nodata.")
-    pixelwise = dataset.task == "segmentation" and "labelled" in dataset.tiles
+    pixelwise = dataset.kind.pixelwise and "labelled" in dataset.tiles
     if pixelwise and (labelled := float(dataset.column("labelled").mean())) < 0.1:
         found.append(f"Only {labelled:.1%} of the pixels in the tiles are labelled.")
     for sensor in dataset.sensors:

@@ -10,14 +10,16 @@ from rasterio.errors import NotGeoreferencedWarning
 
 from ...errors import DataError
 from ...progress import SILENT, Progress
+from ..datasets.dataset import Dataset
 from ..datasets.splitting.by_place import Split
+from ..tasks import TASKS, require
 from . import bigearthnet, class_folders, esri_tiles, eurosat, geotiff_pairs, timesen2crop
 from .other_layouts import refuse_known
 from .samples import ImportOptions
 from .split_lists import read_lists
 from .tree import Tree
 
-__all__ = ["FORMATS", "WRITERS", "ImportOptions", "Tree", "detect", "read_split", "write_dataset"]
+__all__ = ["FORMATS", "WRITERS", "ImportOptions", "Tree", "detect", "export_dataset", "read_split", "write_dataset"]
 
 #: Name of a format → module with TITLE, LOOKED_FOR, recognise(tree) and write(tree, folder, options, report). In the order in which
 #: they are looked for: the most telling marks first.
@@ -51,6 +53,16 @@ def write_dataset(name: str, tree: Tree, folder: Path, options: ImportOptions, p
     with warnings.catch_warnings():  # here and not around each file: several threads read
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         return FORMATS[name].write(tree, folder, options, progress)
+
+
+def export_dataset(name: str, dataset: Dataset, folder: Path, sensor: str = "", split: str = "", progress: Progress = SILENT) -> int:
+    """Writes a dataset in the format `name` into an empty folder; see the `export` of its module.
+
+    Raises:
+        DataError: of a task whose labels the format cannot hold, or see there.
+    """
+    require(dataset, [task for task, row in TASKS.items() if name in row.formats], f"the layout “{name}”", "choose another format")
+    return WRITERS[name].export(dataset, folder, sensor, split, progress)
 
 
 def read_split(tree: Tree, folder: str | None) -> dict[str, str] | None:

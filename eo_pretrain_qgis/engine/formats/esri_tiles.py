@@ -143,11 +143,8 @@ def export(dataset: Dataset, folder: Path, sensor: str = "", split: str = "", pr
         Number of tiles written.
 
     Raises:
-        DataError: another task, a sensor or split the dataset does not have, or a full disk.
+        DataError: a sensor or split the dataset does not have, or a full disk.
     """
-    if dataset.task != "segmentation":
-        raise DataError(f"{dataset.folder} is for the task “{dataset.task}”, and classified tiles have a class for each pixel. Choose a "
-                        "dataset of tiles with labels.")
     info = dataset.sensor_named(sensor)
     if len(dataset.sensors) > 1:
         progress.message(f"Classified tiles hold the images of one sensor; those of {info.name} are written.", level="warning")

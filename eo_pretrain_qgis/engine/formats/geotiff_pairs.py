@@ -135,7 +135,7 @@ def export(dataset: Dataset, folder: Path, sensor: str = "", split: str = "", pr
     """Writes GeoTIFF: images and label images of tiles, or images in a folder for each class; classes.csv and split.csv beside them.
 
     Args:
-        dataset: of the task "segmentation", "scene" or "patch".
+        dataset: with one class per pixel or per image.
         folder: an empty folder to fill.
         sensor: only the images of this one; empty is all, those of the second and later in images_<name>/.
         split: only samples of this one; empty is all but those dropped between the splits.
@@ -145,34 +145,32 @@ def export(dataset: Dataset, folder: Path, sensor: str = "", split: str = "", pr
         Number of samples written.
 
     Raises:
-        DataError: a task without such a layout, a sensor or split the dataset does not have, or a full disk.
+        DataError: a sensor or split the dataset does not have, or a full disk.
     """
     sensors = _sensors(dataset, sensor)
-    if dataset.task not in ("segmentation", "scene", "patch"):
-        raise DataError(f"{dataset.folder} is for the task “{dataset.task}”, which has no layout of GeoTIFF and labels. Choose a dataset of "
-                        "tiles or images with one class each.")
-    if dataset.task != "segmentation" and len(sensors) > 1:
+    pixelwise = dataset.kind.pixelwise
+    if not pixelwise and len(sensors) > 1:
         listed = ", ".join(info.name for info in sensors)
         raise DataError(f"{dataset.folder} has images of {listed}, and a folder of classes holds those of one. Name it in “Sensor”.")
     indices, names = chosen_tiles(dataset, split, progress)
     folders = _class_folders(dataset.classes)
-    parts = [IMAGES, *(f"{IMAGES}_{info.name}" for info in sensors[1:]), LABELS] if dataset.task == "segmentation" else folders
-    if dataset.task != "segmentation" and (dataset.labels(indices) == IGNORE).any():
+    parts = [IMAGES, *(f"{IMAGES}_{info.name}" for info in sensors[1:]), LABELS] if pixelwise else folders
+    if not pixelwise and (dataset.labels(indices) == IGNORE).any():
         (folder / UNLABELLED[0]).mkdir()
     for place in parts:
         (folder / place).mkdir()
     palette = np.array([*(row.value for row in dataset.classes), *[IGNORE] * (256 - len(dataset.classes))], np.uint8)
     for name, grid, images, label in tiles_of(dataset, indices, names, sensors, progress):
-        if dataset.task == "segmentation":
+        if pixelwise:
             write_tile(folder / LABELS / f"{name}.tif", palette[label][None], grid, nodata=IGNORE, classes=dataset.classes)
             targets = parts[:-1]
         else:
             targets = [folders[int(label)] if label != IGNORE else UNLABELLED[0]]
         for place, info, image in zip(targets, sensors, images, strict=False):
             write_tile(folder / place / f"{name}.tif", image, grid, info, pixel_size=dataset.description["resolution_m"][0])
-    write_class_table(folder / CLASSES, dataset.classes, () if dataset.task == "segmentation" else folders)
+    write_class_table(folder / CLASSES, dataset.classes, () if pixelwise else folders)
     write_split_table(folder / TABLE, names, dataset.splits[indices])
-    if dataset.task == "segmentation":
+    if pixelwise:
         (folder / f"{LABELS}.qml").write_text(class_map_qml(dataset.classes), encoding="utf-8")
     return len(indices)
 

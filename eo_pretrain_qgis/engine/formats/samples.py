@@ -25,6 +25,7 @@ from ..datasets.splitting.by_group import given_split, random_split
 from ..datasets.splitting.by_place import Split, SplitPlan, gap, split_by_place
 from ..datasets.splitting.division import finish
 from ..rasters.grid import Grid
+from ..tasks import Task, task_named
 
 #: Files are read this far ahead, by so many threads: GDAL decodes without Python's lock.
 AHEAD, THREADS = 32, 4
@@ -102,6 +103,11 @@ class Content:
     facts: dict
     pixel_size: float | None = None
 
+    @property
+    def kind(self) -> Task:
+        """The row of its task in `TASKS`."""
+        return task_named(self.task)
+
 
 def write_samples(folder: Path, content: Content, options: ImportOptions, progress: Progress = SILENT) -> Split:
     """Writes every sample, splits and describes them.
@@ -115,7 +121,7 @@ def write_samples(folder: Path, content: Content, options: ImportOptions, progre
     Raises:
         DataError: samples that cannot be read or differ in size or bands, or too few for the split.
     """
-    label_shape = {"segmentation": (content.tile_size,) * 2, "multilabel": (len(content.classes),)}.get(content.task, ())
+    label_shape = content.kind.label_shape(content.tile_size, len(content.classes))
     shapes: dict[str, tuple] = {sensor.name: ((len(sensor.bands), content.tile_size, content.tile_size), sensor.dtype)
                                 for sensor in content.sensors}
     rows, grids, digest = [], [], hashlib.sha256()
@@ -200,11 +206,11 @@ def _columns(sample: Sample, content: Content) -> dict:
     sensor = content.sensors[0]
     valid = float(sensor.valid(sample.images[sensor.name][None]).mean())
     row = {"col": 0, "row": 0, "valid": round(valid, 4), "labelled": 1.0, "weight": 1.0, **sample.columns, "given": sample.split}
-    if content.task == "segmentation":
+    if content.kind.pixelwise:
         shares = np.bincount(sample.label.ravel(), minlength=256) / sample.label.size
         row.update(labelled=round(1 - shares[IGNORE], 4),
                    **{f"share_{info.value}": shares[position] for position, info in enumerate(content.classes)})
-    elif content.task != "multilabel":
+    elif not content.kind.several:
         row.update(label=int(sample.label), labelled=float(sample.label != IGNORE))
     if sample.grid is not None:
         a, _, c, _, e, f = sample.grid.transform
@@ -244,11 +250,11 @@ def _split(tiles: geopandas.GeoDataFrame, base: Grid | None, content: Content, o
 
 def _counts(tiles: geopandas.GeoDataFrame, content: Content) -> np.ndarray:
     """Pixels, or samples, of each class in each tile (n, class)."""
-    if content.task == "segmentation":
+    if content.kind.pixelwise:
         return tiles[[f"share_{info.value}" for info in content.classes]].to_numpy() * content.tile_size**2
-    if content.task == "multilabel":
+    if content.kind.several:
         return tiles[[f"has_{info.value}" for info in content.classes]].to_numpy(float)
-    return (tiles["label"].to_numpy()[:, None] == np.arange(len(content.classes))).astype(float)
+    return content.kind.class_counts(tiles["label"].to_numpy(), len(content.classes)).astype(float)
 
 
 def _resolution(grids: list[Grid | None], content: Content) -> list[float]:

@@ -293,11 +293,8 @@ def export(dataset: Dataset, folder: Path, sensor: str = "", split: str = "", pr
         Number of series.
 
     Raises:
-        DataError: another task, or a part of the dataset was asked for.
+        DataError: a part of the dataset was asked for.
     """
-    if dataset.task != "series":
-        raise DataError(f"{dataset.folder} is for the task “{dataset.task}”, and TimeSen2Crop's layout holds series. Choose a dataset of "
-                        "series, or another format.")
     if split or sensor not in ("", dataset.sensor.name):
         raise DataError("TimeSen2Crop's layout holds all series of the first sensor. Leave “Sensor” empty and choose the samples of “all”.")
     write_timesen2crop_folders(dataset.folder, folder, progress)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-IGNORE = 255
+from ..cards import IGNORE
 
 
 def confusion(truth: np.ndarray, predicted: np.ndarray, classes: int, ignore: int = IGNORE) -> np.ndarray:
@@ -27,6 +27,11 @@ def confusion(truth: np.ndarray, predicted: np.ndarray, classes: int, ignore: in
     return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
 
 
+def count_classes(truth: np.ndarray, answer: np.ndarray, classes: int) -> np.ndarray:
+    """`confusion` of class positions, or of scores with the classes in axis 1, of which the largest counts."""
+    return confusion(truth, answer if answer.ndim == truth.ndim else answer.argmax(1), classes)
+
+
 def scores(matrix: np.ndarray) -> dict:
     """The usual figures of a confusion matrix, as plain numbers.
 
@@ -42,6 +47,11 @@ def scores(matrix: np.ndarray) -> dict:
     total = sum(true)
     return {"pixels": total, "overall_accuracy": sum(hits) / total if total else None,
             "mean_iou": _mean(rows, "iou"), "mean_f1": _mean(rows, "f1"), "classes": rows}
+
+
+def sample_scores(matrix: np.ndarray) -> dict:
+    """The same without the mean IoU, which nobody asks of whole samples."""
+    return {figure: value for figure, value in scores(matrix).items() if figure != "mean_iou"}
 
 
 def _class_scores(hits: int, true: int, found: int) -> dict:

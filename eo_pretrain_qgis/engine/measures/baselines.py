@@ -6,26 +6,44 @@ results/all_results.csv, row "imagestats").
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
-from scipy.ndimage import uniform_filter
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from ...progress import SILENT, Progress
-from ..datasets.dataset import Dataset
-from .accuracy import IGNORE
+from ..cards import IGNORE
+from ..datasets.splitting.label_shares import class_totals, training_share
+
+if TYPE_CHECKING:
+    from ..datasets.dataset import Dataset
+
+#: Answers for samples of a dataset, in the form of `tasks.Task.count`.
+Answer = Callable[["Dataset", np.ndarray], np.ndarray]
 
 SIDE = 7
 SAMPLES = 50_000
 
 
+@dataclass(frozen=True)
+class Baseline:
+    """A simple classifier that a network has to beat.
+
+    Attributes:
+        words: what it is called.
+        method: how it answers, as a sentence.
+        fit: dataset, share of its training labels [%], seed and progress → what answers; see `Answer`.
+    """
+
+    words: str
+    method: str
+    fit: Callable[[Dataset, float, int, Progress], Answer]
+
+
 def majority_class(dataset: Dataset, tiles: np.ndarray | None = None) -> int:
     """Position of the class with most labelled pixels in `tiles`; None is all training tiles."""
-    if tiles is None:
-        return int(np.argmax(dataset.description["class_pixels"]["training"]))
-    counts = sum(np.bincount(dataset.labels(tiles[place:place + 1]).ravel(), minlength=256) for place in range(len(tiles)))
-    return int(np.argmax(np.asarray(counts)[:len(dataset.classes)]))
+    return int(np.argmax(dataset.description["class_pixels"]["training"] if tiles is None else class_totals(dataset, tiles)))
 
 
 def band_statistics(images: np.ndarray, valid: np.ndarray) -> np.ndarray:
@@ -38,6 +56,8 @@ def band_statistics(images: np.ndarray, valid: np.ndarray) -> np.ndarray:
     Returns:
         float32 (n, 3 · band, y, x): values, then means, then standard deviations; 0 where nothing is valid.
     """
+    from scipy.ndimage import uniform_filter  # like scikit-learn below only where it is used: every job reads the table of tasks
+
     known = valid[:, None]
     values = np.where(known, images, 0).astype(np.float64)
     size = (1, 1, SIDE, SIDE)
@@ -56,13 +76,17 @@ def band_statistics(images: np.ndarray, valid: np.ndarray) -> np.ndarray:
 class StatisticsBaseline:
     """Logistic regression on `band_statistics`, learned on a random sample of labelled training pixels."""
 
-    def __init__(self, model: Pipeline) -> None:
+    def __init__(self, model: Any) -> None:
         self.model = model
 
     @classmethod
     def fit(cls, dataset: Dataset, seed: int = 1, samples: int = SAMPLES, progress: Progress = SILENT,
             tiles: np.ndarray | None = None) -> StatisticsBaseline:
         """Learns from at most `samples` pixels, drawn evenly over `tiles`; None is all training tiles."""
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
         rng = np.random.default_rng(seed)
         indices = dataset.indices("training") if tiles is None else tiles
         quota = max(1, samples // len(indices))
@@ -86,3 +110,51 @@ class StatisticsBaseline:
         features = np.moveaxis(band_statistics(images, valid), 1, -1)
         found = self.model.predict(features.reshape(-1, features.shape[-1]))
         return found.reshape(features.shape[:-1]).astype(np.uint8)
+
+
+def _pixel_majority(dataset: Dataset, share: float, seed: int, progress: Progress) -> Answer:
+    common = majority_class(dataset, training_share(dataset, share, seed))
+    return lambda asked, samples: np.full((len(samples), asked.tile_size, asked.tile_size), common, np.uint8)
+
+
+def _pixel_statistics(dataset: Dataset, share: float, seed: int, progress: Progress) -> Answer:
+    learned = StatisticsBaseline.fit(dataset, seed, progress=progress, tiles=training_share(dataset, share, seed))
+
+    def answer(asked: Dataset, samples: np.ndarray) -> np.ndarray:
+        images = asked.images(samples)
+        return learned.predict(images, asked.valid(images))
+
+    return answer
+
+
+def _sample_majority(dataset: Dataset, share: float, seed: int, progress: Progress) -> Answer:
+    tiles = training_share(dataset, share, seed)
+    row = class_totals(dataset, tiles).astype(float)
+    if dataset.kind.several:
+        row = (row / len(tiles)).clip(1e-3, 1 - 1e-3)
+        row = np.log(row / (1 - row))
+    return lambda asked, samples: np.tile(row, (len(samples), 1))
+
+
+def _sample_statistics(dataset: Dataset, share: float, seed: int, progress: Progress) -> Answer:
+    from .linear_probe import LinearProbe, image_statistics
+
+    progress.at(0, "Baseline: statistics of the training samples")
+    tiles = training_share(dataset, share, seed)
+    weight, bias = LinearProbe(image_statistics(dataset, tiles), dataset.labels(tiles), seed).layer(len(dataset.classes))
+    return lambda asked, samples: image_statistics(asked, samples) @ weight.T + bias
+
+
+#: Of a class for every pixel.
+PIXEL_BASELINES = {
+    "majority": Baseline("majority class", "Majority class: the class with most pixels in these tiles, everywhere.", _pixel_majority),
+    "statistics": Baseline("per-band statistics", "Per-band statistics: logistic regression on value, mean and standard deviation of each band in "
+                           "7 × 7 pixels, learned from at most 50,000 pixels of these tiles.", _pixel_statistics),
+}
+#: Of classes of whole samples.
+SAMPLE_BASELINES = {
+    "majority": Baseline("majority class", "Majority class: the class of most of these tiles, everywhere; where a tile may have several, the share "
+                         "of each class.", _sample_majority),
+    "statistics": Baseline("statistics of the image", "Statistics of the image: logistic regression on mean, standard deviation, 5th and 95th "
+                           "percentile of each band, learned from these tiles.", _sample_statistics),
+}

@@ -24,6 +24,11 @@ def score_counts(truth: np.ndarray, logits: np.ndarray) -> np.ndarray:
     return counts
 
 
+def count_scores(truth: np.ndarray, logits: np.ndarray, classes: int) -> np.ndarray:
+    """`score_counts`, with the arguments of `accuracy.count_classes`."""
+    return score_counts(truth, logits)
+
+
 def average_precision(counts: np.ndarray) -> float | None:
     """Area under precision over recall, as a sum over thresholds; None without a positive sample.
 

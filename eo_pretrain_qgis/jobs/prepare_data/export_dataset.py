@@ -39,10 +39,10 @@ class ExportDataset(Job):
     def run(self, progress: Progress) -> dict:
         progress.at(0, "Opening the dataset")
         from ...engine.datasets.dataset import Dataset
-        from ...engine.formats import WRITERS
+        from ...engine.formats import export_dataset
         from ...outputs import new_folder
 
         dataset = Dataset.open(self.dataset)
         with new_folder(self.output) as folder:
-            samples = WRITERS[self.format].export(dataset, folder, self.sensor or "", "" if self.split == "all" else self.split, progress)
+            samples = export_dataset(self.format, dataset, folder, self.sensor or "", "" if self.split == "all" else self.split, progress)
         return {"output": self.output, "samples": samples}

@@ -5,10 +5,12 @@ import pytest
 import torch
 
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
+from eo_pretrain_qgis.engine.datasets.splitting.label_shares import class_totals
 from eo_pretrain_qgis.engine.learning.export import export_run
-from eo_pretrain_qgis.engine.learning.finetuning.classification import Classification, tile_class_weights
-from eo_pretrain_qgis.engine.learning.finetuning.classification_report import sample_gallery
+from eo_pretrain_qgis.engine.learning.finetuning.classification import Classification
 from eo_pretrain_qgis.engine.learning.finetuning.evaluation import evaluate_run, write_evaluation
+from eo_pretrain_qgis.engine.learning.finetuning.labelled_tiles import Choices, class_weights
+from eo_pretrain_qgis.engine.learning.finetuning.pictures import sample_gallery
 from eo_pretrain_qgis.engine.learning.finetuning.recipe import Settings, adopt_scaling, finetune
 from eo_pretrain_qgis.engine.learning.loop.checkpoints import load_tensors
 from eo_pretrain_qgis.engine.learning.loop.runs import Run
@@ -46,7 +48,7 @@ def scene_run(tmp_path_factory, folder):
 def method(dataset, **choices):
     torch.manual_seed(0)
     network = ClassificationNetwork(SMALL, [1600.0] * 3, [500.0] * 3, len(dataset.classes))
-    return Classification(dataset, network, CPU, **{"tiles": dataset.indices("training"), "batch_size": 8, "augmentation": "none", **choices})
+    return Classification(dataset, network, CPU, Choices(**{"batch_size": 8, "augmentation": "none", **choices}))
 
 
 def test_normalisation_layers_are_measured_on_batches_of_several_classes(scenes):
@@ -54,7 +56,7 @@ def test_normalisation_layers_are_measured_on_batches_of_several_classes(scenes)
     tiles = scenes.indices("training")
     by_class = tiles[np.argsort(scenes.labels(tiles), kind="stable")]
     network = ClassificationNetwork(SMALL, [0.0] * 3, [1.0] * 3, 4)
-    method = Classification(scenes, network, CPU, tiles=by_class[:6], batch_size=8)
+    method = Classification(scenes, network, CPU, Choices(8, by_class[:6]))
     batches = list(method.training.sample(64))
     assert sorted(np.concatenate([batch.tiles for batch in batches])) == sorted(tiles)
     assert all(len(batch.labels.unique()) > 1 for batch in batches)
@@ -67,7 +69,7 @@ def test_scenes_are_learned_and_the_run_keeps_what_the_next_needs(scene_run, fol
     assert (card["task"], card["architecture"], card["training_tiles"]) == ("scene", "classifier", 32)
     assert np.sum(card["confusion"]) == len(Dataset.open(folder).indices("validation"))
     page = (path / "report.html").read_text()
-    for words in ("overall accuracy of", "Right: ", "Wrong: ", "true ↓ predicted →", "dark rows", "Finished: 6 of 6 epochs", "fewer than 30 tiles"):
+    for words in ("overall accuracy of", "Right: ", "Wrong: ", "true ↓ predicted →", "dark rows", "Finished: 6 of 6 epochs", "fewer than 30 images"):
         assert words in page
     assert set(load_tensors(str(path / "encoder.safetensors"))) == set(Run.open(str(path)).load_network(CPU).encoder.state_dict())
 
@@ -119,7 +121,7 @@ def test_the_loss_is_weighted_by_class_and_tile(tmp_path):
     task = method(dataset)
     batch = next(task.batches(1, 0))
     scores = torch.randn(len(batch), 4, generator=torch.Generator().manual_seed(1))
-    weights = torch.tensor(tile_class_weights(dataset, dataset.indices("training"), "balanced"))[batch.labels] * batch.weights
+    weights = torch.tensor(class_weights(class_totals(dataset, dataset.indices("training")), "balanced"))[batch.labels] * batch.weights
     expected = (torch.nn.functional.cross_entropy(scores, batch.labels, reduction="none") * weights).sum() / weights.sum()
     assert float(task.loss("network", {"network": lambda images: scores}, batch)) == pytest.approx(float(expected), rel=1e-5)
 
@@ -128,7 +130,7 @@ def test_rare_labels_among_several_weigh_more_where_they_occur(tmp_path):
     dataset = Dataset.open(write_scenes(tmp_path / "several", task="multilabel"))
     tiles = dataset.indices("training")
     share = dataset.labels(tiles).mean(0)
-    assert tile_class_weights(dataset, tiles, "balanced") == pytest.approx(list(np.clip(np.sqrt((1 - share) / share), 1, 10)))
+    assert class_weights(class_totals(dataset, tiles), "balanced", len(tiles)) == pytest.approx(list(np.clip(np.sqrt((1 - share) / share), 1, 10)))
 
 
 def test_an_epoch_of_many_steps_shows_every_tile(scenes):

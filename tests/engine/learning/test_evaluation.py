@@ -6,10 +6,10 @@ import pytest
 
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.datasets.splitting.label_shares import labelled_share
-from eo_pretrain_qgis.engine.learning.finetuning import tile_evaluation
 from eo_pretrain_qgis.engine.learning.finetuning.evaluation import evaluate_run, write_evaluation
 from eo_pretrain_qgis.engine.learning.finetuning.recipe import Settings, finetune
-from eo_pretrain_qgis.engine.learning.probes import image_statistics
+from eo_pretrain_qgis.engine.measures import linear_probe
+from eo_pretrain_qgis.engine.measures.linear_probe import image_statistics
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.jobs.train.evaluate_model import EvaluateModel
 
@@ -88,7 +88,7 @@ def test_a_dataset_that_is_gone_is_named(run_folder, tmp_path):
 
 def test_a_dataset_of_another_task_is_refused(run_folder, tmp_path):
     write_scenes(tmp_path / "scenes")
-    with pytest.raises(DataError, match=r"is for the task “scene”, but the run .* learned “segmentation”. Choose a dataset of the run's task."):
+    with pytest.raises(DataError, match=r"is for the task “scene” .*, and the run .* needs a class for every pixel. Choose a dataset made by"):
         evaluate_run(str(run_folder), str(tmp_path / "scenes"), "test", 4, "cpu")
 
 
@@ -149,7 +149,7 @@ def test_baselines_of_whole_tiles_learn_from_the_same_share(tmp_path, monkeypatc
         card = json.loads((run / "run.json").read_text())
         (run / "run.json").write_text(json.dumps({**card, "settings": {**card["settings"], "spread_labels": True}}))
     seen = []
-    monkeypatch.setattr(tile_evaluation, "image_statistics", lambda data, tiles: seen.append(tiles) or image_statistics(data, tiles))
+    monkeypatch.setattr(linear_probe, "image_statistics", lambda data, tiles: seen.append(tiles) or image_statistics(data, tiles))
     facts, _ = evaluate_run(str(run), None, "test", 8, "cpu")
     assert seen[0].tolist() == labelled_share(dataset, dataset.indices("training"), 25, 1).tolist()
     assert facts["training_tiles"] == len(seen[0]) == json.loads((run / "run.json").read_text())["training_tiles"]

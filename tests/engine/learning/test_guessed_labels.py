@@ -159,7 +159,7 @@ def test_labels_are_spread_only_where_it_can_be_done(folder, start, tmp_path):
                                         "for example of “Pretrain with Barlow Twins” on these tiles, or switch “Spread the labels” off"):
         finetune(str(folder), str(tmp_path / "run"), Settings(**QUICK, spread_labels=True))
     for other, task in ((write_dataset(tmp_path / "pixels"), "segmentation"), (write_scenes(tmp_path / "several", task="multilabel"), "multilabel")):
-        with pytest.raises(DataError, match=f"Labels spread from tile to tile where each has one class, and .* is for the task “{task}”"):
+        with pytest.raises(DataError, match=f"“{task}” .*, and spreading labels from tile to tile needs .*, or switch “Spread the labels” off"):
             finetune(str(other), str(tmp_path / "run"), Settings(**QUICK, start=start, spread_labels=True))
     assert not (tmp_path / "run").exists()
     heard = Listening()

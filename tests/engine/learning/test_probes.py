@@ -162,7 +162,7 @@ def test_several_classes_at_once_are_probed_too(tmp_path):
 
 
 def test_a_dataset_without_labels_of_tiles_is_refused(dataset):
-    with pytest.raises(DataError, match=r"is for the task “segmentation”, and features of tiles are probed with labels of whole tiles"):
+    with pytest.raises(DataError, match=r"is for the task “segmentation” .*, and probing an encoder needs a class for every image, a class"):
         Probe(dataset)
 
 

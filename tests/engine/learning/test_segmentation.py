@@ -6,8 +6,10 @@ import segmentation_models_pytorch as smp
 import torch
 
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
+from eo_pretrain_qgis.engine.learning.finetuning.labelled_tiles import Choices, class_weights
 from eo_pretrain_qgis.engine.learning.finetuning.losses import dice_loss
-from eo_pretrain_qgis.engine.learning.finetuning.segmentation import Segmentation, check_trainable, class_weights
+from eo_pretrain_qgis.engine.learning.finetuning.recipe import check_learnable
+from eo_pretrain_qgis.engine.learning.finetuning.segmentation import Segmentation
 from eo_pretrain_qgis.engine.learning.networks.class_networks import SegmentationNetwork
 from eo_pretrain_qgis.errors import DataError
 
@@ -20,7 +22,7 @@ CPU = torch.device("cpu")
 def method(dataset, **choices):
     torch.manual_seed(0)
     network = SegmentationNetwork(SMALL, [1100.0] * 3, [600.0] * 3, len(dataset.classes))
-    return Segmentation(dataset, network, CPU, **{"batch_size": 4, **choices})
+    return Segmentation(dataset, network, CPU, Choices(**{"batch_size": 4, **choices}))
 
 
 def test_rare_classes_weigh_more_by_the_root_of_their_rarity():
@@ -105,9 +107,10 @@ def test_weights_of_tiles_come_from_the_table(dataset):
 
 
 def test_a_dataset_of_another_task_is_refused(dataset):
-    dataset.task = "scene"
-    with pytest.raises(DataError, match=r"is for the task “scene”, and this trains segmentation, which needs a class for every pixel. Choose"):
-        check_trainable(dataset)
+    dataset.task = "series"
+    with pytest.raises(DataError, match=r"is for the task “series” \(a class for every series of dates\), and fine-tuning needs a class for every "
+                                        "pixel, a class for every image, a class for every patch or several classes for every image. Choose"):
+        check_learnable(dataset, None)
 
 
 @pytest.mark.parametrize(("facts", "crop", "sentence"), [
@@ -118,7 +121,7 @@ def test_a_dataset_of_another_task_is_refused(dataset):
 def test_a_dataset_that_teaches_nothing_is_refused(tmp_path, facts, crop, sentence):
     dataset = Dataset.open(write_dataset(tmp_path, count=6, **facts))
     with pytest.raises(DataError) as caught:
-        check_trainable(dataset, crop)
+        check_learnable(dataset, crop)
     assert sentence in str(caught.value)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from ....errors import DataError
 from ....progress import SILENT, Progress
 from ...rasters.grid import Grid
+from ...tasks import task_named
 from ..dataset import DROPPED, SPLITS, TILES, Dataset, numbers, write_description
 from ..footprints import pixel_boxes, read_footprints, write_footprints
 from ..shards import Shards
@@ -121,10 +122,11 @@ def _class_pixels(folder: Path, description: dict, tiles: geopandas.GeoDataFrame
     classes, size = description["classes"], description["tile_size"]
     if not classes:
         return np.zeros((len(tiles), 0))
-    if description["task"] == "segmentation":
+    kind = task_named(description["task"])
+    if kind.pixelwise:
         return (np.stack([numbers(tiles, f"share_{row.value}", folder / TILES) for row in classes], 1) * size**2).round()
     labels = Shards(folder, description["shards"]).labels(np.arange(len(tiles)))
-    return (labels[:, None] == np.arange(len(classes))).astype(float) if labels.ndim == 1 else (labels == 1).astype(float)
+    return kind.class_counts(labels, len(classes)).astype(float)
 
 
 def _check_places(description: dict, tiles: geopandas.GeoDataFrame) -> None:
@@ -142,7 +144,7 @@ def _check_reach(boxes: np.ndarray, description: dict) -> None:
 
 def _warn(split: Split, pixels: np.ndarray, description: dict, progress: Progress) -> None:
     progress.message(split.facts["text"])
-    names, what = [row.name for row in description["classes"]], "pixel" if description["task"] == "segmentation" else "sample"
+    names, what = [row.name for row in description["classes"]], "pixel" if task_named(description["task"]).pixelwise else "sample"
     for part in SPLITS:
         mine = pixels[split.names == part].sum(0)
         absent = [name for name, count in zip(names, mine, strict=True) if not count]

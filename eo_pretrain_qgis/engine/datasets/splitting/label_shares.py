@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from ..dataset import IGNORE, Dataset
+from ...cards import IGNORE
+
+if TYPE_CHECKING:
+    from ..dataset import Dataset
 
 CHUNK = 256  # tiles whose labels are read at once
 #: The shares the literature reports, percent.
@@ -13,10 +19,12 @@ SHARES = (1, 5, 10, 50, 100)
 
 def training_share(dataset: Dataset, percent: float, seed: int) -> np.ndarray:
     """The training tiles whose labels may be used, see `labelled_share`; where a tile has one class, only those that have one."""
-    tiles = dataset.indices("training")
-    if dataset.task in ("scene", "patch"):
-        tiles = tiles[dataset.labels(tiles) != dataset.ignore]
-    return labelled_share(dataset, tiles, percent, seed)
+    return labelled_share(dataset, with_label(dataset, dataset.indices("training")), percent, seed)
+
+
+def with_label(dataset: Dataset, tiles: np.ndarray) -> np.ndarray:
+    """Those of `tiles` that have a class, where each has one; else all."""
+    return tiles[dataset.labels(tiles) != IGNORE] if dataset.kind.axes == "" and len(tiles) else tiles
 
 
 def labelled_share(dataset: Dataset, tiles: np.ndarray, percent: float, seed: int) -> np.ndarray:
@@ -54,16 +62,18 @@ def nested_share(groups: np.ndarray, percent: float, seed: int) -> np.ndarray:
 
 def class_presence(dataset: Dataset, tiles: np.ndarray) -> np.ndarray:
     """Which classes occur in each tile: bool (n, class), whatever the task of the dataset."""
-    present = np.zeros((len(tiles), len(dataset.classes)), bool)
+    parts = [part > 0 for part in _class_counts(dataset, tiles)]
+    return np.concatenate(parts) if parts else np.zeros((0, len(dataset.classes)), bool)
+
+
+def class_totals(dataset: Dataset, tiles: np.ndarray) -> np.ndarray:
+    """Pixels, or samples, of each class in all of `tiles`: int64 (class,)."""
+    return sum((part.sum(0, dtype=np.int64) for part in _class_counts(dataset, tiles)), np.zeros(len(dataset.classes), np.int64))
+
+
+def _class_counts(dataset: Dataset, tiles: np.ndarray) -> Iterator[np.ndarray]:
     for start in range(0, len(tiles), CHUNK):
-        labels = dataset.labels(tiles[start:start + CHUNK])
-        if dataset.task == "multilabel":
-            present[start:start + CHUNK] = labels == 1
-            continue
-        flat = labels.reshape(len(labels), -1)
-        row, place = np.nonzero(flat != IGNORE)
-        present[start + row, flat[row, place]] = True
-    return present
+        yield dataset.kind.class_counts(dataset.labels(tiles[start:start + CHUNK]), len(dataset.classes))
 
 
 def strata(present: np.ndarray) -> np.ndarray:

@@ -24,9 +24,9 @@ MEASURED = 200_000
 def divide_again(dataset: Dataset, folder: Path, plan: SplitPlan, way: str = "auto", progress: Progress = SILENT) -> Split:
     """Writes a dataset with the same samples and another split; the arrays are linked where the disk allows.
 
-    Series are divided by parcel, because the pixels of a parcel are nearly copies of each other, and patches by the polygon they
-    were cut from; images by place. Samples that do not
-    say where they lie are divided by scene where there are several samples of each, else at random.
+    How is best follows from the task, see `tasks.Task.split_by`: series are divided by parcel, because the pixels of a parcel are nearly copies
+    of each other, and patches by the polygon they were cut from; images by place. Samples that do not say where they lie are divided by scene
+    where there are several samples of each, else at random.
 
     Args:
         dataset: of any task.
@@ -38,7 +38,7 @@ def divide_again(dataset: Dataset, folder: Path, plan: SplitPlan, way: str = "au
     Raises:
         DataError: when the dataset lacks what the way asks for, or is too small.
     """
-    shares = [f"share_{row.value}" for row in dataset.classes] if dataset.task == "segmentation" else []
+    shares = [f"share_{row.value}" for row in dataset.classes] if dataset.kind.pixelwise else []
     tiles = read_footprints(dataset.folder, shares)
     chosen = _best_way(dataset, tiles) if way == "auto" else way
     if chosen == "place":
@@ -63,19 +63,16 @@ def class_counts(dataset: Dataset, tiles) -> np.ndarray:
     """Pixels, or samples, of each class in each sample (n, class); (n,) of 255 where nothing is labelled."""
     if not dataset.classes:
         return np.full(len(dataset), IGNORE)
-    if dataset.task == "segmentation":
+    if dataset.kind.pixelwise:
         return (tiles[[f"share_{row.value}" for row in dataset.classes]].to_numpy() * dataset.tile_size**2).round()
     return dataset.labels(np.arange(len(dataset)))
 
 
 def _best_way(dataset: Dataset, tiles) -> str:
-    if dataset.task == "series":
-        return "parcel" if "parcel" in tiles and not tiles["parcel"].isna().all() else "scene"
-    if dataset.task == "patch" and "polygon" in tiles:
-        return "polygon"
-    if not tiles.geometry.isna().any():
-        return "place"
-    return "scene" if "scene" in tiles and 2 < tiles["scene"].nunique() <= len(tiles) / 2 else "random"
+    several = "scene" in tiles and 2 < tiles["scene"].nunique() <= len(tiles) / 2
+    possible = {"place": not tiles.geometry.isna().any(), "scene": several, "random": True}
+    ways = dataset.kind.split_by
+    return next((way for way in ways if possible.get(way, way in tiles and not tiles[way].isna().all())), ways[-1])
 
 
 def _groups(dataset: Dataset, tiles, column: str) -> np.ndarray:

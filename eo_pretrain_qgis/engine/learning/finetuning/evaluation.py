@@ -1,4 +1,4 @@
-"""Evaluation of a run on tiles it has not trained on, beside two baselines on the same pixels."""
+"""Evaluation of a run on tiles it has not trained on, beside the baselines of its task on the same tiles."""
 
 from __future__ import annotations
 
@@ -10,26 +10,22 @@ import numpy as np
 from ....errors import DataError
 from ....progress import SILENT, Progress
 from ...datasets.dataset import ALL, Dataset
+from ...datasets.splitting.label_shares import training_share
 from ...looks import html_page as page
-from ...looks.class_style import coloured
-from ...looks.tile_pictures import telling_tiles
-from ...measures.accuracy import confusion, scores
-from ...measures.baselines import StatisticsBaseline, majority_class
+from ...tasks import FIGURES, Task, with_article
 from ..data import TileReader
 from ..loop.device import describe_device, pick_device, use_all_cores
 from ..loop.runs import Run, write_json
-from .classification import TASKS
+from ..tasks import learner_of
 from .recipe import check_learnable
-from .segmentation import predict
-from .segmentation_report import SAMPLES, accuracy_table, confusion_table, sample_pictures
-from .tile_evaluation import evaluate_tiles, first_facts, learned_tiles, same_labels
+from .report import CLASS_FIGURES, class_table, confusion_table
 
-CANDIDATES = {"model": "the model", "majority": "majority class", "statistics": "per-band statistics"}
+MODEL = "model"
 
 
 def evaluate_run(run_folder: str, dataset_folder: str | None, split: str, batch_size: int, device_name: str,
                  progress: Progress = SILENT) -> tuple[dict[str, Any], list[str]]:
-    """Measures a run and both baselines.
+    """Measures a run and the baselines of its task.
 
     Args:
         run_folder: from “Fine-tune a model”.
@@ -40,8 +36,8 @@ def evaluate_run(run_folder: str, dataset_folder: str | None, split: str, batch_
         progress: told of every batch.
 
     Returns:
-        The figures as plain values, with ``model``, ``majority`` and ``statistics`` (each as `accuracy.scores` plus the confusion
-        matrix, or `multilabel_scores`), and the sections of an HTML report.
+        The figures as plain values, with ``model``, ``majority`` and ``statistics`` (each the figures of the task, and a confusion
+        matrix where a sample has one class), and the sections of an HTML report.
 
     Raises:
         DataError: the split is empty, the dataset does not fit the run, or it shows scenes or tiles the run learned from.
@@ -64,23 +60,22 @@ def evaluate_run(run_folder: str, dataset_folder: str | None, split: str, batch_
         raise DataError(f"The dataset {dataset.folder} has no {split} tiles. Choose another split, or divide the dataset anew.")
     use_all_cores()
     progress.message(f"Measuring on {len(tiles)} {split} tiles with {describe_device(device)}.")
-    if dataset.task in TASKS:
-        return evaluate_tiles(run, dataset, source, split, tiles, batch_size, device, progress)
-    learned = learned_tiles(run, source)
-    baseline = StatisticsBaseline.fit(source, run.card["seed"], progress=progress.part(0, 0.4), tiles=learned)
-    network = run.load_network(device)
+    share, seed = run.card["settings"].get("label_share", 100), run.card["seed"]
+    learned = training_share(source, share, seed)  # what the run guessed for other tiles is its own
+    fitted = {who: baseline.fit(source, share, seed, progress.part(0, 0.4)) for who, baseline in dataset.kind.baselines.items()}
+    learner, network = learner_of(dataset), run.load_network(device)
     reader = TileReader(dataset, network.centre.flatten().tolist(), network.stride, device)
-    counts = {name: np.zeros((len(dataset.classes),) * 2, np.int64) for name in CANDIDATES}
-    common, done = majority_class(source, learned), 0
-    for chosen, truth, found in predict(network, reader, tiles, batch_size):
-        images = dataset.images(chosen)
-        guesses = {"model": found, "majority": np.full_like(truth, common), "statistics": baseline.predict(images, dataset.valid(images))}
-        for name, guess in guesses.items():
-            counts[name] += confusion(truth, guess, len(dataset.classes), dataset.ignore)
+    kind, classes, done = dataset.kind, len(dataset.classes), 0
+    counts = {who: kind.nothing(classes) for who in (MODEL, *fitted)}
+    for chosen, truth, found in learner.method.predict(network, reader, tiles, batch_size):
+        for who, answer in {MODEL: found, **{who: ask(dataset, chosen) for who, ask in fitted.items()}}.items():
+            counts[who] += kind.count(truth, answer, classes)
         done += len(chosen)
-        progress.at(0.4 + 0.6 * done / len(tiles), f"Measured {done} of {len(tiles)} tiles")
-    facts = _facts(first_facts(run, dataset, split, len(tiles), len(learned)), dataset, counts)
-    return facts, _sections(facts, dataset, counts, sample_pictures(network, reader, dataset, telling_tiles(dataset, split, SAMPLES)))
+        progress.at(0.4 + 0.55 * done / len(tiles), f"Measured {done} of {len(tiles)} tiles")
+    facts = _facts(run, dataset, split, counts) | {"tiles": len(tiles), "training_tiles": len(learned), "label_share": share}
+    progress.at(0.95, "Drawing samples")
+    pictures = learner.pictures(network, reader, dataset, learner.shown(dataset, split))
+    return facts, _sections(facts, dataset, counts[MODEL], pictures)
 
 
 def _refuse_known_scenes(dataset: Dataset, source: Dataset) -> None:
@@ -109,48 +104,56 @@ def write_evaluation(facts: dict[str, Any], sections: list[str], page_path: str,
     page.write_page(page_path, f"{facts['encoder']} on the {facts['split']} tiles of {facts['dataset_name']}", sections)
 
 
-def _facts(facts: dict[str, Any], dataset: Dataset, counts: dict[str, np.ndarray]) -> dict[str, Any]:
-    for name, matrix in counts.items():
-        found = scores(matrix)
+def _facts(run: Run, dataset: Dataset, split: str, counts: dict[str, np.ndarray]) -> dict[str, Any]:
+    """What was measured; ``score`` names the leading figure."""
+    kind = dataset.kind
+    facts = {"format": "eo-pretrain evaluation", "version": 1, "run": os.path.abspath(run.folder), "encoder": run.card["encoder"],
+             "dataset": os.path.abspath(dataset.folder), "dataset_name": dataset.name, "split": split, "score": kind.score,
+             "weights_sha256": run.card["weights_sha256"]}
+    for who, sums in counts.items():
+        found = kind.figures(sums)
         rows = [{"value": entry.value, "name": entry.name, **row} for entry, row in zip(dataset.classes, found["classes"])]
-        facts[name] = {**found, "classes": rows, "confusion": matrix.tolist()}
+        facts[who] = {**found, "classes": rows} | ({} if kind.several else {"confusion": sums.tolist()})
     return facts
 
 
-def _sections(facts: dict[str, Any], dataset: Dataset, counts: dict[str, np.ndarray], pictures: str) -> list[str]:
-    names = [entry.name for entry in dataset.classes]
-    ious = [(name, *(facts[who]["classes"][row]["iou"] for who in CANDIDATES), facts["model"]["classes"][row]["pixels"])
-            for row, name in enumerate(names)]
-    summary = [(words, *(facts[who][key] for who in CANDIDATES), None)
-               for words, key in (("mean IoU", "mean_iou"), ("mean F1", "mean_f1"), ("overall accuracy", "overall_accuracy"))]
+def _sections(facts: dict[str, Any], dataset: Dataset, counts: np.ndarray, pictures: str) -> list[str]:
+    kind, names = dataset.kind, [entry.name for entry in dataset.classes]
+    words = {MODEL: "the model", **{who: baseline.words for who, baseline in kind.baselines.items()}}
+    figures = [(FIGURES[figure], *(facts[who][figure] for who in words)) for figure in FIGURES if figure in facts[MODEL]]
+    leading = kind.of_class[0]
+    single = [(name, *(facts[who]["classes"][row][leading] for who in words)) for row, name in enumerate(names)]
     return [
-        page.paragraph(_verdict(facts)),
-        page.heading("IoU of each class"), page.table(("class", *CANDIDATES.values(), "true pixels"), [*ious, *summary]),
-        page.heading("The model in detail"), accuracy_table(names, counts["model"]), confusion_table(names, counts["model"]),
-        page.heading("Tiles"), page.paragraph("Image, truth and prediction; grey is not labelled."), pictures,
-        page.legend(names, [entry.color for entry in coloured(dataset.classes)]),
+        page.paragraph(_verdict(facts, kind)),
+        page.heading("Beside the baselines"), page.table(("figure", *words.values()), figures),
+        page.heading(f"{CLASS_FIGURES[leading]} of each class"), page.table(("class", *words.values()), single),
+        page.heading("The model in detail"), class_table(names, facts[MODEL], kind),
+        *([] if kind.several else [confusion_table(names, counts)]),
+        page.heading("Tiles"), pictures,
         page.heading("How it was measured"), page.bullets(_method(facts, dataset)),
     ]
 
 
-def _verdict(facts: dict[str, Any]) -> str:
-    model, statistics, majority = (facts[who]["mean_iou"] for who in ("model", "statistics", "majority"))
-    if model is None:
-        return "The tiles hold no labelled pixel, so nothing was measured."
-    figures = f"The model reaches a mean IoU of {model:.3f}, per-band statistics {statistics:.3f}, the majority class {majority:.3f}."
-    if model > statistics:
+def _verdict(facts: dict[str, Any], kind: Task) -> str:
+    score = facts["score"]
+    if facts[MODEL][score] is None:
+        return "The tiles have no label, so nothing was measured."
+    beside = "".join(f", {baseline.words} {facts[who][score]:.3f}" for who, baseline in kind.baselines.items())
+    figures = f"The model reaches {with_article(score)} of {facts[MODEL][score]:.3f}{beside}."
+    best = max(kind.baselines, key=lambda who: facts[who][score], default=MODEL)
+    if best == MODEL or facts[MODEL][score] > facts[best][score]:
         return figures
-    return figures + (" The network does not beat the statistics of single bands, so it has learned nothing worth its cost. "
+    return figures + (f" The network does not beat {kind.baselines[best].words}, so it has learned nothing worth its cost. "
                       "Train longer, or with more labels.")
 
 
 def _method(facts: dict[str, Any], dataset: Dataset) -> list[str]:
+    model, share, kind = facts[MODEL], facts["label_share"], dataset.kind
+    part = f", {share:g} % of those with labels, drawn with the seed of the run" if share < 100 else ""
     return [
-        f"{facts['tiles']} {facts['split']} tiles, {facts['model']['pixels']:,} labelled pixels of {dataset.folder}.",
+        f"{facts['tiles']} {facts['split']} tiles, {model.get('samples', model.get('pixels')):,} labelled {kind.counted} of {dataset.folder}.",
         f"Split: {dataset.description['split'].get('text', 'not stated')}",
-        "IoU, F1 and the confusion count pixels; the means give each class that occurs the same weight.",
-        same_labels(facts),
-        "Majority class: the class with most pixels in these tiles, everywhere.",
-        "Per-band statistics: logistic regression on value, mean and standard deviation of each band in 7 × 7 pixels, "
-        "learned from at most 50,000 pixels of these tiles.",
+        f"All figures count {kind.counted}; the means give each class that occurs the same weight.",
+        f"Network and baselines learned from the labels of the same {facts['training_tiles']} training tiles{part}.",
+        *(baseline.method for baseline in kind.baselines.values()),
     ]

@@ -20,6 +20,7 @@ from sklearn.model_selection import KFold
 from ....errors import DataError
 from ....progress import SILENT, Progress
 from ...datasets.dataset import IGNORE, Dataset
+from ...tasks import TASKS, require
 from ..data import Batch
 from ..loop.kept_array import keep_array, kept_array
 from ..nearest_tiles import nearest_tiles
@@ -37,9 +38,8 @@ def check_spreadable(dataset: Dataset, start: str | None) -> None:
     Raises:
         DataError: tiles have no or several classes each, or there are no starting weights.
     """
-    if dataset.task not in ("scene", "patch"):
-        raise DataError(f"Labels spread from tile to tile where each has one class, and {dataset.folder} is for the task “{dataset.task}”. "
-                        "Switch “Spread the labels” off.")
+    one_class = [name for name, row in TASKS.items() if row.axes == "" and not row.dates]
+    require(dataset, one_class, "spreading labels from tile to tile", "switch “Spread the labels” off")
     if not start:
         raise DataError("Labels spread to tiles that look alike to the starting weights, and there are none. Give starting weights, for example "
                         "of “Pretrain with Barlow Twins” on these tiles, or switch “Spread the labels” off.")

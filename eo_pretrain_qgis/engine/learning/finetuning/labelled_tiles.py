@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,10 +12,14 @@ from torch import nn
 from ....errors import DataError
 from ....progress import SILENT, Progress
 from ...datasets.dataset import Dataset
+from ...datasets.splitting.label_shares import class_totals
 from ..augment import Augmentation
 from ..data import Batch, TileReader, mixed_sample
 from ..networks.class_networks import ClassNetwork, renew_statistics
 from .guessed_labels import GuessedLabels
+from .losses import NEED_SHARES
+
+BALANCE = 10.0  # largest weight of a rare class among several, where it occurs
 
 
 def check_labelled(dataset: Dataset, crop: int | None = None) -> None:
@@ -23,17 +28,88 @@ def check_labelled(dataset: Dataset, crop: int | None = None) -> None:
     Raises:
         DataError: without training tiles, with a single class, or with tiles smaller than the crop.
     """
-    where, entity = dataset.folder, "pixels" if dataset.task == "segmentation" else "tiles"
+    where, entity = dataset.folder, "pixels" if dataset.kind.pixelwise else "tiles"
     if not len(dataset.indices("training")):
         raise DataError(f"The dataset {where} has no training tiles. Split it again with a larger training share or smaller blocks.")
     present = [entry.name for entry, count in zip(dataset.classes, dataset.description["class_pixels"]["training"]) if count]
-    if len(present) < (1 if dataset.task == "multilabel" else 2):
+    if len(present) < (1 if dataset.kind.several else 2):
         only = f"only the class “{present[0]}”" if present else f"no labelled {entity}"
         raise DataError(f"The training tiles of {where} hold {only}, so there is nothing to tell apart. "
                         f"Add labels of another class, or count unlabelled {entity} as background.")
     if crop is not None and crop > dataset.tile_size:
         raise DataError(f"The crop of {crop} px is larger than the tiles of {where} ({dataset.tile_size} px). "
                         f"Choose a crop of at most {dataset.tile_size} px.")
+
+
+def check_loss(dataset: Dataset, loss: str) -> None:
+    """Refuses a loss that learns from shares of classes, where there are none.
+
+    Raises:
+        DataError: naming the loss.
+    """
+    if loss not in NEED_SHARES or "shares" in dataset.shards.extras():
+        return
+    if not dataset.kind.pixelwise:
+        raise DataError(f"The loss “{loss}” learns from shares of classes in pixels, and {dataset.folder} has classes of whole tiles. "
+                        "Choose another loss.")
+    raise DataError(f"The loss “{loss}” learns from the shares of the classes in each pixel, and {dataset.folder} has none. "
+                    "Create the dataset anew with “Labels are: soft”, or choose another loss.")
+
+
+def class_weights(counts: Sequence[int] | np.ndarray, kind: str, samples: int | None = None) -> list[float]:
+    """Weight of each class in the loss.
+
+    Args:
+        counts: training pixels, or samples, of each class.
+        kind: ``none`` (all 1) or ``balanced``: the root of the inverse frequency, with a mean of 1 over the classes that occur.
+            The root is the usual middle between all pixels alike and all classes alike, under which the rarest class floods the map.
+        samples: how many, where each may have several classes at once: the weight is then the root of how many lack the class for each
+            that has it, at most 10.
+    """
+    known = np.asarray(counts, float)
+    if kind == "none":
+        return [1.0] * len(known)
+    if samples is not None:
+        return list(np.clip(np.sqrt((samples - known) / np.maximum(known, 1)), 1, BALANCE))
+    weights = np.where(known > 0, 1 / np.sqrt(np.maximum(known, 1)), 0)
+    return list(weights / weights[known > 0].mean())
+
+
+def labelled_counts(dataset: Dataset, tiles: np.ndarray) -> Sequence[int] | np.ndarray:
+    """Pixels, or samples, of each class in training tiles; where only some are used, the labels of the others are not looked at."""
+    whole = len(tiles) == len(dataset.indices("training"))
+    return dataset.description["class_pixels"]["training"] if whole else class_totals(dataset, tiles)
+
+
+@dataclass(frozen=True)
+class Choices:
+    """How labelled tiles are learned from.
+
+    Attributes:
+        batch_size: tiles per step and process.
+        tiles: positions of the training tiles; None is all of them.
+        crop: side of random crops, pixels; None trains on whole tiles.
+        weighting: see `class_weights`.
+        augmentation: see `Augmentation`.
+        loss: one of `losses.LOSSES`.
+        steps: per epoch; None is one pass over the tiles.
+        last_epoch: the only epoch that is validated, counted from 0; None validates each.
+        guesses: labels of more tiles, which are learned from too.
+        rank: number of this process.
+        processes: how many share the tiles.
+    """
+
+    batch_size: int
+    tiles: np.ndarray | None = None
+    crop: int | None = None
+    weighting: str = "balanced"
+    augmentation: str = "full"
+    loss: str = "cross_entropy"
+    steps: int | None = None
+    last_epoch: int | None = None
+    guesses: GuessedLabels | None = None
+    rank: int = 0
+    processes: int = 1
 
 
 class TrainingTiles:
@@ -106,27 +182,45 @@ class TrainingTiles:
 
 
 class LabelledMethod:
-    """What learning classes of pixels and of whole tiles have in common, for the loop in `training`.
+    """What learning classes of any kind has in common, for the loop in `training`; what is counted and told follows from the task.
+
+    Args:
+        dataset: with training tiles.
+        network: what is trained.
+        device: where it is trained.
+        choices: how.
 
     Attributes:
         renewal_tiles: training tiles the normalisation layers are brought up to date on before each validation.
-        dataset: with training tiles.
-        network: what is trained.
-        training: the tiles it learns from.
-        last_epoch: the only epoch that is validated, counted from 0; None validates each.
-        epoch: that is being trained.
-        rank: number of this process.
-        processes: how many share the tiles.
     """
 
     renewal_tiles: int
-    dataset: Dataset
-    network: ClassNetwork
-    training: TrainingTiles
-    last_epoch: int | None
-    epoch: int
-    rank: int
-    processes: int
+
+    def __init__(self, dataset: Dataset, network: ClassNetwork, device: torch.device, choices: Choices) -> None:
+        check_loss(dataset, choices.loss)
+        self.dataset, self.network, self.choices, self.score, self.epoch = dataset, network, choices, dataset.kind.score, 0
+        self.labelled = dataset.indices("training") if choices.tiles is None else choices.tiles
+        centre, spread = network.centre.flatten().tolist(), network.spread.flatten().tolist()
+        self.reader = TileReader(dataset, centre, network.stride, device, shares=choices.loss in NEED_SHARES)
+        change = Augmentation(choices.augmentation, dataset.bands, centre, spread, device)
+        self.training = TrainingTiles(self.reader, change, self.labelled, batch_size=choices.batch_size, crop=choices.crop, steps=choices.steps,
+                                      rank=choices.rank, processes=choices.processes, guesses=choices.guesses)
+        self.training.refuse_single_value(network.stride)
+        weights = class_weights(labelled_counts(dataset, self.labelled), choices.weighting, len(self.labelled) if dataset.kind.several else None)
+        self.weights = torch.tensor(weights, dtype=torch.float32, device=device)
+
+    @staticmethod
+    def predict(network: ClassNetwork, reader: TileReader, tiles: np.ndarray,
+                batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Positions of tiles (n,), their truth, and the answer of the network as `tasks.Task.count` takes it, batch by batch."""
+        raise NotImplementedError
+
+    def loss(self, part: str, networks: Mapping[str, nn.Module], batch: Batch) -> torch.Tensor:
+        """The mean over a batch."""
+        raise NotImplementedError
+
+    def begin(self, new: list[str], device: torch.device, progress: Progress = SILENT) -> None:
+        """Before the first epoch, with the names of the tensors no starting weights were found for."""
 
     @property
     def parts(self) -> dict[str, nn.Module]:
@@ -152,11 +246,26 @@ class LabelledMethod:
 
         The normalisation layers are brought up to date first, so that what is measured is the network as it would be used.
         """
-        if self.last_epoch is not None and self.epoch != self.last_epoch:
-            return np.zeros_like(self.count(np.zeros(0, np.int64)))
+        if self.choices.last_epoch not in (None, self.epoch):
+            return self.dataset.kind.nothing(len(self.dataset.classes))
         renew_statistics(self.network, self.renewal(self.renewal_tiles))
-        return self.count(self.dataset.indices("validation")[self.rank::self.processes], progress)
+        return self.count(self.dataset.indices("validation")[self.choices.rank::self.choices.processes], progress)
 
     def count(self, tiles: np.ndarray, progress: Progress = SILENT) -> np.ndarray:
         """Counts over any tiles, of which the figures are made; those of several processes are added up."""
-        raise NotImplementedError
+        kind, classes, done = self.dataset.kind, len(self.dataset.classes), 0
+        total = kind.nothing(classes)
+        for chosen, truth, answer in self.predict(self.network, self.reader, tiles, self.training.batch_size):
+            total += kind.count(truth, answer, classes)
+            done += len(chosen)
+            progress.at(done / len(tiles), f"Checking {done} of {len(tiles)} tiles")
+        return total
+
+    def figures(self, sums: np.ndarray) -> dict[str, float]:
+        """The figures of an epoch from the counts of all processes: empty where nothing was validated."""
+        kind = self.dataset.kind
+        found, leading = kind.figures(sums), kind.of_class[0]
+        if found[kind.score] is None:
+            return {}
+        single = {f"{leading}_{entry.name}": row[leading] for entry, row in zip(self.dataset.classes, found["classes"]) if row[leading] is not None}
+        return {**{figure: found[figure] for figure in kind.told}, **single}

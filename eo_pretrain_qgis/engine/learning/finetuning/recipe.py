@@ -10,11 +10,9 @@ from typing import Any
 import numpy as np
 from lightning_fabric import Fabric
 
-from ....errors import DataError
 from ....progress import SILENT, Progress
 from ...datasets.dataset import IGNORE, Dataset
 from ...datasets.splitting.label_shares import training_share
-from ...looks.tile_pictures import telling_tiles
 from ..loop.checkpoints import load_tensors
 from ..loop.device import pick_device, pick_precision
 from ..loop.runs import CARD, CHECKPOINT, WEIGHTS, Run
@@ -25,16 +23,16 @@ from ..networks.encoder_import import chosen_encoder
 from ..networks.encoders import check_encoder_name
 from ..networks.starting_weights import start_from
 from ..probes import encoder_features
-from . import classification, segmentation
-from .classification import Classification
-from .classification_report import sample_gallery, tile_run_sections
+from ..tasks import learner_of
 from .defaults import FROM_SCRATCH, defaults, sentence
 from .guessed_labels import GuessedLabels, check_spreadable
-from .segmentation import Segmentation
-from .segmentation_report import SAMPLES, run_sections, sample_pictures
+from .labelled_tiles import Choices, LabelledMethod, check_labelled
+from .report import run_sections
 
 ENCODER = "resnet18"
 GUESSES = "guessed_labels.npy"  # in the run folder
+#: The score of a task → its name among the results of the job.
+RESULTS = {"mean_iou": "validation_iou", "overall_accuracy": "validation_accuracy", "average_precision": "validation_average_precision"}
 
 
 @dataclass(frozen=True)
@@ -84,8 +82,7 @@ def finetune(dataset_folder: str, output: str, settings: Settings, progress: Pro
     if settings.spread_labels:
         check_spreadable(dataset, settings.start)
     settings = replace(settings, encoder=_encoder(settings, output, dataset, progress))
-    kind = TileFineTuning if dataset.task in classification.TASKS else FineTuning
-    return train(output, kind(dataset, settings), progress)
+    return train(output, FineTuning(dataset, settings), progress)
 
 
 def _encoder(settings: Settings, output: str, dataset: Dataset, progress: Progress) -> str:
@@ -105,7 +102,7 @@ def completed(settings: Settings, dataset: Dataset) -> tuple[Settings, str]:
     A number of epochs without a number of steps, or the other way round, leaves what was not said at one pass an epoch or at 40 epochs.
     """
     labels, start = len(training_share(dataset, settings.label_share, settings.seed)), bool(settings.start)
-    found = asdict(defaults(dataset.task in classification.TASKS, start, labels))
+    found = asdict(defaults(not dataset.kind.pixelwise, start, labels))
     if settings.epochs is not None or settings.epoch_steps is not None:
         found |= {"epochs": FROM_SCRATCH.epochs, "epoch_steps": None}
     chosen = {name: value for name, value in found.items() if getattr(settings, name) in (None, "auto")}
@@ -116,28 +113,22 @@ def check_learnable(dataset: Dataset, crop: int | None) -> None:
     """Refuses a dataset that no model can be fine-tuned on.
 
     Raises:
-        DataError: of a task without classes of pixels or tiles, or see `segmentation.check_trainable`.
+        DataError: of a task that no network learns, or see `labelled_tiles.check_labelled`.
     """
-    if dataset.task in classification.TASKS:
-        classification.check_tiles(dataset, crop)
-    elif dataset.task == "segmentation":
-        segmentation.check_trainable(dataset, crop)
-    else:
-        known = "has no labels" if dataset.task == "pretraining" else f"is for the task “{dataset.task}”"
-        raise DataError(f"The dataset {dataset.folder} {known}, and this trains on tiles with a class per pixel or per tile. Choose a dataset "
-                        "made by “Create training dataset” or “Import dataset”, or pretrain on this one.")
+    learner_of(dataset, "" if dataset.kind.dates else "pretrain on this one")
+    check_labelled(dataset, crop)
 
 
 class FineTuning:
-    """The recipe: labelled tiles and starting weights make a network that knows the classes of pixels."""
+    """The recipe: labelled tiles and starting weights make a network that knows their classes; how follows from the task."""
 
     method_name = "finetune"
 
     def __init__(self, dataset: Dataset, settings: Settings) -> None:
-        self.dataset = dataset
+        self.dataset, self.learner = dataset, learner_of(dataset)
         self.settings: Any  # complete: no number of it is None that must be one
         self.settings, self.chosen = completed(settings, dataset)
-        self.samples: Any = None
+        self.shown: np.ndarray | None = None
         self.pictures = ""
 
     @property
@@ -147,7 +138,7 @@ class FineTuning:
 
     def card(self) -> dict[str, Any]:
         """The kind of network."""
-        return {"architecture": "unet", "encoder": self.settings.encoder, "chosen": self.chosen}
+        return {"architecture": self.learner.architecture, "encoder": self.settings.encoder, "chosen": self.chosen}
 
     def plan(self) -> Plan:
         """AdamW with warm-up and a cosine."""
@@ -180,61 +171,17 @@ class FineTuning:
         run.card["training_tiles"] = len(tiles)
         if chosen.label_share < 100:
             progress.message(f"Learning from {len(tiles)} of {len(dataset.indices('training'))} training tiles.")
-        return self.method(run, network, new, fabric, progress, {
-            "tiles": tiles, "batch_size": chosen.batch_size, "crop": chosen.crop, "weighting": chosen.class_weights,
-            "augmentation": chosen.augmentation, "loss": chosen.loss, "steps": chosen.epoch_steps,
-            "last_epoch": chosen.epochs - 1 if chosen.keep == "last" else None,
-            "rank": fabric.global_rank, "processes": fabric.world_size})
+        quiet = progress.part(0, 0)  # the fraction belongs to the training that follows
+        guesses = self.guessed_labels(run, network, fabric, tiles, quiet) if chosen.spread_labels else None
+        method = self.learner.method(dataset, network, fabric.device, Choices(
+            chosen.batch_size, tiles, chosen.crop, chosen.class_weights, chosen.augmentation, chosen.loss, chosen.epoch_steps,
+            chosen.epochs - 1 if chosen.keep == "last" else None, guesses, fabric.global_rank, fabric.world_size))
+        method.begin(new, fabric.device, quiet)
+        return method
 
     def training_tiles(self) -> np.ndarray:
         """Positions of the tiles whose labels are used."""
         return training_share(self.dataset, self.settings.label_share, self.settings.seed)
-
-    def method(self, run: Run, network: Any, new: list[str], fabric: Fabric, progress: Progress, choices: dict[str, Any]) -> Any:
-        """What is trained; `new` are the names of the tensors no starting weights were found for."""
-        return Segmentation(self.dataset, network, fabric.device, **choices)
-
-    def save(self, run: Run, method: Any, sums: np.ndarray) -> None:
-        """The network, its encoder and the confusion on the validation tiles."""
-        run.card["confusion"] = sums.tolist()
-        run.save_network(method.network)
-        run.save_encoder(method.network.encoder)
-
-    def load_best(self, run: Run, method: Any) -> None:
-        """The best weights back into the network."""
-        method.network.load_state_dict(load_tensors(run.path(WEIGHTS)))
-
-    def sections(self, run: Run, method: Any, course: Course, redraw: bool) -> tuple[str, list[str]]:
-        """The report."""
-        if redraw:
-            if self.samples is None:
-                self.samples = telling_tiles(self.dataset, "validation", SAMPLES)
-            self.pictures = sample_pictures(method.network, method.reader, self.dataset, self.samples)
-        return run_sections(run, self.dataset, course, self.pictures)
-
-    def result(self, run: Run) -> dict[str, Any]:
-        """The score."""
-        metrics = run.card["metrics"]
-        named = {"mean_iou": "validation_iou", "overall_accuracy": "validation_accuracy", "average_precision": "validation_average_precision"}
-        score = next((name for name in ("mean_iou", "average_precision", "overall_accuracy") if name in metrics), None)
-        return {} if score is None else {named[score]: metrics[score]}
-
-
-class TileFineTuning(FineTuning):
-    """The recipe for classes of whole tiles."""
-
-    def card(self) -> dict[str, Any]:
-        """The kind of network."""
-        return {**super().card(), "architecture": "classifier"}
-
-    def method(self, run: Run, network: Any, new: list[str], fabric: Fabric, progress: Progress, choices: dict[str, Any]) -> Any:
-        """What is trained; with starting weights the head begins as a linear classifier on the encoder's features."""
-        quiet = progress.part(0, 0)  # the fraction belongs to the training that follows
-        guesses = self.guessed_labels(run, network, fabric, choices["tiles"], quiet) if self.settings.spread_labels else None
-        method = Classification(self.dataset, network, fabric.device, guesses=guesses, **choices)
-        if "classification_head.weight" in new:
-            method.fit_head(fabric.device, quiet)
-        return method
 
     def guessed_labels(self, run: Run, network: Any, fabric: Fabric, labelled: np.ndarray, progress: Progress) -> GuessedLabels | None:
         """Of the starting weights, before they learn; of a run that is continued those it began with."""
@@ -254,19 +201,30 @@ class TileFineTuning(FineTuning):
         progress.message(guesses.sentence())
         return guesses
 
-    def save(self, run: Run, method: Any, sums: np.ndarray) -> None:
-        """The network, its encoder and the figures of the classes."""
-        run.card["class_scores"] = classification.tile_scores(sums)["classes"]
-        if sums.ndim == 2:
+    def save(self, run: Run, method: LabelledMethod, sums: np.ndarray) -> None:
+        """The network, its encoder, and on the validation tiles the figures of the classes and what is taken for what."""
+        run.card["class_scores"] = self.dataset.kind.figures(sums)["classes"]
+        if not self.dataset.kind.several:
             run.card["confusion"] = sums.tolist()
         run.save_network(method.network)
         run.save_encoder(method.network.encoder)
 
+    def load_best(self, run: Run, method: Any) -> None:
+        """The best weights back into the network."""
+        method.network.load_state_dict(load_tensors(run.path(WEIGHTS)))
+
     def sections(self, run: Run, method: Any, course: Course, redraw: bool) -> tuple[str, list[str]]:
         """The report."""
         if redraw:
-            self.pictures = sample_gallery(method.network, method.reader, self.dataset, self.dataset.indices("validation"))
-        return tile_run_sections(run, self.dataset, course, self.pictures)
+            if self.shown is None:
+                self.shown = self.learner.shown(self.dataset, "validation")
+            self.pictures = self.learner.pictures(method.network, method.reader, self.dataset, self.shown)
+        return run_sections(run, self.dataset, course, self.pictures)
+
+    def result(self, run: Run) -> dict[str, Any]:
+        """The score."""
+        metrics, score = run.card["metrics"], self.dataset.kind.score
+        return {RESULTS[score]: metrics[score]} if score in metrics and score in RESULTS else {}
 
 
 def adopt_scaling(bands: list[dict[str, Any]], start: str, progress: Progress = SILENT) -> bool:

@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ...cards import ClassInfo, Preset
 from ...records import Count, FilledName, Finite, Metres, Name, Pixels, PlainName, Positive, Sha256, differ
+from ...tasks import task_named
 
 Figure = Finite | None
 Figures = dict[str, Figure]
@@ -114,7 +115,8 @@ class FinetuneRun(RunRecord, kw_only=True):
         if self.class_scores is not UNSET and (len(self.class_scores) != count or len({tuple(row) for row in self.class_scores}) > 1
                                                or any(row.get("samples", row.get("pixels")) is None for row in self.class_scores)):
             raise ValueError(f"“class_scores” has no {count} rows of the same figures")
-        needed, found = ("confusion", self.confusion) if self.task == "segmentation" else ("class_scores", self.class_scores)
+        several = task_named(self.task).several
+        needed, found = ("class_scores", self.class_scores) if several else ("confusion", self.confusion)
         if self.epochs_run and found is UNSET:
             raise ValueError(f"it lacks the key “{needed}”")
 
@@ -252,7 +254,7 @@ class TaskRun(Struct):
 
     name: FilledName
     key: Annotated[str, Meta(min_length=1)]
-    task: Literal["segmentation", "scene", "patch", "multilabel", "pretraining"]
+    task: str
     kind: str
     training_tiles: Count
     validation_tiles: Count
@@ -260,6 +262,9 @@ class TaskRun(Struct):
     single: Figures = {}
     single_epochs: Count = 0
     baselines: dict[str, Figures] = {}
+
+    def __post_init__(self) -> None:
+        task_named(self.task)
 
 
 class MultitaskRun(RunRecord, kw_only=True):

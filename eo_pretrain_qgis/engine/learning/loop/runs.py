@@ -15,8 +15,10 @@ from ....errors import DataError, ModelError
 from ....outputs import new_file, refuse_used
 from ...datasets.dataset import Dataset, SensorInfo
 from ...records import checked, json_text, read_json, shown
-from ..networks.class_networks import SCALED, ClassificationNetwork, ClassNetwork, SegmentationNetwork
+from ...tasks import require
+from ..networks.class_networks import SCALED, ClassNetwork
 from ..networks.encoder_files import write_encoder
+from ..tasks import LEARNERS, Learner
 from .checkpoints import load_tensors, save_tensors
 from .error_words import first_line
 from .run_record import RECORDS, RunRecord
@@ -122,18 +124,27 @@ class Run:
         os.makedirs(self.folder, exist_ok=True)
         write_json(self.path(CARD), self.card)
 
-    def build_network(self) -> ClassNetwork:
-        """The network with new weights: for a class per pixel, or for classes of whole tiles.
+    @property
+    def learner(self) -> Learner:
+        """What learned its task.
 
         Raises:
-            ModelError: when the run did not learn classes.
+            ModelError: when the run did not learn classes, or a task that no network here learns.
         """
         if self.method != "finetune":
             raise ModelError(f"The run {self.folder} learned by {self.method} and knows no classes yet. "
                              "Give it to “Fine-tune a model” as starting weights, and choose the run that comes out.")
+        found = LEARNERS.get(self.card["task"])
+        if found is None:
+            raise ModelError(f"The run {self.folder} is for the task {shown(self.card['task'])}, which no network of this plugin learns. Update the "
+                             "plugin, or choose another run.")
+        return found
+
+    def build_network(self) -> ClassNetwork:
+        """The network with new weights; see `learner`."""
         bands = self.card["bands"]
-        kind = SegmentationNetwork if self.card["task"] == "segmentation" else ClassificationNetwork
-        return kind(self.card["encoder"], [band["centre"] for band in bands], [band["spread"] for band in bands], len(self.card["classes"]))
+        return self.learner.network(self.card["encoder"], [band["centre"] for band in bands], [band["spread"] for band in bands],
+                                    len(self.card["classes"]))
 
     def load_network(self, device: torch.device) -> ClassNetwork:
         """The network with its best weights, in evaluation mode, on `device`.
@@ -172,14 +183,14 @@ class Run:
 
         Raises:
             DataError: when it is gone, or its task, its bands, their units or its classes are not those of the run.
+            ModelError: see `learner`.
         """
+        _ = self.learner
         where = folder or self.card["dataset"]["path"]
         if folder is None and not os.path.isdir(where):
             raise DataError(f"The dataset {where} of the run {self.folder} is no longer there. Give its present place as “Dataset”.")
         dataset = Dataset.open(where)
-        if dataset.task != self.card["task"]:
-            raise DataError(f"The dataset {where} is for the task “{dataset.task}”, but the run {self.folder} learned "
-                            f"“{self.card['task']}”. Choose a dataset of the run's task.")
+        require(dataset, [self.card["task"]], f"the run {self.folder}")
         for what, ours, theirs in (
             ("bands", [band["name"] for band in self.card["bands"]], [band.name for band in dataset.bands]),
             ("units of the bands", [_unit(band) for band in self.card["bands"]], [_unit(asdict(band)) for band in dataset.bands]),

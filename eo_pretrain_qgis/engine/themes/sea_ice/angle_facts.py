@@ -32,7 +32,7 @@ def angle_facts(dataset: Dataset, progress: Progress = SILENT) -> dict | None:
         None for datasets without angles or labels.
     """
     sensor = next((sensor for sensor in dataset.sensors if BAND in [band.name for band in sensor.bands]), None)
-    if sensor is None or not dataset.classes or dataset.task not in ("segmentation", "scene", "patch"):
+    if sensor is None or not dataset.classes or dataset.kind.dates or dataset.kind.several:
         return None
     band = [band.name for band in sensor.bands].index(BAND)
     indices = even_sample(dataset.indices(SPLITS[0], sensor.name), SAMPLE)

@@ -62,7 +62,7 @@ def warnings(dataset: Dataset) -> list[str]:
     facts, found = dataset.facts, []
     if facts["incidence_angle"] == "none":
         found.append("There is no incidence angle: a model may take water at steep angles for ice.")
-    if dataset.task == "patch":
+    if not dataset.kind.pixelwise:
         labels = np.where(dataset.splits == SPLITS[0], dataset.labels(np.arange(len(dataset))), IGNORE)
         for position, row in enumerate(dataset.classes):
             own = labels == position
@@ -175,7 +175,7 @@ def _chart(dataset: Dataset, slopes: dict) -> str:
 
 def _pictures(dataset: Dataset) -> list[str]:
     """Patches of each class in red HV, green the mean and blue HH, all stretched alike."""
-    if dataset.task != "patch":
+    if dataset.kind.pixelwise:
         return []
     names = [band.name for band in dataset.bands]
     if not {"HH", "HV"} <= set(names):

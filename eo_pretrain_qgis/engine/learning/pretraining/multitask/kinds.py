@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lightning_fabric import Fabric
 
-from .....errors import DataError
 from ....datasets.dataset import Dataset
-from ...finetuning.classification import Classification
-from ...finetuning.labelled_tiles import check_labelled
-from ...finetuning.segmentation import Segmentation
-from ...networks.class_networks import ClassificationNetwork, SegmentationNetwork
+from ....tasks import TASKS, require
+from ...finetuning.labelled_tiles import Choices, check_labelled
+from ...tasks import LEARNERS, learner_of
 from ..inpainting import recipe as inpainting
 from ..inpainting.hidden_regions import Blocks, default_size
 from ..inpainting.hidden_tiles import HidingReader
@@ -29,13 +27,16 @@ def check_task(dataset: Dataset, crop: int | None) -> None:
     Raises:
         DataError: of another task, without training tiles, with nothing to tell apart, or with tiles smaller than the crop.
     """
-    if dataset.task not in KINDS:
-        raise DataError(f"The dataset {dataset.folder} is for the task “{dataset.task}”, which cannot share a network with others here. "
-                        f"Choose datasets for {', '.join(KINDS)}.")
+    require(dataset, [name for name, row in TASKS.items() if name in LEARNERS or not row.labelled], "sharing a network with other tasks")
     if dataset.classes:
         check_labelled(dataset, crop)
     else:
         inpainting.check_fillable(dataset, dataset.sensor, inpainting.Settings(crop=crop))
+
+
+def learned(dataset: Dataset) -> str:
+    """What is learned from a dataset, for people."""
+    return dataset.kind.words if dataset.classes else "hidden regions to fill"
 
 
 def build_task(name: str, key: str, dataset: Dataset, bands: Sequence[Mapping[str, Any]], settings: Any, fabric: Fabric) -> Task:
@@ -49,29 +50,19 @@ def build_task(name: str, key: str, dataset: Dataset, bands: Sequence[Mapping[st
         settings: see `multitask.Settings`.
         fabric: device and processes.
     """
-    words, build = KINDS[dataset.task]
-    return build(Task(name, key, words, dataset), bands, settings, fabric)
+    task = Task(name, key, learned(dataset), dataset)
+    return (_labelled if dataset.classes else _filling)(task, bands, settings, fabric)
 
 
-def _segmentation(task: Task, bands: Sequence[Mapping[str, Any]], settings: Any, fabric: Fabric) -> Task:
-    network = SegmentationNetwork(settings.encoder, *_scaling(bands), len(task.dataset.classes))
-    method = Segmentation(task.dataset, network, fabric.device, **_labelled(settings, fabric))
+def _labelled(task: Task, bands: Sequence[Mapping[str, Any]], settings: Any, fabric: Fabric) -> Task:
+    learner = learner_of(task.dataset)
+    network = learner.network(settings.encoder, *_scaling(bands), len(task.dataset.classes))
+    method = learner.method(task.dataset, network, fabric.device, Choices(
+        settings.batch_size, None, settings.crop, settings.class_weights, settings.augmentation, rank=fabric.global_rank,
+        processes=fabric.world_size))
     task.method, task.network = method, network
     task.images = lambda: method.renewal(RENEWAL_TILES)
     return task
-
-
-def _classification(task: Task, bands: Sequence[Mapping[str, Any]], settings: Any, fabric: Fabric) -> Task:
-    network = ClassificationNetwork(settings.encoder, *_scaling(bands), len(task.dataset.classes))
-    method = Classification(task.dataset, network, fabric.device, tiles=task.dataset.indices("training"), **_labelled(settings, fabric))
-    task.method, task.network = method, network
-    task.images = lambda: method.renewal(RENEWAL_TILES)
-    return task
-
-
-def _labelled(settings: Any, fabric: Fabric) -> dict[str, Any]:
-    return {"batch_size": settings.batch_size, "crop": settings.crop, "weighting": settings.class_weights,
-            "augmentation": settings.augmentation, "rank": fabric.global_rank, "processes": fabric.world_size}
 
 
 def _filling(task: Task, bands: Sequence[Mapping[str, Any]], settings: Any, fabric: Fabric) -> Task:
@@ -89,13 +80,3 @@ def _filling(task: Task, bands: Sequence[Mapping[str, Any]], settings: Any, fabr
 
 def _scaling(bands: Sequence[Mapping[str, Any]]) -> tuple[list[float], list[float]]:
     return [band["centre"] for band in bands], [band["spread"] for band in bands]
-
-
-#: Task of a dataset → what is learned from it, for people, and how it is built.
-KINDS: dict[str, tuple[str, Callable[..., Task]]] = {
-    "segmentation": ("a class for every pixel", _segmentation),
-    "scene": ("a class for every image", _classification),
-    "patch": ("a class for every patch", _classification),
-    "multilabel": ("several classes for every image", _classification),
-    "pretraining": ("hidden regions to fill", _filling),
-}

@@ -25,7 +25,7 @@ from ...loop.training_runs import train
 from ...networks.class_networks import renew_statistics
 from ...networks.encoders import check_encoder_name
 from ...networks.starting_weights import start_from
-from .kinds import KINDS, build_task, check_task
+from .kinds import build_task, check_task, learned
 from .report import baseline_scores, report_sections, task_pictures
 from .reptile import inner_steps, with_gradients
 from .tasks import SharedNetwork, Task, common_datasets, pooled_bands, same_scenes, task_names
@@ -89,10 +89,10 @@ def pretrain_multitask(dataset_folders: Sequence[str], output: str, settings: Se
 
 
 class TaskBatches:
-    """Batches of one task, one for each inner step."""
+    """Batches of the task with a key, one for each inner step."""
 
-    def __init__(self, task: str, batches: Sequence[Any]) -> None:
-        self.task, self.batches = task, batches
+    def __init__(self, key: str, batches: Sequence[Any]) -> None:
+        self.key, self.batches = key, batches
 
     def __len__(self) -> int:
         return sum(map(len, self.batches))
@@ -100,7 +100,7 @@ class TaskBatches:
     def split(self, pieces: int) -> list[TaskBatches]:
         """The same steps in at most `pieces` smaller batches each; the gradients of the pieces are averaged over their ways."""
         count = min(pieces, *map(len, self.batches))
-        return [TaskBatches(self.task, list(parts)) for parts in zip(*(batch.split(count) for batch in self.batches))]
+        return [TaskBatches(self.key, list(parts)) for parts in zip(*(batch.split(count) for batch in self.batches))]
 
 
 class Multitask:
@@ -147,7 +147,7 @@ class Multitask:
 
         In several processes the loop's own exchange would wait for the heads of the other tasks, so the gradients are averaged here.
         """
-        task, several = self.tasks[batch.task], self.fabric.world_size > 1
+        task, several = self.tasks[batch.key], self.fabric.world_size > 1
         if self.joint and not several:
             return task.loss(lambda images: networks[part](images, task.key), batch.batches[0])
         way, mean = inner_steps(task.network, batch.batches, self._loss_of(task), self.inner_rate)
@@ -233,7 +233,7 @@ class Multitasking:
 
     def card(self) -> dict[str, Any]:
         """The network, its bands and its tasks; no classes, which are those of the heads."""
-        tasks = [{"name": name, "key": key, "task": dataset.task, "kind": KINDS[dataset.task][0], "dataset": os.path.abspath(dataset.folder),
+        tasks = [{"name": name, "key": key, "task": dataset.task, "kind": learned(dataset), "dataset": os.path.abspath(dataset.folder),
                   "classes": [asdict(entry) for entry in dataset.classes], "training_tiles": len(dataset.indices("training")),
                   "validation_tiles": len(dataset.indices("validation"))} for (name, key), dataset in zip(self.names, self.datasets)]
         return {"architecture": "unet", "encoder": self.settings.encoder, "task": "multitask", "classes": [],

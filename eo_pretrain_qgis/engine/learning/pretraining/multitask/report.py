@@ -8,101 +8,62 @@ import numpy as np
 import torch
 
 from .....progress import SILENT, Progress
-from ....datasets.dataset import Dataset, SensorInfo
+from ....datasets.dataset import SensorInfo
 from ....even_sample import even_sample
 from ....looks import html_page as page
-from ....looks.class_style import coloured
-from ....looks.tile_pictures import strip, telling_tiles
-from ....measures.accuracy import confusion, scores
-from ....measures.baselines import StatisticsBaseline, majority_class
-from ....measures.multilabel_accuracy import score_counts
-from ...finetuning.classification import tile_scores
-from ...finetuning.classification_report import sample_gallery
-from ...finetuning.segmentation_report import SAMPLES, sample_pictures
+from ....looks.tile_pictures import strip
+from ....tasks import FIGURES, task_named
 from ...loop.runs import Run
 from ...loop.training import Course
-from ...probes import LinearProbe, image_statistics
+from ...tasks import learner_of
 from .tasks import Task
 
-BASELINE_PIXELS = 20_000
 BASELINE_TILES = 16  # at once
+SAMPLES = 4  # filled tiles that are shown
 PICTURE_HEIGHT = 160  # pixels on the screen
-#: Figures in the table, by the task of the dataset: name in its row, words, and whether more is better.
-_WHOLE = (("overall_accuracy", "overall accuracy", True), ("mean_f1", "mean F1", True))
-SHOWN = {
-    "segmentation": (("mean_iou", "mean IoU", True),),
-    "scene": _WHOLE, "patch": _WHOLE,
-    "multilabel": (("average_precision", "average precision (micro mean)", True), ("mean_f1", "mean F1", True)),
-    "pretraining": (("l1", "L1 on hidden pixels, scaled units", False), ("psnr", "PSNR on hidden pixels [dB]", True)),
-}
+#: Figures of hidden regions: name, words, and whether more is better.
+FILLED = (("l1", "L1 on hidden pixels, scaled units", False), ("psnr", "PSNR on hidden pixels [dB]", True))
+
+
+def shown(task: str) -> tuple[tuple[str, str, bool], ...]:
+    """Figures in the table for a task of `TASKS`, the leading one first: name in its row, words, and whether more is better."""
+    kind = task_named(task)
+    return tuple((figure, FIGURES[figure], True) for figure in kind.told) if kind.labelled else FILLED
 
 
 def baseline_scores(task: Task, seed: int, progress: Progress = SILENT) -> dict[str, dict[str, float]]:
-    """Figures of the majority class and of statistics on the validation tiles; none for hidden regions, which are measured beside a mean
-    fill as they are.
+    """Figures of the baselines on the validation tiles; none for hidden regions, which are measured beside a mean fill as they are.
 
     Args:
         task: with validation tiles.
-        seed: of the sample of pixels.
+        seed: of what the baselines learn from.
         progress: told of the tiles.
 
     Returns:
-        ``statistics`` and ``majority``, each figure → value.
+        Name of the baseline → figure → value.
     """
-    dataset = task.dataset
-    if not dataset.classes:
-        return {}
-    if dataset.task == "segmentation":
-        found = {name: scores(counts) for name, counts in _pixel_counts(task, seed, progress).items()}
-    else:
-        found = {name: tile_scores(counts) for name, counts in _tile_counts(dataset, seed).items()}
-    return {name: {key: float(row[key]) for key, _, _ in SHOWN[dataset.task] if row[key] is not None} for name, row in found.items()}
-
-
-def _pixel_counts(task: Task, seed: int, progress: Progress) -> dict[str, np.ndarray]:
-    dataset = task.dataset
-    baseline, common = StatisticsBaseline.fit(dataset, seed, BASELINE_PIXELS, progress.part(0, 0.5)), majority_class(dataset)
-    tiles, counts = dataset.indices("validation"), {name: np.zeros((len(dataset.classes),) * 2, np.int64) for name in ("statistics", "majority")}
-    for start in range(0, len(tiles), BASELINE_TILES):
-        chosen = tiles[start:start + BASELINE_TILES]
-        images, truth = dataset.images(chosen), dataset.labels(chosen)
-        guesses = {"statistics": baseline.predict(images, dataset.valid(images)), "majority": np.full_like(truth, common)}
-        for name, guess in guesses.items():
-            counts[name] += confusion(truth, guess, len(dataset.classes), dataset.ignore)
-        progress.at(0.5 + 0.5 * (start + len(chosen)) / len(tiles), f"Baselines: {task.name}")
-    return counts
-
-
-def _tile_counts(dataset: Dataset, seed: int) -> dict[str, np.ndarray]:
-    """Logistic regression on statistics of the image; and the majority class, or of several classes the share of each."""
-    known, asked, classes = dataset.indices("training"), dataset.indices("validation"), len(dataset.classes)
-    labels, truth = dataset.labels(known), dataset.labels(asked)
-    if labels.ndim == 1:
-        known, labels = known[labels != dataset.ignore], labels[labels != dataset.ignore]
-    weight, bias = LinearProbe(image_statistics(dataset, known), labels, seed).layer(classes)
-    guesses = {"statistics": image_statistics(dataset, asked) @ weight.T + bias}
-    if labels.ndim == 2:
-        share = labels.mean(0).clip(1e-3, 1 - 1e-3)
-        guesses["majority"] = np.tile(np.log(share / (1 - share)), (len(asked), 1))
-        return {name: score_counts(truth, guess) for name, guess in guesses.items()}
-    guesses["majority"] = np.tile(np.bincount(labels, minlength=classes), (len(asked), 1))
-    return {name: confusion(truth, guess.argmax(1), classes, dataset.ignore) for name, guess in guesses.items()}
+    dataset, kind, found = task.dataset, task.dataset.kind, {}
+    tiles, classes = dataset.indices("validation"), len(dataset.classes)
+    for who, baseline in kind.baselines.items():
+        answer, counts = baseline.fit(dataset, 100, seed, progress.part(0, 0.5)), kind.nothing(classes)
+        for start in range(0, len(tiles), BASELINE_TILES):
+            chosen = tiles[start:start + BASELINE_TILES]
+            counts += kind.count(dataset.labels(chosen), answer(dataset, chosen), classes)
+            progress.at(0.5 + 0.5 * (start + len(chosen)) / len(tiles), f"Baselines: {task.name}")
+        figures = kind.figures(counts)
+        found[who] = {figure: float(figures[figure]) for figure in kind.told if figures[figure] is not None}
+    return found
 
 
 def task_pictures(task: Task) -> str:
     """Validation tiles of a task as its network sees them, as HTML."""
     dataset = task.dataset
-    if dataset.task == "segmentation":
-        tiles = telling_tiles(dataset, "validation", SAMPLES)
-        words = page.paragraph("Image, truth and prediction; grey is not labelled.")
-        classes = coloured(dataset.classes)
-        legend = page.legend([entry.name for entry in classes], [entry.color for entry in classes])
-        return words + sample_pictures(task.network, task.method.reader, dataset, tiles) + legend
+    if dataset.classes:
+        learner = learner_of(dataset)
+        return learner.pictures(task.network, task.method.reader, dataset, learner.shown(dataset, "validation"))
     tiles = dataset.indices("validation")
     if not len(tiles):
         return page.paragraph("The dataset has no such tiles.")
-    if dataset.classes:
-        return sample_gallery(task.network, task.method.reader, dataset, tiles)
     chosen = even_sample(tiles, SAMPLES)
     rows = []
     method = task.method
@@ -138,12 +99,17 @@ def report_sections(run: Run, course: Course, pictures: dict[str, str]) -> tuple
     return f"{', '.join(entry['name'] for entry in card['tasks'])}: {card['architecture']} with {card['encoder']}", sections
 
 
-def comparison(tasks: list[dict[str, Any]]) -> list[tuple]:
-    """Rows of task, figure, and its value by the shared network, alone, by a simple method and by the majority class."""
+def comparison(tasks: list[dict[str, Any]], most: int | None = None) -> list[tuple]:
+    """Rows of task, figure, and its value by the shared network, alone, by a simple method and by the majority class.
+
+    Args:
+        tasks: from the card.
+        most: figures of each task; None is all.
+    """
     rows = []
     for entry in tasks:
         figures, single, simple = entry.get("figures", {}), entry.get("single", {}), entry.get("baselines", {})
-        for key, words, _ in SHOWN[entry["task"]]:
+        for key, words, _ in shown(entry["task"])[:most]:
             if key in figures:
                 rows.append((entry["name"], words, figures[key], single.get(key),
                              simple.get("statistics", {}).get(key, figures.get(f"{key}_of_mean_fill")), simple.get("majority", {}).get(key)))
@@ -175,8 +141,8 @@ def _verdict(card: dict, course: Course) -> str:
     if course.best is None:
         return text + " Without validation tiles the last epoch is kept."
     text += f" Best: epoch {course.best_epoch} with a mean score of {course.best:.3f} over the tasks."
-    rising = {words: more for shown in SHOWN.values() for _, words, more in shown}
-    rows = [(row, rising[row[1]]) for row in comparison(card["tasks"])]
+    rising = {words: more for entry in card["tasks"] for _, words, more in shown(entry["task"])}
+    rows = [(row, rising[row[1]]) for row in comparison(card["tasks"], 1)]
     behind = sorted({row[0] for row, more in rows if row[3] is not None and (row[2] < row[3]) == more})
     ahead = sorted({row[0] for row, more in rows if row[3] is not None} - set(behind))
     if behind:

@@ -46,9 +46,9 @@ class SharedNetwork(nn.Module):
             for network in owners:
                 setattr(network, name, getattr(owners[0], name))
 
-    def forward(self, image: torch.Tensor, task: str) -> torch.Tensor:
-        """Output of the network of `task` for images in stored units, float32 (n, band, y, x)."""
-        return self.tasks[task](image)
+    def forward(self, image: torch.Tensor, key: str) -> torch.Tensor:
+        """Output of the network of the task `key` for images in stored units, float32 (n, band, y, x)."""
+        return self.tasks[key](image)
 
     @property
     def dense(self) -> nn.Module:

@@ -1,0 +1,92 @@
+"""Tiles as a network sees them, as HTML: maps beside the truth, and whole tiles it is right and wrong about."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import expit, softmax
+
+from ...datasets.dataset import IGNORE, Dataset
+from ...even_sample import even_sample
+from ...looks import html_page as page
+from ...looks.class_style import coloured
+from ...looks.tile_pictures import look, paint
+from ..data import TileReader
+from ..networks.class_networks import ClassNetwork
+from .classification import Classification
+from .segmentation import Segmentation
+
+TILE_SIDE, SAMPLE_SIDE = 256, 96  # pixels on the screen
+LOOKED_AT = 400  # samples the pictured ones are chosen from
+RIGHT, WRONG = 10, 20
+
+
+def map_pictures(network: ClassNetwork, reader: TileReader, dataset: Dataset, tiles: np.ndarray) -> str:
+    """Image, truth and prediction of some tiles beside each other, with a legend."""
+    if not len(tiles):
+        return page.paragraph("The dataset has no such tiles.")
+    classes, rows = coloured(dataset.classes), []
+    for chosen, truth, found in Segmentation.predict(network, reader, tiles, len(tiles)):
+        rows += [_beside(*row) for row in zip(look(dataset, chosen), paint(truth, classes), paint(found, classes))]
+    return "\n".join([page.paragraph("Image, truth and prediction; grey is not labelled."),
+                      page.picture(np.concatenate(rows), "image, truth and prediction of tiles"),
+                      page.legend([entry.name for entry in classes], [entry.color for entry in classes])])
+
+
+def _beside(*pictures: np.ndarray) -> np.ndarray:
+    """Pictures (y, x, 3) in a row with white gaps, small ones enlarged."""
+    zoom = max(1, TILE_SIDE // pictures[0].shape[0])
+    framed = [np.pad(picture.repeat(zoom, 0).repeat(zoom, 1), [(0, 6), (0, 6), (0, 0)], constant_values=255) for picture in pictures]
+    return np.concatenate(framed, 1)
+
+
+def sample_gallery(network: ClassNetwork, reader: TileReader, dataset: Dataset, tiles: np.ndarray) -> str:
+    """Samples the network is right and wrong about, the surest first, with words under each, as HTML."""
+    if not len(tiles):
+        return page.paragraph("The dataset has no such tiles.")
+    tiles = even_sample(tiles, LOOKED_AT)
+    batches = list(Classification.predict(network, reader, tiles, 64))
+    truth, outputs = (np.concatenate([batch[part] for batch in batches]) for part in (1, 2))
+    names = [entry.name for entry in dataset.classes]
+    right, sure, words = _judge_several(truth, outputs, names) if truth.ndim == 2 else _judge(truth, outputs, names)
+    order = np.argsort(-sure, kind="stable")
+    sections = []
+    known = np.ones(len(tiles), bool) if truth.ndim == 2 else truth != IGNORE
+    if not known.any():
+        return page.paragraph("None of the tiles has a label.")
+    for title, chosen in (("Right", _varied(order[(right & known)[order]], truth, RIGHT)), ("Wrong", order[(~right & known)[order]][:WRONG])):
+        sections.append(page.heading(f"{title}: {(right if title == 'Right' else ~right)[known].mean():.1%} of {known.sum()} tiles"))
+        if len(chosen):
+            zoom = max(1, SAMPLE_SIDE // dataset.tile_size)
+            shown = look(dataset, tiles[np.sort(chosen)]).repeat(zoom, 1).repeat(zoom, 2)
+            sections.append(page.gallery(shown, [words[number] for number in np.sort(chosen)]))
+        else:
+            sections.append(page.paragraph("None."))
+    return "\n".join(sections)
+
+
+def _judge(truth: np.ndarray, outputs: np.ndarray, names: list[str]) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Which samples are right, how sure the network is, and words: one class per sample."""
+    chances = softmax(outputs, 1)
+    found, sure = chances.argmax(1), chances.max(1)
+    words = [names[true] if true == guess else f"{names[true] if true != IGNORE else '?'}, taken for {names[guess]} ({chance:.2f})"
+             for true, guess, chance in zip(truth, found, sure)]
+    return found == truth, sure, words
+
+
+def _judge_several(truth: np.ndarray, outputs: np.ndarray, names: list[str]) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """The same where a sample may have several classes; it is right when all of them are."""
+    chances = expit(outputs)
+    found = chances >= 0.5
+    words = []
+    for true, guess in zip(truth == 1, found):
+        parts = (("", true & guess), ("not found: ", true & ~guess), ("wrongly found: ", guess & ~true))
+        words.append("; ".join(lead + ", ".join(np.array(names)[chosen]) for lead, chosen in parts if chosen.any()) or "none")
+    return (found == (truth == 1)).all(1), np.abs(chances - 0.5).mean(1), words
+
+
+def _varied(order: np.ndarray, truth: np.ndarray, count: int) -> np.ndarray:
+    """The first of each class, then the rest."""
+    if truth.ndim == 2 or not len(order):
+        return order[:count]
+    first = np.unique(truth[order], return_index=True)[1]
+    return np.concatenate([order[first], np.delete(order, first)])[:count]

@@ -1,0 +1,109 @@
+"""The report of a run: curves, predictions beside the truth, figures of each class, settings and limits in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...datasets.dataset import Dataset
+from ...looks import html_page as page
+from ...tasks import FIGURES, Task, task_named, with_article
+from ..loop.training import Course
+
+if TYPE_CHECKING:
+    from ..loop.runs import Run
+
+#: Figures of a class in words.
+CLASS_FIGURES = {"iou": "IoU", "f1": "F1", "precision": "precision", "recall": "recall", "average_precision": "average precision"}
+
+
+def run_sections(run: Run, dataset: Dataset, course: Course, pictures: str) -> tuple[str, list[str]]:
+    """Title and sections of report.html.
+
+    Args:
+        run: the run.
+        dataset: what it learns from.
+        course: with a row of figures per epoch.
+        pictures: HTML of some validation tiles.
+    """
+    card, history, kind = run.card, course.history, dataset.kind
+    panels: list[tuple[str, dict]] = [("Training loss", {"loss": [row["loss"] for row in history]})]
+    figures, leading = [figure for figure in kind.told if figure in history[-1]], kind.of_class[0]
+    if figures:
+        panels.append(("Validation", {FIGURES[figure]: [row.get(figure) for row in history] for figure in figures}))
+    if figures and kind.pixelwise:
+        panels.append((f"Validation {CLASS_FIGURES[leading]}", {name: [row.get(f"{leading}_{name}") for row in history] for name in run.class_names}))
+    found = _best_figures(card, kind)
+    sections = [
+        page.paragraph(verdict(card, course)), page.curves(panels), page.heading("Validation tiles"), pictures,
+        page.heading("Accuracy of the best epoch on the validation tiles"), class_table(run.class_names, found, kind),
+        *([confusion_table(run.class_names, np.array(card["confusion"]))] if "confusion" in card else []),
+        page.heading("Settings"), page.table(("setting", "value"), settings_rows(card)),
+        page.heading("Limits"), page.bullets(_limits(card, found["classes"], kind)),
+    ]
+    return f"{card['dataset']['name']}: {card['architecture']} with {card['encoder']}", sections
+
+
+def _best_figures(card: dict[str, Any], kind: Task) -> dict[str, Any]:
+    """The figures of the best epoch."""
+    return {**card["metrics"], "classes": card["class_scores"]} if kind.several else kind.figures(np.array(card["confusion"]))
+
+
+def class_table(names: Sequence[str], found: dict[str, Any], kind: Task) -> str:
+    """The figures of each class and their mean, as HTML."""
+    rows = [(name, *(row[figure] for figure in kind.of_class), _number(row)) for name, row in zip(names, found["classes"])]
+    means = ("mean", *(found.get(f"mean_{figure}") for figure in kind.of_class), _number(found))
+    return page.table(("class", *(CLASS_FIGURES[figure] for figure in kind.of_class), kind.counted), [*rows, means])
+
+
+def confusion_table(names: Sequence[str], counts: np.ndarray) -> str:
+    """Pixels, or samples, by true and predicted class, as HTML."""
+    return page.table(("true ↓ predicted →", *names), [(name, *map(int, row)) for name, row in zip(names, counts)])
+
+
+def verdict(card: dict, course: Course) -> str:
+    """How far the run is and what it reached, as a sentence or two."""
+    state = "Finished" if card["state"] == "finished" else "Training"
+    text = f"{state}: {course.epoch} of {card['settings']['epochs']} epochs on {card['device']} in {card['precision']}."
+    if course.best is None and card["settings"].get("keep") == "last":
+        return text + " The last epoch is kept, and only that is measured."
+    if course.best is None:
+        return text + " Without validation tiles the last epoch is kept."
+    reached = with_article(task_named(card["task"]).score)
+    if card["settings"].get("keep") == "last":
+        return text + f" The last epoch is kept; it has {reached} of {course.best:.3f} on the validation tiles."
+    return text + f" Best: epoch {course.best_epoch} with {reached} of {course.best:.3f} on the validation tiles."
+
+
+def settings_rows(card: dict) -> list[tuple[str, Any]]:
+    """Name and value of the settings, and of what else decides."""
+    rows = [(name.replace("_", " "), "–" if value is None else str(value)) for name, value in card["settings"].items()]
+    start = card["start"]["summary"] if card["start"] else "from scratch"
+    return [*rows, ("dataset", card["dataset"]["path"]), ("bands", ", ".join(band["name"] for band in card["bands"])), ("start", start),
+            ("parameters", card["parameters"])]
+
+
+def _number(row: dict[str, Any]) -> int | None:
+    """How many pixels or samples figures are of."""
+    return row.get("samples", row.get("pixels"))
+
+
+def _limits(card: dict[str, Any], rows: Sequence[dict[str, Any]], kind: Task) -> list[str]:
+    """What the figures do not say, from the facts of this run."""
+    limits = [
+        f"The model knows {card['preset']} values at {card['resolution_m'][0]:g} m: another sensor, unit or pixel size needs another one.",
+        "Truth is what the labels say: errors in them count against the model, and places unlike the training tiles were not tried.",
+    ]
+    if card["settings"].get("keep") != "last":
+        limits.insert(0, "The best epoch was chosen on the validation tiles, so their figures flatter; “Evaluate model” measures on test tiles.")
+    if "guessed_labels" in card:
+        limits.append(f"{card['guessed_labels']} What the starting weights take for alike is learned as the same class.")
+    named = [(entry["name"], _number(row) or 0) for entry, row in zip(card["classes"], rows)]
+    unseen, rare = [name for name, count in named if not count], [name for name, count in named if 0 < count < kind.enough]
+    if unseen:
+        limits.append(f"Not measured, because no validation tile shows it: {', '.join(unseen)}.")
+    if rare:
+        limits.append(f"Measured on fewer than {kind.enough} {kind.counted}, so hardly certain: {', '.join(rare)}.")
+    return limits

@@ -1,0 +1,58 @@
+"""How each task is learned: the keys are those of `engine.tasks.TASKS`, where a network learns the task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..datasets.dataset import Dataset
+from ..looks.tile_pictures import telling_tiles
+from ..tasks import require
+from .data import TileReader
+from .finetuning.classification import Classification
+from .finetuning.labelled_tiles import LabelledMethod
+from .finetuning.pictures import map_pictures, sample_gallery
+from .finetuning.segmentation import Segmentation
+from .networks.class_networks import ClassificationNetwork, ClassNetwork, SegmentationNetwork
+
+SAMPLES = 4  # tiles with a map that are shown
+
+
+@dataclass(frozen=True)
+class Learner:
+    """What learns a task.
+
+    Attributes:
+        architecture: kind of network, in run.json.
+        network: encoder, centre and spread of each band, number of classes → network with new weights.
+        method: loss, answers and what is counted.
+        shown: dataset and split → positions of the tiles that a report chooses its pictures from.
+        pictures: network, reader, dataset and these tiles → HTML.
+    """
+
+    architecture: str
+    network: Callable[[str, Sequence[float], Sequence[float], int], ClassNetwork]
+    method: type[LabelledMethod]
+    shown: Callable[[Dataset, str], np.ndarray]
+    pictures: Callable[[ClassNetwork, TileReader, Dataset, np.ndarray], str]
+
+
+_PIXELS = Learner("unet", SegmentationNetwork, Segmentation, lambda dataset, split: telling_tiles(dataset, split, SAMPLES), map_pictures)
+_TILES = Learner("classifier", ClassificationNetwork, Classification, lambda dataset, split: dataset.indices(split), sample_gallery)
+LEARNERS: dict[str, Learner] = {"segmentation": _PIXELS, "scene": _TILES, "patch": _TILES, "multilabel": _TILES}
+
+
+def learner_of(dataset: Dataset, otherwise: str = "") -> Learner:
+    """What learns the task of a dataset.
+
+    Args:
+        dataset: with labels.
+        otherwise: what else can be done with another one, in words.
+
+    Raises:
+        DataError: nothing does.
+    """
+    require(dataset, LEARNERS, "fine-tuning", otherwise)
+    return LEARNERS[dataset.task]
