@@ -5,7 +5,7 @@ Three ways over one image in one process, taken in turns so that a busy machine 
   map       what predict_map does: read, compute, decide, write the class map and its confidence as COGs;
   naive     the loop most tools have: 256 px windows at half overlap, read, compute, add up, then decide and write, one after another.
 Pixels per second count the image once. On a machine that others use too, compare the processor time.
-Run: python -m benchmarks.mapping_speed [model.onnx] [--size 1536] [--tile 1024] [--rounds 3]
+Run: python -m benchmarks.mapping_speed [model.onnx] [--size 1536] [--rounds 3]
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from pathlib import Path
 import numpy as np
 import rasterio
 
-from eo_pretrain_qgis.engine.mapping.class_map import map_image
-from eo_pretrain_qgis.engine.mapping.inference import anchored_tiles
+from eo_pretrain_qgis.engine.mapping.blocks import anchored_tiles
+from eo_pretrain_qgis.engine.mapping.inference import map_scene
+from eo_pretrain_qgis.engine.mapping.products import ClassMap, Confidence
+from eo_pretrain_qgis.engine.mapping.request import MapRequest
 from eo_pretrain_qgis.engine.models import package
 from tests import networks, scenes
 
@@ -30,7 +32,6 @@ def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("model", nargs="?", help="a model file; without it a U-Net of random weights, 180 kFLOP per pixel")
     arguments.add_argument("--size", type=int, default=1536)
-    arguments.add_argument("--tile", type=int, default=1024)
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--device", default="auto")
     asked = arguments.parse_args()
@@ -40,9 +41,9 @@ def main() -> None:
         image = write_image(Path(folder) / "image.tif", asked.size, [band.name for band in model.bands])
         session = model.session(asked.device)
         ways = {
-            "ceiling": lambda: ceiling(model, session, asked.size, asked.tile),
-            "map": lambda: map_image(model, [{"path": str(image)}], f"{folder}/map.tif", confidence=f"{folder}/sure.tif",
-                                     tile_size=asked.tile, device=asked.device),
+            "ceiling": lambda: ceiling(model, session, asked.size),
+            "map": lambda: map_scene(model, MapRequest([{"path": str(image)}], device=asked.device),
+                                     [ClassMap(f"{folder}/map.tif"), Confidence(f"{folder}/sure.tif")]),
             "naive": lambda: naive(model, session, image, f"{folder}/naive.tif"),
         }
         seconds, processor = {name: [] for name in ways}, {name: [] for name in ways}
@@ -52,7 +53,7 @@ def main() -> None:
                 way()
                 seconds[name].append(time.perf_counter() - started)
                 processor[name].append(time.process_time() - busy)
-        print(f"{asked.size} x {asked.size} px, tiles of {asked.tile} px, {session.device}, best of {asked.rounds} rounds")
+        print(f"{asked.size} x {asked.size} px, blocks of {model.block} px, {session.device}, best of {asked.rounds} rounds")
         report("wall clock", seconds, asked.size)
         report("processor time", processor, asked.size)
 
@@ -80,9 +81,9 @@ def write_image(path: Path, size: int, names: list[str]) -> Path:
     return scenes.write_raster(path, noise, names=names, tiled=True, blockxsize=512, blockysize=512, compress="deflate", predictor=2)
 
 
-def ceiling(model: package.Package, session, size: int, tile: int) -> None:
+def ceiling(model: package.Package, session, size: int) -> None:
     arrays: dict[tuple[int, int], np.ndarray] = {}
-    for piece in anchored_tiles(size, size, tile_size=tile, halo=model.halo, stride=model.stride):
+    for piece in anchored_tiles(size, size, block=model.block, halo=model.halo, stride=model.stride):
         shape = piece.seen.height, piece.seen.width
         session.run(arrays.setdefault(shape, np.full((1, len(model.bands), *shape), 1500, np.float32)))
 

@@ -13,6 +13,10 @@ PRESETS = ("generic", "sentinel2_l1c", "sentinel2_l1c_0400", "sentinel2_l2a", "s
 #: Ends the help of images.
 DELIVERED = " A Sentinel-2 or Landsat scene may be its folder, archive or metadata file, as it is delivered."
 
+#: Help of the switch for computers with little memory.
+SMALL_BLOCKS = ("For when memory does not hold a block of the model: smaller ones, which the model file fixes too. A few pixels may differ from the "
+                "usual map, so the tags of the map say it.")
+
 
 def arrangement() -> Any:
     return choice("The images are", ("scenes", "bands"), default="scenes",

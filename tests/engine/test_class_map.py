@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 import rasterio
 
-from eo_pretrain_qgis.engine.mapping.class_map import map_image
+from eo_pretrain_qgis.engine.mapping.inference import map_scene
+from eo_pretrain_qgis.engine.mapping.products import PRODUCTS
+from eo_pretrain_qgis.engine.mapping.request import MapRequest
 from eo_pretrain_qgis.engine.models import package
 from eo_pretrain_qgis.engine.rasters import cog
 from eo_pretrain_qgis.errors import Cancelled, DataError
 from eo_pretrain_qgis.jobs import JOBS
+from eo_pretrain_qgis.progress import SILENT
 from tests import networks, scenes
 
 from ..listening import Cancelling, Listening
@@ -33,13 +36,15 @@ def model(folder):
     return package.open(networks.write_threshold_model(folder / "model.onnx", classes=classes))
 
 
-def map_it(model, image, folder, **facts):
-    output = str(folder / "map.tif")
-    return output, map_image(model, [{"path": image}], output, device="cpu", **facts)
+def map_it(model, *images, folder, progress=SILENT, confidence=None, class_shares=None, **facts):
+    """The path of the class map, and what was found."""
+    paths = {"class_map": str(folder / "map.tif"), "confidence": confidence, "class_shares": class_shares}
+    request = MapRequest([{"path": str(image)} for image in images], device="cpu", **facts)
+    return paths["class_map"], map_scene(model, request, [PRODUCTS[name](path) for name, path in paths.items() if path], progress)
 
 
 def test_pixels_hold_the_values_of_the_classes(model, image, folder):
-    output, _ = map_it(model, image, folder)
+    output, _ = map_it(model, image, folder=folder)
     with rasterio.open(output) as written:
         assert (written.dtypes, written.nodata, written.descriptions) == (("uint8",), 255, ("class",))
         assert written.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
@@ -53,7 +58,7 @@ def test_confidence_is_the_probability_in_percent(model, folder):
     ramp = np.linspace(1, 3000, 96 * 96).reshape(1, 96, 96).astype(np.float32)
     ramp[0, 0, :5] = np.nan
     path = str(scenes.write_raster(folder / "ramp.tif", ramp, names=["B02"]))
-    map_it(model, path, folder, confidence=str(folder / "sure.tif"))
+    map_it(model, path, folder=folder, confidence=str(folder / "sure.tif"))
     with rasterio.open(folder / "sure.tif") as written:
         percent = written.read(1)
         assert written.nodata == 255
@@ -63,20 +68,36 @@ def test_confidence_is_the_probability_in_percent(model, folder):
     assert (percent[0, :5] == 255).all()
 
 
+def test_the_share_of_every_class_is_a_band_with_its_name(model, folder):
+    ramp = np.linspace(1, 3000, 96 * 96).reshape(1, 96, 96).astype(np.float32)
+    ramp[0, 0, :5] = np.nan
+    path = scenes.write_raster(folder / "ramp.tif", ramp, names=["B02"])
+    map_it(model, path, folder=folder, confidence=str(folder / "sure.tif"), class_shares=str(folder / "shares.tif"))
+    with rasterio.open(folder / "shares.tif") as written, rasterio.open(folder / "sure.tif") as sure:
+        shares = written.read()
+        assert (written.descriptions, written.nodata, set(written.dtypes)) == (("Wasser & Eis", "Wald"), 255, {"uint8"})
+        assert written.tags()["EO_PRETRAIN_MODEL"] == "halves-0123abcd"
+        assert np.array_equal(shares.max(0), sure.read(1))
+    assert (shares[:, 0, :5] == 255).all()
+    assert np.abs(shares[:, 1:].astype(int).sum(0) - 100).max() <= 1
+    assert "singlebandpseudocolor" in (folder / "shares.qml").read_text()
+
+
 def test_where_it_came_from_stands_in_the_tags(model, image, folder):
-    output, _ = map_it(model, image, folder, parameters={"job": "predict_map", "version": "0.1.0"})
+    output, _ = map_it(model, image, folder=folder, provenance={"job": "predict_map", "version": "0.1.0"})
     with rasterio.open(output) as written:
         tags = written.tags()
     assert tags["EO_PRETRAIN_MODEL"] == "halves-0123abcd"
     assert tags["EO_PRETRAIN_MODEL_SHA256"] == model.sha256
     assert json.loads(tags["EO_PRETRAIN_PARAMETERS"]) == {"job": "predict_map", "version": "0.1.0"}
     assert json.loads(tags["EO_PRETRAIN_IMAGES"]) == ["two_halves.tif"]
+    assert tags["EO_PRETRAIN_BLOCK"] == "1024 px, halo 0 px"
 
 
 def test_gdal_reads_names_and_the_attribute_table(model, image, folder):
     if not os.access("/usr/bin/gdalinfo", os.X_OK):
         pytest.skip("GDAL's programs are not installed.")
-    output, _ = map_it(model, image, folder)
+    output, _ = map_it(model, image, folder=folder)
     said = subprocess.run(["/usr/bin/gdalinfo", output], capture_output=True, text=True, check=True).stdout
     assert "Categories:\n      0: \n      1: \n      2: \n      3: Wasser & Eis\n" in said
     assert "<F>3</F>\n    <F>Wasser &amp; Eis</F>\n    <F>31</F>\n    <F>119</F>\n    <F>180</F>" in said
@@ -105,7 +126,7 @@ def test_qgis_shows_names_and_colours(model, image, folder):
         pytest.skip("QGIS is not installed.")
     from eo_pretrain_qgis.engine.mapping.polygons import write_polygons
 
-    output, _ = map_it(model, image, folder)
+    output, _ = map_it(model, image, folder=folder)
     write_polygons(output, model.classes, str(folder / "areas.gpkg"))
     environment = {"PATH": "/usr/bin:/bin", "QT_QPA_PLATFORM": "offscreen", "HOME": str(folder)}
     ran = subprocess.run(["/usr/bin/python3", "-c", IN_QGIS, output, str(folder / "areas.gpkg")], env=environment,
@@ -118,7 +139,7 @@ def test_qgis_shows_names_and_colours(model, image, folder):
 def test_another_pixel_size_is_warned_of(model, folder):
     heard = Listening()
     coarse = scenes.write_raster(folder / "coarse.tif", np.full((1, 32, 32), 1000, np.uint16), names=["B02"], resolution=30.0)
-    map_it(model, str(coarse), folder, progress=heard)
+    map_it(model, str(coarse), folder=folder, progress=heard)
     assert heard.warnings == ["The pixels of coarse.tif measure 30 x 30 m, but the model was trained on 10 x 10 m; the map may be poor. "
                               "Resample the image to that size with “Warp (reproject)”."]
 
@@ -126,7 +147,7 @@ def test_another_pixel_size_is_warned_of(model, folder):
 def test_values_far_from_the_training_images_are_warned_of(model, folder):
     heard = Listening()
     bright = scenes.write_raster(folder / "bright.tif", np.full((1, 32, 32), 9000, np.uint16), names=["B02"])
-    _, outcome = map_it(model, str(bright), folder, progress=heard)
+    _, outcome = map_it(model, str(bright), folder=folder, progress=heard)
     assert outcome.out_of_range_share == 1
     assert heard.warnings == ["Values of bright.tif lie outside the range of the training images: 100% of B02 (1 to 3000). "
                               "Check “Sensor” and “Nodata value”, or train with images like this one."]
@@ -136,7 +157,7 @@ def test_bands_in_several_files_are_one_image(folder):
     model = package.open(networks.write_threshold_model(folder / "model.onnx", bands=("B02", "B08")))
     files = [scenes.write_raster(folder / f"T33UUU_{name}_10m.tif", np.full((1, 64, 64), value, np.uint16))
              for name, value in (("B08", 9), ("B02", 2000))]
-    map_image(model, [{"path": str(path)} for path in files], str(folder / "map.tif"), device="cpu")
+    map_it(model, *files, folder=folder)
     with rasterio.open(folder / "map.tif") as written:
         assert np.unique(written.read(1)).tolist() == [2]
 
@@ -146,12 +167,12 @@ def test_a_cancelled_map_leaves_nothing(model, folder):
     image = str(scenes.write_raster(folder / "large.tif", values, names=["B02"]))
     before = sorted(path.name for path in folder.iterdir())
     with pytest.raises(Cancelled):
-        map_it(model, image, folder, confidence=str(folder / "sure.tif"), tile_size=128, progress=Cancelling(lambda heard: heard.asked > 1))
+        map_it(model, image, folder=folder, confidence=str(folder / "sure.tif"), tile_size=128, progress=Cancelling(lambda heard: heard.asked > 1))
     assert sorted(path.name for path in folder.iterdir()) == before
 
 
 def test_a_full_disk_leaves_nothing_and_keeps_the_old_map(model, image, folder, monkeypatch):
-    output, _ = map_it(model, image, folder)
+    output, _ = map_it(model, image, folder=folder)
     old = Path(output).read_bytes()
     before = sorted(path.name for path in folder.iterdir())
 
@@ -160,7 +181,7 @@ def test_a_full_disk_leaves_nothing_and_keeps_the_old_map(model, image, folder, 
 
     monkeypatch.setattr(cog.TiledWriter, "write", full)
     with pytest.raises(DataError, match=r"The disk is full while writing .*map.tif. Free some space and run again."):
-        map_it(model, image, folder)
+        map_it(model, image, folder=folder)
     assert sorted(path.name for path in folder.iterdir()) == before
     assert Path(output).read_bytes() == old
 
@@ -202,8 +223,11 @@ def test_memory_does_not_grow_with_the_raster(model, folder):
             target.write(np.full((1, 256, size), 1000, np.uint16), window=rasterio.windows.Window(0, 0, size, 256))
             target.set_band_description(1, "B02")
         program = ("import resource, sys;"
-                   "from eo_pretrain_qgis.engine.models import package; from eo_pretrain_qgis.engine.mapping.class_map import map_image;"
-                   "map_image(package.open(sys.argv[1]), [{'path': sys.argv[2]}], sys.argv[3], device='cpu', tile_size=512);"
+                   "from eo_pretrain_qgis.engine.models import package; from eo_pretrain_qgis.engine.mapping.inference import map_scene;"
+                   "from eo_pretrain_qgis.engine.mapping.products import PRODUCTS;"
+                   "from eo_pretrain_qgis.engine.mapping.request import MapRequest;"
+                   "map_scene(package.open(sys.argv[1]), MapRequest([{'path': sys.argv[2]}], device='cpu', tile_size=512),"
+                   "[PRODUCTS['class_map'](sys.argv[3])]);"
                    "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)")
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "GDAL_CACHEMAX": "32"}
         ran = subprocess.run([sys.executable, "-c", program, model.path, str(path), str(folder / "map.tif")], env=environment,
@@ -219,7 +243,7 @@ def test_zeros_that_the_model_s_sensor_calls_empty_stay_empty(folder):
     values[:, :, :40] = 0
     path = scenes.write_raster(folder / "zeros.tif", values, names=["B02"])
     for preset in ("as_model", "sentinel2_l2a"):
-        outcome = map_image(model, [{"path": str(path)}], str(folder / "map.tif"), device="cpu", preset=preset)
+        _, outcome = map_it(model, path, folder=folder, preset=preset)
         with rasterio.open(folder / "map.tif") as written:
             assert (written.read(1)[:, :40] == 255).all() and (written.read(1)[:, 40:] != 255).all()
         assert outcome.valid_share == 24 / 64

@@ -10,7 +10,9 @@ import rasterio.shutil
 import shapely
 
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
-from eo_pretrain_qgis.engine.mapping.class_map import map_image
+from eo_pretrain_qgis.engine.mapping.inference import map_scene
+from eo_pretrain_qgis.engine.mapping.products import ClassMap
+from eo_pretrain_qgis.engine.mapping.request import MapRequest
 from eo_pretrain_qgis.engine.models import package
 from eo_pretrain_qgis.engine.rasters.class_names import NamedClass, classes_in_file, classes_of_layer
 from eo_pretrain_qgis.engine.rasters.raster import Raster
@@ -111,7 +113,7 @@ def test_the_symbology_goes_first_and_numbers_are_no_names(cover):
 def test_a_map_of_our_own_keeps_its_names_as_labels(folder):
     image = str(scenes.two_halves(folder))
     model = package.open(networks.write_threshold_model(folder / "m.onnx", classes=((3, "Wasser & Eis", "#1f77b4"), (9, "Wald", "#228833"))))
-    map_image(model, [{"path": image}], str(folder / "map.tif"), device="cpu")
+    map_scene(model, MapRequest([{"path": image}], device="cpu"), [ClassMap(str(folder / "map.tif"))])
     assert dataset_of(folder, str(folder / "map.tif")) == [(3, "Wasser & Eis", "#1f77b4"), (9, "Wald", "#228833")]
 
 

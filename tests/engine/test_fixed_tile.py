@@ -12,8 +12,10 @@ import pytest
 import rasterio
 from skimage.filters import gaussian
 
-from eo_pretrain_qgis.engine.mapping.class_map import map_image
-from eo_pretrain_qgis.engine.mapping.inference import anchored_tiles
+from eo_pretrain_qgis.engine.mapping.blocks import anchored_tiles
+from eo_pretrain_qgis.engine.mapping.inference import map_scene
+from eo_pretrain_qgis.engine.mapping.products import ClassMap
+from eo_pretrain_qgis.engine.mapping.request import MapRequest
 from eo_pretrain_qgis.engine.mapping.suggesting.uncertainty import Ensemble
 from eo_pretrain_qgis.engine.models import package
 from eo_pretrain_qgis.engine.models.fixed_tile import write_fixed_tile
@@ -45,7 +47,7 @@ def image_of(place, width, height):
 
 
 def mapped(model, image, folder):
-    map_image(model, [{"path": str(image)}], str(folder / "map.tif"), device="cpu", tile_size=1024)
+    map_scene(model, MapRequest([{"path": str(image)}], device="cpu"), [ClassMap(str(folder / "map.tif"))])
     with rasterio.open(folder / "map.tif") as source:
         return source.read(1)
 
@@ -86,16 +88,16 @@ def test_a_tile_off_the_steps_of_the_network_is_refused(free, folder):
 
 
 def test_models_of_two_tile_sizes_are_not_asked_together(free, fixed, place):
-    assert Ensemble([free, fixed]).package.fixed_tile == 128
+    assert Ensemble.of([free, fixed]).fixed_tile == 128
     other = write_fixed_tile(free, 256, str(place / "other.onnx"))
     with pytest.raises(JobError, match="The models take tiles of 128, 256 px"):
-        Ensemble([fixed, other])
+        Ensemble.of([fixed, other])
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (127, 129), (128, 700), (1000, 333)])
 def test_exact_tiles_cover_the_image_once(width, height):
     covered = np.zeros((height, width), int)
-    for tile in anchored_tiles(width, height, tile_size=128, halo=40, stride=8, exact=True):
+    for tile in anchored_tiles(width, height, block=128, halo=40, stride=8, exact=True):
         core, seen = tile.core, tile.seen
         covered[core.row:core.row + core.height, core.col:core.col + core.width] += 1
         assert (seen.width, seen.height) == (128, 128)

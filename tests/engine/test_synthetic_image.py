@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import rasterio
 
-from eo_pretrain_qgis.engine.mapping.synthetic_image import synthesize
+from eo_pretrain_qgis.engine.mapping.inference import map_scene
+from eo_pretrain_qgis.engine.mapping.products import SyntheticImage
+from eo_pretrain_qgis.engine.mapping.request import MapRequest
 from eo_pretrain_qgis.engine.models import metadata as model_metadata
 from eo_pretrain_qgis.engine.models import package
 from eo_pretrain_qgis.engine.models import report as model_report
@@ -25,7 +27,7 @@ def made(folder):
     model = package.open(scenes_translation.doubling_model(folder))
     image = scenes.two_halves_nodata(folder)
     listener = Listening()
-    synthesize(model, [{"path": str(image)}], str(folder / "out.tif"), tile_size=128, device="cpu", progress=listener)
+    map_scene(model, MapRequest([{"path": str(image)}], tile_size=128, device="cpu"), [SyntheticImage(str(folder / "out.tif"))], listener)
     return SimpleNamespace(path=folder / "out.tif", model=model, said=listener.texts)
 
 
@@ -83,8 +85,8 @@ def test_the_page_of_the_model_names_what_it_gives(made, folder):
 
 def test_a_class_model_makes_no_image(folder):
     model = package.open(scenes.two_halves_model(folder))
-    with pytest.raises(ModelError, match="gives classes, and a synthetic image needs a model for translation. Choose another model."):
-        synthesize(model, [{"path": str(scenes.two_halves(folder))}], str(folder / "out.tif"))
+    with pytest.raises(ModelError, match="gives classes, of which no synthetic image can be made. Choose another model."):
+        map_scene(model, MapRequest([{"path": str(scenes.two_halves(folder))}]), [SyntheticImage(str(folder / "out.tif"))])
 
 
 def test_polygons_of_a_synthetic_image_are_refused(folder):

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from scipy.stats import entropy
 
-from eo_pretrain_qgis.engine.mapping.band_matching import match_bands
+from eo_pretrain_qgis.engine.mapping.inference import map_scene
+from eo_pretrain_qgis.engine.mapping.products.survey import Survey
+from eo_pretrain_qgis.engine.mapping.request import MapRequest
 from eo_pretrain_qgis.engine.mapping.suggesting.choice import polygon_candidates, tile_candidates
-from eo_pretrain_qgis.engine.mapping.suggesting.uncertainty import Ensemble, Places, measure, survey
+from eo_pretrain_qgis.engine.mapping.suggesting.uncertainty import Ensemble, Places, measure
 from eo_pretrain_qgis.engine.models import package
 from eo_pretrain_qgis.engine.rasters.grid import Window
 from eo_pretrain_qgis.engine.rasters.raster import Scene
@@ -44,13 +46,11 @@ def test_a_place_of_two_classes_is_more_mixed_than_its_pixels_are_unsure():
 
 
 def surveyed(path, image, candidates_of, **options):
-    ensemble = Ensemble([package.open(path)])
+    ensemble = Ensemble.of([package.open(path)])
     with Scene.open([{"path": str(image)}]) as scene:
-        grid = scene.grid
-        matches = match_bands(ensemble.package.bands, scene.band_names, image="image")
-    candidates = candidates_of(grid)
+        candidates = candidates_of(scene.grid)
     places = candidates.places()
-    survey(ensemble, lambda: Scene.open([{"path": str(image)}]), matches, places, area=grid.window, device="cpu", **options)
+    map_scene(ensemble, MapRequest([{"path": str(image)}], device="cpu", **options), [Survey(ensemble, places)])
     return places
 
 
@@ -62,8 +62,8 @@ def noise(folder):
 
 
 def test_means_do_not_depend_on_the_tiling(noise, folder):
-    model = networks.write_threshold_model(folder / "model.onnx")
-    whole, cut = (surveyed(model, noise, lambda grid: tile_candidates(grid, 48, grid.window), tile_size=size) for size in (1024, 100))
+    model = networks.write_threshold_model(folder / "model.onnx", block=512, small_block=100)
+    whole, cut = (surveyed(model, noise, lambda grid: tile_candidates(grid, 48, grid.window), small_blocks=small) for small in (False, True))
     assert whole.valid.tolist() == cut.valid.tolist()
     assert whole.valid_share.min() < 1
     for name in ("entropy", "margin", "probabilities", "values", "squares"):
@@ -85,8 +85,8 @@ def test_a_polygon_counts_its_own_pixels(noise, folder):
 
 def test_an_ensemble_takes_the_widest_halo_and_a_common_stride(folder):
     paths = [networks.write_threshold_model(folder / f"{stride}.onnx", stride=stride, halo=halo) for stride, halo in ((4, 8), (6, 2))]
-    both = Ensemble([package.open(path) for path in paths]).package
-    assert (both.stride, both.halo) == (12, 8)
+    both = Ensemble.of([package.open(path) for path in paths])
+    assert (both.stride, both.halo, both.block, both.small_block) == (12, 8, 1032, 264)
 
 
 def test_windows_between_tiles_are_looked_at_once(noise, folder):

@@ -7,7 +7,6 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,10 @@ from torch import nn
 
 from ...errors import ModelError
 from ...progress import SILENT, Progress
-from ..datasets.dataset import Dataset
 from ..models import package
-from ..models.session import InferenceSession, RunOptions, on_processor
+from ..models.session import InferenceSession, on_processor
 from ..waiting import PythonCall, patiently
-from .halo import CHANGED_SHARE, measure_halo, scene_side
+from .halo import measured, real_scenes
 from .loop.error_words import first_line
 from .loop.runs import Run
 from .networks.class_networks import ClassNetwork, SegmentationNetwork
@@ -69,21 +67,12 @@ def export_run(run_folder: str, target: str, *, name: str | None = None, licence
     progress.at(0.05, "Translating the network")
     content = to_onnx(model, network.bands, network.stride, run.card["encoder"], progress=progress.part(0.05, 0.2))
     session = on_processor(content)
-    scene = _scene(run, network)
-    difference = largest_difference(model, session, probes(scene, network.stride), progress.part(0.2, 0.5))
+    scenes = real_scenes(run.card["dataset"]["path"], run.card["bands"], network.stride)
+    difference = largest_difference(model, session, probes(scenes[0], network.stride), progress.part(0.2, 0.5))
     if not difference <= tolerance:
         raise ModelError(f"The exported network differs from the trained one by up to {difference:.2g} in a probability, more than the "
                          f"{tolerance:g} allowed. Allow a larger difference, or train again with another encoder.")
-
-    options = RunOptions()
-
-    def classes(image: np.ndarray) -> np.ndarray:
-        return session.run(None, {package.INPUT: image}, options)[0].argmax(1)
-
-    halo, changed = measure_halo(classes, scene, network.stride, progress.part(0.5, 0.95), stop=partial(setattr, options, "terminate", True))
-    if changed > CHANGED_SHARE:
-        progress.message(f"Even with a border of {halo} px, {changed:.2%} of the classes depend on where tiles begin, because this network "
-                         "looks farther. Maps may show faint seams.", "warning")
+    halo = measured(session, package.INPUT, scenes, network.stride, progress.part(0.5, 0.95), lambda scores: scores.argmax(1))
     progress.at(0.95, "Writing the model")
     description = describe(run, network, name or f"{run.card['dataset']['name']} {run.card['encoder']}", licence, plugin_version, halo)
     package.write(content, description, target)
@@ -157,8 +146,9 @@ def largest_difference(model: nn.Module, session: InferenceSession, images: list
     return largest
 
 
-def describe(run: Run, network: ClassNetwork, name: str, licence: str, plugin_version: str, halo: int) -> dict[str, Any]:
-    """What the model wants, gives and comes from; see `package.write`."""
+def describe(run: Run, network: ClassNetwork, name: str, licence: str, plugin_version: str,
+             halo: dict[str, Any]) -> dict[str, Any]:
+    """What the model wants, gives and comes from, with what `halo.measured` found; see `package.write`."""
     card = run.card
     metrics = card["metrics"]
     scores = {"split": "validation", **{key: metrics[key] for key in ("mean_iou", "overall_accuracy") if key in metrics}}
@@ -167,7 +157,7 @@ def describe(run: Run, network: ClassNetwork, name: str, licence: str, plugin_ve
     return {
         **{key: card[key] for key in ("task", "sensor", "preset", "bands", "resolution_m", "classes", "tile_size", "architecture",
                                       "encoder", "parameters")},
-        "id": f"{short}-{card['weights_sha256'][:8]}", "name": name, "licence": licence, "stride": network.stride, "halo": halo,
+        "id": f"{short}-{card['weights_sha256'][:8]}", "name": name, "licence": licence, "stride": network.stride, **halo,
         "fill": [band["centre"] for band in card["bands"]], "scores": scores,
         "provenance": {"dataset": card["dataset"]["name"], "dataset_checksum": card["dataset"]["checksum"], "run": Path(run.folder).name,
                        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "plugin_version": plugin_version,
@@ -181,29 +171,3 @@ def probes(scene: np.ndarray, stride: int) -> list[np.ndarray]:
     centre, spread = scene.mean((1, 2), keepdims=True), scene.std((1, 2), keepdims=True)
     noise = (centre + spread * rng.standard_normal((2, len(scene), 2 * stride, 4 * stride))).astype(np.float32)
     return [noise, *(scene[None, :, :side * stride, :(side + 1) * stride] for side in (2, 5, 8))]
-
-
-def _scene(run: Run, network: ClassNetwork) -> np.ndarray:
-    """A large image, float32 (band, y, x): tiles of the dataset side by side, or noise with its statistics when it is gone."""
-    side = scene_side(network.stride)
-    if not Path(run.card["dataset"]["path"]).is_dir():
-        noise = np.random.default_rng(0).standard_normal((1, network.bands, side, side)).astype(np.float32)
-        return (noise * network.spread.numpy() + network.centre.numpy())[0]
-    return mosaic(run.open_dataset(), network.centre.numpy()[0], side)
-
-
-def mosaic(dataset: Dataset, fill: np.ndarray, side: int, sensor: str = "") -> np.ndarray:
-    """Tiles of a dataset side by side, float32 (band, y, x).
-
-    Args:
-        dataset: whose tiles.
-        fill: what stands for missing pixels (band, 1, 1).
-        side: height and width [px].
-        sensor: whose images; empty is the first.
-    """
-    info = dataset.sensor_named(sensor)
-    across = -(-side // dataset.tile_size)
-    tiles = dataset.images(np.resize(dataset.indices("all", info.name), across * across), info.name)
-    tiles = np.where(info.valid(tiles)[:, None], tiles, fill).astype(np.float32)
-    rows = [np.concatenate(list(tiles[row * across:(row + 1) * across]), 2) for row in range(across)]
-    return np.concatenate(rows, 1)[:, :side, :side]

@@ -1,77 +1,162 @@
-"""How wide a border of a tile depends on where the tile ends, measured on a network that was translated."""
+"""How wide a border of a block depends on where the block ends, measured on a network that was translated, at places of real images."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Iterator
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ...progress import SILENT, Progress
+from ..datasets.dataset import Dataset
+from ..models.kinds import block_sizes, up
+from ..models.session import InferenceSession, RunOptions
 from ..waiting import patiently
 
-#: Edge of the square of which parts are compared, of the parts, and how many there are along an edge [px]. No pixel of a part is
-#: farther than half its edge from its border, as in the smallest tiles of a map. One part in the middle may be a lucky one: of 16
-#: parts, between 0.04 and 3.3 % of the classes changed with a halo of 32 px.
-CORE, PART, PARTS = 384, 64, 4
+#: Scenes looked at, parts compared in the four quarters of the middle of each, edge of a part and of the middle [px]. No pixel of a part is farther
+#: than half its edge from its border, as in the smallest blocks of a map. One part may be a lucky one: of 16 parts, between 0.04 and
+#: 3.3 % of the classes changed with a halo of 32 px.
+SCENES, PART, CORE = 4, 64, 128
 HALO_STEP, LARGEST_HALO = 32, 256
-REFERENCE_HALO = LARGEST_HALO + 64
+REFERENCE_HALO = LARGEST_HALO + 32
 #: Share of the classes that a halo may leave different from a larger one: of all parts, and of the worst but one in ten.
 CHANGED_SHARE, CHANGED_QUANTILE, QUANTILE = 0.0005, 0.001, 0.9
+_TEXT = "Measuring the border that blocks need"
 
 
 def scene_side(stride: int) -> int:
-    """Height and width of the scene that `measure_halo` needs [px], a multiple of `stride`."""
-    return PARTS * _up(CORE // PARTS, stride) + 2 * _up(REFERENCE_HALO, stride)
+    """Height and width of the scenes that `measure_halo` needs [px], a multiple of `stride`."""
+    return up(CORE, stride) + 2 * up(REFERENCE_HALO, stride)
 
 
-def measure_halo(classes: Callable[[np.ndarray], np.ndarray], scene: np.ndarray, stride: int, progress: Progress = SILENT,
+def real_scenes(folder: str, bands: list[dict[str, Any]], stride: int, sensor: str = "") -> list[np.ndarray]:
+    """Images of `scene_side` float32 (band, y, x) as the network was trained on, or noise with their statistics when the dataset is gone.
+
+    In the middle of each is a tile, around it are its true neighbours where the dataset has them, and its mirror image where it has not: a
+    border between two tiles from different places would be one that no image has.
+
+    Args:
+        folder: of the dataset.
+        bands: of the run card: what stands for missing pixels (``centre``) and ``spread``.
+        stride: of the network.
+        sensor: whose images; empty is the first.
+    """
+    centre, spread = (np.array([band[key] for band in bands], np.float32)[:, None, None] for key in ("centre", "spread"))
+    side, generator = scene_side(stride), np.random.default_rng(0)
+    if not Path(folder).is_dir():
+        return [centre + spread * generator.standard_normal((len(bands), side, side)).astype(np.float32) for _ in range(SCENES)]
+    dataset = Dataset.open(folder)
+    indices = dataset.indices("all", dataset.sensor_named(sensor).name)
+    chosen = generator.permutation(indices)[:SCENES]
+    return [_surroundings(dataset, int(tile), indices, centre, side, sensor) for tile in np.resize(chosen, SCENES)]
+
+
+def _surroundings(dataset: Dataset, tile: int, indices: np.ndarray, fill: np.ndarray, side: int, sensor: str) -> np.ndarray:
+    info, size = dataset.sensor_named(sensor), dataset.tile_size
+
+    def pixels(index: int) -> np.ndarray:
+        image = dataset.images(np.array([index]), info.name)
+        return np.where(info.valid(image)[:, None], image, fill).astype(np.float32)[0]
+
+    before = max(0, (side - size) // 2)
+    after = max(0, side - size - before)
+    scene = np.pad(pixels(tile), [(0, 0), (before, after), (before, after)], "symmetric")
+    for other, row, column in _neighbours(dataset.tiles, tile, indices, side):
+        top, left = before + row, before + column
+        rows, columns = slice(max(top, 0), min(top + size, len(scene[0]))), slice(max(left, 0), min(left + size, len(scene[0])))
+        scene[:, rows, columns] = pixels(other)[:, rows.start - top:rows.stop - top, columns.start - left:columns.stop - left]
+    start = (len(scene[0]) - side) // 2
+    return scene[:, start:start + side, start:start + side]
+
+
+def _neighbours(tiles: Any, tile: int, indices: np.ndarray, reach: int) -> Iterator[tuple[int, int, int]]:
+    """Other tiles of the same scene near a tile, the nearest last, with the rows and columns from it to them."""
+    if not {"scene", "row", "col"} <= set(tiles):
+        return
+    here = tiles.iloc[tile]
+    near = tiles.iloc[indices]
+    near = near[(near["scene"] == here["scene"]) & ((near["row"] - here["row"]).abs() < reach) & ((near["col"] - here["col"]).abs() < reach)]
+    found = [(int(index), int(row - here["row"]), int(column - here["col"])) for index, row, column in zip(near.index, near["row"], near["col"])]
+    yield from sorted((place for place in found if place[0] != tile and place[1:] != (0, 0)), key=lambda place: -max(map(abs, place[1:])))
+
+
+def measured(session: InferenceSession, name: str, scenes: list[np.ndarray], stride: int, progress: Progress,
+             view: Callable[[np.ndarray], np.ndarray], differs: Callable[[np.ndarray, np.ndarray], np.ndarray] = np.not_equal) -> dict[str, Any]:
+    """The border of a translated network, the blocks that follow from it, and what was measured, as a model's description names them.
+
+    Args:
+        session: the network.
+        name: of its input.
+        scenes: see `measure_halo`.
+        stride: of the network.
+        progress: also warned when even the largest border is not enough.
+        view: turns results (1, channel, y, x) into what is compared.
+        differs: see `measure_halo`.
+    """
+    options = RunOptions()
+
+    def run(image: np.ndarray) -> np.ndarray:
+        return view(session.run(None, {name: image}, options)[0])
+
+    halo, tried = measure_halo(run, scenes, stride, progress, differs, partial(setattr, options, "terminate", True))
+    if tried[halo] > CHANGED_SHARE:
+        progress.message(f"Even with a border of {halo} px, {tried[halo]:.2%} of the pixels depend on where blocks begin, because this network "
+                         "looks farther. Maps may show faint seams.", "warning")
+    found = {"places": 4 * len(scenes), "changed": tried[halo], "tried": {str(border): share for border, share in sorted(tried.items())}}
+    return {"halo": halo, **block_sizes(halo, stride), "halo_measured": found}
+
+
+def measure_halo(classes: Callable[[np.ndarray], np.ndarray], scenes: list[np.ndarray], stride: int, progress: Progress = SILENT,
                  differs: Callable[[np.ndarray, np.ndarray], np.ndarray] = np.not_equal,
-                 stop: Callable[[], None] = lambda: None) -> tuple[int, float]:
-    """The border that has to be thrown away so that the classes inside hardly depend on where the tile ends.
+                 stop: Callable[[], None] = lambda: None) -> tuple[int, dict[int, float]]:
+    """The border that has to be thrown away so that the classes inside hardly depend on where the block ends.
 
     Args:
         classes: float32 (1, band, y, x) → class positions (1, y, x).
-        scene: float32 (band, y, x), at least `scene_side` pixels on each side.
-        stride: of the network; tiles stay on its grid.
+        scenes: float32 (band, y, x), at least `scene_side` pixels on each side.
+        stride: of the network; blocks stay on its grid.
         progress: told of every size tried.
         differs: which pixels of two results (y, x), or (band, y, x), are not the same.
         stop: makes a call of `classes` under way fail soon.
 
     Returns:
-        The smallest multiple of 32 (and of the stride) up to 256 px that changes few enough of the classes, and the share it changes.
+        The wider of the two smallest neighbouring multiples of 32 (and of the stride) up to 256 px that both change few enough of the classes:
+        a step more than is needed here, for other places. Also the share that each one tried changes.
     """
-    part, apart, margin = _up(PART, stride), _up(CORE // PARTS, stride), _up(REFERENCE_HALO, stride)
-    side = PARTS * apart + 2 * margin
-    corners = [(margin + row * apart, margin + column * apart) for row in range(PARTS) for column in range(PARTS)]
-    text = "Measuring the border that tiles need"
+    part, margin, core = up(PART, stride), up(REFERENCE_HALO, stride), up(CORE, stride)
+    corners = [(margin + row, margin + column) for row in (0, core - part) for column in (0, core - part)]
 
-    def found(top: int, left: int, size: int, fraction: float) -> np.ndarray:
-        image = scene[None, :, top:top + size, left:left + size]
-        return patiently(lambda: classes(image), stop, progress, fraction, text)[0]
+    def found(scene: np.ndarray, top: int, left: int, size: int, fraction: float) -> np.ndarray:
+        image = np.ascontiguousarray(scene[None, :, top:top + size, left:left + size])
+        return patiently(lambda: classes(image), stop, progress, fraction, _TEXT)[0]
 
-    progress.at(0, text)
-    reference = found(0, 0, side, 0)
+    progress.at(0, _TEXT)
+    references = [found(scene, 0, 0, core + 2 * margin, 0.3 * done / len(scenes)) for done, scene in enumerate(scenes)]
 
     @cache
     def changed(halo: int) -> np.ndarray:
         shares = []
-        for done, (top, left) in enumerate(corners):
-            progress.at(0.2 + 0.8 * done / len(corners), f"{text}: trying {halo} px")
-            inside = found(top - halo, left - halo, part + 2 * halo, 0.2 + 0.8 * done / len(corners))[..., halo:halo + part, halo:halo + part]
-            shares.append(differs(inside, reference[..., top:top + part, left:left + part]).mean())
+        for done, (scene, reference) in enumerate(zip(scenes, references, strict=True)):
+            progress.at(0.3 + 0.7 * done / len(scenes), f"{_TEXT}: trying {halo} px")
+            for top, left in corners:
+                inside = found(scene, top - halo, left - halo, part + 2 * halo, 0.3 + 0.7 * done / len(scenes))
+                shares.append(differs(inside[..., halo:halo + part, halo:halo + part], reference[..., top:top + part, left:left + part]).mean())
+        tried[halo] = round(float(np.mean(shares)), 7)
         return np.array(shares)
 
     def enough(halo: int) -> bool:
         return bool(changed(halo).mean() <= CHANGED_SHARE and np.quantile(changed(halo), QUANTILE) <= CHANGED_QUANTILE)
 
-    step = _up(HALO_STEP, stride)
+    tried: dict[int, float] = {}
+    step = up(HALO_STEP, stride)
     halos = range(step, max(LARGEST_HALO, step) + 1, step)
-    halo = halos[bisect_left(halos, True, hi=len(halos) - 1, key=enough)]
-    return halo, float(changed(halo).mean())
-
-
-def _up(length: int, stride: int) -> int:
-    """`length`, or the next multiple of `stride`."""
-    return -(-length // stride) * stride
+    position = bisect_left(halos, True, hi=len(halos) - 1, key=enough)
+    while position + 1 < len(halos):  # what passes alone may do so by chance
+        position += 1
+        if enough(halos[position]) and enough(halos[position - 1]):
+            break
+    changed(halos[position])
+    return halos[position], tried

@@ -1,57 +1,43 @@
-"""Applies a model to an image of any size: anchored tiles with a discarded halo, read, computed and written at the same time.
+"""One run of a model over a scene, for any number of products: blocks are read, computed and written at the same time.
 
-A network with pooling is not indifferent to shifts: an untrained U-Net changed 69 % of its classes when its input moved by 9 px.
-So tiles lie on one grid, fixed to the first pixel of the image at multiples of the network's stride, whatever the extent and
-the tile size, and each result is kept only where the network saw at least `halo` pixels around it. At the border of the image
-there is nothing more to see; there the network meets the edge of its input, as it did at the edge of each training tile.
+Blocks lie as `blocks.anchored_tiles` has them and each is computed by itself, so that what is computed beside it cannot change its rounding.
 """
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 
-from ...errors import DataError, JobError
+from ...errors import DataError, EngineError, ModelError
 from ...progress import SILENT, Progress
 from ..models.package import Package
-from ..models.session import Session
+from ..models.session import MemoryRanOutError, Session
 from ..rasters.grid import Window
 from ..rasters.raster import Scene
 from ..waiting import patiently
 from .band_matching import Match
+from .blocks import Tile, anchored_tiles
+from .request import Canvas, MapRequest, compare_resolution
 from .score_checks import check_scores
 
 #: Share of the range between the 0.1 and 99.9 percentiles of the training pixels by which a value may lie outside unnoticed.
 RANGE_MARGIN = 0.1
-#: Tiles are computed together up to this many pixels: small tiles alone leave a GPU idle.
-BATCH_PIXELS = 1024 * 1024
-#: Marks a pixel without a result, among positions of classes and in maps.
-NO_CLASS = 255
+#: Share of a band's pixels outside the training range from which on the user is warned.
+WARNED_OUT_OF_RANGE = 0.05
+#: Blocks read ahead and waiting to be written, with a memory setting as large as a block; and the most of all kinds.
+SPARE, BEHIND, MOST_BLOCKS = 2, 2, 32
 _T = TypeVar("_T")
 _R = TypeVar("_R")
-
-
-@dataclass(frozen=True)
-class Tile:
-    """What is kept of one run of the network and what the network sees for it, in pixels of the image.
-
-    Attributes:
-        core: the pixels kept; tiles' cores cover the image once.
-        seen: the input, around the core; starts and ends at multiples of the stride, so it may end outside the image.
-    """
-
-    core: Window
-    seen: Window
 
 
 @dataclass
@@ -94,7 +80,7 @@ class Part:
 
     Attributes:
         window: in pixels of the image.
-        scores: probabilities (class, y, x) float32.
+        scores: (class, y, x), or (band, y, x) of another sensor, float32.
         values: what the network saw there (band, y, x) float32, in stored units of the model.
         valid: where all bands were measured (y, x); elsewhere the scores mean nothing.
     """
@@ -103,6 +89,25 @@ class Part:
     scores: np.ndarray
     values: np.ndarray
     valid: np.ndarray
+
+    @cached_property
+    def winner(self) -> tuple[np.ndarray, np.ndarray]:
+        """Position of the most probable class (y, x) uint8, and its probability (y, x) float32."""
+        position, probability = most_probable(self.scores)
+        return position, np.minimum(probability, 1, out=probability)
+
+
+class Product(Protocol):
+    """Something that is made of a model's answers.
+
+    Attributes:
+        name: in `models.kinds.Kind.products`.
+    """
+
+    name: ClassVar[str]
+
+    def open(self, canvas: Canvas, progress: Progress) -> AbstractContextManager[Callable[[Part], object]]:
+        """Gives what takes the parts of the area, from one thread; the product is finished when the context closes without an error."""
 
 
 @dataclass(frozen=True)
@@ -116,149 +121,98 @@ class _Piece:
     out_of_range: np.ndarray
 
 
-def anchored_tiles(width: int, height: int, *, tile_size: int, halo: int, stride: int, area: Window | None = None,
-                   exact: bool = False) -> list[Tile]:
-    """The tiles whose cores touch an area of an image, row by row.
-
-    The layout depends on the image, the tile size and the network alone, never on the area.
+def map_scene(model: Package, request: MapRequest, products: Sequence[Product], progress: Progress = SILENT) -> Outcome:
+    """Runs a model once over an image, in memory that does not grow with it, and makes all products of what it says.
 
     Args:
-        width: columns of the image.
-        height: rows of the image.
-        tile_size: largest edge of what the network sees [px].
-        halo: pixels thrown away at each side inside the image; rounded up to a multiple of `stride`.
-        stride: pixels by which the network may be shifted without changing its arithmetic.
-        area: pixels wanted; None is all.
-        exact: the network takes tiles of `tile_size` only, a multiple of `stride`; they may reach beyond the image.
+        model: a model, or an ensemble.
+        request: what is asked.
+        products: to be made.
+        progress: told about each block, asked twice a second whether to stop, and warned about the image.
 
     Raises:
-        JobError: when the halo leaves nothing of a tile.
+        DataError: the image does not fit the model, holds no valid pixel in the area, is damaged, or the disk is full.
+        EngineError: the device cannot be used, or memory ran out; then it says which smaller blocks the model has.
+        JobError: a halo leaves nothing of a block, or the model has no smaller blocks.
+        ModelError: it cannot give a product; or the network gives another shape, no numbers or no probabilities, saying where.
     """
-    halo = math.ceil(halo / stride) * stride
-    largest = (tile_size - 2 * halo) // stride * stride
-    if largest < stride:
-        better = "Choose" if exact else f"Choose a tile size of at least {2 * halo + stride} px, or"
-        raise JobError(f"A tile of {tile_size} px with a halo of {halo} px on each side leaves nothing to keep. {better} a smaller halo.")
-    area = area or Window(0, 0, width, height)
-    fixed = tile_size if exact else None
-    columns = _spans(width, largest, halo, stride, (area.col, area.col + area.width), fixed)
-    rows = _spans(height, largest, halo, stride, (area.row, area.row + area.height), fixed)
-    return [Tile(Window(col, row, core_width, core_height), Window(left, top, seen_width, seen_height))
-            for row, core_height, top, seen_height in rows for col, core_width, left, seen_width in columns]
+    for product in products:
+        if product.name not in model.kind.products:
+            raise ModelError(f"The model {model.path} gives {model.gives}, of which no {product.name.replace('_', ' ')} can be made. "
+                             "Choose another model.")
+    with request.scene(model, progress) as scene:
+        canvas, matches = Canvas.of(model, request, scene), request.matches(model, scene, progress)
+        compare_resolution(model, canvas.grid, canvas.image, progress)
+    progress.at(0, f"Loading the model {model.id}")
+    session = model.session(request.device, progress=progress)
+    try:
+        with ExitStack() as stack:
+            takers = [stack.enter_context(product.open(canvas, progress)) for product in products]
+            outcome = _run(session, canvas, request, matches, takers, progress)
+    except (MemoryError, MemoryRanOutError) as error:
+        raise _no_memory(model, request, error) from None
+    _warn_out_of_range(matches, outcome, canvas.image, progress)
+    return outcome
 
 
-def _spans(length: int, largest: int, halo: int, stride: int, area: tuple[int, int], fixed: int | None) -> list[tuple[int, int, int, int]]:
-    """Along one axis, (start, size) of each core that touches `area`, from the first to before the last, and of what is seen for it."""
-    first, last = area
-    count = math.ceil(length / largest)
-    core = largest if fixed else math.ceil(length / count / stride) * stride  # evened out, so that the last tile is not mostly outside
-    end = math.ceil(length / stride) * stride
-    spans = []
-    for start in range(first // core * core, last, core):
-        left, right = max(0, start - halo), min(end, start + core + halo)
-        if fixed:  # moved inwards at the borders, so that it sees the image and not the outside
-            left = max(0, min(start - halo, end - fixed))
-            right = left + fixed
-        spans.append((start, min(core, length - start), left, right - left))
-    return spans
+def _no_memory(model: Package, request: MapRequest, error: Exception) -> EngineError:
+    """The sentence for a block that memory does not hold."""
+    if request.small_blocks or model.small_block is None:
+        return EngineError(str(error) if isinstance(error, MemoryRanOutError) else "Memory ran out while mapping. Close other programs, or use a "
+                                                                             "computer with more memory.")
+    where = f"on “{request.device}” " if request.device != "auto" else ""
+    return EngineError(f"Memory ran out {where}with a block of {model.block} px, in which the model {model.path} maps. Close other programs, or "
+                       f"switch on “Small blocks” (small_blocks): blocks of {model.small_block} px need "
+                       f"{(model.small_block / model.block) ** 2:.0%} of the memory. A few pixels may differ then, and the tags of the map say so.")
 
 
-def predict(
-    package: Package,
-    session: Session,
-    open_scene: Callable[[], Scene],
-    matches: list[Match],
-    write: Callable[[Window, np.ndarray, np.ndarray], None],
-    *,
-    area: Window | None = None,
-    tile_size: int = 1024,
-    halo: int | None = None,
-    progress: Progress = SILENT,
-) -> Outcome:
-    """Runs a model over an image in memory that does not grow with it.
+def _run(session: Session, canvas: Canvas, request: MapRequest, matches: list[Match], takers: Sequence[Callable[[Part], object]],
+         progress: Progress) -> Outcome:
+    def hand_out(part: Part) -> None:
+        check_scores(part.scores, part.valid, part.window, canvas.grid, model)
+        for take in takers:
+            take(part)
 
-    Args:
-        package: the model.
-        session: its network, loaded.
-        open_scene: gives a new handle on the image; each reading thread has its own.
-        matches: the image's bands for the model's (`band_matching.match_bands`).
-        write: called from one other thread for each part of the area with the window in pixels of the image, the position of the most
-            probable class (y, x) uint8 with 255 where there is no result, and its probability (y, x) float32.
-        area: the pixels wanted; None is the whole image.
-        tile_size: largest edge of what the network sees at once [px]; a model of a fixed tile takes its own.
-        halo: pixels thrown away at each side of a tile; None is what the model needs.
-        progress: told about each tile and asked twice a second whether to stop.
-
-    Returns:
-        What was found.
-
-    Raises:
-        DataError: when no pixel of the area is valid, or the image cannot be read to the end.
-        JobError: when nothing of a tile would be kept.
-        ModelError: when the network gives another shape, no numbers or no probabilities, saying where.
-    """
-    def decide(part: Part) -> None:
-        classes, probability = most_probable(part.scores)
-        classes[~part.valid] = NO_CLASS
-        write(part.window, classes, np.minimum(probability, 1, out=probability))
-
-    return apply(package, session, open_scene, matches, decide, area=area, tile_size=tile_size, halo=halo, progress=progress)
-
-
-def apply(
-    package: Package,
-    session: Session,
-    open_scene: Callable[[], Scene],
-    matches: list[Match],
-    take: Callable[[Part], None],
-    *,
-    area: Window | None = None,
-    tile_size: int = 1024,
-    halo: int | None = None,
-    progress: Progress = SILENT,
-) -> Outcome:
-    """Runs a model as `predict` does and hands over all scores: `take` is called from one other thread for each part of the area."""
-    def checked(part: Part) -> None:
-        check_scores(part.scores, part.valid, part.window, grid, package)
-        take(part)
-
-    started = time.monotonic()
-    readers = 1 if session.device.startswith("cpu") else min(4, os.cpu_count() or 1)
+    started, model, area = time.monotonic(), canvas.model, canvas.area
+    block = request.block(model)
+    readers, spare, behind = in_flight(1 if session.device.startswith("cpu") else min(4, os.cpu_count() or 1), request.tile_size, block)
+    tiles = anchored_tiles(canvas.grid.width, canvas.grid.height, block=block, halo=model.halo if request.halo is None else request.halo,
+                           stride=model.stride, area=area, exact=model.fixed_tile is not None)
+    outcome = Outcome(area.width * area.height, 0, np.zeros(len(matches), np.int64))
     with ExitStack() as stack:
-        scenes = [stack.enter_context(open_scene()) for _ in range(readers)]
-        grid, name = scenes[0].grid, scenes[0].name
-        area = area or grid.window
-        tile_size = package.fixed_tile or (_room(package, tile_size, progress) if halo is None else tile_size)
-        tiles = anchored_tiles(grid.width, grid.height, tile_size=tile_size, halo=package.halo if halo is None else halo,
-                               stride=package.stride, area=area, exact=package.fixed_tile is not None)
-        outcome = Outcome(area.width * area.height, 0, np.zeros(len(matches), np.int64))
-        pieces = stack.enter_context(closing(ahead(_Reader(package, matches, scenes, area).read, tiles, readers)))
-        submit = stack.enter_context(_writing(checked))
-        done = 0
-        for batch in _batches(pieces):
-            text = f"Tile {done + 1} of {len(tiles)}"
-            computed = [piece for piece in batch if piece.valid.any()]
-            for piece, scores in zip(computed, _patient(session, computed, progress, done / len(tiles), text), strict=True):
+        scenes = [stack.enter_context(request.scene(model)) for _ in range(readers)]
+        pieces = stack.enter_context(closing(ahead(_Reader(model, matches, scenes, area).read, tiles, readers, spare)))
+        submit = stack.enter_context(_writing(hand_out, behind))
+        for done, piece in enumerate(pieces, 1):
+            if piece.valid.any():
+                scores = patiently(partial(session.run, piece.values[None]), session.stop, progress, (done - 1) / len(tiles),
+                                   f"Block {done} of {len(tiles)}")
                 outcome.valid += int(piece.valid.sum())
                 outcome.out_of_range += piece.out_of_range
-                submit(piece, scores)
-            done += len(batch)
+                submit(piece, scores[0])
             rate = done / len(tiles) * outcome.pixels / 1e6 / (time.monotonic() - started)
-            progress.at(done / len(tiles), f"Tile {done} of {len(tiles)}, {rate:.2f} Mpx/s", mpx_per_second=rate)
+            progress.at(done / len(tiles), f"Block {done} of {len(tiles)}, {rate:.2f} Mpx/s", mpx_per_second=rate)
     if not outcome.valid:
-        raise DataError(f"{name} has no valid pixel in the area to map: all are nodata. Choose another extent, or check the nodata value.")
+        raise DataError(f"{canvas.image} has no valid pixel in the area to map: all are nodata. Choose another extent, or check the nodata value.")
     outcome.device, outcome.seconds = session.device, time.monotonic() - started
     return outcome
 
 
-def _room(package: Package, tile_size: int, progress: Progress) -> int:
-    """The tile size, or a larger one where nothing of a tile would be left inside the border that the model needs."""
-    halo = math.ceil(package.halo / package.stride) * package.stride
-    if tile_size >= 2 * halo + package.stride:
-        return tile_size
-    progress.message(f"Of tiles of {tile_size} px nothing is left inside the border of {halo} px that the model needs, so tiles of {3 * halo} px "
-                     "are taken. Give a smaller halo if memory runs out.", level="warning")
-    return 3 * halo
+def in_flight(readers: int, tile_size: int, block: int) -> tuple[int, int, int]:
+    """How many blocks are read at once, wait to be computed, and wait to be written; by a memory setting that is the edge of a tile."""
+    blocks = min(MOST_BLOCKS, max(1, (readers + SPARE + BEHIND) * tile_size**2 // block**2))
+    behind = min(BEHIND, blocks - 1)
+    readers = min(readers, blocks - behind)
+    return readers, blocks - behind - readers, behind
+
+
+def _warn_out_of_range(matches: list[Match], outcome: Outcome, name: str, progress: Progress) -> None:
+    """Warns when many values of an image lie outside the range of the training images."""
+    odd = [f"{share:.0%} of {match.model.name} ({match.model.p001:.4g} to {match.model.p999:.4g})"
+           for match, share in zip(matches, outcome.out_of_range_shares, strict=True) if share > WARNED_OUT_OF_RANGE]
+    if odd:
+        progress.message(f"Values of {name} lie outside the range of the training images: {', '.join(odd)}. "
+                         "Check “Sensor” and “Nodata value”, or train with images like this one.", level="warning")
 
 
 class _Reader:
@@ -297,7 +251,7 @@ class _Reader:
         return _Piece(target, inner, values, kept, counts)
 
 
-def ahead(function: Callable[[_T], _R], items: Iterable[_T], threads: int, spare: int = 2) -> Generator[_R, None, None]:
+def ahead(function: Callable[[_T], _R], items: Iterable[_T], threads: int, spare: int = SPARE) -> Generator[_R, None, None]:
     """Yields function(item) in order, computed by other threads at most `threads + spare` items ahead of the consumer.
 
     An error comes up where its result would have. Closing the generator drops what has not begun.
@@ -328,30 +282,9 @@ def most_probable(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return position, best
 
 
-def _batches(pieces: Iterable[_Piece]) -> Iterator[list[_Piece]]:
-    """Neighbouring pieces of one shape, together no larger than BATCH_PIXELS."""
-    batch: list[_Piece] = []
-    for piece in pieces:
-        height, width = piece.values.shape[-2:]
-        if batch and (piece.values.shape != batch[0].values.shape or (len(batch) + 1) * height * width > BATCH_PIXELS):
-            yield batch
-            batch = []
-        batch.append(piece)
-    if batch:
-        yield batch
-
-
-def _patient(session: Session, pieces: list[_Piece], progress: Progress, fraction: float, text: str) -> np.ndarray | tuple[()]:
-    """Runs the network so that a large tile can be cancelled and does not look dead."""
-    if not pieces:
-        return ()
-    images = pieces[0].values[None] if len(pieces) == 1 else np.stack([piece.values for piece in pieces])
-    return patiently(lambda: session.run(images), session.stop, progress, fraction, text)
-
-
 @contextmanager
-def _writing(take: Callable[[Part], None]) -> Iterator[Callable[[_Piece, np.ndarray], None]]:
-    """A function that hands pieces to `take` in another thread, at most two pieces behind.
+def _writing(take: Callable[[Part], None], behind: int) -> Iterator[Callable[[_Piece, np.ndarray], None]]:
+    """A function that hands pieces to `take` in another thread, at most `behind` pieces behind.
 
     An error of `take` comes up at the next call or at the end.
     """
@@ -364,7 +297,7 @@ def _writing(take: Callable[[Part], None]) -> Iterator[Callable[[_Piece, np.ndar
 
     def submit(piece: _Piece, scores: np.ndarray) -> None:
         waiting.append(pool.submit(finish, piece, scores))
-        while len(waiting) > 2:
+        while len(waiting) > behind:
             waiting.popleft().result()
 
     try:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from ...errors import ModelError
-from ..models.package import TRANSLATION, Package
+from ..models.package import Package
 from ..rasters.grid import Grid, Window
 
-#: By how much a probability may lie outside 0 to 1: half floats are rounded. That those of a pixel sum to 1 is not asked for, since the
-#: most probable class is also that of a network with a sigmoid for each.
+#: By how much a value may lie outside what is sound: half floats are rounded.
 OUTSIDE = 0.01
 
 
@@ -26,7 +25,7 @@ def check_scores(scores: np.ndarray, valid: np.ndarray, window: Window, grid: Gr
     Raises:
         ModelError: saying what is wrong and where first.
     """
-    low, high = (-np.inf, np.inf) if package.task == TRANSLATION else (-OUTSIDE, 1 + OUTSIDE)
+    low, high = package.kind.sound[0] - OUTSIDE, package.kind.sound[1] + OUTSIDE
     if np.isfinite(least := scores.min()) and np.isfinite(most := scores.max()) and low <= least and most <= high:  # NaN comes through min
         return
     wrong = valid & ~(np.isfinite(scores) & (scores >= low) & (scores <= high)).all(0)

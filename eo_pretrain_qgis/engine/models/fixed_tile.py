@@ -42,7 +42,10 @@ def write_fixed_tile(model: Package, side: int, target: str, tolerance: float = 
     graph = onnx.load(model.path)
     package.fix_tile(graph, side)
     with tempfile.TemporaryDirectory() as folder:
-        fixed = package.write(graph, {**model.description, "halo": halo}, os.path.join(folder, os.path.basename(target)))
+        description = {**model.description, "halo": halo, "block": None, "small_block": None}
+        if halo != model.halo:
+            description["halo_measured"] = None
+        fixed = package.write(graph, description, os.path.join(folder, os.path.basename(target)))
         difference = _difference(model, fixed, side)
         if not difference <= tolerance:
             raise ModelError(f"For tiles of {side} px the network gives values that differ by up to {difference:.2g}, more than the "

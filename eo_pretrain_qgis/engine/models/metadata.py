@@ -7,6 +7,8 @@ import re
 from typing import Any
 from urllib.parse import quote
 
+from .kinds import KINDS, up
+
 STAC_VERSION = "1.1.0"
 MLM_SCHEMA = "https://stac-extensions.github.io/mlm/v1.5.2/schema.json"
 RASTER_SCHEMA = "https://stac-extensions.github.io/raster/v2.0.0/schema.json"
@@ -63,7 +65,7 @@ def deepness_keys(description: dict[str, Any]) -> dict[str, Any]:
     threshold of 0 every pixel without a class above 50 % would become the first class; a smallest segment of 0 keeps the map unsmoothed.
     """
     bands, halo, stride = len(description["bands"]), description["halo"], description["stride"]
-    tile = description.get("fixed_tile") or max(description["tile_size"], -(-4 * halo // stride) * stride)
+    tile = description.get("fixed_tile") or max(description["tile_size"], up(4 * halo, stride))
     x, y = description["resolution_m"]
     names = [synthetic_name(band["name"]) for band in _targets(description)] or [row["name"] for row in description["classes"]]
     return {
@@ -129,7 +131,7 @@ def _input(description: dict[str, Any]) -> dict[str, Any]:
 
 def _targets(description: dict[str, Any]) -> list[dict[str, Any]]:
     """Bands of the sensor a translation gives; none for classes."""
-    return description["target"]["bands"] if description["task"] == "translation" else []
+    return description["target"]["bands"] if KINDS[description["task"]].translates else []
 
 
 def _tasks(description: dict[str, Any]) -> list[str]:

@@ -28,15 +28,14 @@ from ...progress import SILENT, Progress
 from ..cards import ClassInfo
 from ..records import checked, parse_json, shown
 from . import metadata as model_metadata
-from .record import SEGMENTATION, TRANSLATION, ModelBand, ModelRecord
+from .kinds import KINDS, SEGMENTATION, Kind, block_sizes
+from .record import ModelBand, ModelRecord
 from .session import Session
 
 FORMAT = "eo-pretrain model"
 VERSION = 1
 KEY = "eo_pretrain"
-INPUT, OUTPUT = "image", "probabilities"
-#: Task → name of the graph's output.
-OUTPUTS = {SEGMENTATION: OUTPUT, TRANSLATION: "translation"}
+INPUT, OUTPUT = "image", KINDS[SEGMENTATION].output
 
 #: Of the file itself. Programs with an onnxruntime of before 2024, such as Deepness's 1.17, read no newer one; nothing we write needs it.
 IR_VERSION, NEWEST_OPSET = 9, 20
@@ -76,18 +75,28 @@ class Package:
 
     @property
     def task(self) -> str:
-        """What it gives: a class for every pixel (``segmentation``), or an image of another sensor (``translation``)."""
+        """What it learned, a key of `kinds.KINDS`."""
         return self.record.task
+
+    @property
+    def kind(self) -> Kind:
+        """What it gives."""
+        return self.record.kind
 
     @property
     def targets(self) -> tuple[ModelBand, ...]:
         """The bands of the sensor it translates to, in the order of the network's output; none for classes."""
-        return self.record.target.bands if self.task == TRANSLATION and self.record.target else ()
+        return self.record.target.bands if self.kind.translates and self.record.target else ()
 
     @property
     def target_sensor(self) -> str:
         """Name of the sensor it translates to; empty for classes."""
-        return self.record.target.sensor if self.task == TRANSLATION and self.record.target else ""
+        return self.record.target.sensor if self.kind.translates and self.record.target else ""
+
+    @property
+    def gives(self) -> str:
+        """What it gives, in words."""
+        return f"images of the sensor {self.target_sensor}" if self.targets else "classes"
 
     @property
     def preset(self) -> str:
@@ -101,8 +110,19 @@ class Package:
 
     @property
     def halo(self) -> int:
-        """Pixels at the rim of a tile that are thrown away."""
+        """Pixels at the rim of a block that are thrown away."""
         return self.record.halo
+
+    @property
+    def block(self) -> int:
+        """Edge of what the network sees at once in a map [px], halo included."""
+        return self.fixed_tile or self.record.block or block_sizes(self.halo, self.stride)["block"]
+
+    @property
+    def small_block(self) -> int | None:
+        """Edge of the blocks for a computer whose memory does not hold `block` [px]; None where it has no smaller ones."""
+        small = self.record.small_block or block_sizes(self.halo, self.stride)["small_block"]
+        return small if small < self.block and not self.fixed_tile else None
 
     @property
     def fixed_tile(self) -> int | None:
@@ -127,18 +147,7 @@ class Package:
 
     def session(self, device: str = "auto", threads: int = 0, progress: Progress = SILENT) -> Session:
         """Loads the network in onnxruntime; see `Session`."""
-        channels = len(self.targets) if self.task == TRANSLATION else len(self.classes)
-        return Session(self.path, device, threads, progress, OUTPUTS[self.task], channels)
-
-    def require(self, task: str, what: str) -> None:
-        """Refuses a model of another task.
-
-        Raises:
-            ModelError: naming `what` needs the other.
-        """
-        if self.task != task:
-            gives = f"images of the sensor {self.target_sensor}" if self.task == TRANSLATION else "classes"
-            raise ModelError(f"The model {self.path} gives {gives}, and {what} needs a model for {task}. Choose another model.")
+        return Session(self.path, device, threads, progress, self.kind.output, len(self.targets or self.classes))
 
 
 def open(path: str | Path) -> Package:
@@ -290,10 +299,9 @@ def _check_graph(model: onnx.ModelProto, description: dict[str, Any], where: str
     if found != said or (found or 0) % stride:
         raise ModelError(f"The network in {where} takes tiles of {found or 'any'} px, but its description says {said or 'any'} px and a stride of "
                          f"{stride} px. Export the model again.")
-    if description["task"] == TRANSLATION:
-        _check_port(model.graph.output, OUTPUTS[TRANSLATION], len(description["target"]["bands"]), "target bands", where)
-    else:
-        _check_port(model.graph.output, OUTPUT, len(description["classes"]), "classes", where)
+    kind = KINDS[description["task"]]
+    channels, what = (description["target"]["bands"], "target bands") if kind.translates else (description["classes"], "classes")
+    _check_port(model.graph.output, kind.output, len(channels), what, where)
 
 
 def _check_port(ports: Any, name: str, count: int, what: str, where: str) -> None:

@@ -10,8 +10,8 @@ from msgspec import Meta, Struct
 from ..cards import ClassInfo, Preset
 from ..rasters.sensors import Band
 from ..records import Count, FilledName, Finite, Metres, Name, Pixels, PlainName, Positive, Sha256, differ, shown
+from .kinds import KINDS, Kind, up
 
-SEGMENTATION, TRANSLATION = "segmentation", "translation"
 #: Networks halve their input some times; more than this would leave nothing of a tile.
 Stride = Annotated[int, Meta(ge=1, le=4096)]
 Halo = Annotated[int, Meta(ge=0, le=16384)]
@@ -39,6 +39,14 @@ class Target(Struct):
     bands: Bands
 
 
+class HaloMeasured(Struct):
+    """How the halo was found at export: at so many places, and which share of the pixels depends on where a block ends with it."""
+
+    places: Count
+    changed: Finite
+    tried: dict[str, Finite] = {}
+
+
 class Provenance(Struct):
     """What other descriptions of the model are told of its origin; there is more for people."""
 
@@ -64,6 +72,9 @@ class ModelRecord(Struct):
     sensor: Name | None = None
     preset: Preset | None = None
     fixed_tile: Pixels | None = None
+    block: Pixels | None = None
+    small_block: Pixels | None = None
+    halo_measured: HaloMeasured | None = None
     encoder: Name | None = None
     parameters: Count | None = None
     target: Target | None = None
@@ -79,8 +90,18 @@ class ModelRecord(Struct):
                 raise ValueError(f"the scale of the band {shown(flat.name)} is 0")
         if len(self.fill) != len(self.bands):
             raise ValueError(f"“fill” has {len(self.fill)} numbers for {len(self.bands)} bands")
-        if self.task == TRANSLATION and self.target is None:
+        if self.kind.translates and self.target is None:
             raise ValueError("it lacks the key “target”")
-        if self.task == SEGMENTATION and not self.classes:
+        if not self.kind.translates and not self.classes:
             raise ValueError("“classes” names none")
+        for name in ("block", "small_block"):
+            side = getattr(self, name)
+            if side is not None and (side % self.stride or side <= 2 * up(self.halo, self.stride)):
+                raise ValueError(f"“{name}” is {side}, but must be a multiple of the stride of {self.stride} px that leaves something inside the "
+                                 f"halo of {self.halo} px")
         differ([str(row.value) for row in self.classes], "the value of a class")
+
+    @property
+    def kind(self) -> Kind:
+        """What models of its task give."""
+        return KINDS[self.task]

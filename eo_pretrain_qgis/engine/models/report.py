@@ -8,7 +8,7 @@ from typing import Any
 from ...outputs import new_file
 from ..looks import html_page as html
 from ..looks.class_style import coloured
-from .package import TRANSLATION, ModelBand, Package
+from .package import ModelBand, Package
 
 
 def facts(package: Package) -> dict[str, Any]:
@@ -34,6 +34,7 @@ def write_html(package: Package, path: str) -> None:
                        "Physical value = stored value x scale + offset. “Range” holds 99.8 % of the training pixels."),
         _bands(package.bands),
         *_gives(package),
+        *_blocks(package),
         html.heading("How well it did"),
         _table_of(said.get("scores"), "No scores were recorded."),
         html.heading("Where it comes from"),
@@ -47,12 +48,31 @@ def write_html(package: Package, path: str) -> None:
 
 
 def _gives(package: Package) -> list[str]:
-    if package.task == TRANSLATION:
+    if package.targets:
         return [html.heading(f"Synthetic bands of {package.target_sensor} it gives"),
                 html.paragraph("Values as that sensor's images were stored in training. They are made, not measured."), _bands(package.targets)]
     rows = coloured(package.classes)
     return [html.heading("Classes it gives"), html.legend([row.name for row in rows], [row.color for row in rows]),
             html.table(("Class", "Value in the map", "Colour"), [(row.name, row.value, row.color) for row in rows])]
+
+
+def _blocks(package: Package) -> list[str]:
+    """How a map is computed, and what is known of its seams."""
+    if package.fixed_tile:
+        edges = f"tiles of exactly {package.fixed_tile} px, the only ones that it takes"
+    else:
+        edges = f"blocks of {package.block} px, laid from the first pixel of the image"
+        edges += f"; where memory does not hold one, of {package.small_block} px if you ask for it" if package.small_block else ""
+    text = (f"In {edges}. A border (halo) of {package.halo} px of each is thrown away. So a map depends on the image and the model alone, not on "
+            "the extent or the memory.")
+    found = package.record.halo_measured
+    if found is None:
+        return [html.heading("How it maps"), html.paragraph(f"{text} How much the border leaves of where blocks end was not recorded.")]
+    tried = [(f"{border} px", f"{share:.3%}") for border, share in sorted(found.tried.items(), key=lambda row: int(row[0]))]
+    return [html.heading("How it maps"),
+            html.paragraph(f"{text} At {found.places} places of the training tiles {found.changed:.3%} of the pixels depend on where the block "
+                           "ends, just inside that border. It is one step wider than the first that leaves few enough."),
+            html.table(("Border tried", "Pixels that depend on where the block ends"), tried)]
 
 
 def _bands(bands: tuple[ModelBand, ...]) -> str:

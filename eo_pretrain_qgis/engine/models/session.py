@@ -34,6 +34,10 @@ _THREADS = "pthread_create"
 _ERRORS_ONLY = 3
 
 
+class MemoryRanOutError(EngineError):
+    """The device's memory does not hold what the network needs for an image."""
+
+
 class Session:
     """A model on one device. `stop` may be called from any thread; a run under way ends within one operator.
 
@@ -96,15 +100,15 @@ class Session:
             (n, class, y, x) float32, probabilities, or what else the model gives.
 
         Raises:
-            EngineError: when memory runs out.
+            MemoryRanOutError: when memory runs out.
             ModelError: when the network fails on such an input, or gives something else.
         """
         try:
             found = self._session.run([self.output], {"image": images}, self._run_options)[0]
         except _FAILURES as error:
             if _is_memory(error):
-                raise EngineError(f"Memory ran out on {self.device} with a tile of {images.shape[-1]} x {images.shape[-2]} px. "
-                                  "Lower the tile size and run again.") from None
+                raise MemoryRanOutError(f"Memory ran out on {self.device} with a block of {images.shape[-1]} x {images.shape[-2]} px. Close other "
+                                        "programs, or use a computer with more memory.") from None
             raise ModelError(f"The network in {self.path} fails on an input of shape {images.shape} ({_first_line(error)}). "
                              "Export the model again.") from None
         return self._checked(found, images.shape)

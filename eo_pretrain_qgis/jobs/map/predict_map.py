@@ -1,4 +1,4 @@
-"""Predict map: model + image → class map, confidence and polygons, or a synthetic image of another sensor."""
+"""Predict map: model + image → class map, confidence, class shares and polygons, or a synthetic image of another sensor."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from ...errors import JobError
 from ...version import plugin_version
 from .. import training
 from ..record import values_without_folders
-from ..spec import Job, Result, choice, extent, file, integer, number, pixel_value, raster_output, rasters, text, vector_output
-from ..tiling import DELIVERED, PRESETS
+from ..spec import Job, Result, boolean, choice, extent, file, integer, number, pixel_value, raster_output, rasters, text, vector_output
+from ..tiling import DELIVERED, PRESETS, SMALL_BLOCKS
 
 
 @dataclass(frozen=True)
 class PredictMap(Job):
     """Maps the classes of a model over an image of any size.
 
-    Bands are matched by name. The result does not depend on the extent or the tile size away from the border of the data,
-    and nodata stays nodata.
+    Bands are matched by name, and nodata stays nodata. The map is computed in blocks that the model file fixes, counted from the first pixel of the
+    image. So on one computer it depends on the image and the model alone: a map of an extent is that part of the map of the whole image.
 
     With a model from “Pretrain by translation” the result is an image as another sensor would store it, float32 with all its bands. It is
     synthetic and marked so in its bands, tags, style and layer name: nothing in it was measured.
@@ -42,43 +42,41 @@ class PredictMap(Job):
     nodata: float = pixel_value("Nodata value", advanced=True,
                                 help="Used besides the layer's own nodata, the file's mask and values that are not finite.")
     tile_size: int = integer("Tile size [px]", default=1024, minimum=128, maximum=8192, advanced=True,
-                             help="Lower it when memory runs out; the map stays the same. A model with a fixed tile takes its own.")
+                             help="A memory setting: how many of the model's blocks are read and written at once. It never changes the map.")
+    small_blocks: bool = boolean("Small blocks", advanced=True, help=SMALL_BLOCKS)
     halo: int = integer("Halo [px]", default=None, minimum=0, maximum=2048, advanced=True,
-                        help="Read around each tile and thrown away; empty takes what the model needs.")
+                        help="Thrown away at each side of a block; empty takes what the model needs, another value may change a few pixels.")
     device: str = text("Device", default="auto", advanced=True, help="auto, cpu, cuda or cuda:0; a device named and not there is an error.")
     minimum_area: float = number("Smallest polygon [m²]", default=0, minimum=0, maximum=1e15, advanced=True)
     output: str = raster_output("Class map", help="With a model that translates: the synthetic image.")
     confidence: str = raster_output("Confidence", optional=True, created=False, help="Probability of the mapped class, in percent.")
+    class_shares: str = raster_output("Class shares", optional=True, created=False,
+                                      help="Probability of every class, in percent; a band for each, named as the class.")
     polygons: str = vector_output("Polygons", optional=True, created=False)
 
     def run(self, progress: Any) -> dict[str, Any]:
         progress.at(0, "Reading the model")  # before anything heavy is loaded
-        from ...engine.mapping.class_map import map_image
+        from ...engine.mapping.inference import map_scene
         from ...engine.mapping.polygons import write_polygons
-        from ...engine.mapping.synthetic_image import synthesize
+        from ...engine.mapping.products import PRODUCTS
+        from ...engine.mapping.request import MapRequest
         from ...engine.models import package
 
         model = package.open(self.model)
-        asked: dict[str, Any] = {
-            "preset": self.preset, "bands": self.bands or "", "extent": self.extent, "nodata": self.nodata, "tile_size": self.tile_size,
-            "halo": self.halo, "device": self.device,
-            "parameters": {"job": self.name(), "version": plugin_version(), "values": values_without_folders(self)}}
-        if model.task == package.TRANSLATION:
-            self._refuse_class_products(model)
-            outcome = synthesize(model, self.images, self.output, progress=progress, **asked)
-        else:
-            outcome = map_image(model, self.images, self.output, confidence=self.confidence,
-                                progress=progress.part(0, 0.9 if self.polygons else 1), **asked)
-        written = {name: getattr(self, name) for name in ("output", "confidence", "polygons") if getattr(self, name)}
-        if self.polygons:
-            write_polygons(self.output, model.classes, self.polygons, self.minimum_area, progress.part(0.9, 1))
-        progress.message(f"Mapped on {outcome.device} in {outcome.seconds:.1f} s.")
-        return {**written, "out_of_range_share": outcome.out_of_range_share, "valid_share": outcome.valid_share, "device": outcome.device,
-                "seconds": round(outcome.seconds, 2)}
-
-    def _refuse_class_products(self, model: Any) -> None:
-        for name in ("confidence", "polygons"):
-            if getattr(self, name):
+        also = {name: getattr(self, name) for name in ("confidence", "class_shares", "polygons") if getattr(self, name)}
+        for name in also:
+            if name not in model.kind.products:
                 label = self.parameters()[name].label
                 raise JobError(f"“{label}” ({name}) needs a model that gives classes, and {self.model} makes images of {model.target_sensor}. "
                                "Leave it empty, or choose another model.")
+        rasters_of = {model.kind.products[0]: self.output, **also}
+        request = MapRequest(self.images, self.preset, self.bands or "", self.extent, self.nodata, tile_size=self.tile_size,
+                             small_blocks=self.small_blocks, halo=self.halo, device=self.device,
+                             provenance={"job": self.name(), "version": plugin_version(), "values": values_without_folders(self)})
+        outcome = map_scene(model, request, [PRODUCTS[name](path) for name, path in rasters_of.items() if name in PRODUCTS],
+                            progress.part(0, 0.9 if self.polygons else 1))
+        if self.polygons:
+            write_polygons(self.output, model.classes, self.polygons, self.minimum_area, progress.part(0.9, 1))
+        progress.message(f"Mapped on {outcome.device} in {outcome.seconds:.1f} s.")
+        return {"output": self.output, **also, "out_of_range_share": outcome.out_of_range_share, "valid_share": outcome.valid_share,
+                "device": outcome.device, "seconds": round(outcome.seconds, 2)}

@@ -6,9 +6,27 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...errors import JobError
+from ...version import plugin_version
 from .. import training
-from ..spec import Job, Result, choice, extent, files, folder, integer, number, pixel_value, raster_output, rasters, text, vector, vector_output
-from ..tiling import DELIVERED, PRESETS
+from ..record import values_without_folders
+from ..spec import (
+    Job,
+    Result,
+    boolean,
+    choice,
+    extent,
+    files,
+    folder,
+    integer,
+    number,
+    pixel_value,
+    raster_output,
+    rasters,
+    text,
+    vector,
+    vector_output,
+)
+from ..tiling import DELIVERED, PRESETS, SMALL_BLOCKS
 from .create_pretraining_dataset import check_cloud_masks
 
 
@@ -64,6 +82,7 @@ class SuggestLabels(Job):
     nodata: float = pixel_value("Nodata value", advanced=True,
                                 help="Used besides the layer's own nodata, the file's mask and values that are not finite.")
     minimum_valid: float = number("Minimum share of valid and clear pixels", default=0.9, minimum=0, maximum=1, advanced=True)
+    small_blocks: bool = boolean("Small blocks", advanced=True, help=SMALL_BLOCKS)
     device: str = text("Device", default="auto", advanced=True, help="auto, cpu, cuda or cuda:0; a device named and not there is an error.")
     output: str = vector_output("Places to label")
     uncertainty: str = raster_output("Uncertainty", optional=True, created=False,
@@ -76,10 +95,12 @@ class SuggestLabels(Job):
 
     def run(self, progress: Any) -> dict[str, Any]:
         progress.at(0, "Reading the models")
+        from ...engine.mapping.request import MapRequest
         from ...engine.mapping.suggesting.survey import Wanted, suggest
 
-        wanted = Wanted(self.measure, self.count, self.diversity, self.tile_size, self.areas, self.dataset, self.minimum_valid,
-                        self.clouds, tuple(self.cloud_masks or ()))
-        facts = suggest(self.models, self.images, self.output, wanted, preset=self.preset, bands=self.bands or "", extent=self.extent,
-                        nodata=self.nodata, device=self.device, uncertainty=self.uncertainty, progress=progress)
+        wanted = Wanted(self.measure, self.count, self.diversity, self.tile_size, self.areas, self.dataset, self.minimum_valid)
+        request = MapRequest(self.images, self.preset, self.bands or "", self.extent, self.nodata, self.clouds, tuple(self.cloud_masks or ()),
+                             small_blocks=self.small_blocks, device=self.device,
+                             provenance={"job": self.name(), "version": plugin_version(), "values": values_without_folders(self)})
+        facts = suggest(self.models, self.output, wanted, request, self.uncertainty, progress)
         return {"output": self.output, **({"uncertainty": self.uncertainty} if self.uncertainty else {}), **facts}

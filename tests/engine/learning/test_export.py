@@ -10,13 +10,19 @@ import rasterio
 import torch
 
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
-from eo_pretrain_qgis.engine.learning.export import Probabilities, export_run, largest_difference, mosaic, to_onnx
-from eo_pretrain_qgis.engine.learning.halo import measure_halo, scene_side
+from eo_pretrain_qgis.engine.learning.export import Probabilities, export_run, largest_difference, to_onnx
+from eo_pretrain_qgis.engine.learning.halo import SCENES, measure_halo, real_scenes, scene_side
 from eo_pretrain_qgis.engine.learning.loop.runs import Run
 from eo_pretrain_qgis.engine.learning.networks.class_networks import SegmentationNetwork
-from eo_pretrain_qgis.engine.mapping.class_map import map_image
+from eo_pretrain_qgis.engine.mapping.inference import map_scene
+from eo_pretrain_qgis.engine.mapping.products import ClassMap
+from eo_pretrain_qgis.engine.mapping.request import MapRequest
 from eo_pretrain_qgis.engine.models import package
+from eo_pretrain_qgis.engine.models import report as model_report
 from eo_pretrain_qgis.errors import Cancelled, DataError, ModelError
+from eo_pretrain_qgis.jobs import JOBS
+from eo_pretrain_qgis.jobs.record import run_job
+from eo_pretrain_qgis.progress import SILENT
 from tests import scenes
 
 from ...listening import Cancelling
@@ -93,22 +99,38 @@ def far(reach):
     return classes
 
 
-@pytest.mark.parametrize(("reach", "halo"), [(0, 32), (32, 32), (33, 64), (150, 160)])
-def test_the_border_is_as_wide_as_the_network_looks(reach, halo):
-    scene = np.random.default_rng(0).random((1, scene_side(32), scene_side(32))).astype(np.float32)
-    assert measure_halo(far(reach), scene, 32) == (halo, 0)
+def noise(stride=32, count=2):
+    generator = np.random.default_rng(0)
+    return [generator.random((1, scene_side(stride), scene_side(stride))).astype(np.float32) for _ in range(count)]
 
 
-def test_no_lucky_part_decides_for_the_others():
-    """Only the lower half of the scene depends on pixels 100 columns away."""
+@pytest.mark.parametrize(("reach", "halo"), [(0, 64), (32, 64), (33, 96), (150, 192), (250, 256)])
+def test_the_border_is_a_step_wider_than_the_network_looks(reach, halo):
+    found, tried = measure_halo(far(reach), noise(), 32)
+    assert (found, tried[found], tried[halo - 32] if halo < 256 else 0) == (halo, 0, 0)
+
+
+def test_no_lucky_place_decides_for_the_others():
+    """Only one of the scenes depends on pixels 100 columns away."""
     def classes(image):
         near, distant = far(0)(image), far(100)(image)
         return np.where(image[:, 0] >= 1, distant, near)
 
-    scene = np.random.default_rng(0).uniform(0, 1, (1, scene_side(32), scene_side(32))).astype(np.float32)
-    scene[:, scene_side(32) // 2:] += 1
-    scene[:, scene_side(32) // 2:, ::2] -= 0.9
-    assert measure_halo(classes, scene, 32) == (128, 0)
+    scenes_of = noise(count=4)
+    scenes_of[2] += 1
+    scenes_of[2][:, ::2] -= 0.9
+    assert measure_halo(classes, scenes_of, 32)[0] == 160
+
+
+def test_a_size_that_passes_by_chance_is_not_taken():
+    """The network looks 150 px far, but a border of 128 px happens to pass."""
+    def classes(image):
+        return far(0 if image.shape[-1] == 64 + 2 * 128 else 150)(image)
+
+    def reference(image):
+        return far(150)(image)
+
+    assert measure_halo(lambda image: (reference if image.shape[-1] == scene_side(32) else classes)(image), noise(), 32)[0] >= 160
 
 
 @pytest.mark.parametrize("stride", [1, 14, 64])
@@ -117,17 +139,42 @@ def test_borders_keep_to_the_grid_of_the_network(stride):
         assert image.shape[2] % stride == image.shape[3] % stride == 0
         return far(33)(image)
 
-    scene = np.random.default_rng(0).random((1, scene_side(stride), scene_side(stride))).astype(np.float32)
-    halo, _ = measure_halo(classes, scene, stride)
+    halo, _ = measure_halo(classes, noise(stride), stride)
     assert halo % stride == 0
     assert halo >= 33
 
 
 def test_a_network_that_looks_farther_than_the_largest_border_says_so():
-    scene = np.random.default_rng(0).random((1, scene_side(32), scene_side(32))).astype(np.float32)
-    halo, changed = measure_halo(far(300), scene, 32)
+    halo, tried = measure_halo(far(300), noise(), 32)
     assert halo == 256
-    assert changed > 0.1
+    assert tried[256] > 0.1
+
+
+def test_the_border_is_measured_among_true_neighbours(tmp_path):
+    """A scene cut into tiles comes out as it was around a tile in its middle; where there is nothing, the tile is mirrored."""
+    side = 2048
+    ramp = (1 + np.arange(side)[None, :, None] + np.arange(side)[None, None, :] / 4).astype(np.uint16)
+    image = scenes.write_raster(tmp_path / "ramp.tif", ramp, names=("B02",))
+    job = JOBS["create_pretraining_dataset"].from_values({"images": [str(image)], "output": str(tmp_path / "ramp"), "size": 256})
+    run_job(job, SILENT)
+    found = real_scenes(str(tmp_path / "ramp"), [{"centre": 0.0, "spread": 1.0}], 32)
+    assert len(found) == SCENES
+    assert {scene.shape for scene in found} == {(1, scene_side(32), scene_side(32))}
+    middle = scene_side(32) // 2
+    for scene in found:
+        assert np.array_equal(np.diff(scene[0, middle - 90:middle + 90, middle]), np.ones(179))
+    assert any((np.diff(scene[0, :, middle]) == 1).all() for scene in found)
+
+
+def test_the_page_says_how_the_border_was_measured(exported, tmp_path):
+    model = package.open(exported[0])
+    assert model.block >= 2 * model.halo + model.stride and model.small_block < model.block
+    said = model.record.halo_measured
+    assert (said.places, said.changed) == (4 * SCENES, said.tried[str(model.halo)])
+    model_report.write_html(model, str(tmp_path / "model.html"))
+    page = (tmp_path / "model.html").read_text()
+    assert f"At {said.places} places of the training tiles" in page
+    assert f"In blocks of {model.block} px" in page
 
 
 def test_a_run_whose_dataset_is_gone_exports_the_same_network(exported, run_folder, tmp_path):
@@ -152,16 +199,28 @@ def test_damaged_or_missing_weights_are_named(run_folder, tmp_path):
         export_run(str(tmp_path), str(tmp_path / "model.onnx"))
 
 
-def test_the_map_of_an_exported_model_hardly_depends_on_the_tile_size(exported, dataset, tmp_path):
-    values = mosaic(dataset, np.zeros((3, 1, 1)), 1088)[:, 3:]  # tiles of a map and of the dataset begin at different places
+def test_neither_extent_nor_memory_changes_the_map_of_an_exported_model(exported, dataset, run_folder, tmp_path):
+    """Of a trained network, in several blocks, with the halo that was measured."""
+    model = package.open(exported[0])
+    tiles = dataset.images(np.resize(dataset.indices("all"), 17 * 17))
+    rows = [np.concatenate(list(tiles[row * 17:(row + 1) * 17]), 2) for row in range(17)]
+    values = np.concatenate(rows, 1)[:, :1088, 3:1088]  # blocks of a map and tiles of the dataset begin at different places
     image = scenes.write_raster(tmp_path / "image.tif", values.astype(np.uint16), names=("B02", "B03", "B04"), nodata=0)
-    maps = []
-    for tile_size in (256, 1024):
-        map_image(package.open(exported[0]), [{"path": str(image)}], str(tmp_path / f"{tile_size}.tif"), tile_size=tile_size, device="cpu")
-        with rasterio.open(tmp_path / f"{tile_size}.tif") as source:
-            maps.append(source.read(1))
-    assert set(np.unique(maps[0])) == {3, 7, 255}
-    assert (maps[0] != maps[1]).mean() <= 0.0005
+    left, top = scenes.ORIGIN
+
+    def mapped(tile_size, box=None):
+        extent = {"box": [left + 10 * box[0], top - 10 * box[3], left + 10 * box[2], top - 10 * box[1]], "crs": ""} if box else None
+        request = MapRequest([{"path": str(image)}], extent=extent, tile_size=tile_size, device="cpu")
+        map_scene(model, request, [ClassMap(str(tmp_path / "map.tif"))])
+        with rasterio.open(tmp_path / "map.tif") as source:
+            return source.read(1)
+
+    whole = mapped(1024)
+    assert set(np.unique(whole)) == {3, 7, 255}
+    generator = np.random.default_rng(0)
+    for number in range(8):
+        (x0, x1), (y0, y1) = (np.sort(generator.choice(1085, 2, replace=False)) for _ in range(2))
+        assert np.array_equal(mapped((128, 1024, 8192)[number % 3], (x0, y0, x1, y1)), whole[y0:y1, x0:x1])
 
 
 def test_a_cancel_during_the_translation_is_answered_within_two_seconds():

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from ....errors import JobError
 from ....progress import SILENT, Progress
+from ...models.kinds import block_sizes
 from ...models.package import Package
 from ...models.session import Session
 from ...rasters.grid import Window
-from ...rasters.raster import Scene
-from ..band_matching import Match
-from ..inference import Part, apply
 
 #: Of a pixel; a place has their mean over its pixels.
 MEASURES = ("entropy", "margin", "disagreement")
@@ -64,14 +63,14 @@ def measure(scores: np.ndarray, models: int) -> Doubt:
     return Doubt(mean, {"entropy": total, "margin": 1 - (first - second), "disagreement": (total - within).clip(0)})
 
 
-class Ensemble:
-    """Several models as one: what they take and give, and their networks side by side.
+@dataclass(frozen=True)
+class Ensemble(Package):
+    """Several models as one: as the first of them, with the widest halo, a stride that suits all, and their networks side by side."""
 
-    Attributes:
-        package: as of one model, with the largest halo and a stride that suits all.
-    """
+    packages: tuple[Package, ...]
 
-    def __init__(self, packages: Sequence[Package]) -> None:
+    @classmethod
+    def of(cls, packages: Sequence[Package]) -> Ensemble:
         """Checks that the models go together.
 
         Raises:
@@ -83,21 +82,29 @@ class Ensemble:
                 if ours != theirs:
                     raise JobError(f"The models {first.path} and {other.path} have different {what} ({', '.join(ours)}; {', '.join(theirs)}), so "
                                    "they cannot be asked together. Choose models trained on the same dataset.")
-        stride = math.lcm(*(package.stride for package in packages))
+        if len(packages) == 1:
+            return cls(first.path, first.description, (first,))
+        stride, halo = math.lcm(*(package.stride for package in packages)), max(package.halo for package in packages)
         tiles = sorted({package.fixed_tile for package in packages if package.fixed_tile})
         if len(tiles) > 1 or any(tile % stride for tile in tiles):
             raise JobError(f"The models take tiles of {', '.join(map(str, tiles))} px at multiples of {stride} px, so they cannot be asked together. "
                            "Choose models exported with one fixed tile, or without.")
-        self.packages = list(packages)
-        self.package = replace(first, description={**first.description, "stride": stride, "halo": max(package.halo for package in packages),
-                                                   "fixed_tile": tiles[0] if tiles else None})
+        blocks = {"fixed_tile": tiles[0], "block": None, "small_block": None} if tiles else {"fixed_tile": None, **block_sizes(halo, stride)}
+        return cls(first.path, {**first.description, "stride": stride, "halo": halo, **blocks}, tuple(packages))
 
-    def __len__(self) -> int:
-        return len(self.packages)
+    @property
+    def id(self) -> str:
+        """Those of all models."""
+        return ", ".join(package.id for package in self.packages)
 
-    def session(self, device: str, progress: Progress = SILENT) -> Session:
+    @cached_property
+    def sha256(self) -> str:
+        """Checksums of all files."""
+        return ", ".join(package.sha256 for package in self.packages)
+
+    def session(self, device: str = "auto", threads: int = 0, progress: Progress = SILENT) -> Session:
         """Loads all networks."""
-        return _Sessions([package.session(device, progress=progress) for package in self.packages])
+        return _Sessions([package.session(device, threads, progress) for package in self.packages])
 
 
 class _Sessions(Session):
@@ -170,43 +177,6 @@ class Places:
     def valid_share(self) -> np.ndarray:
         """Share of the pixels of each place that were measured (place,)."""
         return self.valid / np.maximum(self.pixels, 1)
-
-
-def survey(ensemble: Ensemble, open_scene: Callable[[], Scene], matches: list[Match], places: Places, *, area: Window, tile_size: int = 1024,
-           device: str = "auto", also: Callable[[Window, Doubt, np.ndarray], None] | None = None, progress: Progress = SILENT) -> str:
-    """Runs the models over an area and collects in `places` the layers entropy, margin, disagreement, probabilities, values and squares.
-
-    Args:
-        ensemble: the models.
-        open_scene: gives a new handle on the image.
-        matches: the image's bands for the models'.
-        places: filled here.
-        area: pixels to look at.
-        tile_size: edge of what the networks see at once [px].
-        device: see `session.Session`.
-        also: gets every part as well, with what is valid in it.
-        progress: told how far it is.
-
-    Returns:
-        What the networks ran on.
-
-    Raises:
-        DataError: when no pixel of the area is valid.
-    """
-    scale = np.array([max(band.std, _TINY) for band in ensemble.package.bands], np.float32)[:, None, None]
-    shift = np.array([band.mean for band in ensemble.package.bands], np.float32)[:, None, None]
-
-    def take(part: Part) -> None:
-        doubt = measure(part.scores, len(ensemble))
-        values = (part.values - shift) / scale  # in the spreads of the training pixels, so that bands of any unit compare
-        layers = {name: layer[None] for name, layer in doubt.measures.items()}
-        places.add(part.window, part.valid, {**layers, "probabilities": doubt.probabilities, "values": values, "squares": values**2})
-        if also:
-            also(part.window, doubt, part.valid)
-
-    session = ensemble.session(device, progress)
-    outcome = apply(ensemble.package, session, open_scene, matches, take, area=area, tile_size=tile_size, progress=progress)
-    return outcome.device
 
 
 def _entropy(probabilities: np.ndarray) -> np.ndarray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,11 @@ from torch import nn
 
 from .....errors import JobError, ModelError
 from .....progress import SILENT, Progress
-from ....datasets.dataset import Dataset
 from ....models import package
-from ....models.session import RunOptions, on_processor
-from ...export import largest_difference, mosaic, probes, to_onnx
-from ...halo import CHANGED_SHARE, measure_halo, scene_side
+from ....models.kinds import KINDS, TRANSLATION
+from ....models.session import on_processor
+from ...export import largest_difference, probes, to_onnx
+from ...halo import measured, real_scenes
 from ...loop.runs import Run
 from .generators import BandScaling, StoredTranslation
 from .recipe import load_generators
@@ -60,27 +59,19 @@ def export_translation(run: Run, target: str, *, source: str | None = None, name
     model = StoredTranslation(generator, BandScaling(given["bands"]), scaling).eval()
     progress.at(0.05, "Translating the network")
     architecture = run.card["encoder"] or run.card["architecture"]
-    content = to_onnx(model, len(given["bands"]), stride, architecture, package.OUTPUTS[package.TRANSLATION], progress.part(0.05, 0.2))
+    content = to_onnx(model, len(given["bands"]), stride, architecture, KINDS[TRANSLATION].output, progress.part(0.05, 0.2))
     session = on_processor(content)
-    scene = _scene(run, given, stride)
+    scenes = real_scenes(run.card["dataset"]["path"], given["bands"], stride, given["name"])
 
     def view(image: np.ndarray) -> np.ndarray:
         return scaling(torch.from_numpy(image)).numpy()
 
-    difference = largest_difference(model, session, probes(scene, stride), progress.part(0.2, 0.5), view)
+    difference = largest_difference(model, session, probes(scenes[0], stride), progress.part(0.2, 0.5), view)
     if not difference <= tolerance:
         raise ModelError(f"The exported network differs from the trained one by up to {difference:.2g} in scaled units, more than the "
                          f"{tolerance:g} allowed. Allow a larger difference, or train again with another encoder.")
 
-    options = RunOptions()
-
-    def made(image: np.ndarray) -> np.ndarray:
-        return view(session.run(None, {package.INPUT: image}, options)[0])
-
-    halo, changed = measure_halo(made, scene, stride, progress.part(0.5, 0.95), _differs, partial(setattr, options, "terminate", True))
-    if changed > CHANGED_SHARE:
-        progress.message(f"Even with a border of {halo} px, {changed:.2%} of the pixels depend on where tiles begin, because this network "
-                         "looks farther. Maps may show faint seams.", "warning")
+    halo = measured(session, package.INPUT, scenes, stride, progress.part(0.5, 0.95), view, _differs)
     progress.at(0.95, "Writing the model")
     named = name or f"Synthetic {wanted['name']} from {given['name']}: {run.card['dataset']['name']}"
     description = _describe(run, way, named, licence, plugin_version, stride, halo)
@@ -94,7 +85,8 @@ def _differs(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return (np.abs(one - other) > NOTICEABLE).any(0)
 
 
-def _describe(run: Run, way: int, name: str, licence: str, plugin_version: str, stride: int, halo: int) -> dict[str, Any]:
+def _describe(run: Run, way: int, name: str, licence: str, plugin_version: str, stride: int,
+              halo: dict[str, Any]) -> dict[str, Any]:
     """What the model wants, gives and comes from; see `package.write`."""
     card = run.card
     given, wanted = card["sensors"][way], card["sensors"][1 - way]
@@ -105,25 +97,14 @@ def _describe(run: Run, way: int, name: str, licence: str, plugin_version: str, 
     start = card.get(("start", "second_start")[way])
     short = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "synthetic"
     return {
-        "task": package.TRANSLATION, "sensor": given["name"], "preset": given["preset"], "bands": given["bands"],
+        "task": TRANSLATION, "sensor": given["name"], "preset": given["preset"], "bands": given["bands"],
         "target": {"sensor": wanted["name"], "preset": wanted["preset"], "bands": wanted["bands"]}, "synthetic": True,
         "resolution_m": card["resolution_m"], "classes": [], "tile_size": card["tile_size"],
         "architecture": {"unet": "U-Net generator", "residual": "residual generator"}[card["architecture"]], "encoder": card["encoder"],
         "id": f"{short}-{card['weights_sha256'][:8]}", "name": name, "licence": licence, "stride": stride,
-        "halo": halo, "fill": [band["centre"] for band in given["bands"]],
+        **halo, "fill": [band["centre"] for band in given["bands"]],
         "scores": {key: value for key, value in scores.items() if value is not None},
         "provenance": {"dataset": card["dataset"]["name"], "dataset_checksum": card["dataset"]["checksum"], "run": Path(run.folder).name,
                        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "plugin_version": plugin_version,
                        "seed": card["seed"], "start": start["summary"] if start else "scratch"},
     }
-
-
-def _scene(run: Run, sensor: dict[str, Any], stride: int) -> np.ndarray:
-    """A large image of the sensor, float32 (band, y, x): tiles side by side, or noise with its statistics when the dataset is gone."""
-    side = scene_side(stride)
-    centre, spread = (np.array([band[key] for band in sensor["bands"]], np.float32)[:, None, None] for key in ("centre", "spread"))
-    folder = run.card["dataset"]["path"]
-    if not Path(folder).is_dir():
-        noise = np.random.default_rng(0).standard_normal((len(centre), side, side)).astype(np.float32)
-        return noise * spread + centre
-    return mosaic(Dataset.open(folder), centre, side, sensor["name"])

@@ -1,0 +1,129 @@
+"""What is asked of a map run, and the canvas on which its products are drawn."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...errors import JobError
+from ...progress import SILENT, Progress
+from ..datasets.clear_scenes import clear_scenes
+from ..models.package import Package
+from ..models.session import VERSION
+from ..rasters.grid import Grid, Window
+from ..rasters.raster import Scene
+from .band_matching import AS_MODEL, Match, empty_value, match_bands
+
+#: Pixel sizes of image and training images may differ by this factor without a warning.
+LARGEST_RESOLUTION_RATIO = 1.5
+
+
+@dataclass(frozen=True)
+class MapRequest:
+    """An image, and how it is to be mapped.
+
+    Attributes:
+        sources: raster values of a job: one file with all bands, or the bands of one scene in several.
+        preset: how the stored values are scaled, see `band_matching.match_bands`.
+        bands: names of the image's bands in order, separated by commas; empty takes those in the files.
+        extent: part to map; None is all.
+        nodata: a nodata value besides those in the files.
+        clouds: kind of the cloud masks, a key of `cloud_flags.KINDS`; what they hide counts as not measured.
+        cloud_masks: raster values; one mask of the image or none.
+        tile_size: as many pixels are held in memory as a few tiles of this edge have; never changes a pixel.
+        small_blocks: take the model's smaller blocks, for little memory; may change some pixels, so the tags say it.
+        halo: thrown away at each side of a block [px]; None is what the model needs, another changes some pixels.
+        device: see `session.Session`.
+        provenance: what was asked and with which version, kept in the tags.
+    """
+
+    sources: Sequence[dict]
+    preset: str = AS_MODEL
+    bands: str = ""
+    extent: dict | None = None
+    nodata: float | None = None
+    clouds: str = "none"
+    cloud_masks: Sequence[dict] = ()
+    tile_size: int = 1024
+    small_blocks: bool = False
+    halo: int | None = None
+    device: str = "auto"
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def scene(self, model: Package, progress: Progress = SILENT) -> Scene:
+        """A new handle on the image, which says once to `progress` what is odd about its masks."""
+        scene = Scene.open(list(self.sources), self.nodata, empty_value(self.preset, model.preset))
+        return clear_scenes([scene], self.cloud_masks, self.clouds, progress)[0]
+
+    def area(self, grid: Grid) -> Window:
+        """The pixels wanted of an image."""
+        return grid.window_of(self.extent) if self.extent else grid.window
+
+    def matches(self, model: Package, scene: Scene, progress: Progress) -> list[Match]:
+        """The image's bands for the model's."""
+        return match_bands(model.bands, scene.band_names, image=scene.name, scene=scene, preset=self.preset, model_preset=model.preset,
+                           bands_text=self.bands, progress=progress)
+
+    def block(self, model: Package) -> int:
+        """Edge of what the network sees at once [px].
+
+        Raises:
+            JobError: the model has no smaller blocks.
+        """
+        if not self.small_blocks:
+            return model.block
+        if model.small_block is None:
+            raise JobError(f"The model {model.path} maps in blocks of {model.block} px and has no smaller ones. Switch “Small blocks” "
+                           "(small_blocks) off.")
+        return model.small_block
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """Where the products of a run are drawn.
+
+    Attributes:
+        model: that is run.
+        image: what the image is called.
+        grid: of the whole image.
+        area: the pixels wanted of it.
+        tags: that say where a product came from.
+    """
+
+    model: Package
+    image: str
+    grid: Grid
+    area: Window
+    tags: dict[str, str]
+
+    @classmethod
+    def of(cls, model: Package, request: MapRequest, scene: Scene) -> Canvas:
+        """The canvas of a request."""
+        halo = model.halo if request.halo is None else request.halo
+        tags = {
+            "EO_PRETRAIN_MODEL": model.id,
+            "EO_PRETRAIN_MODEL_SHA256": model.sha256,
+            "EO_PRETRAIN_MODEL_LICENCE": model.description["licence"],
+            "EO_PRETRAIN_IMAGES": json.dumps([raster.name for raster in scene.rasters], ensure_ascii=False),
+            "EO_PRETRAIN_PARAMETERS": json.dumps(request.provenance, ensure_ascii=False),
+            "EO_PRETRAIN_RUNTIME": f"onnxruntime {VERSION}",
+            "EO_PRETRAIN_BLOCK": f"{request.block(model)} px, halo {halo} px",
+        }
+        if request.small_blocks:
+            tags["EO_PRETRAIN_BLOCK"] += f"; the model's smaller block, in place of {model.block} px"
+        return cls(model, scene.name, scene.grid, request.area(scene.grid), tags | ({"ACQUISITION_DATE": scene.date} if scene.date else {}))
+
+    def place(self, window: Window) -> Window:
+        """A window of the image as one of the products, which cover the area."""
+        return Window(window.col - self.area.col, window.row - self.area.row, window.width, window.height)
+
+
+def compare_resolution(model: Package, grid: Grid, name: str, progress: Progress) -> None:
+    """Warns when the pixels of an image differ in size from those of the training images."""
+    ours, theirs = grid.metres_per_pixel(), model.resolution_m
+    ratio = max(max(a / b, b / a) for a, b in zip(ours, theirs, strict=True))
+    if ratio > LARGEST_RESOLUTION_RATIO:
+        progress.message(f"The pixels of {name} measure {ours[0]:.4g} x {ours[1]:.4g} m, but the model was trained on {theirs[0]:.4g} x "
+                         f"{theirs[1]:.4g} m; the map may be poor. Resample the image to that size with “Warp (reproject)”.", level="warning")

@@ -1,0 +1,44 @@
+"""What models of each task give, and how the blocks are laid out in which they map."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What models of a task give.
+
+    Attributes:
+        output: name of the graph's output.
+        sound: the smallest and the largest value that it may hold.
+        products: what a map run can write of it (`mapping.products.PRODUCTS`, and polygons), the chief one first.
+        translates: whether its channels are bands of another sensor, and not classes.
+    """
+
+    output: str
+    sound: tuple[float, float]
+    products: tuple[str, ...]
+    translates: bool = False
+
+
+SEGMENTATION, TRANSLATION = "segmentation", "translation"
+#: Task → what its models give. That probabilities of a pixel sum to 1 is not asked for, since the most probable class is also that of a
+#: network with a sigmoid for each.
+KINDS = {
+    SEGMENTATION: Kind("probabilities", (0.0, 1.0), ("class_map", "confidence", "class_shares", "polygons", "survey")),
+    TRANSLATION: Kind("translation", (-math.inf, math.inf), ("synthetic_image",), translates=True),
+}
+#: Edge of a block, what the network sees at once [px], and of the smaller one for little memory; more where the halo is wide.
+BLOCK, SMALL_BLOCK = 1024, 256
+
+
+def block_sizes(halo: int, stride: int) -> dict[str, int]:
+    """The two blocks of a model as its description names them. Half of the larger one's edge is kept at least, of the smaller one's a third."""
+    return {"block": up(max(BLOCK, 4 * up(halo, stride)), stride), "small_block": up(max(SMALL_BLOCK, 3 * up(halo, stride)), stride)}
+
+
+def up(length: int, stride: int) -> int:
+    """`length`, or the next multiple of `stride`."""
+    return -(-length // stride) * stride
