@@ -7,7 +7,8 @@ On a machine that others use too, compare the processor time, of all threads of 
 
 Peers, on the same images, with as many images per step and in the same precision, also in turns:
   lightly    the loop of its Barlow Twins example: torchvision's ResNet-18 without its head, projector 512-2048-2048-2048, BYOL's
-             transforms of 64 px images, a loader with --workers, SGD; ours: the same encoder and projector width;
+             transforms of 64 px images, a loader with --workers, SGD; ours: the same encoder and projector width; in this process, where
+             lightly is installed beside the engine's packages (uv pip install --no-deps lightly==1.6.0);
   torchgeo   SemanticSegmentationTask with a U-Net on ResNet-18 under Lightning's trainer, a loader over the same arrays, no augmentation;
              ours: with augmentation; its own process, with the Python of an environment that has it:
              uv venv peers && uv pip install --python peers/bin/python torchgeo
@@ -26,6 +27,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +69,7 @@ def main() -> None:
     asked.found = Figures("step", "precision", "figure")
     asked.fabric = start_fabric(torch.device(asked.device), pick_precision("auto", torch.device(asked.device)))
     print(f"{asked.device}, {torch.get_num_threads()} threads, {pick_precision('auto', torch.device(asked.device))}", flush=True)
-    for name in asked.methods or [*METHODS, "lightly", *(["torchgeo"] if asked.peers else [])]:
+    for name in asked.methods or [*METHODS, *(["lightly"] if find_spec("lightly") else []), *(["torchgeo"] if asked.peers else [])]:
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder)
             if name == "lightly":

@@ -14,7 +14,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 SHARED = {"errors", "progress", "outputs", "claims", "process_identity", "tables", "markup", "offline", "scene_names", "version"}
 SCIENCE = {"numpy", "scipy", "rasterio", "pyogrio", "geopandas", "pandas", "pyproj", "shapely", "skimage", "sklearn", "onnx", "google",
            "onnxruntime", "matplotlib", "psutil", "distributed", "msgspec"}
-TORCH = {"torch", "timm", "segmentation_models_pytorch", "lightning_fabric", "torchmetrics", "kornia", "lightly", "safetensors", "onnxscript"}
+TORCH = {"torch", "timm", "segmentation_models_pytorch", "lightning_fabric", "safetensors", "onnxscript"}
 
 # layer -> (packages from outside, packages of our own), allowed at module level; then those allowed inside functions only
 LAYERS = {

@@ -34,8 +34,7 @@ INSTALL = "Run “Install the engine” (eopretrain:installengine) first."
 #: What each kind must be able to import; a train engine also serves jobs that ask for predict.
 _PREDICT = ("numpy", "rasterio", "pyogrio", "geopandas", "shapely", "skimage", "sklearn", "matplotlib", "psutil", "distributed", "onnx",
             "msgspec", "onnxruntime")
-_TRAIN = ("torch", "torchvision", "timm", "segmentation_models_pytorch", "lightning_fabric", "torchmetrics", "kornia", "safetensors",
-          "onnxscript")
+_TRAIN = ("torch", "torchvision", "timm", "segmentation_models_pytorch", "lightning_fabric", "safetensors", "onnxscript")
 MODULES: dict[str, tuple[str, ...]] = {"predict": _PREDICT, "predict_gpu": _PREDICT, "train": _PREDICT + _TRAIN}
 SERVED_BY = {"predict": ("predict_gpu", "predict", "train"), "predict_gpu": ("predict_gpu",), "train": ("train",)}
 

@@ -72,7 +72,7 @@ class Uv:
             self._run(["pip", "install", "--torch-backend=auto", *family], "Installing torch", progress.part(0.6, 1))
             return
         source = ["--no-index", "--find-links", self.wheels] if self.wheels else []
-        # The file pins everything that is wanted: lightly asks for whole frameworks that its losses do not use.
+        # The file pins everything that is wanted, so nothing is resolved again.
         self._run(["pip", "install", "--require-hashes", "--no-deps", *source, "-r", self.pinned], "Installing", progress)
 
     def _torch_index_answers(self, family: list[str], wanted: str, progress: Progress) -> bool:

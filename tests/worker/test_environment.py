@@ -246,7 +246,7 @@ def test_the_torch_family_is_what_differs_between_builds():
     blocks = uv._blocks(environment.pinned_file("train"))
     family = [block.split("==")[0] for block in blocks if uv.TORCH_FAMILY.match(block)]
     assert {"torch", "torchvision", "triton", "nvidia-nccl-cu13", "cuda-toolkit"} <= set(family)
-    assert not {"torchmetrics", "timm", "numpy"} & set(family)
+    assert not {"safetensors", "timm", "numpy"} & set(family)
     assert len(blocks) > 80
 
 

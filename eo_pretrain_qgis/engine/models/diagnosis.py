@@ -21,7 +21,7 @@ from .session import Session
 
 #: Distributions whose versions decide what works.
 PACKAGES = ("numpy", "rasterio", "pyogrio", "geopandas", "onnx", "onnxruntime", "onnxruntime-gpu", "torch", "torchvision", "timm",
-            "segmentation-models-pytorch", "lightning-fabric", "torchmetrics", "kornia", "safetensors", "onnxscript")
+            "segmentation-models-pytorch", "lightning-fabric", "safetensors", "onnxscript")
 TILE_PX = 256
 LITTLE_MEMORY_GB = 2.0
 

@@ -55,11 +55,10 @@ def rows(folder):
 
 
 def test_the_loss_is_that_of_lightly():
-    from lightly.loss import BarlowTwinsLoss
-
+    """`lightly.loss.BarlowTwinsLoss(0.005)` of version 1.6.0 gives the number."""
     first, second = torch.randn(2, 32, 12, generator=torch.Generator().manual_seed(1))
     second = first + 0.5 * second
-    assert float(twin_loss(correlation(first, second), 0.005)) == pytest.approx(float(BarlowTwinsLoss(0.005)(first, second)), rel=1e-4)
+    assert float(twin_loss(correlation(first, second), 0.005)) == pytest.approx(0.152393, rel=1e-4)
 
 
 def test_equal_views_without_redundancy_cost_nothing():

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from skimage.metrics import structural_similarity
 
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.learning.finetuning.recipe import Settings as FinetuneSettings
@@ -16,7 +17,7 @@ from eo_pretrain_qgis.engine.learning.networks.discriminators import PatchDiscri
 from eo_pretrain_qgis.engine.learning.pretraining.inpainting.hidden_regions import Blocks
 from eo_pretrain_qgis.engine.learning.pretraining.inpainting.hidden_tiles import HidingReader
 from eo_pretrain_qgis.engine.learning.pretraining.inpainting.method import Filling, FillingNetwork
-from eo_pretrain_qgis.engine.learning.pretraining.inpainting.quality import FillingQuality, biharmonic_fill, mean_fill, smooth_fill
+from eo_pretrain_qgis.engine.learning.pretraining.inpainting.quality import FillingQuality, biharmonic_fill, mean_fill, smooth_fill, ssim
 from eo_pretrain_qgis.engine.learning.pretraining.inpainting.recipe import Settings, pretrain_inpainting
 from eo_pretrain_qgis.errors import DataError, ModelError
 
@@ -308,3 +309,17 @@ def test_a_discriminator_too_deep_for_the_tiles_is_refused(plain, tmp_path):
     with pytest.raises(DataError, match=r"A discriminator of 5 layers needs images of 128 px, .* are 32 px. Choose at most 3 layers"):
         pretrain_inpainting(str(plain), str(tmp_path / "run"), Settings(**QUICK, discriminator_layers=5))
     assert not (tmp_path / "run").exists()
+
+
+def test_structural_similarity_is_that_of_kornia_and_away_from_the_border_that_of_scikit_image():
+    """`kornia.metrics.ssim(…, 11, 1.0)` of version 0.9.0 gives the numbers."""
+    source = torch.Generator().manual_seed(1)
+    truth = torch.rand(2, 3, 32, 32, generator=source)
+    found = truth + 0.2 * torch.randn(truth.shape, generator=source)
+    alike = ssim(found, truth)
+    assert alike.mean((0, 2, 3)).tolist() == pytest.approx([0.794747, 0.803126, 0.804424], abs=2e-6)
+    assert float(alike[0, 0, 0, 0]) == pytest.approx(0.8844797, abs=2e-6)
+    assert float(ssim(truth, truth).min()) == pytest.approx(1, abs=1e-5)
+    theirs = structural_similarity(found[0].numpy(), truth[0].numpy(), data_range=1.0, gaussian_weights=True, sigma=1.5,
+                                   use_sample_covariance=False, channel_axis=0, full=True)[1]
+    assert np.abs(alike[0].numpy() - theirs)[:, 6:-6, 6:-6].max() < 2e-4

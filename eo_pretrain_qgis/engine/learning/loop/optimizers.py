@@ -15,8 +15,6 @@ OPTIMIZERS, SCHEDULES = ("adamw", "adam", "lars"), ("cosine", "linear")
 #: Of LARS: biases and normalisation learn at 0.0048 where kernels do at 0.2 (Zbontar et al., arXiv 2103.03230, §2.2).
 BIAS_SHARE = 0.024
 MOMENTUM = 0.9
-#: lightly's LARS scales no group without decay, so a decay of 0 becomes one that nobody can measure.
-LEAST_DECAY = 1e-12
 NAMES = {"adamw": "AdamW", "adam": "Adam", "lars": "LARS"}
 REASONS = {
     "adamw": "0.001 is what the authors of Adam propose; 0.0003 is gentler with weights that know something",
@@ -36,13 +34,19 @@ def make_optimizer(network: nn.Module, plan: Plan, fused: bool) -> torch.optim.O
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     kernels, others = [p for p in trained if p.ndim > 1], [p for p in trained if p.ndim <= 1]
     if plan.optimizer == "lars":
-        from lightly.utils.lars import LARS  # takes seconds to load
+        from timm.optim import Lars  # takes seconds to load
 
-        return LARS([{"params": kernels, "weight_decay": max(plan.weight_decay, LEAST_DECAY)},
+        return Lars([{"params": kernels, "weight_decay": plan.weight_decay, "always_adapt": True},
                      {"params": others, "weight_decay": 0.0, "rate_share": BIAS_SHARE}], lr=plan.learning_rate, momentum=MOMENTUM)
     kind = torch.optim.AdamW if plan.optimizer == "adamw" else torch.optim.Adam
     return kind([{"params": kernels, "weight_decay": plan.weight_decay}, {"params": others, "weight_decay": 0.0}],
                 lr=plan.learning_rate, betas=plan.betas, fused=fused)
+
+
+def load_optimizer(optimizer: Any, state: dict[str, Any]) -> None:
+    """Brings back a state; what its groups do not say, because another version or library wrote them, stays as it is now."""
+    names = [{name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups]
+    optimizer.load_state_dict({**state, "param_groups": [{**now, **then} for now, then in zip(names, state["param_groups"])]})
 
 
 def set_rate(optimizer: Any, rate: float) -> None:

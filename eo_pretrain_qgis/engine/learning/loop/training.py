@@ -25,7 +25,7 @@ from ....progress import SILENT, Progress
 from .checkpoints import fitting, load_state, save_state
 from .device import compile_network, memory_megabytes
 from .kept_weights import AveragedWeights, KeptWeights, running_statistics
-from .optimizers import explain_rate, learning_rate, make_optimizer, set_rate
+from .optimizers import explain_rate, learning_rate, load_optimizer, make_optimizer, set_rate
 from .small_maps import quicken
 
 VALIDATION_SHARE = 0.1  # of an epoch's time, for the progress bar
@@ -256,7 +256,7 @@ class _Loop:
                             "Delete it to start this run from the beginning, or choose a new run folder.")
         for name, part in self.method.parts.items():
             part.load_state_dict(state["parts"][name])
-            self.optimizers[name].load_state_dict(state["optimizers"][name])
+            load_optimizer(self.optimizers[name], state["optimizers"][name])
         if self.average:
             self.average.load_state_dict(state["average"])
         self.fabric.strategy.precision.load_state_dict(state["precision"])

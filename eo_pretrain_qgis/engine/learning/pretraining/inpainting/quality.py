@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from kornia.metrics import ssim
 from skimage.restoration import inpaint_biharmonic
 from torch.nn.functional import avg_pool2d, interpolate, pad
 
+from ...image_changes import gaussian_blur
 from ...networks.class_networks import band_row, scaled
 
-WINDOW = 11  # of SSIM, pixels (Wang et al. 2004, IEEE TIP 13(4), §III-C)
+SIGMA, REACH = 1.5, 5  # of the window of SSIM, pixels (Wang et al. 2004, IEEE TIP 13(4), §III-C)
+STEADY = (0.01**2, 0.03**2)  # keeps flat places from dividing by 0 (ibid., eq. 7 and 10), for a range of 1
 LIMIT = 12.0  # of scaled values when they are brought back to stored ones: sinh(12) spreads from the centre
 LEAST_ERROR = 1e-10  # squared, so that a perfect fill has a PSNR of 100 dB
 
@@ -65,7 +66,7 @@ class FillingQuality:
         filled = torch.where(covered, found.float(), truth)
         error = filled - truth
         with torch.autocast(error.device.type, enabled=False):
-            alike = ssim((filled - self.low) / self.reach, (truth - self.low) / self.reach, WINDOW, 1.0)
+            alike = ssim((filled - self.low) / self.reach, (truth - self.low) / self.reach)
         physical = (self.stored(filled) - self.stored(truth)).abs() * self.unit
         rows = (error.abs(), (error / self.reach) ** 2, alike, physical)
         sums = [torch.where(covered, row, 0.0).sum((0, 2, 3)) for row in rows]
@@ -82,6 +83,17 @@ class FillingQuality:
     def band_errors(self, sums: np.ndarray) -> list[float]:
         """Mean absolute error of each band in its own unit, such as reflectance or dB."""
         return [float(value) for value in sums[1:].reshape(4, -1)[3] / max(float(sums[0]), 1.0)]
+
+
+def ssim(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """Structural similarity at each pixel of two batches (n, band, y, x) whose values span 1 (Wang et al. 2004, eq. 13)."""
+    means, squares, product = [], [], gaussian_blur(first * second, SIGMA, REACH)
+    for images in (first, second):
+        means.append(gaussian_blur(images, SIGMA, REACH))
+        squares.append(gaussian_blur(images**2, SIGMA, REACH))
+    common, levels = means[0] * means[1], means[0] ** 2 + means[1] ** 2
+    alike = (2 * common + STEADY[0]) * (2 * (product - common) + STEADY[1])
+    return alike / ((levels + STEADY[0]) * (sum(squares) - levels + STEADY[1]))
 
 
 def mean_fill(truth: torch.Tensor, shown: torch.Tensor) -> torch.Tensor:
