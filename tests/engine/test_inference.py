@@ -164,7 +164,7 @@ def test_a_block_that_memory_does_not_hold_offers_the_smaller_one(model, image, 
     with pytest.raises(EngineError) as caught:
         run(model, image)
     assert str(caught.value) == (
-        f"Memory ran out on “cpu” with a block of 1024 px, in which the model {model.path} maps. Close other programs, or switch on “Small blocks” "
+        f"Memory ran out with a block of 1024 px, in which the model {model.path} maps. Close other programs, or switch on “Small blocks” "
         "(small_blocks): blocks of 256 px need 6% of the memory. A few pixels may differ then, and the tags of the map say so.")
     assert (run(model, image, small_blocks=True)[0] != whole[0]).mean() < 1e-5
     memory_for(100, monkeypatch, error)

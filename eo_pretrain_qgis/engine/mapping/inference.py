@@ -157,13 +157,13 @@ def map_scene(model: Package, request: MapRequest, products: Sequence[Product], 
 
 def _no_memory(model: Package, request: MapRequest, error: Exception) -> EngineError:
     """The sentence for a block that memory does not hold."""
+    block = request.block(model)
     if request.small_blocks or model.small_block is None:
-        return EngineError(str(error) if isinstance(error, MemoryRanOutError) else "Memory ran out while mapping. Close other programs, or use a "
-                                                                             "computer with more memory.")
-    where = f"on “{request.device}” " if request.device != "auto" else ""
-    return EngineError(f"Memory ran out {where}with a block of {model.block} px, in which the model {model.path} maps. Close other programs, or "
-                       f"switch on “Small blocks” (small_blocks): blocks of {model.small_block} px need "
-                       f"{(model.small_block / model.block) ** 2:.0%} of the memory. A few pixels may differ then, and the tags of the map say so.")
+        return EngineError(str(error) if isinstance(error, MemoryRanOutError) else
+                           f"Memory ran out while mapping in blocks of {block} px. Close other programs, or use a computer with more memory.")
+    return EngineError(f"Memory ran out with a block of {block} px, in which the model {model.path} maps. Close other programs, or switch on "
+                       f"“Small blocks” (small_blocks): blocks of {model.small_block} px need {(model.small_block / block) ** 2:.0%} of the memory. "
+                       "A few pixels may differ then, and the tags of the map say so.")
 
 
 def _run(session: Session, canvas: Canvas, request: MapRequest, matches: list[Match], takers: Sequence[Callable[[Part], object]],
