@@ -16,14 +16,13 @@ import onnx
 import torch
 from torch import nn
 
-from ...errors import ModelError
+from ...errors import ModelError, first_line
 from ...progress import SILENT, Progress
 from ..datasets.dataset import Dataset
 from ..models import package
 from ..models.session import InferenceSession, RunOptions, on_processor
 from ..waiting import PythonCall, patiently
 from .halo import CHANGED_SHARE, measure_halo, scene_side
-from .loop.error_words import first_line
 from .loop.runs import Run
 from .networks.class_networks import ClassNetwork, SegmentationNetwork
 

@@ -11,14 +11,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from ....errors import DataError, ModelError
+from ....errors import DataError, ModelError, first_line
 from ....outputs import new_file, refuse_used
 from ...datasets.dataset import Dataset, SensorInfo
 from ...records import checked, json_text, read_json, shown
 from ..networks.class_networks import SCALED, ClassificationNetwork, ClassNetwork, SegmentationNetwork
 from ..networks.encoder_files import write_encoder
 from .checkpoints import load_tensors, save_tensors
-from .error_words import first_line
 from .run_record import RECORDS, RunRecord
 
 FORMAT, VERSION = "eo-pretrain run", 1
