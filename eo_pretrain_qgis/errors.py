@@ -3,6 +3,10 @@
 Sentence one of a message says what is wrong, with the value and the file; sentence two says what to do.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+
 
 class EOPretrainError(Exception):
     """Something the user can put right."""
@@ -26,3 +30,14 @@ class EngineError(EOPretrainError):
 
 class Cancelled(Exception):  # noqa: N818 - not an error: the user asked to stop
     """The user asked to stop."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error, or its kind where it says nothing, as an `EOFError` or a bare assertion."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def listed(names: Iterable[object], most: int = 8) -> str:
+    """Names for a sentence: the first, and how many more there are."""
+    shown = [str(name) for name in names]
+    return ", ".join(shown[:most]) + (f" and {len(shown) - most} more" if len(shown) > most else "")

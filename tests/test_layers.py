@@ -39,7 +39,7 @@ AGAINST_THE_STREAM = {
     ("cards", "rasters"): "a card names the sensor's bands, whose class and presets stand in rasters/sensors.py",
     ("looks", "datasets"): "class_style.py takes the default colours of legend.py, tile_pictures.py draws the tiles of a dataset",
     ("rasters", "looks"): "vector.py writes a layer together with its style",
-    ("learning.networks", "learning.loop"): "encoders and weights are read with the loop's words for errors and its checkpoints",
+    ("learning.networks", "learning.loop"): "encoder files are read as its checkpoints are",
 }
 #: Names the functions with more than eight arguments; none may join.
 MANY_ARGUMENTS = PACKAGE.parent / "docs" / "adr" / "0010-functions-with-more-than-eight-arguments.md"

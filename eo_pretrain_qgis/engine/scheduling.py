@@ -1,8 +1,7 @@
 """Where pieces of work are computed: in threads of this process, or by the workers of a Dask scheduler that a setting names.
 
 Threads and not processes: almost all of the time goes into GDAL's decoding and drawing, which let other threads run, and nothing
-has to be started, copied back or cleaned up. Two threads read 1.4 to 1.6 times the tiles of one, two processes no more
-(benchmarks/tile_export.py).
+has to be started, copied back or cleaned up. Processes are no faster (benchmarks/tile_export.py).
 
 Dask workers read the images themselves, by the same paths, so these must lie where all of them reach. They run the code of this
 plugin, with an engine like this one, and what they answer is trusted: the scheduler belongs in a network of one's own.
@@ -18,12 +17,12 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from ..errors import EngineError
+from .waiting import HEARTBEAT_SECONDS
 
 #: Address of a Dask scheduler, such as ``tcp://10.0.0.1:8786``; empty or not there means threads.
 VARIABLE = "EOPRETRAIN_DASK"
 #: Results computed but not yet asked for, beyond one for each worker: what they hold is all in memory.
 SPARE = 2
-HEARTBEAT_SECONDS = 0.5
 CONNECT_SECONDS = 10
 #: So long the work waits for workers to come back when none is left, as batch systems restart them, and so often it looks.
 PATIENCE_SECONDS = 60.0
@@ -57,19 +56,32 @@ def in_order(work: Callable[[_Tool, _Item], _Result], tool: _Tool, items: Iterab
     threads = threads or min(os.cpu_count() or 1, MOST_THREADS)
     pool = ThreadPoolExecutor(threads, thread_name_prefix="cut")
     try:
-        yield from _ahead(lambda item: pool.submit(work, tool, item), items, threads + SPARE, waiting)
+        yield from ahead(lambda item: pool.submit(work, tool, item), items, threads + SPARE, waiting)
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _ahead(submit: Callable[[_Item], Any], items: Iterable[_Item], most: int, waiting: Callable[[], Any]) -> Generator[Any, None, None]:
+def ahead(submit: Callable[[_Item], Any], items: Iterable[_Item], most: int, waiting: Callable[[], Any] = lambda: None,
+          ) -> Generator[Any, None, None]:
+    """Yields what the futures of submit(item) give, in the order of the items; closing it drops what has not begun.
+
+    Args:
+        submit: begins the work on an item.
+        items: what to work on.
+        most: items begun and not asked for yet.
+        waiting: called twice a second while a result is awaited; what it raises ends the work.
+    """
     begun: deque[Any] = deque()
-    for item in items:
-        begun.append(submit(item))
-        if len(begun) >= most:
+    try:
+        for item in items:
+            begun.append(submit(item))
+            if len(begun) >= most:
+                yield _result(begun.popleft(), waiting)
+        while begun:
             yield _result(begun.popleft(), waiting)
-    while begun:
-        yield _result(begun.popleft(), waiting)
+    finally:
+        for future in begun:
+            future.cancel()
 
 
 def _result(future: Any, waiting: Callable[[], Any]) -> Any:
@@ -99,8 +111,8 @@ def _on_dask(address: str, work: Callable, tool: Any, items: Iterable, waiting: 
             raise EngineError(f"The Dask scheduler {address} has no workers. Start some, or clear {VARIABLE} to work on this computer.")
         shared = client.submit(_same, tool, pure=False)  # a task and not scattered data: when the worker that holds it dies it is made again
         try:
-            yield from _ahead(lambda item: client.submit(work, shared, item, pure=False), items, workers + SPARE,
-                              _watching(client, address, waiting))
+            yield from ahead(lambda item: client.submit(work, shared, item, pure=False), items, workers + SPARE,
+                             _watching(client, address, waiting))
         except CancelledError as error:
             raise EngineError(f"The Dask scheduler {address} gave the work up ({error}). Look whether it still runs and has workers, and run "
                               "again.") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ..errors import EngineError, EOPretrainError
+from ..errors import EngineError, EOPretrainError, first_line
 from ..outputs import said
 
 # Windows gives NTSTATUS numbers (https://learn.microsoft.com/openspecs/windows_protocols/ms-erref), POSIX the negative signal number;
@@ -88,17 +88,18 @@ def is_memory(error: BaseException) -> bool:
 
 def explain_exception(error: Exception, hungry: Sequence[str]) -> EOPretrainError:
     """The error to show for an exception nobody expected; its traceback belongs in the log. `hungry` as in `explain_exit`."""
+    words = first_line(error).rstrip(".")
     if is_memory(error):
-        return EngineError(f"The memory is not enough: {_first_line(error) or 'an allocation failed'}. {_relief(hungry)}")
+        return EngineError(f"The memory is not enough: {words if str(error).strip() else 'an allocation failed'}. {_relief(hungry)}")
     if isinstance(error, OSError) and (sentence := said(error)) is not None:
         return sentence
     if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("eo_pretrain_qgis"):
         return EngineError(f"The engine lacks the package “{error.name}”. Run “Install the engine” (eopretrain:installengine) again.")
     if isinstance(error, ImportError) and re.search("failed to map segment|[Cc]annot allocate memory", str(error)):
-        return EngineError(f"The memory is not enough to load a library of the engine: {_first_line(error)}. {_relief(hungry)}")
+        return EngineError(f"The memory is not enough to load a library of the engine: {words}. {_relief(hungry)}")
     if isinstance(error, ImportError) and "DLL load failed" in str(error):
-        return EngineError(f"A library of the engine does not load: {_first_line(error)}. {ADVICE[0xC0000135]}")
-    return EngineError(f"The worker met an unexpected error, {type(error).__name__}: {_first_line(error)}. This is a fault of the plugin: "
+        return EngineError(f"A library of the engine does not load: {words}. {ADVICE[0xC0000135]}")
+    return EngineError(f"The worker met an unexpected error, {type(error).__name__}: {words}. This is a fault of the plugin: "
                        "please report it with the log.")
 
 
@@ -121,10 +122,6 @@ def explain_installation(output: str, **names: str) -> str:
 def tail(text: str, count: int) -> str:
     """The last lines that hold something."""
     return "\n".join([line for line in text.splitlines() if line.strip()][-count:])
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0].rstrip(".")
 
 
 def _relief(hungry: Sequence[str]) -> str:

@@ -155,7 +155,7 @@ def test_bilinear_enlarging_interpolates_between_the_middles_of_pixels():
 @pytest.mark.parametrize("scene", ["image_pairs", "esri_export"])
 def test_pairs_keep_labels_and_ignore_what_is_no_class(folder, scene):
     heard = Listening()
-    source = getattr(scenes, scene)(folder)
+    source = getattr(scenes_import, scene)(folder)
     dataset = imported(folder, heard, source=str(source), **ALL_TRAINING)
     image, label = dataset.images(np.array([3]))[0], dataset.labels(np.array([3]))[0]
     assert (image[0] == 400).all()
@@ -250,7 +250,7 @@ def test_eurosat_is_told_by_more_than_its_classes(folder):
 ])
 @pytest.mark.parametrize("asked", ["auto", "class_folders"])
 def test_layouts_that_only_look_like_classes_have_names(folder, scene, sentence, asked):
-    source = getattr(scenes, scene)(folder)
+    source = getattr(scenes_import, scene)(folder)
     if scene == "loveda" and asked != "auto":
         source = source / "Train" / "Rural"
     with pytest.raises(DataError, match=sentence) as refused:

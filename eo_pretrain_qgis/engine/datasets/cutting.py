@@ -185,7 +185,7 @@ class Cutter:
         images, everywhere = {}, np.ones((area.height, area.width), bool)
         for scene, sensor in zip(scenes, self.sensors, strict=True):
             image, valid = scene.read(area)
-            images[sensor.name] = _stored(image, valid, sensor)
+            images[sensor.name] = filled_image(image, valid, sensor)
             everywhere &= valid
         return images, everywhere
 
@@ -205,7 +205,7 @@ class Cutter:
         return {"labelled": round(float(labelled), 4), "weight": weight, **shares, **more}
 
 
-def _stored(image: np.ndarray, valid: np.ndarray, sensor: SensorInfo) -> np.ndarray:
+def filled_image(image: np.ndarray, valid: np.ndarray, sensor: SensorInfo) -> np.ndarray:
     """The image (band, y, x) in the dataset's type, pixels without a measurement filled in all bands."""
     stored = image.astype(sensor.dtype, copy=False)
     whole = bool(valid.all())

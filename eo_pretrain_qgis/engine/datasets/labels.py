@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import Any
 
 import geopandas
@@ -214,9 +215,11 @@ class RasterLabels:
     def __init__(self, raster: Raster, grids: list[Grid], listed: bool, progress: Progress) -> None:
         """Takes arguments of `open_labels`; `listed`: a table says which values are classes."""
         self.raster, self.path, self.where = raster, raster.path, f"The raster {raster.path}"
-        self._reached: set[Grid] = set()
         self._pixels = NearestPixels(raster, class_band(raster, progress))
-        values = self._search(grids, progress)
+        counts, self._reached = values_on(raster, self._pixels.band, grids, "classes, numbered 0 to 254", progress)
+        if not counts:
+            raise Missed(f"{self.path} has no labelled pixel on the images; all are nodata. Choose another raster or extent.")
+        values = sorted(counts)
         if not listed:
             values = without_negative(values, self.path, progress)
         self.found = {str(value) for value in values}
@@ -254,30 +257,41 @@ class RasterLabels:
         known = valid & (self._values[place] == values)
         return np.where(known, self._positions[place], np.uint8(IGNORE)).astype(np.uint8)
 
-    def _search(self, grids: list[Grid], progress: Progress) -> list[int]:
-        """Every value of the raster on the images."""
-        found: set[float] = set()
-        own, near = self.raster.grid, False
-        for grid in dict.fromkeys(grids):
-            # What is turned against the other may meet in one CRS only.
-            areas = [area for area in own.windows_on(grid) if any(not _disjoint(box, grid.bounds()) for box in own.boxes_in(grid.crs, area))]
-            near |= bool(areas)
-            pieces = [piece for area in areas for piece in blocks(area, SEARCH_SIZE)]
-            for done, piece in enumerate(pieces):
-                progress.at(done / len(pieces), "Looking for the classes")
-                values, valid = self.raster.read(piece, [self._pixels.band])
-                if valid.any():
-                    self._reached.add(grid)
-                found.update(np.unique(values[0][valid]).tolist())
-                if len(found) > TOO_MANY_VALUES or any(value != int(value) for value in found):
-                    example = next((value for value in found if value != int(value)), max(found))
-                    raise DataError(f"{self.path} holds measurements and no classes, such as {example:.6g}. Choose a raster of classes, "
-                                    "numbered 0 to 254.")
-        if not near:
-            raise missed(self.path, own.bounds(), grids[0].bounds_in(own.crs))
-        if not found:
-            raise Missed(f"{self.path} has no labelled pixel on the images; all are nodata. Choose another raster or extent.")
-        return sorted(int(value) for value in found)
+
+def values_on(raster: Raster, band: int, grids: list[Grid], wanted: str, progress: Progress) -> tuple[Counter[int], set[Grid]]:
+    """Value → pixels of a raster around the outlines of images, and the images on which it has any; nodata is left out.
+
+    Args:
+        raster: of classes.
+        band: that holds them.
+        grids: of the images.
+        wanted: what the raster should hold, for people.
+        progress: told of every piece that is read.
+
+    Raises:
+        Missed: the raster lies beside the images.
+        DataError: it holds measurements.
+    """
+    found: Counter[float] = Counter()
+    reached: set[Grid] = set()
+    own, near = raster.grid, False
+    for grid in dict.fromkeys(grids):
+        # What is turned against the other may meet in one CRS only.
+        areas = [area for area in own.windows_on(grid) if any(not _disjoint(box, grid.bounds()) for box in own.boxes_in(grid.crs, area))]
+        near |= bool(areas)
+        pieces = [piece for area in areas for piece in blocks(area, SEARCH_SIZE)]
+        for done, piece in enumerate(pieces):
+            progress.at(done / len(pieces), "Looking for the classes")
+            values, valid = raster.read(piece, [band])
+            if valid.any():
+                reached.add(grid)
+            found.update(dict(zip(*(part.tolist() for part in np.unique(values[0][valid], return_counts=True)), strict=True)))
+            if len(found) > TOO_MANY_VALUES or any(value != int(value) for value in found):
+                example = next((value for value in found if value != int(value)), max(found))
+                raise DataError(f"{raster.path} holds measurements and no classes, such as {example:.6g}. Choose a raster of {wanted}.")
+    if not near:
+        raise missed(raster.path, own.bounds(), grids[0].bounds_in(own.crs))
+    return Counter({int(value): pixels for value, pixels in found.items()}), reached
 
 
 def _disjoint(box: tuple, other: tuple) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas
 
-from ...errors import DataError
+from ...errors import DataError, listed
 from ...markup import writable
 from ...progress import SILENT, Progress
 from ...tables import shortened
@@ -109,7 +109,7 @@ def check_whole(table: list[dict], path: str, found: Collection[str] = ()) -> No
     """
     for number, row in enumerate(table, 1):
         if not WHOLE.fullmatch(class_key(row["value"]) or ""):
-            known = f" ({_list(_sorted(found))})" if found else ""
+            known = f" ({listed(_sorted(found))})" if found else ""
             raise DataError(f"Row {number} of “Classes” has the value “{shortened(row['value'])}”, but the labels in {path} are whole "
                             f"numbers{known}. Write such a number there, as 1 and not as 1,0, or leave the row out.")
 
@@ -126,10 +126,10 @@ def without_negative(values: Collection[int], where: str, progress: Progress = S
 def _report_differences(found: Collection[str], rows: dict, where: str, progress: Progress) -> None:
     ignored = _sorted([key for key in found if key not in rows])
     if ignored:
-        progress.message(f"{where} has values that are not in the table of classes; they are ignored: {_list(ignored)}.", level="warning")
+        progress.message(f"{where} has values that are not in the table of classes; they are ignored: {listed(ignored)}.", level="warning")
     unseen = [key for key in rows if key not in found]
     if unseen:
-        progress.message(f"{where} has no value {_list(unseen)}; such classes have no pixels.", level="warning")
+        progress.message(f"{where} has no value {listed(unseen)}; such classes have no pixels.", level="warning")
 
 
 def _values(keys: list[str], background: bool) -> list[int]:
@@ -152,7 +152,3 @@ def default_color(number: int) -> str:
         return PALETTE[number]
     hue = number * 0.618034 % 1  # the golden ratio keeps neighbours apart
     return "#" + "".join(f"{round(255 * part):02x}" for part in colorsys.hsv_to_rgb(hue, 0.55, 0.85))
-
-
-def _list(values: list[str]) -> str:
-    return ", ".join(values[:8]) + (f" and {len(values) - 8} more" if len(values) > 8 else "")

@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass
 
-from ...errors import DataError
+from ...errors import DataError, listed
 from .pictures import Header, Picture, is_image
 from .tree import Tree, joined, stem
 
@@ -67,7 +67,7 @@ def refuse_other_layouts(tree: Tree, roots: list[str], classes: dict[str, list[s
     if not named:
         parts = [name for name in classes if _is_part(name)]
         if len(parts) > 1:
-            raise DataError(f"{tree.path} has the folders {_some(parts)}, which are named after kinds of images or labels and not after classes. "
+            raise DataError(f"{tree.path} has the folders {listed(parts, 6)}, which are named after kinds of images or labels and not after classes. "
                             f"{ADVICE}. Where they are classes, give the folders other names.")
     for place in places:
         _refuse_mixed(tree, place)
@@ -104,7 +104,7 @@ def _refuse_mixed(tree: Tree, place: str) -> None:
         kinds[match[1] or ""].add(match[2])
     found = max(kinds.values(), key=len, default=set())
     if len(found) > 1 and 2 * len(matches) > len(stems):
-        raise DataError(f"The folder {tree.full(place)} holds several files of one place ({_some(sorted(found))}), so it is no class. {ADVICE}.")
+        raise DataError(f"The folder {tree.full(place)} holds several files of one place ({listed(sorted(found), 6)}), so it is no class. {ADVICE}.")
 
 
 def _refuse_different(tree: Tree, classes: dict[str, list[str]]) -> None:
@@ -135,7 +135,3 @@ def _kind(header: Header) -> tuple:
 
 def _words(header: Header) -> str:
     return f"{len(header.bands)} band(s) of {header.dtype} with {header.width} × {header.height} px"
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")

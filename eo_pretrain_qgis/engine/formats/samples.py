@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +25,7 @@ from ..datasets.splitting.by_group import given_split, random_split
 from ..datasets.splitting.by_place import Split, SplitPlan, gap, split_by_place
 from ..datasets.splitting.division import finish
 from ..rasters.grid import Grid
+from ..scheduling import ahead
 from ..tasks import Task, task_named
 
 #: Files are read this far ahead, by so many threads: GDAL decodes without Python's lock.
@@ -152,19 +153,8 @@ def write_samples(folder: Path, content: Content, options: ImportOptions, progre
 
 def read_ahead(items: Iterable[Item], read: Callable[[Item], Sample | None]) -> Iterator[Sample]:
     """Samples in the order of their items, read by a few threads; items that give None are passed over."""
-    with ThreadPoolExecutor(THREADS) as pool:
-        waiting: deque[Future] = deque()
-        try:
-            for item in items:
-                waiting.append(pool.submit(read, item))
-                if len(waiting) > AHEAD and (sample := waiting.popleft().result()) is not None:
-                    yield sample
-            while waiting:
-                if (sample := waiting.popleft().result()) is not None:
-                    yield sample
-        finally:
-            for future in waiting:
-                future.cancel()
+    with ThreadPoolExecutor(THREADS) as pool, closing(ahead(lambda item: pool.submit(read, item), items, AHEAD + 1)) as samples:
+        yield from (sample for sample in samples if sample is not None)
 
 
 def place(grids: list[Grid | None], content: Content) -> tuple[Grid | None, np.ndarray]:

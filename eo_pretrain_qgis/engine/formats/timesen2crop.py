@@ -5,21 +5,17 @@ from __future__ import annotations
 import multiprocessing
 import os
 import re
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures import TimeoutError as NotYet
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import partial
-from itertools import islice
 from pathlib import Path
 
 import geopandas
 import numpy as np
 
-from ...errors import DataError, EngineError
+from ...errors import DataError, EngineError, listed
 from ...outputs import final_name
 from ...progress import SILENT, Progress
 from ...tables import file_content, parse_lines, shortened, write_table
@@ -31,6 +27,7 @@ from ..datasets.splitting.by_place import Split, SplitPlan
 from ..datasets.splitting.division import finish
 from ..rasters.clouds import CLOUD, NOT_MEASURED
 from ..rasters.sensors import PRESETS
+from ..scheduling import ahead
 from ..themes.crops.series_dates import days_since, parse_day
 from .samples import ImportOptions
 from .timesen2crop_files import BANDS, CLASS_NAMES, CLASSES, DATE_HEAD, DATES, FLAG, HEADS, OTHER, list_files, official_number, read_files
@@ -75,7 +72,6 @@ def _is_tile(tree: Tree, folder: str) -> bool:
 #: Files of one piece of work; fewer in all are read in this process, since starting others takes a second.
 PIECE, FEW = 1000, 3000
 WORKERS = 8
-HEARTBEAT_SECONDS = 0.5
 NO_PLACE = "The samples have no coordinates, and all lie in one tile."
 
 
@@ -215,24 +211,16 @@ def _computed(calls: list[tuple], total: int, workers: int | None, beat: Callabl
             yield read_files(*call)
         return
     pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
-    begun: deque[Future] = deque()
-    waiting = iter(calls)
+    done = 0
+    results = ahead(lambda call: pool.submit(read_files, *call), calls, 3 * workers, lambda: beat(max(done - 1, 0)))
     try:
-        for number in range(len(calls)):
-            begun.extend(pool.submit(read_files, *call) for call in islice(waiting, 3 * workers - len(begun)))
-            yield _awaited(begun.popleft(), partial(beat, max(number - 1, 0)))
+        for values in results:
+            yield values
+            done += 1
     except BrokenProcessPool as error:
         raise EngineError("A process that reads files has died, most likely for want of memory. Close other programs and run again.") from error
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _awaited(future: Future, beat: Callable[[], None]) -> np.ndarray:
-    while True:
-        try:
-            return future.result(HEARTBEAT_SECONDS)
-        except NotYet:
-            beat()
 
 
 def _split(tiles: list[Tile], scenes: np.ndarray, labels: np.ndarray, plan: SplitPlan, classes: list[str], progress: Progress) -> Split:
@@ -365,12 +353,11 @@ def _official(dataset: Dataset, progress: Progress) -> np.ndarray:
     """TimeSen2Crop's number of each class of a dataset."""
     found = {row.name: official_number(row.name) for row in dataset.classes}
     strange = [name for name, number in found.items() if number is None]
-    listed = ", ".join(strange[:8]) + (f" and {len(strange) - 8} more" if len(strange) > 8 else "")
     if len(strange) == len(found):
-        raise DataError(f"None of the classes of {dataset.folder} ({listed}) has a name of TimeSen2Crop's list, and its layout knows no other. "
-                        f"Name them as it does ({', '.join(CLASS_NAMES)}), or leave TimeSen2Crop's layout out.")
+        raise DataError(f"None of the classes of {dataset.folder} ({listed(strange)}) has a name of TimeSen2Crop's list, and its layout knows no "
+                        f"other. Name them as it does ({', '.join(CLASS_NAMES)}), or leave TimeSen2Crop's layout out.")
     if strange:
-        progress.message(f"TimeSen2Crop's list has no {listed}; their samples are written as its class {OTHER}, “{CLASS_NAMES[OTHER]}”.",
+        progress.message(f"TimeSen2Crop's list has no {listed(strange)}; their samples are written as its class {OTHER}, “{CLASS_NAMES[OTHER]}”.",
                          level="warning")
     return np.array([OTHER if found[row.name] is None else found[row.name] for row in dataset.classes])
 

@@ -9,11 +9,10 @@ from typing import Any
 
 import torch
 
-from ...errors import EngineError
+from ...errors import EngineError, first_line
 from ...progress import SILENT, Progress
 from ..models import session
 from .loop.device import describe_device, pick_device
-from .loop.error_words import first_line
 from .networks.encoders import build_unet
 
 BANDS, CLASSES, TILE_PX = 4, 3, 64

@@ -15,13 +15,12 @@ import onnx
 import torch
 from torch import nn
 
-from ...errors import ModelError
+from ...errors import ModelError, first_line
 from ...progress import SILENT, Progress
 from ..models import package
 from ..models.session import InferenceSession, on_processor
 from ..waiting import PythonCall, patiently
 from .halo import measured, real_scenes
-from .loop.error_words import first_line
 from .loop.runs import Run
 from .networks.class_networks import ClassNetwork, SegmentationNetwork
 

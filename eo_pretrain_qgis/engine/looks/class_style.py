@@ -1,7 +1,7 @@
 """How classes look: what GDAL and QGIS read beside and inside the files we write.
 
 QGIS takes a `.qml` beside the file before anything else; without it, it shows a Byte raster with a colour table as 256 classes, and
-one with an attribute table as its n classes (tried on 3.40). Other GIS read the colour table, the names, or the attribute table.
+one with an attribute table as its n classes. Other GIS read the colour table, the names, or the attribute table.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ import numpy as np
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as failures
 
-from ...errors import EngineError, ModelError
+from ...errors import EngineError, ModelError, first_line
 from ...progress import SILENT, Progress
 
 onnxruntime.disable_telemetry_events()  # also where it was imported before `offline` had said so
@@ -109,7 +109,7 @@ class Session:
             if _is_memory(error):
                 raise MemoryRanOutError(f"Memory ran out on {self.device} with a block of {images.shape[-1]} x {images.shape[-2]} px. Close other "
                                         "programs, or use a computer with more memory.") from None
-            raise ModelError(f"The network in {self.path} fails on an input of shape {images.shape} ({_first_line(error)}). "
+            raise ModelError(f"The network in {self.path} fails on an input of shape {images.shape} ({first_line(error)[:200]}). "
                              "Export the model again.") from None
         return self._checked(found, images.shape)
 
@@ -144,9 +144,9 @@ def _loaded(network: str | bytes, name: str, options: onnxruntime.SessionOptions
         if _is_memory(error):
             raise EngineError(f"Memory ran out while loading {name}. Close other programs, or use a computer with more memory.") from None
         if _THREADS in str(error):
-            raise EngineError(f"The system allows no more threads, so {name} cannot be loaded ({_first_line(error)}). End other programs, or "
+            raise EngineError(f"The system allows no more threads, so {name} cannot be loaded ({first_line(error)[:200]}). End other programs, or "
                               "ask for a higher limit of processes (ulimit -u).") from None
-        raise ModelError(f"onnxruntime {VERSION} cannot load {name} ({_first_line(error)}). "
+        raise ModelError(f"onnxruntime {VERSION} cannot load {name} ({first_line(error)[:200]}). "
                          "Export it again, or update the engine with “Install engine”.") from None
 
 
@@ -239,7 +239,3 @@ def _providers(kind: str, index: int) -> list:
         cuda = {"device_id": index, "cudnn_conv_algo_search": "HEURISTIC", "arena_extend_strategy": "kSameAsRequested", "use_tf32": "0"}
         return [(PROVIDERS["cuda"], cuda), PROVIDERS["cpu"]]
     return [PROVIDERS["cpu"]] if kind == "cpu" else [PROVIDERS[kind], PROVIDERS["cpu"]]
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__

@@ -14,9 +14,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from ....errors import DataError, ModelError
+from ....errors import DataError, ModelError, first_line
 from ....outputs import new_file
-from .error_words import first_line
 
 
 def save_tensors(path: str, tensors: Mapping[str, torch.Tensor]) -> str:

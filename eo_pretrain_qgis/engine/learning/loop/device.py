@@ -15,9 +15,8 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy
 from torch import nn
 
-from ....errors import EngineError
+from ....errors import EngineError, first_line
 from ....progress import Progress
-from .error_words import first_line
 
 FABRIC_PRECISION = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
 COMPILERS = ("c++", "g++", "clang++", "cl")

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ....errors import DataError, ModelError
+from ....errors import DataError, ModelError, first_line
 from ....outputs import new_file, refuse_used
 from ...datasets.dataset import Dataset, SensorInfo
 from ...records import checked, json_text, read_json, shown
@@ -20,7 +20,6 @@ from ..networks.class_networks import SCALED, ClassNetwork
 from ..networks.encoder_files import write_encoder
 from ..tasks import LEARNERS, Learner
 from .checkpoints import load_tensors, save_tensors
-from .error_words import first_line
 from .run_record import RECORDS, RunRecord
 
 FORMAT, VERSION = "eo-pretrain run", 1

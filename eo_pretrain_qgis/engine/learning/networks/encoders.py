@@ -9,8 +9,7 @@ import timm
 import torch
 from torch import nn
 
-from ....errors import DataError, ModelError
-from ..loop.error_words import first_line
+from ....errors import DataError, ModelError, first_line
 
 TIMM = "tu-"
 NAME = "library_name"  # attribute of an encoder built here, with the name it was asked for by

@@ -12,10 +12,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from ....errors import ModelError
+from ....errors import ModelError, first_line, listed
 from ....progress import SILENT, Progress
 from ...rasters.same_band import band_places
-from ..loop.error_words import first_line
 from .encoder_files import band_names, find_weights, read_card
 from .encoders import NAME, input_weight
 from .same_function import refuse_other_function
@@ -57,7 +56,7 @@ class Matched:
         elif self.input_layer:
             parts.append(self.input_layer)
         parts += [self.scaling] if self.scaling else []
-        parts += [f"{words}: {_some(names)}" for words, names in (("left new", self.left_new), ("not used", self.unused)) if names]
+        parts += [f"{words}: {listed(names, 6)}" for words, names in (("left new", self.left_new), ("not used", self.unused)) if names]
         return "Starting weights: " + "; ".join(parts) + "."
 
     def warn(self, named: bool, progress: Progress) -> None:
@@ -279,7 +278,3 @@ def _tensors(content: Any) -> dict[str, torch.Tensor]:
 def _of_32_bits(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Weights of fewer or more bits as the networks have them; whole numbers stay what they are."""
     return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
-
-
-def _some(names: list[str], most: int = 6) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -11,7 +11,7 @@ import rasterio
 import shapely
 from rasterio.features import rasterize
 
-from ....errors import DataError
+from ....errors import DataError, listed
 from ....progress import SILENT, Progress
 from ....tables import COLOR, read_table, shortened
 from ...datasets.labels import missed
@@ -162,14 +162,14 @@ def group_crops(parcels: Parcels, pixels: np.ndarray, rules: CropRules, categori
         names = np.array([table.get(crop, OTHER) for crop in parcels.crops], dtype=object)
         unlisted = sorted(set(parcels.crops[usable]) - set(table))
         if unlisted:
-            progress.message(f"{len(unlisted)} crops are not in {rules.table} and go to “{OTHER}”: {_listed(unlisted)}.", level="warning")
+            progress.message(f"{len(unlisted)} crops are not in {rules.table} and go to “{OTHER}”: {listed(unlisted)}.", level="warning")
     usable &= names != ""
     rare = [name for name in sorted(set(names[usable]) - {OTHER})
             if (usable & (names == name)).sum() < rules.minimum_parcels or pixels[usable & (names == name)].sum() < rules.minimum_samples]
     if rare:
         names[np.isin(names, rare)] = OTHER
         progress.message(f"{len(rare)} crop{'s' if len(rare) > 1 else ''} with fewer than {rules.minimum_parcels} parcels or "
-                         f"{rules.minimum_samples} pixels go to “{OTHER}”: {_listed(rare)}.")
+                         f"{rules.minimum_samples} pixels go to “{OTHER}”: {listed(rare)}.")
     found = sorted(set(names[usable]) - {OTHER}, key=_number_first)
     rows = [{"value": name, "name": "", "color": colors.get(name, "")} for name in found]
     if OTHER in names[usable]:
@@ -246,7 +246,3 @@ def _read_table(path: str) -> tuple[dict[str, str], dict[str, str]]:
 
 def _number_first(name: str) -> tuple:
     return (0, int(name), "") if re.fullmatch(r"-?\d{1,18}", name) else (1, 0, name)
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")

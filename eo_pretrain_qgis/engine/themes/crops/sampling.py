@@ -11,9 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-STRATEGIES = ("prior", "square_root", "equal")
-PRIORS = ("area", "parcels")
-
 
 @dataclass(frozen=True)
 class SamplingPlan:

@@ -13,6 +13,7 @@ import numpy as np
 from ....errors import DataError
 from ....progress import SILENT, Progress
 from ...datasets.building import describe_sensor
+from ...datasets.cutting import filled_image
 from ...datasets.dataset import SensorInfo
 from ...rasters.clouds import CLEAR, NOT_MEASURED, CloudMask, open_mask, table_text
 from ...rasters.grid import Grid, Window
@@ -60,14 +61,7 @@ class Series:
         image, valid = scene.read(window)
         flags = mask.read(self.grid, window) if mask is not None else np.full(valid.shape, CLEAR, np.uint8)
         flags[~valid] = NOT_MEASURED
-        stored = image.astype(self.sensor.dtype, copy=False)
-        if self.sensor.nodata is None:
-            stored[:, ~valid] = np.nan
-        else:
-            # A measured pixel must not look like the filling: its first band is moved by one, as GDAL's warper does.
-            clash = valid & (stored == self.sensor.nodata).all(0)
-            stored[0, clash] = self.sensor.nodata + (1 if self.sensor.nodata < np.iinfo(stored.dtype).max else -1)
-            stored[:, ~valid] = self.sensor.nodata
+        stored = filled_image(image, valid, self.sensor)
         if sum(len(each.rasters) for each in self.scenes) > OPEN_FILES:
             scene.close()
             if mask is not None:
@@ -134,7 +128,7 @@ def with_masks(series: Series, dated: list[Dated], kind: str, progress: Progress
     Args:
         series: the images.
         dated: masks with their days, as `series_dates.dated_series` found them.
-        kind: key of `cloud_flags.KINDS`.
+        kind: key of `clouds.KINDS`.
         progress: told which images have no mask.
 
     Raises:

@@ -32,8 +32,6 @@ BLOCK_BYTES = 128 * 2**20
 #: GDAL keeps at most this much of what it decoded; its own limit grows with the machine [byte].
 CACHE_BYTES = 64 * 2**20
 BLOCK_SIZES = (1024, 512, 256, 128, 64)
-KINDS = ("pixels", "parcels", "both")
-SPLITTINGS = ("blocks", "region", "parcel")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ smooth transition. Windows may reach outside image and map.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -23,7 +22,7 @@ from ....errors import DataError
 from ....progress import SILENT, Progress
 from ...datasets.alignment import TOLERANCE
 from ...datasets.dataset import IGNORE
-from ...datasets.labels import SEARCH_SIZE, TOO_MANY_VALUES, missed
+from ...datasets.labels import values_on
 from ...rasters.grid import Grid, Window, blocks, hull, read_round
 from ...rasters.nearest import class_band
 from ...rasters.raster import Raster
@@ -60,22 +59,7 @@ def found_codes(raster: Raster, grids: list[Grid], progress: Progress = SILENT) 
     Raises:
         DataError: the map misses the images, holds measurements, or only nodata there.
     """
-    counts: Counter = Counter()
-    reached, band = False, class_band(raster, progress)
-    for grid in dict.fromkeys(grids):
-        areas = raster.grid.windows_on(grid)
-        reached |= bool(areas)
-        pieces = [piece for area in areas for piece in blocks(area, SEARCH_SIZE)]
-        for done, piece in enumerate(pieces):
-            progress.at(done / len(pieces), "Looking for the codes")
-            values, valid = raster.read(piece, [band])
-            unique, number = np.unique(values[0][valid], return_counts=True)
-            if len(unique) + len(counts) > TOO_MANY_VALUES or (unique != np.rint(unique)).any():
-                raise DataError(f"{raster.path} holds measurements and no classes, such as {unique[unique != np.rint(unique)][:1] or unique[-1]}"
-                                ". Choose a raster of land-cover codes.")
-            counts.update(dict(zip(unique.astype(np.int64).tolist(), number.tolist(), strict=True)))
-    if not reached:
-        raise missed(raster.path, raster.grid.bounds(), grids[0].bounds_in(raster.grid.crs))
+    counts, _ = values_on(raster, class_band(raster, progress), grids, "land-cover codes", progress)
     if not counts:
         raise DataError(f"{raster.path} has no code on the images; all are nodata. Choose another map or extent.")
     return dict(sorted(counts.items()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 import pyproj
 import shapely
 
-from ....errors import DataError
+from ....errors import DataError, listed
 from ....progress import SILENT, Progress
 from ...datasets.labels import missed
 from ...rasters.grid import Grid
@@ -156,7 +156,7 @@ def _chosen(layer: VectorLayer, lines: geopandas.GeoDataFrame, tags: dict[str, n
     if not roads.any():
         if (origins == UNKNOWN).any():
             where = f"the field “{class_field}” of {layer.path}" if class_field else layer.path
-            raise DataError(f"The classes {_list(set(tags['highway'][origins == UNKNOWN]))} in {where} are not in the table of widths, and there is "
+            raise DataError(f"The classes {_quoted(tags['highway'][origins == UNKNOWN])} in {where} are not in the table of widths, and there is "
                             "no other road. List them in a CSV file as “Widths by class”, or give “Width of other roads”.")
         raise DataError(f"All {len(reasons)} ways of {layer.path} on the images are left out: {_counts(facts['left_out'])}. "
                         "Choose other roads, or take in more kinds of ways.")
@@ -332,7 +332,7 @@ def _tell(facts: dict, progress: Progress) -> None:
     if facts["ignored"]["ways"]:
         progress.message(f"{facts['ignored']['ways']} ways are neither road nor background, {facts['ignored']['km']:.1f} km.")
     if facts["unknown_classes"]:
-        progress.message(f"The classes {_list(set(facts['unknown_classes']))} are not in the table of widths: these "
+        progress.message(f"The classes {_quoted(facts['unknown_classes'])} are not in the table of widths: these "
                          f"{sum(facts['unknown_classes'].values())} ways are neither road nor background. List them as “Widths by class” to draw "
                          "them.", level="warning")
     if facts["width_tags_not_understood"]:
@@ -361,6 +361,5 @@ def _by_count(values: np.ndarray) -> list[str]:
     return [str(name) for name in names[np.argsort(-counts, kind="stable")]]
 
 
-def _list(names: set[str]) -> str:
-    shown = [f"“{name}”" for name in sorted(names)]
-    return ", ".join(shown[:6]) + (f" and {len(shown) - 6} more" if len(shown) > 6 else "")
+def _quoted(names: Iterable[str]) -> str:
+    return listed((f"“{name}”" for name in sorted(set(names))), 6)

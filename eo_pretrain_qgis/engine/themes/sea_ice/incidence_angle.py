@@ -60,11 +60,6 @@ class AngleTable:
     latitude: np.ndarray | None
 
     @property
-    def has_pixels(self) -> bool:
-        """Whether the points say which pixel of the scene they are."""
-        return self.pixel is not None and self.line is not None
-
-    @property
     def has_places(self) -> bool:
         """Whether the points say where on earth they lie."""
         return self.longitude is not None and self.latitude is not None
