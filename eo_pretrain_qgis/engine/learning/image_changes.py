@@ -5,27 +5,29 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch.nn.functional import pad
 
 DECIBEL = 10 / math.log(10)  # dB in a factor of e
+#: Quarter turns 0 to 3, and the same mirrored after them: whether rows become columns first, and which axes are then reversed.
+_SYMMETRIES: tuple[tuple[bool, tuple[int, ...]], ...] = (
+    (False, ()), (True, (-2,)), (False, (-2, -1)), (True, (-1,)), (False, (-1,)), (True, (-2, -1)), (False, (-2,)), (True, ()))
 
 
 def symmetry(tile: torch.Tensor, number: int) -> torch.Tensor:
     """One of the eight symmetries of a square tile (…, y, x): `number` % 4 quarter turns, mirrored from 4 on."""
-    turned = torch.rot90(tile, number % 4, (-2, -1)) if number % 4 else tile
-    return turned.flip(-1) if number >= 4 else turned
+    across, reversed_axes = _SYMMETRIES[number]
+    tile = tile.transpose(-2, -1) if across else tile
+    return tile.flip(reversed_axes) if reversed_axes else tile
 
 
 def turned(numbers: Sequence[int], *maps: torch.Tensor) -> list[torch.Tensor]:
     """The tiles of each map (n, …, y, x), every tile in the symmetry of its number; all tiles of a symmetry are turned at once."""
-    wanted = torch.tensor(numbers)
-    order, counts = wanted.argsort(stable=True), wanted.bincount(minlength=8).tolist()
-    back, found = order.argsort(), []
-    for tiles in maps:
-        groups = tiles[order.to(tiles.device)].split(counts)
-        found.append(torch.cat([symmetry(group, number) for number, group in enumerate(groups)])[back.to(tiles.device)])
-    return found
+    order = np.argsort(numbers, kind="stable")
+    counts = np.bincount(numbers, minlength=8).tolist()
+    there, back = (torch.from_numpy(places).to(maps[0].device) for places in (order, np.argsort(order)))
+    return [torch.cat([symmetry(group, number) for number, group in enumerate(tiles[there].split(counts))])[back] for tiles in maps]
 
 
 def gaussian_blur(images: torch.Tensor, sigma: float, reach: int) -> torch.Tensor:

@@ -3,7 +3,8 @@
 import torch
 from torch import distributed, nn
 
-from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins.loss import correlation, synchronise, twin_loss
+from eo_pretrain_qgis.engine.learning.loop.processes import synchronise
+from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins.loss import correlation, twin_loss
 
 
 def small_tower():

@@ -13,8 +13,9 @@ import torch
 from torch import nn
 
 from eo_pretrain_qgis.engine.learning.loop.device import start_fabric
+from eo_pretrain_qgis.engine.learning.loop.processes import synchronise
 from eo_pretrain_qgis.engine.learning.loop.training import Plan, fit
-from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins.loss import correlation, synchronise, twin_loss
+from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins.loss import correlation, twin_loss
 
 EPOCHS, STEPS, SAMPLES = 3, 4, 16
 

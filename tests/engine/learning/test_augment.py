@@ -1,9 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from eo_pretrain_qgis.engine.learning.augment import Augmentation, symmetry
+from eo_pretrain_qgis.engine.learning.augment import Augmentation
 from eo_pretrain_qgis.engine.learning.data import Batch
+from eo_pretrain_qgis.engine.learning.image_changes import symmetry, turned
 from eo_pretrain_qgis.engine.rasters.sensors import Band
 
 CPU = torch.device("cpu")
@@ -31,6 +35,38 @@ def seeded(seed=0):
 def test_eight_symmetries_are_all_different():
     tile = torch.arange(9).view(3, 3)
     assert len({tuple(symmetry(tile, number).flatten().tolist()) for number in range(8)}) == 8
+    for number in range(8):
+        turned_tile = torch.rot90(tile, number % 4, (-2, -1))
+        assert torch.equal(symmetry(tile, number), turned_tile.flip(-1) if number >= 4 else turned_tile)
+
+
+def test_tiles_are_turned_by_symmetry_as_each_by_itself():
+    tiles, numbers = torch.randn(40, 2, 5, 5, generator=seeded()), torch.randint(0, 8, (40,), generator=seeded()).tolist()
+    first, second = turned(numbers, tiles, tiles[:, 0].bool())
+    assert torch.equal(first, torch.stack([symmetry(tile, number) for tile, number in zip(tiles, numbers)]))
+    assert torch.equal(second, first[:, 0].bool())
+    alone, = turned([6], tiles[:1])
+    assert torch.equal(alone[0], symmetry(tiles[0], 6))
+
+
+class Counted(TorchDispatchMode):
+    """Counts what is computed with tensors."""
+
+    operations = 0
+
+    def __torch_dispatch__(self, function, types, arguments=(), named=None):
+        self.operations += 1
+        return function(*arguments, **named or {})
+
+
+@pytest.mark.parametrize("shares", [False, True])
+def test_a_batch_is_turned_in_few_operations_however_many_tiles_it_has(shares):
+    before, change = batch(256, size=8), make("flips")
+    if shares:
+        before = replace(before, shares=torch.zeros(256, 3, 8, 8, dtype=torch.uint8))
+    with Counted() as counted:
+        change(before, seeded())
+    assert counted.operations <= 60
 
 
 def test_flips_move_images_labels_and_mask_together():

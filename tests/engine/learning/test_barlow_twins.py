@@ -9,9 +9,9 @@ from torch import multiprocessing
 
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.learning.loop.checkpoints import load_tensors
+from eo_pretrain_qgis.engine.learning.loop.processes import SynchronisedNorm, processes, synchronise
 from eo_pretrain_qgis.engine.learning.loop.runs import band_cards
-from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins import loss as barlow_loss
-from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins.loss import SynchronisedNorm, correlation, shared_loss, synchronise, twin_loss
+from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins.loss import correlation, shared_loss, twin_loss
 from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins.method import Tower, TwinNetwork, Twins, effective_rank, feature_spread
 from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins.neighbours import Neighbours
 from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins.recipe import BarlowTwins, Settings, pretrain_barlow_twins
@@ -105,7 +105,7 @@ def test_normalisation_layers_keep_their_tensors_when_synchronised():
     synchronise(network)
     assert isinstance(network[1], SynchronisedNorm) and isinstance(network[6], SynchronisedNorm)
     assert list(network.state_dict()) == list(before)
-    assert barlow_loss.processes() == 1
+    assert processes() == 1
     assert network(torch.randn(4, 2, 8, 8)).shape == (4, 8)
 
 

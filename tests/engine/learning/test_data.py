@@ -53,6 +53,35 @@ def test_tiles_off_the_stride_are_padded_with_what_is_ignored(tmp_path):
     assert (batch.labels[0, :, 50:] == 255).all()
 
 
+def test_batches_read_ahead_by_a_thread_are_the_same(dataset):
+    plain, ahead = (TileReader(dataset, [0.0] * 3, 32, CPU) for _ in range(2))
+    ahead.ahead = True
+    both = [list(reader.shuffled(np.arange(9), 2, np.random.default_rng(4), crop=32)) for reader in (plain, ahead)]
+    for one, other in zip(*both, strict=True):
+        assert (one.tiles == other.tiles).all()
+        assert all(torch.equal(getattr(one, name), getattr(other, name)) for name in ("images", "labels", "valid", "weights"))
+    assert TileReader(dataset, [0.0] * 3, 32, torch.device("meta")).ahead is False
+
+
+def test_one_batch_is_read_ahead_and_a_failure_comes_up_in_its_place(dataset, monkeypatch):
+    reader, seen = TileReader(dataset, [0.0] * 3, 32, CPU), []
+    reader.ahead, read = True, reader._read
+
+    def watched(wanted):
+        seen.append(len(seen))
+        if len(seen) > 3:
+            raise MemoryError
+        return read(wanted)
+
+    monkeypatch.setattr(reader, "_read", watched)
+    batches = reader.in_order(np.arange(12), 2)
+    next(batches)
+    assert len(seen) <= 3
+    with pytest.raises(MemoryError):
+        list(batches)
+    batches.close()
+
+
 @pytest.mark.parametrize("most", [40, 200])
 def test_a_sample_is_even_and_mixed_and_the_same_every_time(most):
     tiles = np.arange(100) * 3

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from eo_pretrain_qgis.engine.learning import diagnosis
-from eo_pretrain_qgis.engine.learning.loop.device import pick_device, pick_precision
+from eo_pretrain_qgis.engine.learning.loop.device import pick_device, pick_precision, start_fabric
 from eo_pretrain_qgis.errors import EngineError
 
 
@@ -32,6 +32,23 @@ def test_automatic_precision_is_native(monkeypatch):
     assert pick_precision("auto", torch.device("cpu")) == "float32"
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
     assert pick_precision("auto", torch.device("cpu")) == "bfloat16"
+
+
+@pytest.mark.parametrize(("capability", "half", "found"), [((9, 0), True, "bfloat16"), ((8, 0), False, "bfloat16"), ((7, 5), True, "float16"),
+                                                          ((7, 5), False, "float32")])
+def test_a_gpu_without_bfloat16_computes_in_float16_where_the_method_bears_it(monkeypatch, capability, half, found):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert pick_precision("auto", torch.device("cuda", 0), half) == found
+    assert pick_precision("float32", torch.device("cuda", 0), half) == "float32"
+
+
+def test_more_processes_than_gpus_is_a_sentence(monkeypatch):
+    for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"):
+        monkeypatch.setenv(name, "4")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
+    with pytest.raises(EngineError, match=r"torchrun started 4 processes here, each of which needs a GPU of its own, and torch sees 2 CUDA GPU"):
+        start_fabric(torch.device("cuda", 0), "float32")
 
 
 def test_half_precision_needs_a_gpu():

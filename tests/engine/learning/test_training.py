@@ -1,4 +1,5 @@
 import re
+import weakref
 from itertools import pairwise
 
 import numpy as np
@@ -156,6 +157,71 @@ def test_for_a_loss_over_the_batch_pieces_and_groups_are_no_larger_batch(tmp_pat
         train(Line(largest_piece=1, additive=False), tmp_path / "least")
 
 
+class Short(Line):
+    """Memory runs out when the batches of these places are made, each time it is tried until so many failures."""
+
+    def __init__(self, places, failures=1, **facts):
+        super().__init__(**facts)
+        self.left, self.alive, self.most = dict.fromkeys(places, failures), weakref.WeakSet(), 0
+
+    def batches(self, seed, epoch):
+        rest = super().batches(seed, epoch)
+        for place in range(self.steps):
+            if self.left.get(place):
+                self.left[place] -= 1
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+            batch = next(rest)
+            self.alive.add(batch)
+            self.most = max(self.most, len(self.alive))
+            yield batch
+            del batch
+
+
+@pytest.mark.parametrize(("accumulate", "places"), [(1, [0]), (1, [2]), (2, [0, 3]), (3, [4])])
+def test_when_memory_runs_out_while_a_batch_is_made_it_is_made_again(tmp_path, accumulate, places):
+    heard = Heard()
+    short = train(Short(places), tmp_path / "short", heard, accumulate=accumulate)
+    assert len(heard.sentences) == 1 + len(places)
+    assert heard.sentences[1].startswith("Memory ran out: batches are now worked off in 2 pieces")
+    assert losses(short) == pytest.approx(losses(train(Line(), tmp_path / "whole", accumulate=accumulate)), rel=1e-5)
+
+
+@pytest.mark.parametrize(("place", "sentence"), [(0, "The memory of cpu is too small to make a batch. Lower the batch size, the crop"),
+                                                 (2, "The memory of cpu is too small for 1 tile")])
+def test_a_batch_that_can_never_be_made_is_an_error(tmp_path, place, sentence):
+    with pytest.raises(EngineError, match=sentence):
+        train(Short([place], failures=99), tmp_path)
+
+
+def test_an_error_of_a_method_that_is_no_want_of_memory_stays_what_it_is(tmp_path):
+    method = Line()
+    method.batches = lambda seed, epoch: iter([Numbers(torch.ones(2, 2))] * 5)
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        train(method, tmp_path)
+
+
+def test_accumulated_batches_are_there_one_at_a_time(tmp_path):
+    method = Short([], steps=6)
+    train(method, tmp_path, accumulate=3)
+    assert method.most == 1
+
+
+def test_batches_of_a_step_that_differ_in_size_weigh_by_their_tiles(tmp_path):
+    class Uneven(Line):
+        def batches(self, seed, epoch):
+            for place, batch in enumerate(super().batches(seed, epoch)):
+                yield Numbers(batch.values[:4]) if place % 2 else batch
+
+    class Joined(Line):
+        def batches(self, seed, epoch):
+            pairs = Uneven(steps=4).batches(seed, epoch)
+            return (Numbers(torch.cat([first.values, next(pairs).values])) for first in pairs)
+
+    found = [train(method, tmp_path / name, **plan) for name, method, plan in
+             (("uneven", Uneven(steps=4), {"accumulate": 2}), ("joined", Joined(steps=2), {}))]
+    assert losses(found[0]) == pytest.approx(losses(found[1]), rel=1e-5)
+
+
 class Two(Line):
     """Two parts, of which the second runs out of memory once after the first has taken its step."""
 
@@ -190,16 +256,6 @@ def test_the_average_is_validated_and_kept_while_training_goes_on_without(tmp_pa
     assert averaged.network.weight.item() == plain.network.weight.item()
     assert kept == averaged.seen
     assert averaged.seen[0] != plain.seen[0]
-
-
-def test_without_a_compiler_training_goes_on(tmp_path, monkeypatch):
-    heard = Listening()
-    monkeypatch.setattr("shutil.which", lambda name: None)
-    course = train(Line(), tmp_path, heard, compile=True, epochs=1)
-    assert course.epoch == 1
-    assert heard.texts[0] == (
-        "torch compiles networks with a C++ compiler, and none was found (c++, g++, clang++, cl), so training goes on without. "
-        "Install one, or name it in the environment variable CXX.")
 
 
 def test_the_progress_says_epoch_loss_speed_and_time_left(tmp_path):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import os
 import re
-import shutil
 import warnings
 from typing import Any
 
@@ -13,13 +12,10 @@ import psutil
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy
-from torch import nn
 
-from ....errors import EngineError, first_line
-from ....progress import Progress
+from ....errors import EngineError
 
 FABRIC_PRECISION = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
-COMPILERS = ("c++", "g++", "clang++", "cl")
 
 
 def pick_device(asked: str) -> torch.device:
@@ -55,8 +51,15 @@ def describe_device(device: torch.device) -> str:
     return f"cpu ({torch.get_num_threads()} threads)" if device.type == "cpu" else str(device)
 
 
-def pick_precision(asked: str, device: torch.device) -> str:
+def pick_precision(asked: str, device: torch.device, half: bool = True) -> str:
     """float32, bfloat16 or float16 for `asked`; ``auto`` takes bfloat16 where the device computes it natively.
+
+    On other CUDA devices, of a compute capability below 8, it takes float16, whose loss is scaled.
+
+    Args:
+        asked: a precision, or ``auto``.
+        device: that computes.
+        half: whether what is trained bears float16.
 
     Raises:
         EngineError: for float16 off CUDA, where its narrow range has no loss scaling to help.
@@ -66,7 +69,7 @@ def pick_precision(asked: str, device: torch.device) -> str:
     if asked != "auto":
         return asked
     if device.type == "cuda":
-        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+        return "bfloat16" if torch.cuda.get_device_capability(device) >= (8, 0) else "float16" if half else "float32"
     return "bfloat16" if device.type == "cpu" and torch.cpu.get_capabilities().get("avx512_bf16", False) else "float32"
 
 
@@ -83,41 +86,25 @@ def memory_megabytes(device: torch.device) -> float:
     return round(used / 1e6, 1)
 
 
-def compile_network(network: nn.Module, device: torch.device, progress: Progress) -> nn.Module:
-    """The network as torch compiles it; or as it is, with a warning, where it cannot be compiled.
-
-    Args:
-        network: what is called in training.
-        device: where it computes.
-        progress: told why there is no compiling.
-    """
-    if not any(shutil.which(name) for name in (os.environ.get("CXX"), *COMPILERS) if name):
-        progress.message("torch compiles networks with a C++ compiler, and none was found (c++, g++, clang++, cl), so training goes on without. "
-                         "Install one, or name it in the environment variable CXX.", "warning")
-        return network
-    try:
-        torch.compile(_double)(torch.ones(2, device=device))
-    except RuntimeError as error:  # headers of Python or Triton are missing, or versions do not fit
-        progress.message(f"torch cannot compile networks here ({first_line(error)}), so training goes on without.", "warning")
-        return network
-    compiled: Any = torch.compile(network)
-    return compiled
-
-
-def _double(values: torch.Tensor) -> torch.Tensor:
-    return values.sin() * 2
-
-
 def start_fabric(device: torch.device, precision: str) -> Fabric:
     """Fabric for this process or, under ``torchrun``, for all its processes: one GPU each, or gloo on the processor.
 
     Args:
         device: from `pick_device`; under ``torchrun`` only its kind counts.
         precision: from `pick_precision`.
+
+    Raises:
+        EngineError: ``torchrun`` started more processes than there are GPUs.
     """
+    if device.type == "cuda":
+        torch.backends.cudnn.benchmark = True  # tiles of a run have one size, for which the quickest way is looked for once
     plain: dict[str, Any] = {"accelerator": device.type, "precision": FABRIC_PRECISION[precision]}
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and "LOCAL_WORLD_SIZE" in os.environ:
         per_machine = int(os.environ["LOCAL_WORLD_SIZE"])
+        if device.type == "cuda" and per_machine > torch.cuda.device_count():
+            raise EngineError(f"torchrun started {per_machine} processes here, each of which needs a GPU of its own, and torch sees "
+                              f"{torch.cuda.device_count()} CUDA GPU(s). Start as many processes as there are GPUs (--nproc_per_node), or choose "
+                              "the device cpu.")
         backend = "nccl" if device.type == "cuda" else "gloo"
         # It is to be replaced, but by nothing yet that leaves buffers alone at the start too, as its own words say.
         warnings.filterwarnings("ignore", message=".broadcast_buffers. is deprecated")

@@ -10,9 +10,8 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,10 +22,11 @@ from torch import nn
 from ....errors import DataError, EngineError
 from ....progress import SILENT, Progress
 from .checkpoints import fitting, load_state, save_state
-from .device import compile_network, memory_megabytes
+from .device import memory_megabytes
 from .kept_weights import AveragedWeights, KeptWeights, running_statistics
 from .optimizers import explain_rate, learning_rate, load_optimizer, make_optimizer, set_rate
-from .small_maps import quicken
+from .small_maps import pays_here, quicken
+from .step_batches import EpochBatches, Splittable, StepBatches
 
 VALIDATION_SHARE = 0.1  # of an epoch's time, for the progress bar
 #: Least time between two writings of the run folder. A state of 170 MB after each epoch took a third of the time of small datasets.
@@ -34,15 +34,6 @@ SAVE_SECONDS = 10.0
 SAVE_SHARE = 0.05  # of the time may go into writing, on slow disks
 LONGEST_PAUSE = 120.0  # seconds without a checkpoint, however slow the disk was
 STATE_VERSION = 2
-
-
-class Splittable(Protocol):
-    """A batch that can be worked off in pieces when memory is short."""
-
-    def __len__(self) -> int: ...
-
-    def split(self, pieces: int) -> list[Any]:
-        """The same samples in at most `pieces` batches."""
 
 
 class Method(Protocol):
@@ -94,7 +85,6 @@ class Plan:
         clip_norm: largest norm of the gradient of a part; None leaves it as it is.
         accumulate: batches per step of the optimizers.
         average: decay per step of the running average of the weights that is validated and kept; 0 keeps the weights themselves.
-        compile: whether torch compiles the parts.
     """
 
     epochs: int
@@ -110,7 +100,6 @@ class Plan:
     clip_norm: float | None = 1.0
     accumulate: int = 1
     average: float = 0.0
-    compile: bool = False
 
 
 @dataclass
@@ -217,18 +206,17 @@ class _Writer:
 class _Loop:
     def __init__(self, method: Method, plan: Plan, fabric: Fabric, progress: Progress) -> None:
         self.method, self.plan, self.fabric, self.progress = method, plan, fabric, progress
-        self.at = Course()
+        self.at, self.largest = Course(), 0  # tiles of the largest batch so far
         self.networks: dict[str, Any] = {}
         self.optimizers: dict[str, Any] = {}
         # The fused form takes half the time; only with the loss scaling of float16 it cannot be clipped (Fabric refuses it).
         fused = fabric.device.type in ("cpu", "cuda") and fabric.strategy.precision.precision != "16-mixed"
         for name, part in method.parts.items():
             part.to(memory_format=torch.channels_last)
-            if fabric.device.type == "cpu" and not plan.compile:
+            if fabric.device.type == "cpu" and pays_here():
                 quicken(part)
             optimizer = make_optimizer(part, plan, fused)
-            network = compile_network(part, fabric.device, progress) if plan.compile else part
-            self.networks[name], self.optimizers[name] = fabric.setup(network, optimizer)
+            self.networks[name], self.optimizers[name] = fabric.setup(part, optimizer)
         self.average = AveragedWeights(list(method.parts.values()), plan.average) if plan.average else None
         self.started, self.first_epoch = time.monotonic(), 0
 
@@ -272,10 +260,12 @@ class _Loop:
             network.train()
         started, samples, rate = time.monotonic(), 0, 0.0
         total = torch.zeros((), device=self.fabric.device)
-        for step, batches in enumerate(_groups(self.method.batches(self.plan.seed, epoch), self.plan.accumulate)):
+        stream, group = EpochBatches(lambda: self.method.batches(self.plan.seed, epoch)), self.plan.accumulate
+        for step in range(steps):
             rate = learning_rate(self.plan, epoch * steps + step, steps)
+            batches = StepBatches(stream, step * group, min(group, self.method.steps - step * group), kept=group == 1 or len(self.networks) > 1)
             total += self._step(batches, rate)
-            samples += sum(map(len, batches))
+            samples += batches.samples
             # Reading the loss makes a GPU wait, so there it is looked at only now and then.
             if step % 10 == 0 or step == steps - 1 or self.fabric.device.type == "cpu":
                 mean = float(total) / (step + 1)
@@ -311,8 +301,8 @@ class _Loop:
     def _over_processes(self, value: torch.Tensor, how: str) -> torch.Tensor:
         return torch.as_tensor(self.fabric.all_reduce(value, reduce_op=how))
 
-    def _step(self, batches: list[Splittable], rate: float) -> torch.Tensor:
-        """One step of each part; when memory runs out, its batches are worked off in more and smaller pieces."""
+    def _step(self, batches: StepBatches | Sequence[Splittable], rate: float) -> torch.Tensor:
+        """One step of each part; when memory runs out, its batches are made again and worked off in more and smaller pieces."""
         total = torch.zeros((), device=self.fabric.device)
         for name in self.networks:
             set_rate(self.optimizers[name], rate)
@@ -324,39 +314,50 @@ class _Loop:
                     if not _out_of_memory(error):
                         raise
                 self.optimizers[name].zero_grad(set_to_none=True)
-                self._shrink(max(map(len, batches)))
+                self._shrink(self.largest)
         if self.average:
             self.average.update()
         return total
 
-    def _step_part(self, name: str, batches: list[Splittable]) -> torch.Tensor:
+    def _step_part(self, name: str, batches: StepBatches | Sequence[Splittable]) -> torch.Tensor:
         network, optimizer = self.networks[name], self.optimizers[name]
         optimizer.zero_grad(set_to_none=True)
-        pieces = [piece for batch in batches for piece in batch.split(self.at.pieces)]
-        samples, total = sum(map(len, pieces)), torch.zeros((), device=self.fabric.device)
-        for number, piece in enumerate(pieces, 1):
-            with self.fabric.no_backward_sync(network, enabled=number < len(pieces)):
-                loss = self.method.loss(name, self.networks, piece) * (len(piece) / samples)
-                self.fabric.backward(loss)
-            total += loss.detach()
+        left, samples, supposed, total = len(batches), 0, 0, torch.zeros((), device=self.fabric.device)
+        for batch in batches:  # not enumerated, which would hold a batch while the next one is made
+            left -= 1
+            supposed = supposed or len(batch) * len(batches)  # the sizes of those to come are not known
+            samples, self.largest = samples + len(batch), max(self.largest, len(batch))
+            pieces = batch.split(self.at.pieces)
+            for place, piece in enumerate(pieces, 1):
+                with self.fabric.no_backward_sync(network, enabled=left > 0 or place < len(pieces)):
+                    loss = self.method.loss(name, self.networks, piece) * (len(piece) / supposed)
+                    self.fabric.backward(loss)
+                total += loss.detach()
+            del batch, pieces, piece, loss  # before the next one is made
+        if samples != supposed:
+            for parameter in network.parameters():
+                if parameter.grad is not None:
+                    parameter.grad *= supposed / samples
+            total *= supposed / samples
         if self.plan.clip_norm is not None:
             self.fabric.clip_gradients(network, optimizer, max_norm=self.plan.clip_norm, error_if_nonfinite=False)
         optimizer.step()
         return total
 
     def _shrink(self, size: int) -> None:
-        smallest = self.at.pieces >= size if self._additive else size // self.at.pieces < 4  # two tiles at least, to compare
+        """Batches of up to `size` tiles are worked off in twice as many pieces; 0 where none was made so far."""
+        smallest = self.at.pieces >= (size or 4) if self._additive else (size or 16) // self.at.pieces < 4  # two tiles at least, to compare
         if self.fabric.world_size > 1 or smallest:
-            fitting = max(1, size // self.at.pieces)
-            raise EngineError(f"The memory of {self.fabric.device} is too small for {fitting} tile(s) at once. "
-                              "Lower the batch size, the crop or the size of the encoder.")
+            what = f"for {max(1, size // self.at.pieces)} tile(s) at once" if size else "to make a batch"
+            raise EngineError(f"The memory of {self.fabric.device} is too small {what}. Lower the batch size, the crop or the size of the encoder.")
         if self.fabric.device.type == "cuda":
             torch.cuda.empty_cache()
         self.at.pieces *= 2
-        pieces, largest = self.at.pieces, -(-size // self.at.pieces)
+        largest = -(-size // self.at.pieces)
+        pieces = f"{self.at.pieces} pieces" + (f" of at most {largest} tiles" if size else "")
         rest = ("the batch size stays." if self._additive else
-                f"this loss compares the tiles of a batch, so in effect the batch size is now {largest}.")
-        self.progress.message(f"Memory ran out: batches are now worked off in {pieces} pieces of at most {largest} tiles; {rest}", "warning")
+                f"this loss compares the tiles of a batch, so in effect the batch size is now {largest or 'smaller'}.")
+        self.progress.message(f"Memory ran out: batches are now worked off in {pieces}; {rest}", "warning")
 
     @property
     def _additive(self) -> bool:
@@ -377,13 +378,6 @@ class _Loop:
         now = {} if last is None else {self.method.score: last}
         self.progress.at(done / epochs, f"Epoch {course.epoch + 1} of {epochs}, {rate:.1f} images/s, {_duration(left)} left",
                          loss=loss, **now, **best, images_per_second=rate)
-
-
-def _groups(batches: Iterable[Splittable], size: int) -> Iterator[list[Splittable]]:
-    """The batches in lists of `size`; the last may be shorter."""
-    rest = iter(batches)
-    while group := list(islice(rest, size)):
-        yield group
 
 
 def _out_of_memory(error: Exception) -> bool:

@@ -14,10 +14,11 @@ from .....progress import SILENT, Progress
 from ....datasets.dataset import Dataset, SensorInfo
 from ....rasters.sensors import Band
 from ...data import mixed_sample
+from ...loop.processes import processes
 from ...networks.class_networks import band_row, renew_statistics, scaled
 from ...networks.encoders import build_encoder
 from ...probes import Probe, encoder_features
-from .loss import correlation, processes, shared_loss, twin_loss
+from .loss import correlation, shared_loss, twin_loss
 from .neighbours import Neighbours
 from .views import ViewPlan, Views
 

@@ -20,13 +20,13 @@ from ....datasets.dataset import Dataset, SensorInfo
 from ....even_sample import even_sample
 from ...loop.checkpoints import load_tensors
 from ...loop.device import pick_device, pick_precision
+from ...loop.processes import synchronise
 from ...loop.runs import CHECKPOINT, WEIGHTS, Run, band_cards
 from ...loop.training import Course, Plan
 from ...loop.training_runs import train
 from ...networks.encoders import check_encoder_name, check_view_side
 from ...networks.starting_weights import start_from
 from ...probes import Probe
-from .loss import synchronise
 from .method import MINIMUM_TILES, Tower, TwinNetwork, Twins, same_bands, usable_tiles
 from .neighbours import Neighbours
 from .report import neighbour_pictures, report_sections

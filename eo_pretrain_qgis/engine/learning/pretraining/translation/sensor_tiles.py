@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ....datasets.dataset import Dataset, SensorInfo
-from ...augment import symmetry
+from ...image_changes import turned
 from .generators import BandScaling
 
 
@@ -34,7 +34,7 @@ class Tiles:
 
     def turned(self, numbers: list[int]) -> Tiles:
         """Each in one of the eight symmetries of a square."""
-        values, seen = (torch.stack([symmetry(tile, number) for tile, number in zip(tiles, numbers)]) for tiles in (self.values, self.seen))
+        values, seen = turned(numbers, self.values, self.seen)
         return Tiles(values.contiguous(memory_format=torch.channels_last), seen)
 
 
