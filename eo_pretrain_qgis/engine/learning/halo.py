@@ -64,7 +64,7 @@ def _surroundings(dataset: Dataset, tile: int, indices: np.ndarray, fill: np.nda
     before = max(0, (side - size) // 2)
     after = max(0, side - size - before)
     scene = np.pad(pixels(tile), [(0, 0), (before, after), (before, after)], "symmetric")
-    for other, row, column in _neighbours(dataset.tiles, tile, indices, side):
+    for other, row, column in _neighbours(dataset.tiles, tile, indices, before + size):
         top, left = before + row, before + column
         rows, columns = slice(max(top, 0), min(top + size, len(scene[0]))), slice(max(left, 0), min(left + size, len(scene[0])))
         scene[:, rows, columns] = pixels(other)[:, rows.start - top:rows.stop - top, columns.start - left:columns.stop - left]

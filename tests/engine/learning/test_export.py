@@ -155,7 +155,8 @@ def test_the_border_is_measured_among_true_neighbours(tmp_path):
     side = 2048
     ramp = (1 + np.arange(side)[None, :, None] + np.arange(side)[None, None, :] / 4).astype(np.uint16)
     image = scenes.write_raster(tmp_path / "ramp.tif", ramp, names=("B02",))
-    job = JOBS["create_pretraining_dataset"].from_values({"images": [str(image)], "output": str(tmp_path / "ramp"), "size": 256})
+    job = JOBS["create_pretraining_dataset"].from_values({"images": [str(image)], "output": str(tmp_path / "ramp"), "tile_size": 256,
+                                                             "near_duplicates": 0})
     run_job(job, SILENT)
     found = real_scenes(str(tmp_path / "ramp"), [{"centre": 0.0, "spread": 1.0}], 32)
     assert len(found) == SCENES
