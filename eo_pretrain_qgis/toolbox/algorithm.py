@@ -57,7 +57,7 @@ class JobAlgorithm(QgsProcessingAlgorithm):
         return self._job_class.group
 
     def groupId(self) -> str:
-        return re.sub("[^a-z]", "", self._job_class.group.lower())
+        return self._job_class.group  # as QGIS makes that of a model, so that both stand in one group
 
     def tags(self) -> list[str]:
         return list(self._job_class.tags)
@@ -77,7 +77,7 @@ class JobAlgorithm(QgsProcessingAlgorithm):
         return f"{DOCUMENTATION}/{handbook.place(self._job_class)}"
 
     def svgIconPath(self) -> str:
-        return str(ICONS / f"{self.groupId()}.svg")
+        return str(ICONS / f"{re.sub('[^a-z]', '', self.groupId().lower())}.svg")
 
     def icon(self) -> QIcon:
         return QIcon(self.svgIconPath())

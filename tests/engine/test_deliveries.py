@@ -395,3 +395,17 @@ def test_a_level_that_the_sensor_is_not_is_warned_of(tmp_path):
     heard = Listening()
     describe_sensor([Scene.open([{"path": str(root)}])], "sentinel2_l2a_0400", progress=heard)
     assert any(level == "warning" and "is of level L1C, but the sensor is Sentinel-2 L2A" in text for level, text in heard.said)
+
+
+def test_a_sensor_of_another_maker_is_refused(product, tmp_path):
+    for root, preset in ((product, "landsat89_l2"), (landsat(tmp_path), "sentinel2_l2a")):
+        with pytest.raises(DataError, match="is a scene of (Sentinel2|Landsat), but the sensor is"):
+            describe_sensor([Scene.open([{"path": str(root)}])], preset)
+
+
+def test_a_scene_among_other_things_is_not_looked_for(product, tmp_path):
+    shutil.copytree(product, tmp_path / product.name)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "image.tif").write_bytes(b"")
+    with pytest.raises(DataError, match="A scene is a Sentinel-2 product"):
+        whole(tmp_path)

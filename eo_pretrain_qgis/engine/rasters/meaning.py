@@ -139,7 +139,17 @@ def conversion(scene: Scene, own: list[Band], like: str, bands: list[Band], dtyp
 
 
 def warn_of_level(scene: Scene, preset: str, progress: Progress) -> None:
-    """Warns of a scene measured above the atmosphere where the sensor says without it, or the other way round."""
+    """Warns of a scene measured above the atmosphere where the sensor says without it, or the other way round.
+
+    Raises:
+        DataError: a scene as it was delivered is of another maker than the sensor.
+    """
+    for raster in scene.rasters:
+        family = "sentinel2" if raster.tag(LEVEL_TAG) else "landsat" if raster.tag("LANDSAT_PRODUCT_ID") else ""
+        if raster.understood and family and preset != "generic" and not preset.startswith(family):
+            known = ", ".join(name for name in PRESETS if name.startswith(family))
+            raise DataError(f"{scene.path} is a scene of {family.title()}, but the sensor is {PRESETS[preset].name}. Choose one of {known}, or "
+                            "generic.")
     for level in {raster.tag(LEVEL_TAG) for raster in scene.rasters} - {""}:
         if preset.startswith("sentinel2_") and level.lower() not in preset:
             progress.message(f"{scene.path} is of level {level}, but the sensor is {PRESETS[preset].name}. Reflectance with and without the "

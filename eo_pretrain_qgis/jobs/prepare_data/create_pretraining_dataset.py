@@ -19,8 +19,8 @@ def check_cloud_masks(source: str, masks: list | None, scenes: int) -> None:
     """Raises JobError unless there is a mask for each scene where clouds are known from masks, and none where not."""
     given = len(masks or ())
     if source in MASKS and given != scenes:
-        raise JobError(f"There are {given} cloud masks for {scenes} scenes. Give one for each scene, in the same order, or set “Clouds are "
-                       "known from” to another source.")
+        raise JobError(f"The number of cloud masks is {given}, and that of scenes {scenes}. Give one for each scene, in the same order (a scene "
+                       "as it was delivered can be its own), or set “Clouds are known from” to another source.")
     if given and source not in MASKS:
         raise JobError(f"Cloud masks are given, but “Clouds are known from” is {source}. Set it to the kind of the masks: {', '.join(MASKS)}.")
 

@@ -179,10 +179,10 @@ class Short(Line):
 
 @pytest.mark.parametrize(("accumulate", "places"), [(1, [0]), (1, [2]), (2, [0, 3]), (3, [4])])
 def test_when_memory_runs_out_while_a_batch_is_made_it_is_made_again(tmp_path, accumulate, places):
-    heard = Heard()
+    heard = Listening()
     short = train(Short(places), tmp_path / "short", heard, accumulate=accumulate)
-    assert len(heard.sentences) == 1 + len(places)
-    assert heard.sentences[1].startswith("Memory ran out: batches are now worked off in 2 pieces")
+    assert len(heard.texts) == 1 + len(places)
+    assert heard.texts[1].startswith("Memory ran out: batches are now worked off in 2 pieces")
     assert losses(short) == pytest.approx(losses(train(Line(), tmp_path / "whole", accumulate=accumulate)), rel=1e-5)
 
 

@@ -38,7 +38,9 @@ def read(package: Package) -> Delivery | None:
     if package.folder and any(map(GRANULE.fullmatch, package.loose)):
         wanted = os.path.basename(package.folder)
         package = open_package(os.path.dirname(os.path.dirname(package.folder))) or package
-    products = [member for member in package.members if PRODUCT.fullmatch(member) and member.count("/") <= MOST_ABOVE]
+    # Within a folder of the user's that holds other things, too, nothing is looked for.
+    above = MOST_ABOVE if not package.folder or len({member.partition("/")[0] for member in package.members}) == 1 else 0
+    products = [member for member in package.members if PRODUCT.fullmatch(member) and member.count("/") <= above]
     if package.given in products:
         products = [package.given]
     if not products:
