@@ -44,7 +44,7 @@ def read(package: Package) -> Delivery | None:
     if package.given in products:
         products = [package.given]
     if not products:
-        if any(map(_IMAGE.fullmatch, package.members)):
+        if any(_IMAGE.fullmatch(member) for member in package.members if above or member.startswith("GRANULE/")):
             raise DataError(f"{package.path} holds images of Sentinel-2, but not their metadata MTD_MSIL1C.xml or MTD_MSIL2A.xml, which say what the "
                             "values mean. Copy or download the whole scene.")
         return None
