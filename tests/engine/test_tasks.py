@@ -91,8 +91,8 @@ def test_a_task_is_a_row_in_two_tables(toy, tmp_path):
 def test_what_a_task_is_not_for_is_said_in_one_sentence(toy, tmp_path):
     with pytest.raises(DataError) as caught:
         require(toy, ["segmentation", "series"], "a barn")
-    assert str(caught.value) == (f"The dataset {toy.folder} is for the task “toy” (a class for every card), and a barn needs a class for every pixel or "
-                                 "a class for every series of dates. Choose a dataset made by “Create training dataset”, “Create road dataset”, "
+    assert str(caught.value) == (f"The dataset {toy.folder} is for the task “toy” (a class for every card), and a barn needs a class for every pixel "
+                                 "or a class for every series of dates. Choose a dataset made by “Create training dataset”, “Create road dataset”, "
                                  "“Create land cover dataset”, “Create crop dataset” or “Import dataset”.")
     with pytest.raises(DataError, match="and the layout “geotiff” needs .*, or choose another format."):
         export_dataset("geotiff", toy, tmp_path)
@@ -129,7 +129,8 @@ def test_the_rows_fit_together(name):
 
 
 def test_baselines_have_one_form_for_all_tasks(tmp_path):
-    for folder in (write_dataset(tmp_path / "pixels", size=32), write_scenes(tmp_path / "scenes"), write_scenes(tmp_path / "several", task="multilabel")):
+    scenes = [write_scenes(tmp_path / task, task=task) for task in ("scene", "multilabel")]
+    for folder in (write_dataset(tmp_path / "pixels", size=32), *scenes):
         dataset = Dataset.open(folder)
         kind, tiles = dataset.kind, dataset.indices("test")
         for baseline in kind.baselines.values():
