@@ -196,7 +196,7 @@ def segmentation(place: Path, asked: argparse.Namespace, side: int = 256, batch:
 def scene(place: Path, asked: argparse.Namespace) -> tuple[str, Any, int]:
     folder = write_scenes(place / "data", count=4 * asked.tiles, size=64, bands=12)
     settings = finetuning.Settings(encoder=asked.encoder, batch_size=32, device=asked.device)
-    return "scene classification, 12 bands, 64 px", finetuning.TileFineTuning(Dataset.open(folder), settings), 32
+    return "scene classification, 12 bands, 64 px", finetuning.FineTuning(Dataset.open(folder), settings), 32
 
 
 METHODS: dict[str, Callable[..., tuple[str, Any, int]]] = {

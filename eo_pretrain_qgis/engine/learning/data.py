@@ -99,7 +99,7 @@ class TileReader:
         tiles, crop, offsets = wanted
         images, labels = self.dataset.images(tiles), self.dataset.labels(tiles)
         arrays = {"images": images, "valid": self.dataset.valid(images)}
-        maps = {"labels": labels} if self.dataset.task == "segmentation" else {}
+        maps = {"labels": labels} if self.dataset.kind.pixelwise else {}
         if self.shares:
             maps["shares"] = self.dataset.array("shares", tiles)
         for name, array in {**arrays, **maps}.items():

@@ -223,7 +223,7 @@ def test_a_run_keeps_each_tensor_once_and_figures_per_task(finished):
     assert {"statistics", "majority"} == set(labelled["baselines"])
     assert {"l1", "psnr", "l1_of_mean_fill"} <= set(unlabelled["figures"])
     rows = comparison(card["tasks"])
-    assert [row[:2] for row in rows] == [("discs", "mean IoU"), ("turned", "L1 on hidden pixels, scaled units"),
+    assert [row[:2] for row in rows] == [("discs", "mean IoU"), ("discs", "overall accuracy"), ("turned", "L1 on hidden pixels, scaled units"),
                                          ("turned", "PSNR on hidden pixels [dB]")]
     assert all(row[4] is not None for row in rows)
     history = list(csv.DictReader((finished / "metrics.csv").open()))

@@ -127,7 +127,7 @@ def check_trainable(dataset: Dataset, sensors: Sequence[SensorInfo], settings: S
     if settings.neighbours and not settings.start:
         raise DataError(f"{settings.neighbours} neighbours of each tile were asked for, which the features of starting weights have to find, and "
                         "there are none. Pretrain without neighbours first and start from that run, or choose 0.")
-    if dataset.task == "series":
+    if dataset.kind.dates:
         raise DataError(f"The dataset {where} holds series of single pixels, which have no views. Choose a dataset of tiles.")
     tiles = usable_tiles(dataset, "training", sensors)
     if len(tiles) < MINIMUM_TILES:

@@ -179,7 +179,7 @@ def check_fillable(dataset: Dataset, sensor: SensorInfo, settings: Settings) -> 
         DataError: of series; with too few training tiles, or small or constant ones; with blocks or crops too large.
     """
     where, side = dataset.folder, settings.crop or dataset.tile_size
-    if dataset.task == "series":
+    if dataset.kind.dates:
         raise DataError(f"The dataset {where} holds series of single places, and inpainting needs images. "
                         "Choose a dataset made by “Create pretraining dataset”, or any other whose samples are images.")
     if settings.crop is not None and settings.crop > dataset.tile_size:
