@@ -62,12 +62,11 @@ def parsed(path: Path) -> ast.Module:
 @functools.cache
 def imports(path: Path) -> list[tuple[str, bool, bool]]:
     """(module, own package?, inside a function?) of every import; own modules are named from the package's root."""
-    return list(_imports(path))
+    return list(_imports(path, parsed(path)))
 
 
-def _imports(path: Path):
+def _imports(path: Path, tree: ast.AST):
     here = path.relative_to(PACKAGE).parent.parts
-    tree = parsed(path)
     inner = {id(node) for outer in ast.walk(tree) if isinstance(outer, (ast.FunctionDef, ast.AsyncFunctionDef)) for node in ast.walk(outer)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -112,22 +111,20 @@ def violations(path: Path) -> list[str]:
 
 
 def room(module: str) -> str:
-    """The room of a module of the engine: its package, of `learning` and `themes` the one inside, or the name of a loose file."""
+    """The room of a module of the engine: its package, or the name of a loose file; in `learning` and `themes` those inside."""
     parts = module.split(".")[1:]
-    if not (PACKAGE / "engine" / parts[0]).is_dir():
-        return parts[0]
-    if parts[0] in ("learning", "themes") and PACKAGE.joinpath("engine", *parts[:2]).is_dir():
-        return ".".join(parts[:2])
-    return parts[0]
+    return ".".join(parts[:2] if parts[0] in ("learning", "themes") else parts[:1])
 
 
 def doors() -> set[tuple[str, str]]:
-    """(room, imported room) of all imports in the engine."""
+    """(room, imported room) of all imports in the engine that are done when it runs."""
     found = set()
     for path in FILES:
         if path.is_relative_to(PACKAGE / "engine") and path != PACKAGE / "engine" / "__init__.py":
             here = room(".".join(path.relative_to(PACKAGE).with_suffix("").parts))
-            found |= {(here, room(module)) for module, own, _ in imports(path) if own and module.startswith("engine.")}
+            for_types = {module for node in ast.walk(parsed(path)) if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
+                         for module, _, _ in _imports(path, node)}
+            found |= {(here, room(module)) for module, own, _ in imports(path) if own and module.startswith("engine.") and module not in for_types}
     return {(here, there) for here, there in found if here != there}
 
 
