@@ -26,7 +26,7 @@ from .learning.tiny_scenes import write_scenes
 
 PACKAGE = Path(__file__).parents[2] / "eo_pretrain_qgis"
 #: Places that ask for a task by its name, and files they stand in: fewer are welcome, more are not.
-PLACES, FILES = 16, 10
+PLACES, FILES = 3, 3
 
 
 def decisions(source: str) -> list[int]:
