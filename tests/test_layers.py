@@ -39,6 +39,7 @@ AGAINST_THE_STREAM = {
     ("cards", "rasters"): "a card names the sensor's bands, whose class and presets stand in rasters/sensors.py",
     ("looks", "datasets"): "class_style.py takes the default colours of legend.py, tile_pictures.py draws the tiles of a dataset",
     ("rasters", "looks"): "vector.py writes a layer together with its style",
+    ("learning.loop", "learning.tasks"): "runs.py asks LEARNERS for the network of a run",
     ("learning.networks", "learning.loop"): "encoder files are read as its checkpoints are",
 }
 #: Names the functions with more than eight arguments; none may join.
