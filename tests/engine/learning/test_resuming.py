@@ -21,7 +21,7 @@ KILLED = """
 import sys
 from pathlib import Path
 import torch
-from eo_pretrain_qgis.engine.learning import training
+from eo_pretrain_qgis.engine.learning.loop import training
 from tests.engine.learning.test_training import Line, train
 torch.set_num_threads(1)
 training.SAVE_SECONDS, training.SAVE_SHARE = 0.0, float("inf")

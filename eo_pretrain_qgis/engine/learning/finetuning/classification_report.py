@@ -13,11 +13,12 @@ from ...even_sample import even_sample
 from ...looks import html_page as page
 from ...looks.tile_pictures import look
 from ..data import TileReader
+from ..loop.run_report import run_report
 from ..loop.runs import Run
 from ..loop.training import Course
 from ..networks.class_networks import ClassNetwork
 from .classification import predict_tiles
-from .segmentation_report import confusion_table, settings_rows, verdict
+from .segmentation_report import confusion_table, verdict
 
 LOOKED_AT = 400  # samples the pictured ones are chosen from
 RIGHT, WRONG = 10, 20
@@ -39,14 +40,13 @@ def tile_run_sections(run: Run, dataset: Dataset, course: Course, pictures: str)
     figures = [name for name in ("overall_accuracy", "average_precision", "mean_f1") if name in history[-1]]
     if figures:
         panels.append(("Validation", {name.replace("_", " "): [row.get(name) for row in history] for name in figures}))
-    sections = [
-        page.paragraph(verdict(card, course)), page.curves(panels), pictures,
+    body = [
+        page.curves(panels), pictures,
         page.heading("Accuracy of the best epoch on the validation tiles"), class_table(run.class_names, card["class_scores"]),
         *([confusion_table(run.class_names, np.array(card["confusion"]))] if "confusion" in card else []),
-        page.heading("Settings"), page.table(("setting", "value"), settings_rows(card)),
-        page.heading("Limits"), page.bullets(_limits(card)),
     ]
-    return f"{card['dataset']['name']}: {card['encoder']} for whole tiles", sections
+    return (f"{card['dataset']['name']}: {card['encoder']} for whole tiles",
+            run_report(card, course, verdict(card, course), body, _limits(card)))
 
 
 def class_table(names: Sequence[str], rows: Sequence[dict[str, Any]]) -> str:

@@ -13,6 +13,7 @@ from ....progress import SILENT, Progress
 from ...datasets.dataset import Dataset
 from ..augment import Augmentation
 from ..data import Batch, TileReader, mixed_sample
+from ..loop.shares import Share, passes, refuse_crop, refuse_single_value
 from ..networks.class_networks import ClassNetwork, renew_statistics
 from .guessed_labels import GuessedLabels
 
@@ -31,9 +32,7 @@ def check_labelled(dataset: Dataset, crop: int | None = None) -> None:
         only = f"only the class “{present[0]}”" if present else f"no labelled {entity}"
         raise DataError(f"The training tiles of {where} hold {only}, so there is nothing to tell apart. "
                         f"Add labels of another class, or count unlabelled {entity} as background.")
-    if crop is not None and crop > dataset.tile_size:
-        raise DataError(f"The crop of {crop} px is larger than the tiles of {where} ({dataset.tile_size} px). "
-                        f"Choose a crop of at most {dataset.tile_size} px.")
+    refuse_crop(dataset, crop)
 
 
 class TrainingTiles:
@@ -55,14 +54,14 @@ class TrainingTiles:
                  steps: int | None = None, rank: int = 0, processes: int = 1, guesses: GuessedLabels | None = None) -> None:
         self.reader, self.augmentation, self.guesses = reader, augmentation, guesses
         self.tiles = tiles if guesses is None else np.union1d(tiles, guesses.tiles)
-        self.batch_size, self.crop, self.rank, self.processes = batch_size, crop, rank, processes
+        self.batch_size, self.crop, self.share = batch_size, crop, Share(rank, processes)
         self.asked_steps = steps
 
     @property
     def mine(self) -> int:
         """Tiles per epoch and process."""
         if self.asked_steps is None:
-            return -(-len(self.tiles) // self.processes)
+            return self.share.count(len(self.tiles))
         return self.asked_steps * min(self.batch_size, len(self.tiles))
 
     @property
@@ -73,11 +72,8 @@ class TrainingTiles:
     def batches(self, seed: int, epoch: int) -> Iterator[Batch]:
         """The tiles of an epoch, in an order, with crops and changes that follow from seed, epoch and rank alone."""
         rng = np.random.default_rng([seed, epoch])
-        wanted = self.mine * self.processes
-        # Every process takes the same number of steps, or those that end early would leave the others waiting.
-        passes = [rng.permutation(self.tiles) for _ in range(-(-wanted // len(self.tiles)))]
-        mine = np.concatenate(passes)[:wanted][self.rank::self.processes]
-        rng = np.random.default_rng([seed, epoch, self.rank])
+        mine = self.share.deal(passes(self.tiles, self.mine * self.share.processes, rng), self.mine)
+        rng = np.random.default_rng([seed, epoch, self.share.rank])
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         for batch in self.reader.shuffled(mine, -(-self.mine // self.steps), rng, self.crop):
             yield self.augmentation(self.guesses.fill(batch) if self.guesses else batch, generator)
@@ -85,24 +81,14 @@ class TrainingTiles:
     def sample(self, count: int) -> Iterator[Batch]:
         """Some training tiles as they are, labelled or not, evenly chosen and mixed; no batch has a single tile, if there are more."""
         tiles = self.reader.dataset.indices("training")
-        mine = tiles[self.rank % len(tiles)::self.processes]  # of few tiles not every process has one of its own
+        mine = tiles[self.share.rank % len(tiles)::self.share.processes]  # of few tiles not every process has one of its own
         chosen = mixed_sample(mine, count)
         smallest = len(chosen) // -(-len(chosen) // self.batch_size)
         return self.reader.in_order(chosen, self.batch_size if smallest > 1 else len(chosen))
 
     def refuse_single_value(self, stride: int) -> None:
-        """Batch normalisation needs more than one value per channel in the deepest layer.
-
-        Args:
-            stride: of the network, pixels.
-
-        Raises:
-            DataError: when the smallest batch has a single tile of at most one stride.
-        """
-        side = self.crop or self.reader.dataset.tile_size
-        if self.mine // self.steps * (-(-side // stride)) ** 2 < 2:
-            raise DataError(f"A single tile of {side} px per step is too little to train on. "
-                            "Choose a larger batch, larger tiles or more training tiles.")
+        """See `shares.refuse_single_value`; of a network of that stride, pixels."""
+        refuse_single_value(self.mine // self.steps, self.crop or self.reader.dataset.tile_size, stride)
 
 
 class LabelledMethod:

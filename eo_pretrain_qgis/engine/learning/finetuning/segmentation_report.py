@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ...datasets.dataset import Dataset
 from ...looks import html_page as page
 from ...looks.class_style import coloured
-from ...looks.tile_pictures import look, paint
+from ...looks.tile_pictures import beside, look, paint
 from ...measures.accuracy import scores
 from ..data import TileReader
+from ..loop.run_report import run_report
 from ..loop.runs import Run
 from ..loop.training import Course
 from ..networks.class_networks import ClassNetwork
@@ -37,15 +36,14 @@ def run_sections(run: Run, dataset: Dataset, course: Course, pictures: str) -> t
     if "mean_iou" in history[-1]:
         panels.append(("Validation IoU", {"mean": [row.get("mean_iou") for row in history],
                                           **{name: [row.get(f"iou_{name}") for row in history] for name in names}}))
-    sections = [
-        page.paragraph(verdict(card, course)), page.curves(panels),
+    body = [
+        page.curves(panels),
         page.heading("Validation tiles"), page.paragraph("Image, truth and prediction of the best epoch; grey is not labelled."), pictures,
         page.legend(names, colors),
         page.heading("Accuracy of the best epoch on the validation tiles"), accuracy_table(names, counts), confusion_table(names, counts),
-        page.heading("Settings"), page.table(("setting", "value"), settings_rows(card)),
-        page.heading("Limits"), page.bullets(_limits(card, counts)),
     ]
-    return f"{card['dataset']['name']}: {card['architecture']} with {card['encoder']}", sections
+    return (f"{card['dataset']['name']}: {card['architecture']} with {card['encoder']}",
+            run_report(card, course, verdict(card, course), body, _limits(card, counts)))
 
 
 def sample_pictures(network: ClassNetwork, reader: TileReader, dataset: Dataset, tiles: np.ndarray) -> str:
@@ -54,7 +52,7 @@ def sample_pictures(network: ClassNetwork, reader: TileReader, dataset: Dataset,
         return page.paragraph("The dataset has no such tiles.")
     classes, rows = coloured(dataset.classes), []
     for chosen, truth, found in predict(network, reader, tiles, len(tiles)):
-        rows += [_beside(*row) for row in zip(look(dataset, chosen), paint(truth, classes), paint(found, classes))]
+        rows += [beside(*row, side=PICTURE_SIDE) for row in zip(look(dataset, chosen), paint(truth, classes), paint(found, classes))]
     return page.picture(np.concatenate(rows), "image, truth and prediction of tiles")
 
 
@@ -71,37 +69,19 @@ def confusion_table(names: list[str], counts: np.ndarray) -> str:
     return page.table(("true ↓ predicted →", *names), [(name, *map(int, row)) for name, row in zip(names, counts)])
 
 
-def _beside(*pictures: np.ndarray) -> np.ndarray:
-    """Pictures (y, x, 3) in a row with white gaps, small ones enlarged."""
-    zoom = max(1, PICTURE_SIDE // pictures[0].shape[0])
-    framed = [np.pad(picture.repeat(zoom, 0).repeat(zoom, 1), [(0, 6), (0, 6), (0, 0)], constant_values=255) for picture in pictures]
-    return np.concatenate(framed, 1)
-
-
 def verdict(card: dict, course: Course) -> str:
-    """How far the run is and what it reached, as a sentence or two."""
-    state = "Finished" if card["state"] == "finished" else "Training"
-    text = f"{state}: {course.epoch} of {card['settings']['epochs']} epochs on {card['device']} in {card['precision']}."
-    if course.best is None and card["settings"].get("keep") == "last":
-        return text + " The last epoch is kept, and only that is measured."
+    """What the run reached, in a sentence; empty where nothing was measured."""
+    last = card["settings"].get("keep") == "last"
     if course.best is None:
-        return text + " Without validation tiles the last epoch is kept."
-    if card["settings"].get("keep") == "last":
-        return text + f" The last epoch is kept; it has a{_score(card)} of {course.best:.3f} on the validation tiles."
-    return text + f" Best: epoch {course.best_epoch} with a{_score(card)} of {course.best:.3f} on the validation tiles."
+        return "The last epoch is kept, and only that is measured." if last else ""
+    if last:
+        return f"The last epoch is kept; it has a{_score(card)} of {course.best:.3f} on the validation tiles."
+    return f"Best: epoch {course.best_epoch} with a{_score(card)} of {course.best:.3f} on the validation tiles."
 
 
 def _score(card: dict) -> str:
     """The figure that decides, with the rest of its article."""
     return {"segmentation": " mean IoU", "multilabel": "n average precision"}.get(card["task"], "n overall accuracy")
-
-
-def settings_rows(card: dict) -> list[tuple[str, Any]]:
-    """Name and value of the settings, and of what else decides."""
-    rows = [(name.replace("_", " "), "–" if value is None else str(value)) for name, value in card["settings"].items()]
-    start = card["start"]["summary"] if card["start"] else "from scratch"
-    return [*rows, ("dataset", card["dataset"]["path"]), ("bands", ", ".join(band["name"] for band in card["bands"])), ("start", start),
-            ("parameters", card["parameters"])]
 
 
 def _limits(card: dict, counts: np.ndarray) -> list[str]:

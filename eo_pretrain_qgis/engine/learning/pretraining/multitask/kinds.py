@@ -12,6 +12,7 @@ from ....datasets.dataset import Dataset
 from ...finetuning.classification import Classification
 from ...finetuning.labelled_tiles import check_labelled
 from ...finetuning.segmentation import Segmentation
+from ...loop.shares import Share
 from ...networks.class_networks import ClassificationNetwork, SegmentationNetwork
 from ..inpainting import recipe as inpainting
 from ..inpainting.hidden_regions import Blocks, default_size
@@ -21,6 +22,7 @@ from ..inpainting.quality import FillingQuality
 from .tasks import Task
 
 RENEWAL_TILES = 16  # of each task
+HIDDEN_SHARE = 0.3  # of a tile
 
 
 def check_task(dataset: Dataset, crop: int | None) -> None:
@@ -35,7 +37,7 @@ def check_task(dataset: Dataset, crop: int | None) -> None:
     if dataset.classes:
         check_labelled(dataset, crop)
     else:
-        inpainting.check_fillable(dataset, dataset.sensor, inpainting.Settings(crop=crop))
+        inpainting.check_fillable(dataset, dataset.sensor, crop)
 
 
 def build_task(name: str, key: str, dataset: Dataset, bands: Sequence[Mapping[str, Any]], settings: Any, fabric: Fabric) -> Task:
@@ -76,12 +78,10 @@ def _labelled(settings: Any, fabric: Fabric) -> dict[str, Any]:
 
 def _filling(task: Task, bands: Sequence[Mapping[str, Any]], settings: Any, fabric: Fabric) -> Task:
     """Hidden regions by L1 alone: a discriminator of one task would steer layers that belong to all; “Pretrain by inpainting” has one."""
-    usual = inpainting.Settings()
     network = FillingNetwork(settings.encoder, *_scaling(bands))
-    blocks = Blocks(default_size(settings.crop or task.dataset.tile_size), usual.hidden_share)
+    blocks = Blocks(default_size(settings.crop or task.dataset.tile_size), HIDDEN_SHARE)
     reader = HidingReader(task.dataset, task.dataset.sensor, blocks, _scaling(bands)[0], network.stride, fabric.device)
-    method = Filling(reader, FillingQuality(bands, fabric.device), network, None, batch_size=settings.batch_size, crop=settings.crop,
-                     seed=settings.seed, rank=fabric.global_rank, processes=fabric.world_size)
+    method = Filling(reader, FillingQuality(bands, fabric.device), network, None, settings, Share.of(fabric))
     task.method, task.network = method, network
     task.images = lambda: method.renewal(RENEWAL_TILES)
     return task
