@@ -52,6 +52,7 @@ from eo_pretrain_qgis.engine.learning.probes import (  # noqa: E402
 from eo_pretrain_qgis.engine.measures.accuracy import confusion, scores  # noqa: E402
 from eo_pretrain_qgis.engine.measures.baselines import StatisticsBaseline, majority_class  # noqa: E402
 from eo_pretrain_qgis.progress import PrintedProgress  # noqa: E402
+from tests.settings import finetuning as chosen  # noqa: E402
 
 COLUMNS = ("dataset", "start", "approach", "share", "tiles", "seed", "score", "seconds", "settings")
 SCRATCH, NO_START = "scratch", "–"
@@ -145,7 +146,7 @@ class Benchmark:
 
     def probes(self, start: str, share: float, seed: int) -> None:
         if not self.images:
-            settings = Settings(**{**asdict(self.settings(start, share, seed)), "frozen_encoder": True})
+            settings = replace(self.settings(start, share, seed), frozen_encoder=True)
             self.measure(start, "probe", share, seed, lambda: self.train(settings), settings)
             return
         tiles = self.tiles(share, seed)
@@ -209,10 +210,10 @@ class Benchmark:
         asked, count = self.asked, len(self.tiles(share, seed))
         steps = int(np.clip(asked.passes * count / asked.batch, asked.least_steps, asked.most_steps))
         rate = asked.scratch_rate if start == SCRATCH else asked.rate
-        return Settings(encoder=asked.encoder, start=self.starts[start], epochs=EPOCHS, epoch_steps=-(-steps // EPOCHS), batch_size=asked.batch,
-                        learning_rate=rate, weight_decay=asked.decay, warmup_epochs=1, label_share=share, class_weights=asked.class_weights,
-                        augmentation=asked.augmentation, average=asked.average, keep="last", patience=EPOCHS, device=asked.device,
-                        precision=asked.precision, seed=seed)
+        return chosen(encoder=asked.encoder, start=self.starts[start], epochs=EPOCHS, epoch_steps=-(-steps // EPOCHS), batch_size=asked.batch,
+                      learning_rate=rate, weight_decay=asked.decay, warmup_epochs=1, label_share=share, class_weights=asked.class_weights,
+                      augmentation=asked.augmentation, average=asked.average, keep="last", patience=EPOCHS, device=asked.device,
+                      precision=asked.precision, seed=seed)
 
     def train(self, settings: Settings) -> float:
         """The score of a fine-tuned network; its folder is removed."""

@@ -41,11 +41,13 @@ from eo_pretrain_qgis.engine.learning.finetuning import recipe as finetuning
 from eo_pretrain_qgis.engine.learning.loop.device import pick_precision, start_fabric
 from eo_pretrain_qgis.engine.learning.loop.runs import Run, first_card
 from eo_pretrain_qgis.engine.learning.loop.training import _Loop
+from eo_pretrain_qgis.engine.learning.loop.training_runs import Session
 from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins import recipe as barlow_twins
 from eo_pretrain_qgis.engine.learning.pretraining.inpainting import recipe as inpainting
 from eo_pretrain_qgis.engine.learning.pretraining.multitask import recipe as multitask
 from eo_pretrain_qgis.engine.learning.pretraining.translation import recipe as translation
 from eo_pretrain_qgis.progress import SILENT
+from tests import settings
 from tests.engine.learning.tiny import write_dataset
 from tests.engine.learning.tiny_scenes import write_scenes
 from tests.scenes_pretraining import backscatter, optical, optical_sensor, radar_sensor, write_unlabelled
@@ -89,7 +91,7 @@ def build(recipe: Any, place: Path, asked: argparse.Namespace) -> tuple[_Loop, A
     """The loop and the method of a recipe, as `training_runs.train` makes them."""
     run = Run.begin(str(place / f"run-{recipe.method_name}"), {**first_card(recipe.method_name, recipe.datasets, asdict(recipe.settings)), **recipe.card()})
     torch.manual_seed(1)
-    method = recipe.build(run, asked.fabric, SILENT)
+    method = recipe.build(Session(run, asked.fabric))
     loop = _Loop(method, recipe.plan(), asked.fabric, SILENT)
     for network in loop.networks.values():
         network.train()
@@ -159,15 +161,15 @@ def processor_seconds() -> float:
 
 def inpaint(place: Path, asked: argparse.Namespace) -> tuple[str, Any, int]:
     folder = write_unlabelled(place / "data", [[(optical_sensor(TWELVE), optical(asked.tiles, 12, 128))]])
-    settings = inpainting.Settings(encoder=asked.encoder, batch_size=8, device=asked.device, adversarial_warmup=0)
-    return "inpainting, 12 bands, 128 px", inpainting.Inpainting([Dataset.open(folder)], settings), 8
+    chosen = settings.inpainting(encoder=asked.encoder, batch_size=8, device=asked.device, adversarial_warmup=0)
+    return "inpainting, 12 bands, 128 px", inpainting.Inpainting([Dataset.open(folder)], chosen), 8
 
 
 def barlow(place: Path, asked: argparse.Namespace, side: int = 64, bands: int = 12, batch: int = 48, count: int = 0) -> tuple[str, Any, int]:
     folder = write_unlabelled(place / f"data{side}", [[(optical_sensor(TWELVE[:bands]), optical(count or 2 * asked.tiles, bands, side))]])
     dataset = Dataset.open(folder)
-    settings = barlow_twins.Settings(encoder=asked.encoder, batch_size=batch, device=asked.device)
-    return f"Barlow Twins, {bands} bands, {side} px", barlow_twins.BarlowTwins(dataset, dataset.sensors, settings), batch
+    chosen = settings.barlow_twins(encoder=asked.encoder, batch_size=batch, device=asked.device)
+    return f"Barlow Twins, {bands} bands, {side} px", barlow_twins.BarlowTwins(dataset, dataset.sensors, chosen), batch
 
 
 def translate(mode: str) -> Callable[[Path, argparse.Namespace], tuple[str, Any, int]]:
@@ -175,28 +177,28 @@ def translate(mode: str) -> Callable[[Path, argparse.Namespace], tuple[str, Any,
         count = asked.tiles // 2
         pair = [(optical_sensor(TWELVE, "s2"), optical(count, 12, 128)), (radar_sensor(name="s1"), backscatter(count, 2, 128))]
         folder = write_unlabelled(place / "data", [pair] if mode == "paired" else [[side] for side in pair], mode=mode)
-        settings = translation.Settings(mode=mode, encoder=asked.encoder, batch_size=4, device=asked.device)
-        return f"translation, {mode}, 12 and 2 bands, 128 px", translation.TranslationRecipe(Dataset.open(folder), settings), 4
+        chosen = settings.translation(mode=mode, encoder=asked.encoder, batch_size=4, device=asked.device)
+        return f"translation, {mode}, 12 and 2 bands, 128 px", translation.TranslationRecipe(Dataset.open(folder), chosen), 4
 
     return make
 
 
 def tasks(place: Path, asked: argparse.Namespace) -> tuple[str, Any, int]:
     folders = [write_dataset(place / f"data{seed}", count=asked.tiles // 2, size=128, bands=4, seed=seed) for seed in (1, 2)]
-    settings = multitask.Settings(encoder=asked.encoder, batch_size=4, inner_steps=2, device=asked.device, mode="joint")
-    return "multitask, joint, 2 tasks, 4 bands, 128 px", multitask.Multitasking([Dataset.open(folder) for folder in folders], settings), 4
+    chosen = settings.multitask(encoder=asked.encoder, batch_size=4, inner_steps=2, device=asked.device, mode="joint")
+    return "multitask, joint, 2 tasks, 4 bands, 128 px", multitask.Multitasking([Dataset.open(folder) for folder in folders], chosen), 4
 
 
 def segmentation(place: Path, asked: argparse.Namespace, side: int = 256, batch: int = 8) -> tuple[str, Any, int]:
     folder = write_dataset(place / "data", count=asked.tiles // 2, size=side, bands=4)
-    settings = finetuning.Settings(encoder=asked.encoder, batch_size=batch, device=asked.device)
-    return f"segmentation, 4 bands, {side} px", finetuning.FineTuning(Dataset.open(folder), settings), batch
+    chosen = settings.finetuning(encoder=asked.encoder, batch_size=batch, device=asked.device)
+    return f"segmentation, 4 bands, {side} px", finetuning.FineTuning(Dataset.open(folder), chosen), batch
 
 
 def scene(place: Path, asked: argparse.Namespace) -> tuple[str, Any, int]:
     folder = write_scenes(place / "data", count=4 * asked.tiles, size=64, bands=12)
-    settings = finetuning.Settings(encoder=asked.encoder, batch_size=32, device=asked.device)
-    return "scene classification, 12 bands, 64 px", finetuning.FineTuning(Dataset.open(folder), settings), 32
+    chosen = settings.finetuning(encoder=asked.encoder, batch_size=32, device=asked.device)
+    return "scene classification, 12 bands, 64 px", finetuning.FineTuning(Dataset.open(folder), chosen), 32
 
 
 METHODS: dict[str, Callable[..., tuple[str, Any, int]]] = {
@@ -258,8 +260,8 @@ def beside_torchgeo(place: Path, asked: argparse.Namespace) -> None:
     """Our loop, and Lightning's trainer over TorchGeo's task in another process, with as many threads."""
     side, batch, count = 128, 8, asked.tiles
     folder = write_dataset(place / "data", count=count, size=side, bands=4)
-    settings = finetuning.Settings(encoder=asked.encoder, batch_size=batch, device=asked.device, class_weights="none")
-    step = fed(*build(finetuning.FineTuning(Dataset.open(folder), settings), place, asked))
+    chosen = settings.finetuning(encoder=asked.encoder, batch_size=batch, device=asked.device, class_weights="none")
+    step = fed(*build(finetuning.FineTuning(Dataset.open(folder), chosen), place, asked))
     script = Path(__file__).with_name("pretraining_steps_peers.py")
     process = subprocess.Popen([asked.peers, str(script), str(folder), asked.encoder, str(batch), asked.device, str(asked.workers),
                                 str(torch.get_num_threads()), pick_precision("auto", torch.device(asked.device))],

@@ -1,13 +1,33 @@
-"""Parameters that every job which trains a network declares alike."""
+"""What every job that trains a network has: its run, and parameters that are declared alike."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-from .spec import LARGEST_SEED, MOST_PIXELS, Result, choice, folder_output, integer, number, text, weights
+from ..progress import Progress
+from .spec import LARGEST_SEED, MOST_PIXELS, Job, Result, choice, folder_output, integer, number, text, weights
 
 #: Of jobs that run a network.
 DEVICE = Result("text", "Device that the network ran on")
+
+
+@dataclass(frozen=True)
+class TrainingJob(Job):
+    """A job whose parameters, beside `source` and output, are the settings of a method of the engine with its name."""
+
+    engine = "train"
+
+    def source(self) -> Any:
+        """What is learned from: the folder of a dataset."""
+        return self.values()["dataset"]
+
+    def run(self, progress: Progress) -> dict:
+        progress.at(0, "Loading torch")
+        from ..engine.learning.methods import learn
+
+        values = self.values()
+        return learn(self.name(), self.source(), values["output"], values, progress)
 
 
 def run_results(**figures: Result) -> dict[str, Result]:
@@ -18,8 +38,9 @@ def run_results(**figures: Result) -> dict[str, Result]:
 
 
 def encoder(help_more: str = "") -> Any:
-    return text("Encoder", default="resnet18",
-                help=f"Any encoder of segmentation-models-pytorch, or of timm with the prefix “tu-”. {help_more}".strip())
+    return text("Encoder", default=None,
+                help="Any encoder of segmentation-models-pytorch, or of timm with the prefix “tu-”. Empty: that of the starting weights, and "
+                     f"resnet18 without such. {help_more}".strip())
 
 
 def start(label: str = "Starting weights") -> Any:

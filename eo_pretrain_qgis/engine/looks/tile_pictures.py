@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..datasets.dataset import IGNORE, ClassInfo, Dataset
@@ -29,19 +31,29 @@ def look(dataset: Dataset, tiles: np.ndarray, sensor: str = "") -> np.ndarray:
     """
     info = dataset.sensor_named(sensor)
     images = dataset.images(tiles, info.name)
-    names = [band.name for band in info.bands]
-    if set(TRUE_COLOUR) <= set(names):
-        chosen = [names.index(name) for name in TRUE_COLOUR]
-    else:
-        chosen = [number for number, name in enumerate(names) if name not in NO_PICTURE][:3] or [0]
     valid = info.valid(images)
     result = np.full((*valid.shape, 3), BLANK, np.uint8)
     if valid.any():
-        for colour, band in enumerate(chosen if len(chosen) == 3 else [chosen[0]] * 3):
+        for colour, band in enumerate(pictured_bands([band.name for band in info.bands])):
             values = images[:, band][valid].astype(np.float64)
             low, high = np.nanpercentile(values, STRETCH)
             result[..., colour][valid] = np.nan_to_num((values - low) / max(high - low, 1e-9)).clip(0, 1) * 255
     return result
+
+
+def pictured_bands(names: Sequence[str]) -> list[int]:
+    """Positions of the bands to show as red, green and blue: these where they exist, else the first three bands, or one thrice."""
+    if set(TRUE_COLOUR) <= set(names):
+        return [names.index(name) for name in TRUE_COLOUR]
+    chosen = [number for number, name in enumerate(names) if name not in NO_PICTURE][:3] or [0]
+    return chosen if len(chosen) == 3 else [chosen[0]] * 3
+
+
+def beside(*pictures: np.ndarray, side: int) -> np.ndarray:
+    """Pictures (y, x, 3) in a row with white gaps, small ones enlarged to about `side` [px]."""
+    zoom = max(1, side // pictures[0].shape[0])
+    framed = [np.pad(picture.repeat(zoom, 0).repeat(zoom, 1), [(0, 6), (0, 6), (0, 0)], constant_values=255) for picture in pictures]
+    return np.concatenate(framed, 1)
 
 
 def paint(labels: np.ndarray, classes: list[ClassInfo]) -> np.ndarray:

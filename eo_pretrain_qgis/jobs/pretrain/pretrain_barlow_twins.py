@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...errors import JobError
-from ...progress import Progress
 from .. import training
-from ..spec import Job, Result, choice, folder, integer, number, text
+from ..spec import Result, choice, folder, integer, number, text
 
 
 @dataclass(frozen=True)
-class PretrainBarlowTwins(Job):
+class PretrainBarlowTwins(training.TrainingJob):
     """Trains an encoder on tiles without labels: two views of a place shall give the same features, and no feature repeats another.
 
     Views are parts of a tile in any of its eight orientations, with other illumination, calibration, haze and focus for optical images, and
@@ -30,7 +29,6 @@ class PretrainBarlowTwins(Job):
     title = "Pretrain with Barlow Twins"
     group = "2 Pretrain"
     tags = ("self-supervised", "unlabelled", "Barlow Twins", "encoder", "foundation", "fusion", "Sentinel-1", "Sentinel-2")
-    engine = "train"
     results = training.run_results(
         validation_loss=Result("number", "Loss on tiles held out from the training; lower is better"),
         feature_rank=Result("number", "Effective rank of the features: how many directions tell tiles apart; near 1 they have collapsed"),
@@ -93,11 +91,3 @@ class PretrainBarlowTwins(Job):
     def check(self) -> None:
         if self.sensors == "pair" and self.sensor:
             raise JobError(f"A pair of sensors is to be learned from, but the sensor “{self.sensor}” is named. Leave it empty, or choose “one”.")
-
-    def run(self, progress: Progress) -> dict:
-        progress.at(0, "Loading torch")
-        from ...engine.learning.pretraining.barlow_twins.recipe import Settings, pretrain_barlow_twins
-
-        values = self.values()
-        dataset, output = values.pop("dataset"), values.pop("output")
-        return pretrain_barlow_twins(dataset, output, Settings(**values), progress)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...progress import Progress
 from .. import training
-from ..spec import MOST_PIXELS, Job, Result, folder, integer, number, text
+from ..spec import MOST_PIXELS, Result, folder, integer, number, text
 
 
 @dataclass(frozen=True)
-class PretrainInpainting(Job):
+class PretrainInpainting(training.TrainingJob):
     """Teaches a network imagery without labels: parts of each tile are hidden from it, and it learns to fill them.
 
     To fill a field, a road or a shore one has to know how they go on, in every band. What was learned so, the encoder and the decoder of
@@ -23,7 +22,6 @@ class PretrainInpainting(Job):
     title = "Pretrain by inpainting"
     group = "2 Pretrain"
     tags = ("self-supervised", "unlabelled", "inpainting", "U-Net", "context encoder", "adversarial", "GAN", "deep learning")
-    engine = "train"
     results = training.run_results(
         psnr=Result("number", "Peak signal-to-noise ratio (PSNR) of the fills on the validation tiles, in dB; higher is better"),
         ssim=Result("number", "Structural similarity (SSIM) of the fills on the validation tiles, up to 1; higher is better"),
@@ -62,11 +60,3 @@ class PretrainInpainting(Job):
     device: str = training.device()
     seed: int = training.seed()
     output: str = training.output()
-
-    def run(self, progress: Progress) -> dict:
-        progress.at(0, "Loading torch")
-        from ...engine.learning.pretraining.inpainting.recipe import Settings, pretrain_inpainting
-
-        values = self.values()
-        dataset, output = values.pop("dataset"), values.pop("output")
-        return pretrain_inpainting(dataset, output, Settings(**values), progress)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from ...progress import Progress
 from .. import training
-from ..spec import Job, Result, boolean, choice, files, integer, number
+from ..spec import Result, boolean, choice, files, integer, number
 
 
 @dataclass(frozen=True)
-class PretrainMultitask(Job):
+class PretrainMultitask(training.TrainingJob):
     """Trains one network for several datasets at once, so that what is learned for one task serves the others, and later a new one.
 
     The tasks follow from the datasets: classes for pixels where there are labels (roads, land cover, anything), hidden regions to
@@ -28,7 +27,6 @@ class PretrainMultitask(Job):
     title = "Pretrain on many tasks"
     group = "2 Pretrain"
     tags = ("pretrain", "multi-task", "meta-learning", "Reptile", "weak labels", "deep learning")
-    engine = "train"
     results = training.run_results(
         score=Result("number", "Mean score of the tasks on their validation tiles; 1 where nothing is left to gain"))
 
@@ -63,10 +61,6 @@ class PretrainMultitask(Job):
     seed: int = training.seed()
     output: str = training.output()
 
-    def run(self, progress: Progress) -> dict:
-        progress.at(0, "Loading torch")
-        from ...engine.learning.pretraining.multitask.recipe import Settings, pretrain_multitask
-
-        values = self.values()
-        datasets, output = values.pop("datasets"), values.pop("output")
-        return pretrain_multitask([os.path.dirname(os.path.abspath(path)) for path in datasets], output, Settings(**values), progress)
+    def source(self) -> list[str]:
+        """The folders of the datasets."""
+        return [os.path.dirname(os.path.abspath(path)) for path in self.datasets]

@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...errors import JobError
-from ...progress import Progress
 from .. import training
-from ..spec import Job, Result, choice, folder, integer, number, text
+from ..spec import Result, choice, folder, integer, number
 
 RANGE = {"minimum": 0, "maximum": 1000}
 
 
 @dataclass(frozen=True)
-class PretrainTranslation(Job):
+class PretrainTranslation(training.TrainingJob):
     """Learns to make images of one sensor from images of another, such as Sentinel-2 from Sentinel-1 and back, without labels.
 
     The dataset comes from “Create pretraining dataset” with images of a second sensor. Where tiles are paired, both sensors over the same
@@ -32,7 +31,6 @@ class PretrainTranslation(Job):
     title = "Pretrain by translation"
     group = "2 Pretrain"
     tags = ("CycleGAN", "pix2pix", "self-supervised", "unlabelled", "Sentinel-1", "Sentinel-2", "SAR to optical", "generative", "synthetic")
-    engine = "train"
     results = training.run_results(
         second_encoder=Result("file", "Weights of the encoder of the second sensor"),
         validation_error=Result("number", "Mean error of both directions on the validation tiles, in scaled units; lower is better"))
@@ -43,7 +41,7 @@ class PretrainTranslation(Job):
     generator: str = choice("Generator", ("unet", "residual"), default="unet",
                             help="“unet”: its encoders start other runs. “residual”: the network of CycleGAN, 6 blocks for tiles below "
                                  "256 px and 9 from there on; slower, and its maps may show faint seams.")
-    encoder: str = text("Encoder", default="resnet18", help="Of the U-Nets: any of segmentation-models-pytorch, or of timm with the prefix “tu-”.")
+    encoder: str = training.encoder("Only the generator “unet” has encoders.")
     start: str = training.start("Starting weights for the first sensor")
     second_start: str = training.start("Starting weights for the second sensor")
     epochs: int = integer("Epochs", default=60, minimum=1, maximum=10000,
@@ -82,11 +80,3 @@ class PretrainTranslation(Job):
         if self.mode == "paired" and not self.paired_weight:
             raise JobError("The paired error has the weight 0, so the pairs would not be used. Give it a weight above 0, or choose the mode "
                            "“unpaired”.")
-
-    def run(self, progress: Progress) -> dict:
-        progress.at(0, "Loading torch")
-        from ...engine.learning.pretraining.translation.recipe import Settings, pretrain_translation
-
-        values = self.values()
-        dataset, output = values.pop("dataset"), values.pop("output")
-        return pretrain_translation(dataset, output, Settings(**values), progress)

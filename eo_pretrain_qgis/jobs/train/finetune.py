@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...errors import JobError
-from ...progress import Progress
 from .. import training
-from ..spec import Job, Result, boolean, choice, folder, integer, number, text
+from ..spec import Result, boolean, choice, folder, integer, number
 
 
 @dataclass(frozen=True)
-class Finetune(Job):
+class Finetune(training.TrainingJob):
     """Trains a model on a labelled dataset, from scratch or from pretrained weights.
 
     The dataset says what is learned: a class per pixel (a U-Net), or one class or several per image or patch (an encoder with a linear
@@ -30,15 +29,13 @@ class Finetune(Job):
     title = "Fine-tune a model"
     group = "3 Train"
     tags = ("train", "deep learning", "segmentation", "scene classification", "U-Net", "transfer learning", "weak labels")
-    engine = "train"
     results = training.run_results(
         validation_iou=Result("number", "Mean intersection over union (IoU) of the classes on the validation tiles, 0 to 1; of a class per pixel"),
         validation_accuracy=Result("number", "Share of the validation tiles with the right class, 0 to 1; of a class per tile"),
         validation_average_precision=Result("number", "Mean average precision on the validation tiles, 0 to 1; of several classes per tile"))
 
     dataset: str = folder("Training dataset", help="Made by “Create … dataset”.")
-    encoder: str = text("Encoder", default=None, help="Any encoder of segmentation-models-pytorch, or of timm with the prefix “tu-”. Empty: that of "
-                                                      "the starting weights, and resnet18 without such.")
+    encoder: str = training.encoder()
     start: str = training.start()
     epochs: int = integer("Epochs", default=None, minimum=1, maximum=10000,
                           help="Passes over the training tiles. Empty: 40; for images with a label each and starting weights 10.")
@@ -81,11 +78,3 @@ class Finetune(Job):
     def check(self) -> None:
         if self.frozen_encoder and not self.start:
             raise JobError("A frozen encoder without starting weights would stay random. Give starting weights, or let the encoder learn.")
-
-    def run(self, progress: Progress) -> dict:
-        progress.at(0, "Loading torch")
-        from ...engine.learning.finetuning.recipe import Settings, finetune
-
-        values = self.values()
-        dataset, output = values.pop("dataset"), values.pop("output")
-        return finetune(dataset, output, Settings(**values), progress)

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
-from eo_pretrain_qgis.engine.learning.finetuning.recipe import Settings, finetune
+from eo_pretrain_qgis.engine.learning.finetuning.recipe import finetune
+from tests.settings import finetuning as Settings
 
 from .tiny import write_dataset
 

@@ -14,9 +14,10 @@ from eo_pretrain_qgis.engine.learning.loop.runs import band_cards
 from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins.loss import correlation, shared_loss, twin_loss
 from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins.method import Tower, TwinNetwork, Twins, effective_rank, feature_spread
 from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins.neighbours import Neighbours
-from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins.recipe import BarlowTwins, Settings, pretrain_barlow_twins
+from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins.recipe import BarlowTwins, pretrain_barlow_twins
 from eo_pretrain_qgis.engine.learning.probes import Probe
 from eo_pretrain_qgis.errors import Cancelled, DataError
+from tests.settings import barlow_twins as Settings
 
 from ... import scenes_pretraining as made
 from ...listening import Cancelling, Listening

@@ -11,12 +11,13 @@ from eo_pretrain_qgis.engine.learning.finetuning.classification import Classific
 from eo_pretrain_qgis.engine.learning.finetuning.evaluation import evaluate_run, write_evaluation
 from eo_pretrain_qgis.engine.learning.finetuning.labelled_tiles import Choices, class_weights
 from eo_pretrain_qgis.engine.learning.finetuning.pictures import sample_gallery
-from eo_pretrain_qgis.engine.learning.finetuning.recipe import Settings, adopt_scaling, finetune
+from eo_pretrain_qgis.engine.learning.finetuning.recipe import adopt_scaling, finetune
 from eo_pretrain_qgis.engine.learning.loop.checkpoints import load_tensors
 from eo_pretrain_qgis.engine.learning.loop.runs import Run
 from eo_pretrain_qgis.engine.learning.networks.class_networks import ClassificationNetwork
 from eo_pretrain_qgis.engine.learning.probes import LinearProbe, encoder_features
 from eo_pretrain_qgis.errors import DataError, ModelError
+from tests.settings import finetuning as Settings
 
 from ...listening import Listening
 from .conftest import SMALL

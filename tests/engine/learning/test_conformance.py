@@ -18,6 +18,7 @@ from eo_pretrain_qgis.engine.learning.pretraining.inpainting import recipe as in
 from eo_pretrain_qgis.engine.learning.pretraining.multitask import recipe as multitask
 from eo_pretrain_qgis.engine.learning.pretraining.translation import recipe as translation
 from eo_pretrain_qgis.engine.rasters.sensors import Band
+from tests import settings
 from tests.scenes_pretraining import backscatter, optical, radar_sensor, write_unlabelled
 
 from .conftest import SMALL
@@ -65,35 +66,35 @@ def datasets(tmp_path_factory):
 
 
 def inpaint(make, bands, run):
-    chosen = inpainting.Settings(batch_size=2, discriminator_width=4, discriminator_layers=2, adversarial_warmup=0, **BRIEF)
+    chosen = settings.inpainting(batch_size=2, discriminator_width=4, discriminator_layers=2, adversarial_warmup=0, **BRIEF)
     return inpainting.pretrain_inpainting(make("unlabelled", bands), run, chosen)
 
 
 def twins(make, bands, run):
-    return barlow_twins.pretrain_barlow_twins(make("unlabelled", bands), run, barlow_twins.Settings(batch_size=4, projector_width=16, **BRIEF))
+    return barlow_twins.pretrain_barlow_twins(make("unlabelled", bands), run, settings.barlow_twins(batch_size=4, projector_width=16, **BRIEF))
 
 
 def twins_of_two(make, bands, run):
-    chosen = barlow_twins.Settings(sensors="pair", batch_size=4, projector_width=16, **BRIEF)
+    chosen = settings.barlow_twins(sensors="pair", batch_size=4, projector_width=16, **BRIEF)
     return barlow_twins.pretrain_barlow_twins(make("paired", bands), run, chosen)
 
 
 def translate(mode):
     def method(make, bands, run):
-        chosen = translation.Settings(mode=mode, batch_size=2, generator_width=4, discriminator_width=4, history=2, **BRIEF)
+        chosen = settings.translation(mode=mode, batch_size=2, generator_width=4, discriminator_width=4, history=2, **BRIEF)
         return translation.pretrain_translation(make(mode, bands), run, chosen)
 
     return method
 
 
 def many_tasks(make, bands, run):
-    chosen = multitask.Settings(batch_size=2, inner_steps=2, **BRIEF)
+    chosen = settings.multitask(batch_size=2, inner_steps=2, **BRIEF)
     return multitask.pretrain_multitask([make("labelled", bands), make("unlabelled", bands)], run, chosen)
 
 
 def finetune(kind):
     def method(make, bands, run):
-        return finetuning.finetune(make(kind, bands), run, finetuning.Settings(batch_size=2, **BRIEF))
+        return finetuning.finetune(make(kind, bands), run, settings.finetuning(batch_size=2, **BRIEF))
 
     return method
 

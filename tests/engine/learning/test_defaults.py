@@ -7,8 +7,9 @@ import pytest
 
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.learning.finetuning.defaults import defaults
-from eo_pretrain_qgis.engine.learning.finetuning.recipe import Settings, completed, finetune
+from eo_pretrain_qgis.engine.learning.finetuning.recipe import completed, finetune
 from eo_pretrain_qgis.errors import DataError
+from tests.settings import finetuning as Settings
 
 from ...listening import Listening
 from .conftest import SMALL

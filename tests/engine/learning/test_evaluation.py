@@ -7,11 +7,12 @@ import pytest
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.datasets.splitting.label_shares import labelled_share
 from eo_pretrain_qgis.engine.learning.finetuning.evaluation import evaluate_run, write_evaluation
-from eo_pretrain_qgis.engine.learning.finetuning.recipe import Settings, finetune
+from eo_pretrain_qgis.engine.learning.finetuning.recipe import finetune
 from eo_pretrain_qgis.engine.measures import linear_probe
 from eo_pretrain_qgis.engine.measures.linear_probe import image_statistics
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.jobs.train.evaluate_model import EvaluateModel
+from tests.settings import finetuning as Settings
 
 from ...listening import Listening
 from .conftest import SMALL

@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
-from eo_pretrain_qgis.engine.learning.finetuning.recipe import FineTuning, Settings, finetune
+from eo_pretrain_qgis.engine.learning.finetuning.recipe import FineTuning, finetune
 from eo_pretrain_qgis.engine.learning.loop import checkpoints
 from eo_pretrain_qgis.engine.learning.loop.runs import Run
 from eo_pretrain_qgis.errors import Cancelled, DataError, EngineError, ModelError
+from tests.settings import finetuning as Settings
 
 from ...listening import Cancelling, Listening
 from .conftest import SMALL

@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from eo_pretrain_qgis.engine.learning.export import export_run
 from eo_pretrain_qgis.engine.learning.finetuning.evaluation import evaluate_run
-from eo_pretrain_qgis.engine.learning.finetuning.recipe import Settings, finetune
+from eo_pretrain_qgis.engine.learning.finetuning.recipe import finetune
 from eo_pretrain_qgis.engine.learning.loop.runs import Run
 from eo_pretrain_qgis.engine.learning.networks.encoder_files import read_card
 from eo_pretrain_qgis.engine.learning.networks.encoder_import import Wishes, import_encoder
 from eo_pretrain_qgis.errors import DataError, EOPretrainError, ModelError
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.progress import SILENT
+from tests.settings import finetuning as Settings
 
 from ... import scenes_pretraining, scenes_translation
 from ...fuzzing import fuzzed

@@ -11,10 +11,11 @@ from eo_pretrain_qgis.engine.learning.data import TileReader
 from eo_pretrain_qgis.engine.learning.finetuning import recipe
 from eo_pretrain_qgis.engine.learning.finetuning.guessed_labels import GuessedLabels
 from eo_pretrain_qgis.engine.learning.finetuning.labelled_tiles import TrainingTiles
-from eo_pretrain_qgis.engine.learning.finetuning.recipe import Settings, finetune
+from eo_pretrain_qgis.engine.learning.finetuning.recipe import finetune
 from eo_pretrain_qgis.engine.learning.probes import nearest_neighbours
 from eo_pretrain_qgis.errors import Cancelled, DataError
 from eo_pretrain_qgis.progress import Progress
+from tests.settings import finetuning as Settings
 
 from ...listening import Cancelling, Listening
 from .conftest import SMALL

@@ -9,7 +9,6 @@ import torch
 from skimage.metrics import structural_similarity
 
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
-from eo_pretrain_qgis.engine.learning.finetuning.recipe import Settings as FinetuneSettings
 from eo_pretrain_qgis.engine.learning.finetuning.recipe import finetune
 from eo_pretrain_qgis.engine.learning.loop.checkpoints import load_tensors
 from eo_pretrain_qgis.engine.learning.loop.runs import band_cards
@@ -18,8 +17,10 @@ from eo_pretrain_qgis.engine.learning.pretraining.inpainting.hidden_regions impo
 from eo_pretrain_qgis.engine.learning.pretraining.inpainting.hidden_tiles import HidingReader
 from eo_pretrain_qgis.engine.learning.pretraining.inpainting.method import Filling, FillingNetwork
 from eo_pretrain_qgis.engine.learning.pretraining.inpainting.quality import FillingQuality, biharmonic_fill, mean_fill, smooth_fill, ssim
-from eo_pretrain_qgis.engine.learning.pretraining.inpainting.recipe import Settings, pretrain_inpainting
+from eo_pretrain_qgis.engine.learning.pretraining.inpainting.recipe import pretrain_inpainting
 from eo_pretrain_qgis.errors import DataError, ModelError
+from tests.settings import finetuning as FinetuneSettings
+from tests.settings import inpainting as Settings
 
 from ... import scenes_pretraining as scenes
 from ...damaged_datasets import crop_dataset
@@ -51,13 +52,14 @@ def reader_of(folder, blocks=None, stride=32):
     return HidingReader(dataset, dataset.sensor, blocks, [band["centre"] for band in band_cards(dataset, dataset.sensor)], stride, CPU)
 
 
-def method_of(folder, weight=0.1, progress=None, **facts):
+def method_of(folder, weight=0.1, progress=None, warmup=10):
     reader = reader_of(folder)
     bands = band_cards(reader.dataset, reader.sensor)
     torch.manual_seed(1)
     network = FillingNetwork(SMALL, [band["centre"] for band in bands], [band["spread"] for band in bands])
     discriminator = PatchDiscriminator(len(bands) + 1, 4, 1) if weight else None
-    return Filling(reader, FillingQuality(bands, CPU), network, discriminator, batch_size=4, weight=weight, progress=progress or Listening(), **facts)
+    chosen = Settings(batch_size=4, adversarial_weight=weight, adversarial_warmup=warmup)
+    return Filling(reader, FillingQuality(bands, CPU), network, discriminator, chosen, progress=progress or Listening())
 
 
 def test_blocks_cover_the_share_of_what_counts_and_nothing_else():
@@ -120,7 +122,7 @@ def test_only_hidden_pixels_make_the_loss(plain):
 
 
 def test_the_adversarial_weight_rises_and_its_gradient_reaches_the_network_only(plain):
-    method = method_of(plain, weight=0.5, weight_warmup=4)
+    method = method_of(plain, weight=0.5, warmup=4)
     weights = []
     for epoch in range(6):
         batch = next(method.batches(1, epoch))
@@ -266,7 +268,7 @@ def test_a_cancelled_run_continues_with_the_same_losses(filled, plain, tmp_path)
 
 def test_a_discriminator_that_has_decided_everything_is_told_once(plain):
     heard = Listening()
-    method = method_of(plain, progress=heard, weight_warmup=2)
+    method = method_of(plain, progress=heard, warmup=2)
     for epoch, right in enumerate((1.0, 1.0, 0.995, 1.0, 1.0, 1.0)):  # the first two epochs are warm-up
         method.epochs_done, method.tally = epoch, torch.tensor([right, 1.0, 0.5, 0.5, 1.0])
         method.figures(np.zeros((7, method.quality.size), np.float32))

@@ -13,15 +13,17 @@ from safetensors.torch import load_file
 
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.learning.loop.runs import Run
+from eo_pretrain_qgis.engine.learning.loop.training_runs import Session
 from eo_pretrain_qgis.engine.learning.networks.class_networks import SegmentationNetwork
 from eo_pretrain_qgis.engine.learning.networks.starting_weights import start_from
 from eo_pretrain_qgis.engine.learning.pretraining.multitask import recipe as multitask
-from eo_pretrain_qgis.engine.learning.pretraining.multitask.recipe import Multitask, Multitasking, Settings, draw_tasks, pretrain_multitask
+from eo_pretrain_qgis.engine.learning.pretraining.multitask.recipe import Multitask, Multitasking, draw_tasks, pretrain_multitask
 from eo_pretrain_qgis.engine.learning.pretraining.multitask.report import comparison
 from eo_pretrain_qgis.engine.learning.pretraining.multitask.reptile import inner_steps, with_gradients
 from eo_pretrain_qgis.engine.learning.pretraining.multitask.tasks import CommonDataset, common_datasets, pooled_bands, same_scenes, task_names
 from eo_pretrain_qgis.errors import DataError, EngineError
 from tests.scenes_multitask import sharing
+from tests.settings import multitask as Settings
 
 from ...listening import Listening
 from .conftest import SMALL
@@ -50,7 +52,7 @@ def method_of(shared, **settings):
     run = SimpleNamespace(card=recipe.card(), path=lambda name: name)
     fabric = Fabric(accelerator="cpu", devices=1)
     recipe._compare = lambda *facts: None  # baselines are no part of the method
-    return recipe.build(run, fabric, Listening())
+    return recipe.build(Session(run, fabric, Listening()))
 
 
 def step(method, seed=1):
@@ -249,16 +251,16 @@ class Killed(BaseException):
 
 
 def test_a_killed_run_goes_on_with_the_same_losses(tmp_path, shared, finished, monkeypatch):
-    save, calls = multitask.Multitasking.save, []
+    facts, calls = multitask.Multitasking.facts, []
 
     def kill(self, run, method, sums):
         calls.append(1)
         if len(calls) == 2:
             raise Killed
-        save(self, run, method, sums)
+        return facts(self, run, method, sums)
 
     folders = [str(shared / "discs"), str(shared / "turned")]
-    monkeypatch.setattr(multitask.Multitasking, "save", kill)
+    monkeypatch.setattr(multitask.Multitasking, "facts", kill)
     with pytest.raises(Killed):
         pretrain_multitask(folders, str(tmp_path / "run"), Settings(**QUICK))
     monkeypatch.undo()
@@ -319,7 +321,7 @@ def test_another_run_starts_this_one_whatever_its_heads(shared, finished):
                           Settings(**QUICK, start=str(finished)))
     recipe._compare = lambda *facts: None
     heard = Listening()
-    method = recipe.build(SimpleNamespace(card=recipe.card(), path=lambda name: name), Fabric(accelerator="cpu", devices=1), heard)
+    method = recipe.build(Session(SimpleNamespace(card=recipe.card(), path=lambda name: name), Fabric(accelerator="cpu", devices=1), heard))
     tensors = load_file(finished / "best.safetensors")
     assert all(torch.equal(value, tensors[name]) for name, value in method.network.shared().state_dict().items() if "num_batches" not in name)
     assert "not used: heads.discs.segmentation_head.0" in heard.texts[0]

@@ -10,6 +10,7 @@ from eo_pretrain_qgis.engine.learning.finetuning.labelled_tiles import Choices, 
 from eo_pretrain_qgis.engine.learning.finetuning.losses import dice_loss
 from eo_pretrain_qgis.engine.learning.finetuning.recipe import check_learnable
 from eo_pretrain_qgis.engine.learning.finetuning.segmentation import Segmentation
+from eo_pretrain_qgis.engine.learning.loop.shares import Share
 from eo_pretrain_qgis.engine.learning.networks.class_networks import SegmentationNetwork
 from eo_pretrain_qgis.errors import DataError
 
@@ -48,14 +49,14 @@ def test_batches_follow_from_seed_epoch_and_rank(dataset):
 
 
 def test_processes_share_the_tiles_in_equal_steps(dataset):
-    shares = [method(dataset, rank=rank, processes=3) for rank in range(3)]
+    shares = [method(dataset, share=Share(rank, 3)) for rank in range(3)]
     seen = [[tile for batch in share.batches(1, 0) for tile in batch.tiles] for share in shares]
     assert {len(tiles) for tiles in seen} == {3}
     assert set(np.concatenate(seen)) == set(dataset.indices("training"))
 
 
 def test_normalisation_layers_see_tiles_without_labels_too_and_in_every_process_others(dataset):
-    shares = [method(dataset, rank=rank, processes=4, tiles=dataset.indices("training")[:2]) for rank in range(4)]
+    shares = [method(dataset, share=Share(rank, 4), tiles=dataset.indices("training")[:2]) for rank in range(4)]
     seen = [tile for share in shares for batch in share.training.sample(16) for tile in batch.tiles]
     assert sorted(seen) == sorted(dataset.indices("training"))
 

@@ -1,25 +1,35 @@
 import json
+from dataclasses import MISSING, fields
 
+import pytest
 import torch
 from safetensors.torch import load_file
 
+from eo_pretrain_qgis.engine.learning.loop.run_report import machine
 from eo_pretrain_qgis.engine.learning.loop.runs import Run
 from eo_pretrain_qgis.engine.learning.loop.training import Course
-from eo_pretrain_qgis.engine.learning.loop.training_runs import _machine, _spent
+from eo_pretrain_qgis.engine.learning.loop.training_runs import _spent, equipped
+from eo_pretrain_qgis.engine.learning.methods import METHODS
 from eo_pretrain_qgis.engine.learning.networks.encoders import build_encoder
+from eo_pretrain_qgis.errors import ModelError
+from eo_pretrain_qgis.jobs import JOBS
+from eo_pretrain_qgis.progress import SILENT
+from tests.settings import settings
+
+from .conftest import SMALL
 
 
 def test_the_card_and_the_report_say_what_a_run_took():
     history = [{"seconds": 10.0, "images_per_second": 20.0, "memory_mb": 900.0}, {"seconds": 30.0, "images_per_second": 40.0, "memory_mb": 800.0}]
     spent = _spent(Course(epoch=2, history=history))
     assert spent == {"training_seconds": 40.0, "images_per_second": 35.0, "memory_mb": 900.0}
-    html = "".join(_machine({"device": "cpu (2 threads)", "precision": "float32", **spent}))
+    html = "".join(machine({"device": "cpu (2 threads)", "precision": "float32", **spent}))
     for words in ("cpu (2 threads)", "float32", "35.0", "0.7 min", "memory of the process, highest", "900 MB"):
         assert words in html
-    assert "GPU memory" in "".join(_machine({"device": "cuda:0 (some GPU)", "precision": "bfloat16", **spent}))
+    assert "GPU memory" in "".join(machine({"device": "cuda:0 (some GPU)", "precision": "bfloat16", **spent}))
 
 
-def test_a_run_records_its_machine(run_folder):
+def test_a_run_records_itsmachine(run_folder):
     card = json.loads((run_folder / "run.json").read_text(encoding="utf-8"))
     assert card["images_per_second"] > 0 and card["memory_mb"] > 50 and card["training_seconds"] >= 0
     assert "images per second in training" in (run_folder / "report.html").read_text(encoding="utf-8")
@@ -38,3 +48,23 @@ def test_an_encoder_is_used_with_nothing_but_its_card(run_folder, dataset):
     with torch.no_grad():
         network(images)
         assert torch.allclose(encoder(torch.asinh((images - centre) / spread))[-1], entered[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("job", METHODS)
+def test_settings_are_the_parameters_of_the_job_which_alone_knows_their_defaults(job):
+    names = {field.name for field in fields(METHODS[job][0])}
+    assert names == JOBS[job].parameters().keys() - {"dataset", "datasets", "output"}
+    assert all(field.default is MISSING for field in fields(METHODS[job][0]))
+
+
+@pytest.mark.parametrize("job", METHODS)
+def test_the_encoder_is_that_of_the_run_or_of_the_starting_weights_where_none_was_asked_for(job, run_folder, dataset, tmp_path):
+    def encoder(folder, start=None, **given):
+        return equipped(settings(job, start=start, **given), str(folder), start, dataset.bands, SILENT).encoder
+
+    assert encoder(tmp_path / "new") == "resnet18"
+    assert encoder(tmp_path / "new", str(run_folder)) == SMALL
+    assert encoder(run_folder) == SMALL, "it is continued"
+    assert encoder(tmp_path / "new", encoder="resnet34") == "resnet34"
+    with pytest.raises(ModelError, match=f"does not fit the encoder “resnet34” that was asked for: its weights are of “{SMALL}”"):
+        encoder(tmp_path / "new", str(run_folder), encoder="resnet34")

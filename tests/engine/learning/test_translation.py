@@ -17,15 +17,15 @@ from eo_pretrain_qgis.engine.learning.pretraining.translation.method import (
     DiscriminatorPair,
     GeneratorPair,
     History,
-    LossWeights,
     Translation,
     judged,
     l1,
     same_bands,
 )
-from eo_pretrain_qgis.engine.learning.pretraining.translation.recipe import Settings, pretrain_translation
+from eo_pretrain_qgis.engine.learning.pretraining.translation.recipe import pretrain_translation
 from eo_pretrain_qgis.engine.learning.pretraining.translation.sensor_tiles import PairReader, SensorReader, TilePair, Tiles
 from tests import scenes_pretraining, scenes_translation
+from tests.settings import translation as Settings
 
 from .conftest import SMALL
 from .test_training import train
@@ -97,7 +97,7 @@ def method_of(paired_mode, bands=TWO):
     numbers = (2, 2) if paired_mode else (1, 1)
     reader = type("Reader", (), {"paired": paired_mode})()
     return Translation(generators, DiscriminatorPair(numbers, 32, 4, 3), reader, (BandScaling(ours[0]), BandScaling(ours[1])), ours,
-                       LossWeights())
+                       Settings())
 
 
 @pytest.mark.parametrize("paired_mode", [True, False])

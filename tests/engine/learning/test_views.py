@@ -1,12 +1,14 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from eo_pretrain_qgis.engine.datasets.dataset import SensorInfo
 from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins import views
-from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins.views import ViewPlan, Views
+from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins.views import Views
 from eo_pretrain_qgis.engine.rasters.sensors import Band
+from tests.settings import barlow_twins as ViewPlan
 
 CPU = torch.device("cpu")
 STILL = ViewPlan(smallest=1.0, largest=1.0, gain=0, band_gain=0, offset=0, blur=0, band_drop=0, looks=1e12, trend=0)
@@ -23,7 +25,7 @@ def make(plan=STILL, centre=0.0, spread=1.0, **facts):
 
 
 def still(**changes):
-    return ViewPlan(**{**{name: getattr(STILL, name) for name in ViewPlan.__dataclass_fields__}, **changes})
+    return replace(STILL, **changes)
 
 
 def seeded(seed=0):

@@ -15,6 +15,7 @@ from ...datasets.dataset import Dataset
 from ...datasets.splitting.label_shares import class_totals
 from ..augment import Augmentation
 from ..data import Batch, TileReader, mixed_sample
+from ..loop.shares import ALONE, Share, passes, refuse_crop, refuse_single_value
 from ..networks.class_networks import ClassNetwork, renew_statistics
 from .guessed_labels import GuessedLabels
 from .losses import NEED_SHARES
@@ -36,9 +37,7 @@ def check_labelled(dataset: Dataset, crop: int | None = None) -> None:
         only = f"only the class “{present[0]}”" if present else f"no labelled {entity}"
         raise DataError(f"The training tiles of {where} hold {only}, so there is nothing to tell apart. "
                         f"Add labels of another class, or count unlabelled {entity} as background.")
-    if crop is not None and crop > dataset.tile_size:
-        raise DataError(f"The crop of {crop} px is larger than the tiles of {where} ({dataset.tile_size} px). "
-                        f"Choose a crop of at most {dataset.tile_size} px.")
+    refuse_crop(dataset, crop)
 
 
 def check_loss(dataset: Dataset, loss: str) -> None:
@@ -95,8 +94,7 @@ class Choices:
         steps: per epoch; None is one pass over the tiles.
         last_epoch: the only epoch that is validated, counted from 0; None validates each.
         guesses: labels of more tiles, which are learned from too.
-        rank: number of this process.
-        processes: how many share the tiles.
+        share: of this process.
     """
 
     batch_size: int
@@ -108,8 +106,7 @@ class Choices:
     steps: int | None = None
     last_epoch: int | None = None
     guesses: GuessedLabels | None = None
-    rank: int = 0
-    processes: int = 1
+    share: Share = ALONE
 
 
 class TrainingTiles:
@@ -122,23 +119,22 @@ class TrainingTiles:
         batch_size: tiles per step and process.
         crop: side of random crops, pixels; None takes whole tiles.
         steps: per epoch; None is one pass over the tiles.
-        rank: number of this process.
-        processes: how many share the tiles.
+        share: of this process.
         guesses: labels of more tiles, which are learned from too.
     """
 
     def __init__(self, reader: TileReader, augmentation: Augmentation, tiles: np.ndarray, *, batch_size: int, crop: int | None = None,
-                 steps: int | None = None, rank: int = 0, processes: int = 1, guesses: GuessedLabels | None = None) -> None:
+                 steps: int | None = None, share: Share = ALONE, guesses: GuessedLabels | None = None) -> None:
         self.reader, self.augmentation, self.guesses = reader, augmentation, guesses
         self.tiles = tiles if guesses is None else np.union1d(tiles, guesses.tiles)
-        self.batch_size, self.crop, self.rank, self.processes = batch_size, crop, rank, processes
+        self.batch_size, self.crop, self.share = batch_size, crop, share
         self.asked_steps = steps
 
     @property
     def mine(self) -> int:
         """Tiles per epoch and process."""
         if self.asked_steps is None:
-            return -(-len(self.tiles) // self.processes)
+            return self.share.count(len(self.tiles))
         return self.asked_steps * min(self.batch_size, len(self.tiles))
 
     @property
@@ -149,11 +145,8 @@ class TrainingTiles:
     def batches(self, seed: int, epoch: int) -> Iterator[Batch]:
         """The tiles of an epoch, in an order, with crops and changes that follow from seed, epoch and rank alone."""
         rng = np.random.default_rng([seed, epoch])
-        wanted = self.mine * self.processes
-        # Every process takes the same number of steps, or those that end early would leave the others waiting.
-        passes = [rng.permutation(self.tiles) for _ in range(-(-wanted // len(self.tiles)))]
-        mine = np.concatenate(passes)[:wanted][self.rank::self.processes]
-        rng = np.random.default_rng([seed, epoch, self.rank])
+        mine = self.share.deal(passes(self.tiles, self.mine * self.share.processes, rng), self.mine)
+        rng = np.random.default_rng([seed, epoch, self.share.rank])
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         for batch in self.reader.shuffled(mine, -(-self.mine // self.steps), rng, self.crop):
             yield self.augmentation(self.guesses.fill(batch) if self.guesses else batch, generator)
@@ -161,24 +154,14 @@ class TrainingTiles:
     def sample(self, count: int) -> Iterator[Batch]:
         """Some training tiles as they are, labelled or not, evenly chosen and mixed; no batch has a single tile, if there are more."""
         tiles = self.reader.dataset.indices("training")
-        mine = tiles[self.rank % len(tiles)::self.processes]  # of few tiles not every process has one of its own
+        mine = tiles[self.share.rank % len(tiles)::self.share.processes]  # of few tiles not every process has one of its own
         chosen = mixed_sample(mine, count)
         smallest = len(chosen) // -(-len(chosen) // self.batch_size)
         return self.reader.in_order(chosen, self.batch_size if smallest > 1 else len(chosen))
 
     def refuse_single_value(self, stride: int) -> None:
-        """Batch normalisation needs more than one value per channel in the deepest layer.
-
-        Args:
-            stride: of the network, pixels.
-
-        Raises:
-            DataError: when the smallest batch has a single tile of at most one stride.
-        """
-        side = self.crop or self.reader.dataset.tile_size
-        if self.mine // self.steps * (-(-side // stride)) ** 2 < 2:
-            raise DataError(f"A single tile of {side} px per step is too little to train on. "
-                            "Choose a larger batch, larger tiles or more training tiles.")
+        """See `shares.refuse_single_value`; of a network of that stride, pixels."""
+        refuse_single_value(self.mine // self.steps, self.crop or self.reader.dataset.tile_size, stride)
 
 
 class LabelledMethod:
@@ -204,7 +187,7 @@ class LabelledMethod:
         self.reader = TileReader(dataset, centre, network.stride, device, shares=choices.loss in NEED_SHARES)
         change = Augmentation(choices.augmentation, dataset.bands, centre, spread, device)
         self.training = TrainingTiles(self.reader, change, self.labelled, batch_size=choices.batch_size, crop=choices.crop, steps=choices.steps,
-                                      rank=choices.rank, processes=choices.processes, guesses=choices.guesses)
+                                      share=choices.share, guesses=choices.guesses)
         self.training.refuse_single_value(network.stride)
         weights = class_weights(labelled_counts(dataset, self.labelled), choices.weighting, len(self.labelled) if dataset.kind.several else None)
         self.weights = torch.tensor(weights, dtype=torch.float32, device=device)
@@ -249,7 +232,7 @@ class LabelledMethod:
         if self.choices.last_epoch not in (None, self.epoch):
             return self.dataset.kind.nothing(len(self.dataset.classes))
         renew_statistics(self.network, self.renewal(self.renewal_tiles))
-        return self.count(self.dataset.indices("validation")[self.choices.rank::self.choices.processes], progress)
+        return self.count(self.choices.share.mine(self.dataset.indices("validation")), progress)
 
     def count(self, tiles: np.ndarray, progress: Progress = SILENT) -> np.ndarray:
         """Counts over any tiles, of which the figures are made; those of several processes are added up."""

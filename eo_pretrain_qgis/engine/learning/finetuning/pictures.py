@@ -9,7 +9,7 @@ from ...datasets.dataset import IGNORE, Dataset
 from ...even_sample import even_sample
 from ...looks import html_page as page
 from ...looks.class_style import coloured
-from ...looks.tile_pictures import look, paint
+from ...looks.tile_pictures import beside, look, paint
 from ..data import TileReader
 from ..networks.class_networks import ClassNetwork
 from .classification import Classification
@@ -26,17 +26,10 @@ def map_pictures(network: ClassNetwork, reader: TileReader, dataset: Dataset, ti
         return page.paragraph("The dataset has no such tiles.")
     classes, rows = coloured(dataset.classes), []
     for chosen, truth, found in Segmentation.predict(network, reader, tiles, len(tiles)):
-        rows += [_beside(*row) for row in zip(look(dataset, chosen), paint(truth, classes), paint(found, classes))]
+        rows += [beside(*row, side=TILE_SIDE) for row in zip(look(dataset, chosen), paint(truth, classes), paint(found, classes))]
     return "\n".join([page.paragraph("Image, truth and prediction; grey is not labelled."),
                       page.picture(np.concatenate(rows), "image, truth and prediction of tiles"),
                       page.legend([entry.name for entry in classes], [entry.color for entry in classes])])
-
-
-def _beside(*pictures: np.ndarray) -> np.ndarray:
-    """Pictures (y, x, 3) in a row with white gaps, small ones enlarged."""
-    zoom = max(1, TILE_SIDE // pictures[0].shape[0])
-    framed = [np.pad(picture.repeat(zoom, 0).repeat(zoom, 1), [(0, 6), (0, 6), (0, 0)], constant_values=255) for picture in pictures]
-    return np.concatenate(framed, 1)
 
 
 def sample_gallery(network: ClassNetwork, reader: TileReader, dataset: Dataset, tiles: np.ndarray) -> str:

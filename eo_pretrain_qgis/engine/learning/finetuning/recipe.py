@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from lightning_fabric import Fabric
 
 from ....progress import SILENT, Progress
 from ...datasets.dataset import IGNORE, Dataset
 from ...datasets.splitting.label_shares import training_share
-from ..loop.checkpoints import load_tensors
-from ..loop.device import pick_device, pick_precision
-from ..loop.runs import CARD, CHECKPOINT, WEIGHTS, Run
+from ..loop import training_runs
+from ..loop.runs import Run
 from ..loop.training import Course, Plan
-from ..loop.training_runs import train
+from ..loop.training_runs import Kept, Session, equipped, plan_of, train
 from ..networks.encoder_files import OUR_SCALING, find_weights, read_card
-from ..networks.encoder_import import chosen_encoder
-from ..networks.encoders import check_encoder_name
-from ..networks.starting_weights import start_from
 from ..probes import encoder_features
 from ..tasks import learner_of
 from .defaults import FROM_SCRATCH, defaults, sentence
@@ -29,37 +23,28 @@ from .guessed_labels import GuessedLabels, check_spreadable
 from .labelled_tiles import Choices, LabelledMethod, check_labelled
 from .report import run_sections
 
-ENCODER = "resnet18"
 GUESSES = "guessed_labels.npy"  # in the run folder
 #: The score of a task → its name among the results of the job.
 RESULTS = {"mean_iou": "validation_iou", "overall_accuracy": "validation_accuracy", "average_precision": "validation_average_precision"}
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What can be chosen; the names are those of the job `finetune`, which explains them. None and ``auto`` become one of `defaults`."""
+class Settings(training_runs.Settings):
+    """What can be chosen, see the job `finetune`. None and ``auto`` become one of `defaults`."""
 
-    encoder: str | None = None
-    start: str | None = None
-    epochs: int | None = None
-    batch_size: int | None = None
-    learning_rate: float | None = None
-    crop: int | None = None
-    class_weights: str = "balanced"
-    augmentation: str = "auto"
-    precision: str = "auto"
-    patience: int = 12
-    weight_decay: float = 0.01
-    warmup_epochs: int = 2
-    label_share: float = 100.0
-    spread_labels: bool = False
-    loss: str = "cross_entropy"
-    epoch_steps: int | None = None
-    average: float | None = None
-    keep: str = "best"
-    frozen_encoder: bool = False
-    device: str = "auto"
-    seed: int = 1
+    crop: int | None
+    class_weights: str
+    augmentation: str
+    patience: int
+    weight_decay: float
+    warmup_epochs: int
+    label_share: float
+    spread_labels: bool
+    loss: str
+    epoch_steps: int | None
+    average: float | None
+    keep: str
+    frozen_encoder: bool
 
 
 def finetune(dataset_folder: str, output: str, settings: Settings, progress: Progress = SILENT) -> dict[str, Any]:
@@ -72,28 +57,14 @@ def finetune(dataset_folder: str, output: str, settings: Settings, progress: Pro
         per tile) or ``validation_average_precision`` (several).
 
     Raises:
-        DataError: the dataset cannot be learned from, or `output` holds something else.
-        ModelError: the encoder is unknown or the starting weights do not fit.
-        EngineError: the device is not there, its memory too small, or the loss diverged.
+        DataError: the dataset cannot be learned from; and see `training_runs.train`.
     """
-    pick_precision(settings.precision, pick_device(settings.device))  # the quickest refusals first
     dataset = Dataset.open(dataset_folder)
     check_learnable(dataset, settings.crop)
     if settings.spread_labels:
         check_spreadable(dataset, settings.start)
-    settings = replace(settings, encoder=_encoder(settings, output, dataset, progress))
+    settings = equipped(settings, output, settings.start, dataset.bands, progress)
     return train(output, FineTuning(dataset, settings), progress)
-
-
-def _encoder(settings: Settings, output: str, dataset: Dataset, progress: Progress) -> str:
-    """The encoder that was asked for, else that of the run that is continued, else that of the starting weights."""
-    if settings.encoder:
-        check_encoder_name(settings.encoder)
-    if os.path.isfile(os.path.join(output, CARD)):
-        return settings.encoder or Run.open(output).card["encoder"]
-    if settings.start:
-        return chosen_encoder(settings.start, settings.encoder, [band.name for band in dataset.bands], progress)
-    return settings.encoder or ENCODER
 
 
 def completed(settings: Settings, dataset: Dataset) -> tuple[Settings, str]:
@@ -142,24 +113,17 @@ class FineTuning:
 
     def plan(self) -> Plan:
         """AdamW with warm-up and a cosine."""
-        chosen = self.settings
-        return Plan(chosen.epochs, chosen.learning_rate, chosen.weight_decay, chosen.warmup_epochs, chosen.patience, chosen.seed,
-                    average=chosen.average)
+        return plan_of(self.settings)
 
-    def build(self, run: Run, fabric: Fabric, progress: Progress) -> Any:
+    def build(self, session: Session) -> Any:
         """The network with its starting weights, as a method to train."""
-        chosen, dataset = self.settings, self.dataset
+        chosen, dataset, run, progress = self.settings, self.dataset, session.run, session.progress
         if self.chosen:
             progress.message(self.chosen)
-        begins = bool(chosen.start) and not os.path.exists(run.path(CHECKPOINT))
-        if begins:
-            adopt_scaling(run.card["bands"], str(chosen.start), progress)
-        network, new = run.build_network(), []
-        if begins:
-            matched = start_from(network, str(chosen.start), [band.name for band in dataset.bands], progress)
-            new = matched.left_new
-            run.card["start"] = {**asdict(matched), "path": chosen.start, "summary": matched.sentence()}
-            progress.message(matched.sentence())
+        if chosen.start and session.begins:
+            adopt_scaling(run.card["bands"], chosen.start, progress)
+        network = run.build_network()
+        new = session.start(network, [band.name for band in dataset.bands], chosen.start)
         if chosen.frozen_encoder:
             network.freeze_encoder()
         if len(dataset.sensors) > 1:
@@ -171,47 +135,44 @@ class FineTuning:
         run.card["training_tiles"] = len(tiles)
         if chosen.label_share < 100:
             progress.message(f"Learning from {len(tiles)} of {len(dataset.indices('training'))} training tiles.")
-        quiet = progress.part(0, 0)  # the fraction belongs to the training that follows
-        guesses = self.guessed_labels(run, network, fabric, tiles, quiet) if chosen.spread_labels else None
-        method = self.learner.method(dataset, network, fabric.device, Choices(
+        device, quiet = session.fabric.device, progress.part(0, 0)  # the fraction belongs to the training that follows
+        guesses = self.guessed_labels(session, network, tiles, quiet) if chosen.spread_labels else None
+        method = self.learner.method(dataset, network, device, Choices(
             chosen.batch_size, tiles, chosen.crop, chosen.class_weights, chosen.augmentation, chosen.loss, chosen.epoch_steps,
-            chosen.epochs - 1 if chosen.keep == "last" else None, guesses, fabric.global_rank, fabric.world_size))
-        method.begin(new, fabric.device, quiet)
+            chosen.epochs - 1 if chosen.keep == "last" else None, guesses, session.share))
+        method.begin(new, device, quiet)
         return method
 
     def training_tiles(self) -> np.ndarray:
         """Positions of the tiles whose labels are used."""
         return training_share(self.dataset, self.settings.label_share, self.settings.seed)
 
-    def guessed_labels(self, run: Run, network: Any, fabric: Fabric, labelled: np.ndarray, progress: Progress) -> GuessedLabels | None:
+    def guessed_labels(self, session: Session, network: Any, labelled: np.ndarray, progress: Progress) -> GuessedLabels | None:
         """Of the starting weights, before they learn; of a run that is continued those it began with."""
-        tiles = self.dataset.indices("training")
+        tiles, run, device = self.dataset.indices("training"), session.run, session.fabric.device
         if len(labelled) == len(tiles):
             progress.message("All training tiles have labels; there are none to spread them to.")
             return None
-        if os.path.exists(run.path(CHECKPOINT)):
+        if not session.begins:
             return GuessedLabels.read(run.path(GUESSES), np.setdiff1d(tiles, labelled))
-        features = encoder_features(network.to(fabric.device).encoder, network.centre.flatten().tolist(), network.spread.flatten().tolist(),
-                                    self.dataset, tiles, fabric.device, turned=True, progress=progress)
+        features = encoder_features(network.to(device).encoder, network.centre.flatten().tolist(), network.spread.flatten().tolist(),
+                                    self.dataset, tiles, device, turned=True, progress=progress)
         labels = np.where(np.isin(tiles, labelled), self.dataset.labels(tiles), IGNORE)
         guesses = GuessedLabels.spread(tiles, features, labels, len(self.dataset.classes), progress)
-        if fabric.global_rank == 0:
+        if session.share.rank == 0:
             guesses.write(run.path(GUESSES))
         run.card["guessed_labels"] = guesses.sentence()
         progress.message(guesses.sentence())
         return guesses
 
-    def save(self, run: Run, method: LabelledMethod, sums: np.ndarray) -> None:
-        """The network, its encoder, and on the validation tiles the figures of the classes and what is taken for what."""
-        run.card["class_scores"] = self.dataset.kind.figures(sums)["classes"]
-        if not self.dataset.kind.several:
-            run.card["confusion"] = sums.tolist()
-        run.save_network(method.network)
-        run.save_encoder(method.network.encoder)
+    def kept(self, method: LabelledMethod) -> Kept:
+        """The network and its encoder."""
+        return Kept(method.network, {"encoder": (method.network.encoder, {})})
 
-    def load_best(self, run: Run, method: Any) -> None:
-        """The best weights back into the network."""
-        method.network.load_state_dict(load_tensors(run.path(WEIGHTS)))
+    def facts(self, run: Run, method: LabelledMethod, sums: np.ndarray) -> dict[str, Any]:
+        """On the validation tiles the figures of the classes and what is taken for what."""
+        confusion = {} if self.dataset.kind.several else {"confusion": sums.tolist()}
+        return {"class_scores": self.dataset.kind.figures(sums)["classes"], **confusion}
 
     def sections(self, run: Run, method: Any, course: Course, redraw: bool) -> tuple[str, list[str]]:
         """The report."""

@@ -10,6 +10,7 @@ import numpy as np
 from ...datasets.dataset import Dataset
 from ...looks import html_page as page
 from ...tasks import FIGURES, Task, task_named, with_article
+from ..loop.run_report import run_report
 from ..loop.training import Course
 
 if TYPE_CHECKING:
@@ -36,14 +37,13 @@ def run_sections(run: Run, dataset: Dataset, course: Course, pictures: str) -> t
     if figures and kind.pixelwise:
         panels.append((f"Validation {CLASS_FIGURES[leading]}", {name: [row.get(f"{leading}_{name}") for row in history] for name in run.class_names}))
     found = _best_figures(card, kind)
-    sections = [
-        page.paragraph(verdict(card, course)), page.curves(panels), page.heading("Validation tiles"), pictures,
+    body = [
+        page.curves(panels), page.heading("Validation tiles"), pictures,
         page.heading("Accuracy of the best epoch on the validation tiles"), class_table(run.class_names, found, kind),
         *([confusion_table(run.class_names, np.array(card["confusion"]))] if "confusion" in card else []),
-        page.heading("Settings"), page.table(("setting", "value"), settings_rows(card)),
-        page.heading("Limits"), page.bullets(_limits(card, found["classes"], kind)),
     ]
-    return f"{card['dataset']['name']}: {card['architecture']} with {card['encoder']}", sections
+    return (f"{card['dataset']['name']}: {card['architecture']} with {card['encoder']}",
+            run_report(card, course, verdict(card, course), body, _limits(card, found["classes"], kind)))
 
 
 def _best_figures(card: dict[str, Any], kind: Task) -> dict[str, Any]:
@@ -64,25 +64,14 @@ def confusion_table(names: Sequence[str], counts: np.ndarray) -> str:
 
 
 def verdict(card: dict, course: Course) -> str:
-    """How far the run is and what it reached, as a sentence or two."""
-    state = "Finished" if card["state"] == "finished" else "Training"
-    text = f"{state}: {course.epoch} of {card['settings']['epochs']} epochs on {card['device']} in {card['precision']}."
-    if course.best is None and card["settings"].get("keep") == "last":
-        return text + " The last epoch is kept, and only that is measured."
+    """What the run reached, in a sentence; empty where nothing was measured."""
+    last = card["settings"].get("keep") == "last"
     if course.best is None:
-        return text + " Without validation tiles the last epoch is kept."
+        return "The last epoch is kept, and only that is measured." if last else ""
     reached = with_article(task_named(card["task"]).score)
-    if card["settings"].get("keep") == "last":
-        return text + f" The last epoch is kept; it has {reached} of {course.best:.3f} on the validation tiles."
-    return text + f" Best: epoch {course.best_epoch} with {reached} of {course.best:.3f} on the validation tiles."
-
-
-def settings_rows(card: dict) -> list[tuple[str, Any]]:
-    """Name and value of the settings, and of what else decides."""
-    rows = [(name.replace("_", " "), "–" if value is None else str(value)) for name, value in card["settings"].items()]
-    start = card["start"]["summary"] if card["start"] else "from scratch"
-    return [*rows, ("dataset", card["dataset"]["path"]), ("bands", ", ".join(band["name"] for band in card["bands"])), ("start", start),
-            ("parameters", card["parameters"])]
+    if last:
+        return f"The last epoch is kept; it has {reached} of {course.best:.3f} on the validation tiles."
+    return f"Best: epoch {course.best_epoch} with {reached} of {course.best:.3f} on the validation tiles."
 
 
 def _number(row: dict[str, Any]) -> int | None:

@@ -149,17 +149,29 @@ class Run:
         """The network with its best weights, in evaluation mode, on `device`.
 
         Raises:
+            ModelError: see `fill`.
+        """
+        network = self.build_network()
+        self.fill(network, "Fine-tune a model")
+        return network.to(device).eval()
+
+    def fill(self, network: nn.Module, job: str) -> None:
+        """Brings the best weights into a network of their kind.
+
+        Args:
+            network: as `save_network` got it.
+            job: title of the job that continues the run.
+
+        Raises:
             ModelError: when no epoch was finished, or the weights are damaged or of another network.
         """
         if not os.path.exists(self.path(WEIGHTS)):
-            raise ModelError(f"The run {self.folder} has no weights yet: no epoch was finished. Let “Fine-tune a model” continue it.")
-        network = self.build_network()
+            raise ModelError(f"The run {self.folder} has no weights yet: no epoch was finished. Let “{job}” continue it.")
         try:
             network.load_state_dict(load_tensors(self.path(WEIGHTS)))
         except RuntimeError as error:
             raise ModelError(f"The weights {self.path(WEIGHTS)} do not fit {self.path(CARD)} ({first_line(error)}). "
                              "Copy the run folder again.") from None
-        return network.to(device).eval()
 
     def save_network(self, network: nn.Module) -> None:
         """Writes the whole network."""

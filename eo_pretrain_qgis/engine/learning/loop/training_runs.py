@@ -1,27 +1,145 @@
-"""What every kind of run shares: the folder, the device, the weights, the figures and the report, and how it goes on after a kill."""
+"""What every kind of run shares: settings, encoder, starting weights, folder, device, figures and report, and how it goes on after a kill."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any, Protocol
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from torch import nn
 
 from ....outputs import new_file
 from ....progress import SILENT, Progress
 from ....tables import write_table
 from ...datasets.dataset import Dataset
 from ...looks import html_page as page
+from ...rasters.sensors import Band
+from ..networks.encoder_import import chosen_encoder
+from ..networks.encoders import check_encoder_name
+from ..networks.starting_weights import start_from
+from .checkpoints import load_tensors
 from .device import describe_device, pick_device, pick_precision, start_fabric, use_all_cores
-from .runs import CHECKPOINT, ENCODER, WEIGHTS, Run, first_card
+from .run_report import machine
+from .runs import CARD, CHECKPOINT, ENCODER, WEIGHTS, Run, first_card
+from .shares import Share
 from .training import Course, Method, Plan, fit
 
 REPORT_SHARE = 0.05  # of the time may go into refreshing the report
 NO_METRICS = ("seconds", "images_per_second", "memory_mb")
+USUAL_ENCODER = "resnet18"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What can be chosen for every method; the names are those of the jobs, which explain them and say what holds where nothing was chosen."""
+
+    encoder: Any  # its name, or None until `equipped`
+    start: str | None
+    epochs: Any
+    batch_size: Any
+    learning_rate: Any
+    precision: str
+    device: str
+    seed: int
+
+
+Chosen = TypeVar("Chosen", bound=Settings)
+
+
+def equipped(settings: Chosen, output: str, start: str | None, bands: Sequence[Band], progress: Progress) -> Chosen:
+    """The settings with an encoder: the one that was asked for, else that of the run that is continued, else that of the starting weights.
+
+    Args:
+        settings: what was chosen.
+        output: the run folder.
+        start: starting weights, if any.
+        bands: that these are to see.
+        progress: told of a download, and of an encoder that was recognised.
+
+    Raises:
+        EngineError: the device is not there, or does not compute in the precision.
+        ModelError: the encoder is unknown, or not that of the starting weights.
+    """
+    pick_precision(settings.precision, pick_device(settings.device))  # the quickest refusals first
+    encoder = settings.encoder
+    if encoder:
+        check_encoder_name(encoder)
+    if os.path.isfile(os.path.join(output, CARD)):
+        encoder = encoder or Run.open(output).card["encoder"]
+    elif start:
+        encoder = chosen_encoder(start, encoder, [band.name for band in bands], progress)
+    return replace(settings, encoder=encoder or USUAL_ENCODER)
+
+
+def plan_of(settings: Settings, **facts: Any) -> Plan:
+    """How to train: the settings of the same names, and what the method says beside them or instead."""
+    chosen = {field.name: getattr(settings, field.name) for field in fields(Plan) if hasattr(settings, field.name)}
+    return Plan(**{**chosen, **facts})
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a recipe builds its method with.
+
+    Attributes:
+        run: the folder and its card.
+        fabric: device, precision and processes.
+        progress: of the first process; the others say nothing.
+    """
+
+    run: Run
+    fabric: Fabric
+    progress: Progress = SILENT
+
+    @property
+    def begins(self) -> bool:
+        """Whether nothing was learned yet; what a run that goes on has learned comes from its checkpoint."""
+        return not os.path.exists(self.run.path(CHECKPOINT))
+
+    @property
+    def share(self) -> Share:
+        """Of this process."""
+        return Share.of(self.fabric)
+
+    def start(self, network: nn.Module, bands: Sequence[str], path: str | None, key: str = "start") -> list[str]:
+        """Copies starting weights into a network of a run that begins, and says so in messages and in the card.
+
+        Args:
+            network: see `start_from`.
+            bands: names of its bands.
+            path: of the weights; None: there are none.
+            key: in the card.
+
+        Returns:
+            Names of the tensors that nothing was found for.
+
+        Raises:
+            ModelError: the weights cannot be read or do not fit.
+        """
+        if not path or not self.begins:
+            return []
+        matched = start_from(network, path, list(bands), self.progress)
+        self.run.card[key] = {**asdict(matched), "path": path, "summary": matched.sentence()}
+        self.progress.message(matched.sentence())
+        return matched.left_new
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What the run folder keeps of a method.
+
+    Attributes:
+        network: written with its best weights, and read again at the end.
+        encoders: by name of their files, each with what differs from the card of the run, such as ``sensor`` and ``bands``.
+    """
+
+    network: nn.Module
+    encoders: dict[str, tuple[nn.Module, dict[str, Any]]]
 
 
 class Recipe(Protocol):
@@ -29,7 +147,7 @@ class Recipe(Protocol):
 
     Attributes:
         method_name: stands in run.json as ``method``.
-        settings: a frozen dataclass with at least ``epochs``, ``device``, ``precision`` and ``seed``.
+        settings: what was chosen, complete.
         datasets: what is learned from.
     """
 
@@ -47,17 +165,17 @@ class Recipe(Protocol):
     def plan(self) -> Plan:
         """How to train."""
 
-    def build(self, run: Run, fabric: Fabric, progress: Progress) -> Method:
+    def build(self, session: Session) -> Method:
         """The networks with their starting weights, as a method to train; torch is seeded already."""
 
-    def save(self, run: Run, method: Any, sums: np.ndarray) -> None:
-        """Writes the weights of the best epoch so far; `sums` are those of `Method.validate` over all processes."""
+    def kept(self, method: Any) -> Kept:
+        """The networks that are kept."""
 
-    def load_best(self, run: Run, method: Any) -> None:
-        """Brings the best weights back into the method."""
+    def facts(self, run: Run, method: Any, sums: np.ndarray) -> dict[str, Any]:
+        """What run.json says of the best epoch besides its figures; `sums` are those of `Method.validate` over all processes."""
 
     def sections(self, run: Run, method: Any, course: Course, redraw: bool) -> tuple[str, list[str]]:
-        """Title and sections of report.html; pictures are drawn anew when `redraw`."""
+        """Title and sections of report.html, see `run_report.run_report`; pictures are drawn anew when `redraw`."""
 
     def result(self, run: Run) -> dict[str, Any]:
         """Outputs of the job besides those of `train`."""
@@ -89,7 +207,7 @@ def train(folder: str, recipe: Recipe, progress: Progress = SILENT) -> dict[str,
     speaker.message(f"Training on {describe_device(fabric.device)} in {precision}" +
                     (f", in {fabric.world_size} processes." if fabric.world_size > 1 else "."))
     torch.manual_seed(settings.seed)
-    method = recipe.build(run, fabric, speaker)
+    method = recipe.build(Session(run, fabric, speaker))
     run.card["parameters"] = sum(parameter.numel() for part in method.parts.values() for parameter in part.parameters())
     if fabric.is_global_zero:
         run.update(state="training", settings=asdict(settings), device=describe_device(fabric.device), precision=precision)
@@ -116,7 +234,11 @@ class _Keeper:
         if improved:
             row = course.history[course.best_epoch - 1]
             self.run.card["metrics"] = {name: value for name, value in row.items() if name not in NO_METRICS}
-            self.recipe.save(self.run, self.method, sums)
+            self.run.card.update(self.recipe.facts(self.run, self.method, sums))
+            kept = self.recipe.kept(self.method)
+            self.run.save_network(kept.network)
+            for name, (encoder, facts) in kept.encoders.items():
+                self.run.save_encoder(encoder, name, **facts)
         self.run.update(epochs_run=course.epoch, **_spent(course))
         self._write_figures(course)
         if self.spent <= REPORT_SHARE * (time.monotonic() - self.started):
@@ -125,7 +247,7 @@ class _Keeper:
     def finish(self, course: Course) -> None:
         """The last word: the state and the report."""
         self.run.update(state="finished")
-        self.recipe.load_best(self.run, self.method)
+        self.recipe.kept(self.method).network.load_state_dict(load_tensors(self.run.path(WEIGHTS)))
         self._write_report(course, True)
 
     def _write_figures(self, course: Course) -> None:
@@ -137,7 +259,7 @@ class _Keeper:
         """Writes the report; the pictures are drawn anew when the network is the `best` one."""
         began = time.monotonic()
         title, sections = self.recipe.sections(self.run, self.method, course, best)
-        page.write_page(self.run.path("report.html"), title, [*sections, *_machine(self.run.card)])
+        page.write_page(self.run.path("report.html"), title, [*sections, *machine(self.run.card)])
         self.spent += time.monotonic() - began
 
 
@@ -147,14 +269,6 @@ def _spent(course: Course) -> dict[str, float]:
     images = sum(row["seconds"] * row["images_per_second"] for row in course.history)
     return {"training_seconds": round(seconds, 1), "images_per_second": round(images / max(seconds, 1e-9), 2),
             "memory_mb": max(row["memory_mb"] for row in course.history)}
-
-
-def _machine(card: dict[str, Any]) -> list[str]:
-    """What it ran on and how fast, for the end of the report."""
-    kind = "GPU memory of tensors, highest" if card["device"].startswith("cuda") else "memory of the process, highest"
-    rows = [("device", card["device"]), ("precision", card["precision"]), ("images per second in training", f"{card['images_per_second']:.1f}"),
-            ("time spent in training", f"{card['training_seconds'] / 60:.1f} min"), (kind, f"{card['memory_mb']:.0f} MB")]
-    return [page.heading("Machine"), page.table(("what", "value"), rows)]
 
 
 def _result(run: Run, recipe: Recipe) -> dict[str, Any]:

@@ -14,13 +14,13 @@ from .....progress import SILENT, Progress
 from ....datasets.dataset import Dataset, SensorInfo
 from ....rasters.sensors import Band
 from ...data import mixed_sample
-from ...loop.processes import processes
+from ...loop.shares import ALONE, Share
 from ...networks.class_networks import band_row, renew_statistics, scaled
 from ...networks.encoders import build_encoder
 from ...probes import Probe, encoder_features
 from .loss import correlation, shared_loss, twin_loss
 from .neighbours import Neighbours
-from .views import ViewPlan, Views
+from .views import Views
 
 MINIMUM_TILES = 4  # fewer leave nothing to compare
 HELD_OUT, RENEWAL_TILES = 512, 256  # most tiles the figures and the statistics of normalisation layers are taken from
@@ -108,7 +108,7 @@ class Twins:
         settings: what was chosen.
         device: where it is trained.
         probe: labelled tiles to ask the tower with the same bands with.
-        rank: number of this process.
+        share: of this process.
         progress: told of collapse.
 
     Attributes:
@@ -118,12 +118,11 @@ class Twins:
     additive = False  # the loss compares the tiles of a batch
 
     def __init__(self, dataset: Dataset, sensors: Sequence[SensorInfo], network: TwinNetwork, settings: Any, device: torch.device,
-                 probe: Probe | None = None, rank: int = 0, progress: Progress = SILENT) -> None:
+                 probe: Probe | None = None, share: Share = ALONE, progress: Progress = SILENT) -> None:
         self.dataset, self.sensors, self.network, self.settings, self.device = dataset, list(sensors), network, settings, device
-        self.probe, self.rank, self.progress = probe, rank, progress
+        self.probe, self.share, self.progress = probe, share, progress
         self.score = "probe_score" if probe else "validation_score"
-        plan = ViewPlan(**{name: getattr(settings, name) for name in ViewPlan.__dataclass_fields__})
-        self.views = [Views(sensor, *tower.scaling, dataset.tile_size, plan, device)
+        self.views = [Views(sensor, *tower.scaling, dataset.tile_size, settings, device)
                       for sensor, tower in zip(self.sensors, self.towers)]
         self.tiles = usable_tiles(dataset, "training", self.sensors)
         self.held_out = mixed_sample(usable_tiles(dataset, "validation", self.sensors), HELD_OUT)
@@ -149,15 +148,14 @@ class Twins:
     @property
     def steps(self) -> int:
         """Batches per epoch and process."""
-        return _pieces(-(-len(self.tiles) // processes()), self.settings.batch_size)
+        return _pieces(self.share.count(len(self.tiles)), self.settings.batch_size)
 
     def batches(self, seed: int, epoch: int) -> Iterator[TwinBatch]:
         """Views of the training tiles once, in an order and with changes that follow from seed, epoch and rank alone."""
         self.epoch = epoch
         order = np.random.default_rng([seed, epoch]).permutation(self.tiles)
-        # Every process takes equally many tiles, or their embeddings could not be brought together.
-        mine = np.resize(order, -(-len(order) // processes()) * processes())[self.rank::processes()]
-        generator = _generator(seed, epoch, self.rank)
+        mine = self.share.deal(order, self.share.count(len(order)))
+        generator = _generator(seed, epoch, self.share.rank)
         for tiles in np.array_split(mine, self.steps):
             tiles = np.sort(tiles)
             yield self._batch(tiles, generator, self.neighbours.draw(tiles, generator) if self.neighbours else None)
@@ -189,7 +187,7 @@ class Twins:
             found["feature_spread"] = float(np.mean([feature_spread(rows) for rows in features]))
         if self.probe:
             found.update(self._ask_probe(self.probe, progress.part(0.6, 1)))
-        return np.array([found[name] if self.rank == 0 else 0.0 for name in FIGURES])
+        return np.array([found[name] if self.share.rank == 0 else 0.0 for name in FIGURES])
 
     def figures(self, sums: np.ndarray) -> dict[str, float]:
         """The figures that are known, and the score."""

@@ -6,26 +6,22 @@ and no dimension that repeats another. Of two sensors, each is also a view of th
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from lightning_fabric import Fabric
 
 from .....errors import DataError
 from .....progress import SILENT, Progress
 from ....datasets.dataset import Dataset, SensorInfo
 from ....even_sample import even_sample
-from ...loop.checkpoints import load_tensors
-from ...loop.device import pick_device, pick_precision
+from ...loop import training_runs
 from ...loop.processes import synchronise
-from ...loop.runs import CHECKPOINT, WEIGHTS, Run, band_cards
+from ...loop.runs import Run, band_cards
 from ...loop.training import Course, Plan
-from ...loop.training_runs import train
-from ...networks.encoders import check_encoder_name, check_view_side
-from ...networks.starting_weights import start_from
+from ...loop.training_runs import Kept, Session, equipped, plan_of, train
+from ...networks.encoders import check_view_side
 from ...probes import Probe
 from .method import MINIMUM_TILES, Tower, TwinNetwork, Twins, same_bands, usable_tiles
 from .neighbours import Neighbours
@@ -39,29 +35,21 @@ LEARNING_RATES = {"adam": 1e-3, "adamw": 1e-3, "lars": 0.2}  # of LARS for 256 t
 
 
 @dataclass(frozen=True)
-class Settings(ViewPlan):
-    """What can be chosen; the names are those of the job `pretrain_barlow_twins`, which explains them."""
+class Settings(training_runs.Settings, ViewPlan):
+    """What can be chosen, see the job `pretrain_barlow_twins`."""
 
-    sensors: str = "one"
-    sensor: str | None = None
-    encoder: str = "resnet18"
-    start: str | None = None
-    probe: str | None = None
-    epochs: int = 100
-    batch_size: int = 256
-    learning_rate: float | None = None
-    optimizer: str = "adam"
-    weight_decay: float = 1e-6
-    warmup_epochs: int = 10
-    redundancy_weight: float = 0.005
-    neighbours: int = 0
-    projector_width: int = 2048
-    shared: float = 0.875
-    probe_share: float = 100.0
-    probe_every: int = 5
-    precision: str = "auto"
-    device: str = "auto"
-    seed: int = 1
+    sensors: str
+    sensor: str | None
+    probe: str | None
+    optimizer: str
+    weight_decay: float
+    warmup_epochs: int
+    redundancy_weight: float
+    neighbours: int
+    projector_width: int
+    shared: float
+    probe_share: float
+    probe_every: int
 
 
 def pretrain_barlow_twins(dataset_folder: str, output: str, settings: Settings, progress: Progress = SILENT) -> dict[str, Any]:
@@ -73,17 +61,14 @@ def pretrain_barlow_twins(dataset_folder: str, output: str, settings: Settings, 
         What `training_runs.train` gives, and of the best epoch ``validation_loss``, ``feature_rank`` and ``probe_accuracy`` where known.
 
     Raises:
-        DataError: the dataset cannot be learned from, the probe has no labels, or `output` holds something else.
-        ModelError: the encoder is unknown or the starting weights do not fit.
-        EngineError: the device is not there, its memory too small, or the loss diverged.
+        DataError: the dataset cannot be learned from, or the probe has no labels; and see `training_runs.train`.
     """
-    pick_precision(settings.precision, pick_device(settings.device))  # the quickest refusals first
-    check_encoder_name(settings.encoder)
     if settings.batch_size < 2:
         raise DataError("A batch of 1 tile cannot be compared with itself: the loss correlates dimensions over a batch. "
                         "Choose a batch size of 2 at least, better 128 or more.")
     dataset = Dataset.open(dataset_folder)
     sensors = chosen_sensors(dataset, settings)
+    settings = equipped(settings, output, settings.start, sensors[0].bands, progress)
     check_trainable(dataset, sensors, settings)
     probe = None
     if settings.probe:
@@ -172,44 +157,40 @@ class BarlowTwins:
         """Adam with warm-up and a cosine, or LARS as in the paper; no early stopping, as features go on improving when the loss rests."""
         chosen, lars = self.settings, self.settings.optimizer == "lars"
         rate = chosen.learning_rate or LEARNING_RATES[chosen.optimizer] * (chosen.batch_size / 256 if lars else 1)
-        return Plan(chosen.epochs, rate, chosen.weight_decay, chosen.warmup_epochs, chosen.epochs + 1, chosen.seed,
-                    optimizer=chosen.optimizer, final_rate=0.001 if lars else 0.0, clip_norm=None)
+        return plan_of(chosen, learning_rate=rate, patience=chosen.epochs + 1, final_rate=0.001 if lars else 0.0, clip_norm=None)
 
-    def build(self, run: Run, fabric: Fabric, progress: Progress) -> Twins:
+    def build(self, session: Session) -> Twins:
         """The towers with their starting weights, as a method to train."""
-        chosen, dataset = self.settings, self.dataset
+        chosen, dataset, card = self.settings, self.dataset, session.run.card
         towers = [Tower(chosen.encoder, band_cards(dataset, sensor), chosen.projector_width) for sensor in self.sensors]
-        if chosen.start and not os.path.exists(run.path(CHECKPOINT)):
-            for tower, sensor in zip(towers, self.sensors):
-                matched = start_from(tower, chosen.start, [band.name for band in sensor.bands], progress)
-                run.card["start"] = {"path": chosen.start, "summary": matched.sentence(), **asdict(matched)}
-                progress.message(matched.sentence())
+        for tower, sensor in zip(towers, self.sensors):
+            session.start(tower, [band.name for band in sensor.bands], chosen.start)
         network = TwinNetwork(towers)
-        if fabric.world_size > 1:
+        if session.share.processes > 1:
             synchronise(network)
-        method = Twins(dataset, self.sensors, network, chosen, fabric.device, self.probe, fabric.global_rank, progress)
-        self._say(method, fabric.world_size, progress)
+        method = Twins(dataset, self.sensors, network, chosen, session.fabric.device, self.probe, session.share, session.progress)
+        self._say(method, session.progress)
         if chosen.neighbours:
-            method.neighbours = self._neighbours(run, method, progress)
-        if self.probe and "probe_baseline" not in run.card:
-            run.card["probe_baseline"] = self.probe.statistics()
+            method.neighbours = self._neighbours(session, method)
+        if self.probe and "probe_baseline" not in card:
+            card["probe_baseline"] = self.probe.statistics()
         return method
 
-    def _neighbours(self, run: Run, method: Twins, progress: Progress) -> Neighbours:
+    def _neighbours(self, session: Session, method: Twins) -> Neighbours:
         """Of the starting weights, before they learn; of a run that is continued those it began with."""
-        quiet = progress.part(0, 0)  # the fraction belongs to the training that follows
-        if os.path.exists(run.path(CHECKPOINT)):
-            found = Neighbours.read(run.path(NEIGHBOURS), method.tiles)
+        quiet, kept = session.progress.part(0, 0), session.run.path(NEIGHBOURS)  # the fraction belongs to the training that follows
+        if not session.begins:
+            found = Neighbours.read(kept, method.tiles)
         else:
             features = [method.features(number, method.tiles, quiet, turned=True) for number in range(len(method.towers))]
             found = Neighbours.find(method.tiles, features, self.settings.neighbours, quiet)
-            if method.rank == 0:
-                found.write(run.path(NEIGHBOURS))
-        run.card["neighbours"] = found.sentence()
-        progress.message(found.sentence())
+            if session.share.rank == 0:
+                found.write(kept)
+        session.run.card["neighbours"] = found.sentence()
+        session.progress.message(found.sentence())
         return found
 
-    def _say(self, method: Twins, processes: int, progress: Progress) -> None:
+    def _say(self, method: Twins, progress: Progress) -> None:
         batch = -(-len(method.tiles) // method.steps)
         if batch < SMALL_BATCH:
             progress.message(f"Batches of {batch} tiles are small for Barlow Twins, which correlates the dimensions of the features over a "
@@ -220,19 +201,19 @@ class BarlowTwins:
                              "features on: " + ("the probe alone decides which epoch is kept." if self.probe else "the last epoch is kept."),
                              "warning")
 
-    def save(self, run: Run, method: Twins, sums: np.ndarray) -> None:
+    def kept(self, method: Twins) -> Kept:
         """The towers, and the encoder of each sensor."""
-        towers = method.towers
-        run.save_network(towers[0] if len(towers) == 1 else method.network)
-        run.save_encoder(towers[0].encoder)
-        for sensor, tower in zip(self.sensors, towers) if len(towers) > 1 else ():
-            run.save_encoder(tower.encoder, f"encoder_{sensor.name}", sensor=sensor.name, preset=sensor.preset,
-                             bands=band_cards(self.dataset, sensor))
+        first, *others = method.towers
+        if not others:
+            return Kept(first, {"encoder": (first.encoder, {})})
+        own = {f"encoder_{sensor.name}": (tower.encoder, {"sensor": sensor.name, "preset": sensor.preset,
+                                                          "bands": band_cards(self.dataset, sensor)})
+               for sensor, tower in zip(self.sensors, method.towers)}
+        return Kept(method.network, {"encoder": (first.encoder, {}), **own})
 
-    def load_best(self, run: Run, method: Twins) -> None:
-        """The best weights back into the towers."""
-        towers = method.towers
-        (towers[0] if len(towers) == 1 else method.network).load_state_dict(load_tensors(run.path(WEIGHTS)))
+    def facts(self, run: Run, method: Twins, sums: np.ndarray) -> dict[str, Any]:
+        """None beside the figures."""
+        return {}
 
     def sections(self, run: Run, method: Twins, course: Course, redraw: bool) -> tuple[str, list[str]]:
         """The report."""

@@ -9,6 +9,7 @@ import numpy as np
 from ....even_sample import even_sample
 from ....looks import html_page as page
 from ....looks.tile_pictures import look, strip
+from ...loop.run_report import run_report
 from ...loop.runs import Run
 from ...loop.training import Course
 from .method import Twins
@@ -44,16 +45,15 @@ def report_sections(run: Run, course: Course, pictures: str) -> tuple[str, list[
         panels.append(("Accuracy of the probe", probes))
     best = history[course.best_epoch - 1]
     rows = [(words, best[name]) for name, words in FIGURES.items() if name in best]
-    sections = [
-        page.paragraph(_verdict(card, course)), *(page.curves(panels[at:at + 2]) for at in range(0, len(panels), 2)),
+    body = [
+        *(page.curves(panels[at:at + 2]) for at in range(0, len(panels), 2)),
         page.heading("Figures of the best epoch"), page.table(("figure", f"epoch {course.best_epoch}"), rows),
         *([_probe_words(card, history)] if baseline else []),
         page.heading("What the encoder takes for alike"),
         page.paragraph("Held-out tiles on the left, and the held-out tiles whose features point most nearly in the same direction."), pictures,
-        page.heading("Settings"), page.table(("setting", "value"), _settings(card)),
-        page.heading("Limits"), page.bullets(_limits(card, best)),
     ]
-    return f"{card['dataset']['name']}: Barlow Twins with {card['encoder']}", sections
+    return (f"{card['dataset']['name']}: Barlow Twins with {card['encoder']}",
+            run_report(card, course, _verdict(card, course), body, _limits(card, best)))
 
 
 def neighbour_pictures(method: Twins) -> str:
@@ -81,13 +81,11 @@ def _gap(row: np.ndarray, height: int) -> np.ndarray:
 
 
 def _verdict(card: dict, course: Course) -> str:
-    state = "Finished" if card["state"] == "finished" else "Training"
-    text = f"{state}: {course.epoch} of {card['settings']['epochs']} epochs on {card['device']} in {card['precision']}."
     if course.best is None:
-        return text + " Without held-out tiles the last epoch is kept."
+        return ""
     if card.get("probe_baseline"):
-        return f"{text} Best: epoch {course.best_epoch} with {course.best:.3f} in the linear probe on its validation tiles."
-    return f"{text} Best: epoch {course.best_epoch} with a loss of {-course.best:.2f} on the held-out tiles."
+        return f"Best: epoch {course.best_epoch} with {course.best:.3f} in the linear probe on its validation tiles."
+    return f"Best: epoch {course.best_epoch} with a loss of {-course.best:.2f} on the held-out tiles."
 
 
 def _probe_words(card: dict, history: list[dict[str, Any]]) -> str:
@@ -100,14 +98,6 @@ def _probe_words(card: dict, history: list[dict[str, Any]]) -> str:
                              "classes: from the features of the frozen encoder, and from mean, deviation and percentiles of each band, which "
                              "a network has to beat.")
             + page.table(("features", "nearest neighbours", "linear"), rows))
-
-
-def _settings(card: dict) -> list[tuple[str, Any]]:
-    rows = [(name.replace("_", " "), "–" if value is None else str(value)) for name, value in card["settings"].items()]
-    start = card["start"]["summary"] if card["start"] else "from scratch"
-    sensors = card.get("sensors") or {card["sensor"]: card["bands"]}
-    bands = [(f"bands of {name}", ", ".join(band["name"] for band in cards)) for name, cards in sensors.items()]
-    return [*rows, ("dataset", card["dataset"]["path"]), *bands, ("start", start), ("parameters", card["parameters"])]
 
 
 def _limits(card: dict, best: dict[str, Any]) -> list[str]:

@@ -52,16 +52,16 @@ class ViewPlan:
         trend: deviation of the slope of radar views from edge to edge, dB, as between near and far range.
     """
 
-    crop: int | None = None
-    smallest: float | None = None
-    largest: float | None = None
-    gain: float = 0.06
-    band_gain: float = 0.04
-    offset: float = 0.04
-    blur: float = 0.2
-    band_drop: float = 0.05
-    looks: float = 10.0
-    trend: float = 1.0
+    crop: int | None
+    smallest: float | None
+    largest: float | None
+    gain: float
+    band_gain: float
+    offset: float
+    blur: float
+    band_drop: float
+    looks: float
+    trend: float
 
     def shares(self, tile_size: int) -> tuple[float, float]:
         """Least and largest share of a tile's area in a view.

@@ -21,10 +21,10 @@ import torch
 from torch import nn
 from torch.nn.functional import adaptive_avg_pool2d
 
-from .....errors import DataError
 from .....progress import SILENT, Progress
 from ....even_sample import even_sample
 from ...data import mixed_sample
+from ...loop.shares import ALONE, Share, refuse_single_value
 from ...networks.class_networks import SegmentationNetwork, renew_statistics, scaled
 from ...networks.discriminators import PatchDiscriminator, made_loss, real_loss
 from .hidden_tiles import HiddenBatch, HidingReader
@@ -78,13 +78,9 @@ class Filling:
         quality: how fills are measured.
         network: what is trained and kept.
         discriminator: of the bands and the mask; None trains on L1 alone.
-        batch_size: tiles per step and process.
-        crop: side of random crops, pixels; None trains on whole tiles.
-        weight: of the adversarial loss beside L1.
-        weight_warmup: epochs during which it rises from 0.
-        seed: of what is hidden in validation tiles.
-        rank: number of this process.
-        processes: how many share the tiles.
+        settings: with ``batch_size``, ``crop`` and ``seed``, which decides what is hidden in validation tiles; for a discriminator also
+            ``adversarial_weight`` and ``adversarial_warmup``.
+        share: of this process.
         progress: told when the discriminator has won or lost.
         autocast: context in which networks that Fabric did not wrap compute in the precision of the run.
 
@@ -94,14 +90,12 @@ class Filling:
 
     score = "psnr"
 
-    def __init__(self, reader: HidingReader, quality: FillingQuality, network: FillingNetwork, discriminator: PatchDiscriminator | None, *,
-                 batch_size: int, crop: int | None = None, weight: float = 0.01, weight_warmup: int = 10, seed: int = 1, rank: int = 0,
-                 processes: int = 1, progress: Progress = SILENT, autocast: Callable[[], AbstractContextManager] = nullcontext) -> None:
-        self.reader, self.quality, self.batch_size, self.crop = reader, quality, batch_size, crop
-        self.network = network.to(reader.device)
+    def __init__(self, reader: HidingReader, quality: FillingQuality, network: FillingNetwork, discriminator: PatchDiscriminator | None,
+                 settings: Any, share: Share = ALONE, progress: Progress = SILENT,
+                 autocast: Callable[[], AbstractContextManager] = nullcontext) -> None:
+        self.reader, self.quality, self.settings, self.share, self.progress = reader, quality, settings, share, progress
+        self.network, self.autocast = network.to(reader.device), autocast
         self.discriminator = discriminator.to(reader.device) if discriminator else None
-        self.weight, self.weight_warmup, self.seed, self.progress = weight, weight_warmup, seed, progress
-        self.rank, self.processes, self.autocast = rank, processes, autocast
         dataset, sensor = reader.dataset, reader.sensor.name
         self.training = dataset.indices("training", sensor)
         self.validation = even_sample(dataset.indices("validation", sensor), VALIDATION_TILES)
@@ -110,7 +104,7 @@ class Filling:
         self.epochs_done, self.fixed_sums = 0.0, np.zeros(0)
         self.verdicts: list[str] = []
         self._forget()
-        self._refuse_single_value()
+        refuse_single_value(share.count(len(self.training)) // self.steps, settings.crop or dataset.tile_size, network.stride)
 
     @property
     def parts(self) -> dict[str, nn.Module]:
@@ -120,21 +114,19 @@ class Filling:
     @property
     def steps(self) -> int:
         """Batches per epoch and process."""
-        mine = -(-len(self.training) // self.processes)
-        return -(-mine // self.batch_size)
+        return -(-self.share.count(len(self.training)) // self.settings.batch_size)
 
     @property
     def present_weight(self) -> float:
         """Of the adversarial loss: 0 at the start, full after the warm-up, so that the network first learns what the tiles look like."""
-        return self.weight * min(1.0, self.epochs_done / max(self.weight_warmup, 1e-9))
+        return self.settings.adversarial_weight * min(1.0, self.epochs_done / max(self.settings.adversarial_warmup, 1e-9))
 
     def batches(self, seed: int, epoch: int) -> Iterator[HiddenBatch]:
         """The training tiles once; order, orientation and hidden regions follow from seed, epoch and rank alone."""
         order = np.random.default_rng([seed, epoch]).permutation(self.training)
-        # Every process takes the same number of steps, or those that end early would leave the others waiting.
-        mine = np.resize(order, -(-len(order) // self.processes) * self.processes)[self.rank::self.processes]
-        rng = np.random.default_rng([seed, epoch, self.rank])
-        for step, batch in enumerate(self.reader.shuffled(mine, self.batch_size, rng, self.crop)):
+        mine = self.share.deal(order, self.share.count(len(order)))
+        rng = np.random.default_rng([seed, epoch, self.share.rank])
+        for step, batch in enumerate(self.reader.shuffled(mine, self.settings.batch_size, rng, self.settings.crop)):
             self.epochs_done = epoch + step / self.steps
             yield batch
 
@@ -160,8 +152,8 @@ class Filling:
             self.fixed_sums = self._without_network(progress)
         result, done, few = np.zeros((7, self.quality.size)), 0, len(FILLS)
         result[[1, 2, 4, 5, 6]] = self.fixed_sums
-        mine = self.validation[self.rank::self.processes]
-        for batch in self.reader.fixed(mine, self.batch_size, self.seed):
+        mine = self.share.mine(self.validation)
+        for batch in self.reader.fixed(mine, self.settings.batch_size, self.settings.seed):
             truth = self.network.scaled(batch.images)
             found = self.fill(batch)
             result[0] += self.quality.sums(found, truth, batch.hidden)
@@ -173,8 +165,8 @@ class Filling:
 
     def renewal(self, tiles: int) -> Iterator[torch.Tensor]:
         """Batches of training images as the network sees them, (n, band, y, x), to bring the normalisation layers up to date on."""
-        sample = mixed_sample(self.training[self.rank::self.processes], tiles)
-        return (self.network.covered(batch) for batch in self.reader.fixed(sample, self.batch_size, self.seed))
+        sample = mixed_sample(self.share.mine(self.training), tiles)
+        return (self.network.covered(batch) for batch in self.reader.fixed(sample, self.settings.batch_size, self.settings.seed))
 
     def figures(self, sums: np.ndarray) -> dict[str, float]:
         """PSNR, SSIM and L1 on the validation tiles, and the share of patches the discriminator judged rightly while it trained."""
@@ -242,10 +234,10 @@ class Filling:
     def _without_network(self, progress: Progress) -> np.ndarray:
         """Sums of the fills without a network over all and over a few tiles: these never change."""
         sums = np.zeros((5, self.quality.size))
-        for batch in self.reader.fixed(self.validation[self.rank::self.processes], self.batch_size, self.seed):
+        for batch in self.reader.fixed(self.share.mine(self.validation), self.settings.batch_size, self.settings.seed):
             sums[:2] += self._sums_of((mean_fill, smooth_fill), batch)
-        mine = self.few[self.rank::self.processes]
-        for done, batch in enumerate(self.reader.fixed(mine, 1, self.seed), 1):
+        mine = self.share.mine(self.few)
+        for done, batch in enumerate(self.reader.fixed(mine, 1, self.settings.seed), 1):
             sums[2:] += self._sums_of((mean_fill, smooth_fill, biharmonic_fill), batch)
             progress.at(0.5 * done / len(mine), f"Biharmonic fill of {done} of {len(mine)} validation tiles")
         return sums
@@ -257,7 +249,7 @@ class Filling:
     def _watch(self, accuracy: float) -> None:
         """Says when the discriminator has won or lost for some epochs after the warm-up."""
         verdict = "won" if accuracy >= WON else "lost" if accuracy <= LOST else ""
-        if self.epochs_done < self.weight_warmup or not verdict:
+        if self.epochs_done < self.settings.adversarial_warmup or not verdict:
             self.verdicts = []
             return
         self.verdicts = [*(one for one in self.verdicts if one == verdict), verdict]
@@ -270,13 +262,6 @@ class Filling:
     def _forget(self) -> None:
         """Begins the sums of an epoch anew: patches judged rightly, patches judged, adversarial loss, L1, steps."""
         self.tally = torch.zeros(5, device=self.reader.device)
-
-    def _refuse_single_value(self) -> None:
-        """Batch normalisation needs more than one value per channel in the deepest layer."""
-        side = -(-(self.crop or self.reader.dataset.tile_size) // self.network.stride)
-        if -(-len(self.training) // self.processes) // self.steps * side * side < 2:
-            raise DataError(f"A single tile of {self.crop or self.reader.dataset.tile_size} px per step is too little to train on. "
-                            "Choose a larger batch, larger tiles or more training tiles.")
 
 
 def _with_mask(image: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 
 from ....even_sample import even_sample
 from ....looks import html_page as page
-from ....looks.tile_pictures import BLANK, NO_PICTURE, STRETCH, TRUE_COLOUR
+from ....looks.tile_pictures import BLANK, STRETCH, beside, pictured_bands
+from ...loop.run_report import run_report
 from ...loop.runs import Run
 from ...loop.training import Course
 from .method import Filling
@@ -40,15 +39,15 @@ class InpaintingReport:
         if redraw or not self.pictures:
             self.pictures = self._pictures(method)
         card = run.card
-        sections = [
-            page.paragraph(_verdict(card, course)), page.curves(_panels(card, course.history)),
+        body = [
+            page.curves(_panels(card, course.history)),
             page.heading("Held-out places"),
             page.paragraph("Validation tiles from left to right: what the network sees, its fill, the biharmonic fill, the truth. Grey is hidden or "
                            "was not measured. What is hidden stays the same in all epochs."), self.pictures,
-            *_tables(card), page.heading("Settings"), page.table(("setting", "value"), _settings(card)),
-            page.heading("Limits"), page.bullets(_limits(card)),
+            *_tables(card),
         ]
-        return f"{card['dataset']['name']}: inpainting, U-Net with {card['encoder']}", sections
+        return (f"{card['dataset']['name']}: inpainting, U-Net with {card['encoder']}",
+                run_report(card, course, _verdict(card, course), body, _limits(card), [("block size that was used [px]", card["blocks"]["size"])]))
 
     @torch.no_grad()
     def _pictures(self, method: Filling) -> str:
@@ -57,7 +56,7 @@ class InpaintingReport:
         if not len(tiles):
             return page.paragraph("The dataset has no validation tiles to show.")
         method.network.eval()
-        batch = next(iter(method.reader.fixed(tiles, len(tiles), method.seed)))
+        batch = next(iter(method.reader.fixed(tiles, len(tiles), method.settings.seed)))
         truth = method.network.scaled(batch.images)
         if self.smooth is None:
             self.smooth = biharmonic_fill(truth, batch.shown)
@@ -67,14 +66,12 @@ class InpaintingReport:
         stored = [method.quality.stored(values).cpu().numpy()[:, :, :side, :side] for values in (truth, *fills)]
         stretch = _stretch([band["name"] for band in method.quality.bands], stored[0], valid)
         columns = [_coloured(stored[0], shown, stretch), *(_coloured(values, valid, stretch) for values in (*stored[1:], stored[0]))]
-        return page.picture(np.concatenate([_beside(*row) for row in zip(*columns)]), "input, fills and truth of validation tiles")
+        return page.picture(np.concatenate([beside(*row, side=PICTURE_SIDE) for row in zip(*columns)]), "input, fills and truth of validation tiles")
 
 
 def _stretch(names: list[str], images: np.ndarray, valid: np.ndarray) -> list[tuple[int, float, float]]:
     """For red, green and blue the number of the band and what becomes black and white."""
-    usable = [number for number, name in enumerate(names) if name not in NO_PICTURE]
-    chosen = [names.index(name) for name in TRUE_COLOUR] if set(TRUE_COLOUR) <= set(names) else usable[:3] or [0]
-    chosen = chosen if len(chosen) == 3 else [chosen[0]] * 3
+    chosen = pictured_bands(names)
     limits = [np.percentile(images[:, band][valid], STRETCH) if valid.any() else (0.0, 1.0) for band in chosen]
     return [(band, float(low), max(float(high - low), 1e-9)) for band, (low, high) in zip(chosen, limits)]
 
@@ -83,13 +80,6 @@ def _coloured(images: np.ndarray, seen: np.ndarray, stretch: list[tuple[int, flo
     """Images (n, band, y, x) in stored units as uint8 (n, y, x, 3)."""
     colours = np.stack([np.clip((images[:, band] - low) / reach, 0, 1) * 255 for band, low, reach in stretch], -1)
     return np.where(seen[..., None], colours, BLANK).astype(np.uint8)
-
-
-def _beside(*pictures: np.ndarray) -> np.ndarray:
-    """Pictures (y, x, 3) in a row with white gaps, small ones enlarged."""
-    zoom = max(1, PICTURE_SIDE // pictures[0].shape[0])
-    framed = [np.pad(picture.repeat(zoom, 0).repeat(zoom, 1), [(0, 6), (0, 6), (0, 0)], constant_values=255) for picture in pictures]
-    return np.concatenate(framed, 1)
 
 
 def _panels(card: dict, history: list[dict[str, float]]) -> list[tuple[str, dict]]:
@@ -128,25 +118,15 @@ def _tables(card: dict) -> list[str]:
 
 
 def _verdict(card: dict, course: Course) -> str:
-    state = "Finished" if card["state"] == "finished" else "Training"
-    text = f"{state}: {course.epoch} of {card['settings']['epochs']} epochs on {card['device']} in {card['precision']}."
     if course.best is None or not card["fills"]:
-        return text + " Without validation tiles the last epoch is kept."
+        return ""
     few = card["fills"]["few"]
     others = ", ".join(f"the {name} fill {few[name]['psnr']:.2f} dB" for name in ("mean", "smooth", "biharmonic"))
     best = max(("mean", "smooth", "biharmonic"), key=lambda name: few[name]["psnr"])
     gain = few["network"]["psnr"] - few[best]["psnr"]
     verdict = f"{gain:.2f} dB better" if gain > 0 else f"{-gain:.2f} dB worse: the network has not yet learned more than smoothness; train longer"
-    return (f"{text} Best: epoch {course.best_epoch}. On {card['fills']['few_tiles']} held-out tiles the network fills with a PSNR of "
+    return (f"Best: epoch {course.best_epoch}. On {card['fills']['few_tiles']} held-out tiles the network fills with a PSNR of "
             f"{few['network']['psnr']:.2f} dB, {others}; the network is {verdict}.")
-
-
-def _settings(card: dict) -> list[tuple[str, Any]]:
-    rows = [(name.replace("_", " "), "–" if value is None else str(value)) for name, value in card["settings"].items()]
-    blocks = card["blocks"]
-    start = card["start"]["summary"] if card["start"] else "from scratch"
-    return [*rows, ("block size that was used [px]", blocks["size"]), ("dataset", card["dataset"]["path"]),
-            ("bands", ", ".join(band["name"] for band in card["bands"])), ("start", start), ("parameters", card["parameters"])]
 
 
 def _limits(card: dict) -> list[str]:

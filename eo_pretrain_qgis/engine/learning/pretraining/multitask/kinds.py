@@ -10,6 +10,7 @@ from lightning_fabric import Fabric
 from ....datasets.dataset import Dataset
 from ....tasks import TASKS, require
 from ...finetuning.labelled_tiles import Choices, check_labelled
+from ...loop.shares import Share
 from ...tasks import LEARNERS, learner_of
 from ..inpainting import recipe as inpainting
 from ..inpainting.hidden_regions import Blocks, default_size
@@ -19,6 +20,7 @@ from ..inpainting.quality import FillingQuality
 from .tasks import Task
 
 RENEWAL_TILES = 16  # of each task
+HIDDEN_SHARE = 0.3  # of a tile
 
 
 def check_task(dataset: Dataset, crop: int | None) -> None:
@@ -31,7 +33,7 @@ def check_task(dataset: Dataset, crop: int | None) -> None:
     if dataset.classes:
         check_labelled(dataset, crop)
     else:
-        inpainting.check_fillable(dataset, dataset.sensor, inpainting.Settings(crop=crop))
+        inpainting.check_fillable(dataset, dataset.sensor, crop)
 
 
 def learned(dataset: Dataset) -> str:
@@ -58,8 +60,7 @@ def _labelled(task: Task, bands: Sequence[Mapping[str, Any]], settings: Any, fab
     learner = learner_of(task.dataset)
     network = learner.network(settings.encoder, *_scaling(bands), len(task.dataset.classes))
     method = learner.method(task.dataset, network, fabric.device, Choices(
-        settings.batch_size, None, settings.crop, settings.class_weights, settings.augmentation, rank=fabric.global_rank,
-        processes=fabric.world_size))
+        settings.batch_size, None, settings.crop, settings.class_weights, settings.augmentation, share=Share.of(fabric)))
     task.method, task.network = method, network
     task.images = lambda: method.renewal(RENEWAL_TILES)
     return task
@@ -67,12 +68,10 @@ def _labelled(task: Task, bands: Sequence[Mapping[str, Any]], settings: Any, fab
 
 def _filling(task: Task, bands: Sequence[Mapping[str, Any]], settings: Any, fabric: Fabric) -> Task:
     """Hidden regions by L1 alone: a discriminator of one task would steer layers that belong to all; “Pretrain by inpainting” has one."""
-    usual = inpainting.Settings()
     network = FillingNetwork(settings.encoder, *_scaling(bands))
-    blocks = Blocks(default_size(settings.crop or task.dataset.tile_size), usual.hidden_share)
+    blocks = Blocks(default_size(settings.crop or task.dataset.tile_size), HIDDEN_SHARE)
     reader = HidingReader(task.dataset, task.dataset.sensor, blocks, _scaling(bands)[0], network.stride, fabric.device)
-    method = Filling(reader, FillingQuality(bands, fabric.device), network, None, batch_size=settings.batch_size, crop=settings.crop,
-                     seed=settings.seed, rank=fabric.global_rank, processes=fabric.world_size)
+    method = Filling(reader, FillingQuality(bands, fabric.device), network, None, settings, Share.of(fabric))
     task.method, task.network = method, network
     task.images = lambda: method.renewal(RENEWAL_TILES)
     return task

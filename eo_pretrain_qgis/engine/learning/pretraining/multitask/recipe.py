@@ -17,14 +17,12 @@ from torch import nn
 from .....errors import DataError, EngineError
 from .....progress import SILENT, Progress
 from ....datasets.dataset import Dataset
-from ...loop.checkpoints import load_tensors
+from ...loop import training_runs
 from ...loop.device import pick_device, pick_precision
-from ...loop.runs import CHECKPOINT, WEIGHTS, Run
+from ...loop.runs import Run
 from ...loop.training import Course, Plan
-from ...loop.training_runs import train
+from ...loop.training_runs import Kept, Session, equipped, plan_of, train
 from ...networks.class_networks import renew_statistics
-from ...networks.encoders import check_encoder_name
-from ...networks.starting_weights import start_from
 from .kinds import build_task, check_task, learned
 from .report import baseline_scores, report_sections, task_pictures
 from .reptile import inner_steps, with_gradients
@@ -34,28 +32,20 @@ SAMPLING = {"size": 1.0, "root": 0.5, "equal": 0.0}  # exponents of the number o
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What can be chosen; the names are those of the job `pretrain_multitask`, which explains them."""
+class Settings(training_runs.Settings):
+    """What can be chosen, see the job `pretrain_multitask`."""
 
-    encoder: str = "resnet18"
-    start: str | None = None
-    mode: str = "reptile"
-    inner_steps: int = 4
-    inner_rate: float = 0.02
-    learning_rate: float = 1e-3
-    sampling: str = "root"
-    epochs: int = 40
-    batch_size: int = 8
-    crop: int | None = None
-    compare_single: bool = False
-    class_weights: str = "balanced"
-    augmentation: str = "full"
-    precision: str = "auto"
-    patience: int = 12
-    weight_decay: float = 0.01
-    warmup_epochs: int = 2
-    device: str = "auto"
-    seed: int = 1
+    mode: str
+    inner_steps: int
+    inner_rate: float
+    sampling: str
+    crop: int | None
+    compare_single: bool
+    class_weights: str
+    augmentation: str
+    patience: int
+    weight_decay: float
+    warmup_epochs: int
 
 
 def pretrain_multitask(dataset_folders: Sequence[str], output: str, settings: Settings, progress: Progress = SILENT) -> dict[str, Any]:
@@ -73,17 +63,15 @@ def pretrain_multitask(dataset_folders: Sequence[str], output: str, settings: Se
         What `training_runs.train` gives, and ``score``, the mean over the tasks, where there are validation tiles.
 
     Raises:
-        DataError: the datasets do not go together or cannot be learned from, or `output` holds something else.
-        ModelError: the encoder is unknown or the starting weights do not fit.
-        EngineError: the device is not there, its memory too small, or the loss diverged.
+        DataError: the datasets do not go together or cannot be learned from; and see `training_runs.train`.
     """
     _check_machine(settings)
-    check_encoder_name(settings.encoder)
     opened = [Dataset.open(folder) for folder in dataset_folders]
     for dataset in opened:
         check_task(dataset, settings.crop)
     datasets = common_datasets(opened, progress)
     _refuse_other_number(output, datasets)
+    settings = equipped(settings, output, settings.start, datasets[0].bands, progress)
     before = len(datasets) / (len(datasets) + 1) if settings.compare_single else 0.0  # of the time
     return train(output, Multitasking(datasets, settings, progress.part(0, before)), progress.part(before, 1))
 
@@ -241,43 +229,35 @@ class Multitasking:
 
     def plan(self) -> Plan:
         """AdamW with warm-up and a cosine; the gradient is a sum over the inner steps, and so is the norm it is cut to."""
-        chosen = self.settings
-        return Plan(chosen.epochs, chosen.learning_rate, chosen.weight_decay, chosen.warmup_epochs, chosen.patience, chosen.seed,
-                    clip_norm=1.0 if chosen.mode == "joint" else float(chosen.inner_steps))
+        return plan_of(self.settings, clip_norm=1.0 if self.settings.mode == "joint" else float(self.settings.inner_steps))
 
-    def build(self, run: Run, fabric: Fabric, progress: Progress) -> Multitask:
+    def build(self, session: Session) -> Multitask:
         """The network with its starting weights, as a method to train."""
-        chosen, bands = self.settings, run.card["bands"]
+        chosen, card, fabric = self.settings, session.run.card, session.fabric
+        bands = card["bands"]
         tasks = [build_task(name, key, dataset, bands, chosen, fabric) for (name, key), dataset in zip(self.names, self.datasets)]
         network = SharedNetwork({task.key: task.network for task in tasks})
-        if chosen.start and not os.path.exists(run.path(CHECKPOINT)):
-            matched = start_from(network.shared(), chosen.start, [band["name"] for band in bands], progress)
-            run.card["start"] = {"path": chosen.start, "summary": matched.sentence(), **asdict(matched)}
-            progress.message(matched.sentence())
+        session.start(network.shared(), [band["name"] for band in bands], chosen.start)
         unmeasured = [task.name for task in tasks if not len(task.dataset.indices("validation"))]
         if unmeasured:
-            progress.message(f"Without validation tiles, and so without figures: {', '.join(unmeasured)}.", "warning")
+            session.progress.message(f"Without validation tiles, and so without figures: {', '.join(unmeasured)}.", "warning")
         method = Multitask(tasks, network, fabric, chosen, self.steps)
-        for entry in run.card["tasks"]:
+        for entry in card["tasks"]:
             entry["share"] = float(method.shares[entry["key"]])
         if fabric.is_global_zero and len(tasks) > 1:
-            self._compare(run, method, fabric)
+            self._compare(session.run, method)
         return method
 
-    def save(self, run: Run, method: Multitask, sums: np.ndarray) -> None:
-        """The network with each tensor once, its encoder, and the figures of each task."""
-        parts = method.sums_of(sums)
-        for entry in run.card["tasks"]:
-            task = method.tasks[entry["key"]]
-            entry["figures"] = task.figures(parts[task.key])
-            entry["sums"] = parts[task.key].tolist()
+    def kept(self, method: Multitask) -> Kept:
+        """The network with each tensor once, and its encoder."""
         named = method.network.named()
-        run.save_network(named)
-        run.save_encoder(named["encoder"])
+        return Kept(named, {"encoder": (named["encoder"], {})})
 
-    def load_best(self, run: Run, method: Multitask) -> None:
-        """The best weights back into the network."""
-        method.network.named().load_state_dict(load_tensors(run.path(WEIGHTS)))
+    def facts(self, run: Run, method: Multitask, sums: np.ndarray) -> dict[str, Any]:
+        """The figures of each task."""
+        parts = method.sums_of(sums)
+        return {"tasks": [{**entry, "figures": method.tasks[entry["key"]].figures(parts[entry["key"]]), "sums": parts[entry["key"]].tolist()}
+                          for entry in run.card["tasks"]]}
 
     def sections(self, run: Run, method: Multitask, course: Course, redraw: bool) -> tuple[str, list[str]]:
         """The report."""
@@ -293,7 +273,7 @@ class Multitasking:
         metrics = run.card["metrics"]
         return {"score": metrics[Multitask.score]} if Multitask.score in metrics else {}
 
-    def _compare(self, run: Run, method: Multitask, fabric: Fabric) -> None:
+    def _compare(self, run: Run, method: Multitask) -> None:
         """What the tasks are measured against: baselines, and each task trained alone with as many batches as all have together."""
         for entry in run.card["tasks"]:
             if "baselines" not in entry and entry["validation_tiles"]:

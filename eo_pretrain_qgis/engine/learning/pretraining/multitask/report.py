@@ -13,6 +13,7 @@ from ....even_sample import even_sample
 from ....looks import html_page as page
 from ....looks.tile_pictures import strip
 from ....tasks import FIGURES, task_named
+from ...loop.run_report import run_report
 from ...loop.runs import Run
 from ...loop.training import Course
 from ...tasks import learner_of
@@ -68,7 +69,7 @@ def task_pictures(task: Task) -> str:
     rows = []
     method = task.method
     method.network.eval()
-    for batch in method.reader.fixed(chosen, len(chosen), method.seed):
+    for batch in method.reader.fixed(chosen, len(chosen), method.settings.seed):
         hidden, truth, found = batch.hidden[:, None], method.network.scaled(batch.images), method.fill(batch)
         covered = torch.where(hidden, torch.nan, truth)
         rows += [_pictured(pictures, dataset.sensor) for pictures in zip(covered, torch.where(hidden, found, truth), truth)]
@@ -84,8 +85,7 @@ def report_sections(run: Run, course: Course, pictures: dict[str, str]) -> tuple
         pictures: HTML of each task by its key.
     """
     card, history = run.card, course.history
-    sections = [
-        page.paragraph(_verdict(card, course)),
+    body = [
         page.heading("The tasks on their validation tiles"),
         page.table(("task", "learned", "training tiles", "share of steps"),
                    [(entry["name"], entry["kind"], entry["training_tiles"], float(entry["share"])) for entry in card["tasks"]]),
@@ -94,9 +94,9 @@ def report_sections(run: Run, course: Course, pictures: dict[str, str]) -> tuple
         page.curves([("Training loss", {"loss": [row["loss"] for row in history]}), *_panels(card["tasks"], history)]),
     ]
     for entry in card["tasks"]:
-        sections += [page.heading(entry["name"]), pictures.get(entry["key"], "")]
-    sections += [page.heading("Settings"), page.table(("setting", "value"), _settings(card)), page.heading("Limits"), page.bullets(_limits(card))]
-    return f"{', '.join(entry['name'] for entry in card['tasks'])}: {card['architecture']} with {card['encoder']}", sections
+        body += [page.heading(entry["name"]), pictures.get(entry["key"], "")]
+    return (f"{', '.join(entry['name'] for entry in card['tasks'])}: {card['architecture']} with {card['encoder']}",
+            run_report(card, course, _verdict(card, course), body, _limits(card)))
 
 
 def comparison(tasks: list[dict[str, Any]], most: int | None = None) -> list[tuple]:
@@ -136,11 +136,9 @@ def _pictured(pictures: tuple[torch.Tensor, ...], sensor: SensorInfo) -> np.ndar
 
 
 def _verdict(card: dict, course: Course) -> str:
-    state = "Finished" if card["state"] == "finished" else "Training"
-    text = f"{state}: {course.epoch} of {card['settings']['epochs']} epochs on {card['device']} in {card['precision']}."
     if course.best is None:
-        return text + " Without validation tiles the last epoch is kept."
-    text += f" Best: epoch {course.best_epoch} with a mean score of {course.best:.3f} over the tasks."
+        return ""
+    text = f"Best: epoch {course.best_epoch} with a mean score of {course.best:.3f} over the tasks."
     rising = {words: more for entry in card["tasks"] for _, words, more in shown(entry["task"])}
     rows = [(row, rising[row[1]]) for row in comparison(card["tasks"], 1)]
     behind = sorted({row[0] for row, more in rows if row[3] is not None and (row[2] < row[3]) == more})
@@ -168,13 +166,6 @@ def _how_compared(card: dict) -> list[str]:
     else:
         lines.append("Tasks were not trained alone to compare with; “Compare with each task alone” does it, at the cost of a training each.")
     return lines
-
-
-def _settings(card: dict) -> list[tuple[str, str]]:
-    rows = [(name.replace("_", " "), "–" if value is None else str(value)) for name, value in card["settings"].items()]
-    start = card["start"]["summary"] if card["start"] else "from scratch"
-    return [*rows, ("datasets", "; ".join(source["path"] for source in card["datasets"])),
-            ("bands", ", ".join(band["name"] for band in card["bands"])), ("start", start), ("parameters", str(card["parameters"]))]
 
 
 def _limits(card: dict) -> list[str]:

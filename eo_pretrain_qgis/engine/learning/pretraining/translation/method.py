@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,16 +22,6 @@ from .sensor_tiles import PairReader, TilePair
 RENEWAL_TILES = 16  # each holds thousands of pixels
 #: Steps of the values kept in the history, scaled units; two bytes reach from -16 to 16.
 HISTORY_STEP = 1 / 2048
-
-
-@dataclass(frozen=True)
-class LossWeights:
-    """Weights of the parts of the generators' loss; the names are those of the job, which explains them."""
-
-    adversarial: float = 1.0
-    paired: float = 100.0
-    cycle: float = 10.0
-    identity: float = 0.5
 
 
 class GeneratorPair(nn.Module):
@@ -139,20 +128,20 @@ class Translation:
         reader: of the tiles.
         scalings: of the two sensors' bands, on the device.
         bands: of the two sensors, as in run.json.
-        weights: of the parts of the loss.
+        settings: with the weights of the parts of the loss.
         autocast: gives the context the discriminators compute in when the generators learn from them.
     """
 
     score = "translation_score"
 
     def __init__(self, generators: GeneratorPair, discriminators: DiscriminatorPair | None, reader: PairReader,
-                 scalings: tuple[BandScaling, BandScaling], bands: tuple[list[dict], list[dict]], weights: LossWeights,
+                 scalings: tuple[BandScaling, BandScaling], bands: tuple[list[dict], list[dict]], settings: Any,
                  autocast: Callable[[], AbstractContextManager] = nullcontext) -> None:
         self.generators, self.discriminators, self.reader = generators, discriminators, reader
-        self.scalings, self.bands, self.weights, self.autocast = scalings, bands, weights, autocast
+        self.scalings, self.bands, self.settings, self.autocast = scalings, bands, settings, autocast
         self.paired = reader.paired
         # A generator can only be asked to leave an image as it is where both sensors have the same bands.
-        self.identity = not self.paired and weights.identity > 0 and same_bands(*bands)
+        self.identity = not self.paired and settings.identity_weight > 0 and same_bands(*bands)
         self.judged: list[torch.Tensor] = []
         self._made: list[tuple[TilePair, dict[str, torch.Tensor]]] = []
 
@@ -188,19 +177,19 @@ class Translation:
     def _paired_loss(self, made: dict[str, torch.Tensor], batch: TilePair) -> torch.Tensor:
         """L1 to the truth, and what the discriminators, shown source and result, say (Isola et al. 2017, arXiv 1611.07004, §3.1)."""
         known = batch.first.seen & batch.second.seen
-        loss = self.weights.paired * (l1(made["first"], batch.first.values, known) + l1(made["second"], batch.second.values, known))
+        loss = self.settings.paired_weight * (l1(made["first"], batch.first.values, known) + l1(made["second"], batch.second.values, known))
         if self.discriminators is None:
             return loss
-        return loss + self.weights.adversarial * self._deceit(*self._shown(made["first"], made["second"], batch), known, known)
+        return loss + self.settings.adversarial_weight * self._deceit(*self._shown(made["first"], made["second"], batch), known, known)
 
     def _unpaired_loss(self, made: dict[str, torch.Tensor], batch: TilePair) -> torch.Tensor:
         """What the discriminators say, what ways there and back lose, and the identity (Zhu et al. 2017, arXiv 1703.10593, §3 and §5.2)."""
-        first, second, weights = batch.first, batch.second, self.weights
-        loss = weights.cycle * (l1(made["first_again"], first.values, first.seen) + l1(made["second_again"], second.values, second.seen))
+        first, second, chosen = batch.first, batch.second, self.settings
+        loss = chosen.cycle_weight * (l1(made["first_again"], first.values, first.seen) + l1(made["second_again"], second.values, second.seen))
         if self.identity:
-            loss = loss + weights.cycle * weights.identity * (l1(made["first_same"], first.values, first.seen) +
+            loss = loss + chosen.cycle_weight * chosen.identity_weight * (l1(made["first_same"], first.values, first.seen) +
                                                               l1(made["second_same"], second.values, second.seen))
-        return loss + weights.adversarial * self._deceit(made["first"], made["second"], second.seen, first.seen)
+        return loss + chosen.adversarial_weight * self._deceit(made["first"], made["second"], second.seen, first.seen)
 
     def _deceit(self, first: torch.Tensor, second: torch.Tensor, first_seen: torch.Tensor, second_seen: torch.Tensor) -> torch.Tensor:
         """How far the discriminators are from taking made images for real ones; they learn nothing from it."""
@@ -243,8 +232,8 @@ class Translation:
         """Sums over this process's share of the validation tiles, see `Sums`."""
         self._renew()
         self.generators.eval()
-        sums, reader, mine = Sums(self.bands), self.reader, np.s_[self.reader.rank::self.reader.processes]
-        sides = [(way, reader.dataset.indices("validation", reader.readers[way].sensor.name)[mine]) for way in (0, 1)]
+        sums, reader = Sums(self.bands), self.reader
+        sides = [(way, reader.share.mine(reader.dataset.indices("validation", reader.readers[way].sensor.name))) for way in (0, 1)]
         common = set(reader.common("validation").tolist())
         total, done = sum(len(tiles) for _, tiles in sides), 0
         for way, tiles in sides:
@@ -275,7 +264,7 @@ class Translation:
         for network, reader, tiles in zip((self.generators.forth, self.generators.back), self.reader.readers, self.reader.training):
             if not any(isinstance(layer, nn.BatchNorm2d) for layer in network.modules()):
                 continue
-            mine = tiles[self.reader.rank::self.reader.processes]
+            mine = self.reader.share.mine(tiles)
             sample = mixed_sample(np.resize(mine, max(2, len(mine))), RENEWAL_TILES)
             size = max(2, self.reader.batch_size)  # a lone tile has no statistics in the deepest layer
             renew_statistics(network, (reader.read(part).values for part in np.array_split(sample, max(1, len(sample) // size))))

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import nn
 
-from .....errors import DataError, ModelError
+from .....errors import DataError
 from .....progress import SILENT, Progress
 from ....datasets.dataset import Dataset
-from ...loop.checkpoints import load_tensors
-from ...loop.device import pick_device, pick_precision
-from ...loop.runs import CHECKPOINT, WEIGHTS, Run, band_cards
+from ...loop import training_runs
+from ...loop.runs import Run, band_cards
+from ...loop.shares import refuse_crop
 from ...loop.training import Course, Plan
-from ...loop.training_runs import train
-from ...networks.encoders import check_encoder_name
-from ...networks.starting_weights import start_from
+from ...loop.training_runs import Kept, Session, equipped, plan_of, train
 from .figures import LinearBaseline
 from .generators import BandScaling, build_generator
-from .method import DiscriminatorPair, GeneratorPair, LossWeights, Translation, same_bands
+from .method import DiscriminatorPair, GeneratorPair, Translation, same_bands
 from .report import baseline_card, sample_tiles, translation_pictures, translation_sections
 from .sensor_tiles import PairReader, SensorReader
 
@@ -36,29 +32,21 @@ METHOD = "translation"
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What can be chosen; the names are those of the job `pretrain_translation`, which explains them."""
+class Settings(training_runs.Settings):
+    """What can be chosen, see the job `pretrain_translation`."""
 
-    mode: str = "paired"
-    generator: str = "unet"
-    encoder: str = "resnet18"
-    start: str | None = None
-    second_start: str | None = None
-    epochs: int = 60
-    batch_size: int = 4
-    crop: int | None = None
-    learning_rate: float = 2e-4
-    adversarial_weight: float = 1.0
-    paired_weight: float = 100.0
-    cycle_weight: float = 10.0
-    identity_weight: float = 0.5
-    history: int = 50
-    generator_width: int = 64
-    discriminator_width: int = 64
-    augmentation: str = "flips"
-    precision: str = "auto"
-    device: str = "auto"
-    seed: int = 1
+    mode: str
+    generator: str
+    second_start: str | None
+    crop: int | None
+    adversarial_weight: float
+    paired_weight: float
+    cycle_weight: float
+    identity_weight: float
+    history: int
+    generator_width: int
+    discriminator_width: int
+    augmentation: str
 
 
 def pretrain_translation(dataset_folder: str, output: str, settings: Settings, progress: Progress = SILENT) -> dict[str, Any]:
@@ -69,15 +57,12 @@ def pretrain_translation(dataset_folder: str, output: str, settings: Settings, p
         where the generators have none that other runs could use.
 
     Raises:
-        DataError: the dataset does not suit the mode, or `output` holds something else.
-        ModelError: the encoder is unknown or the starting weights do not fit.
-        EngineError: the device is not there, its memory too small, or the loss diverged.
+        DataError: the dataset does not suit the mode; and see `training_runs.train`.
     """
-    pick_precision(settings.precision, pick_device(settings.device))  # the quickest refusals first
     dataset = Dataset.open(dataset_folder)
     check_translatable(dataset, settings)
-    if settings.generator == "unet":
-        check_encoder_name(settings.encoder)
+    sensor = dataset.sensors[0 if settings.start or not settings.second_start else 1]
+    settings = equipped(settings, output, settings.start or settings.second_start, sensor.bands, progress)
     result = train(output, TranslationRecipe(dataset, settings), progress)
     return {name: value for name, value in result.items() if value is not None}
 
@@ -106,9 +91,7 @@ def check_translatable(dataset: Dataset, settings: Settings) -> None:
         if not any(dataset.statistics[sensor.name][band.name]["std"] for band in sensor.bands):
             raise DataError(f"All training tiles of {sensor.name} in {where} hold one and the same value, so there is nothing to translate. "
                             "Choose other images, or check their nodata value.")
-    if settings.crop and settings.crop > dataset.tile_size:
-        raise DataError(f"The crop of {settings.crop} px is larger than the tiles of {where} ({dataset.tile_size} px). "
-                        f"Choose a crop of at most {dataset.tile_size} px.")
+    refuse_crop(dataset, settings.crop)
 
 
 class TranslationRecipe:
@@ -135,46 +118,43 @@ class TranslationRecipe:
 
     def plan(self) -> Plan:
         """Adam at a rate that is constant and then falls along a line, without early stopping (arXiv 1703.10593, §4 and §7.1)."""
-        chosen = self.settings
-        return Plan(chosen.epochs, chosen.learning_rate, 0.0, 0, chosen.epochs, chosen.seed, optimizer="adam", betas=(0.5, 0.999),
-                    schedule="linear", clip_norm=None)
+        return plan_of(self.settings, weight_decay=0.0, warmup_epochs=0, patience=self.settings.epochs, optimizer="adam", betas=(0.5, 0.999),
+                       schedule="linear", clip_norm=None)
 
-    def build(self, run: Run, fabric: Fabric, progress: Progress) -> Translation:
+    def build(self, session: Session) -> Translation:
         """Generators with their starting weights, discriminators, and what both learn from."""
-        chosen, paired = self.settings, self.settings.mode == "paired"
-        side = chosen.crop or self.dataset.tile_size
-        generators = build_generators(run.card)
-        self._start(run, generators, progress)
+        chosen, paired, fabric = self.settings, self.settings.mode == "paired", session.fabric
+        generators = build_generators(session.run.card)
+        for path, generator, bands, key in ((chosen.start, generators.forth, self.bands[0], "start"),
+                                            (chosen.second_start, generators.back, self.bands[1], "second_start")):
+            session.start(generator, [band["name"] for band in bands], path, key)
         numbers = (len(self.bands[0]), len(self.bands[1]))
         discriminators = None
         if chosen.adversarial_weight > 0:
             seen = (sum(numbers),) * 2 if paired else numbers
-            discriminators = DiscriminatorPair(seen, side, chosen.discriminator_width, 0 if paired else chosen.history)
+            discriminators = DiscriminatorPair(seen, chosen.crop or self.dataset.tile_size, chosen.discriminator_width,
+                                               0 if paired else chosen.history)
         scalings = (BandScaling(self.bands[0]).to(fabric.device), BandScaling(self.bands[1]).to(fabric.device))
         readers = (SensorReader(self.dataset, self.sensors[0], scalings[0]), SensorReader(self.dataset, self.sensors[1], scalings[1]))
         reader = PairReader(readers, paired=paired, batch_size=chosen.batch_size, crop=chosen.crop, turn=chosen.augmentation == "flips",
-                            rank=fabric.global_rank, processes=fabric.world_size)
-        self._tell(progress)
-        if "baseline" not in run.card:
-            run.card["baseline"] = self._baseline(reader, progress.part(0, 0.01))
-        weights = LossWeights(chosen.adversarial_weight, chosen.paired_weight, chosen.cycle_weight, chosen.identity_weight)
-        return Translation(generators, discriminators, reader, scalings, self.bands, weights, fabric.autocast)
+                            share=session.share)
+        self._tell(session.progress)
+        if "baseline" not in session.run.card:
+            session.run.card["baseline"] = self._baseline(reader, session.progress.part(0, 0.01))
+        return Translation(generators, discriminators, reader, scalings, self.bands, chosen, fabric.autocast)
 
-    def save(self, run: Run, method: Translation, sums: np.ndarray) -> None:
+    def kept(self, method: Translation) -> Kept:
         """Both generators, and the encoder of each as of the sensor it sees."""
-        run.card["sums"] = baseline_card(method.sums(sums))
-        run.save_network(method.generators)
+        pair: tuple[Any, Any] = (method.generators.forth, method.generators.back)
         if self.settings.generator != "unet":
-            return
-        generators = (method.generators.forth, method.generators.back)
-        for generator, card in zip(generators, run.card["sensors"]):
-            facts = {"sensor": card["name"], "preset": card["preset"], "bands": card["bands"]}
-            run.save_encoder(generator.encoder, f"encoder_{card['name']}", **facts)  # type: ignore[arg-type]
-        run.save_encoder(generators[0].encoder)  # type: ignore[arg-type]
+            return Kept(method.generators, {})
+        own = {f"encoder_{sensor.name}": (generator.encoder, {"sensor": sensor.name, "preset": sensor.preset, "bands": bands})
+               for sensor, generator, bands in zip(self.sensors, pair, self.bands)}
+        return Kept(method.generators, {**own, "encoder": (pair[0].encoder, {})})
 
-    def load_best(self, run: Run, method: Translation) -> None:
-        """The best weights back into the generators."""
-        method.generators.load_state_dict(load_tensors(run.path(WEIGHTS)))
+    def facts(self, run: Run, method: Translation, sums: np.ndarray) -> dict[str, Any]:
+        """Errors of both directions."""
+        return {"sums": baseline_card(method.sums(sums))}
 
     def sections(self, run: Run, method: Translation, course: Course, redraw: bool) -> tuple[str, list[str]]:
         """The report."""
@@ -194,17 +174,6 @@ class TranslationRecipe:
         if not len(reader.common("training")) or not len(reader.common("validation")):
             return None
         return baseline_card(LinearBaseline(reader, self.bands, progress).sums("validation", progress))
-
-    def _start(self, run: Run, generators: GeneratorPair, progress: Progress) -> None:
-        if os.path.exists(run.path(CHECKPOINT)):
-            return
-        chosen = self.settings
-        for path, generator, bands, key in ((chosen.start, generators.forth, self.bands[0], "start"),
-                                            (chosen.second_start, generators.back, self.bands[1], "second_start")):
-            if path:
-                matched = start_from(generator, path, [band["name"] for band in bands], progress)
-                run.card[key] = {"path": path, "summary": matched.sentence(), **asdict(matched)}
-                progress.message(matched.sentence())
 
     def _tell(self, progress: Progress) -> None:
         """What the analyst has to know before it takes hours."""
@@ -236,12 +205,6 @@ def load_generators(run: Run) -> GeneratorPair:
     Raises:
         ModelError: no epoch was finished, or the weights are damaged or of another network.
     """
-    if not os.path.exists(run.path(WEIGHTS)):
-        raise ModelError(f"The run {run.folder} has no weights yet: no epoch was finished. Let “Pretrain by translation” continue it.")
     generators: nn.Module = build_generators(run.card)
-    try:
-        generators.load_state_dict(load_tensors(run.path(WEIGHTS)))
-    except RuntimeError as error:
-        raise ModelError(f"The weights {run.path(WEIGHTS)} do not fit {run.path('run.json')} ({str(error).splitlines()[0]}). "
-                         "Copy the run folder again.") from None
+    run.fill(generators, "Pretrain by translation")
     return generators.to(torch.device("cpu")).eval()  # type: ignore[return-value]

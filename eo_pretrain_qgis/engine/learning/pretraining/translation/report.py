@@ -9,7 +9,8 @@ import torch
 
 from ....even_sample import even_sample
 from ....looks import html_page as page
-from ....looks.tile_pictures import BLANK, NO_PICTURE, TRUE_COLOUR
+from ....looks.tile_pictures import BLANK, beside, pictured_bands
+from ...loop.run_report import run_report
 from ...loop.runs import Run
 from ...loop.training import Course
 from .figures import Sums
@@ -60,7 +61,7 @@ def translation_pictures(method: Translation, tiles: list[np.ndarray]) -> str:
             columns.append(_look(*sides[1 - way].stored(chosen), bands[1 - way]))
         else:
             columns.append(_look(_stored(method, way, again(made)), seen, bands[way]))
-        rows = np.concatenate([_beside(*row) for row in zip(*columns)])
+        rows = np.concatenate([beside(*row, side=PICTURE_SIDE) for row in zip(*columns)])
         pieces += [page.paragraph(caption), page.picture(rows, caption)]
     return "\n".join(pieces)
 
@@ -79,12 +80,11 @@ def translation_sections(run: Run, course: Course, pictures: str) -> tuple[str, 
     if "discriminator_real" in history[-1]:
         panels.append(("Discriminators are right about", {name: [row.get(f"discriminator_{name}") for row in history]
                                                           for name in ("real", "made")}))
-    sections = [page.paragraph(_verdict(card, course)), page.curves(panels), page.heading("Validation tiles"), pictures]
+    body = [page.curves(panels), page.heading("Validation tiles"), pictures]
     for number, way in enumerate(ways):
-        sections += _errors(card, number, way)
-    sections += [page.heading("Settings"), page.table(("setting", "value"), _settings(card)),
-                 page.heading("Limits"), page.bullets(_limits(card, names))]
-    return f"{card['dataset']['name']}: translation between {names[0]} and {names[1]}", sections
+        body += _errors(card, number, way)
+    return (f"{card['dataset']['name']}: {card['mode']} translation between {names[0]} and {names[1]}",
+            run_report(card, course, _verdict(card, course), body, _limits(card, names)))
 
 
 def _errors(card: dict, number: int, way: str) -> list[str]:
@@ -106,13 +106,11 @@ def _errors(card: dict, number: int, way: str) -> list[str]:
 
 
 def _verdict(card: dict, course: Course) -> str:
-    state = "Finished" if card["state"] == "finished" else "Training"
-    text = f"{state}: {course.epoch} of {card['settings']['epochs']} epochs on {card['device']} in {card['precision']}, {card['mode']}."
     if course.best is None:
-        return text + " Without validation tiles the last epoch is kept."
+        return ""
     measure = ("mean absolute error" if card["mode"] == "paired" else
                "loss of the way there and back plus the distance of the values' distributions")
-    text += f" Best: epoch {course.best_epoch}; {measure} {-course.best:.3f} in scaled units on the validation tiles."
+    text = f"Best: epoch {course.best_epoch}; {measure} {-course.best:.3f} in scaled units on the validation tiles."
     names = [sensor["name"] for sensor in card["sensors"]]
     for ours, theirs, way in zip(card.get("sums") or [], card.get("baseline") or [], (names, names[::-1])):
         if ours["error"] is not None:
@@ -125,13 +123,6 @@ def _compared(ours: float, theirs: float) -> str:
     if abs(ours - theirs) <= ALIKE * theirs:
         return "about as much as"
     return "less than" if ours < theirs else "more than"
-
-
-def _settings(card: dict) -> list[tuple[str, Any]]:
-    rows = [(name.replace("_", " "), "–" if value is None else str(value)) for name, value in card["settings"].items()]
-    bands = [(f"bands of {sensor['name']}", ", ".join(band["name"] for band in sensor["bands"])) for sensor in card["sensors"]]
-    starts = [(key.replace("_", " "), card[key]["summary"] if card.get(key) else "from scratch") for key in ("start", "second_start")]
-    return [*rows, ("dataset", card["dataset"]["path"]), *bands, *starts, ("parameters", card["parameters"])]
 
 
 def _limits(card: dict, names: list[str]) -> list[str]:
@@ -156,27 +147,14 @@ def _stored(method: Translation, sensor: int, scaled: torch.Tensor) -> np.ndarra
 
 def _look(stored: np.ndarray, seen: np.ndarray, bands: list[dict]) -> np.ndarray:
     """Tiles (n, band, y, x) as pictures (n, y, x, 3), all stretched alike by the statistics of the training pixels."""
-    names = [band["name"] for band in bands]
-    if set(TRUE_COLOUR) <= set(names):
-        chosen = [names.index(name) for name in TRUE_COLOUR]
-    else:
-        chosen = [number for number, name in enumerate(names) if name not in NO_PICTURE][:3] or [0]
-        chosen = chosen if len(chosen) == 3 else [chosen[0]] * 3
     picture = np.full((*seen.shape, 3), BLANK, np.uint8)
-    for colour, number in enumerate(chosen):
+    for colour, number in enumerate(pictured_bands([band["name"] for band in bands])):
         band = bands[number]
         low = max(band["p001"], band["mean"] - SHOWN_SPREAD * band["std"])
         high = min(band["p999"], band["mean"] + SHOWN_SPREAD * band["std"])
         values = ((stored[:, number] - low) / max(high - low, 1e-9)).clip(0, 1) * 255
         picture[..., colour][seen] = np.nan_to_num(values)[seen]
     return picture
-
-
-def _beside(*pictures: np.ndarray) -> np.ndarray:
-    """Pictures (y, x, 3) in a row with white gaps, small ones enlarged."""
-    zoom = max(1, PICTURE_SIDE // pictures[0].shape[0])
-    framed = [np.pad(picture.repeat(zoom, 0).repeat(zoom, 1), [(0, 6), (0, 6), (0, 0)], constant_values=255) for picture in pictures]
-    return np.concatenate(framed, 1)
 
 
 def _digits(value: float | None) -> str:

@@ -10,6 +10,7 @@ import torch
 
 from ....datasets.dataset import Dataset, SensorInfo
 from ...image_changes import turned
+from ...loop.shares import ALONE, Share, passes
 from .generators import BandScaling
 
 
@@ -100,25 +101,23 @@ class PairReader:
         batch_size: tiles of each sensor per step and process.
         crop: side of random parts of the tiles [px]; None takes whole tiles.
         turn: whether tiles are flipped and turned, those of a pair alike.
-        rank: number of this process.
-        processes: how many share the tiles.
+        share: of this process.
     """
 
     def __init__(self, readers: tuple[SensorReader, SensorReader], *, paired: bool, batch_size: int, crop: int | None = None,
-                 turn: bool = True, rank: int = 0, processes: int = 1) -> None:
+                 turn: bool = True, share: Share = ALONE) -> None:
         self.readers, self.paired, self.crop, self.turn = readers, paired, crop, turn
-        self.rank, self.processes = rank, processes
-        self.dataset = readers[0].dataset
+        self.share, self.dataset = share, readers[0].dataset
         if paired:
             self.training = (self.common("training"),) * 2
         else:
             self.training = tuple(self.dataset.indices("training", reader.sensor.name) for reader in readers)  # type: ignore[assignment]
-        self.batch_size = min(batch_size, *(-(-len(tiles) // processes) for tiles in self.training))
+        self.batch_size = min(batch_size, *(share.count(len(tiles)) for tiles in self.training))
 
     @property
     def steps(self) -> int:
         """Batches per epoch and process: the sensor with more tiles is shown whole."""
-        return -(-max(map(len, self.training)) // (self.batch_size * self.processes))
+        return -(-max(map(len, self.training)) // (self.batch_size * self.share.processes))
 
     def common(self, split: str) -> np.ndarray:
         """Tiles of a split that hold both sensors."""
@@ -127,12 +126,11 @@ class PairReader:
 
     def epoch(self, seed: int, epoch: int) -> Iterator[TilePair]:
         """The training tiles in batches of one size; those of the last are filled up, so that none is left with a single tile."""
-        orders, shared = [], self.steps * self.batch_size * self.processes
+        orders, each = [], self.steps * self.batch_size
         for number, tiles in enumerate(self.training):
             source = np.random.default_rng([seed, epoch, 0 if self.paired else number])
-            rounds = [source.permutation(tiles) for _ in range(-(-shared // len(tiles)))]
-            orders.append(np.concatenate(rounds)[:shared][self.rank::self.processes])
-        rng = np.random.default_rng([seed, epoch, self.rank, 2])
+            orders.append(self.share.deal(passes(tiles, each * self.share.processes, source), each))
+        rng = np.random.default_rng([seed, epoch, self.share.rank, 2])
         for step in range(self.steps):
             chosen = [order[step * self.batch_size:(step + 1) * self.batch_size] for order in orders]
             yield self._batch(chosen, rng)

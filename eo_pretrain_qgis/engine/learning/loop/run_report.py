@@ -1,0 +1,51 @@
+"""What the reports of all kinds of runs have in common: how far the run is, its settings, its limits and its machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ...looks import html_page as page
+from .training import Course
+
+
+def run_report(card: dict[str, Any], course: Course, verdict: str, body: Sequence[str], limits: Sequence[str],
+               rows: Sequence[tuple[str, Any]] = ()) -> list[str]:
+    """The sections of report.html, in the order that all methods have.
+
+    Args:
+        card: of the run.
+        course: how far it is.
+        verdict: what it reached, in words; empty where nothing was measured.
+        body: figures and pictures.
+        limits: what the figures do not say.
+        rows: name and value of what was found out, beside the settings.
+    """
+    state = "Finished" if card["state"] == "finished" else "Training"
+    settings = [(name.replace("_", " "), "–" if value is None else str(value)) for name, value in card["settings"].items()]
+    starts = [(key.replace("_", " "), card[key]["summary"] if card.get(key) else "from scratch")
+              for key in ("start", "second_start") if key in card["settings"]]
+    sources = [source["path"] for source in card.get("datasets", [card["dataset"]])]
+    return [
+        page.paragraph(f"{state}: {course.epoch} of {card['settings']['epochs']} epochs on {card['device']} in {card['precision']}. "
+                       + (verdict or "Without validation tiles the last epoch is kept.")), *body,
+        page.heading("Settings"), page.table(("setting", "value"), [
+            *settings, *rows, ("datasets" if len(sources) > 1 else "dataset", "; ".join(sources)), *_bands(card), *starts,
+            ("parameters", card["parameters"])]),
+        page.heading("Limits"), page.bullets(list(limits))]
+
+
+def _bands(card: dict[str, Any]) -> list[tuple[str, str]]:
+    """Names of the bands, of each sensor where there are two."""
+    pair = card.get("sensors") or {}
+    cards = pair if isinstance(pair, dict) else {sensor["name"]: sensor["bands"] for sensor in pair}
+    named = {f"bands of {name}": bands for name, bands in cards.items()} or {"bands": card["bands"]}
+    return [(words, ", ".join(band["name"] for band in bands)) for words, bands in named.items()]
+
+
+def machine(card: dict[str, Any]) -> list[str]:
+    """What it ran on and how fast, for the end of the report."""
+    kind = "GPU memory of tensors, highest" if card["device"].startswith("cuda") else "memory of the process, highest"
+    rows = [("device", card["device"]), ("precision", card["precision"]), ("images per second in training", f"{card['images_per_second']:.1f}"),
+            ("time spent in training", f"{card['training_seconds'] / 60:.1f} min"), (kind, f"{card['memory_mb']:.0f} MB")]
+    return [page.heading("Machine"), page.table(("what", "value"), rows)]
