@@ -40,6 +40,7 @@ AGAINST_THE_STREAM = {
     ("looks", "datasets"): "class_style.py takes the default colours of legend.py, tile_pictures.py draws the tiles of a dataset",
     ("rasters", "looks"): "vector.py writes a layer together with its style",
     ("learning.loop", "learning.tasks"): "runs.py asks LEARNERS for the network of a run",
+    ("learning.finetuning", "learning.tasks"): "fine-tuning asks LEARNERS, whose rows lead back to what it learns with",
     ("learning.networks", "learning.loop"): "encoder files are read as its checkpoints are",
 }
 #: Names the functions with more than eight arguments; none may join.
