@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import logit
@@ -13,9 +14,11 @@ from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.neighbors import KNeighborsClassifier
 
-from ..datasets.dataset import Dataset
 from .accuracy import confusion, scores
 from .multilabel_accuracy import multilabel_scores, score_counts
+
+if TYPE_CHECKING:
+    from ..datasets.dataset import Dataset
 
 NEIGHBOURS = 5
 #: Strengths of the L2 penalty that are tried, scikit-learn's C; small for many features and few labels.

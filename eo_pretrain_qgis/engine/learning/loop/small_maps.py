@@ -5,7 +5,7 @@ several times as long as a matrix product of the same size, most of all for the 
 512 channels, 256 tiles and 2 × 2 pixels, 137 ms instead of 10, and 44 instead of 6 for the convolution itself. What taps of the kernel see
 at each pixel is laid side by side, taps that see padding alone are left out, and three products give output and gradients.
 What a whole step gains: `python -m benchmarks.small_maps`. Without such units for bfloat16 it is too little to be worth it
-(docs/adr/0010-the-loop-is-our-own.md).
+(docs/adr/0016-the-loop-is-our-own.md).
 """
 
 from __future__ import annotations
