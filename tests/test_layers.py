@@ -38,8 +38,10 @@ AGAINST_THE_STREAM = {
     ("describing", "themes.sea_ice"): "THEMES, as for crops",
     ("cards", "rasters"): "a card names the sensor's bands, whose class and presets stand in rasters/sensors.py",
     ("looks", "datasets"): "class_style.py takes the default colours of legend.py, tile_pictures.py draws the tiles of a dataset",
+    ("measures", "datasets"): "baselines.py learns from a share of a dataset's training samples",
     ("rasters", "looks"): "vector.py writes a layer together with its style",
     ("learning.loop", "learning.tasks"): "runs.py asks LEARNERS for the network of a run",
+    ("learning.finetuning", "learning.tasks"): "fine-tuning asks LEARNERS, whose rows lead back to what it learns with",
     ("learning.networks", "learning.loop"): "encoder files are read as its checkpoints are",
 }
 #: Names the functions with more than eight arguments; none may join.

@@ -22,6 +22,15 @@ def test_figures_equal_those_of_scikit_learn():
     assert found["mean_f1"] == pytest.approx(f1_score(truth[:, :4], logits[:, :4] > 0, average="macro"))
 
 
+@pytest.mark.parametrize("scale", [1, 6, 15, 40])
+def test_sure_scores_keep_their_order(scale):
+    rng = np.random.default_rng(0)
+    truth = (rng.random((2000, 9)) < 0.15).astype(int)
+    logits = scale * (rng.normal(size=truth.shape) + truth - 1)
+    found = multilabel_scores(score_counts(truth, logits))["average_precision"]
+    assert found == pytest.approx(average_precision_score(truth, logits, average="micro"), abs=0.002)
+
+
 def test_extreme_scores_stay_in_the_outer_bins():
     counts = score_counts(np.array([[1], [0]]), np.array([[1e9], [-np.inf]]))
     assert multilabel_scores(counts)["average_precision"] == 1

@@ -10,6 +10,7 @@ import torch
 from torch.nn.functional import pad
 
 DECIBEL = 10 / math.log(10)  # dB in a factor of e
+BLUR_REACH = 2  # pixels, of the blurs of augmentation
 #: Quarter turns 0 to 3, and the same mirrored after them: whether rows become columns first, and which axes are then reversed.
 _SYMMETRIES: tuple[tuple[bool, tuple[int, ...]], ...] = (
     (False, ()), (True, (-2,)), (False, (-2, -1)), (True, (-1,)), (False, (-1,)), (True, (-2, -1)), (False, (-2,)), (True, ()))

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import logit
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import average_precision_score
 from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.neighbors import KNeighborsClassifier
 
-from ..datasets.dataset import Dataset
 from .accuracy import confusion, scores
+from .multilabel_accuracy import multilabel_scores, score_counts
+
+if TYPE_CHECKING:
+    from ..datasets.dataset import Dataset
 
 NEIGHBOURS = 5
 #: Strengths of the L2 penalty that are tried, scikit-learn's C; small for many features and few labels.
@@ -144,11 +148,8 @@ def score_predictions(truth: np.ndarray, found: np.ndarray, classes: int) -> dic
     if truth.ndim == 1:
         figures = scores(confusion(truth, found, classes))
         return {"overall_accuracy": figures["overall_accuracy"], "mean_f1": figures["mean_f1"]}
-    guess, true = found >= 0.5, truth == 1
-    hits, both = (guess & true).sum(0), guess.sum(0) + true.sum(0)
-    present = true.any(0)
-    return {"average_precision": float(average_precision_score(truth, found, average="micro")),
-            "mean_f1": float((2 * hits / np.maximum(both, 1))[present].mean()) if present.any() else 0.0}
+    figures = multilabel_scores(score_counts(truth, logit(np.asarray(found, np.float64))))
+    return {name: figures[name] or 0.0 for name in ("average_precision", "mean_f1")}
 
 
 def _best_strength(rows: np.ndarray, labels: np.ndarray, seed: int, strengths: Sequence[float]) -> float:

@@ -149,6 +149,7 @@ class Recipe(Protocol):
         method_name: stands in run.json as ``method``.
         settings: what was chosen, complete.
         datasets: what is learned from.
+        half: False where training does not bear float16; may be left out.
     """
 
     method_name: str
@@ -196,7 +197,7 @@ def train(folder: str, recipe: Recipe, progress: Progress = SILENT) -> dict[str,
     """
     settings = recipe.settings
     device = pick_device(settings.device)
-    precision = pick_precision(settings.precision, device)
+    precision = pick_precision(settings.precision, device, getattr(recipe, "half", True))
     run = Run.begin(folder, {**first_card(recipe.method_name, recipe.datasets, asdict(settings)), **recipe.card()})
     if run.finished and settings.epochs <= run.card["settings"]["epochs"]:
         progress.message(f"The run in {folder} is finished; its result is given again. Choose a new folder to train anew.")

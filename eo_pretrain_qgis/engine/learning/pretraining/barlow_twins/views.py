@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch.nn.functional import affine_grid, avg_pool2d, grid_sample, max_pool2d, pad
+from torch.nn.functional import affine_grid, avg_pool2d, grid_sample, max_pool2d
 
 from .....errors import DataError
 from ....datasets.dataset import SensorInfo
 from ....looks.tile_pictures import NO_PICTURE
+from ...image_changes import BLUR_REACH, DECIBEL, cut_normal, gaussian_blur, speckle
 from ...networks.class_networks import band_row, scaled
 
 #: Between sides of a view, as in random resized crops (Szegedy et al., arXiv 1409.4842, §6), but half of it in logarithms: pixels are square.
@@ -24,8 +25,7 @@ ASPECT = 0.5 * math.log(4 / 3)
 #: Ångström's exponent of continental aerosol, by which haze falls with the wavelength (Ångström 1929, Geografiska Annaler 11).
 ANGSTROM, BLUE_UM = 1.3, 0.49
 FACTORS = (0.3, 1.9)  # that gains stay within
-SIGMA, BLUR_REACH = (0.4, 1.2), 2  # of the blur, pixels of the view
-DECIBEL = 10 / math.log(10)
+SIGMA = (0.4, 1.2)  # of the blur, pixels of the view
 #: Values that a processor works on at once: some twenty passes over 4 MB stay near its caches. 48 tiles of 12 bands and 64 px, two cores
 #: with AMX: 26 ms instead of 36.
 CACHED = 1 << 20
@@ -110,7 +110,8 @@ class Views:
         units = ["fixed" if still else band.unit for still, band in zip(fixed, bands)]
         self.decibel, self.linear, self.still = (self._row([unit == wanted for unit in units]) for wanted in ("dB", "linear", "fixed"))
         self.optical = 1 - self.decibel - self.linear - self.still
-        self.radar = bool((self.decibel + self.linear).any())
+        # Asked once, because the answer of a GPU has to be waited for.
+        self.radar, self.has_linear = bool((self.decibel + self.linear).any()), bool(self.linear.any())
         self.scale = self._row([band.scale or 1.0 for band in bands])
         photograph = sensor.dtype == "uint8"  # 0 is black, so gains act from there; of other unknown units nothing is known of 0
         unknown = [unit == "unknown" and not photograph for unit in units]
@@ -152,7 +153,8 @@ class Views:
             known = grid_sample(known, grid, mode="bilinear", padding_mode="border", align_corners=False) > 0.999
         view = self._blur(self._radiometry(view, generator), generator)
         if self.radar:
-            view = self._speckle(self._slope(view, generator), generator)
+            view = self._slope(view, generator)
+            view = self._amplify(view, DECIBEL * speckle(view.shape, self.plan.looks, generator, self.device).log())
         view = scaled(view, self.centre, self.spread)
         view = self._mix(view, generator) if self.mixes else self._drop(view, generator) if self.drops else view
         return view if known is None else view.masked_fill_(~known, 0)
@@ -174,10 +176,10 @@ class Views:
         """Gain, and for optical bands contrast and offset, in one pass over the pixels: view · factor + term."""
         n, bands = view.shape[:2]
         plan, one = self.plan, (n, 1, 1, 1)
-        gain = 1 + plan.gain * self._normal(one, generator) + plan.band_gain * self._normal((n, bands, 1, 1), generator)
+        gain = 1 + plan.gain * cut_normal(one, generator, self.device) + plan.band_gain * cut_normal((n, bands, 1, 1), generator, self.device)
         gain = gain.clamp(*FACTORS)
-        contrast = 1 + self.optical * ((1 + plan.gain * self._normal(one, generator)).clamp(*FACTORS) - 1)
-        haze, single = self._normal(one, generator), self._normal((n, bands, 1, 1), generator)
+        contrast = 1 + self.optical * ((1 + plan.gain * cut_normal(one, generator, self.device)).clamp(*FACTORS) - 1)
+        haze, single = cut_normal(one, generator, self.device), cut_normal((n, bands, 1, 1), generator, self.device)
         offset = self.optical * plan.offset * self.spread * math.sqrt(0.5) * (self.haze * haze + single)
         from_zero = self.optical + self.linear
         factor = from_zero * gain + (1 - from_zero)
@@ -191,38 +193,21 @@ class Views:
         sigma = float(self._uniform((1,), generator, *SIGMA))
         if not len(chosen):
             return view
-        weights = [math.exp(-distance**2 / (2 * sigma**2)) for distance in range(BLUR_REACH + 1)]
-        total = weights[0] + 2 * sum(weights[1:])
-        part = view[chosen] - self.centre  # around 0, so that float32 loses nothing
-        for axis, margins in ((3, (BLUR_REACH, BLUR_REACH, 0, 0)), (2, (0, 0, BLUR_REACH, BLUR_REACH))):
-            # Shifted images added up: on a processor a third of the time of a convolution with so small a kernel for each band.
-            wide = pad(part, margins, mode="replicate")
-            part = wide.narrow(axis, BLUR_REACH, part.shape[axis]) * (weights[0] / total)
-            for shift in (*range(-BLUR_REACH, 0), *range(1, BLUR_REACH + 1)):
-                part.add_(wide.narrow(axis, BLUR_REACH + shift, part.shape[axis]), alpha=weights[abs(shift)] / total)
+        part = gaussian_blur(view[chosen] - self.centre, sigma, BLUR_REACH)  # around 0, so that float32 loses nothing
         return view.index_copy_(0, chosen, part + self.centre)
 
     def _slope(self, view: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Backscatter that rises or falls across the view in any direction, as it does with the incidence angle."""
         n = len(view)
         angle = self._uniform((n, 1, 1, 1), generator, 0, 2 * math.pi).to(self.device)
-        edge = self.plan.trend / 2 * self._normal((n, 1, 1, 1), generator)
+        edge = self.plan.trend / 2 * cut_normal((n, 1, 1, 1), generator, self.device)
         axis = torch.linspace(-1, 1, self.size, device=self.device)
         plane = edge * (torch.cos(angle) * axis.view(1, 1, 1, -1) + torch.sin(angle) * axis.view(1, 1, -1, 1))
         return self._amplify(view, plane)
 
-    def _speckle(self, view: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Multiplicative noise of gamma distribution, from normal numbers (Wilson and Hilferty 1931, PNAS 17(12), 684-688)."""
-        # Drawn on the device from a seed the generator gives: sending noise over would cost more than the network's step.
-        source = torch.Generator(self.device).manual_seed(int(torch.randint(2**62, (1,), generator=generator)))
-        noise = torch.randn(view.shape, generator=source, device=self.device)
-        looks = self.plan.looks
-        power = (1 - 1 / (9 * looks) + noise / (3 * math.sqrt(looks))).clamp_min(0.05) ** 3
-        return self._amplify(view, DECIBEL * power.log())
-
     def _amplify(self, view: torch.Tensor, decibels: torch.Tensor) -> torch.Tensor:
         """Radar bands amplified by so many dB; other bands stay."""
-        if not bool(self.linear.any()):
+        if not self.has_linear:
             return view + self.decibel * decibels / self.scale
         power = (decibels / DECIBEL).exp()
         return view + self.decibel * decibels / self.scale + self.linear * (view - self.zero) * (power - 1)
@@ -244,9 +229,6 @@ class Views:
         kept = (order >= most).float().view(-1, bands, 1, 1).to(self.device)
         chosen = chosen.to(self.device)
         return view.index_copy_(0, chosen, view[chosen] * kept)
-
-    def _normal(self, shape: tuple, generator: torch.Generator) -> torch.Tensor:
-        return torch.randn(shape, generator=generator).clamp(-2, 2).to(self.device)
 
     @staticmethod
     def _uniform(shape: tuple, generator: torch.Generator, low: float, high: float) -> torch.Tensor:

@@ -217,6 +217,7 @@ class Multitasking:
         self.datasets, self.settings, self.progress, self.steps = datasets, settings, progress, steps
         self.bands = bands or pooled_bands(datasets)
         self.names = task_names(datasets)
+        self.half = settings.mode != "reptile"  # no loss scaling protects the inner steps
         self.pictures: dict[str, str] = {}
 
     def card(self) -> dict[str, Any]:
@@ -297,7 +298,7 @@ class Multitasking:
 
 
 def _check_machine(settings: Settings) -> None:
-    precision = pick_precision(settings.precision, pick_device(settings.device))
+    precision = pick_precision(settings.precision, pick_device(settings.device), half=settings.mode != "reptile")
     if precision == "float16" and settings.mode == "reptile":
         raise EngineError("float16 loses the small gradients of the inner steps, which no loss scaling protects. "
                           "Choose the precision auto, float32 or bfloat16.")
