@@ -127,8 +127,8 @@ def conversion(scene: Scene, own: list[Band], like: str, bands: list[Band], dtyp
     """
     for ours, theirs in zip(own, bands, strict=True):
         if ours.unit != theirs.unit:
-            raise DataError(f"The band {ours.name} of {like} is in the unit “{theirs.unit}” and that of {scene.path} in “{ours.unit}”. "
-                            "Convert one to the unit of the other.")
+            advice = "Choose the sensor that both are of." if "unknown" in (ours.unit, theirs.unit) else "Convert one to the unit of the other."
+            raise DataError(f"The band {ours.name} of {like} is in the unit “{theirs.unit}” and that of {scene.path} in “{ours.unit}”. {advice}")
         refuse_one_sided(ours, theirs, scene.path, like)
     gains = tuple(ours.scale / theirs.scale for ours, theirs in zip(own, bands, strict=True))
     biases = tuple((ours.offset - theirs.offset) / theirs.scale for ours, theirs in zip(own, bands, strict=True))
