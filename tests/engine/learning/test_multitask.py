@@ -277,7 +277,7 @@ def test_a_run_on_more_datasets_is_another_run(finished, shared):
 
 def test_what_one_process_or_float32_can_only_do_is_refused(tmp_path, shared, monkeypatch):
     folders = [str(shared / "discs"), str(shared / "unlabelled")]
-    monkeypatch.setattr(multitask, "pick_precision", lambda asked, device: "float16")
+    monkeypatch.setattr(multitask, "pick_precision", lambda asked, device, half=True: "float16")
     with pytest.raises(EngineError, match="float16 loses the small gradients of the inner steps"):
         pretrain_multitask(folders, str(tmp_path / "run"), Settings(**QUICK))
     monkeypatch.undo()
