@@ -37,7 +37,7 @@ def test_every_job_is_a_command_and_explains_itself():
     (["docs", "--overwite"], "docs has no option “--overwite”; did you mean “--overwrite”?"),
     (["predictmap"], "There is no job “predictmap”; did you mean “predict_map”?"),
     (["re-run", "job.json"], "There is no job “re-run”; did you mean “rerun”?"),
-    (["xyz"], "There is no job “xyz”; choose one of: create_sample, "),
+    (["xyz"], "There is no job “xyz”; choose one of: install_engine, "),
     (["predict_map"], "“Model” (model) is missing. Give a value for it."),
     (["create_sample", "--size", "small", "--output", "o"], "“Size in pixels of 10 m” (size) is 'small', but must be a number."),
     (["create_sample", "--size", "300", "400", "--output", "o"], "“400” belongs to no option. Put --PARAMETER before a value, and quotes"),

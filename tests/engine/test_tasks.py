@@ -12,7 +12,7 @@ from eo_pretrain_qgis.engine.datasets.splitting.resplitting import divide_again
 from eo_pretrain_qgis.engine.describing.page import describe, write_report
 from eo_pretrain_qgis.engine.formats import WRITERS, export_dataset
 from eo_pretrain_qgis.engine.learning.finetuning.evaluation import evaluate_run
-from eo_pretrain_qgis.engine.learning.finetuning.recipe import Settings, finetune
+from eo_pretrain_qgis.engine.learning.finetuning.recipe import finetune
 from eo_pretrain_qgis.engine.learning.loop.runs import Run
 from eo_pretrain_qgis.engine.learning.pretraining.multitask.kinds import check_task, learned
 from eo_pretrain_qgis.engine.learning.tasks import LEARNERS
@@ -20,6 +20,7 @@ from eo_pretrain_qgis.engine.tasks import FIGURES, TASKS, Task, require
 from eo_pretrain_qgis.errors import DataError, ModelError
 from eo_pretrain_qgis.progress import SILENT
 
+from ..settings import finetuning
 from .learning.conftest import SMALL
 from .learning.tiny import write_dataset
 from .learning.tiny_scenes import write_scenes
@@ -78,7 +79,7 @@ def test_a_task_is_a_row_in_two_tables(toy, tmp_path):
     assert class_presence(again, training_share(again, 25, 1)).any(0).all()
 
     run = tmp_path / "run"
-    finetune(str(tmp_path / "again"), str(run), Settings(encoder=SMALL, epochs=1, batch_size=8, device="cpu"))
+    finetune(str(tmp_path / "again"), str(run), finetuning(encoder=SMALL, epochs=1, batch_size=8, device="cpu"))
     assert Run.open(str(run)).card["architecture"] == "card reader"
     assert "with a mean F1 of" in (run / "report.html").read_text()
     figures, sections = evaluate_run(str(run), None, "test", 8, "cpu")
@@ -100,12 +101,12 @@ def test_what_a_task_is_not_for_is_said_in_one_sentence(toy, tmp_path):
 
 
 def test_a_run_of_a_task_without_a_network_is_refused(toy, tmp_path, monkeypatch):
-    finetune(str(toy.folder), str(tmp_path / "run"), Settings(encoder=SMALL, epochs=1, batch_size=8, device="cpu"))
+    finetune(str(toy.folder), str(tmp_path / "run"), finetuning(encoder=SMALL, epochs=1, batch_size=8, device="cpu"))
     monkeypatch.delitem(LEARNERS, "toy")
     with pytest.raises(ModelError, match="is for the task “toy”, which no network of this plugin learns. Update the plugin, or choose another run."):
         evaluate_run(str(tmp_path / "run"), None, "test", 8, "cpu")
     with pytest.raises(DataError, match="is for the task “toy” .*, and fine-tuning needs a class for every pixel"):
-        finetune(str(toy.folder), str(tmp_path / "other"), Settings(encoder=SMALL, epochs=1, batch_size=8, device="cpu"))
+        finetune(str(toy.folder), str(tmp_path / "other"), finetuning(encoder=SMALL, epochs=1, batch_size=8, device="cpu"))
 
 
 @pytest.mark.parametrize("name", TASKS)
