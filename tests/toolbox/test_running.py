@@ -247,7 +247,7 @@ def test_progress_is_one_line_a_second_and_the_last_is_not_lost(feedback, monkey
     now, lines = [100.0], []
     monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(feedback, "setProgressText", lines.append)
-    progress = module.FeedbackReport(feedback)
+    progress = module.FeedbackProgress(feedback)
     progress.at(0, "Starting")
     progress.at(0, "Loading torch")
     assert lines == ["Starting"]
