@@ -176,7 +176,7 @@ class Benchmark:
             device = pick_device(self.asked.device)
             network = self.network(start).to(device)
             values = encoder_features(network.encoder, network.centre.flatten().tolist(), network.spread.flatten().tolist(), self.dataset,
-                                      fresh, device, progress=PrintedProgress())
+                                      fresh, progress=PrintedProgress())
             seen.update(zip(fresh.tolist(), values))
         return np.stack([seen[tile] for tile in tiles.tolist()])
 

@@ -14,7 +14,7 @@ import shapely
 
 from eo_pretrain_qgis.engine import scheduling
 from eo_pretrain_qgis.engine.datasets import cutting, shards
-from eo_pretrain_qgis.engine.datasets.building import build_dataset, describe_sensor, open_scenes
+from eo_pretrain_qgis.engine.datasets.building import About, Imagery, build_dataset, describe_sensor, open_scenes
 from eo_pretrain_qgis.engine.datasets.cutting import Cutting
 from eo_pretrain_qgis.engine.datasets.dataset import ClassInfo, Dataset, SensorInfo
 from eo_pretrain_qgis.engine.datasets.legend import Legend
@@ -79,7 +79,8 @@ class Halves:
 def build(folder, name, labels, partners=None, **choices):
     scenes = open_scenes([{"path": str(land(folder))}], "scenes")
     (folder / name).mkdir()
-    build_dataset(folder / name, scenes, describe_sensor(scenes, "sentinel2_l2a"), labels, Cutting(32), PLAN, name, partners=partners, **choices)
+    images = Imagery(scenes, describe_sensor(scenes, "sentinel2_l2a"), partners or {})
+    build_dataset(folder / name, images, labels, Cutting(32), PLAN, About(name, **choices))
     return Dataset.open(folder / name)
 
 

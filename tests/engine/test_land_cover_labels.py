@@ -39,7 +39,7 @@ def grid_of(path):
 
 
 def opened(path, grid, **options):
-    return open_land_cover(MapChoice({"path": str(path)}, "worldcover"), [grid], grouped=False, **options)
+    return open_land_cover(MapChoice({"path": str(path)}, "worldcover", grouped=False), [grid], **options)
 
 
 def values(labels, positions):
@@ -183,10 +183,10 @@ def test_built_in_legends_are_whole():
 
 def test_classes_have_the_values_of_the_legend_or_the_groups(folder):
     grid = grid_of(ground_optical(folder))
-    own = open_land_cover(MapChoice({"path": str(ground_cover_100m(folder))}, "cgls_lc100"), [grid], grouped=False)
+    own = open_land_cover(MapChoice({"path": str(ground_cover_100m(folder))}, "cgls_lc100", grouped=False), [grid])
     assert [(row.value, row.name) for row in own.legend.classes] == [
         (40, "Cultivated and managed vegetation or agriculture"), (80, "Permanent water bodies"), (114, "Closed forest, deciduous broad leaf")]
-    every = open_land_cover(MapChoice({"path": str(ground_cover_100m(folder))}, "cgls_lc100"), [grid], every_class=True)
+    every = open_land_cover(MapChoice({"path": str(ground_cover_100m(folder))}, "cgls_lc100", every_class=True), [grid])
     assert [row.value for row in every.legend.classes] == [10, 20, 30, 40, 50, 60, 70, 80, 90, 100]
 
 

@@ -17,7 +17,7 @@ from eo_pretrain_qgis.engine.themes.crops.parcels import open_parcels
 from eo_pretrain_qgis.engine.themes.land_cover.cover_map import CoverMap, found_codes
 from eo_pretrain_qgis.engine.themes.roads.labels import RoadDrawing, make_labels
 from eo_pretrain_qgis.engine.themes.roads.ways import RoadRules, open_roads
-from eo_pretrain_qgis.engine.themes.sea_ice.labels import open_ice_labels
+from eo_pretrain_qgis.engine.themes.sea_ice.labels import PolygonRules, open_ice_labels
 from eo_pretrain_qgis.engine.themes.sea_ice.land_mask import open_land
 from eo_pretrain_qgis.errors import DataError
 
@@ -89,7 +89,7 @@ def test_polygons(folder, place, how):
     source = layer(folder, shapes, {"kind": kinds}, how)
     drawn = open_labels(source, [grid], class_field="kind", unlabelled="background").read(grid, grid.window)
     assert (drawn == expected + 1).mean() > 0.98
-    ice = open_ice_labels(source, [grid], class_field="kind").read(grid, grid.window)
+    ice = open_ice_labels(source, [grid], PolygonRules(class_field="kind")).read(grid, grid.window)
     assert (ice == expected).mean() > 0.98
     land = open_land(source, [grid]).read(grid, grid.window)
     assert land.mean() > 0.98

@@ -3,7 +3,7 @@ import pytest
 import rasterio
 from rasterio.transform import from_origin
 
-from eo_pretrain_qgis.engine.rasters.cog import TiledWriter
+from eo_pretrain_qgis.engine.rasters.cog import Contents, TiledWriter
 from eo_pretrain_qgis.engine.rasters.grid import Window
 from eo_pretrain_qgis.engine.rasters.raster import Raster, Scene
 from eo_pretrain_qgis.errors import Cancelled, DataError
@@ -39,7 +39,9 @@ def test_window_wholly_outside(path):
 def test_nodata_of_file_layer_and_analyst(folder, dtype, file_nodata, layer_nodata, declared, expected):
     values = NUMBERS[:1].astype(dtype)
     path = write_raster(folder / "nodata.tif", values, nodata=file_nodata)
-    _, valid = Raster(path, nodata=layer_nodata, declared_nodata=declared).read(Window(0, 0, 50, 40))
+    raster = Raster(path, nodata=layer_nodata)
+    raster.declared_nodata = declared
+    _, valid = raster.read(Window(0, 0, 50, 40))
     assert set(values[0][~valid].astype(int)) == expected
 
 
@@ -115,7 +117,7 @@ def test_long_path_with_spaces_and_umlauts(folder):
 def test_writer_makes_a_cog(path, folder):
     grid = Raster(path).grid
     target = folder / "out" / "map.tif"
-    with TiledWriter(target, grid, "uint8", nodata=255, colormap={1: (255, 0, 0)}, tags={"model": "m"}, descriptions=["class"]) as writer:
+    with TiledWriter(target, grid, Contents("uint8", 255, ["class"], {1: (255, 0, 0)}, {"model": "m"})) as writer:
         writer.write(np.ones((20, 50), np.uint8), Window(0, 0, 50, 20))
     with rasterio.open(target) as read:
         band = read.read(1)
@@ -127,7 +129,7 @@ def test_writer_makes_a_cog(path, folder):
 @pytest.mark.parametrize("failure", [Cancelled, DataError, KeyboardInterrupt])
 def test_writer_leaves_nothing_after_a_failure(path, folder, failure):
     target = folder / "out" / "map.tif"
-    with pytest.raises(failure), TiledWriter(target, Raster(path).grid, "uint8", nodata=255) as writer:
+    with pytest.raises(failure), TiledWriter(target, Raster(path).grid, Contents("uint8", 255)) as writer:
         writer.write(np.ones((20, 50), np.uint8), Window(0, 0, 50, 20))
         raise failure
     assert not target.parent.exists()
@@ -136,7 +138,7 @@ def test_writer_leaves_nothing_after_a_failure(path, folder, failure):
 def test_writer_keeps_the_old_map_when_stopped(path, folder):
     target = folder / "map.tif"
     target.write_text("old", encoding="utf-8")
-    with pytest.raises(Cancelled), TiledWriter(target, Raster(path).grid, "uint8", nodata=255):
+    with pytest.raises(Cancelled), TiledWriter(target, Raster(path).grid, Contents("uint8", 255)):
         raise Cancelled
     assert target.read_text(encoding="utf-8") == "old"
 
@@ -144,7 +146,7 @@ def test_writer_keeps_the_old_map_when_stopped(path, folder):
 def test_full_disk_while_writing(path, folder, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda place: type("Usage", (), {"free": 0})())
     with pytest.raises(DataError, match=r"The disk is full while writing .*map.tif. Free some space and run again."), \
-            TiledWriter(folder / "map.tif", Raster(path).grid, "uint8", nodata=255, progress=Progress()) as writer:
+            TiledWriter(folder / "map.tif", Raster(path).grid, Contents("uint8", 255), Progress()) as writer:
         writer.write(np.ones((20, 50), np.uint8), Window(0, 0, 50, 20))
     assert [file.name for file in folder.iterdir()] == [path.name]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -149,34 +149,49 @@ def sensor_names(first: str, second: str) -> tuple[str, str]:
     return names[0], names[1] if names[1] != names[0] else names[1] + "_second"
 
 
-def partner_scenes(scenes: list[Scene], preset: str, images: list[dict] | None, arrangement: str, second_preset: str, bands: str | None,
-                   most_days: int | None, folder: Path, progress: Progress = SILENT,
+@dataclass(frozen=True)
+class SecondImages:
+    """Images of a second sensor.
+
+    Attributes:
+        images: raster values of a job.
+        arrangement: "scenes" or "bands", as in `open_scenes`.
+        preset: of the sensor.
+        bands: names of its bands in order; None takes those of the files.
+        most_days: see `pair`.
+    """
+
+    images: Sequence[dict] = ()
+    arrangement: str = "scenes"
+    preset: str = "generic"
+    bands: str | None = None
+    most_days: int | None = None
+
+
+def partner_scenes(scenes: list[Scene], preset: str, second: SecondImages, folder: Path, progress: Progress = SILENT,
                    ) -> tuple[dict[str, tuple[SensorInfo, list[Scene]]], list[dict]]:
     """The images of a second sensor as partners of scenes: chosen for each, and brought onto its grid.
 
     Args:
         scenes: of the first sensor.
         preset: of the first sensor.
-        images: raster values of the second sensor; None or none makes no partners.
-        arrangement: "scenes" or "bands", as in `open_scenes`.
-        second_preset: of the second sensor.
-        bands: names of its bands.
-        most_days: see `pair`.
+        second: images of the second sensor; without any there are no partners.
         folder: for aligned images; see `aside`.
         progress: told how far it is.
 
     Returns:
-        What `build_dataset` takes as partners, and per scene the facts of its pair: scene, partner, days, overlap, aligned.
+        What `building.Imagery` takes as partners, and per scene the facts of its pair: scene, partner, days, overlap, aligned.
     """
+    images = list(second.images)
     if not images:
         return {}, []
-    others = open_scenes(images, arrangement, progress=progress)
-    name = sensor_names(preset, second_preset)[1]
-    sensor = replace(describe_sensor(others, second_preset, bands, progress), name=name)
-    sources = [images] if arrangement == "bands" else [[image] for image in images]
+    others = open_scenes(images, second.arrangement, progress=progress)
+    name = sensor_names(preset, second.preset)[1]
+    sensor = replace(describe_sensor(others, second.preset, second.bands, progress), name=name)
+    sources = [images] if second.arrangement == "bands" else [[image] for image in images]
     chosen, facts = [], []
     for done, scene in enumerate(scenes):
-        found = pair(scene, others, most_days)
+        found = pair(scene, others, second.most_days)
         part = progress.part(done / len(scenes), (done + 1) / len(scenes))
         other = others[found.index]
         partner = align(sources[found.index], scene.grid, folder, progress=part, like=other)

@@ -107,32 +107,74 @@ def describe_sensor(scenes: list[Scene], preset: str, bands_text: str | None = N
     return SensorInfo("image", preset, dtype.name, None if dtype.kind == "f" else _fill(first, preset, dtype), tuple(bands))
 
 
-def build_dataset(folder: Path, scenes: list[Scene], sensor: SensorInfo, labels: Labels | None, cutting: Cutting, plan: SplitPlan,
-                  name: str, progress: Progress = SILENT, *, partners: dict[str, tuple[SensorInfo, list[Scene]]] | None = None,
-                  task: str = "segmentation", theme: str = "", facts: dict | None = None) -> Split:
+@dataclass(frozen=True)
+class Imagery:
+    """The images that a dataset is made of.
+
+    Attributes:
+        scenes: of one sensor.
+        sensor: what `describe_sensor` said of them.
+        partners: other sensors by name, with one scene for each of `scenes` on its grid; a pixel counts where all have measured.
+    """
+
+    scenes: list[Scene]
+    sensor: SensorInfo
+    partners: dict[str, tuple[SensorInfo, list[Scene]]] = field(default_factory=dict)
+
+    @property
+    def sensors(self) -> list[SensorInfo]:
+        """All sensors under their names."""
+        return [self.sensor, *(replace(other, name=name) for name, (other, _) in self.partners.items())]
+
+    def groups(self) -> list[list[Scene]]:
+        """The scenes of each place, one for each sensor.
+
+        Raises:
+            DataError: two of them lie on different grids.
+        """
+        groups = [list(group) for group in zip(self.scenes, *(partner for _, partner in self.partners.values()), strict=True)]
+        for first, *others in groups:
+            for other in others:
+                if not first.grid.same_as(other.grid):
+                    raise DataError(f"{first.path} and {other.path} lie on different grids. Bring one onto the grid of the other with "
+                                    "“Warp (reproject)”.")
+        return groups
+
+
+@dataclass(frozen=True)
+class About:
+    """What a dataset is.
+
+    Attributes:
+        name: of the dataset.
+        theme: key of `theme_facts.FACTS`, or empty.
+        facts: of the theme, as plain JSON.
+        task: key of `tasks.TASKS`.
+    """
+
+    name: str
+    theme: str = ""
+    facts: dict = field(default_factory=dict)
+    task: str = "segmentation"
+
+
+def build_dataset(folder: Path, images: Imagery, labels: Labels | None, cutting: Cutting, plan: SplitPlan, about: About,
+                  progress: Progress = SILENT) -> Split:
     """Cuts, labels, writes and splits.
 
     Args:
         folder: an empty folder to fill.
-        scenes: of one sensor.
-        sensor: what `describe_sensor` said.
+        images: see there.
         labels: what `labels.open_labels` gave for the scenes, or anything like it; None makes a dataset without labels.
         cutting: how tiles are cut.
         plan: how they are split.
-        name: of the dataset.
+        about: name, theme, facts and task.
         progress: told how far it is.
-        partners: other sensors by name, with one scene for each of `scenes` on its grid; a pixel counts where all have measured.
-        task: what the labels are for, see `dataset.TASKS`.
-        theme: see `dataset.OPTIONAL`.
-        facts: of the theme, as plain JSON.
 
     Raises:
         DataError: images smaller than a tile, without valid pixels, without labels, or too small to split.
     """
-    others = partners or {}
-    sensors = [sensor, *(replace(other, name=key) for key, (other, _) in others.items())]
-    groups = [list(group) for group in zip(scenes, *(partner for _, partner in others.values()), strict=True)]
-    _check_grids(groups)
+    scenes, sensors, groups = images.scenes, images.sensors, images.groups()
     cutter = Cutter(groups, sensors, labels, cutting, scenes[0].grid.crs)
     pieces = [piece for number in range(len(scenes)) for piece in cutter.pieces(number)]
     if not pieces:
@@ -144,7 +186,8 @@ def build_dataset(folder: Path, scenes: list[Scene], sensor: SensorInfo, labels:
     progress.message(table.text(sum(len(piece.windows) for piece in pieces)))
     with Checksums() as checksums:
         description = _description(groups, sensors, labels, cutting, checksums, {
-            "task": task, "name": name, "classes": list(cutter.classes), "shards": shards, "theme": theme, "facts": facts or {}})
+            "task": about.task, "name": about.name, "classes": list(cutter.classes), "shards": shards, "theme": about.theme,
+            "facts": about.facts})
         return divide(folder, description, table.frame(scenes), plan, progress.part(0.7, 1), checksums.settled)
 
 
@@ -224,14 +267,6 @@ class _Table:
 
     def frame(self, scenes: list[Scene]) -> geopandas.GeoDataFrame:
         return geopandas.GeoDataFrame(self.rows, geometry=self.shapes, crs=scenes[0].grid.crs)
-
-
-def _check_grids(groups: list[list[Scene]]) -> None:
-    for first, *others in groups:
-        for other in others:
-            if not first.grid.same_as(other.grid):
-                raise DataError(f"{first.path} and {other.path} lie on different grids. Bring one onto the grid of the other with "
-                                "“Warp (reproject)”.")
 
 
 def _fill(scene: Scene, preset: str, dtype: np.dtype) -> float:

@@ -19,7 +19,7 @@ from ..rasters.grid import Grid
 from ..rasters.raster import Scene
 from ..rasters.vector import VectorLayer, is_vector
 from ..tasks import require
-from .building import RESOLUTION_TOLERANCE, build_dataset
+from .building import RESOLUTION_TOLERANCE, About, Imagery, build_dataset
 from .cutting import Cutting, Labels
 from .dataset import DROPPED, SPLITS, Dataset, SensorInfo
 from .footprints import pixel_boxes, read_footprints
@@ -109,7 +109,8 @@ def extend_dataset(folder: Path, dataset: Dataset, scenes: list[Scene], sensor: 
     _check(dataset, scenes, sensor, cutting, progress)
     place = folder / ADDED  # no array is called so: their names end in .npy
     place.mkdir()
-    build_dataset(place, scenes, dataset.sensor, labels, replace(cutting, minimum_classes=1), SplitPlan(0, 0), name, progress.part(0, 0.7))
+    build_dataset(place, Imagery(scenes, dataset.sensor), labels, replace(cutting, minimum_classes=1), SplitPlan(0, 0), About(name),
+                  progress.part(0, 0.7))
     added = Dataset.open(place)
     old, new, count = dataset.description, added.description, len(added)
     tiles, names, dropped, buffer = _tiles(dataset, added)

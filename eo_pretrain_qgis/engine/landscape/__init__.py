@@ -34,7 +34,7 @@ from ...progress import SILENT, Progress
 from ..datasets.dataset import ClassInfo
 from . import coarse, radar
 from .declarations import write_parcels, write_training_polygons
-from .files import BLOCK, SampleRaster
+from .files import BLOCK, SampleRaster, taken
 from .landscape import Landscape, make_landscape
 from .noise import stream
 from .objects import LAND_COVER
@@ -138,8 +138,7 @@ def _write_images(folder: Path, land: Landscape, size: int, progress: Progress) 
                 "float32",
                 radar.NODATA,
                 ["VV", "VH"],
-                date=MAIN.date,
-                tags={"UNIT": "dB", "LOOKS": str(radar.LOOKS)},
+                tags={**taken(MAIN.date), "UNIT": "dB", "LOOKS": str(radar.LOOKS)},
             )
         )
         for number, place in enumerate(places):
@@ -183,9 +182,9 @@ def _open_dates(folder: Path, land: Landscape, size: int, stack: ExitStack) -> l
             land,
             each,
             stack.enter_context(
-                SampleRaster(image, size, "uint16", 0, BANDS, date=each.date, tags={"UNIT": "reflectance × 10000"})
+                SampleRaster(image, size, "uint16", 0, BANDS, tags={**taken(each.date), "UNIT": "reflectance × 10000"})
             ),
-            stack.enter_context(SampleRaster(mask, size, "uint8", 0, ["scene classes"], SCL_CLASSES, date=each.date)),
+            stack.enter_context(SampleRaster(mask, size, "uint8", 0, ["scene classes"], SCL_CLASSES, tags=taken(each.date))),
         )
         for each, image, mask in files
     ]

@@ -27,6 +27,11 @@ SIMULATED = {"SIMULATED": "yes"}
 BLOCK = 256
 
 
+def taken(date: str) -> dict[str, str]:
+    """The tags that say when an image was taken (``YYYY-MM-DD``)."""
+    return {"ACQUISITION_DATE": date, "TIFFTAG_DATETIME": date.replace("-", ":") + " 10:00:00"}
+
+
 class SampleRaster:
     """A GeoTIFF that is written block by block.
 
@@ -37,7 +42,6 @@ class SampleRaster:
         nodata: value where nothing was measured, or None.
         bands: names of the bands.
         classes: for a class map: what the values mean.
-        date: ``YYYY-MM-DD`` of acquisition, or empty.
         pixel: metres.
         tags: more texts to store.
     """
@@ -50,7 +54,6 @@ class SampleRaster:
         nodata: float | None,
         bands: Sequence[str],
         classes: Sequence[ClassInfo] = (),
-        date: str = "",
         pixel: float = 10.0,
         tags: dict[str, str] | None = None,
     ) -> None:
@@ -73,8 +76,7 @@ class SampleRaster:
             "bigtiff": "if_safer",
             "interleave": "band",
         }
-        dated = {"ACQUISITION_DATE": date, "TIFFTAG_DATETIME": date.replace("-", ":") + " 10:00:00"} if date else {}
-        self._tags = {**SIMULATED, **dated, **(tags or {})}
+        self._tags = {**SIMULATED, **(tags or {})}
 
     def __enter__(self) -> SampleRaster:
         with ExitStack() as stack:

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
@@ -23,6 +24,27 @@ from .grid import Grid, Window
 BLOCK = 512
 
 
+@dataclass(frozen=True)
+class Contents:
+    """What a raster holds.
+
+    Attributes:
+        dtype: NumPy name of the type to store.
+        nodata: value of pixels without a result; pixels never written have it.
+        bands: their names.
+        colormap: value → (red, green, blue), for one Byte band.
+        tags: texts to store in the file.
+        resampling: of overviews: "nearest" for classes, "average" for measurements.
+    """
+
+    dtype: str
+    nodata: float | None = None
+    bands: Sequence[str] = ("",)
+    colormap: Mapping[int, tuple] | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    resampling: str = "nearest"
+
+
 class TiledWriter:
     """Writes a raster window by window; leaving the ``with`` block without an error makes it a COG at `path`.
 
@@ -31,26 +53,18 @@ class TiledWriter:
     Args:
         path: the GeoTIFF to write.
         grid: where its pixels lie.
-        dtype: NumPy name of the type to store.
-        count: number of bands.
-        nodata: value of pixels without a result; pixels never written have it.
-        descriptions: names of the bands.
-        colormap: value → (red, green, blue), for one Byte band.
-        tags: texts to store in the file.
-        resampling: of overviews: "nearest" for classes, "average" for measurements.
+        contents: type, nodata, bands and looks.
         progress: told about the last step, in which the overviews are made.
     """
 
-    def __init__(self, path: str | Path, grid: Grid, dtype: str, count: int = 1, nodata: float | None = None, *,
-                 descriptions: Sequence[str] = (), colormap: Mapping[int, tuple] | None = None, tags: Mapping[str, str] | None = None,
-                 resampling: str = "nearest", progress: Progress = SILENT) -> None:
-        self.path, self.grid, self.resampling, self.progress = Path(path), grid, resampling, progress
+    def __init__(self, path: str | Path, grid: Grid, contents: Contents, progress: Progress = SILENT) -> None:
+        self.path, self.grid, self.contents, self.progress = Path(path), grid, contents, progress
         self._profile = {
-            "driver": "GTiff", "width": grid.width, "height": grid.height, "count": count, "dtype": dtype, "nodata": nodata,
-            "crs": rasterio.crs.CRS.from_wkt(grid.crs), "transform": rasterio.Affine(*grid.transform), "tiled": True, "blockxsize": BLOCK,
-            "blockysize": BLOCK, "compress": "deflate", "zlevel": 1, "bigtiff": "if_safer", "interleave": "band", "sparse_ok": True,
+            "driver": "GTiff", "width": grid.width, "height": grid.height, "count": len(contents.bands), "dtype": contents.dtype,
+            "nodata": contents.nodata, "crs": rasterio.crs.CRS.from_wkt(grid.crs), "transform": rasterio.Affine(*grid.transform),
+            "tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "compress": "deflate", "zlevel": 1,
+            "bigtiff": "if_safer", "interleave": "band", "sparse_ok": True,
         }
-        self._descriptions, self._colormap, self._tags = descriptions, colormap, tags
 
     def __enter__(self) -> TiledWriter:
         with ExitStack() as stack:
@@ -58,11 +72,11 @@ class TiledWriter:
             self._tiles = stack.enter_context(scratch_file(self.path))
             self._dataset = rasterio.open(self._tiles, "w", **self._profile)
             stack.callback(self._dataset.close)
-            for index, text in enumerate(self._descriptions, 1):
+            for index, text in enumerate(self.contents.bands, 1):
                 self._dataset.set_band_description(index, text)
-            if self._colormap:
-                self._dataset.write_colormap(1, dict(self._colormap))
-            self._dataset.update_tags(**(self._tags or {}))
+            if self.contents.colormap:
+                self._dataset.write_colormap(1, dict(self.contents.colormap))
+            self._dataset.update_tags(**self.contents.tags)
             self._parts = stack.pop_all()
         return self
 
@@ -75,7 +89,7 @@ class TiledWriter:
                 self._dataset.close()
             except RasterioIOError as failure:
                 raise failed_write(failure, self.path) from failure
-            write_cog(self._tiles, self._part, self.path, resampling=self.resampling, progress=self.progress)
+            write_cog(self._tiles, self._part, self.path, resampling=self.contents.resampling, progress=self.progress)
 
     def write(self, values: np.ndarray, window: Window) -> None:
         """Writes values (band, y, x), or (y, x) for one band, at a window inside the grid.

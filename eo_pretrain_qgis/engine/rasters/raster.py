@@ -40,19 +40,21 @@ class Raster:
         nodata: per band a list of values that mean "nothing measured", besides those in the file.
         open_options: GDAL open options, ``KEY=VALUE``.
         categories: values, names and colours from the layer's symbology (for class rasters).
-        declared_nodata: one more nodata value, for all bands.
         date: day of acquisition, ``2020-06-21``, that goes before what the file says; empty asks the file.
         own_nodata: per band of the file, whether the file's own nodata value counts; where nothing is said, it does.
+
+    Attributes:
+        declared_nodata: one more nodata value, for all bands; None adds none.
     """
 
     def __init__(self, path: str, name: str = "", crs: str = "", nodata: tuple | list = (), open_options: tuple | list = (),
-                 categories: dict | None = None, declared_nodata: float | None = None, date: str = "",
-                 own_nodata: tuple | list = ()) -> None:
+                 categories: dict | None = None, date: str = "", own_nodata: tuple | list = ()) -> None:
         self.path, self.crs, self.categories, self._date = str(path), crs, categories, date
         self.name = name or scene_name(self.path)
         self._virtual: deliveries.Virtual | None = None
         self._own_nodata = own_nodata
-        self._nodata, self._declared, self._options = nodata, declared_nodata, dict(option.split("=", 1) for option in open_options)
+        self.declared_nodata: float | None = None
+        self._nodata, self._options = nodata, dict(option.split("=", 1) for option in open_options)
         self._opened: rasterio.DatasetReader | None = None
 
     def __enter__(self) -> Raster:
@@ -165,7 +167,7 @@ class Raster:
     def nodata_of(self, band: int) -> list[float]:
         """Every value that means "nothing measured" in a band (0-based): of the file, the layer and the declared one."""
         file_band = self._bands[band] if self.dataset else 0
-        values = [self._declared]
+        values = [self.declared_nodata]
         if file_band >= len(self._own_nodata) or self._own_nodata[file_band]:
             values.append(self.dataset.nodatavals[file_band])
         if file_band < len(self._nodata):
@@ -263,7 +265,10 @@ class Scene:
     @classmethod
     def open(cls, sources: list[dict], declared_nodata: float | None = None, empty: float | None = None) -> Scene:
         """The scene whose bands are all those of `sources` (raster values of a job), in order; `empty` as in the class."""
-        scene = cls([Raster(**source, declared_nodata=declared_nodata) for source in sources])
+        rasters = [Raster(**source) for source in sources]
+        for raster in rasters:
+            raster.declared_nodata = declared_nodata
+        scene = cls(rasters)
         scene.empty = empty
         return scene
 

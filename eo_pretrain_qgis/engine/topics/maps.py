@@ -21,7 +21,7 @@ from ..datasets.dataset import ClassInfo
 from ..datasets.footprints import footprint
 from ..datasets.legend import PALETTE
 from ..looks.class_style import beside, class_map_qml, colormap, polygons_qml, raster_attributes
-from ..rasters.cog import TiledWriter
+from ..rasters.cog import Contents, TiledWriter
 from ..rasters.grid import Grid, Window
 from ..rasters.meaning import Conversion, as_stored, refuse_one_sided
 from ..rasters.raster import Scene
@@ -240,7 +240,7 @@ class _Maps:
         if not path:
             return None
         tags = {"EO_PRETRAIN_CHANNELS": ", ".join(channel.text for channel in self.found.pictures[0].channels)}
-        return TiledWriter(path, self.grid, "uint8", 1, NO_TOPIC, descriptions=[name], colormap=colormap(classes), tags=tags, progress=self.progress)
+        return TiledWriter(path, self.grid, Contents("uint8", NO_TOPIC, [name], colormap(classes), tags), self.progress)
 
 
 def _write_maps(found: Found, words: list[np.ndarray], maps: Sequence[str | None], change: str | None, progress: Progress) -> None:

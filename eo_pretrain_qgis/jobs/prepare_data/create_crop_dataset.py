@@ -130,7 +130,7 @@ class CreateCropDataset(Job):
         from ...engine.formats.timesen2crop import write_timesen2crop_folders
         from ...engine.themes.crops.parcels import CropRules, group_crops, open_parcels, too_small
         from ...engine.themes.crops.sampling import SamplingPlan
-        from ...engine.themes.crops.series_building import SeriesPlan, block_windows, build_series, count_pixels
+        from ...engine.themes.crops.series_building import Fields, SeriesPlan, block_windows, build_series, count_pixels
         from ...outputs import new_folder, refuse_used
 
         if self.timesen2crop:
@@ -144,8 +144,8 @@ class CreateCropDataset(Job):
             too_small(parcels, counted[0], progress)
             rules = CropRules(self.crop_table, self.minimum_parcels, self.minimum_pixels)
             legend, positions = group_crops(parcels, counted[0], rules, self.parcels.get("categories"), progress)
-            split = build_series(folder, series, parcels, positions, counted, legend, plan,
-                                 SplitPlan(self.validation_share, self.test_share, seed=self.seed), Path(self.output).name,
+            shares = SplitPlan(self.validation_share, self.test_share, seed=self.seed)
+            split = build_series(folder, series, Fields(parcels, positions, legend, counted), plan, shares, Path(self.output).name,
                                  progress.part(0.2, 0.9))
             if self.timesen2crop:
                 with new_folder(self.timesen2crop) as second:

@@ -106,8 +106,8 @@ class CreateLandCoverDataset(Job):
         progress.at(0, "Opening the images")
         from dataclasses import replace
 
-        from ...engine.datasets.alignment import aside, partner_scenes, sensor_names
-        from ...engine.datasets.building import Cutting, build_dataset, describe_sensor, open_scenes
+        from ...engine.datasets.alignment import SecondImages, aside, partner_scenes, sensor_names
+        from ...engine.datasets.building import About, Cutting, Imagery, build_dataset, describe_sensor, open_scenes
         from ...engine.datasets.clear_scenes import clear_scenes
         from ...engine.datasets.footprints import copy_footprints
         from ...engine.datasets.splitting.by_place import SplitPlan
@@ -119,21 +119,20 @@ class CreateLandCoverDataset(Job):
         sensor = describe_sensor(scenes, self.preset, self.bands, progress)
         scenes = clear_scenes(scenes, self.cloud_masks or (), self.clouds, progress)
         second = MapChoice(self.second_map, self.second_legend, self.second_table) if self.second_map else None
-        labels = open_land_cover(
-            MapChoice(self.land_cover, self.legend, self.legend_table), [scene.grid for scene in scenes], grouped=self.classes == "groups",
-            soft=self.resampling == "soft", filters=Filters(self.purity, self.border, self.agreement), second=second,
-            unknown=self.unknown_codes, every_class=self.every_class, progress=progress.part(0, 0.1))
+        choice = MapChoice(self.land_cover, self.legend, self.legend_table, self.classes == "groups", self.unknown_codes, self.every_class)
+        labels = open_land_cover(choice, [scene.grid for scene in scenes], soft=self.resampling == "soft", second=second,
+                                 filters=Filters(self.purity, self.border, self.agreement), progress=progress.part(0, 0.1))
         years = map_year.compare(labels.map.raster, [scene.date for scene in scenes], self.map_year, self.most_years, progress,
                                  layer_date=self.land_cover.get("date", ""))
         cutting = Cutting(self.tile_size, self.stride, self.extent, self.minimum_valid, self.minimum_labelled)
         plan = SplitPlan(self.validation_share, self.test_share, self.block_size, seed=self.seed)
         with new_folder(self.output) as folder, aside(folder) as place:
-            partners, pairs = partner_scenes(scenes, self.preset, self.second_images, self.second_arrangement, self.second_preset,
-                                             self.second_bands, self.most_days, place, progress.part(0.1, 0.3))
+            asked = SecondImages(self.second_images or (), self.second_arrangement, self.second_preset, self.second_bands, self.most_days)
+            partners, pairs = partner_scenes(scenes, self.preset, asked, place, progress.part(0.1, 0.3))
             if partners:
                 sensor = replace(sensor, name=sensor_names(self.preset, self.second_preset)[0])
-            split = build_dataset(folder, scenes, sensor, labels, cutting, plan, Path(self.output).name, progress.part(0.3, 1),
-                                  partners=partners, theme="land cover", facts={**labels.facts, **years, "clouds": self.clouds, "pairs": pairs})
+            about = About(Path(self.output).name, "land cover", {**labels.facts, **years, "clouds": self.clouds, "pairs": pairs})
+            split = build_dataset(folder, Imagery(scenes, sensor, partners), labels, cutting, plan, about, progress.part(0.3, 1))
         result = {"output": self.output, "tiles": len(split.names), **split.counts, **_summary(self.output, years)}
         if self.footprints:
             copy_footprints(self.output, self.footprints)

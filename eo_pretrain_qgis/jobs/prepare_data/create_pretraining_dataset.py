@@ -104,7 +104,7 @@ class CreatePretrainingDataset(Job):
         return result
 
     def _sources(self, place: Path, progress: Progress) -> list:
-        from ...engine.datasets.alignment import partner_scenes, sensor_names
+        from ...engine.datasets.alignment import SecondImages, partner_scenes, sensor_names
         from ...engine.datasets.building import describe_sensor, open_scenes
         from ...engine.themes.unlabelled.tiles import Clouds, Source, named
 
@@ -119,7 +119,7 @@ class CreatePretrainingDataset(Job):
             other = describe_sensor(others, self.second_preset, self.second_bands, progress)
             return [Source([named(sensor, first)], [[scene] for scene in scenes], clouds, []),
                     Source([named(other, second)], [[scene] for scene in others], Clouds(), [])]
-        partners, pairs = partner_scenes(scenes, self.preset, self.second_images, self.second_arrangement, self.second_preset,
-                                         self.second_bands, self.most_days, place, progress)
+        asked = SecondImages(self.second_images, self.second_arrangement, self.second_preset, self.second_bands, self.most_days)
+        partners, pairs = partner_scenes(scenes, self.preset, asked, place, progress)
         other, chosen = partners[second]
         return [Source([named(sensor, first), other], [list(pair) for pair in zip(scenes, chosen)], clouds, pairs)]

@@ -95,7 +95,7 @@ class CreateRoadDataset(Job):
 
     def run(self, progress: Progress) -> dict:
         progress.at(0, "Opening the images")
-        from ...engine.datasets.building import Cutting, build_dataset, describe_sensor, open_scenes
+        from ...engine.datasets.building import About, Cutting, Imagery, build_dataset, describe_sensor, open_scenes
         from ...engine.datasets.footprints import copy_footprints
         from ...engine.datasets.splitting.by_place import SplitPlan
         from ...engine.themes.roads.completeness import make_screen
@@ -118,8 +118,8 @@ class CreateRoadDataset(Job):
         plan = SplitPlan(self.validation_share, self.test_share, self.block_size, seed=self.seed)
         with new_folder(self.output) as folder:
             write_table(folder / TABLE_FILE, table.widths)
-            split = build_dataset(folder, scenes, sensor, labels, cutting, plan, Path(self.output).name, progress.part(0.15, 1),
-                                  theme="roads", facts=labels.theme_facts)
+            about = About(Path(self.output).name, "roads", labels.theme_facts)
+            split = build_dataset(folder, Imagery(scenes, sensor), labels, cutting, plan, about, progress.part(0.15, 1))
         result = {"output": self.output, "tiles": len(split.names), **split.counts, "roads_drawn": roads.facts["drawn"]["ways"],
                   "road_km": roads.facts["drawn"]["km"], "tunnels_left_out": roads.tunnels}
         if self.footprints:

@@ -126,12 +126,13 @@ class CreateSeaIceDataset(Job):
 
     def run(self, progress: Progress) -> dict:
         progress.at(0, "Opening the images")
+        from ...engine.datasets.building import About, Imagery
         from ...engine.datasets.cutting import Cutting
         from ...engine.datasets.footprints import copy_footprints
         from ...engine.datasets.splitting.by_place import SplitPlan
         from ...engine.themes.sea_ice.datasets import build_patches, build_tiles
         from ...engine.themes.sea_ice.ground_control import scratch_folder
-        from ...engine.themes.sea_ice.labels import open_ice_labels
+        from ...engine.themes.sea_ice.labels import PolygonRules, open_ice_labels
         from ...engine.themes.sea_ice.land_mask import open_land
         from ...engine.themes.sea_ice.patches import PatchPlan
         from ...engine.themes.sea_ice.sar_bands import SarImages
@@ -145,16 +146,16 @@ class CreateSeaIceDataset(Job):
             scenes, sensor, facts = open_sar_scenes(given, warped, progress.part(0, 0.2))
             grids = [scene.grid for scene in scenes]
             land = open_land(self.land, grids, progress) if self.land else None
-            labels = open_ice_labels(
-                self.labels, grids, class_field=self.class_field, class_table=self.class_table, scene_field=self.scene_field,
-                scheme=self.scheme, dominant=self.dominant_share, lowest=self.ice_from, unknown=self.unknown_codes, land=land,
-                weighted=self.balance == "weights", progress=progress.part(0.2, 0.25))
+            rules = PolygonRules(self.class_field, self.class_table, self.scene_field, self.scheme, self.dominant_share, self.ice_from,
+                                 self.unknown_codes)
+            labels = open_ice_labels(self.labels, grids, rules, land=land, weighted=self.balance == "weights", progress=progress.part(0.2, 0.25))
+            images, about = Imagery(scenes, sensor), About(name, facts=facts)
             if self.samples == "patches":
                 plan = PatchPlan(self.size or 32, self.stride or 10, self.split_by, self.balance)
-                split = build_patches(folder, scenes, sensor, labels, plan, shares, name, facts, progress.part(0.25, 1))
+                split = build_patches(folder, images, labels, plan, shares, about, progress.part(0.25, 1))
             else:
                 cutting = Cutting(self.size or 256, self.stride, self.extent)
-                split = build_tiles(folder, scenes, sensor, labels, cutting, shares, name, facts, progress.part(0.25, 1))
+                split = build_tiles(folder, images, labels, cutting, shares, about, progress.part(0.25, 1))
         counts = {key.replace("tiles", "samples"): count for key, count in split.counts.items()}
         result = {"output": self.output, "samples": len(split.names), **counts}
         if self.footprints:

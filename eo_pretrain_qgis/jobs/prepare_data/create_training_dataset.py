@@ -68,7 +68,7 @@ class CreateTrainingDataset(Job):
 
     def run(self, progress: Progress) -> dict:
         progress.at(0, "Opening the images")
-        from ...engine.datasets.building import Cutting, build_dataset, describe_sensor, open_scenes
+        from ...engine.datasets.building import About, Cutting, Imagery, build_dataset, describe_sensor, open_scenes
         from ...engine.datasets.footprints import copy_footprints
         from ...engine.datasets.labels import labelled_scenes, open_labels
         from ...engine.datasets.merging import extend_dataset, open_extended, open_labels_for
@@ -88,7 +88,7 @@ class CreateTrainingDataset(Job):
         with new_folder(self.output) as folder:
             name, rest = Path(self.output).name, progress.part(0.05, 1)
             split = (extend_dataset(folder, extended, scenes, sensor, labels, cutting, name, rest) if extended else
-                     build_dataset(folder, scenes, sensor, labels, cutting, plan, name, rest))
+                     build_dataset(folder, Imagery(scenes, sensor), labels, cutting, plan, About(name), rest))
         result = {"output": self.output, "tiles": len(split.names), **split.counts}
         if self.footprints:
             copy_footprints(self.output, self.footprints)

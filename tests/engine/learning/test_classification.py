@@ -163,7 +163,7 @@ def test_the_head_begins_as_the_probe(scenes):
     task.fit_head(CPU)
     network, tiles = task.network, scenes.indices("validation")
     centre, spread = network.centre.flatten().tolist(), network.spread.flatten().tolist()
-    known, asked = (encoder_features(network.encoder, centre, spread, scenes, part, CPU) for part in (task.training.tiles, tiles))
+    known, asked = (encoder_features(network.encoder, centre, spread, scenes, part) for part in (task.training.tiles, tiles))
     probe = LinearProbe(known, scenes.labels(task.training.tiles), strengths=(1e-3, 1e-2, 1e-1))
     network.eval()
     with torch.no_grad():

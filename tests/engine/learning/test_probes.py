@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
+from eo_pretrain_qgis.engine.learning import probes
 from eo_pretrain_qgis.engine.learning.networks.encoders import build_unet
 from eo_pretrain_qgis.engine.learning.probes import LinearProbe, Probe, encoder_features, image_statistics, nearest_neighbours, score_predictions
 from eo_pretrain_qgis.errors import DataError
@@ -11,8 +12,6 @@ from eo_pretrain_qgis.errors import DataError
 from .conftest import SMALL
 from .tiny import write_dataset
 from .tiny_scenes import write_scenes
-
-CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +28,10 @@ class Passing(nn.Module):
         return [image[:, :1], image]
 
 
-def test_features_are_averages_of_the_last_level_of_scaled_bands(scenes):
+def test_features_are_averages_of_the_last_level_of_scaled_bands(scenes, monkeypatch):
+    monkeypatch.setattr(probes, "BATCH", 3)
     tiles = scenes.indices("test")
-    found = encoder_features(Passing(), [1000, 1100, 1200], [100, 200, 0], scenes, tiles, CPU, batch_size=3)
+    found = encoder_features(Passing(), [1000, 1100, 1200], [100, 200, 0], scenes, tiles)
     images = scenes.images(tiles).astype(float)
     scaled = np.arcsinh((images - np.array([1000, 1100, 1200])[:, None, None]) / np.array([100, 200, 1])[:, None, None])
     np.testing.assert_allclose(found, scaled.mean((2, 3)), rtol=1e-4)
@@ -46,7 +46,7 @@ class UpperHalf(Passing):
 
 def test_features_of_a_turned_tile_count_as_much_as_its_own(scenes):
     tiles = scenes.indices("test")
-    facts = [1000] * 3, [100] * 3, scenes, tiles, CPU
+    facts = [1000] * 3, [100] * 3, scenes, tiles
     whole, upper = encoder_features(Passing(), *facts), encoder_features(UpperHalf(), *facts)
     assert abs(upper - whole).max() > 1e-3
     np.testing.assert_allclose(encoder_features(UpperHalf(), *facts, turned=True), whole, rtol=1e-4, atol=1e-5)
@@ -55,7 +55,7 @@ def test_features_of_a_turned_tile_count_as_much_as_its_own(scenes):
 def test_missing_pixels_are_the_centre_of_the_bands(tmp_path):
     dataset = Dataset.open(write_dataset(tmp_path / "discs", size=32, bands=2))
     images = dataset.images(np.arange(2)).astype(float)
-    found = encoder_features(Passing(), [1000, 1000], [100, 100], dataset, np.arange(2), CPU)
+    found = encoder_features(Passing(), [1000, 1000], [100, 100], dataset, np.arange(2))
     scaled = np.where(images[:, :1] > 0, np.arcsinh((images - 1000) / 100), 0)
     np.testing.assert_allclose(found, scaled.mean((2, 3)), rtol=1e-4)
 
@@ -64,7 +64,7 @@ def test_an_encoder_is_left_as_it_was(scenes):
     encoder = build_unet(SMALL, 3, 2).encoder.train()
     frozen = next(module for module in encoder.modules() if isinstance(module, nn.BatchNorm2d)).eval()
     before = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
-    encoder_features(encoder, [1000] * 3, [500] * 3, scenes, scenes.indices("test"), CPU)
+    encoder_features(encoder, [1000] * 3, [500] * 3, scenes, scenes.indices("test"))
     assert encoder.training
     assert not frozen.training
     assert all(torch.equal(tensor, before[name]) for name, tensor in encoder.state_dict().items())
@@ -72,7 +72,7 @@ def test_an_encoder_is_left_as_it_was(scenes):
 
 def test_a_random_encoder_is_scored_on_tiles_it_was_not_fitted_to(scenes):
     torch.manual_seed(0)
-    figures = Probe(scenes)(build_unet(SMALL, 3, 2).encoder, [1600] * 3, [500] * 3, CPU)
+    figures = Probe(scenes)(build_unet(SMALL, 3, 2).encoder, [1600] * 3, [500] * 3)
     assert set(figures) == {"probe_linear", "probe_knn"}
     assert figures["probe_linear"] >= 0.5
 

@@ -58,7 +58,7 @@ class Classification(LabelledMethod):
         tiles = with_label(self.dataset, even_sample(self.labelled, HEAD_TILES))
         network = self.network.to(device)
         features = encoder_features(network.encoder, network.centre.flatten().tolist(), network.spread.flatten().tolist(), self.dataset,
-                                    tiles, device, progress=progress)
+                                    tiles, progress=progress)
         weight, bias = LinearProbe(features, self.dataset.labels(tiles), strengths=(1e-3, 1e-2, 1e-1)).layer(len(self.dataset.classes))
         network.load_state_dict({"classification_head.weight": torch.from_numpy(weight),
                                  "classification_head.bias": torch.from_numpy(bias)}, strict=False)

@@ -156,7 +156,7 @@ class FineTuning:
         if not session.begins:
             return GuessedLabels.read(run.path(GUESSES), np.setdiff1d(tiles, labelled))
         features = encoder_features(network.to(device).encoder, network.centre.flatten().tolist(), network.spread.flatten().tolist(),
-                                    self.dataset, tiles, device, turned=True, progress=progress)
+                                    self.dataset, tiles, turned=True, progress=progress)
         labels = np.where(np.isin(tiles, labelled), self.dataset.labels(tiles), IGNORE)
         guesses = GuessedLabels.spread(tiles, features, labels, len(self.dataset.classes), progress)
         if session.share.rank == 0:

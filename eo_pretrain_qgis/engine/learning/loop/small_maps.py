@@ -4,7 +4,7 @@ The deeper levels of an encoder see 1 × 1 to 8 × 8 pixels of a tile of 32 to 1
 several times as long as a matrix product of the same size, most of all for the gradient of the kernel: in bfloat16 on two cores with AMX,
 512 channels, 256 tiles and 2 × 2 pixels, 137 ms instead of 10, and 44 instead of 6 for the convolution itself. What taps of the kernel see
 at each pixel is laid side by side, taps that see padding alone are left out, and three products give output and gradients.
-What a whole step gains: `python -m benchmarks.small_maps`. Other processors keep the library's (docs/adr/0016-the-loop-is-our-own.md).
+What a whole step gains: `python -m benchmarks.small_maps`. Other processors keep the library's (docs/adr/0010-the-loop-is-our-own.md).
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import numpy as np
 
 from ....progress import Progress
 from ...looks.class_style import beside
-from ...rasters.cog import TiledWriter
+from ...rasters.cog import Contents, TiledWriter
 from ..inference import Part
 from ..request import Canvas
 
@@ -48,8 +48,8 @@ class Drawing:
     @contextmanager
     def drawn(self, canvas: Canvas, progress: Progress, values: Callable[[Part], np.ndarray]) -> Iterator[Callable[[Part], None]]:
         """What takes the parts of a run, of which `values` gives those of the raster, (y, x) or (band, y, x), of the valid pixels."""
-        writer = TiledWriter(self.path, canvas.grid.sub(canvas.area), self.dtype, len(self.bands), self.nodata, descriptions=self.bands,
-                             colormap=self.colormap, tags={**canvas.tags, **self.tags}, resampling=self.resampling, progress=progress)
+        contents = Contents(self.dtype, self.nodata, self.bands, self.colormap, {**canvas.tags, **self.tags}, self.resampling)
+        writer = TiledWriter(self.path, canvas.grid.sub(canvas.area), contents, progress)
         empty = np.dtype(self.dtype).type(self.nodata)
 
         with beside(self.path, progress, qml=self.qml, aux_xml=self.aux_xml), writer:

@@ -113,17 +113,31 @@ def count_pixels(parcels: Parcels, windows: list[Window], progress: Progress = S
     return pixels, last
 
 
-def build_series(folder: Path, series: list[Series], parcels: Parcels, positions: np.ndarray, counted: tuple[np.ndarray, np.ndarray],
-                 legend: Legend, plan: SeriesPlan, split_plan: SplitPlan, name: str, progress: Progress = SILENT) -> Split:
+@dataclass(frozen=True)
+class Fields:
+    """Parcels with their classes.
+
+    Attributes:
+        parcels: on the grid of the series.
+        positions: class of each parcel, -1 for those left out (parcel,).
+        legend: the classes.
+        counted: what `count_pixels` said of the parcels in the windows of `block_windows`.
+    """
+
+    parcels: Parcels
+    positions: np.ndarray
+    legend: Legend
+    counted: tuple[np.ndarray, np.ndarray]
+
+
+def build_series(folder: Path, series: list[Series], fields: Fields, plan: SeriesPlan, split_plan: SplitPlan, name: str,
+                 progress: Progress = SILENT) -> Split:
     """Samples, reads, writes and splits.
 
     Args:
         folder: an empty folder to fill.
         series: of one or two sensors on one grid; the first is the one whose clouds count.
-        parcels: on that grid.
-        positions: class of each parcel, -1 for those left out (parcel,).
-        counted: what `count_pixels` said of the parcels in the windows of `block_windows`.
-        legend: the classes.
+        fields: parcels on that grid.
         plan: which samples.
         split_plan: shares and seed.
         name: of the dataset.
@@ -132,8 +146,8 @@ def build_series(folder: Path, series: list[Series], parcels: Parcels, positions
     Raises:
         DataError: no sample has enough clear dates, or there are too few groups to split.
     """
-    windows = block_windows(series)
-    pixels, last = counted
+    windows, parcels, positions, legend = block_windows(series), fields.parcels, fields.positions, fields.legend
+    pixels, last = fields.counted
     used, classes = positions != NOTHING, len(legend.classes)
     available = np.bincount(positions[used], pixels[used], classes).astype(np.int64)
     measured = {"area": available, "parcels": np.bincount(positions[used & (pixels > 0)], minlength=classes)}[plan.sampling.prior]

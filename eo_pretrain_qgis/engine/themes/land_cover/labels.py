@@ -55,27 +55,29 @@ class MapChoice:
         source: a raster value of a job.
         legend: of `known_legends.NAMES`, or "own".
         table: path of a legend CSV, or None.
+        grouped: whether codes are put together to the common groups.
+        unknown: "refuse" or "ignore" codes that the legend does not know.
+        every_class: whether classes that do not occur here are kept.
     """
 
     source: dict
     legend: str = OWN
     table: str | None = None
+    grouped: bool = True
+    unknown: str = "refuse"
+    every_class: bool = False
 
 
-def open_land_cover(choice: MapChoice, grids: list[Grid], *, grouped: bool = True, soft: bool = False, filters: Filters | None = None,
-                    second: MapChoice | None = None, unknown: str = "refuse", every_class: bool = False,
-                    progress: Progress = SILENT) -> LandCoverLabels:
+def open_land_cover(choice: MapChoice, grids: list[Grid], *, soft: bool = False, filters: Filters | None = None,
+                    second: MapChoice | None = None, progress: Progress = SILENT) -> LandCoverLabels:
     """Reads what a land-cover map says of some images, as far as labels need it.
 
     Args:
         choice: the map.
         grids: of the images.
-        grouped: whether codes are put together to the common groups.
         soft: whether the shares of all classes are kept besides the class of each pixel.
         filters: which labels are kept; None keeps all.
         second: another map that must agree.
-        unknown: "refuse" or "ignore" codes that the legend does not know.
-        every_class: whether classes that do not occur here are kept.
         progress: also hears what was ignored.
 
     Raises:
@@ -89,15 +91,16 @@ def open_land_cover(choice: MapChoice, grids: list[Grid], *, grouped: bool = Tru
     raster = Raster(**{key: value for key, value in choice.source.items() if key not in ("layer", "field")})
     found = found_codes(raster, grids, progress.part(0, 0.6))
     codes = codes_of(raster, choice.legend, choice.table, found, progress)
-    legend = cover_legend(codes, found, f"The map {raster.path}", grouped=grouped, unknown=unknown, every_class=every_class, progress=progress)
+    legend = cover_legend(codes, found, f"The map {raster.path}", grouped=choice.grouped, unknown=choice.unknown, every_class=choice.every_class,
+                          progress=progress)
     cover = CoverMap(raster, legend.positions, len(legend.legend.classes))
-    other = _second_map(second, grids, codes, legend, unknown, progress.part(0.6, 1)) if second else None
+    other = _second_map(second, grids, codes, legend, choice.unknown, progress.part(0.6, 1)) if second else None
     if filters.purity and not other and not cover.is_finer(grids[0]) and cover.cell_px(grids[0]) <= 1:
         progress.message(f"The cells of {raster.path} are no larger than a pixel of the image, so their purity is that of the 3 × 3 pixels "
                          "around.")
     kind = SoftLandCoverLabels if soft else LandCoverLabels
     labels = kind(cover, legend, filters, other)
-    labels.facts.update({"legend": choice.legend, "legend_table": choice.table, "grouped": grouped,
+    labels.facts.update({"legend": choice.legend, "legend_table": choice.table, "grouped": choice.grouped,
                          "cell_m": [round(size, 3) for size in raster.grid.metres_per_pixel()],
                          "second_map": second.source["path"] if second else None})
     raster.close()

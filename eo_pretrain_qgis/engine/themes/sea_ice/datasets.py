@@ -5,36 +5,34 @@ from __future__ import annotations
 from pathlib import Path
 
 from ....progress import SILENT, Progress
-from ...datasets.building import build_dataset, checksum, scene_facts
+from ...datasets.building import About, Imagery, build_dataset, checksum, scene_facts
 from ...datasets.cutting import Cutting
-from ...datasets.dataset import IGNORE, SPLITS, SensorInfo
+from ...datasets.dataset import IGNORE, SPLITS
 from ...datasets.splitting.by_place import Split, SplitPlan
 from ...datasets.splitting.division import finish
-from ...rasters.raster import Scene
 from .labels import IceLabels
 from .patches import Found, PatchPlan, copies_of, divide_patches, find_patches, outlines_of, weights_of, write_patches
 
 THEME = "sea ice"
 
 
-def build_patches(folder: Path, scenes: list[Scene], sensor: SensorInfo, labels: IceLabels, plan: PatchPlan, shares: SplitPlan, name: str,
-                  facts: dict, progress: Progress = SILENT) -> Split:
+def build_patches(folder: Path, images: Imagery, labels: IceLabels, plan: PatchPlan, shares: SplitPlan, about: About,
+                  progress: Progress = SILENT) -> Split:
     """Makes a dataset of patches, task "patch".
 
     Args:
         folder: an empty folder to fill.
-        scenes: with HH, HV and, unless left out, the incidence angle.
-        sensor: their bands.
+        images: scenes with HH, HV and, unless left out, the incidence angle.
         labels: the polygons.
         plan: size, stride, split and balance of the patches.
         shares: of validation and test, and the seed.
-        name: of the dataset.
-        facts: of the scenes, written into dataset.json.
+        about: name of the dataset and facts of the scenes.
         progress: told how far it is.
 
     Raises:
         DataError: no patch fits, one class only, or too few polygons or scenes to split.
     """
+    scenes, sensor = images.scenes, images.sensor
     found = find_patches(scenes, labels, plan, progress.part(0, 0.3))
     labels = _with_patches(found, labels, progress)
     outlines = outlines_of(found, scenes, plan, labels)
@@ -49,28 +47,27 @@ def build_patches(folder: Path, scenes: list[Scene], sensor: SensorInfo, labels:
     counts = {row.name: int((own == number).sum()) for number, row in enumerate(labels.legend.classes)}
     progress.message("Patches per class: " + ", ".join(f"{key} {count}" for key, count in counts.items()) + f".{text}")
     description = {
-        "task": "patch", "name": name, "sensors": [sensor], "tile_size": plan.size, "stride": plan.stride,
+        "task": "patch", "name": about.name, "sensors": [sensor], "tile_size": plan.size, "stride": plan.stride,
         "resolution_m": [round(metres, 4) for metres in scenes[0].grid.metres_per_pixel()], "classes": list(labels.legend.classes),
         "ignore": IGNORE, "scenes": [scene_facts([scene], [sensor], progress.part(0.8, 0.85)) for scene in scenes],
         "labels": {**labels.facts, "checksum": checksum([labels.path], progress.part(0.85, 0.86))}, "shards": shards, "theme": THEME,
-        "facts": {**facts, "scheme": labels.facts.get("scheme", ""), "split_by": plan.split, "balance": plan.balance, "augmented": added,
+        "facts": {**about.facts, "scheme": labels.facts.get("scheme", ""), "split_by": plan.split, "balance": plan.balance, "augmented": added,
                   "patches": counts, "polygons_without_patch": len(found.empty)},
     }
     whole = Split(names, {**split.facts, "text": split.facts["text"] + text})
     return finish(folder, description, tiles.drop(columns="origin"), whole, progress.part(0.86, 1))
 
 
-def build_tiles(folder: Path, scenes: list[Scene], sensor: SensorInfo, labels: IceLabels, cutting: Cutting, shares: SplitPlan, name: str,
-                facts: dict, progress: Progress = SILENT) -> Split:
+def build_tiles(folder: Path, images: Imagery, labels: IceLabels, cutting: Cutting, shares: SplitPlan, about: About,
+                progress: Progress = SILENT) -> Split:
     """Makes a dataset of tiles, task "segmentation", split by blocks of ground; arguments as in `build_patches`.
 
     Raises:
         DataError: as `build_dataset`.
     """
-    labels.part(scenes)
-    facts = {**facts, "scheme": labels.facts.get("scheme", ""), "split_by": "place"}
-    return build_dataset(folder, scenes, sensor, labels, cutting, shares, name, progress, theme=THEME, facts=facts)
-
+    labels.part(images.scenes)
+    facts = {**about.facts, "scheme": labels.facts.get("scheme", ""), "split_by": "place"}
+    return build_dataset(folder, images, labels, cutting, shares, About(about.name, THEME, facts), progress)
 
 
 def _with_patches(found: Found, labels: IceLabels, progress: Progress) -> IceLabels:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,21 +27,37 @@ from .sigrid3 import chart_fields, read_eggs, require, rows_text, strange_text
 LARGEST_WEIGHT = 10.0
 
 
-def open_ice_labels(source: dict, grids: list[Grid], *, class_field: str | None = None, class_table: list[dict] | None = None,
-                    scene_field: str | None = None, scheme: str = "stage", dominant: float = DOMINANT, lowest: float = 1.0, unknown: str = "refused",
-                    land: LandMask | None = None, weighted: bool = False, progress: Progress = SILENT) -> IceLabels:
+@dataclass(frozen=True)
+class PolygonRules:
+    """What class a polygon has.
+
+    Attributes:
+        class_field: field with the class; None reads the polygons as a SIGRID-3 ice chart.
+        class_table: rows value, name, color of the classes of `class_field` wanted; None takes all.
+        scene_field: field that names the scene on which a polygon was drawn; None takes all polygons for all scenes.
+        scheme: key of `classes.SCHEMES`, for charts.
+        dominant: share of the ice that the class of a polygon must hold, for charts.
+        lowest: concentration [tenths] from which a polygon is ice rather than nothing, for the scheme "ice_water".
+        unknown: "refused" or "ignored": what becomes of polygons with codes that SIGRID-3 does not have.
+    """
+
+    class_field: str | None = None
+    class_table: list[dict] | None = None
+    scene_field: str | None = None
+    scheme: str = "stage"
+    dominant: float = DOMINANT
+    lowest: float = 1.0
+    unknown: str = "refused"
+
+
+def open_ice_labels(source: dict, grids: list[Grid], rules: PolygonRules, *, land: LandMask | None = None, weighted: bool = False,
+                    progress: Progress = SILENT) -> IceLabels:
     """Reads polygons, as far as they lie on some images.
 
     Args:
         source: a job's vector value.
         grids: of the images.
-        class_field: field with the class; None reads the polygons as a SIGRID-3 ice chart.
-        class_table: rows value, name, color of the classes of `class_field` wanted; None takes all.
-        scene_field: field that names the scene on which a polygon was drawn; None takes all polygons for all scenes.
-        scheme: key of `ice_classes.SCHEMES`, for charts.
-        dominant: share of the ice that the class of a polygon must hold, for charts.
-        lowest: concentration [tenths] from which a polygon is ice rather than nothing, for the scheme "ice_water".
-        unknown: "refused" or "ignored": what becomes of polygons with codes that SIGRID-3 does not have.
+        rules: what class a polygon has.
         land: pixels that have no label whatever the polygons say.
         weighted: whether tiles weigh more the rarer their classes are.
         progress: also hears messages about polygons without a class.
@@ -49,24 +66,25 @@ def open_ice_labels(source: dict, grids: list[Grid], *, class_field: str | None 
         DataError: no polygons on the images, codes that are not known, or fewer than two classes.
     """
     progress.at(0, "Reading the polygons")
+    scheme, class_field, scene_field = SCHEMES[rules.scheme], rules.class_field, rules.scene_field
     layer = VectorLayer.open(source)
     known = chart_fields(layer.fields)
     if class_field:
         columns = [class_field]
     else:
-        require(known, SCHEMES[scheme].fields, layer.path, layer.fields)
-        columns = [known[name] for name in SCHEMES[scheme].reads if name in known]
+        require(known, scheme.fields, layer.path, layer.fields)
+        columns = [known[name] for name in scheme.reads if name in known]
     columns = list(dict.fromkeys([*columns, *([scene_field] if scene_field else [])]))
     features = _near(repaired(layer.read(columns), layer.path, progress), grids, layer.path)
     progress.at(0.5, "Classifying the polygons")
     facts: dict[str, Any] = {"path": layer.path, "layer": layer.name, "field": class_field, "features": len(features)}
     if class_field:
-        legend, positions = _by_field(features, class_field, class_table, source.get("categories") or {}, layer, progress)
+        legend, positions = _by_field(features, class_field, rules.class_table, source.get("categories") or {}, layer, progress)
     else:
-        chart: dict[str, Sequence] = {name: features[known[name]].tolist() for name in SCHEMES[scheme].reads if name in known}
-        values, reasons = _by_chart(chart, SCHEMES[scheme], dominant, lowest, unknown, layer.path, features.index.tolist(), progress)
-        legend, positions = _legend(values, SCHEMES[scheme], layer.path, reasons)
-        facts.update(scheme=scheme, dominant_share=dominant, lowest_tenths=lowest, without_class=reasons)
+        chart: dict[str, Sequence] = {name: features[known[name]].tolist() for name in scheme.reads if name in known}
+        values, reasons = _by_chart(chart, rules, layer.path, features.index.tolist(), progress)
+        legend, positions = _legend(values, scheme, layer.path, reasons)
+        facts.update(scheme=rules.scheme, dominant_share=rules.dominant, lowest_tenths=rules.lowest, without_class=reasons)
     facts["polygons"] = {row.name: int((positions == number).sum()) for number, row in enumerate(legend.classes)}
     owners = [class_key(value) or "" for value in features[scene_field]] if scene_field else None
     labels = IceLabels(features.geometry, positions, legend, facts, land, owners)
@@ -215,14 +233,14 @@ def _by_field(features: geopandas.GeoDataFrame, field: str, table: list[dict] | 
     return legend, np.array(positions, np.uint8)
 
 
-def _by_chart(chart: dict[str, Sequence], scheme: Scheme, dominant: float, lowest: float, unknown: str, path: str, rows: list[int],
+def _by_chart(chart: dict[str, Sequence], rules: PolygonRules, path: str, rows: list[int],
               progress: Progress) -> tuple[list[int | None], dict[str, int]]:
     """Values of the classes, and how many polygons have none by reason."""
     eggs, strange = read_eggs(chart)
-    if strange and unknown == "refused":
+    if strange and rules.unknown == "refused":
         raise DataError(f"{path} has codes that SIGRID-3 does not have: {strange_text(strange, rows)} of the layer. Correct them, or set "
                         "“Polygons with unknown codes are” to ignored.")
-    values, reasons = classify(eggs, scheme, dominant, lowest)
+    values, reasons = classify(eggs, SCHEMES[rules.scheme], rules.dominant, rules.lowest)
     odd = {row for item in strange for row in item.rows}
     values = [None if number in odd else value for number, value in enumerate(values)]
     reasons = {reason: rest for reason, numbers in reasons.items() if (rest := [number for number in numbers if number not in odd])}

@@ -204,14 +204,14 @@ class Twins:
     def features(self, number: int, tiles: np.ndarray, progress: Progress = SILENT, turned: bool = False) -> np.ndarray:
         """Features (n, channel) of whole tiles by the encoder of a sensor, see `encoder_features`."""
         tower, name = self.towers[number], self.sensors[number].name
-        return encoder_features(tower.encoder, *tower.scaling, self.dataset, tiles, self.device, sensor=name, turned=turned, progress=progress)
+        return encoder_features(tower.encoder, *tower.scaling, self.dataset, tiles, sensor=name, turned=turned, progress=progress)
 
     def _ask_probe(self, probe: Probe, progress: Progress) -> dict[str, float]:
         """Scores of nearest neighbours and of a linear classifier, every few epochs, in the last one and whenever there are none yet."""
         due = (self.epoch + 1) % self.settings.probe_every == 0 or self.epoch + 1 >= self.settings.epochs
         if not due and np.isfinite(self.probe_score):
             return {"probe_score": self.probe_score}
-        found = probe(self.towers[self.asked_tower].encoder, *self.asked_scaling, self.device, progress)
+        found = probe(self.towers[self.asked_tower].encoder, *self.asked_scaling, progress)
         self.probe_score = found["probe_linear"]
         return {**found, "probe_score": self.probe_score}
 
