@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -164,7 +165,7 @@ class TrainingTiles:
         refuse_single_value(self.mine // self.steps, self.crop or self.reader.dataset.tile_size, stride)
 
 
-class LabelledMethod:
+class LabelledMethod(ABC):
     """What learning classes of any kind has in common, for the loop in `training`; what is counted and told follows from the task.
 
     Args:
@@ -193,16 +194,16 @@ class LabelledMethod:
         self.weights = torch.tensor(weights, dtype=torch.float32, device=device)
 
     @staticmethod
+    @abstractmethod
     def predict(network: ClassNetwork, reader: TileReader, tiles: np.ndarray,
                 batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Positions of tiles (n,), their truth, and the answer of the network as `tasks.Task.count` takes it, batch by batch."""
-        raise NotImplementedError
 
+    @abstractmethod
     def loss(self, part: str, networks: Mapping[str, nn.Module], batch: Batch) -> torch.Tensor:
         """The mean over a batch."""
-        raise NotImplementedError
 
-    def begin(self, new: list[str], device: torch.device, progress: Progress = SILENT) -> None:
+    def begin(self, new: list[str], device: torch.device, progress: Progress = SILENT) -> None:  # noqa: B027 - most methods begin as they are
         """Before the first epoch, with the names of the tensors no starting weights were found for."""
 
     @property
