@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "eo_pretrain_qgis"
 FILES = sorted(PACKAGE.rglob("*.py"))
-SHARED = {"errors", "progress", "outputs", "claims", "process_identity", "tables", "markup", "offline", "scene_names", "version"}
+SHARED = {"errors", "progress", "outputs", "claims", "process_identity", "tables", "markup", "offline", "scene_names", "version", "places"}
 SCIENCE = {"numpy", "scipy", "rasterio", "pyogrio", "geopandas", "pandas", "pyproj", "shapely", "skimage", "sklearn", "onnx", "google",
            "onnxruntime", "matplotlib", "psutil", "distributed", "msgspec"}
 TORCH = {"torch", "timm", "segmentation_models_pytorch", "lightning_fabric", "safetensors", "onnxscript"}

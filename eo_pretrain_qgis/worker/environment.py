@@ -21,6 +21,7 @@ from pathlib import Path
 
 from ..errors import EngineError
 from ..outputs import new_file
+from ..places import data_folder
 from ..progress import SILENT, Progress
 from . import processes, uv
 
@@ -84,14 +85,8 @@ def missing_modules(kind: str) -> list[str]:
 
 def locations() -> list[str]:
     """Where engines are looked for: `.engine` in a checkout, then the user's data folder."""
-    if sys.platform == "win32":
-        home = os.environ.get("LOCALAPPDATA") or os.path.expanduser("~")
-    elif sys.platform == "darwin":
-        home = os.path.expanduser("~/Library/Application Support")
-    else:
-        home = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
     in_checkout = (CHECKOUT / "Makefile").is_file() and (CHECKOUT / "pyproject.toml").is_file()
-    return [*([str(CHECKOUT / ".engine")] if in_checkout else []), os.path.join(home, "eo_pretrain")]
+    return [*([str(CHECKOUT / ".engine")] if in_checkout else []), data_folder()]
 
 
 def folder_of(kind: str, location: str, requirements: str = "") -> str:

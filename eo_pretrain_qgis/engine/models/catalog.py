@@ -18,6 +18,7 @@ from msgspec import Meta, Struct
 
 from ...errors import ModelError
 from ...outputs import explained, new_file
+from ...places import data_folder
 from ...progress import SILENT, Progress
 from ..cards import Preset
 from ..rasters.same_band import band_key
@@ -212,13 +213,7 @@ def models_folder() -> Path:
         return Path(named)
     if (Path(sys.prefix) / "complete.json").is_file():  # an engine that “Install the engine” built
         return Path(sys.prefix).parent / "models"
-    if sys.platform == "win32":
-        home = os.environ.get("LOCALAPPDATA") or os.path.expanduser("~")
-    elif sys.platform == "darwin":
-        home = os.path.expanduser("~/Library/Application Support")
-    else:
-        home = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
-    return Path(home) / "eo_pretrain" / "models"
+    return Path(data_folder()) / "models"
 
 
 def shipped() -> Path | None:
