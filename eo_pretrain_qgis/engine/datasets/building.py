@@ -15,7 +15,7 @@ import geopandas
 import numpy as np
 import rasterio
 
-from ...errors import DataError
+from ...errors import DataError, listed
 from ...progress import SILENT, Progress
 from ..rasters.meaning import as_stored, check_held, conversion, warn_of_level
 from ..rasters.raster import Scene
@@ -103,7 +103,7 @@ def describe_sensor(scenes: list[Scene], preset: str, bands_text: str | None = N
         scene.close()
     if changed:
         progress.message(f"{len(changed)} of {len(scenes)} images store their values in another way than {where}; they are brought to its scale "
-                         f"and offset: {', '.join(changed[:8])}{', …' if len(changed) > 8 else ''}.")
+                         f"and offset: {listed(changed)}.")
     return SensorInfo("image", preset, dtype.name, None if dtype.kind == "f" else _fill(first, preset, dtype), tuple(bands))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...errors import DataError
+from ...errors import DataError, listed
 from ...progress import SILENT, Progress
 from ..models.package import ModelBand
 from ..rasters.meaning import as_stored, refuse_one_sided, warn_of_level
@@ -112,7 +112,7 @@ def match_bands(
     for band in needed:
         positions = _positions(band.name, wanted, bands)
         if not positions:
-            raise DataError(f"{image} has no band {band.name}, which the model needs. Its bands are {_list([b.name for b in bands])}; "
+            raise DataError(f"{image} has no band {band.name}, which the model needs. Its bands are {listed([b.name for b in bands], 20)}; "
                             "choose an image with all bands, or name them in order in “Bands”.")
         if len(positions) > 1:
             raise DataError(f"{image} has {len(positions)} bands {band.name}, of which the model needs one. "
@@ -170,7 +170,3 @@ def _positions(name: str, wanted: set[str], bands: list[Band]) -> list[int]:
     same = [position for position, found in enumerate(keys) if found == key or (found.startswith(f"{key} (") and found not in wanted)]
     more = [position for position in same if bands[position].name.upper().startswith(f"{name.upper()} (")]
     return [*whole, *more] if whole else same
-
-
-def _list(names: list[str]) -> str:
-    return ", ".join(names[:20]) + (", …" if len(names) > 20 else "")

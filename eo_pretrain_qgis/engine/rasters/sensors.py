@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 
-from ...errors import DataError
+from ...errors import DataError, listed
 from ...progress import SILENT, Progress
 from ..records import FilledName, Finite, Name, Positive, printable
 from .same_band import POLARISATIONS, is_unnamed, same_band
@@ -132,18 +132,18 @@ def name_bands(preset: str, names: list[str], bands_text: str = "", progress: Pr
     if not any(known):
         example = ",".join(band.name for band in sensor.bands[:4])
         if not all(map(is_unnamed, names)):
-            raise DataError(f"The bands of the image ({_list(names)}) are none of {sensor.name} by their names. Choose the sensor of the image, or "
-                            f"name its bands in order in “Bands”, such as {example}.")
+            raise DataError(f"The bands of the image ({listed(names, 13)}) are none of {sensor.name} by their names. Choose the sensor of the image, "
+                            f"or name its bands in order in “Bands”, such as {example}.")
         if bands_text or len(names) not in sensor.subsets:
-            raise DataError(f"The bands of the image ({_list(names)}) have no names, and their number, {len(names)}, does not tell which bands of "
-                            f"{sensor.name} they are. Name them in order in “Bands”, such as {example}.")
+            raise DataError(f"The bands of the image ({listed(names, 13)}) have no names, and their number, {len(names)}, does not tell which bands "
+                            f"of {sensor.name} they are. Name them in order in “Bands”, such as {example}.")
         taken = sensor.subsets[len(names)]
-        progress.message(f"The bands have no names; they are taken in the order of {sensor.name}: {_list(taken)}. Name them in “Bands” if that is "
-                         "wrong.", level="warning")
+        progress.message(f"The bands have no names; they are taken in the order of {sensor.name}: {listed(taken, 13)}. Name them in “Bands” if that "
+                         "is wrong.", level="warning")
         known = [known_band(sensor, name) for name in taken]
     others = [name for name, band in zip(names, known, strict=True) if band is None]
     if others:
-        progress.message(f"{sensor.name} has no band {_list(others)}; such bands are used as they are stored.", level="warning")
+        progress.message(f"{sensor.name} has no band {listed(others, 13)}; such bands are used as they are stored.", level="warning")
     bands = [band or Band(name) for name, band in zip(names, known, strict=True)]
     return [replace(band, name=name) for band, name in zip(bands, _unique([band.name for band in bands]), strict=True)]
 
@@ -151,10 +151,10 @@ def name_bands(preset: str, names: list[str], bands_text: str = "", progress: Pr
 def _given_names(text: str, count: int) -> list[str]:
     given = [name.strip() for name in text.split(",") if name.strip()]
     if len(given) != count:
-        raise DataError(f"“Bands” names {len(given)} bands ({_list(given)}), but the image has {count}. "
+        raise DataError(f"“Bands” names {len(given)} bands ({listed(given, 13)}), but the image has {count}. "
                         "Give one name for each band, in order.")
     if len(set(given)) < len(given):
-        raise DataError(f"“Bands” names a band twice ({_list(given)}). Give each band its own name.")
+        raise DataError(f"“Bands” names a band twice ({listed(given, 13)}). Give each band its own name.")
     return given
 
 
@@ -177,7 +177,3 @@ def _unique(names: list[str]) -> list[str]:
             number, free = number + 1, f"{name} ({number})"
         result.append(free)
     return result
-
-
-def _list(names: list[str] | tuple[str, ...]) -> str:
-    return ", ".join(names[:13]) + (", …" if len(names) > 13 else "")

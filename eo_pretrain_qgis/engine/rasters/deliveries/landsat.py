@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ....errors import DataError
+from ....errors import DataError, listed
 from ..dates import day_in
 from ..sensors import PRESETS
 from .packages import BandFile, Delivery, Package, finite
@@ -40,7 +40,7 @@ def read(package: Package) -> Delivery | None:
         return None
     scenes = sorted({member.rpartition(".")[0] for member in found})
     if len(scenes) > 1:
-        raise DataError(f"{package.path} holds the metadata of {len(scenes)} Landsat scenes ({', '.join(scenes[:3])}). Choose the file *_MTL of one "
+        raise DataError(f"{package.path} holds the metadata of {len(scenes)} Landsat scenes ({listed(scenes, 3)}). Choose the file *_MTL of one "
                         "of them.")
     member = min(found, key=lambda member: ENDINGS.index(found[member]))
     facts = _facts(package, member, found[member])

@@ -10,7 +10,7 @@ import re
 from pathlib import PurePosixPath
 from xml.etree import ElementTree  # nosec B405 - only the type is used
 
-from ....errors import DataError
+from ....errors import DataError, listed
 from ..dates import day_in
 from ..sensors import SENTINEL2_WAVELENGTHS
 from .packages import LEVEL_TAG, BandFile, Delivery, Package, finite, open_package
@@ -49,7 +49,7 @@ def read(package: Package) -> Delivery | None:
                             "values mean. Copy or download the whole scene.")
         return None
     if len(products) > 1:
-        raise DataError(f"{package.path} holds {len(products)} Sentinel-2 scenes ({', '.join(sorted(products)[:3])}, …). Choose one of them.")
+        raise DataError(f"{package.path} holds {len(products)} Sentinel-2 scenes ({listed(sorted(products), 3)}). Choose one of them.")
     product = products[0]
     start = str(PurePosixPath(product).parent).removeprefix(".")
     found: dict[str, dict[str, list[tuple[int, str]]]] = {}
@@ -65,7 +65,7 @@ def _one_granule(package: Package, found: dict[str, dict], wanted: str) -> dict[
     if wanted:
         found = {name: images for name, images in found.items() if name == wanted}
     if len(found) > 1:
-        raise DataError(f"{package.path} holds {len(found)} granules ({', '.join(sorted(found)[:3])}, …), which are scenes of their own. Choose "
+        raise DataError(f"{package.path} holds {len(found)} granules ({listed(sorted(found), 3)}), which are scenes of their own. Choose "
                         "the folder of one of them, below GRANULE.")
     images = next(iter(found.values()), {})
     if not any(name in BANDS for name in images):
