@@ -116,7 +116,8 @@ def test_a_refused_job_leaves_files_that_look_like_parts(folder):
 @needs_attacks
 def test_the_second_of_two_writers_is_refused():
     written = (ATTACKS / "race_two_writers.py").read_text(encoding="utf-8")
-    program = re.sub(r"engine\.(cog|grid)", r"engine.rasters.\1", written)  # the file is older than the rooms
+    program = re.sub(r"engine\.(cog|grid)", r"engine.rasters.\1", written)  # the file is older than the rooms, and than `Contents`
+    program = program.replace("import TiledWriter", "import Contents, TiledWriter").replace('"uint8",1,255)', 'Contents("uint8", 255))')
     ran = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
     assert "DataError: " in ran.stderr
     assert "map.tif is being written by" in ran.stderr

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal
 
 import numpy as np
 from msgspec import Meta
 
+from ..errors import DataError, listed
 from .rasters.sensors import PRESETS, Band
-from .records import ClassValue, ColourOrNone, Name, PlainName, differ, shown, worded
+from .records import ClassValue, ColourOrNone, Finite, Name, PlainName, Positive, differ, shown, worded
 
 #: Types of pixels; those of NumPy, in the order of the machine.
 PixelType = Annotated[str, worded("u?int(8|16|32|64)|float(32|64)", "a type of pixels such as uint16")]
@@ -61,3 +63,72 @@ class SensorInfo:
         flat = next((band for band in self.bands if not abs(band.scale) > 0), None)
         if flat:
             raise ValueError(f"the scale of the band {shown(flat.name)} is 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputBand(Band):
+    """A band as a network takes it: statistics of its training pixels, and the centre and spread it is scaled by, all in stored units."""
+
+    mean: Finite
+    std: Positive
+    minimum: Finite
+    maximum: Finite
+    p001: Finite
+    p999: Finite
+    centre: Finite
+    spread: Positive
+
+
+@dataclass(frozen=True)
+class Input:
+    """One of the things a network sees; datasets, batches, run cards, model files and ONNX ports hold them by their names.
+
+    Attributes:
+        name: of the input.
+        sensor: of the dataset, whose images it takes.
+        preset: how that sensor delivers them.
+        bands: which of its bands, in the order in which the network takes them.
+        axes: "byx" of tiles, "tb" of a series of dates of one place, "tbyx" of a series of tiles.
+        optional: the network can do without it.
+    """
+
+    name: PlainName
+    sensor: PlainName
+    preset: Preset
+    bands: Annotated[tuple[InputBand, ...], Meta(min_length=1, max_length=10_000)]
+    axes: Literal["byx", "tb", "tbyx"] = "byx"
+    optional: bool = False
+
+    def __post_init__(self) -> None:
+        differ([band.name for band in self.bands], "the band")
+
+    @property
+    def names(self) -> list[str]:
+        """Names of its bands."""
+        return [band.name for band in self.bands]
+
+    @property
+    def centre(self) -> list[float]:
+        """Per band what is 0 after scaling and stands for what was not measured, stored units."""
+        return [band.centre for band in self.bands]
+
+    @property
+    def spread(self) -> list[float]:
+        """Per band what is 1 after scaling, stored units above the centre."""
+        return [band.spread for band in self.bands]
+
+    def only(self, bands: Sequence[str]) -> Input:
+        """The same with some of its bands, in their order; with all of them for none.
+
+        Raises:
+            DataError: it has no band of such a name.
+        """
+        missing = [name for name in bands if name not in self.names]
+        if missing:
+            raise DataError(f"The images of {self.sensor} have no band {shown(missing[0])}. Their bands are {listed(self.names)}. "
+                            "Choose some of them.")
+        return replace(self, bands=tuple(self.bands[self.names.index(name)] for name in bands)) if bands else self
+
+
+#: What a network sees, by name.
+Inputs = dict[str, Input]
