@@ -7,6 +7,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def export_run(run_folder: str, target: str, *, name: str | None = None, licence
     progress.at(0.05, "Translating the network")
     content = to_onnx(model, network.bands, network.stride, run.card["encoder"], progress=progress.part(0.05, 0.2))
     session = on_processor(content)
-    scenes = real_scenes(run.card["dataset"]["path"], run.card["bands"], network.stride)
+    scenes = real_scenes(run.card["dataset"]["path"], next(iter(run.inputs.values())), network.stride)
     difference = largest_difference(model, session, probes(scenes[0], network.stride), progress.part(0.2, 0.5))
     if not difference <= tolerance:
         raise ModelError(f"The exported network differs from the trained one by up to {difference:.2g} in a probability, more than the "
@@ -148,16 +149,16 @@ def largest_difference(model: nn.Module, session: InferenceSession, images: list
 def describe(run: Run, network: ClassNetwork, name: str, licence: str, plugin_version: str,
              halo: dict[str, Any]) -> dict[str, Any]:
     """What the model wants, gives and comes from, with what `halo.measured` found; see `package.write`."""
-    card = run.card
+    card, seen = run.card, next(iter(run.inputs.values()))
     metrics = card["metrics"]
     scores = {"split": "validation", **{key: metrics[key] for key in ("mean_iou", "overall_accuracy") if key in metrics}}
     scores["iou"] = {entry: metrics[f"iou_{entry}"] for entry in run.class_names if f"iou_{entry}" in metrics}
     short = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "model"
     return {
-        **{key: card[key] for key in ("task", "sensor", "preset", "bands", "resolution_m", "classes", "tile_size", "architecture",
-                                      "encoder", "parameters")},
+        **{key: card[key] for key in ("task", "resolution_m", "classes", "tile_size", "architecture", "encoder", "parameters")},
+        "sensor": seen.sensor, "preset": seen.preset, "bands": [asdict(band) for band in seen.bands],
         "id": f"{short}-{card['weights_sha256'][:8]}", "name": name, "licence": licence, "stride": network.stride, **halo,
-        "fill": [band["centre"] for band in card["bands"]], "scores": scores,
+        "fill": seen.centre, "scores": scores,
         "provenance": {"dataset": card["dataset"]["name"], "dataset_checksum": card["dataset"]["checksum"], "run": Path(run.folder).name,
                        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "plugin_version": plugin_version,
                        "seed": card["seed"], "start": card["start"]["summary"] if card["start"] else "scratch"},

@@ -51,7 +51,7 @@ def test_the_file_knows_what_it_wants_and_where_it_comes_from(exported, run_fold
     model, card = package.open(path), json.loads((run_folder / "run.json").read_text())
     assert model.id == facts["model_id"] == f"discs-tu-test-resnet-{card['weights_sha256'][:8]}"
     assert [band.name for band in model.bands] == ["B02", "B03", "B04"]
-    assert model.fill == tuple(band["centre"] for band in card["bands"])
+    assert model.fill == tuple(band["centre"] for band in card["inputs"][0]["bands"])
     assert [row.value for row in model.classes] == [3, 7]
     assert model.stride == 32
     assert model.halo in range(32, 257, 32)
@@ -158,7 +158,7 @@ def test_the_border_is_measured_among_true_neighbours(tmp_path):
     job = JOBS["create_pretraining_dataset"].from_values({"images": [str(image)], "output": str(tmp_path / "ramp"), "tile_size": 256,
                                                              "near_duplicates": 0})
     run_job(job, SILENT)
-    found = real_scenes(str(tmp_path / "ramp"), [{"centre": 0.0, "spread": 1.0}], 32)
+    found = real_scenes(str(tmp_path / "ramp"), Dataset.open(tmp_path / "ramp").inputs["image"], 32)
     assert len(found) == SCENES
     assert {scene.shape for scene in found} == {(1, scene_side(32), scene_side(32))}
     middle = scene_side(32) // 2
