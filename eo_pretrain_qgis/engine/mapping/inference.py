@@ -134,7 +134,8 @@ def map_scene(model: Package, request: MapRequest, products: Sequence[Product], 
         DataError: the image does not fit the model, holds no valid pixel in the area, is damaged, or the disk is full.
         EngineError: the device cannot be used, or memory ran out; then it says which smaller blocks the model has.
         JobError: a halo leaves nothing of a block, or the model has no smaller blocks.
-        ModelError: it cannot give a product; or the network gives another shape, no numbers or no probabilities, saying where.
+        ModelError: it cannot give a product, or takes more than one image; or the network gives another shape, no numbers or no
+            probabilities, saying where.
     """
     for product in products:
         if product.name not in model.kind.products:
@@ -185,7 +186,7 @@ def _run(session: Session, canvas: Canvas, request: MapRequest, matches: list[Ma
         submit = stack.enter_context(_writing(hand_out, behind))
         for done, piece in enumerate(pieces, 1):
             if piece.valid.any():
-                scores = patiently(partial(session.run, piece.values[None]), session.stop, progress, (done - 1) / len(tiles),
+                scores = patiently(partial(session.run, {model.image.name: piece.values[None]}), session.stop, progress, (done - 1) / len(tiles),
                                    f"Block {done} of {len(tiles)}")
                 outcome.valid += int(piece.valid.sum())
                 outcome.out_of_range += piece.out_of_range
@@ -223,7 +224,7 @@ class _Reader:
         self.free: SimpleQueue[Scene] = SimpleQueue()
         for scene in scenes:
             self.free.put(scene)
-        self.fill = np.asarray(package.fill, np.float32)
+        self.fill = np.asarray(package.image.fill, np.float32)
         low, high = (np.array([getattr(match.model, name) for match in matches], np.float32) for name in ("p001", "p999"))
         margin = RANGE_MARGIN * (high - low)
         self.low, self.high = low - margin, high + margin

@@ -6,16 +6,26 @@ import shutil
 from types import SimpleNamespace
 
 import numpy as np
+import onnx
 import pytest
+import rasterio
 
+from eo_pretrain_qgis.engine.learning.export import export_run
 from eo_pretrain_qgis.engine.learning.finetuning.evaluation import evaluate_run
 from eo_pretrain_qgis.engine.learning.loop.run_record import VERSION
 from eo_pretrain_qgis.engine.learning.loop.runs import Run
 from eo_pretrain_qgis.engine.learning.networks.encoder_files import read_card
-from eo_pretrain_qgis.errors import DataError
+from eo_pretrain_qgis.engine.learning.pretraining.translation.export import export_translation
+from eo_pretrain_qgis.engine.mapping.inference import map_scene
+from eo_pretrain_qgis.engine.mapping.products import ClassMap, SyntheticImage
+from eo_pretrain_qgis.engine.mapping.request import MapRequest
+from eo_pretrain_qgis.engine.mapping.suggesting.uncertainty import Ensemble
+from eo_pretrain_qgis.engine.models import package
+from eo_pretrain_qgis.errors import DataError, JobError
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.progress import SILENT
 
+from ... import scenes
 from ...conftest import ROOT
 
 ENCODER = {"encoder": "tu-test_efficientnet"}
@@ -110,3 +120,62 @@ def test_a_newer_card_is_refused(old):
     for opened in (lambda: Run.open(str(path.parent)), lambda: read_card(str(path.parent / "best.safetensors"))):
         with pytest.raises(DataError, match=r"was written by a newer version of the plugin \(format 3, this one reads 2\). Update the plugin."):
             opened()
+
+
+def test_a_run_exports_the_network_that_it_exported(old):
+    """Of a run whose dataset lies elsewhere now."""
+    export_run(str(old.folder / "finetune"), str(old.folder / "again.onnx"))
+    model = package.open(old.folder / "again.onnx")
+    assert (model.description["version"], list(model.inputs), model.image.sensor) == (package.VERSION, ["image"], "image")
+    assert np.array_equal(mapped(old, model, "discs", ClassMap), old.arrays["segmentation"])
+    assert package.open(old.folder / "segmentation.onnx").description["checksum"] == old.said["checksum"]
+
+
+def test_a_translation_exports_a_model_of_its_sensor(old):
+    export_translation(Run.open(str(old.folder / "translation")), str(old.folder / "again.onnx"))
+    model = package.open(old.folder / "again.onnx")
+    assert (list(model.inputs), model.target_sensor) == (["s2"], "s1")
+    assert mapped(old, model, "s2", SyntheticImage) == pytest.approx(old.arrays["translation"], abs=1e-3, nan_ok=True)
+
+
+def mapped(old, model, image, product):
+    """What a model makes of one of the images, (band, y, x)."""
+    path = old.folder / f"{image}.tif"
+    bands = {"discs": ["B02", "B03", "B04"], "s2": ["B04", "B03", "B02"]}[image]
+    scenes.write_raster(path, old.arrays[image], names=bands, nodata=0)
+    target = old.folder / "synthetic map.tif"
+    map_scene(model, MapRequest([{"path": str(path)}], device="cpu"), [product(str(target))])
+    with rasterio.open(target) as source:
+        return source.read()
+
+
+@pytest.mark.parametrize(("name", "image", "product"), [("segmentation", "discs", ClassMap), ("translation", "s2", SyntheticImage)])
+def test_a_model_maps_as_before(old, name, image, product):
+    path = old.folder / f"{name}.onnx"
+    model = package.open(path)
+    [(name_of_port, seen)] = model.inputs.items()
+    assert (name_of_port, seen.name, seen.axes, seen.optional) == ("image", "image", "byx", False)
+    assert (seen.sensor, seen.preset) == {"discs": ("image", "sentinel2_l2a"), "s2": ("s2", "sentinel2_l1c")}[image]
+    found = mapped(old, model, image, product)
+    assert found == pytest.approx(old.arrays[name], abs=1e-3, nan_ok=True)
+    written = package.write(path, model.description, old.folder / "again.onnx")
+    assert written.description == model.description
+    assert np.array_equal(mapped(old, written, image, product), found, equal_nan=True)
+
+
+def test_a_model_is_asked_together_with_one_of_today(old):
+    """They know the same image by the names “image” and “s2”."""
+    first = package.open(old.folder / "segmentation.onnx")
+    graph = onnx.load(first.path)
+    for node in graph.graph.node:
+        node.input[:] = ["s2" if name == "image" else name for name in node.input]
+    graph.graph.input[0].name = "s2"
+    renamed = {**first.description, "inputs": [{**first.description["inputs"][0], "name": "s2"}]}
+    both = Ensemble.of([first, package.write(graph, renamed, old.folder / "today.onnx")])
+    image = np.full((1, 3, 32, 32), 1500, np.float32)
+    found = both.session("cpu").run({"image": image})
+    assert np.array_equal(found[:, :2], found[:, 2:])
+    moved = [{**band, "offset": -0.1} for band in first.description["inputs"][0]["bands"]]
+    other = {**first.description, "inputs": [{**first.description["inputs"][0], "bands": moved}]}
+    with pytest.raises(JobError, match="have different units of the bands"):
+        Ensemble.of([first, package.write(first.path, other, old.folder / "other.onnx")])

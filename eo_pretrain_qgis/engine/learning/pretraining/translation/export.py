@@ -17,7 +17,7 @@ from .....progress import SILENT, Progress
 from ....models import package
 from ....models.kinds import KINDS, TRANSLATION
 from ....models.session import on_processor
-from ...export import largest_difference, probes, to_onnx
+from ...export import largest_difference, probes, taken, to_onnx
 from ...halo import measured, real_scenes
 from ...loop.runs import Run
 from .generators import BandScaling, StoredTranslation
@@ -60,19 +60,20 @@ def export_translation(run: Run, target: str, *, source: str | None = None, name
     model = StoredTranslation(generator, BandScaling(given.bands), scaling).eval()
     progress.at(0.05, "Translating the network")
     architecture = run.card["encoder"] or run.card["architecture"]
-    content = to_onnx(model, len(given.bands), stride, architecture, KINDS[TRANSLATION].output, progress.part(0.05, 0.2))
+    content = to_onnx(model, {given.name: len(given.bands)}, stride, architecture, KINDS[TRANSLATION].output, progress.part(0.05, 0.2))
     session = on_processor(content)
     scenes = real_scenes(run.card["dataset"]["path"], given, stride)
 
     def view(image: np.ndarray) -> np.ndarray:
         return scaling(torch.from_numpy(image)).numpy()
 
-    difference = largest_difference(model, session, probes(scenes[0], stride), progress.part(0.2, 0.5), view)
+    images = [{given.name: image} for image in probes(scenes[0], stride)]
+    difference = largest_difference(model, session, images, progress.part(0.2, 0.5), view)
     if not difference <= tolerance:
         raise ModelError(f"The exported network differs from the trained one by up to {difference:.2g} in scaled units, more than the "
                          f"{tolerance:g} allowed. Allow a larger difference, or train again with another encoder.")
 
-    halo = measured(session, package.INPUT, scenes, stride, progress.part(0.5, 0.95), view, _differs)
+    halo = measured(session, given.name, scenes, stride, progress.part(0.5, 0.95), view, _differs)
     progress.at(0.95, "Writing the model")
     named = name or f"Synthetic {wanted.name} from {given.name}: {run.card['dataset']['name']}"
     description = _describe(run, way, named, licence, plugin_version, stride, halo)
@@ -98,12 +99,12 @@ def _describe(run: Run, way: int, name: str, licence: str, plugin_version: str, 
     start = card.get(("start", "second_start")[way])
     short = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "synthetic"
     return {
-        "task": TRANSLATION, "sensor": given.sensor, "preset": given.preset, "bands": [asdict(band) for band in given.bands],
+        "task": TRANSLATION, "inputs": [taken(given)],
         "target": {"sensor": wanted.sensor, "preset": wanted.preset, "bands": [asdict(band) for band in wanted.bands]}, "synthetic": True,
         "resolution_m": card["resolution_m"], "classes": [], "tile_size": card["tile_size"],
         "architecture": {"unet": "U-Net generator", "residual": "residual generator"}[card["architecture"]], "encoder": card["encoder"],
         "id": f"{short}-{card['weights_sha256'][:8]}", "name": name, "licence": licence, "stride": stride,
-        **halo, "fill": given.centre,
+        **halo,
         "scores": {key: value for key, value in scores.items() if value is not None},
         "provenance": {"dataset": card["dataset"]["name"], "dataset_checksum": card["dataset"]["checksum"], "run": Path(run.folder).name,
                        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "plugin_version": plugin_version,
