@@ -3,6 +3,8 @@
 import csv
 import json
 import multiprocessing
+import os
+import subprocess
 import sys
 import time
 
@@ -17,6 +19,7 @@ from eo_pretrain_qgis.jobs.record import run_job
 from eo_pretrain_qgis.worker import client
 from tests.listening import Cancelling, Listening
 
+from ...conftest import ROOT
 from . import members
 from .conftest import SMALL
 
@@ -26,15 +29,22 @@ def figures(run):
             for row in csv.DictReader((run / "metrics.csv").open())]
 
 
-def test_two_processes_give_what_two_under_torchrun_give(dataset_folder, torchrun_folder, tmp_path):
+def test_two_processes_give_what_two_under_torchrun_give(dataset_folder, tmp_path):
+    """Started by the worker, and by torchrun; the first of them writes."""
+    values = {"dataset": str(dataset_folder), "encoder": SMALL, "epochs": 2, "batch_size": 2, "device": "cpu"}
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m", "eo_pretrain_qgis", "finetune",
+               *(word for name, value in values.items() for word in (f"--{name}", str(value))), "--output", str(tmp_path / "torchrun")]
+    done = subprocess.run(command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1", "EOPRETRAIN_ENGINE": sys.executable},
+                          capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr[-4000:]
     heard, run = Listening(), tmp_path / "run"
-    job = JOBS["finetune"].from_values({"dataset": str(dataset_folder), "encoder": SMALL, "epochs": 2, "batch_size": 2, "device": "cpu:2",
-                                        "output": str(run)})
-    result = client.run(job, sys.executable, heard.emit, heard.cancelled)
-    assert figures(run) == figures(torchrun_folder)
-    assert result["epochs_run"] == 2 and sum("in 2 processes." in text for text in heard.texts) == 1
+    result = client.run(JOBS["finetune"].from_values({**values, "device": "cpu:2", "output": str(run)}), sys.executable, heard.emit, heard.cancelled)
+    assert json.loads(done.stdout)["epochs_run"] == result["epochs_run"] == 2
+    assert "in 2 processes." in done.stderr and sum("in 2 processes." in text for text in heard.texts) == 1
+    assert figures(run) == figures(tmp_path / "torchrun")
     assert heard.fraction > 0.9 and json.loads((run / "job.json").read_text())["result"] == result
-    assert [path.name for path in tmp_path.iterdir()] == ["run"] and list(run.glob("**/*.part")) == []
+    assert json.loads((run / "run.json").read_text())["state"] == "finished"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run", "torchrun"] and list(tmp_path.glob("**/*.part")) == []
 
 
 def test_a_cancel_ends_all_processes():

@@ -1,4 +1,3 @@
-import csv
 import json
 import os
 import subprocess
@@ -7,14 +6,8 @@ import sys
 import pytest
 from lightning_fabric import Fabric
 
+from ...conftest import ROOT
 from . import shared_batches
-from .conftest import ROOT
-
-
-def test_two_processes_train_together_and_the_first_one_writes(torchrun_folder):
-    assert len(list(csv.DictReader((torchrun_folder / "metrics.csv").open()))) == 2
-    assert json.loads((torchrun_folder / "run.json").read_text())["state"] == "finished"
-    assert list(torchrun_folder.glob("**/*.part")) == []
 
 
 def test_two_processes_have_the_losses_of_one_with_the_whole_batch(tmp_path):
