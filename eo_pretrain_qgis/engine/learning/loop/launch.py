@@ -73,7 +73,7 @@ def _listen(members: dict[Connection, BaseProcess], progress: Progress) -> Any:
         for receiver in [one for one in left if one in ready]:
             try:
                 kind, said = receiver.recv()
-            except EOFError:
+            except (EOFError, OSError):  # before a message, or within one
                 members[receiver].join()
                 kind, said = "failed", EngineError(
                     f"One of the {len(members)} training processes was ended (exit code {members[receiver].exitcode}), by a person or, as happens "
