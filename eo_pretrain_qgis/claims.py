@@ -39,7 +39,7 @@ LOCK_WAIT_S = 10.0
 #: been empty for longer is somebody's own file.
 EMPTY_S = 60.0
 
-_held: dict[str, Claim] = {}
+held: dict[str, Claim] = {}  # of this process; one that it starts and waits for may hold them too, and writes in its name
 _guard = threading.RLock()
 
 
@@ -167,7 +167,7 @@ def check_inside(path: str, target: str) -> None:
     """
     given = os.path.abspath(path)
     with _guard:
-        claims = [claim for claim in _held.values() if claim.whole and given.startswith(claim.named + os.sep)]
+        claims = [claim for claim in held.values() if claim.whole and given.startswith(claim.named + os.sep)]
     for claim in claims:
         if not target.startswith(claim.target + os.sep):
             raise DataError(f"{path} is a link that leads to {target}, out of the folder that is written. Remove the link, or choose another folder.")
@@ -185,7 +185,7 @@ def clear(target: str, identity: str) -> None:
 
 def abandon() -> None:
     """Removes all parts and claims of this process, right before it is ended by force."""
-    for claim in list(_held.values()):
+    for claim in list(held.values()):
         clear(claim.target, claim.record["id"])
 
 
@@ -202,7 +202,7 @@ def _covering(target: str, main: bool) -> Iterator[Claim]:
         yield claim
         return
     with _guard:
-        claim = _held.get(target)
+        claim = held.get(target)
         if claim is None or (main and claim.main):
             claim = _take(target, "this plugin")
         claim.users += 1
@@ -222,7 +222,7 @@ def _of_a_job(target: str) -> Claim | None:
     with _guard:
         above = target
         while True:
-            for claim in _held.values():
+            for claim in held.values():
                 if (claim.whole and claim.target == above) or claim.owns(above):
                     return claim
             if above == os.path.dirname(above):
@@ -250,12 +250,12 @@ def _take(target: str, job: str, request: str = "", identity: str = "", tell: Ca
                 _release(stream, claim.place)
                 raise
         undo.pop_all()
-    _held[target] = claim
+    held[target] = claim
     return claim
 
 
 def _give_back(claim: Claim) -> None:
-    del _held[claim.target]
+    del held[claim.target]
     clear(claim.target, claim.record["id"])
     _remove_empty(claim.made)
 
@@ -271,7 +271,7 @@ def _refuse_unmade_folder(target: str) -> None:
     """Refuses an output in a folder that another job is about to make: it would take the place of what is put there meanwhile."""
     above = os.path.dirname(target)
     while above != os.path.dirname(above):
-        if os.path.lexists(place_of(above)) and above not in _held and not (os.path.isdir(above) and os.listdir(above)):
+        if os.path.lexists(place_of(above)) and above not in held and not (os.path.isdir(above) and os.listdir(above)):
             with contextlib.suppress(FileNotFoundError), _locked(place_of(above)) as stream:
                 found = _load(stream, place_of(above))
                 if found is not None:

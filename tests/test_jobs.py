@@ -17,6 +17,7 @@ import pytest
 import rasterio
 import yaml
 
+from eo_pretrain_qgis.engine.models.session import cuda_devices
 from eo_pretrain_qgis.errors import EOPretrainError
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.jobs.record import run_job
@@ -142,6 +143,8 @@ def check(expected, result, params):
 
 @pytest.mark.parametrize(("job", "case"), CASES, ids=title)
 def test_in_process(job, case, made, folder):
+    if case.get("without") == "a GPU" and cuda_devices():
+        pytest.skip("there is a GPU")
     params = resolve(job, case["params"], made, folder)
     if "fails" in case:
         with pytest.raises(EOPretrainError) as caught:

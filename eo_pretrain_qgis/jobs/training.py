@@ -90,7 +90,9 @@ def warmup_epochs(default: int = 2) -> Any:
 
 
 def device() -> Any:
-    return text("Device", default="auto", advanced=True, help="auto, cpu, cuda, cuda:0 or mps; a device named and not there is an error.")
+    return text("Device", default="auto", advanced=True,
+                help="auto, cpu, cuda, cuda:0 or mps; a device named and not there is an error. “cuda:all”: all GPUs of this computer, a process "
+                     "each. “cpu:2”: two processes on the processor. Each process takes the batch size.")
 
 
 def seed() -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qgis.core import QgsApplication, QgsProcessingAlgorithm, QgsProcessingModelAlgorithm, QgsProcessingProvider
+from qgis.core import QgsProcessingAlgorithm, QgsProcessingModelAlgorithm, QgsProcessingProvider
 from qgis.PyQt.QtGui import QIcon
 
 from ..jobs import JOBS
@@ -38,8 +38,7 @@ class Provider(QgsProcessingProvider):
 
     def load(self) -> bool:
         settings.add(self.icon())
-        self.refreshAlgorithms()
-        return True
+        return True  # who registers the provider refreshes it then: models name their steps by id, which nobody can look up before
 
     def unload(self) -> None:
         settings.remove()
@@ -47,10 +46,8 @@ class Provider(QgsProcessingProvider):
     def loadAlgorithms(self) -> None:
         for job_class in JOBS.values():
             self.addAlgorithm(JobAlgorithm(job_class))
-        # Models name their steps by id, which nobody can look up before this provider is registered.
-        if QgsApplication.processingRegistry().providerById(self.id()) is not None:
-            for path in sorted(MODELS.glob("*.model3")):
-                self.addAlgorithm(ReadyModel(path))
+        for path in sorted(MODELS.glob("*.model3")):
+            self.addAlgorithm(ReadyModel(path))
 
     def supportedOutputRasterLayerExtensions(self) -> list[str]:
         return ["tif", "tiff"]

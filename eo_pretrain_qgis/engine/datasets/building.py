@@ -205,7 +205,7 @@ def _description(groups: list[list[Scene]], sensors: list[SensorInfo], labels: L
 
 def cut_all(folder: Path, cutter: Cutter, pieces: list[Piece], progress: Progress = SILENT) -> tuple[_Table, list[dict]]:
     """Cuts all pieces and writes their samples in order."""
-    table, done, total = _Table([row.value for row in cutter.classes]), 0, sum(len(piece.windows) for piece in pieces)
+    table, done, total = _Table(values=[row.value for row in cutter.classes]), 0, sum(len(piece.windows) for piece in pieces)
     with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES), closing(cutter), \
             ShardWriter(folder, cutter.samples, extra=[SHARES] if SHARES in cutter.samples else []) as writer, \
             closing(in_order(Cutter.cut, cutter, pieces, lambda: progress.at(done / total, "Reading the images"))) as cuts:
@@ -220,16 +220,10 @@ def cut_all(folder: Path, cutter: Cutter, pieces: list[Piece], progress: Progres
 
 
 @dataclass
-class _Table:
-    """The tiles kept so far, and why others were not."""
+class _Table(Cut):
+    """The tiles kept so far, and why others were not; no arrays. `values` are those of the classes."""
 
-    values: list[int]
-    rows: list[dict] = field(default_factory=list)
-    shapes: list = field(default_factory=list)
-    too_few_valid: int = 0
-    too_few_labelled: int = 0
-    left_out: int = 0
-    any_valid: bool = False
+    values: list[int] = field(default_factory=list)
 
     def add(self, cut: Cut) -> None:
         self.rows += [{"tile": len(self.rows) + number, **row} for number, row in enumerate(cut.rows)]

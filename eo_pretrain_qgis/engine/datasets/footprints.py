@@ -42,9 +42,12 @@ def write_footprints(path: str | Path, tiles: geopandas.GeoDataFrame) -> None:
     write_layer(path, LAYER, tiles, _style(points=set(tiles.geom_type.dropna()) == {"Point"}))
 
 
-def copy_footprints(folder: str | Path, path: str | Path) -> None:
-    """Writes the footprints of a dataset folder elsewhere."""
+def copy_footprints(folder: str | Path, path: str | None) -> dict[str, str]:
+    """Writes the footprints of a dataset folder elsewhere, where that is wanted, and gives the path as a result of a job."""
+    if not path:
+        return {}
     write_footprints(path, read_footprints(folder))
+    return {"footprints": path}
 
 
 def read_footprints(folder: str | Path, fields: Iterable[str] = ()) -> geopandas.GeoDataFrame:

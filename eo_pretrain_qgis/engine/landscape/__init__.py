@@ -96,15 +96,7 @@ class _Date:
     def __init__(self, land: Landscape, acquisition: Acquisition, image: SampleRaster, mask: SampleRaster) -> None:
         self.name, self.image, self.mask = acquisition.date, image, mask
         self.spectra = land.objects.spectra(acquisition.day).astype(np.float32)
-        self.sky = Sky(
-            land.seed,
-            acquisition.date,
-            acquisition.day,
-            land.image,
-            acquisition.clouds,
-            acquisition.edge,
-            acquisition.haze,
-        )
+        self.sky = Sky(land.seed, acquisition.date, acquisition.day, land.image, acquisition.clouds, acquisition.edge, acquisition.haze)
 
     def write(self, view: OpticalView, place: Place) -> None:
         rng = stream(view.landscape.seed, "noise", self.name, place.row, place.column)
@@ -122,15 +114,11 @@ def _write_images(folder: Path, land: Landscape, size: int, progress: Progress) 
     painter, hundred = Painter(land), coarse.CoarseMap(land.seed, size)
     power = radar.backscatter(land.objects, MAIN.day).astype(np.float32)
     places = [
-        Place(row, column, min(BLOCK, size - row), min(BLOCK, size - column))
-        for row in range(0, size, BLOCK)
-        for column in range(0, size, BLOCK)
+        Place(row, column, min(BLOCK, size - row), min(BLOCK, size - column)) for row in range(0, size, BLOCK) for column in range(0, size, BLOCK)
     ]
     with ExitStack() as stack:
         dates = _open_dates(folder, land, size, stack)
-        cover = stack.enter_context(
-            SampleRaster(folder / "land_cover.tif", size, "uint8", None, ["land cover"], CLASSES)
-        )
+        cover = stack.enter_context(SampleRaster(folder / "land_cover.tif", size, "uint8", None, ["land cover"], CLASSES))
         sentinel1 = stack.enter_context(
             SampleRaster(
                 folder / "sentinel1.tif",
@@ -147,9 +135,7 @@ def _write_images(folder: Path, land: Landscape, size: int, progress: Progress) 
             ground = painter.paint(with_margin(place))
             inner = (slice(MARGIN, MARGIN + place.height), slice(MARGIN, MARGIN + place.width))
             painted += _areas(ground, inner)
-            truth[place.row : place.row + place.height, place.column : place.column + place.width] = ground.land_cover[
-                inner
-            ]
+            truth[place.row : place.row + place.height, place.column : place.column + place.width] = ground.land_cover[inner]
             hundred.add(ground.lc100[inner], place.row, place.column)
             cover.write(ground.land_cover[inner], place.row, place.column)
             speckled = radar.image(land, ground, power, MARGIN, stream(land.seed, "speckle", place.row, place.column))
@@ -158,15 +144,7 @@ def _write_images(folder: Path, land: Landscape, size: int, progress: Progress) 
             for index, each in enumerate(dates):
                 step.at((index + 1) / (len(dates) + 1), f"Looking down on {each.name}")
                 each.write(view, place)
-    with SampleRaster(
-        folder / "land_cover_100m.tif",
-        hundred.side,
-        "uint8",
-        None,
-        ["land cover"],
-        coarse.CLASSES,
-        pixel=PIXEL * coarse.CELL,
-    ) as file:
+    with SampleRaster(folder / "land_cover_100m.tif", hundred.side, "uint8", None, ["land cover"], coarse.CLASSES, pixel=PIXEL * coarse.CELL) as file:
         file.write(hundred.map(), 0, 0)
     return truth, painted
 
@@ -181,9 +159,7 @@ def _open_dates(folder: Path, land: Landscape, size: int, stack: ExitStack) -> l
         _Date(
             land,
             each,
-            stack.enter_context(
-                SampleRaster(image, size, "uint16", 0, BANDS, tags={**taken(each.date), "UNIT": "reflectance × 10000"})
-            ),
+            stack.enter_context(SampleRaster(image, size, "uint16", 0, BANDS, tags={**taken(each.date), "UNIT": "reflectance × 10000"})),
             stack.enter_context(SampleRaster(mask, size, "uint8", 0, ["scene classes"], SCL_CLASSES, tags=taken(each.date))),
         )
         for each, image, mask in files

@@ -16,9 +16,7 @@ from .settlements import Site
 Shapes = list[tuple[shapely.Geometry, int]]
 
 
-def build(
-    seed: int, division: Division, sites: list[Site], objects: ObjectTable, progress: Progress = SILENT
-) -> tuple[Shapes, Shapes]:
+def build(seed: int, division: Division, sites: list[Site], objects: ObjectTable, progress: Progress = SILENT) -> tuple[Shapes, Shapes]:
     """The ground of settlements and what stands on it, both as (shape, object number) in the order of painting."""
     rng = stream(seed, "buildings")
     gardens, yards = objects.add("garden", 40), objects.add("yard", 24)
@@ -48,43 +46,22 @@ def build(
     return ground, standing
 
 
-def _rectangles(
-    middles: np.ndarray, angle: np.ndarray, width: np.ndarray | float, depth: np.ndarray | float
-) -> np.ndarray:
+def _rectangles(middles: np.ndarray, angle: np.ndarray, width: np.ndarray | float, depth: np.ndarray | float) -> np.ndarray:
     """Turned rectangles about points (n, 2), `width` along the angle."""
     along = np.stack([np.cos(angle), np.sin(angle)], 1) * np.broadcast_to(width, len(angle))[:, None] / 2
     across = np.stack([-np.sin(angle), np.cos(angle)], 1) * np.broadcast_to(depth, len(angle))[:, None] / 2
-    return shapely.polygons(
-        np.stack(
-            [middles + along + across, middles + along - across, middles - along - across, middles - along + across], 1
-        )
-    )
+    return shapely.polygons(np.stack([middles + along + across, middles + along - across, middles - along - across, middles - along + across], 1))
 
 
-def _houses(
-    rng: np.random.Generator,
-    block: shapely.Polygon,
-    gardens: np.ndarray,
-    yards: np.ndarray,
-    roofs: np.ndarray,
-    step: float,
-) -> Shapes:
+def _houses(rng: np.random.Generator, block: shapely.Polygon, gardens: np.ndarray, yards: np.ndarray, roofs: np.ndarray, step: float) -> Shapes:
     """A house every `step` metres along the streets, on a plot of its own; many with a paved yard and a wing behind."""
     parts = [part.exterior for part in shapely.get_parts(shapely.buffer(block, -14)) if not part.is_empty]
     if not parts:
         return []
     places = [np.arange(rng.uniform(0, step), ring.length, step) for ring in parts]
-    points = np.concatenate(
-        [
-            shapely.get_coordinates(shapely.line_interpolate_point(ring, place))
-            for ring, place in zip(parts, places, strict=True)
-        ]
-    )
+    points = np.concatenate([shapely.get_coordinates(shapely.line_interpolate_point(ring, place)) for ring, place in zip(parts, places, strict=True)])
     ahead = np.concatenate(
-        [
-            shapely.get_coordinates(shapely.line_interpolate_point(ring, place + 2))
-            for ring, place in zip(parts, places, strict=True)
-        ]
+        [shapely.get_coordinates(shapely.line_interpolate_point(ring, place + 2)) for ring, place in zip(parts, places, strict=True)]
     )
     built = rng.random(len(points)) < 0.86
     points, ahead = points[built], ahead[built]
@@ -100,14 +77,7 @@ def _houses(
             _rectangles(points + 9 * behind, angle, 6.0, rng.uniform(8, 22, count))[winged],
         ]
     )
-    numbers = np.concatenate(
-        [
-            rng.choice(gardens, count),
-            rng.choice(yards, paved.sum()),
-            rng.choice(roofs, count),
-            rng.choice(roofs, winged.sum()),
-        ]
-    )
+    numbers = np.concatenate([rng.choice(gardens, count), rng.choice(yards, paved.sum()), rng.choice(roofs, count), rng.choice(roofs, winged.sum())])
     shapely.prepare(block)
     outside = ~shapely.contains_properly(block, shapes)
     shapes[outside] = shapely.intersection(shapes[outside], block)
@@ -124,15 +94,11 @@ def _halls(rng: np.random.Generator, block: shapely.Polygon, halls: np.ndarray) 
     count = int(rng.integers(1, 4))
     west, north, east, south = inner.bounds
     middles = np.stack([rng.uniform(west, east, count), rng.uniform(north, south, count)], 1)
-    shapes = shapely.intersection(
-        _rectangles(middles, np.full(count, angle), rng.uniform(28, 80, count), rng.uniform(20, 45, count)), inner
-    )
+    shapes = shapely.intersection(_rectangles(middles, np.full(count, angle), rng.uniform(28, 80, count), rng.uniform(20, 45, count)), inner)
     return [(shape, int(rng.choice(halls))) for shape in shapes if shape.area > 200]
 
 
-def farms(
-    seed: int, division: Division, keep_out: shapely.Geometry, objects: ObjectTable, count: int
-) -> tuple[Shapes, Shapes]:
+def farms(seed: int, division: Division, keep_out: shapely.Geometry, objects: ObjectTable, count: int) -> tuple[Shapes, Shapes]:
     """Lonely farmsteads beside tracks: a yard with a few long roofs."""
     rng = stream(seed, "farms")
     grounds, roofs = objects.add("yard", 8), np.concatenate([objects.add("red roof", 8), objects.add("grey roof", 8)])
@@ -149,10 +115,7 @@ def farms(
         ground.append((yard, int(rng.choice(grounds))))
         count = int(rng.integers(2, 5))
         barns = _rectangles(
-            np.array([x, y]) + rng.uniform(-16, 16, (count, 2)),
-            np.full(count, angle),
-            rng.uniform(16, 34, count),
-            rng.uniform(9, 14, count),
+            np.array([x, y]) + rng.uniform(-16, 16, (count, 2)), np.full(count, angle), rng.uniform(16, 34, count), rng.uniform(9, 14, count)
         )
         standing += [(barn, int(rng.choice(roofs))) for barn in barns]
     return ground, standing

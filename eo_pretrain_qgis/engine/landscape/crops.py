@@ -71,9 +71,7 @@ def _logistic(value: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-np.clip(value, -40, 40)))
 
 
-def cover(
-    crop: np.ndarray, shift: np.ndarray, vigour: np.ndarray, day: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def cover(crop: np.ndarray, shift: np.ndarray, vigour: np.ndarray, day: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Cover of the ground on a day.
 
     Args:

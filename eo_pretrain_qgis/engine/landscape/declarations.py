@@ -44,12 +44,7 @@ def write_parcels(path: Path, land: Landscape, painted: np.ndarray) -> None:
     areas = shapely.area(inside)
     open_area = painted[land.parcel_objects : land.parcel_objects + len(land.parcels)]
     declared = shapely.buffer(inside, -3.0)
-    keep = (
-        (areas > 2500)
-        & (open_area > OPEN_SHARE * areas)
-        & (shapely.get_type_id(declared) == 3)
-        & ~shapely.is_empty(declared)
-    )
+    keep = (areas > 2500) & (open_area > OPEN_SHARE * areas) & (shapely.get_type_id(declared) == 3) & ~shapely.is_empty(declared)
     chosen = land.crops[keep]
     columns = {
         "parcel": np.flatnonzero(keep) + 1,
@@ -81,9 +76,7 @@ def write_training_polygons(path: Path, land: Landscape, truth: np.ndarray, prog
         if not mask.any():
             continue
         areas = outlines(mask.astype(np.uint8), mask=mask, transform=Affine(PIXEL, 0, 0, 0, PIXEL, 0))
-        regions = shapely.buffer(
-            np.array([shapely.geometry.shape(region) for region, _ in areas if len(region["coordinates"][0]) > 8]), -9.0
-        )
+        regions = shapely.buffer(np.array([shapely.geometry.shape(region) for region, _ in areas if len(region["coordinates"][0]) > 8]), -9.0)
         regions = regions[shapely.area(regions) > 2500]
         weights = np.sqrt(shapely.area(regions))
         count = round(wanted * shares[each.value]) if len(regions) else 0

@@ -81,13 +81,7 @@ class SampleRaster:
     def __enter__(self) -> SampleRaster:
         with ExitStack() as stack:
             if self._classes:
-                stack.enter_context(
-                    beside(
-                        self.path,
-                        qml=lambda: class_map_qml(self._classes),
-                        aux_xml=lambda: raster_attributes(self._classes),
-                    )
-                )
+                stack.enter_context(beside(self.path, qml=lambda: class_map_qml(self._classes), aux_xml=lambda: raster_attributes(self._classes)))
             self._dataset = stack.enter_context(rasterio.open(self.path, "w", **self._profile))
             self._dataset.update_tags(**self._tags)
             for index, name in enumerate(self._bands, 1):
@@ -122,6 +116,11 @@ def write_layer(path: Path, layer: str, columns: Mapping[str, Sequence], shapes:
     """Writes shapes in landscape metres and their columns as a layer of a new GeoPackage."""
     frame = geopandas.GeoDataFrame(dict(columns), geometry=to_map(shapes), crs=CRS)
     frame.to_file(
-        path, layer=layer, driver="GPKG", engine="pyogrio", layer_metadata=SIMULATED, dataset_metadata=SIMULATED,
+        path,
+        layer=layer,
+        driver="GPKG",
+        engine="pyogrio",
+        layer_metadata=SIMULATED,
+        dataset_metadata=SIMULATED,
         dataset_options={"VERSION": "1.2"},  # the newest that the GDAL of Debian's QGIS reads without a warning
     )

@@ -124,9 +124,7 @@ class Warp:
         return list(zip(bent, [number for _, number in shapes], strict=True))
 
     def _bend(self, points: np.ndarray) -> np.ndarray:
-        return points + 9 * np.stack(
-            [self._x.at(points[:, 0], points[:, 1]), self._y.at(points[:, 0], points[:, 1])], 1
-        )
+        return points + 9 * np.stack([self._x.at(points[:, 0], points[:, 1]), self._y.at(points[:, 0], points[:, 1])], 1)
 
 
 @dataclass
@@ -156,19 +154,12 @@ def _land_use(seed: int, terrain: Terrain, water: Water, sites: list[Site], divi
     near = cKDTree(places[:, :2]).query(middles, k=min(4, len(places)))
     town = (near[0].reshape(len(middles), -1) - places[near[1].reshape(len(middles), -1), 2]).min(1)
     crop = rng.choice(len(crops.CROPS), len(parcels), p=crops.shares())
-    grass = 1 / (
-        1 + np.exp(-(-1.25 + 14 * slope + 1.9 * np.exp(-distance / 160) - 0.5 * (shapely.area(parcels) / 6e4)))
-    )
+    grass = 1 / (1 + np.exp(-(-1.25 + 14 * slope + 1.9 * np.exp(-distance / 160) - 0.5 * (shapely.area(parcels) / 6e4))))
     crop = np.where(rng.random(len(parcels)) < grass, crops.GRASSLAND, crop)
     vines = (slope > 0.05) & (rng.random(len(parcels)) < 0.2)
     crop = np.where(vines, crops.PERMANENT, crop)
     field = Field(stream(seed, "forest"), terrain.box, 3600, octaves=5, persistence=0.5)
-    offset = (
-        6.0 * slope
-        + rng.normal(0, 0.35, len(parcels))
-        - 1.3 * np.exp(-np.maximum(town, 0) / 350)
-        - 0.7 * np.exp(-distance / 150)
-    )
+    offset = 6.0 * slope + rng.normal(0, 0.35, len(parcels)) - 1.3 * np.exp(-np.maximum(town, 0) / 350) - 0.7 * np.exp(-distance / 150)
     score = field.at(middles[:, 0], middles[:, 1]) + offset
     order = np.argsort(-score)
     share = np.cumsum(shapely.area(parcels)[order]) / shapely.area(parcels).sum()
@@ -204,9 +195,7 @@ def _covers(
             covers += [(part.buffer(rng.uniform(3, 6)), int(rng.choice(trees))) for part in _stretches(rng, hedge, 0.8)]
     covers += _pits(rng, terrain, keep_out, table)
     covers.append((water.river.buffer(18), int(rng.choice(strips))))
-    covers += [
-        (part.buffer(rng.uniform(18, 55)), int(rng.choice(trees))) for part in _stretches(rng, water.course, 0.6)
-    ]
+    covers += [(part.buffer(rng.uniform(18, 55)), int(rng.choice(trees))) for part in _stretches(rng, water.course, 0.6)]
     ground, houses = buildings.build(seed, division, sites, table, progress)
     yards, barns = buildings.farms(seed, division, keep_out, table, round(terrain.image.area / 1.6e6))
     river = table.add("river", 1)
@@ -230,9 +219,7 @@ def _stretches(rng: np.random.Generator, line: shapely.Geometry, share: float) -
     return [stretch for stretch in found if stretch.length > 5]
 
 
-def _pits(
-    rng: np.random.Generator, terrain: Terrain, keep_out: shapely.Geometry, table: ObjectTable
-) -> list[tuple[shapely.Geometry, int]]:
+def _pits(rng: np.random.Generator, terrain: Terrain, keep_out: shapely.Geometry, table: ObjectTable) -> list[tuple[shapely.Geometry, int]]:
     """Quarries, gravel pits and building sites."""
     quarries, soils = table.add("quarry", 24), table.add("open soil", 24)
     pits: list[tuple[shapely.Geometry, int]] = []

@@ -60,9 +60,7 @@ class Field:
         persistence: amplitude of an octave relative to the one before.
     """
 
-    def __init__(
-        self, rng: np.random.Generator, box: Box, wavelength: float, octaves: int = 1, persistence: float = 0.5
-    ) -> None:
+    def __init__(self, rng: np.random.Generator, box: Box, wavelength: float, octaves: int = 1, persistence: float = 0.5) -> None:
         self.layers: list[tuple[float, float, float, np.ndarray]] = []
         weights = persistence ** np.arange(octaves)
         weights = weights / np.sqrt((weights**2).sum() * SPLINE_VARIANCE)
@@ -114,11 +112,7 @@ def spline_matrix(positions: np.ndarray, start: float, step: float) -> tuple[csr
     index, weights = spline_weights(positions, start, step)
     first, last = int(index.min()), int(index.max()) + 4
     columns = (index[:, None] - first + np.arange(4)).ravel()
-    return (
-        csr_matrix((weights.ravel(), columns, np.arange(len(positions) + 1) * 4), shape=(len(positions), last - first)),
-        first,
-        last,
-    )
+    return (csr_matrix((weights.ravel(), columns, np.arange(len(positions) + 1) * 4), shape=(len(positions), last - first)), first, last)
 
 
 class Grain:

@@ -65,40 +65,14 @@ KINDS = (
     Kind("river", 1, {"silty water": 0.75, "clear water": 0.25}, 0.10, 0.01, vv=-19.0, vh=-27.5),
     Kind("lake", 1, {"clear water": 0.8, "silty water": 0.2}, 0.15, 0.01, vv=-20.5, vh=-28.5),
     Kind("garden", 5, spread=0.15, crowns=0.12, patches=0.06, vv=-9.8, vh=-15.2),
-    Kind(
-        "yard",
-        5,
-        {"paving": 0.55, "asphalt": 0.25, "dark soil": 0.1, "grass leaf": 0.1},
-        0.14,
-        0.05,
-        vv=-11.5,
-        vh=-18.5,
-    ),
+    Kind("yard", 5, {"paving": 0.55, "asphalt": 0.25, "dark soil": 0.1, "grass leaf": 0.1}, 0.14, 0.05, vv=-11.5, vh=-18.5),
     Kind("red roof", 5, {"red tile": 0.85, "shade": 0.15}, 0.18, 0.03, vv=-2.0, vh=-9.5),
     Kind("grey roof", 5, {"grey roof": 0.8, "shade": 0.2}, 0.2, 0.03, vv=-2.0, vh=-9.5),
     Kind("hall", 5, {"white roof": 0.55, "grey roof": 0.4, "shade": 0.05}, 0.25, 0.03, vv=-1.0, vh=-9.5),
     Kind("asphalt", 0, {"asphalt": 0.95, "grass leaf": 0.05}, 0.08, 0.03, vv=-16.5, vh=-24.5),
     Kind("gravel road", 0, {"gravel": 0.6, "dark soil": 0.15, "grass leaf": 0.25}, 0.12, 0.05, vv=-13.0, vh=-21.0),
-    Kind(
-        "quarry",
-        6,
-        {"limestone": 0.5, "gravel": 0.2, "pale soil": 0.2, "shade": 0.1},
-        0.15,
-        0.07,
-        0.12,
-        vv=-10.5,
-        vh=-18.5,
-    ),
-    Kind(
-        "open soil",
-        6,
-        {"pale soil": 0.45, "dark soil": 0.3, "gravel": 0.17, "grass leaf": 0.08},
-        0.15,
-        0.07,
-        0.10,
-        vv=-11.0,
-        vh=-19.5,
-    ),
+    Kind("quarry", 6, {"limestone": 0.5, "gravel": 0.2, "pale soil": 0.2, "shade": 0.1}, 0.15, 0.07, 0.12, vv=-10.5, vh=-18.5),
+    Kind("open soil", 6, {"pale soil": 0.45, "dark soil": 0.3, "gravel": 0.17, "grass leaf": 0.08}, 0.15, 0.07, 0.10, vv=-11.0, vh=-19.5),
 )
 CODE = {kind.name: code for code, kind in enumerate(KINDS)}
 ROOFS = tuple(CODE[name] for name in ("red roof", "grey roof", "hall"))
@@ -142,9 +116,7 @@ class Objects:
         rows = np.where(self.kind == CODE["field"], rows, 0)
         crowns = of_kinds("crowns")[self.kind]
         plantation = (self.kind == CODE["field"]) & (self.crop == crops.PERMANENT)
-        return np.stack([np.where(plantation, 0.09, crowns), of_kinds("patches")[self.kind], rows], 1).astype(
-            np.float32
-        )
+        return np.stack([np.where(plantation, 0.09, crowns), of_kinds("patches")[self.kind], rows], 1).astype(np.float32)
 
     def mixtures(self, day: float) -> np.ndarray:
         """Shares (object, material) on a day of the year; a row adds up to 1."""
@@ -237,14 +209,7 @@ class ObjectTable:
         self._count = 0
         self.add("grass", 1)
 
-    def add(
-        self,
-        kind: str,
-        count: int,
-        crop: np.ndarray | int = 0,
-        shift: np.ndarray | float = 0.0,
-        angle: np.ndarray | float = 0.0,
-    ) -> np.ndarray:
+    def add(self, kind: str, count: int, crop: np.ndarray | int = 0, shift: np.ndarray | float = 0.0, angle: np.ndarray | float = 0.0) -> np.ndarray:
         """Makes `count` objects of a kind and returns their numbers.
 
         Args:
@@ -281,9 +246,4 @@ class ObjectTable:
     def finish(self) -> Objects:
         """All objects as columns."""
         joined = {name: np.concatenate(chunks) for name, chunks in self._columns.items()}
-        return Objects(
-            **{
-                name: column if column.dtype == np.uint8 else column.astype(np.float32)
-                for name, column in joined.items()
-            }
-        )
+        return Objects(**{name: column if column.dtype == np.uint8 else column.astype(np.float32) for name, column in joined.items()})

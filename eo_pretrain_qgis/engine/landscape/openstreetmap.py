@@ -21,21 +21,7 @@ from .roads import CLASSES, Road
 
 #: Standard deviation in metres of mapped against true positions; junctions move as one.
 POSITION_ERROR = 1.6
-COLUMNS = (
-    "osm_id",
-    "highway",
-    "name",
-    "ref",
-    "lanes",
-    "width",
-    "surface",
-    "tunnel",
-    "bridge",
-    "layer",
-    "oneway",
-    "covered",
-    "other_tags",
-)
+COLUMNS = ("osm_id", "highway", "name", "ref", "lanes", "width", "surface", "tunnel", "bridge", "layer", "oneway", "covered", "other_tags")
 
 
 def write_roads(folder: Path, land: Landscape) -> None:
@@ -44,11 +30,7 @@ def write_roads(folder: Path, land: Landscape) -> None:
     """
     frame = shapely.box(0, 0, land.image.east, land.image.south)
     lines = shapely.intersection(np.array([road.line for road in land.roads]), frame)
-    kept = [
-        (road, line)
-        for road, line in zip(land.roads, lines, strict=True)
-        if "LineString" in line.geom_type and line.length > 1
-    ]
+    kept = [(road, line) for road, line in zip(land.roads, lines, strict=True) if "LineString" in line.geom_type and line.length > 1]
     roads = [road for road, _ in kept]
     lines = np.array([line for _, line in kept])
     mapped = _mapped(land, roads, lines)
@@ -73,9 +55,7 @@ def write_roads(folder: Path, land: Landscape) -> None:
 def _mapped(land: Landscape, roads: list[Road], lines: np.ndarray) -> np.ndarray:
     rng = stream(land.seed, "mapped")
     care = Field(rng, land.terrain.box, 2600, octaves=2)
-    middles = shapely.get_coordinates(
-        shapely.line_interpolate_point(shapely.force_2d(_longest(lines)), 0.5, normalized=True)
-    )
+    middles = shapely.get_coordinates(shapely.line_interpolate_point(shapely.force_2d(_longest(lines)), 0.5, normalized=True))
     patchy = care.at(middles[:, 0], middles[:, 1]) + 0.5 * rng.standard_normal(len(roads))
     # a normal number with standard deviation 1.12 lies below this level as often as roads of the class are missing
     level = 1.12 * np.array([_quantile(CLASSES[road.highway].missing) for road in roads])
@@ -88,9 +68,7 @@ def _quantile(share: float) -> float:
     if share <= 0:
         return -99.0
     t = np.sqrt(-2 * np.log(share))
-    return float(
-        -(t - (2.515517 + 0.802853 * t + 0.010328 * t**2) / (1 + 1.432788 * t + 0.189269 * t**2 + 0.001308 * t**3))
-    )
+    return float(-(t - (2.515517 + 0.802853 * t + 0.010328 * t**2) / (1 + 1.432788 * t + 0.189269 * t**2 + 0.001308 * t**3)))
 
 
 def _longest(lines: np.ndarray) -> np.ndarray:
@@ -112,12 +90,7 @@ def _tags(seed: int, number: int, road: Road) -> dict[str, object]:
     rng = stream(seed, "tags", number)
     kind = CLASSES[road.highway]
     main = road.highway in ("motorway", "motorway_link", "primary", "secondary")
-    row: dict[str, object] = {
-        "osm_id": str(900_000_000 + number),
-        "highway": road.highway,
-        "name": road.name or None,
-        "ref": road.ref or None,
-    }
+    row: dict[str, object] = {"osm_id": str(900_000_000 + number), "highway": road.highway, "name": road.name or None, "ref": road.ref or None}
     row["width"] = f"{road.width:g}" if rng.random() < 0.12 else None
     row["lanes"] = str(kind.lanes) if main or rng.random() < 0.15 else None
     row["surface"] = kind.surface if rng.random() < 0.6 else None
@@ -148,10 +121,5 @@ def _unseen(land: Landscape, frame: shapely.Polygon) -> list[tuple[dict[str, obj
         if "LineString" in clipped.geom_type and clipped.length > 30:
             rows.append(({"osm_id": str(990_000_000 + number), **kind}, clipped))
     square = shapely.Point(land.sites[0].x, land.sites[0].y).buffer(25).exterior
-    rows.append(
-        (
-            {"osm_id": "990000099", "highway": "pedestrian", "other_tags": '"area"=>"yes"'},
-            shapely.intersection(square, frame),
-        )
-    )
+    rows.append(({"osm_id": "990000099", "highway": "pedestrian", "other_tags": '"area"=>"yes"'}, shapely.intersection(square, frame)))
     return [(row, line) for row, line in rows if not line.is_empty]

@@ -38,9 +38,7 @@ class OpticalView:
         crowns = ndimage.gaussian_filter(grain, 0.55)
         crowns = crowns / 0.62
         self.shading = np.exp(amplitudes[..., 0] * crowns - amplitudes[..., 0] ** 2 / 2)
-        self.vigour = amplitudes[..., 1] * landscape.patches.grid(self.x, self.y) + amplitudes[..., 2] * self._rows(
-            second
-        )
+        self.vigour = amplitudes[..., 1] * landscape.patches.grid(self.x, self.y) + amplitudes[..., 2] * self._rows(second)
         self.water = ground.land_cover == 1
         east, south = landscape.terrain.gradient(self.x, self.y)
         flat = self.water
@@ -97,11 +95,7 @@ class OpticalView:
         seen = sky.seen(self.x, self.y)[inner]
         nothing = np.zeros(seen.shape, np.float32)
         classes = scene_classes(
-            nothing if cloud is None else cloud[inner],
-            nothing if shadow is None else shadow[inner],
-            seen,
-            result,
-            self.water[inner],
+            nothing if cloud is None else cloud[inner], nothing if shadow is None else shadow[inner], seen, result, self.water[inner]
         )
         result *= np.float32(1 / STEP)
         np.rint(result, out=result)

@@ -37,9 +37,7 @@ class Place:
     @property
     def box(self) -> Box:
         """Its rectangle in landscape metres."""
-        return Box(
-            self.column * PIXEL, self.row * PIXEL, (self.column + self.width) * PIXEL, (self.row + self.height) * PIXEL
-        )
+        return Box(self.column * PIXEL, self.row * PIXEL, (self.column + self.width) * PIXEL, (self.row + self.height) * PIXEL)
 
 
 @dataclass
@@ -72,9 +70,7 @@ class Painter:
         self._class = landscape.objects.land_cover
         codes = np.array([0, *(each.lc100 for each in LAND_COVER)], np.uint8)[self._class]
         kinds = landscape.objects.kind
-        self._lc100 = np.where(kinds == CODE["broadleaf"], 114, np.where(kinds == CODE["conifer"], 111, codes)).astype(
-            np.uint8
-        )
+        self._lc100 = np.where(kinds == CODE["broadleaf"], 114, np.where(kinds == CODE["conifer"], 111, codes)).astype(np.uint8)
 
     def paint(self, place: Place) -> Ground:
         """Paints a block."""
@@ -113,10 +109,7 @@ class Painter:
         objects[land.forest.grid(x, y) + offset[objects] > 0] += len(land.parcels)
 
     def _majority(self, classes: np.ndarray, count: int) -> np.ndarray:
-        best, most = (
-            np.zeros(np.array(classes.shape) // FINE, np.uint8),
-            np.zeros(np.array(classes.shape) // FINE, np.uint8),
-        )
+        best, most = (np.zeros(np.array(classes.shape) // FINE, np.uint8), np.zeros(np.array(classes.shape) // FINE, np.uint8))
         for value in range(1, count):
             cells = (classes == value).view(np.uint8)
             rows = sum(cells[i::FINE] for i in range(FINE))
@@ -137,10 +130,7 @@ def _as_dictionaries(polygons: np.ndarray) -> list[dict]:
     """Polygons as GeoJSON objects; all at once, since asking each shape for its own took a tenth of the whole time."""
     _, points, (ring_starts, polygon_starts) = shapely.to_ragged_array(polygons, include_z=False)
     rings = [points[start:end].tolist() for start, end in zip(ring_starts[:-1], ring_starts[1:], strict=True)]
-    return [
-        {"type": "Polygon", "coordinates": rings[start:end]}
-        for start, end in zip(polygon_starts[:-1], polygon_starts[1:], strict=True)
-    ]
+    return [{"type": "Polygon", "coordinates": rings[start:end]} for start, end in zip(polygon_starts[:-1], polygon_starts[1:], strict=True)]
 
 
 def mixing_matrix(objects: np.ndarray, count: int) -> tuple[csr_matrix, np.ndarray]:

@@ -42,13 +42,7 @@ class Division:
 
 
 def divide(
-    seed: int,
-    terrain: Terrain,
-    water: Water,
-    sites: list[Site],
-    roads: list[Road],
-    motorway: shapely.LineString,
-    progress: Progress = SILENT,
+    seed: int, terrain: Terrain, water: Water, sites: list[Site], roads: list[Road], motorway: shapely.LineString, progress: Progress = SILENT
 ) -> Division:
     """Cuts the landscape into parcels, and settlements into blocks."""
     rng = stream(seed, "parcels")
@@ -71,15 +65,7 @@ def divide(
             division.block_sites += [int(town[0])] * len(blocks)
             continue
         scale = float(rng.uniform(0.75, 1.35))
-        pieces = _split(
-            rng,
-            face,
-            partial(_parcel_size, rng, scale),
-            BLOCK,
-            division.tracks,
-            3.2,
-            tell,
-        )
+        pieces = _split(rng, face, partial(_parcel_size, rng, scale), BLOCK, division.tracks, 3.2, tell)
         division.parcels += [piece for piece, _ in pieces]
         division.angles += [angle for _, angle in pieces]
     return division
@@ -134,9 +120,7 @@ def _split(
         cut = direction if along else np.array([-direction[1], direction[0]])
         turn = rng.normal(0, 0.04)
         cut = np.array([cut[0] * np.cos(turn) - cut[1] * np.sin(turn), cut[0] * np.sin(turn) + cut[1] * np.cos(turn)])
-        middle = corners[:4].mean(0) + (rng.uniform(-0.14, 0.14) * lengths[1 - long if along else long]) * np.array(
-            [cut[1], -cut[0]]
-        )
+        middle = corners[:4].mean(0) + (rng.uniform(-0.14, 0.14) * lengths[1 - long if along else long]) * np.array([cut[1], -cut[0]])
         far = 2 * lengths.sum()
         ends = np.stack([middle - far * cut, middle + far * cut])
         side = far * np.array([-cut[1], cut[0]])

@@ -69,9 +69,7 @@ class Road:
     oneway: bool = False
 
 
-def make_through_roads(
-    seed: int, terrain: Terrain, water: Water, sites: list[Site]
-) -> tuple[list[Road], shapely.LineString]:
+def make_through_roads(seed: int, terrain: Terrain, water: Water, sites: list[Site]) -> tuple[list[Road], shapely.LineString]:
     """The network between settlements and the centre line of the motorway."""
     motorway = _motorway(stream(seed, "motorway"), terrain, sites)
     lines = _network(seed, terrain, water, sites, motorway)
@@ -83,9 +81,7 @@ def make_through_roads(
     roads: list[Road] = []
     for number, (line, highway) in enumerate(centres):
         width = CLASSES[highway].width * float(rng.uniform(0.88, 1.15))
-        ref = {"motorway": "A7", "primary": f"B{rng.integers(1, 99)}", "secondary": f"L{rng.integers(100, 999)}"}.get(
-            highway, ""
-        )
+        ref = {"motorway": "A7", "primary": f"B{rng.integers(1, 99)}", "secondary": f"L{rng.integers(100, 999)}"}.get(highway, "")
         whole = Road(line, highway, round(width, 1), ref=ref, oneway=highway == "motorway")
         high = water.river.buffer(6) if highway == "motorway" else shapely.union(water.river.buffer(6), over_motorway)
         for piece in _with_tunnels(whole, hills.get(number, [])):
@@ -123,28 +119,20 @@ def _motorway(rng: np.random.Generator, terrain: Terrain, sites: list[Site]) -> 
     return shapely.LineString(best)
 
 
-def _network(
-    seed: int, terrain: Terrain, water: Water, sites: list[Site], motorway: shapely.LineString
-) -> list[tuple[int, shapely.LineString]]:
+def _network(seed: int, terrain: Terrain, water: Water, sites: list[Site], motorway: shapely.LineString) -> list[tuple[int, shapely.LineString]]:
     """Lines of the three classes of through roads, cut at their junctions, as (rank, line)."""
     rng = stream(seed, "network")
     cost = 1 + 1.2 * (terrain.slope() / 0.05) ** 2 + rng.uniform(0, 0.5, terrain.heights.shape)
     x, y = np.meshgrid(terrain.x, terrain.y)
     cells = shapely.points(x, y)
-    for shape, more in (
-        (water.river.buffer(30), 18),
-        (shapely.union_all(shapely.buffer(np.array(water.lakes), 40)), 400),
-        (motorway.buffer(110), 6),
-    ):
+    for shape, more in ((water.river.buffer(30), 18), (shapely.union_all(shapely.buffer(np.array(water.lakes), 40)), 400), (motorway.buffer(110), 6)):
         shapely.prepare(shape)
         cost[shapely.contains(shape, cells)] += more
     places = np.array([[site.x, site.y] for site in sites])
     nodes = np.concatenate([places, _border_nodes(rng, terrain.box)])
     edges: dict[tuple[int, int], int] = {}
     for rank, share in enumerate((0.15, 0.5, 1.0)):
-        chosen = np.concatenate(
-            [np.arange(max(1, round(share * len(sites)))), np.arange(len(sites), len(nodes))[: 4 + 4 * rank]]
-        )
+        chosen = np.concatenate([np.arange(max(1, round(share * len(sites)))), np.arange(len(sites), len(nodes))[: 4 + 4 * rank]])
         tree = minimum_spanning_tree(distance_matrix(nodes[chosen], nodes[chosen])).tocoo()
         for start, end in sorted(zip(chosen[tree.row].tolist(), chosen[tree.col].tolist(), strict=True)):
             _route(terrain, cost, nodes[start], nodes[end], rank, edges)
@@ -162,21 +150,13 @@ def _border_nodes(rng: np.random.Generator, box: Box) -> np.ndarray:
     return np.stack([x, y], 1)
 
 
-def _route(
-    terrain: Terrain, cost: np.ndarray, start: np.ndarray, end: np.ndarray, rank: int, edges: dict[tuple[int, int], int]
-) -> None:
+def _route(terrain: Terrain, cost: np.ndarray, start: np.ndarray, end: np.ndarray, rank: int, edges: dict[tuple[int, int], int]) -> None:
     """Adds the steps of the cheapest way between two points to `edges` and makes its cells cheap for roads to come."""
     rows, columns = terrain.cells(np.stack([start, end]))
     reach = 40
     top, left = max(rows.min() - reach, 0), max(columns.min() - reach, 0)
     window = cost[top : rows.max() + reach, left : columns.max() + reach]
-    way, _ = route_through_array(
-        window,
-        (rows[0] - top, columns[0] - left),
-        (rows[1] - top, columns[1] - left),
-        fully_connected=True,
-        geometric=True,
-    )
+    way, _ = route_through_array(window, (rows[0] - top, columns[0] - left), (rows[1] - top, columns[1] - left), fully_connected=True, geometric=True)
     way = np.array(way) + np.array([top, left])
     cost[way[:, 0], way[:, 1]] = np.minimum(cost[way[:, 0], way[:, 1]], 0.3)
     flat = (way[:, 0] * cost.shape[1] + way[:, 1]).tolist()
@@ -218,9 +198,7 @@ def _chains(terrain: Terrain, edges: dict[tuple[int, int], int]) -> list[tuple[i
     return chains
 
 
-def _tunnels(
-    terrain: Terrain, lines: list[tuple[shapely.LineString, float]], keep_out: shapely.Geometry
-) -> dict[int, list[tuple[float, float]]]:
+def _tunnels(terrain: Terrain, lines: list[tuple[shapely.LineString, float]], keep_out: shapely.Geometry) -> dict[int, list[tuple[float, float]]]:
     """Stretches (from, to, in metres along the line) where the ground rises well above an even grade, per line.
 
     The needed height falls until there is a tunnel for every 3.5 km of landscape, since every sample should have some.
@@ -236,11 +214,7 @@ def _tunnels(
             points = shapely.get_coordinates(shapely.line_interpolate_point(line, along))
             ground = terrain.height_at(points)
             high = ground - gaussian_filter1d(ground, scale / 20, mode="nearest") > needed
-            inside = (
-                (points > 60).all(1)
-                & (points[:, 0] < terrain.image.east - 60)
-                & (points[:, 1] < terrain.image.south - 60)
-            )
+            inside = (points > 60).all(1) & (points[:, 0] < terrain.image.east - 60) & (points[:, 1] < terrain.image.south - 60)
             high &= inside & ~shapely.contains_xy(keep_out, points[:, 0], points[:, 1])
             changes = np.flatnonzero(np.diff(np.concatenate([[0], high.astype(np.int8), [0]])))
             runs = [(along[a], along[b - 1]) for a, b in zip(changes[::2], changes[1::2], strict=True)]
@@ -273,9 +247,7 @@ def _links(roads: list[Road], motorway: shapely.LineString) -> list[Road]:
     """Ramps between the motorway and the roads of the highest class that cross it on a bridge, so that the network is
     one.
     """
-    crossings = [
-        road for road in roads if road.bridge and road.highway != "motorway" and road.line.intersects(motorway)
-    ]
+    crossings = [road for road in roads if road.bridge and road.highway != "motorway" and road.line.intersects(motorway)]
     crossings.sort(key=lambda road: RANKS.index(road.highway))
     lanes = [road.line for road in roads if road.highway == "motorway" and not road.tunnel and not road.bridge]
     others = [road.line for road in roads if road.highway in RANKS and not road.tunnel and not road.bridge]

@@ -31,9 +31,7 @@ def make_sites(seed: int, terrain: Terrain, water: Water) -> list[Site]:
     rng = stream(seed, "sites")
     image = terrain.image
     wanted = max(2, round(image.area / LAND_PER_SITE))
-    spots = np.stack(
-        [rng.uniform(image.west, image.east, 60 * wanted), rng.uniform(image.north, image.south, 60 * wanted)], 1
-    )
+    spots = np.stack([rng.uniform(image.west, image.east, 60 * wanted), rng.uniform(image.north, image.south, 60 * wanted)], 1)
     rows, columns = terrain.cells(spots)
     worth = -terrain.slope()[rows, columns] * 12 + rng.normal(0, 0.5, len(spots))
     wet = shapely.union_all([water.river, *water.lakes])
@@ -59,23 +57,6 @@ def make_sites(seed: int, terrain: Terrain, water: Water) -> list[Site]:
 
 def _name(rng: np.random.Generator) -> str:
     """An invented place name."""
-    first = (
-        "Alm",
-        "Birk",
-        "Dorn",
-        "Eich",
-        "Feld",
-        "Gras",
-        "Hasel",
-        "Kalk",
-        "Lind",
-        "Moos",
-        "Ober",
-        "Rohr",
-        "Sand",
-        "Stein",
-        "Tann",
-        "Wald",
-    )
+    first = ("Alm", "Birk", "Dorn", "Eich", "Feld", "Gras", "Hasel", "Kalk", "Lind", "Moos", "Ober", "Rohr", "Sand", "Stein", "Tann", "Wald")
     last = ("au", "bach", "berg", "brunn", "dorf", "egg", "feld", "hof", "kirch", "stetten", "tal", "weiler")
     return str(rng.choice(first)) + str(rng.choice(last))

@@ -67,18 +67,14 @@ class Sky:
         haze: mean reflectance × 10000 that particles add at 0.49 µm.
     """
 
-    def __init__(
-        self, seed: int, name: str, day: float, image: Box, cover: float, edge: float = 0.0, haze: float = 60.0
-    ) -> None:
+    def __init__(self, seed: int, name: str, day: float, image: Box, cover: float, edge: float = 0.0, haze: float = 60.0) -> None:
         rng = stream(seed, "sky", name)
         self.sun = Sun.on(day)
         self.image, self.edge = image, edge
         height = rng.uniform(900, 2200)
         reach = height * np.tan(self.sun.zenith)
         self.shift = (reach * np.sin(self.sun.azimuth), -reach * np.cos(self.sun.azimuth))
-        self.clouds = Field(
-            rng, image.grown(max(abs(self.shift[0]), abs(self.shift[1])) + 600), 2300, octaves=6, persistence=0.55
-        )
+        self.clouds = Field(rng, image.grown(max(abs(self.shift[0]), abs(self.shift[1])) + 600), 2300, octaves=6, persistence=0.55)
         step = (image.east - image.west) / 128
         sample = self.clouds.grid(*image.axes(step))
         self.level = float(np.quantile(sample, 1 - cover)) if cover > 0 else np.inf
@@ -118,9 +114,7 @@ class Sky:
         return x[None] <= start + slant * (width - y[:, None])
 
 
-def scene_classes(
-    cloud: np.ndarray, shadow: np.ndarray, seen: np.ndarray, image: np.ndarray, water: np.ndarray
-) -> np.ndarray:
+def scene_classes(cloud: np.ndarray, shadow: np.ndarray, seen: np.ndarray, image: np.ndarray, water: np.ndarray) -> np.ndarray:
     """A scene classification layer (y, x) uint8 as a processor would make it: by thresholds, with its typical margins.
 
     Args:

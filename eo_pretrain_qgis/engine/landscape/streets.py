@@ -20,13 +20,7 @@ from .water import Water
 
 
 def make_network(
-    seed: int,
-    through: list[Road],
-    motorway: shapely.LineString,
-    division: Division,
-    sites: list[Site],
-    water: Water,
-    terrain: Terrain,
+    seed: int, through: list[Road], motorway: shapely.LineString, division: Division, sites: list[Site], water: Water, terrain: Terrain
 ) -> list[Road]:
     """All roads of a landscape, in landscape metres."""
     rng = stream(seed, "streets")
@@ -49,9 +43,7 @@ def make_network(
     fixed = [road for road in roads if road.tunnel or road.bridge or road.highway == "motorway"]
     noded = _noded([road for road in roads if not (road.tunnel or road.bridge or road.highway == "motorway")])
     box = shapely.box(terrain.box.west, terrain.box.north, terrain.box.east, terrain.box.south)
-    inside = [
-        replace(road, line=line) for road in fixed + noded for line in lines_of(shapely.intersection(road.line, box))
-    ]
+    inside = [replace(road, line=line) for road in fixed + noded for line in lines_of(shapely.intersection(road.line, box))]
     return _largest_component(inside)
 
 
@@ -79,10 +71,7 @@ def _garden_paths(rng: np.random.Generator, division: Division) -> list[Road]:
     paths = []
     for block in division.blocks:
         if rng.random() < 0.25:
-            ends = [
-                block.exterior.interpolate(share, normalized=True)
-                for share in (rng.uniform(0, 0.3), rng.uniform(0.5, 0.8))
-            ]
+            ends = [block.exterior.interpolate(share, normalized=True) for share in (rng.uniform(0, 0.3), rng.uniform(0.5, 0.8))]
             paths.append(Road(shapely.LineString(ends), "footway", 1.8))
     return paths
 

@@ -80,10 +80,7 @@ def river_course(rng: np.random.Generator, box: Box) -> np.ndarray:
     along = np.arange(-60, length + 80, 20.0)
     middle = box.north + (box.south - box.north) * rng.uniform(0.3, 0.7)
     line = Field(rng, Box(-100, 0, length + 100, 1), 5200).grid(along, np.array([0.5]))[0] * 0.09 * min(length, 14000)
-    meanders = (
-        Field(rng, Box(-100, 0, length + 100, 1), 1500, octaves=2, persistence=0.4).grid(along, np.array([0.5]))[0]
-        * 190
-    )
+    meanders = Field(rng, Box(-100, 0, length + 100, 1), 1500, octaves=2, persistence=0.4).grid(along, np.array([0.5]))[0] * 190
     points = np.stack([box.west + along, middle + line + meanders], 1)
     steps = np.hypot(*np.diff(points, axis=0).T)
     place = np.concatenate([[0], np.cumsum(steps)])

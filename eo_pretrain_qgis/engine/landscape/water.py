@@ -23,9 +23,7 @@ class Water:
     brooks: list[shapely.LineString]
 
 
-def blob(
-    rng: np.random.Generator, x: float, y: float, radius: float, roughness: float = 0.25, stretch: float = 1.5
-) -> shapely.Polygon:
+def blob(rng: np.random.Generator, x: float, y: float, radius: float, roughness: float = 0.25, stretch: float = 1.5) -> shapely.Polygon:
     """A rounded random shape about a point, longer than wide, with an area of about that of a circle of `radius`
     metres.
     """
@@ -33,9 +31,7 @@ def blob(
     waves = sum(rng.normal(0, roughness / k) * np.cos(k * angle + rng.uniform(0, 2 * np.pi)) for k in range(2, 7))
     reach, turn = radius * np.exp(waves), rng.uniform(0, np.pi)
     across, along = reach * np.cos(angle) * stretch**0.5, reach * np.sin(angle) / stretch**0.5
-    points = np.stack(
-        [x + across * np.cos(turn) - along * np.sin(turn), y + across * np.sin(turn) + along * np.cos(turn)], 1
-    )
+    points = np.stack([x + across * np.cos(turn) - along * np.sin(turn), y + across * np.sin(turn) + along * np.cos(turn)], 1)
     return shapely.Polygon(points).buffer(0)
 
 
@@ -62,9 +58,7 @@ def _lakes(seed: int, terrain: Terrain, river: shapely.Geometry) -> list[shapely
     rng = stream(seed, "lakes")
     image = terrain.image
     wanted = max(3, round(image.area / 6e6))
-    spots = np.stack(
-        [rng.uniform(image.west, image.east, 40 * wanted), rng.uniform(image.north, image.south, 40 * wanted)], 1
-    )
+    spots = np.stack([rng.uniform(image.west, image.east, 40 * wanted), rng.uniform(image.north, image.south, 40 * wanted)], 1)
     rows, columns = terrain.cells(spots)
     depth = terrain.heights[rows, columns] + 400 * terrain.slope()[rows, columns] + rng.normal(0, 12, len(spots))
     lakes: list[shapely.Polygon] = []
@@ -76,7 +70,7 @@ def _lakes(seed: int, terrain: Terrain, river: shapely.Geometry) -> list[shapely
             radius = max(radius, min(330.0, 0.05 * (image.east - image.west)))
         shape = blob(rng, x, y, radius)
         west, north, east, south = shape.bounds
-        gaps = np.maximum(boxes[:, :2] - (east, south), (west, north) - boxes[:, 2:]).max(1)[:len(lakes)]
+        gaps = np.maximum(boxes[:, :2] - (east, south), (west, north) - boxes[:, 2:]).max(1)[: len(lakes)]
         near = np.flatnonzero(gaps <= 700)  # the others are farther away than that, whatever their shapes
         if all(shape.distance(lakes[other]) > 700 for other in near) and not shapely.dwithin(river, shape, 90.0):
             boxes[len(lakes)] = shape.bounds
@@ -109,9 +103,7 @@ def _brooks(seed: int, terrain: Terrain, course: shapely.LineString) -> list[sha
         taken[way[:, 0], way[:, 1]] = True
         for row, column in way:
             near[max(row - 8, 0) : row + 9, max(column - 8, 0) : column + 9] = True
-        points = np.stack(
-            [terrain.box.west + (way[:, 1] + 0.5) * STEP, terrain.box.north + (way[:, 0] + 0.5) * STEP], 1
-        )
+        points = np.stack([terrain.box.west + (way[:, 1] + 0.5) * STEP, terrain.box.north + (way[:, 0] + 0.5) * STEP], 1)
         points[1:-1] += rng.normal(0, 22, (len(points) - 2, 2))
         brooks.append(shapely.LineString(smooth(points, 2)))
     return brooks

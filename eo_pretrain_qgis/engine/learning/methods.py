@@ -8,6 +8,8 @@ from typing import Any
 
 from ...progress import Progress
 from .finetuning import recipe as finetuning
+from .loop.device import process_count
+from .loop.launch import in_processes
 from .loop.training_runs import Settings
 from .pretraining.barlow_twins import recipe as barlow_twins
 from .pretraining.inpainting import recipe as inpainting
@@ -25,7 +27,7 @@ METHODS: dict[str, tuple[type[Settings], Callable[..., dict[str, Any]]]] = {
 
 
 def learn(job: str, source: Any, output: str, values: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Trains, or continues a run.
+    """Trains, or continues a run; on several devices in a process each, of which the first writes and speaks.
 
     Args:
         job: one of `METHODS`.
@@ -33,6 +35,13 @@ def learn(job: str, source: Any, output: str, values: dict[str, Any], progress: 
         output: run folder.
         values: of the parameters of the job, the settings among them.
         progress: told of every batch.
+
+    Raises:
+        EngineError: the device is not there; and see the methods.
     """
-    settings, method = METHODS[job]
-    return method(source, output, settings(**{field.name: values[field.name] for field in fields(settings)}), progress)
+    kind, method = METHODS[job]
+    settings = kind(**{field.name: values[field.name] for field in fields(kind)})
+    count = process_count(settings.device)
+    if count > 1:
+        return in_processes(count, method, (source, output, settings), progress)
+    return method(source, output, settings, progress)

@@ -151,12 +151,10 @@ class CreateCropDataset(Job):
                 with new_folder(self.timesen2crop) as second:
                     write_timesen2crop_folders(folder, second, progress.part(0.9, 1))
         counts = {name.replace("tiles", "samples"): count for name, count in split.counts.items()}
-        result = {"output": self.output, "samples": len(split.names), "dates": len(series[0].days), "classes": len(legend.classes), **counts}
+        result = {"output": self.output, "samples": len(split.names), "dates": len(series[0].days), "classes": len(legend.classes), **counts,
+                  **copy_footprints(self.output, self.footprints)}
         if self.timesen2crop:
             result["timesen2crop"] = self.timesen2crop
-        if self.footprints:
-            copy_footprints(self.output, self.footprints)
-            result["footprints"] = self.footprints
         return result
 
     def _open_series(self, temporary: str, progress: Progress) -> list:

@@ -133,11 +133,8 @@ class CreateLandCoverDataset(Job):
                 sensor = replace(sensor, name=sensor_names(self.preset, self.second_preset)[0])
             about = About(Path(self.output).name, "land cover", {**labels.facts, **years, "clouds": self.clouds, "pairs": pairs})
             split = build_dataset(folder, Imagery(scenes, sensor, partners), labels, cutting, plan, about, progress.part(0.3, 1))
-        result = {"output": self.output, "tiles": len(split.names), **split.counts, **_summary(self.output, years)}
-        if self.footprints:
-            copy_footprints(self.output, self.footprints)
-            result["footprints"] = self.footprints
-        return result
+        return {"output": self.output, "tiles": len(split.names), **split.counts, **_summary(self.output, years),
+                **copy_footprints(self.output, self.footprints)}
 
 
 def _summary(folder: str, years: dict) -> dict:

@@ -96,12 +96,8 @@ class CreatePretrainingDataset(Job):
             sources = self._sources(place, progress.part(0, 0.3))
             split, counts = build_pretraining_dataset(folder, sources, cutting, plan, Path(self.output).name,
                                                       near_duplicates=self.near_duplicates, progress=progress.part(0.3, 1))
-        result = {"output": self.output, "tiles": len(split.names), **split.counts, "nodata_tiles": counts["nodata"],
-                  "cloudy_tiles": counts["cloudy"], "near_duplicates": counts["near_duplicates"]}
-        if self.footprints:
-            copy_footprints(self.output, self.footprints)
-            result["footprints"] = self.footprints
-        return result
+        return {"output": self.output, "tiles": len(split.names), **split.counts, "nodata_tiles": counts["nodata"],
+                "cloudy_tiles": counts["cloudy"], "near_duplicates": counts["near_duplicates"], **copy_footprints(self.output, self.footprints)}
 
     def _sources(self, place: Path, progress: Progress) -> list:
         from ...engine.datasets.alignment import SecondImages, partner_scenes, sensor_names

@@ -121,10 +121,7 @@ class CreateRoadDataset(Job):
             about = About(Path(self.output).name, "roads", labels.theme_facts)
             split = build_dataset(folder, Imagery(scenes, sensor), labels, cutting, plan, about, progress.part(0.15, 1))
         result = {"output": self.output, "tiles": len(split.names), **split.counts, "roads_drawn": roads.facts["drawn"]["ways"],
-                  "road_km": roads.facts["drawn"]["km"], "tunnels_left_out": roads.tunnels}
-        if self.footprints:
-            copy_footprints(self.output, self.footprints)
-            result["footprints"] = self.footprints
+                  "road_km": roads.facts["drawn"]["km"], "tunnels_left_out": roads.tunnels, **copy_footprints(self.output, self.footprints)}
         if self.ways:
             write_ways(self.ways, roads.ways, progress)
             result["ways"] = self.ways

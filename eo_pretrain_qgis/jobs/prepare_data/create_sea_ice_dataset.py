@@ -157,8 +157,4 @@ class CreateSeaIceDataset(Job):
                 cutting = Cutting(self.size or 256, self.stride, self.extent)
                 split = build_tiles(folder, images, labels, cutting, shares, about, progress.part(0.25, 1))
         counts = {key.replace("tiles", "samples"): count for key, count in split.counts.items()}
-        result = {"output": self.output, "samples": len(split.names), **counts}
-        if self.footprints:
-            copy_footprints(self.output, self.footprints)
-            result["footprints"] = self.footprints
-        return result
+        return {"output": self.output, "samples": len(split.names), **counts, **copy_footprints(self.output, self.footprints)}

@@ -89,8 +89,4 @@ class CreateTrainingDataset(Job):
             name, rest = Path(self.output).name, progress.part(0.05, 1)
             split = (extend_dataset(folder, extended, scenes, sensor, labels, cutting, name, rest) if extended else
                      build_dataset(folder, Imagery(scenes, sensor), labels, cutting, plan, About(name), rest))
-        result = {"output": self.output, "tiles": len(split.names), **split.counts}
-        if self.footprints:
-            copy_footprints(self.output, self.footprints)
-            result["footprints"] = self.footprints
-        return result
+        return {"output": self.output, "tiles": len(split.names), **split.counts, **copy_footprints(self.output, self.footprints)}

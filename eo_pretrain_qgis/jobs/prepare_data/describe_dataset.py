@@ -33,14 +33,10 @@ class DescribeDataset(Job):
         dataset = Dataset.open(self.dataset)
         facts = describe(dataset, progress.part(0, 0.4))
         write_report(self.output, dataset, facts, progress.part(0.4, 1))
-        result = {"output": self.output, "tiles": facts["tiles"], "leakage_distance": facts["split"]["leakage_distance_px"],
-                  "warnings": len(facts["warnings"])}
         for text in facts["warnings"]:
             progress.message(text, level="warning")
         if self.facts:
             write_facts(self.facts, facts)
-            result["facts"] = self.facts
-        if self.footprints:
-            copy_footprints(self.dataset, self.footprints)
-            result["footprints"] = self.footprints
-        return result
+        return {"output": self.output, "tiles": facts["tiles"], "leakage_distance": facts["split"]["leakage_distance_px"],
+                "warnings": len(facts["warnings"]), **({"facts": self.facts} if self.facts else {}),
+                **copy_footprints(self.dataset, self.footprints)}

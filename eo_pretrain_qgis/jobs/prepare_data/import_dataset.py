@@ -94,8 +94,4 @@ class ImportDataset(Job):
                                 self.tile_size, self.class_table, self.preset, self.bands or "", self.pixel_size)
         with new_folder(self.output) as folder:
             split = write_dataset(found, tree, folder, options, progress)
-        result = {"output": self.output, "found": found, "samples": len(split.names), **split.counts}
-        if self.footprints:
-            copy_footprints(self.output, self.footprints)
-            result["footprints"] = self.footprints
-        return result
+        return {"output": self.output, "found": found, "samples": len(split.names), **split.counts, **copy_footprints(self.output, self.footprints)}

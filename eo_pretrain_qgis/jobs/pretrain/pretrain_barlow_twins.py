@@ -20,7 +20,7 @@ class PretrainBarlowTwins(training.TrainingJob):
     of a place, for maps from both.
 
     The loss compares dimensions over a batch. A batch of 128 tiles and more is usual, and adding up the gradients of small batches is not
-    the same as a large one, so that is not offered: let several processes share a batch with torchrun, which bring their features together.
+    the same as a large one, so that is not offered: let several processes share a batch (device “cuda:all”), which bring their features together.
 
     The run folder keeps encoder.safetensors, from which “Fine-tune a model” starts, the curves and a report; the same job on the same folder
     continues where it stopped. Method: Zbontar et al. 2021, arXiv 2103.03230.

@@ -12,8 +12,9 @@ def test_auto_takes_what_the_environment_says(monkeypatch):
 
 
 @pytest.mark.parametrize(("asked", "sentence"), [
-    ("gpu", "“gpu” is no device. Choose auto, cpu, cuda, cuda:0 or mps."),
-    ("cpu:1", "“cpu:1” is no device."),
+    ("gpu", "“gpu” is no device. Choose auto, cpu, cuda, cuda:0, cuda:all or mps."),
+    ("cpu:0", "“cpu:0” is no device."),
+    ("cuda:some", "“cuda:some” is no device."),
     ("cuda:97", "The device “cuda:97” is not there: torch sees"),
 ])
 def test_a_device_that_is_not_there_is_refused(asked, sentence):

@@ -282,7 +282,7 @@ def test_what_one_process_or_float32_can_only_do_is_refused(tmp_path, shared, mo
         pretrain_multitask(folders, str(tmp_path / "run"), Settings(**QUICK))
     monkeypatch.undo()
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(EngineError, match="Tasks are trained alone in one process only. Start without torchrun"):
+    with pytest.raises(EngineError, match="Tasks are trained alone in one process only. Choose one device and start without torchrun"):
         pretrain_multitask(folders, str(tmp_path / "run"), Settings(**QUICK, compare_single=True))
 
 

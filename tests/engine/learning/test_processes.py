@@ -1,32 +1,13 @@
-import csv
 import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from lightning_fabric import Fabric
 
+from ...conftest import ROOT
 from . import shared_batches
-from .conftest import SMALL
-
-ROOT = Path(__file__).parents[3]
-
-
-def test_two_processes_train_together_and_the_first_one_writes(dataset_folder, tmp_path):
-    run = tmp_path / "run"
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m", "eo_pretrain_qgis", "finetune",
-               "--dataset", str(dataset_folder), "--encoder", SMALL, "--epochs", "2", "--batch_size", "2", "--device", "cpu",
-               "--output", str(run)]
-    done = subprocess.run(command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1", "EOPRETRAIN_ENGINE": sys.executable},
-                          capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stderr[-4000:]
-    assert json.loads(done.stdout)["epochs_run"] == 2
-    assert "in 2 processes" in done.stderr
-    assert len(list(csv.DictReader((run / "metrics.csv").open()))) == 2
-    assert json.loads((run / "run.json").read_text())["state"] == "finished"
-    assert list(run.glob("**/*.part")) == []
 
 
 def test_two_processes_have_the_losses_of_one_with_the_whole_batch(tmp_path):

@@ -23,25 +23,41 @@ def pick_device(asked: str) -> torch.device:
 
     Args:
         asked: ``auto`` (the environment variable EOPRETRAIN_DEVICE if set, else CUDA, MPS or the processor, in this order),
-            ``cpu``, ``cuda``, ``cuda:<n>`` or ``mps``.
+            ``cpu``, ``cuda``, ``cuda:<n>`` or ``mps``; of several, see `process_count`, the first.
 
     Raises:
         EngineError: when the name is unknown, or names a device that is not there.
     """
-    name = (asked or "auto").strip().lower()
-    if name == "auto":
-        name = os.environ.get("EOPRETRAIN_DEVICE", "auto").strip().lower() or "auto"
+    name = _name(asked)
+    if not re.fullmatch("auto|mps|cpu(:[1-9][0-9]?)?|cuda(:[0-9]{1,4}|:all)?", name):
+        raise EngineError(f"“{name}” is no device. Choose auto, cpu, cuda, cuda:0, cuda:all or mps.")
     kind, _, number = name.partition(":")
-    if kind not in ("auto", "cpu", "cuda", "mps") or (number and not (kind == "cuda" and re.fullmatch("[0-9]{1,4}", number))):
-        raise EngineError(f"“{name}” is no device. Choose auto, cpu, cuda, cuda:0 or mps.")
+    index = int(number) if kind == "cuda" and number.isdigit() else 0
     if kind == "auto":
         kind = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     if kind == "mps" and not torch.backends.mps.is_available():
         raise EngineError("The device “mps” is not there: this is no Mac with a GPU that torch can use. Choose auto or cpu.")
-    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
+    if kind == "cuda" and index >= torch.cuda.device_count():
         raise EngineError(f"The device “{name}” is not there: torch sees {torch.cuda.device_count()} CUDA GPU(s). "
                           "Choose auto or cpu, or look at “Check engine”.")
-    return torch.device(kind, int(number or 0)) if kind == "cuda" else torch.device(kind)
+    return torch.device(kind, index) if kind == "cuda" else torch.device(kind)
+
+
+def process_count(asked: str) -> int:
+    """How many processes this one is to start for training: one a GPU for ``cuda:all``, n for ``cpu:<n>``; 1 means that it trains itself.
+
+    Raises:
+        EngineError: see `pick_device`.
+    """
+    device, number = pick_device(asked), _name(asked).partition(":")[2]
+    if "LOCAL_WORLD_SIZE" in os.environ:  # it is one of several already
+        return 1
+    return torch.cuda.device_count() if number == "all" else int(number or 1) if device.type == "cpu" else 1
+
+
+def _name(asked: str) -> str:
+    name = (asked or "auto").strip().lower()
+    return os.environ.get("EOPRETRAIN_DEVICE", "auto").strip().lower() or "auto" if name == "auto" else name
 
 
 def describe_device(device: torch.device) -> str:
@@ -74,10 +90,11 @@ def pick_precision(asked: str, device: torch.device, half: bool = True) -> str:
 
 
 def use_all_cores() -> None:
-    """Lets torch compute on all processors this process may use, unless OMP_NUM_THREADS says otherwise."""
+    """Lets torch compute on this process's share of the processors it may use, unless OMP_NUM_THREADS says otherwise."""
     if not os.environ.get("OMP_NUM_THREADS"):
         affinity = getattr(os, "sched_getaffinity", None)
-        torch.set_num_threads(len(affinity(0)) if affinity else os.cpu_count() or 1)
+        cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+        torch.set_num_threads(max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
 
 
 def memory_megabytes(device: torch.device) -> float:
@@ -87,10 +104,10 @@ def memory_megabytes(device: torch.device) -> float:
 
 
 def start_fabric(device: torch.device, precision: str) -> Fabric:
-    """Fabric for this process or, under ``torchrun``, for all its processes: one GPU each, or gloo on the processor.
+    """Fabric for this process or, where several were started, for all of them: one GPU each, or gloo on the processor.
 
     Args:
-        device: from `pick_device`; under ``torchrun`` only its kind counts.
+        device: from `pick_device`; of several processes only its kind counts.
         precision: from `pick_precision`.
 
     Raises:
@@ -105,7 +122,7 @@ def start_fabric(device: torch.device, precision: str) -> Fabric:
             raise EngineError(f"torchrun started {per_machine} processes here, each of which needs a GPU of its own, and torch sees "
                               f"{torch.cuda.device_count()} CUDA GPU(s). Start as many processes as there are GPUs (--nproc_per_node), or choose "
                               "the device cpu.")
-        backend = "nccl" if device.type == "cuda" else "gloo"
+        backend = "nccl" if device.type == "cuda" and torch.distributed.is_nccl_available() else "gloo"
         # It is to be replaced, but by nothing yet that leaves buffers alone at the start too, as its own words say.
         warnings.filterwarnings("ignore", message=".broadcast_buffers. is deprecated")
         fabric = Fabric(devices=per_machine, num_nodes=int(os.environ["WORLD_SIZE"]) // per_machine,

@@ -1,10 +1,9 @@
 """Convolutions as matrix products where the map has a few pixels only: what processors need to learn from small tiles quickly.
 
-The deeper levels of an encoder see 1 × 1 to 8 × 8 pixels of a tile of 32 to 128 px. There the library that torch calls on a processor takes
-several times as long as a matrix product of the same size, most of all for the gradient of the kernel: in bfloat16 on two cores with AMX,
-512 channels, 256 tiles and 2 × 2 pixels, 137 ms instead of 10, and 44 instead of 6 for the convolution itself. What taps of the kernel see
-at each pixel is laid side by side, taps that see padding alone are left out, and three products give output and gradients.
-What a whole step gains: `python -m benchmarks.small_maps`. Other processors keep the library's (docs/adr/0010-the-loop-is-our-own.md).
+The deeper levels of an encoder see 1 × 1 to 8 × 8 pixels of a tile of 32 to 128 px. There the library that torch calls on a processor is
+slower than a matrix product of the same size, most of all for the gradient of the kernel. What taps of the kernel see at each pixel is laid
+side by side, taps that see padding alone are left out, and three products give output and gradients (docs/evidence/small-maps.md).
+Other processors than those of `pays_here` keep the library's (docs/adr/0010-the-loop-is-our-own.md).
 """
 
 from __future__ import annotations
@@ -128,7 +127,7 @@ class SmallMapConvolution(nn.Conv2d):
 
 
 def pays_here() -> bool:
-    """Whether the detour was measured to gain on processors of this kind: with AMX much, with AVX2 on tiles of 32 px."""
+    """Whether products are quicker on processors of this kind: those with AMX or AVX2."""
     known = torch.cpu.get_capabilities()
     return any(known.get(units, False) for units in ("amx_bf16", "avx2"))
 

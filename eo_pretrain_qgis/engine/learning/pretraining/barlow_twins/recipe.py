@@ -193,7 +193,7 @@ class BarlowTwins:
         if batch < SMALL_BATCH:
             progress.message(f"Batches of {batch} tiles are small for Barlow Twins, which correlates the dimensions of the features over a "
                              "batch; 128 and more are usual. Adding up the gradients of several batches is not the same as a larger one. "
-                             "Choose a larger batch size and more tiles, or let several processes share it with torchrun.", "warning")
+                             "Choose a larger batch size and more tiles, or let several GPUs share it (device “cuda:all”).", "warning")
         if len(method.held_out) < MINIMUM_TILES:
             progress.message(f"The dataset has {len(method.held_out) or 'no'} validation tiles, too few to measure the loss and the rank of the "
                              "features on: " + ("the probe alone decides which epoch is kept." if self.probe else "the last epoch is kept."),

@@ -26,8 +26,7 @@ ASPECT = 0.5 * math.log(4 / 3)
 ANGSTROM, BLUE_UM = 1.3, 0.49
 FACTORS = (0.3, 1.9)  # that gains stay within
 SIGMA = (0.4, 1.2)  # of the blur, pixels of the view
-#: Values that a processor works on at once: some twenty passes over 4 MB stay near its caches. 48 tiles of 12 bands and 64 px, two cores
-#: with AMX: 26 ms instead of 36.
+#: Values that a processor works on at once: some twenty passes over 4 MB stay near its caches.
 CACHED = 1 << 20
 
 
@@ -35,8 +34,7 @@ CACHED = 1 << 20
 class ViewPlan:
     """How views differ from tiles. Deviations are those of normal numbers cut at two of them.
 
-    Values change little by default, because they tell classes apart: after one epoch on EuroSAT in RGB a linear probe at 1 % of the labels
-    reached 0.48 with half of the changes that gave 0.44 (gain 0.3, band gain 0.2, offset 0.1, mixtures 0.2), and less was better still.
+    Values change little by default, because they tell classes apart (docs/evidence/notebook.md).
 
     Attributes:
         crop: side of a view, pixels of the network's input; None: that of the tile.
@@ -67,8 +65,7 @@ class ViewPlan:
         """Least and largest share of a tile's area in a view.
 
         Where a view is smaller than the tile it shows, by default, as much of it as has its own number of pixels, more or less: an encoder
-        that saw shrunk tiles only knows less of the fine texture of whole ones. On EuroSAT, 64 px, two minutes of views of 32 px that kept
-        the size of the pixels gave a linear probe of 0.751 at 1 % of the labels, views of 15 to 80 % of the tile 0.734.
+        that saw shrunk tiles only knows less of the fine texture of whole ones.
 
         Raises:
             DataError: the least is larger than the largest.

@@ -305,7 +305,8 @@ def _check_machine(settings: Settings) -> None:
         raise EngineError("float16 loses the small gradients of the inner steps, which no loss scaling protects. "
                           "Choose the precision auto, float32 or bfloat16.")
     if settings.compare_single and int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise EngineError("Tasks are trained alone in one process only. Start without torchrun, or without “Compare with each task alone”.")
+        raise EngineError("Tasks are trained alone in one process only. Choose one device and start without torchrun, or switch “Compare with "
+                          "each task alone” off.")
 
 
 def _refuse_other_number(output: str, datasets: Sequence[Dataset]) -> None:
