@@ -221,7 +221,7 @@ class Twins:
             self.told = True
             self.progress.message(f"The loss is now that of batches of {size} tiles, which is not the loss of the whole batch: Barlow Twins "
                                   "correlates over a batch, so gradients of parts do not add up to it. Choose smaller views or a smaller "
-                                  "encoder to keep the batch, or share it among several GPUs (device “cuda:all”).", "warning")
+                                  "encoder to keep the batch, or share it among several GPUs with torchrun.", "warning")
 
     def _held_out_loss(self, progress: Progress) -> float:
         """The loss of views of held-out tiles, the same in every epoch, with batch statistics as in training."""
