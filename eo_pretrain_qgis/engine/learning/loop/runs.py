@@ -86,6 +86,8 @@ class Run:
             if name in card and not _agree(run.card.get(name), card[name]):
                 raise DataError(f"{os.path.join(folder, CARD)} says something else of “{name}” than a run with these settings. Copy the run folder "
                                 "again, or choose a new folder.")
+        for ours, new in zip(run.card["inputs"], card["inputs"], strict=True):
+            ours["preset"] = new["preset"]  # version 1 did not know that of a second sensor
         return run
 
     def path(self, name: str) -> str:
