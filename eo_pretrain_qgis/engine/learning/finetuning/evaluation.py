@@ -13,7 +13,7 @@ from ...datasets.dataset import ALL, Dataset
 from ...datasets.splitting.label_shares import training_share
 from ...looks import html_page as page
 from ...tasks import FIGURES, Task, with_article
-from ..data import TileReader
+from ..data import LABELS, TileReader
 from ..loop.device import describe_device, pick_device, use_all_cores
 from ..loop.runs import Run, write_json
 from ..tasks import learner_of
@@ -62,9 +62,9 @@ def evaluate_run(run_folder: str, dataset_folder: str | None, split: str, batch_
     progress.message(f"Measuring on {len(tiles)} {split} tiles with {describe_device(device)}.")
     share, seed = run.card["settings"].get("label_share", 100), run.card["seed"]
     learned = training_share(source, share, seed)  # what the run guessed for other tiles is its own
-    fitted = {who: baseline.fit(source, share, seed, progress.part(0, 0.4)) for who, baseline in dataset.kind.baselines.items()}
     learner, network = learner_of(dataset), run.load_network(device)
-    reader = TileReader(dataset, network.centre.flatten().tolist(), network.stride, device)
+    fitted = {who: baseline.fit(source, network.inputs, share, seed, progress.part(0, 0.4)) for who, baseline in dataset.kind.baselines.items()}
+    reader = TileReader(dataset, network.inputs, network.stride, device, targets=[LABELS])
     kind, classes, done = dataset.kind, len(dataset.classes), 0
     counts = {who: kind.nothing(classes) for who in (MODEL, *fitted)}
     for chosen, truth, found in learner.method.predict(network, reader, tiles, batch_size):
