@@ -51,10 +51,20 @@ def real_scenes(folder: str, bands: list[dict[str, Any]], stride: int, sensor: s
     dataset = Dataset.open(folder)
     indices = dataset.indices("all", dataset.sensor_named(sensor).name)
     chosen = generator.permutation(indices)[:SCENES]
-    return [_surroundings(dataset, int(tile), indices, centre, side, sensor) for tile in np.resize(chosen, SCENES)]
+    return [surroundings(dataset, int(tile), indices, centre, side, sensor) for tile in np.resize(chosen, SCENES)]
 
 
-def _surroundings(dataset: Dataset, tile: int, indices: np.ndarray, fill: np.ndarray, side: int, sensor: str) -> np.ndarray:
+def surroundings(dataset: Dataset, tile: int, indices: np.ndarray, fill: np.ndarray, side: int, sensor: str = "") -> np.ndarray:
+    """A tile in the middle of an image float32 (band, side, side): around it its neighbours, and its mirror image where there are none.
+
+    Args:
+        dataset: of the tile.
+        tile: its position.
+        indices: of the tiles that may be neighbours.
+        fill: what stands for missing pixels (band, 1, 1).
+        side: of the image [px].
+        sensor: whose images; empty is the first.
+    """
     info, size = dataset.sensor_named(sensor), dataset.tile_size
 
     def pixels(index: int) -> np.ndarray:
