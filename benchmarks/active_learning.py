@@ -182,7 +182,8 @@ class Loop:
         every, total = test.indices("all"), 0.0
         images = test.images(every).astype(np.float32)
         for path in self.models(name):
-            total = total + package.open(path).session("cpu", threads=1).run(images)
+            model = package.open(path)
+            total = total + model.session("cpu", threads=1).run({model.image.name: images})
         return scores(confusion(test.labels(every), np.asarray(total).argmax(1), len(CLASSES)))["mean_iou"]
 
 

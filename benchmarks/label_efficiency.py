@@ -39,7 +39,6 @@ from eo_pretrain_qgis.engine.datasets.dataset import DROPPED, Dataset  # noqa: E
 from eo_pretrain_qgis.engine.datasets.splitting.label_shares import SHARES, labelled_share  # noqa: E402
 from eo_pretrain_qgis.engine.learning.finetuning.recipe import Settings, adopt_scaling, finetune  # noqa: E402
 from eo_pretrain_qgis.engine.learning.loop.device import pick_device  # noqa: E402
-from eo_pretrain_qgis.engine.learning.loop.runs import band_cards  # noqa: E402
 from eo_pretrain_qgis.engine.learning.networks.class_networks import ClassificationNetwork  # noqa: E402
 from eo_pretrain_qgis.engine.learning.networks.starting_weights import start_from  # noqa: E402
 from eo_pretrain_qgis.engine.learning.probes import (  # noqa: E402
@@ -182,13 +181,12 @@ class Benchmark:
 
     def network(self, start: str) -> ClassificationNetwork:
         torch.manual_seed(1)
-        bands, path = band_cards(self.dataset, self.dataset.sensor), self.starts[start]
+        seen, path = next(iter(self.dataset.inputs.values())), self.starts[start]
         if path:
-            adopt_scaling(bands, path)
-        network = ClassificationNetwork(self.asked.encoder, [band["centre"] for band in bands], [band["spread"] for band in bands],
-                                        len(self.dataset.classes))
+            seen = adopt_scaling(seen, path)
+        network = ClassificationNetwork(self.asked.encoder, seen.centre, seen.spread, len(self.dataset.classes))
         if path:
-            print(start, start_from(network, path, [band["name"] for band in bands]).sentence(), flush=True)
+            print(start, start_from(network, path, seen.names).sentence(), flush=True)
         return network
 
     def judge(self, found: np.ndarray) -> float:

@@ -38,7 +38,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = asked.model or write_model(Path(folder) / "model.onnx")
         model = package.open(path)
-        image = write_image(Path(folder) / "image.tif", asked.size, [band.name for band in model.bands])
+        image = write_image(Path(folder) / "image.tif", asked.size, model.image.names)
         session = model.session(asked.device)
         ways = {
             "ceiling": lambda: ceiling(model, session, asked.size),
@@ -85,7 +85,7 @@ def ceiling(model: package.Package, session, size: int) -> None:
     arrays: dict[tuple[int, int], np.ndarray] = {}
     for piece in anchored_tiles(size, size, block=model.block, halo=model.halo, stride=model.stride):
         shape = piece.seen.height, piece.seen.width
-        session.run(arrays.setdefault(shape, np.full((1, len(model.bands), *shape), 1500, np.float32)))
+        session.run({model.image.name: arrays.setdefault(shape, np.full((1, len(model.image.bands), *shape), 1500, np.float32))})
 
 
 def naive(model: package.Package, session, image: Path, output: str) -> None:
@@ -94,7 +94,7 @@ def naive(model: package.Package, session, image: Path, output: str) -> None:
         for row in range(0, source.height - WINDOW + 1, STEP):
             for col in range(0, source.width - WINDOW + 1, STEP):
                 values = source.read(window=rasterio.windows.Window(col, row, WINDOW, WINDOW)).astype(np.float32)
-                total[:, row:row + WINDOW, col:col + WINDOW] += session.run(values[None])[0]
+                total[:, row:row + WINDOW, col:col + WINDOW] += session.run({model.image.name: values[None]})[0]
         with rasterio.open(output, "w", **{**source.profile, "count": 1, "dtype": "uint8"}) as target:
             target.write(total.argmax(0).astype(np.uint8), 1)
 

@@ -89,7 +89,8 @@ def main() -> None:
 
 def build(recipe: Any, place: Path, asked: argparse.Namespace) -> tuple[_Loop, Any]:
     """The loop and the method of a recipe, as `training_runs.train` makes them."""
-    run = Run.begin(str(place / f"run-{recipe.method_name}"), {**first_card(recipe.method_name, recipe.datasets, asdict(recipe.settings)), **recipe.card()})
+    card = first_card(recipe.method_name, recipe.datasets, recipe.inputs, asdict(recipe.settings))
+    run = Run.begin(str(place / f"run-{recipe.method_name}"), {**card, **recipe.card()})
     torch.manual_seed(1)
     method = recipe.build(Session(run, asked.fabric))
     loop = _Loop(method, recipe.plan(), asked.fabric, SILENT)

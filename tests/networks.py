@@ -18,13 +18,18 @@ def band(name, mean=1000.0, **facts):
             "minimum": 0.0, "maximum": 4 * mean, "p001": 1.0, "p999": 3 * mean, **facts}
 
 
-def description(bands=("B02",), classes=((1, "water", "#1f77b4"), (2, "forest", "#2ca02c")), **facts):
-    """What a model says of itself; `bands` are names or dictionaries."""
+def taken(bands=("B02",), name="image", **facts):
+    """An input; `bands` are names or dictionaries."""
     bands = [band(entry) if isinstance(entry, str) else entry for entry in bands]
+    return {"name": name, "sensor": "Sentinel-2 L2A", "preset": "sentinel2_l2a", "bands": bands, "fill": [entry["mean"] for entry in bands]} | facts
+
+
+def description(bands=("B02",), classes=((1, "water", "#1f77b4"), (2, "forest", "#2ca02c")), **facts):
+    """What a model says of itself; `bands` are those of its one input."""
     return {
-        "id": "halves-0123abcd", "name": "halves", "task": "segmentation", "sensor": "Sentinel-2 L2A", "preset": "sentinel2_l2a",
-        "bands": bands, "resolution_m": [10, 10], "classes": [{"value": v, "name": n, "color": c} for v, n, c in classes],
-        "stride": 1, "halo": 0, "tile_size": 256, "fill": [entry["mean"] for entry in bands], "licence": "CC0-1.0", "architecture": "U-Net",
+        "id": "halves-0123abcd", "name": "halves", "task": "segmentation",
+        "inputs": [taken(bands)], "resolution_m": [10, 10], "classes": [{"value": v, "name": n, "color": c} for v, n, c in classes],
+        "stride": 1, "halo": 0, "tile_size": 256, "licence": "CC0-1.0", "architecture": "U-Net",
         "encoder": "none", "parameters": 4, "scores": {"mean_iou": 1.0},
         "provenance": {"dataset": "halves", "run": "run", "created": "2026-01-01T00:00:00Z", "plugin_version": "0.1.0", "seed": 1,
                        "start": "scratch"},

@@ -108,7 +108,7 @@ def newer_model(folder):
     model = onnx.load(path)
     for entry in model.metadata_props:
         if entry.key == "eo_pretrain":
-            entry.value = entry.value.replace('"version": 1', '"version": 2')
+            entry.value = entry.value.replace('"version": 2', '"version": 3')
     onnx.save(model, path)
     return path
 

@@ -20,6 +20,8 @@ IGNORE = 255
 #: Key of `sensors.PRESETS`.
 Preset = Annotated[str, worded("|".join(PRESETS), f"one of {', '.join(PRESETS)}")]
 Nodata = Annotated[float, Meta(ge=-1.79e308, le=1.79e308)]
+#: Of one sample: bands, rows and columns; dates and bands; dates, bands, rows and columns.
+Axes = Literal["byx", "tb", "tbyx"]
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class Input:
     sensor: PlainName
     preset: Preset
     bands: Annotated[tuple[InputBand, ...], Meta(min_length=1, max_length=10_000)]
-    axes: Literal["byx", "tb", "tbyx"] = "byx"
+    axes: Axes = "byx"
     optional: bool = False
 
     def __post_init__(self) -> None:

@@ -238,7 +238,7 @@ def test_memory_does_not_grow_with_the_raster(model, folder):
 
 def test_zeros_that_the_model_s_sensor_calls_empty_stay_empty(folder):
     """A model of Sentinel-2, and an image whose file declares no nodata."""
-    model = package.open(networks.write_threshold_model(folder / "model.onnx", preset="sentinel2_l2a"))
+    model = package.open(networks.write_threshold_model(folder / "model.onnx"))
     values = np.full((1, 64, 64), 1000, np.uint16)
     values[:, :, :40] = 0
     path = scenes.write_raster(folder / "zeros.tif", values, names=["B02"])

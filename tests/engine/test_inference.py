@@ -91,7 +91,7 @@ def whole(model, image):
         values, _ = scene.read(Window(0, 0, 736, 680))  # multiples of 8
     padded = values.astype(np.float32)
     padded[:, :, 731:] = padded[:, 673:] = 1000
-    scores = model.session("cpu").run(padded[None])[0, :, :673, :731]
+    scores = model.session("cpu").run({"image": padded[None]})[0, :, :673, :731]
     return scores.argmax(0).astype(np.uint8), scores.max(0)
 
 
@@ -151,7 +151,7 @@ def memory_for(side, monkeypatch, error):
     run_it = Session.run
 
     def limited(self, images):
-        if images.shape[-1] > side:
+        if images["image"].shape[-1] > side:
             raise error
         return run_it(self, images)
 
@@ -181,7 +181,7 @@ def test_anchored_at_a_wrong_phase_the_network_answers_otherwise(model, image, w
     """Pooling makes the phase matter, which is why tiles start at multiples of the stride."""
     with Scene.open([{"path": str(image)}]) as scene:
         values, _ = scene.read(Window(203, 201, 400, 400))
-    scores = model.session("cpu").run(values.astype(np.float32)[None])[0].max(0)
+    scores = model.session("cpu").run({"image": values.astype(np.float32)[None]})[0].max(0)
     assert np.abs(scores[50:-50, 50:-50] - whole[1][251:551, 253:553]).max() > 1e-3
 
 
@@ -206,8 +206,8 @@ def test_tiles_without_data_are_not_computed(model, place, folder, monkeypatch):
     runs = []
 
     def record(self, images):
-        runs.append(images.shape)
-        return np.zeros((len(images), 3, *images.shape[2:]), np.float32)
+        runs.append(images["image"].shape)
+        return np.zeros((1, 3, *images["image"].shape[2:]), np.float32)
 
     monkeypatch.setattr(type(session), "run", record)
     classes, _, _ = run(with_blocks(model, folder / "model.onnx", 256), path)
@@ -269,8 +269,8 @@ def test_a_long_run_of_the_network_can_be_cancelled(model):
     session = model.session("cpu", threads=1)
     started = time.monotonic()
     with pytest.raises(Cancelled):
-        patiently(lambda: session.run(np.zeros((1, 2, 4096, 4096), np.float32)), session.stop, Cancelling(lambda heard: heard.asked > 2), 0,
-                  "Block 1 of 1")
+        patiently(lambda: session.run({"image": np.zeros((1, 2, 4096, 4096), np.float32)}), session.stop,
+                  Cancelling(lambda heard: heard.asked > 2), 0, "Block 1 of 1")
     assert time.monotonic() - started < 6
 
 

@@ -7,10 +7,15 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from eo_pretrain_qgis.engine.mapping.inference import map_scene
+from eo_pretrain_qgis.engine.mapping.products import ClassMap
+from eo_pretrain_qgis.engine.mapping.request import MapRequest
 from eo_pretrain_qgis.engine.models import metadata as model_metadata
 from eo_pretrain_qgis.engine.models import package
+from eo_pretrain_qgis.engine.models import report as model_report
+from eo_pretrain_qgis.engine.models.fixed_tile import write_fixed_tile
 from eo_pretrain_qgis.errors import EngineError, ModelError
-from tests import networks
+from tests import networks, scenes
 
 
 @pytest.fixture
@@ -25,11 +30,14 @@ def refusal(path):
 
 
 def with_description(path, **changes):
-    """Rewrites the description inside a model file behind the package's back; None takes a key out."""
+    """Rewrites the description inside a model file behind the package's back; None takes a key out. What inputs say is changed in the first."""
     model = onnx.load(path)
+    of_input = {key: changes.pop(key) for key in ("bands", "fill", "preset") if key in changes}
     for entry in model.metadata_props:
         if entry.key == package.KEY:
             changed = json.loads(entry.value) | changes
+            if of_input:
+                changed["inputs"][0] |= of_input
             entry.value = json.dumps({key: value for key, value in changed.items() if value is not None})
     onnx.save(model, path)
     return path
@@ -38,15 +46,15 @@ def with_description(path, **changes):
 def test_what_is_written_comes_back(model):
     read = package.open(model)
     assert read.id == "halves-0123abcd"
-    assert [(band.name, band.unit, band.mean) for band in read.bands] == [("B02", "reflectance", 1000.0)]
+    assert [(band.name, band.unit, band.mean) for band in read.image.bands] == [("B02", "reflectance", 1000.0)]
     assert [(row.value, row.name, row.color) for row in read.classes] == [(1, "water", "#1f77b4"), (2, "forest", "#2ca02c")]
-    assert (read.stride, read.halo, read.fill, read.resolution_m) == (1, 0, (1000.0,), (10.0, 10.0))
+    assert (read.stride, read.halo, read.image.fill, read.resolution_m) == (1, 0, (1000.0,), (10.0, 10.0))
     assert len(read.sha256) == 64
 
 
 def test_the_network_runs_on_raw_values(model):
     session = package.open(model).session("cpu")
-    probabilities = session.run(np.array([[[[1000, 2000]]]], np.float32))
+    probabilities = session.run({"image": np.array([[[[1000, 2000]]]], np.float32)})
     assert probabilities.shape == (1, 2, 1, 2)
     assert probabilities.argmax(1).ravel().tolist() == [0, 1]
     assert session.device == "cpu (CPUExecutionProvider)"
@@ -152,8 +160,8 @@ def test_a_foreign_onnx_is_refused(folder):
 
 
 def test_a_newer_version_is_refused(model):
-    said = refusal(with_description(model, version=2))
-    assert said.endswith("newer version of the plugin (model format 2; this one reads up to 1). Update the plugin.")
+    said = refusal(with_description(model, version=3))
+    assert said.endswith("newer version of the plugin (model format 3; this one reads up to 2). Update the plugin.")
 
 
 def test_another_format_is_refused(model):
@@ -162,20 +170,26 @@ def test_another_format_is_refused(model):
 
 @pytest.mark.parametrize(("changes", "words"), [
     ({"classes": None}, "it lacks the key “classes”"), ({"fill": [1.0, 2.0]}, "“fill” has 2 numbers for 1 bands"),
-    ({"fill": ["x"]}, "“fill[0]” is “x”, but must be a number"), ({"fill": [{"a": 1}]}, "“fill[0]” is an object, but must be a number"),
+    ({"fill": ["x"]}, "“inputs[0].fill[0]” is “x”, but must be a number"),
+    ({"fill": [{"a": 1}]}, "“inputs[0].fill[0]” is an object, but must be a number"),
     ({"stride": 0}, "“stride” is 0, but must be a whole number of at least 1"), ({"stride": 10**9}, "of at most 4096"),
     ({"halo": -1}, "“halo” is -1"), ({"tile_size": 10**30}, "“tile_size” is a huge number"),
     ({"resolution_m": [10, 0]}, "“resolution_m[1]” is 0"), ({"resolution_m": [[[]], 10]}, "“resolution_m[0]” is a list, but must be a number"),
-    ({"bands": [{"name": "B02"}]}, "it lacks the key “bands[0].mean”"), ({"bands": [None]}, "“bands[0]” is None, but must be an object"),
+    ({"bands": [{"name": "B02"}]}, "it lacks the key “inputs[0].bands[0].mean”"),
+    ({"bands": [None]}, "“inputs[0].bands[0]” is None, but must be an object"),
     ({"bands": [networks.band("B02", scale=0)]}, "the scale of the band “B02” is 0"),
     ({"bands": [networks.band("B02")] * 2, "fill": [1.0, 1.0]}, "the band “B02” stands twice"),
+    ({"inputs": []}, "“inputs” is a list, but must be a list of length at least 1"), ({"inputs": None}, "it lacks the key “inputs”"),
+    ({"inputs": [networks.taken()] * 2}, "the input “image” stands twice"),
+    ({"inputs": [networks.taken(axes="xyz")]}, "“inputs[0].axes” is “xyz”, but must be a word this plugin knows"),
     ({"classes": [{"value": 255, "name": "a", "color": ""}]}, "“classes[0].value” is 255"),
     ({"classes": [{"value": 1, "name": 0, "color": ""}]}, "“classes[0].name” is 0, but must be a text"),
     ({"classes": [{"value": 1, "name": "a\nb", "color": ""}]}, "a text without control characters"),
     ({"classes": [{"value": 1, "name": "a", "color": "red"}]}, "“red”, but must be empty or a colour such as #1f77b4"),
     ({"classes": [{"value": 1, "name": "a", "color": ""}] * 2}, "the value of a class “1” stands twice"),
     ({"classes": []}, "“classes” names none"), ({"task": "regression"}, "“task” is “regression”, but must be a word this plugin knows"),
-    ({"preset": "landsat"}, "“preset” is “landsat”, but must be one of generic, sentinel2_l1c"), ({"preset": [0]}, "“preset” is a list"),
+    ({"preset": "landsat"}, "“inputs[0].preset” is “landsat”, but must be one of generic, sentinel2_l1c"),
+    ({"preset": [0]}, "“inputs[0].preset” is a list"),
     ({"encoder": 5}, "“encoder” is 5"), ({"scores": []}, "“scores” is a list, but must be an object"), ({"checksum": "x"}, "64 hexadecimal digits"),
     ({"provenance": {"created": 5}}, "“provenance.created” is 5"),
 ])
@@ -229,7 +243,7 @@ def test_operators_from_elsewhere_are_refused_even_inside_a_branch(folder):
 def test_a_graph_without_the_named_input_is_refused(folder):
     model = networks.threshold_network()
     model.graph.input[0].name = "x"
-    with pytest.raises(ModelError, match="has no float32 “image” of four dimensions"):
+    with pytest.raises(ModelError, match=r"has no float32 “image” of 4 dimensions \(n, bands, y, x\)"):
         package.write(model, networks.description(), folder / "other.onnx")
 
 
@@ -252,11 +266,64 @@ def test_a_stopped_session_ends_its_run(model):
     session = package.open(model).session("cpu")
     session.stop()
     with pytest.raises(ModelError):
-        session.run(np.zeros((1, 1, 8, 8), np.float32))
+        session.run({"image": np.zeros((1, 1, 8, 8), np.float32)})
 
 
 def test_a_network_that_asks_for_more_than_the_image_is_refused(folder):
     network = networks.threshold_network()
     network.graph.input.append(onnx.helper.make_tensor_value_info("other", onnx.TensorProto.FLOAT, [1]))
-    with pytest.raises(ModelError, match="asks for “other” beside the image, which nothing gives it"):
+    with pytest.raises(ModelError, match="asks for “other” beside image, which nothing gives it"):
         package.write(network, networks.description(("B02",)), folder / "two.onnx")
+
+
+def two_inputs(path, **facts):
+    """A model of two images, s2 with one band and s1 with two, that says whether B02 is larger than VV."""
+    kernels = {"a": [[[[1.0]]], [[[0.0]]]], "b": [[[[0.0]], [[0.0]]], [[[1.0]], [[0.0]]]]}
+    nodes = [helper.make_node("Conv", ["s2", "a"], ["one"]), helper.make_node("Conv", ["s1", "b"], ["other"]),
+             helper.make_node("Add", ["one", "other"], ["scores"]), helper.make_node("Softmax", ["scores"], ["probabilities"], axis=1)]
+    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", count, "y", "x"])
+             for name, count in (("s2", 1), ("s1", 2), ("probabilities", 2))]
+    weights = [onnx.numpy_helper.from_array(np.array(values, np.float32), name) for name, values in kernels.items()]
+    graph = helper.make_graph(nodes, "both", ports[:2], ports[2:], weights)
+    network = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    inputs = [networks.taken(name="s2"), networks.taken(("VV", "VH"), "s1", sensor="Sentinel-1", preset="sentinel1_db", optional=True)]
+    return package.write(network, networks.description(inputs=inputs, **facts), path)
+
+
+def test_a_model_of_two_images_is_read_run_and_described(folder):
+    model = two_inputs(folder / "both.onnx")
+    assert {name: (seen.names, seen.preset, seen.optional) for name, seen in model.inputs.items()} == {
+        "s2": (["B02"], "sentinel2_l2a", False), "s1": (["VV", "VH"], "sentinel1_db", True)}
+    images = {"s1": np.array([[[[1, 5]], [[0, 0]]]], np.float32), "s2": np.array([[[[2, 3]]]], np.float32)}
+    assert model.session("cpu").run(images).argmax(1).ravel().tolist() == [0, 1]
+    said = {entry.key: json.loads(entry.value) for entry in onnx.load(model.path).metadata_props}
+    assert set(said) == {package.KEY, "stac_mlm"}, "Deepness opens models of one image"
+    facts = said["stac_mlm"]["properties"]
+    assert [(row["name"], row["bands"], row["input"]["shape"]) for row in facts["mlm:input"]] == [
+        ("s2", ["B02"], [-1, 1, -1, -1]), ("s1", ["VV", "VH"], [-1, 2, -1, -1])]
+    assert [band["name"] for band in facts["bands"]] == ["B02", "VV", "VH"]
+    model_report.write_html(model, str(folder / "page.html"))
+    page = (folder / "page.html").read_text()
+    assert "images of" not in page and "s1, which may be missing:" in page and "Sentinel-2 L2A and Sentinel-1" in page
+
+
+def test_no_map_is_made_from_two_images_yet(folder):
+    model = two_inputs(folder / "both.onnx")
+    with pytest.raises(ModelError, match="both.onnx takes images of s2, images of s1, and a map is made from one image so far. Choose"):
+        map_scene(model, MapRequest([{"path": str(scenes.two_halves(folder))}]), [ClassMap(str(folder / "map.tif"))])
+
+
+def test_a_fixed_tile_is_that_of_all_images(folder):
+    fixed = write_fixed_tile(two_inputs(folder / "both.onnx"), 64, str(folder / "fixed.onnx"))
+    assert fixed.fixed_tile == 64
+    graph = onnx.load(fixed.path)
+    for axis in graph.graph.input[1].type.tensor_type.shape.dim[2:4]:
+        axis.dim_value = 32
+    onnx.save(graph, folder / "odd.onnx")
+    assert "and maps need square tiles of one size" in refusal(folder / "odd.onnx")
+
+
+def test_an_image_that_the_graph_does_not_take_is_refused(model):
+    said = json.loads(next(entry.value for entry in onnx.load(model).metadata_props if entry.key == package.KEY))
+    changed = with_description(model, inputs=[*said["inputs"], networks.taken(name="s1")])
+    assert "has no float32 “s1” of 4 dimensions (n, bands, y, x)" in refusal(changed)

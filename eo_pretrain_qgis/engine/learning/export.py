@@ -6,7 +6,8 @@ import re
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from torch import nn
 
 from ...errors import ModelError, first_line
 from ...progress import SILENT, Progress
+from ..cards import Input
 from ..models import package
 from ..models.session import InferenceSession, on_processor
 from ..waiting import PythonCall, patiently
@@ -64,28 +66,30 @@ def export_run(run_folder: str, target: str, *, name: str | None = None, licence
                          "with labels of pixels, or start one from this run.")
     model = Probabilities(network).eval()
     progress.at(0.05, "Translating the network")
-    content = to_onnx(model, network.bands, network.stride, run.card["encoder"], progress=progress.part(0.05, 0.2))
+    seen = next(iter(run.inputs.values()))
+    content = to_onnx(model, {seen.name: len(seen.bands)}, network.stride, run.card["encoder"], progress=progress.part(0.05, 0.2))
     session = on_processor(content)
-    scenes = real_scenes(run.card["dataset"]["path"], run.card["bands"], network.stride)
-    difference = largest_difference(model, session, probes(scenes[0], network.stride), progress.part(0.2, 0.5))
+    scenes = real_scenes(run.card["dataset"]["path"], seen, network.stride)
+    images = [{seen.name: image} for image in probes(scenes[0], network.stride)]
+    difference = largest_difference(model, session, images, progress.part(0.2, 0.5))
     if not difference <= tolerance:
         raise ModelError(f"The exported network differs from the trained one by up to {difference:.2g} in a probability, more than the "
                          f"{tolerance:g} allowed. Allow a larger difference, or train again with another encoder.")
-    halo = measured(session, package.INPUT, scenes, network.stride, progress.part(0.5, 0.95), lambda scores: scores.argmax(1))
+    halo = measured(session, seen.name, scenes, network.stride, progress.part(0.5, 0.95), lambda scores: scores.argmax(1))
     progress.at(0.95, "Writing the model")
     description = describe(run, network, name or f"{run.card['dataset']['name']} {run.card['encoder']}", licence, plugin_version, halo)
     package.write(content, description, target)
     return {"largest_difference": difference, "model_id": description["id"]}
 
 
-def to_onnx(model: nn.Module, bands: int, stride: int, what: str, output: str = package.OUTPUT, progress: Progress = SILENT) -> bytes:
+def to_onnx(model: nn.Module, ports: Mapping[str, int], stride: int, what: str, output: str = package.OUTPUT, progress: Progress = SILENT) -> bytes:
     """The network as an ONNX file that takes any number of images of any height and width divisible by `stride`.
 
     Traces of the Python code and its paths, which the exporter adds to every node, are left out.
 
     Args:
         model: to translate.
-        bands: it takes.
+        ports: names of what it takes, in its order, and how many bands each has.
         stride: see above.
         what: its encoder, for the message.
         output: name of what it gives.
@@ -94,7 +98,7 @@ def to_onnx(model: nn.Module, bands: int, stride: int, what: str, output: str = 
     Raises:
         ModelError: when torch cannot translate it.
     """
-    call = PythonCall(lambda: _translated(model, bands, stride, output))
+    call = PythonCall(lambda: _translated(model, ports, stride, output))
     try:
         proto = patiently(call, call.stop, progress, 0, "Translating the network")
     except (torch.onnx.OnnxExporterError, RuntimeError, ValueError) as error:
@@ -110,38 +114,38 @@ def to_onnx(model: nn.Module, bands: int, stride: int, what: str, output: str = 
     return proto.SerializeToString(deterministic=True)
 
 
-def _translated(model: nn.Module, bands: int, stride: int, output: str) -> onnx.ModelProto:
+def _translated(model: nn.Module, ports: Mapping[str, int], stride: int, output: str) -> onnx.ModelProto:
     """What torch's exporter makes of the network."""
     n, rows, columns = (torch.export.Dim(axis, min=1) for axis in ("n", "rows", "columns"))
     # Not the smallest sizes: the exporter takes a size of 1 for a constant.
-    example = torch.zeros(2, bands, 3 * stride, 2 * stride)
+    example = tuple(torch.zeros(2, bands, 3 * stride, 2 * stride) for bands in ports.values())
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         path = Path(folder) / "model.onnx"
-        torch.onnx.export(model, (example,), path, dynamo=True, external_data=False, verbose=False, input_names=[package.INPUT],
-                          output_names=[output], dynamic_shapes={"image": {0: n, 2: stride * rows, 3: stride * columns}})
+        torch.onnx.export(model, example, path, dynamo=True, external_data=False, verbose=False, input_names=list(ports),
+                          output_names=[output], dynamic_shapes=({0: n, 2: stride * rows, 3: stride * columns},) * len(ports))
         return onnx.load(path)
 
 
-def largest_difference(model: nn.Module, session: InferenceSession, images: list[np.ndarray], progress: Progress = SILENT,
+def largest_difference(model: nn.Module, session: InferenceSession, images: list[dict[str, np.ndarray]], progress: Progress = SILENT,
                        view: Callable[[np.ndarray], np.ndarray] | None = None) -> float:
-    """Largest absolute difference of a value between torch and onnxruntime over images float32 (n, band, y, x); NaN where one gives NaN.
+    """Largest absolute difference of a value between torch and onnxruntime over images; NaN where one gives NaN.
 
     Args:
         model: in torch.
         session: the same in onnxruntime.
-        images: to try.
+        images: to try, each float32 (n, band, y, x) by the name of its port.
         progress: told of each.
         view: turns results into what is compared; None compares them as they are.
     """
     largest = 0.0
     for done, image in enumerate(images, 1):
         with torch.no_grad():
-            expected = model(torch.from_numpy(image)).numpy()
-        found = session.run(None, {package.INPUT: image})[0]
+            expected = model(*map(torch.from_numpy, image.values())).numpy()
+        found = session.run(None, image)[0]
         apart = np.abs(view(found) - view(expected) if view else found - expected).max()
         largest = float(np.maximum(largest, apart))  # unlike max() it keeps NaN
-        progress.at(done / len(images), f"Comparing torch and onnxruntime on {image.shape[2]} × {image.shape[3]} px")
+        progress.at(done / len(images), f"Comparing torch and onnxruntime on {expected.shape[2]} × {expected.shape[3]} px")
     return largest
 
 
@@ -154,14 +158,19 @@ def describe(run: Run, network: ClassNetwork, name: str, licence: str, plugin_ve
     scores["iou"] = {entry: metrics[f"iou_{entry}"] for entry in run.class_names if f"iou_{entry}" in metrics}
     short = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "model"
     return {
-        **{key: card[key] for key in ("task", "sensor", "preset", "bands", "resolution_m", "classes", "tile_size", "architecture",
-                                      "encoder", "parameters")},
+        **{key: card[key] for key in ("task", "resolution_m", "classes", "tile_size", "architecture", "encoder", "parameters")},
+        "inputs": [taken(seen) for seen in run.inputs.values()],
         "id": f"{short}-{card['weights_sha256'][:8]}", "name": name, "licence": licence, "stride": network.stride, **halo,
-        "fill": [band["centre"] for band in card["bands"]], "scores": scores,
+        "scores": scores,
         "provenance": {"dataset": card["dataset"]["name"], "dataset_checksum": card["dataset"]["checksum"], "run": Path(run.folder).name,
                        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "plugin_version": plugin_version,
                        "seed": card["seed"], "start": card["start"]["summary"] if card["start"] else "scratch"},
     }
+
+
+def taken(seen: Input) -> dict[str, Any]:
+    """An input as a model's description has it."""
+    return {**asdict(seen), "fill": seen.centre}
 
 
 def probes(scene: np.ndarray, stride: int) -> list[np.ndarray]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...progress import SILENT, Progress
+from ..cards import Input
 from ..datasets.dataset import Dataset
 from ..models.kinds import block_sizes, up
 from ..models.session import InferenceSession, RunOptions
@@ -32,7 +33,7 @@ def scene_side(stride: int) -> int:
     return up(CORE, stride) + 2 * up(REFERENCE_HALO, stride)
 
 
-def real_scenes(folder: str, bands: list[dict[str, Any]], stride: int, sensor: str = "") -> list[np.ndarray]:
+def real_scenes(folder: str, seen: Input, stride: int) -> list[np.ndarray]:
     """Images of `scene_side` float32 (band, y, x) as the network was trained on, or noise with their statistics when the dataset is gone.
 
     In the middle of each is a tile, around it are its true neighbours where the dataset has them, and its mirror image where it has not: a
@@ -40,36 +41,27 @@ def real_scenes(folder: str, bands: list[dict[str, Any]], stride: int, sensor: s
 
     Args:
         folder: of the dataset.
-        bands: of the run card: what stands for missing pixels (``centre``) and ``spread``.
+        seen: what the network sees; its centre stands for missing pixels.
         stride: of the network.
-        sensor: whose images; empty is the first.
     """
-    centre, spread = (np.array([band[key] for band in bands], np.float32)[:, None, None] for key in ("centre", "spread"))
+    centre, spread = (np.array(values, np.float32)[:, None, None] for values in (seen.centre, seen.spread))
     side, generator = scene_side(stride), np.random.default_rng(0)
     if not Path(folder).is_dir():
-        return [centre + spread * generator.standard_normal((len(bands), side, side)).astype(np.float32) for _ in range(SCENES)]
+        return [centre + spread * generator.standard_normal((len(seen.bands), side, side)).astype(np.float32) for _ in range(SCENES)]
     dataset = Dataset.open(folder)
-    indices = dataset.indices("all", dataset.sensor_named(sensor).name)
+    indices = dataset.indices("all", dataset.sensor_named(seen.sensor).name)
+    dataset.inputs[seen.sensor].only(seen.names)  # or says what it lacks
     chosen = generator.permutation(indices)[:SCENES]
-    return [surroundings(dataset, int(tile), indices, centre, side, sensor) for tile in np.resize(chosen, SCENES)]
+    return [surroundings(dataset, seen, int(tile), indices, side) for tile in np.resize(chosen, SCENES)]
 
 
-def surroundings(dataset: Dataset, tile: int, indices: np.ndarray, fill: np.ndarray, side: int, sensor: str = "") -> np.ndarray:
-    """A tile in the middle of an image float32 (band, side, side): around it its neighbours, and its mirror image where there are none.
-
-    Args:
-        dataset: of the tile.
-        tile: its position.
-        indices: of the tiles that may be neighbours.
-        fill: what stands for missing pixels (band, 1, 1).
-        side: of the image [px].
-        sensor: whose images; empty is the first.
-    """
-    info, size = dataset.sensor_named(sensor), dataset.tile_size
+def surroundings(dataset: Dataset, seen: Input, tile: int, indices: np.ndarray, side: int) -> np.ndarray:
+    """A tile in the middle of an image float32 (band, side, side): around it its neighbours, and its mirror image where there are none."""
+    size, fill = dataset.tile_size, np.array(seen.centre, np.float32)[:, None, None]
 
     def pixels(index: int) -> np.ndarray:
-        image = dataset.images(np.array([index]), info.name)
-        return np.where(info.valid(image)[:, None], image, fill).astype(np.float32)[0]
+        images, valid = dataset.read(seen, np.array([index]))
+        return np.where(valid[:, None], images, fill).astype(np.float32)[0]
 
     before = max(0, (side - size) // 2)
     after = max(0, side - size - before)

@@ -120,8 +120,8 @@ class Network(Protocol):
     @property
     def device(self) -> str: ...  # noqa: D102
 
-    def run(self, images: np.ndarray) -> np.ndarray:
-        """Scores float32 (n, channel, y, x) of images (n, band, y, x) in stored units of the model."""
+    def run(self, images: dict[str, np.ndarray]) -> np.ndarray:
+        """Scores float32 (n, channel, y, x) of images (n, band, y, x) by input, in stored units of the model."""
 
     def stop(self) -> None:
         """Makes a run under way fail soon; may be called from any thread."""
@@ -170,7 +170,8 @@ def map_scene(model: Package, request: MapRequest, products: Sequence[Product], 
         DataError: the image does not fit the model, holds no valid pixel in the area, is damaged, or the disk is full.
         EngineError: the device cannot be used, or memory ran out; then it says which smaller blocks the model has.
         JobError: a halo leaves nothing of a block, or the model has no smaller blocks.
-        ModelError: it cannot give a product; or the network gives another shape, no numbers or no probabilities, saying where.
+        ModelError: it cannot give a product, or takes more than one image; or the network gives another shape, no numbers or no
+            probabilities, saying where.
     """
     for product in products:
         if product.name not in model.kind.products:
@@ -224,7 +225,8 @@ def compute(network: Network, canvas: Canvas, work: Work, products: Sequence[Pro
         submit = stack.enter_context(_writing(hand_out, behind))
         for done, piece in enumerate(pieces, 1):
             if piece.valid.any():
-                scores = patiently(partial(network.run, piece.values[None]), network.stop, progress, (done - 1) / total, f"Block {done} of {total}")
+                images = {model.image.name: piece.values[None]}
+                scores = patiently(partial(network.run, images), network.stop, progress, (done - 1) / total, f"Block {done} of {total}")
                 outcome.valid += int(piece.valid.sum())
                 outcome.out_of_range += piece.out_of_range
                 submit(piece, scores[0])
@@ -262,7 +264,7 @@ class _Reader:
         self.free: SimpleQueue[Scene] = SimpleQueue()
         for scene in scenes:
             self.free.put(scene)
-        self.fill = np.asarray(package.fill, np.float32)
+        self.fill = np.asarray(package.image.fill, np.float32)
         low, high = (np.array([getattr(match.model, name) for match in matches], np.float32) for name in ("p001", "p999"))
         margin = RANGE_MARGIN * (high - low)
         self.low, self.high = low - margin, high + margin

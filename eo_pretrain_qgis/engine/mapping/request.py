@@ -55,7 +55,7 @@ class MapRequest:
 
     def scene(self, model: Package, progress: Progress = SILENT) -> Scene:
         """A new handle on the image, which says once to `progress` what is odd about its masks."""
-        scene = Scene.open(list(self.sources), self.nodata, empty_value(self.preset, model.preset))
+        scene = Scene.open(list(self.sources), self.nodata, empty_value(self.preset, model.image.preset))
         return clear_scenes([scene], self.cloud_masks, self.clouds, progress)[0]
 
     def area(self, grid: Grid) -> Window:
@@ -64,8 +64,8 @@ class MapRequest:
 
     def matches(self, model: Package, scene: Scene, progress: Progress) -> list[Match]:
         """The image's bands for the model's."""
-        return match_bands(model.bands, scene.band_names, image=scene.name, scene=scene, preset=self.preset, model_preset=model.preset,
-                           bands_text=self.bands, progress=progress)
+        return match_bands(model.image.bands, scene.band_names, image=scene.name, scene=scene, preset=self.preset,
+                           model_preset=model.image.preset, bands_text=self.bands, progress=progress)
 
     def block(self, model: Package) -> int:
         """Edge of what the network sees at once [px].

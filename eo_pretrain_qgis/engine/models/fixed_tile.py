@@ -55,7 +55,9 @@ def write_fixed_tile(model: Package, side: int, target: str, tolerance: float = 
 
 def _difference(free: Package, fixed: Package, side: int) -> float:
     """Largest difference of a value on noise with the statistics of the training pixels; values of a translation count in their deviations."""
-    centre, spread = (np.array([getattr(band, fact) for band in free.bands])[:, None, None] for fact in ("mean", "std"))
-    image = (centre + spread * np.random.default_rng(0).standard_normal((1, len(centre), side, side))).astype(np.float32)
+    generator, images = np.random.default_rng(0), {}
+    for seen in free.inputs.values():
+        centre, spread = (np.array([getattr(band, fact) for band in seen.bands])[:, None, None] for fact in ("mean", "std"))
+        images[seen.name] = (centre + spread * generator.standard_normal((1, len(centre), side, side))).astype(np.float32)
     unit = np.array([band.std for band in free.targets])[:, None, None] if free.targets else 1.0
-    return float((np.abs(free.session("cpu").run(image) - fixed.session("cpu").run(image)) / unit).max())
+    return float((np.abs(free.session("cpu").run(images) - fixed.session("cpu").run(images)) / unit).max())

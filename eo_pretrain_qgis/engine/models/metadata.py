@@ -15,6 +15,7 @@ RASTER_SCHEMA = "https://stac-extensions.github.io/raster/v2.0.0/schema.json"
 EO_SCHEMA = "https://stac-extensions.github.io/eo/v2.0.0/schema.json"
 _LAST_BYTE = 255.0
 _LARGEST_OVERLAP = 75  # percent
+_AXES = {"t": "time", "b": "bands", "y": "height", "x": "width"}
 
 
 def stac_item(description: dict[str, Any], file_name: str = "model.onnx") -> dict[str, Any]:
@@ -32,7 +33,7 @@ def stac_item(description: dict[str, Any], file_name: str = "model.onnx") -> dic
         "title": description["name"],
         "datetime": provenance.get("created"),
         "license": _spdx(description["licence"]),
-        "bands": [_band(band) for band in description["bands"]],
+        "bands": [_band(band) for seen in description["inputs"] for band in seen["bands"]],
         "mlm:name": mlm_name(description["id"]),
         "mlm:architecture": description["architecture"],
         "mlm:tasks": _tasks(description),
@@ -41,7 +42,7 @@ def stac_item(description: dict[str, Any], file_name: str = "model.onnx") -> dic
         "mlm:pretrained_source": provenance.get("start") if (provenance.get("start") or "scratch") != "scratch" else None,
         "mlm:accelerator": None,
         "mlm:accelerator_constrained": False,
-        "mlm:input": [_input(description)],
+        "mlm:input": [_input(seen, description.get("fixed_tile") or -1) for seen in description["inputs"]],
         "mlm:output": [_output(description)],
     }
     if not properties["datetime"]:  # STAC asks for a range where there is no instant
@@ -53,18 +54,21 @@ def stac_item(description: dict[str, Any], file_name: str = "model.onnx") -> dic
         "type": "Feature", "stac_version": STAC_VERSION, "stac_extensions": [MLM_SCHEMA, RASTER_SCHEMA, *([EO_SCHEMA] if optical else [])],
         "id": description["id"], "geometry": None, "properties": properties, "links": [],
         "assets": {"model": {"href": "./" + quote(file_name), "type": "application/octet-stream", "roles": ["mlm:model", "mlm:weights"],
-                             "mlm:artifact_type": "onnx", "bands": [{"name": band["name"]} for band in description["bands"]]}},
+                             "mlm:artifact_type": "onnx", "bands": [{"name": band["name"]} for band in properties["bands"]]}},
     }
 
 
 def deepness_keys(description: dict[str, Any]) -> dict[str, Any]:
     """The metadata Deepness (github.com/PUTvision/qgis-plugin-deepness) reads; each value is stored as JSON text.
 
-    It opens models of a fixed tile only. It divides by 255 before it standardizes. Our graph scales by itself, so a mean of 0 and a
-    deviation of 1/255 give the raw values back. `tiles_size` is what its documentation names, `tile_size` what its code reads. Without a
-    threshold of 0 every pixel without a class above 50 % would become the first class; a smallest segment of 0 keeps the map unsmoothed.
+    It opens models of one image, so others get no keys, and of a fixed tile. It divides by 255 before it standardizes. Our graph scales by
+    itself, so a mean of 0 and a deviation of 1/255 give the raw values back. `tiles_size` is what its documentation names, `tile_size` what
+    its code reads. Without a threshold of 0 every pixel without a class above 50 % would become the first class; a smallest segment of 0
+    keeps the map unsmoothed.
     """
-    bands, halo, stride = len(description["bands"]), description["halo"], description["stride"]
+    if len(description["inputs"]) > 1:
+        return {}
+    bands, halo, stride = len(description["inputs"][0]["bands"]), description["halo"], description["stride"]
     tile = description.get("fixed_tile") or max(description["tile_size"], up(4 * halo, stride))
     x, y = description["resolution_m"]
     names = [synthetic_name(band["name"]) for band in _targets(description)] or [row["name"] for row in description["classes"]]
@@ -114,14 +118,15 @@ def _band(band: dict[str, Any]) -> dict[str, Any]:
     return facts
 
 
-def _input(description: dict[str, Any]) -> dict[str, Any]:
-    side = description.get("fixed_tile") or -1
+def _input(seen: dict[str, Any], side: int) -> dict[str, Any]:
+    axes = seen.get("axes", "byx")
+    sizes = {"t": -1, "b": len(seen["bands"]), "y": side, "x": side}
     return {
-        "name": "image",
+        "name": seen["name"],
         "description": "Stored values as in the training images, which the graph scales itself; "
                        "physical value = stored value x scale + offset of the band.",
-        "bands": [band["name"] for band in description["bands"]],
-        "input": {"shape": [-1, len(description["bands"]), side, side], "dim_order": ["batch", "bands", "height", "width"],
+        "bands": [band["name"] for band in seen["bands"]],
+        "input": {"shape": [-1, *(sizes[axis] for axis in axes)], "dim_order": ["batch", *(_AXES[axis] for axis in axes)],
                   "data_type": "float32"},
         "value_scaling": None,
         "resize_type": None,

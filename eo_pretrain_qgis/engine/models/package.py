@@ -1,9 +1,9 @@
 """The model file: one .onnx that knows its bands, units, classes, colours, licence and origin.
 
-The graph takes ``image``, float32 (n, band, y, x) in the stored units of its training images, and gives ``probabilities``, float32
-(n, class, y, x), or, for the task translation, ``translation``, float32 (n, band, y, x) in the stored units of another sensor; scaling
-happens inside, so nobody can feed it another range unnoticed. What it wants and gives stands in the file's `metadata_props`: our own
-description, a STAC-MLM item, and the keys Deepness reads.
+The graph takes each of its `inputs` by its name, of images float32 (n, band, y, x) in the stored units of the training images, and gives
+``probabilities``, float32 (n, class, y, x), or, for the task translation, ``translation``, float32 (n, band, y, x) in the stored units of
+another sensor; scaling happens inside, so nobody can feed it another range unnoticed. What it wants and gives stands in the file's
+`metadata_props`: our own description, a STAC-MLM item, and the keys Deepness reads.
 
 A model file is a download: it is refused when it reaches outside itself (external data) or asks for code that is not
 onnxruntime's own (operators of other domains).
@@ -22,26 +22,34 @@ from typing import Any
 import onnx
 from google.protobuf.message import DecodeError
 
-from ...errors import ModelError
+from ...errors import ModelError, listed
 from ...outputs import new_file
 from ...progress import SILENT, Progress
 from ..cards import ClassInfo
 from ..records import checked, parse_json, shown
 from . import metadata as model_metadata
 from .kinds import KINDS, SEGMENTATION, Kind, block_sizes
-from .record import ModelBand, ModelRecord
+from .record import ModelBand, ModelInput, ModelRecord
 from .session import Session
 
 FORMAT = "eo-pretrain model"
-VERSION = 1
+VERSION = 2
 KEY = "eo_pretrain"
-INPUT, OUTPUT = "image", KINDS[SEGMENTATION].output
+OUTPUT = KINDS[SEGMENTATION].output
 
 #: Of the file itself. Programs with an onnxruntime of before 2024, such as Deepness's 1.17, read no newer one; nothing we write needs it.
 IR_VERSION, NEWEST_OPSET = 9, 20
 
+
+def _with_inputs(description: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 knew one input, the port “image”."""
+    facts = ("sensor", "preset", "bands", "fill")
+    seen = {"name": "image", **{fact: description[fact] for fact in facts if description.get(fact) is not None}}
+    return {**{key: value for key, value in description.items() if key not in facts}, "inputs": [seen]}
+
+
 #: Version → function that turns a description of that version into one of the next.
-UPGRADES: dict[int, Callable[[dict], dict]] = {}
+UPGRADES: dict[int, Callable[[dict], dict]] = {1: _with_inputs}
 
 _STANDARD_DOMAINS = {"", "ai.onnx", "ai.onnx.ml"}
 
@@ -63,10 +71,23 @@ class Package:
         """Name and the first eight digits of the weights' checksum."""
         return self.record.id
 
+    @cached_property
+    def inputs(self) -> dict[str, ModelInput]:
+        """What it takes, by name."""
+        return {seen.name: seen for seen in self.record.inputs}
+
     @property
-    def bands(self) -> tuple[ModelBand, ...]:
-        """The bands in the order of the network's input."""
-        return self.record.bands
+    def image(self) -> ModelInput:
+        """The one input of a model that maps.
+
+        Raises:
+            ModelError: it has several, which no map is made from yet.
+        """
+        first, *others = self.inputs.values()
+        if others or first.axes != "byx":
+            names = [("series of " if "t" in seen.axes else "images of ") + seen.name for seen in self.inputs.values()]
+            raise ModelError(f"The model {self.path} takes {listed(names)}, and a map is made from one image so far. Choose a model that takes one.")
+        return first
 
     @property
     def classes(self) -> tuple[ClassInfo, ...]:
@@ -99,11 +120,6 @@ class Package:
         return f"images of the sensor {self.target_sensor}" if self.targets else "classes"
 
     @property
-    def preset(self) -> str:
-        """Key of `sensors.PRESETS` that says how the training images stored their values."""
-        return self.record.preset or "generic"
-
-    @property
     def stride(self) -> int:
         """Pixels by which the image can shift without changing the network's arithmetic."""
         return self.record.stride
@@ -128,11 +144,6 @@ class Package:
     def fixed_tile(self) -> int | None:
         """Height and width of every image it takes [px]; None where any multiple of the stride will do."""
         return self.record.fixed_tile
-
-    @property
-    def fill(self) -> tuple[float, ...]:
-        """Per band, the stored value that stands for nodata."""
-        return self.record.fill
 
     @property
     def resolution_m(self) -> tuple[float, float]:
@@ -229,7 +240,7 @@ def upgraded(description: Any, where: str) -> dict[str, Any]:
     while version < VERSION:
         description = UPGRADES[version](description)
         version += 1
-    return description
+    return {**description, "version": VERSION}
 
 
 def check_description(description: dict[str, Any], where: str) -> ModelRecord:
@@ -261,14 +272,18 @@ def _lower_version(model: onnx.ModelProto, where: str) -> None:
 
 def _fixed_side(model: onnx.ModelProto, where: str) -> int | None:
     """Height and width of the images that a graph takes, or None where both are free."""
-    port = next((port for port in model.graph.input if port.name == INPUT), None)
-    sides = [axis.dim_value for axis in port.type.tensor_type.shape.dim[2:4]] if port else []
-    if not any(sides):
-        return None
-    if len(sides) != 2 or sides[0] != sides[1]:
-        raise ModelError(f"The network in {where} takes images of {' x '.join(str(side or 'any') for side in sides)} px, and maps need square "
-                         "tiles. Export the model again.")
-    return sides[0]
+    found = {tuple(axis.dim_value for axis in shape[-2:]) for port in _ports(model) if len(shape := port.type.tensor_type.shape.dim) > 3}
+    sides = sorted({side for pair in found for side in pair})
+    if len(sides) > 1:
+        raise ModelError(f"The network in {where} takes images of {' or '.join(' x '.join(str(side or 'any') for side in pair) for pair in found)} "
+                         "px, and maps need square tiles of one size. Export the model again.")
+    return sides[0] or None if sides else None
+
+
+def _ports(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
+    """What the graph asks for; older files name their weights there, too."""
+    weights = {tensor.name for tensor in model.graph.initializer}
+    return [port for port in model.graph.input if port.name not in weights]
 
 
 def _parse(content: bytes, where: str) -> onnx.ModelProto:
@@ -290,26 +305,30 @@ def _check_graph(model: onnx.ModelProto, description: dict[str, Any], where: str
     if foreign:
         raise ModelError(f"{where} uses operators outside the ONNX standard ({', '.join(foreign)}), which would need code from elsewhere. "
                          "Export it again with standard operators.")
-    _check_port(model.graph.input, INPUT, len(description["bands"]), "bands", where)
-    weights = {tensor.name for tensor in model.graph.initializer}
-    more = [port.name for port in model.graph.input if port.name != INPUT and port.name not in weights]
+    for seen in description["inputs"]:
+        _check_port(model.graph.input, seen["name"], seen.get("axes", "byx"), len(seen["bands"]), "bands", where)
+    known = [seen["name"] for seen in description["inputs"]]
+    more = [port.name for port in _ports(model) if port.name not in known]
     if more:
-        raise ModelError(f"The network in {where} asks for “{more[0][:60]}” beside the image, which nothing gives it. Export the model again.")
+        raise ModelError(f"The network in {where} asks for “{more[0][:60]}” beside {listed(known, 3)}, which nothing gives it. Export the model "
+                         "again.")
     found, said, stride = _fixed_side(model, where), description.get("fixed_tile"), description["stride"]
     if found != said or (found or 0) % stride:
         raise ModelError(f"The network in {where} takes tiles of {found or 'any'} px, but its description says {said or 'any'} px and a stride of "
                          f"{stride} px. Export the model again.")
     kind = KINDS[description["task"]]
     channels, what = (description["target"]["bands"], "target bands") if kind.translates else (description["classes"], "classes")
-    _check_port(model.graph.output, kind.output, len(channels), what, where)
+    _check_port(model.graph.output, kind.output, "byx", len(channels), what, where)
 
 
-def _check_port(ports: Any, name: str, count: int, what: str, where: str) -> None:
+def _check_port(ports: Any, name: str, axes: str, count: int, what: str, where: str) -> None:
+    dimensions = ["n", *({"b": what, "t": "dates"}.get(axis, axis) for axis in axes)]
     found = [port for port in ports if port.name == name]
     tensor = found[0].type.tensor_type if found else None
-    if tensor is None or tensor.elem_type != onnx.TensorProto.FLOAT or len(tensor.shape.dim) != 4:
-        raise ModelError(f"The network in {where} has no float32 “{name}” of four dimensions (n, {what}, y, x). Export the model again.")
-    declared = tensor.shape.dim[1].dim_value
+    if tensor is None or tensor.elem_type != onnx.TensorProto.FLOAT or len(tensor.shape.dim) != len(dimensions):
+        raise ModelError(f"The network in {where} has no float32 “{name}” of {len(dimensions)} dimensions ({', '.join(dimensions)}). "
+                         "Export the model again.")
+    declared = tensor.shape.dim[dimensions.index(what)].dim_value
     if declared not in (0, count):  # 0: the graph leaves it open
         raise ModelError(f"The network in {where} has {declared} {what}, but its description lists {count}. Export the model again.")
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from ..cards import ClassInfo, Preset
+from ..cards import Axes, ClassInfo, Preset
 from ..rasters.sensors import Band
 from ..records import Count, FilledName, Finite, Metres, Name, Pixels, PlainName, Positive, Sha256, differ, shown
 from .kinds import KINDS, Kind, up
@@ -32,11 +32,46 @@ class ModelBand(Band):
 Bands = Annotated[tuple[ModelBand, ...], Meta(min_length=1, max_length=10_000)]
 
 
+class ModelInput(Struct, frozen=True):
+    """One of the things a model takes: the port of the graph that has its name.
+
+    Attributes:
+        name: see above.
+        bands: in the order of the port.
+        fill: per band, the stored value that stands for nodata.
+        sensor: whose images, in words.
+        preset: how the training images stored their values.
+        axes: see `cards.Input`.
+        optional: see `cards.Input`.
+    """
+
+    name: FilledName
+    bands: Bands
+    fill: tuple[Finite, ...]
+    sensor: Name = ""
+    preset: Preset = "generic"
+    axes: Axes = "byx"
+    optional: bool = False
+
+    def __post_init__(self) -> None:
+        _check_bands(self.bands)
+        if len(self.fill) != len(self.bands):
+            raise ValueError(f"“fill” has {len(self.fill)} numbers for {len(self.bands)} bands")
+
+    @property
+    def names(self) -> list[str]:
+        """Names of its bands."""
+        return [band.name for band in self.bands]
+
+
 class Target(Struct):
     """The sensor whose images a translation makes."""
 
     sensor: PlainName
     bands: Bands
+
+    def __post_init__(self) -> None:
+        _check_bands(self.bands)
 
 
 class HaloMeasured(Struct):
@@ -60,17 +95,14 @@ class ModelRecord(Struct):
     id: FilledName
     name: Name
     task: Literal["segmentation", "translation"]
-    bands: Bands
+    inputs: Annotated[tuple[ModelInput, ...], Meta(min_length=1, max_length=1_000)]
     resolution_m: tuple[Metres, Metres]
     classes: Annotated[tuple[ClassInfo, ...], Meta(max_length=255)]
     stride: Stride
     halo: Halo
     tile_size: Pixels
-    fill: tuple[Finite, ...]
     licence: Name
     architecture: Name
-    sensor: Name | None = None
-    preset: Preset | None = None
     fixed_tile: Pixels | None = None
     block: Pixels | None = None
     small_block: Pixels | None = None
@@ -83,13 +115,7 @@ class ModelRecord(Struct):
     checksum: Sha256 | None = None
 
     def __post_init__(self) -> None:
-        for bands in (self.bands, self.target.bands if self.target else ()):
-            differ([band.name for band in bands], "the band")
-            flat = next((band for band in bands if not abs(band.scale) > 0), None)
-            if flat:
-                raise ValueError(f"the scale of the band {shown(flat.name)} is 0")
-        if len(self.fill) != len(self.bands):
-            raise ValueError(f"“fill” has {len(self.fill)} numbers for {len(self.bands)} bands")
+        differ([seen.name for seen in self.inputs], "the input")
         if self.kind.translates and self.target is None:
             raise ValueError("it lacks the key “target”")
         if not self.kind.translates and not self.classes:
@@ -105,3 +131,10 @@ class ModelRecord(Struct):
     def kind(self) -> Kind:
         """What models of its task give."""
         return KINDS[self.task]
+
+
+def _check_bands(bands: tuple[ModelBand, ...]) -> None:
+    differ([band.name for band in bands], "the band")
+    flat = next((band for band in bands if not abs(band.scale) > 0), None)
+    if flat:
+        raise ValueError(f"the scale of the band {shown(flat.name)} is 0")

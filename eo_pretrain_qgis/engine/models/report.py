@@ -8,7 +8,8 @@ from typing import Any
 from ...outputs import new_file
 from ..looks import html_page as html
 from ..looks.class_style import coloured
-from .package import ModelBand, Package
+from .package import Package
+from .record import ModelBand, ModelInput
 
 
 def facts(package: Package) -> dict[str, Any]:
@@ -26,13 +27,14 @@ def write_html(package: Package, path: str) -> None:
     """Writes a self-contained page: bands with units and ranges, classes, how it was made, how well it did, licence."""
     said, known = package.description, package.record
     x, y = package.resolution_m
+    sensors = " and ".join(seen.sensor or "images" for seen in known.inputs)
     html.write_page(path, known.name, [
-        html.paragraph(f"A model for {known.task} of {known.sensor or 'images'} at {x:g} x {y:g} m: {known.architecture}"
+        html.paragraph(f"A model for {known.task} of {sensors} at {x:g} x {y:g} m: {known.architecture}"
                        f"{' with encoder ' + known.encoder if known.encoder else ''}. Licence: {known.licence}."),
         html.heading("Bands it needs"),
         html.paragraph("Values as stored in the training images; the model scales them itself. "
                        "Physical value = stored value x scale + offset. “Range” holds 99.8 % of the training pixels."),
-        _bands(package.bands),
+        *(piece for seen in known.inputs for piece in _input(seen, len(known.inputs) > 1)),
         *_gives(package),
         *_blocks(package),
         html.heading("How well it did"),
@@ -45,6 +47,12 @@ def write_html(package: Package, path: str) -> None:
             ("Stride [px]", package.stride), ("Halo [px]", package.halo), ("Training tile [px]", known.tile_size),
             ("Takes tiles of", f"exactly {package.fixed_tile} px" if package.fixed_tile else f"any multiple of {package.stride} px")]),
     ])
+
+
+def _input(seen: ModelInput, several: bool) -> list[str]:
+    """Its bands, with its name where it is not the only one."""
+    may = ", which may be missing" if seen.optional else ""
+    return [*([html.paragraph(f"{seen.name}{may}:")] if several else []), _bands(seen.bands)]
 
 
 def _gives(package: Package) -> list[str]:

@@ -18,7 +18,7 @@ import numpy as np
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as failures
 
-from ...errors import EngineError, ModelError, first_line
+from ...errors import EngineError, ModelError, first_line, listed
 from ...progress import SILENT, Progress
 
 onnxruntime.disable_telemetry_events()  # also where it was imported before `offline` had said so
@@ -90,11 +90,11 @@ class Session:
         name = next((word for word, provider in PROVIDERS.items() if provider == first), first)
         return f"{name}:{self._index} ({first})" if name == "cuda" else f"{name} ({first})"
 
-    def run(self, images: np.ndarray) -> np.ndarray:
+    def run(self, images: dict[str, np.ndarray]) -> np.ndarray:
         """Applies the network.
 
         Args:
-            images: (n, band, y, x) float32, stored units; y and x are multiples of the model's stride.
+            images: each of its inputs by name, (n, band, y, x) float32, stored units; y and x are multiples of the model's stride.
 
         Returns:
             (n, class, y, x) float32, probabilities, or what else the model gives.
@@ -103,15 +103,17 @@ class Session:
             MemoryRanOutError: when memory runs out.
             ModelError: when the network fails on such an input, or gives something else.
         """
+        shape, *others = (array.shape for array in images.values())
         try:
-            found = self._session.run([self.output], {"image": images}, self._run_options)[0]
+            found = self._session.run([self.output], images, self._run_options)[0]
         except _FAILURES as error:
             if _is_memory(error):
-                raise MemoryRanOutError(f"Memory ran out on {self.device} with a block of {images.shape[-1]} x {images.shape[-2]} px. Close other "
+                raise MemoryRanOutError(f"Memory ran out on {self.device} with a block of {shape[-1]} x {shape[-2]} px. Close other "
                                         "programs, or use a computer with more memory.") from None
-            raise ModelError(f"The network in {self.path} fails on an input of shape {images.shape} ({first_line(error)[:200]}). "
+            raise ModelError(f"The network in {self.path} fails on an input of shape {listed([str(shape), *map(str, others)])} "
+                             f"({first_line(error)[:200]}). "
                              "Export the model again.") from None
-        return self._checked(found, images.shape)
+        return self._checked(found, shape)
 
     def _checked(self, found: Any, asked: tuple[int, ...]) -> np.ndarray:
         shape: tuple[int, ...] = getattr(found, "shape", ())

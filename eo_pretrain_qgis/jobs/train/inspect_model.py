@@ -40,6 +40,6 @@ class InspectModel(Job):
         if self.facts:
             model_report.write_json(model, self.facts)
             written["facts"] = self.facts
-        return {**written, "task": model.task, "bands": ", ".join(band.name for band in model.bands),
+        return {**written, "task": model.task, "bands": "; ".join(", ".join(seen.names) for seen in model.inputs.values()),
                 "target_bands": ", ".join(band.name for band in model.targets), "classes": ", ".join(row.name for row in model.classes),
                 "resolution": model.resolution_m[0], "model_id": model.id}

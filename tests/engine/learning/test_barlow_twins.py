@@ -10,7 +10,6 @@ from torch import multiprocessing
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.learning.loop.checkpoints import load_tensors
 from eo_pretrain_qgis.engine.learning.loop.processes import SynchronisedNorm, processes, synchronise
-from eo_pretrain_qgis.engine.learning.loop.runs import band_cards
 from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins.loss import correlation, shared_loss, twin_loss
 from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins.method import Tower, TwinNetwork, Twins, effective_rank, feature_spread
 from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins.neighbours import Neighbours
@@ -47,7 +46,7 @@ def method(folder, progress=None, sensors=None, probe=None, **changes):
     dataset, settings = Dataset.open(folder), Settings(**{**QUICK, **changes})
     chosen = sensors or dataset.sensors
     torch.manual_seed(0)
-    network = TwinNetwork([Tower(SMALL, band_cards(dataset, sensor), settings.projector_width) for sensor in chosen])
+    network = TwinNetwork([Tower(SMALL, dataset.inputs[sensor.name], settings.projector_width) for sensor in chosen])
     return Twins(dataset, chosen, network, settings, torch.device("cpu"), probe, progress=progress or Listening())
 
 
@@ -177,7 +176,7 @@ def test_encoders_have_the_names_of_torchvision(tiles):
     import torchvision
 
     dataset = Dataset.open(tiles)
-    ours = Tower("resnet18", band_cards(dataset, dataset.sensor), 8).encoder.state_dict()
+    ours = Tower("resnet18", dataset.inputs["image"], 8).encoder.state_dict()
     theirs = {name for name in torchvision.models.resnet18().state_dict() if not name.startswith("fc.")}
     assert set(ours) == theirs
 

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -193,13 +194,11 @@ def test_weak_labels_pretrain_other_classes(tmp_path, run_folder, folder):
 
 
 def test_bands_are_scaled_as_the_starting_weights_know_them(run_folder, scenes):
-    ours = Run.open(str(run_folder)).card["bands"]
-    new = [{**band, "centre": 1.0, "spread": 2.0} for band in ours]
-    assert adopt_scaling(new, str(run_folder))
-    assert [(band["centre"], band["spread"]) for band in new] == [(band["centre"], band["spread"]) for band in ours]
-    other = [{**band, "centre": 1.0, "unit": "dB"} for band in ours]
-    assert not adopt_scaling(other, str(run_folder))
-    assert other[0]["centre"] == 1.0
+    ours = Run.open(str(run_folder)).inputs["image"]
+    new = replace(ours, bands=tuple(replace(band, centre=1.0, spread=2.0) for band in ours.bands))
+    assert adopt_scaling(new, str(run_folder)) == ours
+    other = replace(ours, bands=tuple(replace(band, centre=1.0, unit="dB") for band in ours.bands))
+    assert adopt_scaling(other, str(run_folder)) == other
 
 
 @pytest.mark.parametrize(("facts", "settings", "sentence"), [

@@ -41,7 +41,7 @@ def test_the_file_gives_what_torch_gives_on_real_tiles(exported, run_folder, dat
     tiles = dataset.images(dataset.indices("test")).astype(np.float32)
     with torch.no_grad():
         expected = Run.open(str(run_folder)).load_network(torch.device("cpu"))(torch.from_numpy(tiles)).softmax(1).numpy()
-    found = package.open(path).session("cpu").run(tiles)
+    found = package.open(path).session("cpu").run({"image": tiles})
     assert np.abs(found - expected).max() < 1e-4
     assert found.sum(1) == pytest.approx(1, abs=1e-5)
 
@@ -50,8 +50,9 @@ def test_the_file_knows_what_it_wants_and_where_it_comes_from(exported, run_fold
     path, facts = exported
     model, card = package.open(path), json.loads((run_folder / "run.json").read_text())
     assert model.id == facts["model_id"] == f"discs-tu-test-resnet-{card['weights_sha256'][:8]}"
-    assert [band.name for band in model.bands] == ["B02", "B03", "B04"]
-    assert model.fill == tuple(band["centre"] for band in card["bands"])
+    assert list(model.inputs) == ["image"] and model.image.sensor == "image"
+    assert model.image.names == ["B02", "B03", "B04"]
+    assert model.image.fill == tuple(band["centre"] for band in card["inputs"][0]["bands"])
     assert [row.value for row in model.classes] == [3, 7]
     assert model.stride == 32
     assert model.halo in range(32, 257, 32)
@@ -75,7 +76,7 @@ def test_a_difference_above_the_tolerance_is_refused(run_folder, tmp_path):
 
 @pytest.mark.parametrize("place", [0, 1])
 def test_a_result_that_is_no_number_is_a_difference(place):
-    images = [np.zeros((1, 1, 2, 2), np.float32), np.ones((1, 1, 2, 2), np.float32)]
+    images = [{"image": make((1, 1, 2, 2), np.float32)} for make in (np.zeros, np.ones)]
     session = SimpleNamespace(run=lambda names, inputs: [inputs["image"] * (np.nan if inputs["image"].any() == bool(place) else 1)])
     assert np.isnan(largest_difference(torch.nn.Identity(), session, images))
 
@@ -85,7 +86,7 @@ def test_other_encoders_translate_with_free_sizes(encoder):
     import onnxruntime
 
     network = Probabilities(SegmentationNetwork(encoder, [0.0] * 5, [1.0] * 5, 3)).eval()
-    session = onnxruntime.InferenceSession(to_onnx(network, 5, 32, encoder), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(to_onnx(network, {"image": 5}, 32, encoder), providers=["CPUExecutionProvider"])
     for n, height, width in [(1, 32, 64), (3, 96, 32)]:
         image = torch.rand(n, 5, height, width)
         with torch.no_grad():
@@ -158,7 +159,7 @@ def test_the_border_is_measured_among_true_neighbours(tmp_path):
     job = JOBS["create_pretraining_dataset"].from_values({"images": [str(image)], "output": str(tmp_path / "ramp"), "tile_size": 256,
                                                              "near_duplicates": 0})
     run_job(job, SILENT)
-    found = real_scenes(str(tmp_path / "ramp"), [{"centre": 0.0, "spread": 1.0}], 32)
+    found = real_scenes(str(tmp_path / "ramp"), Dataset.open(tmp_path / "ramp").inputs["image"], 32)
     assert len(found) == SCENES
     assert {scene.shape for scene in found} == {(1, scene_side(32), scene_side(32))}
     middle = scene_side(32) // 2
@@ -228,8 +229,8 @@ def test_a_cancel_during_the_translation_is_answered_within_two_seconds():
     network = Probabilities(SegmentationNetwork("tu-test_efficientnet", [0.0] * 5, [1.0] * 5, 3)).eval()
     progress = Cancelling(lambda heard: len(heard.events) >= 3)  # the translation has begun
     with pytest.raises(Cancelled):
-        to_onnx(network, 5, 32, "tu-test_efficientnet", progress=progress)
+        to_onnx(network, {"image": 5}, 32, "tu-test_efficientnet", progress=progress)
     assert time.monotonic() - progress.times[-1] < 2
     time.sleep(0.5)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("patient")], "the translation goes on"
-    assert to_onnx(network, 5, 32, "tu-test_efficientnet"), "and is not spoiled for the next"
+    assert to_onnx(network, {"image": 5}, 32, "tu-test_efficientnet"), "and is not spoiled for the next"

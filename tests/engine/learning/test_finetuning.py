@@ -30,8 +30,10 @@ def copied(run_folder, tmp_path):
 def test_a_run_keeps_what_the_next_steps_need(run_folder, dataset_folder):
     card = json.loads((run_folder / "run.json").read_text())
     assert card["state"] == "finished"
-    assert [band["name"] for band in card["bands"]] == ["B02", "B03", "B04"]
-    assert {"mean", "std", "unit", "scale", "p001"} <= set(card["bands"][0])
+    [seen] = card["inputs"]
+    assert (seen["name"], seen["sensor"], seen["preset"]) == ("image", "image", "sentinel2_l2a")
+    assert [band["name"] for band in seen["bands"]] == ["B02", "B03", "B04"]
+    assert {"mean", "std", "unit", "scale", "p001"} <= set(seen["bands"][0])
     assert card["classes"][1] == {"value": 7, "name": "disc", "color": "#1f77b4"}
     assert card["dataset"]["path"] == str(dataset_folder)
     assert card["metrics"]["mean_iou"] > 0.3

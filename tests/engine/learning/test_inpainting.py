@@ -11,7 +11,6 @@ from skimage.metrics import structural_similarity
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.learning.finetuning.recipe import finetune
 from eo_pretrain_qgis.engine.learning.loop.checkpoints import load_tensors
-from eo_pretrain_qgis.engine.learning.loop.runs import band_cards
 from eo_pretrain_qgis.engine.learning.networks.discriminators import PatchDiscriminator, fitting_layers, made_loss, real_loss
 from eo_pretrain_qgis.engine.learning.pretraining.inpainting.hidden_regions import Blocks
 from eo_pretrain_qgis.engine.learning.pretraining.inpainting.hidden_tiles import HidingReader
@@ -49,17 +48,17 @@ def filled(tmp_path_factory, plain):
 def reader_of(folder, blocks=None, stride=32):
     dataset = Dataset.open(folder)
     blocks = blocks or Blocks(8, 0.3)
-    return HidingReader(dataset, dataset.sensor, blocks, [band["centre"] for band in band_cards(dataset, dataset.sensor)], stride, CPU)
+    return HidingReader(dataset, dataset.sensor, blocks, dataset.inputs[dataset.sensor.name].centre, stride, CPU)
 
 
 def method_of(folder, weight=0.1, progress=None, warmup=10):
     reader = reader_of(folder)
-    bands = band_cards(reader.dataset, reader.sensor)
+    seen = reader.dataset.inputs[reader.sensor.name]
     torch.manual_seed(1)
-    network = FillingNetwork(SMALL, [band["centre"] for band in bands], [band["spread"] for band in bands])
-    discriminator = PatchDiscriminator(len(bands) + 1, 4, 1) if weight else None
+    network = FillingNetwork(SMALL, seen.centre, seen.spread)
+    discriminator = PatchDiscriminator(len(seen.bands) + 1, 4, 1) if weight else None
     chosen = Settings(batch_size=4, adversarial_weight=weight, adversarial_warmup=warmup)
-    return Filling(reader, FillingQuality(bands, CPU), network, discriminator, chosen, progress=progress or Listening())
+    return Filling(reader, FillingQuality(seen.bands, CPU), network, discriminator, chosen, progress=progress or Listening())
 
 
 def test_blocks_cover_the_share_of_what_counts_and_nothing_else():
@@ -177,7 +176,7 @@ def test_a_discriminator_learns_to_tell_smooth_from_rough():
 
 def test_figures_are_those_of_the_formulas(plain):
     dataset = Dataset.open(plain)
-    quality = FillingQuality(band_cards(dataset, dataset.sensor), CPU)
+    quality = FillingQuality(dataset.inputs[dataset.sensor.name].bands, CPU)
     truth = torch.rand(2, 3, 32, 32)
     hidden = torch.zeros(2, 32, 32, dtype=torch.bool)
     hidden[0, 4:12, 4:12] = True
@@ -196,7 +195,7 @@ def test_a_band_that_never_changes_does_not_count(tmp_path):
     images = scenes.optical(12, 3)
     images[:, 1] = 700
     dataset = Dataset.open(scenes.write_unlabelled(tmp_path / "made", [[(scenes.optical_sensor(("B04", "B03", "B02")), images)]]))
-    quality = FillingQuality(band_cards(dataset, dataset.sensor), CPU)
+    quality = FillingQuality(dataset.inputs[dataset.sensor.name].bands, CPU)
     truth, hidden = torch.zeros(1, 3, 32, 32), torch.ones(1, 32, 32, dtype=torch.bool)
     off = torch.zeros_like(truth)
     off[:, 1] = 5

@@ -7,12 +7,13 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
-from eo_pretrain_qgis.engine.learning import halo
+from eo_pretrain_qgis.engine.learning import export
 from eo_pretrain_qgis.engine.learning.finetuning.evaluation import evaluate_run
 from eo_pretrain_qgis.engine.learning.finetuning.map_scores import TorchSession, count_map
 from eo_pretrain_qgis.engine.learning.finetuning.recipe import finetune
 from eo_pretrain_qgis.engine.learning.loop.runs import Run
 from eo_pretrain_qgis.engine.measures.accuracy import confusion, scores
+from eo_pretrain_qgis.engine.models.kinds import block_sizes
 from eo_pretrain_qgis.engine.models.session import MemoryRanOutError
 from eo_pretrain_qgis.errors import Cancelled
 from eo_pretrain_qgis.jobs import JOBS
@@ -44,7 +45,7 @@ def learned(request, tmp_path_factory):
     """A run on tiles of that size, and the map of its exported model."""
     folder = tmp_path_factory.mktemp(f"tiles of {request.param}")
     patch = pytest.MonkeyPatch()
-    patch.setattr(halo, "SCENES", 1)  # the border is measured elsewhere
+    patch.setattr(export, "measured", lambda *asked: {"halo": 96, **block_sizes(96, 32)})  # tested elsewhere, and takes a minute
     request.addfinalizer(patch.undo)
     image, labels = map(str, ground(folder))
 
@@ -127,4 +128,4 @@ def test_memory_that_runs_out_is_a_sentence():
             raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
 
     with pytest.raises(MemoryRanOutError, match=r"^Memory ran out on cpu .* with a block of 64 x 32 px of the run here. Close other programs, or"):
-        TorchSession(Hungry(), torch.device("cpu"), "here").run(np.zeros((1, 3, 32, 64), np.float32))
+        TorchSession(Hungry(), torch.device("cpu"), "here").run({"image": np.zeros((1, 3, 32, 64), np.float32)})

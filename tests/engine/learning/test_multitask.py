@@ -20,7 +20,7 @@ from eo_pretrain_qgis.engine.learning.pretraining.multitask import recipe as mul
 from eo_pretrain_qgis.engine.learning.pretraining.multitask.recipe import Multitask, Multitasking, draw_tasks, pretrain_multitask
 from eo_pretrain_qgis.engine.learning.pretraining.multitask.report import comparison
 from eo_pretrain_qgis.engine.learning.pretraining.multitask.reptile import inner_steps, with_gradients
-from eo_pretrain_qgis.engine.learning.pretraining.multitask.tasks import CommonDataset, common_datasets, pooled_bands, same_scenes, task_names
+from eo_pretrain_qgis.engine.learning.pretraining.multitask.tasks import CommonDataset, common_datasets, pooled_input, same_scenes, task_names
 from eo_pretrain_qgis.errors import DataError, EngineError
 from tests.scenes_multitask import sharing
 from tests.settings import multitask as Settings
@@ -49,7 +49,7 @@ def method_of(shared, **settings):
     """A method on discs and unlabelled tiles, its weights drawn from one seed."""
     torch.manual_seed(3)
     recipe = Multitasking(common_datasets([Dataset.open(shared / name) for name in ("discs", "unlabelled")]), Settings(**{**QUICK, **settings}))
-    run = SimpleNamespace(card=recipe.card(), path=lambda name: name)
+    run = SimpleNamespace(card=recipe.card(), inputs=recipe.inputs, path=lambda name: name)
     fabric = Fabric(accelerator="cpu", devices=1)
     recipe._compare = lambda *facts: None  # baselines are no part of the method
     return recipe.build(Session(run, fabric, Listening()))
@@ -169,7 +169,7 @@ def test_bands_are_read_by_name(shared):
     assert [band.name for band in second.bands] == ["B02", "B03", "B04"]
     assert second.statistics["image"]["B02"] == turned.statistics["image"]["B02"]
     assert heard.texts == [f"The bands of {shared / 'turned'} are in another order (B04, B03, B02); they are read as B02, B03, B04, by name."]
-    assert [card["name"] for card in pooled_bands([first, second])] == ["B02", "B03", "B04"]
+    assert pooled_input([first, second]).names == ["B02", "B03", "B04"]
 
 
 def test_values_stored_otherwise_are_converted(shared):
@@ -189,12 +189,12 @@ def test_values_stored_otherwise_are_converted(shared):
 
 def test_scaling_is_that_of_the_mixture(shared):
     datasets = common_datasets([Dataset.open(shared / name) for name in ("discs", "more_discs")])
-    one, other = (pooled_bands([dataset])[0] for dataset in datasets)
-    both = pooled_bands(datasets)[0]
-    assert both["centre"] == pytest.approx((one["centre"] + other["centre"]) / 2)
-    mixture = (one["std"] ** 2 + other["std"] ** 2) / 2 + ((one["mean"] - other["mean"]) / 2) ** 2
-    assert both["std"] == pytest.approx(mixture**0.5)
-    assert both["minimum"] == min(one["minimum"], other["minimum"])
+    one, other = (pooled_input([dataset]).bands[0] for dataset in datasets)
+    both = pooled_input(datasets).bands[0]
+    assert both.centre == pytest.approx((one.centre + other.centre) / 2)
+    mixture = (one.std**2 + other.std**2) / 2 + ((one.mean - other.mean) / 2) ** 2
+    assert both.std == pytest.approx(mixture**0.5)
+    assert both.minimum == min(one.minimum, other.minimum)
 
 
 def test_images_of_several_datasets_are_named():
@@ -205,8 +205,8 @@ def test_images_of_several_datasets_are_named():
 def test_a_task_alone_is_scaled_as_in_company(shared):
     datasets = common_datasets([Dataset.open(shared / name) for name in ("discs", "unlabelled")])
     both = Multitasking(datasets, Settings(**QUICK))
-    alone = Multitasking(datasets[:1], Settings(**QUICK), bands=both.bands)
-    assert alone.card()["bands"] == both.card()["bands"] != Multitasking(datasets[:1], Settings(**QUICK)).card()["bands"]
+    alone = Multitasking(datasets[:1], Settings(**QUICK), seen=both.inputs["image"])
+    assert alone.inputs == both.inputs != Multitasking(datasets[:1], Settings(**QUICK)).inputs
 
 
 def test_equal_names_get_a_number(shared):
@@ -321,7 +321,8 @@ def test_another_run_starts_this_one_whatever_its_heads(shared, finished):
                           Settings(**QUICK, start=str(finished)))
     recipe._compare = lambda *facts: None
     heard = Listening()
-    method = recipe.build(Session(SimpleNamespace(card=recipe.card(), path=lambda name: name), Fabric(accelerator="cpu", devices=1), heard))
+    run = SimpleNamespace(card=recipe.card(), inputs=recipe.inputs, path=lambda name: name)
+    method = recipe.build(Session(run, Fabric(accelerator="cpu", devices=1), heard))
     tensors = load_file(finished / "best.safetensors")
     assert all(torch.equal(value, tensors[name]) for name, value in method.network.shared().state_dict().items() if "num_batches" not in name)
     assert "not used: heads.discs.segmentation_head.0" in heard.texts[0]

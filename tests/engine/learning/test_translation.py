@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from eo_pretrain_qgis.engine.cards import InputBand
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
-from eo_pretrain_qgis.engine.learning.loop.runs import Run, band_cards
+from eo_pretrain_qgis.engine.learning.loop.runs import Run
 from eo_pretrain_qgis.engine.learning.networks.class_networks import SegmentationNetwork
 from eo_pretrain_qgis.engine.learning.networks.starting_weights import start_from
 from eo_pretrain_qgis.engine.learning.pretraining.translation.figures import LinearBaseline, Sums
@@ -34,8 +35,8 @@ QUICK = {"generator": "residual", "generator_width": 4, "discriminator_width": 4
 
 
 def band(name="B02", centre=0.0, spread=1.0, unit="unknown", scale=1.0):
-    return {"name": name, "unit": unit, "scale": scale, "centre": centre, "spread": spread, "minimum": centre - 50 * spread,
-            "maximum": centre + 50 * spread, "p001": centre - 3 * spread, "p999": centre + 3 * spread, "mean": centre, "std": spread}
+    return InputBand(name, None, unit, scale, centre=centre, spread=spread, minimum=centre - 50 * spread, maximum=centre + 50 * spread,
+                     p001=centre - 3 * spread, p999=centre + 3 * spread, mean=centre, std=spread)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def paired(tmp_path_factory):
 
 
 def reader_of(dataset, paired=True, **facts):
-    readers = tuple(SensorReader(dataset, sensor, BandScaling(band_cards(dataset, sensor))) for sensor in dataset.sensors)
+    readers = tuple(SensorReader(dataset, sensor, BandScaling(dataset.inputs[sensor.name].bands)) for sensor in dataset.sensors)
     return PairReader(readers, paired=paired, batch_size=4, **facts)
 
 
@@ -186,7 +187,7 @@ def test_the_regression_finds_a_linear_relation(tmp_path):
     folder = scenes_pretraining.write_unlabelled(tmp_path / "linear", [[(sensors[0], images.astype(np.uint16)), (sensors[1], mixed)]], mode="paired")
     dataset = Dataset.open(folder)
     reader = reader_of(dataset)
-    sums = LinearBaseline(reader, tuple(band_cards(dataset, sensor) for sensor in dataset.sensors)).sums("validation")
+    sums = LinearBaseline(reader, tuple(seen.bands for seen in dataset.inputs.values())).sums("validation")
     assert sums.error(0) < 0.005
     assert sums.psnr(0) > 45
 

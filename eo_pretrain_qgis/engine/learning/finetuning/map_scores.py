@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from ....progress import SILENT, Progress
+from ...cards import Inputs
 from ...datasets.dataset import ALL, IGNORE, Dataset
 from ...datasets.source_images import SourceLostError, has_places, open_again
 from ...mapping.band_matching import Match
@@ -55,8 +56,8 @@ class TorchSession:
         """The device in words."""
         return describe_device(self.on)
 
-    def run(self, images: np.ndarray) -> np.ndarray:
-        """Probabilities float32 (n, class, y, x) of images (n, band, y, x) in stored units.
+    def run(self, images: dict[str, np.ndarray]) -> np.ndarray:
+        """Probabilities float32 (n, class, y, x) of images (n, band, y, x) by input, in stored units.
 
         Raises:
             MemoryRanOutError: when memory runs out.
@@ -67,8 +68,9 @@ class TorchSession:
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise
-            raise MemoryRanOutError(f"Memory ran out on {self.device} with a block of {images.shape[-1]} x {images.shape[-2]} px of the run "
-                                    f"{self.name}. Close other programs, or choose the device “cpu”.") from None
+            height, width = next(iter(images.values())).shape[-2:]
+            raise MemoryRanOutError(f"Memory ran out on {self.device} with a block of {width} x {height} px of the run {self.name}. Close other "
+                                    "programs, or choose the device “cpu”.") from None
 
     def stop(self) -> None:
         """Ends a run under way at its next layer."""
@@ -76,8 +78,9 @@ class TorchSession:
             self._call.stop()
 
     @torch.no_grad()
-    def _scores(self, images: np.ndarray) -> np.ndarray:
-        return self.model(torch.from_numpy(images).to(self.on)).float().cpu().numpy()
+    def _scores(self, images: dict[str, np.ndarray]) -> np.ndarray:
+        image, = images.values()
+        return self.model(torch.from_numpy(image).to(self.on)).float().cpu().numpy()
 
 
 @dataclass
@@ -155,18 +158,18 @@ def count_map(run: Run, network: ClassNetwork, dataset: Dataset, tiles: np.ndarr
         except SourceLostError as error:
             lost += len(mine)
             reasons.append(str(error))
-            counts += _count_among_neighbours(session, model, dataset, mine, part)
+            counts += _count_among_neighbours(session, model, dataset, run.inputs, mine, part)
     return counts, _sentence(lost, len(tiles), reasons)
 
 
 def _count_scene(session: TorchSession, model: Package, dataset: Dataset, name: str, tiles: np.ndarray, progress: Progress) -> np.ndarray:
     """In the blocks of their image that hold tiles."""
-    bands = [band.name for band in dataset.sensor.bands]
-    with open_again(dataset, name, tiles, progress=progress.part(0, 0.1)) as scene:
+    bands = [band.name for band in dataset.sensor_named(model.image.sensor).bands]
+    with open_again(dataset, name, tiles, model.image.sensor, progress.part(0, 0.1)) as scene:
         scored = Scored(dataset, tiles)
         grid = scene.grid
         blocks = anchored_tiles(grid.width, grid.height, block=model.block, halo=model.halo, stride=model.stride)
-        work = Work(lambda: copy.deepcopy(scene), [Match(bands.index(band.name), band, band) for band in model.bands],
+        work = Work(lambda: copy.deepcopy(scene), [Match(bands.index(band.name), band, band) for band in model.image.bands],
                     [block for block in blocks if len(scored.within(block.core))], model.block, MEMORY)
         compute(session, Canvas(model, scene.name, grid, grid.window, {}), work, [scored], progress.part(0.1, 1))
     labelled = sum(np.count_nonzero(dataset.labels(tiles[number:number + 1]) != IGNORE) for number in range(len(tiles)))
@@ -175,14 +178,16 @@ def _count_scene(session: TorchSession, model: Package, dataset: Dataset, name: 
     return scored.counts
 
 
-def _count_among_neighbours(session: TorchSession, model: Package, dataset: Dataset, tiles: np.ndarray, progress: Progress) -> np.ndarray:
+def _count_among_neighbours(session: TorchSession, model: Package, dataset: Dataset, inputs: Inputs, tiles: np.ndarray,
+                            progress: Progress) -> np.ndarray:
     """Tile by tile."""
     side, stride, classes = dataset.tile_size, model.stride, len(dataset.classes)
-    indices, fill = dataset.indices(ALL), np.array(model.fill, np.float32)[:, None, None]
+    indices, seen = dataset.indices(ALL), next(iter(inputs.values()))
     around, counts = up(AROUND, stride), dataset.kind.nothing(classes)
     for done, tile in enumerate(tiles):
-        image = surroundings(dataset, int(tile), indices, fill, up(side, stride) + 2 * around)
-        scores = patiently(partial(session.run, image[None]), session.stop, progress, done / len(tiles), f"Measured {done} of {len(tiles)} tiles")
+        image = surroundings(dataset, seen, int(tile), indices, up(side, stride) + 2 * around)
+        run = partial(session.run, {seen.name: image[None]})
+        scores = patiently(run, session.stop, progress, done / len(tiles), f"Measured {done} of {len(tiles)} tiles")
         first = (image.shape[-1] - side) // 2
         answer = scores[:, :, first:first + side, first:first + side].argmax(1)
         counts += dataset.kind.count(dataset.labels(tiles[done:done + 1]), answer, classes)

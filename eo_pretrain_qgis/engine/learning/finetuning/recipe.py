@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ....progress import SILENT, Progress
+from ...cards import Input
 from ...datasets.dataset import IGNORE, Dataset
 from ...datasets.splitting.label_shares import training_share
 from ..loop import training_runs
@@ -99,6 +100,7 @@ class FineTuning:
         self.dataset, self.learner = dataset, learner_of(dataset)
         self.settings: Any  # complete: no number of it is None that must be one
         self.settings, self.chosen = completed(settings, dataset)
+        self.inputs = dict(list(dataset.inputs.items())[:1])
         self.shown: np.ndarray | None = None
         self.pictures = ""
 
@@ -121,7 +123,7 @@ class FineTuning:
         if self.chosen:
             progress.message(self.chosen)
         if chosen.start and session.begins:
-            adopt_scaling(run.card["bands"], chosen.start, progress)
+            run.card["inputs"] = [asdict(adopt_scaling(seen, chosen.start, progress)) for seen in run.inputs.values()]
         network = run.build_network()
         new = session.start(network, [band.name for band in dataset.bands], chosen.start)
         if chosen.frozen_encoder:
@@ -167,7 +169,7 @@ class FineTuning:
 
     def kept(self, method: LabelledMethod) -> Kept:
         """The network and its encoder."""
-        return Kept(method.network, {"encoder": (method.network.encoder, {})})
+        return Kept(method.network, {"encoder": (method.network.encoder, next(iter(self.inputs)))})
 
     def facts(self, run: Run, method: LabelledMethod, sums: np.ndarray) -> dict[str, Any]:
         """On the validation tiles the figures of the classes and what is taken for what."""
@@ -188,25 +190,25 @@ class FineTuning:
         return {RESULTS[score]: metrics[score]} if score in metrics and score in RESULTS else {}
 
 
-def adopt_scaling(bands: list[dict[str, Any]], start: str, progress: Progress = SILENT) -> bool:
-    """Scales the bands as the starting weights know them, where these are of a run of ours with the same bands in the same units.
+def adopt_scaling(seen: Input, start: str, progress: Progress = SILENT) -> Input:
+    """The input scaled as the starting weights know its bands, where these are of a run of ours with the same bands in the same units.
 
     The encoder then sees the values it was trained on, whatever the statistics of the new tiles are.
 
     Args:
-        bands: of the card of the new run; their centre and spread are changed.
+        seen: of the new run.
         start: see `encoder_files.find_weights`.
         progress: told of a download.
 
     Returns:
-        Whether it could.
+        The input as it was where they do not fit.
     """
-    card = read_card(find_weights(start, [band["name"] for band in bands], True, progress.part(0, 0)))
+    card = read_card(find_weights(start, seen.names, True, progress.part(0, 0)))
     theirs = {band.get("name"): band for band in card.get("bands", [])}
     facts = ("unit", "scale", "offset")
     fits = card.get("scaling", OUR_SCALING) == OUR_SCALING and all(
-        band["name"] in theirs and all(theirs[band["name"]].get(fact) == band[fact] for fact in facts)
-        and all(isinstance(theirs[band["name"]].get(fact), (int, float)) for fact in ("centre", "spread")) for band in bands)
-    for band in bands if fits else []:
-        band.update({fact: theirs[band["name"]][fact] for fact in ("centre", "spread")})
-    return fits
+        band.name in theirs and all(theirs[band.name].get(fact) == getattr(band, fact) for fact in facts)
+        and all(isinstance(theirs[band.name].get(fact), (int, float)) for fact in ("centre", "spread")) for band in seen.bands)
+    if not fits:
+        return seen
+    return replace(seen, bands=tuple(replace(band, **{fact: theirs[band.name][fact] for fact in ("centre", "spread")}) for band in seen.bands))

@@ -82,7 +82,8 @@ def _number(row: dict[str, Any]) -> int | None:
 def _limits(card: dict[str, Any], rows: Sequence[dict[str, Any]], kind: Task) -> list[str]:
     """What the figures do not say, from the facts of this run."""
     limits = [
-        f"The model knows {card['preset']} values at {card['resolution_m'][0]:g} m: another sensor, unit or pixel size needs another one.",
+        f"The model knows {card['inputs'][0]['preset']} values at {card['resolution_m'][0]:g} m: another sensor, unit or pixel size needs another "
+        "one.",
         "Truth is what the labels say: errors in them count against the model, and places unlike the training tiles were not tried.",
     ]
     if card["settings"].get("keep") != "last":

@@ -2,38 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from ...cards import ClassInfo, Preset
-from ...records import Count, FilledName, Finite, Metres, Name, Pixels, PlainName, Positive, Sha256, differ
+from ....errors import DataError
+from ...cards import ClassInfo, Input
+from ...records import Count, FilledName, Finite, Metres, Name, Pixels, Sha256, differ, read_json, shown
 from ...tasks import task_named
 
+FORMAT, VERSION = "eo-pretrain run", 2
 Figure = Finite | None
 Figures = dict[str, Figure]
-
-
-class RunBand(Struct):
-    """A band with its statistics, all of which a run says, and the centre and spread it is scaled by."""
-
-    name: FilledName
-    wavelength_um: Positive | None
-    unit: Name
-    scale: Finite
-    offset: Finite
-    mean: Finite
-    std: Positive
-    minimum: Finite
-    maximum: Finite
-    p001: Finite
-    p999: Finite
-    centre: Finite
-    spread: Positive
-
-
-Bands = Annotated[list[RunBand], Meta(min_length=1, max_length=10_000)]
 
 
 class Source(Struct):
@@ -63,13 +45,11 @@ class RunRecord(Struct):
 
     task: str
     encoder: Name
-    bands: Bands
+    inputs: Annotated[list[Input], Meta(min_length=1, max_length=1_000)]
     classes: Annotated[list[ClassInfo], Meta(max_length=255)]
     dataset: Source
     settings: Chosen
     state: Literal["training", "finished"]
-    sensor: Name
-    preset: Preset
     resolution_m: tuple[Metres, Metres]
     tile_size: Pixels
     architecture: Name
@@ -90,7 +70,7 @@ class RunRecord(Struct):
     memory_mb: Finite | UnsetType = UNSET
 
     def __post_init__(self) -> None:
-        differ([band.name for band in self.bands], "the band")
+        differ([one.name for one in self.inputs], "the input")
         differ([str(row.value) for row in self.classes], "the value of a class")
         if self.method == "finetune" and not self.classes:
             raise ValueError("“classes” names none")
@@ -191,9 +171,8 @@ class Probed(Struct):
 
 
 class BarlowTwinsRun(RunRecord, kw_only=True):
-    """Of “Pretrain by Barlow Twins”; `sensors` where there are two."""
+    """Of “Pretrain by Barlow Twins”."""
 
-    sensors: dict[PlainName, Bands] | UnsetType = UNSET
     probe_baseline: Probed | None = None
     neighbours: str | UnsetType = UNSET
 
@@ -216,14 +195,6 @@ class Errors(Struct):
     bands: list[BandError]
 
 
-class Side(Struct):
-    """One of the two sensors."""
-
-    name: PlainName
-    preset: Preset
-    bands: Bands
-
-
 class Generators(Chosen, kw_only=True):
     """Settings that decide what the generators look like."""
 
@@ -238,12 +209,13 @@ class TranslationRun(RunRecord, kw_only=True):
     settings: Generators
     mode: Literal["paired", "unpaired"]
     architecture: Literal["unet", "residual"]
-    sensors: tuple[Side, Side]
     sums: tuple[Errors, Errors] | None = None
     baseline: tuple[Errors, Errors] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if len(self.inputs) != 2:
+            raise ValueError("“inputs” are not those of two sensors")
         for ours, theirs in zip(self.sums or (), self.baseline or ()):
             if (ours.error is not None and theirs.error is None) or len(ours.bands) > len(theirs.bands):
                 raise ValueError("“baseline” lacks errors that “sums” has")
@@ -276,3 +248,39 @@ class MultitaskRun(RunRecord, kw_only=True):
 
 RECORDS: dict[str, type[RunRecord]] = {"finetune": FinetuneRun, "inpainting": InpaintingRun, "barlow twins": BarlowTwinsRun,
                                        "translation": TranslationRun, "multitask": MultitaskRun}
+
+
+def read_card(path: str) -> dict[str, Any]:
+    """What a run.json says, in today's version; its values are not checked yet.
+
+    Raises:
+        DataError: when it cannot be read, or is of something else or of a newer version.
+    """
+    card = read_json(path, DataError, "Copy the run folder again.")
+    version = card.get("version") if isinstance(card, dict) and card.get("format") == FORMAT else 0
+    if type(version) is int and version < 1:
+        raise DataError(f"{path} does not describe a run of this plugin. Choose a folder made by “Fine-tune a model”.")
+    if type(version) is not int or version > VERSION:
+        raise DataError(f"{path} was written by a newer version of the plugin (format {shown(version)}, this one reads {VERSION}). "
+                        "Update the plugin.")
+    while version < VERSION:
+        card = UPGRADES[version](card)
+        version += 1
+    return {**card, "version": VERSION}
+
+
+def _with_inputs(card: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 had sensor, preset and bands of the first input; beside them a list of both, or the bands of both by their names.
+
+    That last form knew the preset of the first alone.
+    """
+    first, both = ({"name": card.get("sensor"), "preset": card.get("preset"), "bands": card.get("bands")}, card.get("sensors"))
+    if isinstance(both, dict):
+        both = [{"name": name, "preset": first["preset"] if name == first["name"] else "generic", "bands": bands} for name, bands in both.items()]
+    inputs = [{**row, "sensor": row.get("name"), "axes": "byx", "optional": False} if isinstance(row, dict) else row
+              for row in (both if isinstance(both, list) else [first])]
+    return {key: value for key, value in card.items() if key not in ("sensor", "preset", "bands", "sensors")} | {"inputs": inputs}
+
+
+#: Version → function that turns a card of that version into one of the next.
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _with_inputs}

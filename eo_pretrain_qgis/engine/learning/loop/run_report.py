@@ -36,11 +36,9 @@ def run_report(card: dict[str, Any], course: Course, verdict: str, body: Sequenc
 
 
 def _bands(card: dict[str, Any]) -> list[tuple[str, str]]:
-    """Names of the bands, of each sensor where there are two."""
-    pair = card.get("sensors") or {}
-    cards = pair if isinstance(pair, dict) else {sensor["name"]: sensor["bands"] for sensor in pair}
-    named = {f"bands of {name}": bands for name, bands in cards.items()} or {"bands": card["bands"]}
-    return [(words, ", ".join(band["name"] for band in bands)) for words, bands in named.items()]
+    """Names of the bands, of each input where there are several."""
+    several = len(card["inputs"]) > 1
+    return [(f"bands of {row['name']}" if several else "bands", ", ".join(band["name"] for band in row["bands"])) for row in card["inputs"]]
 
 
 def machine(card: dict[str, Any]) -> list[str]:

@@ -8,29 +8,30 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import msgspec
 import torch
 from torch import nn
 
 from ....errors import DataError, ModelError, first_line
 from ....outputs import new_file, refuse_used
-from ...datasets.dataset import Dataset, SensorInfo
-from ...records import checked, json_text, read_json, shown
+from ...cards import Input, Inputs
+from ...datasets.dataset import Dataset
+from ...rasters.sensors import Band
+from ...records import checked, json_text, shown
 from ...tasks import require
 from ..networks.class_networks import SCALED, ClassNetwork
-from ..networks.encoder_files import write_encoder
+from ..networks.encoder_files import of_encoder, write_encoder
 from ..tasks import LEARNERS, Learner
 from .checkpoints import load_tensors, save_tensors
-from .run_record import RECORDS, RunRecord
+from .run_record import FORMAT, RECORDS, VERSION, RunRecord, read_card
 
-FORMAT, VERSION = "eo-pretrain run", 1
 CARD, WEIGHTS, ENCODER, CHECKPOINT = "run.json", "best.safetensors", "encoder.safetensors", os.path.join("last", "checkpoint.pt")
 #: May differ when a run is continued: they do not change what an epoch does.
 FREE_SETTINGS = ("epochs", "device")
 #: What dataset and settings decide: the checkpoint of a run that says something else would not fit.
-FIXED = ("task", "encoder", "architecture", "sensor", "preset", "bands", "classes", "resolution_m", "tile_size", "mode", "sensors", "blocks", "tasks")
-#: Of these what training or the place of the dataset decides, or what is words.
-FREE = ("centre", "spread", "dataset", "kind")
-BAND_STATISTICS = ("mean", "std", "minimum", "maximum", "p001", "p999")
+FIXED = ("task", "encoder", "architecture", "inputs", "classes", "resolution_m", "tile_size", "mode", "blocks", "tasks")
+#: Of these what training or the place of the dataset decides, what is words, or what cards of version 1 did not say of a second sensor.
+FREE = ("centre", "spread", "dataset", "kind", "preset")
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,7 @@ class Run:
         path = os.path.join(folder, CARD)
         if not os.path.isfile(path):
             raise DataError(f"{folder} is not a run folder: it has no {CARD}. Choose a folder made by “Fine-tune a model”.")
-        card = read_json(path, DataError, "Copy the run folder again.")
-        if not isinstance(card, dict) or card.get("format") != FORMAT:
-            raise DataError(f"{path} does not describe a run of this plugin. Choose a folder made by “Fine-tune a model”.")
-        version = card.get("version")
-        if type(version) is not int or version > VERSION:
-            raise DataError(f"{path} was written by a newer version of the plugin (format {shown(version)}, this one reads {VERSION}). "
-                            "Update the plugin.")
+        card = read_card(path)
         method = card.get("method", "finetune")
         record = RECORDS.get(method, RunRecord) if isinstance(method, str) else RunRecord
         checked(card, record, path, DataError, "Copy the run folder again, or train again.")
@@ -113,6 +108,11 @@ class Run:
         return self.card.get("datasets", [self.card["dataset"]])
 
     @property
+    def inputs(self) -> Inputs:
+        """What the network sees, by name."""
+        return {row.name: row for row in msgspec.convert(self.card["inputs"], list[Input])}
+
+    @property
     def class_names(self) -> list[str]:
         """Names of the classes in the order of the network's output."""
         return [entry["name"] for entry in self.card["classes"]]
@@ -141,9 +141,8 @@ class Run:
 
     def build_network(self) -> ClassNetwork:
         """The network with new weights; see `learner`."""
-        bands = self.card["bands"]
-        return self.learner.network(self.card["encoder"], [band["centre"] for band in bands], [band["spread"] for band in bands],
-                                    len(self.card["classes"]))
+        seen = next(iter(self.inputs.values()))
+        return self.learner.network(self.card["encoder"], seen.centre, seen.spread, len(self.card["classes"]))
 
     def load_network(self, device: torch.device) -> ClassNetwork:
         """The network with its best weights, in evaluation mode, on `device`.
@@ -177,16 +176,16 @@ class Run:
         """Writes the whole network."""
         self.card["weights_sha256"] = save_tensors(self.path(WEIGHTS), network.state_dict())
 
-    def save_encoder(self, encoder: nn.Module, name: str = "encoder", **facts: Any) -> None:
+    def save_encoder(self, encoder: nn.Module, seen: Input, name: str = "encoder") -> None:
         """Writes an encoder apart, with a card of its own, so that any run can start from it.
 
         Args:
             encoder: with tensors named as in torchvision, timm and segmentation-models-pytorch.
+            seen: what it takes.
             name: of the two files.
-            facts: what differs from the card of the run, such as ``sensor`` and ``bands`` of a second sensor.
         """
-        kept = ("method", "encoder", "sensor", "preset", "bands", "resolution_m", "dataset", "seed", "created")
-        card = {**{key: self.card[key] for key in kept}, "input": SCALED, **facts}
+        card = {**{key: self.card[key] for key in ("method", "encoder")}, **of_encoder(seen),
+                **{key: self.card[key] for key in ("resolution_m", "dataset", "seed", "created")}, "input": SCALED}
         write_encoder(self.folder, encoder.state_dict(), card, name)
 
     def open_dataset(self, folder: str | None = None) -> Dataset:
@@ -202,9 +201,10 @@ class Run:
             raise DataError(f"The dataset {where} of the run {self.folder} is no longer there. Give its present place as “Dataset”.")
         dataset = Dataset.open(where)
         require(dataset, [self.card["task"]], f"the run {self.folder}")
+        seen = next(iter(self.inputs.values()))
         for what, ours, theirs in (
-            ("bands", [band["name"] for band in self.card["bands"]], [band.name for band in dataset.bands]),
-            ("units of the bands", [_unit(band) for band in self.card["bands"]], [_unit(asdict(band)) for band in dataset.bands]),
+            ("bands", seen.names, [band.name for band in dataset.bands]),
+            ("units of the bands", [_unit(band) for band in seen.bands], [_unit(band) for band in dataset.bands]),
             ("classes", [(c["value"], c["name"]) for c in self.card["classes"]], [(c.value, c.name) for c in dataset.classes]),
         ):
             if ours != theirs:
@@ -219,32 +219,13 @@ def write_json(path: str, content: dict) -> None:
         stream.write(json_text(content))
 
 
-def centre_and_spread(statistics: dict[str, Any]) -> dict[str, float]:
-    """Median and interquartile range of a band, the latter as the standard deviation of the normal distribution that has it.
-
-    Mean and standard deviation would follow the clouds: 5 % of them make the deviation of a blue band five times that of the land.
-
-    Args:
-        statistics: of one band in dataset.json.
-    """
-    return {"centre": statistics["p50"], "spread": (statistics["p75"] - statistics["p25"]) / 1.349 or statistics["std"]}
-
-
-def band_cards(dataset: Dataset, sensor: SensorInfo) -> list[dict[str, Any]]:
-    """What a network has to know of the bands of a sensor: the band, its statistics, and the centre and spread it is scaled by."""
-    statistics = dataset.statistics[sensor.name]
-    return [{**asdict(band), **{key: statistics[band.name][key] for key in BAND_STATISTICS}, **centre_and_spread(statistics[band.name])}
-            for band in sensor.bands]
-
-
-def first_card(method: str, datasets: Sequence[Dataset], settings: dict[str, Any]) -> dict[str, Any]:
-    """The card of a new run; bands, classes and tiles are those of the first sensor of the first dataset."""
-    dataset, sensor = datasets[0], datasets[0].sensor
+def first_card(method: str, datasets: Sequence[Dataset], inputs: Inputs, settings: dict[str, Any]) -> dict[str, Any]:
+    """The card of a new run; classes and tiles are those of the first dataset."""
+    dataset = datasets[0]
     sources = [{"name": source.name, "path": os.path.abspath(source.folder), "checksum": source.checksum} for source in datasets]
     return {
         "format": FORMAT, "version": VERSION, "state": "training", "method": method, "task": dataset.task,
-        "sensor": sensor.name, "preset": sensor.preset, "bands": band_cards(dataset, sensor),
-        "resolution_m": dataset.description["resolution_m"],
+        "inputs": [asdict(one) for one in inputs.values()], "resolution_m": dataset.description["resolution_m"],
         "classes": [asdict(entry) for entry in dataset.classes], "tile_size": dataset.tile_size,
         "dataset": sources[0], "datasets": sources,
         "settings": settings, "seed": settings["seed"], "start": None, "metrics": {}, "epochs_run": 0,
@@ -261,8 +242,8 @@ def _agree(before: Any, now: Any) -> bool:
     return before == now
 
 
-def _unit(band: dict) -> tuple:
-    return band["unit"], band["scale"], band["offset"]
+def _unit(band: Band) -> tuple:
+    return band.unit, band.scale, band.offset
 
 
 def _list(values: list) -> str:

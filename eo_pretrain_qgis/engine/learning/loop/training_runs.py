@@ -16,6 +16,7 @@ from torch import nn
 from ....outputs import new_file
 from ....progress import SILENT, Progress
 from ....tables import write_table
+from ...cards import Inputs
 from ...datasets.dataset import Dataset
 from ...looks import html_page as page
 from ...rasters.sensors import Band
@@ -135,11 +136,11 @@ class Kept:
 
     Attributes:
         network: written with its best weights, and read again at the end.
-        encoders: by name of their files, each with what differs from the card of the run, such as ``sensor`` and ``bands``.
+        encoders: by name of their files, each with the name of its input.
     """
 
     network: nn.Module
-    encoders: dict[str, tuple[nn.Module, dict[str, Any]]]
+    encoders: dict[str, tuple[nn.Module, str]]
 
 
 class Recipe(Protocol):
@@ -149,6 +150,7 @@ class Recipe(Protocol):
         method_name: stands in run.json as ``method``.
         settings: what was chosen, complete.
         datasets: what is learned from.
+        inputs: what of them is seen, by name.
         half: False where training does not bear float16; may be left out.
     """
 
@@ -159,6 +161,9 @@ class Recipe(Protocol):
 
     @property
     def datasets(self) -> Sequence[Dataset]: ...
+
+    @property
+    def inputs(self) -> Inputs: ...
 
     def card(self) -> dict[str, Any]:
         """What run.json says besides `runs.first_card`: at least ``architecture`` and ``encoder``."""
@@ -198,7 +203,7 @@ def train(folder: str, recipe: Recipe, progress: Progress = SILENT) -> dict[str,
     settings = recipe.settings
     device = pick_device(settings.device)
     precision = pick_precision(settings.precision, device, getattr(recipe, "half", True))
-    run = Run.begin(folder, {**first_card(recipe.method_name, recipe.datasets, asdict(settings)), **recipe.card()})
+    run = Run.begin(folder, {**first_card(recipe.method_name, recipe.datasets, recipe.inputs, asdict(settings)), **recipe.card()})
     if run.finished and settings.epochs <= run.card["settings"]["epochs"]:
         progress.message(f"The run in {folder} is finished; its result is given again. Choose a new folder to train anew.")
         return _result(run, recipe)
@@ -238,8 +243,8 @@ class _Keeper:
             self.run.card.update(self.recipe.facts(self.run, self.method, sums))
             kept = self.recipe.kept(self.method)
             self.run.save_network(kept.network)
-            for name, (encoder, facts) in kept.encoders.items():
-                self.run.save_encoder(encoder, name, **facts)
+            for name, (encoder, seen) in kept.encoders.items():
+                self.run.save_encoder(encoder, self.run.inputs[seen], name)
         self.run.update(epochs_run=course.epoch, **_spent(course))
         self._write_figures(course)
         if self.spent <= REPORT_SHARE * (time.monotonic() - self.started):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from safetensors import SafetensorError, safe_open
 from ....errors import ModelError
 from ....outputs import new_file
 from ....progress import SILENT, Progress
-from ...cards import Preset
+from ...cards import Input, Preset
 from ...models import catalog
 from ...rasters.same_band import band_key
 from ...records import FilledName, Finite, Name, Positive, checked, json_text, read_json
+from ..loop import run_record
 from ..loop.checkpoints import save_tensors
 
 RUN_CARD, NETWORK = "run.json", "best.safetensors"
@@ -88,16 +90,30 @@ def read_card(path: str) -> dict[str, Any]:
 
     Raises:
         ModelError: when it is damaged: without it, bands would be taken for others.
+        DataError: when it is that of a run of a newer version.
     """
     for card in (os.path.splitext(path)[0] + ".json", os.path.join(os.path.dirname(path), RUN_CARD)):
         if not os.path.isfile(card):
             continue
         advice = "Copy it again, or remove it to use the weights without it."
         content = read_json(card, ModelError, advice)
+        if isinstance(content, dict) and content.get("format") == run_record.FORMAT:
+            content = _of_first_input(run_record.read_card(card))
         if isinstance(content, dict) and isinstance(content.get("bands"), list):
             checked(content, EncoderRecord, card, ModelError, advice)
             return content
     return {}
+
+
+def of_encoder(seen: Input) -> dict[str, Any]:
+    """What the card of an encoder says of what it takes."""
+    return {"sensor": seen.sensor, "preset": seen.preset, "bands": [asdict(band) for band in seen.bands]}
+
+
+def _of_first_input(card: dict[str, Any]) -> dict[str, Any]:
+    """The card of a run as that of its network, which names the first of its inputs as encoders do."""
+    inputs = card.get("inputs")
+    return {**card, **inputs[0]} if isinstance(inputs, list) and inputs and isinstance(inputs[0], dict) else card
 
 
 def band_names(card: Mapping[str, Any]) -> list[str]:

@@ -15,7 +15,8 @@ from ....progress import Progress
 from ...looks.class_style import raster_qml
 from ...looks.tile_pictures import NO_PICTURE, TRUE_COLOUR
 from ...models.metadata import synthetic_name
-from ...models.package import ModelBand, Package
+from ...models.package import Package
+from ...models.record import ModelBand
 from ..inference import Part
 from ..request import Canvas
 from .drawing import Drawing

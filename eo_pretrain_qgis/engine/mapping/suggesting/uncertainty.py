@@ -78,7 +78,8 @@ class Ensemble(Package):
         """
         first = packages[0]
         for other in packages[1:]:
-            for what, ours, theirs in (("bands", _bands(first), _bands(other)), ("classes", _classes(first), _classes(other))):
+            for what, ours, theirs in (("bands", _bands(first), _bands(other)), ("units of the bands", _units(first), _units(other)),
+                                       ("classes", _classes(first), _classes(other))):
                 if ours != theirs:
                     raise JobError(f"The models {first.path} and {other.path} have different {what} ({', '.join(ours)}; {', '.join(theirs)}), so "
                                    "they cannot be asked together. Choose models trained on the same dataset.")
@@ -104,25 +105,25 @@ class Ensemble(Package):
 
     def session(self, device: str = "auto", threads: int = 0, progress: Progress = SILENT) -> Session:
         """Loads all networks."""
-        return _Sessions([package.session(device, threads, progress) for package in self.packages])
+        return _Sessions([(package.session(device, threads, progress), list(package.inputs)) for package in self.packages])
 
 
 class _Sessions(Session):
-    """Networks run one after the other on the same input; their classes follow one another."""
+    """Networks run one after the other on the same images, each by the names it knows them by; their classes follow one another."""
 
-    def __init__(self, sessions: list[Session]) -> None:
-        self.sessions, self.path = sessions, sessions[0].path
+    def __init__(self, sessions: list[tuple[Session, list[str]]]) -> None:
+        self.sessions, self.path = sessions, sessions[0][0].path
 
     @property
     def device(self) -> str:
-        return self.sessions[0].device
+        return self.sessions[0][0].device
 
-    def run(self, images: np.ndarray) -> np.ndarray:
-        results = [session.run(images) for session in self.sessions]
+    def run(self, images: dict[str, np.ndarray]) -> np.ndarray:
+        results = [session.run(dict(zip(names, images.values()))) for session, names in self.sessions]
         return results[0] if len(results) == 1 else np.concatenate(results, 1)
 
     def stop(self) -> None:
-        for session in self.sessions:
+        for session, _ in self.sessions:
             session.stop()
 
 
@@ -184,7 +185,11 @@ def _entropy(probabilities: np.ndarray) -> np.ndarray:
 
 
 def _bands(package: Package) -> list[str]:
-    return [band.name for band in package.bands]
+    return [name for seen in package.inputs.values() for name in seen.names]
+
+
+def _units(package: Package) -> list[str]:
+    return [f"{band.unit} × {band.scale:g} + {band.offset:g}" for seen in package.inputs.values() for band in seen.bands]
 
 
 def _classes(package: Package) -> list[str]:

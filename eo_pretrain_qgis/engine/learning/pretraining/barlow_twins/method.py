@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from .....progress import SILENT, Progress
+from ....cards import Input
 from ....datasets.dataset import Dataset, SensorInfo
 from ....rasters.sensors import Band
 from ...data import mixed_sample
@@ -41,22 +42,22 @@ class Tower(nn.Module):
 
     Args:
         encoder: name of the encoder.
-        cards: of the bands, see `runs.band_cards`.
+        seen: what it takes.
         width: of the projector's three layers.
     """
 
     centre: torch.Tensor
     spread: torch.Tensor
 
-    def __init__(self, encoder: str, cards: Sequence[dict[str, Any]], width: int) -> None:
+    def __init__(self, encoder: str, seen: Input, width: int) -> None:
         super().__init__()
-        self.encoder = build_encoder(encoder, len(cards))
+        self.encoder = build_encoder(encoder, len(seen.bands))
         features = int(cast(Any, self.encoder).out_channels[-1])
         self.projector = nn.Sequential(
             nn.Linear(features, width, bias=False), nn.BatchNorm1d(width), nn.ReLU(inplace=True),
             nn.Linear(width, width, bias=False), nn.BatchNorm1d(width), nn.ReLU(inplace=True), nn.Linear(width, width, bias=False))
-        self.register_buffer("centre", band_row([card["centre"] for card in cards]))
-        self.register_buffer("spread", band_row([card["spread"] or 1.0 for card in cards]))
+        self.register_buffer("centre", band_row(seen.centre))
+        self.register_buffer("spread", band_row([spread or 1.0 for spread in seen.spread]))
 
     def forward(self, view: torch.Tensor) -> torch.Tensor:
         """Embeddings (n, width) of scaled views (n, band, y, x)."""

@@ -18,7 +18,7 @@ from ....datasets.dataset import Dataset, SensorInfo
 from ....even_sample import even_sample
 from ...loop import training_runs
 from ...loop.processes import synchronise
-from ...loop.runs import Run, band_cards
+from ...loop.runs import Run
 from ...loop.training import Course, Plan
 from ...loop.training_runs import Kept, Session, equipped, plan_of, train
 from ...networks.encoders import check_view_side
@@ -139,6 +139,7 @@ class BarlowTwins:
 
     def __init__(self, dataset: Dataset, sensors: Sequence[SensorInfo], settings: Settings, probe: Probe | None = None) -> None:
         self.dataset, self.sensors, self.settings, self.probe = dataset, list(sensors), settings, probe
+        self.inputs = {sensor.name: dataset.inputs[sensor.name] for sensor in sensors}
         self.pictures = ""
 
     @property
@@ -147,11 +148,8 @@ class BarlowTwins:
         return [self.dataset]
 
     def card(self) -> dict[str, Any]:
-        """The encoder, and the bands of the sensor it is for."""
-        first = self.sensors[0]
-        pair = {sensor.name: band_cards(self.dataset, sensor) for sensor in self.sensors} if len(self.sensors) > 1 else None
-        return {"architecture": "barlow twins", "encoder": self.settings.encoder, "sensor": first.name, "preset": first.preset,
-                "bands": band_cards(self.dataset, first), **({"sensors": pair} if pair else {})}
+        """The encoder."""
+        return {"architecture": "barlow twins", "encoder": self.settings.encoder}
 
     def plan(self) -> Plan:
         """Adam with warm-up and a cosine, or LARS as in the paper; no early stopping, as features go on improving when the loss rests."""
@@ -162,9 +160,9 @@ class BarlowTwins:
     def build(self, session: Session) -> Twins:
         """The towers with their starting weights, as a method to train."""
         chosen, dataset, card = self.settings, self.dataset, session.run.card
-        towers = [Tower(chosen.encoder, band_cards(dataset, sensor), chosen.projector_width) for sensor in self.sensors]
-        for tower, sensor in zip(towers, self.sensors):
-            session.start(tower, [band.name for band in sensor.bands], chosen.start)
+        towers = [Tower(chosen.encoder, seen, chosen.projector_width) for seen in self.inputs.values()]
+        for tower, seen in zip(towers, self.inputs.values()):
+            session.start(tower, seen.names, chosen.start)
         network = TwinNetwork(towers)
         if session.share.processes > 1:
             synchronise(network)
@@ -204,12 +202,8 @@ class BarlowTwins:
     def kept(self, method: Twins) -> Kept:
         """The towers, and the encoder of each sensor."""
         first, *others = method.towers
-        if not others:
-            return Kept(first, {"encoder": (first.encoder, {})})
-        own = {f"encoder_{sensor.name}": (tower.encoder, {"sensor": sensor.name, "preset": sensor.preset,
-                                                          "bands": band_cards(self.dataset, sensor)})
-               for sensor, tower in zip(self.sensors, method.towers)}
-        return Kept(method.network, {"encoder": (first.encoder, {}), **own})
+        own = {f"encoder_{name}": (tower.encoder, name) for name, tower in zip(self.inputs, method.towers)} if others else {}
+        return Kept(method.network if others else first, {"encoder": (first.encoder, next(iter(self.inputs))), **own})
 
     def facts(self, run: Run, method: Twins, sums: np.ndarray) -> dict[str, Any]:
         """None beside the figures."""

@@ -102,7 +102,8 @@ def _probe_words(card: dict, history: list[dict[str, Any]]) -> str:
 
 def _limits(card: dict, best: dict[str, Any]) -> list[str]:
     """What the figures do not say."""
-    known = "Each encoder knows the values of its own sensor" if card.get("sensors") else f"The encoder knows {card['preset']} values"
+    first, *others = card["inputs"]
+    known = "Each encoder knows the values of its own sensor" if others else f"The encoder knows {first['preset']} values"
     limits = ["The loss compares runs on the same tiles, batch size and projector only. It does not say what the encoder is worth: "
               "“Compare pretraining” does, with labels.",
               f"{known} at {card['resolution_m'][0]:g} m: another sensor, unit or pixel size needs another one."]

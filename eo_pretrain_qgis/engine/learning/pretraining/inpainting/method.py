@@ -187,7 +187,7 @@ class Filling:
         rows = sums.astype(np.float64)
         if not (rows[:, 0] > 0).all() or not self.quality.varying.any():
             return {}
-        names = [band["name"] for band in self.quality.bands]
+        names = [band.name for band in self.quality.bands]
         return {"tiles": len(self.validation), "few_tiles": len(self.few),
                 "all": {name: self.quality.figures(row) for name, row in zip(FILLS, rows)},
                 "few": {name: self.quality.figures(row) for name, row in zip(FEW_FILLS, rows[len(FILLS):])},

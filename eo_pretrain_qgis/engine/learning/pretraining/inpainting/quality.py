@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from skimage.restoration import inpaint_biharmonic
 from torch.nn.functional import avg_pool2d, interpolate, pad
 
+from ....cards import InputBand
 from ...image_changes import gaussian_blur
 from ...networks.class_networks import band_row, scaled
 
@@ -27,16 +27,16 @@ class FillingQuality:
     change do not count. Every hidden pixel weighs the same, wherever it lies.
 
     Args:
-        bands: cards of the bands, see `runs.band_cards`.
+        bands: of the images.
         device: of the images.
     """
 
-    def __init__(self, bands: Sequence[Mapping[str, Any]], device: torch.device) -> None:
+    def __init__(self, bands: Sequence[InputBand], device: torch.device) -> None:
         self.bands = bands
-        self.centre = band_row([band["centre"] for band in bands]).to(device)
-        self.spread = band_row([band["spread"] or 1.0 for band in bands]).to(device)
-        self.unit = band_row([abs(band["scale"]) or 1.0 for band in bands]).to(device)
-        self.low, high = (scaled(band_row([band[key] for band in bands]).to(device), self.centre, self.spread) for key in ("p001", "p999"))
+        self.centre = band_row([band.centre for band in bands]).to(device)
+        self.spread = band_row([band.spread or 1.0 for band in bands]).to(device)
+        self.unit = band_row([abs(band.scale) or 1.0 for band in bands]).to(device)
+        self.low, high = (scaled(band_row([getattr(band, key) for band in bands]).to(device), self.centre, self.spread) for key in ("p001", "p999"))
         self.varying = (high > self.low).flatten()
         self.reach = torch.where(high > self.low, high - self.low, 1.0)
 

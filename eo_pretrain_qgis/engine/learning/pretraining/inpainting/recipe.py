@@ -12,7 +12,7 @@ from .....errors import DataError
 from .....progress import SILENT, Progress
 from ....datasets.dataset import Dataset, SensorInfo
 from ...loop import training_runs
-from ...loop.runs import Run, band_cards
+from ...loop.runs import Run
 from ...loop.shares import refuse_crop
 from ...loop.training import Course, Plan
 from ...loop.training_runs import Kept, Session, equipped, plan_of, train
@@ -78,14 +78,14 @@ class Inpainting:
         self.datasets, self.dataset, self.settings = list(datasets), datasets[0], settings
         self.sensor = choose_sensor(self.dataset, settings.sensor)
         check_fillable(self.dataset, self.sensor, settings.crop, settings.block_size)
+        self.inputs = {self.sensor.name: self.dataset.inputs[self.sensor.name]}
         self.side = settings.crop or self.dataset.tile_size
         self.blocks = Blocks(settings.block_size or default_size(self.side), settings.hidden_share, settings.blocks)
         self.report = InpaintingReport()
 
     def card(self) -> dict[str, Any]:
-        """The kind of network, the sensor, and how tiles are covered."""
-        return {"architecture": "unet", "encoder": self.settings.encoder, "sensor": self.sensor.name, "preset": self.sensor.preset,
-                "bands": band_cards(self.dataset, self.sensor), "blocks": asdict(self.blocks), "fills": {},
+        """The kind of network, and how tiles are covered."""
+        return {"architecture": "unet", "encoder": self.settings.encoder, "blocks": asdict(self.blocks), "fills": {},
                 "clouds": KnownClouds(self.dataset, self.sensor).text}
 
     def plan(self) -> Plan:
@@ -95,17 +95,16 @@ class Inpainting:
     def build(self, session: Session) -> Filling:
         """The networks with their starting weights, as a method to train."""
         chosen, card, device = self.settings, session.run.card, session.fabric.device
-        bands = card["bands"]
-        centre = [band["centre"] for band in bands]
-        network = FillingNetwork(chosen.encoder, centre, [band["spread"] for band in bands])
-        session.start(network, [band["name"] for band in bands], chosen.start)
-        discriminator = self._discriminator(len(bands) + 1, self.side + -self.side % network.stride) if chosen.adversarial_weight else None
+        seen = session.run.inputs[self.sensor.name]
+        network = FillingNetwork(chosen.encoder, seen.centre, seen.spread)
+        session.start(network, seen.names, chosen.start)
+        discriminator = self._discriminator(len(seen.bands) + 1, self.side + -self.side % network.stride) if chosen.adversarial_weight else None
         if not len(self.dataset.indices("validation", self.sensor.name)):
             session.progress.message("The dataset has no validation tiles: fills cannot be measured, and the last epoch is kept.", "warning")
         if card["clouds"]:
             session.progress.message(card["clouds"])
-        reader = HidingReader(self.dataset, self.sensor, self.blocks, centre, network.stride, device)
-        return Filling(reader, FillingQuality(bands, device), network, discriminator, chosen, session.share, session.progress,
+        reader = HidingReader(self.dataset, self.sensor, self.blocks, seen.centre, network.stride, device)
+        return Filling(reader, FillingQuality(seen.bands, device), network, discriminator, chosen, session.share, session.progress,
                        session.fabric.autocast)
 
     def _discriminator(self, bands: int, side: int) -> PatchDiscriminator:
@@ -118,7 +117,7 @@ class Inpainting:
 
     def kept(self, method: Filling) -> Kept:
         """The network and its encoder."""
-        return Kept(method.network, {"encoder": (method.network.encoder, {})})
+        return Kept(method.network, {"encoder": (method.network.encoder, self.sensor.name)})
 
     def facts(self, run: Run, method: Filling, sums: np.ndarray) -> dict[str, Any]:
         """The figures beside those of the fills without a network."""

@@ -64,7 +64,7 @@ class InpaintingReport:
         side = method.reader.dataset.tile_size
         valid, shown = (mask.cpu().numpy()[:, :side, :side] for mask in (batch.valid, batch.shown))
         stored = [method.quality.stored(values).cpu().numpy()[:, :, :side, :side] for values in (truth, *fills)]
-        stretch = _stretch([band["name"] for band in method.quality.bands], stored[0], valid)
+        stretch = _stretch([band.name for band in method.quality.bands], stored[0], valid)
         columns = [_coloured(stored[0], shown, stretch), *(_coloured(values, valid, stretch) for values in (*stored[1:], stored[0]))]
         return page.picture(np.concatenate([beside(*row, side=PICTURE_SIDE) for row in zip(*columns)]), "input, fills and truth of validation tiles")
 
@@ -105,7 +105,7 @@ def _tables(card: dict) -> list[str]:
         return [(WORDS[name], found.get("psnr"), found.get("ssim"), found.get("l1")) for name, found in fills[part].items()]
 
     head = ("fill", "PSNR [dB]", "SSIM", "L1, scaled units")
-    units = {band["name"]: "" if band["unit"] == "unknown" else band["unit"] for band in card["bands"]}
+    units = {band["name"]: "" if band["unit"] == "unknown" else band["unit"] for band in card["inputs"][0]["bands"]}
     bands = [(f"{name} [{unit}]" if unit else name, *(f"{errors[name]:.3g}" for errors in fills["bands"].values()))
              for name, unit in units.items()]
     return [
@@ -136,7 +136,8 @@ def _limits(card: dict) -> list[str]:
         "A good fill is not yet a good encoder: what it is worth is measured by fine-tuning from it, beside a start from scratch.",
         "Pixels next to what is shown are easy: a smooth fill is hard to beat with small blocks, and only large ones ask for more.",
         "PSNR and L1 favour smooth fills; the adversarial part is there for texture and may cost some of both.",
-        f"The network knows {card['preset']} values at {card['resolution_m'][0]:g} m: another sensor, unit or pixel size needs another one.",
+        f"The network knows {card['inputs'][0]['preset']} values at {card['resolution_m'][0]:g} m: another sensor, unit or pixel size needs another "
+        "one.",
         "Errors are of scaled values, asinh((value - median) / spread), so a bright cloud does not outweigh the land; PSNR takes as range of a "
         "band what lies between its 0.1 % and 99.9 % percentile.",
     ]

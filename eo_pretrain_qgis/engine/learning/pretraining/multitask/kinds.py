@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lightning_fabric import Fabric
 
+from ....cards import Input
 from ....datasets.dataset import Dataset
 from ....tasks import TASKS, require
 from ...finetuning.labelled_tiles import Choices, check_labelled
@@ -41,24 +41,24 @@ def learned(dataset: Dataset) -> str:
     return dataset.kind.words if dataset.classes else "hidden regions to fill"
 
 
-def build_task(name: str, key: str, dataset: Dataset, bands: Sequence[Mapping[str, Any]], settings: Any, fabric: Fabric) -> Task:
+def build_task(name: str, key: str, dataset: Dataset, seen: Input, settings: Any, fabric: Fabric) -> Task:
     """The task of a dataset with a new network.
 
     Args:
         name: for people.
         key: name of its head.
         dataset: with the bands in the common order.
-        bands: cards of the bands, which all tasks are scaled by.
+        seen: what all tasks are scaled by.
         settings: see `multitask.Settings`.
         fabric: device and processes.
     """
     task = Task(name, key, learned(dataset), dataset)
-    return (_labelled if dataset.classes else _filling)(task, bands, settings, fabric)
+    return (_labelled if dataset.classes else _filling)(task, seen, settings, fabric)
 
 
-def _labelled(task: Task, bands: Sequence[Mapping[str, Any]], settings: Any, fabric: Fabric) -> Task:
+def _labelled(task: Task, seen: Input, settings: Any, fabric: Fabric) -> Task:
     learner = learner_of(task.dataset)
-    network = learner.network(settings.encoder, *_scaling(bands), len(task.dataset.classes))
+    network = learner.network(settings.encoder, seen.centre, seen.spread, len(task.dataset.classes))
     method = learner.method(task.dataset, network, fabric.device, Choices(
         settings.batch_size, None, settings.crop, settings.class_weights, settings.augmentation, share=Share.of(fabric)))
     task.method, task.network = method, network
@@ -66,16 +66,12 @@ def _labelled(task: Task, bands: Sequence[Mapping[str, Any]], settings: Any, fab
     return task
 
 
-def _filling(task: Task, bands: Sequence[Mapping[str, Any]], settings: Any, fabric: Fabric) -> Task:
+def _filling(task: Task, seen: Input, settings: Any, fabric: Fabric) -> Task:
     """Hidden regions by L1 alone: a discriminator of one task would steer layers that belong to all; “Pretrain by inpainting” has one."""
-    network = FillingNetwork(settings.encoder, *_scaling(bands))
+    network = FillingNetwork(settings.encoder, seen.centre, seen.spread)
     blocks = Blocks(default_size(settings.crop or task.dataset.tile_size), HIDDEN_SHARE)
-    reader = HidingReader(task.dataset, task.dataset.sensor, blocks, _scaling(bands)[0], network.stride, fabric.device)
-    method = Filling(reader, FillingQuality(bands, fabric.device), network, None, settings, Share.of(fabric))
+    reader = HidingReader(task.dataset, task.dataset.sensor, blocks, seen.centre, network.stride, fabric.device)
+    method = Filling(reader, FillingQuality(seen.bands, fabric.device), network, None, settings, Share.of(fabric))
     task.method, task.network = method, network
     task.images = lambda: method.renewal(RENEWAL_TILES)
     return task
-
-
-def _scaling(bands: Sequence[Mapping[str, Any]]) -> tuple[list[float], list[float]]:
-    return [band["centre"] for band in bands], [band["spread"] for band in bands]

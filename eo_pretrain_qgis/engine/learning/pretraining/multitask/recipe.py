@@ -16,6 +16,7 @@ from torch import nn
 
 from .....errors import DataError, EngineError
 from .....progress import SILENT, Progress
+from ....cards import Input
 from ....datasets.dataset import Dataset
 from ...loop import training_runs
 from ...loop.device import pick_device, pick_precision
@@ -26,7 +27,7 @@ from ...networks.class_networks import renew_statistics
 from .kinds import build_task, check_task, learned
 from .report import baseline_scores, report_sections, task_pictures
 from .reptile import inner_steps, with_gradients
-from .tasks import SharedNetwork, Task, common_datasets, pooled_bands, same_scenes, task_names
+from .tasks import SharedNetwork, Task, common_datasets, pooled_input, same_scenes, task_names
 
 SAMPLING = {"size": 1.0, "root": 0.5, "equal": 0.0}  # exponents of the number of training tiles
 
@@ -207,26 +208,27 @@ class Multitasking:
         settings: see `Settings`.
         progress: told of what comes before the loop: baselines, and tasks trained alone.
         steps: per epoch; None counts the tiles.
-        bands: cards of the bands, by which images are scaled; None pools those of the datasets.
+        seen: by which images are scaled; None pools those of the datasets.
     """
 
     method_name = "multitask"
 
     def __init__(self, datasets: Sequence[Dataset], settings: Settings, progress: Progress = SILENT, steps: int | None = None,
-                 bands: list[dict[str, Any]] | None = None) -> None:
+                 seen: Input | None = None) -> None:
         self.datasets, self.settings, self.progress, self.steps = datasets, settings, progress, steps
-        self.bands = bands or pooled_bands(datasets)
+        seen = seen or pooled_input(datasets)
+        self.inputs = {seen.name: seen}
         self.names = task_names(datasets)
         self.half = settings.mode != "reptile"  # no loss scaling protects the inner steps
         self.pictures: dict[str, str] = {}
 
     def card(self) -> dict[str, Any]:
-        """The network, its bands and its tasks; no classes, which are those of the heads."""
+        """The network and its tasks; no classes, which are those of the heads."""
         tasks = [{"name": name, "key": key, "task": dataset.task, "kind": learned(dataset), "dataset": os.path.abspath(dataset.folder),
                   "classes": [asdict(entry) for entry in dataset.classes], "training_tiles": len(dataset.indices("training")),
                   "validation_tiles": len(dataset.indices("validation"))} for (name, key), dataset in zip(self.names, self.datasets)]
         return {"architecture": "unet", "encoder": self.settings.encoder, "task": "multitask", "classes": [],
-                "bands": self.bands, "tasks": tasks, "same_scenes": same_scenes(self.datasets)}
+                "tasks": tasks, "same_scenes": same_scenes(self.datasets)}
 
     def plan(self) -> Plan:
         """AdamW with warm-up and a cosine; the gradient is a sum over the inner steps, and so is the norm it is cut to."""
@@ -235,10 +237,10 @@ class Multitasking:
     def build(self, session: Session) -> Multitask:
         """The network with its starting weights, as a method to train."""
         chosen, card, fabric = self.settings, session.run.card, session.fabric
-        bands = card["bands"]
-        tasks = [build_task(name, key, dataset, bands, chosen, fabric) for (name, key), dataset in zip(self.names, self.datasets)]
+        [seen] = session.run.inputs.values()
+        tasks = [build_task(name, key, dataset, seen, chosen, fabric) for (name, key), dataset in zip(self.names, self.datasets)]
         network = SharedNetwork({task.key: task.network for task in tasks})
-        session.start(network.shared(), [band["name"] for band in bands], chosen.start)
+        session.start(network.shared(), seen.names, chosen.start)
         unmeasured = [task.name for task in tasks if not len(task.dataset.indices("validation"))]
         if unmeasured:
             session.progress.message(f"Without validation tiles, and so without figures: {', '.join(unmeasured)}.", "warning")
@@ -252,7 +254,7 @@ class Multitasking:
     def kept(self, method: Multitask) -> Kept:
         """The network with each tensor once, and its encoder."""
         named = method.network.named()
-        return Kept(named, {"encoder": (named["encoder"], {})})
+        return Kept(named, {"encoder": (named["encoder"], next(iter(self.inputs)))})
 
     def facts(self, run: Run, method: Multitask, sums: np.ndarray) -> dict[str, Any]:
         """The figures of each task."""
@@ -290,7 +292,7 @@ class Multitasking:
             part = self.progress.part(number / len(self.datasets), (number + 1) / len(self.datasets))
             folder = run.path(os.path.join("single", entry["key"]))
             # The same scaling, or errors in scaled units would not compare.
-            train(folder, Multitasking([dataset], alone, SILENT, method.steps * method.inner_steps, run.card["bands"]), part)
+            train(folder, Multitasking([dataset], alone, SILENT, method.steps * method.inner_steps, *run.inputs.values()), part)
             found = Run.open(folder).card
             entry["single"] = found["tasks"][0].get("figures", {})
             entry["single_epochs"] = found["epochs_run"]

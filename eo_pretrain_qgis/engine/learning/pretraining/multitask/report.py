@@ -176,6 +176,6 @@ def _limits(card: dict) -> list[str]:
         *shared,
         "The best epoch was chosen on the validation tiles, so their figures flatter.",
         "What the encoder is worth for another task shows only when that task is fine-tuned from it and from scratch.",
-        f"The network knows {card['preset']} values: another sensor or unit needs another one.",
+        f"The network knows {card['inputs'][0]['preset']} values: another sensor or unit needs another one.",
         "Scores of different kinds are averaged as they are: an IoU, an accuracy, the share of a mean fill's error that is saved.",
     ]

@@ -6,7 +6,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,9 @@ from torch import nn
 
 from .....errors import DataError
 from .....progress import SILENT, Progress
+from ....cards import Input
 from ....datasets.dataset import Dataset, SensorInfo
 from ....rasters.sensors import Band
-from ...loop.runs import band_cards
 from ...networks.class_networks import renew_statistics
 from ..inpainting.method import Filling
 from .reptile import Forward
@@ -214,26 +214,26 @@ def same_scenes(datasets: Sequence[Dataset]) -> list[str]:
     return sorted(found[checksum] for checksum in several)
 
 
-def pooled_bands(datasets: Sequence[Dataset]) -> list[dict[str, Any]]:
-    """The cards of the bands over all datasets: one scaling for all, because a stored value means the same in each.
+def pooled_input(datasets: Sequence[Dataset]) -> Input:
+    """The only, or first, input of the first dataset with the statistics of all: one scaling for all, because a stored value means the same in each.
 
     Means are weighted by the number of training tiles, spreads are those of the mixture: the mean square of each dataset's spread
     and of the distance of its centre from the common one.
     """
     weights = np.array([max(1, len(dataset.indices("training"))) for dataset in datasets], float)
     weights /= weights.sum()
-    cards = [band_cards(dataset, dataset.sensor) for dataset in datasets]
+    first, *others = (next(iter(dataset.inputs.values())) for dataset in datasets)
     pooled = []
-    for rows in zip(*cards):
-        card = dict(rows[0])
+    for rows in zip(first.bands, *(other.bands for other in others)):
+        facts: dict[str, float] = {}
         for centre, spread in (("mean", "std"), ("centre", "spread")):
-            values, spreads = (np.array([row[name] for row in rows], float) for name in (centre, spread))
+            values, spreads = (np.array([getattr(row, name) for row in rows], float) for name in (centre, spread))
             middle = float(weights @ values)
-            card |= {centre: middle, spread: float(np.sqrt(weights @ (spreads**2 + (values - middle) ** 2)))}
-        card |= {name: float(choose(row[name] for row in rows))
+            facts |= {centre: middle, spread: float(np.sqrt(weights @ (spreads**2 + (values - middle) ** 2)))}
+        facts |= {name: float(choose(getattr(row, name) for row in rows))
                  for name, choose in (("minimum", min), ("p001", min), ("maximum", max), ("p999", max))}
-        pooled.append(card)
-    return pooled
+        pooled.append(replace(rows[0], **facts))
+    return replace(first, bands=tuple(pooled))
 
 
 def task_names(datasets: Sequence[Dataset]) -> list[tuple[str, str]]:

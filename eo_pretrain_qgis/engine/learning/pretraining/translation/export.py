@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from .....progress import SILENT, Progress
 from ....models import package
 from ....models.kinds import KINDS, TRANSLATION
 from ....models.session import on_processor
-from ...export import largest_difference, probes, to_onnx
+from ...export import largest_difference, probes, taken, to_onnx
 from ...halo import measured, real_scenes
 from ...loop.runs import Run
 from .generators import BandScaling, StoredTranslation
@@ -47,33 +48,34 @@ def export_translation(run: Run, target: str, *, source: str | None = None, name
         JobError: the run knows no such sensor.
         ModelError: the run has no weights, its network cannot be exported, or the two differ by more than `tolerance`.
     """
-    sensors, names = run.card["sensors"], [sensor["name"] for sensor in run.card["sensors"]]
+    inputs, names = list(run.inputs.values()), list(run.inputs)
     if source is not None and source not in names:
         raise JobError(f"The run {run.folder} translates between {names[0]} and {names[1]}, and “{source}” is neither. "
                        f"Give {names[0]} or {names[1]} as “Translate from”.")
     way = names.index(source) if source else 0
     generators = load_generators(run)
-    given, wanted = sensors[way], sensors[1 - way]
+    given, wanted = inputs[way], inputs[1 - way]
     generator: nn.Module = (generators.forth, generators.back)[way]
-    scaling, stride = BandScaling(wanted["bands"]), int(generator.stride)  # type: ignore[arg-type]
-    model = StoredTranslation(generator, BandScaling(given["bands"]), scaling).eval()
+    scaling, stride = BandScaling(wanted.bands), int(generator.stride)  # type: ignore[arg-type]
+    model = StoredTranslation(generator, BandScaling(given.bands), scaling).eval()
     progress.at(0.05, "Translating the network")
     architecture = run.card["encoder"] or run.card["architecture"]
-    content = to_onnx(model, len(given["bands"]), stride, architecture, KINDS[TRANSLATION].output, progress.part(0.05, 0.2))
+    content = to_onnx(model, {given.name: len(given.bands)}, stride, architecture, KINDS[TRANSLATION].output, progress.part(0.05, 0.2))
     session = on_processor(content)
-    scenes = real_scenes(run.card["dataset"]["path"], given["bands"], stride, given["name"])
+    scenes = real_scenes(run.card["dataset"]["path"], given, stride)
 
     def view(image: np.ndarray) -> np.ndarray:
         return scaling(torch.from_numpy(image)).numpy()
 
-    difference = largest_difference(model, session, probes(scenes[0], stride), progress.part(0.2, 0.5), view)
+    images = [{given.name: image} for image in probes(scenes[0], stride)]
+    difference = largest_difference(model, session, images, progress.part(0.2, 0.5), view)
     if not difference <= tolerance:
         raise ModelError(f"The exported network differs from the trained one by up to {difference:.2g} in scaled units, more than the "
                          f"{tolerance:g} allowed. Allow a larger difference, or train again with another encoder.")
 
-    halo = measured(session, package.INPUT, scenes, stride, progress.part(0.5, 0.95), view, _differs)
+    halo = measured(session, given.name, scenes, stride, progress.part(0.5, 0.95), view, _differs)
     progress.at(0.95, "Writing the model")
-    named = name or f"Synthetic {wanted['name']} from {given['name']}: {run.card['dataset']['name']}"
+    named = name or f"Synthetic {wanted.name} from {given.name}: {run.card['dataset']['name']}"
     description = _describe(run, way, named, licence, plugin_version, stride, halo)
     description["parameters"] = sum(parameter.numel() for parameter in generator.parameters())
     package.write(content, description, target)
@@ -89,7 +91,7 @@ def _describe(run: Run, way: int, name: str, licence: str, plugin_version: str, 
               halo: dict[str, Any]) -> dict[str, Any]:
     """What the model wants, gives and comes from; see `package.write`."""
     card = run.card
-    given, wanted = card["sensors"][way], card["sensors"][1 - way]
+    given, wanted = list(run.inputs.values())[::-1 if way else 1]
     found = (card.get("sums") or [{}, {}])[way]
     baseline = (card.get("baseline") or [{}, {}])[way]
     scores = {"split": "validation", "cycle_error_scaled": found.get("cycle"), "error_scaled": found.get("error"), "psnr_db": found.get("psnr"),
@@ -97,12 +99,12 @@ def _describe(run: Run, way: int, name: str, licence: str, plugin_version: str, 
     start = card.get(("start", "second_start")[way])
     short = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "synthetic"
     return {
-        "task": TRANSLATION, "sensor": given["name"], "preset": given["preset"], "bands": given["bands"],
-        "target": {"sensor": wanted["name"], "preset": wanted["preset"], "bands": wanted["bands"]}, "synthetic": True,
+        "task": TRANSLATION, "inputs": [taken(given)],
+        "target": {"sensor": wanted.sensor, "preset": wanted.preset, "bands": [asdict(band) for band in wanted.bands]}, "synthetic": True,
         "resolution_m": card["resolution_m"], "classes": [], "tile_size": card["tile_size"],
         "architecture": {"unet": "U-Net generator", "residual": "residual generator"}[card["architecture"]], "encoder": card["encoder"],
         "id": f"{short}-{card['weights_sha256'][:8]}", "name": name, "licence": licence, "stride": stride,
-        **halo, "fill": [band["centre"] for band in given["bands"]],
+        **halo,
         "scores": {key: value for key, value in scores.items() if value is not None},
         "provenance": {"dataset": card["dataset"]["name"], "dataset_checksum": card["dataset"]["checksum"], "run": Path(run.folder).name,
                        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "plugin_version": plugin_version,

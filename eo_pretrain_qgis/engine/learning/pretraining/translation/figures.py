@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .....progress import SILENT, Progress
+from ....cards import InputBand
 from ....even_sample import even_sample
 from .sensor_tiles import PairReader
 
@@ -24,11 +25,11 @@ class Sums:
     """Sums over pixels for both directions; direction 0 makes the second sensor from the first, direction 1 the other way.
 
     Args:
-        bands: of the two sensors, as in run.json.
+        bands: of the two sensors.
         content: what `flat` gave before; None begins at 0.
     """
 
-    def __init__(self, bands: Sequence[Sequence[Mapping[str, Any]]], content: np.ndarray | None = None) -> None:
+    def __init__(self, bands: Sequence[Sequence[InputBand]], content: np.ndarray | None = None) -> None:
         self.bands, self.arrays = bands, {}
         self.rows = [_rows(side) for side in bands]
         start = 0
@@ -92,9 +93,9 @@ class Sums:
             return []
         rows = []
         for band, absolute, square in zip(self.bands[1 - way], self.arrays["absolute", way], self.arrays["square", way]):
-            peak = (band["p999"] - band["p001"]) * band["scale"]
+            peak = (band.p999 - band.p001) * band.scale
             psnr = 10 * np.log10(peak**2 / (square / pixels)) if square and peak else None
-            rows.append({"name": band["name"], "unit": band["unit"], "error": absolute / pixels,
+            rows.append({"name": band.name, "unit": band.unit, "error": absolute / pixels,
                          "psnr": None if psnr is None else float(psnr)})
         return rows
 
@@ -109,11 +110,11 @@ class LinearBaseline:
 
     Args:
         reader: of paired tiles.
-        bands: of the two sensors, as in run.json.
+        bands: of the two sensors.
         progress: told of every tile.
     """
 
-    def __init__(self, reader: PairReader, bands: Sequence[Sequence[Mapping[str, Any]]], progress: Progress = SILENT) -> None:
+    def __init__(self, reader: PairReader, bands: Sequence[Sequence[InputBand]], progress: Progress = SILENT) -> None:
         self.reader, self.bands, self.rows = reader, bands, [_rows(side) for side in bands]
         tiles = even_sample(reader.common("training"), BASELINE_TILES)
         size = len(bands[0]) + len(bands[1]) + 1
@@ -154,9 +155,9 @@ def _solve(moments: np.ndarray, given: list[int], wanted: list[int]) -> np.ndarr
     return np.linalg.lstsq(moments[np.ix_(given, given)], moments[np.ix_(given, wanted)], rcond=1e-10)[0]
 
 
-def _rows(bands: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+def _rows(bands: Sequence[InputBand]) -> dict[str, np.ndarray]:
     """Facts of the bands, each (1, band, 1, 1)."""
-    rows = {name: np.array([band[name] for band in bands], float)[None, :, None, None]
+    rows = {name: np.array([getattr(band, name) for band in bands], float)[None, :, None, None]
             for name in ("centre", "spread", "minimum", "maximum", "scale")}
     rows["spread"][rows["spread"] == 0] = 1
     return rows

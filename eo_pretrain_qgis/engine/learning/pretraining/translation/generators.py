@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.functional import pad
 
+from ....cards import InputBand
 from ...networks.class_networks import SegmentationNetwork, band_row, scaled
 
 #: Kinds of generators.
@@ -21,7 +22,7 @@ class BandScaling(nn.Module):
     """Stored units of a sensor ↔ the scaled units networks compute in.
 
     Args:
-        bands: with centre, spread, minimum and maximum, as in run.json.
+        bands: of the sensor.
     """
 
     centre: torch.Tensor
@@ -29,10 +30,10 @@ class BandScaling(nn.Module):
     low: torch.Tensor
     high: torch.Tensor
 
-    def __init__(self, bands: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, bands: Sequence[InputBand]) -> None:
         super().__init__()
-        rows = {"centre": [band["centre"] for band in bands], "spread": [band["spread"] or 1.0 for band in bands],
-                "low": [band["minimum"] for band in bands], "high": [band["maximum"] for band in bands]}
+        rows = {"centre": [band.centre for band in bands], "spread": [band.spread or 1.0 for band in bands],
+                "low": [band.minimum for band in bands], "high": [band.maximum for band in bands]}
         for name, values in rows.items():
             self.register_buffer(name, band_row(values), persistent=False)  # they stand in run.json
 
@@ -56,8 +57,8 @@ class UnetGenerator(SegmentationNetwork):
         target: number of bands it gives.
     """
 
-    def __init__(self, encoder: str, source: Sequence[Mapping[str, Any]], target: int) -> None:
-        super().__init__(encoder, [band["centre"] for band in source], [band["spread"] for band in source], target)
+    def __init__(self, encoder: str, source: Sequence[InputBand], target: int) -> None:
+        super().__init__(encoder, [band.centre for band in source], [band.spread for band in source], target)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Images (n, target band, y, x) of images (n, band, y, x) of any size, both in scaled units."""
@@ -128,7 +129,7 @@ class StoredTranslation(nn.Module):
         return self.target.inverse(self.generator.translate(self.source(image)))
 
 
-def build_generator(kind: str, source: Sequence[Mapping[str, Any]], target: int, *, encoder: str = "resnet18", tile_size: int = 256,
+def build_generator(kind: str, source: Sequence[InputBand], target: int, *, encoder: str = "resnet18", tile_size: int = 256,
                     width: int = 64) -> nn.Module:
     """A generator with new weights.
 

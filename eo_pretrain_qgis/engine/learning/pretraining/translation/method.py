@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -12,6 +12,8 @@ from torch import nn
 from torch.nn.functional import adaptive_avg_pool2d
 
 from .....progress import SILENT, Progress
+from ....cards import InputBand
+from ....rasters.sensors import Band
 from ...data import mixed_sample
 from ...networks.class_networks import renew_statistics
 from ...networks.discriminators import PatchDiscriminator, fitting_layers, made_loss, real_loss
@@ -127,7 +129,7 @@ class Translation:
         discriminators: both, or None to learn from pairs alone.
         reader: of the tiles.
         scalings: of the two sensors' bands, on the device.
-        bands: of the two sensors, as in run.json.
+        bands: of the two sensors.
         settings: with the weights of the parts of the loss.
         autocast: gives the context the discriminators compute in when the generators learn from them.
     """
@@ -135,7 +137,7 @@ class Translation:
     score = "translation_score"
 
     def __init__(self, generators: GeneratorPair, discriminators: DiscriminatorPair | None, reader: PairReader,
-                 scalings: tuple[BandScaling, BandScaling], bands: tuple[list[dict], list[dict]], settings: Any,
+                 scalings: tuple[BandScaling, BandScaling], bands: tuple[Sequence[InputBand], Sequence[InputBand]], settings: Any,
                  autocast: Callable[[], AbstractContextManager] = nullcontext) -> None:
         self.generators, self.discriminators, self.reader = generators, discriminators, reader
         self.scalings, self.bands, self.settings, self.autocast = scalings, bands, settings, autocast
@@ -305,9 +307,9 @@ def judged(losses: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
     return (losses * weights).sum() / weights.sum().clamp_min(1e-6)
 
 
-def same_bands(first: list[dict], second: list[dict]) -> bool:
-    """Whether two sensors have the same bands in the same units and order, as in run.json."""
-    return [(band["name"], band["unit"]) for band in first] == [(band["name"], band["unit"]) for band in second]
+def same_bands(first: Sequence[Band], second: Sequence[Band]) -> bool:
+    """Whether two sensors have the same bands in the same units and order."""
+    return [(band.name, band.unit) for band in first] == [(band.name, band.unit) for band in second]
 
 
 def _sum(*values: float | None) -> float | None:

@@ -14,7 +14,7 @@ from .....errors import DataError
 from .....progress import SILENT, Progress
 from ....datasets.dataset import Dataset
 from ...loop import training_runs
-from ...loop.runs import Run, band_cards
+from ...loop.runs import Run
 from ...loop.shares import refuse_crop
 from ...loop.training import Course, Plan
 from ...loop.training_runs import Kept, Session, equipped, plan_of, train
@@ -102,7 +102,9 @@ class TranslationRecipe:
     def __init__(self, dataset: Dataset, settings: Settings) -> None:
         self.dataset, self.settings = dataset, settings
         self.sensors = dataset.sensors[:2]
-        self.bands = (band_cards(dataset, self.sensors[0]), band_cards(dataset, self.sensors[1]))
+        self.inputs = {sensor.name: dataset.inputs[sensor.name] for sensor in self.sensors}
+        first, second = self.inputs.values()
+        self.bands = (first.bands, second.bands)
         self.pictures = ""
 
     @property
@@ -111,10 +113,9 @@ class TranslationRecipe:
         return (self.dataset,)
 
     def card(self) -> dict[str, Any]:
-        """Generator, encoder, and both sensors with their bands."""
+        """Generator, encoder and mode."""
         chosen = self.settings
-        return {"architecture": chosen.generator, "encoder": chosen.encoder if chosen.generator == "unet" else "", "mode": chosen.mode,
-                "sensors": [{"name": sensor.name, "preset": sensor.preset, "bands": bands} for sensor, bands in zip(self.sensors, self.bands)]}
+        return {"architecture": chosen.generator, "encoder": chosen.encoder if chosen.generator == "unet" else "", "mode": chosen.mode}
 
     def plan(self) -> Plan:
         """Adam at a rate that is constant and then falls along a line, without early stopping (arXiv 1703.10593, §4 and §7.1)."""
@@ -124,10 +125,10 @@ class TranslationRecipe:
     def build(self, session: Session) -> Translation:
         """Generators with their starting weights, discriminators, and what both learn from."""
         chosen, paired, fabric = self.settings, self.settings.mode == "paired", session.fabric
-        generators = build_generators(session.run.card)
+        generators = build_generators(session.run)
         for path, generator, bands, key in ((chosen.start, generators.forth, self.bands[0], "start"),
                                             (chosen.second_start, generators.back, self.bands[1], "second_start")):
-            session.start(generator, [band["name"] for band in bands], path, key)
+            session.start(generator, [band.name for band in bands], path, key)
         numbers = (len(self.bands[0]), len(self.bands[1]))
         discriminators = None
         if chosen.adversarial_weight > 0:
@@ -148,9 +149,8 @@ class TranslationRecipe:
         pair: tuple[Any, Any] = (method.generators.forth, method.generators.back)
         if self.settings.generator != "unet":
             return Kept(method.generators, {})
-        own = {f"encoder_{sensor.name}": (generator.encoder, {"sensor": sensor.name, "preset": sensor.preset, "bands": bands})
-               for sensor, generator, bands in zip(self.sensors, pair, self.bands)}
-        return Kept(method.generators, {**own, "encoder": (pair[0].encoder, {})})
+        own = {f"encoder_{name}": (generator.encoder, name) for name, generator in zip(self.inputs, pair)}
+        return Kept(method.generators, {**own, "encoder": (pair[0].encoder, next(iter(self.inputs)))})
 
     def facts(self, run: Run, method: Translation, sums: np.ndarray) -> dict[str, Any]:
         """Errors of both directions."""
@@ -191,10 +191,10 @@ class TranslationRecipe:
                              "epoch is kept.", "warning")
 
 
-def build_generators(card: dict[str, Any]) -> GeneratorPair:
-    """Both generators of a run with new weights, from its card."""
-    settings, bands = card["settings"], [sensor["bands"] for sensor in card["sensors"]]
-    facts = {"encoder": settings["encoder"], "tile_size": card["tile_size"], "width": settings["generator_width"]}
+def build_generators(run: Run) -> GeneratorPair:
+    """Both generators of a run with new weights."""
+    settings, bands = run.card["settings"], [seen.bands for seen in run.inputs.values()]
+    facts = {"encoder": settings["encoder"], "tile_size": run.card["tile_size"], "width": settings["generator_width"]}
     return GeneratorPair(build_generator(settings["generator"], bands[0], len(bands[1]), **facts),
                          build_generator(settings["generator"], bands[1], len(bands[0]), **facts))
 
@@ -205,6 +205,6 @@ def load_generators(run: Run) -> GeneratorPair:
     Raises:
         ModelError: no epoch was finished, or the weights are damaged or of another network.
     """
-    generators: nn.Module = build_generators(run.card)
+    generators: nn.Module = build_generators(run)
     run.fill(generators, "Pretrain by translation")
     return generators.to(torch.device("cpu")).eval()  # type: ignore[return-value]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
+from ....cards import InputBand
 from ....even_sample import even_sample
 from ....looks import html_page as page
 from ....looks.tile_pictures import BLANK, beside, pictured_bands
@@ -69,7 +71,7 @@ def translation_pictures(method: Translation, tiles: list[np.ndarray]) -> str:
 def translation_sections(run: Run, course: Course, pictures: str) -> tuple[str, list[str]]:
     """Title and sections of report.html."""
     card, history = run.card, course.history
-    names = [sensor["name"] for sensor in card["sensors"]]
+    names = [seen["name"] for seen in card["inputs"]]
     ways = [f"{names[0]} to {names[1]}", f"{names[1]} to {names[0]}"]
     panels: list[tuple[str, dict]] = [("Training loss", {"loss": [row["loss"] for row in history]})]
     errors = {key: [row.get(key) for row in history] for key in
@@ -111,7 +113,7 @@ def _verdict(card: dict, course: Course) -> str:
     measure = ("mean absolute error" if card["mode"] == "paired" else
                "loss of the way there and back plus the distance of the values' distributions")
     text = f"Best: epoch {course.best_epoch}; {measure} {-course.best:.3f} in scaled units on the validation tiles."
-    names = [sensor["name"] for sensor in card["sensors"]]
+    names = [seen["name"] for seen in card["inputs"]]
     for ours, theirs, way in zip(card.get("sums") or [], card.get("baseline") or [], (names, names[::-1])):
         if ours["error"] is not None:
             text += (f" {way[0]} to {way[1]}: {ours['error']:.3f}, {_compared(ours['error'], theirs['error'])} the {theirs['error']:.3f} of a "
@@ -145,13 +147,13 @@ def _stored(method: Translation, sensor: int, scaled: torch.Tensor) -> np.ndarra
     return method.scalings[sensor].inverse(scaled.float()).cpu().numpy()
 
 
-def _look(stored: np.ndarray, seen: np.ndarray, bands: list[dict]) -> np.ndarray:
+def _look(stored: np.ndarray, seen: np.ndarray, bands: Sequence[InputBand]) -> np.ndarray:
     """Tiles (n, band, y, x) as pictures (n, y, x, 3), all stretched alike by the statistics of the training pixels."""
     picture = np.full((*seen.shape, 3), BLANK, np.uint8)
-    for colour, number in enumerate(pictured_bands([band["name"] for band in bands])):
+    for colour, number in enumerate(pictured_bands([band.name for band in bands])):
         band = bands[number]
-        low = max(band["p001"], band["mean"] - SHOWN_SPREAD * band["std"])
-        high = min(band["p999"], band["mean"] + SHOWN_SPREAD * band["std"])
+        low = max(band.p001, band.mean - SHOWN_SPREAD * band.std)
+        high = min(band.p999, band.mean + SHOWN_SPREAD * band.std)
         values = ((stored[:, number] - low) / max(high - low, 1e-9)).clip(0, 1) * 255
         picture[..., colour][seen] = np.nan_to_num(values)[seen]
     return picture
