@@ -46,6 +46,8 @@ def test_other_origins_and_tasks_pass():
     assert faults(model_metadata.stac_item(said, "a.onnx")) == []
     target = {"sensor": "s2", "bands": [networks.band("B04")]}
     assert faults(model_metadata.stac_item(networks.description(task="translation", target=target, classes=()), "a.onnx")) == []
+    both = [networks.taken(name="s2"), networks.taken(("VV", "VH"), "s1", axes="tb")]
+    assert faults(model_metadata.stac_item(networks.description(inputs=both), "a.onnx")) == []
 
 
 def test_the_check_finds_what_is_wrong():
