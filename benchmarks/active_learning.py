@@ -174,7 +174,7 @@ class Loop:
             if self.asked.learner == "network":
                 write_model(Path(path), *fit(dataset, self.asked.steps, self.seed + 1000 * member), dataset)
             else:
-                learned = baselines.StatisticsBaseline.fit(dataset, self.seed, PIXELS * len(dataset))
+                learned = baselines.StatisticsBaseline.fit(dataset, dataset.inputs, self.seed, PIXELS * len(dataset))
                 write_regression(Path(path), learned, dataset)
         return [self.score(test, name) for test in self.tests]
 
@@ -190,7 +190,7 @@ class Loop:
 def fit(dataset: Dataset, steps: int, seed: int) -> tuple[torch.nn.Sequential, np.ndarray, np.ndarray]:
     """A small network after `steps` steps of Adam, and mean and spread of the bands it was trained with."""
     torch.manual_seed(seed)
-    rows = [dataset.statistics[dataset.sensor.name][band.name] for band in dataset.bands]
+    rows = [dataset.statistics[dataset.sensors[0].name][band.name] for band in dataset.sensors[0].bands]
     mean, std = (np.array([row[key] for row in rows], np.float32) for key in ("mean", "std"))
     tiles = dataset.indices("training")
     images = (torch.from_numpy(dataset.images(tiles).astype(np.float32)) - torch.from_numpy(mean)[:, None, None]) / torch.from_numpy(std)[:, None, None]
@@ -198,7 +198,7 @@ def fit(dataset: Dataset, steps: int, seed: int) -> tuple[torch.nn.Sequential, n
     counts = torch.bincount(labels[labels != 255], minlength=len(CLASSES)).float()
     weights = torch.where(counts > 0, (counts.sum() / counts.clamp(min=1)).sqrt(), 0)
     layers: list[torch.nn.Module] = []
-    for before, after in zip((len(dataset.bands), WIDTH, WIDTH), (WIDTH, WIDTH, WIDTH), strict=True):
+    for before, after in zip((len(dataset.sensors[0].bands), WIDTH, WIDTH), (WIDTH, WIDTH, WIDTH), strict=True):
         layers += [torch.nn.Conv2d(before, after, 3, padding=1), torch.nn.ReLU()]
     network = torch.nn.Sequential(*layers, torch.nn.Conv2d(WIDTH, len(CLASSES), 1))
     optimizer = torch.optim.Adam(network.parameters(), 3e-3)
@@ -228,7 +228,7 @@ def write_model(path: Path, network: torch.nn.Sequential, mean: np.ndarray, std:
         else:
             nodes.append(helper.make_node("Relu", [source], [target]))
     nodes.append(helper.make_node("Softmax", [f"x{len(network)}"], ["probabilities"], axis=1))
-    graph = helper.make_graph(nodes, "network", [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", len(dataset.bands), "y", "x"])],
+    graph = helper.make_graph(nodes, "network", [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", len(dataset.sensors[0].bands), "y", "x"])],
                               [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", len(CLASSES), "y", "x"])],
                               [numpy_helper.from_array(np.asarray(values, np.float32), key) for key, values in tensors.items()])
     write_package(path, graph, mean, std, dataset)
@@ -243,7 +243,7 @@ def write_regression(path: Path, learned: baselines.StatisticsBaseline, dataset:
         rows = tuple(np.concatenate([-values / 2, values / 2]) for values in rows)
     weights[known] = rows[0] / scaler.scale_
     offsets[known] = rows[1] - weights[known] @ scaler.mean_
-    bands = len(dataset.bands)
+    bands = len(dataset.sensors[0].bands)
     centre = scaler.mean_[:bands]  # squares of centred values keep their digits in single precision
     offsets[known] += (weights[known, :bands] + weights[known, bands:2 * bands]) @ centre
     tensors = {"centre": centre[None, :, None, None], "weights": weights[:, :, None, None], "offsets": offsets, "nothing": np.zeros(1)}
@@ -261,7 +261,7 @@ def write_regression(path: Path, learned: baselines.StatisticsBaseline, dataset:
 
 
 def write_package(path: Path, graph: onnx.GraphProto, mean: np.ndarray, std: np.ndarray, dataset: Dataset) -> None:
-    bands = [networks.band(band.name, float(one), std=float(spread)) for band, one, spread in zip(dataset.bands, mean, std, strict=True)]
+    bands = [networks.band(band.name, float(one), std=float(spread)) for band, one, spread in zip(dataset.sensors[0].bands, mean, std, strict=True)]
     said = networks.description(bands, tuple((row.value, row.name, row.color) for row in CLASSES), stride=1, halo=4)
     package.write(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), said, path)
 

@@ -126,7 +126,7 @@ def boadella_trained_on(day: str, source: Path, out: Path, drawn: dict, found: t
         unlabelled="background", class_field="class", preset="sentinel2_l2a", tile_size=32, stride=16, test_share=0.25)
     figures = [train_and_evaluate(out, str(out / "dataset"), seed, {"epochs": 20, "batch_size": 16}, {}) for seed in SEEDS]
     dataset = Dataset.open(str(out / "dataset"))
-    names = [band.name for band in dataset.bands]
+    names = [band.name for band in dataset.sensors[0].bands]
     green, infrared = names.index("B03"), names.index("B08")
 
     def ndwi(pixels):

@@ -133,9 +133,10 @@ class Benchmark:
             splits = self.dataset.splits.copy()
             splits[np.setdiff1d(self.dataset.indices("training"), tiles)] = DROPPED
             part.__dict__["splits"] = splits
-            self.measure(NO_START, "statistics", share, seed, lambda: self.pixels(StatisticsBaseline.fit(part, seed).predict))
+            self.measure(NO_START, "statistics", share, seed, lambda: self.pixels(StatisticsBaseline.fit(part, part.inputs, seed)))
             common = majority_class(self.dataset)
-            self.measure(NO_START, "majority", share, seed, lambda: self.pixels(lambda images, valid: np.full(valid.shape, common, np.uint8)))
+            self.measure(NO_START, "majority", share, seed, lambda: self.pixels(
+                lambda dataset, tiles: np.full((len(tiles), *[dataset.tile_size] * 2), common, np.uint8)))
             return
         labels = self.dataset.labels(tiles)
         self.measure(NO_START, "statistics", share, seed, lambda: self.judge(
@@ -170,12 +171,11 @@ class Benchmark:
         seen = self.features.setdefault(start, {})
         fresh = np.array([tile for tile in tiles if tile not in seen])
         if len(fresh) and start == NO_START:
-            seen.update(zip(fresh.tolist(), image_statistics(self.dataset, fresh)))
+            seen.update(zip(fresh.tolist(), image_statistics(self.dataset, fresh, self.dataset.inputs)))
         elif len(fresh):
             device = pick_device(self.asked.device)
             network = self.network(start).to(device)
-            values = encoder_features(network.encoder, network.centre.flatten().tolist(), network.spread.flatten().tolist(), self.dataset,
-                                      fresh, progress=PrintedProgress())
+            values = encoder_features(network.encoder, self.dataset, network.seen, fresh, progress=PrintedProgress())
             seen.update(zip(fresh.tolist(), values))
         return np.stack([seen[tile] for tile in tiles.tolist()])
 
@@ -184,7 +184,7 @@ class Benchmark:
         seen, path = next(iter(self.dataset.inputs.values())), self.starts[start]
         if path:
             seen = adopt_scaling(seen, path)
-        network = ClassificationNetwork(self.asked.encoder, seen.centre, seen.spread, len(self.dataset.classes))
+        network = ClassificationNetwork(self.asked.encoder, {seen.name: seen}, len(self.dataset.classes))
         if path:
             print(start, start_from(network, path, seen.names).sentence(), flush=True)
         return network
@@ -199,8 +199,7 @@ class Benchmark:
         classes = len(self.dataset.classes)
         matrix = np.zeros((classes, classes), np.int64)
         for tile in self.validation:
-            images = self.dataset.images(np.array([tile]))
-            matrix += confusion(self.dataset.labels(np.array([tile])), predict(images, self.dataset.valid(images)), classes)
+            matrix += confusion(self.dataset.labels(np.array([tile])), predict(self.dataset, np.array([tile])), classes)
         return scores(matrix)["mean_iou"]
 
     def settings(self, start: str, share: float, seed: int) -> Settings:

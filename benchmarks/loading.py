@@ -20,7 +20,7 @@ import torch
 
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.datasets.shards import Shards, ShardWriter
-from eo_pretrain_qgis.engine.learning.data import TileReader
+from eo_pretrain_qgis.engine.learning.data import LABELS, TileReader
 from eo_pretrain_qgis.engine.learning.finetuning.labelled_tiles import Choices
 from eo_pretrain_qgis.engine.learning.finetuning.segmentation import Segmentation
 from eo_pretrain_qgis.engine.learning.networks.class_networks import SegmentationNetwork
@@ -76,16 +76,16 @@ def train(folder: Path, asked: argparse.Namespace) -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     dataset, rng = Dataset.open(folder), np.random.default_rng(3)
     torch.manual_seed(0)
-    network = SegmentationNetwork(asked.encoder, [1100.0] * 4, [600.0] * 4, len(dataset.classes)).to(device)
+    network = SegmentationNetwork(asked.encoder, dataset.inputs, len(dataset.classes)).to(device)
     method = Segmentation(dataset, network, device, Choices(asked.batch, augmentation="none"))
-    reader = TileReader(dataset, [1100.0] * 4, network.stride, device)
+    reader = TileReader(dataset, dataset.inputs, network.stride, device, targets=[LABELS])
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4)
     tiles = np.arange(len(dataset))
     ready = next(reader.shuffled(tiles[:asked.batch], asked.batch, rng))
 
     def step(batch) -> None:
         optimizer.zero_grad()
-        method.loss(network, batch).backward()
+        method.loss("network", {"network": network}, batch).backward()
         optimizer.step()
         if device.type == "cuda":
             torch.cuda.synchronize()

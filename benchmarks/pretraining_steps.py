@@ -45,6 +45,7 @@ from eo_pretrain_qgis.engine.learning.loop.training_runs import Session
 from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins import recipe as barlow_twins
 from eo_pretrain_qgis.engine.learning.pretraining.inpainting import recipe as inpainting
 from eo_pretrain_qgis.engine.learning.pretraining.multitask import recipe as multitask
+from eo_pretrain_qgis.engine.learning.pretraining.multitask.tasks import common_inputs
 from eo_pretrain_qgis.engine.learning.pretraining.translation import recipe as translation
 from eo_pretrain_qgis.progress import SILENT
 from tests import settings
@@ -170,7 +171,7 @@ def barlow(place: Path, asked: argparse.Namespace, side: int = 64, bands: int = 
     folder = write_unlabelled(place / f"data{side}", [[(optical_sensor(TWELVE[:bands]), optical(count or 2 * asked.tiles, bands, side))]])
     dataset = Dataset.open(folder)
     chosen = settings.barlow_twins(encoder=asked.encoder, batch_size=batch, device=asked.device)
-    return f"Barlow Twins, {bands} bands, {side} px", barlow_twins.BarlowTwins(dataset, dataset.sensors, chosen), batch
+    return f"Barlow Twins, {bands} bands, {side} px", barlow_twins.BarlowTwins(dataset, dataset.inputs, chosen), batch
 
 
 def translate(mode: str) -> Callable[[Path, argparse.Namespace], tuple[str, Any, int]]:
@@ -186,8 +187,9 @@ def translate(mode: str) -> Callable[[Path, argparse.Namespace], tuple[str, Any,
 
 def tasks(place: Path, asked: argparse.Namespace) -> tuple[str, Any, int]:
     folders = [write_dataset(place / f"data{seed}", count=asked.tiles // 2, size=128, bands=4, seed=seed) for seed in (1, 2)]
+    datasets = [Dataset.open(folder) for folder in folders]
     chosen = settings.multitask(encoder=asked.encoder, batch_size=4, inner_steps=2, device=asked.device, mode="joint")
-    return "multitask, joint, 2 tasks, 4 bands, 128 px", multitask.Multitasking([Dataset.open(folder) for folder in folders], chosen), 4
+    return "multitask, joint, 2 tasks, 4 bands, 128 px", multitask.Multitasking(datasets, common_inputs(datasets), chosen), 4
 
 
 def segmentation(place: Path, asked: argparse.Namespace, side: int = 256, batch: int = 8) -> tuple[str, Any, int]:

@@ -7,7 +7,7 @@ from .scenes import land, land_dataset
 from .scenes_classes import several_labels_dataset, soft_dataset, stripes_dataset
 from .scenes_crops import DAYS, crop_season
 from .scenes_ice import ice_chart, ice_scene
-from .scenes_landcover import ground_cover_100m, ground_optical, ground_radar
+from .scenes_landcover import cover_dataset
 from .scenes_pretraining import unlabelled, unlabelled_paired
 from .scenes_roads import osm_file, town_without_roads
 
@@ -25,13 +25,6 @@ def roads_dataset(folder):
 def ice_dataset(folder):
     return _made("create_sea_ice_dataset", folder, "ice_dataset", images=[str(ice_scene(folder))], labels=str(ice_chart(folder)),
                  balance="augment")
-
-
-def cover_dataset(folder):
-    return _made("create_land_cover_dataset", folder, "cover_dataset", images=[str(ground_optical(folder))],
-                 legend="cgls_lc100",
-                 land_cover=str(ground_cover_100m(folder)), tile_size=32, preset="sentinel2_l2a", validation_share=0, test_share=0,
-                 second_images=[str(ground_radar(folder))], second_preset="sentinel1_db")
 
 
 def crop_dataset(folder):

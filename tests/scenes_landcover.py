@@ -6,6 +6,9 @@ import numpy as np
 from rasterio.transform import from_origin
 from scipy import ndimage
 
+from eo_pretrain_qgis.jobs import JOBS
+from eo_pretrain_qgis.progress import SILENT
+
 from .scenes import ORIGIN, write_raster
 
 #: Left of column 125 lies cropland, right of it forest; a lake fills rows 150 to 199 of columns 150 to 209.
@@ -143,3 +146,12 @@ def cloudy_classes(folder: Path) -> Path:
     classes[:, :16, 32:40] = 9
     classes[:, -32:, -32:] = 3
     return write_raster(folder / "SCL_20200711.tif", classes, resolution=20.0, nodata=0)
+
+
+def cover_dataset(folder: Path) -> Path:
+    """64 training tiles of `ground_cover_100m` with images of two sensors, s2 (B04, B08) and s1 (VV, VH)."""
+    JOBS["create_land_cover_dataset"].from_values({
+        "images": [str(ground_optical(folder))], "preset": "sentinel2_l2a", "second_images": [str(ground_radar(folder))],
+        "second_preset": "sentinel1_db", "land_cover": str(ground_cover_100m(folder)), "legend": "cgls_lc100", "tile_size": 32,
+        "validation_share": 0, "test_share": 0, "output": str(folder / "cover_dataset")}).run(SILENT)
+    return folder / "cover_dataset"

@@ -30,8 +30,8 @@ def tiles(case, output, images, preset="generic", labels="labels.gpkg", **more):
 
 
 def physical(dataset, band, indices):
-    info = next(each for each in dataset.bands if each.name == band)
-    values = dataset.images(indices)[:, [each.name for each in dataset.bands].index(band)].astype(float)
+    info = next(each for each in dataset.sensors[0].bands if each.name == band)
+    values = dataset.images(indices)[:, [each.name for each in dataset.sensors[0].bands].index(band)].astype(float)
     return values * info.scale + info.offset
 
 
@@ -41,8 +41,8 @@ def test_a_season_across_a_change_of_the_offset(preset, folder):
     dataset, _ = run("create_crop_dataset", folder / "ds", images=sorted(map(str, place.glob("S2A_*.tif"))), parcels=str(place / "parcels.gpkg"),
                      crop_field="crop", kind="parcels", preset=preset, split_by="parcel")
     values = dataset.images(np.arange(len(dataset))).astype(float)
-    red = [band.name for band in dataset.bands].index("B04") if "B04" in [band.name for band in dataset.bands] else 0
-    band = dataset.bands[red]
+    red = [band.name for band in dataset.sensors[0].bands].index("B04") if "B04" in [band.name for band in dataset.sensors[0].bands] else 0
+    band = dataset.sensors[0].bands[red]
     seen = values[..., red] * band.scale + band.offset
     assert np.allclose(seen, seen[:, :1], atol=1e-6), "the ground does not change"
     assert np.isclose(seen, 0.12, atol=1e-6).any()
@@ -50,7 +50,7 @@ def test_a_season_across_a_change_of_the_offset(preset, folder):
 
 def test_two_scenes_with_different_offsets(folder):
     dataset, said = tiles("offset_changes_between_scenes", folder / "ds", ["old.tif", "new.tif"], labels="both.gpkg")
-    labels, name = dataset.labels(np.arange(len(dataset))), dataset.bands[0].name
+    labels, name = dataset.labels(np.arange(len(dataset))), dataset.sensors[0].bands[0].name
     first = next(position for position, row in enumerate(dataset.classes) if row.name == "1" or row.value == 1)
     assert np.allclose(physical(dataset, name, np.arange(len(dataset)))[labels == first], 0.12, atol=1e-6)
     assert any("brought to its scale and offset" in text for text in said)
@@ -59,13 +59,13 @@ def test_two_scenes_with_different_offsets(folder):
 def test_a_file_that_contradicts_its_sensor_is_believed(folder):
     name = next(path.name for path in (CASES / "file_contradicts_sensor").glob("new_baseline*.tif"))
     dataset, said = tiles("file_contradicts_sensor", folder / "ds", [name], "sentinel2_l2a")
-    assert {(band.scale, round(band.offset, 6)) for band in dataset.bands} == {(1e-4, -0.1)}
+    assert {(band.scale, round(band.offset, 6)) for band in dataset.sensors[0].bands} == {(1e-4, -0.1)}
     assert any("They are read as the file says" in text for text in said)
 
 
 def test_fractions_beside_whole_numbers(folder):
     dataset, _ = tiles("file_contradicts_sensor", folder / "ds", ["fractions.tif", "dn.tif"], "sentinel2_l2a", labels="both.gpkg")
-    values = physical(dataset, dataset.bands[0].name, np.arange(len(dataset)))
+    values = physical(dataset, dataset.sensors[0].bands[0].name, np.arange(len(dataset)))
     assert values.max() < 1.5
 
 
@@ -81,13 +81,13 @@ def test_linear_values_under_a_sensor_in_decibel(folder):
                                                            ("bgr.tif", "sentinel2_l2a", ["B02", "B03", "B04"])])
 def test_bands_with_common_names(image, preset, expected, folder):
     dataset, _ = tiles("named_bands_taken_by_number", folder / "ds", [image], preset)
-    assert [band.name for band in dataset.bands] == expected
+    assert [band.name for band in dataset.sensors[0].bands] == expected
 
 
 @pytest.mark.parametrize("image", ["bright.tif", "dark.tif"])
 def test_a_near_infrared_called_alpha_is_a_band(image, folder):
     dataset, _ = tiles("near_infrared_called_alpha", folder / "ds", [image])
-    assert [band.name for band in dataset.bands] == ["red", "green", "blue", "nir"]
+    assert [band.name for band in dataset.sensors[0].bands] == ["red", "green", "blue", "nir"]
     assert len(dataset.classes) == 2
 
 

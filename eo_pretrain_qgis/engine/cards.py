@@ -123,8 +123,11 @@ class Input:
         """The same with some of its bands, in their order; with all of them for none.
 
         Raises:
-            DataError: it has no band of such a name.
+            DataError: it has no band of such a name, or one is named twice.
         """
+        twice = next((name for name in bands if list(bands).count(name) > 1), None)
+        if twice is not None:
+            raise DataError(f"The band {shown(twice)} is named twice. Name each band once.")
         missing = [name for name in bands if name not in self.names]
         if missing:
             raise DataError(f"The images of {self.sensor} have no band {shown(missing[0])}. Their bands are {listed(self.names)}. "
@@ -134,3 +137,14 @@ class Input:
 
 #: What a network sees, by name.
 Inputs = dict[str, Input]
+
+
+def single(inputs: Inputs) -> Input:
+    """The input of a network that sees one thing only.
+
+    Raises:
+        DataError: there are several.
+    """
+    if len(inputs) != 1:
+        raise DataError(f"This network sees the images of one sensor, and {listed(list(inputs))} were given. Choose one of them.")
+    return next(iter(inputs.values()))

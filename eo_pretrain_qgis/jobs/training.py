@@ -50,6 +50,11 @@ def start(label: str = "Starting weights") -> Any:
                         "adapted, and the messages say how.")
 
 
+def bands(help_more: str = "") -> Any:
+    return text("Bands", default=None, advanced=True,
+                help=f"Names of the bands to learn from, separated by commas, such as B04,B03,B02. Empty: all. {help_more}".strip())
+
+
 def batch_size(default: int | None, help_more: str = "") -> Any:
     return integer("Batch size", default=default, minimum=1, maximum=1024,
                    help=f"Tiles per step; lower it when memory runs out. {help_more}".strip())

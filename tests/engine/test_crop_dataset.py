@@ -210,7 +210,7 @@ def test_layers_of_one_band_are_put_together_by_date(season, folder):
             with rasterio.open(season / f"S2_{day}.tif") as source:
                 images.append(str(write_raster(folder / f"T33_{day}T101010_{BANDS[band]}_10m.tif", source.read(band + 1), nodata=0)))
     dataset = create(season, folder, images=images, masks="none", arrangement="bands", kind="parcels")
-    assert [band.name for band in dataset.bands] == ["B04", "B08"]
+    assert [band.name for band in dataset.sensors[0].bands] == ["B04", "B08"]
     crop = (np.arange(36) // 6 + np.arange(36) % 6) % 3
     by_parcel = np.argsort(dataset.tiles["parcel"].to_numpy())
     assert np.array_equal(dataset.images(by_parcel)[:, 1, 0], crop_value(crop, 1, 2))

@@ -149,10 +149,10 @@ def test_two_sensors_on_one_grid(folder):
     partner = describe_sensor(scenes, "sentinel1_db")
     dataset = build(folder, "made", Halves(), partners={"s1": (partner, scenes)})
     tiles = np.arange(len(dataset))
-    optical, radar, labels = dataset.images(tiles), dataset.images(tiles, "s1"), dataset.labels(tiles)
+    optical, radar, labels = dataset.images(tiles, "image"), dataset.images(tiles, "s1"), dataset.labels(tiles)
     assert [sensor.name for sensor in dataset.sensors] == ["image", "s1"] and radar.shape[1:] == (1, 32, 32)
     missing = ~dataset.sensors[1].valid(radar)
-    assert missing.any() and (labels[missing] == 255).all() and dataset.valid(optical).all()
+    assert missing.any() and (labels[missing] == 255).all() and dataset.sensors[0].valid(optical).all()
     assert dataset.statistics["s1"]["VV"]["mean"] == -12.5
     assert dataset.description["scenes"][0]["partners"]["s1"]["name"] == "radar.tif"
 
@@ -202,7 +202,7 @@ def test_a_series_keeps_days_and_flags_and_counts_clear_dates_only(folder):
     dataset = Dataset.open(folder)
     assert dataset.statistics["image"]["B08"]["maximum"] == 100 and dataset.description["class_pixels"]["training"] == [1, 1]
     assert dataset.array("days", np.array([5])).tolist() == [[10, 20, -1]] and dataset.labels(np.array([3])).tolist() == [1]
-    assert dataset.sensor.valid(images)[0].tolist() == [True, True, False] and dataset.facts["first_year"] == 2019
+    assert dataset.sensors[0].valid(images)[0].tolist() == [True, True, False] and dataset.facts["first_year"] == 2019
     with pytest.raises(DataError, match="The dataset crops has samples without coordinates, so it cannot be split by place. Keep the split"):
         divide(folder, description, table, PLAN)
 

@@ -46,12 +46,12 @@ def test_shards_of_several_files(folder):
 
 def test_what_a_dataset_says(made):
     dataset = Dataset.open(made)
-    assert len(dataset) == 64 and [band.name for band in dataset.bands] == ["B04", "B08"] and dataset.bands[0].scale == 1e-4
+    assert len(dataset) == 64 and [band.name for band in dataset.sensors[0].bands] == ["B04", "B08"] and dataset.sensors[0].bands[0].scale == 1e-4
     assert [(row.value, row.name) for row in dataset.classes] == [(1, "crop"), (2, "forest")]
     assert set(dataset.splits) == {"training", "validation", "test", "dropped"}
     tiles = dataset.indices("training")
     images, labels = dataset.images(tiles), dataset.labels(tiles)
-    assert images.shape == (len(tiles), 2, 32, 32) and images.dtype == np.uint16 and dataset.valid(images).all()
+    assert images.shape == (len(tiles), 2, 32, 32) and images.dtype == np.uint16 and dataset.sensors[0].valid(images).all()
     assert (images[:, 0].mean((1, 2)) > 1000).tolist() == (labels == 0).all((1, 2)).tolist(), "labels lie on their fields"
     assert dataset.checksum == Dataset.open(made).checksum
     assert dataset.description["class_pixels"]["training"] == [int((labels == 0).sum()), int((labels == 1).sum())]

@@ -55,7 +55,7 @@ def test_nodata_fills_all_bands_and_has_no_label(folder, dtype, nodata, filled):
     path = write_raster(folder / "holes.tif", bands, nodata=nodata)
     dataset = build(folder, images=[str(path)])
     images, labels = everything(dataset)
-    invalid = ~dataset.valid(images)
+    invalid = ~dataset.sensors[0].valid(images)
     assert invalid.sum() == 10 * 128 and (labels[invalid] == 255).all() and (labels[~invalid] != 255).all()
     assert all(np.array_equal(images[:, band][invalid], np.full(10 * 128, filled, dtype), equal_nan=True) for band in (0, 1))
 
@@ -66,7 +66,7 @@ def test_a_measured_zero_stays_measured(folder):
     bands[:, :, 64:] = 9
     dataset = build(folder, images=[str(write_raster(folder / "dark.tif", bands))])
     images, labels = everything(dataset)
-    assert dataset.valid(images).all() and (labels != 255).all() and set(np.unique(images)) == {1, 9}
+    assert dataset.sensors[0].valid(images).all() and (labels != 255).all() and set(np.unique(images)) == {1, 9}
 
 
 def test_border_of_zeros_is_nodata_for_sentinel2(folder):
@@ -82,14 +82,14 @@ def test_border_of_zeros_is_nodata_for_sentinel2(folder):
 def test_reflectance_as_fractions_is_not_scaled_again(folder):
     path = write_raster(folder / "fractions.tif", np.full((2, 128, 128), 0.2, np.float64), names=["B04", "B08"])
     dataset = build(folder, images=[str(path)], preset="sentinel2_l2a")
-    assert (dataset.bands[0].scale, dataset.sensor.dtype, dataset.sensor.nodata) == (1.0, "float32", None)
+    assert (dataset.sensors[0].bands[0].scale, dataset.sensors[0].dtype, dataset.sensors[0].nodata) == (1.0, "float32", None)
 
 
 def test_scale_declared_in_the_file(folder):
     path = write_raster(folder / "scaled.tif", np.full((1, 128, 128), 500, np.int16))
     with rasterio.open(path, "r+") as target:
         target.scales, target.offsets = (0.01,), (-20,)
-    band = build(folder, images=[str(path)]).bands[0]
+    band = build(folder, images=[str(path)]).sensors[0].bands[0]
     assert (band.scale, band.offset) == (0.01, -20)
 
 

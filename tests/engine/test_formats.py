@@ -44,8 +44,8 @@ def test_the_job_offers_every_format():
 
 def test_eurosat_bands_keep_their_order_and_values(folder):
     dataset = imported(folder, source=str(scenes_import.eurosat_ms(folder)), **ALL_TRAINING)
-    assert tuple(band.name for band in dataset.bands) == BANDS
-    assert dataset.sensor.preset == "sentinel2_l1c"
+    assert tuple(band.name for band in dataset.sensors[0].bands) == BANDS
+    assert dataset.sensors[0].preset == "sentinel2_l1c"
     images, labels = dataset.images(everything(dataset)), dataset.labels(everything(dataset))
     for image, label, row in zip(images, labels, dataset.tiles.itertuples(), strict=True):
         assert row.scene.startswith(scenes_import.EUROSAT_CLASSES[label])
@@ -112,7 +112,7 @@ def test_bigearthnet_pairs_sensors_and_groups_labels(folder):
     numbers = [int(patch.split("_")[-2]) for patch in dataset.tiles["patch"]]
     assert numbers == [0, 1, 2, 3]
     s2, s1 = (dataset.images(everything(dataset), name) for name in ("s2", "s1"))
-    names = [band.name for band in dataset.bands]
+    names = [band.name for band in dataset.sensors[0].bands]
     for number, optical, radar in zip(numbers, s2, s1, strict=True):
         assert (optical[names.index("B04")] == 100 + number).all()
         assert (radar[0] == -10 - number).all()
@@ -218,8 +218,8 @@ def test_pictures_of_other_classes_are_no_sentinel_2(folder):
     source = str(scenes_import.aerial_classes(folder))
     assert detect(Tree(source)) == "class_folders"
     dataset = imported(folder, source=source, pixel_size=0.5)
-    assert [band.name for band in dataset.bands] == ["red", "green", "blue"]
-    assert (dataset.sensor.preset, dataset.facts["format"], dataset.description["resolution_m"]) == ("generic", "class_folders", [0.5, 0.5])
+    assert [band.name for band in dataset.sensors[0].bands] == ["red", "green", "blue"]
+    assert (dataset.sensors[0].preset, dataset.facts["format"], dataset.description["resolution_m"]) == ("generic", "class_folders", [0.5, 0.5])
     assert [row.name for row in dataset.classes] == ["airplane", "forest"]
     with pytest.raises(DataError, match="are not EuroSAT's. Choose the format “class_folders”."):
         imported(folder / "asked", source=source, format="eurosat")
@@ -238,7 +238,7 @@ def test_eurosat_is_told_by_more_than_its_classes(folder):
     (others / "Forest").rename(others / "Orchard")
     heard = Listening()
     dataset = imported(folder, heard, source=str(others), **ALL_TRAINING)
-    assert dataset.bands[8].name == "band 9" and dataset.sensor.preset == "generic"
+    assert dataset.sensors[0].bands[8].name == "band 9" and dataset.sensors[0].preset == "generic"
     assert any("The images do not say what their 13 bands are" in text for text in heard.texts)
 
 
@@ -378,6 +378,6 @@ def test_real_eurosat_and_bigearthnet(real_data, folder):
     ben = imported(folder / "ben", source=str(patches / "bigearthnet"), **ALL_TRAINING)
     name = ben.tiles["patch"][0]
     with rasterio.open(patches / "bigearthnet" / "s2-tiny" / name / f"{name}_B03.tif") as source:
-        np.testing.assert_array_equal(source.read(1), ben.images(np.array([0]))[0, 2])
+        np.testing.assert_array_equal(source.read(1), ben.images(np.array([0]), "s2")[0, 2])
     known = json.loads((patches / "bigearthnet" / "s2-tiny" / name / f"{name}_labels_metadata.json").read_text())
     assert ben.labels(np.array([0])).sum() == len({CORINE[label][1] for label in known["labels"]} - {""})

@@ -66,7 +66,7 @@ def test_every_tile_is_read_as_it_was_kept(folder, maker):
         tiles = np.flatnonzero(dataset.tiles["scene"] == name)
         with open_again(dataset, name, tiles) as scene:
             for tile in tiles:
-                found = filled_image(*scene.read(window_of(dataset, tile)), dataset.sensor)
+                found = filled_image(*scene.read(window_of(dataset, tile)), dataset.sensors[0])
                 np.testing.assert_array_equal(found, dataset.images(np.array([tile]))[0])
                 seen += 1
     assert seen == len(dataset)
@@ -81,7 +81,7 @@ def test_a_product_as_it_was_delivered_is_read_again(folder, packed):
     JOBS["create_pretraining_dataset"].from_values(values).run(SILENT)
     dataset = Dataset.open(folder / "made")
     with open_again(dataset, dataset.tiles["scene"].iloc[0], dataset.indices("all")) as scene:
-        assert len(scene.band_names) == len(dataset.bands)
+        assert len(scene.band_names) == len(dataset.sensors[0].bands)
 
 
 def lost(dataset):
@@ -106,7 +106,7 @@ def test_an_image_that_has_changed_is_named(folder):
 def test_pixels_that_were_masked_are_no_image(folder):
     dataset = MAKERS["one file"](folder)
     images = np.load(folder / "made" / "images-000.npy", mmap_mode="r+")
-    images[:, :, :4] = dataset.sensor.nodata
+    images[:, :, :4] = dataset.sensors[0].nodata
     images.flush()
     assert "gives other pixels than were kept" in lost(Dataset.open(folder / "made"))
 

@@ -135,5 +135,5 @@ def test_baselines_have_one_form_for_all_tasks(tmp_path):
         dataset = Dataset.open(folder)
         kind, tiles = dataset.kind, dataset.indices("test")
         for baseline in kind.baselines.values():
-            answer = baseline.fit(dataset, 50, 1, SILENT)(dataset, tiles)
+            answer = baseline.fit(dataset, dataset.inputs, 50, 1, SILENT)(dataset, tiles)
             assert 0 <= kind.figures(kind.count(dataset.labels(tiles), answer, len(dataset.classes)))[kind.score] <= 1

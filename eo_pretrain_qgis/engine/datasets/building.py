@@ -78,7 +78,8 @@ def describe_sensor(scenes: list[Scene], preset: str, bands_text: str | None = N
     """
     first = scenes[0]
     bands = name_bands(preset, first.band_names, bands_text or "", progress)
-    dtype = np.dtype(like.sensor.dtype if like else "float32" if np.dtype(first.dtype).kind == "f" else first.dtype)
+    kept = like.sensor_named() if like else None
+    dtype = np.dtype(kept.dtype if kept else "float32" if np.dtype(first.dtype).kind == "f" else first.dtype)
     where = str(like.folder) if like else first.path
     changed = []
     for number, scene in enumerate(scenes):
@@ -91,7 +92,7 @@ def describe_sensor(scenes: list[Scene], preset: str, bands_text: str | None = N
         own = as_stored(scene, named, progress)
         warn_of_level(scene, preset, progress)
         if number == 0:
-            bands = like.bands if like and [band.name for band in like.bands] == [band.name for band in own] else own
+            bands = list(kept.bands) if kept and [band.name for band in kept.bands] == [band.name for band in own] else own
         if np.dtype(scene.dtype).kind != dtype.kind and any(band.unit == "unknown" for band in own):
             raise DataError(f"{where} holds {dtype.name} values and {scene.path} {scene.dtype}. Convert one to the type of the other, or choose the "
                             "sensor that says what they mean.")

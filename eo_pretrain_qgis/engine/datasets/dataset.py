@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 import pyogrio
 from pyogrio.errors import CRSError, DataLayerError, DataSourceError, FeatureError, FieldError, GeometryError
 
-from ...errors import DataError
+from ...errors import DataError, listed
 from ...outputs import new_file
 from ..cards import IGNORE as IGNORE
 from ..cards import ClassInfo, Input, InputBand, Inputs, SensorInfo
@@ -98,27 +99,18 @@ class Dataset:
         """The row of its task in `TASKS`."""
         return task_named(self.task)
 
-    @property
-    def sensor(self) -> SensorInfo:
-        """The only, or the first, sensor."""
-        return self.sensors[0]
-
-    def sensor_named(self, name: str) -> SensorInfo:
-        """The sensor of that name; the first for an empty name.
+    def sensor_named(self, name: str = "") -> SensorInfo:
+        """The sensor of that name; for an empty name the only one.
 
         Raises:
-            DataError: there is no such sensor.
+            DataError: there is no such sensor, or there are several and none was named.
         """
-        found = next((sensor for sensor in self.sensors if sensor.name == name), None) if name else self.sensor
-        if found is None:
-            raise DataError(f"{self.folder} has no sensor “{name}”; it has {', '.join(sensor.name for sensor in self.sensors)}. "
-                            "Choose one of them.")
-        return found
-
-    @property
-    def bands(self) -> list[Band]:
-        """Bands of the only, or the first, sensor."""
-        return list(self.sensor.bands)
+        names = [sensor.name for sensor in self.sensors]
+        if not name and len(names) > 1:
+            raise DataError(f"{self.folder} has images of {listed(names)}, and those of one sensor are needed. Choose one of them.")
+        if name and name not in names:
+            raise DataError(f"{self.folder} has no sensor “{name}”; it has {', '.join(names)}. Choose one of them.")
+        return self.sensors[names.index(name) if name else 0]
 
     @cached_property
     def inputs(self) -> Inputs:
@@ -126,6 +118,54 @@ class Dataset:
         axes: Any = "tb" if self.kind.dates else "byx"
         return {sensor.name: Input(sensor.name, sensor.name, sensor.preset, tuple(self._input_band(sensor, band) for band in sensor.bands), axes)
                 for sensor in self.sensors}
+
+    def choose(self, sensors: Sequence[str], bands: str | None = None) -> Inputs:
+        """The inputs of some sensors.
+
+        Args:
+            sensors: their names.
+            bands: names of the bands to take, separated by commas, of each sensor those that it has; all bands for none.
+
+        Raises:
+            DataError: a band is named twice, or is none of theirs, or none is of one of them.
+        """
+        named = [name.strip() for name in (bands or "").split(",") if name.strip()]
+        chosen = [self.inputs[self.sensor_named(sensor).name] for sensor in sensors]
+        known = {name for seen in chosen for name in seen.names}
+        own = [[name for name in named if name in seen.names or name not in known] for seen in chosen]
+        empty = next((seen.sensor for seen, mine in zip(chosen, own) if named and not mine), None)
+        if empty is not None:
+            raise DataError(f"None of the bands {listed(named)} is of {empty}, whose bands are {listed(self.inputs[empty].names)}. Name some of each "
+                            "sensor, or none to take all.")
+        return {seen.name: seen.only(mine) for seen, mine in zip(chosen, own)}
+
+    def find(self, seen: Input) -> SensorInfo | None:
+        """The sensor that an input, also one of another dataset, is taken from: that of its name or, where it lacks its bands, the first
+        that has them in their units; None where none has.
+        """
+        wanted = {(band.name, band.unit) for band in seen.bands}
+        fitting = [sensor for sensor in self.sensors if wanted <= {(band.name, band.unit) for band in sensor.bands}]
+        return next((sensor for sensor in fitting if sensor.name == seen.sensor), fitting[0] if fitting else None)
+
+    def sensor_of(self, seen: Input) -> SensorInfo:
+        """What `find` finds.
+
+        Raises:
+            DataError: no sensor has the bands of the input, or not in their units.
+        """
+        sensor = self.find(seen)
+        if sensor is not None:
+            return sensor
+        own = next((sensor for sensor in self.sensors if {band.name for band in sensor.bands}.issuperset(seen.names)), None)
+        if own is None:
+            theirs = "; ".join(listed((band.name for band in sensor.bands), 13) for sensor in self.sensors)
+            raise DataError(f"The bands of the dataset {self.folder} are {theirs}, and {listed(seen.names, 13)} are needed. "
+                            "Choose a dataset made with the same sensor.")
+        units = {band.name: band.unit for band in own.bands}
+        theirs, ours = (listed((f"{name} {unit}" for name, unit in pairs), 13) for pairs in (
+            [(name, units[name]) for name in seen.names], [(band.name, band.unit) for band in seen.bands]))
+        raise DataError(f"The units of the bands of the dataset {self.folder} are {theirs}, and {ours} are needed. "
+                        "Choose a dataset made with the same sensor.")
 
     @property
     def checksum(self) -> str:
@@ -164,29 +204,41 @@ class Dataset:
             raise DataError(f"{self.folder / TILES} has a negative number in the field “weight”. Correct it.")
         return weights
 
-    def indices(self, split: str, sensor: str = "") -> np.ndarray:
+    def indices(self, split: str, *sensors: str) -> np.ndarray:
         """Indices of the tiles of a split, int64; ``all`` also counts those dropped between the splits.
 
         Args:
             split: "training", "validation", "test", "dropped" or "all".
-            sensor: only tiles with images of this sensor; matters where the sensors are not paired.
+            sensors: only tiles with images of all of these, by name; matters where the sensors are not paired.
         """
         chosen = np.ones(len(self), bool) if split == ALL else self.splits == split
-        return np.flatnonzero(chosen & self.shards.holding(sensor) if sensor else chosen)
+        return np.flatnonzero(np.logical_and.reduce([chosen, *map(self.shards.holding, sensors)]))
 
     def images(self, indices: np.ndarray, sensor: str = "") -> np.ndarray:
-        """Images (n, band, y, x), of series (n, date, band), in stored units and the type of the source."""
-        return self.shards.images(indices, sensor or self.sensor.name)
+        """Images (n, band, y, x), of series (n, date, band), in stored units and the type of the source; see `sensor_named`."""
+        return self.shards.images(indices, self.sensor_named(sensor).name)
 
-    def read(self, what: Input, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def read(self, seen: Input, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Images of the bands of an input, as `images` gives them, and where they were measured, see `SensorInfo.valid`.
 
-        What was measured is decided by all bands of the sensor, so that it does not depend on the bands chosen.
+        What was measured is decided by all bands of the sensor, so that it does not depend on the bands chosen. Where a band is stored with
+        another scale or offset than the input has, as in Sentinel-2 products before and since baseline 04.00, values become float32 in the
+        stored units of the input.
+
+        Raises:
+            DataError: see `sensor_of`.
         """
-        sensor = self.sensor_named(what.sensor)
-        images, places = self.images(indices, sensor.name), [[band.name for band in sensor.bands].index(name) for name in what.names]
-        every = places == list(range(len(sensor.bands)))
-        return images if every else images.take(places, -1 if self.kind.dates else 1), sensor.valid(images)
+        sensor = self.sensor_of(seen)
+        images, names, axis = self.shards.images(indices, sensor.name), [band.name for band in sensor.bands], -1 if self.kind.dates else 1
+        valid, own = sensor.valid(images), [sensor.bands[names.index(name)] for name in seen.names]
+        if seen.names != names:
+            images = images.take([names.index(name) for name in seen.names], axis)
+        if any((ours.scale, ours.offset) != (theirs.scale, theirs.offset) for ours, theirs in zip(own, seen.bands)):
+            # stored · scale + offset is the physical value on both sides
+            factor, shift = (np.array(values, np.float32).reshape((-1,) if axis == -1 else (-1, 1, 1)) for values in zip(*(
+                (ours.scale / theirs.scale, (ours.offset - theirs.offset) / theirs.scale) for ours, theirs in zip(own, seen.bands))))
+            images = images.astype(np.float32) * factor + shift
+        return images, valid
 
     def labels(self, indices: np.ndarray) -> np.ndarray:
         """Labels, uint8: the position in `classes`, or 255 where there is none.
@@ -210,9 +262,10 @@ class Dataset:
         """
         return self.shards.array(name, indices)
 
-    def valid(self, images: np.ndarray) -> np.ndarray:
-        """Which pixels of images (n, band, y, x) of the first sensor were measured: bool (n, y, x)."""
-        return self.sensor.valid(images)
+    def array_of(self, sensor: str, name: str, indices: np.ndarray) -> np.ndarray | None:
+        """Such an array of the dates of a sensor: that of the first has no other name, those of others end in theirs; None where there is none."""
+        full = name if sensor == self.sensors[0].name else f"{name}_{sensor}"
+        return self.array(full, indices) if full in self.shards.extras() else None
 
     def _input_band(self, sensor: SensorInfo, band: Band) -> InputBand:
         """The centre is the median, the spread the interquartile range as the standard deviation of the normal distribution that has it.
@@ -229,7 +282,7 @@ class Dataset:
             return
         for array in self.shards.extras():
             kind, _, sensor = array.partition("_")
-            images = self.shards.shape(f"images of {sensor or self.sensor.name}")
+            images = self.shards.shape(f"images of {sensor or self.sensors[0].name}")
             if kind in ("days", "flags") and images and images[0] != (self.shards.shape(array) or images)[0]:
                 raise DataError(f"{self.folder} has another number of dates in its array “{array}” than in its images. {ADVICE}")
 

@@ -109,7 +109,7 @@ def extend_dataset(folder: Path, dataset: Dataset, scenes: list[Scene], sensor: 
     _check(dataset, scenes, sensor, cutting, progress)
     place = folder / ADDED  # no array is called so: their names end in .npy
     place.mkdir()
-    build_dataset(place, Imagery(scenes, dataset.sensor), labels, replace(cutting, minimum_classes=1), SplitPlan(0, 0), About(name),
+    build_dataset(place, Imagery(scenes, dataset.sensor_named()), labels, replace(cutting, minimum_classes=1), SplitPlan(0, 0), About(name),
                   progress.part(0, 0.7))
     added = Dataset.open(place)
     old, new, count = dataset.description, added.description, len(added)
@@ -144,7 +144,7 @@ def _by_name(dataset: Dataset, sources: list[dict], class_field: str | None) -> 
 
 
 def _check(dataset: Dataset, scenes: list[Scene], sensor: SensorInfo, cutting: Cutting, progress: Progress) -> None:
-    where, own = dataset.folder, dataset.sensor
+    where, own = dataset.folder, dataset.sensor_named()
     if cutting.tile_size != dataset.tile_size:
         raise DataError(f"The tiles of {where} have {dataset.tile_size} px, but {cutting.tile_size} px were asked for. Set the tile size to "
                         f"{dataset.tile_size}.")

@@ -49,7 +49,7 @@ def open_again(dataset: Dataset, name: str, tiles: np.ndarray, sensor: str = "",
         dataset: see there.
         name: of the image, in the field “scene” of tiles.gpkg.
         tiles: cut from it, positions (n,).
-        sensor: whose image; empty is the first.
+        sensor: whose image; empty is the only one.
         progress: told of the checksum.
 
     Raises:
@@ -83,7 +83,7 @@ def _facts(dataset: Dataset, name: str, info: SensorInfo) -> dict[str, Any]:
     if len(found) != 1:
         raise SourceLostError(f"the dataset describes {len(found)} images called {name}")
     facts = found[0]
-    if info.name == dataset.sensor.name or facts.get("sensor") == info.name:
+    if info.name == dataset.sensors[0].name or facts.get("sensor") == info.name:
         return facts
     return {**facts, "files": [], "path": "", "checksum": "", **facts.get("partners", {}).get(info.name, {})}
 

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from ...progress import SILENT, Progress
+from ..cards import SensorInfo
 from ..datasets.dataset import SPLITS, Dataset
 from ..datasets.footprints import COLORS, read_footprints
 from ..even_sample import even_sample
@@ -33,7 +34,7 @@ def samples(dataset: Dataset, progress: Progress = SILENT) -> list[str]:
     """Sections with pictures of samples, as the task asks for."""
     kind = dataset.kind
     if kind.dates:
-        return [page.heading("Series by class"), _curves(dataset)]
+        return [page.heading("Series by class"), *(_curves(dataset, sensor) for sensor in dataset.sensors)]
     if kind.pixelwise:
         return [_tiles(dataset, split, count) for split, count in SAMPLES.items() if len(dataset.indices(split))]
     return _by_class(dataset, progress) if kind.labelled else _unlabelled(dataset)
@@ -146,9 +147,9 @@ def _unlabelled(dataset: Dataset) -> list[str]:
     return sections
 
 
-def _curves(dataset: Dataset) -> str:
+def _curves(dataset: Dataset, sensor: SensorInfo) -> str:
     """The season of each class: median and quartiles of the clear dates, of NDVI where red and near infrared exist."""
-    names = [band.name for band in dataset.bands]
+    names = [band.name for band in sensor.bands]
     infrared = next((name for name in ("B08", "B8A") if name in names), "")
     shown = "NDVI" if infrared and "B04" in names else names[0]
     columns = min(4, max(len(dataset.classes), 1))
@@ -161,25 +162,28 @@ def _curves(dataset: Dataset) -> str:
         axes.tick_params(labelsize="x-small")
         tiles = tiles_of_class(dataset, position, SPLITS[0], CURVES)
         if len(tiles):
-            days, values = _clear_values(dataset, tiles, shown, infrared)
+            days, values = _clear_values(dataset, tiles, sensor, shown, infrared)
             _draw_curve(axes, days, values, row.color)
     begin = date(int(dataset.facts["first_year"]), 1, 1) if "first_year" in dataset.facts else None
     if first is not None and begin:
         low, high = first.get_xlim()
         ticks = np.linspace(low, high, 4)[1:-1]
         first.set_xticks(ticks, [(begin + timedelta(float(tick))).strftime("%b %y") for tick in ticks])
-    return page.paragraph(f"{shown} on clear dates of the training series: median and quartiles of each {STEP} days.") + \
-        drawn(figure, f"{shown} over the season, for each class")
+    of = f" of {sensor.name}" if len(dataset.sensors) > 1 else ""
+    return page.paragraph(f"{shown}{of} on clear dates of the training series: median and quartiles of each {STEP} days.") + \
+        drawn(figure, f"{shown}{of} over the season, for each class")
 
 
-def _clear_values(dataset: Dataset, tiles: np.ndarray, shown: str, infrared: str) -> tuple[np.ndarray, np.ndarray]:
+def _clear_values(dataset: Dataset, tiles: np.ndarray, sensor: SensorInfo, shown: str, infrared: str) -> tuple[np.ndarray, np.ndarray]:
     """Days and values of all clear dates of some series."""
-    series, extras = dataset.images(tiles), dataset.shards.extras()
-    days = dataset.array("days", tiles) if "days" in extras else np.broadcast_to(np.arange(series.shape[1]), series.shape[:2])
-    clear = (days >= 0) & dataset.valid(series)
-    if "flags" in extras:
-        clear &= dataset.array("flags", tiles) == CLEAR
-    bands = {band.name: series[..., number][clear] * band.scale + band.offset for number, band in enumerate(dataset.bands)
+    series = dataset.images(tiles, sensor.name)
+    days, flags = (dataset.array_of(sensor.name, name, tiles) for name in ("days", "flags"))
+    if days is None:
+        days = np.broadcast_to(np.arange(series.shape[1]), series.shape[:2])
+    clear = (days >= 0) & sensor.valid(series)
+    if flags is not None:
+        clear &= flags == CLEAR
+    bands = {band.name: series[..., number][clear] * band.scale + band.offset for number, band in enumerate(sensor.bands)
              if band.name in (shown, infrared, "B04")}
     if shown != "NDVI":
         return days[clear], bands[shown]

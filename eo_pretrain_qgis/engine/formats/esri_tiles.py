@@ -145,7 +145,7 @@ def export(dataset: Dataset, folder: Path, sensor: str = "", split: str = "", pr
     Raises:
         DataError: a sensor or split the dataset does not have, or a full disk.
     """
-    info = dataset.sensor_named(sensor)
+    info = dataset.sensor_named(sensor or dataset.sensors[0].name)
     if len(dataset.sensors) > 1:
         progress.message(f"Classified tiles hold the images of one sensor; those of {info.name} are written.", level="warning")
     indices, _ = chosen_tiles(dataset, split, progress)

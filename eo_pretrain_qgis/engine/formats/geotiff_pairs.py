@@ -11,7 +11,7 @@ import numpy as np
 from ...errors import DataError
 from ...progress import SILENT, Progress
 from ...tables import COLOR, shortened
-from ..datasets.dataset import IGNORE, ClassInfo, Dataset, SensorInfo
+from ..datasets.dataset import IGNORE, ClassInfo, Dataset
 from ..datasets.splitting.by_place import Split
 from ..looks.class_style import class_map_qml
 from .eurosat import UNLABELLED
@@ -147,7 +147,7 @@ def export(dataset: Dataset, folder: Path, sensor: str = "", split: str = "", pr
     Raises:
         DataError: a sensor or split the dataset does not have, or a full disk.
     """
-    sensors = _sensors(dataset, sensor)
+    sensors = [dataset.sensor_named(sensor)] if sensor else dataset.sensors
     pixelwise = dataset.kind.pixelwise
     if not pixelwise and len(sensors) > 1:
         listed = ", ".join(info.name for info in sensors)
@@ -173,16 +173,6 @@ def export(dataset: Dataset, folder: Path, sensor: str = "", split: str = "", pr
     if pixelwise:
         (folder / f"{LABELS}.qml").write_text(class_map_qml(dataset.classes), encoding="utf-8")
     return len(indices)
-
-
-def _sensors(dataset: Dataset, name: str) -> list[SensorInfo]:
-    if not name:
-        return dataset.sensors
-    found = [info for info in dataset.sensors if info.name == name]
-    if not found:
-        raise DataError(f"{dataset.folder} has no sensor “{name}”; it has {', '.join(info.name for info in dataset.sensors)}. "
-                        "Choose one of them.")
-    return found
 
 
 def _class_folders(classes: Sequence[ClassInfo]) -> list[str]:

@@ -283,7 +283,7 @@ def export(dataset: Dataset, folder: Path, sensor: str = "", split: str = "", pr
     Raises:
         DataError: a part of the dataset was asked for.
     """
-    if split or sensor not in ("", dataset.sensor.name):
+    if split or sensor not in ("", dataset.sensors[0].name):
         raise DataError("TimeSen2Crop's layout holds all series of the first sensor. Leave “Sensor” empty and choose the samples of “all”.")
     write_timesen2crop_folders(dataset.folder, folder, progress)
     return len(dataset)
@@ -309,7 +309,8 @@ def write_timesen2crop_folders(dataset_folder: str | Path, folder: Path, progres
         DataError: a band of TimeSen2Crop is missing, no crop is in its list, or samples with different dates.
     """
     dataset = Dataset.open(dataset_folder)
-    names = [band.name for band in dataset.bands]
+    info = dataset.sensors[0]
+    names = [band.name for band in info.bands]
     missing = [band for band in BANDS if band not in names]
     if missing:
         raise DataError(f"TimeSen2Crop folders hold the bands {', '.join(BANDS)}, but the dataset lacks {', '.join(missing)}. Use images with "
@@ -318,7 +319,7 @@ def write_timesen2crop_folders(dataset_folder: str | Path, folder: Path, progres
         raise DataError(f"{dataset.folder} does not say of which year its dates are, which TimeSen2Crop folders need. Choose a dataset made by "
                         "“Create crop dataset” or “Import a dataset”.")
     plain = re.sub(r"[^\w-]+", "_", dataset.name).strip("_")[:80] or "dataset"  # what a file says becomes no path
-    chosen = [dataset.bands[names.index(band)] for band in BANDS]
+    chosen = [info.bands[names.index(band)] for band in BANDS]
     bands = np.array([names.index(band) for band in BANDS])
     scale, offset = np.array([band.scale for band in chosen]), np.array([band.offset for band in chosen])
     official = _official(dataset, progress)
@@ -334,7 +335,7 @@ def write_timesen2crop_folders(dataset_folder: str | Path, folder: Path, progres
         for first in range(0, len(mine), FORMATTED):
             progress.at(done / len(dataset), "Writing TimeSen2Crop folders")
             batch = mine[first:first + FORMATTED]
-            values, flags = dataset.images(batch)[..., bands], dataset.array("flags", batch)
+            values, flags = dataset.images(batch, info.name)[..., bands], dataset.array("flags", batch)
             stored = np.clip(np.rint((values * scale + offset) * 10000), 0, 65535)
             rows = np.concatenate([np.nan_to_num(stored), np.where(flags == NOT_MEASURED, CLOUD, flags)[..., None]], -1).astype(np.int64)
             rows[flags == NOT_MEASURED, :-1] = 0

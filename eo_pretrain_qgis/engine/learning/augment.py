@@ -9,20 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import torch
 
-from ..rasters.sensors import Band
-from .data import Batch
-from .image_changes import BLUR_REACH, DECIBEL, cut_normal, gaussian_blur, speckle, turned
+from ..cards import Input, Inputs
+from .data import Batch, laid
+from .image_changes import BLUR_REACH, DECIBEL, cut_normal, gaussian_blur, speckle
 
 # Mild on purpose: more of everything made small datasets worse.
 GAIN, BAND_GAIN = 0.05, 0.02
 HAZE = 0.005  # reflectance
 DECIBELS = 1.0
 LOOKS = 60  # of the added speckle
-UNKNOWN_OFFSET = 0.1  # of the band's standard deviation
+UNKNOWN_OFFSET = 0.1  # of the band's spread
 BLUR_SHARE, DROP_SHARE = 0.1, 0.05
 
 
@@ -31,15 +30,34 @@ class Augmentation:
 
     Args:
         kind: ``none``, ``flips`` (geometry) or ``full`` (geometry and values).
-        bands: with unit, scale and offset: physical = stored · scale + offset.
-        mean: per band, stored units.
-        std: per band, stored units.
+        inputs: of the batches.
         device: of the batches.
     """
 
-    def __init__(self, kind: str, bands: Sequence[Band], mean: Sequence[float], std: Sequence[float], device: torch.device) -> None:
-        self.kind, self.device = kind, device
-        self.mean, self.std = self._row(mean), self._row(std)
+    def __init__(self, kind: str, inputs: Inputs, device: torch.device) -> None:
+        self.kind, self.values = kind, {name: ValueChanges(seen, device) for name, seen in inputs.items()}
+
+    def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """The batch turned, flipped and, for ``full``, with changed values; missing pixels keep the band's centre."""
+        if self.kind == "none":
+            return batch
+        batch = batch.turned(torch.randint(0, 8, (len(batch),), generator=generator).tolist())
+        if self.kind == "flips":
+            return batch
+        return replace(batch, images={name: laid(change(batch.images[name], batch.valid[name], generator)) for name, change in self.values.items()})
+
+
+class ValueChanges:
+    """Random changes of the values of an input.
+
+    Args:
+        seen: with unit, scale and offset of its bands: physical = stored · scale + offset.
+        device: of the images.
+    """
+
+    def __init__(self, seen: Input, device: torch.device) -> None:
+        self.device, bands = device, seen.bands
+        self.centre, self.spread = self._row(seen.centre), self._row([spread or 1.0 for spread in seen.spread])
         self.scale = self._row([band.scale or 1.0 for band in bands])
         self.zero = self._row([-band.offset / (band.scale or 1.0) for band in bands])  # the stored value of physical 0
         units = [band.unit for band in bands]
@@ -48,20 +66,10 @@ class Augmentation:
         self.radar = "dB" in units or "linear" in units
         self.unknown = 1 - self.reflectance - self.decibel - self.linear
 
-    def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """The batch turned, flipped and, for ``full``, with changed values; missing pixels keep the band's mean."""
-        if self.kind == "none":
-            return batch
-        turns = torch.randint(0, 8, (len(batch),), generator=generator).tolist()
-        maps = {"images": batch.images, "valid": batch.valid} | ({"labels": batch.labels} if batch.labels.ndim == 3 else {})
-        if batch.shares is not None:
-            maps["shares"] = batch.shares
-        changed: dict[str, Any] = dict(zip(maps, turned(turns, *maps.values())))
-        images, valid = changed["images"], changed["valid"]
-        if self.kind == "full":
-            images = self._drop_band(self._blur(self._radiometry(images, generator), generator), generator)
-            images = torch.where(valid[:, None], images, self.mean)
-        return replace(batch, **{**changed, "images": images.contiguous(memory_format=torch.channels_last)})
+    def __call__(self, images: torch.Tensor, valid: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Images (n, band, y, x) in stored units with changed values; where nothing is valid (n, y, x) the centre."""
+        images = self._drop_band(self._blur(self._radiometry(images, generator), generator), generator)
+        return torch.where(valid[:, None], images, self.centre)
 
     def _radiometry(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Gain and offset per tile and band, and speckle for radar; (n, band, y, x), stored units."""
@@ -70,8 +78,8 @@ class Augmentation:
         gain = (1 + GAIN * common + BAND_GAIN * single).clamp(0.5, 1.5)
         power = 10 ** (DECIBELS * offset / 10)
         factor = self.reflectance * gain + self.unknown * gain + self.linear * power + self.decibel
-        centre = self.unknown * self.mean + (1 - self.unknown) * self.zero
-        step = (self.reflectance * HAZE + self.decibel * DECIBELS) / self.scale + self.unknown * UNKNOWN_OFFSET * self.std
+        centre = self.unknown * self.centre + (1 - self.unknown) * self.zero
+        step = (self.reflectance * HAZE + self.decibel * DECIBELS) / self.scale + self.unknown * UNKNOWN_OFFSET * self.spread
         images = centre + (images - centre) * factor + step * offset
         if self.radar:
             power = speckle(images.shape, LOOKS, generator, self.device)
@@ -85,8 +93,8 @@ class Augmentation:
         if not len(chosen):
             return images
         chosen = chosen.to(self.device)
-        tiles = gaussian_blur(images[chosen] - self.mean, sigma, BLUR_REACH)  # around 0, so that float32 loses nothing
-        return images.index_copy(0, chosen, tiles + self.mean)
+        tiles = gaussian_blur(images[chosen] - self.centre, sigma, BLUR_REACH)  # around 0, so that float32 loses nothing
+        return images.index_copy(0, chosen, tiles + self.centre)
 
     def _drop_band(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """In some tiles one band is missing, so that no single band decides everything."""
@@ -96,7 +104,7 @@ class Augmentation:
         if bands < 3:
             return images
         gone = (torch.arange(bands)[None] == band[:, None]) & chosen[:, None]
-        return torch.where(gone[:, :, None, None].to(self.device), self.mean, images)
+        return torch.where(gone[:, :, None, None].to(self.device), self.centre, images)
 
     def _row(self, values: Sequence[float]) -> torch.Tensor:
         return torch.tensor([float(value) for value in values], device=self.device).view(1, -1, 1, 1)

@@ -7,18 +7,25 @@ For a CUDA device one batch is read ahead by a thread, into memory that the devi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, fields, replace
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
+from ..cards import Inputs
 from ..datasets.dataset import Dataset
+from ..datasets.surroundings import Surroundings
 from ..even_sample import even_sample
+from ..scheduling import ahead
+from .image_changes import turned
 
-#: Tiles, the side of their crops and the corners of these (n, 2).
-_Wanted = tuple[np.ndarray, int | None, np.ndarray | None]
+LABELS, SHARES = "labels", "shares"
+#: What was read for a batch: the field of `Batch` and the name in it → (n, …), all with axes y and x at the end that have more than two axes.
+Arrays = dict[tuple[str, str], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -26,95 +33,159 @@ class Batch:
     """Some tiles on the device.
 
     Attributes:
-        images: float32 (n, band, y, x), stored units; the band's mean where nothing is valid.
-        labels: int64, class positions, 255 where nothing is known: (n, y, x), or (n,) where a tile has one class; 0 and 1 (n, class)
-            where it may have several.
-        valid: bool (n, y, x).
-        tiles: int64 (n,), positions in the dataset.
+        images: by input, float32 (n, band, y, x), stored units; the band's centre where nothing is valid. What methods hand out may be
+            scaled already.
+        valid: by input, which pixels were measured, bool (n, y, x).
+        samples: int64 (n,), positions in the dataset.
         weights: float32 (n,), of the tiles in the loss.
-        shares: of the classes in each pixel, uint8 (n, class, y, x) of 255; None where nobody asked.
+        targets: what is to be learned, by name. “labels” are class positions, int64, 255 where nothing is known: (n, y, x), or (n,) where a
+            tile has one class; 0 and 1 (n, class) where it may have several. “shares” are those of the classes in each pixel, uint8
+            (n, class, y, x) of 255. Methods add others.
+        days: by input, of series, int64 (n, date).
+        together: fewest tiles in a piece, of a loss that compares them.
     """
 
-    images: torch.Tensor
-    labels: torch.Tensor
-    valid: torch.Tensor
-    tiles: np.ndarray
+    images: dict[str, torch.Tensor]
+    valid: dict[str, torch.Tensor]
+    samples: np.ndarray
     weights: torch.Tensor
-    shares: torch.Tensor | None = None
+    targets: dict[str, torch.Tensor] = field(default_factory=dict)
+    days: dict[str, torch.Tensor] = field(default_factory=dict)
+    together: int = 1
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.samples)
+
+    def map(self, change: Callable[[Any], Any]) -> Batch:
+        """The same with `change` made to every tensor and to the samples."""
+        values: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "together"}
+        changed: dict[str, Any] = {name: {key: change(one) for key, one in value.items()} if isinstance(value, dict) else change(value)
+                                   for name, value in values.items()}
+        return replace(self, **changed)
 
     def split(self, pieces: int) -> list[Batch]:
-        """The same tiles in at most `pieces` smaller batches."""
-        bounds = [(part[0], part[-1] + 1) for part in np.array_split(np.arange(len(self)), min(pieces, len(self)))]
-        return [Batch(self.images[a:b], self.labels[a:b], self.valid[a:b], self.tiles[a:b], self.weights[a:b],
-                      None if self.shares is None else self.shares[a:b]) for a, b in bounds]
+        """The same tiles in at most `pieces` smaller batches; a single piece is the batch itself."""
+        parts = np.array_split(np.arange(len(self)), max(1, min(pieces, len(self) // self.together)))
+        return [self] if len(parts) == 1 else [self.map(itemgetter(slice(part[0], part[-1] + 1))) for part in parts]
+
+    def turned(self, numbers: Sequence[int]) -> Batch:
+        """Every tile in the symmetry of its number, see `image_changes.turned`, with all that has pixels."""
+        maps = [one for group in (self.images, self.valid, self.targets) for one in group.values() if one.ndim > 2]
+        found = dict(zip(map(id, maps), turned(numbers, *maps), strict=True))
+        return self.map(lambda values: laid(found.get(id(values), values)))
+
+
+class Part(NamedTuple):
+    """What a batch is read from: positions in the dataset (n,), and the side of a part of each tile [px] with its corners (n, 2) in y and x."""
+
+    samples: np.ndarray
+    crop: int | None = None
+    corners: np.ndarray | None = None
 
 
 class TileReader:
     """Reads batches of a dataset for a network.
 
     Args:
-        dataset: labelled tiles.
-        fill: per band, what stands for a missing pixel, stored units.
+        dataset: of tiles.
+        inputs: what the network sees of them.
         stride: height and width of batches are made multiples of it, by pixels that are not valid.
         device: where the batches go.
-        shares: whether batches come with the shares of the classes.
+        targets: “labels”, and extra arrays of the dataset, that batches come with.
+        context: so many pixels of what lies around them are read with tiles, see `Surroundings`; labels of these are not known [px].
     """
 
-    def __init__(self, dataset: Dataset, fill: list[float], stride: int, device: torch.device, *, shares: bool = False) -> None:
-        self.dataset, self.stride, self.device, self.shares = dataset, stride, device, shares
+    def __init__(self, dataset: Dataset, inputs: Inputs, stride: int, device: torch.device, *, targets: Sequence[str] = (),
+                 context: int = 0) -> None:
+        self.dataset, self.inputs, self.stride, self.device, self.targets, self.context = dataset, inputs, stride, device, targets, context
         self.ahead = device.type == "cuda"  # on a processor, reading ahead would take time from its own steps
-        self.fill = torch.tensor(fill, dtype=torch.float32, device=device).view(1, -1, 1, 1)
+        self.fill = {name: torch.tensor(seen.centre, dtype=torch.float32, device=device).view(1, -1, 1, 1) for name, seen in inputs.items()}
+        self.around = {name: Surroundings(dataset, seen, context) for name, seen in inputs.items()} if context else {}
 
-    def shuffled(self, tiles: np.ndarray, batch_size: int, rng: np.random.Generator, crop: int | None = None) -> Iterator[Batch]:
-        """All `tiles` once, in random order, in batches of nearly equal size, so that none is left with a single tile.
+    def indices(self, split: str) -> np.ndarray:
+        """Tiles of a split that show all inputs, see `Dataset.indices`."""
+        return self.dataset.indices(split, *(self.dataset.sensor_of(seen).name for seen in self.inputs.values()))
+
+    def shuffled(self, samples: np.ndarray, batch_size: int, rng: np.random.Generator, crop: int | None = None) -> Iterator[Batch]:
+        """All `samples` once, in random order, in batches of nearly equal size, so that none is left with a single tile.
 
         Args:
-            tiles: positions in the dataset.
+            samples: positions in the dataset.
             batch_size: the most tiles per batch; of 2, an odd number of tiles has one of 3.
-            rng: decides the order and the offsets of the crops.
+            rng: decides the order and the corners of the crops.
             crop: side of a random part of each tile, pixels; None takes whole tiles.
         """
         most = self.dataset.tile_size - (crop or 0) + 1
-        return self._batches((chosen, crop, None if crop is None else rng.integers(0, most, (len(chosen), 2)))
-                             for chosen in _portions(rng.permutation(tiles), batch_size))
+        return self.batches(Part(chosen, crop, None if crop is None else rng.integers(0, most, (len(chosen), 2)))
+                            for chosen in _portions(rng.permutation(samples), batch_size))
 
-    def in_order(self, tiles: np.ndarray, batch_size: int) -> Iterator[Batch]:
-        """All `tiles` once, whole and in their order."""
-        return self._batches((chosen, None, None) for chosen in _portions(tiles, batch_size))
+    def in_order(self, samples: np.ndarray, batch_size: int) -> Iterator[Batch]:
+        """All `samples` once, whole and in their order."""
+        return self.batches(map(Part, _portions(samples, batch_size)))
 
-    def _batches(self, wanted: Iterable[_Wanted]) -> Iterator[Batch]:
+    def batches(self, parts: Iterable[Part], change: Callable[[np.ndarray, Arrays], Arrays] = lambda samples, arrays: arrays) -> Iterator[Batch]:
+        """A batch of each part.
+
+        Args:
+            parts: what to read.
+            change: what a method makes of positions and arrays of a batch, in this computer's memory; for CUDA in another thread, and for one
+                batch after the other.
+        """
         if not self.ahead:
-            yield from (self._send(self._read(one)) for one in wanted)
+            yield from (self._send(part, self._read(part, change)) for part in parts)
             return
-        from ..mapping.inference import ahead
+        asked = ThreadPoolExecutor(1, thread_name_prefix="read")
+        try:
+            yield from (self._send(*found) for found in ahead(lambda part: asked.submit(lambda: (part, self._read(part, change))), parts, 2))
+        finally:
+            asked.shutdown(cancel_futures=True)
 
-        with closing(ahead(self._read, wanted, threads=1, spare=1)) as found:
-            yield from map(self._send, found)
+    def read(self, part: Part) -> Batch:
+        """One batch, at once."""
+        return next(self.batches([part]))
 
-    def _read(self, wanted: _Wanted) -> tuple[np.ndarray, dict[str, torch.Tensor]]:
-        """Tiles and their arrays, in this computer's memory."""
-        tiles, crop, offsets = wanted
-        images, labels = self.dataset.images(tiles), self.dataset.labels(tiles)
-        arrays = {"images": images, "valid": self.dataset.valid(images)}
-        maps = {"labels": labels} if self.dataset.kind.pixelwise else {}
-        if self.shares:
-            maps["shares"] = self.dataset.array("shares", tiles)
-        for name, array in {**arrays, **maps}.items():
-            fill = self.dataset.ignore if name == "labels" else 0
-            part = array if crop is None or offsets is None else _crop(array, crop, offsets)
-            arrays[name] = _pad(part, self.stride, fill)
-        arrays |= {"labels": arrays.get("labels", labels), "weights": self.dataset.weights[tiles].astype(np.float32)}
-        return tiles, {name: at_hand(array, self.device) for name, array in arrays.items()}
+    def stored(self, name: str, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Whole tiles of an input as they are stored, (n, band, y, x), and where every band was measured, bool (n, y, x)."""
+        around = self.around.get(name)
+        images, valid = around.read(samples) if around else self.dataset.read(self.inputs[name], samples)
+        return images, valid & np.isfinite(images).all(1) if images.dtype.kind == "f" else valid
 
-    def _send(self, read: tuple[np.ndarray, dict[str, torch.Tensor]]) -> Batch:
-        tiles, arrays = read
-        there = {name: array.to(self.device, non_blocking=True) for name, array in arrays.items()}
-        pixels = torch.where(there["valid"][:, None], there["images"].float(), self.fill)
-        return Batch(pixels.contiguous(memory_format=torch.channels_last), there["labels"].long(), there["valid"], tiles, there["weights"],
-                     there.get("shares"))
+    def _read(self, part: Part, change: Callable[[np.ndarray, Arrays], Arrays]) -> dict[tuple[str, str], torch.Tensor]:
+        """What a batch is made of, in this computer's memory."""
+        arrays: Arrays = {}
+        for name in self.inputs:
+            images, valid = self.stored(name, part.samples)
+            arrays["images", name], arrays["valid", name] = (_crop(array, part, 2 * self.context) for array in (images, valid))
+        for name in self.targets:
+            target = self.dataset.labels(part.samples) if name == LABELS else self.dataset.array(name, part.samples)
+            arrays["targets", name] = _crop(target, part)
+            if target.ndim > 2:
+                arrays["targets", name] = _pad(arrays["targets", name], (self.context,) * 2, self._nothing(name))
+        arrays["weights", ""] = self.dataset.weights[part.samples].astype(np.float32)
+        arrays = change(part.samples, arrays)
+        for (kind, name), array in arrays.items():
+            if array.ndim > 2:
+                arrays[kind, name] = _pad(array, tuple(-side % self.stride for side in array.shape[-2:]), self._nothing(name), first=False)
+        return {key: at_hand(array, self.device) for key, array in arrays.items()}
+
+    def _send(self, part: Part, arrays: dict[tuple[str, str], torch.Tensor]) -> Batch:
+        there = {key: array.to(self.device, non_blocking=True) for key, array in arrays.items()}
+        images, valid, targets = ({name: array for (found, name), array in there.items() if found == kind} for kind in ("images", "valid", "targets"))
+        for name, array in images.items():
+            pixels = array.float()
+            images[name] = laid(torch.where(valid[name][:, None], pixels, self.fill[name]) if name in valid else pixels)
+        if LABELS in targets:
+            targets[LABELS] = targets[LABELS].long()
+        return Batch(images, valid, part.samples, there["weights", ""], targets)
+
+    def _nothing(self, name: str) -> int:
+        """What stands in a map where nothing is known."""
+        return self.dataset.ignore if name == LABELS else 0
+
+
+def laid(images: torch.Tensor) -> torch.Tensor:
+    """Images (n, band, y, x) as the networks' convolutions want them in memory; anything else as it is."""
+    return images.contiguous(memory_format=torch.channels_last) if images.ndim == 4 and images.is_floating_point() else images
 
 
 def at_hand(array: np.ndarray, device: torch.device) -> torch.Tensor:
@@ -140,12 +211,15 @@ def _portions(tiles: np.ndarray, size: int) -> list[np.ndarray]:
     return np.array_split(tiles, parts) if len(tiles) else []
 
 
-def _crop(array: np.ndarray, side: int, offsets: np.ndarray) -> np.ndarray:
-    """A part of each tile (n, …, y, x), from its own offset (n, 2) in y and x."""
-    return np.stack([tile[..., y:y + side, x:x + side] for tile, (y, x) in zip(array, offsets)])
+def _crop(array: np.ndarray, part: Part, more: int = 0) -> np.ndarray:
+    """The part of each tile (n, …, y, x) that is wanted, with so many pixels more on each axis; labels of whole tiles as they are."""
+    if part.crop is None or part.corners is None or array.ndim < 3:
+        return array
+    side = part.crop + more
+    return np.stack([tile[..., y:y + side, x:x + side] for tile, (y, x) in zip(array, part.corners)])
 
 
-def _pad(array: np.ndarray, stride: int, fill: int) -> np.ndarray:
-    """The array (…, y, x) with both sides made multiples of the stride, below and to the right."""
-    rest = [(0, -side % stride) for side in array.shape[-2:]]
-    return np.pad(array, [(0, 0)] * (array.ndim - 2) + rest, constant_values=fill) if any(after for _, after in rest) else array
+def _pad(array: np.ndarray, sides: tuple[int, ...], fill: int, first: bool = True) -> np.ndarray:
+    """The array (…, y, x) with so many pixels more below and to the right, and with `first` above and to the left too."""
+    widths = [(side if first else 0, side) for side in sides]
+    return np.pad(array, [(0, 0)] * (array.ndim - 2) + widths, constant_values=fill) if any(sides) else array

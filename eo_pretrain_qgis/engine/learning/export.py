@@ -36,7 +36,7 @@ class Probabilities(nn.Module):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Probabilities (n, class, y, x) of images (n, band, y, x)."""
-        return self.network(image).softmax(1)
+        return self.network({self.network.seen.name: image}).softmax(1)
 
 
 def export_run(run_folder: str, target: str, *, name: str | None = None, licence: str = "not stated", tolerance: float = 1e-4,
@@ -66,7 +66,7 @@ def export_run(run_folder: str, target: str, *, name: str | None = None, licence
                          "with labels of pixels, or start one from this run.")
     model = Probabilities(network).eval()
     progress.at(0.05, "Translating the network")
-    seen = next(iter(run.inputs.values()))
+    seen = network.seen
     content = to_onnx(model, {seen.name: len(seen.bands)}, network.stride, run.card["encoder"], progress=progress.part(0.05, 0.2))
     session = on_processor(content)
     scenes = real_scenes(run.card["dataset"]["path"], seen, network.stride)

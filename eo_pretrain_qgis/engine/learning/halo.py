@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 from ...progress import SILENT, Progress
 from ..cards import Input
 from ..datasets.dataset import Dataset
+from ..datasets.surroundings import Surroundings
 from ..models.kinds import block_sizes, up
 from ..models.session import InferenceSession, RunOptions
 from ..waiting import patiently
@@ -36,8 +37,7 @@ def scene_side(stride: int) -> int:
 def real_scenes(folder: str, seen: Input, stride: int) -> list[np.ndarray]:
     """Images of `scene_side` float32 (band, y, x) as the network was trained on, or noise with their statistics when the dataset is gone.
 
-    In the middle of each is a tile, around it are its true neighbours where the dataset has them, and its mirror image where it has not: a
-    border between two tiles from different places would be one that no image has.
+    In the middle of each is a tile with what lies around it, see `Surroundings`.
 
     Args:
         folder: of the dataset.
@@ -49,40 +49,11 @@ def real_scenes(folder: str, seen: Input, stride: int) -> list[np.ndarray]:
     if not Path(folder).is_dir():
         return [centre + spread * generator.standard_normal((len(seen.bands), side, side)).astype(np.float32) for _ in range(SCENES)]
     dataset = Dataset.open(folder)
-    indices = dataset.indices("all", dataset.sensor_named(seen.sensor).name)
-    dataset.inputs[seen.sensor].only(seen.names)  # or says what it lacks
-    chosen = generator.permutation(indices)[:SCENES]
-    return [surroundings(dataset, seen, int(tile), indices, side) for tile in np.resize(chosen, SCENES)]
-
-
-def surroundings(dataset: Dataset, seen: Input, tile: int, indices: np.ndarray, side: int) -> np.ndarray:
-    """A tile in the middle of an image float32 (band, side, side): around it its neighbours, and its mirror image where there are none."""
-    size, fill = dataset.tile_size, np.array(seen.centre, np.float32)[:, None, None]
-
-    def pixels(index: int) -> np.ndarray:
-        images, valid = dataset.read(seen, np.array([index]))
-        return np.where(valid[:, None], images, fill).astype(np.float32)[0]
-
-    before = max(0, (side - size) // 2)
-    after = max(0, side - size - before)
-    scene = np.pad(pixels(tile), [(0, 0), (before, after), (before, after)], "symmetric")
-    for other, row, column in _neighbours(dataset.tiles, tile, indices, before + size):
-        top, left = before + row, before + column
-        rows, columns = slice(max(top, 0), min(top + size, len(scene[0]))), slice(max(left, 0), min(left + size, len(scene[0])))
-        scene[:, rows, columns] = pixels(other)[:, rows.start - top:rows.stop - top, columns.start - left:columns.stop - left]
-    start = (len(scene[0]) - side) // 2
-    return scene[:, start:start + side, start:start + side]
-
-
-def _neighbours(tiles: Any, tile: int, indices: np.ndarray, reach: int) -> Iterator[tuple[int, int, int]]:
-    """Other tiles of the same scene near a tile, the nearest last, with the rows and columns from it to them."""
-    if not {"scene", "row", "col"} <= set(tiles):
-        return
-    here = tiles.iloc[tile]
-    near = tiles.iloc[indices]
-    near = near[(near["scene"] == here["scene"]) & ((near["row"] - here["row"]).abs() < reach) & ((near["col"] - here["col"]).abs() < reach)]
-    found = [(int(index), int(row - here["row"]), int(column - here["col"])) for index, row, column in zip(near.index, near["row"], near["col"])]
-    yield from sorted((place for place in found if place[0] != tile and place[1:] != (0, 0)), key=lambda place: -max(map(abs, place[1:])))
+    chosen = generator.permutation(dataset.indices("all", dataset.sensor_of(seen).name))[:SCENES]
+    images, valid = Surroundings(dataset, seen, max(0, -(-(side - dataset.tile_size) // 2))).read(np.resize(chosen, SCENES))
+    start = -(-(images.shape[-1] - side) // 2)
+    inner = slice(start, start + side)
+    return [np.where(known, image, centre).astype(np.float32)[:, inner, inner] for image, known in zip(images, valid)]
 
 
 def measured(session: InferenceSession, name: str, scenes: list[np.ndarray], stride: int, progress: Progress,

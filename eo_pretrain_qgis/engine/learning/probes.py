@@ -8,7 +8,6 @@ arXiv 1610.01644).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,11 +17,13 @@ from torch.nn.functional import pad
 
 from ...errors import DataError
 from ...progress import SILENT, Progress
+from ..cards import Input
 from ..datasets.dataset import Dataset
 from ..datasets.splitting.label_shares import labelled_share, with_label
 from ..even_sample import even_sample
 from ..measures.linear_probe import LinearProbe, image_statistics, nearest_neighbours, score_predictions
 from ..tasks import TASKS, require
+from .data import Part, TileReader, laid
 from .networks.class_networks import band_row, scaled
 
 #: Tiles that an encoder sees at once.
@@ -30,17 +31,15 @@ BATCH = 128
 
 
 @torch.no_grad()
-def encoder_features(encoder: nn.Module, centre: Sequence[float], spread: Sequence[float], dataset: Dataset, tiles: np.ndarray,
-                     *, sensor: str = "", turned: bool = False, progress: Progress = SILENT) -> np.ndarray:
+def encoder_features(encoder: nn.Module, dataset: Dataset, seen: Input, tiles: np.ndarray, *, turned: bool = False,
+                     progress: Progress = SILENT) -> np.ndarray:
     """Features of tiles: the last level of a frozen encoder, averaged over the tile.
 
     Args:
         encoder: of segmentation-models-pytorch or timm: gives its levels, the deepest last. Its mode is restored afterwards.
-        centre: per band, stored units; what the encoder was trained with.
-        spread: per band, stored units; the encoder sees asinh((value - centre) / spread).
-        dataset: whose images; bands in the order of `centre`.
+        dataset: whose images.
+        seen: their bands, in the order that the encoder knows, and how it scales them, see `scaled`.
         tiles: positions in the dataset (n,).
-        sensor: whose images; empty is the first.
         turned: take the mean with the features of the tile turned by 180°, which compares better.
         progress: told of every batch.
 
@@ -48,21 +47,18 @@ def encoder_features(encoder: nn.Module, centre: Sequence[float], spread: Sequen
         float32 (n, channel of the last level).
     """
     device = next((parameter.device for parameter in encoder.parameters()), torch.device("cpu"))
-    middle, scale = (band_row(values).to(device) for values in (centre, [value or 1.0 for value in spread]))
+    centre, spread = (band_row(values).to(device) for values in (seen.centre, [value or 1.0 for value in seen.spread]))
+    reader = TileReader(dataset, {seen.name: seen}, 1, device)
     stride = int(getattr(encoder, "output_stride", 32))
-    info = dataset.sensor_named(sensor)
-    modes, parts = {module: module.training for module in encoder.modules()}, []
+    modes, parts, done = {module: module.training for module in encoder.modules()}, [], 0
     encoder.eval()
     try:
-        for start in range(0, len(tiles), BATCH):
-            images = dataset.images(tiles[start:start + BATCH], info.name)
-            valid = torch.from_numpy(info.valid(images)).to(device)[:, None]
-            seen = torch.where(valid, scaled(torch.from_numpy(images.astype(np.float32)).to(device), middle, scale), 0.0)
-            below, right = (-side % stride for side in seen.shape[2:])
-            views = [pad(view, (0, right, 0, below)) for view in ([seen, seen.flip(2, 3)] if turned else [seen])]
-            means = [encoder(view.contiguous(memory_format=torch.channels_last))[-1].float().mean((2, 3)) for view in views]
-            parts.append(torch.stack(means).mean(0).cpu().numpy())
-            done = min(start + BATCH, len(tiles))
+        for batch in reader.batches(Part(tiles[start:start + BATCH]) for start in range(0, len(tiles), BATCH)):
+            pixels = scaled(batch.images[seen.name], centre, spread)
+            below, right = (-side % stride for side in pixels.shape[2:])
+            views = [laid(pad(view, (0, right, 0, below))) for view in ([pixels, pixels.flip(2, 3)] if turned else [pixels])]
+            parts.append(torch.stack([encoder(view)[-1].float().mean((2, 3)) for view in views]).mean(0).cpu().numpy())
+            done += len(batch)
             progress.at(done / len(tiles), f"Features of {done} of {len(tiles)} tiles")
     finally:
         for module, mode in modes.items():  # parts that were frozen stay frozen
@@ -79,16 +75,14 @@ class Probe:
         seed: decides which.
         split: that is scored.
         most: training and scored tiles, at most; an even sample of more.
-        sensor: whose images; empty is the first.
 
     Raises:
         DataError: another task, or nothing to learn from or to score on.
     """
 
-    def __init__(self, dataset: Dataset, percent: float = 100, seed: int = 1, split: str = "validation", most: int = 2000,
-                 sensor: str = "") -> None:
+    def __init__(self, dataset: Dataset, percent: float = 100, seed: int = 1, split: str = "validation", most: int = 2000) -> None:
         require(dataset, [name for name, row in TASKS.items() if row.labelled and not (row.pixelwise or row.dates)], "probing an encoder")
-        self.dataset, self.seed, self.sensor = dataset, seed, sensor
+        self.dataset, self.seed = dataset, seed
         self.known = even_sample(labelled_share(dataset, with_label(dataset, dataset.indices("training")), percent, seed), most)
         self.asked = even_sample(with_label(dataset, dataset.indices(split)), most)
         for tiles, name in ((self.known, "training"), (self.asked, split)):
@@ -97,20 +91,18 @@ class Probe:
                                 "Divide it anew with “Split dataset”.")
         self.labels, self.truth = dataset.labels(self.known), dataset.labels(self.asked)
 
-    def __call__(self, encoder: nn.Module, centre: Sequence[float], spread: Sequence[float],
-                 progress: Progress = SILENT) -> dict[str, float]:
+    def __call__(self, encoder: nn.Module, seen: Input, progress: Progress = SILENT) -> dict[str, float]:
         """Scores of an encoder, see `encoder_features`.
 
         Returns:
             ``probe_linear`` and ``probe_knn``: overall accuracy, or micro mean average precision of several classes at once.
         """
-        both = encoder_features(encoder, centre, spread, self.dataset, np.concatenate([self.known, self.asked]),
-                                sensor=self.sensor, progress=progress)
+        both = encoder_features(encoder, self.dataset, seen, np.concatenate([self.known, self.asked]), progress=progress)
         return self.score(both[:len(self.known)], both[len(self.known):])
 
-    def statistics(self) -> dict[str, float]:
+    def statistics(self, seen: Input) -> dict[str, float]:
         """The same scores of `image_statistics` in the place of an encoder's features."""
-        return self.score(image_statistics(self.dataset, self.known, self.sensor), image_statistics(self.dataset, self.asked, self.sensor))
+        return self.score(*(image_statistics(self.dataset, tiles, {seen.name: seen}) for tiles in (self.known, self.asked)))
 
     def score(self, known: np.ndarray, asked: np.ndarray) -> dict[str, float]:
         """Scores of features of the labelled and of the scored tiles."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from ..cards import Inputs
 from ..datasets.dataset import Dataset
 from ..looks.tile_pictures import telling_tiles
 from ..tasks import require
@@ -26,14 +27,14 @@ class Learner:
 
     Attributes:
         architecture: kind of network, in run.json.
-        network: encoder, centre and spread of each band, number of classes → network with new weights.
+        network: encoder, what it sees, number of classes → network with new weights.
         method: loss, answers and what is counted.
         shown: dataset and split → positions of the tiles that a report chooses its pictures from.
         pictures: network, reader, dataset and these tiles → HTML.
     """
 
     architecture: str
-    network: Callable[[str, Sequence[float], Sequence[float], int], ClassNetwork]
+    network: Callable[[str, Inputs, int], ClassNetwork]
     method: type[LabelledMethod]
     shown: Callable[[Dataset, str], np.ndarray]
     pictures: Callable[[ClassNetwork, TileReader, Dataset, np.ndarray], str]

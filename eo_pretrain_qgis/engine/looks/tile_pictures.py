@@ -18,13 +18,13 @@ BLANK = 235
 STRETCH = (2, 98)
 
 
-def look(dataset: Dataset, tiles: np.ndarray, sensor: str = "") -> np.ndarray:
+def look(dataset: Dataset, tiles: np.ndarray, sensor: str) -> np.ndarray:
     """Tiles in red, green and blue where these bands exist, else in the first three bands, or grey.
 
     Args:
         dataset: whose tiles.
         tiles: indices (n,).
-        sensor: whose images; empty is the first.
+        sensor: whose images.
 
     Returns:
         uint8 (n, y, x, 3); each colour stretched alike in all tiles, from their 2nd to their 98th percentile.

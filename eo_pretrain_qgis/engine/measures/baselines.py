@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...progress import SILENT, Progress
-from ..cards import IGNORE
+from ..cards import IGNORE, Inputs
 from ..datasets.splitting.label_shares import class_totals, training_share
 
 if TYPE_CHECKING:
@@ -33,12 +33,12 @@ class Baseline:
     Attributes:
         words: what it is called.
         method: how it answers, as a sentence.
-        fit: dataset, share of its training labels [%], seed and progress → what answers; see `Answer`.
+        fit: dataset, what is seen of it, share of its training labels [%], seed and progress → what answers; see `Answer`.
     """
 
     words: str
     method: str
-    fit: Callable[[Dataset, float, int, Progress], Answer]
+    fit: Callable[[Dataset, Inputs, float, int, Progress], Answer]
 
 
 def majority_class(dataset: Dataset, tiles: np.ndarray | None = None) -> int:
@@ -73,14 +73,19 @@ def band_statistics(images: np.ndarray, valid: np.ndarray) -> np.ndarray:
     return np.where(known, features, 0).astype(np.float32)
 
 
-class StatisticsBaseline:
-    """Logistic regression on `band_statistics`, learned on a random sample of labelled training pixels."""
+def input_statistics(dataset: Dataset, inputs: Inputs, tiles: np.ndarray) -> np.ndarray:
+    """`band_statistics` of all inputs, one behind the other."""
+    return np.concatenate([band_statistics(*dataset.read(seen, tiles)) for seen in inputs.values()], 1)
 
-    def __init__(self, model: Any) -> None:
-        self.model = model
+
+class StatisticsBaseline:
+    """Logistic regression on `input_statistics`, learned on a random sample of labelled training pixels."""
+
+    def __init__(self, model: Any, inputs: Inputs) -> None:
+        self.model, self.inputs = model, inputs
 
     @classmethod
-    def fit(cls, dataset: Dataset, seed: int = 1, samples: int = SAMPLES, progress: Progress = SILENT,
+    def fit(cls, dataset: Dataset, inputs: Inputs, seed: int = 1, samples: int = SAMPLES, progress: Progress = SILENT,
             tiles: np.ndarray | None = None) -> StatisticsBaseline:
         """Learns from at most `samples` pixels, drawn evenly over `tiles`; None is all training tiles."""
         from sklearn.linear_model import LogisticRegression
@@ -95,39 +100,33 @@ class StatisticsBaseline:
         rows, truths = [], []
         for done in range(len(indices)):
             progress.at(0.8 * done / len(indices), "Baseline: sampling training pixels")
-            images, labels = dataset.images(indices[done:done + 1]), dataset.labels(indices[done:done + 1])
-            pixels = np.flatnonzero(labels[0] != IGNORE)
+            labels = dataset.labels(indices[done:done + 1])[0]
+            pixels = np.flatnonzero(labels != IGNORE)
             chosen = rng.choice(pixels, min(quota, len(pixels)), replace=False)
-            features = band_statistics(images, dataset.valid(images))[0]
+            features = input_statistics(dataset, inputs, indices[done:done + 1])[0]
             rows.append(features.reshape(len(features), -1)[:, chosen].T)
-            truths.append(labels[0].ravel()[chosen])
+            truths.append(labels.ravel()[chosen])
         progress.at(0.8, "Baseline: logistic regression")
         model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300))
-        return cls(model.fit(np.concatenate(rows), np.concatenate(truths)))
+        return cls(model.fit(np.concatenate(rows), np.concatenate(truths)), inputs)
 
-    def predict(self, images: np.ndarray, valid: np.ndarray) -> np.ndarray:
-        """Class positions, uint8 (n, y, x), of images (n, band, y, x) in stored units."""
-        features = np.moveaxis(band_statistics(images, valid), 1, -1)
+    def __call__(self, dataset: Dataset, tiles: np.ndarray) -> np.ndarray:
+        """Class positions, uint8 (n, y, x), of tiles."""
+        features = np.moveaxis(input_statistics(dataset, self.inputs, tiles), 1, -1)
         found = self.model.predict(features.reshape(-1, features.shape[-1]))
         return found.reshape(features.shape[:-1]).astype(np.uint8)
 
 
-def _pixel_majority(dataset: Dataset, share: float, seed: int, progress: Progress) -> Answer:
+def _pixel_majority(dataset: Dataset, inputs: Inputs, share: float, seed: int, progress: Progress) -> Answer:
     common = majority_class(dataset, training_share(dataset, share, seed))
     return lambda asked, samples: np.full((len(samples), asked.tile_size, asked.tile_size), common, np.uint8)
 
 
-def _pixel_statistics(dataset: Dataset, share: float, seed: int, progress: Progress) -> Answer:
-    learned = StatisticsBaseline.fit(dataset, seed, progress=progress, tiles=training_share(dataset, share, seed))
-
-    def answer(asked: Dataset, samples: np.ndarray) -> np.ndarray:
-        images = asked.images(samples)
-        return learned.predict(images, asked.valid(images))
-
-    return answer
+def _pixel_statistics(dataset: Dataset, inputs: Inputs, share: float, seed: int, progress: Progress) -> Answer:
+    return StatisticsBaseline.fit(dataset, inputs, seed, progress=progress, tiles=training_share(dataset, share, seed))
 
 
-def _sample_majority(dataset: Dataset, share: float, seed: int, progress: Progress) -> Answer:
+def _sample_majority(dataset: Dataset, inputs: Inputs, share: float, seed: int, progress: Progress) -> Answer:
     tiles = training_share(dataset, share, seed)
     row = class_totals(dataset, tiles).astype(float)
     if dataset.kind.several:
@@ -136,13 +135,13 @@ def _sample_majority(dataset: Dataset, share: float, seed: int, progress: Progre
     return lambda asked, samples: np.tile(row, (len(samples), 1))
 
 
-def _sample_statistics(dataset: Dataset, share: float, seed: int, progress: Progress) -> Answer:
+def _sample_statistics(dataset: Dataset, inputs: Inputs, share: float, seed: int, progress: Progress) -> Answer:
     from .linear_probe import LinearProbe, image_statistics
 
     progress.at(0, "Baseline: statistics of the training samples")
     tiles = training_share(dataset, share, seed)
-    weight, bias = LinearProbe(image_statistics(dataset, tiles), dataset.labels(tiles), seed).layer(len(dataset.classes))
-    return lambda asked, samples: image_statistics(asked, samples) @ weight.T + bias
+    weight, bias = LinearProbe(image_statistics(dataset, tiles, inputs), dataset.labels(tiles), seed).layer(len(dataset.classes))
+    return lambda asked, samples: image_statistics(asked, samples, inputs) @ weight.T + bias
 
 
 #: Of a class for every pixel.

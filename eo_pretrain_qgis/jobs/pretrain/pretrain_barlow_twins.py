@@ -38,6 +38,7 @@ class PretrainBarlowTwins(training.TrainingJob):
     sensors: str = choice("Learn from", ("one", "pair"), default="one",
                           help="“one”: images of one sensor. “pair”: two sensors that see the same tiles, an encoder for each.")
     sensor: str = text("Sensor", default=None, help="Its name, where the dataset has several and one is learned from.")
+    bands: str = training.bands("Of a pair name some of each sensor.")
     encoder: str = training.encoder()
     start: str = training.start()
     probe: str = folder("Labelled dataset to probe with", optional=True,

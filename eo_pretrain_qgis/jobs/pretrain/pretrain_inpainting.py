@@ -30,6 +30,7 @@ class PretrainInpainting(training.TrainingJob):
 
     dataset: str = folder("Dataset", help="Made by any “Create … dataset”; labels are not used. Hundreds of tiles are worth it.")
     sensor: str = text("Sensor", default=None, advanced=True, help="Which of its sensors, where the dataset has several.")
+    bands: str = training.bands()
     encoder: str = training.encoder("Take the one you will fine-tune.")
     start: str = training.start()
     epochs: int = integer("Epochs", default=100, minimum=1, maximum=10000,

@@ -33,6 +33,7 @@ class PretrainMultitask(training.TrainingJob):
     datasets: list = files("Datasets", extension="json",
                            help="dataset.json of two or more dataset folders, made by “Create … dataset” from the same bands of one sensor. In a "
                                 "model: the “dataset.json” of the steps that make them.")
+    bands: str = training.bands("Every dataset must have them.")
     encoder: str = training.encoder()
     start: str = training.start()
     mode: str = choice("Training", ("reptile", "joint"), default="reptile",

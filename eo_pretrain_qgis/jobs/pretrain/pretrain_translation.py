@@ -41,6 +41,7 @@ class PretrainTranslation(training.TrainingJob):
     generator: str = choice("Generator", ("unet", "residual"), default="unet",
                             help="“unet”: its encoders start other runs. “residual”: the network of CycleGAN, 6 blocks for tiles below "
                                  "256 px and 9 from there on; slower, and its maps may show faint seams.")
+    bands: str = training.bands("Name some of each sensor.")
     encoder: str = training.encoder("Only the generator “unet” has encoders.")
     start: str = training.start("Starting weights for the first sensor")
     second_start: str = training.start("Starting weights for the second sensor")

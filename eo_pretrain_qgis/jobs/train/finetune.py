@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ...errors import JobError
 from .. import training
-from ..spec import Result, boolean, choice, folder, integer, number
+from ..spec import Result, boolean, choice, folder, integer, number, text
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class Finetune(training.TrainingJob):
         validation_average_precision=Result("number", "Mean average precision on the validation tiles, 0 to 1; of several classes per tile"))
 
     dataset: str = folder("Training dataset", help="Made by “Create … dataset”.")
+    sensor: str = text("Sensor", default=None, advanced=True, help="Which of its sensors, where the dataset has several. Empty: the first.")
+    bands: str = training.bands("A map made with the model needs these bands only.")
     encoder: str = training.encoder()
     start: str = training.start()
     epochs: int = integer("Epochs", default=None, minimum=1, maximum=10000,

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -8,7 +6,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from eo_pretrain_qgis.engine.learning.augment import Augmentation
 from eo_pretrain_qgis.engine.learning.data import Batch
 from eo_pretrain_qgis.engine.learning.image_changes import symmetry, turned
-from eo_pretrain_qgis.engine.rasters.sensors import Band
+from tests.inputs import inputs
 
 CPU = torch.device("cpu")
 UNITS = {"reflectance": (1e-4, -0.1), "dB": (1.0, 0.0), "linear": (1.0, 0.0), "unknown": (1.0, 0.0)}
@@ -20,12 +18,12 @@ def batch(n=6, bands=4, size=32, level=2000.0):
     images = level + pixels / 10 + 100 * torch.arange(bands).view(1, -1, 1, 1)
     valid = torch.ones(n, size, size, dtype=torch.bool)
     valid[:, 0, :5] = False
-    return Batch(images, pixels[:, 0].long() % 200, valid, np.arange(n), torch.ones(n))
+    return Batch({"image": images}, {"image": valid}, np.arange(n), torch.ones(n), {"labels": pixels[:, 0].long() % 200})
 
 
 def make(kind, unit="reflectance", bands=4, mean=2000.0, std=500.0):
     scale, offset = UNITS[unit]
-    return Augmentation(kind, [Band(str(n), None, unit, scale, offset) for n in range(bands)], [mean] * bands, [std] * bands, CPU)
+    return Augmentation(kind, inputs(bands, mean, std, unit=unit, scale=scale, offset=offset), CPU)
 
 
 def seeded(seed=0):
@@ -63,7 +61,7 @@ class Counted(TorchDispatchMode):
 def test_a_batch_is_turned_in_few_operations_however_many_tiles_it_has(shares):
     before, change = batch(256, size=8), make("flips")
     if shares:
-        before = replace(before, shares=torch.zeros(256, 3, 8, 8, dtype=torch.uint8))
+        before.targets["shares"] = torch.zeros(256, 3, 8, 8, dtype=torch.uint8)
     with Counted() as counted:
         change(before, seeded())
     assert counted.operations <= 60
@@ -72,10 +70,10 @@ def test_a_batch_is_turned_in_few_operations_however_many_tiles_it_has(shares):
 def test_flips_move_images_labels_and_mask_together():
     before = batch()
     after = make("flips")(before, seeded())
-    assert not torch.equal(after.images, before.images)
-    values = ((after.images[:, 0] - 2000) * 10).round().long()
-    assert torch.equal(values % 200, after.labels)
-    assert (after.valid.sum((1, 2)) == before.valid.sum((1, 2))).all()
+    assert not torch.equal(after.images["image"], before.images["image"])
+    values = ((after.images["image"][:, 0] - 2000) * 10).round().long()
+    assert torch.equal(values % 200, after.targets["labels"])
+    assert (after.valid["image"].sum((1, 2)) == before.valid["image"].sum((1, 2))).all()
 
 
 def test_none_changes_nothing():
@@ -86,21 +84,21 @@ def test_none_changes_nothing():
 @pytest.mark.parametrize("unit", UNITS)
 def test_the_same_draw_gives_the_same_batch_and_missing_pixels_the_mean(unit):
     one, two = (make("full", unit)(batch(), seeded(4)) for _ in range(2))
-    assert torch.equal(one.images, two.images)
-    assert torch.isfinite(one.images).all()
-    assert (one.images.permute(0, 2, 3, 1)[~one.valid] == 2000).all()
-    assert not torch.equal(one.images, make("full", unit)(batch(), seeded(5)).images)
+    assert torch.equal(one.images["image"], two.images["image"])
+    assert torch.isfinite(one.images["image"]).all()
+    assert (one.images["image"].permute(0, 2, 3, 1)[~one.valid["image"]] == 2000).all()
+    assert not torch.equal(one.images["image"], make("full", unit)(batch(), seeded(5)).images["image"])
 
 
 def test_gain_acts_about_reflectance_zero():
     images = torch.full((40, 1, 8, 8), 1000.0)  # stored 1000 is reflectance 0 from baseline 04.00 on
-    changed = make("full", bands=1)._radiometry(images, seeded())
+    changed = make("full", bands=1).values["image"]._radiometry(images, seeded())
     assert float((changed - 1000).abs().max()) <= 0.02 / 1e-4 + 1
 
 
 def test_radar_in_decibels_varies_by_about_one_decibel():
     images = torch.full((200, 2, 16, 16), -12.0)
-    changed = make("full", "dB", bands=2, mean=-12.0, std=3.0)._radiometry(images, seeded()) + 12
+    changed = make("full", "dB", bands=2, mean=-12.0, std=3.0).values["image"]._radiometry(images, seeded()) + 12
     per_tile = changed.mean((2, 3))
     assert 0.7 < float(per_tile.std()) < 1.1
     assert float((changed - per_tile[:, :, None, None]).std()) == pytest.approx(10 / np.log(10) / 60**0.5, rel=0.1)
@@ -108,12 +106,12 @@ def test_radar_in_decibels_varies_by_about_one_decibel():
 
 def test_linear_power_stays_positive():
     images = torch.rand(50, 2, 16, 16) * 0.3 + 0.001
-    assert float(make("full", "linear", bands=2, mean=0.1, std=0.05)._radiometry(images, seeded()).min()) > 0
+    assert float(make("full", "linear", bands=2, mean=0.1, std=0.05).values["image"]._radiometry(images, seeded()).min()) > 0
 
 
 def test_one_band_at_most_is_missing_and_only_now_and_then():
     before = batch(n=400, bands=4, size=8, level=9000.0)
-    after = make("full")._drop_band(before.images, seeded())
+    after = make("full").values["image"]._drop_band(before.images["image"], seeded())
     gone = (after == 2000).all(3).all(2)
     assert int(gone.sum(1).max()) == 1
     assert 0.02 < float(gone.any(1).float().mean()) < 0.09

@@ -42,12 +42,11 @@ def labelled(tmp_path_factory):
     return write_scenes(tmp_path_factory.mktemp("labelled") / "stripes")
 
 
-def method(folder, progress=None, sensors=None, probe=None, **changes):
+def method(folder, progress=None, probe=None, **changes):
     dataset, settings = Dataset.open(folder), Settings(**{**QUICK, **changes})
-    chosen = sensors or dataset.sensors
     torch.manual_seed(0)
-    network = TwinNetwork([Tower(SMALL, dataset.inputs[sensor.name], settings.projector_width) for sensor in chosen])
-    return Twins(dataset, chosen, network, settings, torch.device("cpu"), probe, progress=progress or Listening())
+    network = TwinNetwork([Tower(SMALL, seen, settings.projector_width) for seen in dataset.inputs.values()])
+    return Twins(dataset, network, settings, torch.device("cpu"), probe, progress=progress or Listening())
 
 
 def rows(folder):
@@ -114,9 +113,10 @@ def test_an_epoch_shows_every_tile_once_and_follows_from_seed_and_epoch(tiles):
     first, again, other = (list(trained.batches(1, epoch)) for epoch in (0, 0, 1))
     assert [len(batch) for batch in first] == [8, 8]
     assert sorted(trained.tiles) == sorted(Dataset.open(tiles).indices("training"))
-    assert all(torch.equal(a, b) for a, b in zip(first[0].views[0], again[0].views[0]))
-    assert not torch.equal(first[0].views[0][0], other[0].views[0][0])
-    assert not torch.equal(first[0].views[0][0], first[0].views[0][1]), "the two views of a tile differ"
+    first, again, other = (batches[0] for batches in (first, again, other))
+    assert torch.equal(first.images["image"], again.images["image"]) and torch.equal(first.targets["image"], again.targets["image"])
+    assert not torch.equal(first.images["image"], other.images["image"])
+    assert not torch.equal(first.images["image"], first.targets["image"]), "the two views of a tile differ"
 
 
 def test_no_batch_has_a_single_tile(tiles):
@@ -134,19 +134,22 @@ def test_a_probe_stored_otherwise_is_scaled_by_physical_values(labelled, tmp_pat
     for band in known["sensors"][0]["bands"]:
         band["offset"] = -0.1
     (tmp_path / "offset" / "dataset.json").write_text(json.dumps(known), encoding="utf-8")
-    plain, moved = (method(labelled, probe=Probe(Dataset.open(folder), sensor="image")) for folder in (labelled, tmp_path / "offset"))
-    assert plain.asked_scaling == plain.towers[0].scaling
-    centre, spread = moved.asked_scaling
-    assert centre == pytest.approx([value + 1000 for value in plain.asked_scaling[0]])
-    assert spread == pytest.approx(plain.asked_scaling[1])
+    seen = Dataset.open(labelled).inputs["image"]
+    plain, moved = (Dataset.open(folder).read(seen, np.arange(4))[0] for folder in (labelled, tmp_path / "offset"))
+    assert moved == pytest.approx(plain.astype(float) - 1000, abs=0.01)
+    trained = method(labelled, probe=Probe(Dataset.open(tmp_path / "offset")))
+    assert trained.asked is trained.towers[0]
 
 
 def test_a_divided_batch_says_that_its_loss_is_another(tiles):
     heard = Listening()
-    batch = next(method(tiles, heard).batches(1, 0))
+    trained = method(tiles, heard)
+    batch = next(trained.batches(1, 0))
     assert [len(part) for part in batch.split(1)] == [8]
     assert [len(part) for part in batch.split(2)] == [4, 4]
     assert [len(part) for part in batch.split(64)] == [2, 2, 2, 2], "one tile has no statistics"
+    for part in (batch, *batch.split(2)):
+        trained.loss("network", trained.parts, part)
     assert len(heard.texts) == 1
     assert heard.texts[0].startswith("The loss is now that of batches of 4 tiles, which is not the loss of the whole batch")
 
@@ -211,8 +214,6 @@ def test_a_run_keeps_its_encoder_and_another_starts_from_it(tiles, tmp_path):
 class Untouched:
     """Views that are the tiles."""
 
-    centre = torch.zeros(1, 3, 1, 1)
-
     def __call__(self, images, valid, generator):
         return images
 
@@ -235,21 +236,31 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tiles, labelled, tmp_pa
         assert words in page
 
 
-def test_a_probe_of_other_bands_is_refused(tiles, labelled, tmp_path):
-    with pytest.raises(DataError, match=r"has the bands B02, B03, B04, but the encoder learns from B04, B03, B02. Choose one of the same bands"):
-        pretrain_barlow_twins(str(tiles), str(tmp_path / "run"), Settings(**QUICK, probe=str(labelled)), Listening())
-    assert list(tmp_path.iterdir()) == []
+def test_a_probe_of_other_bands_is_refused(labelled, tmp_path):
+    radar = made.unlabelled_radar(tmp_path)
+    with pytest.raises(DataError, match=r"has the bands B02, B03, B04, but the encoder learns from VV, VH. Choose one of the same bands and units"):
+        pretrain_barlow_twins(str(radar), str(tmp_path / "run"), Settings(**QUICK, probe=str(labelled)), Listening())
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_probe_is_asked_by_the_names_of_the_bands(tiles, labelled):
+    """The bands of the labelled tiles are in another order than those of the encoder."""
+    trained = method(tiles, probe=Probe(Dataset.open(labelled)))
+    assert trained.asked.seen.names == ["B04", "B03", "B02"]
+    found, _ = trained.probe.dataset.read(trained.asked.seen, np.arange(2))
+    assert np.array_equal(found, Dataset.open(labelled).images(np.arange(2))[:, ::-1])
 
 
 def test_each_of_two_sensors_gets_an_encoder_and_the_loss_counts_both_and_what_they_share(pair, tmp_path):
-    trained = method(pair, sensors="", shared=0.75)
+    trained = method(pair, shared=0.75)
     batch = next(trained.batches(1, 0))
-    assert [[tuple(view.shape) for view in sensor] for sensor in batch.views] == [[(8, 3, 16, 16)] * 2, [(8, 2, 16, 16)] * 2]
+    assert [{name: tuple(view.shape) for name, view in views.items()} for views in (batch.images, batch.targets)] == [
+        {"s2": (8, 3, 16, 16), "s1": (8, 2, 16, 16)}] * 2
     with torch.no_grad():
-        first, second = trained.network(batch.views)
+        first, second = trained.network(batch.images, batch.targets)
     terms = [twin_loss(correlation(*first), 0.005), twin_loss(correlation(*second), 0.005),
              shared_loss(correlation(first[0], second[0]), 12, 0.005)]
-    assert float(trained.loss("network", {"network": lambda views: [first, second]}, batch)) == pytest.approx(sum(map(float, terms)) / 3, rel=1e-5)
+    assert float(trained.loss("network", {"network": lambda *views: [first, second]}, batch)) == pytest.approx(sum(map(float, terms)) / 3, rel=1e-5)
     pretrain_barlow_twins(str(pair), str(tmp_path / "run"), Settings(**QUICK, sensors="pair"), Listening())
     cards = {name: json.loads((tmp_path / "run" / f"{name}.json").read_text()) for name in ("encoder", "encoder_s1", "encoder_s2")}
     assert {name: [band["name"] for band in card["bands"]] for name, card in cards.items()} == {
@@ -259,7 +270,7 @@ def test_each_of_two_sensors_gets_an_encoder_and_the_loss_counts_both_and_what_t
 
 def test_the_plan_is_that_of_the_slides_or_of_the_paper(tiles):
     dataset = Dataset.open(tiles)
-    slides, paper = (BarlowTwins(dataset, dataset.sensors, Settings(optimizer=name, batch_size=512)).plan() for name in ("adam", "lars"))
+    slides, paper = (BarlowTwins(dataset, dataset.inputs, Settings(optimizer=name, batch_size=512)).plan() for name in ("adam", "lars"))
     assert (slides.optimizer, slides.learning_rate, slides.warmup_epochs, slides.schedule, slides.final_rate) == ("adam", 1e-3, 10, "cosine", 0)
     assert (paper.optimizer, paper.learning_rate, paper.weight_decay, paper.final_rate) == ("lars", 0.4, 1e-6, 0.001)
     assert slides.clip_norm is paper.clip_norm is None
@@ -279,11 +290,12 @@ def test_neighbours_are_near_both_ways():
 
 def test_a_second_view_shows_a_neighbour(tiles):
     trained = method(tiles)
-    trained.views[0] = Untouched()
+    trained.views["image"] = Untouched()
     trained.neighbours = Neighbours(trained.tiles, np.roll(trained.tiles, 1)[:, None])
-    images = trained.dataset.images(trained.tiles).astype(np.float32)
+    images, valid = trained.dataset.read(trained.network.inputs["image"], trained.tiles)
+    images = np.where(valid[:, None], images, trained.reader.fill["image"].numpy()).astype(np.float32)
     for batch in trained.batches(1, 0):
-        for seen, other in zip(*batch.views[0]):
+        for seen, other in zip(batch.images["image"], batch.targets["image"]):
             place = next(number for number, image in enumerate(images) if (image == seen.numpy()).all())
             assert (other.numpy() == images[place - 1]).all()
 

@@ -18,6 +18,7 @@ from eo_pretrain_qgis.engine.learning.loop.runs import Run
 from eo_pretrain_qgis.engine.learning.networks.class_networks import ClassificationNetwork
 from eo_pretrain_qgis.engine.learning.probes import LinearProbe, encoder_features
 from eo_pretrain_qgis.errors import DataError, ModelError
+from tests.inputs import inputs
 from tests.settings import finetuning as Settings
 
 from ...listening import Listening
@@ -49,7 +50,7 @@ def scene_run(tmp_path_factory, folder):
 
 def method(dataset, **choices):
     torch.manual_seed(0)
-    network = ClassificationNetwork(SMALL, [1600.0] * 3, [500.0] * 3, len(dataset.classes))
+    network = ClassificationNetwork(SMALL, inputs(3, 1600.0, 500.0, unit="reflectance", scale=1e-4), len(dataset.classes))
     return Classification(dataset, network, CPU, Choices(**{"batch_size": 8, "augmentation": "none", **choices}))
 
 
@@ -57,11 +58,11 @@ def test_normalisation_layers_are_measured_on_batches_of_several_classes(scenes)
     """Datasets are often sorted by class; the spread within a class is smaller than that of all."""
     tiles = scenes.indices("training")
     by_class = tiles[np.argsort(scenes.labels(tiles), kind="stable")]
-    network = ClassificationNetwork(SMALL, [0.0] * 3, [1.0] * 3, 4)
+    network = ClassificationNetwork(SMALL, inputs(3, unit="reflectance", scale=1e-4), 4)
     method = Classification(scenes, network, CPU, Choices(8, by_class[:6]))
     batches = list(method.training.sample(64))
-    assert sorted(np.concatenate([batch.tiles for batch in batches])) == sorted(tiles)
-    assert all(len(batch.labels.unique()) > 1 for batch in batches)
+    assert sorted(np.concatenate([batch.samples for batch in batches])) == sorted(tiles)
+    assert all(len(batch.targets["labels"].unique()) > 1 for batch in batches)
 
 
 def test_scenes_are_learned_and_the_run_keeps_what_the_next_needs(scene_run, folder):
@@ -123,8 +124,8 @@ def test_the_loss_is_weighted_by_class_and_tile(tmp_path):
     task = method(dataset)
     batch = next(task.batches(1, 0))
     scores = torch.randn(len(batch), 4, generator=torch.Generator().manual_seed(1))
-    weights = torch.tensor(class_weights(class_totals(dataset, dataset.indices("training")), "balanced"))[batch.labels] * batch.weights
-    expected = (torch.nn.functional.cross_entropy(scores, batch.labels, reduction="none") * weights).sum() / weights.sum()
+    weights = torch.tensor(class_weights(class_totals(dataset, dataset.indices("training")), "balanced"))[batch.targets["labels"]] * batch.weights
+    expected = (torch.nn.functional.cross_entropy(scores, batch.targets["labels"], reduction="none") * weights).sum() / weights.sum()
     assert float(task.loss("network", {"network": lambda images: scores}, batch)) == pytest.approx(float(expected), rel=1e-5)
 
 
@@ -137,7 +138,7 @@ def test_rare_labels_among_several_weigh_more_where_they_occur(tmp_path):
 
 def test_an_epoch_of_many_steps_shows_every_tile(scenes):
     task = method(scenes, tiles=scenes.indices("training")[:5], steps=4)
-    seen = [tile for batch in task.batches(1, 0) for tile in batch.tiles]
+    seen = [tile for batch in task.batches(1, 0) for tile in batch.samples]
     assert task.steps == 4
     assert np.bincount(np.searchsorted(scenes.indices("training")[:5], seen)).tolist() == [4] * 5
 
@@ -163,12 +164,11 @@ def test_the_head_begins_as_the_probe(scenes):
     task = method(scenes)
     task.fit_head(CPU)
     network, tiles = task.network, scenes.indices("validation")
-    centre, spread = network.centre.flatten().tolist(), network.spread.flatten().tolist()
-    known, asked = (encoder_features(network.encoder, centre, spread, scenes, part) for part in (task.training.tiles, tiles))
+    known, asked = (encoder_features(network.encoder, scenes, network.seen, part) for part in (task.training.tiles, tiles))
     probe = LinearProbe(known, scenes.labels(task.training.tiles), strengths=(1e-3, 1e-2, 1e-1))
     network.eval()
     with torch.no_grad():
-        found = network(torch.from_numpy(scenes.images(tiles).astype(np.float32))).argmax(1).numpy()
+        found = network({"image": torch.from_numpy(scenes.images(tiles).astype(np.float32))}).argmax(1).numpy()
     assert (found == probe.predict(asked)).all()
 
 

@@ -6,14 +6,15 @@ import torch
 from eo_pretrain_qgis.engine.learning.networks.class_networks import SegmentationNetwork, renew_statistics
 from eo_pretrain_qgis.engine.learning.networks.encoders import build_encoder, build_unet, check_encoder_name, check_view_side, input_weight
 from eo_pretrain_qgis.errors import DataError, ModelError
+from tests.inputs import inputs, seen
 
 
 @pytest.mark.parametrize("encoder", ["resnet18", "efficientnet-b0", "tu-test_resnet", "tu-test_convnext", "tu-test_efficientnet"])
 @pytest.mark.parametrize("bands", [1, 2, 3, 13])
 def test_encoders_take_any_number_of_bands(encoder, bands):
-    network = SegmentationNetwork(encoder, [5.0] * bands, [2.0] * bands, classes=4).eval()
+    network = SegmentationNetwork(encoder, inputs(bands, 5.0, 2.0), classes=4).eval()
     with torch.no_grad():
-        assert network(torch.rand(2, bands, 96, 64)).shape == (2, 4, 96, 64)
+        assert network({"image": torch.rand(2, bands, 96, 64)}).shape == (2, 4, 96, 64)
     assert network.encoder.state_dict()[input_weight(network.encoder, bands)].shape[1] == bands
 
 
@@ -52,30 +53,30 @@ def test_an_encoder_that_fails_without_a_word_is_refused(monkeypatch):
 
 
 def test_scaling_is_inside_and_a_missing_pixel_equals_the_centre():
-    network = SegmentationNetwork("tu-test_resnet", [1000.0, 10.0], [500.0, 0.0], classes=2).eval()
-    seen = []
-    network.encoder.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
-    network(torch.tensor([1500.0, 10.0]).view(1, 2, 1, 1).expand(1, 2, 32, 32))
-    assert seen[0][0, :, 0, 0].tolist() == [pytest.approx(np.arcsinh(1)), 0.0]
+    network = SegmentationNetwork("tu-test_resnet", {"image": seen([1000.0, 10.0], [500.0, 0.0])}, classes=2).eval()
+    entered = []
+    network.encoder.register_forward_pre_hook(lambda module, given: entered.append(given[0]))
+    network({"image": torch.tensor([1500.0, 10.0]).view(1, 2, 1, 1).expand(1, 2, 32, 32)})
+    assert entered[0][0, :, 0, 0].tolist() == [pytest.approx(np.arcsinh(1)), 0.0]
 
 
 def test_a_frozen_encoder_keeps_its_statistics():
-    network = SegmentationNetwork("tu-test_resnet", [0.0], [1.0], classes=2)
+    network = SegmentationNetwork("tu-test_resnet", inputs(1), classes=2)
     network.freeze_encoder()
     network.train()
     before = {name: tensor.clone() for name, tensor in network.encoder.state_dict().items()}
-    network(torch.rand(2, 1, 64, 64) * 9)
-    renew_statistics(network, [torch.rand(2, 1, 64, 64)])
+    network({"image": torch.rand(2, 1, 64, 64) * 9})
+    renew_statistics(network, [{"image": torch.rand(2, 1, 64, 64)}])
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.encoder.state_dict().items())
     assert not any(parameter.requires_grad for parameter in network.encoder.parameters())
 
 
 def test_renewed_statistics_are_those_of_the_images():
-    network = SegmentationNetwork("tu-test_resnet", [0.0], [1.0], classes=2)
+    network = SegmentationNetwork("tu-test_resnet", inputs(1), classes=2)
     first, second = torch.rand(2, 2, 1, 64, 64)
     entered = []
     layer = next(module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d))
-    layer.register_forward_pre_hook(lambda module, inputs: entered.append(inputs[0].mean((0, 2, 3))))
-    renew_statistics(network, [first, second])
+    layer.register_forward_pre_hook(lambda module, given: entered.append(given[0].mean((0, 2, 3))))
+    renew_statistics(network, [{"image": first}, {"image": second}])
     assert torch.allclose(layer.running_mean, (entered[0] + entered[1]) / 2, atol=1e-5)
     assert layer.momentum == 0.1

@@ -46,7 +46,7 @@ def test_a_dataset_from_elsewhere_is_measured_with_baselines_of_the_run(run_fold
 
 
 @pytest.mark.parametrize(("facts", "split", "sentence"), [
-    ({"bands": 4}, "test", "The bands of the dataset"),
+    ({"bands": 2}, "test", "The bands of the dataset"),
     ({"unit": "dB"}, "test", "The units of the bands of the dataset"),
     ({"classes": [CLASSES[0], ClassInfo(8, "square", "")]}, "test", "The classes of the dataset"),
     ({"splits": ["training"] * 6}, "test", "has no test tiles. Choose another split"),
@@ -150,7 +150,7 @@ def test_baselines_of_whole_tiles_learn_from_the_same_share(tmp_path, monkeypatc
         card = json.loads((run / "run.json").read_text())
         (run / "run.json").write_text(json.dumps({**card, "settings": {**card["settings"], "spread_labels": True}}))
     seen = []
-    monkeypatch.setattr(linear_probe, "image_statistics", lambda data, tiles: seen.append(tiles) or image_statistics(data, tiles))
+    monkeypatch.setattr(linear_probe, "image_statistics", lambda data, tiles, inputs: seen.append(tiles) or image_statistics(data, tiles, inputs))
     facts, _ = evaluate_run(str(run), None, "test", 8, "cpu")
     assert seen[0].tolist() == labelled_share(dataset, dataset.indices("training"), 25, 1).tolist()
     assert facts["training_tiles"] == len(seen[0]) == json.loads((run / "run.json").read_text())["training_tiles"]

@@ -24,6 +24,7 @@ from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.jobs.record import run_job
 from eo_pretrain_qgis.progress import SILENT
 from tests import scenes
+from tests.inputs import inputs
 
 from ...listening import Cancelling
 
@@ -40,7 +41,7 @@ def test_the_file_gives_what_torch_gives_on_real_tiles(exported, run_folder, dat
     dataset = Dataset.open(dataset_folder)
     tiles = dataset.images(dataset.indices("test")).astype(np.float32)
     with torch.no_grad():
-        expected = Run.open(str(run_folder)).load_network(torch.device("cpu"))(torch.from_numpy(tiles)).softmax(1).numpy()
+        expected = Run.open(str(run_folder)).load_network(torch.device("cpu"))({"image": torch.from_numpy(tiles)}).softmax(1).numpy()
     found = package.open(path).session("cpu").run({"image": tiles})
     assert np.abs(found - expected).max() < 1e-4
     assert found.sum(1) == pytest.approx(1, abs=1e-5)
@@ -85,7 +86,7 @@ def test_a_result_that_is_no_number_is_a_difference(place):
 def test_other_encoders_translate_with_free_sizes(encoder):
     import onnxruntime
 
-    network = Probabilities(SegmentationNetwork(encoder, [0.0] * 5, [1.0] * 5, 3)).eval()
+    network = Probabilities(SegmentationNetwork(encoder, inputs(5), 3)).eval()
     session = onnxruntime.InferenceSession(to_onnx(network, {"image": 5}, 32, encoder), providers=["CPUExecutionProvider"])
     for n, height, width in [(1, 32, 64), (3, 96, 32)]:
         image = torch.rand(n, 5, height, width)
@@ -226,7 +227,7 @@ def test_neither_extent_nor_memory_changes_the_map_of_an_exported_model(exported
 
 
 def test_a_cancel_during_the_translation_is_answered_within_two_seconds():
-    network = Probabilities(SegmentationNetwork("tu-test_efficientnet", [0.0] * 5, [1.0] * 5, 3)).eval()
+    network = Probabilities(SegmentationNetwork("tu-test_efficientnet", inputs(5), 3)).eval()
     progress = Cancelling(lambda heard: len(heard.events) >= 3)  # the translation has begun
     with pytest.raises(Cancelled):
         to_onnx(network, {"image": 5}, 32, "tu-test_efficientnet", progress=progress)

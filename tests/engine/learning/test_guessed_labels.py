@@ -101,11 +101,11 @@ def test_batches_come_with_guesses_and_their_weights(tmp_path):
     dataset = Dataset.open(write_scenes(tmp_path / "stripes", weights=np.full(48, 0.5)))
     tiles = dataset.indices("training")
     guesses = GuessedLabels(tiles[4:], np.full(len(tiles) - 4, 3), *np.full((2, len(tiles) - 4), [[0.5], [0.25]], np.float32))
-    reader = TileReader(dataset, [0.0] * 3, 1, CPU)
-    training = TrainingTiles(reader, Augmentation("none", dataset.bands, [0.0] * 3, [1.0] * 3, CPU), tiles[:4], batch_size=8, guesses=guesses)
+    reader = TileReader(dataset, dataset.inputs, 1, CPU, targets=["labels"])
+    training = TrainingTiles(reader, Augmentation("none", dataset.inputs, CPU), tiles[:4], batch_size=8, guesses=guesses)
     seen = {}
     for batch in training.batches(1, 0):
-        for tile, label, weight in zip(batch.tiles, batch.labels.tolist(), batch.weights.tolist()):
+        for tile, label, weight in zip(batch.samples, batch.targets["labels"].tolist(), batch.weights.tolist()):
             seen[tile] = label, weight
     assert sorted(seen) == tiles.tolist()
     assert [seen[tile] for tile in tiles[:4]] == [(label, 0.5) for label in dataset.labels(tiles[:4])]

@@ -13,7 +13,7 @@ from eo_pretrain_qgis.engine.learning.finetuning.recipe import finetune
 from eo_pretrain_qgis.engine.learning.loop.checkpoints import load_tensors
 from eo_pretrain_qgis.engine.learning.networks.discriminators import PatchDiscriminator, fitting_layers, made_loss, real_loss
 from eo_pretrain_qgis.engine.learning.pretraining.inpainting.hidden_regions import Blocks
-from eo_pretrain_qgis.engine.learning.pretraining.inpainting.hidden_tiles import HidingReader
+from eo_pretrain_qgis.engine.learning.pretraining.inpainting.hidden_tiles import HidingReader, shown
 from eo_pretrain_qgis.engine.learning.pretraining.inpainting.method import Filling, FillingNetwork
 from eo_pretrain_qgis.engine.learning.pretraining.inpainting.quality import FillingQuality, biharmonic_fill, mean_fill, smooth_fill, ssim
 from eo_pretrain_qgis.engine.learning.pretraining.inpainting.recipe import pretrain_inpainting
@@ -48,14 +48,14 @@ def filled(tmp_path_factory, plain):
 def reader_of(folder, blocks=None, stride=32):
     dataset = Dataset.open(folder)
     blocks = blocks or Blocks(8, 0.3)
-    return HidingReader(dataset, dataset.sensor, blocks, dataset.inputs[dataset.sensor.name].centre, stride, CPU)
+    return HidingReader(dataset, dataset.inputs["image"], blocks, stride, CPU)
 
 
 def method_of(folder, weight=0.1, progress=None, warmup=10):
     reader = reader_of(folder)
-    seen = reader.dataset.inputs[reader.sensor.name]
+    seen = reader.seen
     torch.manual_seed(1)
-    network = FillingNetwork(SMALL, seen.centre, seen.spread)
+    network = FillingNetwork(SMALL, {seen.name: seen})
     discriminator = PatchDiscriminator(len(seen.bands) + 1, 4, 1) if weight else None
     chosen = Settings(batch_size=4, adversarial_weight=weight, adversarial_warmup=warmup)
     return Filling(reader, FillingQuality(seen.bands, CPU), network, discriminator, chosen, progress=progress or Listening())
@@ -83,10 +83,10 @@ def test_nodata_is_never_hidden_and_reads_as_the_centre(tmp_path):
     folder = scenes.unlabelled_radar(tmp_path)
     reader = reader_of(folder)
     batch = next(reader.shuffled(np.array([0, 3, 6]), 3, np.random.default_rng(1)))
-    assert not (batch.hidden & ~batch.valid).any() and batch.hidden.any()
-    assert batch.valid.sum() == 3 * 30 * 32 and torch.isfinite(batch.images).all()
-    missing = batch.images.movedim(1, -1)[~batch.valid]
-    assert missing.unique(dim=0).squeeze(0).tolist() == pytest.approx(reader.fill.ravel().tolist())
+    assert not (batch.targets["hidden"] & ~batch.valid["image"]).any() and batch.targets["hidden"].any()
+    assert batch.valid["image"].sum() == 3 * 30 * 32 and torch.isfinite(batch.images["image"]).all()
+    missing = batch.images["image"].movedim(1, -1)[~batch.valid["image"]]
+    assert missing.unique(dim=0).squeeze(0).tolist() == pytest.approx(reader.seen.centre)
 
 
 def test_known_clouds_are_shown_but_never_hidden(tmp_path):
@@ -94,16 +94,17 @@ def test_known_clouds_are_shown_but_never_hidden(tmp_path):
     reader = reader_of(folder, Blocks(8, 0.9))
     assert reader.clouds.text == "Pixels as bright as clouds are not hidden in tiles that hold cloud."
     batch = next(reader.fixed(np.arange(4), 4, 1))
-    assert not batch.hidden[:, 16:, 16:].any() and batch.valid[:, 16:, 16:].all() and batch.hidden[:, :16].any()
+    assert not batch.targets["hidden"][:, 16:, 16:].any() and batch.valid["image"][:, 16:, 16:].all() and batch.targets["hidden"][:, :16].any()
 
 
 def test_validation_hides_the_same_whatever_the_batch_and_pads_odd_tiles(tmp_path):
     reader = reader_of(scenes.unlabelled_odd(tmp_path))
     together = next(reader.fixed(np.arange(4), 4, 7))
     alone = [next(reader.fixed(np.array([tile]), 1, 7)) for tile in range(4)]
-    assert torch.equal(together.hidden, torch.cat([batch.hidden for batch in alone]))
-    assert together.images.shape == (4, 3, 64, 64) and not together.valid[:, 45:].any() and not together.hidden[:, :, 45:].any()
-    assert not torch.equal(together.hidden, next(reader.fixed(np.arange(4), 4, 8)).hidden)
+    assert torch.equal(together.targets["hidden"], torch.cat([batch.targets["hidden"] for batch in alone]))
+    assert together.images["image"].shape == (4, 3, 64, 64)
+    assert not together.valid["image"][:, 45:].any() and not together.targets["hidden"][:, :, 45:].any()
+    assert not torch.equal(together.targets["hidden"], next(reader.fixed(np.arange(4), 4, 8)).targets["hidden"])
 
 
 def test_only_hidden_pixels_make_the_loss(plain):
@@ -111,12 +112,12 @@ def test_only_hidden_pixels_make_the_loss(plain):
     batch = next(method.batches(1, 0))
     method.network.eval()
     made = method.fill(batch)
-    truth = method.network.scaled(batch.images)
-    expected = (made - truth).abs().movedim(1, -1)[batch.hidden].mean()
+    truth = method.network.truth(batch)
+    expected = (made - truth).abs().movedim(1, -1)[batch.targets["hidden"]].mean()
     assert method.loss("network", method.parts, batch).item() == pytest.approx(expected.item(), rel=1e-4)
     seen = method.network.covered(batch)
-    assert (method.network.scaled(seen).movedim(1, -1)[batch.hidden] == 0).all()
-    batch.hidden[:] = False
+    assert (method.network.scaled(seen["image"]).movedim(1, -1)[batch.targets["hidden"]] == 0).all()
+    batch.targets["hidden"][:] = False
     assert method.loss("network", method.parts, batch).item() == 0
 
 
@@ -176,7 +177,7 @@ def test_a_discriminator_learns_to_tell_smooth_from_rough():
 
 def test_figures_are_those_of_the_formulas(plain):
     dataset = Dataset.open(plain)
-    quality = FillingQuality(dataset.inputs[dataset.sensor.name].bands, CPU)
+    quality = FillingQuality(dataset.inputs[dataset.sensors[0].name].bands, CPU)
     truth = torch.rand(2, 3, 32, 32)
     hidden = torch.zeros(2, 32, 32, dtype=torch.bool)
     hidden[0, 4:12, 4:12] = True
@@ -195,7 +196,7 @@ def test_a_band_that_never_changes_does_not_count(tmp_path):
     images = scenes.optical(12, 3)
     images[:, 1] = 700
     dataset = Dataset.open(scenes.write_unlabelled(tmp_path / "made", [[(scenes.optical_sensor(("B04", "B03", "B02")), images)]]))
-    quality = FillingQuality(dataset.inputs[dataset.sensor.name].bands, CPU)
+    quality = FillingQuality(dataset.inputs[dataset.sensors[0].name].bands, CPU)
     truth, hidden = torch.zeros(1, 3, 32, 32), torch.ones(1, 32, 32, dtype=torch.bool)
     off = torch.zeros_like(truth)
     off[:, 1] = 5
@@ -226,8 +227,8 @@ def test_fills_without_a_network():
 def test_a_new_network_begins_with_the_smooth_fill(plain):
     method = method_of(plain, weight=0)
     batch = next(method.reader.fixed(method.validation, 4, 1))
-    truth = method.network.scaled(batch.images)
-    assert torch.allclose(method.fill(batch), torch.where(batch.hidden[:, None], smooth_fill(truth, batch.shown), truth))
+    truth = method.network.truth(batch)
+    assert torch.allclose(method.fill(batch), torch.where(batch.targets["hidden"][:, None], smooth_fill(truth, shown(batch)), truth))
 
 
 def test_a_run_keeps_figures_beside_fills_without_a_network(filled):

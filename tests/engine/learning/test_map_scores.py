@@ -8,8 +8,9 @@ from scipy.ndimage import gaussian_filter
 
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.learning import export
+from eo_pretrain_qgis.engine.learning.data import LABELS, TileReader
 from eo_pretrain_qgis.engine.learning.finetuning.evaluation import evaluate_run
-from eo_pretrain_qgis.engine.learning.finetuning.map_scores import TorchSession, count_map
+from eo_pretrain_qgis.engine.learning.finetuning.map_scores import AROUND, TorchSession, count_map
 from eo_pretrain_qgis.engine.learning.finetuning.recipe import finetune
 from eo_pretrain_qgis.engine.learning.loop.runs import Run
 from eo_pretrain_qgis.engine.measures.accuracy import confusion, scores
@@ -88,9 +89,9 @@ def test_tiles_seen_alone_say_something_else(learned):
     network, matrix = run.load_network(torch.device("cpu")), np.zeros((2, 2), np.int64)
     for tile in dataset.indices("test"):
         image = dataset.images(np.array([tile])).astype(np.float32)
-        image = np.where(dataset.valid(image)[:, None], image, network.centre.numpy())
+        image = np.where(dataset.sensors[0].valid(image)[:, None], image, network.centre.numpy())
         with torch.no_grad():
-            found = network(torch.from_numpy(image)).argmax(1).numpy()
+            found = network({network.seen.name: torch.from_numpy(image)}).argmax(1).numpy()
         matrix += confusion(dataset.labels(np.array([tile])), found, 2)
     alone, expected = scores(matrix), of_the_map(learned)
     assert max(abs(alone[figure] - expected[figure]) for figure in FIGURES) > ALLOWED
@@ -119,7 +120,9 @@ def test_it_can_be_cancelled_on_the_way(learned, step):
     if step == "Measured":
         dataset.description["scenes"] = []
     with pytest.raises(Cancelled):
-        count_map(run, run.load_network(device), dataset, dataset.indices("test"), device, Cancelling(lambda heard: heard.reached(step)))
+        network = run.load_network(device)
+        reader = TileReader(dataset, network.inputs, network.stride, device, targets=[LABELS], context=AROUND)
+        count_map(run, network, reader, dataset.indices("test"), Cancelling(lambda heard: heard.reached(step)))
 
 
 def test_memory_that_runs_out_is_a_sentence():

@@ -20,8 +20,9 @@ from eo_pretrain_qgis.engine.learning.pretraining.multitask import recipe as mul
 from eo_pretrain_qgis.engine.learning.pretraining.multitask.recipe import Multitask, Multitasking, draw_tasks, pretrain_multitask
 from eo_pretrain_qgis.engine.learning.pretraining.multitask.report import comparison
 from eo_pretrain_qgis.engine.learning.pretraining.multitask.reptile import inner_steps, with_gradients
-from eo_pretrain_qgis.engine.learning.pretraining.multitask.tasks import CommonDataset, common_datasets, pooled_input, same_scenes, task_names
+from eo_pretrain_qgis.engine.learning.pretraining.multitask.tasks import common_inputs, pooled_input, same_scenes, task_names
 from eo_pretrain_qgis.errors import DataError, EngineError
+from tests.inputs import inputs
 from tests.scenes_multitask import sharing
 from tests.settings import multitask as Settings
 
@@ -45,10 +46,15 @@ def finished(tmp_path_factory, shared):
     return folder
 
 
+def recipe_of(shared, names, **settings):
+    datasets = [Dataset.open(shared / name) for name in names]
+    return Multitasking(datasets, common_inputs(datasets), Settings(**{**QUICK, **settings}))
+
+
 def method_of(shared, **settings):
     """A method on discs and unlabelled tiles, its weights drawn from one seed."""
     torch.manual_seed(3)
-    recipe = Multitasking(common_datasets([Dataset.open(shared / name) for name in ("discs", "unlabelled")]), Settings(**{**QUICK, **settings}))
+    recipe = recipe_of(shared, ("discs", "unlabelled"), **settings)
     run = SimpleNamespace(card=recipe.card(), inputs=recipe.inputs, path=lambda name: name)
     fabric = Fabric(accelerator="cpu", devices=1)
     recipe._compare = lambda *facts: None  # baselines are no part of the method
@@ -164,35 +170,43 @@ def test_drawing_by_size_root_or_equally(sampling, share):
 def test_bands_are_read_by_name(shared):
     turned, plain = Dataset.open(shared / "turned"), Dataset.open(shared / "unlabelled")
     heard = Listening()
-    first, second = common_datasets([plain, turned], heard)
-    assert np.array_equal(second.images(np.arange(4)), plain.images(np.arange(4)))
-    assert [band.name for band in second.bands] == ["B02", "B03", "B04"]
-    assert second.statistics["image"]["B02"] == turned.statistics["image"]["B02"]
+    first, second = common_inputs([plain, turned], None, heard)
+    assert first.names == second.names == ["B02", "B03", "B04"]
+    assert np.array_equal(turned.read(second, np.arange(4))[0], plain.images(np.arange(4)))
+    assert second.bands[0] == turned.inputs["image"].only(["B02"]).bands[0]
     assert heard.texts == [f"The bands of {shared / 'turned'} are in another order (B04, B03, B02); they are read as B02, B03, B04, by name."]
-    assert pooled_input([first, second]).names == ["B02", "B03", "B04"]
+    assert pooled_input([plain, turned], [first, second]).names == ["B02", "B03", "B04"]
+
+
+def test_some_bands_are_shared_where_others_differ(shared):
+    datasets = [Dataset.open(shared / name) for name in ("discs", "four_bands")]
+    with pytest.raises(DataError, match="The bands of .*four_bands are B02, B03, B04, B05, but those of"):
+        common_inputs(datasets)
+    assert [seen.names for seen in common_inputs(datasets, "B04,B02")] == [["B04", "B02"]] * 2
 
 
 def test_values_stored_otherwise_are_converted(shared):
-    plain = Dataset.open(shared / "unlabelled")
+    plain, offset = (Dataset.open(shared / name) for name in ("unlabelled", "offset"))
     heard = Listening()
-    _, common = common_datasets([Dataset.open(shared / "discs"), Dataset.open(shared / "offset")], heard)
-    stored, found = plain.images(np.arange(4)), common.images(np.arange(4))
-    valid = plain.valid(stored)
+    _, seen = common_inputs([Dataset.open(shared / "discs"), offset], None, heard)
+    stored, (found, known) = plain.images(np.arange(4)), offset.read(seen, np.arange(4))
+    valid = plain.sensors[0].valid(stored)
     assert not valid.all()
-    assert np.array_equal(common.valid(found), valid)
+    assert np.array_equal(known, valid)
     assert np.allclose(np.moveaxis(found, 1, -1)[valid], np.moveaxis(stored, 1, -1)[valid], atol=0.01)
-    theirs, ours = (dataset.statistics["image"]["B03"] for dataset in (plain, common))
-    assert ours["histogram"] == theirs["histogram"]
-    assert all(ours[name] == pytest.approx(theirs[name], abs=0.01) for name in theirs)
+    for theirs, ours in zip(plain.inputs["image"].bands, seen.bands):
+        assert all(getattr(ours, name) == pytest.approx(getattr(theirs, name), abs=0.01)
+                   for name in ("mean", "std", "minimum", "maximum", "p001", "p999", "centre", "spread"))
     assert "are stored with another scale or offset; they are converted to those of" in heard.texts[0]
 
 
 def test_scaling_is_that_of_the_mixture(shared):
-    datasets = common_datasets([Dataset.open(shared / name) for name in ("discs", "more_discs")])
-    one, other = (pooled_input([dataset]).bands[0] for dataset in datasets)
-    both = pooled_input(datasets).bands[0]
+    datasets = [Dataset.open(shared / name) for name in ("discs", "more_discs")]
+    own = common_inputs(datasets)
+    one, other = (seen.bands[0] for seen in own)
+    both = pooled_input(datasets, own).bands[0]
     assert both.centre == pytest.approx((one.centre + other.centre) / 2)
-    mixture = (one.std**2 + other.std**2) / 2 + ((one.mean - other.mean) / 2) ** 2
+    mixture = (one.std ** 2 + other.std ** 2) / 2 + ((one.mean - other.mean) / 2) ** 2
     assert both.std == pytest.approx(mixture**0.5)
     assert both.minimum == min(one.minimum, other.minimum)
 
@@ -203,10 +217,11 @@ def test_images_of_several_datasets_are_named():
 
 
 def test_a_task_alone_is_scaled_as_in_company(shared):
-    datasets = common_datasets([Dataset.open(shared / name) for name in ("discs", "unlabelled")])
-    both = Multitasking(datasets, Settings(**QUICK))
-    alone = Multitasking(datasets[:1], Settings(**QUICK), seen=both.inputs["image"])
-    assert alone.inputs == both.inputs != Multitasking(datasets[:1], Settings(**QUICK)).inputs
+    datasets = [Dataset.open(shared / name) for name in ("discs", "unlabelled")]
+    own = common_inputs(datasets)
+    both = Multitasking(datasets, own, Settings(**QUICK))
+    alone = Multitasking(datasets[:1], own[:1], Settings(**QUICK), seen=both.inputs["image"])
+    assert alone.inputs == both.inputs != Multitasking(datasets[:1], own[:1], Settings(**QUICK)).inputs
 
 
 def test_equal_names_get_a_number(shared):
@@ -233,7 +248,7 @@ def test_a_run_keeps_each_tensor_once_and_figures_per_task(finished):
 
 
 def test_a_fine_tuning_starts_from_encoder_decoder_and_detail(finished):
-    network = SegmentationNetwork(SMALL, [1000.0] * 3, [300.0] * 3, 5)
+    network = SegmentationNetwork(SMALL, inputs(3, 1000.0, 300.0), 5)
     matched = start_from(network, str(finished / "best.safetensors"), ["B02", "B03", "B04"])
     assert {name.split(".")[0] for name in matched.left_new} == {"segmentation_head"}
     tensors = load_file(finished / "best.safetensors")
@@ -308,17 +323,9 @@ def test_a_batch_in_pieces_holds_the_same_tiles(shared):
     assert sum(map(len, pieces)) == len(batch)
 
 
-def test_the_sensor_with_the_bands_is_the_one_that_is_read(shared):
-    dataset = Dataset.open(shared / "discs")
-    common = CommonDataset(dataset, "image", [dataset.bands[place] for place in (2, 0, 1)])
-    assert np.array_equal(common.images(np.arange(2)), dataset.images(np.arange(2))[:, [2, 0, 1]])
-    assert len(common.sensors) == 1
-
-
 def test_another_run_starts_this_one_whatever_its_heads(shared, finished):
     torch.manual_seed(3)
-    recipe = Multitasking(common_datasets([Dataset.open(shared / name) for name in ("more_discs", "unlabelled")]),
-                          Settings(**QUICK, start=str(finished)))
+    recipe = recipe_of(shared, ("more_discs", "unlabelled"), start=str(finished))
     recipe._compare = lambda *facts: None
     heard = Listening()
     run = SimpleNamespace(card=recipe.card(), inputs=recipe.inputs, path=lambda name: name)

@@ -8,6 +8,7 @@ from eo_pretrain_qgis.engine.learning import probes
 from eo_pretrain_qgis.engine.learning.networks.encoders import build_unet
 from eo_pretrain_qgis.engine.learning.probes import LinearProbe, Probe, encoder_features, image_statistics, nearest_neighbours, score_predictions
 from eo_pretrain_qgis.errors import DataError
+from tests.inputs import seen
 
 from .conftest import SMALL
 from .tiny import write_dataset
@@ -17,6 +18,11 @@ from .tiny_scenes import write_scenes
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory):
     return Dataset.open(write_scenes(tmp_path_factory.mktemp("scenes") / "stripes"))
+
+
+def as_stored(centre, spread):
+    """An input of the bands of the datasets here, scaled so."""
+    return seen(centre, spread, unit="reflectance", scale=1e-4)
 
 
 class Passing(nn.Module):
@@ -31,7 +37,7 @@ class Passing(nn.Module):
 def test_features_are_averages_of_the_last_level_of_scaled_bands(scenes, monkeypatch):
     monkeypatch.setattr(probes, "BATCH", 3)
     tiles = scenes.indices("test")
-    found = encoder_features(Passing(), [1000, 1100, 1200], [100, 200, 0], scenes, tiles)
+    found = encoder_features(Passing(), scenes, as_stored([1000, 1100, 1200], [100, 200, 0]), tiles)
     images = scenes.images(tiles).astype(float)
     scaled = np.arcsinh((images - np.array([1000, 1100, 1200])[:, None, None]) / np.array([100, 200, 1])[:, None, None])
     np.testing.assert_allclose(found, scaled.mean((2, 3)), rtol=1e-4)
@@ -46,7 +52,7 @@ class UpperHalf(Passing):
 
 def test_features_of_a_turned_tile_count_as_much_as_its_own(scenes):
     tiles = scenes.indices("test")
-    facts = [1000] * 3, [100] * 3, scenes, tiles
+    facts = scenes, as_stored([1000] * 3, [100] * 3), tiles
     whole, upper = encoder_features(Passing(), *facts), encoder_features(UpperHalf(), *facts)
     assert abs(upper - whole).max() > 1e-3
     np.testing.assert_allclose(encoder_features(UpperHalf(), *facts, turned=True), whole, rtol=1e-4, atol=1e-5)
@@ -55,7 +61,7 @@ def test_features_of_a_turned_tile_count_as_much_as_its_own(scenes):
 def test_missing_pixels_are_the_centre_of_the_bands(tmp_path):
     dataset = Dataset.open(write_dataset(tmp_path / "discs", size=32, bands=2))
     images = dataset.images(np.arange(2)).astype(float)
-    found = encoder_features(Passing(), [1000, 1000], [100, 100], dataset, np.arange(2))
+    found = encoder_features(Passing(), dataset, as_stored([1000, 1000], [100, 100]), np.arange(2))
     scaled = np.where(images[:, :1] > 0, np.arcsinh((images - 1000) / 100), 0)
     np.testing.assert_allclose(found, scaled.mean((2, 3)), rtol=1e-4)
 
@@ -64,7 +70,7 @@ def test_an_encoder_is_left_as_it_was(scenes):
     encoder = build_unet(SMALL, 3, 2).encoder.train()
     frozen = next(module for module in encoder.modules() if isinstance(module, nn.BatchNorm2d)).eval()
     before = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
-    encoder_features(encoder, [1000] * 3, [500] * 3, scenes, scenes.indices("test"))
+    encoder_features(encoder, scenes, as_stored([1000] * 3, [500] * 3), scenes.indices("test"))
     assert encoder.training
     assert not frozen.training
     assert all(torch.equal(tensor, before[name]) for name, tensor in encoder.state_dict().items())
@@ -72,22 +78,23 @@ def test_an_encoder_is_left_as_it_was(scenes):
 
 def test_a_random_encoder_is_scored_on_tiles_it_was_not_fitted_to(scenes):
     torch.manual_seed(0)
-    figures = Probe(scenes)(build_unet(SMALL, 3, 2).encoder, [1600] * 3, [500] * 3)
+    figures = Probe(scenes)(build_unet(SMALL, 3, 2).encoder, as_stored([1600] * 3, [500] * 3))
     assert set(figures) == {"probe_linear", "probe_knn"}
     assert figures["probe_linear"] >= 0.5
 
 
 def test_statistics_tell_brightness_apart_and_not_direction(scenes):
     probe = Probe(scenes)
-    assert image_statistics(scenes, probe.known).shape == (len(probe.known), 12)
-    found = LinearProbe(image_statistics(scenes, probe.known), probe.labels).predict(image_statistics(scenes, probe.asked))
+    assert image_statistics(scenes, probe.known, scenes.inputs).shape == (len(probe.known), 12)
+    known, asked = (image_statistics(scenes, tiles, scenes.inputs) for tiles in (probe.known, probe.asked))
+    found = LinearProbe(known, probe.labels).predict(asked)
     assert (found // 2 == probe.truth // 2).all()
-    assert probe.statistics()["probe_linear"] < 1
+    assert probe.statistics(scenes.inputs["image"])["probe_linear"] < 1
 
 
 def test_statistics_do_not_count_missing_pixels(tmp_path):
     dataset = Dataset.open(write_dataset(tmp_path / "discs", size=32, bands=2))
-    found, images = image_statistics(dataset, np.arange(3)), dataset.images(np.arange(3)).astype(float)
+    found, images = image_statistics(dataset, np.arange(3), dataset.inputs), dataset.images(np.arange(3)).astype(float)
     inside = images[:, :, 2:].reshape(3, 2, -1)
     np.testing.assert_allclose(found[:, :2], inside.mean(2), rtol=1e-5)
     np.testing.assert_allclose(found[:, 2:4], inside.std(2), rtol=1e-4)
@@ -158,7 +165,7 @@ def test_figures_of_predictions_follow_their_definitions():
 
 def test_several_classes_at_once_are_probed_too(tmp_path):
     probe = Probe(Dataset.open(write_scenes(tmp_path / "several", task="multilabel")))
-    assert 0.5 < probe.statistics()["probe_linear"] <= 1
+    assert 0.5 < probe.statistics(probe.dataset.inputs["image"])["probe_linear"] <= 1
 
 
 def test_a_dataset_without_labels_of_tiles_is_refused(dataset):

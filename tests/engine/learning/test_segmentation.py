@@ -6,6 +6,7 @@ import segmentation_models_pytorch as smp
 import torch
 
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
+from eo_pretrain_qgis.engine.learning.data import LABELS
 from eo_pretrain_qgis.engine.learning.finetuning.labelled_tiles import Choices, class_weights
 from eo_pretrain_qgis.engine.learning.finetuning.losses import dice_loss
 from eo_pretrain_qgis.engine.learning.finetuning.recipe import check_learnable
@@ -13,6 +14,7 @@ from eo_pretrain_qgis.engine.learning.finetuning.segmentation import Segmentatio
 from eo_pretrain_qgis.engine.learning.loop.shares import Share
 from eo_pretrain_qgis.engine.learning.networks.class_networks import SegmentationNetwork
 from eo_pretrain_qgis.errors import DataError
+from tests.inputs import inputs
 
 from .conftest import SMALL
 from .tiny import write_dataset
@@ -22,7 +24,7 @@ CPU = torch.device("cpu")
 
 def method(dataset, **choices):
     torch.manual_seed(0)
-    network = SegmentationNetwork(SMALL, [1100.0] * 3, [600.0] * 3, len(dataset.classes))
+    network = SegmentationNetwork(SMALL, inputs(3, 1100.0, 600.0, unit="reflectance", scale=1e-4), len(dataset.classes))
     return Segmentation(dataset, network, CPU, Choices(**{"batch_size": 4, **choices}))
 
 
@@ -44,34 +46,34 @@ def test_classes_are_weighted_by_the_tiles_that_are_used_alone(dataset):
 
 def test_batches_follow_from_seed_epoch_and_rank(dataset):
     one, two, other = (next(method(dataset, crop=32).batches(5, epoch)) for epoch in (3, 3, 4))
-    assert torch.equal(one.images, two.images)
-    assert not torch.equal(one.images, other.images)
+    assert torch.equal(one.images["image"], two.images["image"])
+    assert not torch.equal(one.images["image"], other.images["image"])
 
 
 def test_processes_share_the_tiles_in_equal_steps(dataset):
     shares = [method(dataset, share=Share(rank, 3)) for rank in range(3)]
-    seen = [[tile for batch in share.batches(1, 0) for tile in batch.tiles] for share in shares]
+    seen = [[tile for batch in share.batches(1, 0) for tile in batch.samples] for share in shares]
     assert {len(tiles) for tiles in seen} == {3}
     assert set(np.concatenate(seen)) == set(dataset.indices("training"))
 
 
 def test_normalisation_layers_see_tiles_without_labels_too_and_in_every_process_others(dataset):
     shares = [method(dataset, share=Share(rank, 4), tiles=dataset.indices("training")[:2]) for rank in range(4)]
-    seen = [tile for share in shares for batch in share.training.sample(16) for tile in batch.tiles]
+    seen = [tile for share in shares for batch in share.training.sample(16) for tile in batch.samples]
     assert sorted(seen) == sorted(dataset.indices("training"))
 
 
 def test_a_batch_without_labels_has_no_loss(dataset):
     task = method(dataset, augmentation="none")
     batch = next(task.batches(1, 0))
-    batch.labels.fill_(255)
+    batch.targets[LABELS].fill_(255)
     assert task.loss("network", task.parts, batch).item() == 0
 
 
 def test_the_loss_is_weighted_entropy_plus_dice_over_labelled_pixels(dataset):
     task = method(dataset, augmentation="none")
     batch = next(task.batches(1, 0))
-    truth = batch.labels.clone()
+    truth = batch.targets[LABELS].clone()
     sure = torch.nn.functional.one_hot(truth % 255, 2).permute(0, 3, 1, 2).float() * 40
     assert float(task.loss("network", {"network": lambda images: sure}, batch)) == pytest.approx(0, abs=1e-4)
     even = torch.zeros_like(sure)
@@ -93,18 +95,18 @@ def test_a_tile_of_no_weight_does_not_count_and_two_halves_make_a_whole(dataset)
     task = method(dataset, augmentation="none")
     batch = next(task.batches(1, 0))
     first = batch.split(len(batch))[0]
-    scores = torch.randn(len(batch), 2, *batch.labels.shape[1:], generator=torch.Generator().manual_seed(1))
+    scores = torch.randn(len(batch), 2, *batch.targets[LABELS].shape[1:], generator=torch.Generator().manual_seed(1))
     alone = task.loss("network", {"network": lambda images: scores[:1]}, first)
     only_first = replace(batch, weights=torch.eye(len(batch))[0])
     assert float(task.loss("network", {"network": lambda images: scores}, only_first)) == pytest.approx(float(alone), rel=1e-5)
-    twice = replace(batch, images=torch.cat([first.images] * 2), labels=torch.cat([first.labels] * 2), weights=torch.full((2,), 0.5))
+    twice = replace(first.map(lambda values: torch.cat([torch.as_tensor(values)] * 2)), weights=torch.full((2,), 0.5))
     assert float(task.loss("network", {"network": lambda images: torch.cat([scores[:1]] * 2)}, twice)) == pytest.approx(float(alone), rel=1e-5)
 
 
 def test_weights_of_tiles_come_from_the_table(dataset):
     dataset.tiles["weight"] = np.arange(len(dataset)) / 10
     batch = next(method(dataset).batches(1, 0))
-    assert batch.weights.tolist() == pytest.approx((batch.tiles / 10).tolist())
+    assert batch.weights.tolist() == pytest.approx((batch.samples / 10).tolist())
 
 
 def test_a_dataset_of_another_task_is_refused(dataset):

@@ -15,12 +15,13 @@ from eo_pretrain_qgis.engine.learning.networks.encoders import build_encoder
 from eo_pretrain_qgis.engine.learning.networks.starting_weights import adapt_input, load_weights, start_from
 from eo_pretrain_qgis.engine.models.catalog import Entry
 from eo_pretrain_qgis.errors import ModelError
+from tests.inputs import inputs, seen
 
 RGB = ["B04", "B03", "B02"]
 
 
 def network(bands, encoder="resnet18", classes=2):
-    return SegmentationNetwork(encoder, [0.0] * bands, [1.0] * bands, classes)
+    return SegmentationNetwork(encoder, inputs(bands), classes)
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +116,7 @@ def test_a_run_gives_its_decoder_too(tmp_path):
 
 
 def test_a_run_folder_gives_the_whole_u_net_or_the_encoder(run_folder, tmp_path):
-    target = SegmentationNetwork("tu-test_resnet", [0.0] * 3, [1.0] * 3, 2)
+    target = SegmentationNetwork("tu-test_resnet", inputs(3), 2)
     result = start_from(target, str(run_folder), ["B02", "B03", "B04"])
     assert result.path.endswith("best.safetensors")
     assert (result.left_new, result.unused) == ([], [])
@@ -129,7 +130,7 @@ def test_a_run_folder_gives_the_whole_u_net_or_the_encoder(run_folder, tmp_path)
 def test_a_folder_with_encoders_of_two_sensors_gives_the_one_that_has_the_bands(tmp_path):
     for name, bands in (("encoder", ["B02", "B03"]), ("encoder_s2", ["B02", "B03"]), ("encoder_s1", ["VV", "VH"])):
         write_encoder(str(tmp_path), build_encoder("tu-test_resnet", 2).state_dict(), {"bands": [{"name": band} for band in bands]}, name)
-    target = SegmentationNetwork("tu-test_resnet", [0.0] * 2, [1.0] * 2, 2)
+    target = SegmentationNetwork("tu-test_resnet", inputs(2), 2)
     assert start_from(target, str(tmp_path), ["vh", "vv"]).path.endswith("encoder_s1.safetensors")
     assert start_from(target, str(tmp_path), ["B03", "B04"]).path.endswith("encoder.safetensors")
 
@@ -171,7 +172,7 @@ def test_foreign_scaling_is_folded_into_the_first_layer(tmp_path):
     entry = Entry("mine", "Mine", "resnet18", "generic", ("a", "b"), "", "", "", expects={"centre": 0, "spread": 10000},
                   statistics={"a": [1400.0, 850.0], "b": [22.0, 47.0]})
     write_encoder(str(tmp_path), source.state_dict(), entry.card())
-    target = SegmentationNetwork("resnet18", mean.flatten(), std.flatten(), 2).eval()
+    target = SegmentationNetwork("resnet18", {"image": seen(mean.flatten(), std.flatten())}, 2).eval()
     result = start_from(target, str(tmp_path), ["a", "b"])
     assert "the first layer was fitted to bands of mean 0 and deviation 1 (it was trained on (value - 0) / 10000)" in result.sentence()
     with torch.no_grad():

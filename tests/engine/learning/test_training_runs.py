@@ -46,7 +46,7 @@ def test_an_encoder_is_used_with_nothing_but_its_card(run_folder, dataset):
     network.encoder.register_forward_hook(lambda module, inputs, levels: entered.append(levels[-1]))
     images = torch.from_numpy(dataset.images(dataset.indices("test")).astype("float32"))
     with torch.no_grad():
-        network(images)
+        network({"image": images})
         assert torch.allclose(encoder(torch.asinh((images - centre) / spread))[-1], entered[0], atol=1e-5)
 
 
@@ -60,7 +60,7 @@ def test_settings_are_the_parameters_of_the_job_which_alone_knows_their_defaults
 @pytest.mark.parametrize("job", METHODS)
 def test_the_encoder_is_that_of_the_run_or_of_the_starting_weights_where_none_was_asked_for(job, run_folder, dataset, tmp_path):
     def encoder(folder, start=None, **given):
-        return equipped(settings(job, start=start, **given), str(folder), start, dataset.bands, SILENT).encoder
+        return equipped(settings(job, start=start, **given), str(folder), start, dataset.inputs["image"].names, SILENT).encoder
 
     assert encoder(tmp_path / "new") == "resnet18"
     assert encoder(tmp_path / "new", str(run_folder)) == SMALL

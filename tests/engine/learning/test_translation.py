@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from eo_pretrain_qgis.engine.cards import InputBand
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
+from eo_pretrain_qgis.engine.learning.data import Batch, TileReader
 from eo_pretrain_qgis.engine.learning.loop.runs import Run
 from eo_pretrain_qgis.engine.learning.networks.class_networks import SegmentationNetwork
 from eo_pretrain_qgis.engine.learning.networks.starting_weights import start_from
@@ -24,8 +24,9 @@ from eo_pretrain_qgis.engine.learning.pretraining.translation.method import (
     same_bands,
 )
 from eo_pretrain_qgis.engine.learning.pretraining.translation.recipe import pretrain_translation
-from eo_pretrain_qgis.engine.learning.pretraining.translation.sensor_tiles import PairReader, SensorReader, TilePair, Tiles
+from eo_pretrain_qgis.engine.learning.pretraining.translation.sensor_tiles import PairReader
 from tests import scenes_pretraining, scenes_translation
+from tests.inputs import input_band, inputs
 from tests.settings import translation as Settings
 
 from .conftest import SMALL
@@ -34,24 +35,20 @@ from .test_training import train
 QUICK = {"generator": "residual", "generator_width": 4, "discriminator_width": 4, "batch_size": 6, "device": "cpu", "history": 5}
 
 
-def band(name="B02", centre=0.0, spread=1.0, unit="unknown", scale=1.0):
-    return InputBand(name, None, unit, scale, centre=centre, spread=spread, minimum=centre - 50 * spread, maximum=centre + 50 * spread,
-                     p001=centre - 3 * spread, p999=centre + 3 * spread, mean=centre, std=spread)
-
-
 @pytest.fixture(scope="module")
 def paired(tmp_path_factory):
     return Dataset.open(scenes_pretraining.unlabelled_paired(tmp_path_factory.mktemp("translation")))
 
 
 def reader_of(dataset, paired=True, **facts):
-    readers = tuple(SensorReader(dataset, sensor, BandScaling(dataset.inputs[sensor.name].bands)) for sensor in dataset.sensors)
-    return PairReader(readers, paired=paired, batch_size=4, **facts)
+    scalings = [BandScaling(seen.bands) for seen in dataset.inputs.values()]
+    return PairReader(TileReader(dataset, dataset.inputs, 1, torch.device("cpu")), scalings, paired=paired, batch_size=4, **facts)
 
 
-def tiles(values, seen=None):
-    values = torch.as_tensor(values, dtype=torch.float32)
-    return Tiles(values, torch.ones_like(values[:, :1], dtype=torch.bool) if seen is None else seen)
+def noise():
+    """Two tiles of one band of each of two sensors."""
+    images = {name: torch.randn(2, 1, 32, 32) for name in ("s2", "s1")}
+    return Batch(images, {name: torch.ones(2, 32, 32, dtype=torch.bool) for name in images}, np.arange(2), torch.ones(2))
 
 
 @pytest.mark.parametrize("bands", [1, 2, 3, 13])
@@ -59,7 +56,7 @@ def tiles(values, seen=None):
 def test_generators_keep_the_size_of_any_image(bands, size):
     image = torch.randn(2, bands, *size)
     assert ResidualGenerator(bands, 3, 64, 4)(image).shape == (2, 3, *size)
-    unet = UnetGenerator(SMALL, [band(f"B{number}") for number in range(bands)], 2)
+    unet = UnetGenerator(SMALL, inputs(bands)["image"], 2)
     assert unet(image).shape == (2, 2, *size)
 
 
@@ -68,7 +65,7 @@ def test_the_tile_decides_the_number_of_residual_blocks():
 
 
 def test_stored_units_come_back_and_stay_in_the_range_of_the_training_pixels():
-    scaling = BandScaling([band("B02", 1000, 200)])
+    scaling = BandScaling([input_band("B02", 1000, 200)])
     stored = torch.tensor([-5000.0, 0.0, 990.0, 1000.0, 3000.0]).view(1, 1, 1, 5)
     assert torch.allclose(scaling.inverse(scaling(stored)), stored, atol=0.1)
     assert float(scaling.inverse(torch.full((1, 1, 1, 1), 30.0))) == 1000 + 50 * 200
@@ -83,12 +80,13 @@ def test_pixels_that_were_not_measured_do_not_count(paired):
     logits = torch.tensor([[[[5.0, 1.0], [5.0, 1.0]]]])
     assert float(judged(logits, known)) == 1, "patches that saw nothing are not judged"
     batch = next(reader_of(paired, turn=False).epoch(1, 0))
-    hidden = ~batch.second.seen.expand_as(batch.second.values)
+    values = batch.images["s1"]
+    hidden = ~batch.valid["s1"][:, None].expand_as(values)
     assert hidden.any(), "the scene has nodata"
-    assert float(batch.second.values[hidden].abs().max()) == 0
+    assert float(values[hidden].abs().max()) == 0
 
 
-TWO = ((band("a"),), (band("b"),))
+TWO = ((input_band("a"),), (input_band("b"),))
 
 
 def method_of(paired_mode, bands=TWO):
@@ -96,7 +94,7 @@ def method_of(paired_mode, bands=TWO):
     torch.manual_seed(1)
     generators = GeneratorPair(ResidualGenerator(len(ours[0]), len(ours[1]), 32, 4), ResidualGenerator(len(ours[1]), len(ours[0]), 32, 4))
     numbers = (2, 2) if paired_mode else (1, 1)
-    reader = type("Reader", (), {"paired": paired_mode})()
+    reader = type("Reader", (), {"paired": paired_mode, "names": ["s2", "s1"]})()
     return Translation(generators, DiscriminatorPair(numbers, 32, 4, 3), reader, (BandScaling(ours[0]), BandScaling(ours[1])), ours,
                        Settings())
 
@@ -104,7 +102,7 @@ def method_of(paired_mode, bands=TWO):
 @pytest.mark.parametrize("paired_mode", [True, False])
 def test_each_part_learns_from_its_own_loss_alone(paired_mode):
     method = method_of(paired_mode)
-    batch = TilePair(tiles(torch.randn(2, 1, 32, 32)), tiles(torch.randn(2, 1, 32, 32)))
+    batch = noise()
     method.loss("generators", method.parts, batch).backward()
     assert all(parameter.grad is None for parameter in method.discriminators.parameters())
     assert all(parameter.grad is not None for parameter in method.generators.parameters())
@@ -118,7 +116,7 @@ def test_each_part_learns_from_its_own_loss_alone(paired_mode):
 def test_the_discriminators_see_the_images_the_generators_learned_from(tmp_path, monkeypatch, paired_mode):
     method, made = method_of(paired_mode), []
     method.reader.steps = 2
-    method.reader.epoch = lambda seed, epoch: (TilePair(tiles(torch.randn(2, 1, 32, 32)), tiles(torch.randn(2, 1, 32, 32))) for _ in range(2))
+    method.reader.epoch = lambda seed, epoch: (noise() for _ in range(2))
     monkeypatch.setattr(method, "validate", lambda progress: np.zeros(1))
     monkeypatch.setattr(method, "figures", lambda sums: {})
     method.generators.register_forward_hook(lambda *_: made.append(1))
@@ -136,10 +134,10 @@ def test_what_the_source_did_not_see_teaches_nothing():
 
 
 def test_the_identity_counts_only_between_equal_bands():
-    assert method_of(False, ((band("B02"),), (band("B02"),))).identity
+    assert method_of(False, ((input_band("B02"),), (input_band("B02"),))).identity
     assert not method_of(False).identity
-    assert not method_of(True, ((band("B02"),), (band("B02"),))).identity
-    assert not same_bands([band("B02", unit="reflectance")], [band("B02", unit="dB")])
+    assert not method_of(True, ((input_band("B02"),), (input_band("B02"),))).identity
+    assert not same_bands([input_band("B02", unit="reflectance")], [input_band("B02", unit="dB")])
 
 
 def test_the_history_keeps_images_and_shows_old_ones():
@@ -161,7 +159,7 @@ def test_the_history_keeps_images_and_shows_old_ones():
 
 
 def test_figures_have_known_answers():
-    sums = Sums(([band("a")], [band("b", 1000, 200, "reflectance", 1e-4)]))
+    sums = Sums(([input_band("a")], [input_band("b", 1000, 200, "reflectance", 1e-4)]))
     truth = np.full((1, 1, 4, 4), 1000.0)
     known = np.ones((1, 4, 4), bool)
     known[:, :2] = False
@@ -199,7 +197,7 @@ def test_batches_show_all_tiles_and_pair_them(paired, tmp_path):
     batches = list(reader.epoch(1, 0))
     assert [len(batch) for batch in batches] == [4, 4, 4]
     batch = next(reader_of(paired).epoch(3, 0))
-    first, second = batch.first.values[:, 0].flatten(1), batch.second.values[:, 0].flatten(1)
+    first, second = (batch.images[name][:, 0].flatten(1) for name in ("s2", "s1"))
     alike = [float(torch.corrcoef(torch.stack(pair))[0, 1]) for pair in zip(first, second)]
     assert min(alike) > 0.5, "the tiles of a pair are turned alike"
 
@@ -232,7 +230,7 @@ def test_a_run_goes_on_as_if_it_had_not_stopped(tmp_path, monkeypatch):
 def test_both_encoders_start_other_networks(tmp_path):
     run = Run.open(str(scenes_translation.translation_run(tmp_path)))
     for name, bands in (("s2", ("B04", "B03", "B02")), ("s1", ("VV", "VH"))):
-        network = SegmentationNetwork(SMALL, [0.0] * len(bands), [1.0] * len(bands), 2)
+        network = SegmentationNetwork(SMALL, inputs(len(bands)), 2)
         matched = start_from(network, run.path(f"encoder_{name}.safetensors"), list(bands))
         assert not [left for left in matched.left_new if left.startswith("encoder.")]
         assert not matched.adapted

@@ -4,10 +4,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from eo_pretrain_qgis.engine.datasets.dataset import SensorInfo
+from eo_pretrain_qgis.engine.cards import Input
 from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins import views
 from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins.views import Views
-from eo_pretrain_qgis.engine.rasters.sensors import Band
+from tests.inputs import input_band, inputs
 from tests.settings import barlow_twins as ViewPlan
 
 CPU = torch.device("cpu")
@@ -15,13 +15,8 @@ STILL = ViewPlan(smallest=1.0, largest=1.0, gain=0, band_gain=0, offset=0, blur=
 SIDE = 24
 
 
-def sensor(bands=3, unit="reflectance", dtype="uint16", scale=1.0, offset=0.0, wavelength=None):
-    return SensorInfo("image", "generic", dtype, None, tuple(Band(f"B{n}", wavelength, unit, scale, offset) for n in range(bands)))
-
-
-def make(plan=STILL, centre=0.0, spread=1.0, **facts):
-    info = sensor(**facts)
-    return Views(info, [centre] * len(info.bands), [spread] * len(info.bands), SIDE, plan, CPU)
+def make(plan=STILL, bands=3, centre=0.0, spread=1.0, unit="reflectance", dtype="uint16", **facts):
+    return Views(inputs(bands, centre, spread, unit=unit, **facts)["image"], dtype, SIDE, plan, CPU)
 
 
 def still(**changes):
@@ -119,9 +114,8 @@ def test_reflectance_varies_in_gain_around_zero_reflectance():
 
 
 def test_haze_is_stronger_in_blue_than_in_the_infrared():
-    bands = (Band("B02", 0.49, "reflectance", 1e-4), Band("B12", 2.2, "reflectance", 1e-4))
-    info = SensorInfo("image", "sentinel2_l2a", "uint16", 0, bands)
-    draw = Views(info, [0.0, 0.0], [1.0, 1.0], SIDE, still(offset=1.0), CPU)
+    bands = tuple(input_band(name, unit="reflectance", scale=1e-4, wavelength_um=length) for name, length in (("B02", 0.49), ("B12", 2.2)))
+    draw = Views(Input("image", "image", "sentinel2_l2a", bands), "uint16", SIDE, still(offset=1.0), CPU)
     spread = values(draw(torch.zeros(500, 2, SIDE, SIDE), None, seeded()))[:, :, 0, 0].std(0)
     assert spread[0] > 1.2 * spread[1]
 
@@ -157,8 +151,8 @@ def test_radar_rises_or_falls_evenly_across_the_view():
 
 
 def test_the_incidence_angle_is_left_alone():
-    info = SensorInfo("image", "generic", "float32", None, (Band("HH", None, "dB"), Band("incidence_angle")))
-    draw = Views(info, [0.0, 0.0], [1.0, 1.0], SIDE, ViewPlan(smallest=1.0, looks=2.0, blur=0), CPU)
+    bands = input_band("HH", unit="dB"), input_band("incidence_angle")
+    draw = Views(Input("image", "image", "generic", bands), "float32", SIDE, ViewPlan(smallest=1.0, looks=2.0, blur=0), CPU)
     found = values(draw(torch.full((50, 2, SIDE, SIDE), 3.0), None, seeded()))
     assert torch.allclose(found[:, 1], torch.full_like(found[:, 1], 3.0), atol=1e-4)
     assert found[:, 0].std() > 0.5

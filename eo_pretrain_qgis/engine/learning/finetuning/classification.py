@@ -12,7 +12,7 @@ from ....progress import SILENT, Progress
 from ...datasets.splitting.label_shares import with_label
 from ...even_sample import even_sample
 from ...measures.linear_probe import LinearProbe
-from ..data import Batch, TileReader
+from ..data import LABELS, Batch, TileReader
 from ..networks.class_networks import ClassNetwork
 from ..probes import encoder_features
 from .labelled_tiles import LabelledMethod
@@ -28,11 +28,11 @@ class Classification(LabelledMethod):
 
     def loss(self, part: str, networks: Mapping[str, nn.Module], batch: Batch) -> torch.Tensor:
         """Weighted mean over the tiles of a batch; a tile of weight 0.5 counts half."""
-        outputs = networks[part](batch.images).float()
+        outputs, labels = networks[part](batch.images).float(), batch.targets[LABELS]
         if self.dataset.kind.several:
-            values = binary_losses(self.choices.loss, outputs, batch.labels, self.weights).mean(1)
+            values = binary_losses(self.choices.loss, outputs, labels, self.weights).mean(1)
             return (values * batch.weights).sum() / batch.weights.sum().clamp_min(1e-6)
-        values, weights = class_losses(self.choices.loss, outputs, batch.labels, self.weights, self.dataset.ignore)
+        values, weights = class_losses(self.choices.loss, outputs, labels, self.weights, self.dataset.ignore)
         return (values * batch.weights).sum() / (weights * batch.weights).sum().clamp_min(1e-6)
 
     @staticmethod
@@ -42,7 +42,7 @@ class Classification(LabelledMethod):
         """Positions of tiles (n,), their labels (n,) or (n, class), and scores before softmax or sigmoid, float32 (n, class), batch by batch."""
         network.eval()
         for batch in reader.in_order(tiles, batch_size):
-            yield batch.tiles, batch.labels.cpu().numpy(), network(batch.images).float().cpu().numpy()
+            yield batch.samples, batch.targets[LABELS].cpu().numpy(), network(batch.images).float().cpu().numpy()
 
     def begin(self, new: list[str], device: torch.device, progress: Progress = SILENT) -> None:
         """With starting weights and a new head: the head begins as a linear classifier on the encoder's features."""
@@ -57,8 +57,7 @@ class Classification(LabelledMethod):
         """
         tiles = with_label(self.dataset, even_sample(self.labelled, HEAD_TILES))
         network = self.network.to(device)
-        features = encoder_features(network.encoder, network.centre.flatten().tolist(), network.spread.flatten().tolist(), self.dataset,
-                                    tiles, progress=progress)
+        features = encoder_features(network.encoder, self.dataset, network.seen, tiles, progress=progress)
         weight, bias = LinearProbe(features, self.dataset.labels(tiles), strengths=(1e-3, 1e-2, 1e-1)).layer(len(self.dataset.classes))
         network.load_state_dict({"classification_head.weight": torch.from_numpy(weight),
                                  "classification_head.bias": torch.from_numpy(bias)}, strict=False)

@@ -10,15 +10,16 @@ import numpy as np
 
 from ....errors import DataError
 from ....progress import SILENT, Progress
+from ...cards import Inputs
 from ...datasets.dataset import ALL, Dataset
 from ...datasets.splitting.label_shares import training_share
 from ...looks import html_page as page
 from ...tasks import FIGURES, Task, with_article
-from ..data import TileReader
+from ..data import LABELS, TileReader
 from ..loop.device import describe_device, pick_device, use_all_cores
 from ..loop.runs import Run, write_json
 from ..tasks import learner_of
-from .map_scores import count_map
+from .map_scores import AROUND, count_map
 from .recipe import check_learnable
 from .report import CLASS_FIGURES, class_table, confusion_table
 
@@ -67,14 +68,14 @@ def evaluate_run(run_folder: str, dataset_folder: str | None, split: str, batch_
     share, seed = run.card["settings"].get("label_share", 100), run.card["seed"]
     learned = training_share(source, share, seed)  # what the run guessed for other tiles is its own
     learner, network = learner_of(dataset), run.load_network(device)
-    reader = TileReader(dataset, network.centre.flatten().tolist(), network.stride, device)
+    reader = TileReader(dataset, network.inputs, network.stride, device, targets=[LABELS], context=AROUND if dataset.kind.pixelwise else 0)
     seen = ""
     if dataset.kind.pixelwise:
-        own, seen = count_map(run, network, dataset, tiles, device, progress.part(0, 0.6))
+        own, seen = count_map(run, network, reader, tiles, progress.part(0, 0.6))
         progress.message(seen)
     else:
         own = _count(dataset, learner.method.predict(network, reader, tiles, batch_size), len(tiles), progress.part(0, 0.6))
-    counts = {MODEL: own, **_count_baselines(dataset, source, share, seed, tiles, progress.part(0.6, 0.95))}
+    counts = {MODEL: own, **_count_baselines(dataset, source, share, seed, network.inputs, tiles, progress.part(0.6, 0.95))}
     facts = _facts(run, dataset, split, counts) | {"tiles": len(tiles), "training_tiles": len(learned), "label_share": share}
     progress.at(0.95, "Drawing samples")
     pictures = learner.pictures(network, reader, dataset, learner.shown(dataset, split))
@@ -91,12 +92,13 @@ def _count(dataset: Dataset, answers: Iterable[tuple[np.ndarray, np.ndarray, np.
     return counts
 
 
-def _count_baselines(dataset: Dataset, source: Dataset, share: float, seed: int, tiles: np.ndarray, progress: Progress) -> dict[str, np.ndarray]:
+def _count_baselines(dataset: Dataset, source: Dataset, share: float, seed: int, inputs: Inputs, tiles: np.ndarray,
+                     progress: Progress) -> dict[str, np.ndarray]:
     """Counts of what each baseline, learned from the source, says of the tiles."""
     found, number = {}, len(dataset.kind.baselines)
     for at, (who, baseline) in enumerate(dataset.kind.baselines.items()):
         part = progress.part(at / number, (at + 1) / number)
-        ask = baseline.fit(source, share, seed, part.part(0, 0.6))
+        ask = baseline.fit(source, inputs, share, seed, part.part(0, 0.6))
         answers = ((chosen, dataset.labels(chosen), ask(dataset, chosen)) for chosen in np.array_split(tiles, -(-len(tiles) // AT_ONCE)))
         found[who] = _count(dataset, answers, len(tiles), part.part(0.6, 1))
     return found

@@ -21,7 +21,7 @@ from ....errors import DataError
 from ....progress import SILENT, Progress
 from ...datasets.dataset import IGNORE, Dataset
 from ...tasks import TASKS, require
-from ..data import Batch
+from ..data import LABELS, Batch
 from ..loop.kept_array import keep_array, kept_array
 from ..nearest_tiles import nearest_tiles
 
@@ -109,13 +109,13 @@ class GuessedLabels:
 
     def fill(self, batch: Batch) -> Batch:
         """The batch with the guesses as labels of its tiles without one, and their weights."""
-        place = np.searchsorted(self.tiles, batch.tiles).clip(max=len(self.tiles) - 1)
-        guessed = self.tiles[place] == batch.tiles
-        device = batch.labels.device
+        place = np.searchsorted(self.tiles, batch.samples).clip(max=len(self.tiles) - 1)
+        guessed, known = self.tiles[place] == batch.samples, batch.targets[LABELS]
+        device = known.device
         asked = torch.from_numpy(guessed).to(device)
-        labels = torch.where(asked, torch.from_numpy(self.labels[place]).to(device), batch.labels)
+        labels = torch.where(asked, torch.from_numpy(self.labels[place]).to(device), known)
         weights = torch.from_numpy(np.where(guessed, self.weights[place], 1).astype(np.float32)).to(device)
-        return replace(batch, labels=labels, weights=batch.weights * weights)
+        return replace(batch, targets={**batch.targets, LABELS: labels}, weights=batch.weights * weights)
 
     def sentence(self) -> str:
         """How many there are and how good, in words."""

@@ -15,7 +15,7 @@ from ....progress import SILENT, Progress
 from ...datasets.dataset import Dataset
 from ...datasets.splitting.label_shares import class_totals
 from ..augment import Augmentation
-from ..data import Batch, TileReader, mixed_sample
+from ..data import LABELS, SHARES, Batch, TileReader, mixed_sample
 from ..loop.shares import ALONE, Share, passes, refuse_crop, refuse_single_value
 from ..networks.class_networks import ClassNetwork, renew_statistics
 from .guessed_labels import GuessedLabels
@@ -154,7 +154,7 @@ class TrainingTiles:
 
     def sample(self, count: int) -> Iterator[Batch]:
         """Some training tiles as they are, labelled or not, evenly chosen and mixed; no batch has a single tile, if there are more."""
-        tiles = self.reader.dataset.indices("training")
+        tiles = self.reader.indices("training")
         mine = tiles[self.share.rank % len(tiles)::self.share.processes]  # of few tiles not every process has one of its own
         chosen = mixed_sample(mine, count)
         smallest = len(chosen) // -(-len(chosen) // self.batch_size)
@@ -183,10 +183,10 @@ class LabelledMethod(ABC):
     def __init__(self, dataset: Dataset, network: ClassNetwork, device: torch.device, choices: Choices) -> None:
         check_loss(dataset, choices.loss)
         self.dataset, self.network, self.choices, self.score, self.epoch = dataset, network, choices, dataset.kind.score, 0
-        self.labelled = dataset.indices("training") if choices.tiles is None else choices.tiles
-        centre, spread = network.centre.flatten().tolist(), network.spread.flatten().tolist()
-        self.reader = TileReader(dataset, centre, network.stride, device, shares=choices.loss in NEED_SHARES)
-        change = Augmentation(choices.augmentation, dataset.bands, centre, spread, device)
+        targets = [LABELS, *([SHARES] if choices.loss in NEED_SHARES else [])]
+        self.reader = TileReader(dataset, network.inputs, network.stride, device, targets=targets)
+        self.labelled = self.reader.indices("training") if choices.tiles is None else choices.tiles
+        change = Augmentation(choices.augmentation, network.inputs, device)
         self.training = TrainingTiles(self.reader, change, self.labelled, batch_size=choices.batch_size, crop=choices.crop, steps=choices.steps,
                                       share=choices.share, guesses=choices.guesses)
         self.training.refuse_single_value(network.stride)
@@ -221,8 +221,8 @@ class LabelledMethod(ABC):
         self.epoch = epoch
         return self.training.batches(seed, epoch)
 
-    def renewal(self, tiles: int) -> Iterator[torch.Tensor]:
-        """Batches of training images (n, band, y, x) to bring the normalisation layers up to date on: those without labels too."""
+    def renewal(self, tiles: int) -> Iterator[dict[str, torch.Tensor]]:
+        """Batches of training images to bring the normalisation layers up to date on: those without labels too."""
         return (batch.images for batch in self.training.sample(tiles))
 
     def validate(self, progress: Progress = SILENT) -> np.ndarray:
@@ -233,7 +233,7 @@ class LabelledMethod(ABC):
         if self.choices.last_epoch not in (None, self.epoch):
             return self.dataset.kind.nothing(len(self.dataset.classes))
         renew_statistics(self.network, self.renewal(self.renewal_tiles))
-        return self.count(self.choices.share.mine(self.dataset.indices("validation")), progress)
+        return self.count(self.choices.share.mine(self.reader.indices("validation")), progress)
 
     def count(self, tiles: np.ndarray, progress: Progress = SILENT) -> np.ndarray:
         """Counts over any tiles, of which the figures are made; those of several processes are added up."""

@@ -6,7 +6,6 @@ import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -14,8 +13,8 @@ import torch
 from torch import nn
 
 from ....progress import SILENT, Progress
-from ...cards import Inputs
-from ...datasets.dataset import ALL, IGNORE, Dataset
+from ...cards import SensorInfo
+from ...datasets.dataset import IGNORE, Dataset
 from ...datasets.source_images import SourceLostError, has_places, open_again
 from ...mapping.band_matching import Match
 from ...mapping.blocks import anchored_tiles
@@ -25,13 +24,15 @@ from ...models.kinds import block_sizes, up
 from ...models.package import Package
 from ...models.session import MemoryRanOutError
 from ...rasters.grid import Window
-from ...waiting import PythonCall, patiently
+from ...waiting import PythonCall
+from ..data import TileReader
 from ..export import Probabilities, describe
-from ..halo import LARGEST_HALO, surroundings
+from ..halo import LARGEST_HALO
 from ..loop.device import describe_device
 from ..loop.runs import Run
 from ..loop.training import out_of_memory
 from ..networks.class_networks import ClassNetwork
+from .segmentation import Segmentation
 
 #: Pixels around a tile that are seen where its image is gone.
 AROUND = 64
@@ -124,8 +125,7 @@ class Scored:
                 self.counts += self.dataset.kind.count(truth, part.winner[0][_inside(both, part.window)], classes)
 
 
-def count_map(run: Run, network: ClassNetwork, dataset: Dataset, tiles: np.ndarray, device: torch.device,
-              progress: Progress = SILENT) -> tuple[np.ndarray, str]:
+def count_map(run: Run, network: ClassNetwork, reader: TileReader, tiles: np.ndarray, progress: Progress = SILENT) -> tuple[np.ndarray, str]:
     """What a map says of tiles, counted against their labels, and a sentence on what the network saw around them.
 
     Blocks have the widest border that an exported model may have, so next to no pixel differs from its map. Where the image of a tile
@@ -133,10 +133,9 @@ def count_map(run: Run, network: ClassNetwork, dataset: Dataset, tiles: np.ndarr
 
     Args:
         run: of the network.
-        network: on `device`.
-        dataset: labelled tiles.
+        network: on the device of the reader.
+        reader: of labelled tiles, with a context of `AROUND`.
         tiles: positions (n,).
-        device: see above.
         progress: told of every block.
 
     Raises:
@@ -144,9 +143,10 @@ def count_map(run: Run, network: ClassNetwork, dataset: Dataset, tiles: np.ndarr
         MemoryRanOutError: memory does not hold a block.
         ModelError: the network gives no numbers.
     """
-    halo = up(LARGEST_HALO, network.stride)
+    dataset, halo = reader.dataset, up(LARGEST_HALO, network.stride)
+    sensor = dataset.sensor_of(network.seen)
     model = Package(run.folder, describe(run, network, "run", "not stated", "", {"halo": halo, **block_sizes(halo, network.stride)}))
-    session = TorchSession(Probabilities(network), device, run.folder)
+    session = TorchSession(Probabilities(network), reader.device, run.folder)
     counts, done, lost, reasons = dataset.kind.nothing(len(dataset.classes)), 0, 0, []
     names = dataset.tiles["scene"].to_numpy(dtype=str)[tiles] if has_places(dataset) else np.full(len(tiles), "")
     for name in dict.fromkeys(names):
@@ -154,18 +154,19 @@ def count_map(run: Run, network: ClassNetwork, dataset: Dataset, tiles: np.ndarr
         part = progress.part(done / len(tiles), (done + len(mine)) / len(tiles))
         done += len(mine)
         try:
-            counts += _count_scene(session, model, dataset, name, mine, part)
+            counts += _count_scene(session, model, dataset, sensor, name, mine, part)
         except SourceLostError as error:
             lost += len(mine)
             reasons.append(str(error))
-            counts += _count_among_neighbours(session, model, dataset, run.inputs, mine, part)
+            counts += _count_among_neighbours(network, reader, mine, part)
     return counts, _sentence(lost, len(tiles), reasons)
 
 
-def _count_scene(session: TorchSession, model: Package, dataset: Dataset, name: str, tiles: np.ndarray, progress: Progress) -> np.ndarray:
+def _count_scene(session: TorchSession, model: Package, dataset: Dataset, sensor: SensorInfo, name: str, tiles: np.ndarray,
+                 progress: Progress) -> np.ndarray:
     """In the blocks of their image that hold tiles."""
-    bands = [band.name for band in dataset.sensor_named(model.image.sensor).bands]
-    with open_again(dataset, name, tiles, model.image.sensor, progress.part(0, 0.1)) as scene:
+    bands = [band.name for band in sensor.bands]
+    with open_again(dataset, name, tiles, sensor.name, progress.part(0, 0.1)) as scene:
         scored = Scored(dataset, tiles)
         grid = scene.grid
         blocks = anchored_tiles(grid.width, grid.height, block=model.block, halo=model.halo, stride=model.stride)
@@ -178,20 +179,13 @@ def _count_scene(session: TorchSession, model: Package, dataset: Dataset, name: 
     return scored.counts
 
 
-def _count_among_neighbours(session: TorchSession, model: Package, dataset: Dataset, inputs: Inputs, tiles: np.ndarray,
-                            progress: Progress) -> np.ndarray:
-    """Tile by tile."""
-    side, stride, classes = dataset.tile_size, model.stride, len(dataset.classes)
-    indices, seen = dataset.indices(ALL), next(iter(inputs.values()))
-    around, counts = up(AROUND, stride), dataset.kind.nothing(classes)
-    for done, tile in enumerate(tiles):
-        image = surroundings(dataset, seen, int(tile), indices, up(side, stride) + 2 * around)
-        run = partial(session.run, {seen.name: image[None]})
-        scores = patiently(run, session.stop, progress, done / len(tiles), f"Measured {done} of {len(tiles)} tiles")
-        first = (image.shape[-1] - side) // 2
-        answer = scores[:, :, first:first + side, first:first + side].argmax(1)
-        counts += dataset.kind.count(dataset.labels(tiles[done:done + 1]), answer, classes)
-        progress.at((done + 1) / len(tiles), f"Measured {done + 1} of {len(tiles)} tiles")
+def _count_among_neighbours(network: ClassNetwork, reader: TileReader, tiles: np.ndarray, progress: Progress) -> np.ndarray:
+    """Tile by tile, so that a cancel is heard."""
+    kind, classes = reader.dataset.kind, len(reader.dataset.classes)
+    counts = kind.nothing(classes)
+    for done, (_, truth, answer) in enumerate(Segmentation.predict(network, reader, tiles, 1), 1):
+        counts += kind.count(truth, answer, classes)
+        progress.at(done / len(tiles), f"Measured {done} of {len(tiles)} tiles")
     return counts
 
 

@@ -24,9 +24,9 @@ def map_pictures(network: ClassNetwork, reader: TileReader, dataset: Dataset, ti
     """Image, truth and prediction of some tiles beside each other, with a legend."""
     if not len(tiles):
         return page.paragraph("The dataset has no such tiles.")
-    classes, rows = coloured(dataset.classes), []
+    classes, rows, sensor = coloured(dataset.classes), [], dataset.sensor_of(network.seen).name
     for chosen, truth, found in Segmentation.predict(network, reader, tiles, len(tiles)):
-        rows += [beside(*row, side=TILE_SIDE) for row in zip(look(dataset, chosen), paint(truth, classes), paint(found, classes))]
+        rows += [beside(*row, side=TILE_SIDE) for row in zip(look(dataset, chosen, sensor), paint(truth, classes), paint(found, classes))]
     return "\n".join([page.paragraph("Image, truth and prediction; grey is not labelled."),
                       page.picture(np.concatenate(rows), "image, truth and prediction of tiles"),
                       page.legend([entry.name for entry in classes], [entry.color for entry in classes])])
@@ -39,7 +39,7 @@ def sample_gallery(network: ClassNetwork, reader: TileReader, dataset: Dataset, 
     tiles = even_sample(tiles, LOOKED_AT)
     batches = list(Classification.predict(network, reader, tiles, 64))
     truth, outputs = (np.concatenate([batch[part] for batch in batches]) for part in (1, 2))
-    names = [entry.name for entry in dataset.classes]
+    names, sensor = [entry.name for entry in dataset.classes], dataset.sensor_of(network.seen).name
     right, sure, words = _judge_several(truth, outputs, names) if truth.ndim == 2 else _judge(truth, outputs, names)
     order = np.argsort(-sure, kind="stable")
     sections = []
@@ -50,7 +50,7 @@ def sample_gallery(network: ClassNetwork, reader: TileReader, dataset: Dataset, 
         sections.append(page.heading(f"{title}: {(right if title == 'Right' else ~right)[known].mean():.1%} of {known.sum()} tiles"))
         if len(chosen):
             zoom = max(1, SAMPLE_SIDE // dataset.tile_size)
-            shown = look(dataset, tiles[np.sort(chosen)]).repeat(zoom, 1).repeat(zoom, 2)
+            shown = look(dataset, tiles[np.sort(chosen)], sensor).repeat(zoom, 1).repeat(zoom, 2)
             sections.append(page.gallery(shown, [words[number] for number in np.sort(chosen)]))
         else:
             sections.append(page.paragraph("None."))

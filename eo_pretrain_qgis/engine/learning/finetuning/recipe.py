@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ....progress import SILENT, Progress
-from ...cards import Input
+from ...cards import Input, single
 from ...datasets.dataset import IGNORE, Dataset
 from ...datasets.splitting.label_shares import training_share
 from ..loop import training_runs
@@ -33,6 +33,8 @@ RESULTS = {"mean_iou": "validation_iou", "overall_accuracy": "validation_accurac
 class Settings(training_runs.Settings):
     """What can be chosen, see the job `finetune`. None and ``auto`` become one of `defaults`."""
 
+    sensor: str | None
+    bands: str | None
     crop: int | None
     class_weights: str
     augmentation: str
@@ -64,8 +66,13 @@ def finetune(dataset_folder: str, output: str, settings: Settings, progress: Pro
     check_learnable(dataset, settings.crop)
     if settings.spread_labels:
         check_spreadable(dataset, settings.start)
-    settings = equipped(settings, output, settings.start, dataset.bands, progress)
+    settings = equipped(settings, output, settings.start, chosen_input(dataset, settings).names, progress)
     return train(output, FineTuning(dataset, settings), progress)
+
+
+def chosen_input(dataset: Dataset, settings: Settings) -> Input:
+    """What the network sees: the sensor that was chosen or the first one, with those of its bands."""
+    return single(dataset.choose([settings.sensor or dataset.sensors[0].name], settings.bands))
 
 
 def completed(settings: Settings, dataset: Dataset) -> tuple[Settings, str]:
@@ -100,7 +107,8 @@ class FineTuning:
         self.dataset, self.learner = dataset, learner_of(dataset)
         self.settings: Any  # complete: no number of it is None that must be one
         self.settings, self.chosen = completed(settings, dataset)
-        self.inputs = dict(list(dataset.inputs.items())[:1])
+        seen = chosen_input(dataset, settings)
+        self.inputs = {seen.name: seen}
         self.shown: np.ndarray | None = None
         self.pictures = ""
 
@@ -125,10 +133,10 @@ class FineTuning:
         if chosen.start and session.begins:
             run.card["inputs"] = [asdict(adopt_scaling(seen, chosen.start, progress)) for seen in run.inputs.values()]
         network = run.build_network()
-        new = session.start(network, [band.name for band in dataset.bands], chosen.start)
+        new = session.start(network, network.seen.names, chosen.start)
         if chosen.frozen_encoder:
             network.freeze_encoder()
-        if len(dataset.sensors) > 1:
+        if len(dataset.sensors) > 1 and not chosen.sensor:
             names = ", ".join(sensor.name for sensor in dataset.sensors)
             progress.message(f"The dataset has images of several sensors ({names}); the network learns from those of the first.", "warning")
         if not len(dataset.indices("validation")):
@@ -157,8 +165,7 @@ class FineTuning:
             return None
         if not session.begins:
             return GuessedLabels.read(run.path(GUESSES), np.setdiff1d(tiles, labelled))
-        features = encoder_features(network.to(device).encoder, network.centre.flatten().tolist(), network.spread.flatten().tolist(),
-                                    self.dataset, tiles, turned=True, progress=progress)
+        features = encoder_features(network.to(device).encoder, self.dataset, network.seen, tiles, turned=True, progress=progress)
         labels = np.where(np.isin(tiles, labelled), self.dataset.labels(tiles), IGNORE)
         guesses = GuessedLabels.spread(tiles, features, labels, len(self.dataset.classes), progress)
         if session.share.rank == 0:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..data import Batch, TileReader
+from ..data import LABELS, SHARES, Batch, TileReader
 from ..networks.class_networks import ClassNetwork
 from .labelled_tiles import LabelledMethod
 from .losses import class_losses, dice_loss
@@ -26,10 +26,10 @@ class Segmentation(LabelledMethod):
         as one of weight 1.
         """
         kind, ignore = self.choices.loss, self.dataset.ignore
-        outputs, tiles = networks[part](batch.images).float(), batch.weights[:, None, None]
-        values, weights = class_losses(kind, outputs, batch.labels, self.weights, ignore, batch.shares)
+        outputs, labels, tiles = networks[part](batch.images).float(), batch.targets[LABELS], batch.weights[:, None, None]
+        values, weights = class_losses(kind, outputs, labels, self.weights, ignore, batch.targets.get(SHARES))
         mean = (values * tiles).sum() / (weights * tiles).sum().clamp_min(1e-6)  # a batch without labels gives 0, not 0 / 0
-        return mean if kind != "cross_entropy" else mean + dice_loss(outputs, batch.labels, batch.weights, ignore)
+        return mean if kind != "cross_entropy" else mean + dice_loss(outputs, labels, batch.weights, ignore)
 
     @staticmethod
     @torch.no_grad()
@@ -37,7 +37,8 @@ class Segmentation(LabelledMethod):
                 batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Positions of whole tiles (n,), true and predicted class positions, uint8 (n, y, x) of the dataset's tile size, batch by batch."""
         network.eval()
-        side = reader.dataset.tile_size
+        inner = slice(reader.context, reader.context + reader.dataset.tile_size)
         for batch in reader.in_order(tiles, batch_size):
-            found = network(batch.images).argmax(1)[:, :side, :side].to(torch.uint8).cpu().numpy()
-            yield batch.tiles, batch.labels[:, :side, :side].to(torch.uint8).cpu().numpy(), found
+            maps = batch.targets[LABELS], network(batch.images).argmax(1)
+            truth, found = (values[:, inner, inner].to(torch.uint8).cpu().numpy() for values in maps)
+            yield batch.samples, truth, found

@@ -16,7 +16,6 @@ from ....errors import DataError, ModelError, first_line
 from ....outputs import new_file, refuse_used
 from ...cards import Input, Inputs
 from ...datasets.dataset import Dataset
-from ...rasters.sensors import Band
 from ...records import checked, json_text, shown
 from ...tasks import require
 from ..networks.class_networks import SCALED, ClassNetwork
@@ -141,8 +140,7 @@ class Run:
 
     def build_network(self) -> ClassNetwork:
         """The network with new weights; see `learner`."""
-        seen = next(iter(self.inputs.values()))
-        return self.learner.network(self.card["encoder"], seen.centre, seen.spread, len(self.card["classes"]))
+        return self.learner.network(self.card["encoder"], self.inputs, len(self.card["classes"]))
 
     def load_network(self, device: torch.device) -> ClassNetwork:
         """The network with its best weights, in evaluation mode, on `device`.
@@ -192,7 +190,7 @@ class Run:
         """The dataset of the run, or another one with the same bands and classes.
 
         Raises:
-            DataError: when it is gone, or its task, its bands, their units or its classes are not those of the run.
+            DataError: when it is gone, or its task, its classes, or the bands of all its sensors or their units are not those of the run.
             ModelError: see `learner`.
         """
         _ = self.learner
@@ -201,15 +199,12 @@ class Run:
             raise DataError(f"The dataset {where} of the run {self.folder} is no longer there. Give its present place as “Dataset”.")
         dataset = Dataset.open(where)
         require(dataset, [self.card["task"]], f"the run {self.folder}")
-        seen = next(iter(self.inputs.values()))
-        for what, ours, theirs in (
-            ("bands", seen.names, [band.name for band in dataset.bands]),
-            ("units of the bands", [_unit(band) for band in seen.bands], [_unit(band) for band in dataset.bands]),
-            ("classes", [(c["value"], c["name"]) for c in self.card["classes"]], [(c.value, c.name) for c in dataset.classes]),
-        ):
-            if ours != theirs:
-                raise DataError(f"The {what} of the dataset {where} are {_list(theirs)}, but the run {self.folder} learned {_list(ours)}. "
-                                "Choose a dataset made with the same sensor and classes.")
+        for seen in self.inputs.values():
+            dataset.sensor_of(seen)
+        ours, theirs = [(c["value"], c["name"]) for c in self.card["classes"]], [(c.value, c.name) for c in dataset.classes]
+        if ours != theirs:
+            raise DataError(f"The classes of the dataset {where} are {_list(theirs)}, but the run {self.folder} learned {_list(ours)}. "
+                            "Choose a dataset made with the same classes.")
         return dataset
 
 
@@ -240,10 +235,6 @@ def _agree(before: Any, now: Any) -> bool:
     if isinstance(now, (list, tuple)):
         return isinstance(before, list) and len(before) == len(now) and all(map(_agree, before, now))
     return before == now
-
-
-def _unit(band: Band) -> tuple:
-    return band.unit, band.scale, band.offset
 
 
 def _list(values: list) -> str:

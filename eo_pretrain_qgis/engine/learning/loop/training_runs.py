@@ -19,7 +19,6 @@ from ....tables import write_table
 from ...cards import Inputs
 from ...datasets.dataset import Dataset
 from ...looks import html_page as page
-from ...rasters.sensors import Band
 from ..networks.encoder_import import chosen_encoder
 from ..networks.encoders import check_encoder_name
 from ..networks.starting_weights import start_from
@@ -52,14 +51,14 @@ class Settings:
 Chosen = TypeVar("Chosen", bound=Settings)
 
 
-def equipped(settings: Chosen, output: str, start: str | None, bands: Sequence[Band], progress: Progress) -> Chosen:
+def equipped(settings: Chosen, output: str, start: str | None, bands: Sequence[str], progress: Progress) -> Chosen:
     """The settings with an encoder: the one that was asked for, else that of the run that is continued, else that of the starting weights.
 
     Args:
         settings: what was chosen.
         output: the run folder.
         start: starting weights, if any.
-        bands: that these are to see.
+        bands: names of those that these are to see.
         progress: told of a download, and of an encoder that was recognised.
 
     Raises:
@@ -73,7 +72,7 @@ def equipped(settings: Chosen, output: str, start: str | None, bands: Sequence[B
     if os.path.isfile(os.path.join(output, CARD)):
         encoder = encoder or Run.open(output).card["encoder"]
     elif start:
-        encoder = chosen_encoder(start, encoder, [band.name for band in bands], progress)
+        encoder = chosen_encoder(start, encoder, list(bands), progress)
     return replace(settings, encoder=encoder or USUAL_ENCODER)
 
 

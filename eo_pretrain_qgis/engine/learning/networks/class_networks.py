@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import nn
 
+from ...cards import Inputs, single
 from .encoders import build_encoder, build_unet
 
 #: Channels of the layers at full resolution.
@@ -45,28 +47,27 @@ class ClassNetwork(nn.Module):
 
     Args:
         encoder: gives its levels, the deepest last.
-        centre: per band, stored units; stands for a missing pixel, which is 0 after scaling.
-        spread: per band, stored units; a band that never changes (0) is only shifted.
+        inputs: what it sees, a single one; a band that never changes, of a spread of 0, is only shifted.
 
     Attributes:
+        seen: that input.
         stride: height and width of an image must be multiples of this many pixels.
     """
 
     centre: torch.Tensor
     spread: torch.Tensor
 
-    def __init__(self, encoder: nn.Module, centre: Sequence[float], spread: Sequence[float]) -> None:
+    def __init__(self, encoder: nn.Module, inputs: Inputs) -> None:
         super().__init__()
-        self.encoder = encoder
+        self.encoder, self.inputs, self.seen = encoder, inputs, single(inputs)
         self.stride = int(getattr(encoder, "output_stride", 32))
-        self.register_buffer("centre", band_row(centre))
-        self.register_buffer("spread", band_row([value or 1.0 for value in spread]))
+        self.register_buffer("centre", band_row(self.seen.centre))
+        self.register_buffer("spread", band_row([value or 1.0 for value in self.seen.spread]))
         self.frozen_encoder = False
 
-    @property
-    def bands(self) -> int:
-        """Number of bands."""
-        return self.centre.shape[1]
+    def scaled(self, image: torch.Tensor) -> torch.Tensor:
+        """Stored units in scaled units, (n, band, y, x)."""
+        return scaled(image, self.centre, self.spread)
 
     def freeze_encoder(self) -> None:
         """Keeps the encoder as it is: its weights, and the running statistics of its normalisation layers too."""
@@ -92,23 +93,23 @@ class SegmentationNetwork(ClassNetwork):
 
     Args:
         encoder: name of the encoder.
-        centre: per band, stored units.
-        spread: per band, stored units.
+        inputs: what it sees.
         classes: number of classes.
     """
 
-    def __init__(self, encoder: str, centre: Sequence[float], spread: Sequence[float], classes: int) -> None:
-        unet = build_unet(encoder, len(centre), classes)
-        super().__init__(unet.encoder, centre, spread)
+    def __init__(self, encoder: str, inputs: Inputs, classes: int) -> None:
+        bands = len(single(inputs).bands)
+        unet = build_unet(encoder, bands, classes)
+        super().__init__(unet.encoder, inputs)
         width = unet.segmentation_head[0].in_channels
         self.decoder: nn.Module = unet.decoder
-        self.detail = nn.Sequential(*(layer for channels in (len(centre), DETAIL) for layer in (
+        self.detail = nn.Sequential(*(layer for channels in (bands, DETAIL) for layer in (
             nn.Conv2d(channels, DETAIL, 3, padding=1, bias=False), nn.BatchNorm2d(DETAIL), nn.ReLU(inplace=True))))
         self.segmentation_head = nn.Sequential(nn.Conv2d(width + DETAIL, classes, 3, padding=1))
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
+    def forward(self, images: dict[str, torch.Tensor]) -> torch.Tensor:
         """Class scores before softmax, (n, class, y, x), of images in stored units, float32 (n, band, y, x)."""
-        image = scaled(image, self.centre, self.spread)
+        image = self.scaled(images[self.seen.name])
         return self.segmentation_head(torch.cat([self.decoder(self.encoder(image)), self.detail(image)], 1))
 
 
@@ -117,24 +118,23 @@ class ClassificationNetwork(ClassNetwork):
 
     Args:
         encoder: name of the encoder.
-        centre: per band, stored units.
-        spread: per band, stored units.
+        inputs: what it sees.
         classes: number of classes.
     """
 
-    def __init__(self, encoder: str, centre: Sequence[float], spread: Sequence[float], classes: int) -> None:
-        network = build_encoder(encoder, len(centre))
-        super().__init__(network, centre, spread)
+    def __init__(self, encoder: str, inputs: Inputs, classes: int) -> None:
+        network = build_encoder(encoder, len(single(inputs).bands))
+        super().__init__(network, inputs)
         self.classification_head = nn.Linear(int(network.out_channels[-1]), classes)  # type: ignore[index]
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
+    def forward(self, images: dict[str, torch.Tensor]) -> torch.Tensor:
         """Class scores before softmax or sigmoid, (n, class), of images in stored units, float32 (n, band, y, x)."""
-        levels = self.encoder(scaled(image, self.centre, self.spread))
+        levels = self.encoder(self.scaled(images[self.seen.name]))
         return self.classification_head(levels[-1].mean((2, 3)))
 
 
 @torch.no_grad()
-def renew_statistics(network: nn.Module, images: Iterable[torch.Tensor]) -> None:
+def renew_statistics(network: nn.Module, images: Iterable[Any]) -> None:
     """Measures the means and variances of the normalisation layers anew, as averages over `images`.
 
     The running averages of training lag behind the weights: with a few steps per epoch a good network looks useless for many

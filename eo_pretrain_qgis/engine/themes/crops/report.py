@@ -58,7 +58,8 @@ def warnings(dataset: Dataset) -> list[str]:
 
 
 def _without_masks(dataset: Dataset) -> bool:
-    own = [row for row in dataset.description["scenes"] if row.get("sensor") == dataset.sensor.name]
+    radar = {sensor.name for sensor in dataset.sensors if all(band.unit in ("dB", "linear") for band in sensor.bands)}
+    own = [row for row in dataset.description["scenes"] if row.get("sensor") not in radar]
     return bool(own) and not any(row.get("mask") for row in own)
 
 

@@ -74,7 +74,7 @@ def longest_gaps(days: np.ndarray, clear: np.ndarray, first: int, last: int) -> 
 
 def _numbered(dataset: Dataset, indices: np.ndarray) -> np.ndarray:
     """Numbers in the place of days, for series that do not say when they were taken."""
-    images = dataset.images(indices)
+    images = dataset.images(indices, dataset.sensors[0].name)  # whose dates the array “days” would say
     return np.broadcast_to(np.arange(images.shape[1], dtype=np.int16), images.shape[:2])
 
 

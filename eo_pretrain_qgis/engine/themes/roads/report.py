@@ -102,13 +102,13 @@ def _tiles_with_roads(dataset: Dataset) -> np.ndarray:
 
 
 def _pictures(dataset: Dataset, tiles: np.ndarray, title: str, text: str) -> list[str]:
-    """Images above the same images with the roads printed on them."""
+    """Images of each sensor, above the first of them with the roads printed on them."""
     if not len(tiles):
         return []
     step, zoom = -(-dataset.tile_size // THUMBNAIL), max(1, THUMBNAIL // dataset.tile_size)
-    plain = look(dataset, tiles)[:, ::step, ::step]
-    marked = printed(plain, dataset.labels(tiles)[:, ::step, ::step])
-    pairs = np.concatenate([plain, marked], 1).repeat(zoom, 1).repeat(zoom, 2)
+    plain = [look(dataset, tiles, sensor.name)[:, ::step, ::step] for sensor in dataset.sensors]
+    marked = printed(plain[0], dataset.labels(tiles)[:, ::step, ::step])
+    pairs = np.concatenate([*plain, marked], 1).repeat(zoom, 1).repeat(zoom, 2)
     framed = np.pad(pairs, ((0, 0), (0, 0), (2, 2), (0, 0)), constant_values=255)
     return [page.heading(title), page.paragraph(text), page.picture(np.concatenate(list(framed), 1), f"{title}: {len(tiles)} tiles")]
 

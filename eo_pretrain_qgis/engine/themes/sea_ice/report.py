@@ -6,10 +6,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ....progress import SILENT, Progress
+from ...cards import SensorInfo
 from ...datasets.dataset import IGNORE, SPLITS, Dataset
 from ...describing.pictures import drawn
 from ...even_sample import even_sample
 from ...looks import html_page as page
+from ...rasters.sensors import Band
 from .classes import REASONS
 
 #: Training samples, of at most so many pixels together, and pixels of each from which slopes are fitted.
@@ -97,10 +99,10 @@ def slopes_of(dataset: Dataset, progress: Progress = SILENT) -> dict | None:
         ``classes``: name, ``HH`` and ``HV`` at 30 degrees [dB], ``HH_slope`` and ``HV_slope`` [dB per degree], None where the class has no
         or too narrow a range of angles; ``points``: per class angles and HH of some pixels. None for datasets without angles.
     """
-    names = [band.name for band in dataset.bands]
-    if "incidence_angle" not in names or not {"HH", "HV"} <= set(names):
+    sensor = _radar(dataset, "incidence_angle", "HH", "HV")
+    if sensor is None:
         return None
-    angle, hh, hv = (names.index(name) for name in ("incidence_angle", "HH", "HV"))
+    bands = [next((place, band) for place, band in enumerate(sensor.bands) if band.name == name) for name in ("incidence_angle", "HH", "HV")]
     rng = np.random.default_rng(1)
     chosen = dataset.indices(SPLITS[0])
     chosen = np.sort(rng.permutation(chosen)[:min(SAMPLE, max(SAMPLE_PIXELS // dataset.tile_size**2, 1))])
@@ -108,13 +110,13 @@ def slopes_of(dataset: Dataset, progress: Progress = SILENT) -> dict | None:
     for done, first in enumerate(range(0, len(chosen), 50)):
         progress.at(done * 50 / len(chosen), "Fitting slopes")
         part = chosen[first:first + 50]
-        images, labels = dataset.images(part), dataset.labels(part)
+        images, labels = dataset.images(part, sensor.name), dataset.labels(part)
         drawn_labels = labels if labels.ndim == 3 else np.broadcast_to(labels[:, None, None], (len(part), *images.shape[2:]))
         picked = rng.integers(0, drawn_labels[0].size, (len(part), PIXELS))
         flat = images.reshape(len(part), images.shape[1], -1)
         values = np.take_along_axis(flat, picked[:, None, :], 2)
         own = np.take_along_axis(drawn_labels.reshape(len(part), -1), picked, 1)
-        pixels.append(np.stack([own.ravel(), *(_physical(dataset, values[:, band], band).ravel() for band in (angle, hh, hv))]))
+        pixels.append(np.stack([own.ravel(), *(_physical(values[:, place], band).ravel() for place, band in bands)]))
     table = np.concatenate(pixels, 1) if pixels else np.zeros((4, 0))
     table = table[:, np.isfinite(table).all(0) & (table[0] != IGNORE)]
     classes, points = [], []
@@ -125,11 +127,15 @@ def slopes_of(dataset: Dataset, progress: Progress = SILENT) -> dict | None:
     return {"classes": classes, "points": points}
 
 
-def _physical(dataset: Dataset, values: np.ndarray, band: int) -> np.ndarray:
+def _radar(dataset: Dataset, *names: str) -> SensorInfo | None:
+    """The sensor that has these bands."""
+    return next((sensor for sensor in dataset.sensors if {band.name for band in sensor.bands}.issuperset(names)), None)
+
+
+def _physical(values: np.ndarray, band: Band) -> np.ndarray:
     """Stored values in dB or degrees."""
-    info = dataset.bands[band]
-    physical = values.astype(np.float64) * info.scale + info.offset
-    if info.unit != "linear":
+    physical = values.astype(np.float64) * band.scale + band.offset
+    if band.unit != "linear":
         return physical
     return 10 * np.log10(np.where(physical > 0, physical, np.nan))
 
@@ -177,15 +183,15 @@ def _pictures(dataset: Dataset) -> list[str]:
     """Patches of each class in red HV, green the mean and blue HH, all stretched alike."""
     if dataset.kind.pixelwise:
         return []
-    names = [band.name for band in dataset.bands]
-    if not {"HH", "HV"} <= set(names):
+    sensor = _radar(dataset, "HH", "HV")
+    if sensor is None:
         return []
-    hh, hv = names.index("HH"), names.index("HV")
+    hh, hv = ([band.name for band in sensor.bands].index(name) for name in ("HH", "HV"))
     labels, originals = dataset.labels(np.arange(len(dataset))), dataset.column("augmented") == 0
     picked = [_apart(np.flatnonzero((labels == position) & originals), dataset.column("polygon")) for position in range(len(dataset.classes))]
     if not any(len(own) for own in picked):
         return []
-    images = dataset.images(np.concatenate(picked))
+    images = dataset.images(np.concatenate(picked), sensor.name)
     colours = np.stack([images[:, hv], (images[:, hh] + images[:, hv]) / 2, images[:, hh]], -1).astype(np.float64)
     if dataset.facts["unit"] == "linear":
         colours = 10 * np.log10(np.maximum(colours, 1e-5))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -11,10 +11,9 @@ import torch
 from torch import nn
 
 from .....progress import SILENT, Progress
-from ....cards import Input
-from ....datasets.dataset import Dataset, SensorInfo
-from ....rasters.sensors import Band
-from ...data import mixed_sample
+from ....cards import Input, Inputs
+from ....datasets.dataset import Dataset
+from ...data import Batch, Part, TileReader, mixed_sample
 from ...loop.shares import ALONE, Share
 from ...networks.class_networks import band_row, renew_statistics, scaled
 from ...networks.encoders import build_encoder
@@ -27,14 +26,6 @@ MINIMUM_TILES = 4  # fewer leave nothing to compare
 HELD_OUT, RENEWAL_TILES = 512, 256  # most tiles the figures and the statistics of normalisation layers are taken from
 FIGURES = ("validation_loss", "feature_rank", "feature_spread", "probe_knn", "probe_linear", "probe_score")
 LEAST_RANK, LEAST_SPREAD = 1.5, 0.01  # below them the features say the same of all tiles
-
-
-def usable_tiles(dataset: Dataset, split: str, sensors: Sequence[SensorInfo]) -> np.ndarray:
-    """Tiles of a split that show all of the sensors."""
-    tiles = dataset.indices(split, sensors[0].name)
-    for sensor in sensors[1:]:
-        tiles = np.intersect1d(tiles, dataset.indices(split, sensor.name))
-    return tiles
 
 
 class Tower(nn.Module):
@@ -51,6 +42,7 @@ class Tower(nn.Module):
 
     def __init__(self, encoder: str, seen: Input, width: int) -> None:
         super().__init__()
+        self.seen = seen
         self.encoder = build_encoder(encoder, len(seen.bands))
         features = int(cast(Any, self.encoder).out_channels[-1])
         self.projector = nn.Sequential(
@@ -63,11 +55,6 @@ class Tower(nn.Module):
         """Embeddings (n, width) of scaled views (n, band, y, x)."""
         return self.projector(self.encoder(view)[-1].mean((2, 3)))
 
-    @property
-    def scaling(self) -> tuple[list[float], list[float]]:
-        """Centre and spread of the bands, stored units."""
-        return self.centre.flatten().tolist(), self.spread.flatten().tolist()
-
 
 class TwinNetwork(nn.Module):
     """A tower for each sensor; all views go through it at once, because processes exchange gradients once for each call."""
@@ -76,36 +63,22 @@ class TwinNetwork(nn.Module):
         super().__init__()
         self.towers = nn.ModuleList(towers)
 
-    def forward(self, views: list[list[torch.Tensor]]) -> list[list[torch.Tensor]]:
-        """Embeddings of the views of each sensor; each view has batch statistics of its own, as in the paper."""
-        return [[tower(view) for view in pair] for tower, pair in zip(self.towers, views)]
+    @property
+    def inputs(self) -> Inputs:
+        """What the towers see."""
+        return {tower.seen.name: tower.seen for tower in cast(list[Tower], list(self.towers))}
 
-
-@dataclass
-class TwinBatch:
-    """Two views of each tile for each sensor: float32 (n, band, y, x), scaled; `divided` is told when the batch is worked off in parts."""
-
-    views: list[list[torch.Tensor]]
-    divided: Callable[[int], None]
-
-    def __len__(self) -> int:
-        return len(self.views[0][0])
-
-    def split(self, pieces: int) -> list[TwinBatch]:
-        """The same tiles in at most `pieces` smaller batches of two tiles at least, whose losses are those of smaller batches."""
-        bounds = np.array_split(np.arange(len(self)), max(1, min(pieces, len(self) // 2)))
-        if len(bounds) > 1:
-            self.divided(len(bounds[0]))
-        return [TwinBatch([[view[part[0]:part[-1] + 1] for view in pair] for pair in self.views], self.divided) for part in bounds]
+    def forward(self, first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> list[list[torch.Tensor]]:
+        """Embeddings of two views of each input; each view has batch statistics of its own, as in the paper."""
+        return [[tower(views[name]) for views in (first, second)] for name, tower in zip(self.inputs, self.towers)]
 
 
 class Twins:
-    """Barlow Twins as a method to train.
+    """Barlow Twins as a method to train. Images of its batches are the first views, scaled, and their targets the second ones, by input.
 
     Args:
         dataset: with training tiles.
-        sensors: one or two.
-        network: a tower for each.
+        network: a tower for each input, of which there are one or two.
         settings: what was chosen.
         device: where it is trained.
         probe: labelled tiles to ask the tower with the same bands with.
@@ -118,20 +91,17 @@ class Twins:
 
     additive = False  # the loss compares the tiles of a batch
 
-    def __init__(self, dataset: Dataset, sensors: Sequence[SensorInfo], network: TwinNetwork, settings: Any, device: torch.device,
-                 probe: Probe | None = None, share: Share = ALONE, progress: Progress = SILENT) -> None:
-        self.dataset, self.sensors, self.network, self.settings, self.device = dataset, list(sensors), network, settings, device
+    def __init__(self, dataset: Dataset, network: TwinNetwork, settings: Any, device: torch.device, probe: Probe | None = None,
+                 share: Share = ALONE, progress: Progress = SILENT) -> None:
+        self.dataset, self.network, self.settings, self.device = dataset, network, settings, device
         self.probe, self.share, self.progress = probe, share, progress
         self.score = "probe_score" if probe else "validation_score"
-        self.views = [Views(sensor, *tower.scaling, dataset.tile_size, settings, device)
-                      for sensor, tower in zip(self.sensors, self.towers)]
-        self.tiles = usable_tiles(dataset, "training", self.sensors)
-        self.held_out = mixed_sample(usable_tiles(dataset, "validation", self.sensors), HELD_OUT)
-        self.asked_tower, self.asked_scaling = 0, self.towers[0].scaling
-        if probe:
-            bands = next(info for info in probe.dataset.sensors if info.name == probe.sensor).bands
-            self.asked_tower = next(number for number, sensor in enumerate(self.sensors) if same_bands(sensor.bands, bands))
-            self.asked_scaling = stored_as(bands, self.sensors[self.asked_tower].bands, *self.towers[self.asked_tower].scaling)
+        self.reader = TileReader(dataset, network.inputs, 1, device)
+        self.views = {name: Views(seen, dataset.sensor_of(seen).dtype, dataset.tile_size, settings, device)
+                      for name, seen in network.inputs.items()}
+        self.tiles = self.reader.indices("training")
+        self.held_out = mixed_sample(self.reader.indices("validation"), HELD_OUT)
+        self.asked = next(tower for tower in self.towers if not probe or probe.dataset.find(tower.seen))
         self.epoch, self.collapsed, self.told, self.probe_score = 0, False, False, np.nan
         self.shared = round(settings.shared * settings.projector_width)
         self.neighbours: Neighbours | None = None
@@ -151,19 +121,24 @@ class Twins:
         """Batches per epoch and process."""
         return _pieces(self.share.count(len(self.tiles)), self.settings.batch_size)
 
-    def batches(self, seed: int, epoch: int) -> Iterator[TwinBatch]:
+    def batches(self, seed: int, epoch: int) -> Iterator[Batch]:
         """Views of the training tiles once, in an order and with changes that follow from seed, epoch and rank alone."""
         self.epoch = epoch
         order = np.random.default_rng([seed, epoch]).permutation(self.tiles)
         mine = self.share.deal(order, self.share.count(len(order)))
         generator = _generator(seed, epoch, self.share.rank)
-        for tiles in np.array_split(mine, self.steps):
-            tiles = np.sort(tiles)
-            yield self._batch(tiles, generator, self.neighbours.draw(tiles, generator) if self.neighbours else None)
+        for batch in self._read([np.sort(tiles) for tiles in np.array_split(mine, self.steps)]):
+            partners = next(self._read([self.neighbours.draw(batch.samples, generator)])) if self.neighbours else batch
+            yield self._viewed(batch, partners, generator)
 
-    def loss(self, part: str, networks: Mapping[str, nn.Module], batch: TwinBatch) -> torch.Tensor:
+    def loss(self, part: str, networks: Mapping[str, nn.Module], batch: Batch) -> torch.Tensor:
         """The loss of the batch of all processes, the mean over sensors and pairs of them."""
-        return self._loss(networks[part](batch.views))
+        if len(batch) < self.share.count(len(self.tiles)) // self.steps and not self.told:
+            self.told = True
+            self.progress.message(f"The loss is now that of batches of {len(batch)} tiles, which is not the loss of the whole batch: Barlow Twins "
+                                  "correlates over a batch, so gradients of parts do not add up to it. Choose smaller views or a smaller "
+                                  "encoder to keep the batch, or share it among several GPUs with torchrun.", "warning")
+        return self._loss(networks[part](batch.images, batch.targets))
 
     def _loss(self, embeddings: list[list[torch.Tensor]]) -> torch.Tensor:
         weight = self.settings.redundancy_weight
@@ -180,10 +155,10 @@ class Twins:
         if len(self.held_out) >= MINIMUM_TILES:
             found["validation_loss"] = self._held_out_loss(progress.part(0, 0.4))
         sample = mixed_sample(self.tiles, RENEWAL_TILES)
-        for number, tower in enumerate(self.towers):
-            renew_statistics(tower, (self._plain(part, number) for part in self._portions(sample)))
+        for tower in self.towers:
+            renew_statistics(tower, self._plain(tower, sample))
         if len(self.held_out) >= MINIMUM_TILES:
-            features = [self.features(number, self.held_out, progress.part(0.4, 0.6)) for number in range(len(self.towers))]
+            features = [self.features(tower, self.held_out, progress.part(0.4, 0.6)) for tower in self.towers]
             found["feature_rank"] = float(np.mean([effective_rank(rows) for rows in features]))
             found["feature_spread"] = float(np.mean([feature_spread(rows) for rows in features]))
         if self.probe:
@@ -202,63 +177,44 @@ class Twins:
             self.collapsed = True
         return found
 
-    def features(self, number: int, tiles: np.ndarray, progress: Progress = SILENT, turned: bool = False) -> np.ndarray:
-        """Features (n, channel) of whole tiles by the encoder of a sensor, see `encoder_features`."""
-        tower, name = self.towers[number], self.sensors[number].name
-        return encoder_features(tower.encoder, *tower.scaling, self.dataset, tiles, sensor=name, turned=turned, progress=progress)
+    def features(self, tower: Tower, tiles: np.ndarray, progress: Progress = SILENT, turned: bool = False) -> np.ndarray:
+        """Features (n, channel) of whole tiles by the encoder of a tower, see `encoder_features`."""
+        return encoder_features(tower.encoder, self.dataset, tower.seen, tiles, turned=turned, progress=progress)
 
     def _ask_probe(self, probe: Probe, progress: Progress) -> dict[str, float]:
         """Scores of nearest neighbours and of a linear classifier, every few epochs, in the last one and whenever there are none yet."""
         due = (self.epoch + 1) % self.settings.probe_every == 0 or self.epoch + 1 >= self.settings.epochs
         if not due and np.isfinite(self.probe_score):
             return {"probe_score": self.probe_score}
-        found = probe(self.towers[self.asked_tower].encoder, *self.asked_scaling, progress)
+        found = probe(self.asked.encoder, self.asked.seen, progress)
         self.probe_score = found["probe_linear"]
         return {**found, "probe_score": self.probe_score}
-
-    def _divided(self, size: int) -> None:
-        if not self.told:
-            self.told = True
-            self.progress.message(f"The loss is now that of batches of {size} tiles, which is not the loss of the whole batch: Barlow Twins "
-                                  "correlates over a batch, so gradients of parts do not add up to it. Choose smaller views or a smaller "
-                                  "encoder to keep the batch, or share it among several GPUs with torchrun.", "warning")
 
     def _held_out_loss(self, progress: Progress) -> float:
         """The loss of views of held-out tiles, the same in every epoch, with batch statistics as in training."""
         generator, losses, portions = _generator(self.settings.seed, 2**31, 0), [], self._portions(self.held_out)
         self.network.train()
-        for done, tiles in enumerate(portions, 1):
-            losses.append(float(self._loss(self.network(self._batch(tiles, generator).views))))
+        for done, batch in enumerate(self._read(portions), 1):
+            views = self._viewed(batch, batch, generator)
+            losses.append(float(self._loss(self.network(views.images, views.targets))))
             progress.at(done / len(portions), f"Loss of the held-out tiles, {done} of {len(portions)} batches")
         return float(np.mean(losses))
 
-    def _batch(self, tiles: np.ndarray, generator: torch.Generator, partners: np.ndarray | None = None) -> TwinBatch:
-        """Views of tiles; the second ones are of their partners where there are any."""
-        views = []
-        for sensor, draw in zip(self.sensors, self.views):
-            first = self._read(tiles, sensor, draw.centre)
-            second = first if partners is None else self._read(partners, sensor, draw.centre)
-            views.append([draw(*seen, generator) for seen in (first, second)])
-        return TwinBatch(views, self._divided)
+    def _read(self, portions: Sequence[np.ndarray]) -> Iterator[Batch]:
+        """Whole tiles; what was measured of an input is not there where all was, so that its views need no mask."""
+        return self.reader.batches(map(Part, portions), lambda tiles, arrays: {
+            key: array for key, array in arrays.items() if key[0] != "valid" or not array.all()})
 
-    def _plain(self, tiles: np.ndarray, number: int) -> torch.Tensor:
-        """Whole tiles, scaled."""
-        tower = self.towers[number]
-        images, _ = self._read(tiles, self.sensors[number], tower.centre)
-        return scaled(images, tower.centre, tower.spread).contiguous(memory_format=torch.channels_last)
+    def _viewed(self, batch: Batch, partners: Batch, generator: torch.Generator) -> Batch:
+        """Views of tiles and of their partners, or of the same tiles once more."""
+        pairs = {name: [draw(seen.images[name], seen.valid.get(name), generator) for seen in (batch, partners)] for name, draw in self.views.items()}
+        first, second = ({name: pair[place] for name, pair in pairs.items()} for place in (0, 1))
+        return replace(batch, images=first, valid={}, targets=second, together=2)
 
-    def _read(self, tiles: np.ndarray, sensor: SensorInfo, fill: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Images on the device, float32 in stored units with `fill` for missing pixels, and which are not missing; None: all are there."""
-        images = self.dataset.images(tiles, sensor.name)
-        complete = sensor.nodata is None and images.dtype.kind in "iu"
-        valid = None if complete else sensor.valid(images)
-        if self.device.type == "mps" and images.dtype in (np.float64, np.uint16, np.uint32):
-            images = images.astype(np.float32)  # types Apple's GPUs do not have
-        pixels = torch.from_numpy(np.ascontiguousarray(images)).to(self.device).float()
-        if valid is None or valid.all():
-            return pixels, None
-        known = torch.from_numpy(valid).to(self.device)
-        return torch.where(known[:, None], pixels, fill), known
+    def _plain(self, tower: Tower, tiles: np.ndarray) -> Iterator[torch.Tensor]:
+        """Whole tiles as a tower sees them, scaled."""
+        name, reader = tower.seen.name, TileReader(self.dataset, {tower.seen.name: tower.seen}, 1, self.device)
+        return (scaled(batch.images[name], tower.centre, tower.spread) for batch in reader.batches(map(Part, self._portions(tiles))))
 
     def _portions(self, tiles: np.ndarray) -> list[np.ndarray]:
         return np.array_split(tiles, _pieces(len(tiles), self.settings.batch_size))
@@ -289,23 +245,6 @@ def feature_spread(features: np.ndarray) -> float:
     """
     length = np.linalg.norm(features, axis=1, keepdims=True)
     return float((features / np.maximum(length, 1e-12)).std(0).mean() * np.sqrt(features.shape[1]))
-
-
-def same_bands(ours: Sequence[Band], theirs: Sequence[Band]) -> bool:
-    """Whether bands have the same names and units in the same order."""
-    return [(band.name, band.unit) for band in ours] == [(band.name, band.unit) for band in theirs]
-
-
-def stored_as(bands: Sequence[Band], known: Sequence[Band], centre: Sequence[float], spread: Sequence[float]) -> tuple[list[float], list[float]]:
-    """Centre and spread in the stored units of `bands`, which may have another scale or offset than the bands they are `known` of.
-
-    Sentinel-2 products before and since baseline 04.00 differ so.
-    """
-    pairs = list(zip(bands, known))
-    if all((ours.scale, ours.offset) == (theirs.scale, theirs.offset) for ours, theirs in pairs):
-        return list(centre), list(spread)
-    return ([(value * theirs.scale + theirs.offset - ours.offset) / ours.scale for value, (ours, theirs) in zip(centre, pairs)],
-            [value * theirs.scale / ours.scale for value, (ours, theirs) in zip(spread, pairs)])
 
 
 def _pieces(tiles: int, size: int) -> int:

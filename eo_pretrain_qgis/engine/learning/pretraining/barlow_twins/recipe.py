@@ -14,7 +14,8 @@ import numpy as np
 
 from .....errors import DataError
 from .....progress import SILENT, Progress
-from ....datasets.dataset import Dataset, SensorInfo
+from ....cards import Inputs
+from ....datasets.dataset import Dataset
 from ....even_sample import even_sample
 from ...loop import training_runs
 from ...loop.processes import synchronise
@@ -23,7 +24,7 @@ from ...loop.training import Course, Plan
 from ...loop.training_runs import Kept, Session, equipped, plan_of, train
 from ...networks.encoders import check_view_side
 from ...probes import Probe
-from .method import MINIMUM_TILES, Tower, TwinNetwork, Twins, same_bands, usable_tiles
+from .method import MINIMUM_TILES, Tower, TwinNetwork, Twins
 from .neighbours import Neighbours
 from .report import neighbour_pictures, report_sections
 from .views import ViewPlan
@@ -40,6 +41,7 @@ class Settings(training_runs.Settings, ViewPlan):
 
     sensors: str
     sensor: str | None
+    bands: str | None
     probe: str | None
     optimizer: str
     weight_decay: float
@@ -67,18 +69,19 @@ def pretrain_barlow_twins(dataset_folder: str, output: str, settings: Settings, 
         raise DataError("A batch of 1 tile cannot be compared with itself: the loss correlates dimensions over a batch. "
                         "Choose a batch size of 2 at least, better 128 or more.")
     dataset = Dataset.open(dataset_folder)
-    sensors = chosen_sensors(dataset, settings)
-    settings = equipped(settings, output, settings.start, sensors[0].bands, progress)
-    check_trainable(dataset, sensors, settings)
+    inputs = chosen_inputs(dataset, settings)
+    settings = equipped(settings, output, settings.start, next(iter(inputs.values())).names, progress)
+    check_trainable(dataset, inputs, settings)
     probe = None
     if settings.probe:
         labelled = Dataset.open(settings.probe)
-        probe = Probe(labelled, settings.probe_share, settings.seed, most=PROBE_TILES, sensor=_same_bands(labelled, sensors).name)
-    return train(output, BarlowTwins(dataset, sensors, settings, probe), progress)
+        _refuse_other_bands(labelled, inputs)
+        probe = Probe(labelled, settings.probe_share, settings.seed, most=PROBE_TILES)
+    return train(output, BarlowTwins(dataset, inputs, settings, probe), progress)
 
 
-def chosen_sensors(dataset: Dataset, settings: Settings) -> list[SensorInfo]:
-    """The sensor to learn from, or the pair.
+def chosen_inputs(dataset: Dataset, settings: Settings) -> Inputs:
+    """The sensor to learn from, or the pair, with those of their bands that were chosen.
 
     Raises:
         DataError: one is asked for and there are several, a pair is asked for and there is none, or no sensor has the name.
@@ -88,19 +91,19 @@ def chosen_sensors(dataset: Dataset, settings: Settings) -> list[SensorInfo]:
         if len(names) != 2:
             raise DataError(f"A pair of sensors was asked for, but the dataset {where} has {len(names)} ({', '.join(names)}). "
                             "Choose “one”, or make a dataset of two sensors with “Create pretraining dataset”.")
-        if not len(np.intersect1d(dataset.indices("training", names[0]), dataset.indices("training", names[1]))):
+        if not len(dataset.indices("training", *names)):
             raise DataError(f"The sensors {names[0]} and {names[1]} of the dataset {where} are not paired: no tile shows both. "
                             "Make it with paired sensors, or choose “one” and a sensor.")
-        return list(dataset.sensors)
+        return dataset.choose(names, settings.bands)
     if settings.sensor and settings.sensor not in names:
         raise DataError(f"The dataset {where} has no sensor “{settings.sensor}”. It has: {', '.join(names)}.")
     if len(names) > 1 and not settings.sensor:
         raise DataError(f"The dataset {where} has tiles of {len(names)} sensors ({', '.join(names)}), and one is asked for. "
                         "Name it in “Sensor”, or choose “pair” to learn from both.")
-    return [sensor for sensor in dataset.sensors if sensor.name == (settings.sensor or names[0])]
+    return dataset.choose([settings.sensor or names[0]], settings.bands)
 
 
-def check_trainable(dataset: Dataset, sensors: Sequence[SensorInfo], settings: Settings) -> None:
+def check_trainable(dataset: Dataset, inputs: Inputs, settings: Settings) -> None:
     """Refuses tiles that nothing can be learned from.
 
     Raises:
@@ -114,22 +117,21 @@ def check_trainable(dataset: Dataset, sensors: Sequence[SensorInfo], settings: S
                         "there are none. Pretrain without neighbours first and start from that run, or choose 0.")
     if dataset.kind.dates:
         raise DataError(f"The dataset {where} holds series of single pixels, which have no views. Choose a dataset of tiles.")
-    tiles = usable_tiles(dataset, "training", sensors)
+    tiles = dataset.indices("training", *(seen.sensor for seen in inputs.values()))
     if len(tiles) < MINIMUM_TILES:
         raise DataError(f"The dataset {where} has {len(tiles)} training tiles, and Barlow Twins compares tiles with each other: it needs "
                         f"{MINIMUM_TILES} at least and some hundreds to be of use. Cut more or smaller tiles.")
     sample = even_sample(tiles, 200)
-    for sensor in sensors:
-        images = dataset.images(sample, sensor.name)
-        valid = sensor.valid(images)[:, None]
-        highest = np.where(valid, images, -np.inf).max((2, 3))
-        if not (highest > np.where(valid, images, np.inf).min((2, 3))).any():
-            raise DataError(f"The training tiles of {sensor.name} in {where} are constant: every band has one value in each of them. "
+    for seen in inputs.values():
+        images, valid = dataset.read(seen, sample)
+        highest = np.where(valid[:, None], images, -np.inf).max((2, 3))
+        if not (highest > np.where(valid[:, None], images, np.inf).min((2, 3))).any():
+            raise DataError(f"The training tiles of {seen.sensor} in {where} are constant: every band has one value in each of them. "
                             "Look at the images and their nodata value, and make the dataset again.")
     if settings.crop and settings.crop > 4 * dataset.tile_size:
         raise DataError(f"Views of {settings.crop} px would enlarge tiles of {dataset.tile_size} px more than four times. "
                         f"Choose a crop of at most {4 * dataset.tile_size} px.")
-    check_view_side(settings.encoder, len(sensors[0].bands), settings.crop or dataset.tile_size)
+    check_view_side(settings.encoder, len(next(iter(inputs.values())).bands), settings.crop or dataset.tile_size)
 
 
 class BarlowTwins:
@@ -137,9 +139,8 @@ class BarlowTwins:
 
     method_name = "barlow twins"
 
-    def __init__(self, dataset: Dataset, sensors: Sequence[SensorInfo], settings: Settings, probe: Probe | None = None) -> None:
-        self.dataset, self.sensors, self.settings, self.probe = dataset, list(sensors), settings, probe
-        self.inputs = {sensor.name: dataset.inputs[sensor.name] for sensor in sensors}
+    def __init__(self, dataset: Dataset, inputs: Inputs, settings: Settings, probe: Probe | None = None) -> None:
+        self.dataset, self.inputs, self.settings, self.probe = dataset, inputs, settings, probe
         self.pictures = ""
 
     @property
@@ -166,12 +167,12 @@ class BarlowTwins:
         network = TwinNetwork(towers)
         if session.share.processes > 1:
             synchronise(network)
-        method = Twins(dataset, self.sensors, network, chosen, session.fabric.device, self.probe, session.share, session.progress)
+        method = Twins(dataset, network, chosen, session.fabric.device, self.probe, session.share, session.progress)
         self._say(method, session.progress)
         if chosen.neighbours:
             method.neighbours = self._neighbours(session, method)
         if self.probe and "probe_baseline" not in card:
-            card["probe_baseline"] = self.probe.statistics()
+            card["probe_baseline"] = self.probe.statistics(method.asked.seen)
         return method
 
     def _neighbours(self, session: Session, method: Twins) -> Neighbours:
@@ -180,7 +181,7 @@ class BarlowTwins:
         if not session.begins:
             found = Neighbours.read(kept, method.tiles)
         else:
-            features = [method.features(number, method.tiles, quiet, turned=True) for number in range(len(method.towers))]
+            features = [method.features(tower, method.tiles, quiet, turned=True) for tower in method.towers]
             found = Neighbours.find(method.tiles, features, self.settings.neighbours, quiet)
             if session.share.rank == 0:
                 found.write(kept)
@@ -222,11 +223,10 @@ class BarlowTwins:
         return {ours: metrics[theirs] for theirs, ours in names.items() if theirs in metrics}
 
 
-def _same_bands(labelled: Dataset, sensors: Sequence[SensorInfo]) -> SensorInfo:
-    """The sensor of the probe that has the bands of one of ours, in their order and units."""
-    for found in labelled.sensors:
-        if any(same_bands(sensor.bands, found.bands) for sensor in sensors):
-            return found
-    ours, theirs = ("; ".join(", ".join(band.name for band in sensor.bands) for sensor in group) for group in (sensors, labelled.sensors))
+def _refuse_other_bands(labelled: Dataset, inputs: Inputs) -> None:
+    """Refuses a labelled dataset that has the bands of no input."""
+    if any(labelled.find(seen) for seen in inputs.values()):
+        return
+    theirs, ours = ("; ".join(", ".join(band.name for band in one.bands) for one in group) for group in (labelled.sensors, inputs.values()))
     raise DataError(f"The labelled dataset {labelled.folder} has the bands {theirs}, but the encoder learns from {ours}. "
-                    "Choose one of the same bands, order and units, or none.")
+                    "Choose one of the same bands and units, or none.")

@@ -62,16 +62,16 @@ def neighbour_pictures(method: Twins) -> str:
     if len(tiles) < 2:
         return page.paragraph("The dataset has too few validation tiles for that.")
     pieces = []
-    for number, sensor in enumerate(method.sensors):
-        features = method.features(number, tiles)
+    for tower in method.towers:
+        features = method.features(tower, tiles)
         unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
         asked = even_sample(np.arange(len(tiles)), ASKED)
         alike = unit[asked] @ unit.T
         alike[np.arange(len(asked)), asked] = np.inf  # itself comes first
         shown = np.argsort(-alike, axis=1, kind="stable")[:, :NEIGHBOURS + 1]
-        pictures = look(method.dataset, tiles[shown.ravel()], sensor.name).reshape(*shown.shape, *[method.dataset.tile_size] * 2, 3)
+        pictures = look(method.dataset, tiles[shown.ravel()], tower.seen.sensor).reshape(*shown.shape, *[method.dataset.tile_size] * 2, 3)
         rows = np.concatenate([np.concatenate([strip(row[:1], HEIGHT), _gap(row, HEIGHT), strip(row[1:], HEIGHT)], 1) for row in pictures])
-        name = f" in {sensor.name}" if len(method.sensors) > 1 else ""
+        name = f" in {tower.seen.name}" if len(method.towers) > 1 else ""
         pieces.append(page.picture(rows, f"held-out tiles and their nearest neighbours{name}"))
     return "".join(pieces)
 

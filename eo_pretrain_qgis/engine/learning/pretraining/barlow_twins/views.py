@@ -15,7 +15,7 @@ import torch
 from torch.nn.functional import affine_grid, avg_pool2d, grid_sample, max_pool2d
 
 from .....errors import DataError
-from ....datasets.dataset import SensorInfo
+from ....cards import Input
 from ....looks.tile_pictures import NO_PICTURE
 from ...image_changes import BLUR_REACH, DECIBEL, cut_normal, gaussian_blur, speckle
 from ...networks.class_networks import band_row, scaled
@@ -83,12 +83,11 @@ class ViewPlan:
 
 
 class Views:
-    """Draws views of the tiles of one sensor.
+    """Draws views of the tiles of one input.
 
     Args:
-        sensor: with the units of its bands.
-        centre: per band, stored units.
-        spread: per band, stored units, not 0.
+        seen: the input.
+        dtype: of the pixels of its sensor.
         tile_size: side of the tiles, pixels.
         plan: what may differ.
         device: of the tiles.
@@ -97,15 +96,14 @@ class Views:
         size: side of the views, pixels.
     """
 
-    def __init__(self, sensor: SensorInfo, centre: Sequence[float], spread: Sequence[float], tile_size: int, plan: ViewPlan,
-                 device: torch.device) -> None:
+    def __init__(self, seen: Input, dtype: str, tile_size: int, plan: ViewPlan, device: torch.device) -> None:
         self.plan, self.device = plan, device
         self.size = plan.crop or tile_size
         self.shares = plan.shares(tile_size)
         # Where every view is coarser than the tile by two or more, pixels are averaged first, or sampling would skip some.
         self.reduction = max(1, int(math.sqrt(self.shares[0]) * tile_size / self.size))
-        self.centre, self.spread = band_row(centre).to(device), band_row(spread).to(device)
-        bands = sensor.bands
+        self.centre, self.spread = (band_row(values).to(device) for values in (seen.centre, [spread or 1.0 for spread in seen.spread]))
+        bands = seen.bands
         fixed = [band.name in NO_PICTURE for band in bands]
         units = ["fixed" if still else band.unit for still, band in zip(fixed, bands)]
         self.decibel, self.linear, self.still = (self._row([unit == wanted for unit in units]) for wanted in ("dB", "linear", "fixed"))
@@ -113,7 +111,7 @@ class Views:
         # Asked once, because the answer of a GPU has to be waited for.
         self.radar, self.has_linear = bool((self.decibel + self.linear).any()), bool(self.linear.any())
         self.scale = self._row([band.scale or 1.0 for band in bands])
-        photograph = sensor.dtype == "uint8"  # 0 is black, so gains act from there; of other unknown units nothing is known of 0
+        photograph = dtype == "uint8"  # 0 is black, so gains act from there; of other unknown units nothing is known of 0
         unknown = [unit == "unknown" and not photograph for unit in units]
         physical_zero = self._row([-band.offset / (band.scale or 1.0) for band in bands])
         self.zero = torch.where(self._row(unknown) > 0, self.centre, physical_zero)

@@ -22,12 +22,13 @@ from torch import nn
 from torch.nn.functional import adaptive_avg_pool2d
 
 from .....progress import SILENT, Progress
+from ....cards import Inputs, single
 from ....even_sample import even_sample
-from ...data import mixed_sample
+from ...data import Batch, mixed_sample
 from ...loop.shares import ALONE, Share, refuse_single_value
-from ...networks.class_networks import SegmentationNetwork, renew_statistics, scaled
+from ...networks.class_networks import SegmentationNetwork, renew_statistics
 from ...networks.discriminators import PatchDiscriminator, made_loss, real_loss
-from .hidden_tiles import HiddenBatch, HidingReader
+from .hidden_tiles import HIDDEN, MADE, HidingReader, shown
 from .quality import FillingQuality, biharmonic_fill, mean_fill, smooth_fill
 
 VALIDATION_TILES = 256  # measured after each epoch
@@ -43,31 +44,30 @@ class FillingNetwork(SegmentationNetwork):
 
     Args:
         encoder: name of the encoder.
-        centre: per band, stored units.
-        spread: per band, stored units.
+        inputs: what it sees.
     """
 
-    def __init__(self, encoder: str, centre: Sequence[float], spread: Sequence[float]) -> None:
-        super().__init__(encoder, centre, spread, len(centre))
+    def __init__(self, encoder: str, inputs: Inputs) -> None:
+        super().__init__(encoder, inputs, len(single(inputs).bands))
         self.filling_head = self.segmentation_head
         del self.segmentation_head
         for parameter in self.filling_head.parameters():
             nn.init.zeros_(parameter)
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
+    def forward(self, images: dict[str, torch.Tensor]) -> torch.Tensor:
         """What is to be added, scaled units (n, band, y, x), to the smooth fill of images in stored units, float32 (n, band, y, x), whose
         hidden pixels are the centre.
         """
-        image = self.scaled(image)
+        image = self.scaled(images[self.seen.name])
         return self.filling_head(torch.cat([self.decoder(self.encoder(image)), self.detail(image)], 1))
 
-    def scaled(self, image: torch.Tensor) -> torch.Tensor:
-        """Stored units in scaled units, (n, band, y, x)."""
-        return scaled(image, self.centre, self.spread)
+    def truth(self, batch: Batch) -> torch.Tensor:
+        """The images of a batch in scaled units (n, band, y, x)."""
+        return self.scaled(batch.images[self.seen.name])
 
-    def covered(self, batch: HiddenBatch) -> torch.Tensor:
+    def covered(self, batch: Batch) -> dict[str, torch.Tensor]:
         """What the network sees of a batch, stored units (n, band, y, x)."""
-        return torch.where(batch.hidden[:, None], self.centre, batch.images)
+        return {self.seen.name: torch.where(batch.targets[HIDDEN][:, None], self.centre, batch.images[self.seen.name])}
 
 
 class Filling:
@@ -96,7 +96,7 @@ class Filling:
         self.reader, self.quality, self.settings, self.share, self.progress = reader, quality, settings, share, progress
         self.network, self.autocast = network.to(reader.device), autocast
         self.discriminator = discriminator.to(reader.device) if discriminator else None
-        dataset, sensor = reader.dataset, reader.sensor.name
+        dataset, sensor = reader.dataset, reader.seen.sensor
         self.training = dataset.indices("training", sensor)
         self.validation = even_sample(dataset.indices("validation", sensor), VALIDATION_TILES)
         hidden_per_tile = max(1.0, reader.blocks.share * dataset.tile_size**2)
@@ -121,7 +121,7 @@ class Filling:
         """Of the adversarial loss: 0 at the start, full after the warm-up, so that the network first learns what the tiles look like."""
         return self.settings.adversarial_weight * min(1.0, self.epochs_done / max(self.settings.adversarial_warmup, 1e-9))
 
-    def batches(self, seed: int, epoch: int) -> Iterator[HiddenBatch]:
+    def batches(self, seed: int, epoch: int) -> Iterator[Batch]:
         """The training tiles once; order, orientation and hidden regions follow from seed, epoch and rank alone."""
         order = np.random.default_rng([seed, epoch]).permutation(self.training)
         mine = self.share.deal(order, self.share.count(len(order)))
@@ -130,14 +130,14 @@ class Filling:
             self.epochs_done = epoch + step / self.steps
             yield batch
 
-    def loss(self, part: str, networks: Mapping[str, nn.Module], batch: HiddenBatch) -> torch.Tensor:
+    def loss(self, part: str, networks: Mapping[str, nn.Module], batch: Batch) -> torch.Tensor:
         """L1 over hidden pixels plus what the discriminator says; or the loss of the discriminator."""
-        truth = self.network.scaled(batch.images)
+        truth = self.network.truth(batch)
         if part == "network":
             return self._filling_loss(networks[part], batch, truth)
-        if batch.made is None:
+        if MADE not in batch.targets:
             with torch.no_grad():
-                batch.made = self._filled(networks["network"], batch, truth)
+                batch.targets[MADE] = self._filled(networks["network"], batch, truth)
         return self._judging_loss(networks[part], batch, truth)
 
     def validate(self, progress: Progress = SILENT) -> np.ndarray:
@@ -154,17 +154,17 @@ class Filling:
         result[[1, 2, 4, 5, 6]] = self.fixed_sums
         mine = self.share.mine(self.validation)
         for batch in self.reader.fixed(mine, self.settings.batch_size, self.settings.seed):
-            truth = self.network.scaled(batch.images)
+            truth = self.network.truth(batch)
             found = self.fill(batch)
-            result[0] += self.quality.sums(found, truth, batch.hidden)
-            among = torch.from_numpy(np.isin(batch.tiles, self.few)).to(batch.hidden.device)
-            result[few] += self.quality.sums(found, truth, batch.hidden & among[:, None, None])
+            result[0] += self.quality.sums(found, truth, batch.targets[HIDDEN])
+            among = torch.from_numpy(np.isin(batch.samples, self.few)).to(batch.targets[HIDDEN].device)
+            result[few] += self.quality.sums(found, truth, batch.targets[HIDDEN] & among[:, None, None])
             done += len(batch)
             progress.at(done / len(mine), f"Filling {done} of {len(mine)} validation tiles")
         return result.astype(np.float32)
 
-    def renewal(self, tiles: int) -> Iterator[torch.Tensor]:
-        """Batches of training images as the network sees them, (n, band, y, x), to bring the normalisation layers up to date on."""
+    def renewal(self, tiles: int) -> Iterator[dict[str, torch.Tensor]]:
+        """Batches of training images as the network sees them, to bring the normalisation layers up to date on."""
         sample = mixed_sample(self.share.mine(self.training), tiles)
         return (self.network.covered(batch) for batch in self.reader.fixed(sample, self.settings.batch_size, self.settings.seed))
 
@@ -194,38 +194,38 @@ class Filling:
                 "bands": {name: dict(zip(names, self.quality.band_errors(row))) for name, row in zip(FEW_FILLS, rows[len(FILLS):])}}
 
     @torch.no_grad()
-    def fill(self, batch: HiddenBatch) -> torch.Tensor:
+    def fill(self, batch: Batch) -> torch.Tensor:
         """A batch as the network fills it, scaled units (n, band, y, x)."""
-        return self._filled(self.network, batch, self.network.scaled(batch.images))
+        return self._filled(self.network, batch, self.network.truth(batch))
 
-    def _filled(self, network: nn.Module, batch: HiddenBatch, truth: torch.Tensor) -> torch.Tensor:
-        found = network(self.network.covered(batch)).float() + smooth_fill(truth, batch.shown)
-        return torch.where(batch.hidden[:, None], found, truth)
+    def _filled(self, network: nn.Module, batch: Batch, truth: torch.Tensor) -> torch.Tensor:
+        found = network(self.network.covered(batch)).float() + smooth_fill(truth, shown(batch))
+        return torch.where(batch.targets[HIDDEN][:, None], found, truth)
 
-    def _filling_loss(self, network: nn.Module, batch: HiddenBatch, truth: torch.Tensor) -> torch.Tensor:
+    def _filling_loss(self, network: nn.Module, batch: Batch, truth: torch.Tensor) -> torch.Tensor:
         made = self._filled(network, batch, truth)
-        pixels = (batch.hidden.sum() * truth.shape[1]).clamp_min(1)
+        pixels = (batch.targets[HIDDEN].sum() * truth.shape[1]).clamp_min(1)
         error = (made - truth).abs().sum() / pixels  # 0 where nothing is hidden
         self.tally[3] += error.detach()
         self.tally[4] += 1
         if self.discriminator is None:
             return error
-        batch.made = made.detach()
+        batch.targets[MADE] = made.detach()
         weight = self.present_weight
         if not weight:
             return error
         self.discriminator.requires_grad_(False)
         with self.autocast():
-            logits = self.discriminator(_with_mask(made, batch.hidden)).float()
+            logits = self.discriminator(_with_mask(made, batch.targets[HIDDEN])).float()
         self.discriminator.requires_grad_(True)
-        adversarial = _mean(real_loss(logits), _importance(logits, batch.hidden))
+        adversarial = _mean(real_loss(logits), _importance(logits, batch.targets[HIDDEN]))
         self.tally[2] += adversarial.detach()
         return error + weight * adversarial
 
-    def _judging_loss(self, discriminator: nn.Module, batch: HiddenBatch, truth: torch.Tensor) -> torch.Tensor:
-        both = torch.cat([_with_mask(truth, batch.hidden), _with_mask(batch.made, batch.hidden)])  # type: ignore[arg-type]
+    def _judging_loss(self, discriminator: nn.Module, batch: Batch, truth: torch.Tensor) -> torch.Tensor:
+        both = torch.cat([_with_mask(truth, batch.targets[HIDDEN]), _with_mask(batch.targets[MADE], batch.targets[HIDDEN])])
         real, made = discriminator(both).float().chunk(2)
-        importance = _importance(real, batch.hidden)
+        importance = _importance(real, batch.targets[HIDDEN])
         with torch.no_grad():
             self.tally[0] += (((real > 0.5).float() + (made < 0.5).float()) * importance).sum() / 2
             self.tally[1] += importance.sum()
@@ -242,9 +242,9 @@ class Filling:
             progress.at(0.5 * done / len(mine), f"Biharmonic fill of {done} of {len(mine)} validation tiles")
         return sums
 
-    def _sums_of(self, fills: Sequence[Callable], batch: HiddenBatch) -> np.ndarray:
-        truth = self.network.scaled(batch.images)
-        return np.stack([self.quality.sums(fill(truth, batch.shown), truth, batch.hidden) for fill in fills])
+    def _sums_of(self, fills: Sequence[Callable], batch: Batch) -> np.ndarray:
+        truth = self.network.truth(batch)
+        return np.stack([self.quality.sums(fill(truth, shown(batch)), truth, batch.targets[HIDDEN]) for fill in fills])
 
     def _watch(self, accuracy: float) -> None:
         """Says when the discriminator has won or lost for some epochs after the warm-up."""

@@ -10,7 +10,8 @@ import numpy as np
 
 from .....errors import DataError
 from .....progress import SILENT, Progress
-from ....datasets.dataset import Dataset, SensorInfo
+from ....cards import Input, single
+from ....datasets.dataset import Dataset
 from ...loop import training_runs
 from ...loop.runs import Run
 from ...loop.shares import refuse_crop
@@ -32,6 +33,7 @@ class Settings(training_runs.Settings):
     """What can be chosen, see the job `pretrain_inpainting`."""
 
     sensor: str | None
+    bands: str | None
     hidden_share: float
     block_size: int | None
     blocks: int | None
@@ -56,8 +58,8 @@ def pretrain_inpainting(dataset_folder: str, output: str, settings: Settings, pr
         DataError: the dataset cannot be learned from; and see `training_runs.train`.
     """
     dataset = Dataset.open(dataset_folder)
-    sensor = choose_sensor(dataset, settings.sensor)
-    settings = equipped(settings, output, settings.start, sensor.bands, progress)
+    seen = choose_input(dataset, settings.sensor, settings.bands)
+    settings = equipped(settings, output, settings.start, seen.names, progress)
     return train(output, Inpainting([dataset], settings), progress)
 
 
@@ -76,9 +78,9 @@ class Inpainting:
 
     def __init__(self, datasets: Sequence[Dataset], settings: Settings) -> None:
         self.datasets, self.dataset, self.settings = list(datasets), datasets[0], settings
-        self.sensor = choose_sensor(self.dataset, settings.sensor)
-        check_fillable(self.dataset, self.sensor, settings.crop, settings.block_size)
-        self.inputs = {self.sensor.name: self.dataset.inputs[self.sensor.name]}
+        seen = choose_input(self.dataset, settings.sensor, settings.bands)
+        check_fillable(self.dataset, seen, settings.crop, settings.block_size)
+        self.inputs = {seen.name: seen}
         self.side = settings.crop or self.dataset.tile_size
         self.blocks = Blocks(settings.block_size or default_size(self.side), settings.hidden_share, settings.blocks)
         self.report = InpaintingReport()
@@ -86,7 +88,7 @@ class Inpainting:
     def card(self) -> dict[str, Any]:
         """The kind of network, and how tiles are covered."""
         return {"architecture": "unet", "encoder": self.settings.encoder, "blocks": asdict(self.blocks), "fills": {},
-                "clouds": KnownClouds(self.dataset, self.sensor).text}
+                "clouds": KnownClouds(self.dataset, next(iter(self.inputs))).text}
 
     def plan(self) -> Plan:
         """AdamW with warm-up and a cosine; less momentum than usual where two networks learn against each other (pix2pix, §3.3)."""
@@ -95,15 +97,15 @@ class Inpainting:
     def build(self, session: Session) -> Filling:
         """The networks with their starting weights, as a method to train."""
         chosen, card, device = self.settings, session.run.card, session.fabric.device
-        seen = session.run.inputs[self.sensor.name]
-        network = FillingNetwork(chosen.encoder, seen.centre, seen.spread)
+        network = FillingNetwork(chosen.encoder, session.run.inputs)
+        seen = network.seen
         session.start(network, seen.names, chosen.start)
         discriminator = self._discriminator(len(seen.bands) + 1, self.side + -self.side % network.stride) if chosen.adversarial_weight else None
-        if not len(self.dataset.indices("validation", self.sensor.name)):
+        if not len(self.dataset.indices("validation", seen.sensor)):
             session.progress.message("The dataset has no validation tiles: fills cannot be measured, and the last epoch is kept.", "warning")
         if card["clouds"]:
             session.progress.message(card["clouds"])
-        reader = HidingReader(self.dataset, self.sensor, self.blocks, seen.centre, network.stride, device)
+        reader = HidingReader(self.dataset, seen, self.blocks, network.stride, device)
         return Filling(reader, FillingQuality(seen.bands, device), network, discriminator, chosen, session.share, session.progress,
                        session.fabric.autocast)
 
@@ -117,7 +119,7 @@ class Inpainting:
 
     def kept(self, method: Filling) -> Kept:
         """The network and its encoder."""
-        return Kept(method.network, {"encoder": (method.network.encoder, self.sensor.name)})
+        return Kept(method.network, {"encoder": (method.network.encoder, method.network.seen.name)})
 
     def facts(self, run: Run, method: Filling, sums: np.ndarray) -> dict[str, Any]:
         """The figures beside those of the fills without a network."""
@@ -137,22 +139,22 @@ class Inpainting:
                 "biharmonic_psnr": few["biharmonic"]["psnr"]}
 
 
-def choose_sensor(dataset: Dataset, name: str | None) -> SensorInfo:
-    """The sensor to learn.
+def choose_input(dataset: Dataset, sensor: str | None, bands: str | None) -> Input:
+    """The sensor to learn, with those of its bands.
 
     Raises:
-        DataError: unknown, or there are several and none was chosen.
+        DataError: unknown, or there are several sensors and none was chosen.
     """
-    names = [sensor.name for sensor in dataset.sensors]
-    if name is None and len(names) > 1:
+    names = [one.name for one in dataset.sensors]
+    if sensor is None and len(names) > 1:
         raise DataError(f"The dataset {dataset.folder} has images of {' and '.join(names)}, and inpainting learns one sensor at a time. "
                         "Choose one of them as “Sensor”.")
-    if name is not None and name not in names:
-        raise DataError(f"The dataset {dataset.folder} has no images of “{name}”. Choose one of: {', '.join(names)}.")
-    return dataset.sensors[names.index(name)] if name else dataset.sensor
+    if sensor is not None and sensor not in names:
+        raise DataError(f"The dataset {dataset.folder} has no images of “{sensor}”. Choose one of: {', '.join(names)}.")
+    return single(dataset.choose([sensor or names[0]], bands))
 
 
-def check_fillable(dataset: Dataset, sensor: SensorInfo, crop: int | None, block_size: int | None = None) -> None:
+def check_fillable(dataset: Dataset, seen: Input, crop: int | None, block_size: int | None = None) -> None:
     """Refuses a dataset that nothing can be learned from by filling, or blocks that do not fit its tiles.
 
     Raises:
@@ -169,12 +171,10 @@ def check_fillable(dataset: Dataset, sensor: SensorInfo, crop: int | None, block
     if block_size is not None and block_size > side // 2:
         raise DataError(f"Blocks of {block_size} px leave too little of tiles of {side} px to fill them from. "
                         f"Choose blocks of at most {side // 2} px, or larger tiles.")
-    training = len(dataset.indices("training", sensor.name))
+    training = len(dataset.indices("training", seen.sensor))
     if training < LEAST_TILES:
-        raise DataError(f"The dataset {where} has {training} training tile(s) of {sensor.name}, and inpainting needs at least {LEAST_TILES} "
+        raise DataError(f"The dataset {where} has {training} training tile(s) of {seen.sensor}, and inpainting needs at least {LEAST_TILES} "
                         "to learn more than these. Add images, cut smaller tiles or lower the share of validation tiles.")
-    statistics = dataset.statistics[sensor.name]
-    if all(statistics[band.name]["minimum"] == statistics[band.name]["maximum"] for band in sensor.bands):
-        value = statistics[sensor.bands[0].name]["minimum"]
-        raise DataError(f"The training tiles of {where} are constant: {sensor.bands[0].name} is {value:g} in every pixel, and no other band "
+    if all(band.minimum == band.maximum for band in seen.bands):
+        raise DataError(f"The training tiles of {where} are constant: {seen.names[0]} is {seen.bands[0].minimum:g} in every pixel, and no other band "
                         "varies. There is nothing to learn; check the images, or choose others.")

@@ -11,6 +11,7 @@ from ....looks.tile_pictures import BLANK, STRETCH, beside, pictured_bands
 from ...loop.run_report import run_report
 from ...loop.runs import Run
 from ...loop.training import Course
+from .hidden_tiles import HIDDEN, shown
 from .method import Filling
 from .quality import biharmonic_fill
 
@@ -57,15 +58,15 @@ class InpaintingReport:
             return page.paragraph("The dataset has no validation tiles to show.")
         method.network.eval()
         batch = next(iter(method.reader.fixed(tiles, len(tiles), method.settings.seed)))
-        truth = method.network.scaled(batch.images)
+        truth = method.network.truth(batch)
         if self.smooth is None:
-            self.smooth = biharmonic_fill(truth, batch.shown)
-        fills = [torch.where(batch.hidden[:, None], fill, truth) for fill in (method.fill(batch), self.smooth)]
+            self.smooth = biharmonic_fill(truth, shown(batch))
+        fills = [torch.where(batch.targets[HIDDEN][:, None], fill, truth) for fill in (method.fill(batch), self.smooth)]
         side = method.reader.dataset.tile_size
-        valid, shown = (mask.cpu().numpy()[:, :side, :side] for mask in (batch.valid, batch.shown))
+        valid, seen = (mask.cpu().numpy()[:, :side, :side] for mask in (batch.valid[method.network.seen.name], shown(batch)))
         stored = [method.quality.stored(values).cpu().numpy()[:, :, :side, :side] for values in (truth, *fills)]
         stretch = _stretch([band.name for band in method.quality.bands], stored[0], valid)
-        columns = [_coloured(stored[0], shown, stretch), *(_coloured(values, valid, stretch) for values in (*stored[1:], stored[0]))]
+        columns = [_coloured(stored[0], seen, stretch), *(_coloured(values, valid, stretch) for values in (*stored[1:], stored[0]))]
         return page.picture(np.concatenate([beside(*row, side=PICTURE_SIDE) for row in zip(*columns)]), "input, fills and truth of validation tiles")
 
 

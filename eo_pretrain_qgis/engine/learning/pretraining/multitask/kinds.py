@@ -12,7 +12,6 @@ from ....tasks import TASKS, require
 from ...finetuning.labelled_tiles import Choices, check_labelled
 from ...loop.shares import Share
 from ...tasks import LEARNERS, learner_of
-from ..inpainting import recipe as inpainting
 from ..inpainting.hidden_regions import Blocks, default_size
 from ..inpainting.hidden_tiles import HidingReader
 from ..inpainting.method import Filling, FillingNetwork
@@ -27,13 +26,11 @@ def check_task(dataset: Dataset, crop: int | None) -> None:
     """Refuses a dataset no task can be made of.
 
     Raises:
-        DataError: of another task, without training tiles, with nothing to tell apart, or with tiles smaller than the crop.
+        DataError: of another task or, with labels, without training tiles, with nothing to tell apart, or with tiles smaller than the crop.
     """
     require(dataset, [name for name, row in TASKS.items() if name in LEARNERS or not row.labelled], "sharing a network with other tasks")
     if dataset.classes:
         check_labelled(dataset, crop)
-    else:
-        inpainting.check_fillable(dataset, dataset.sensor, crop)
 
 
 def learned(dataset: Dataset) -> str:
@@ -47,8 +44,8 @@ def build_task(name: str, key: str, dataset: Dataset, seen: Input, settings: Any
     Args:
         name: for people.
         key: name of its head.
-        dataset: with the bands in the common order.
-        seen: what all tasks are scaled by.
+        dataset: what is learned from.
+        seen: of it, scaled as in all tasks.
         settings: see `multitask.Settings`.
         fabric: device and processes.
     """
@@ -58,7 +55,7 @@ def build_task(name: str, key: str, dataset: Dataset, seen: Input, settings: Any
 
 def _labelled(task: Task, seen: Input, settings: Any, fabric: Fabric) -> Task:
     learner = learner_of(task.dataset)
-    network = learner.network(settings.encoder, seen.centre, seen.spread, len(task.dataset.classes))
+    network = learner.network(settings.encoder, {seen.name: seen}, len(task.dataset.classes))
     method = learner.method(task.dataset, network, fabric.device, Choices(
         settings.batch_size, None, settings.crop, settings.class_weights, settings.augmentation, share=Share.of(fabric)))
     task.method, task.network = method, network
@@ -68,9 +65,9 @@ def _labelled(task: Task, seen: Input, settings: Any, fabric: Fabric) -> Task:
 
 def _filling(task: Task, seen: Input, settings: Any, fabric: Fabric) -> Task:
     """Hidden regions by L1 alone: a discriminator of one task would steer layers that belong to all; “Pretrain by inpainting” has one."""
-    network = FillingNetwork(settings.encoder, seen.centre, seen.spread)
+    network = FillingNetwork(settings.encoder, {seen.name: seen})
     blocks = Blocks(default_size(settings.crop or task.dataset.tile_size), HIDDEN_SHARE)
-    reader = HidingReader(task.dataset, task.dataset.sensor, blocks, seen.centre, network.stride, fabric.device)
+    reader = HidingReader(task.dataset, seen, blocks, network.stride, fabric.device)
     method = Filling(reader, FillingQuality(seen.bands, fabric.device), network, None, settings, Share.of(fabric))
     task.method, task.network = method, network
     task.images = lambda: method.renewal(RENEWAL_TILES)

@@ -24,10 +24,11 @@ from ...loop.runs import Run
 from ...loop.training import Course, Plan
 from ...loop.training_runs import Kept, Session, equipped, plan_of, train
 from ...networks.class_networks import renew_statistics
+from ..inpainting.recipe import check_fillable
 from .kinds import build_task, check_task, learned
 from .report import baseline_scores, report_sections, task_pictures
 from .reptile import inner_steps, with_gradients
-from .tasks import SharedNetwork, Task, common_datasets, pooled_input, same_scenes, task_names
+from .tasks import SharedNetwork, Task, common_inputs, pooled_input, same_scenes, task_names
 
 SAMPLING = {"size": 1.0, "root": 0.5, "equal": 0.0}  # exponents of the number of training tiles
 
@@ -37,6 +38,7 @@ class Settings(training_runs.Settings):
     """What can be chosen, see the job `pretrain_multitask`."""
 
     mode: str
+    bands: str | None
     inner_steps: int
     inner_rate: float
     sampling: str
@@ -70,11 +72,14 @@ def pretrain_multitask(dataset_folders: Sequence[str], output: str, settings: Se
     opened = [Dataset.open(folder) for folder in dataset_folders]
     for dataset in opened:
         check_task(dataset, settings.crop)
-    datasets = common_datasets(opened, progress)
-    _refuse_other_number(output, datasets)
-    settings = equipped(settings, output, settings.start, datasets[0].bands, progress)
-    before = len(datasets) / (len(datasets) + 1) if settings.compare_single else 0.0  # of the time
-    return train(output, Multitasking(datasets, settings, progress.part(0, before)), progress.part(before, 1))
+    inputs = common_inputs(opened, settings.bands, progress)
+    for dataset, seen in zip(opened, inputs):
+        if not dataset.classes:
+            check_fillable(dataset, seen, settings.crop)
+    _refuse_other_number(output, opened)
+    settings = equipped(settings, output, settings.start, inputs[0].names, progress)
+    before = len(opened) / (len(opened) + 1) if settings.compare_single else 0.0  # of the time
+    return train(output, Multitasking(opened, inputs, settings, progress.part(0, before)), progress.part(before, 1))
 
 
 class TaskBatches:
@@ -204,7 +209,8 @@ class Multitasking:
     """The recipe: datasets of one sensor make a network that is good to start from.
 
     Args:
-        datasets: with bands in one order; a single one trains its task alone.
+        datasets: what is learned from; a single one trains its task alone.
+        own: what is seen of each, see `common_inputs`.
         settings: see `Settings`.
         progress: told of what comes before the loop: baselines, and tasks trained alone.
         steps: per epoch; None counts the tiles.
@@ -213,10 +219,10 @@ class Multitasking:
 
     method_name = "multitask"
 
-    def __init__(self, datasets: Sequence[Dataset], settings: Settings, progress: Progress = SILENT, steps: int | None = None,
-                 seen: Input | None = None) -> None:
-        self.datasets, self.settings, self.progress, self.steps = datasets, settings, progress, steps
-        seen = seen or pooled_input(datasets)
+    def __init__(self, datasets: Sequence[Dataset], own: Sequence[Input], settings: Settings, progress: Progress = SILENT,
+                 steps: int | None = None, seen: Input | None = None) -> None:
+        self.datasets, self.own, self.settings, self.progress, self.steps = datasets, own, settings, progress, steps
+        seen = seen or pooled_input(datasets, own)
         self.inputs = {seen.name: seen}
         self.names = task_names(datasets)
         self.half = settings.mode != "reptile"  # no loss scaling protects the inner steps
@@ -225,8 +231,9 @@ class Multitasking:
     def card(self) -> dict[str, Any]:
         """The network and its tasks; no classes, which are those of the heads."""
         tasks = [{"name": name, "key": key, "task": dataset.task, "kind": learned(dataset), "dataset": os.path.abspath(dataset.folder),
-                  "classes": [asdict(entry) for entry in dataset.classes], "training_tiles": len(dataset.indices("training")),
-                  "validation_tiles": len(dataset.indices("validation"))} for (name, key), dataset in zip(self.names, self.datasets)]
+                  "classes": [asdict(entry) for entry in dataset.classes], "training_tiles": len(dataset.indices("training", seen.sensor)),
+                  "validation_tiles": len(dataset.indices("validation", seen.sensor))}
+                 for (name, key), dataset, seen in zip(self.names, self.datasets, self.own)]
         return {"architecture": "unet", "encoder": self.settings.encoder, "task": "multitask", "classes": [],
                 "tasks": tasks, "same_scenes": same_scenes(self.datasets)}
 
@@ -238,10 +245,11 @@ class Multitasking:
         """The network with its starting weights, as a method to train."""
         chosen, card, fabric = self.settings, session.run.card, session.fabric
         [seen] = session.run.inputs.values()
-        tasks = [build_task(name, key, dataset, seen, chosen, fabric) for (name, key), dataset in zip(self.names, self.datasets)]
+        tasks = [build_task(name, key, dataset, replace(seen, sensor=own.sensor), chosen, fabric)
+                 for (name, key), dataset, own in zip(self.names, self.datasets, self.own)]
         network = SharedNetwork({task.key: task.network for task in tasks})
         session.start(network.shared(), seen.names, chosen.start)
-        unmeasured = [task.name for task in tasks if not len(task.dataset.indices("validation"))]
+        unmeasured = [entry["name"] for entry in card["tasks"] if not entry["validation_tiles"]]
         if unmeasured:
             session.progress.message(f"Without validation tiles, and so without figures: {', '.join(unmeasured)}.", "warning")
         method = Multitask(tasks, network, fabric, chosen, self.steps)
@@ -285,14 +293,14 @@ class Multitasking:
             return
         run.update(state="training")  # from here on the folder is that of a run, in which the single ones lie
         alone = replace(self.settings, mode="joint", inner_steps=1, compare_single=False)
-        for number, (entry, dataset) in enumerate(zip(run.card["tasks"], self.datasets)):
+        for number, (entry, dataset, own) in enumerate(zip(run.card["tasks"], self.datasets, self.own)):
             if "single" in entry:
                 continue
             self.progress.message(f"Training “{entry['name']}” alone, to compare with.")
             part = self.progress.part(number / len(self.datasets), (number + 1) / len(self.datasets))
             folder = run.path(os.path.join("single", entry["key"]))
             # The same scaling, or errors in scaled units would not compare.
-            train(folder, Multitasking([dataset], alone, SILENT, method.steps * method.inner_steps, *run.inputs.values()), part)
+            train(folder, Multitasking([dataset], [own], alone, SILENT, method.steps * method.inner_steps, *run.inputs.values()), part)
             found = Run.open(folder).card
             entry["single"] = found["tasks"][0].get("figures", {})
             entry["single_epochs"] = found["epochs_run"]

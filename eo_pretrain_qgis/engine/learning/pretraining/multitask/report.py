@@ -8,7 +8,6 @@ import numpy as np
 import torch
 
 from .....progress import SILENT, Progress
-from ....datasets.dataset import SensorInfo
 from ....even_sample import even_sample
 from ....looks import html_page as page
 from ....looks.tile_pictures import strip
@@ -17,6 +16,7 @@ from ...loop.run_report import run_report
 from ...loop.runs import Run
 from ...loop.training import Course
 from ...tasks import learner_of
+from ..inpainting.hidden_tiles import HIDDEN
 from .tasks import Task
 
 BASELINE_TILES = 16  # at once
@@ -46,7 +46,7 @@ def baseline_scores(task: Task, seed: int, progress: Progress = SILENT) -> dict[
     dataset, kind, found = task.dataset, task.dataset.kind, {}
     tiles, classes = dataset.indices("validation"), len(dataset.classes)
     for who, baseline in kind.baselines.items():
-        answer, counts = baseline.fit(dataset, 100, seed, progress.part(0, 0.5)), kind.nothing(classes)
+        answer, counts = baseline.fit(dataset, task.network.inputs, 100, seed, progress.part(0, 0.5)), kind.nothing(classes)
         for start in range(0, len(tiles), BASELINE_TILES):
             chosen = tiles[start:start + BASELINE_TILES]
             counts += kind.count(dataset.labels(chosen), answer(dataset, chosen), classes)
@@ -62,7 +62,7 @@ def task_pictures(task: Task) -> str:
     if dataset.classes:
         learner = learner_of(dataset)
         return learner.pictures(task.network, task.method.reader, dataset, learner.shown(dataset, "validation"))
-    tiles = dataset.indices("validation")
+    tiles = dataset.indices("validation", task.network.seen.sensor)
     if not len(tiles):
         return page.paragraph("The dataset has no such tiles.")
     chosen = even_sample(tiles, SAMPLES)
@@ -70,9 +70,9 @@ def task_pictures(task: Task) -> str:
     method = task.method
     method.network.eval()
     for batch in method.reader.fixed(chosen, len(chosen), method.settings.seed):
-        hidden, truth, found = batch.hidden[:, None], method.network.scaled(batch.images), method.fill(batch)
+        hidden, truth, found = batch.targets[HIDDEN][:, None], method.network.truth(batch), method.fill(batch)
         covered = torch.where(hidden, torch.nan, truth)
-        rows += [_pictured(pictures, dataset.sensor) for pictures in zip(covered, torch.where(hidden, found, truth), truth)]
+        rows += [_pictured(pictures, task.network.seen.names) for pictures in zip(covered, torch.where(hidden, found, truth), truth)]
     return page.paragraph("What the network saw, what it put in, and the truth.") + page.picture(np.concatenate(rows), "filled tiles")
 
 
@@ -125,9 +125,8 @@ def _panels(tasks: list[dict[str, Any]], history: list[dict[str, float]]) -> lis
     return [("Score of each task", found)] if found else []
 
 
-def _pictured(pictures: tuple[torch.Tensor, ...], sensor: SensorInfo) -> np.ndarray:
+def _pictured(pictures: tuple[torch.Tensor, ...], names: list[str]) -> np.ndarray:
     """Scaled images (band, y, x) beside each other, uint8 (y, x, 3); -2 to 2 spreads from the centre are black to white."""
-    names = [band.name for band in sensor.bands]
     shown = [names.index(name) for name in ("B04", "B03", "B02") if name in names]
     shown = shown if len(shown) == 3 else ([0, 1, 2] if len(names) > 2 else [0, 0, 0])
     values = np.stack([picture.cpu().numpy()[shown] for picture in pictures])

@@ -19,7 +19,7 @@ from torch.func import functional_call
 from .....errors import EngineError
 
 #: What turns images into outputs: a network, or one with other weights in it.
-Forward = Callable[[torch.Tensor], torch.Tensor]
+Forward = Callable[[Any], torch.Tensor]
 
 
 def inner_steps(network: nn.Module, batches: Sequence[Any], loss: Callable[[Forward, Any], torch.Tensor],

@@ -1,12 +1,11 @@
-"""The tasks that share a network: what each one is, its dataset in the common order of bands, and the network that joins them."""
+"""The tasks that share a network: what each one is, what it sees of its dataset, and the network that joins them."""
 
 from __future__ import annotations
 
 import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
-from copy import deepcopy
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,8 +14,8 @@ from torch import nn
 
 from .....errors import DataError
 from .....progress import SILENT, Progress
-from ....cards import Input
-from ....datasets.dataset import Dataset, SensorInfo
+from ....cards import Input, InputBand, SensorInfo, single
+from ....datasets.dataset import Dataset
 from ....rasters.sensors import Band
 from ...networks.class_networks import renew_statistics
 from ..inpainting.method import Filling
@@ -46,9 +45,9 @@ class SharedNetwork(nn.Module):
             for network in owners:
                 setattr(network, name, getattr(owners[0], name))
 
-    def forward(self, image: torch.Tensor, key: str) -> torch.Tensor:
+    def forward(self, images: dict[str, torch.Tensor], key: str) -> torch.Tensor:
         """Output of the network of the task `key` for images in stored units, float32 (n, band, y, x)."""
-        return self.tasks[key](image)
+        return self.tasks[key](images)
 
     @property
     def dense(self) -> nn.Module:
@@ -67,52 +66,6 @@ class SharedNetwork(nn.Module):
         return nn.ModuleDict({**self.shared(), "heads": nn.ModuleDict(heads)})
 
 
-class CommonDataset(Dataset):
-    """A dataset seen through one of its sensors, with the bands in another order and stored as in another dataset.
-
-    Where the scale or offset of a band differs, as between Sentinel-2 products before and since baseline 04.00, images are converted
-    when they are read and are float32 with NaN as nodata; statistics are converted too.
-
-    Args:
-        dataset: the dataset as it is.
-        sensor: name of the sensor.
-        bands: of the sensor, in the order and with the scales and offsets wanted.
-    """
-
-    def __init__(self, dataset: Dataset, sensor: str, bands: Sequence[Band]) -> None:
-        description = deepcopy(dataset.description)
-        self.source = next(row for row in dataset.sensors if row.name == sensor)
-        card = next(row for row in description["sensors"] if row["name"] == sensor)
-        have = {band.name: (place, band) for place, band in enumerate(self.source.bands)}
-        self.order = [have[band.name][0] for band in bands]
-        # stored · scale + offset is the physical value on both sides
-        self.factor = np.array([have[band.name][1].scale / band.scale for band in bands], np.float32).reshape(-1, 1, 1)
-        self.shift = np.array([(have[band.name][1].offset - band.offset) / band.scale for band in bands], np.float32).reshape(-1, 1, 1)
-        self.converts = bool((self.factor != 1).any() or (self.shift != 0).any())
-        card["bands"] = [asdict(band) for band in bands]
-        if self.converts:
-            card |= {"dtype": "float32", "nodata": None}
-            rows = description["statistics"][sensor]
-            for band, factor, shift in zip(bands, self.factor.ravel(), self.shift.ravel()):
-                facts = rows[band.name]
-                moved = {key: (np.asarray(value) * factor + shift).tolist() for key, value in facts.items() if key not in ("std", "histogram")}
-                rows[band.name] = {**facts, **moved, "std": float(facts["std"] * factor)}
-        description["sensors"] = [card]
-        super().__init__(dataset.folder, description)
-
-    def indices(self, split: str, sensor: str = "") -> np.ndarray:
-        """Tiles of the split that this sensor saw."""
-        return super().indices(split, sensor or self.sensor.name)
-
-    def images(self, indices: np.ndarray, sensor: str = "") -> np.ndarray:
-        """Images (n, band, y, x) with the bands in the common order, in common stored units."""
-        images = super().images(indices, sensor)
-        if not self.converts:
-            return images[:, self.order]
-        converted = images[:, self.order].astype(np.float32) * self.factor + self.shift
-        return np.where(self.source.valid(images)[:, None], converted, np.float32(np.nan))
-
-
 @dataclass
 class Task:
     """One task: a method of the loop with a single part, trained through the shared network.
@@ -124,7 +77,7 @@ class Task:
         dataset: what it learns from.
         method: hands out batches, measures.
         network: of this task.
-        images: batches of images (n, band, y, x) that the statistics of normalisation layers are measured on.
+        images: batches of images that the statistics of normalisation layers are measured on.
     """
 
     name: str
@@ -133,12 +86,12 @@ class Task:
     dataset: Dataset
     method: Any = None
     network: Any = None
-    images: Callable[[], Iterator[torch.Tensor]] = lambda: iter(())
+    images: Callable[[], Iterator[dict[str, torch.Tensor]]] = lambda: iter(())
 
     @property
     def size(self) -> int:
         """Training tiles."""
-        return len(self.dataset.indices("training"))
+        return len(self.dataset.indices("training", self.network.seen.sensor))
 
     def batches(self, seed: int, epoch: int) -> Iterator[Any]:
         """Batches without end: the training tiles again and again, each time in another order."""
@@ -167,8 +120,13 @@ class Task:
         renew_statistics(self.network, self.images())
 
 
-def common_datasets(datasets: Sequence[Dataset], progress: Progress = SILENT) -> list[Dataset]:
-    """The datasets with the bands of all in the order of the first one.
+def common_inputs(datasets: Sequence[Dataset], bands: str | None = None, progress: Progress = SILENT) -> list[Input]:
+    """What is seen of each dataset: the same bands, in the order and in the stored units of the first one, with statistics of its own.
+
+    Args:
+        datasets: two or more.
+        bands: names of those to take, separated by commas; all for none.
+        progress: told of another order, of values that are converted, and of pixels of other sizes.
 
     Raises:
         DataError: fewer than two datasets, one given twice, or bands, units or sensors that differ.
@@ -183,24 +141,33 @@ def common_datasets(datasets: Sequence[Dataset], progress: Progress = SILENT) ->
             raise DataError(f"The same dataset is given {where}. Give each dataset once; how often a task is trained is up to “Tasks are "
                             "drawn”.")
     first = datasets[0]
-    names = [band.name for band in first.bands]
-    seen: list[Dataset] = []
-    for dataset in datasets:
-        sensor = _matching_sensor(dataset, first)
-        order = [band.name for band in sensor.bands]
-        if order != names:
+    shared = next((sensor for sensor in first.sensors if all(_alike(other, sensor.bands) for other in datasets)), first.sensors[0])
+    wanted = single(first.choose([shared.name], bands))
+    found = [_matching(dataset, wanted, first, bool(bands)) for dataset in datasets]
+    for dataset, own in zip(datasets, found):
+        order = [band.name for band in dataset.sensor_named(own.sensor).bands if band.name in wanted.names]
+        if order != wanted.names and not bands:
             progress.message(f"The bands of {dataset.folder} are in another order ({', '.join(order)}); they are read as "
-                             f"{', '.join(names)}, by name.")
-        common = CommonDataset(dataset, sensor.name, first.bands)
-        if common.converts:
+                             f"{', '.join(wanted.names)}, by name.")
+        if _stored(own) != _stored(wanted):
             progress.message(f"The values of {dataset.folder} are stored with another scale or offset; they are converted to those of "
                              f"{first.folder}.")
-        seen.append(common)
     sizes = [dataset.description["resolution_m"] for dataset in datasets]
     if max(size[0] for size in sizes) > 1.05 * min(size[0] for size in sizes):
         progress.message("The pixels of the datasets differ in size (" + ", ".join(f"{size[0]:g} m" for size in sizes) +
                          "); a thing then looks different in each, and the shared layers have to learn it several times.", "warning")
-    return seen
+    return [replace(own, bands=tuple(map(_converted, own.bands, wanted.bands))) for own in found]
+
+
+def _stored(seen: Input) -> list[tuple[float, float]]:
+    return [(band.scale, band.offset) for band in seen.bands]
+
+
+def _converted(band: InputBand, wanted: InputBand) -> InputBand:
+    """The band with its statistics in the stored units of another one, see `Dataset.read`."""
+    factor, shift = band.scale / wanted.scale, (band.offset - wanted.offset) / wanted.scale
+    moved = {name: getattr(band, name) * factor + shift for name in ("mean", "minimum", "maximum", "p001", "p999", "centre")}
+    return replace(band, scale=wanted.scale, offset=wanted.offset, std=band.std * factor, spread=band.spread * factor, **moved)
 
 
 def same_scenes(datasets: Sequence[Dataset]) -> list[str]:
@@ -214,17 +181,20 @@ def same_scenes(datasets: Sequence[Dataset]) -> list[str]:
     return sorted(found[checksum] for checksum in several)
 
 
-def pooled_input(datasets: Sequence[Dataset]) -> Input:
-    """The only, or first, input of the first dataset with the statistics of all: one scaling for all, because a stored value means the same in each.
+def pooled_input(datasets: Sequence[Dataset], inputs: Sequence[Input]) -> Input:
+    """The input of the first dataset with the statistics of all: one scaling for all, because a stored value means the same in each.
 
     Means are weighted by the number of training tiles, spreads are those of the mixture: the mean square of each dataset's spread
     and of the distance of its centre from the common one.
+
+    Args:
+        datasets: whose tiles are counted.
+        inputs: of each, see `common_inputs`.
     """
-    weights = np.array([max(1, len(dataset.indices("training"))) for dataset in datasets], float)
+    weights = np.array([max(1, len(dataset.indices("training", seen.sensor))) for dataset, seen in zip(datasets, inputs)], float)
     weights /= weights.sum()
-    first, *others = (next(iter(dataset.inputs.values())) for dataset in datasets)
     pooled = []
-    for rows in zip(first.bands, *(other.bands for other in others)):
+    for rows in zip(*(seen.bands for seen in inputs)):
         facts: dict[str, float] = {}
         for centre, spread in (("mean", "std"), ("centre", "spread")):
             values, spreads = (np.array([getattr(row, name) for row in rows], float) for name in (centre, spread))
@@ -233,7 +203,7 @@ def pooled_input(datasets: Sequence[Dataset]) -> Input:
         facts |= {name: float(choose(getattr(row, name) for row in rows))
                  for name, choose in (("minimum", min), ("p001", min), ("maximum", max), ("p999", max))}
         pooled.append(replace(rows[0], **facts))
-    return replace(first, bands=tuple(pooled))
+    return replace(inputs[0], bands=tuple(pooled))
 
 
 def task_names(datasets: Sequence[Dataset]) -> list[tuple[str, str]]:
@@ -252,30 +222,34 @@ def _key(name: str) -> str:
     return re.sub(r"\W+", "_", name.casefold()).strip("_") or "task"
 
 
-def _matching_sensor(dataset: Dataset, first: Dataset) -> SensorInfo:
-    """The sensor of `dataset` that has the bands of the first sensor of `first`, in any order.
+def _alike(dataset: Dataset, bands: Sequence[Band]) -> SensorInfo | None:
+    """The sensor that has these bands and no others, in any order."""
+    return next((sensor for sensor in dataset.sensors if {band.name for band in sensor.bands} == {band.name for band in bands}), None)
+
+
+def _matching(dataset: Dataset, wanted: Input, first: Dataset, some: bool) -> Input:
+    """The input of `dataset` that has the wanted bands of the `first` one, in their order; where they are `some` its sensor may have more.
 
     Raises:
         DataError: when none has.
     """
-    wanted = {band.name: band.unit for band in first.bands}
-    for sensor in dataset.sensors:
-        if {band.name for band in sensor.bands} == set(wanted):
-            break
-    else:
-        theirs = "; ".join(", ".join(band.name for band in sensor.bands) for sensor in dataset.sensors)
-        raise DataError(f"The bands of {dataset.folder} are {theirs}, but those of {first.folder} are {', '.join(wanted)}. "
+    names = set(wanted.names)
+    sensor = _alike(dataset, wanted.bands) or next((one for one in dataset.sensors if some and names <= {band.name for band in one.bands}), None)
+    if sensor is None:
+        theirs = "; ".join(", ".join(band.name for band in one.bands) for one in dataset.sensors)
+        raise DataError(f"The bands of {dataset.folder} are {theirs}, but those of {first.folder} are {', '.join(wanted.names)}. "
                         "Make the datasets from the same bands of the same sensor; their order may differ.")
-    for band in sensor.bands:
-        if band.unit != wanted[band.name]:
+    own = dataset.inputs[sensor.name].only(wanted.names)
+    for band, other in zip(own.bands, wanted.bands):
+        if band.unit != other.unit:
             raise DataError(f"Band {band.name} of {dataset.folder} is in the unit “{band.unit}”, but in {first.folder} it is in "
-                            f"“{wanted[band.name]}”. Make the datasets with the same sensor and unit.")
-    if _product(sensor) != _product(first.sensor):
-        raise DataError(f"{dataset.folder} is of the sensor “{sensor.preset}”, but {first.folder} of “{first.sensor.preset}”. "
+                            f"“{other.unit}”. Make the datasets with the same sensor and unit.")
+    if _product(own) != _product(wanted):
+        raise DataError(f"{dataset.folder} is of the sensor “{own.preset}”, but {first.folder} of “{wanted.preset}”. "
                         "Make the datasets from the same bands of the same sensor.")
-    return sensor
+    return own
 
 
-def _product(sensor: SensorInfo) -> str:
+def _product(seen: Input) -> str:
     """The preset without the processing baseline, which only changes how values are stored."""
-    return sensor.preset.removesuffix("_0400")
+    return seen.preset.removesuffix("_0400")

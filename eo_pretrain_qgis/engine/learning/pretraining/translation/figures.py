@@ -144,7 +144,7 @@ class LinearBaseline:
 
     def _pixels(self, tile: int) -> tuple[list[np.ndarray], np.ndarray]:
         """Values of both sensors (band, y, x), shifted and scaled but not bent, 0 where not measured, and where both were (y, x)."""
-        found = [reader.stored(np.array([tile])) for reader in self.reader.readers]
+        found = [self.reader.stored(way, np.array([tile])) for way in (0, 1)]
         known = found[0][1][0] & found[1][1][0]
         return [np.where(known, (images[0].astype(float) - row["centre"][0]) / row["spread"][0], 0)
                 for (images, _), row in zip(found, self.rows)], known

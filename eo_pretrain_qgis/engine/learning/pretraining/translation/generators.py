@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.functional import pad
 
-from ....cards import InputBand
+from ....cards import Input, InputBand
 from ...networks.class_networks import SegmentationNetwork, band_row, scaled
 
 #: Kinds of generators.
@@ -53,14 +53,14 @@ class UnetGenerator(SegmentationNetwork):
 
     Args:
         encoder: name of the encoder.
-        source: bands of the sensor it takes, see `BandScaling`.
+        source: what it takes.
         target: number of bands it gives.
     """
 
-    def __init__(self, encoder: str, source: Sequence[InputBand], target: int) -> None:
-        super().__init__(encoder, [band.centre for band in source], [band.spread for band in source], target)
+    def __init__(self, encoder: str, source: Input, target: int) -> None:
+        super().__init__(encoder, {source.name: source}, target)
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
+    def forward(self, image: torch.Tensor) -> torch.Tensor:  # type: ignore[override]  # it also takes what the other generator gives
         """Images (n, target band, y, x) of images (n, band, y, x) of any size, both in scaled units."""
         return at_stride(self.translate, image, self.stride)
 
@@ -129,13 +129,13 @@ class StoredTranslation(nn.Module):
         return self.target.inverse(self.generator.translate(self.source(image)))
 
 
-def build_generator(kind: str, source: Sequence[InputBand], target: int, *, encoder: str = "resnet18", tile_size: int = 256,
+def build_generator(kind: str, source: Input, target: int, *, encoder: str = "resnet18", tile_size: int = 256,
                     width: int = 64) -> nn.Module:
     """A generator with new weights.
 
     Args:
         kind: one of `GENERATORS`.
-        source: bands of the sensor it takes, see `BandScaling`.
+        source: what it takes.
         target: number of bands it gives.
         encoder: of the U-Net.
         tile_size: side of the training tiles [px].
@@ -146,7 +146,7 @@ def build_generator(kind: str, source: Sequence[InputBand], target: int, *, enco
     """
     if kind == "unet":
         return UnetGenerator(encoder, source, target)
-    return ResidualGenerator(len(source), target, tile_size, width)
+    return ResidualGenerator(len(source.bands), target, tile_size, width)
 
 
 def at_stride(network: Callable[[torch.Tensor], torch.Tensor], image: torch.Tensor, stride: int) -> torch.Tensor:

@@ -14,12 +14,12 @@ from torch.nn.functional import adaptive_avg_pool2d
 from .....progress import SILENT, Progress
 from ....cards import InputBand
 from ....rasters.sensors import Band
-from ...data import mixed_sample
+from ...data import Batch, mixed_sample
 from ...networks.class_networks import renew_statistics
 from ...networks.discriminators import PatchDiscriminator, fitting_layers, made_loss, real_loss
 from .figures import Sums
 from .generators import BandScaling
-from .sensor_tiles import PairReader, TilePair
+from .sensor_tiles import PairReader
 
 RENEWAL_TILES = 16  # each holds thousands of pixels
 #: Steps of the values kept in the history, scaled units; two bytes reach from -16 to 16.
@@ -145,7 +145,7 @@ class Translation:
         # A generator can only be asked to leave an image as it is where both sensors have the same bands.
         self.identity = not self.paired and settings.identity_weight > 0 and same_bands(*bands)
         self.judged: list[torch.Tensor] = []
-        self._made: list[tuple[TilePair, dict[str, torch.Tensor]]] = []
+        self._made: list[tuple[Batch, dict[str, torch.Tensor]]] = []
 
     @property
     def parts(self) -> dict[str, nn.Module]:
@@ -157,41 +157,46 @@ class Translation:
         """Batches per epoch and process."""
         return self.reader.steps
 
-    def batches(self, seed: int, epoch: int) -> Iterator[TilePair]:
+    def batches(self, seed: int, epoch: int) -> Iterator[Batch]:
         """The training tiles, in an order that follows from seed, epoch and rank alone."""
         for batch in self.reader.epoch(seed, epoch):
             self._made = []
             yield batch
 
-    def loss(self, part: str, networks: Mapping[str, nn.Module], batch: TilePair) -> torch.Tensor:
+    def _both(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Of each sensor the images, scaled units (n, band, y, x), and measured pixels (n, 1, y, x)."""
+        first, second = self.reader.names
+        return batch.images[first], batch.valid[first][:, None], batch.images[second], batch.valid[second][:, None]
+
+    def loss(self, part: str, networks: Mapping[str, nn.Module], batch: Batch) -> torch.Tensor:
         """The loss of the generators or of the discriminators, over measured pixels."""
         if part == "generators":
-            made = networks["generators"](batch.first.values, batch.first.seen, batch.second.values, batch.second.seen,
-                                          not self.paired, self.identity)
+            made = networks["generators"](*self._both(batch), not self.paired, self.identity)
             self._made.append((batch, {name: made[name].detach() for name in ("first", "second")}))
             return self._paired_loss(made, batch) if self.paired else self._unpaired_loss(made, batch)
         made = next((images for known, images in self._made if known is batch), None)
         if made is None:  # memory is short, and the batch is divided anew for each part
             with torch.no_grad():
-                made = networks["generators"](batch.first.values, batch.first.seen, batch.second.values, batch.second.seen)
+                made = networks["generators"](*self._both(batch))
         return self._discriminator_loss(networks["discriminators"], made, batch)
 
-    def _paired_loss(self, made: dict[str, torch.Tensor], batch: TilePair) -> torch.Tensor:
+    def _paired_loss(self, made: dict[str, torch.Tensor], batch: Batch) -> torch.Tensor:
         """L1 to the truth, and what the discriminators, shown source and result, say (Isola et al. 2017, arXiv 1611.07004, §3.1)."""
-        known = batch.first.seen & batch.second.seen
-        loss = self.settings.paired_weight * (l1(made["first"], batch.first.values, known) + l1(made["second"], batch.second.values, known))
+        first, first_seen, second, second_seen = self._both(batch)
+        known = first_seen & second_seen
+        loss = self.settings.paired_weight * (l1(made["first"], first, known) + l1(made["second"], second, known))
         if self.discriminators is None:
             return loss
         return loss + self.settings.adversarial_weight * self._deceit(*self._shown(made["first"], made["second"], batch), known, known)
 
-    def _unpaired_loss(self, made: dict[str, torch.Tensor], batch: TilePair) -> torch.Tensor:
+    def _unpaired_loss(self, made: dict[str, torch.Tensor], batch: Batch) -> torch.Tensor:
         """What the discriminators say, what ways there and back lose, and the identity (Zhu et al. 2017, arXiv 1703.10593, §3 and §5.2)."""
-        first, second, chosen = batch.first, batch.second, self.settings
-        loss = chosen.cycle_weight * (l1(made["first_again"], first.values, first.seen) + l1(made["second_again"], second.values, second.seen))
+        (first, first_seen, second, second_seen), chosen = self._both(batch), self.settings
+        loss = chosen.cycle_weight * (l1(made["first_again"], first, first_seen) + l1(made["second_again"], second, second_seen))
         if self.identity:
-            loss = loss + chosen.cycle_weight * chosen.identity_weight * (l1(made["first_same"], first.values, first.seen) +
-                                                              l1(made["second_same"], second.values, second.seen))
-        return loss + chosen.adversarial_weight * self._deceit(made["first"], made["second"], second.seen, first.seen)
+            loss = loss + chosen.cycle_weight * chosen.identity_weight * (l1(made["first_same"], first, first_seen) +
+                                                                          l1(made["second_same"], second, second_seen))
+        return loss + chosen.adversarial_weight * self._deceit(made["first"], made["second"], second_seen, first_seen)
 
     def _deceit(self, first: torch.Tensor, second: torch.Tensor, first_seen: torch.Tensor, second_seen: torch.Tensor) -> torch.Tensor:
         """How far the discriminators are from taking made images for real ones; they learn nothing from it."""
@@ -202,19 +207,18 @@ class Translation:
         discriminators.requires_grad_(True)
         return judged(real_loss(logits[0].float()), first_seen) + judged(real_loss(logits[1].float()), second_seen)
 
-    def _discriminator_loss(self, network: nn.Module, made: dict[str, torch.Tensor], batch: TilePair) -> torch.Tensor:
+    def _discriminator_loss(self, network: nn.Module, made: dict[str, torch.Tensor], batch: Batch) -> torch.Tensor:
         """Half the least squares of real and made images, for each sensor."""
+        first, first_seen, second, second_seen = self._both(batch)
         if self.paired:
-            known = batch.first.seen & batch.second.seen
-            real, false = self._shown(batch.first.values, batch.second.values, batch), self._shown(made["first"], made["second"], batch)
+            known = first_seen & second_seen
+            real, false = self._shown(first, second, batch), self._shown(made["first"], made["second"], batch)
             real_seen = false_seen = (known, known)
         else:
-            real, real_seen = (batch.first.values, batch.second.values), (batch.first.seen, batch.second.seen)
+            real, real_seen = (first, second), (first_seen, second_seen)
             past: Any = self.discriminators
             # An image made of one sensor is measured where its source was.
-            first, first_seen = past.first_history.exchange(made["first"], batch.second.seen)
-            second, second_seen = past.second_history.exchange(made["second"], batch.first.seen)
-            false, false_seen = (first, second), (first_seen, second_seen)
+            false, false_seen = zip(past.first_history.exchange(made["first"], second_seen), past.second_history.exchange(made["second"], first_seen))
         logits = network(*(torch.cat(pair) for pair in zip(real, false)))
         loss, number = torch.zeros((), device=real[0].device), len(batch)
         for both, seen, made_seen in zip(logits, real_seen, false_seen):
@@ -223,11 +227,11 @@ class Translation:
             self.judged.append(torch.stack([(true.detach() > 0.5).float().mean(), (fake.detach() < 0.5).float().mean()]))
         return loss
 
-    def _shown(self, first: torch.Tensor, second: torch.Tensor, batch: TilePair) -> tuple[torch.Tensor, torch.Tensor]:
+    def _shown(self, first: torch.Tensor, second: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """What the discriminators of a pair see: each image beside its source, and only pixels measured by both."""
-        known = batch.first.seen & batch.second.seen
-        first_beside = torch.cat([first, batch.second.values], 1).where(known, 0.0)
-        return first_beside, torch.cat([second, batch.first.values], 1).where(known, 0.0)
+        own_first, first_seen, own_second, second_seen = self._both(batch)
+        known = first_seen & second_seen
+        return torch.cat([first, own_second], 1).where(known, 0.0), torch.cat([second, own_first], 1).where(known, 0.0)
 
     @torch.no_grad()
     def validate(self, progress: Progress = SILENT) -> np.ndarray:
@@ -235,7 +239,7 @@ class Translation:
         self._renew()
         self.generators.eval()
         sums, reader = Sums(self.bands), self.reader
-        sides = [(way, reader.share.mine(reader.dataset.indices("validation", reader.readers[way].sensor.name))) for way in (0, 1)]
+        sides = [(way, reader.share.mine(side.indices("validation"))) for way, side in enumerate(reader.single)]
         common = set(reader.common("validation").tolist())
         total, done = sum(len(tiles) for _, tiles in sides), 0
         for way, tiles in sides:
@@ -248,28 +252,28 @@ class Translation:
 
     def _add(self, sums: Sums, way: int, tiles: np.ndarray, common: set[int]) -> None:
         there, again = (self.generators.forth, self.generators.back)[::1 if way == 0 else -1]
-        image = self.reader.readers[way].read(tiles)
-        made = there(image.values).where(image.seen, 0.0).float()
+        image, measured = self.reader.read(way, tiles)
+        made = there(image).where(measured, 0.0).float()
         back = again(made).float()
-        seen = image.seen[:, 0].cpu().numpy()
-        sums.add_cycle(way, image.values.cpu().numpy(), back.cpu().numpy(), seen)
+        seen = measured[:, 0].cpu().numpy()
+        sums.add_cycle(way, image.cpu().numpy(), back.cpu().numpy(), seen)
         sums.add_values("made", way, made.cpu().numpy(), seen)
-        sums.add_values("real", 1 - way, image.values.cpu().numpy(), seen)
+        sums.add_values("real", 1 - way, image.cpu().numpy(), seen)
         paired = np.array([tile in common for tile in tiles.tolist()])
         if paired.any():
-            truth, known = self.reader.readers[1 - way].stored(tiles[paired])
+            truth, known = self.reader.stored(1 - way, tiles[paired])
             stored = self.scalings[1 - way].inverse(made).cpu().numpy()
             sums.add_error(way, stored[paired], truth, known & seen[paired])
 
     def _renew(self) -> None:
         """Brings the statistics of batch normalisation up to date, so that what is measured is the network as it will be used."""
-        for network, reader, tiles in zip((self.generators.forth, self.generators.back), self.reader.readers, self.reader.training):
+        for way, (network, tiles) in enumerate(zip((self.generators.forth, self.generators.back), self.reader.training)):
             if not any(isinstance(layer, nn.BatchNorm2d) for layer in network.modules()):
                 continue
             mine = self.reader.share.mine(tiles)
             sample = mixed_sample(np.resize(mine, max(2, len(mine))), RENEWAL_TILES)
             size = max(2, self.reader.batch_size)  # a lone tile has no statistics in the deepest layer
-            renew_statistics(network, (reader.read(part).values for part in np.array_split(sample, max(1, len(sample) // size))))
+            renew_statistics(network, (self.reader.read(way, part)[0] for part in np.array_split(sample, max(1, len(sample) // size))))
 
     def sums(self, flat: np.ndarray) -> Sums:
         """What `validate` gave, with its names."""
@@ -278,7 +282,7 @@ class Translation:
     def figures(self, flat: np.ndarray) -> dict[str, float]:
         """Score, cycle and paired errors, and what the discriminators took for what since the last call."""
         sums = self.sums(flat)
-        names = [reader.sensor.name for reader in self.reader.readers]
+        names = self.reader.names
         row: dict[str, float | None] = {}
         for way, (source, target) in enumerate((names, names[::-1])):
             row |= {f"cycle_{source}": sums.cycle(way), f"distance_{target}": sums.distance(way),

@@ -12,7 +12,9 @@ from torch import nn
 
 from .....errors import DataError
 from .....progress import SILENT, Progress
+from ....cards import Inputs
 from ....datasets.dataset import Dataset
+from ...data import TileReader
 from ...loop import training_runs
 from ...loop.runs import Run
 from ...loop.shares import refuse_crop
@@ -22,7 +24,7 @@ from .figures import LinearBaseline
 from .generators import BandScaling, build_generator
 from .method import DiscriminatorPair, GeneratorPair, Translation, same_bands
 from .report import baseline_card, sample_tiles, translation_pictures, translation_sections
-from .sensor_tiles import PairReader, SensorReader
+from .sensor_tiles import PairReader
 
 #: Training tiles of a sensor below which nothing is learned.
 FEWEST_TILES = 4
@@ -38,6 +40,7 @@ class Settings(training_runs.Settings):
     mode: str
     generator: str
     second_start: str | None
+    bands: str | None
     crop: int | None
     adversarial_weight: float
     paired_weight: float
@@ -61,8 +64,9 @@ def pretrain_translation(dataset_folder: str, output: str, settings: Settings, p
     """
     dataset = Dataset.open(dataset_folder)
     check_translatable(dataset, settings)
-    sensor = dataset.sensors[0 if settings.start or not settings.second_start else 1]
-    settings = equipped(settings, output, settings.start or settings.second_start, sensor.bands, progress)
+    first, second = chosen_inputs(dataset, settings).values()
+    seen = first if settings.start or not settings.second_start else second
+    settings = equipped(settings, output, settings.start or settings.second_start, seen.names, progress)
     result = train(output, TranslationRecipe(dataset, settings), progress)
     return {name: value for name, value in result.items() if value is not None}
 
@@ -75,23 +79,28 @@ def check_translatable(dataset: Dataset, settings: Settings) -> None:
     """
     where = dataset.folder
     if len(dataset.sensors) < 2:
-        raise DataError(f"The dataset {where} has images of one sensor only ({dataset.sensor.name}), and a translation is between two. "
+        raise DataError(f"The dataset {where} has images of one sensor only ({dataset.sensors[0].name}), and a translation is between two. "
                         "Make one with “Create pretraining dataset” and give it “Images of a second sensor”.")
-    first, second = dataset.sensors[:2]
-    tiles = [dataset.indices("training", sensor.name) for sensor in (first, second)]
+    first, second = chosen_inputs(dataset, settings).values()
+    tiles = [dataset.indices("training", seen.sensor) for seen in (first, second)]
     if settings.mode == "paired":
-        if not len(np.intersect1d(dataset.indices("all", first.name), dataset.indices("all", second.name))):
+        if not len(dataset.indices("all", first.sensor, second.sensor)):
             raise DataError(f"No tile of {where} holds both {first.name} and {second.name}: the dataset is unpaired, so the paired mode has "
                             "no truth to learn from. Choose the mode “unpaired”, or make the dataset anew with paired images.")
-        tiles = [np.intersect1d(tiles[0], tiles[1])] * 2
-    for sensor, found in zip((first, second), tiles):
+        tiles = [dataset.indices("training", first.sensor, second.sensor)] * 2
+    for seen, found in zip((first, second), tiles):
         if len(found) < FEWEST_TILES:
-            raise DataError(f"The dataset {where} has {len(found)} training tile(s) of {sensor.name}, and a translation needs at least "
+            raise DataError(f"The dataset {where} has {len(found)} training tile(s) of {seen.sensor}, and a translation needs at least "
                             f"{FEWEST_TILES} of each sensor. Add images, or cut smaller tiles or tiles that overlap.")
-        if not any(dataset.statistics[sensor.name][band.name]["std"] for band in sensor.bands):
-            raise DataError(f"All training tiles of {sensor.name} in {where} hold one and the same value, so there is nothing to translate. "
+        if not any(band.std for band in seen.bands):
+            raise DataError(f"All training tiles of {seen.sensor} in {where} hold one and the same value, so there is nothing to translate. "
                             "Choose other images, or check their nodata value.")
     refuse_crop(dataset, settings.crop)
+
+
+def chosen_inputs(dataset: Dataset, settings: Settings) -> Inputs:
+    """The first two sensors, with those of their bands that were chosen."""
+    return dataset.choose([sensor.name for sensor in dataset.sensors[:2]], settings.bands)
 
 
 class TranslationRecipe:
@@ -101,8 +110,7 @@ class TranslationRecipe:
 
     def __init__(self, dataset: Dataset, settings: Settings) -> None:
         self.dataset, self.settings = dataset, settings
-        self.sensors = dataset.sensors[:2]
-        self.inputs = {sensor.name: dataset.inputs[sensor.name] for sensor in self.sensors}
+        self.inputs = chosen_inputs(dataset, settings)
         first, second = self.inputs.values()
         self.bands = (first.bands, second.bands)
         self.pictures = ""
@@ -136,9 +144,8 @@ class TranslationRecipe:
             discriminators = DiscriminatorPair(seen, chosen.crop or self.dataset.tile_size, chosen.discriminator_width,
                                                0 if paired else chosen.history)
         scalings = (BandScaling(self.bands[0]).to(fabric.device), BandScaling(self.bands[1]).to(fabric.device))
-        readers = (SensorReader(self.dataset, self.sensors[0], scalings[0]), SensorReader(self.dataset, self.sensors[1], scalings[1]))
-        reader = PairReader(readers, paired=paired, batch_size=chosen.batch_size, crop=chosen.crop, turn=chosen.augmentation == "flips",
-                            share=session.share)
+        reader = PairReader(TileReader(self.dataset, self.inputs, 1, fabric.device), scalings, paired=paired, batch_size=chosen.batch_size,
+                            crop=chosen.crop, turn=chosen.augmentation == "flips", share=session.share)
         self._tell(session.progress)
         if "baseline" not in session.run.card:
             session.run.card["baseline"] = self._baseline(reader, session.progress.part(0, 0.01))
@@ -167,7 +174,7 @@ class TranslationRecipe:
         found = {"validation_error": run.card["metrics"].get("validation_error")}
         if self.settings.generator != "unet":
             return {**found, "encoder": None}
-        return {**found, "second_encoder": run.path(f"encoder_{self.sensors[1].name}.safetensors")}
+        return {**found, "second_encoder": run.path(f"encoder_{list(self.inputs)[1]}.safetensors")}
 
     def _baseline(self, reader: PairReader, progress: Progress) -> list[dict[str, Any]] | None:
         """Errors of the regression, where there are pairs to fit and to measure it on."""
@@ -186,17 +193,17 @@ class TranslationRecipe:
                              f"come out with other tones than the tiles in the report. Tiles of {WIDE_TILE} px or more are better for maps.")
         if self.settings.mode == "unpaired" and self.settings.identity_weight > 0 and not same_bands(*self.bands):
             progress.message(f"The identity loss is off: it needs the same bands in both sensors, and {names[0]} and {names[1]} differ.")
-        if not all(len(self.dataset.indices("validation", sensor.name)) for sensor in self.sensors):
+        if not all(len(self.dataset.indices("validation", sensor)) for sensor in self.inputs):
             progress.message("The dataset has no validation tiles of both sensors: errors are not measured on each, and without any the last "
                              "epoch is kept.", "warning")
 
 
 def build_generators(run: Run) -> GeneratorPair:
     """Both generators of a run with new weights."""
-    settings, bands = run.card["settings"], [seen.bands for seen in run.inputs.values()]
+    settings, (first, second) = run.card["settings"], run.inputs.values()
     facts = {"encoder": settings["encoder"], "tile_size": run.card["tile_size"], "width": settings["generator_width"]}
-    return GeneratorPair(build_generator(settings["generator"], bands[0], len(bands[1]), **facts),
-                         build_generator(settings["generator"], bands[1], len(bands[0]), **facts))
+    return GeneratorPair(build_generator(settings["generator"], first, len(second.bands), **facts),
+                         build_generator(settings["generator"], second, len(first.bands), **facts))
 
 
 def load_generators(run: Run) -> GeneratorPair:

@@ -34,20 +34,16 @@ def baseline_card(sums: Sums) -> list[dict[str, Any]]:
 def sample_tiles(method: Translation) -> list[np.ndarray]:
     """For each direction some validation tiles, paired ones where there are any."""
     reader, common = method.reader, method.reader.common("validation")
-    chosen = []
-    for side in reader.readers:
-        tiles = common if len(common) else reader.dataset.indices("validation", side.sensor.name)
-        chosen.append(even_sample(tiles, SAMPLES))
-    return chosen
+    return [even_sample(common if len(common) else side.indices("validation"), SAMPLES) for side in reader.single]
 
 
 @torch.no_grad()
 def translation_pictures(method: Translation, tiles: list[np.ndarray]) -> str:
     """Source, translated image, and truth or way back of held-out tiles, as HTML."""
     method.generators.eval()
-    sides, bands, pieces = method.reader.readers, method.bands, []
-    names = [side.sensor.name for side in sides]
-    paired = len(method.reader.common("validation")) > 0
+    reader, bands, pieces = method.reader, method.bands, []
+    names = reader.names
+    paired = len(reader.common("validation")) > 0
     for way, chosen in enumerate(tiles):
         last = "what was measured there" if paired else f"{names[way]} made again from it"
         caption = f"{names[way]}, {names[1 - way]} made from it, and {last}."
@@ -55,12 +51,12 @@ def translation_pictures(method: Translation, tiles: list[np.ndarray]) -> str:
             pieces.append(page.paragraph(f"There are no validation tiles of {names[way]}."))
             continue
         there, again = (method.generators.forth, method.generators.back)[::1 if way == 0 else -1]
-        image = sides[way].read(chosen)
-        made = there(image.values).where(image.seen, 0.0)
-        seen = image.seen[:, 0].cpu().numpy()
-        columns = [_look(sides[way].stored(chosen)[0], seen, bands[way]), _look(_stored(method, 1 - way, made), seen, bands[1 - way])]
+        image, measured = reader.read(way, chosen)
+        made = there(image).where(measured, 0.0)
+        seen = measured[:, 0].cpu().numpy()
+        columns = [_look(reader.stored(way, chosen)[0], seen, bands[way]), _look(_stored(method, 1 - way, made), seen, bands[1 - way])]
         if paired:
-            columns.append(_look(*sides[1 - way].stored(chosen), bands[1 - way]))
+            columns.append(_look(*reader.stored(1 - way, chosen), bands[1 - way]))
         else:
             columns.append(_look(_stored(method, way, again(made)), seen, bands[way]))
         rows = np.concatenate([beside(*row, side=PICTURE_SIDE) for row in zip(*columns)])

@@ -1,117 +1,42 @@
-"""Tiles of two sensors for a translation: scaled, with the pixels that were measured, paired or not."""
+"""Batches of tiles of two sensors for a translation: scaled, paired or not."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 
-from ....datasets.dataset import Dataset, SensorInfo
-from ...image_changes import turned
+from ...data import Batch, Part, TileReader
 from ...loop.shares import ALONE, Share, passes
 from .generators import BandScaling
 
 
-@dataclass(frozen=True)
-class Tiles:
-    """Some tiles of one sensor on the device.
-
-    Attributes:
-        values: float32 (n, band, y, x), scaled units; 0 where nothing was measured.
-        seen: bool (n, 1, y, x), where something was.
-    """
-
-    values: torch.Tensor
-    seen: torch.Tensor
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def part(self, first: int, last: int) -> Tiles:
-        """Some of them."""
-        return Tiles(self.values[first:last], self.seen[first:last])
-
-    def turned(self, numbers: list[int]) -> Tiles:
-        """Each in one of the eight symmetries of a square."""
-        values, seen = turned(numbers, self.values, self.seen)
-        return Tiles(values.contiguous(memory_format=torch.channels_last), seen)
-
-
-@dataclass(frozen=True)
-class TilePair:
-    """As many tiles of the first sensor as of the second."""
-
-    first: Tiles
-    second: Tiles
-
-    def __len__(self) -> int:
-        return len(self.first)
-
-    def split(self, pieces: int) -> list[TilePair]:
-        """The same tiles in at most `pieces` smaller batches; a single piece is the batch itself."""
-        if pieces == 1:
-            return [self]
-        bounds = [(part[0], part[-1] + 1) for part in np.array_split(np.arange(len(self)), min(pieces, len(self)))]
-        return [TilePair(self.first.part(a, b), self.second.part(a, b)) for a, b in bounds]
-
-
-class SensorReader:
-    """Reads tiles of one sensor of a dataset.
-
-    Args:
-        dataset: whose tiles.
-        sensor: one of its sensors.
-        scaling: of the sensor's bands, on the device.
-    """
-
-    def __init__(self, dataset: Dataset, sensor: SensorInfo, scaling: BandScaling) -> None:
-        self.dataset, self.sensor, self.scaling = dataset, sensor, scaling
-
-    def read(self, tiles: np.ndarray, crop: int | None = None, offsets: np.ndarray | None = None) -> Tiles:
-        """Tiles of these positions, whole or cropped.
-
-        Args:
-            tiles: positions in the dataset (n,).
-            crop: side of the part to take [px].
-            offsets: row and column of that part's corner (n, 2).
-        """
-        stored, seen = self.stored(tiles)
-        if crop is not None and offsets is not None:
-            stored = np.stack([tile[:, y:y + crop, x:x + crop] for tile, (y, x) in zip(stored, offsets)])
-            seen = np.stack([tile[y:y + crop, x:x + crop] for tile, (y, x) in zip(seen, offsets)])
-        device = self.scaling.centre.device
-        known = torch.from_numpy(np.ascontiguousarray(seen)).to(device)[:, None]
-        values = self.scaling(torch.from_numpy(stored).to(device))
-        return Tiles(torch.where(known, values, 0.0).contiguous(memory_format=torch.channels_last), known)
-
-    def stored(self, tiles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Stored values float32 (n, band, y, x), and which pixels were measured, bool (n, y, x)."""
-        images = self.dataset.images(tiles, self.sensor.name)
-        return images.astype(np.float32), self.sensor.valid(images)
-
-
 class PairReader:
-    """The batches of an epoch and of a validation.
+    """The batches of an epoch and of a validation. Their images are scaled, 0 where nothing was measured.
 
     Args:
-        readers: of the two sensors.
+        reader: of both inputs.
+        scalings: of their bands, on the device.
         paired: whether a batch holds the same places of both.
         batch_size: tiles of each sensor per step and process.
         crop: side of random parts of the tiles [px]; None takes whole tiles.
         turn: whether tiles are flipped and turned, those of a pair alike.
         share: of this process.
+
+    Attributes:
+        names: of the two inputs.
+        single: a reader of each.
     """
 
-    def __init__(self, readers: tuple[SensorReader, SensorReader], *, paired: bool, batch_size: int, crop: int | None = None,
+    def __init__(self, reader: TileReader, scalings: Sequence[BandScaling], *, paired: bool, batch_size: int, crop: int | None = None,
                  turn: bool = True, share: Share = ALONE) -> None:
-        self.readers, self.paired, self.crop, self.turn = readers, paired, crop, turn
-        self.share, self.dataset = share, readers[0].dataset
-        if paired:
-            self.training = (self.common("training"),) * 2
-        else:
-            self.training = tuple(self.dataset.indices("training", reader.sensor.name) for reader in readers)  # type: ignore[assignment]
+        self.reader, self.paired, self.crop, self.turn, self.share = reader, paired, crop, turn, share
+        self.dataset, self.names = reader.dataset, list(reader.inputs)
+        self.scalings = dict(zip(self.names, scalings, strict=True))
+        self.single = [TileReader(reader.dataset, {name: seen}, 1, reader.device) for name, seen in reader.inputs.items()]
+        self.training = [self.common("training")] * 2 if paired else [side.indices("training") for side in self.single]
         self.batch_size = min(batch_size, *(share.count(len(tiles)) for tiles in self.training))
 
     @property
@@ -121,27 +46,41 @@ class PairReader:
 
     def common(self, split: str) -> np.ndarray:
         """Tiles of a split that hold both sensors."""
-        first, second = (self.dataset.indices(split, reader.sensor.name) for reader in self.readers)
-        return np.intersect1d(first, second)
+        return self.reader.indices(split)
 
-    def epoch(self, seed: int, epoch: int) -> Iterator[TilePair]:
-        """The training tiles in batches of one size; those of the last are filled up, so that none is left with a single tile."""
+    def epoch(self, seed: int, epoch: int) -> Iterator[Batch]:
+        """The training tiles in batches of one size; those of the last are filled up, so that none is left with a single tile.
+
+        Where they are not paired, a batch has as many of the one sensor as of the other, and the positions of the first.
+        """
         orders, each = [], self.steps * self.batch_size
         for number, tiles in enumerate(self.training):
             source = np.random.default_rng([seed, epoch, 0 if self.paired else number])
-            orders.append(self.share.deal(passes(tiles, each * self.share.processes, source), each))
+            orders.append(self.share.deal(passes(tiles, each * self.share.processes, source), each).reshape(self.steps, -1))
         rng = np.random.default_rng([seed, epoch, self.share.rank, 2])
-        for step in range(self.steps):
-            chosen = [order[step * self.batch_size:(step + 1) * self.batch_size] for order in orders]
-            yield self._batch(chosen, rng)
+        readers = [self.reader] if self.paired else self.single
+        drawn = [[self._draw(rng) for _ in readers] for _ in range(self.steps)]
+        batches = [reader.batches(Part(tiles, self.crop, corners) for tiles, (_, corners) in zip(order, draws))
+                   for reader, order, draws in zip(readers, orders, zip(*drawn))]
+        for found, draws in zip(zip(*batches), drawn):
+            parts = [batch.turned(numbers) if self.turn else batch for batch, (numbers, _) in zip(found, draws)]
+            images, valid = ({name: one for part in parts for name, one in getattr(part, kind).items()} for kind in ("images", "valid"))
+            yield self._scaled(replace(parts[0], images=images, valid=valid))
 
-    def _batch(self, chosen: list[np.ndarray], rng: np.random.Generator) -> TilePair:
-        found: list[Tiles] = []
-        offsets, turns = None, None
-        for reader, tiles in zip(self.readers, chosen):
-            if offsets is None or not self.paired:  # a pair is cut and turned alike
-                turns = rng.integers(0, 8, len(tiles)).tolist()
-                offsets = rng.integers(0, self.dataset.tile_size - self.crop + 1, (len(tiles), 2)) if self.crop else np.zeros((len(tiles), 2))
-            read = reader.read(tiles, self.crop, offsets)
-            found.append(read.turned(turns) if self.turn and turns else read)
-        return TilePair(*found)
+    def read(self, way: int, tiles: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        """Whole tiles of a sensor, scaled (n, band, y, x), and which pixels were measured (n, 1, y, x)."""
+        batch, name = self._scaled(self.single[way].read(Part(tiles))), self.names[way]
+        return batch.images[name], batch.valid[name][:, None]
+
+    def stored(self, way: int, tiles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Whole tiles of a sensor as they are stored, float32 (n, band, y, x), and which pixels were measured, bool (n, y, x)."""
+        images, valid = self.single[way].stored(self.names[way], tiles)
+        return images.astype(np.float32), valid
+
+    def _draw(self, rng: np.random.Generator) -> tuple[list[int], np.ndarray | None]:
+        """Symmetries of the tiles of a batch, and corners of their crops (n, 2)."""
+        numbers = rng.integers(0, 8, self.batch_size).tolist()
+        return numbers, rng.integers(0, self.dataset.tile_size - self.crop + 1, (self.batch_size, 2)) if self.crop else None
+
+    def _scaled(self, batch: Batch) -> Batch:
+        return replace(batch, images={name: self.scalings[name](images) for name, images in batch.images.items()})
