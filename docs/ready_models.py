@@ -117,8 +117,8 @@ def ask_for_labels(recipe: Recipe, choices: dict) -> dict:
             "Needed for lines and points.",
         QgsProcessingParameterEnum("PRESET", "Sensor", choices["PRESET"], defaultValue="generic", usesStaticStrings=True):
             f"Give one of these words: {', '.join(choices['PRESET'])}.",
-        QgsProcessingParameterNumber("TILE_SIZE", "Tile size [px]", Integer, 256, False, 32, 2048):
-            "Smaller for small images.",
+        QgsProcessingParameterNumber("TILE_SIZE", "Tile size [px]", Integer, None, True, 32, 2048):
+            "Empty: chosen so that there are enough tiles for training.",
     }
     return {definition.name(): recipe.ask(definition, text) for definition, text in questions.items()}
 

@@ -10,6 +10,9 @@ from .spec import LARGEST_SEED, MOST_PIXELS, Result, choice, dataset_output, int
 PRESETS = ("generic", "sentinel2_l1c", "sentinel2_l1c_0400", "sentinel2_l2a", "sentinel2_l2a_0400", "sentinel1_db", "sentinel1_linear",
            "landsat89_l2", "landsat457_l2", "sentinel3_olci", "sar_db", "sar_linear")
 
+#: Largest edge of a tile where none is given [px], see `engine.datasets.tile_size`.
+LARGEST_PROPOSED = 256
+
 #: Ends the help of images.
 DELIVERED = " A Sentinel-2 or Landsat scene may be its folder, archive or metadata file, as it is delivered."
 
@@ -30,7 +33,8 @@ def preset() -> Any:
 
 
 def tile_size() -> Any:
-    return integer("Tile size [px]", default=256, minimum=32, maximum=2048)
+    return integer("Tile size [px]", default=None, minimum=32, maximum=2048,
+                   help="Empty: of 256, 128 and 64 the largest that leaves enough tiles for training; the messages say how many.")
 
 
 def stride() -> Any:
@@ -73,10 +77,16 @@ def counted_results(what: str = "tiles") -> dict[str, Result]:
 LEAKAGE = Result("number", "Least distance between a training tile and a test tile, in pixels; the larger, the less a score flatters")
 
 
+def check_stride(stride: int | None, tile_size: int | None) -> None:
+    """Raises JobError for a stride that leaves gaps."""
+    largest = tile_size or LARGEST_PROPOSED
+    if stride is not None and stride > largest:
+        raise JobError(f"The stride ({stride} px) is larger than the tile ({largest} px), so pixels between tiles would be lost. Choose a stride of "
+                       "at most the tile size.")
+
+
 def check_tiling(job: Any) -> None:
     """Raises JobError for a stride that leaves gaps, or shares that leave too little to train on."""
-    if job.stride is not None and job.stride > job.tile_size:
-        raise JobError(f"The stride ({job.stride} px) is larger than the tile ({job.tile_size} px), so pixels between tiles would "
-                       "be lost. Choose a stride of at most the tile size.")
+    check_stride(job.stride, job.tile_size)
     if job.validation_share + job.test_share > 0.8:
         raise JobError("Validation and test blocks together take more than 0.8 of the area. Lower one of the two shares.")

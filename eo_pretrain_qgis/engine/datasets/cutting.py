@@ -120,7 +120,7 @@ class Cutter:
             DataError: when the scene, or what the extent covers of it, is smaller than a tile.
         """
         source = self.scenes[scene][0]
-        windows = _windows(source, self.cutting)
+        windows = windows_of(source, self.cutting)
         tile = sum(int(np.prod(shape)) * np.dtype(dtype).itemsize for shape, dtype in self.samples.values())
         width, height = _piece_size(source, self.cutting, max(1, PIECE_BYTES // tile))
         groups: dict[tuple[int, int], list[Window]] = {}
@@ -230,7 +230,7 @@ def _counts(drawn: np.ndarray, classes: int) -> list[int]:
     return [int(np.count_nonzero(drawn == position)) for position in range(classes)]
 
 
-def _windows(scene: Scene, cutting: Cutting) -> list[Window]:
+def windows_of(scene: Scene, cutting: Cutting) -> list[Window]:
     grid, size = scene.grid, cutting.tile_size
     area = grid.window
     if cutting.extent:

@@ -21,12 +21,12 @@ import numpy as np
 from ...errors import DataError, EngineError, ModelError
 from ...progress import SILENT, Progress
 from ..models.package import Package
-from ..models.session import MemoryRanOutError, Session
+from ..models.session import MemoryRanOutError
 from ..rasters.grid import Window
 from ..rasters.raster import Scene
 from ..waiting import patiently
 from .band_matching import Match
-from .blocks import Tile, anchored_tiles
+from .blocks import Tile
 from .request import Canvas, MapRequest, compare_resolution
 from .score_checks import check_scores
 
@@ -110,6 +110,42 @@ class Product(Protocol):
         """Gives what takes the parts of the area, from one thread; the product is finished when the context closes without an error."""
 
 
+class Network(Protocol):
+    """What computes blocks, as `models.session.Session` does.
+
+    Attributes:
+        device: that it computes on, in words.
+    """
+
+    @property
+    def device(self) -> str: ...  # noqa: D102
+
+    def run(self, images: dict[str, np.ndarray]) -> np.ndarray:
+        """Scores float32 (n, channel, y, x) of images (n, band, y, x) by input, in stored units of the model."""
+
+    def stop(self) -> None:
+        """Makes a run under way fail soon; may be called from any thread."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is to be computed, and from what.
+
+    Attributes:
+        scene: opens one more handle on the image.
+        matches: the image's bands for the model's.
+        tiles: in the order in which they are computed.
+        block: largest edge of what the network sees at once [px].
+        memory: as many pixels are held as a few tiles of this edge have.
+    """
+
+    scene: Callable[[], Scene]
+    matches: list[Match]
+    tiles: list[Tile]
+    block: int
+    memory: int
+
+
 @dataclass(frozen=True)
 class _Piece:
     """A tile that was read: `values` (band, y, x) over `tile.seen`, `valid` (y, x) over `target`, counts over `target`."""
@@ -144,12 +180,10 @@ def map_scene(model: Package, request: MapRequest, products: Sequence[Product], 
     with request.scene(model, progress) as scene:
         canvas, matches = Canvas.of(model, request, scene), request.matches(model, scene, progress)
         compare_resolution(model, canvas.grid, canvas.image, progress)
+    work = Work(lambda: request.scene(model), matches, request.tiles(model, canvas.grid), request.block(model), request.tile_size)
     progress.at(0, f"Loading the model {model.id}")
-    session = model.session(request.device, progress=progress)
     try:
-        with ExitStack() as stack:
-            takers = [stack.enter_context(product.open(canvas, progress)) for product in products]
-            outcome = _run(session, canvas, request, matches, takers, progress)
+        outcome = compute(model.session(request.device, progress=progress), canvas, work, products, progress)
     except (MemoryError, MemoryRanOutError) as error:
         raise _no_memory(model, request, error) from None
     _warn_out_of_range(matches, outcome, canvas.image, progress)
@@ -167,35 +201,41 @@ def _no_memory(model: Package, request: MapRequest, error: Exception) -> EngineE
                        "A few pixels may differ then, and the tags of the map say so.")
 
 
-def _run(session: Session, canvas: Canvas, request: MapRequest, matches: list[Match], takers: Sequence[Callable[[Part], object]],
-         progress: Progress) -> Outcome:
-    def hand_out(part: Part) -> None:
-        check_scores(part.scores, part.valid, part.window, canvas.grid, model)
-        for take in takers:
-            take(part)
+def compute(network: Network, canvas: Canvas, work: Work, products: Sequence[Product], progress: Progress = SILENT) -> Outcome:
+    """Computes blocks one by one and hands what lies in the area of the canvas to the products.
 
-    started, model, area = time.monotonic(), canvas.model, canvas.area
-    block = request.block(model)
-    readers, spare, behind = in_flight(1 if session.device.startswith("cpu") else min(4, os.cpu_count() or 1), request.tile_size, block)
-    tiles = anchored_tiles(canvas.grid.width, canvas.grid.height, block=block, halo=model.halo if request.halo is None else request.halo,
-                           stride=model.stride, area=area, exact=model.fixed_tile is not None)
-    outcome = Outcome(area.width * area.height, 0, np.zeros(len(matches), np.int64))
+    Raises:
+        DataError: no pixel of the area is valid, or the image is damaged, or the disk is full.
+        MemoryRanOutError: memory does not hold a block.
+        ModelError: the network gives another shape, no numbers or no probabilities, saying where.
+    """
+    started, model, area, total = time.monotonic(), canvas.model, canvas.area, len(work.tiles)
+    readers, spare, behind = in_flight(1 if network.device.startswith("cpu") else min(4, os.cpu_count() or 1), work.memory, work.block)
+    outcome = Outcome(area.width * area.height, 0, np.zeros(len(work.matches), np.int64))
     with ExitStack() as stack:
-        scenes = [stack.enter_context(request.scene(model)) for _ in range(readers)]
-        pieces = stack.enter_context(closing(ahead(_Reader(model, matches, scenes, area).read, tiles, readers, spare)))
+        takers = [stack.enter_context(product.open(canvas, progress)) for product in products]
+
+        def hand_out(part: Part) -> None:
+            check_scores(part.scores, part.valid, part.window, canvas.grid, model)
+            for take in takers:
+                take(part)
+
+        scenes = [stack.enter_context(work.scene()) for _ in range(readers)]
+        pieces = stack.enter_context(closing(ahead(_Reader(model, work.matches, scenes, area).read, work.tiles, readers, spare)))
         submit = stack.enter_context(_writing(hand_out, behind))
         for done, piece in enumerate(pieces, 1):
             if piece.valid.any():
-                scores = patiently(partial(session.run, {model.image.name: piece.values[None]}), session.stop, progress, (done - 1) / len(tiles),
-                                   f"Block {done} of {len(tiles)}")
+                images = {model.image.name: piece.values[None]}
+                scores = patiently(partial(network.run, images), network.stop, progress, (done - 1) / total, f"Block {done} of {total}")
                 outcome.valid += int(piece.valid.sum())
                 outcome.out_of_range += piece.out_of_range
                 submit(piece, scores[0])
-            rate = done / len(tiles) * outcome.pixels / 1e6 / (time.monotonic() - started)
-            progress.at(done / len(tiles), f"Block {done} of {len(tiles)}, {rate:.2f} Mpx/s", mpx_per_second=rate)
-    if not outcome.valid:
-        raise DataError(f"{canvas.image} has no valid pixel in the area to map: all are nodata. Choose another extent, or check the nodata value.")
-    outcome.device, outcome.seconds = session.device, time.monotonic() - started
+            rate = done / total * outcome.pixels / 1e6 / (time.monotonic() - started)
+            progress.at(done / total, f"Block {done} of {total}, {rate:.2f} Mpx/s", mpx_per_second=rate)
+        if not outcome.valid:
+            raise DataError(f"{canvas.image} has no valid pixel in the area to map: all are nodata. Choose another extent, or check the nodata "
+                            "value.")
+    outcome.device, outcome.seconds = network.device, time.monotonic() - started
     return outcome
 
 

@@ -15,6 +15,7 @@ from ..models.session import VERSION
 from ..rasters.grid import Grid, Window
 from ..rasters.raster import Scene
 from .band_matching import AS_MODEL, Match, empty_value, match_bands
+from .blocks import Tile, anchored_tiles
 
 #: Pixel sizes of image and training images may differ by this factor without a warning.
 LARGEST_RESOLUTION_RATIO = 1.5
@@ -78,6 +79,15 @@ class MapRequest:
             raise JobError(f"The model {model.path} maps in blocks of {model.block} px and has no smaller ones. Switch “Small blocks” "
                            "(small_blocks) off.")
         return model.small_block
+
+    def tiles(self, model: Package, grid: Grid) -> list[Tile]:
+        """The blocks in which an image of that grid is mapped.
+
+        Raises:
+            JobError: as `block`, or the halo leaves nothing of one.
+        """
+        return anchored_tiles(grid.width, grid.height, block=self.block(model), halo=model.halo if self.halo is None else self.halo,
+                              stride=model.stride, area=self.area(grid), exact=model.fixed_tile is not None)
 
 
 @dataclass(frozen=True)

@@ -111,6 +111,7 @@ class CreateLandCoverDataset(Job):
         from ...engine.datasets.clear_scenes import clear_scenes
         from ...engine.datasets.footprints import copy_footprints
         from ...engine.datasets.splitting.by_place import SplitPlan
+        from ...engine.datasets.tile_size import with_tile_size
         from ...engine.themes.land_cover import map_year
         from ...engine.themes.land_cover.labels import Filters, MapChoice, open_land_cover
         from ...outputs import new_folder
@@ -124,8 +125,9 @@ class CreateLandCoverDataset(Job):
                                  filters=Filters(self.purity, self.border, self.agreement), progress=progress.part(0, 0.1))
         years = map_year.compare(labels.map.raster, [scene.date for scene in scenes], self.map_year, self.most_years, progress,
                                  layer_date=self.land_cover.get("date", ""))
-        cutting = Cutting(self.tile_size, self.stride, self.extent, self.minimum_valid, self.minimum_labelled)
         plan = SplitPlan(self.validation_share, self.test_share, self.block_size, seed=self.seed)
+        cutting = with_tile_size(Cutting(stride=self.stride, extent=self.extent, minimum_valid=self.minimum_valid,
+                                         minimum_labelled=self.minimum_labelled), self.tile_size, scenes, plan, progress)
         with new_folder(self.output) as folder, aside(folder) as place:
             asked = SecondImages(self.second_images or (), self.second_arrangement, self.second_preset, self.second_bands, self.most_days)
             partners, pairs = partner_scenes(scenes, self.preset, asked, place, progress.part(0.1, 0.3))

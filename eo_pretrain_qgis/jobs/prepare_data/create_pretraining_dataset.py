@@ -87,13 +87,16 @@ class CreatePretrainingDataset(Job):
         from ...engine.datasets.building import Cutting
         from ...engine.datasets.footprints import copy_footprints
         from ...engine.datasets.splitting.by_place import SplitPlan
+        from ...engine.datasets.tile_size import with_tile_size
         from ...engine.themes.unlabelled.tiles import build_pretraining_dataset
         from ...outputs import new_folder
 
-        cutting = Cutting(self.tile_size, self.stride, self.extent, self.minimum_valid)
         plan = SplitPlan(self.validation_share, self.test_share, self.block_size, seed=self.seed)
         with new_folder(self.output) as folder, aside(folder) as place:
             sources = self._sources(place, progress.part(0, 0.3))
+            scenes = [group[0] for source in sources for group in source.scenes]
+            cutting = with_tile_size(Cutting(stride=self.stride, extent=self.extent, minimum_valid=self.minimum_valid), self.tile_size, scenes, plan,
+                                     progress)
             split, counts = build_pretraining_dataset(folder, sources, cutting, plan, Path(self.output).name,
                                                       near_duplicates=self.near_duplicates, progress=progress.part(0.3, 1))
         return {"output": self.output, "tiles": len(split.names), **split.counts, "nodata_tiles": counts["nodata"],

@@ -98,6 +98,7 @@ class CreateRoadDataset(Job):
         from ...engine.datasets.building import About, Cutting, Imagery, build_dataset, describe_sensor, open_scenes
         from ...engine.datasets.footprints import copy_footprints
         from ...engine.datasets.splitting.by_place import SplitPlan
+        from ...engine.datasets.tile_size import with_tile_size
         from ...engine.themes.roads.completeness import make_screen
         from ...engine.themes.roads.labels import RoadDrawing, make_labels
         from ...engine.themes.roads.ways import RoadRules, open_roads
@@ -114,8 +115,9 @@ class CreateRoadDataset(Job):
         screen = make_screen(sensor, grids, self.incomplete, self.built_up, self.built_up_values, self.minimum_density,
                              self.minimum_built_up, progress.part(0.1, 0.15))
         labels = make_labels(roads, RoadDrawing(self.drawing, self.minimum_cover, self.edge), screen)
-        cutting = Cutting(self.tile_size, self.stride, self.extent, self.minimum_valid)
         plan = SplitPlan(self.validation_share, self.test_share, self.block_size, seed=self.seed)
+        cutting = with_tile_size(Cutting(stride=self.stride, extent=self.extent, minimum_valid=self.minimum_valid), self.tile_size, scenes, plan,
+                                 progress)
         with new_folder(self.output) as folder:
             write_table(folder / TABLE_FILE, table.widths)
             about = About(Path(self.output).name, "roads", labels.theme_facts)

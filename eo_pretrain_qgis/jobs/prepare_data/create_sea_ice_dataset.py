@@ -90,7 +90,8 @@ class CreateSeaIceDataset(Job):
     samples: str = choice("Samples", ("patches", "tiles"), default="patches",
                           help="“patches”: small, of one class each. “tiles”: a class for every pixel.")
     size: int = integer("Patch or tile size [px]", default=None, minimum=8, maximum=2048,
-                        help="Empty: 32 for patches, 256 for tiles. Usual patches have 10, 20 or 32; make a dataset of each.")
+                        help="Empty: 32 for patches; for tiles, of 256, 128 and 64 the largest that leaves enough for training. Usual patches have "
+                             "10, 20 or 32; make a dataset of each.")
     stride: int = integer("Stride [px]", default=None, minimum=1, maximum=MOST_PIXELS, help="Empty: 10 between patches, the tile size between tiles.")
     balance: str = choice("Balance of the classes", ("none", "augment", "weights"), default="none",
                           help="“augment”: flipped and turned copies of training patches of rare classes, at most 7 of each. “weights”: "
@@ -118,9 +119,8 @@ class CreateSeaIceDataset(Job):
             raise JobError("Validation and test together take more than 0.8 of the samples. Lower one of the two shares.")
         if self.samples == "tiles" and self.balance == "augment":
             raise JobError("Tiles hold several classes, so copies of tiles do not balance them. Choose “weights”, or patches.")
-        if self.samples == "tiles" and self.stride is not None and self.stride > (self.size or 256):
-            raise JobError(f"The stride ({self.stride} px) is larger than the tile ({self.size or 256} px), so pixels between tiles would be "
-                           "lost. Choose a stride of at most the tile size.")
+        if self.samples == "tiles":
+            tiling.check_stride(self.stride, self.size)
         if self.incidence_angle == "none" and (self.incidence_layers or self.incidence_table):
             raise JobError("“Incidence angle” is none, but layers or a table of it are given. Remove them, or choose given.")
 
@@ -130,6 +130,7 @@ class CreateSeaIceDataset(Job):
         from ...engine.datasets.cutting import Cutting
         from ...engine.datasets.footprints import copy_footprints
         from ...engine.datasets.splitting.by_place import SplitPlan
+        from ...engine.datasets.tile_size import with_tile_size
         from ...engine.themes.sea_ice.datasets import build_patches, build_tiles
         from ...engine.themes.sea_ice.ground_control import scratch_folder
         from ...engine.themes.sea_ice.labels import PolygonRules, open_ice_labels
@@ -154,7 +155,7 @@ class CreateSeaIceDataset(Job):
                 plan = PatchPlan(self.size or 32, self.stride or 10, self.split_by, self.balance)
                 split = build_patches(folder, images, labels, plan, shares, about, progress.part(0.25, 1))
             else:
-                cutting = Cutting(self.size or 256, self.stride, self.extent)
+                cutting = with_tile_size(Cutting(stride=self.stride, extent=self.extent), self.size, scenes, shares, progress)
                 split = build_tiles(folder, images, labels, cutting, shares, about, progress.part(0.25, 1))
         counts = {key.replace("tiles", "samples"): count for key, count in split.counts.items()}
         return {"output": self.output, "samples": len(split.names), **counts, **copy_footprints(self.output, self.footprints)}

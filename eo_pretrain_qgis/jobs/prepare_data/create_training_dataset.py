@@ -73,6 +73,7 @@ class CreateTrainingDataset(Job):
         from ...engine.datasets.labels import labelled_scenes, open_labels
         from ...engine.datasets.merging import extend_dataset, open_extended, open_labels_for
         from ...engine.datasets.splitting.by_place import SplitPlan
+        from ...engine.datasets.tile_size import with_tile_size
         from ...outputs import new_folder
 
         extended = open_extended(self.append_to) if self.append_to else None
@@ -83,8 +84,10 @@ class CreateTrainingDataset(Job):
         labels = (open_labels_for(extended, self.labels, grids, **drawing, progress=progress.part(0, 0.05)) if extended else
                   open_labels(self.labels, grids, class_table=self.class_table, **drawing, progress=progress.part(0, 0.05)))
         scenes = labelled_scenes(labels, scenes, progress)
-        cutting = Cutting(self.tile_size, self.stride, self.extent, self.minimum_valid, self.minimum_labelled)
         plan = SplitPlan(self.validation_share, self.test_share, self.block_size, seed=self.seed)
+        cutting = with_tile_size(Cutting(stride=self.stride, extent=self.extent, minimum_valid=self.minimum_valid,
+                                         minimum_labelled=self.minimum_labelled),
+                                 self.tile_size or (extended.tile_size if extended else None), scenes, plan, progress)
         with new_folder(self.output) as folder:
             name, rest = Path(self.output).name, progress.part(0.05, 1)
             split = (extend_dataset(folder, extended, scenes, sensor, labels, cutting, name, rest) if extended else

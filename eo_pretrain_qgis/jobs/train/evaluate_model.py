@@ -22,6 +22,9 @@ class EvaluateModel(Job):
     the same training tiles. A network that does not beat them has learned nothing worth its cost. For classes of whole images the
     figures are overall accuracy and F1, or the micro mean average precision where there are several classes, and the statistics are
     those of the image.
+
+    A class per pixel is computed as in a map, in blocks of the images that the tiles were cut from, so that a map has the same figures. Where an
+    image is gone or has changed, neighbouring tiles of the dataset stand in for what lies around a tile, and the report says so.
     """
 
     title = "Evaluate model"
@@ -34,7 +37,8 @@ class EvaluateModel(Job):
     dataset: str = folder("Dataset", optional=True, help="Another dataset with the same bands and classes; empty uses the one of the run.")
     split: str = choice("Split", ("test", "validation", "all"), default="test",
                         help="“all”: every tile, for another dataset on scenes the run has not seen.")
-    batch_size: int = integer("Batch size", default=8, minimum=1, maximum=1024, advanced=True)
+    batch_size: int = integer("Batch size", default=8, minimum=1, maximum=1024, advanced=True,
+                              help="Images at once, where each has a class as a whole. Of pixels one block is computed at a time.")
     device: str = text("Device", default="auto", advanced=True)
     output: str = file_output("Report", "html")
     facts: str = file_output("Figures as JSON", "json", optional=True, created=False)

@@ -20,6 +20,8 @@ from ..shards import Shards
 from ..statistics import band_statistics
 from .by_place import Split, SplitPlan, split_by_place
 
+#: Training samples of which a network can make one batch of the usual size.
+BATCH = 16
 #: Pixels lie no farther than this from the first of their grid: the Earth measures 4·10⁹ pixels of 1 cm.
 FARTHEST = 1e10
 
@@ -144,12 +146,18 @@ def _check_reach(boxes: np.ndarray, description: dict) -> None:
 
 def _warn(split: Split, pixels: np.ndarray, description: dict, progress: Progress) -> None:
     progress.message(split.facts["text"])
-    names, what = [row.name for row in description["classes"]], "pixel" if task_named(description["task"]).pixelwise else "sample"
+    kind, names = task_named(description["task"]), [row.name for row in description["classes"]]
+    what = "pixel" if kind.pixelwise else "sample"
     for part in SPLITS:
         mine = pixels[split.names == part].sum(0)
         absent = [name for name, count in zip(names, mine, strict=True) if not count]
         if absent and (split.names == part).any():
             progress.message(f"No {part} {what} is of the class {', '.join(absent)}.", level="warning")
+    training = int((split.names == SPLITS[0]).sum())
+    if training < BATCH and training < len(split.names):  # where nothing else is kept, as of tiles to be added, few may be meant
+        progress.message(f"Only {training} {kind.unit} are for training, fewer than the {BATCH} of a batch, so a network can hardly learn from them. "
+                         "Give more images or labels, choose smaller tiles or a smaller stride, or give validation and test smaller shares.",
+                         level="warning")
     lost = (split.names == DROPPED).mean()
     if lost > 0.4:
         progress.message(f"{lost:.0%} of the tiles were dropped to keep training and test apart. Smaller tiles lose fewer.", level="warning")

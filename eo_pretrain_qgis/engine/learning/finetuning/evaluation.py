@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from ....errors import DataError
 from ....progress import SILENT, Progress
+from ...cards import Inputs
 from ...datasets.dataset import ALL, Dataset
 from ...datasets.splitting.label_shares import training_share
 from ...looks import html_page as page
@@ -17,10 +19,13 @@ from ..data import LABELS, TileReader
 from ..loop.device import describe_device, pick_device, use_all_cores
 from ..loop.runs import Run, write_json
 from ..tasks import learner_of
+from .map_scores import AROUND, count_map
 from .recipe import check_learnable
 from .report import CLASS_FIGURES, class_table, confusion_table
 
 MODEL = "model"
+#: Tiles that baselines answer for at once.
+AT_ONCE = 8
 
 
 def evaluate_run(run_folder: str, dataset_folder: str | None, split: str, batch_size: int, device_name: str,
@@ -63,19 +68,40 @@ def evaluate_run(run_folder: str, dataset_folder: str | None, split: str, batch_
     share, seed = run.card["settings"].get("label_share", 100), run.card["seed"]
     learned = training_share(source, share, seed)  # what the run guessed for other tiles is its own
     learner, network = learner_of(dataset), run.load_network(device)
-    fitted = {who: baseline.fit(source, network.inputs, share, seed, progress.part(0, 0.4)) for who, baseline in dataset.kind.baselines.items()}
-    reader = TileReader(dataset, network.inputs, network.stride, device, targets=[LABELS])
-    kind, classes, done = dataset.kind, len(dataset.classes), 0
-    counts = {who: kind.nothing(classes) for who in (MODEL, *fitted)}
-    for chosen, truth, found in learner.method.predict(network, reader, tiles, batch_size):
-        for who, answer in {MODEL: found, **{who: ask(dataset, chosen) for who, ask in fitted.items()}}.items():
-            counts[who] += kind.count(truth, answer, classes)
-        done += len(chosen)
-        progress.at(0.4 + 0.55 * done / len(tiles), f"Measured {done} of {len(tiles)} tiles")
+    reader = TileReader(dataset, network.inputs, network.stride, device, targets=[LABELS], context=AROUND if dataset.kind.pixelwise else 0)
+    seen = ""
+    if dataset.kind.pixelwise:
+        own, seen = count_map(run, network, reader, tiles, progress.part(0, 0.6))
+        progress.message(seen)
+    else:
+        own = _count(dataset, learner.method.predict(network, reader, tiles, batch_size), len(tiles), progress.part(0, 0.6))
+    counts = {MODEL: own, **_count_baselines(dataset, source, share, seed, network.inputs, tiles, progress.part(0.6, 0.95))}
     facts = _facts(run, dataset, split, counts) | {"tiles": len(tiles), "training_tiles": len(learned), "label_share": share}
     progress.at(0.95, "Drawing samples")
     pictures = learner.pictures(network, reader, dataset, learner.shown(dataset, split))
-    return facts, _sections(facts, dataset, counts[MODEL], pictures)
+    return facts, _sections(facts, dataset, counts[MODEL], pictures, seen)
+
+
+def _count(dataset: Dataset, answers: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]], tiles: int, progress: Progress) -> np.ndarray:
+    """Counts of what is said of samples, batch by batch: positions, truth and answer."""
+    counts, done = dataset.kind.nothing(len(dataset.classes)), 0
+    for chosen, truth, answer in answers:
+        counts += dataset.kind.count(truth, answer, len(dataset.classes))
+        done += len(chosen)
+        progress.at(done / tiles, f"Measured {done} of {tiles} tiles")
+    return counts
+
+
+def _count_baselines(dataset: Dataset, source: Dataset, share: float, seed: int, inputs: Inputs, tiles: np.ndarray,
+                     progress: Progress) -> dict[str, np.ndarray]:
+    """Counts of what each baseline, learned from the source, says of the tiles."""
+    found, number = {}, len(dataset.kind.baselines)
+    for at, (who, baseline) in enumerate(dataset.kind.baselines.items()):
+        part = progress.part(at / number, (at + 1) / number)
+        ask = baseline.fit(source, inputs, share, seed, part.part(0, 0.6))
+        answers = ((chosen, dataset.labels(chosen), ask(dataset, chosen)) for chosen in np.array_split(tiles, -(-len(tiles) // AT_ONCE)))
+        found[who] = _count(dataset, answers, len(tiles), part.part(0.6, 1))
+    return found
 
 
 def _refuse_known_scenes(dataset: Dataset, source: Dataset) -> None:
@@ -117,7 +143,7 @@ def _facts(run: Run, dataset: Dataset, split: str, counts: dict[str, np.ndarray]
     return facts
 
 
-def _sections(facts: dict[str, Any], dataset: Dataset, counts: np.ndarray, pictures: str) -> list[str]:
+def _sections(facts: dict[str, Any], dataset: Dataset, counts: np.ndarray, pictures: str, seen: str) -> list[str]:
     kind, names = dataset.kind, [entry.name for entry in dataset.classes]
     words = {MODEL: "the model", **{who: baseline.words for who, baseline in kind.baselines.items()}}
     figures = [(FIGURES[figure], *(facts[who][figure] for who in words)) for figure in FIGURES if figure in facts[MODEL]]
@@ -130,7 +156,7 @@ def _sections(facts: dict[str, Any], dataset: Dataset, counts: np.ndarray, pictu
         page.heading("The model in detail"), class_table(names, facts[MODEL], kind),
         *([] if kind.several else [confusion_table(names, counts)]),
         page.heading("Tiles"), pictures,
-        page.heading("How it was measured"), page.bullets(_method(facts, dataset)),
+        page.heading("How it was measured"), page.bullets([*filter(None, [seen]), *_method(facts, dataset)]),
     ]
 
 

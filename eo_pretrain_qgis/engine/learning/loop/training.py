@@ -311,7 +311,7 @@ class _Loop:
                     total += self._step_part(name, batches)
                     break
                 except (RuntimeError, MemoryError) as error:
-                    if not _out_of_memory(error):
+                    if not out_of_memory(error):
                         raise
                 self.optimizers[name].zero_grad(set_to_none=True)
                 self._shrink(self.largest)
@@ -380,7 +380,8 @@ class _Loop:
                          loss=loss, **now, **best, images_per_second=rate)
 
 
-def _out_of_memory(error: Exception) -> bool:
+def out_of_memory(error: Exception) -> bool:
+    """Whether an error of torch says that memory ran out."""
     words = ("out of memory", "can't allocate memory", "not enough memory")
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(text in str(error) for text in words)
 

@@ -1,0 +1,203 @@
+"""What a map of a run would say of labelled tiles, counted: computed in blocks of the image they were cut from, as a map is."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import nn
+
+from ....progress import SILENT, Progress
+from ...cards import SensorInfo
+from ...datasets.dataset import IGNORE, Dataset
+from ...datasets.source_images import SourceLostError, has_places, open_again
+from ...mapping.band_matching import Match
+from ...mapping.blocks import anchored_tiles
+from ...mapping.inference import Part, Work, compute
+from ...mapping.request import Canvas
+from ...models.kinds import block_sizes, up
+from ...models.package import Package
+from ...models.session import MemoryRanOutError
+from ...rasters.grid import Window
+from ...waiting import PythonCall
+from ..data import TileReader
+from ..export import Probabilities, describe
+from ..halo import LARGEST_HALO
+from ..loop.device import describe_device
+from ..loop.runs import Run
+from ..loop.training import out_of_memory
+from ..networks.class_networks import ClassNetwork
+from .segmentation import Segmentation
+
+#: Pixels around a tile that are seen where its image is gone.
+AROUND = 64
+MEMORY = 1024
+
+
+class TorchSession:
+    """A network in torch that computes blocks as `models.session.Session` does with a model file.
+
+    Args:
+        model: gives probabilities.
+        device: where it lies.
+        name: of what it comes from, for messages.
+    """
+
+    def __init__(self, model: nn.Module, device: torch.device, name: str) -> None:
+        self.model, self.on, self.name = model.eval(), device, name
+        self._call: PythonCall[np.ndarray] | None = None
+
+    @property
+    def device(self) -> str:
+        """The device in words."""
+        return describe_device(self.on)
+
+    def run(self, images: dict[str, np.ndarray]) -> np.ndarray:
+        """Probabilities float32 (n, class, y, x) of images (n, band, y, x) by input, in stored units.
+
+        Raises:
+            MemoryRanOutError: when memory runs out.
+        """
+        self._call = PythonCall(lambda: self._scores(images))
+        try:
+            return self._call()
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            height, width = next(iter(images.values())).shape[-2:]
+            raise MemoryRanOutError(f"Memory ran out on {self.device} with a block of {width} x {height} px of the run {self.name}. Close other "
+                                    "programs, or choose the device “cpu”.") from None
+
+    def stop(self) -> None:
+        """Ends a run under way at its next layer."""
+        if self._call is not None:
+            self._call.stop()
+
+    @torch.no_grad()
+    def _scores(self, images: dict[str, np.ndarray]) -> np.ndarray:
+        image, = images.values()
+        return self.model(torch.from_numpy(image).to(self.on)).float().cpu().numpy()
+
+
+@dataclass
+class Scored:
+    """Counts, of the labels of some tiles, what the network says of them.
+
+    Attributes:
+        dataset: of the tiles, with places.
+        tiles: positions (n,), of one image.
+        counts: as `tasks.Task.count` gives them.
+    """
+
+    name: ClassVar[str] = "scores"
+    dataset: Dataset
+    tiles: np.ndarray
+    counts: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        table = self.dataset.tiles.iloc[self.tiles]
+        self.rows, self.cols = table["row"].to_numpy(), table["col"].to_numpy()
+        self.counts = self.dataset.kind.nothing(len(self.dataset.classes))
+
+    def within(self, window: Window) -> np.ndarray:
+        """Which of the tiles have pixels in a window of the image: numbers in `tiles`."""
+        side = self.dataset.tile_size
+        return np.flatnonzero((self.rows < window.row + window.height) & (self.rows + side > window.row)
+                              & (self.cols < window.col + window.width) & (self.cols + side > window.col))
+
+    @contextmanager
+    def open(self, canvas: Canvas, progress: Progress) -> Iterator[Callable[[Part], None]]:
+        """Gives what counts the parts of the image."""
+        yield self._add
+
+    def _add(self, part: Part) -> None:
+        side, classes = self.dataset.tile_size, len(self.dataset.classes)
+        for number in self.within(part.window):
+            tile = Window(int(self.cols[number]), int(self.rows[number]), side, side)
+            both = tile.intersection(part.window)
+            if both:
+                truth = self.dataset.labels(self.tiles[number:number + 1])[0][_inside(both, tile)]
+                self.counts += self.dataset.kind.count(truth, part.winner[0][_inside(both, part.window)], classes)
+
+
+def count_map(run: Run, network: ClassNetwork, reader: TileReader, tiles: np.ndarray, progress: Progress = SILENT) -> tuple[np.ndarray, str]:
+    """What a map says of tiles, counted against their labels, and a sentence on what the network saw around them.
+
+    Blocks have the widest border that an exported model may have, so next to no pixel differs from its map. Where the image of a tile
+    cannot be seen again, the tile is seen among its neighbours in the dataset.
+
+    Args:
+        run: of the network.
+        network: on the device of the reader.
+        reader: of labelled tiles, with a context of `AROUND`.
+        tiles: positions (n,).
+        progress: told of every block.
+
+    Raises:
+        DataError: an image is damaged.
+        MemoryRanOutError: memory does not hold a block.
+        ModelError: the network gives no numbers.
+    """
+    dataset, halo = reader.dataset, up(LARGEST_HALO, network.stride)
+    sensor = dataset.sensor_of(network.seen)
+    model = Package(run.folder, describe(run, network, "run", "not stated", "", {"halo": halo, **block_sizes(halo, network.stride)}))
+    session = TorchSession(Probabilities(network), reader.device, run.folder)
+    counts, done, lost, reasons = dataset.kind.nothing(len(dataset.classes)), 0, 0, []
+    names = dataset.tiles["scene"].to_numpy(dtype=str)[tiles] if has_places(dataset) else np.full(len(tiles), "")
+    for name in dict.fromkeys(names):
+        mine = tiles[names == name]
+        part = progress.part(done / len(tiles), (done + len(mine)) / len(tiles))
+        done += len(mine)
+        try:
+            counts += _count_scene(session, model, dataset, sensor, name, mine, part)
+        except SourceLostError as error:
+            lost += len(mine)
+            reasons.append(str(error))
+            counts += _count_among_neighbours(network, reader, mine, part)
+    return counts, _sentence(lost, len(tiles), reasons)
+
+
+def _count_scene(session: TorchSession, model: Package, dataset: Dataset, sensor: SensorInfo, name: str, tiles: np.ndarray,
+                 progress: Progress) -> np.ndarray:
+    """In the blocks of their image that hold tiles."""
+    bands = [band.name for band in sensor.bands]
+    with open_again(dataset, name, tiles, sensor.name, progress.part(0, 0.1)) as scene:
+        scored = Scored(dataset, tiles)
+        grid = scene.grid
+        blocks = anchored_tiles(grid.width, grid.height, block=model.block, halo=model.halo, stride=model.stride)
+        work = Work(lambda: copy.deepcopy(scene), [Match(bands.index(band.name), band, band) for band in model.image.bands],
+                    [block for block in blocks if len(scored.within(block.core))], model.block, MEMORY)
+        compute(session, Canvas(model, scene.name, grid, grid.window, {}), work, [scored], progress.part(0.1, 1))
+    labelled = sum(np.count_nonzero(dataset.labels(tiles[number:number + 1]) != IGNORE) for number in range(len(tiles)))
+    if scored.counts.sum() != labelled:
+        raise SourceLostError(f"{scene.path} has fewer measured pixels than were kept")
+    return scored.counts
+
+
+def _count_among_neighbours(network: ClassNetwork, reader: TileReader, tiles: np.ndarray, progress: Progress) -> np.ndarray:
+    """Tile by tile, so that a cancel is heard."""
+    kind, classes = reader.dataset.kind, len(reader.dataset.classes)
+    counts = kind.nothing(classes)
+    for done, (_, truth, answer) in enumerate(Segmentation.predict(network, reader, tiles, 1), 1):
+        counts += kind.count(truth, answer, classes)
+        progress.at(done / len(tiles), f"Measured {done} of {len(tiles)} tiles")
+    return counts
+
+
+def _sentence(lost: int, tiles: int, reasons: list[str]) -> str:
+    if not lost:
+        return "The figures are those of a map: the network saw each pixel with what lies around it in its image."
+    more = f", and {len(reasons) - 1} more images" if len(reasons) > 1 else ""
+    return (f"{lost} of {tiles} tiles were seen among their neighbours in the dataset, or their own mirror image where there are none, and not in "
+            f"their image: {reasons[0]}{more}. The figures of a map may differ a little.")
+
+
+def _inside(part: Window, whole: Window) -> tuple[slice, slice]:
+    """Rows and columns of a part of a window."""
+    top, left = part.row - whole.row, part.col - whole.col
+    return slice(top, top + part.height), slice(left, left + part.width)

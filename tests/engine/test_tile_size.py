@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+
+from eo_pretrain_qgis.engine.datasets.dataset import Dataset
+from eo_pretrain_qgis.engine.datasets.tile_size import ENOUGH
+from eo_pretrain_qgis.errors import JobError
+from eo_pretrain_qgis.jobs import JOBS
+
+from ..listening import Listening
+from ..scenes import land, land_fields, write_raster
+
+
+def made(folder, progress, side=None, **values):
+    """A dataset of `land`, or of a larger image that looks like its labels do not matter."""
+    image = str(land(folder))
+    if side:
+        image = str(write_raster(folder / "large.tif", np.random.default_rng(1).integers(1, 3000, (1, side, side)).astype(np.uint16)))
+    asked = {"images": [image], "labels": str(land_fields(folder)), "class_field": "cover", "output": str(folder / "made"), **values}
+    JOBS["create_training_dataset"].from_values(asked).run(progress)
+    return Dataset.open(asked["output"])
+
+
+def test_the_smallest_is_proposed_for_a_small_image_and_few_tiles_are_warned_of(folder):
+    heard = Listening()
+    dataset = made(folder, heard, validation_share=0)
+    assert dataset.tile_size == 64
+    training = len(dataset.indices("training"))
+    line = next(text for text in heard.texts if text.startswith("Tile size: 64 px"))
+    assert "; with 256 px there would be 0; with 128 px there would be" in line and f"At least {ENOUGH} are wanted." in line
+    assert training < 16
+    assert sum(text.startswith(f"Only {training} tiles are for training, fewer than the 16 of a batch") for text in heard.texts) == 1
+
+
+def test_a_large_image_gets_large_tiles(folder):
+    heard = Listening()
+    assert made(folder, heard, side=2048, test_share=0, validation_share=0).tile_size == 256
+    assert any(text.startswith("Tile size: 256 px, which leaves about 64 tiles for training. ") for text in heard.texts)
+
+
+def test_a_size_that_is_given_is_kept_and_not_spoken_of(folder):
+    heard = Listening()
+    assert made(folder, heard, tile_size=32).tile_size == 32
+    assert not any(text.startswith("Tile size") for text in heard.texts)
+
+
+def test_a_stride_leaves_no_gap(folder):
+    assert made(folder, Listening(), stride=100, validation_share=0, test_share=0).tile_size == 128
+    with pytest.raises(JobError, match=r"stride \(300 px\) is larger than the tile \(256 px\)"):
+        made(folder, Listening(), stride=300)
+
+
+def test_tiles_that_are_added_have_the_size_of_the_dataset(folder):
+    made(folder, Listening(), tile_size=32)
+    added = made(folder, Listening(), append_to=str(folder / "made"), output=str(folder / "more"))
+    assert added.tile_size == 32
