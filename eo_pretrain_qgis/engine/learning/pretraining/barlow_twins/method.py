@@ -137,7 +137,7 @@ class Twins:
             self.told = True
             self.progress.message(f"The loss is now that of batches of {len(batch)} tiles, which is not the loss of the whole batch: Barlow Twins "
                                   "correlates over a batch, so gradients of parts do not add up to it. Choose smaller views or a smaller "
-                                  "encoder to keep the batch, or share it among several GPUs with torchrun.", "warning")
+                                  "encoder to keep the batch, or share it among several GPUs (device “cuda:all”).", "warning")
         return self._loss(networks[part](batch.images, batch.targets))
 
     def _loss(self, embeddings: list[list[torch.Tensor]]) -> torch.Tensor:
