@@ -36,7 +36,7 @@ LARGEST_SEED = 2**32 - 1
 #: Images and the tiles, crops, blocks and borders in them [px], and counts of things in them.
 MOST_PIXELS, MOST_COUNTED = 1_000_000, 1_000_000_000
 #: Parameters that take memory.
-HUNGRY = ("batch_size", "crop", "tile_size", "size")
+HUNGRY = ("batch_size", "crop", "context", "tile_size", "size")
 OUTPUT_KINDS = ("raster_output", "vector_output", "folder_output", "file_output")
 RECORDS = ("dataset.json", "tiles.gpkg", "run.json", "job.json", "encoder.json", "metrics.csv")
 PATH_KINDS = ("raster", "vector", "layer", "file", "folder", "weights")

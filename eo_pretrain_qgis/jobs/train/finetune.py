@@ -46,6 +46,10 @@ class Finetune(training.TrainingJob):
                                   help="Empty: 0.001 from scratch, 0.0003 from starting weights, which large steps would spoil; for images with a "
                                        "label each 0.00005 up to 400 labels and 0.0001 up to 1200.")
     crop: int = training.crop()
+    context: int = integer("Context [px]", default=None, minimum=0, maximum=256, advanced=True,
+                           help="So many pixels around each tile are seen, because a map sees them too: of the neighbouring tiles or, where "
+                                "there are none, of the tile's mirror image. Their labels are not used. Empty: 16 for a class per pixel and tiles "
+                                "smaller than 128 px that say where they lie, else 0. More takes time and memory.")
     loss: str = choice("Loss", ("cross_entropy", "generalised_cross_entropy", "symmetric_cross_entropy", "soft_labels", "purity_smoothing"),
                        default="cross_entropy", advanced=True,
                        help="“cross_entropy”: for labels one can trust; for pixels together with Dice. “generalised…” and “symmetric…” forgive "

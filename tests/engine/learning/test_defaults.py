@@ -5,14 +5,15 @@ from dataclasses import replace
 
 import pytest
 
-from eo_pretrain_qgis.engine.datasets.dataset import Dataset
+from eo_pretrain_qgis.engine.datasets.dataset import TILES, Dataset, read_tiles
 from eo_pretrain_qgis.engine.learning.finetuning.defaults import defaults
-from eo_pretrain_qgis.engine.learning.finetuning.recipe import completed, finetune
+from eo_pretrain_qgis.engine.learning.finetuning.recipe import chosen_context, completed, finetune
 from eo_pretrain_qgis.errors import DataError
 from tests.settings import finetuning as Settings
 
 from ...listening import Listening
 from .conftest import SMALL
+from .tiny import write_dataset
 from .tiny_scenes import write_scenes
 
 SAID = "Chosen for 32 labelled training tiles from starting weights: batch size 32, learning rate 5e-05, augmentation “flips”, averaging 0.99."
@@ -59,3 +60,32 @@ def test_what_was_chosen_is_said_kept_and_compared(folder, run_folder, tmp_path)
     finetune(str(folder), str(run), replace(settings, batch_size=32))  # the same, said aloud
     with pytest.raises(DataError, match="holds a run with batch_size = 32, not 8. Give the same value to continue it"):
         finetune(str(folder), str(run), replace(settings, batch_size=8))
+
+
+def test_small_tiles_are_seen_with_what_lies_around_them(dataset, folder, tmp_path):
+    def chosen(side, asked=None, places=True):
+        place = tmp_path / f"{side} {asked} {places}"
+        write_dataset(place, count=2, size=side, splits=["training"] * 2)
+        if places:
+            table = read_tiles(place).assign(scene="a", row=0, col=[0, side])
+            table.to_file(place / TILES, layer="tiles", driver="GPKG")
+        return chosen_context(Dataset.open(place), asked, str(tmp_path / "none"))
+
+    assert [chosen(side) for side in (32, 64, 96, 128)] == [16, 16, 16, 0]
+    assert chosen(32, places=False) == 0, "there is nothing around tiles of which nobody knows where they lie"
+    assert (chosen(64, 5), chosen(64, 0)) == (5, 0)
+    assert chosen_context(Dataset.open(folder), None, "") == 0
+    with pytest.raises(DataError, match=r"A context of 8 px was asked for, and in .* a class belongs to images as a whole. Leave “Context” empty."):
+        chosen_context(Dataset.open(folder), 8, "")
+
+
+def test_a_run_goes_on_with_its_context(dataset_folder, tmp_path):
+    run, settings = tmp_path / "run", Settings(encoder=SMALL, epochs=1, batch_size=4, device="cpu")
+    heard = Listening()
+    finetune(str(dataset_folder), str(run), replace(settings, context=8), heard)
+    assert "The network sees 8 px around each tile, as it will in a map; they are not learned from." in heard.texts
+    finetune(str(dataset_folder), str(run), replace(settings, epochs=2))
+    card = json.loads((run / "run.json").read_text())
+    assert (card["settings"]["context"], card["epochs_run"]) == (8, 2)
+    with pytest.raises(DataError, match="holds a run with context = 8, not 0"):
+        finetune(str(dataset_folder), str(run), replace(settings, epochs=3, context=0))

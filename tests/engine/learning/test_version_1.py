@@ -9,9 +9,13 @@ import numpy as np
 import onnx
 import pytest
 import rasterio
+import torch
 
+from eo_pretrain_qgis.engine.datasets.dataset import Dataset
+from eo_pretrain_qgis.engine.learning.data import LABELS, TileReader
 from eo_pretrain_qgis.engine.learning.export import export_run
 from eo_pretrain_qgis.engine.learning.finetuning.evaluation import evaluate_run
+from eo_pretrain_qgis.engine.learning.finetuning.segmentation import Segmentation
 from eo_pretrain_qgis.engine.learning.loop.run_record import VERSION
 from eo_pretrain_qgis.engine.learning.loop.runs import Run
 from eo_pretrain_qgis.engine.learning.networks.encoder_files import read_card
@@ -20,6 +24,7 @@ from eo_pretrain_qgis.engine.mapping.inference import map_scene
 from eo_pretrain_qgis.engine.mapping.products import ClassMap, SyntheticImage
 from eo_pretrain_qgis.engine.mapping.request import MapRequest
 from eo_pretrain_qgis.engine.mapping.suggesting.uncertainty import Ensemble
+from eo_pretrain_qgis.engine.measures.accuracy import confusion
 from eo_pretrain_qgis.engine.models import package
 from eo_pretrain_qgis.errors import DataError, JobError
 from eo_pretrain_qgis.jobs import JOBS
@@ -88,9 +93,16 @@ def test_a_finished_run_gives_its_result_again(old, run, job, values):
 
 def test_a_run_is_measured_as_before(old):
     facts, _ = evaluate_run(str(old.folder / "finetune"), str(old.folder / "discs"), "test", 4, "cpu")
-    for who, figures in old.said["evaluation"].items():
-        assert facts[who]["confusion"] == figures["confusion"], who
-        assert facts[who]["mean_iou"] == pytest.approx(figures["mean_iou"])
+    said = old.said["evaluation"]
+    for who in ("majority", "statistics"):
+        assert facts[who]["confusion"] == said[who]["confusion"], who
+        assert facts[who]["mean_iou"] == pytest.approx(said[who]["mean_iou"])
+    assert facts["model"]["pixels"] == said["model"]["pixels"]
+    # The model's tiles were then seen alone; now they are seen as in a map.
+    network, dataset = Run.open(str(old.folder / "finetune")).load_network(torch.device("cpu")), Dataset.open(old.folder / "discs")
+    reader = TileReader(dataset, network.inputs, network.stride, torch.device("cpu"), targets=[LABELS])
+    alone = sum(confusion(truth, answer, 2) for _, truth, answer in Segmentation.predict(network, reader, dataset.indices("test"), 4))
+    assert alone.tolist() == said["model"]["confusion"]
 
 
 def test_a_run_starts_from_it_as_before(old):

@@ -29,6 +29,8 @@ FEW_LABELS = {
     4000: Defaults(32, 10, 20, 3e-4, "flips", 0.99),
 }
 MANY_LABELS = Defaults(32, 10, None, 3e-4, "flips", 0.99)
+#: Pixels seen around tiles of a smaller edge (docs/evidence/map-scores.md).
+CONTEXT, SMALL_TILE = 16, 128
 WORDS = {"batch_size": "batch size {}", "epochs": "{} epochs", "epoch_steps": "{} steps per epoch", "learning_rate": "learning rate {:g}",
          "augmentation": "augmentation “{}”", "average": "averaging {:g}"}
 
@@ -46,6 +48,11 @@ def defaults(whole_tiles: bool, from_weights: bool, labels: int) -> Defaults:
     if not whole_tiles:
         return FROM_WEIGHTS
     return next((found for most, found in FEW_LABELS.items() if labels <= most), MANY_LABELS)
+
+
+def usual_context(tile_size: int) -> int:
+    """Pixels around a tile that training sees: small tiles are mostly border, which a map has none of."""
+    return CONTEXT if tile_size < SMALL_TILE else 0
 
 
 def sentence(chosen: dict[str, Any], labels: int, from_weights: bool) -> str:

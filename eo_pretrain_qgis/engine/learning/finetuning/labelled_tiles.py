@@ -96,6 +96,7 @@ class Choices:
         last_epoch: the only epoch that is validated, counted from 0; None validates each.
         guesses: labels of more tiles, which are learned from too.
         share: of this process.
+        context: pixels around each tile, or crop, that are seen and have no label.
     """
 
     batch_size: int
@@ -108,6 +109,7 @@ class Choices:
     last_epoch: int | None = None
     guesses: GuessedLabels | None = None
     share: Share = ALONE
+    context: int = 0
 
 
 class TrainingTiles:
@@ -162,7 +164,7 @@ class TrainingTiles:
 
     def refuse_single_value(self, stride: int) -> None:
         """See `shares.refuse_single_value`; of a network of that stride, pixels."""
-        refuse_single_value(self.mine // self.steps, self.crop or self.reader.dataset.tile_size, stride)
+        refuse_single_value(self.mine // self.steps, (self.crop or self.reader.dataset.tile_size) + 2 * self.reader.context, stride)
 
 
 class LabelledMethod(ABC):
@@ -184,7 +186,7 @@ class LabelledMethod(ABC):
         check_loss(dataset, choices.loss)
         self.dataset, self.network, self.choices, self.score, self.epoch = dataset, network, choices, dataset.kind.score, 0
         targets = [LABELS, *([SHARES] if choices.loss in NEED_SHARES else [])]
-        self.reader = TileReader(dataset, network.inputs, network.stride, device, targets=targets)
+        self.reader = TileReader(dataset, network.inputs, network.stride, device, targets=targets, context=choices.context)
         self.labelled = self.reader.indices("training") if choices.tiles is None else choices.tiles
         change = Augmentation(choices.augmentation, network.inputs, device)
         self.training = TrainingTiles(self.reader, change, self.labelled, batch_size=choices.batch_size, crop=choices.crop, steps=choices.steps,

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from ....errors import DataError
 from ....progress import SILENT, Progress
 from ...cards import Input, single
 from ...datasets.dataset import IGNORE, Dataset
+from ...datasets.source_images import has_places
 from ...datasets.splitting.label_shares import training_share
 from ..loop import training_runs
-from ..loop.runs import Run
+from ..loop.runs import CARD, Run
 from ..loop.training import Course, Plan
 from ..loop.training_runs import Kept, Session, equipped, plan_of, train
 from ..networks.encoder_files import OUR_SCALING, find_weights, read_card
 from ..probes import encoder_features
 from ..tasks import learner_of
-from .defaults import FROM_SCRATCH, defaults, sentence
+from .defaults import FROM_SCRATCH, defaults, sentence, usual_context
 from .guessed_labels import GuessedLabels, check_spreadable
 from .labelled_tiles import Choices, LabelledMethod, check_labelled
 from .report import run_sections
@@ -36,6 +39,7 @@ class Settings(training_runs.Settings):
     sensor: str | None
     bands: str | None
     crop: int | None
+    context: int | None
     class_weights: str
     augmentation: str
     patience: int
@@ -67,12 +71,29 @@ def finetune(dataset_folder: str, output: str, settings: Settings, progress: Pro
     if settings.spread_labels:
         check_spreadable(dataset, settings.start)
     settings = equipped(settings, output, settings.start, chosen_input(dataset, settings).names, progress)
+    settings = replace(settings, context=chosen_context(dataset, settings.context, output))
     return train(output, FineTuning(dataset, settings), progress)
 
 
 def chosen_input(dataset: Dataset, settings: Settings) -> Input:
     """What the network sees: the sensor that was chosen or the first one, with those of its bands."""
     return single(dataset.choose([settings.sensor or dataset.sensors[0].name], settings.bands))
+
+
+def chosen_context(dataset: Dataset, asked: int | None, output: str) -> int:
+    """Pixels around tiles that are seen: those that were asked for, else those of the run that is continued, else the usual ones.
+
+    Raises:
+        DataError: some were asked for, and the tiles have no class per pixel.
+    """
+    if asked is not None:
+        if asked and not dataset.kind.pixelwise:
+            raise DataError(f"A context of {asked} px was asked for, and in {dataset.folder} a class belongs to {dataset.kind.unit} as a whole. "
+                            "Leave “Context” empty.")
+        return asked
+    if os.path.isfile(os.path.join(output, CARD)):
+        return Run.open(output).card["settings"].get("context") or 0
+    return usual_context(dataset.tile_size) if dataset.kind.pixelwise and has_places(dataset) else 0
 
 
 def completed(settings: Settings, dataset: Dataset) -> tuple[Settings, str]:
@@ -130,6 +151,8 @@ class FineTuning:
         chosen, dataset, run, progress = self.settings, self.dataset, session.run, session.progress
         if self.chosen:
             progress.message(self.chosen)
+        if chosen.context:
+            progress.message(f"The network sees {chosen.context} px around each tile, as it will in a map; they are not learned from.")
         if chosen.start and session.begins:
             run.card["inputs"] = [asdict(adopt_scaling(seen, chosen.start, progress)) for seen in run.inputs.values()]
         network = run.build_network()
@@ -149,7 +172,7 @@ class FineTuning:
         guesses = self.guessed_labels(session, network, tiles, quiet) if chosen.spread_labels else None
         method = self.learner.method(dataset, network, device, Choices(
             chosen.batch_size, tiles, chosen.crop, chosen.class_weights, chosen.augmentation, chosen.loss, chosen.epoch_steps,
-            chosen.epochs - 1 if chosen.keep == "last" else None, guesses, session.share))
+            chosen.epochs - 1 if chosen.keep == "last" else None, guesses, session.share, chosen.context or 0))
         method.begin(new, device, quiet)
         return method
 

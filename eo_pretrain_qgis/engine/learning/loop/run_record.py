@@ -279,7 +279,9 @@ def _with_inputs(card: dict[str, Any]) -> dict[str, Any]:
         both = [{"name": name, "preset": first["preset"] if name == first["name"] else "generic", "bands": bands} for name, bands in both.items()]
     inputs = [{**row, "sensor": row.get("name"), "axes": "byx", "optional": False} if isinstance(row, dict) else row
               for row in (both if isinstance(both, list) else [first])]
-    return {key: value for key, value in card.items() if key not in ("sensor", "preset", "bands", "sensors")} | {"inputs": inputs}
+    settings = card.get("settings")
+    alone = {"settings": {"context": 0, **settings}} if isinstance(settings, dict) else {}  # tiles were seen without what lies around them
+    return {key: value for key, value in card.items() if key not in ("sensor", "preset", "bands", "sensors")} | {"inputs": inputs} | alone
 
 
 #: Version → function that turns a card of that version into one of the next.
