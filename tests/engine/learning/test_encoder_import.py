@@ -1,6 +1,7 @@
 """What tests/jobs/import_encoder.yaml cannot say: which encoders are recognised, and that imported weights compute what they did."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from eo_pretrain_qgis.engine.learning.networks.encoder_files import write_encode
 from eo_pretrain_qgis.engine.learning.networks.encoder_import import Wishes, import_encoder, recognise
 from eo_pretrain_qgis.engine.learning.networks.encoders import build_encoder
 from eo_pretrain_qgis.errors import DataError, ModelError
+from tests.inputs import seen
 
 SMALL = "tu-test_resnet"
 
@@ -63,9 +65,11 @@ def test_an_encoder_of_ours_keeps_its_scaling_and_hands_it_on(tmp_path):
     import_encoder(str(tmp_path / "encoder.safetensors"), str(tmp_path / "out"), Wishes())
     card = json.loads((tmp_path / "out" / "encoder.json").read_text(encoding="utf-8"))
     assert card["input"] == SCALED
-    started = band_rows(centre=1.0, spread=1.0)
-    assert adopt_scaling(started, str(tmp_path / "out"))
-    assert [(band["centre"], band["spread"]) for band in started] == [(100.0, 20.0)] * 2
+    started = seen([1.0, 1.0], [1.0, 1.0], ["B04", "B08"])
+    found = adopt_scaling(started, str(tmp_path / "out"))
+    assert (found.names, found.centre, found.spread) == (["B04", "B08"], [100.0] * 2, [20.0] * 2)
+    other = replace(started, bands=tuple(replace(band, unit="dB") for band in started.bands))
+    assert adopt_scaling(other, str(tmp_path / "out")) is other
 
 
 def band_rows(**facts):
