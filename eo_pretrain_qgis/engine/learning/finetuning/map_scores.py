@@ -36,6 +36,7 @@ from .segmentation import Segmentation
 
 #: Pixels around a tile that are seen where its image is gone.
 AROUND = 64
+#: Memory setting of the run, see `MapRequest`.
 MEMORY = 1024
 
 
