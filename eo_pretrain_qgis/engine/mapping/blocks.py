@@ -3,7 +3,7 @@
 A network with pooling is not indifferent to shifts: an untrained U-Net changed 69 % of its classes when its input moved by 9 px. And a network
 may look farther than any halo. So blocks lie on one grid, fixed to the first pixel of the image at multiples of the network's stride; their
 edge and halo stand in the model file. At the border of the image there is nothing more to see; there the network meets the edge of its
-input, as it did at the edge of each training tile.
+input.
 """
 
 from __future__ import annotations

@@ -111,7 +111,8 @@ def test_without_the_image_neighbours_stand_in_and_the_report_says_so(learned):
     assert said in heard.texts and said in "".join(sections)
     expected = of_the_map(learned)
     assert facts["model"]["pixels"] == expected["pixels"]
-    assert max(abs(facts["model"][figure] - expected[figure]) for figure in FIGURES) <= 4 * ALLOWED
+    # A map of so small an image meets its edge in many tiles, which here see their mirror image instead.
+    assert max(abs(facts["model"][figure] - expected[figure]) for figure in FIGURES) <= 10 * ALLOWED
 
 
 @pytest.mark.parametrize("step", ["Checksum", "Block", "Measured"])
