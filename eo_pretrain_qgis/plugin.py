@@ -21,6 +21,7 @@ class Plugin:
         """Registers the provider; all that qgis_process calls."""
         self.provider = Provider()
         QgsApplication.processingRegistry().addProvider(self.provider)
+        # The ready models are made of our own algorithms, which the registry knows only from here on.
         self.provider.refreshAlgorithms()
 
     def initGui(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qgis.core import QgsProcessingAlgorithm, QgsProcessingModelAlgorithm, QgsProcessingProvider
+from qgis.core import QgsApplication, QgsProcessingAlgorithm, QgsProcessingModelAlgorithm, QgsProcessingProvider
 from qgis.PyQt.QtGui import QIcon
 
 from ..jobs import JOBS
@@ -38,7 +38,8 @@ class Provider(QgsProcessingProvider):
 
     def load(self) -> bool:
         settings.add(self.icon())
-        return True  # who registers the provider refreshes it then: models name their steps by id, which nobody can look up before
+        self.refreshAlgorithms()
+        return True
 
     def unload(self) -> None:
         settings.remove()
@@ -46,8 +47,10 @@ class Provider(QgsProcessingProvider):
     def loadAlgorithms(self) -> None:
         for job_class in JOBS.values():
             self.addAlgorithm(JobAlgorithm(job_class))
-        for path in sorted(MODELS.glob("*.model3")):
-            self.addAlgorithm(ReadyModel(path))
+        # Models name their steps by id, which nobody can look up before this provider is registered.
+        if QgsApplication.processingRegistry().providerById(self.id()) is not None:
+            for path in sorted(MODELS.glob("*.model3")):
+                self.addAlgorithm(ReadyModel(path))
 
     def supportedOutputRasterLayerExtensions(self) -> list[str]:
         return ["tif", "tiff"]
