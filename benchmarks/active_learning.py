@@ -8,7 +8,7 @@ from the same tiles: those that the scene classification calls clear to nine ten
 Suggested tiles hold more classes and borders than random ones and take longer to label, so a third way, "half", labels half as many suggested
 tiles in each round; the connected patches of one class in the tiles labelled are counted as another measure of effort.
 
-Learners: "statistics" is the regression on band statistics that the plugin's reports set beside every network (`StatisticsBaseline`), as a model
+Learners: "statistics" is the regression on statistics of whitened bands that the plugin's reports set beside every network (`engine.classic`), as a model
 file; "network" is a small stack of convolutions that sees 7 x 7 pixels, trained here. It is the choice of tiles that is compared. With --models
 above 1 the network is an ensemble, scored by its mean probabilities, and disagreement can be the measure.
 
@@ -36,9 +36,10 @@ from onnx import TensorProto, helper, numpy_helper
 from scipy import ndimage
 
 from benchmarks.figures import Figures, half_width, interval
+from eo_pretrain_qgis.engine.cards import single
+from eo_pretrain_qgis.engine.classic.models import Labelled
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.landscape import CLASSES
-from eo_pretrain_qgis.engine.measures import baselines
 from eo_pretrain_qgis.engine.measures.accuracy import confusion, scores
 from eo_pretrain_qgis.engine.models import package
 from eo_pretrain_qgis.engine.rasters.vector import VectorLayer
@@ -46,9 +47,7 @@ from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.progress import SILENT
 from tests import networks
 
-TILE, BATCH, WIDTH, SIDE = 32, 8, 24, baselines.SIDE
-#: Pixels of each tile that the regression learns from.
-PIXELS = 200
+TILE, BATCH, WIDTH = 32, 8, 24
 WAYS = ("suggested", "half", "random")
 FIGURES = ("mean IoU, clear ground", "mean IoU, all ground")
 CLASS_TABLE = json.dumps([{"value": row.value, "name": row.name, "color": row.color} for row in CLASSES])
@@ -174,8 +173,8 @@ class Loop:
             if self.asked.learner == "network":
                 write_model(Path(path), *fit(dataset, self.asked.steps, self.seed + 1000 * member), dataset)
             else:
-                learned = baselines.StatisticsBaseline.fit(dataset, dataset.inputs, self.seed, PIXELS * len(dataset))
-                write_regression(Path(path), learned, dataset)
+                learned = Labelled(dataset, single(dataset.inputs), dataset.indices("training"), self.seed).fit("statistics")
+                write_package(Path(path), learned.graph(), dataset)
         return [self.score(test, name) for test in self.tests]
 
     def score(self, test: Dataset, name: str) -> float:
@@ -231,43 +230,17 @@ def write_model(path: Path, network: torch.nn.Sequential, mean: np.ndarray, std:
     graph = helper.make_graph(nodes, "network", [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", len(dataset.sensors[0].bands), "y", "x"])],
                               [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", len(CLASSES), "y", "x"])],
                               [numpy_helper.from_array(np.asarray(values, np.float32), key) for key, values in tensors.items()])
-    write_package(path, graph, mean, std, dataset)
+    write_package(path, helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), dataset)
 
 
-def write_regression(path: Path, learned: baselines.StatisticsBaseline, dataset: Dataset) -> None:
-    """Writes the regression as a model file: value, local mean and local spread of each band, then one weight for each and class."""
-    scaler, regression = learned.model[0], learned.model[-1]
-    weights, offsets = np.zeros((len(CLASSES), len(scaler.scale_))), np.full(len(CLASSES), -1e4)
-    rows, known = (regression.coef_, regression.intercept_), regression.classes_
-    if len(known) == 2:
-        rows = tuple(np.concatenate([-values / 2, values / 2]) for values in rows)
-    weights[known] = rows[0] / scaler.scale_
-    offsets[known] = rows[1] - weights[known] @ scaler.mean_
-    bands = len(dataset.sensors[0].bands)
-    centre = scaler.mean_[:bands]  # squares of centred values keep their digits in single precision
-    offsets[known] += (weights[known, :bands] + weights[known, bands:2 * bands]) @ centre
-    tensors = {"centre": centre[None, :, None, None], "weights": weights[:, :, None, None], "offsets": offsets, "nothing": np.zeros(1)}
-    pool = {"kernel_shape": [SIDE, SIDE], "pads": [SIDE // 2] * 4, "count_include_pad": 0}
-    nodes = [helper.make_node("Sub", ["image", "centre"], ["values"]), helper.make_node("AveragePool", ["values"], ["means"], **pool),
-             helper.make_node("Mul", ["values", "values"], ["squares"]), helper.make_node("AveragePool", ["squares"], ["mean squares"], **pool),
-             helper.make_node("Mul", ["means", "means"], ["squared means"]), helper.make_node("Sub", ["mean squares", "squared means"], ["variances"]),
-             helper.make_node("Max", ["variances", "nothing"], ["kept"]), helper.make_node("Sqrt", ["kept"], ["spreads"]),
-             helper.make_node("Concat", ["values", "means", "spreads"], ["features"], axis=1),
-             helper.make_node("Conv", ["features", "weights", "offsets"], ["scores"]), helper.make_node("Softmax", ["scores"], ["probabilities"], axis=1)]
-    graph = helper.make_graph(nodes, "regression", [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", bands, "y", "x"])],
-                              [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", len(CLASSES), "y", "x"])],
-                              [numpy_helper.from_array(np.asarray(values, np.float32), key) for key, values in tensors.items()])
-    write_package(path, graph, scaler.mean_[:bands], scaler.scale_[:bands], dataset)
-
-
-def write_package(path: Path, graph: onnx.GraphProto, mean: np.ndarray, std: np.ndarray, dataset: Dataset) -> None:
-    bands = [networks.band(band.name, float(one), std=float(spread)) for band, one, spread in zip(dataset.sensors[0].bands, mean, std, strict=True)]
+def write_package(path: Path, model: onnx.ModelProto, dataset: Dataset) -> None:
+    bands = [networks.band(band.name, band.mean, std=band.std) for band in single(dataset.inputs).bands]
     said = networks.description(bands, tuple((row.value, row.name, row.color) for row in CLASSES), stride=1, halo=4)
-    package.write(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), said, path)
+    package.write(model, said, path)
 
 
 def report(results: list[dict], asked: argparse.Namespace) -> None:
-    learner = f"{asked.models} network(s) of {asked.steps} steps" if asked.learner == "network" else f"regression on band statistics, {PIXELS} pixels of each tile"
+    learner = f"{asked.models} network(s) of {asked.steps} steps" if asked.learner == "network" else "regression on the statistics of whitened bands"
     print(f"\nSIMULATED landscapes of {asked.size} px, seeds {asked.seeds}, {learner}; measure {asked.measure}, diversity {asked.diversity}, {asked.draws} random "
           f"draw(s) per seed, half = {asked.tiles // 2} tiles a round; mean and 95 % t-interval over seeds")
     values = {way: np.array([result[way] for result in results]) for way in WAYS}  # (seed, round, figure)

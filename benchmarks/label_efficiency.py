@@ -17,7 +17,6 @@ the network is fine-tuned on all of them; it sees no more labels, but more image
 from __future__ import annotations
 
 import argparse
-import copy
 import csv
 import json
 import shutil
@@ -35,7 +34,10 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.figures import Figures, half_width  # noqa: E402
-from eo_pretrain_qgis.engine.datasets.dataset import DROPPED, Dataset  # noqa: E402
+from eo_pretrain_qgis.engine.cards import single  # noqa: E402
+from eo_pretrain_qgis.engine.classic.models import Labelled  # noqa: E402
+from eo_pretrain_qgis.engine.classic.samples import measure_whitening, sample_rows  # noqa: E402
+from eo_pretrain_qgis.engine.datasets.dataset import Dataset  # noqa: E402
 from eo_pretrain_qgis.engine.datasets.splitting.label_shares import SHARES, labelled_share  # noqa: E402
 from eo_pretrain_qgis.engine.learning.finetuning.recipe import Settings, adopt_scaling, finetune  # noqa: E402
 from eo_pretrain_qgis.engine.learning.loop.device import pick_device  # noqa: E402
@@ -44,12 +46,9 @@ from eo_pretrain_qgis.engine.learning.networks.starting_weights import start_fro
 from eo_pretrain_qgis.engine.learning.probes import (  # noqa: E402
     LinearProbe,
     encoder_features,
-    image_statistics,
     nearest_neighbours,
     score_predictions,
 )
-from eo_pretrain_qgis.engine.measures.accuracy import confusion, scores  # noqa: E402
-from eo_pretrain_qgis.engine.measures.baselines import StatisticsBaseline, majority_class  # noqa: E402
 from eo_pretrain_qgis.progress import PrintedProgress  # noqa: E402
 from tests.settings import finetuning as chosen  # noqa: E402
 
@@ -129,14 +128,9 @@ class Benchmark:
     def baselines(self, share: float, seed: int) -> None:
         tiles = self.tiles(share, seed)
         if not self.images:
-            part = copy.copy(self.dataset)
-            splits = self.dataset.splits.copy()
-            splits[np.setdiff1d(self.dataset.indices("training"), tiles)] = DROPPED
-            part.__dict__["splits"] = splits
-            self.measure(NO_START, "statistics", share, seed, lambda: self.pixels(StatisticsBaseline.fit(part, part.inputs, seed)))
-            common = majority_class(self.dataset)
-            self.measure(NO_START, "majority", share, seed, lambda: self.pixels(
-                lambda dataset, tiles: np.full((len(tiles), *[dataset.tile_size] * 2), common, np.uint8)))
+            labelled = Labelled(self.dataset, single(self.dataset.inputs), tiles, seed)
+            for name, baseline in self.dataset.kind.baselines.items():
+                self.measure(NO_START, name, share, seed, lambda fit=baseline.fit: self.pixels(fit(labelled)))
             return
         labels = self.dataset.labels(tiles)
         self.measure(NO_START, "statistics", share, seed, lambda: self.judge(
@@ -171,7 +165,9 @@ class Benchmark:
         seen = self.features.setdefault(start, {})
         fresh = np.array([tile for tile in tiles if tile not in seen])
         if len(fresh) and start == NO_START:
-            seen.update(zip(fresh.tolist(), image_statistics(self.dataset, fresh, self.dataset.inputs)))
+            what = single(self.dataset.inputs)
+            whitening = measure_whitening(self.dataset, what, self.dataset.indices("training"))
+            seen.update(zip(fresh.tolist(), sample_rows(self.dataset, what, whitening, fresh).features))
         elif len(fresh):
             device = pick_device(self.asked.device)
             network = self.network(start).to(device)
@@ -196,11 +192,11 @@ class Benchmark:
 
     def pixels(self, predict: Callable) -> float:
         """Mean IoU of predictions for the validation tiles."""
-        classes = len(self.dataset.classes)
-        matrix = np.zeros((classes, classes), np.int64)
+        kind, classes = self.dataset.kind, len(self.dataset.classes)
+        total = kind.nothing(classes)
         for tile in self.validation:
-            matrix += confusion(self.dataset.labels(np.array([tile])), predict(self.dataset, np.array([tile])), classes)
-        return scores(matrix)["mean_iou"]
+            total += kind.count(self.dataset.labels(np.array([tile])), predict(self.dataset, np.array([tile])), classes)
+        return kind.figures(total)["mean_iou"]
 
     def settings(self, start: str, share: float, seed: int) -> Settings:
         """Few labels: more passes, so that there are enough steps; many: fewer. From pretrained weights a lower rate."""

@@ -22,9 +22,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.figures import Figures, interval  # noqa: E402
+from eo_pretrain_qgis.engine.classic.whitening import Whitening  # noqa: E402
 from eo_pretrain_qgis.engine.datasets.dataset import IGNORE  # noqa: E402
 from eo_pretrain_qgis.engine.measures.accuracy import confusion, scores  # noqa: E402
-from eo_pretrain_qgis.engine.measures.baselines import band_statistics  # noqa: E402
 from eo_pretrain_qgis.engine.rasters.grid import Window  # noqa: E402
 from eo_pretrain_qgis.engine.rasters.raster import Raster  # noqa: E402
 from eo_pretrain_qgis.engine.themes.roads.accuracy import road_counts, road_scores  # noqa: E402
@@ -86,10 +86,10 @@ class Ground:
         self.truth = np.where(self.valid, labels, IGNORE).astype(np.uint8)
         raster.close()
 
-    def features(self, statistics: bool) -> np.ndarray:
-        """Values of each pixel, and local means and deviations: (y, x, feature)."""
-        values = band_statistics(self.pixels[None], self.valid[None])[0]
-        return np.moveaxis(values if statistics else values[: len(self.pixels)], 0, -1)
+    def features(self, whitening: Whitening | None) -> np.ndarray:
+        """Values of each pixel, or its statistics after whitening: (y, x, feature)."""
+        values = whitening.statistics(self.pixels[None], self.valid[None])[0] if whitening else self.pixels
+        return np.moveaxis(values, 0, -1)
 
     def read_map(self, path: Path) -> np.ndarray:
         """A map made by predict_map, on the pixels of this area."""
@@ -113,7 +113,8 @@ def figures(ground: Ground, mapped: np.ndarray) -> dict:
 def forests(north: Ground, areas: dict[str, Ground]) -> dict[str, dict[str, dict]]:
     """Random forests of single pixels, on the bands and on the statistics around a pixel, trained on the same ground as the network."""
     results: dict[str, dict[str, dict]] = {}
-    for name, statistics in (("forest, bands", False), ("forest, statistics", True)):
+    measured = Whitening.of(north.pixels[:, north.valid].T, ["unknown"] * len(north.pixels))
+    for name, statistics in (("forest, bands", None), ("forest, statistics", measured)):
         known = north.truth != IGNORE
         forest = RandomForestClassifier(200, min_samples_leaf=5, class_weight="balanced", n_jobs=2, random_state=1)
         forest.fit(north.features(statistics)[known], north.truth[known])

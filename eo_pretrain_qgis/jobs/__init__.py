@@ -1,5 +1,6 @@
 """What can be asked: all jobs, in the order of the toolbox."""
 
+from .map.map_from_points import MapFromPoints
 from .map.predict_map import PredictMap
 from .prepare_data.create_crop_dataset import CreateCropDataset
 from .prepare_data.create_land_cover_dataset import CreateLandCoverDataset
@@ -34,6 +35,6 @@ JOBS = {
         ImportDataset, ExportDataset, SplitDataset, DescribeDataset, SuggestLabels, DiscoverTopics,
         PretrainInpainting, PretrainBarlowTwins, PretrainTranslation, PretrainMultitask, ImportEncoder,
         Finetune, EvaluateModel, ExportModel, InspectModel,
-        PredictMap,
+        MapFromPoints, PredictMap,
     )
 }

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from eo_pretrain_qgis.engine.datasets.legend import PALETTE, class_key, make_legend
+from eo_pretrain_qgis.engine.datasets.legend import PALETTE, class_key, make_legend, refuse_rare
 from eo_pretrain_qgis.errors import DataError
 
 from ..listening import Listening
@@ -52,3 +52,14 @@ def test_too_many_and_too_few():
         make_legend({str(number) for number in range(255)}, "It", None, None, False)
     with pytest.raises(DataError, match=r"All labels are of one class, “water”, and one class teaches nothing. Set “Pixels"):
         make_legend({"water"}, "It", None, None, False)
+
+
+def test_classes_with_too_few_labels_are_refused_or_told():
+    heard = Listening()
+    refuse_rare(["water", "wood"], [10, 5000], "fields.gpkg", progress=heard)
+    assert heard.said == []
+    refuse_rare(["water", "wood", "ice"], [2, 9, 10], "fields.gpkg", "tiles", heard)
+    assert heard.warnings == ["fields.gpkg has few labelled tiles of “water” (2), “wood” (9); with fewer than 10 a class is hardly known. Label more "
+                              "of it."]
+    with pytest.raises(DataError, match="has too few labelled pixels of “water” \\(1\\), “ice” \\(0\\); a class needs at least 2"):
+        refuse_rare(["water", "wood", "ice"], [1, 9, 0], "fields.gpkg", progress=heard)

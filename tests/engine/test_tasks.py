@@ -5,20 +5,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from eo_pretrain_qgis.engine.cards import single
+from eo_pretrain_qgis.engine.classic.models import Labelled
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.datasets.splitting.by_place import SplitPlan
-from eo_pretrain_qgis.engine.datasets.splitting.label_shares import class_presence, training_share
+from eo_pretrain_qgis.engine.datasets.splitting.label_shares import class_presence, training_share, with_label
 from eo_pretrain_qgis.engine.datasets.splitting.resplitting import divide_again
 from eo_pretrain_qgis.engine.describing.page import describe, write_report
 from eo_pretrain_qgis.engine.formats import WRITERS, export_dataset
 from eo_pretrain_qgis.engine.learning.finetuning.evaluation import evaluate_run
 from eo_pretrain_qgis.engine.learning.finetuning.recipe import finetune
 from eo_pretrain_qgis.engine.learning.loop.runs import Run
+from eo_pretrain_qgis.engine.learning.networks.class_networks import ClassificationNetwork
 from eo_pretrain_qgis.engine.learning.pretraining.multitask.kinds import check_task, learned
 from eo_pretrain_qgis.engine.learning.tasks import LEARNERS
 from eo_pretrain_qgis.engine.tasks import FIGURES, TASKS, Task, require
 from eo_pretrain_qgis.errors import DataError, ModelError
-from eo_pretrain_qgis.progress import SILENT
 
 from ..settings import finetuning
 from .learning.conftest import SMALL
@@ -62,7 +64,7 @@ def toy(monkeypatch, tmp_path):
     """A dataset of a task that two tables were told of: a class for every card, drawn at random, scored by F1."""
     monkeypatch.setitem(TASKS, "toy", Task("toy", "a class for every card", ("Deal cards",), "cards", split_by=("random",), score="mean_f1",
                                            told=("mean_f1",)))
-    monkeypatch.setitem(LEARNERS, "toy", replace(LEARNERS["scene"], architecture="card reader"))
+    monkeypatch.setitem(LEARNERS, "toy", replace(LEARNERS["scene"], networks={"card reader": ClassificationNetwork}))
     return Dataset.open(write_scenes(tmp_path / "cards", task="toy"))
 
 
@@ -134,6 +136,7 @@ def test_baselines_have_one_form_for_all_tasks(tmp_path):
                    write_scenes(tmp_path / "several", task="multilabel")):
         dataset = Dataset.open(folder)
         kind, tiles = dataset.kind, dataset.indices("test")
+        labelled = Labelled(dataset, single(dataset.inputs), with_label(dataset, dataset.indices("training")), 1)
         for baseline in kind.baselines.values():
-            answer = baseline.fit(dataset, dataset.inputs, 50, 1, SILENT)(dataset, tiles)
+            answer = baseline.fit(labelled)(dataset, tiles)
             assert 0 <= kind.figures(kind.count(dataset.labels(tiles), answer, len(dataset.classes)))[kind.score] <= 1

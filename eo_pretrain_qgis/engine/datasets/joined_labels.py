@@ -11,7 +11,7 @@ from ...errors import DataError
 from ...progress import SILENT, Progress
 from ..rasters.grid import Grid, Window
 from .dataset import IGNORE
-from .legend import Legend, class_key, make_legend
+from .legend import MORE_CLASSES, Legend, class_key, make_legend
 
 
 class LabelLayer(Protocol):
@@ -62,7 +62,8 @@ def filled(drawn: np.ndarray, legend: Legend) -> np.ndarray:
     return drawn if legend.unlabelled is None else np.where(drawn == IGNORE, np.uint8(legend.unlabelled), drawn)
 
 
-def joined_legend(layers: Sequence[LabelLayer], table: list[dict] | None, background: bool, progress: Progress = SILENT) -> Legend:
+def joined_legend(layers: Sequence[LabelLayer], table: list[dict] | None, background: bool, progress: Progress = SILENT,
+                  advice: str = MORE_CLASSES) -> Legend:
     """The classes of all layers together.
 
     Args:
@@ -70,18 +71,19 @@ def joined_legend(layers: Sequence[LabelLayer], table: list[dict] | None, backgr
         table: rows value, name, color of the classes wanted; decides what a value means. None takes those of the layers.
         background: whether pixels without a label are a class.
         progress: told which values are ignored.
+        advice: what to do where there is one class only.
 
     Raises:
         DataError: layers that mean different classes by one value or give one class different values, and what `make_legend` refuses.
     """
     if len(layers) == 1:
-        return make_legend(layers[0].found, layers[0].where, table, layers[0].categories, background, progress)
+        return make_legend(layers[0].found, layers[0].where, table, layers[0].categories, background, progress, advice)
     if not table:
         _refuse_conflicts(layers)
     rows = [row for layer in layers for row in _rows(layer).values()]
     styles = {class_key(row["value"]): row for row in sorted(rows, key=lambda row: bool(row.get("name")))}
     return make_legend(set().union(*(layer.found for layer in layers)), f"The legend of the {len(layers)} label layers", table,
-                       {"classes": list(styles.values())}, background, progress)
+                       {"classes": list(styles.values())}, background, progress, advice)
 
 
 def _rows(layer: LabelLayer) -> dict[str, dict]:

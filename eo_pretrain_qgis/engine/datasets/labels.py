@@ -21,7 +21,7 @@ from ..rasters.raster import Raster, Scene
 from ..rasters.vector import VectorLayer, is_vector, on_grid, repaired, touching
 from .dataset import IGNORE
 from .joined_labels import JoinedLabels, filled, joined_legend
-from .legend import WHOLE, Legend, check_whole, class_key, without_negative
+from .legend import MORE_CLASSES, WHOLE, Legend, check_whole, class_key, without_negative
 
 #: Edge of the pieces in which a class raster is searched for its values [px].
 SEARCH_SIZE = 2048
@@ -30,7 +30,8 @@ TOO_MANY_VALUES = 5000
 
 
 def open_labels(sources: dict | list[dict], grids: list[Grid], *, class_field: str | None = None, class_table: list[dict] | None = None,
-                unlabelled: str = "ignored", buffer: float | None = None, progress: Progress = SILENT) -> VectorLabels | RasterLabels | JoinedLabels:
+                unlabelled: str = "ignored", buffer: float | None = None, progress: Progress = SILENT,
+                advice: str = MORE_CLASSES) -> VectorLabels | RasterLabels | JoinedLabels:
     """Reads what the labels are, as far as they matter for some images.
 
     Args:
@@ -41,6 +42,7 @@ def open_labels(sources: dict | list[dict], grids: list[Grid], *, class_field: s
         unlabelled: "ignored" or "background".
         buffer: half the width of lines, radius of points [m]; None leaves a point the pixel it lies in.
         progress: also hears messages about what was ignored or repaired.
+        advice: what to do where there is one class only.
 
     Raises:
         DataError: labels that miss the images or cannot make at least two classes, or layers that name one class differently.
@@ -60,7 +62,7 @@ def open_labels(sources: dict | list[dict], grids: list[Grid], *, class_field: s
         raise missed_all
     if class_table and all(layer.whole for layer in layers):
         check_whole(class_table, layers[0].path, set().union(*(layer.found for layer in layers)))
-    legend = joined_legend(layers, class_table, unlabelled == "background", progress)
+    legend = joined_legend(layers, class_table, unlabelled == "background", progress, advice)
     for layer in layers:
         layer.use(legend)
     return layers[0] if len(layers) == 1 else JoinedLabels(layers, legend)
@@ -100,6 +102,8 @@ class VectorLabels:
     everywhere = True
     #: Whether a value of it is always a whole number.
     whole: bool
+    #: Features that lie on none of the images.
+    outside: int
     legend: Legend
     categories: dict | None
 
@@ -110,7 +114,8 @@ class VectorLabels:
         self.path, self.buffer = layer.path, buffer or 0.0
         features = repaired(layer.read([class_field] if class_field else []), self.path, progress)
         progress.at(0.5, "Looking for the labels on the images")
-        features = self._near(features, grids)
+        near = self._near(features, grids)
+        self.outside, features = len(features) - len(near), near
         if (features.geometry.geom_type.isin(("LineString", "MultiLineString"))).any() and not buffer:
             raise DataError(f"{self.path} holds lines, and a line has no area to label. Give half its width in “Buffer around lines "
                             "and points”.")

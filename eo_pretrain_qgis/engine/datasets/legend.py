@@ -5,7 +5,7 @@ from __future__ import annotations
 import colorsys
 import math
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,8 @@ from ..records import printable
 
 #: Values 0 to 254 of a Byte map; 255 is "no result". One is kept free for a background.
 MAXIMUM_CLASSES = 254
+#: Labelled pixels, or samples, of a class without which nothing can be learned of it, and below which it is hardly known.
+FEWEST, FEW = 2, 10
 BACKGROUND = ClassInfo(0, "background", "#d9d9d9")
 MORE_CLASSES = "Set “Pixels without a label are” to background, or give a class field with two classes or more."
 #: A value in labels that are whole numbers, as `class_key` writes it.
@@ -94,6 +96,29 @@ def make_legend(found: Collection[str], where: str, table: list[dict] | None, ca
         name = classes[0].name if classes else "none"
         raise DataError(f"All labels are of one class, “{name}”, and one class teaches nothing. {advice}")
     return Legend(tuple(classes), {key: position for position, key in enumerate(keys, int(background))}, 0 if background else None)
+
+
+def refuse_rare(names: Sequence[str], counts: Sequence[int], where: str, unit: str = "pixels", progress: Progress = SILENT) -> None:
+    """Sees to it that there are labels enough of every class to learn from.
+
+    Args:
+        names: of the classes.
+        counts: how much of each is labelled.
+        where: what holds the labels, for messages.
+        unit: what is counted, in the plural.
+        progress: warned of classes with fewer than ten.
+
+    Raises:
+        DataError: a class has fewer than two.
+    """
+    rare = [(name, int(count)) for name, count in zip(names, counts, strict=True) if count < FEW]
+    told = listed(f"“{name}” ({count})" for name, count in rare if count < FEWEST)
+    if told:
+        raise DataError(f"{where} has too few labelled {unit} of {told}; a class needs at least {FEWEST}. Label more of it, or list only the other "
+                        "classes in “Classes”.")
+    if rare:
+        progress.message(f"{where} has few labelled {unit} of {listed(f'“{name}” ({count})' for name, count in rare)}; with fewer than {FEW} a class "
+                         "is hardly known. Label more of it.", level="warning")
 
 
 def check_whole(table: list[dict], path: str, found: Collection[str] = ()) -> None:

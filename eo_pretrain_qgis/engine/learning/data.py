@@ -24,6 +24,8 @@ from ..scheduling import ahead
 from .image_changes import turned
 
 LABELS, SHARES = "labels", "shares"
+#: Pixels around a tile that show a network what it would see in a map.
+AROUND = 64
 #: What was read for a batch: the field of `Batch` and the name in it → (n, …), all with axes y and x at the end that have more than two axes.
 Arrays = dict[tuple[str, str], np.ndarray]
 

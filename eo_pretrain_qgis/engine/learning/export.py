@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,6 @@ from torch import nn
 
 from ...errors import ModelError, first_line
 from ...progress import SILENT, Progress
-from ..cards import Input
 from ..models import package
 from ..models.session import InferenceSession, on_processor
 from ..waiting import PythonCall, patiently
@@ -156,21 +153,15 @@ def describe(run: Run, network: ClassNetwork, name: str, licence: str, plugin_ve
     metrics = card["metrics"]
     scores = {"split": "validation", **{key: metrics[key] for key in ("mean_iou", "overall_accuracy") if key in metrics}}
     scores["iou"] = {entry: metrics[f"iou_{entry}"] for entry in run.class_names if f"iou_{entry}" in metrics}
-    short = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "model"
     return {
         **{key: card[key] for key in ("task", "resolution_m", "classes", "tile_size", "architecture", "encoder", "parameters")},
-        "inputs": [taken(seen) for seen in run.inputs.values()],
-        "id": f"{short}-{card['weights_sha256'][:8]}", "name": name, "licence": licence, "stride": network.stride, **halo,
+        "inputs": [package.taken(seen) for seen in run.inputs.values()],
+        "id": package.id_of(name, card["weights_sha256"]), "name": name, "licence": licence, "stride": network.stride, **halo,
         "scores": scores,
         "provenance": {"dataset": card["dataset"]["name"], "dataset_checksum": card["dataset"]["checksum"], "run": Path(run.folder).name,
                        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "plugin_version": plugin_version,
                        "seed": card["seed"], "start": card["start"]["summary"] if card["start"] else "scratch"},
     }
-
-
-def taken(seen: Input) -> dict[str, Any]:
-    """An input as a model's description has it."""
-    return {**asdict(seen), "fill": seen.centre}
 
 
 def probes(scene: np.ndarray, stride: int) -> list[np.ndarray]:

@@ -18,10 +18,11 @@ from torch.nn.functional import pad
 from ...errors import DataError
 from ...progress import SILENT, Progress
 from ..cards import Input
+from ..classic.samples import measure_whitening, sample_rows
 from ..datasets.dataset import Dataset
 from ..datasets.splitting.label_shares import labelled_share, with_label
 from ..even_sample import even_sample
-from ..measures.linear_probe import LinearProbe, image_statistics, nearest_neighbours, score_predictions
+from ..measures.linear_probe import LinearProbe, nearest_neighbours, score_predictions
 from ..tasks import TASKS, require
 from .data import Part, TileReader, laid
 from .networks.class_networks import band_row, scaled
@@ -101,8 +102,9 @@ class Probe:
         return self.score(both[:len(self.known)], both[len(self.known):])
 
     def statistics(self, seen: Input) -> dict[str, float]:
-        """The same scores of `image_statistics` in the place of an encoder's features."""
-        return self.score(*(image_statistics(self.dataset, tiles, {seen.name: seen}) for tiles in (self.known, self.asked)))
+        """The same scores of the statistics of whitened bands, see `sample_rows`, in the place of an encoder's features."""
+        whitening = measure_whitening(self.dataset, seen, self.dataset.indices("training", seen.sensor))
+        return self.score(*(sample_rows(self.dataset, seen, whitening, tiles).features for tiles in (self.known, self.asked)))
 
     def score(self, known: np.ndarray, asked: np.ndarray) -> dict[str, float]:
         """Scores of features of the labelled and of the scored tiles."""

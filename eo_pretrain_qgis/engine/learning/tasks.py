@@ -17,6 +17,7 @@ from .finetuning.labelled_tiles import LabelledMethod
 from .finetuning.pictures import map_pictures, sample_gallery
 from .finetuning.segmentation import Segmentation
 from .networks.class_networks import ClassificationNetwork, ClassNetwork, SegmentationNetwork
+from .networks.spectral import SpectralUNet
 
 SAMPLES = 4  # tiles with a map that are shown
 
@@ -26,22 +27,22 @@ class Learner:
     """What learns a task.
 
     Attributes:
-        architecture: kind of network, in run.json.
-        network: encoder, what it sees, number of classes → network with new weights.
+        networks: kind of network, in run.json, → how one with new weights is made of encoder, what it sees, and number of classes. New runs take the
+            first; the others are of runs that are older.
         method: loss, answers and what is counted.
         shown: dataset and split → positions of the tiles that a report chooses its pictures from.
         pictures: network, reader, dataset and these tiles → HTML.
     """
 
-    architecture: str
-    network: Callable[[str, Inputs, int], ClassNetwork]
+    networks: dict[str, Callable[[str, Inputs, int], ClassNetwork]]
     method: type[LabelledMethod]
     shown: Callable[[Dataset, str], np.ndarray]
     pictures: Callable[[ClassNetwork, TileReader, Dataset, np.ndarray], str]
 
 
-_PIXELS = Learner("unet", SegmentationNetwork, Segmentation, lambda dataset, split: telling_tiles(dataset, split, SAMPLES), map_pictures)
-_TILES = Learner("classifier", ClassificationNetwork, Classification, lambda dataset, split: dataset.indices(split), sample_gallery)
+_PIXELS = Learner({"unet above a regression": SpectralUNet, "unet": SegmentationNetwork}, Segmentation,
+                  lambda dataset, split: telling_tiles(dataset, split, SAMPLES), map_pictures)
+_TILES = Learner({"classifier": ClassificationNetwork}, Classification, lambda dataset, split: dataset.indices(split), sample_gallery)
 LEARNERS: dict[str, Learner] = {"segmentation": _PIXELS, "scene": _TILES, "patch": _TILES, "multilabel": _TILES}
 
 

@@ -1,10 +1,9 @@
-"""Simple classifiers of whole samples: on statistics of their bands, or on features that an encoder found."""
+"""Simple classifiers of rows of features: statistics of bands, or what an encoder found."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import logit
@@ -17,38 +16,12 @@ from sklearn.neighbors import KNeighborsClassifier
 from .accuracy import confusion, scores
 from .multilabel_accuracy import multilabel_scores, score_counts
 
-if TYPE_CHECKING:
-    from ..cards import Inputs
-    from ..datasets.dataset import Dataset
-
 NEIGHBOURS = 5
 #: Strengths of the L2 penalty that are tried, scikit-learn's C; small for many features and few labels.
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
 FOLDS, FOLDED = 5, 1000  # up to so many samples the strength is found by cross-validation, beyond on a fifth held out
 MULTILABEL_STRENGTH = 0.1
-PERCENTILES = (5, 95)
-ITERATIONS = 500
-
-
-def image_statistics(dataset: Dataset, tiles: np.ndarray, inputs: Inputs) -> np.ndarray:
-    """Mean, standard deviation, 5th and 95th percentile of each band over the valid pixels or dates: float32 (n, 4 · band).
-
-    What a network has to beat: such numbers reach 0.71 on EuroSAT RGB and 0.88 on its 13 bands (torchgeo-bench,
-    results/all_results.csv, row "imagestats").
-    """
-    return np.concatenate([np.concatenate([_statistics(*dataset.read(seen, tiles[start:start + 256])) for seen in inputs.values()], 1)
-                           for start in range(0, len(tiles), 256)]).astype(np.float32)
-
-
-def _statistics(images: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """Of images (n, band, y, x) or series (n, date, band), (n, 4 · band)."""
-    valid = valid.reshape(len(images), -1)
-    images = images if images.ndim == 4 else np.moveaxis(images, 2, 1)
-    pixels = images.reshape(*images.shape[:2], -1).astype(np.float32)
-    if not valid.all():
-        pixels = np.where(valid[:, None], pixels, np.nan)
-        pixels[~valid.any(1)] = 0
-    return np.concatenate([np.nanmean(pixels, 2), np.nanstd(pixels, 2), *_percentiles(pixels)], 1)
+ITERATIONS = 2000
 
 
 def nearest_neighbours(known: np.ndarray, labels: np.ndarray, asked: np.ndarray, neighbours: int = NEIGHBOURS) -> np.ndarray:
@@ -75,6 +48,7 @@ class LinearProbe:
 
     Attributes:
         strength: scikit-learn's C.
+        converged: whether the weights settled.
     """
 
     def __init__(self, known: np.ndarray, labels: np.ndarray, seed: int = 1, strengths: Sequence[float] = STRENGTHS) -> None:
@@ -98,8 +72,10 @@ class LinearProbe:
         self.model = OneVsRestClassifier(plain) if self.classes else plain
         if self.constant is None:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of classes all or none have, and of weights still moving in the last digit
+                warnings.simplefilter("ignore")  # of classes all or none have; the last is told by `converged`
                 self.model.fit(rows, labels)
+        models = getattr(self.model, "estimators_", [self.model])
+        self.converged = all(np.max(getattr(model, "n_iter_", 0)) < ITERATIONS for model in models)
 
     def predict(self, asked: np.ndarray) -> np.ndarray:
         """Class positions (m,) of features (m, channel), or probabilities (m, class) of several classes at once."""
@@ -157,6 +133,8 @@ def score_predictions(truth: np.ndarray, found: np.ndarray, classes: int) -> dic
 
 def _best_strength(rows: np.ndarray, labels: np.ndarray, seed: int, strengths: Sequence[float]) -> float:
     """The strength with the best accuracy on labelled samples that were set aside, the smallest where several are as good."""
+    if len(strengths) == 1:
+        return float(strengths[0])
     kept = np.isin(labels, [value for value, count in zip(*np.unique(labels, return_counts=True)) if count > 1])
     rows, labels = rows[kept], labels[kept]
     counts = np.unique(labels, return_counts=True)[1]
@@ -168,15 +146,10 @@ def _best_strength(rows: np.ndarray, labels: np.ndarray, seed: int, strengths: S
         parts = StratifiedShuffleSplit(1, test_size=0.2, random_state=seed).split(rows, labels)
     hits = np.zeros(len(strengths))
     for learned, tried in parts:
-        model = LogisticRegression(max_iter=ITERATIONS // 2, tol=1e-3, warm_start=True)
+        model = LogisticRegression(max_iter=250, tol=1e-3, warm_start=True)
         for place, strength in enumerate(sorted(strengths)):
             model.set_params(C=strength)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)
                 hits[place] += (model.fit(rows[learned], labels[learned]).predict(rows[tried]) == labels[tried]).sum()
     return float(sorted(strengths)[int(hits.argmax())])
-
-
-def _percentiles(pixels: np.ndarray) -> np.ndarray:
-    """Percentiles over the last axis; the fast form where nothing is missing."""
-    return (np.nanpercentile if np.isnan(pixels).any() else np.percentile)(pixels, PERCENTILES, axis=2)

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from google.protobuf.message import DecodeError
 from ...errors import ModelError, listed
 from ...outputs import new_file
 from ...progress import SILENT, Progress
-from ..cards import ClassInfo
+from ..cards import ClassInfo, Input
 from ..records import checked, parse_json, shown
 from . import metadata as model_metadata
 from .kinds import KINDS, SEGMENTATION, Kind, block_sizes
@@ -214,6 +215,16 @@ def write(source: bytes | str | Path | onnx.ModelProto, description: dict[str, A
     return open(where)
 
 
+def taken(seen: Input) -> dict[str, Any]:
+    """An input as a description has it."""
+    return {**asdict(seen), "fill": seen.centre}
+
+
+def id_of(name: str, checksum: str) -> str:
+    """The id of a model of that name whose weights have that checksum."""
+    return f"{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-') or 'model'}-{checksum[:8]}"
+
+
 def fix_tile(model: onnx.ModelProto, side: int) -> None:
     """Makes a network that takes images of any size one that takes square ones of `side` pixels, as some programs need."""
     for port in (*model.graph.input, *model.graph.output):
@@ -253,11 +264,14 @@ def check_description(description: dict[str, Any], where: str) -> ModelRecord:
 
 
 def weights_checksum(model: onnx.ModelProto) -> str:
-    """SHA-256 over the names and values of the graph's weights, which survives a change of metadata."""
+    """SHA-256 over the names and values of the graph's weights and over its trees, which survives a change of metadata."""
     digest = hashlib.sha256()
     for tensor in model.graph.initializer:
         digest.update(tensor.name.encode())
         digest.update(tensor.raw_data or tensor.SerializeToString(deterministic=True))
+    for node in model.graph.node:
+        if node.domain == "ai.onnx.ml":
+            digest.update(node.SerializeToString(deterministic=True))
     return digest.hexdigest()
 
 

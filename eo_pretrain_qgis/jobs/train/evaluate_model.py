@@ -11,15 +11,16 @@ from ..spec import Job, Result, choice, file_output, folder, integer, text
 #: Figures by their names in the results.
 FIGURES = {"mean_iou": "Mean intersection over union (IoU)", "overall_accuracy": "Overall accuracy", "mean_f1": "Mean F1 score",
            "average_precision": "Mean average precision"}
-COMPARED = {"": "the model", "majority_": "a map of the most frequent class alone", "statistics_": "a classifier on statistics of the bands"}
+COMPARED = {"": "the model", "majority_": "a map of the most frequent class alone", "statistics_": "a regression on statistics of the bands",
+            "boosting_": "boosted trees on statistics of the bands"}
 
 
 @dataclass(frozen=True)
 class EvaluateModel(Job):
-    """Measures a trained model on the test tiles: IoU and F1 per class and the confusion, beside two baselines.
+    """Measures a trained model on the test tiles: IoU and F1 per class and the confusion, beside three simple classifiers.
 
-    The baselines are the majority class and a logistic regression on per-band statistics around each pixel, both learned on
-    the same training tiles. A network that does not beat them has learned nothing worth its cost. For classes of whole images the
+    These are the majority class, and a logistic regression and boosted trees on statistics of whitened bands around each pixel, all learned from
+    the same labels as the model. A network that does not beat them has learned nothing worth its cost. For classes of whole images the
     figures are overall accuracy and F1, or the micro mean average precision where there are several classes, and the statistics are
     those of the image.
 
@@ -54,12 +55,12 @@ class EvaluateModel(Job):
         facts, sections = evaluate_run(self.run_folder, self.dataset, self.split, self.batch_size, self.device, progress)
         write_evaluation(facts, sections, self.output, self.facts)
         words = facts["score"].replace("_", " ").capitalize().replace("iou", "IoU")
-        model, statistics, majority = (facts[who][facts["score"]] for who in ("model", "statistics", "majority"))
-        if model is None:
+        found = {who: facts[who[:-1] or "model"][facts["score"]] for who in COMPARED}
+        if found[""] is None:
             progress.message(f"The {self.split} tiles hold no labels, so nothing was measured. Choose another split or dataset.", "warning")
         else:
-            progress.message(f"{words} on the {self.split} tiles: {model:.3f}; per-band statistics {statistics:.3f}, "
-                             f"majority class {majority:.3f}.")
+            progress.message(f"{words} on the {self.split} tiles: {found['']:.3f}; " + ", ".join(
+                f"{COMPARED[who]} {score:.3f}" for who, score in found.items() if who) + ".")
         kept = [(who, figure) for who in COMPARED for figure in FIGURES if figure in facts[who[:-1] or "model"]]
         result = {"output": self.output, **{who + figure: facts[who[:-1] or "model"][figure] for who, figure in kept}}
         return {**result, "facts": self.facts} if self.facts else result

@@ -43,8 +43,9 @@ class Finetune(training.TrainingJob):
                           help="Passes over the training tiles. Empty: 40; for images with a label each and starting weights 10.")
     batch_size: int = training.batch_size(None, "Empty: 8; for images with a label each and starting weights 32.")
     learning_rate: float = number("Learning rate", default=None, minimum=1e-7, maximum=1,
-                                  help="Empty: 0.001 from scratch, 0.0003 from starting weights, which large steps would spoil; for images with a "
-                                       "label each 0.00005 up to 400 labels and 0.0001 up to 1200.")
+                                  help="Empty: for classes of pixels 0.003, less with fewer than 100 labelled tiles, and at most 0.001 from starting "
+                                       "weights; for images with a label each 0.001 from scratch, from starting weights 0.00005 up to 400 labels "
+                                       "and 0.0001 up to 1200.")
     crop: int = training.crop()
     context: int = integer("Context [px]", default=None, minimum=0, maximum=256, advanced=True,
                            help="So many pixels around each tile are seen, because a map sees them too: of the neighbouring tiles or, where "
@@ -65,11 +66,11 @@ class Finetune(training.TrainingJob):
                                help="Empty: one pass over the training tiles; for up to 4000 images with a label each and starting weights, where "
                                     "“Epochs” is empty too, 15 to 20. With few tiles more steps make an epoch worth its validation.")
     average: float = number("Averaging of the weights", default=None, minimum=0, maximum=0.9999, advanced=True,
-                            help="Decay per step of a running average that is measured and kept; 0 keeps the weights themselves. Empty: 0; for "
-                                 "images with a label each and starting weights 0.99.")
-    keep: str = choice("Weights that are kept", ("best", "last"), default="best", advanced=True,
+                            help="Decay per step of a running average that is measured and kept; 0 keeps the weights themselves. Empty: 0.98 "
+                                 "for classes of pixels, 0.99 for images with a label each and starting weights, else 0.")
+    keep: str = choice("Weights that are kept", ("auto", "best", "last"), default="auto", advanced=True,
                        help="“best”: of the best epoch on the validation tiles. “last”: of the last epoch, so that the validation tiles decide "
-                            "nothing; only that epoch is measured.")
+                            "nothing; only that epoch is measured. “auto”: the last where there are fewer than 10 validation tiles, else the best.")
     class_weights: str = training.class_weights()
     augmentation: str = training.augmentation(automatic="“auto”: full; for images with a label each and starting weights flips.")
     precision: str = training.precision()

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from eo_pretrain_qgis.engine.datasets.dataset import TILES, Dataset, read_tiles
-from eo_pretrain_qgis.engine.learning.finetuning.defaults import defaults
+from eo_pretrain_qgis.engine.learning.finetuning.defaults import defaults, keep_of
 from eo_pretrain_qgis.engine.learning.finetuning.recipe import chosen_context, completed, finetune
 from eo_pretrain_qgis.errors import DataError
 from tests.settings import finetuning as Settings
@@ -16,7 +16,8 @@ from .conftest import SMALL
 from .tiny import write_dataset
 from .tiny_scenes import write_scenes
 
-SAID = "Chosen for 32 labelled training tiles from starting weights: batch size 32, learning rate 5e-05, augmentation “flips”, averaging 0.99."
+SAID = "Chosen for 32 labelled training tiles from starting weights: batch size 32, learning rate 5e-05, augmentation “flips”, averaging 0.99, "\
+       "the last epoch kept."
 
 
 @pytest.fixture(scope="module")
@@ -32,16 +33,32 @@ def test_few_labels_get_few_steps_of_many_images(labels, steps, rate):
 
 
 def test_pixels_and_training_from_scratch_keep_theirs(dataset, folder):
-    usual = {"epochs": 40, "batch_size": 8, "epoch_steps": None, "augmentation": "full", "average": 0.0}
-    for chosen, rate in ((completed(Settings(), dataset)[0], 1e-3), (completed(Settings(start="x"), dataset)[0], 3e-4),
-                         (completed(Settings(), Dataset.open(folder))[0], 1e-3)):
-        assert chosen.learning_rate == rate
+    usual = {"epochs": 40, "batch_size": 8, "epoch_steps": None, "augmentation": "full"}
+    for chosen, rate, average in ((completed(Settings(), dataset)[0], 5e-4, 0.98), (completed(Settings(start="x"), dataset)[0], 5e-4, 0.98),
+                                  (completed(Settings(), Dataset.open(folder))[0], 1e-3, 0.0)):
+        assert (chosen.learning_rate, chosen.average) == (rate, average)
         assert {name: getattr(chosen, name) for name in usual} == usual
+
+
+@pytest.mark.parametrize(("labels", "scratch", "started"), [(1, 5e-4, 5e-4), (50, 1.5e-3, 1e-3), (100, 3e-3, 1e-3), (9000, 3e-3, 1e-3)])
+def test_the_rate_of_pixels_grows_with_their_tiles(labels, scratch, started):
+    assert defaults(False, False, labels).learning_rate == pytest.approx(scratch)
+    assert defaults(False, True, labels).learning_rate == pytest.approx(started)
+
+
+def test_of_few_validation_tiles_none_chooses_the_epoch():
+    assert [keep_of(tiles) for tiles in (0, 9, 10)] == ["last", "last", "best"]
+
+
+def test_a_run_that_is_continued_keeps_what_was_chosen_for_it(dataset):
+    chosen, _ = completed(Settings(), dataset, {"learning_rate": 0.02, "average": 0.5, "keep": "best"})
+    assert (chosen.learning_rate, chosen.average, chosen.keep) == (0.02, 0.5, "best")
+    assert completed(Settings(learning_rate=0.1), dataset, {"learning_rate": 0.02})[0].learning_rate == 0.1
 
 
 def test_a_value_that_was_given_wins(folder):
     scenes = Dataset.open(folder)
-    given = {"batch_size": 4, "epochs": 7, "learning_rate": 0.1, "augmentation": "none", "average": 0.0, "epoch_steps": 3}
+    given = {"batch_size": 4, "epochs": 7, "learning_rate": 0.1, "augmentation": "none", "average": 0.0, "epoch_steps": 3, "keep": "best"}
     chosen, said = completed(Settings(start="x", **given), scenes)
     assert {name: getattr(chosen, name) for name in given} == given
     assert said == ""

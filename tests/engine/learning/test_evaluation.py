@@ -4,12 +4,12 @@ import shutil
 import numpy as np
 import pytest
 
+from eo_pretrain_qgis.engine.classic import models
+from eo_pretrain_qgis.engine.classic.samples import sample_rows
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.datasets.splitting.label_shares import labelled_share
 from eo_pretrain_qgis.engine.learning.finetuning.evaluation import evaluate_run, write_evaluation
 from eo_pretrain_qgis.engine.learning.finetuning.recipe import finetune
-from eo_pretrain_qgis.engine.measures import linear_probe
-from eo_pretrain_qgis.engine.measures.linear_probe import image_statistics
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.jobs.train.evaluate_model import EvaluateModel
 from tests.settings import finetuning as Settings
@@ -34,7 +34,7 @@ def test_model_and_baselines_are_measured_on_the_same_pixels(run_folder, dataset
     write_evaluation(facts, sections, str(tmp_path / "report.html"), str(tmp_path / "facts.json"))
     assert json.loads((tmp_path / "facts.json").read_text()) == facts
     page = (tmp_path / "report.html").read_text()
-    for words in ("per-band statistics", "majority class", "Split: by hand", "data:image/png"):
+    for words in ("regression on statistics", "majority class", "Split: by hand", "data:image/png"):
         assert words in page
 
 
@@ -150,7 +150,7 @@ def test_baselines_of_whole_tiles_learn_from_the_same_share(tmp_path, monkeypatc
         card = json.loads((run / "run.json").read_text())
         (run / "run.json").write_text(json.dumps({**card, "settings": {**card["settings"], "spread_labels": True}}))
     seen = []
-    monkeypatch.setattr(linear_probe, "image_statistics", lambda data, tiles, inputs: seen.append(tiles) or image_statistics(data, tiles, inputs))
+    monkeypatch.setattr(models, "sample_rows", lambda data, what, whitening, tiles: seen.append(tiles) or sample_rows(data, what, whitening, tiles))
     facts, _ = evaluate_run(str(run), None, "test", 8, "cpu")
     assert seen[0].tolist() == labelled_share(dataset, dataset.indices("training"), 25, 1).tolist()
     assert facts["training_tiles"] == len(seen[0]) == json.loads((run / "run.json").read_text())["training_tiles"]

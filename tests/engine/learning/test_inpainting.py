@@ -247,12 +247,12 @@ def test_a_run_keeps_figures_beside_fills_without_a_network(filled):
     assert load_tensors(str(filled / "encoder.safetensors"))["model.conv1.0.weight"].shape[1] == 3
 
 
-def test_fine_tuning_takes_encoder_decoder_and_detail(filled, dataset_folder, tmp_path):
+def test_fine_tuning_takes_encoder_and_decoder(filled, dataset_folder, tmp_path):
     heard = Listening()
     settings = FinetuneSettings(encoder=SMALL, epochs=1, batch_size=4, device="cpu", start=str(filled))
     finetune(str(dataset_folder), str(tmp_path / "run"), settings, heard)
     sentence = next(text for text in heard.texts if text.startswith("Starting weights: "))
-    assert "left new: segmentation_head.0.weight, segmentation_head.0.bias" in sentence and "filling_head" in sentence
+    assert "left new: segmentation_head.0.weight, segmentation_head.0.bias; not used: detail.0.weight" in sentence
 
 
 def test_a_cancelled_run_continues_with_the_same_losses(filled, plain, tmp_path):

@@ -237,7 +237,7 @@ def test_a_run_keeps_each_tensor_once_and_figures_per_task(finished):
     assert (card["method"], card["task"], card["classes"], len(card["datasets"])) == ("multitask", "multitask", [], 2)
     labelled, unlabelled = card["tasks"]
     assert {"mean_iou", "score"} <= set(labelled["figures"])
-    assert {"statistics", "majority"} == set(labelled["baselines"])
+    assert {"statistics", "boosting", "majority"} == set(labelled["baselines"])
     assert {"l1", "psnr", "l1_of_mean_fill"} <= set(unlabelled["figures"])
     rows = comparison(card["tasks"])
     assert [row[:2] for row in rows] == [("discs", "mean IoU"), ("discs", "overall accuracy"), ("turned", "L1 on hidden pixels, scaled units"),

@@ -3,10 +3,11 @@ import pytest
 import torch
 from torch import nn
 
+from eo_pretrain_qgis.engine.classic.samples import measure_whitening, sample_rows
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.learning import probes
 from eo_pretrain_qgis.engine.learning.networks.encoders import build_unet
-from eo_pretrain_qgis.engine.learning.probes import LinearProbe, Probe, encoder_features, image_statistics, nearest_neighbours, score_predictions
+from eo_pretrain_qgis.engine.learning.probes import LinearProbe, Probe, encoder_features, nearest_neighbours, score_predictions
 from eo_pretrain_qgis.errors import DataError
 from tests.inputs import seen
 
@@ -85,8 +86,9 @@ def test_a_random_encoder_is_scored_on_tiles_it_was_not_fitted_to(scenes):
 
 def test_statistics_tell_brightness_apart_and_not_direction(scenes):
     probe = Probe(scenes)
-    assert image_statistics(scenes, probe.known, scenes.inputs).shape == (len(probe.known), 12)
-    known, asked = (image_statistics(scenes, tiles, scenes.inputs) for tiles in (probe.known, probe.asked))
+    what = scenes.inputs["image"]
+    whitening = measure_whitening(scenes, what, probe.known)
+    known, asked = (sample_rows(scenes, what, whitening, tiles).features for tiles in (probe.known, probe.asked))
     found = LinearProbe(known, probe.labels).predict(asked)
     assert (found // 2 == probe.truth // 2).all()
     assert probe.statistics(scenes.inputs["image"])["probe_linear"] < 1
@@ -94,9 +96,11 @@ def test_statistics_tell_brightness_apart_and_not_direction(scenes):
 
 def test_statistics_do_not_count_missing_pixels(tmp_path):
     dataset = Dataset.open(write_dataset(tmp_path / "discs", size=32, bands=2))
-    found, images = image_statistics(dataset, np.arange(3), dataset.inputs), dataset.images(np.arange(3)).astype(float)
-    inside = images[:, :, 2:].reshape(3, 2, -1)
-    np.testing.assert_allclose(found[:, :2], inside.mean(2), rtol=1e-5)
+    what = dataset.inputs["image"]
+    whitening = measure_whitening(dataset, what, dataset.indices("training"))
+    found, white = sample_rows(dataset, what, whitening, np.arange(3)).features, whitening(dataset.images(np.arange(3)))
+    inside = white[:, :, 2:].reshape(3, 2, -1)
+    np.testing.assert_allclose(found[:, :2], inside.mean(2), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(found[:, 2:4], inside.std(2), rtol=1e-4)
     np.testing.assert_allclose(found[:, 6:], np.percentile(inside, 95, axis=2), rtol=1e-5)
 

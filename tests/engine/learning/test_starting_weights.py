@@ -12,6 +12,7 @@ from torch import nn
 from eo_pretrain_qgis.engine.learning.networks.class_networks import SegmentationNetwork
 from eo_pretrain_qgis.engine.learning.networks.encoder_files import write_encoder
 from eo_pretrain_qgis.engine.learning.networks.encoders import build_encoder
+from eo_pretrain_qgis.engine.learning.networks.spectral import SpectralUNet
 from eo_pretrain_qgis.engine.learning.networks.starting_weights import adapt_input, load_weights, start_from
 from eo_pretrain_qgis.engine.models.catalog import Entry
 from eo_pretrain_qgis.errors import ModelError
@@ -116,7 +117,7 @@ def test_a_run_gives_its_decoder_too(tmp_path):
 
 
 def test_a_run_folder_gives_the_whole_u_net_or_the_encoder(run_folder, tmp_path):
-    target = SegmentationNetwork("tu-test_resnet", inputs(3), 2)
+    target = SpectralUNet("tu-test_resnet", inputs(3), 2)
     result = start_from(target, str(run_folder), ["B02", "B03", "B04"])
     assert result.path.endswith("best.safetensors")
     assert (result.left_new, result.unused) == ([], [])

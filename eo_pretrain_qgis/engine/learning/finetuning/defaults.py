@@ -18,8 +18,8 @@ class Defaults:
     average: float = 0.0
 
 
-#: A decent beginning for AdamW; large steps would spoil weights that know something already.
-FROM_SCRATCH, FROM_WEIGHTS = Defaults(), Defaults(learning_rate=3e-4)
+#: A decent beginning for AdamW.
+FROM_SCRATCH = Defaults()
 #: Images with one label each or several, from starting weights: most labels → how. On EuroSAT few steps of many images, flips and a
 #: running average were best, at a rate that grows with the labels (docs/evidence/barlow-twins.md): 0.857 at 163 labels, where full augmentation and
 #: batches of 8 gave 0.830. With more labels an epoch is a pass over them.
@@ -29,10 +29,15 @@ FEW_LABELS = {
     4000: Defaults(32, 10, 20, 3e-4, "flips", 0.99),
 }
 MANY_LABELS = Defaults(32, 10, None, 3e-4, "flips", 0.99)
+#: Validation tiles that are enough to choose an epoch by; of fewer, some epoch looks best by chance.
+ENOUGH = 10
+#: A class for every pixel: the rate from 100 labelled tiles on, below in proportion, and the smallest, for fewer labels soon pull a network away from
+#: the regression it begins as; and the largest from starting weights.
+PIXEL_RATE, FULL_RATE_TILES, SMALLEST_RATE, LARGEST_FROM_WEIGHTS = 3e-3, 100, 5e-4, 1e-3
 #: Pixels seen around tiles of a smaller edge (docs/evidence/map-scores.md).
 CONTEXT, SMALL_TILE = 16, 128
 WORDS = {"batch_size": "batch size {}", "epochs": "{} epochs", "epoch_steps": "{} steps per epoch", "learning_rate": "learning rate {:g}",
-         "augmentation": "augmentation “{}”", "average": "averaging {:g}"}
+         "augmentation": "augmentation “{}”", "average": "averaging {:g}", "keep": "the {} epoch kept"}
 
 
 def defaults(whole_tiles: bool, from_weights: bool, labels: int) -> Defaults:
@@ -43,11 +48,17 @@ def defaults(whole_tiles: bool, from_weights: bool, labels: int) -> Defaults:
         from_weights: there are starting weights.
         labels: number of labelled training tiles.
     """
+    if not whole_tiles:
+        rate = max(SMALLEST_RATE, PIXEL_RATE * min(1.0, labels / FULL_RATE_TILES))
+        return Defaults(learning_rate=min(rate, LARGEST_FROM_WEIGHTS) if from_weights else rate, average=0.98)
     if not from_weights:
         return FROM_SCRATCH
-    if not whole_tiles:
-        return FROM_WEIGHTS
     return next((found for most, found in FEW_LABELS.items() if labels <= most), MANY_LABELS)
+
+
+def keep_of(validation_tiles: int) -> str:
+    """Which epoch is kept."""
+    return "best" if validation_tiles >= ENOUGH else "last"
 
 
 def usual_context(tile_size: int) -> int:
@@ -57,6 +68,6 @@ def usual_context(tile_size: int) -> int:
 
 def sentence(chosen: dict[str, Any], labels: int, from_weights: bool) -> str:
     """What was chosen, in words; empty where nothing was."""
-    said = [WORDS[name].format(value) for name, value in chosen.items() if value is not None]
+    said = [WORDS[name].format(value) for name, value in chosen.items() if value not in (None, "best")]
     start = "starting weights" if from_weights else "scratch"
     return f"Chosen for {labels} labelled training tiles from {start}: {', '.join(said)}." if said else ""

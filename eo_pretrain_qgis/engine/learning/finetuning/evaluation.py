@@ -10,18 +10,18 @@ import numpy as np
 
 from ....errors import DataError
 from ....progress import SILENT, Progress
-from ...cards import Inputs
+from ...classic.models import Labelled
 from ...datasets.dataset import ALL, Dataset
 from ...datasets.splitting.label_shares import training_share
 from ...looks import html_page as page
+from ...looks.score_tables import CLASS_FIGURES, class_table, confusion_table
 from ...tasks import FIGURES, Task, with_article
-from ..data import LABELS, TileReader
+from ..data import AROUND, LABELS, TileReader
 from ..loop.device import describe_device, pick_device, use_all_cores
 from ..loop.runs import Run, write_json
 from ..tasks import learner_of
-from .map_scores import AROUND, count_map
+from .map_scores import count_map
 from .recipe import check_learnable
-from .report import CLASS_FIGURES, class_table, confusion_table
 
 MODEL = "model"
 #: Tiles that baselines answer for at once.
@@ -75,7 +75,8 @@ def evaluate_run(run_folder: str, dataset_folder: str | None, split: str, batch_
         progress.message(seen)
     else:
         own = _count(dataset, learner.method.predict(network, reader, tiles, batch_size), len(tiles), progress.part(0, 0.6))
-    counts = {MODEL: own, **_count_baselines(dataset, source, share, seed, network.inputs, tiles, progress.part(0.6, 0.95))}
+    labelled = Labelled(source, network.seen, learned, seed, progress.part(0.6, 0.7))
+    counts = {MODEL: own, **_count_baselines(dataset, labelled, tiles, progress.part(0.7, 0.95))}
     facts = _facts(run, dataset, split, counts) | {"tiles": len(tiles), "training_tiles": len(learned), "label_share": share}
     progress.at(0.95, "Drawing samples")
     pictures = learner.pictures(network, reader, dataset, learner.shown(dataset, split))
@@ -92,15 +93,14 @@ def _count(dataset: Dataset, answers: Iterable[tuple[np.ndarray, np.ndarray, np.
     return counts
 
 
-def _count_baselines(dataset: Dataset, source: Dataset, share: float, seed: int, inputs: Inputs, tiles: np.ndarray,
-                     progress: Progress) -> dict[str, np.ndarray]:
-    """Counts of what each baseline, learned from the source, says of the tiles."""
+def _count_baselines(dataset: Dataset, labelled: Labelled, tiles: np.ndarray, progress: Progress) -> dict[str, np.ndarray]:
+    """Counts of what each baseline, learned from the labels that the run learned from, says of the tiles."""
     found, number = {}, len(dataset.kind.baselines)
     for at, (who, baseline) in enumerate(dataset.kind.baselines.items()):
         part = progress.part(at / number, (at + 1) / number)
-        ask = baseline.fit(source, inputs, share, seed, part.part(0, 0.6))
+        ask = baseline.fit(labelled)
         answers = ((chosen, dataset.labels(chosen), ask(dataset, chosen)) for chosen in np.array_split(tiles, -(-len(tiles) // AT_ONCE)))
-        found[who] = _count(dataset, answers, len(tiles), part.part(0.6, 1))
+        found[who] = _count(dataset, answers, len(tiles), part)
     return found
 
 
@@ -167,10 +167,13 @@ def _verdict(facts: dict[str, Any], kind: Task) -> str:
     beside = "".join(f", {baseline.words} {facts[who][score]:.3f}" for who, baseline in kind.baselines.items())
     figures = f"The model reaches {with_article(score)} of {facts[MODEL][score]:.3f}{beside}."
     best = max(kind.baselines, key=lambda who: facts[who][score], default=MODEL)
-    if best == MODEL or facts[MODEL][score] > facts[best][score]:
+    if best == MODEL:
         return figures
-    return figures + (f" The network does not beat {kind.baselines[best].words}, so it has learned nothing worth its cost. "
-                      "Train longer, or with more labels.")
+    ahead, words = facts[MODEL][score] - facts[best][score], kind.baselines[best].words
+    if ahead > 0:
+        return f"{figures} So the network adds {ahead:.3f} to the best simple classifier, {words}, which learned from the same labels."
+    return (f"{figures} The network does not beat {words}, which learned from the same labels in seconds. Train longer, or with more labels; "
+            "“Map from points” maps with a simple classifier.")
 
 
 def _method(facts: dict[str, Any], dataset: Dataset) -> list[str]:

@@ -205,8 +205,9 @@ class LabelledMethod(ABC):
     def loss(self, part: str, networks: Mapping[str, nn.Module], batch: Batch) -> torch.Tensor:
         """The mean over a batch."""
 
-    def begin(self, new: list[str], device: torch.device, progress: Progress = SILENT) -> None:  # noqa: B027 - most methods begin as they are
-        """Before the first epoch, with the names of the tensors no starting weights were found for."""
+    @abstractmethod
+    def begin(self, new: list[str], seed: int, device: torch.device, progress: Progress = SILENT) -> None:
+        """Before the first epoch, with the names of the tensors no starting weights were found for, and the seed of the run."""
 
     @property
     def parts(self) -> dict[str, nn.Module]:

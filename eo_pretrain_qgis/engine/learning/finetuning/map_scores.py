@@ -34,8 +34,6 @@ from ..loop.training import out_of_memory
 from ..networks.class_networks import ClassNetwork
 from .segmentation import Segmentation
 
-#: Pixels around a tile that are seen where its image is gone.
-AROUND = 64
 #: Memory setting of the run, see `MapRequest`.
 MEMORY = 1024
 
@@ -135,7 +133,7 @@ def count_map(run: Run, network: ClassNetwork, reader: TileReader, tiles: np.nda
     Args:
         run: of the network.
         network: on the device of the reader.
-        reader: of labelled tiles, with a context of `AROUND`.
+        reader: of labelled tiles, with a context of `data.AROUND`.
         tiles: positions (n,).
         progress: told of every block.
 

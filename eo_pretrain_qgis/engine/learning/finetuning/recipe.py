@@ -15,14 +15,17 @@ from ...cards import Input, single
 from ...datasets.dataset import IGNORE, Dataset
 from ...datasets.source_images import has_places
 from ...datasets.splitting.label_shares import training_share
+from ...tasks import FIGURES
 from ..loop import training_runs
 from ..loop.runs import CARD, Run
 from ..loop.training import Course, Plan
 from ..loop.training_runs import Kept, Session, equipped, plan_of, train
 from ..networks.encoder_files import OUR_SCALING, find_weights, read_card
+from ..networks.spectral import SpectralUNet
 from ..probes import encoder_features
 from ..tasks import learner_of
-from .defaults import FROM_SCRATCH, defaults, sentence, usual_context
+from .blending import best_share, blended, tried_shares
+from .defaults import FROM_SCRATCH, defaults, keep_of, sentence, usual_context
 from .guessed_labels import GuessedLabels, check_spreadable
 from .labelled_tiles import Choices, LabelledMethod, check_labelled
 from .report import run_sections
@@ -72,7 +75,8 @@ def finetune(dataset_folder: str, output: str, settings: Settings, progress: Pro
         check_spreadable(dataset, settings.start)
     settings = equipped(settings, output, settings.start, chosen_input(dataset, settings).names, progress)
     settings = replace(settings, context=chosen_context(dataset, settings.context, output))
-    return train(output, FineTuning(dataset, settings), progress)
+    begun = Run.open(output).card if os.path.isfile(os.path.join(output, CARD)) else {}
+    return train(output, FineTuning(dataset, settings, begun), progress)
 
 
 def chosen_input(dataset: Dataset, settings: Settings) -> Input:
@@ -96,16 +100,16 @@ def chosen_context(dataset: Dataset, asked: int | None, output: str) -> int:
     return usual_context(dataset.tile_size) if dataset.kind.pixelwise and has_places(dataset) else 0
 
 
-def completed(settings: Settings, dataset: Dataset) -> tuple[Settings, str]:
-    """The settings with a value for all that was left open, and what was chosen, in words.
+def completed(settings: Settings, dataset: Dataset, before: dict[str, Any] | None = None) -> tuple[Settings, str]:
+    """The settings with a value for all that was left open, and what was chosen, in words; what a run began with, `before`, stays as it was.
 
     A number of epochs without a number of steps, or the other way round, leaves what was not said at one pass an epoch or at 40 epochs.
     """
     labels, start = len(training_share(dataset, settings.label_share, settings.seed)), bool(settings.start)
-    found = asdict(defaults(not dataset.kind.pixelwise, start, labels))
+    found = asdict(defaults(not dataset.kind.pixelwise, start, labels)) | {"keep": keep_of(len(dataset.indices("validation")))}
     if settings.epochs is not None or settings.epoch_steps is not None:
         found |= {"epochs": FROM_SCRATCH.epochs, "epoch_steps": None}
-    chosen = {name: value for name, value in found.items() if getattr(settings, name) in (None, "auto")}
+    chosen = {name: (before or {}).get(name, value) for name, value in found.items() if getattr(settings, name) in (None, "auto")}
     return replace(settings, **chosen), sentence(chosen, labels, start)
 
 
@@ -120,14 +124,21 @@ def check_learnable(dataset: Dataset, crop: int | None) -> None:
 
 
 class FineTuning:
-    """The recipe: labelled tiles and starting weights make a network that knows their classes; how follows from the task."""
+    """The recipe: labelled tiles and starting weights make a network that knows their classes; how follows from the task.
+
+    Args:
+        dataset: with labels.
+        settings: what was chosen.
+        begun: the card of a run that is continued.
+    """
 
     method_name = "finetune"
 
-    def __init__(self, dataset: Dataset, settings: Settings) -> None:
-        self.dataset, self.learner = dataset, learner_of(dataset)
+    def __init__(self, dataset: Dataset, settings: Settings, begun: dict[str, Any] | None = None) -> None:
+        self.dataset, self.learner, begun = dataset, learner_of(dataset), begun or {}
+        self.architecture = begun.get("architecture") or next(iter(self.learner.networks))
         self.settings: Any  # complete: no number of it is None that must be one
-        self.settings, self.chosen = completed(settings, dataset)
+        self.settings, self.chosen = completed(settings, dataset, begun.get("settings"))
         seen = chosen_input(dataset, settings)
         self.inputs = {seen.name: seen}
         self.shown: np.ndarray | None = None
@@ -140,7 +151,7 @@ class FineTuning:
 
     def card(self) -> dict[str, Any]:
         """The kind of network."""
-        return {"architecture": self.learner.architecture, "encoder": self.settings.encoder, "chosen": self.chosen}
+        return {"architecture": self.architecture, "encoder": self.settings.encoder, "chosen": self.chosen}
 
     def plan(self) -> Plan:
         """AdamW with warm-up and a cosine."""
@@ -173,7 +184,8 @@ class FineTuning:
         method = self.learner.method(dataset, network, device, Choices(
             chosen.batch_size, tiles, chosen.crop, chosen.class_weights, chosen.augmentation, chosen.loss, chosen.epoch_steps,
             chosen.epochs - 1 if chosen.keep == "last" else None, guesses, session.share, chosen.context or 0))
-        method.begin(new, device, quiet)
+        if session.begins:
+            method.begin(new, chosen.seed, device, quiet)
         return method
 
     def training_tiles(self) -> np.ndarray:
@@ -200,6 +212,18 @@ class FineTuning:
     def kept(self, method: LabelledMethod) -> Kept:
         """The network and its encoder."""
         return Kept(method.network, {"encoder": (method.network.encoder, next(iter(self.inputs)))})
+
+    def settle(self, run: Run, method: Any, progress: Progress) -> np.ndarray | None:
+        """Keeps as much of what the network added to its regression as the validation tiles are better for."""
+        tiles, network = method.reader.indices("validation"), method.network
+        if not isinstance(network, SpectralUNet) or self.settings.keep == "last" or not len(tiles):
+            return None
+        tried = tried_shares(network, tiles, method.reader, progress)
+        share = best_share(tried)
+        run.card["blend"] = {"share": share, "scores": [[one, found.score] for one, found in tried.items()]}
+        network.blend(share)
+        progress.message(blended(share, tried, FIGURES[self.dataset.kind.score]))
+        return tried[share].counts if tried else None
 
     def facts(self, run: Run, method: LabelledMethod, sums: np.ndarray) -> dict[str, Any]:
         """On the validation tiles the figures of the classes and what is taken for what."""

@@ -9,15 +9,13 @@ import numpy as np
 
 from ...datasets.dataset import Dataset
 from ...looks import html_page as page
+from ...looks.score_tables import CLASS_FIGURES, class_table, confusion_table, counted
 from ...tasks import FIGURES, Task, task_named, with_article
 from ..loop.run_report import run_report
 from ..loop.training import Course
 
 if TYPE_CHECKING:
     from ..loop.runs import Run
-
-#: Figures of a class in words.
-CLASS_FIGURES = {"iou": "IoU", "f1": "F1", "precision": "precision", "recall": "recall", "average_precision": "average precision"}
 
 
 def run_sections(run: Run, dataset: Dataset, course: Course, pictures: str) -> tuple[str, list[str]]:
@@ -51,18 +49,6 @@ def _best_figures(card: dict[str, Any], kind: Task) -> dict[str, Any]:
     return {**card["metrics"], "classes": card["class_scores"]} if kind.several else kind.figures(np.array(card["confusion"]))
 
 
-def class_table(names: Sequence[str], found: dict[str, Any], kind: Task) -> str:
-    """The figures of each class and their mean, as HTML."""
-    rows = [(name, *(row[figure] for figure in kind.of_class), _number(row)) for name, row in zip(names, found["classes"])]
-    means = ("mean", *(found.get(f"mean_{figure}") for figure in kind.of_class), _number(found))
-    return page.table(("class", *(CLASS_FIGURES[figure] for figure in kind.of_class), kind.counted), [*rows, means])
-
-
-def confusion_table(names: Sequence[str], counts: np.ndarray) -> str:
-    """Pixels, or samples, by true and predicted class, as HTML."""
-    return page.table(("true ↓ predicted →", *names), [(name, *map(int, row)) for name, row in zip(names, counts)])
-
-
 def verdict(card: dict, course: Course) -> str:
     """What the run reached, in a sentence; empty where nothing was measured."""
     last = card["settings"].get("keep") == "last"
@@ -72,11 +58,6 @@ def verdict(card: dict, course: Course) -> str:
     if last:
         return f"The last epoch is kept; it has {reached} of {course.best:.3f} on the validation tiles."
     return f"Best: epoch {course.best_epoch} with {reached} of {course.best:.3f} on the validation tiles."
-
-
-def _number(row: dict[str, Any]) -> int | None:
-    """How many pixels or samples figures are of."""
-    return row.get("samples", row.get("pixels"))
 
 
 def _limits(card: dict[str, Any], rows: Sequence[dict[str, Any]], kind: Task) -> list[str]:
@@ -90,7 +71,7 @@ def _limits(card: dict[str, Any], rows: Sequence[dict[str, Any]], kind: Task) ->
         limits.insert(0, "The best epoch was chosen on the validation tiles, so their figures flatter; “Evaluate model” measures on test tiles.")
     if "guessed_labels" in card:
         limits.append(f"{card['guessed_labels']} What the starting weights take for alike is learned as the same class.")
-    named = [(entry["name"], _number(row) or 0) for entry, row in zip(card["classes"], rows)]
+    named = [(entry["name"], counted(row) or 0) for entry, row in zip(card["classes"], rows)]
     unseen, rare = [name for name, count in named if not count], [name for name, count in named if 0 < count < kind.enough]
     if unseen:
         limits.append(f"Not measured, because no validation tile shows it: {', '.join(unseen)}.")

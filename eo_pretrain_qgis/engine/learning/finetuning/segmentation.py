@@ -8,8 +8,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from ....progress import SILENT, Progress
+from ...classic.classifiers import Regression, fit
+from ...classic.models import Labelled
 from ..data import LABELS, SHARES, Batch, TileReader
 from ..networks.class_networks import ClassNetwork
+from ..networks.spectral import SpectralUNet
 from .labelled_tiles import LabelledMethod
 from .losses import class_losses, dice_loss
 
@@ -18,6 +22,13 @@ class Segmentation(LabelledMethod):
     """One class per pixel, learned from labelled tiles."""
 
     renewal_tiles = 16  # each holds thousands of pixels; 32 took a fifth of a small epoch
+
+    def begin(self, new: list[str], seed: int, device: torch.device, progress: Progress = SILENT) -> None:
+        """The network begins as the regression on the statistics of whitened bands, learned from the same labels."""
+        if isinstance(self.network, SpectralUNet):
+            labelled = Labelled(self.dataset, self.network.seen, self.labelled, seed, progress)
+            regression = fit(Regression.fit, labelled.rows, len(self.dataset.classes), seed, progress, progress)
+            self.network.begin(labelled.whitening, regression)
 
     def loss(self, part: str, networks: Mapping[str, nn.Module], batch: Batch) -> torch.Tensor:
         """The weighted mean of the loss over labelled pixels.

@@ -31,7 +31,9 @@ def make_optimizer(network: nn.Module, plan: Plan, fused: bool) -> torch.optim.O
         plan: which optimizer, with which rate, decay and betas.
         fused: whether Adam may take its step in one kernel, which halves its time.
     """
-    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    shares = {parameter: share for layer in network.modules() if isinstance(share := getattr(layer, "rate_share", None), float)
+              for parameter in layer.parameters() if parameter.requires_grad}
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad and parameter not in shares]
     kernels, others = [p for p in trained if p.ndim > 1], [p for p in trained if p.ndim <= 1]
     if plan.optimizer == "lars":
         from timm.optim import Lars  # takes seconds to load
@@ -39,7 +41,8 @@ def make_optimizer(network: nn.Module, plan: Plan, fused: bool) -> torch.optim.O
         return Lars([{"params": kernels, "weight_decay": plan.weight_decay, "always_adapt": True},
                      {"params": others, "weight_decay": 0.0, "rate_share": BIAS_SHARE}], lr=plan.learning_rate, momentum=MOMENTUM)
     kind = torch.optim.AdamW if plan.optimizer == "adamw" else torch.optim.Adam
-    return kind([{"params": kernels, "weight_decay": plan.weight_decay}, {"params": others, "weight_decay": 0.0}],
+    slower: list[dict[str, Any]] = [{"params": [parameter], "weight_decay": 0.0, "rate_share": share} for parameter, share in shares.items()]
+    return kind([{"params": kernels, "weight_decay": plan.weight_decay}, {"params": others, "weight_decay": 0.0}, *slower],
                 lr=plan.learning_rate, betas=plan.betas, fused=fused)
 
 

@@ -142,7 +142,11 @@ class Run:
 
     def build_network(self) -> ClassNetwork:
         """The network with new weights; see `learner`."""
-        return self.learner.network(self.card["encoder"], self.inputs, len(self.card["classes"]))
+        networks, kind = self.learner.networks, self.card["architecture"]
+        if kind not in networks:
+            raise ModelError(f"The run {self.folder} has a network of the kind {shown(kind)}, which this plugin does not know. Update the plugin, or "
+                             "choose another run.")
+        return networks[kind](self.card["encoder"], self.inputs, len(self.card["classes"]))
 
     def load_network(self, device: torch.device) -> ClassNetwork:
         """The network with its best weights, in evaluation mode, on `device`.

@@ -151,6 +151,9 @@ class Recipe(Protocol):
         datasets: what is learned from.
         inputs: what of them is seen, by name.
         half: False where training does not bear float16; may be left out.
+
+    `settle(run, method, progress)` may be left out, too: after training it may change the kept network, which has its best weights, and then gives
+    the sums of `Method.validate` over all validation samples, else None.
     """
 
     method_name: str
@@ -216,7 +219,7 @@ def train(folder: str, recipe: Recipe, progress: Progress = SILENT) -> dict[str,
     run.card["parameters"] = sum(parameter.numel() for part in method.parts.values() for parameter in part.parameters())
     if fabric.is_global_zero:
         run.update(state="training", settings=asdict(settings), device=describe_device(fabric.device), precision=precision)
-    keeper = _Keeper(run, recipe, method)
+    keeper = _Keeper(run, recipe, method, speaker)
     course = fit(method, recipe.plan(), fabric, run.path(CHECKPOINT), keeper.after_epoch, speaker)
     if fabric.is_global_zero:
         keeper.finish(course)
@@ -230,8 +233,8 @@ def train(folder: str, recipe: Recipe, progress: Progress = SILENT) -> dict[str,
 class _Keeper:
     """Keeps the run folder up to date: weights, figures, report."""
 
-    def __init__(self, run: Run, recipe: Recipe, method: Method) -> None:
-        self.run, self.recipe, self.method = run, recipe, method
+    def __init__(self, run: Run, recipe: Recipe, method: Method, progress: Progress) -> None:
+        self.run, self.recipe, self.method, self.progress = run, recipe, method, progress
         self.started, self.spent = time.monotonic(), 0.0
 
     def after_epoch(self, course: Course, improved: bool, sums: np.ndarray) -> None:
@@ -250,9 +253,16 @@ class _Keeper:
             self._write_report(course, improved)
 
     def finish(self, course: Course) -> None:
-        """The last word: the state and the report."""
+        """The last word: the weights that stay, the state and the report."""
+        network = self.recipe.kept(self.method).network
+        network.load_state_dict(load_tensors(self.run.path(WEIGHTS)))
+        settle = getattr(self.recipe, "settle", None)
+        sums = settle(self.run, self.method, self.progress.part(0.99, 1)) if settle else None
+        if sums is not None:
+            self.run.card["metrics"] |= self.method.figures(sums)
+            self.run.card.update(self.recipe.facts(self.run, self.method, sums))
+            self.run.save_network(network)
         self.run.update(state="finished")
-        self.recipe.kept(self.method).network.load_state_dict(load_tensors(self.run.path(WEIGHTS)))
         self._write_report(course, True)
 
     def _write_figures(self, course: Course) -> None:

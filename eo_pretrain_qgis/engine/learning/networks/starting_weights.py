@@ -21,7 +21,8 @@ from .same_function import refuse_other_function
 from .tensor_names import COUNTER, pair_by_order, pair_names, without_bands
 
 NESTED = ("state_dict", "model_state_dict", "model", "teacher", "student", "encoder", "backbone", "weights")
-OWN = ("centre", "spread")
+#: Tensors that mean something for the values of one dataset alone: scaling, whitening, and what was learned from whitened bands.
+OWN = ("centre", "spread", "spectral.", "linear.", "begun.", "fine.")
 #: Files of torch are zip archives or, before 1.6, pickles.
 TORCH_FILES = (b"PK", b"\x80")
 
@@ -142,7 +143,7 @@ def take_over(network: nn.Module, path: str, source: dict[str, torch.Tensor], ca
     Raises:
         ModelError: when less than half of the encoder's tensors fit.
     """
-    target = {name: tensor for name, tensor in network.state_dict().items() if name not in OWN and not name.endswith(COUNTER)}
+    target = {name: tensor for name, tensor in network.state_dict().items() if not name.startswith(OWN) and not name.endswith(COUNTER)}
     pairs = pair_names(list(source), list(target))
     encoder: Any = network.encoder
     entrance = "encoder." + input_weight(encoder, len(bands))
@@ -165,7 +166,7 @@ def take_over(network: nn.Module, path: str, source: dict[str, torch.Tensor], ca
             result.left_new.append(name)
     result.pairs = {name: pairs[name] for name in taken}
     used = set(result.pairs.values())
-    result.unused = [name for name in source if name not in used and name not in OWN and not name.endswith(COUNTER)]
+    result.unused = [name for name in source if name not in used and not name.startswith(OWN) and not name.endswith(COUNTER)]
     _refuse_misfit(path, source, target, pairs, taken, str(card.get("encoder", "")))
     network.load_state_dict(taken, strict=False)
     return result

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 
 from .....progress import SILENT, Progress
+from ....classic.models import Labelled
+from ....datasets.splitting.label_shares import with_label
 from ....even_sample import even_sample
 from ....looks import html_page as page
 from ....looks.tile_pictures import strip
@@ -45,8 +47,9 @@ def baseline_scores(task: Task, seed: int, progress: Progress = SILENT) -> dict[
     """
     dataset, kind, found = task.dataset, task.dataset.kind, {}
     tiles, classes = dataset.indices("validation"), len(dataset.classes)
+    labelled = Labelled(dataset, task.network.seen, with_label(dataset, dataset.indices("training")), seed, progress.part(0, 0.5))
     for who, baseline in kind.baselines.items():
-        answer, counts = baseline.fit(dataset, task.network.inputs, 100, seed, progress.part(0, 0.5)), kind.nothing(classes)
+        answer, counts = baseline.fit(labelled), kind.nothing(classes)
         for start in range(0, len(tiles), BASELINE_TILES):
             chosen = tiles[start:start + BASELINE_TILES]
             counts += kind.count(dataset.labels(chosen), answer(dataset, chosen), classes)

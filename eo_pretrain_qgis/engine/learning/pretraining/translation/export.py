@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +16,7 @@ from .....progress import SILENT, Progress
 from ....models import package
 from ....models.kinds import KINDS, TRANSLATION
 from ....models.session import on_processor
-from ...export import largest_difference, probes, taken, to_onnx
+from ...export import largest_difference, probes, to_onnx
 from ...halo import measured, real_scenes
 from ...loop.runs import Run
 from .generators import BandScaling, StoredTranslation
@@ -97,13 +96,12 @@ def _describe(run: Run, way: int, name: str, licence: str, plugin_version: str, 
     scores = {"split": "validation", "cycle_error_scaled": found.get("cycle"), "error_scaled": found.get("error"), "psnr_db": found.get("psnr"),
               "error_scaled_of_the_regression": baseline.get("error"), "psnr_db_of_the_regression": baseline.get("psnr")}
     start = card.get(("start", "second_start")[way])
-    short = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "synthetic"
     return {
-        "task": TRANSLATION, "inputs": [taken(given)],
+        "task": TRANSLATION, "inputs": [package.taken(given)],
         "target": {"sensor": wanted.sensor, "preset": wanted.preset, "bands": [asdict(band) for band in wanted.bands]}, "synthetic": True,
         "resolution_m": card["resolution_m"], "classes": [], "tile_size": card["tile_size"],
         "architecture": {"unet": "U-Net generator", "residual": "residual generator"}[card["architecture"]], "encoder": card["encoder"],
-        "id": f"{short}-{card['weights_sha256'][:8]}", "name": name, "licence": licence, "stride": stride,
+        "id": package.id_of(name, card["weights_sha256"]), "name": name, "licence": licence, "stride": stride,
         **halo,
         "scores": {key: value for key, value in scores.items() if value is not None},
         "provenance": {"dataset": card["dataset"]["name"], "dataset_checksum": card["dataset"]["checksum"], "run": Path(run.folder).name,

@@ -1,0 +1,123 @@
+"""The simple classifiers: regression and boosting on rows of numbers.
+
+So few rows are learned in one thread: where other programs keep the processor busy, threads wait for each other ten to thirty times as long as they
+compute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import onnx
+from scipy.special import logit
+from threadpoolctl import threadpool_limits
+
+from ...progress import SILENT, Progress
+from ..measures.linear_probe import STRENGTHS, LinearProbe
+from ..waiting import PythonCall, patiently
+from .graph import linear_graph, tree_graph
+from .samples import LEARNED, Rows
+
+#: From so many whole samples on the strength of the penalty hardly matters, and it is not searched for. Of pixels 1 is as good as any, from 20
+#: points to thousands, and accuracy on 20 points is no guide to a better one.
+ENOUGH = 2_000
+#: Rounds of boosting, and the penalty on the values of leaves, that of XGBoost: without one, classes of a few pixels pull all others along.
+TREES, PENALTY = 60, 1.0
+Fitted = TypeVar("Fitted")
+
+
+class Classifier(Protocol):
+    """What answers for rows of features."""
+
+    def scores(self, features: np.ndarray) -> np.ndarray:
+        """Scores (n, class) of features (n, feature): before softmax, or before the sigmoid where a sample may have several classes."""
+
+    def graph(self) -> onnx.ModelProto:
+        """As a graph of rows → probabilities."""
+
+
+@dataclass(frozen=True)
+class Regression:
+    """A linear layer: weight (class, feature) and bias (class,), float32."""
+
+    weight: np.ndarray
+    bias: np.ndarray
+    several: bool = False
+
+    @classmethod
+    def fit(cls, rows: Rows, classes: int, seed: int, progress: Progress = SILENT) -> Regression:
+        """Logistic regression with an L2 penalty, whose strength is found by cross-validation where rows are few whole samples."""
+        progress.at(0, "Regression on the statistics")
+        known = not rows.whole or (rows.labels.ndim == 1 and len(rows.labels) >= ENOUGH)
+        with threadpool_limits(1):
+            probe = LinearProbe(rows.features, rows.labels, seed, (1.0,) if known else STRENGTHS)
+        if not probe.converged:
+            progress.message("The regression on the statistics did not settle, so it may be better than what is said of it. Check the bands: two may "
+                             "be nearly the same.", "warning")
+        return cls(*probe.layer(classes), rows.labels.ndim == 2)
+
+    def scores(self, features: np.ndarray) -> np.ndarray:
+        """See `Classifier`."""
+        return features @ self.weight.T + self.bias
+
+    def graph(self) -> onnx.ModelProto:
+        """See `Classifier`."""
+        return linear_graph(self.weight, self.bias, self.several)
+
+
+@dataclass(frozen=True)
+class Boosting:
+    """Gradient boosting, one model for all classes, or one for each where a sample may have several."""
+
+    models: tuple[Any, ...]
+    features: int
+    classes: int
+    several: bool = False
+
+    @classmethod
+    def fit(cls, rows: Rows, classes: int, seed: int, progress: Progress = SILENT) -> Boosting:
+        """scikit-learn's HistGradientBoostingClassifier: 60 rounds of trees with at most 31 leaves."""
+        from sklearn.dummy import DummyClassifier
+        from sklearn.ensemble import HistGradientBoostingClassifier
+
+        several, models = rows.labels.ndim == 2, []
+        columns = rows.labels.T if several else [rows.labels]
+        for number, labels in enumerate(columns):
+            progress.at(number / len(columns), "Boosting on the statistics")
+            alone = len(np.unique(labels)) == 1
+            model = DummyClassifier() if alone else HistGradientBoostingClassifier(
+                max_iter=TREES, l2_regularization=PENALTY, early_stopping=False, random_state=seed)
+            with threadpool_limits(1):
+                models.append(model.fit(rows.features, labels))
+        return cls(tuple(models), rows.features.shape[1], classes, several)
+
+    def scores(self, features: np.ndarray) -> np.ndarray:
+        """See `Classifier`."""
+        if self.several:
+            return np.stack([logit(_probabilities(model, features, 2)[:, 1]) for model in self.models], 1)
+        return np.log(_probabilities(self.models[0], features, self.classes))
+
+    def graph(self) -> onnx.ModelProto:
+        """See `Classifier`."""
+        return tree_graph(self.models, self.features, self.classes, self.several)
+
+
+def _probabilities(model: Any, features: np.ndarray, classes: int) -> np.ndarray:
+    """Of every class (n, class), also of those the model has not seen; none is quite 0 or 1."""
+    found = np.zeros((len(features), classes))
+    with threadpool_limits(1 if len(features) <= LEARNED else None):
+        found[:, model.classes_.astype(int)] = model.predict_proba(features)
+    return found.clip(1e-7, 1 - 1e-7)
+
+
+#: Approach → what it fits, in the order in which they are tried.
+CLASSIFIERS: dict[str, Callable[..., Classifier]] = {"statistics": Regression.fit, "boosting": Boosting.fit}
+
+
+def fit(kind: Callable[..., Fitted], rows: Rows, classes: int, seed: int, progress: Progress, told: Progress = SILENT) -> Fitted:
+    """What `Regression.fit` or `Boosting.fit` gives; `progress` hears twice a second that it goes on, `told` what there is to say of it."""
+    call: PythonCall[Fitted] = PythonCall(lambda: kind(rows, classes, seed, told))
+    return patiently(call, call.stop, progress, 0, "Learning from the statistics")

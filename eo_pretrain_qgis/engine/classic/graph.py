@@ -1,0 +1,141 @@
+"""Graphs of simple classifiers: of rows of features, and of pixels, with whitening and statistics inside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from .trees import tree_node
+from .whitening import EPSILON, SIDE, Whitening
+
+OPSET, TREE_OPSET, IR_VERSION = 18, 3, 9
+#: Names of what goes in and comes out of classifiers of rows.
+ROWS, PROBABILITIES = "rows", "probabilities"
+
+
+class _Graph:
+    """Nodes in the order of the computation."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[TensorProto] = []
+
+    def constant(self, values: Any, kind: type = np.float32) -> str:
+        """Name of a constant of that type."""
+        name = f"constant{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.asarray(values, kind), name))
+        return name
+
+    def __call__(self, operator: str, *inputs: str, name: str = "", **attributes: Any) -> str:
+        """Name of an operator's only result."""
+        output = name or f"value{len(self.nodes)}"
+        self.nodes.append(helper.make_node(operator, list(inputs), [output], **attributes))
+        return output
+
+    def model(self, given: tuple[str, list], gives: tuple[str, list]) -> onnx.ModelProto:
+        """All of it, with names and shapes of input and output."""
+        ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in (given, gives)]
+        graph = helper.make_graph(self.nodes, "classifier", ports[:1], ports[1:], self.constants)
+        versions = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", TREE_OPSET)]
+        return helper.make_model(graph, opset_imports=versions, ir_version=IR_VERSION)
+
+
+def linear_graph(weight: np.ndarray, bias: np.ndarray, several: bool = False) -> onnx.ModelProto:
+    """A linear layer on rows float32 (n, feature) → probabilities (n, class).
+
+    Args:
+        weight: (class, feature).
+        bias: (class,).
+        several: a row may have several classes.
+    """
+    graph = _Graph()
+    scores = graph("Gemm", ROWS, graph.constant(weight), graph.constant(bias), transB=1)
+    _probabilities(graph, scores, several)
+    return graph.model((ROWS, ["n", weight.shape[1]]), (PROBABILITIES, ["n", len(bias)]))
+
+
+def tree_graph(models: Sequence[Any], features: int, classes: int, several: bool = False) -> onnx.ModelProto:
+    """Boosted trees on rows float32 (n, feature) → probabilities (n, class); those of classes they do not know are 0.
+
+    Args:
+        models: a fitted `HistGradientBoostingClassifier` whose classes are positions, or one of 0 and 1 for each class; None for one that no or
+            every row has is not known either.
+        features: of a row.
+        classes: how many there are.
+        several: a row may have several classes.
+    """
+    graph = _Graph()
+    found = [_tree_probabilities(graph, model, number, 2 if several else classes) for number, model in enumerate(models)]
+    if several:
+        second = graph.constant([1], np.int64)
+        graph("Concat", *(graph("Gather", one, second, axis=1) for one in found), name=PROBABILITIES, axis=1)
+    else:
+        graph("Identity", found[0], name=PROBABILITIES)
+    return graph.model((ROWS, ["n", features]), (PROBABILITIES, ["n", classes]))
+
+
+def _tree_probabilities(graph: _Graph, model: Any, number: int, classes: int) -> str:
+    known = np.eye(classes)[np.asarray(model.classes_, int)]
+    if len(known) == 1:
+        scores = graph("Mul", graph("ReduceMean", ROWS, graph.constant([1], np.int64), keepdims=1), graph.constant(0.0))
+    else:
+        graph.nodes.append(tree_node(model, ROWS, f"scores{number}"))
+        scores = f"scores{number}" if len(known) > 2 else graph("MatMul", f"scores{number}", graph.constant([[-0.5, 0.5]]))
+    return graph("MatMul", graph("Softmax", scores, axis=1), graph.constant(known))
+
+
+def _probabilities(graph: _Graph, scores: str, several: bool) -> None:
+    if several:
+        graph("Sigmoid", scores, name=PROBABILITIES)
+    else:
+        graph("Softmax", scores, name=PROBABILITIES, axis=1)
+
+
+def pixel_graph(classifier: onnx.ModelProto, whitening: Whitening, fill: Sequence[float], image: str) -> onnx.ModelProto:
+    """A classifier of `Whitening.statistics` as a model of images: float32 (n, band, y, x) in stored units → probabilities (n, class, y, x).
+
+    Args:
+        classifier: of rows.
+        whitening: of the bands.
+        fill: per band, what stands for a pixel without a measurement, stored units.
+        image: name of the input.
+    """
+    graph, classes = _Graph(), classifier.graph.output[0].type.tensor_type.shape.dim[1].dim_value
+    last = graph("Transpose", _statistics(graph, image, whitening, fill), perm=[0, 2, 3, 1])
+    graph("Reshape", last, graph.constant([-1, 3 * len(fill)], np.int64), name=ROWS)
+    inner = onnx.compose.add_prefix(classifier, "classifier_", rename_inputs=False, rename_outputs=False)
+    graph.constants += inner.graph.initializer
+    graph.nodes += inner.graph.node
+    graph.nodes[-1].output[0] = "every"
+    shape = graph("Concat", graph("Shape", last, start=0, end=3), graph.constant([classes], np.int64), axis=0)
+    graph("Transpose", graph("Reshape", "every", shape), name=PROBABILITIES, perm=[0, 3, 1, 2])
+    return graph.model((image, ["n", len(fill), "y", "x"]), (PROBABILITIES, ["n", classes, "y", "x"]))
+
+
+def _statistics(graph: _Graph, image: str, whitening: Whitening, fill: Sequence[float]) -> str:
+    """`Whitening.statistics` of an image whose pixels without a measurement hold the fill in every band.
+
+    The sums of the neighbourhood are convolutions along one axis after the other: onnxruntime's average pooling of this size is slow.
+    """
+    bands = len(fill)
+    other = graph("Not", graph("Equal", image, graph.constant(np.reshape(fill, (1, -1, 1, 1)))))
+    known = graph("ReduceMax", graph("Cast", other, to=TensorProto.FLOAT), graph.constant([1], np.int64), keepdims=1)
+    centred = graph("Sub", image, graph.constant(whitening.mean.reshape(1, -1, 1, 1)))
+    white = graph("Conv", centred, graph.constant((whitening.matrix / whitening.deviation)[:, :, None, None]))
+    white = graph("Mul", graph("Asinh", white) if whitening.bent else white, known)
+    planes = graph("Concat", white, graph("Mul", white, white), known, axis=1)
+    count = 2 * bands + 1
+    for shape in ((SIDE, 1), (1, SIDE)):
+        kernel = graph.constant(np.full((count, 1, *shape), 1 / SIDE))
+        planes = graph("Conv", planes, kernel, group=count, pads=[side // 2 for side in shape] * 2)
+    sums, squares, share = "sums", "squares", "share"
+    graph.nodes.append(helper.make_node("Split", [planes, graph.constant([bands, bands, 1], np.int64)], [sums, squares, share], axis=1))
+    share = graph("Max", share, graph.constant(0.5 / SIDE**2))
+    mean = graph("Div", sums, share)
+    variance = graph("Sub", graph("Div", squares, share), graph("Mul", mean, mean))
+    deviation = graph("Sqrt", graph("Add", graph("Max", variance, graph.constant(0.0)), graph.constant(EPSILON)))
+    return graph("Concat", white, mean, deviation, axis=1)

@@ -1,0 +1,106 @@
+"""Labelled pixels or samples of a dataset as rows of numbers, to learn simple classifiers from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...progress import SILENT, Progress
+from ..cards import IGNORE, Input
+from ..even_sample import even_sample
+from .whitening import Whitening
+
+if TYPE_CHECKING:
+    from ..datasets.dataset import Dataset
+
+#: Pixels that whitening is measured on, and labelled pixels that a classifier of pixels learns from.
+MEASURED, LEARNED = 200_000, 20_000
+#: Pixels that are looked at for that, at most.
+LOOKED_AT = 50_000_000
+#: So many pixels of each class are taken where the tiles show them, however rare it is.
+LEAST = 100
+#: Percentiles of a whole sample's whitened bands.
+PERCENTILES = (5, 95)
+_AT_ONCE = 2**22  # values of images held at once
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What a classifier learns from.
+
+    Attributes:
+        features: float32 (n, feature).
+        labels: positions of classes (n,), or 0 and 1 (n, class).
+        tiles: where each comes from, positions in the dataset (n,).
+        whole: each is of a whole sample, and not of a pixel.
+    """
+
+    features: np.ndarray
+    labels: np.ndarray
+    tiles: np.ndarray
+    whole: bool = False
+
+
+def measure_whitening(dataset: Dataset, what: Input, tiles: np.ndarray, progress: Progress = SILENT) -> Whitening:
+    """The whitening of an input, from at most 200,000 measured pixels spread evenly over some tiles."""
+    looked = even_sample(tiles, max(1, min(MEASURED, LOOKED_AT // dataset.tile_size**2)))
+    quota, found = max(1, MEASURED // max(len(looked), 1)), []
+    for number, (_, images, valid) in enumerate(_read(dataset, what, looked)):
+        progress.at(min(0.99, number * len(images) / max(len(looked), 1)), "Measuring the bands")
+        pixels = np.moveaxis(images, 1, -1) if images.ndim == 4 else images
+        found += [image[even_sample(np.flatnonzero(known.ravel()), quota)] for image, known in
+                  zip(pixels.reshape(len(images), -1, images.shape[1 if images.ndim == 4 else 2]), valid)]
+    values = np.concatenate(found)
+    if not len(values):
+        values = np.array([what.centre], np.float32)
+    return Whitening.of(values, [band.unit for band in what.bands])
+
+
+def pixel_rows(dataset: Dataset, what: Input, whitening: Whitening, tiles: np.ndarray, seed: int, progress: Progress = SILENT) -> Rows:
+    """At most 20,000 labelled pixels drawn evenly over the tiles, and more of the classes these show too few of.
+
+    Of very many tiles some are drawn, of which all statistics can be computed in about a minute.
+    """
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(tiles)[:max(1, min(LEARNED, LOOKED_AT // dataset.tile_size**2))]
+    quota, classes, found = max(1, LEARNED // max(len(order), 1)), len(dataset.classes), []
+    missing = np.full(classes, LEAST)
+    for number, (places, images, valid) in enumerate(_read(dataset, what, order)):
+        progress.at(min(0.99, number * len(places) / len(order)), "Statistics of the training pixels")
+        labels, statistics = dataset.labels(places), whitening.statistics(images, valid)
+        for place, label, rows, known in zip(places, labels, statistics, valid):
+            mixed = rng.permutation(np.flatnonzero((label != IGNORE) & known))
+            chosen, rest = mixed[:quota], mixed[quota:]
+            for wanted in np.flatnonzero(missing > np.bincount(label.ravel()[chosen], minlength=256)[:classes]):
+                chosen = np.concatenate([chosen, rest[label.ravel()[rest] == wanted][:missing[wanted]]])
+            values = label.ravel()[chosen]
+            missing = np.maximum(missing - np.bincount(values, minlength=256)[:classes], 0)
+            found.append((rows.reshape(len(rows), -1)[:, chosen].T, values, np.full(len(chosen), place)))
+    features, values, origins = map(np.concatenate, zip(*found))
+    return Rows(features, values, origins)
+
+
+def sample_rows(dataset: Dataset, what: Input, whitening: Whitening, samples: np.ndarray) -> Rows:
+    """Whole samples: mean, deviation, 5th and 95th percentile of each whitened band over what was measured."""
+    found = []
+    for _, images, valid in _read(dataset, what, samples):
+        white = whitening(images if images.ndim == 4 else np.moveaxis(images, 2, 1)[..., None]).reshape(len(images), len(what.bands), -1)
+        known = valid.reshape(len(images), -1)
+        if not known.all():
+            white = np.where(known[:, None], white, np.nan)
+            white[~known.any(1)] = 0
+        low, high = (np.nanpercentile if np.isnan(white).any() else np.percentile)(white, PERCENTILES, axis=2)
+        found.append(np.concatenate([np.nanmean(white, 2), np.nanstd(white, 2), low, high], 1, dtype=np.float32))
+    return Rows(np.concatenate(found), dataset.labels(samples), samples, whole=True)
+
+
+def _read(dataset: Dataset, what: Input, tiles: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Some tiles at a time: their positions, images, and where these were measured."""
+    at_once = max(1, _AT_ONCE // max(1, int(np.prod(dataset.read(what, tiles[:1])[0].shape)))) if len(tiles) else 1
+    for first in range(0, len(tiles), at_once):
+        places = tiles[first:first + at_once]
+        images, valid = dataset.read(what, places)
+        yield places, images, valid & np.isfinite(images).all(1 if images.ndim == 4 else -1)

@@ -1,0 +1,175 @@
+"""From an image and labels on it to a model, a map and a page."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+
+from ....errors import DataError
+from ....progress import SILENT, Progress
+from ...cards import Input, SensorInfo
+from ...classic.classifiers import CLASSIFIERS, fit
+from ...classic.models import SimpleModel
+from ...classic.samples import Rows
+from ...classic.whitening import Whitening
+from ...datasets.labels import JoinedLabels, RasterLabels, VectorLabels
+from ...datasets.legend import refuse_rare
+from ...models import package
+from ...models.kinds import SEGMENTATION, SMALL_BLOCK, block_sizes
+from ...rasters.raster import Scene
+from ..inference import map_scene
+from ..products.classes import ClassMap, Confidence
+from ..request import MapRequest
+from .ground import MARGIN, Pixels, labelled_pixels, learnable_rows, measure
+from .judging import Judgement, judge
+from .page import WORDS, Learned, write_page
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class LabelledImage:
+    """An image and labels of some of its pixels.
+
+    Attributes:
+        scene: the image.
+        sensor: what `building.describe_sensor` said of it.
+        labels: what `labels.open_labels` gave for it.
+        name: of the labels.
+    """
+
+    scene: Scene
+    sensor: SensorInfo
+    labels: VectorLabels | RasterLabels | JoinedLabels
+    name: str
+
+    def pixels(self, seed: int, progress: Progress = SILENT) -> Pixels:
+        """Its labelled pixels; labels that are of no use are told.
+
+        Raises:
+            DataError: there is none, or too few of a class.
+        """
+        outside = getattr(self.labels, "outside", 0)
+        if outside:
+            progress.message(f"{outside} features of {self.labels.path} lie beside the image and are left out.")
+        found = labelled_pixels(self.scene, self.labels, seed, progress)
+        if not found.counts.any():
+            what = (f"none of the {found.unmeasured} labelled pixels was measured; all are nodata. Check the nodata value of the image, or label "
+                    "other places." if found.unmeasured else "no label lies on a pixel of it. Check the CRS of both layers, or label this image.")
+            raise DataError(f"Nothing can be learned of {self.scene.path}, because {what}")
+        if found.unmeasured:
+            progress.message(f"{found.unmeasured} labelled pixels of {self.scene.name} are nodata and are left out.", level="warning")
+        refuse_rare([row.name for row in self.labels.legend.classes], found.counts.tolist(), self.labels.path, progress=progress)
+        return found
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """All that can be learned from a labelled image, and how well.
+
+    Attributes:
+        image: see there.
+        seen: what a model sees of it.
+        whitening: of its bands.
+        pixels: its labelled pixels.
+        rows: of these, those to learn from.
+        judged: how well that goes.
+        seed: of all of it.
+    """
+
+    image: LabelledImage
+    seen: Input
+    whitening: Whitening
+    pixels: Pixels
+    rows: Rows
+    judged: Judgement
+    seed: int
+
+    @classmethod
+    def of(cls, image: LabelledImage, seed: int, progress: Progress = SILENT) -> Lesson:
+        """Reads the image and judges by cross-validation."""
+        pixels = image.pixels(seed, progress.part(0, 0.15))
+        seen, whitening = measure(image.scene, image.sensor, progress.part(0.15, 0.3))
+        rows = learnable_rows(image.scene, whitening, pixels, seed, progress.part(0.3, 0.45))
+        image.scene.close()
+        judged = judge(rows, [row.name for row in image.labels.legend.classes], seed, progress.part(0.45, 1))
+        if judged.reason:
+            progress.message(judged.reason, level="warning")
+        return cls(image, seen, whitening, pixels, rows, judged, seed)
+
+    def write(self, approach: str, target: str, provenance: dict[str, Any], progress: Progress = SILENT) -> package.Package:
+        """Learns from all rows and writes the model."""
+        classes = self.image.labels.legend.classes
+        learned = fit(CLASSIFIERS[approach], self.rows, len(classes), self.seed, progress, progress)
+        graph = SimpleModel(self.seen, self.whitening, learned).graph()
+        name = f"{self.image.name} {approach}"
+        return package.write(graph, {
+            "task": SEGMENTATION, "inputs": [package.taken(self.seen)], "classes": [asdict(row) for row in classes],
+            "resolution_m": [round(metres, 4) for metres in self.image.scene.grid.metres_per_pixel()], "tile_size": SMALL_BLOCK,
+            "architecture": WORDS[approach], "encoder": None, "parameters": _numbers(graph), "name": name, "licence": "not stated",
+            "id": package.id_of(name, package.weights_checksum(graph)), "stride": 1, "halo": MARGIN, **block_sizes(MARGIN, 1),
+            "scores": self._scores(approach),
+            "provenance": {"labels": self.image.name, "image": self.image.scene.name, "seed": self.seed, "start": "scratch",
+                           "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **provenance},
+        }, target)
+
+    def _scores(self, approach: str) -> dict[str, Any] | None:
+        found = self.judged.figures(approach)
+        if not found:
+            return None
+        names = [row.name for row in self.image.labels.legend.classes]
+        return {"split": "cross-validation by place", "mean_iou": found["mean_iou"], "overall_accuracy": found["overall_accuracy"],
+                "iou": {name: row["iou"] for name, row in zip(names, found["classes"], strict=True)}}
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Files to write: model, class map, page and, unless empty, confidence."""
+
+    model: str
+    output: str
+    report: str
+    confidence: str = ""
+
+
+def make_map(image: LabelledImage, approach: str, seed: int, request: MapRequest, outputs: Outputs, progress: Progress = SILENT) -> dict[str, Any]:
+    """Learns from the labels of an image, and maps it.
+
+    Args:
+        image: see there.
+        approach: a key of `classifiers.CLASSIFIERS`, or `AUTO` for the better one.
+        seed: decides which pixels are drawn, how places are held out, and how boosting begins.
+        request: the same image, and how it is to be mapped; the model's provenance is the request's.
+        outputs: what to write.
+        progress: told how far it is.
+
+    Returns:
+        ``chosen_approach``, ``labelled_pixels``, ``seconds`` and, where they could be measured, ``mean_iou`` and ``overall_accuracy``.
+
+    Raises:
+        DataError: the image has no measured pixel with a label, or too few of a class, or the extent misses it.
+    """
+    started = time.monotonic()
+    request.area(image.scene.grid)  # an extent elsewhere is refused before anything is written
+    lesson = Lesson.of(image, seed, progress.part(0, 0.6))
+    taken = lesson.judged.best() if approach == AUTO else approach
+    model = lesson.write(taken, outputs.model, {"plugin_version": request.provenance.get("version", ""),
+                                                "parameters": request.provenance.get("values", {})}, progress.part(0.6, 0.7))
+    map_scene(model, request, [ClassMap(outputs.output), *([Confidence(outputs.confidence)] if outputs.confidence else [])], progress.part(0.7, 1))
+    seconds, counts = round(time.monotonic() - started, 2), lesson.pixels.counts
+    learned = Learned(image.scene.name, image.name, counts, len(lesson.rows.labels), len(np.unique(lesson.rows.tiles)), lesson.pixels.edge(), taken,
+                      approach == AUTO)
+    write_page(outputs.report, model, learned, lesson.judged, seconds)
+    figures = {name: value for name, value in lesson.judged.figures(taken).items() if name in ("mean_iou", "overall_accuracy")}
+    return {"chosen_approach": taken, "labelled_pixels": int(counts.sum()), **figures, "seconds": seconds}
+
+
+def _numbers(graph: onnx.ModelProto) -> int:
+    """How many numbers a classifier and its whitening have; of trees, their thresholds and values."""
+    trees = sum(len(attribute.floats) for node in graph.graph.node for attribute in node.attribute
+                if attribute.name in ("nodes_values", "target_weights"))
+    return trees + sum(int(np.prod(tensor.dims)) for tensor in graph.graph.initializer)

@@ -1,0 +1,81 @@
+"""Map from points: image + points, polygons or a class raster → model, class map and page, in one dialog."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+from ...version import plugin_version
+from .. import tiling
+from ..record import values_without_folders
+from ..spec import Job, Result, attribute, choice, classes, extent, file_output, layer, number, raster_output, rasters, text
+
+
+@dataclass(frozen=True)
+class MapFromPoints(Job):
+    """Maps an image from a few labels on it: twenty points, a few polygons, or a class raster of a part.
+
+    Each pixel is known by its bands and by their mean and deviation in the 7 × 7 pixels around it, after the bands were whitened, so that small
+    differences between them count. A logistic regression or boosted trees learn from these numbers in seconds, without a GPU, and with the
+    small engine.
+
+    Label ground near the edges of things, too, and not only their middles, and every class in several parts of the image.
+
+    How good the map is, is measured by cross-validation by place: the labelled ground is cut into cells, and each label is judged by what was
+    learned in other cells. The model of the map then learns from all labels. The page has the figures of both approaches, and says what they do
+    not show.
+
+    The model is a file like any other: “Predict map” maps more images of the same sensor with it, “Suggest labels” finds the places most worth
+    labelling next, “Inspect model” shows what it wants.
+    """
+
+    title = "Map from points"
+    group = "4 Map"
+    tags = ("classification", "supervised", "training areas", "random forest", "logistic regression", "boosting", "land cover")
+    results = {"mean_iou": Result("number", "Mean intersection over union (IoU) where places were held out, 0 to 1"),
+               "overall_accuracy": Result("number", "Overall accuracy where places were held out, 0 to 1"),
+               "chosen_approach": Result("text", "What the model is: statistics or boosting"),
+               "labelled_pixels": Result("number", "Pixels of the image with a label and a measurement"),
+               "seconds": Result("number", "Duration from the labels to the map, in seconds")}
+
+    images: list = rasters("Image", help="One raster with all bands, or the bands of one scene as several rasters." + tiling.DELIVERED)
+    labels: dict = layer("Labels", help="Points, polygons, lines with a buffer, or a class raster; labels in another CRS are reprojected.")
+    class_field: str = attribute("Class field", parent="labels", optional=True, help="The field that holds the class; needed for vector labels.")
+    class_table: list = classes("Classes", optional=True, advanced=True,
+                                help="Value, name and colour of each class; empty takes them from the layer's symbology, a raster's own names, or "
+                                     "the values.")
+    buffer: float = number("Buffer around lines and points [m]", default=None, minimum=0, maximum=100_000, advanced=True,
+                           help="Needed for lines; a point without it labels the pixel it lies in.")
+    preset: str = tiling.preset()
+    bands: str = text("Bands", default=None, advanced=True,
+                      help="Names of the image's bands in order, such as B02,B03,B04,B08; empty takes the names in the file or of the sensor.")
+    nodata: float = tiling.nodata()
+    approach: str = choice("Approach", ("auto", "statistics", "boosting"), default="auto",
+                           help="“statistics”: logistic regression. “boosting”: boosted trees. “auto”: the one with the better mean IoU where places "
+                                "were held out.")
+    extent: dict = extent("Extent of the map", optional=True, help="Labels outside are learned from all the same.")
+    seed: int = tiling.seed()
+    output: str = raster_output("Class map")
+    confidence: str = raster_output("Confidence", optional=True, created=False, help="Probability of the mapped class, in percent.")
+    model: str = file_output("Model", "onnx")
+    report: str = file_output("Report", "html")
+
+    def run(self, progress: Any) -> dict[str, Any]:
+        progress.at(0, "Opening the image")
+        from ...engine.datasets.building import describe_sensor, open_scenes
+        from ...engine.datasets.labels import open_labels
+        from ...engine.mapping.from_labels.making import LabelledImage, Outputs, make_map
+        from ...engine.mapping.request import MapRequest
+
+        scenes = open_scenes(self.images, "bands", self.nodata, progress)
+        sensor = describe_sensor(scenes, self.preset, self.bands, progress)
+        labels = open_labels(self.labels, [scenes[0].grid], class_field=self.class_field, class_table=self.class_table, buffer=self.buffer,
+                             progress=progress.part(0, 0.05), advice="Give a class field with two classes or more, or label another class, too.")
+        image = LabelledImage(scenes[0], sensor, labels, self.labels.get("name") or PurePath(labels.path).stem)
+        request = MapRequest(self.images, bands=self.bands or "", extent=self.extent, nodata=self.nodata,
+                             provenance={"job": self.name(), "version": plugin_version(), "values": values_without_folders(self)})
+        outputs = Outputs(self.model, self.output, self.report, self.confidence or "")
+        facts = make_map(image, self.approach, self.seed, request, outputs, progress.part(0.05, 1))
+        return {"output": self.output, **({"confidence": self.confidence} if self.confidence else {}), "model": self.model, "report": self.report,
+                **facts}
