@@ -12,7 +12,8 @@ def test_auto_takes_what_the_environment_says(monkeypatch):
 
 
 @pytest.mark.parametrize(("asked", "sentence"), [
-    ("gpu", "“gpu” is no device. Choose auto, cpu, cuda, cuda:0, cuda:all or mps."),
+    ("gpu", "“gpu” is no device. Choose auto, cpu, cpu:2, cuda, cuda:0, cuda:all or mps."),
+    ("cpu:99", "The device “cpu:99” asks for 99 processes, and this computer has"),
     ("cpu:0", "“cpu:0” is no device."),
     ("cuda:some", "“cuda:some” is no device."),
     ("cuda:97", "The device “cuda:97” is not there: torch sees"),
