@@ -33,8 +33,8 @@ def pick_device(asked: str) -> torch.device:
         raise EngineError(f"“{name}” is no device. Choose auto, cpu, cpu:2, cuda, cuda:0, cuda:all or mps.")
     kind, _, number = name.partition(":")
     if kind == "cpu" and int(number or 1) > max(2, os.cpu_count() or 1):
-        raise EngineError(f"The device “{name}” asks for {number} processes, and this computer has {os.cpu_count()} processors. Choose cpu, which uses "
-                          "all of them.")
+        raise EngineError(f"The device “{name}” asks for {number} processes, and this computer has {os.cpu_count()} processors. "
+                          "Choose cpu, which uses all of them.")
     index = int(number) if kind == "cuda" and number.isdigit() else 0
     if kind == "auto":
         kind = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
