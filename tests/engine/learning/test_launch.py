@@ -90,6 +90,7 @@ def test_a_run_in_several_processes_is_claimed_by_the_one_that_started_them(tmp_
 def test_all_gpus_is_a_process_each(asked, found, monkeypatch):
     monkeypatch.delenv("EOPRETRAIN_DEVICE", raising=False)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
     assert process_count(asked) == found
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
     assert process_count(asked) == 1
