@@ -68,8 +68,8 @@ class SensorInfo:
 
 
 @dataclass(frozen=True, kw_only=True)
-class InputBand(Band):
-    """A band as a network takes it: statistics of its training pixels, and the centre and spread it is scaled by, all in stored units."""
+class ModelBand(Band):
+    """A band that something learned from, with the statistics of its training pixels in stored units."""
 
     mean: Finite
     std: Positive
@@ -77,6 +77,12 @@ class InputBand(Band):
     maximum: Finite
     p001: Finite
     p999: Finite
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputBand(ModelBand):
+    """A band as a network takes it, with the centre and spread it is scaled by, in stored units."""
+
     centre: Finite
     spread: Positive
 

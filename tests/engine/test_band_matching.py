@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import rasterio
 
+from eo_pretrain_qgis.engine.cards import ModelBand
 from eo_pretrain_qgis.engine.mapping.band_matching import match_bands
-from eo_pretrain_qgis.engine.models.package import ModelBand
 from eo_pretrain_qgis.engine.rasters.raster import Scene
 from eo_pretrain_qgis.errors import DataError
 from tests.networks import band

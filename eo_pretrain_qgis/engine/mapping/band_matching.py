@@ -8,7 +8,7 @@ import numpy as np
 
 from ...errors import DataError, listed
 from ...progress import SILENT, Progress
-from ..models.record import ModelBand
+from ..cards import ModelBand
 from ..rasters.meaning import as_stored, refuse_one_sided, warn_of_level
 from ..rasters.raster import Scene
 from ..rasters.same_band import band_key, is_unnamed

@@ -26,11 +26,11 @@ from google.protobuf.message import DecodeError
 from ...errors import ModelError, listed
 from ...outputs import new_file
 from ...progress import SILENT, Progress
-from ..cards import ClassInfo, Input
+from ..cards import ClassInfo, Input, ModelBand
 from ..records import checked, parse_json, shown
 from . import metadata as model_metadata
 from .kinds import KINDS, SEGMENTATION, Kind, block_sizes
-from .record import ModelBand, ModelInput, ModelRecord
+from .record import ModelInput, ModelRecord
 from .session import Session
 
 FORMAT = "eo-pretrain model"

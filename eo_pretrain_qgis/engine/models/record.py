@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from ..cards import Axes, ClassInfo, Preset
-from ..rasters.sensors import Band
-from ..records import Count, FilledName, Finite, Metres, Name, Pixels, PlainName, Positive, Sha256, differ, shown
+from ..cards import Axes, ClassInfo, ModelBand, Preset
+from ..records import Count, FilledName, Finite, Metres, Name, Pixels, PlainName, Sha256, differ, shown
 from .kinds import KINDS, Kind, up
 
 #: Networks halve their input some times; more than this would leave nothing of a tile.
 Stride = Annotated[int, Meta(ge=1, le=4096)]
 Halo = Annotated[int, Meta(ge=0, le=16384)]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelBand(Band):
-    """A band the model takes, with the statistics of its training pixels in stored units."""
-
-    mean: Finite
-    std: Positive
-    minimum: Finite
-    maximum: Finite
-    p001: Finite
-    p999: Finite
-
-
 Bands = Annotated[tuple[ModelBand, ...], Meta(min_length=1, max_length=10_000)]
 
 

@@ -6,10 +6,11 @@ import json
 from typing import Any
 
 from ...outputs import new_file
+from ..cards import ModelBand
 from ..looks import html_page as html
 from ..looks.class_style import coloured
 from .package import Package
-from .record import ModelBand, ModelInput
+from .record import ModelInput
 
 
 def facts(package: Package) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import math
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -99,11 +100,15 @@ def _take_part(sender: Connection, variables: dict[str, str], held: dict[str, cl
     os.environ.update(variables)
     claims.held.update(held)
     first = variables["RANK"] == "0"
+    said: tuple[str, Any] = ("failed", None)
     try:
-        sender.send(("done", work(*arguments, _Relayed(sender) if first else Progress())))
-    except Exception as error:  # noqa: BLE001 - the one who started this process raises it again
-        error.add_note(f"In training process {variables['RANK']}:\n{traceback.format_exc()}")
-        sender.send(("failed", error))
+        said = ("done", work(*arguments, _Relayed(sender) if first else Progress()))
+    finally:  # what goes wrong ends this process, and the one who started it raises it again
+        error = sys.exception()
+        if error is not None:
+            error.add_note(f"In training process {variables['RANK']}:\n{traceback.format_exc()}")
+            said = ("failed", error)
+        sender.send(said)
 
 
 def _end_with_parent() -> None:

@@ -12,11 +12,11 @@ import numpy as np
 
 from ....markup import escaped
 from ....progress import Progress
+from ...cards import ModelBand
 from ...looks.class_style import raster_qml
 from ...looks.tile_pictures import NO_PICTURE, TRUE_COLOUR
 from ...models.metadata import synthetic_name
 from ...models.package import Package
-from ...models.record import ModelBand
 from ..inference import Part
 from ..request import Canvas
 from .drawing import Drawing
