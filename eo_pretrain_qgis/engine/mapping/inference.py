@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 
-from ...errors import DataError, EngineError, ModelError
+from ...errors import DataError, EngineError, ModelError, listed
 from ...progress import SILENT, Progress
 from ..models.package import Package
 from ..models.session import MemoryRanOutError
@@ -32,6 +32,9 @@ from .score_checks import check_scores
 
 #: Share of the range between the 0.1 and 99.9 percentiles of the training pixels by which a value may lie outside unnoticed.
 RANGE_MARGIN = 0.1
+#: An image of at least so many valid pixels whose band varies less than this share of that range is foreign, too: of reflectance from 0 to 1, say,
+#: where digital numbers were learned, no value is too low, because that range ends below 0.
+ENOUGH_PIXELS, LEAST_VARIED = 10_000, 0.02
 #: Share of a band's pixels outside the training range from which on the user is warned.
 WARNED_OUT_OF_RANGE = 0.05
 #: Blocks read ahead and waiting to be written, with a memory setting as large as a block; and the most of all kinds.
@@ -48,6 +51,8 @@ class Outcome:
         pixels: in the area.
         valid: of these, with a result.
         out_of_range: per band of the model, valid pixels outside the training range.
+        lowest: per band of the model, the smallest valid value.
+        highest: per band of the model, the largest valid value.
         device: what the network ran on, said after the run.
         seconds: wall-clock time.
     """
@@ -55,6 +60,8 @@ class Outcome:
     pixels: int = 0
     valid: int = 0
     out_of_range: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    lowest: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
+    highest: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
     device: str = ""
     seconds: float = 0.0
 
@@ -155,6 +162,8 @@ class _Piece:
     values: np.ndarray
     valid: np.ndarray
     out_of_range: np.ndarray
+    lowest: np.ndarray
+    highest: np.ndarray
 
 
 def map_scene(model: Package, request: MapRequest, products: Sequence[Product], progress: Progress = SILENT) -> Outcome:
@@ -211,7 +220,8 @@ def compute(network: Network, canvas: Canvas, work: Work, products: Sequence[Pro
     """
     started, model, area, total = time.monotonic(), canvas.model, canvas.area, len(work.tiles)
     readers, spare, behind = in_flight(1 if network.device.startswith("cpu") else min(4, os.cpu_count() or 1), work.memory, work.block)
-    outcome = Outcome(area.width * area.height, 0, np.zeros(len(work.matches), np.int64))
+    bands = len(work.matches)
+    outcome = Outcome(area.width * area.height, 0, np.zeros(bands, np.int64), np.full(bands, np.inf), np.full(bands, -np.inf))
     with ExitStack() as stack:
         takers = [stack.enter_context(product.open(canvas, progress)) for product in products]
 
@@ -229,6 +239,7 @@ def compute(network: Network, canvas: Canvas, work: Work, products: Sequence[Pro
                 scores = patiently(partial(network.run, images), network.stop, progress, (done - 1) / total, f"Block {done} of {total}")
                 outcome.valid += int(piece.valid.sum())
                 outcome.out_of_range += piece.out_of_range
+                outcome.lowest, outcome.highest = np.minimum(outcome.lowest, piece.lowest), np.maximum(outcome.highest, piece.highest)
                 submit(piece, scores[0])
             rate = done / total * outcome.pixels / 1e6 / (time.monotonic() - started)
             progress.at(done / total, f"Block {done} of {total}, {rate:.2f} Mpx/s", mpx_per_second=rate)
@@ -254,6 +265,12 @@ def _warn_out_of_range(matches: list[Match], outcome: Outcome, name: str, progre
     if odd:
         progress.message(f"Values of {name} lie outside the range of the training images: {', '.join(odd)}. "
                          "Check “Sensor” and “Nodata value”, or train with images like this one.", level="warning")
+    flat = [f"{match.model.name} ({low:.4g} to {high:.4g}, learned {match.model.p001:.4g} to {match.model.p999:.4g})"
+            for match, low, high in zip(matches, outcome.lowest, outcome.highest, strict=True)
+            if high - low < LEAST_VARIED * (match.model.p999 - match.model.p001)]
+    if flat and outcome.valid >= ENOUGH_PIXELS:
+        progress.message(f"Values of {name} hardly vary beside those of the training images, so the map may be wrong everywhere: {listed(flat, 3)}. "
+                         "Check “Sensor”, and whether the image holds reflectance where digital numbers were learned.", level="warning")
 
 
 class _Reader:
@@ -281,15 +298,17 @@ class _Reader:
         inner = np.s_[top:top + target.height, left:left + target.width]
         kept = valid[inner]
         counts = np.zeros(len(self.matches), np.int64)
+        lowest, highest = np.full(len(counts), np.inf), np.full(len(counts), -np.inf)
         if not kept.any():
-            return _Piece(target, inner, np.zeros((0, *valid.shape), np.float32), kept, counts)
+            return _Piece(target, inner, np.zeros((0, *valid.shape), np.float32), kept, counts, lowest, highest)
         values = stored.astype(np.float32)
         for band, match in enumerate(self.matches):
             match.convert(values[band])
             inside = values[band][inner]
+            lowest[band], highest[band] = inside.min(where=kept, initial=np.inf), inside.max(where=kept, initial=-np.inf)
             counts[band] = np.count_nonzero(((inside < self.low[band]) | (inside > self.high[band])) & kept)
             values[band][~valid] = self.fill[band]
-        return _Piece(target, inner, values, kept, counts)
+        return _Piece(target, inner, values, kept, counts, lowest, highest)
 
 
 def ahead(function: Callable[[_T], _R], items: Iterable[_T], threads: int, spare: int = SPARE) -> Generator[_R, None, None]:
