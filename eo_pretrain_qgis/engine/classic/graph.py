@@ -62,8 +62,8 @@ def tree_graph(models: Sequence[Any], features: int, classes: int, several: bool
     """Boosted trees on rows float32 (n, feature) → probabilities (n, class); those of classes they do not know are 0.
 
     Args:
-        models: a fitted `HistGradientBoostingClassifier` whose classes are positions, or one of 0 and 1 for each class; None for one that no or
-            every row has is not known either.
+        models: one `HistGradientBoostingClassifier` whose classes are positions; or one of 0 and 1 for each class, with a `DummyClassifier` for a
+            class that no row or every row has.
         features: of a row.
         classes: how many there are.
         several: a row may have several classes.
