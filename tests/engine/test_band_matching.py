@@ -46,6 +46,21 @@ def test_common_names_are_understood():
     assert positions(bands("B04", "B11"), ["blue", "red", "nir08", "swir16"], preset="landsat89_l2", model_preset="landsat89_l2") == [1, 3]
 
 
+def test_a_scale_that_only_model_or_image_knows_is_refused(tmp_path):
+    said = write_raster(tmp_path / "said.tif", np.full((1, 32, 32), 700, np.uint16), names=["NDVI"])
+    silent = write_raster(tmp_path / "silent.tif", np.full((1, 32, 32), 700, np.uint16), names=["NDVI"])
+    with rasterio.open(said, "r+") as file:
+        file.scales, file.offsets = (0.5,), (1.0,)
+    scaled, plain = (bands("NDVI", unit="unknown", scale=scale, offset=offset) for scale, offset in ((0.5, 1.0), (1.0, 0.0)))
+    for needed, path, fits in ((scaled, said, True), (plain, silent, True), (scaled, silent, False), (plain, said, False)):
+        scene = Scene.open([{"path": str(path)}])
+        if fits:
+            assert converted(match_bands(needed, ["NDVI"], image="scene.tif", scene=scene)[0], [700.0]) == pytest.approx([700.0])
+        else:
+            with pytest.raises(DataError, match="declares that the values of NDVI are × 0.5 \\+ 1, and .* declares nothing"):
+                match_bands(needed, ["NDVI"], image="scene.tif", scene=scene)
+
+
 def test_bands_with_other_names_are_never_taken_by_their_number():
     with pytest.raises(DataError, match=r"has no band B02, which the model needs. Its bands are w, x, y, z"):
         positions(bands("B02", "B03", "B04", "B08"), ["w", "x", "y", "z"], model_preset="sentinel2_l2a")

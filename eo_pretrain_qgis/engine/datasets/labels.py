@@ -152,6 +152,10 @@ class VectorLabels:
             self._drawn = {grid: self._drawing(grid)}
         return self._drawn[grid].read(window, IGNORE)
 
+    def contradicted(self, grid: Grid, window: Window) -> np.ndarray:
+        """Where features of more than one class lie, of which the last one counts: bool (y, x)."""
+        return self.drawn(grid, window) != self._drawn[grid].read(window, IGNORE, first=True)
+
     def reaches(self, grid: Grid) -> bool:
         """Whether a feature lies on an image."""
         return grid in self._reached
@@ -197,8 +201,8 @@ class Drawing:
         self.grid, self.shapes, self.positions = grid, np.asarray(shapes, object), positions
         self._tree = shapely.STRtree(self.shapes)
 
-    def read(self, window: Window, unlabelled: int) -> np.ndarray:
-        """What is drawn in a window, uint8 (y, x), and `unlabelled` where nothing is."""
+    def read(self, window: Window, unlabelled: int, first: bool = False) -> np.ndarray:
+        """What is drawn in a window, uint8 (y, x), and `unlabelled` where nothing is; where shapes overlap the last one, or the `first`."""
         size = (window.height, window.width)
         around = self.grid.bounds(Window(window.col - 2, window.row - 2, window.width + 4, window.height + 4))
         hits = np.sort(self._tree.query(shapely.box(*around)))
@@ -206,7 +210,8 @@ class Drawing:
         shapes = [(shape, int(position)) for shape, position in zip(clipped, self.positions[hits], strict=True) if not shape.is_empty]
         if not shapes:
             return np.full(size, unlabelled, np.uint8)
-        return rasterize(shapes, size, fill=unlabelled, transform=rasterio.Affine(*self.grid.sub(window).transform), dtype="uint8")
+        ordered = shapes[::-1] if first else shapes
+        return rasterize(ordered, size, fill=unlabelled, transform=rasterio.Affine(*self.grid.sub(window).transform), dtype="uint8")
 
 
 class RasterLabels:

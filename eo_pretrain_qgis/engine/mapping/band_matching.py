@@ -140,8 +140,9 @@ def _as_stored(matches: list[Match], scene: Scene | None, progress: Progress) ->
     for match in matches:
         bands[match.position] = match.image
     found = as_stored(scene, bands, progress)
-    for match in matches:
-        refuse_one_sided(found[match.position], match.model, scene.path, "the model, by its training images,")
+    for match in matches:  # “as_model” has given bands of unknown units the model's scale, which is nothing that their file says
+        own = found[match.position] if _declares(scene, match.position) else replace(found[match.position], scale=1.0, offset=0.0)
+        refuse_one_sided(own, match.model, scene.path, "the model, by its training images,")
     return [replace(match, image=found[match.position]) for match in matches]
 
 

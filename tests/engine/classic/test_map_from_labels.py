@@ -4,8 +4,10 @@ import os
 import subprocess
 import sys
 
+import geopandas
 import numpy as np
 import onnx
+import pandas
 import pytest
 import rasterio
 
@@ -158,6 +160,16 @@ def test_what_is_left_out_is_said(folder):
     assert any("3 features of" in text and "lie beside the image and are left out" in text for text in heard.texts)
     assert any(text.startswith("12 labelled pixels of east.tif are nodata and are left out") for text in heard.warnings)
     assert any("has few labelled pixels of “crop” (4), “forest” (8); with fewer than 10 a class is hardly known" in text for text in heard.warnings)
+
+
+def test_pixels_with_labels_of_two_classes_are_told(folder):
+    heard, twice = Listening(), folder / "twice.gpkg"
+    points = geopandas.read_file(scenes_points.land_points(folder))
+    field = {"crop": "forest", "forest": "crop"}
+    again = points.iloc[:5].assign(cover=[field[name] for name in points["cover"].iloc[:5]])
+    pandas.concat([points, again]).to_file(twice, driver="GPKG")
+    mapped(folder, heard, images=[scenes.land(folder)], labels=twice)
+    assert any(text.startswith("5 pixels have labels of more than one class in") for text in heard.warnings)
 
 
 def test_no_torch_is_needed(folder):

@@ -13,7 +13,7 @@ from eo_pretrain_qgis.engine.learning.finetuning.recipe import finetune
 from eo_pretrain_qgis.engine.learning.loop.runs import Run
 from eo_pretrain_qgis.engine.learning.methods import METHODS
 from eo_pretrain_qgis.engine.models import package
-from eo_pretrain_qgis.errors import DataError
+from eo_pretrain_qgis.errors import DataError, ModelError
 from tests import scenes_pretraining
 from tests.scenes_landcover import cover_dataset
 from tests.settings import finetuning, settings
@@ -47,6 +47,16 @@ def test_one_of_two_sensors_is_learned(cover, tmp_path):
     assert network.encoder.state_dict()["model.conv1.0.weight"].shape[1] == 1
     card = json.loads((tmp_path / "radar" / "encoder.json").read_text())
     assert (card["sensor"], [band["name"] for band in card["bands"]]) == ("s1", ["VH"])
+
+
+def test_a_card_whose_bands_were_put_in_another_order_is_refused(tmp_path):
+    finetune(str(write_dataset(tmp_path / "discs", size=32)), str(tmp_path / "run"), finetuning(**BRIEF))
+    path = tmp_path / "run" / "run.json"
+    card = json.loads(path.read_text())
+    card["inputs"][0]["bands"].reverse()
+    path.write_text(json.dumps(card))
+    with pytest.raises(ModelError, match="run.json lists other bands, or in another order, than the weights .* were trained on. Copy the run folder"):
+        evaluate_run(str(tmp_path / "run"), None, "test", 4, "cpu")
 
 
 def test_a_run_on_some_bands_is_continued_measured_and_exported_with_them(tmp_path):

@@ -170,11 +170,15 @@ class Run:
         """
         if not os.path.exists(self.path(WEIGHTS)):
             raise ModelError(f"The run {self.folder} has no weights yet: no epoch was finished. Let “{job}” continue it.")
+        said = {name: tensor.clone() for name, tensor in network.named_buffers() if name == "centre"}
         try:
             network.load_state_dict(load_tensors(self.path(WEIGHTS)))
         except RuntimeError as error:
             raise ModelError(f"The weights {self.path(WEIGHTS)} do not fit {self.path(CARD)} ({first_line(error)}). "
                              "Copy the run folder again.") from None
+        if any(not torch.allclose(tensor, network.get_buffer(name)) for name, tensor in said.items()):
+            raise ModelError(f"{self.path(CARD)} lists other bands, or in another order, than the weights {self.path(WEIGHTS)} were trained on. "
+                             "Copy the run folder again.")
 
     def save_network(self, network: nn.Module) -> None:
         """Writes the whole network."""

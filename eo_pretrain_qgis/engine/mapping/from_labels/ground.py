@@ -15,6 +15,7 @@ from ...cards import IGNORE, Input, InputBand, SensorInfo
 from ...classic.samples import LEARNED, LEAST, MEASURED, Rows
 from ...classic.whitening import SIDE, Whitening
 from ...datasets.cutting import Labels
+from ...datasets.labels import VectorLabels
 from ...even_sample import even_sample
 from ...rasters.grid import Window, blocks
 from ...rasters.raster import Scene
@@ -41,6 +42,7 @@ class Pixels:
         labels: positions of their classes (n,).
         counts: how many there are of each class (class,), of which the above may be a sample.
         unmeasured: how many more have a label and no measurement.
+        contradicted: how many have labels of more than one class.
     """
 
     rows: np.ndarray
@@ -48,6 +50,7 @@ class Pixels:
     labels: np.ndarray
     counts: np.ndarray
     unmeasured: int = 0
+    contradicted: int = 0
 
     def edge(self) -> int:
         """Edge of a place [px]."""
@@ -91,7 +94,8 @@ def measure(scene: Scene, sensor: SensorInfo, progress: Progress = SILENT) -> tu
 
 def labelled_pixels(scene: Scene, labels: Labels, seed: int, progress: Progress = SILENT) -> Pixels:
     """The labelled pixels of an image, or of very many a sample of each piece."""
-    rng, grid, counts, unmeasured = np.random.default_rng(seed), scene.grid, np.zeros(len(labels.legend.classes), np.int64), 0
+    rng, grid, counts = np.random.default_rng(seed), scene.grid, np.zeros(len(labels.legend.classes), np.int64)
+    unmeasured = contradicted = 0
     pieces = blocks(grid.window, PIECE)
     most = max(LEAST, min(LEARNED, _HELD // len(pieces)))
     found = [(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.uint8))]
@@ -101,6 +105,8 @@ def labelled_pixels(scene: Scene, labels: Labels, seed: int, progress: Progress 
         down, right = np.nonzero(drawn != IGNORE)
         if not len(down):
             continue
+        if isinstance(labels, VectorLabels):
+            contradicted += int(labels.contradicted(grid, piece).sum())
         top, left = down.min(), right.min()
         _, valid = scene.read(Window(piece.col + int(left), piece.row + int(top), int(np.ptp(right)) + 1, int(np.ptp(down)) + 1))
         measured = valid[down - top, right - left]
@@ -111,7 +117,7 @@ def labelled_pixels(scene: Scene, labels: Labels, seed: int, progress: Progress 
         kept = draw(np.zeros(len(values), int), values, most, rng)
         found.append((np.asarray(piece.row + down[kept], np.int32), np.asarray(piece.col + right[kept], np.int32), values[kept]))
     rows, cols, values = map(np.concatenate, zip(*found))
-    return Pixels(rows, cols, values, counts, unmeasured)
+    return Pixels(rows, cols, values, counts, unmeasured, contradicted)
 
 
 def learnable_rows(scene: Scene, whitening: Whitening, pixels: Pixels, seed: int, progress: Progress = SILENT) -> Rows:

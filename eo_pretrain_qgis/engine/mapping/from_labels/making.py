@@ -63,6 +63,10 @@ class LabelledImage:
             raise DataError(f"Nothing can be learned of {self.scene.path}, because {what}")
         if found.unmeasured:
             progress.message(f"{found.unmeasured} labelled pixels of {self.scene.name} are nodata and are left out.", level="warning")
+        if found.contradicted:
+            wide = f" A buffer of {self.labels.facts['buffer_m']:g} m may be too wide." if self.labels.facts.get("buffer_m") else ""
+            progress.message(f"{found.contradicted} pixels have labels of more than one class in {self.labels.path}; the last in the layer counts. "
+                             f"Check these labels.{wide}", level="warning")
         refuse_rare([row.name for row in self.labels.legend.classes], found.counts.tolist(), self.labels.path, progress=progress)
         return found
 
