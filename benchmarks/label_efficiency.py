@@ -130,7 +130,7 @@ class Benchmark:
         if not self.images:
             labelled = Labelled(self.dataset, single(self.dataset.inputs), tiles, seed)
             for name, baseline in self.dataset.kind.baselines.items():
-                self.measure(NO_START, name, share, seed, lambda fit=baseline.fit: self.pixels(fit(labelled)))
+                self.measure(NO_START, name, share, seed, lambda fit=baseline.fit: self.pixels(fit(labelled)(self.dataset)))
             return
         labels = self.dataset.labels(tiles)
         self.measure(NO_START, "statistics", share, seed, lambda: self.judge(
@@ -195,7 +195,7 @@ class Benchmark:
         kind, classes = self.dataset.kind, len(self.dataset.classes)
         total = kind.nothing(classes)
         for tile in self.validation:
-            total += kind.count(self.dataset.labels(np.array([tile])), predict(self.dataset, np.array([tile])), classes)
+            total += kind.count(self.dataset.labels(np.array([tile])), predict(np.array([tile])), classes)
         return kind.figures(total)["mean_iou"]
 
     def settings(self, start: str, share: float, seed: int) -> Settings:

@@ -39,7 +39,7 @@ from benchmarks.figures import Figures
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.learning.finetuning import recipe as finetuning
 from eo_pretrain_qgis.engine.learning.loop.device import pick_precision, start_fabric
-from eo_pretrain_qgis.engine.learning.loop.runs import Run, first_card
+from eo_pretrain_qgis.engine.learning.loop.runs import Run
 from eo_pretrain_qgis.engine.learning.loop.training import _Loop
 from eo_pretrain_qgis.engine.learning.loop.training_runs import Session
 from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins import recipe as barlow_twins
@@ -47,6 +47,7 @@ from eo_pretrain_qgis.engine.learning.pretraining.inpainting import recipe as in
 from eo_pretrain_qgis.engine.learning.pretraining.multitask import recipe as multitask
 from eo_pretrain_qgis.engine.learning.pretraining.multitask.tasks import common_inputs
 from eo_pretrain_qgis.engine.learning.pretraining.translation import recipe as translation
+from eo_pretrain_qgis.engine.runs.run_folder import first_card
 from eo_pretrain_qgis.progress import SILENT
 from tests import settings
 from tests.engine.learning.tiny import write_dataset

@@ -248,9 +248,9 @@ def _check_engine(job: Job) -> None:
     """
     from .worker import environment
 
-    missing = environment.missing_modules(job.engine)
+    missing = min((environment.missing_modules(kind) for kind in job.engines()), key=len)
     if missing:
-        python = environment.find(job.engine)
+        python = environment.find_any(job.engines())
         named = ", ".join(missing[:4]) + (", …" if missing[4:] else "")
         raise EngineError(f"This Python ({sys.executable}) lacks the engine's packages ({named}). "
                           f"Use the engine's: {python} -m eo_pretrain_qgis {job.name()} …")

@@ -5,7 +5,7 @@ A new task is a row here and, where a network learns it, a row in `learning.task
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -70,6 +70,11 @@ class Task:
         return self.axes is not None
 
     @property
+    def learnable(self) -> bool:
+        """Whether “Fine-tune a model” learns it."""
+        return self.labelled and not self.dates
+
+    @property
     def pixelwise(self) -> bool:
         """Whether pixels have a class each."""
         return self.axes == "yx"
@@ -101,6 +106,19 @@ class Task:
             return labels[:, None] == np.arange(classes)
         flat = labels.reshape(len(labels), -1).astype(np.int64) + 256 * np.arange(len(labels))[:, None]
         return np.bincount(flat.ravel(), minlength=256 * len(labels)).reshape(-1, 256)[:, :classes]
+
+    def told_figures(self, counts: np.ndarray, names: Sequence[str]) -> dict[str, float]:
+        """Figures that are told, with the leading one of each class as ``iou_water``; empty where nothing was counted.
+
+        Args:
+            counts: see `count`.
+            names: of the classes.
+        """
+        found, leading = self.figures(counts), self.of_class[0]
+        if found[self.score] is None:
+            return {}
+        single = {f"{leading}_{name}": row[leading] for name, row in zip(names, found["classes"], strict=True) if row[leading] is not None}
+        return {**{figure: found[figure] for figure in self.told}, **single}
 
     def nothing(self, classes: int) -> np.ndarray:
         """The counts of no samples."""

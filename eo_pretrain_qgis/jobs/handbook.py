@@ -125,7 +125,7 @@ def _section(job: type[Job]) -> str:
     name = job.name()
     lines = [f'## <a id="{name}"></a>{job.title}', "", summary(job), ""]
     if job.engine == "train":
-        lines += ["Needs the engine of the kind “train”.", ""]
+        lines += [job.engine_words, ""]
     parameters = job.parameters()
     inputs = {key: param for key, param in parameters.items() if not param.is_output}
     if inputs:

@@ -222,8 +222,10 @@ class Job:
     title: ClassVar[str] = ""
     group: ClassVar[str] = ""
     tags: ClassVar[tuple] = ()
-    #: Which environment runs it: "predict", "train", or "none" for jobs that must run without one.
+    #: Which environment runs it, whatever is asked, see `engines`: "predict", "train", or "none" for jobs that must run without one.
     engine: ClassVar[str] = "predict"
+    #: Of jobs that need the larger one, for the handbook.
+    engine_words: ClassVar[str] = "Needs the engine of the kind “train”."
     #: Values returned besides the output parameters, by name.
     results: ClassVar[dict[str, Result]] = {}
     #: What it writes is made to be given to others, so that its record names no folders of this machine.
@@ -309,6 +311,10 @@ class Job:
     def hungry_labels(cls) -> list[str]:
         """Labels of the parameters that take memory, in the order in which they are worth lowering."""
         return [cls.parameters()[name].label for name in HUNGRY if name in cls.parameters()]
+
+    def engines(self) -> tuple[str, ...]:
+        """The environments that do what was asked, the one that does it best first."""
+        return (self.engine,)
 
     def check(self) -> None:
         """Rules between parameters; raises JobError."""

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
 from dataclasses import dataclass
 from typing import Any
 
 from ..progress import Progress
 from .spec import LARGEST_SEED, MOST_PIXELS, Job, Result, choice, folder_output, integer, number, text, weights
 
+#: Approaches without a network; keys of `engine.classic.classifiers.CLASSIFIERS`.
+SIMPLE = ("statistics", "boosting")
+#: Of jobs that read a run, for the handbook.
+READS_RUNS = "Needs the engine of the kind “train”, except for runs that kept a regression or boosting on statistics."
 #: Of jobs that run a network.
 DEVICE = Result("text", "Device that the network ran on")
 
@@ -28,6 +34,19 @@ class TrainingJob(Job):
 
         values = self.values()
         return learn(self.name(), self.source(), values["output"], values, progress)
+
+
+def kept_engine(run_folder: str) -> str:
+    """The environment that reads what a run kept: a network needs torch, a simple classifier does not.
+
+    What is wrong with the folder is said by the job itself.
+    """
+    try:
+        with open(os.path.join(run_folder, "run.json"), encoding="utf-8") as stream:
+            card = json.load(stream)
+    except (OSError, ValueError, RecursionError):
+        return "train"
+    return "predict" if isinstance(card, dict) and card.get("kept") in SIMPLE else "train"
 
 
 def run_results(**figures: Result) -> dict[str, Result]:

@@ -161,7 +161,7 @@ class JobAlgorithm(QgsProcessingAlgorithm):
     def _run(job: Job, progress: FeedbackProgress) -> dict[str, Any]:
         if job.engine == "none":
             return run_job(job, progress)
-        python = environment.find(job.engine, setting=settings.engine())
+        python = environment.find_any(job.engines(), setting=settings.engine())
         return client.run(job, python, progress.emit, progress.cancelled,
                           variables={settings.DASK: settings.dask(), settings.MODELS: settings.models()})
 

@@ -16,7 +16,7 @@ import shutil
 import subprocess  # the engine’s interpreter is asked for its facts, from a list without a shell  # nosec B404
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..errors import EngineError
@@ -66,6 +66,18 @@ def find(kind: str, setting: str = "") -> str:
         raise EngineError(f"The installed engine is of the kind “{mapping}”, which maps but does not train. Run “Install the engine” "
                           "(eopretrain:installengine) with “train” first.")
     raise EngineError(f"The engine is not installed. {INSTALL}")
+
+
+def find_any(kinds: Sequence[str], setting: str = "") -> str:
+    """The Python that runs jobs of one of several kinds, the first that is there; see `find`.
+
+    Raises:
+        EngineError: when there is none of the last kind, the one that asks for least.
+    """
+    for kind in kinds[:-1]:
+        with contextlib.suppress(EngineError):
+            return find(kind, setting)
+    return find(kinds[-1], setting)
 
 
 def requirement(kind: str, setting: str = "") -> str:

@@ -13,7 +13,7 @@ from .learning.tiny import write_dataset
 def test_bright_discs_are_told_from_dark_ground(tmp_path, name, least):
     dataset = Dataset.open(write_dataset(tmp_path, count=6))
     tiles, kind = dataset.indices("test"), dataset.kind
-    answer = kind.baselines[name].fit(Labelled(dataset, single(dataset.inputs), dataset.indices("training"), 3))(dataset, tiles)
+    answer = kind.baselines[name].fit(Labelled(dataset, single(dataset.inputs), dataset.indices("training"), 3))(dataset)(tiles)
     found = kind.figures(kind.count(dataset.labels(tiles), answer, 2))["mean_iou"]
     assert least < found
     assert name != "majority" or (answer == 0).all()

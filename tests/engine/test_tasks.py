@@ -138,5 +138,5 @@ def test_baselines_have_one_form_for_all_tasks(tmp_path):
         kind, tiles = dataset.kind, dataset.indices("test")
         labelled = Labelled(dataset, single(dataset.inputs), with_label(dataset, dataset.indices("training")), 1)
         for baseline in kind.baselines.values():
-            answer = baseline.fit(labelled)(dataset, tiles)
+            answer = baseline.fit(labelled)(dataset)(tiles)
             assert 0 <= kind.figures(kind.count(dataset.labels(tiles), answer, len(dataset.classes)))[kind.score] <= 1

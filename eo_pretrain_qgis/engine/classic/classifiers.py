@@ -113,6 +113,8 @@ def _probabilities(model: Any, features: np.ndarray, classes: int) -> np.ndarray
     return found.clip(1e-7, 1 - 1e-7)
 
 
+#: Approach → what it is, in words.
+WORDS = {"statistics": "regression on statistics", "boosting": "boosting on statistics"}
 #: Approach → what it fits, in the order in which they are tried.
 CLASSIFIERS: dict[str, Callable[..., Classifier]] = {"statistics": Regression.fit, "boosting": Boosting.fit}
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import onnx
@@ -12,10 +13,11 @@ import onnx
 from ...errors import DataError
 from ...progress import SILENT, Progress
 from ..cards import Input
-from .classifiers import CLASSIFIERS, Classifier, fit
+from ..datasets.surroundings import Surroundings
+from .classifiers import CLASSIFIERS, Classifier, Regression, fit
 from .graph import pixel_graph
 from .samples import Rows, measure_whitening, pixel_rows, sample_rows
-from .whitening import Whitening
+from .whitening import SIDE, Whitening
 
 if TYPE_CHECKING:
     from ..datasets.dataset import Dataset
@@ -34,6 +36,7 @@ class Labelled:
 
     def __init__(self, dataset: Dataset, what: Input, tiles: np.ndarray, seed: int, progress: Progress = SILENT) -> None:
         self.dataset, self.what, self.tiles, self.seed, self.progress = dataset, what, tiles, seed, progress
+        self.fitted: dict[str, SimpleModel] = {}
 
     @cached_property
     def whitening(self) -> Whitening:
@@ -54,10 +57,17 @@ class Labelled:
                             "label where something was measured. Label more, or take a larger share of the labels.")
         return found
 
+    @property
+    def regression(self) -> Regression:
+        """The regression on the statistics, as a layer."""
+        return cast(Regression, self.fit("statistics").classifier)
+
     def fit(self, approach: str) -> SimpleModel:
-        """A classifier, one of `CLASSIFIERS`."""
-        found = fit(CLASSIFIERS[approach], self.rows, len(self.dataset.classes), self.seed, self.progress, self.progress)
-        return SimpleModel(self.what, self.whitening, found)
+        """A classifier, one of `CLASSIFIERS`; fitted once."""
+        if approach not in self.fitted:
+            found = fit(CLASSIFIERS[approach], self.rows, len(self.dataset.classes), self.seed, self.progress, self.progress)
+            self.fitted[approach] = SimpleModel(self.what, self.whitening, found)
+        return self.fitted[approach]
 
 
 @dataclass(frozen=True)
@@ -68,13 +78,23 @@ class SimpleModel:
     whitening: Whitening
     classifier: Classifier
 
-    def answers(self, dataset: Dataset, samples: np.ndarray) -> np.ndarray:
-        """Scores of the classes: float (n, class, y, x) of pixels, (n, class) of whole samples."""
+    def answers(self, dataset: Dataset) -> Callable[[np.ndarray], np.ndarray]:
+        """Positions of samples → scores of the classes: float (n, class, y, x) of pixels, (n, class) of whole samples.
+
+        Pixels are seen with what lies around their tile, as in a map.
+        """
         if not dataset.kind.pixelwise:
-            return self.classifier.scores(sample_rows(dataset, self.what, self.whitening, samples).features)
-        features = np.moveaxis(self.whitening.statistics(*dataset.read(self.what, samples)), 1, -1)
-        scores = self.classifier.scores(features.reshape(-1, features.shape[-1]))
-        return np.moveaxis(scores.reshape(*features.shape[:-1], -1), -1, 1)
+            return lambda samples: self.classifier.scores(sample_rows(dataset, self.what, self.whitening, samples).features)
+        around, margin = Surroundings(dataset, self.what, SIDE // 2), SIDE // 2
+
+        def of_pixels(samples: np.ndarray) -> np.ndarray:
+            images, valid = around.read(samples)
+            statistics = self.whitening.statistics(images, valid & np.isfinite(images).all(1))
+            features = np.moveaxis(statistics[:, :, margin:-margin, margin:-margin], 1, -1)
+            scores = self.classifier.scores(features.reshape(-1, features.shape[-1]))
+            return np.moveaxis(scores.reshape(*features.shape[:-1], -1), -1, 1)
+
+        return of_pixels
 
     def graph(self) -> onnx.ModelProto:
         """As the graph of a model of images; its input has the name of the input."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import time
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,10 +17,11 @@ from ...errors import ModelError, first_line
 from ...progress import SILENT, Progress
 from ..models import package
 from ..models.session import InferenceSession, on_processor
+from ..runs.description import describe as of_run
 from ..waiting import PythonCall, patiently
 from .halo import measured, real_scenes
 from .loop.runs import Run
-from .networks.class_networks import ClassNetwork, SegmentationNetwork
+from .networks.class_networks import ClassNetwork
 
 
 class Probabilities(nn.Module):
@@ -57,10 +57,8 @@ def export_run(run_folder: str, target: str, *, name: str | None = None, licence
         DataError: `run_folder` is no run.
     """
     run = Run.open(run_folder)
+    run.refuse_without_pixels()
     network = run.load_network(torch.device("cpu"))
-    if not isinstance(network, SegmentationNetwork):
-        raise ModelError(f"The run {run_folder} learned classes of whole tiles, and maps need a class per pixel. Choose the run of a dataset "
-                         "with labels of pixels, or start one from this run.")
     model = Probabilities(network).eval()
     progress.at(0.05, "Translating the network")
     seen = network.seen
@@ -146,22 +144,11 @@ def largest_difference(model: nn.Module, session: InferenceSession, images: list
     return largest
 
 
-def describe(run: Run, network: ClassNetwork, name: str, licence: str, plugin_version: str,
-             halo: dict[str, Any]) -> dict[str, Any]:
+def describe(run: Run, network: ClassNetwork, name: str, licence: str, plugin_version: str, halo: dict[str, Any]) -> dict[str, Any]:
     """What the model wants, gives and comes from, with what `halo.measured` found; see `package.write`."""
     card = run.card
-    metrics = card["metrics"]
-    scores = {"split": "validation", **{key: metrics[key] for key in ("mean_iou", "overall_accuracy") if key in metrics}}
-    scores["iou"] = {entry: metrics[f"iou_{entry}"] for entry in run.class_names if f"iou_{entry}" in metrics}
-    return {
-        **{key: card[key] for key in ("task", "resolution_m", "classes", "tile_size", "architecture", "encoder", "parameters")},
-        "inputs": [package.taken(seen) for seen in run.inputs.values()],
-        "id": package.id_of(name, card["weights_sha256"]), "name": name, "licence": licence, "stride": network.stride, **halo,
-        "scores": scores,
-        "provenance": {"dataset": card["dataset"]["name"], "dataset_checksum": card["dataset"]["checksum"], "run": Path(run.folder).name,
-                       "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "plugin_version": plugin_version,
-                       "seed": card["seed"], "start": card["start"]["summary"] if card["start"] else "scratch"},
-    }
+    return of_run(run, name, licence, plugin_version, {
+        **{key: card[key] for key in ("architecture", "encoder", "parameters")}, "stride": network.stride, **halo})
 
 
 def probes(scene: np.ndarray, stride: int) -> list[np.ndarray]:

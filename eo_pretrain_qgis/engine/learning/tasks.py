@@ -5,21 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
 from ..cards import Inputs
 from ..datasets.dataset import Dataset
-from ..looks.tile_pictures import telling_tiles
 from ..tasks import require
-from .data import TileReader
 from .finetuning.classification import Classification
 from .finetuning.labelled_tiles import LabelledMethod
-from .finetuning.pictures import map_pictures, sample_gallery
 from .finetuning.segmentation import Segmentation
 from .networks.class_networks import ClassificationNetwork, ClassNetwork, SegmentationNetwork
 from .networks.spectral import SpectralUNet
-
-SAMPLES = 4  # tiles with a map that are shown
 
 
 @dataclass(frozen=True)
@@ -30,19 +23,14 @@ class Learner:
         networks: kind of network, in run.json, → how one with new weights is made of encoder, what it sees, and number of classes. New runs take the
             first; the others are of runs that are older.
         method: loss, answers and what is counted.
-        shown: dataset and split → positions of the tiles that a report chooses its pictures from.
-        pictures: network, reader, dataset and these tiles → HTML.
     """
 
     networks: dict[str, Callable[[str, Inputs, int], ClassNetwork]]
     method: type[LabelledMethod]
-    shown: Callable[[Dataset, str], np.ndarray]
-    pictures: Callable[[ClassNetwork, TileReader, Dataset, np.ndarray], str]
 
 
-_PIXELS = Learner({"unet above a regression": SpectralUNet, "unet": SegmentationNetwork}, Segmentation,
-                  lambda dataset, split: telling_tiles(dataset, split, SAMPLES), map_pictures)
-_TILES = Learner({"classifier": ClassificationNetwork}, Classification, lambda dataset, split: dataset.indices(split), sample_gallery)
+_PIXELS = Learner({"unet above a regression": SpectralUNet, "unet": SegmentationNetwork}, Segmentation)
+_TILES = Learner({"classifier": ClassificationNetwork}, Classification)
 LEARNERS: dict[str, Learner] = {"segmentation": _PIXELS, "scene": _TILES, "patch": _TILES, "multilabel": _TILES}
 
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from ..classic.models import Labelled
     from ..datasets.dataset import Dataset
 
-#: Answers for samples of a dataset, in the form of `tasks.Task.count`.
-Answer = Callable[["Dataset", np.ndarray], np.ndarray]
+#: A dataset → what answers for positions of its samples, in the form of `tasks.Task.count`.
+Answer = Callable[["Dataset"], Callable[[np.ndarray], np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,11 @@ def _majority(labelled: Labelled) -> Answer:
     totals, kind = class_totals(labelled.dataset, labelled.tiles).astype(float), labelled.dataset.kind
     if kind.pixelwise:
         common = int(np.argmax(totals))
-        return lambda asked, samples: np.full((len(samples), asked.tile_size, asked.tile_size), common, np.uint8)
+        return lambda asked: lambda samples: np.full((len(samples), asked.tile_size, asked.tile_size), common, np.uint8)
     if kind.several:
         share = (totals / len(labelled.tiles)).clip(1e-3, 1 - 1e-3)
         totals = np.log(share / (1 - share))
-    return lambda asked, samples: np.tile(totals, (len(samples), 1))
+    return lambda asked: lambda samples: np.tile(totals, (len(samples), 1))
 
 
 def _statistics(labelled: Labelled) -> Answer:

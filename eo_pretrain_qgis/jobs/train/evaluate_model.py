@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ...errors import JobError
 from ...progress import Progress
+from .. import training
 from ..spec import Job, Result, choice, file_output, folder, integer, text
 
 #: Figures by their names in the results.
@@ -32,6 +33,7 @@ class EvaluateModel(Job):
     group = "3 Train"
     tags = ("accuracy", "confusion matrix", "IoU", "F1", "baseline", "validation")
     engine = "train"
+    engine_words = training.READS_RUNS
     results = {who + figure: Result("number", f"{what} of {whose}, 0 to 1") for figure, what in FIGURES.items() for who, whose in COMPARED.items()}
 
     run_folder: str = folder("Run folder", help="Made by “Fine-tune a model”.")
@@ -44,15 +46,28 @@ class EvaluateModel(Job):
     output: str = file_output("Report", "html")
     facts: str = file_output("Figures as JSON", "json", optional=True, created=False)
 
+    def engines(self) -> tuple[str, ...]:
+        """See `Job.engines`."""
+        return (training.kept_engine(self.run_folder),)
+
+    def _measured(self, progress: Progress) -> tuple[dict, list[str]]:
+        if training.kept_engine(self.run_folder) == "predict":
+            from ...engine.runs.evaluation import measure_classifier
+
+            return measure_classifier(self.run_folder, self.dataset, self.split, progress)
+        progress.at(0, "Loading torch")
+        from ...engine.learning.finetuning.evaluation import evaluate_run
+
+        return evaluate_run(self.run_folder, self.dataset, self.split, self.batch_size, self.device, progress)
+
     def check(self) -> None:
         if self.split == "all" and not self.dataset:
             raise JobError("“all” would measure on the tiles the run learned from. Give another dataset, or choose the test split.")
 
     def run(self, progress: Progress) -> dict:
-        progress.at(0, "Loading torch")
-        from ...engine.learning.finetuning.evaluation import evaluate_run, write_evaluation
+        from ...engine.runs.evaluation import write_evaluation
 
-        facts, sections = evaluate_run(self.run_folder, self.dataset, self.split, self.batch_size, self.device, progress)
+        facts, sections = self._measured(progress)
         write_evaluation(facts, sections, self.output, self.facts)
         words = facts["score"].replace("_", " ").capitalize().replace("iou", "IoU")
         found = {who: facts[who[:-1] or "model"][facts["score"]] for who in COMPARED}

@@ -9,6 +9,7 @@ from typing import Any
 
 from ...errors import JobError
 from ...progress import Progress
+from .. import training
 from ..spec import Job, Result, file_output, folder, integer, number, text
 
 #: Pixels that most networks make one of.
@@ -28,6 +29,7 @@ class ExportModel(Job):
     group = "3 Train"
     tags = ("ONNX", "deploy", "share", "STAC", "Deepness")
     engine = "train"
+    engine_words = training.READS_RUNS
     results = {"largest_difference": Result("number", "Largest difference between the results of the file and of the network"),
                "model_id": Result("text", "Identifier of the model, which its maps name")}
 
@@ -48,27 +50,39 @@ class ExportModel(Job):
             raise JobError(f"“Fixed tile [px]” (fixed_tile) is {self.fixed_tile}, but networks halve their images five times. Choose a multiple "
                            f"of {STEP}, such as {below} or {below + STEP}.")
 
+    def engines(self) -> tuple[str, ...]:
+        """See `Job.engines`."""
+        return (training.kept_engine(self.run_folder),)
+
     def run(self, progress: Progress) -> dict:
+        from ...engine.models import package
+        from ...engine.models.fixed_tile import write_fixed_tile
+        from ...engine.runs.run_folder import RunFolder
+        from ...version import plugin_version
+
+        run = RunFolder.open(self.run_folder)
+        if self.source_sensor and run.method != "translation":
+            raise JobError(f"The run {self.run_folder} translates nothing, so “Translate from” (source_sensor) has no meaning for it. "
+                           "Leave it empty, or choose a run of “Pretrain by translation”.")
+        asked: dict[str, Any] = {"name": self.model_name, "licence": self.licence, "plugin_version": plugin_version()}
+        with tempfile.TemporaryDirectory() as aside:
+            target = os.path.join(aside, "model.onnx") if self.fixed_tile else self.output
+            facts = self._written(run, target, asked, progress.part(0, 0.95) if self.fixed_tile else progress)
+            if self.fixed_tile:
+                write_fixed_tile(package.open(target), self.fixed_tile, self.output, self.tolerance, progress)
+        return {"output": self.output, **facts}
+
+    def _written(self, run: Any, target: str, asked: dict[str, Any], progress: Progress) -> dict[str, Any]:
+        if run.kept in training.SIMPLE:
+            from ...engine.runs.simple import export_simple
+
+            return export_simple(run, target, **asked)
         progress.at(0, "Loading torch")
         from ...engine.learning.export import export_run
         from ...engine.learning.loop.runs import Run
         from ...engine.learning.pretraining.translation.export import export_translation
-        from ...engine.models import package
-        from ...engine.models.fixed_tile import write_fixed_tile
-        from ...version import plugin_version
 
-        run = Run.open(self.run_folder)
-        if self.source_sensor and run.method != "translation":
-            raise JobError(f"The run {self.run_folder} translates nothing, so “Translate from” (source_sensor) has no meaning for it. "
-                           "Leave it empty, or choose a run of “Pretrain by translation”.")
-        asked: dict[str, Any] = {"name": self.model_name, "licence": self.licence, "tolerance": self.tolerance,
-                                 "plugin_version": plugin_version(), "progress": progress.part(0, 0.95) if self.fixed_tile else progress}
-        with tempfile.TemporaryDirectory() as aside:
-            target = os.path.join(aside, "model.onnx") if self.fixed_tile else self.output
-            if run.method == "translation":
-                facts = export_translation(run, target, source=self.source_sensor, **asked)
-            else:
-                facts = export_run(self.run_folder, target, **asked)
-            if self.fixed_tile:
-                write_fixed_tile(package.open(target), self.fixed_tile, self.output, self.tolerance, progress)
-        return {"output": self.output, **facts}
+        asked |= {"tolerance": self.tolerance, "progress": progress}
+        if run.method == "translation":
+            return export_translation(Run.open(run.folder), target, source=self.source_sensor, **asked)
+        return export_run(run.folder, target, **asked)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass
 
 from ...errors import JobError
+from ...progress import Progress
 from .. import training
 from ..spec import Result, boolean, choice, folder, integer, number, text
 
@@ -12,6 +14,9 @@ from ..spec import Result, boolean, choice, folder, integer, number, text
 @dataclass(frozen=True)
 class Finetune(training.TrainingJob):
     """Trains a model on a labelled dataset, from scratch or from pretrained weights.
+
+    A regression and boosted trees on statistics of the bands are tried first, in seconds; then a network that starts at the regression. What is
+    best on the validation tiles is kept, and the report shows them beside each other. A run that is stopped has the best so far.
 
     The dataset says what is learned: a class per pixel (a U-Net), or one class or several per image or patch (an encoder with a linear
     layer). The run folder keeps the best model, the encoder for other runs, the curves and a report; the same job on the same folder
@@ -27,14 +32,21 @@ class Finetune(training.TrainingJob):
     """
 
     title = "Fine-tune a model"
+    engine_words = ("Needs the engine of the kind “train”. With the smaller one, “statistics” and “boosting” do all, and “auto” chooses between "
+                    "these two.")
     group = "3 Train"
     tags = ("train", "deep learning", "segmentation", "scene classification", "U-Net", "transfer learning", "weak labels")
     results = training.run_results(
+        kept=Result("text", "Approach that is kept: statistics, boosting or network"),
         validation_iou=Result("number", "Mean intersection over union (IoU) of the classes on the validation tiles, 0 to 1; of a class per pixel"),
         validation_accuracy=Result("number", "Share of the validation tiles with the right class, 0 to 1; of a class per tile"),
         validation_average_precision=Result("number", "Mean average precision on the validation tiles, 0 to 1; of several classes per tile"))
 
     dataset: str = folder("Training dataset", help="Made by “Create … dataset”.")
+    approach: str = choice("Approach", ("auto", *training.SIMPLE, "network"), default="auto",
+                           help="“statistics”: a regression on statistics of whitened bands, in seconds. “boosting”: boosted trees on the same; "
+                                "often the best with few labels, and slower to map with. “network”: a network that starts at the regression. “auto”: "
+                                "all three; what is best on the validation tiles is kept, and the network where these are fewer than 4.")
     sensor: str = text("Sensor", default=None, advanced=True, help="Which of its sensors, where the dataset has several. Empty: the first.")
     bands: str = training.bands("A map made with the model needs these bands only.")
     encoder: str = training.encoder()
@@ -82,6 +94,28 @@ class Finetune(training.TrainingJob):
     seed: int = training.seed()
     output: str = training.output()
 
+    def engines(self) -> tuple[str, ...]:
+        """See `Job.engines`."""
+        if self.approach in training.SIMPLE:
+            return ("predict",)
+        return ("train", "predict") if self.approach == "auto" and not self._of_networks() else ("train",)
+
+    def _of_networks(self) -> list[str]:
+        """Parameters that were given and mean something for networks only."""
+        return [name for name in ("start", "encoder", "epochs", "batch_size", "learning_rate", "crop", "context", "epoch_steps", "average")
+                if getattr(self, name) is not None]
+
+    def run(self, progress: Progress) -> dict:
+        if self.approach not in training.SIMPLE and ("predict" not in self.engines() or importlib.util.find_spec("torch")):
+            return super().run(progress)
+        from ...engine.runs.simple import Settings, train_simple
+
+        return train_simple(self.dataset, self.output, Settings(self.approach, self.sensor, self.bands, self.label_share, self.seed), progress)
+
     def check(self) -> None:
+        if self.approach in training.SIMPLE and self._of_networks():
+            name = self._of_networks()[0]
+            raise JobError(f"“{self.parameters()[name].label}” ({name}) is for networks, and the approach “{self.approach}” has none. Leave it "
+                           "empty, or choose the approach “network”.")
         if self.frozen_encoder and not self.start:
             raise JobError("A frozen encoder without starting weights would stay random. Give starting weights, or let the encoder learn.")

@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from eo_pretrain_qgis.engine.learning.finetuning.pictures import sample_gallery
 
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.datasets.splitting.label_shares import class_totals
@@ -11,7 +12,6 @@ from eo_pretrain_qgis.engine.learning.export import export_run
 from eo_pretrain_qgis.engine.learning.finetuning.classification import Classification
 from eo_pretrain_qgis.engine.learning.finetuning.evaluation import evaluate_run, write_evaluation
 from eo_pretrain_qgis.engine.learning.finetuning.labelled_tiles import Choices, class_weights
-from eo_pretrain_qgis.engine.learning.finetuning.pictures import sample_gallery
 from eo_pretrain_qgis.engine.learning.finetuning.recipe import adopt_scaling, finetune
 from eo_pretrain_qgis.engine.learning.loop.checkpoints import load_tensors
 from eo_pretrain_qgis.engine.learning.loop.runs import Run

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import rasterio
 import torch
+from eo_pretrain_qgis.engine.learning.finetuning.map_scores import TorchSession, count_map
 from scipy.ndimage import gaussian_filter
 
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.learning import export
 from eo_pretrain_qgis.engine.learning.data import AROUND, LABELS, TileReader
 from eo_pretrain_qgis.engine.learning.finetuning.evaluation import evaluate_run
-from eo_pretrain_qgis.engine.learning.finetuning.map_scores import TorchSession, count_map
 from eo_pretrain_qgis.engine.learning.finetuning.recipe import finetune
 from eo_pretrain_qgis.engine.learning.loop.runs import Run
 from eo_pretrain_qgis.engine.measures.accuracy import confusion, scores

@@ -9,10 +9,10 @@ from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.learning.data import LABELS
 from eo_pretrain_qgis.engine.learning.finetuning.labelled_tiles import Choices, class_weights
 from eo_pretrain_qgis.engine.learning.finetuning.losses import dice_loss
-from eo_pretrain_qgis.engine.learning.finetuning.recipe import check_learnable
 from eo_pretrain_qgis.engine.learning.finetuning.segmentation import Segmentation
 from eo_pretrain_qgis.engine.learning.loop.shares import Share
 from eo_pretrain_qgis.engine.learning.networks.class_networks import SegmentationNetwork
+from eo_pretrain_qgis.engine.runs.learnable import check_learnable
 from eo_pretrain_qgis.errors import DataError
 from tests.inputs import inputs
 

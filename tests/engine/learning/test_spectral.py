@@ -71,7 +71,7 @@ def test_it_begins_as_the_regression(dataset, begun):
     network, model = begun
     tiles = dataset.indices("test")
     valid = dataset.read(network.seen, tiles)[1]
-    apart = np.abs(scores(network, dataset, tiles) - model.answers(dataset, tiles))
+    apart = np.abs(scores(network, dataset, tiles) - model.answers(dataset)(tiles))
     assert apart[np.broadcast_to(valid[:, None], apart.shape)].max() < 1e-3
 
 

@@ -16,7 +16,6 @@ from eo_pretrain_qgis.engine.learning.data import LABELS, TileReader
 from eo_pretrain_qgis.engine.learning.export import export_run
 from eo_pretrain_qgis.engine.learning.finetuning.evaluation import evaluate_run
 from eo_pretrain_qgis.engine.learning.finetuning.segmentation import Segmentation
-from eo_pretrain_qgis.engine.learning.loop.run_record import VERSION
 from eo_pretrain_qgis.engine.learning.loop.runs import Run
 from eo_pretrain_qgis.engine.learning.networks.encoder_files import read_card
 from eo_pretrain_qgis.engine.learning.pretraining.translation.export import export_translation
@@ -26,6 +25,7 @@ from eo_pretrain_qgis.engine.mapping.request import MapRequest
 from eo_pretrain_qgis.engine.mapping.suggesting.uncertainty import Ensemble
 from eo_pretrain_qgis.engine.measures.accuracy import confusion
 from eo_pretrain_qgis.engine.models import package
+from eo_pretrain_qgis.engine.runs.run_record import VERSION
 from eo_pretrain_qgis.errors import DataError, JobError
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.progress import SILENT

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from ....progress import SILENT, Progress
+from ...classic.models import Labelled
 from ...datasets.splitting.label_shares import with_label
 from ...even_sample import even_sample
 from ...measures.linear_probe import LinearProbe
@@ -44,7 +45,7 @@ class Classification(LabelledMethod):
         for batch in reader.in_order(tiles, batch_size):
             yield batch.samples, batch.targets[LABELS].cpu().numpy(), network(batch.images).float().cpu().numpy()
 
-    def begin(self, new: list[str], seed: int, device: torch.device, progress: Progress = SILENT) -> None:
+    def begin(self, new: list[str], labelled: Labelled, device: torch.device, progress: Progress = SILENT) -> None:
         """With starting weights and a new head: the head begins as a linear classifier on the encoder's features."""
         if "classification_head.weight" in new:
             self.fit_head(device, progress)

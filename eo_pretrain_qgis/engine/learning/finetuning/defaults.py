@@ -31,6 +31,8 @@ FEW_LABELS = {
 MANY_LABELS = Defaults(32, 10, None, 3e-4, "flips", 0.99)
 #: Validation tiles that are enough to choose an epoch by; of fewer, some epoch looks best by chance.
 ENOUGH = 10
+#: And to choose between three approaches, which differ by more than epochs do.
+ENOUGH_TO_COMPARE = 4
 #: A class for every pixel: the rate from 100 labelled tiles on, below in proportion, and the smallest, for fewer labels soon pull a network away from
 #: the regression it begins as; and the largest from starting weights.
 PIXEL_RATE, FULL_RATE_TILES, SMALLEST_RATE, LARGEST_FROM_WEIGHTS = 3e-3, 100, 5e-4, 1e-3

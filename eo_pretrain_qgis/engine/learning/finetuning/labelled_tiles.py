@@ -12,33 +12,17 @@ from torch import nn
 
 from ....errors import DataError
 from ....progress import SILENT, Progress
+from ...classic.models import Labelled
 from ...datasets.dataset import Dataset
 from ...datasets.splitting.label_shares import class_totals
 from ..augment import Augmentation
 from ..data import LABELS, SHARES, Batch, TileReader, mixed_sample
-from ..loop.shares import ALONE, Share, passes, refuse_crop, refuse_single_value
+from ..loop.shares import ALONE, Share, passes, refuse_single_value
 from ..networks.class_networks import ClassNetwork, renew_statistics
 from .guessed_labels import GuessedLabels
 from .losses import NEED_SHARES
 
 BALANCE = 10.0  # largest weight of a rare class among several, where it occurs
-
-
-def check_labelled(dataset: Dataset, crop: int | None = None) -> None:
-    """Refuses a dataset that nothing can be learned from.
-
-    Raises:
-        DataError: without training tiles, with a single class, or with tiles smaller than the crop.
-    """
-    where, entity = dataset.folder, "pixels" if dataset.kind.pixelwise else "tiles"
-    if not len(dataset.indices("training")):
-        raise DataError(f"The dataset {where} has no training tiles. Split it again with a larger training share or smaller blocks.")
-    present = [entry.name for entry, count in zip(dataset.classes, dataset.description["class_pixels"]["training"]) if count]
-    if len(present) < (1 if dataset.kind.several else 2):
-        only = f"only the class “{present[0]}”" if present else f"no labelled {entity}"
-        raise DataError(f"The training tiles of {where} hold {only}, so there is nothing to tell apart. "
-                        f"Add labels of another class, or count unlabelled {entity} as background.")
-    refuse_crop(dataset, crop)
 
 
 def check_loss(dataset: Dataset, loss: str) -> None:
@@ -206,8 +190,8 @@ class LabelledMethod(ABC):
         """The mean over a batch."""
 
     @abstractmethod
-    def begin(self, new: list[str], seed: int, device: torch.device, progress: Progress = SILENT) -> None:
-        """Before the first epoch, with the names of the tensors no starting weights were found for, and the seed of the run."""
+    def begin(self, new: list[str], labelled: Labelled, device: torch.device, progress: Progress = SILENT) -> None:
+        """Before the first epoch, with the names of the tensors no starting weights were found for, and the labels as rows."""
 
     @property
     def parts(self) -> dict[str, nn.Module]:
@@ -250,9 +234,4 @@ class LabelledMethod(ABC):
 
     def figures(self, sums: np.ndarray) -> dict[str, float]:
         """The figures of an epoch from the counts of all processes: empty where nothing was validated."""
-        kind = self.dataset.kind
-        found, leading = kind.figures(sums), kind.of_class[0]
-        if found[kind.score] is None:
-            return {}
-        single = {f"{leading}_{entry.name}": row[leading] for entry, row in zip(self.dataset.classes, found["classes"]) if row[leading] is not None}
-        return {**{figure: found[figure] for figure in kind.told}, **single}
+        return self.dataset.kind.told_figures(sums, [entry.name for entry in self.dataset.classes])

@@ -4,41 +4,52 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 
 from ....errors import DataError
 from ....progress import SILENT, Progress
-from ...cards import Input, single
+from ...cards import Input
+from ...classic.classifiers import CLASSIFIERS
+from ...classic.models import Labelled
 from ...datasets.dataset import IGNORE, Dataset
 from ...datasets.source_images import has_places
 from ...datasets.splitting.label_shares import training_share
+from ...runs.answers import KeptClassifier
+from ...runs.approaches import best_of, candidates, keep, take
+from ...runs.by_scene import Tried
+from ...runs.learnable import check_learnable
+from ...runs.pictures import pictures, shown
+from ...runs.run_folder import CARD, NETWORK
+from ...runs.simple import AUTO, chosen_input, score_of, train_simple
+from ...runs.simple import Settings as SimpleSettings
 from ...tasks import FIGURES
 from ..loop import training_runs
-from ..loop.runs import CARD, Run
+from ..loop.runs import Run
+from ..loop.shares import refuse_crop
 from ..loop.training import Course, Plan
 from ..loop.training_runs import Kept, Session, equipped, plan_of, train
 from ..networks.encoder_files import OUR_SCALING, find_weights, read_card
 from ..networks.spectral import SpectralUNet
 from ..probes import encoder_features
 from ..tasks import learner_of
+from .answers import TileAnswers
 from .blending import best_share, blended, tried_shares
-from .defaults import FROM_SCRATCH, defaults, keep_of, sentence, usual_context
+from .defaults import ENOUGH_TO_COMPARE, FROM_SCRATCH, defaults, keep_of, sentence, usual_context
 from .guessed_labels import GuessedLabels, check_spreadable
-from .labelled_tiles import Choices, LabelledMethod, check_labelled
+from .labelled_tiles import Choices, LabelledMethod
 from .report import run_sections
 
 GUESSES = "guessed_labels.npy"  # in the run folder
-#: The score of a task → its name among the results of the job.
-RESULTS = {"mean_iou": "validation_iou", "overall_accuracy": "validation_accuracy", "average_precision": "validation_average_precision"}
 
 
 @dataclass(frozen=True)
 class Settings(training_runs.Settings):
     """What can be chosen, see the job `finetune`. None and ``auto`` become one of `defaults`."""
 
+    approach: str
     sensor: str | None
     bands: str | None
     crop: int | None
@@ -69,19 +80,18 @@ def finetune(dataset_folder: str, output: str, settings: Settings, progress: Pro
     Raises:
         DataError: the dataset cannot be learned from; and see `training_runs.train`.
     """
+    if settings.approach in CLASSIFIERS:
+        return train_simple(dataset_folder, output, SimpleSettings(**{one.name: getattr(settings, one.name) for one in fields(SimpleSettings)}),
+                            progress)
     dataset = Dataset.open(dataset_folder)
-    check_learnable(dataset, settings.crop)
+    check_learnable(dataset)
+    refuse_crop(dataset, settings.crop)
     if settings.spread_labels:
         check_spreadable(dataset, settings.start)
-    settings = equipped(settings, output, settings.start, chosen_input(dataset, settings).names, progress)
+    settings = equipped(settings, output, settings.start, chosen_input(dataset, settings.sensor, settings.bands).names, progress)
     settings = replace(settings, context=chosen_context(dataset, settings.context, output))
     begun = Run.open(output).card if os.path.isfile(os.path.join(output, CARD)) else {}
     return train(output, FineTuning(dataset, settings, begun), progress)
-
-
-def chosen_input(dataset: Dataset, settings: Settings) -> Input:
-    """What the network sees: the sensor that was chosen or the first one, with those of its bands."""
-    return single(dataset.choose([settings.sensor or dataset.sensors[0].name], settings.bands))
 
 
 def chosen_context(dataset: Dataset, asked: int | None, output: str) -> int:
@@ -113,16 +123,6 @@ def completed(settings: Settings, dataset: Dataset, before: dict[str, Any] | Non
     return replace(settings, **chosen), sentence(chosen, labels, start)
 
 
-def check_learnable(dataset: Dataset, crop: int | None) -> None:
-    """Refuses a dataset that no model can be fine-tuned on.
-
-    Raises:
-        DataError: of a task that no network learns, or see `labelled_tiles.check_labelled`.
-    """
-    learner_of(dataset, "" if dataset.kind.dates else "pretrain on this one")
-    check_labelled(dataset, crop)
-
-
 class FineTuning:
     """The recipe: labelled tiles and starting weights make a network that knows their classes; how follows from the task.
 
@@ -139,9 +139,12 @@ class FineTuning:
         self.architecture = begun.get("architecture") or next(iter(self.learner.networks))
         self.settings: Any  # complete: no number of it is None that must be one
         self.settings, self.chosen = completed(settings, dataset, begun.get("settings"))
-        seen = chosen_input(dataset, settings)
+        seen = chosen_input(dataset, settings.sensor, settings.bands)
         self.inputs = {seen.name: seen}
         self.shown: np.ndarray | None = None
+        self.settled: Tried | None = None
+        #: Whether the validation tiles say which approach is kept.
+        self.judged = settings.keep != "last" and len(dataset.indices("validation")) >= ENOUGH_TO_COMPARE
         self.pictures = ""
 
     @property
@@ -179,13 +182,16 @@ class FineTuning:
         run.card["training_tiles"] = len(tiles)
         if chosen.label_share < 100:
             progress.message(f"Learning from {len(tiles)} of {len(dataset.indices('training'))} training tiles.")
+        labelled = Labelled(dataset, network.seen, tiles, chosen.seed, progress.part(0, 0))
+        if chosen.approach == AUTO and session.begins and session.share.rank == 0:
+            keep(run, candidates(labelled, list(CLASSIFIERS), progress.part(0, 0)), labelled)
         device, quiet = session.fabric.device, progress.part(0, 0)  # the fraction belongs to the training that follows
         guesses = self.guessed_labels(session, network, tiles, quiet) if chosen.spread_labels else None
         method = self.learner.method(dataset, network, device, Choices(
             chosen.batch_size, tiles, chosen.crop, chosen.class_weights, chosen.augmentation, chosen.loss, chosen.epoch_steps,
             chosen.epochs - 1 if chosen.keep == "last" else None, guesses, session.share, chosen.context or 0))
         if session.begins:
-            method.begin(new, chosen.seed, device, quiet)
+            method.begin(new, labelled, device, quiet)
         return method
 
     def training_tiles(self) -> np.ndarray:
@@ -220,28 +226,40 @@ class FineTuning:
             return None
         tried = tried_shares(network, tiles, method.reader, progress)
         share = best_share(tried)
+        self.settled = Tried(tried[share].score, tried[share].counts) if tried else None
         run.card["blend"] = {"share": share, "scores": [[one, found.score] for one, found in tried.items()]}
         network.blend(share)
         progress.message(blended(share, tried, FIGURES[self.dataset.kind.score]))
         return tried[share].counts if tried else None
 
     def facts(self, run: Run, method: LabelledMethod, sums: np.ndarray) -> dict[str, Any]:
-        """On the validation tiles the figures of the classes and what is taken for what."""
+        """On the validation tiles the figures of the classes and what is taken for what, of the approach that is the best so far.
+
+        Where the validation tiles decide nothing, that is the network.
+        """
+        found = self.dataset.kind.figures(sums)
         confusion = {} if self.dataset.kind.several else {"confusion": sums.tolist()}
-        return {"class_scores": self.dataset.kind.figures(sums)["classes"], **confusion}
+        facts = {"class_scores": found["classes"], **confusion}
+        if "approaches" in run.card:
+            score = self.settled.score if self.settled else found[self.dataset.kind.score]
+            run.card["approaches"][NETWORK] = {"score": score, "metrics": dict(run.card["metrics"]), **facts}
+            best = best_of(run.card["approaches"]) if self.judged else NETWORK
+            take(run.card, best)
+            return {}
+        return facts
 
     def sections(self, run: Run, method: Any, course: Course, redraw: bool) -> tuple[str, list[str]]:
         """The report."""
         if redraw:
             if self.shown is None:
-                self.shown = self.learner.shown(self.dataset, "validation")
-            self.pictures = self.learner.pictures(method.network, method.reader, self.dataset, self.shown)
+                self.shown = shown(self.dataset, "validation")
+            answers = TileAnswers(method.network, method.reader) if run.kept == NETWORK else KeptClassifier(run, self.dataset)
+            self.pictures = pictures(answers, self.shown)
         return run_sections(run, self.dataset, course, self.pictures)
 
     def result(self, run: Run) -> dict[str, Any]:
-        """The score."""
-        metrics, score = run.card["metrics"], self.dataset.kind.score
-        return {RESULTS[score]: metrics[score]} if score in metrics and score in RESULTS else {}
+        """What was kept, and its score."""
+        return {"kept": run.kept, **score_of(run)}
 
 
 def adopt_scaling(seen: Input, start: str, progress: Progress = SILENT) -> Input:

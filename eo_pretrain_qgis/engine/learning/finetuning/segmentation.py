@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from ....progress import SILENT, Progress
-from ...classic.classifiers import Regression, fit
 from ...classic.models import Labelled
 from ..data import LABELS, SHARES, Batch, TileReader
 from ..networks.class_networks import ClassNetwork
@@ -23,12 +22,10 @@ class Segmentation(LabelledMethod):
 
     renewal_tiles = 16  # each holds thousands of pixels; 32 took a fifth of a small epoch
 
-    def begin(self, new: list[str], seed: int, device: torch.device, progress: Progress = SILENT) -> None:
+    def begin(self, new: list[str], labelled: Labelled, device: torch.device, progress: Progress = SILENT) -> None:
         """The network begins as the regression on the statistics of whitened bands, learned from the same labels."""
         if isinstance(self.network, SpectralUNet):
-            labelled = Labelled(self.dataset, self.network.seen, self.labelled, seed, progress)
-            regression = fit(Regression.fit, labelled.rows, len(self.dataset.classes), seed, progress, progress)
-            self.network.begin(labelled.whitening, regression)
+            self.network.begin(labelled.whitening, labelled.regression)
 
     def loss(self, part: str, networks: Mapping[str, nn.Module], batch: Batch) -> torch.Tensor:
         """The weighted mean of the loss over labelled pixels.

@@ -19,13 +19,14 @@ from ....tables import write_table
 from ...cards import Inputs
 from ...datasets.dataset import Dataset
 from ...looks import html_page as page
+from ...runs.run_folder import CARD, CHECKPOINT, ENCODER, REPORT, WEIGHTS, first_card
 from ..networks.encoder_import import chosen_encoder
 from ..networks.encoders import check_encoder_name
 from ..networks.starting_weights import start_from
 from .checkpoints import load_tensors
 from .device import describe_device, pick_device, pick_precision, start_fabric, use_all_cores
 from .run_report import machine
-from .runs import CARD, CHECKPOINT, ENCODER, WEIGHTS, Run, first_card
+from .runs import Run
 from .shares import Share
 from .training import Course, Method, Plan, fit
 
@@ -274,7 +275,7 @@ class _Keeper:
         """Writes the report; the pictures are drawn anew when the network is the `best` one."""
         began = time.monotonic()
         title, sections = self.recipe.sections(self.run, self.method, course, best)
-        page.write_page(self.run.path("report.html"), title, [*sections, *machine(self.run.card)])
+        page.write_page(self.run.path(REPORT), title, [*sections, *machine(self.run.card)])
         self.spent += time.monotonic() - began
 
 
@@ -287,5 +288,5 @@ def _spent(course: Course) -> dict[str, float]:
 
 
 def _result(run: Run, recipe: Recipe) -> dict[str, Any]:
-    return {"output": run.folder, "checkpoint": run.path(WEIGHTS), "encoder": run.path(ENCODER), "report": run.path("report.html"),
+    return {"output": run.folder, "checkpoint": run.path(WEIGHTS), "encoder": run.path(ENCODER), "report": run.path(REPORT),
             "epochs_run": run.card["epochs_run"], "device": run.card["device"], **recipe.result(run)}

@@ -20,7 +20,7 @@ from ...cards import Input, Preset
 from ...models import catalog
 from ...rasters.same_band import band_key
 from ...records import FilledName, Finite, Name, Positive, checked, json_text, read_json
-from ..loop import run_record
+from ...runs import run_record
 from ..loop.checkpoints import save_tensors
 
 RUN_CARD, NETWORK = "run.json", "best.safetensors"

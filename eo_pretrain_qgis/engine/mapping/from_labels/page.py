@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...classic import classifiers
 from ...classic.classifiers import CLASSIFIERS
 from ...looks import html_page as html
 from ...looks.class_style import coloured
@@ -16,7 +17,7 @@ from ...tasks import TASKS
 from .judging import MAJORITY, Judgement
 
 #: Approach → what it is, in words.
-WORDS = {"statistics": "regression on statistics", "boosting": "boosting on statistics", MAJORITY: "the most frequent class everywhere"}
+WORDS = {**classifiers.WORDS, MAJORITY: "the most frequent class everywhere"}
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ from lightning_fabric import Fabric
 
 from ....cards import Input
 from ....datasets.dataset import Dataset
+from ....runs.learnable import check_learnable
 from ....tasks import TASKS, require
-from ...finetuning.labelled_tiles import Choices, check_labelled
-from ...loop.shares import Share
+from ...finetuning.labelled_tiles import Choices
+from ...loop.shares import Share, refuse_crop
 from ...tasks import LEARNERS, learner_of
 from ..inpainting.hidden_regions import Blocks, default_size
 from ..inpainting.hidden_tiles import HidingReader
@@ -30,7 +31,8 @@ def check_task(dataset: Dataset, crop: int | None) -> None:
     """
     require(dataset, [name for name, row in TASKS.items() if name in LEARNERS or not row.labelled], "sharing a network with other tasks")
     if dataset.classes:
-        check_labelled(dataset, crop)
+        check_learnable(dataset)
+        refuse_crop(dataset, crop)
 
 
 def learned(dataset: Dataset) -> str:

@@ -13,11 +13,12 @@ from ....datasets.splitting.label_shares import with_label
 from ....even_sample import even_sample
 from ....looks import html_page as page
 from ....looks.tile_pictures import strip
+from ....runs import pictures
 from ....tasks import FIGURES, task_named
+from ...finetuning.answers import TileAnswers
 from ...loop.run_report import run_report
 from ...loop.runs import Run
 from ...loop.training import Course
-from ...tasks import learner_of
 from ..inpainting.hidden_tiles import HIDDEN
 from .tasks import Task
 
@@ -49,10 +50,10 @@ def baseline_scores(task: Task, seed: int, progress: Progress = SILENT) -> dict[
     tiles, classes = dataset.indices("validation"), len(dataset.classes)
     labelled = Labelled(dataset, task.network.seen, with_label(dataset, dataset.indices("training")), seed, progress.part(0, 0.5))
     for who, baseline in kind.baselines.items():
-        answer, counts = baseline.fit(labelled), kind.nothing(classes)
+        answer, counts = baseline.fit(labelled)(dataset), kind.nothing(classes)
         for start in range(0, len(tiles), BASELINE_TILES):
             chosen = tiles[start:start + BASELINE_TILES]
-            counts += kind.count(dataset.labels(chosen), answer(dataset, chosen), classes)
+            counts += kind.count(dataset.labels(chosen), answer(chosen), classes)
             progress.at(0.5 + 0.5 * (start + len(chosen)) / len(tiles), f"Baselines: {task.name}")
         figures = kind.figures(counts)
         found[who] = {figure: float(figures[figure]) for figure in kind.told if figures[figure] is not None}
@@ -63,8 +64,7 @@ def task_pictures(task: Task) -> str:
     """Validation tiles of a task as its network sees them, as HTML."""
     dataset = task.dataset
     if dataset.classes:
-        learner = learner_of(dataset)
-        return learner.pictures(task.network, task.method.reader, dataset, learner.shown(dataset, "validation"))
+        return pictures.pictures(TileAnswers(task.network, task.method.reader), pictures.shown(dataset, "validation"))
     tiles = dataset.indices("validation", task.network.seen.sensor)
     if not len(tiles):
         return page.paragraph("The dataset has no such tiles.")

@@ -1,45 +1,52 @@
-"""Tiles as a network sees them, as HTML: maps beside the truth, and whole tiles it is right and wrong about."""
+"""Tiles as a model sees them, as HTML: maps beside the truth, and whole tiles it is right and wrong about."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy.special import expit, softmax
 
-from ...datasets.dataset import IGNORE, Dataset
-from ...even_sample import even_sample
-from ...looks import html_page as page
-from ...looks.class_style import coloured
-from ...looks.tile_pictures import beside, look, paint
-from ..data import TileReader
-from ..networks.class_networks import ClassNetwork
-from .classification import Classification
-from .segmentation import Segmentation
+from ..datasets.dataset import IGNORE, Dataset
+from ..even_sample import even_sample
+from ..looks import html_page as page
+from ..looks.class_style import coloured
+from ..looks.tile_pictures import beside, look, paint, telling_tiles
+from .answers import OfTiles
 
 TILE_SIDE, SAMPLE_SIDE = 256, 96  # pixels on the screen
+SAMPLES = 4  # tiles with a map that are shown
 LOOKED_AT = 400  # samples the pictured ones are chosen from
 RIGHT, WRONG = 10, 20
 
 
-def map_pictures(network: ClassNetwork, reader: TileReader, dataset: Dataset, tiles: np.ndarray) -> str:
-    """Image, truth and prediction of some tiles beside each other, with a legend."""
+def shown(dataset: Dataset, split: str) -> np.ndarray:
+    """Positions of the tiles that a report chooses its pictures from."""
+    return telling_tiles(dataset, split, SAMPLES) if dataset.kind.pixelwise else dataset.indices(split)
+
+
+def pictures(answers: OfTiles, tiles: np.ndarray) -> str:
+    """What is answered for some of the tiles, as HTML."""
     if not len(tiles):
         return page.paragraph("The dataset has no such tiles.")
-    classes, rows, sensor = coloured(dataset.classes), [], dataset.sensor_of(network.seen).name
-    for chosen, truth, found in Segmentation.predict(network, reader, tiles, len(tiles)):
+    return map_pictures(answers, tiles) if answers.dataset.kind.pixelwise else sample_gallery(answers, tiles)
+
+
+def map_pictures(answers: OfTiles, tiles: np.ndarray) -> str:
+    """Image, truth and prediction of some tiles beside each other, with a legend."""
+    dataset = answers.dataset
+    classes, rows, sensor = coloured(dataset.classes), [], dataset.sensor_of(answers.seen).name
+    for chosen, truth, found in answers.of_tiles(tiles, len(tiles)):
         rows += [beside(*row, side=TILE_SIDE) for row in zip(look(dataset, chosen, sensor), paint(truth, classes), paint(found, classes))]
     return "\n".join([page.paragraph("Image, truth and prediction; grey is not labelled."),
                       page.picture(np.concatenate(rows), "image, truth and prediction of tiles"),
                       page.legend([entry.name for entry in classes], [entry.color for entry in classes])])
 
 
-def sample_gallery(network: ClassNetwork, reader: TileReader, dataset: Dataset, tiles: np.ndarray) -> str:
-    """Samples the network is right and wrong about, the surest first, with words under each, as HTML."""
-    if not len(tiles):
-        return page.paragraph("The dataset has no such tiles.")
-    tiles = even_sample(tiles, LOOKED_AT)
-    batches = list(Classification.predict(network, reader, tiles, 64))
+def sample_gallery(answers: OfTiles, tiles: np.ndarray) -> str:
+    """Samples the model is right and wrong about, the surest first, with words under each, as HTML."""
+    tiles, dataset = even_sample(tiles, LOOKED_AT), answers.dataset
+    batches = list(answers.of_tiles(tiles, 64))
     truth, outputs = (np.concatenate([batch[part] for batch in batches]) for part in (1, 2))
-    names, sensor = [entry.name for entry in dataset.classes], dataset.sensor_of(network.seen).name
+    names, sensor = [entry.name for entry in dataset.classes], dataset.sensor_of(answers.seen).name
     right, sure, words = _judge_several(truth, outputs, names) if truth.ndim == 2 else _judge(truth, outputs, names)
     order = np.argsort(-sure, kind="stable")
     sections = []
@@ -58,7 +65,7 @@ def sample_gallery(network: ClassNetwork, reader: TileReader, dataset: Dataset, 
 
 
 def _judge(truth: np.ndarray, outputs: np.ndarray, names: list[str]) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Which samples are right, how sure the network is, and words: one class per sample."""
+    """Which samples are right, how sure the model is, and words: one class per sample."""
     chances = softmax(outputs, 1)
     found, sure = chances.argmax(1), chances.max(1)
     words = [names[true] if true == guess else f"{names[true] if true != IGNORE else '?'}, taken for {names[guess]} ({chance:.2f})"

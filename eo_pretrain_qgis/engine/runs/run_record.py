@@ -8,12 +8,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from ....errors import DataError
-from ...cards import ClassInfo, Input
-from ...records import Count, FilledName, Finite, Metres, Name, Pixels, Sha256, differ, read_json, shown
-from ...tasks import task_named
+from ...errors import DataError
+from ..cards import ClassInfo, Input
+from ..records import Count, FilledName, Finite, Metres, Name, Pixels, Sha256, differ, read_json, shown
+from ..tasks import task_named
 
-FORMAT, VERSION = "eo-pretrain run", 2
+FORMAT, VERSION = "eo-pretrain run", 3
 Figure = Finite | None
 Figures = dict[str, Figure]
 
@@ -74,15 +74,32 @@ class RunRecord(Struct):
         differ([str(row.value) for row in self.classes], "the value of a class")
         if self.method == "finetune" and not self.classes:
             raise ValueError("“classes” names none")
-        late = ("device", "precision", "parameters", "weights_sha256", "training_seconds", "images_per_second", "memory_mb")
-        missing = [name for name in late if getattr(self, name) is UNSET]
+        missing = [name for name in self.late() if getattr(self, name) is UNSET]
         if missing and (self.state == "finished" or self.epochs_run):
             raise ValueError(f"it lacks the key “{missing[0]}”")
 
+    def late(self) -> tuple[str, ...]:
+        """Keys that a run has as soon as something was learned."""
+        return ("device", "precision", "parameters", "weights_sha256", "training_seconds", "images_per_second", "memory_mb")
+
+
+class Reached(Struct):
+    """What an approach reached on the validation tiles."""
+
+    score: Figure
+    metrics: Figures
+    confusion: list[list[Count]] | UnsetType = UNSET
+    class_scores: list[Figures] | UnsetType = UNSET
+
 
 class FinetuneRun(RunRecord, kw_only=True):
-    """Of “Fine-tune a model”: what the best epoch takes for what."""
+    """Of “Fine-tune a model”: what the best epoch takes for what, and which approach is kept."""
 
+    kept: Literal["statistics", "boosting", "network"] = "network"
+    approaches: dict[Literal["statistics", "boosting", "network"], Reached] = {}
+    classifier_sha256: Sha256 | UnsetType = UNSET
+    classifier_parameters: Count | UnsetType = UNSET
+    classifier_difference: Finite | UnsetType = UNSET
     confusion: list[list[Count]] | UnsetType = UNSET
     class_scores: list[Figures] | UnsetType = UNSET
     guessed_labels: str | UnsetType = UNSET
@@ -90,6 +107,11 @@ class FinetuneRun(RunRecord, kw_only=True):
     def __post_init__(self) -> None:
         super().__post_init__()
         count = len(self.classes)
+        for name in ("classifier_sha256", "classifier_parameters", "classifier_difference") if self.kept != "network" else ():
+            if getattr(self, name) is UNSET:
+                raise ValueError(f"it lacks the key “{name}”")
+        if self.approaches and self.kept not in self.approaches:
+            raise ValueError(f"“approaches” lacks “{self.kept}”, which is kept")
         if self.confusion is not UNSET and [len(row) for row in self.confusion] != [count] * count:
             raise ValueError(f"“confusion” has no {count} rows of {count} numbers")
         if self.class_scores is not UNSET and (len(self.class_scores) != count or len({tuple(row) for row in self.class_scores}) > 1
@@ -99,6 +121,10 @@ class FinetuneRun(RunRecord, kw_only=True):
         needed, found = ("class_scores", self.class_scores) if several else ("confusion", self.confusion)
         if self.epochs_run and found is UNSET:
             raise ValueError(f"it lacks the key “{needed}”")
+
+    def late(self) -> tuple[str, ...]:
+        """See `RunRecord.late`; a run without a network has less."""
+        return super().late() if self.epochs_run else ("device", "parameters", "training_seconds", "classifier_sha256")
 
 
 class Blocks(Struct):
@@ -284,5 +310,13 @@ def _with_inputs(card: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in card.items() if key not in ("sensor", "preset", "bands", "sensors")} | {"inputs": inputs} | alone
 
 
+def _with_approach(card: dict[str, Any]) -> dict[str, Any]:
+    """Version 2 knew networks only."""
+    settings = card.get("settings")
+    if not isinstance(settings, dict) or card.get("method", "finetune") != "finetune":
+        return card
+    return {**card, "settings": {"approach": "network", **settings}}
+
+
 #: Version → function that turns a card of that version into one of the next.
-UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _with_inputs}
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _with_inputs, 2: _with_approach}

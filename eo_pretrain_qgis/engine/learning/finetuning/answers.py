@@ -1,0 +1,118 @@
+"""What the network of a run answers, for tiles and for whole images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import nn
+
+from ...datasets.dataset import Dataset
+from ...mapping.inference import Network
+from ...models.kinds import block_sizes, up
+from ...models.package import Package
+from ...models.session import MemoryRanOutError
+from ...runs.answers import Answered
+from ...waiting import PythonCall
+from ..data import AROUND, LABELS, TileReader
+from ..export import Probabilities, describe
+from ..halo import LARGEST_HALO
+from ..loop.device import describe_device
+from ..loop.runs import Run
+from ..loop.training import out_of_memory
+from ..networks.class_networks import ClassNetwork
+from ..tasks import learner_of
+
+
+class TileAnswers:
+    """Answers of a network for tiles; see `runs.answers.Answers`.
+
+    Args:
+        network: on the device of the reader.
+        reader: of labelled tiles.
+    """
+
+    def __init__(self, network: ClassNetwork, reader: TileReader) -> None:
+        self.network, self.reader, self.seen, self.dataset = network, reader, network.seen, reader.dataset
+
+    def of_tiles(self, tiles: np.ndarray, at_once: int) -> Iterator[Answered]:
+        """See `runs.answers.Answers`."""
+        return learner_of(self.dataset).method.predict(self.network, self.reader, tiles, at_once)
+
+
+class NetworkAnswers(TileAnswers):
+    """Answers of the network of a run, for images too.
+
+    Args:
+        run: of the network.
+        network: on the device of the reader.
+        reader: of labelled tiles.
+    """
+
+    def __init__(self, run: Run, network: ClassNetwork, reader: TileReader) -> None:
+        super().__init__(network, reader)
+        self.run = run
+
+    @classmethod
+    def of(cls, run: Run, dataset: Dataset, device: torch.device) -> NetworkAnswers:
+        """With the best weights of a run.
+
+        Raises:
+            ModelError: there are none.
+        """
+        network = run.load_network(device)
+        context = AROUND if dataset.kind.pixelwise else 0
+        return cls(run, network, TileReader(dataset, network.inputs, network.stride, device, targets=[LABELS], context=context))
+
+    def of_images(self) -> tuple[Package, Network]:
+        """The network with the widest border that an exported model may have, so that next to no pixel differs from its map."""
+        stride = self.network.stride
+        halo = up(LARGEST_HALO, stride)
+        model = Package(self.run.folder, describe(self.run, self.network, "run", "not stated", "", {"halo": halo, **block_sizes(halo, stride)}))
+        return model, TorchSession(Probabilities(self.network), self.reader.device, self.run.folder)
+
+
+class TorchSession:
+    """A network in torch that computes blocks as `models.session.Session` does with a model file.
+
+    Args:
+        model: gives probabilities.
+        device: where it lies.
+        name: of what it comes from, for messages.
+    """
+
+    def __init__(self, model: nn.Module, device: torch.device, name: str) -> None:
+        self.model, self.on, self.name = model.eval(), device, name
+        self._call: PythonCall[np.ndarray] | None = None
+
+    @property
+    def device(self) -> str:
+        """The device in words."""
+        return describe_device(self.on)
+
+    def run(self, images: dict[str, np.ndarray]) -> np.ndarray:
+        """Probabilities float32 (n, class, y, x) of images (n, band, y, x) by input, in stored units.
+
+        Raises:
+            MemoryRanOutError: when memory runs out.
+        """
+        self._call = PythonCall(lambda: self._scores(images))
+        try:
+            return self._call()
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            height, width = next(iter(images.values())).shape[-2:]
+            raise MemoryRanOutError(f"Memory ran out on {self.device} with a block of {width} x {height} px of the run {self.name}. Close other "
+                                    "programs, or choose the device “cpu”.") from None
+
+    def stop(self) -> None:
+        """Ends a run under way at its next layer."""
+        if self._call is not None:
+            self._call.stop()
+
+    @torch.no_grad()
+    def _scores(self, images: dict[str, np.ndarray]) -> np.ndarray:
+        image, = images.values()
+        return self.model(torch.from_numpy(image).to(self.on)).float().cpu().numpy()

@@ -1,0 +1,1 @@
+"""Run folders, and all that is done with them without torch: reading, simple classifiers, evaluation."""

@@ -1,0 +1,116 @@
+"""What a run answers for tiles, and how it answers for whole images: its network, or the simple classifier that it kept."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+from scipy.special import logit
+
+from ...errors import ModelError
+from ..cards import Input
+from ..classic.classifiers import WORDS
+from ..classic.whitening import SIDE
+from ..datasets.dataset import Dataset
+from ..datasets.surroundings import Surroundings
+from ..mapping.inference import Network
+from ..models.kinds import block_sizes
+from ..models.package import Package
+from ..models.session import Session, on_processor
+from .description import describe
+from .run_folder import CLASSIFIER, RunFolder
+
+#: What the statistics of a pixel need on each side of it [px].
+MARGIN = SIDE // 2
+_SURE = 1e-7
+
+#: Positions of tiles (n,), their labels, and answers in the form of `tasks.Task.count`.
+Answered = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+class OfTiles(Protocol):
+    """What answers for tiles.
+
+    Attributes:
+        seen: the input it takes.
+        dataset: of the tiles.
+    """
+
+    seen: Input
+    dataset: Dataset
+
+    def of_tiles(self, tiles: np.ndarray, at_once: int) -> Iterator[Answered]:
+        """Answers for tiles of the dataset, so many at once: positions of classes (n, y, x) uint8, or scores before softmax or sigmoid (n, class)."""
+
+
+class Answers(OfTiles, Protocol):
+    """What answers for tiles and images."""
+
+    def of_images(self) -> tuple[Package, Network]:
+        """The model as a description, and what computes its blocks; of a class for every pixel."""
+
+
+class KeptClassifier:
+    """Answers of the simple classifier of a run, computed by onnxruntime from the file that is exported.
+
+    Args:
+        run: that kept one.
+        dataset: of the tiles.
+
+    Raises:
+        ModelError: its file is gone or damaged.
+    """
+
+    def __init__(self, run: RunFolder, dataset: Dataset) -> None:
+        self.run, self.dataset, (self.seen,) = run, dataset, run.inputs.values()
+        self.session = on_processor(read_classifier(run))
+        self.fill = np.asarray(self.seen.centre, np.float32)
+
+    def of_tiles(self, tiles: np.ndarray, at_once: int) -> Iterator[Answered]:
+        """See `Answers`."""
+        pixelwise = self.dataset.kind.pixelwise
+        reader = Surroundings(self.dataset, self.seen, MARGIN).read if pixelwise else lambda chosen: self.dataset.read(self.seen, chosen)
+        for chosen in np.array_split(tiles, -(-len(tiles) // at_once)) if len(tiles) else []:
+            chances = self.probabilities(*reader(chosen))
+            if pixelwise:
+                answer = chances[:, :, MARGIN:-MARGIN, MARGIN:-MARGIN].argmax(1).astype(np.uint8)
+            else:
+                sure = chances.clip(_SURE, 1 - _SURE)
+                answer = logit(sure) if self.dataset.kind.several else np.log(sure)
+            yield chosen, self.dataset.labels(chosen), answer
+
+    def probabilities(self, images: np.ndarray, valid: np.ndarray) -> np.ndarray:
+        """Of the classes, float32 (n, class, …), of images in stored units (n, band, y, x) and where they were measured (n, y, x)."""
+        known = valid & np.isfinite(images).all(1)
+        filled = np.where(known[:, None], images, self.fill[:, None, None]).astype(np.float32)
+        return self.session.run(None, {self.seen.name: filled})[0]
+
+    def of_images(self) -> tuple[Package, Network]:
+        """See `Answers`."""
+        model = Package(self.run.folder, describe(self.run, "run", "not stated", "", classifier_facts(self.run)))
+        return model, Session(self.run.path(CLASSIFIER), "cpu", channels=len(self.run.class_names))
+
+
+def read_classifier(run: RunFolder) -> bytes:
+    """The graph of the simple classifier that a run kept.
+
+    Raises:
+        ModelError: its file is gone, or another one.
+    """
+    path = run.path(CLASSIFIER)
+    try:
+        with open(path, "rb") as stream:
+            content = stream.read()
+    except FileNotFoundError:
+        raise ModelError(f"The run {run.folder} kept {run.kept}, but its file {CLASSIFIER} is gone. Copy the run folder again.") from None
+    if hashlib.sha256(content).hexdigest() != run.card["classifier_sha256"]:
+        raise ModelError(f"The file {path} is not the one that the run wrote. Copy the run folder again.")
+    return content
+
+
+def classifier_facts(run: RunFolder) -> dict:
+    """What the description of a model says of the simple classifier of a run."""
+    return {"architecture": WORDS[run.kept], "encoder": None, "parameters": run.card["classifier_parameters"], "stride": 1, "halo": MARGIN,
+            **block_sizes(MARGIN, 1)}

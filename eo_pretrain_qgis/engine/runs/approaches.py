@@ -1,0 +1,149 @@
+"""The approaches of a run beside each other: simple classifiers are tried on the validation tiles, and the best of all is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import onnx
+from scipy.special import expit, softmax
+
+from ...errors import ModelError
+from ...outputs import new_file
+from ...progress import SILENT, Progress
+from ..classic.classifiers import WORDS
+from ..classic.graph import ROWS
+from ..classic.models import Labelled, SimpleModel
+from ..classic.whitening import SIDE
+from ..datasets.dataset import Dataset
+from ..datasets.surroundings import Surroundings
+from ..even_sample import even_sample
+from ..looks import html_page as page
+from ..models.session import on_processor
+from ..tasks import FIGURES, Task, task_named
+from .by_scene import SceneCounts, Tried
+from .run_folder import CLASSIFIER, NETWORK, RunFolder
+
+#: All approaches in words, in the order in which the first of equals is kept.
+NAMES = {**WORDS, NETWORK: "network above the regression"}
+#: Largest difference allowed between a probability of the file and of the classifier for the same statistics, which are computed in another order
+#: there; so a tree may send a pixel another way, and a small share of classes may change.
+TOLERANCE, CHANGED = 1e-4, 1e-3
+COMPARED = 2_000  # rows
+AT_ONCE = 8  # tiles
+#: What the statistics of a pixel need on each side of it [px].
+MARGIN = SIDE // 2
+
+
+class Candidate(NamedTuple):
+    """A simple classifier, and what it reached on the validation tiles; None where there are none with a label."""
+
+    approach: str
+    model: SimpleModel
+    tried: Tried | None
+
+
+def candidates(labelled: Labelled, approaches: Sequence[str], progress: Progress = SILENT) -> list[Candidate]:
+    """Learns simple classifiers and asks them for the validation tiles, which are seen as in a map."""
+    dataset, found = labelled.dataset, []
+    tiles = dataset.indices("validation", labelled.what.sensor)
+    for number, approach in enumerate(approaches):
+        part = progress.part(number / len(approaches), (number + 1) / len(approaches))
+        model = labelled.fit(approach)
+        counts, answers = SceneCounts(dataset, tiles), model.answers(dataset)
+        for start in range(0, len(tiles), AT_ONCE):
+            part.at(start / len(tiles), f"Checking the {WORDS[approach]}")
+            chosen = tiles[start:start + AT_ONCE]
+            counts.add(chosen, dataset.labels(chosen), answers(chosen))
+        tried = counts.tried() if len(tiles) else None
+        found.append(Candidate(approach, model, tried))
+        if tried:
+            progress.message(f"{WORDS[approach].capitalize()}: {FIGURES[dataset.kind.score]} on the validation tiles {tried.score:.3f}.")
+    return found
+
+
+def figures_of(kind: Task, names: Sequence[str], tried: Tried | None) -> dict[str, Any]:
+    """What run.json says of an approach: its score, the figures of all validation tiles, and what it takes for what."""
+    if tried is None:
+        return {"score": None, "metrics": {}}
+    counts = {"class_scores": kind.figures(tried.counts)["classes"]} if kind.several else {"confusion": tried.counts.tolist()}
+    return {"score": tried.score, "metrics": kind.told_figures(tried.counts, names), **counts}
+
+
+def best_of(approaches: dict[str, dict[str, Any]]) -> str:
+    """The approach with the best score, the simplest of equals; the first where nothing was measured."""
+    known = [name for name in NAMES if name in approaches]
+    return max(known, key=lambda name: -1.0 if approaches[name]["score"] is None else approaches[name]["score"])
+
+
+def keep(run: RunFolder, found: list[Candidate], labelled: Labelled) -> None:
+    """Writes the best of the simple classifiers into the run folder, and of all what they reached into its card, which is not written yet.
+
+    Raises:
+        ModelError: the file does not say what the classifier says.
+    """
+    dataset = labelled.dataset
+    kind, names = dataset.kind, run.class_names
+    approaches = {one.approach: figures_of(kind, names, one.tried) for one in found}
+    best = best_of(approaches)
+    model = next(one.model for one in found if one.approach == best)
+    graph = model.graph()
+    content = graph.SerializeToString(deterministic=True)
+    difference, changed = _difference(model, labelled), _changed(content, model, dataset)
+    if not (difference <= TOLERANCE and changed <= CHANGED):
+        raise ModelError(f"The {WORDS[best]} as a file differs from what was learned by up to {difference:.2g} in a probability, of {TOLERANCE:g} "
+                         f"allowed, and in {changed:.2%} of the classes, of {CHANGED:.2%} allowed. Choose another approach.")
+    os.makedirs(run.folder, exist_ok=True)
+    with new_file(run.path(CLASSIFIER)) as part:
+        part.write_bytes(content)
+    run.card.update(approaches=approaches, simple=best, classifier_sha256=hashlib.sha256(content).hexdigest(),
+                    classifier_parameters=count_numbers(graph), classifier_difference=difference)
+    take(run.card, best)
+
+
+def take(card: dict[str, Any], approach: str) -> None:
+    """Makes an approach the one that is kept; figures of the card are its figures."""
+    card["kept"] = approach
+    card.update({name: value for name, value in card["approaches"][approach].items() if name != "score"})
+
+
+def _difference(model: SimpleModel, labelled: Labelled) -> float:
+    """Largest difference between a probability of the graph of rows and of the classifier, on some of the rows that were learned from."""
+    rows = even_sample(labelled.rows.features, COMPARED)
+    scores = model.classifier.scores(rows)
+    found = on_processor(model.classifier.graph().SerializeToString()).run(None, {ROWS: rows})[0]
+    return float(np.abs(found - (expit(scores) if labelled.dataset.kind.several else softmax(scores, 1))).max())
+
+
+def _changed(content: bytes, model: SimpleModel, dataset: Dataset) -> float:
+    """Share of classes that the graph of images answers otherwise than the classifier, on some training tiles."""
+    tiles = dataset.indices("training", model.what.sensor)[:2]
+    scores, pixels = model.answers(dataset)(tiles), dataset.kind.pixelwise
+    images, valid = Surroundings(dataset, model.what, MARGIN).read(tiles) if pixels else dataset.read(model.what, tiles)
+    known = valid & np.isfinite(images).all(1)
+    filled = np.where(known[:, None], images, np.asarray(model.what.centre, np.float32)[:, None, None]).astype(np.float32)
+    found = on_processor(content).run(None, {model.what.name: filled})[0]
+    if not pixels:
+        return float(((found > 0.5) != (scores > 0)).mean() if dataset.kind.several else (found.argmax(1) != scores.argmax(1)).mean())
+    inner = found[:, :, MARGIN:-MARGIN, MARGIN:-MARGIN].argmax(1)
+    return float((inner != scores.argmax(1))[known[:, MARGIN:-MARGIN, MARGIN:-MARGIN]].mean())
+
+
+def count_numbers(graph: onnx.ModelProto) -> int:
+    """How many numbers a classifier and its whitening have; of trees, their thresholds and values."""
+    trees = sum(len(attribute.floats) for node in graph.graph.node for attribute in node.attribute
+                if attribute.name in ("nodes_values", "target_weights"))
+    return trees + sum(int(np.prod(tensor.dims)) for tensor in graph.graph.initializer)
+
+
+def approaches_table(card: dict[str, Any]) -> list[str]:
+    """What each approach reached on the validation tiles, as sections of a report; none where only a network was tried."""
+    if not card.get("approaches"):
+        return []
+    kind = task_named(card["task"])
+    rows = [(NAMES[name] + (" (kept)" if name == card["kept"] else ""), *(card["approaches"][name]["metrics"].get(figure) for figure in kind.told))
+            for name in NAMES if name in card["approaches"]]
+    return [page.heading("Approaches on the validation tiles"), page.table(("approach", *(FIGURES[figure] for figure in kind.told)), rows)]

@@ -1,0 +1,34 @@
+"""What a model file says of the run that it comes from."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from ..models import package
+from .run_folder import RunFolder
+
+
+def describe(run: RunFolder, name: str, licence: str, plugin_version: str, facts: dict[str, Any]) -> dict[str, Any]:
+    """What the model wants, gives and comes from; see `package.write`.
+
+    Args:
+        run: that it was learned in.
+        name: of the model.
+        licence: of the model.
+        plugin_version: for the provenance.
+        facts: ``architecture``, ``encoder``, ``parameters``, ``stride``, ``halo`` and sizes of blocks.
+    """
+    card = run.card
+    metrics = card["metrics"]
+    scores = {"split": "validation", **{key: metrics[key] for key in ("mean_iou", "overall_accuracy") if key in metrics}}
+    scores["iou"] = {entry: metrics[f"iou_{entry}"] for entry in run.class_names if f"iou_{entry}" in metrics}
+    return {
+        **{key: card[key] for key in ("task", "resolution_m", "classes", "tile_size")}, **facts,
+        "inputs": [package.taken(seen) for seen in run.inputs.values()],
+        "id": package.id_of(name, run.model_sha256), "name": name, "licence": licence, "scores": scores,
+        "provenance": {"dataset": card["dataset"]["name"], "dataset_checksum": card["dataset"]["checksum"], "run": Path(run.folder).name,
+                       "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "plugin_version": plugin_version,
+                       "seed": card["seed"], "start": card["start"]["summary"] if card["start"] else "scratch"},
+    }

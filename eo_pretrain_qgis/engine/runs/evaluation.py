@@ -1,0 +1,180 @@
+"""Evaluation of a run on tiles it has not trained on, beside the baselines of its task on the same tiles."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ...errors import DataError
+from ...progress import SILENT, Progress
+from ..classic.models import Labelled
+from ..datasets.dataset import ALL, Dataset
+from ..datasets.splitting.label_shares import training_share
+from ..looks import html_page as page
+from ..looks.score_tables import CLASS_FIGURES, class_table, confusion_table
+from ..tasks import FIGURES, Task, with_article
+from .answers import Answers, KeptClassifier
+from .learnable import check_learnable
+from .map_scores import count_map, count_tiles
+from .pictures import pictures, shown
+from .run_folder import RunFolder, write_json
+
+MODEL = "model"
+#: Tiles that baselines answer for at once.
+AT_ONCE = 8
+
+
+def measure_run(run: RunFolder, opened: Callable[[Dataset], Answers], dataset_folder: str | None, split: str, at_once: int = AT_ONCE,
+                progress: Progress = SILENT) -> tuple[dict[str, Any], list[str]]:
+    """Measures a run and the baselines of its task.
+
+    Args:
+        run: from “Fine-tune a model”.
+        opened: gives what the run answers for a dataset.
+        dataset_folder: another dataset with the same bands and classes; None takes that of the run.
+        split: ``test``, ``validation`` or, for another dataset, ``all``.
+        at_once: samples at once, where each has a class as a whole.
+        progress: told of every batch.
+
+    Returns:
+        The figures as plain values, with ``model``, ``majority`` and ``statistics`` (each the figures of the task, and a confusion
+        matrix where a sample has one class), and the sections of an HTML report.
+
+    Raises:
+        DataError: the split is empty, the dataset does not fit the run, or it shows scenes or tiles the run learned from.
+        ModelError: the run has no model.
+    """
+    dataset = run.open_dataset(dataset_folder)
+    # The baselines learn from what the model learned from, also when it is measured elsewhere.
+    home = run.card["dataset"]
+    source = run.open_dataset() if os.path.isdir(home["path"]) else dataset
+    check_learnable(source)
+    if dataset.checksum != source.checksum:
+        _refuse_known_scenes(dataset, source)
+    elif source is not dataset or dataset.checksum == home["checksum"]:
+        _check_own_tiles(dataset, split, home["checksum"], progress)
+    tiles = dataset.indices(split)
+    if not len(tiles):
+        raise DataError(f"The dataset {dataset.folder} has no {split} tiles. Choose another split, or divide the dataset anew.")
+    answers = opened(dataset)
+    progress.message(f"Measuring on {len(tiles)} {split} tiles.")
+    share, seed = run.card["settings"].get("label_share", 100), run.card["seed"]
+    learned = training_share(source, share, seed)  # what the run guessed for other tiles is its own
+    seen = ""
+    if dataset.kind.pixelwise:
+        own, seen = count_map(answers, tiles, progress.part(0, 0.6))
+        progress.message(seen)
+    else:
+        own = count_tiles(answers, tiles, at_once, progress.part(0, 0.6))
+    labelled = Labelled(source, answers.seen, learned, seed, progress.part(0.6, 0.7))
+    counts = {MODEL: own, **_count_baselines(dataset, labelled, tiles, progress.part(0.7, 0.95))}
+    facts = _facts(run, dataset, split, counts) | {"tiles": len(tiles), "training_tiles": len(learned), "label_share": share}
+    progress.at(0.95, "Drawing samples")
+    return facts, _sections(facts, dataset, counts[MODEL], pictures(answers, shown(dataset, split)), seen)
+
+
+def measure_classifier(run_folder: str, dataset_folder: str | None, split: str, progress: Progress = SILENT) -> tuple[dict[str, Any], list[str]]:
+    """`measure_run` of a run that kept a simple classifier."""
+    run = RunFolder.open(run_folder)
+    return measure_run(run, partial(KeptClassifier, run), dataset_folder, split, AT_ONCE, progress)
+
+
+def _count_baselines(dataset: Dataset, labelled: Labelled, tiles: np.ndarray, progress: Progress) -> dict[str, np.ndarray]:
+    """Counts of what each baseline, learned from the labels that the run learned from, says of the tiles."""
+    kind, classes, found = dataset.kind, len(dataset.classes), {}
+    for at, (who, baseline) in enumerate(kind.baselines.items()):
+        part = progress.part(at / len(kind.baselines), (at + 1) / len(kind.baselines))
+        ask = baseline.fit(labelled)(dataset)
+        found[who] = kind.nothing(classes)
+        for chosen in np.array_split(tiles, -(-len(tiles) // AT_ONCE)):
+            found[who] += kind.count(dataset.labels(chosen), ask(chosen), classes)
+            part.at(0.5, f"Measuring {baseline.words}")
+    return found
+
+
+def _refuse_known_scenes(dataset: Dataset, source: Dataset) -> None:
+    """Another dataset on the same images has another split: its test tiles may be training tiles of the run."""
+    known = {scene.get("checksum") for scene in source.description["scenes"]} - {"", None}
+    seen = [scene.get("path") or scene["name"] for scene in dataset.description["scenes"] if scene.get("checksum") in known]
+    if seen:
+        raise DataError(f"The dataset {dataset.folder} shows {seen[0]}, from which the run has learned, so its tiles are no test. "
+                        "Leave “Dataset” empty to use the run's own test tiles, or choose a dataset on other scenes.")
+
+
+def _check_own_tiles(dataset: Dataset, split: str, checksum: str, progress: Progress) -> None:
+    """The dataset the run learned from has tiles that test nothing; if it was changed since, nobody knows which."""
+    if split == ALL:
+        raise DataError(f"The run has learned from tiles of {dataset.folder}, so all of them together are no test. "
+                        "Choose the test split, or a dataset on other scenes.")
+    if dataset.checksum != checksum:
+        progress.message(f"The dataset {dataset.folder} has changed since the run learned from it. If it was divided anew, its {split} tiles "
+                         "may be training tiles of the run, and the figures flatter.", "warning")
+
+
+def write_evaluation(facts: dict[str, Any], sections: list[str], page_path: str, facts_path: str | None) -> None:
+    """Writes the HTML report and, if asked for, the figures as JSON."""
+    if facts_path:
+        write_json(facts_path, facts)
+    page.write_page(page_path, f"{facts['encoder']} on the {facts['split']} tiles of {facts['dataset_name']}", sections)
+
+
+def _facts(run: RunFolder, dataset: Dataset, split: str, counts: dict[str, np.ndarray]) -> dict[str, Any]:
+    """What was measured; ``score`` names the leading figure."""
+    kind = dataset.kind
+    facts = {"format": "eo-pretrain evaluation", "version": 1, "run": os.path.abspath(run.folder), "encoder": run.card["encoder"],
+             "dataset": os.path.abspath(dataset.folder), "dataset_name": dataset.name, "split": split, "score": kind.score,
+             "weights_sha256": run.model_sha256, "kept": run.kept}
+    for who, sums in counts.items():
+        found = kind.figures(sums)
+        rows = [{"value": entry.value, "name": entry.name, **row} for entry, row in zip(dataset.classes, found["classes"])]
+        facts[who] = {**found, "classes": rows} | ({} if kind.several else {"confusion": sums.tolist()})
+    return facts
+
+
+def _sections(facts: dict[str, Any], dataset: Dataset, counts: np.ndarray, pictures: str, seen: str) -> list[str]:
+    kind, names = dataset.kind, [entry.name for entry in dataset.classes]
+    words = {MODEL: "the model", **{who: baseline.words for who, baseline in kind.baselines.items()}}
+    figures = [(FIGURES[figure], *(facts[who][figure] for who in words)) for figure in FIGURES if figure in facts[MODEL]]
+    leading = kind.of_class[0]
+    single = [(name, *(facts[who]["classes"][row][leading] for who in words)) for row, name in enumerate(names)]
+    return [
+        page.paragraph(_verdict(facts, kind)),
+        page.heading("Beside the baselines"), page.table(("figure", *words.values()), figures),
+        page.heading(f"{CLASS_FIGURES[leading]} of each class"), page.table(("class", *words.values()), single),
+        page.heading("The model in detail"), class_table(names, facts[MODEL], kind),
+        *([] if kind.several else [confusion_table(names, counts)]),
+        page.heading("Tiles"), pictures,
+        page.heading("How it was measured"), page.bullets([*filter(None, [seen]), *_method(facts, dataset)]),
+    ]
+
+
+def _verdict(facts: dict[str, Any], kind: Task) -> str:
+    score = facts["score"]
+    if facts[MODEL][score] is None:
+        return "The tiles have no label, so nothing was measured."
+    beside = "".join(f", {baseline.words} {facts[who][score]:.3f}" for who, baseline in kind.baselines.items())
+    figures = f"The model reaches {with_article(score)} of {facts[MODEL][score]:.3f}{beside}."
+    best = max(kind.baselines, key=lambda who: facts[who][score], default=MODEL)
+    if best == MODEL:
+        return figures
+    ahead, words = facts[MODEL][score] - facts[best][score], kind.baselines[best].words
+    if ahead > 0:
+        return f"{figures} So the network adds {ahead:.3f} to the best simple classifier, {words}, which learned from the same labels."
+    return (f"{figures} The network does not beat {words}, which learned from the same labels in seconds. Train longer, or with more labels; "
+            "“Map from points” maps with a simple classifier.")
+
+
+def _method(facts: dict[str, Any], dataset: Dataset) -> list[str]:
+    model, share, kind = facts[MODEL], facts["label_share"], dataset.kind
+    part = f", {share:g} % of those with labels, drawn with the seed of the run" if share < 100 else ""
+    return [
+        f"{facts['tiles']} {facts['split']} tiles, {model.get('samples', model.get('pixels')):,} labelled {kind.counted} of {dataset.folder}.",
+        f"Split: {dataset.description['split'].get('text', 'not stated')}",
+        f"All figures count {kind.counted}; the means give each class that occurs the same weight.",
+        f"Network and baselines learned from the labels of the same {facts['training_tiles']} training tiles{part}.",
+        *(baseline.method for baseline in kind.baselines.values()),
+    ]

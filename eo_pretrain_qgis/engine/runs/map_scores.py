@@ -1,0 +1,141 @@
+"""What a map of a run would say of labelled tiles, counted: computed in blocks of the image they were cut from, as a map is."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+
+from ...progress import SILENT, Progress
+from ..datasets.dataset import IGNORE, Dataset
+from ..datasets.source_images import SourceLostError, has_places, open_again
+from ..mapping.band_matching import Match
+from ..mapping.blocks import anchored_tiles
+from ..mapping.inference import Network, Part, Work, compute
+from ..mapping.request import Canvas
+from ..models.package import Package
+from ..rasters.grid import Window
+from .answers import Answers
+
+#: Memory setting of the run, see `MapRequest`.
+MEMORY = 1024
+
+
+@dataclass
+class Scored:
+    """Counts, of the labels of some tiles, what the model says of them.
+
+    Attributes:
+        dataset: of the tiles, with places.
+        tiles: positions (n,), of one image.
+        counts: as `tasks.Task.count` gives them.
+    """
+
+    name: ClassVar[str] = "scores"
+    dataset: Dataset
+    tiles: np.ndarray
+    counts: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        table = self.dataset.tiles.iloc[self.tiles]
+        self.rows, self.cols = table["row"].to_numpy(), table["col"].to_numpy()
+        self.counts = self.dataset.kind.nothing(len(self.dataset.classes))
+
+    def within(self, window: Window) -> np.ndarray:
+        """Which of the tiles have pixels in a window of the image: numbers in `tiles`."""
+        side = self.dataset.tile_size
+        return np.flatnonzero((self.rows < window.row + window.height) & (self.rows + side > window.row)
+                              & (self.cols < window.col + window.width) & (self.cols + side > window.col))
+
+    @contextmanager
+    def open(self, canvas: Canvas, progress: Progress) -> Iterator[Callable[[Part], None]]:
+        """Gives what counts the parts of the image."""
+        yield self._add
+
+    def _add(self, part: Part) -> None:
+        side, classes = self.dataset.tile_size, len(self.dataset.classes)
+        for number in self.within(part.window):
+            tile = Window(int(self.cols[number]), int(self.rows[number]), side, side)
+            both = tile.intersection(part.window)
+            if both:
+                truth = self.dataset.labels(self.tiles[number:number + 1])[0][_inside(both, tile)]
+                self.counts += self.dataset.kind.count(truth, part.winner[0][_inside(both, part.window)], classes)
+
+
+def count_map(answers: Answers, tiles: np.ndarray, progress: Progress = SILENT) -> tuple[np.ndarray, str]:
+    """What a map says of tiles, counted against their labels, and a sentence on what the model saw around them.
+
+    Where the image of a tile cannot be seen again, the tile is seen among its neighbours in the dataset.
+
+    Args:
+        answers: of a class for every pixel.
+        tiles: positions (n,).
+        progress: told of every block.
+
+    Raises:
+        DataError: an image is damaged.
+        MemoryRanOutError: memory does not hold a block.
+        ModelError: the model gives no numbers.
+    """
+    dataset = answers.dataset
+    model, session = answers.of_images()
+    counts, done, lost, reasons = dataset.kind.nothing(len(dataset.classes)), 0, 0, []
+    names = dataset.tiles["scene"].to_numpy(dtype=str)[tiles] if has_places(dataset) else np.full(len(tiles), "")
+    for name in dict.fromkeys(names):
+        mine = tiles[names == name]
+        part = progress.part(done / len(tiles), (done + len(mine)) / len(tiles))
+        done += len(mine)
+        try:
+            counts += _count_scene(session, model, answers, name, mine, part)
+        except SourceLostError as error:
+            lost += len(mine)
+            reasons.append(str(error))
+            counts += count_tiles(answers, mine, 1, part)  # one by one, so that a cancel is heard
+    return counts, _sentence(lost, len(tiles), reasons)
+
+
+def count_tiles(answers: Answers, tiles: np.ndarray, at_once: int, progress: Progress = SILENT) -> np.ndarray:
+    """Counts of what is said of tiles as they are in the dataset."""
+    kind, classes, done = answers.dataset.kind, len(answers.dataset.classes), 0
+    counts = kind.nothing(classes)
+    for chosen, truth, answer in answers.of_tiles(tiles, at_once):
+        counts += kind.count(truth, answer, classes)
+        done += len(chosen)
+        progress.at(done / len(tiles), f"Measured {done} of {len(tiles)} tiles")
+    return counts
+
+
+def _count_scene(session: Network, model: Package, answers: Answers, name: str, tiles: np.ndarray, progress: Progress) -> np.ndarray:
+    """In the blocks of their image that hold tiles."""
+    dataset = answers.dataset
+    sensor = dataset.sensor_of(answers.seen)
+    bands = [band.name for band in sensor.bands]
+    with open_again(dataset, name, tiles, sensor.name, progress.part(0, 0.1)) as scene:
+        scored = Scored(dataset, tiles)
+        grid = scene.grid
+        blocks = anchored_tiles(grid.width, grid.height, block=model.block, halo=model.halo, stride=model.stride)
+        work = Work(lambda: copy.deepcopy(scene), [Match(bands.index(band.name), band, band) for band in model.image.bands],
+                    [block for block in blocks if len(scored.within(block.core))], model.block, MEMORY)
+        compute(session, Canvas(model, scene.name, grid, grid.window, {}), work, [scored], progress.part(0.1, 1))
+    labelled = sum(np.count_nonzero(dataset.labels(tiles[number:number + 1]) != IGNORE) for number in range(len(tiles)))
+    if scored.counts.sum() != labelled:
+        raise SourceLostError(f"{scene.path} has fewer measured pixels than were kept")
+    return scored.counts
+
+
+def _sentence(lost: int, tiles: int, reasons: list[str]) -> str:
+    if not lost:
+        return "The figures are those of a map: the model saw each pixel with what lies around it in its image."
+    more = f", and {len(reasons) - 1} more images" if len(reasons) > 1 else ""
+    return (f"{lost} of {tiles} tiles were seen among their neighbours in the dataset, or their own mirror image where there are none, and not in "
+            f"their image: {reasons[0]}{more}. The figures of a map may differ a little.")
+
+
+def _inside(part: Window, whole: Window) -> tuple[slice, slice]:
+    """Rows and columns of a part of a window."""
+    top, left = part.row - whole.row, part.col - whole.col
+    return slice(top, top + part.height), slice(left, left + part.width)

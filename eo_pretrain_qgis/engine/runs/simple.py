@@ -1,0 +1,154 @@
+"""Runs of simple classifiers: labelled dataset → run folder, in seconds and without torch."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...progress import SILENT, Progress
+from ..cards import Input, single
+from ..classic.classifiers import CLASSIFIERS, WORDS
+from ..classic.models import Labelled
+from ..datasets.dataset import Dataset
+from ..datasets.splitting.label_shares import training_share
+from ..looks import html_page as page
+from ..looks.score_tables import class_table, confusion_table
+from ..models import package
+from ..tasks import Task, task_named, with_article
+from .answers import KeptClassifier, classifier_facts, read_classifier
+from .approaches import approaches_table, candidates, keep
+from .description import describe
+from .learnable import check_learnable
+from .pictures import pictures, shown
+from .run_folder import REPORT, RunFolder, first_card
+
+AUTO = "auto"
+#: The score of a task → its name among the results of the job.
+RESULTS = {"mean_iou": "validation_iou", "overall_accuracy": "validation_accuracy", "average_precision": "validation_average_precision"}
+#: Said where a network would be tried, too.
+MORE = ("This engine has no torch, so only simple classifiers were tried. With the engine for training (“Install the engine”, train) a network that "
+        "starts at the regression is tried, too.")
+CHOSEN = "The approach was chosen on the validation tiles, so its figures flatter; “Evaluate model” measures on test tiles."
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What can be chosen; see the job `finetune`."""
+
+    approach: str
+    sensor: str | None
+    bands: str | None
+    label_share: float
+    seed: int
+
+
+def chosen_input(dataset: Dataset, sensor: str | None, bands: str | None) -> Input:
+    """What a model sees: the sensor that was chosen or the first one, with those of its bands."""
+    return single(dataset.choose([sensor or dataset.sensors[0].name], bands))
+
+
+def train_simple(dataset_folder: str, output: str, settings: Settings, progress: Progress = SILENT) -> dict[str, Any]:
+    """Learns a regression or boosting on statistics, or both and keeps the better one; a finished run is given again.
+
+    Returns:
+        ``output``, ``report``, ``epochs_run``, ``device``, ``kept`` and, where there are validation tiles, the score of the task.
+
+    Raises:
+        DataError: the dataset cannot be learned from, or `output` holds something else.
+    """
+    started, dataset = time.monotonic(), Dataset.open(dataset_folder)
+    check_learnable(dataset)
+    seen = chosen_input(dataset, settings.sensor, settings.bands)
+    asked = {"approach": settings.approach, "sensor": settings.sensor, "bands": settings.bands, "label_share": settings.label_share,
+             "seed": settings.seed, "epochs": 0, "keep": ""}
+    run = RunFolder.begin(output, {**first_card("finetune", [dataset], {seen.name: seen}, asked), "architecture": "", "encoder": ""})
+    if run.finished:
+        progress.message(f"The run in {output} is finished; its result is given again. Choose a new folder to train anew.")
+        return result(run)
+    tiles = training_share(dataset, settings.label_share, settings.seed)
+    progress.message(f"Learning from the labels of {len(tiles)} training {dataset.kind.unit}.")
+    labelled = Labelled(dataset, seen, tiles, settings.seed, progress.part(0, 0.5))
+    tried = list(CLASSIFIERS) if settings.approach == AUTO else [settings.approach]
+    keep(run, candidates(labelled, tried, progress.part(0.5, 0.9)), labelled)
+    kept = run.kept
+    run.update(state="finished", architecture=WORDS[kept], parameters=run.card["classifier_parameters"], training_tiles=len(tiles),
+               device="cpu", precision="float32", training_seconds=round(time.monotonic() - started, 1))
+    if settings.approach == AUTO:
+        progress.message(f"Kept: {WORDS[kept]}. {MORE}", "warning")
+    progress.at(0.95, "Writing the report")
+    page.write_page(run.path(REPORT), f"{dataset.name}: {WORDS[kept]}", sections(run, dataset))
+    return result(run)
+
+
+def result(run: RunFolder) -> dict[str, Any]:
+    """Outputs of the job for a run that kept a simple classifier."""
+    return {"output": run.folder, "report": run.path(REPORT), "epochs_run": run.card["epochs_run"], "device": run.card["device"], "kept": run.kept,
+            **score_of(run)}
+
+
+def score_of(run: RunFolder) -> dict[str, float]:
+    """The validation score by its name among the results of the job; empty where nothing was measured."""
+    metrics, score = run.card["metrics"], task_named(run.card["task"]).score
+    return {RESULTS[score]: metrics[score]} if score in metrics and score in RESULTS else {}
+
+
+def sections(run: RunFolder, dataset: Dataset) -> list[str]:
+    """The report of a run of simple classifiers."""
+    card, kind = run.card, dataset.kind
+    return [
+        page.paragraph(_verdict(card, kind)), *approaches_table(card),
+        *_accuracy(run, kind),
+        page.heading("Validation tiles"), pictures(KeptClassifier(run, dataset), shown(dataset, "validation")),
+        page.heading("Settings"), page.table(("setting", "value"), [
+            *((name.replace("_", " "), "–" if card["settings"][name] is None else str(card["settings"][name]))
+              for name in ("approach", "sensor", "bands", "label_share", "seed")),
+            ("dataset", card["dataset"]["path"]), ("bands", ", ".join(band["name"] for band in card["inputs"][0]["bands"])),
+            ("training tiles", card["training_tiles"]), ("numbers in the model", card["parameters"]), ("seconds", card["training_seconds"])]),
+        page.heading("Limits"), page.bullets([
+            *([CHOSEN] if len(card["approaches"]) > 1 else []),
+            f"The model knows {card['inputs'][0]['preset']} values at {card['resolution_m'][0]:g} m: another sensor, unit or pixel size needs "
+            "another one.",
+            "Truth is what the labels say: errors in them count against the model, and places unlike the training tiles were not tried."]),
+    ]
+
+
+def _accuracy(run: RunFolder, kind: Task) -> list[str]:
+    card = run.card
+    if not card["metrics"]:
+        return []
+    found = {**card["metrics"], "classes": card["class_scores"]} if kind.several else kind.figures(np.array(card["confusion"]))
+    return [page.heading("Accuracy on the validation tiles"), class_table(run.class_names, found, kind),
+            *([] if kind.several else [confusion_table(run.class_names, np.array(card["confusion"]))])]
+
+
+def _verdict(card: dict[str, Any], kind: Task) -> str:
+    words = f"Finished: {WORDS[card['kept']]}, learned in {card['training_seconds']:.0f} s without a network."
+    if kind.score not in card["metrics"]:
+        return f"{words} No validation tile has a label, so nothing was measured."
+    return f"{words} It has {with_article(kind.score)} of {card['metrics'][kind.score]:.3f} on the validation tiles."
+
+
+def export_simple(run: RunFolder, target: str, name: str | None, licence: str, plugin_version: str) -> dict[str, Any]:
+    """Writes the simple classifier of a run as a model file.
+
+    Args:
+        run: that kept one.
+        target: the .onnx file to write.
+        name: of the model; None makes one from dataset and approach.
+        licence: of the model, for those it is given to.
+        plugin_version: for the provenance.
+
+    Returns:
+        ``largest_difference``, found when it was learned, and ``model_id``.
+
+    Raises:
+        ModelError: the classes are of whole tiles, or the file of the classifier is gone or damaged.
+    """
+    run.refuse_without_pixels()
+    content = read_classifier(run)
+    description = describe(run, name or f"{run.card['dataset']['name']} {run.kept}", licence, plugin_version, classifier_facts(run))
+    package.write(content, description, target)
+    return {"largest_difference": run.card["classifier_difference"], "model_id": description["id"]}
