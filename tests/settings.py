@@ -30,5 +30,6 @@ def multitask(**given):
     return settings("pretrain_multitask", **given)
 
 
-def finetuning(**given):
-    return settings("finetune", **given)
+def finetuning(approach="network", **given):
+    """Of a network, unless another approach is asked for."""
+    return settings("finetune", approach=approach, **given)

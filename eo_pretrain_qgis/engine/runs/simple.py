@@ -25,7 +25,7 @@ from .learnable import check_learnable
 from .pictures import pictures, shown
 from .run_folder import REPORT, RunFolder, first_card
 
-AUTO = "auto"
+AUTO, NO_NETWORK = "auto", "simple classifier"
 #: The score of a task → its name among the results of the job.
 RESULTS = {"mean_iou": "validation_iou", "overall_accuracy": "validation_accuracy", "average_precision": "validation_average_precision"}
 #: Said where a network would be tried, too.
@@ -64,7 +64,7 @@ def train_simple(dataset_folder: str, output: str, settings: Settings, progress:
     seen = chosen_input(dataset, settings.sensor, settings.bands)
     asked = {"approach": settings.approach, "sensor": settings.sensor, "bands": settings.bands, "label_share": settings.label_share,
              "seed": settings.seed, "epochs": 0, "keep": ""}
-    run = RunFolder.begin(output, {**first_card("finetune", [dataset], {seen.name: seen}, asked), "architecture": "", "encoder": ""})
+    run = RunFolder.begin(output, {**first_card("finetune", [dataset], {seen.name: seen}, asked), "architecture": NO_NETWORK, "encoder": ""})
     if run.finished:
         progress.message(f"The run in {output} is finished; its result is given again. Choose a new folder to train anew.")
         return result(run)
@@ -74,7 +74,7 @@ def train_simple(dataset_folder: str, output: str, settings: Settings, progress:
     tried = list(CLASSIFIERS) if settings.approach == AUTO else [settings.approach]
     keep(run, candidates(labelled, tried, progress.part(0.5, 0.9)), labelled)
     kept = run.kept
-    run.update(state="finished", architecture=WORDS[kept], parameters=run.card["classifier_parameters"], training_tiles=len(tiles),
+    run.update(state="finished", parameters=run.card["classifier_parameters"], training_tiles=len(tiles),
                device="cpu", precision="float32", training_seconds=round(time.monotonic() - started, 1))
     if settings.approach == AUTO:
         progress.message(f"Kept: {WORDS[kept]}. {MORE}", "warning")

@@ -10,6 +10,8 @@ import numpy as np
 from ...datasets.dataset import Dataset
 from ...looks import html_page as page
 from ...looks.score_tables import CLASS_FIGURES, class_table, confusion_table, counted
+from ...runs.approaches import NAMES, approaches_table
+from ...runs.run_folder import NETWORK
 from ...tasks import FIGURES, Task, task_named, with_article
 from ..loop.run_report import run_report
 from ..loop.training import Course
@@ -36,8 +38,9 @@ def run_sections(run: Run, dataset: Dataset, course: Course, pictures: str) -> t
         panels.append((f"Validation {CLASS_FIGURES[leading]}", {name: [row.get(f"{leading}_{name}") for row in history] for name in run.class_names}))
     found = _best_figures(card, kind)
     body = [
-        page.curves(panels), page.heading("Validation tiles"), pictures,
-        page.heading("Accuracy of the best epoch on the validation tiles"), class_table(run.class_names, found, kind),
+        *approaches_table(card), page.curves(panels), page.heading("Validation tiles"), pictures,
+        page.heading(f"Accuracy of what is kept ({NAMES[run.kept]}) on the validation tiles" if card.get("approaches") else
+                     "Accuracy of the best epoch on the validation tiles"), class_table(run.class_names, found, kind),
         *([confusion_table(run.class_names, np.array(card["confusion"]))] if "confusion" in card else []),
     ]
     return (f"{card['dataset']['name']}: {card['architecture']} with {card['encoder']}",
@@ -50,7 +53,15 @@ def _best_figures(card: dict[str, Any], kind: Task) -> dict[str, Any]:
 
 
 def verdict(card: dict, course: Course) -> str:
-    """What the run reached, in a sentence; empty where nothing was measured."""
+    """What the run reached, in a sentence or two; empty where nothing was measured."""
+    kept = card.get("kept", NETWORK)
+    if kept != NETWORK:
+        score = task_named(card["task"]).score
+        reached, network = card["metrics"].get(score), card["approaches"].get(NETWORK, {}).get("score")
+        if reached is None:
+            return f"Kept is the {NAMES[kept]}; no validation tile has a label, so nothing was measured."
+        return (f"Kept is the {NAMES[kept]}, without the network: {with_article(score)} of {reached:.3f} on the validation tiles"
+                + ("." if network is None else f", and the network {network:.3f}."))
     last = card["settings"].get("keep") == "last"
     if course.best is None:
         return "The last epoch is kept, and only that is measured." if last else ""

@@ -21,6 +21,7 @@ from ...models import catalog
 from ...rasters.same_band import band_key
 from ...records import FilledName, Finite, Name, Positive, checked, json_text, read_json
 from ...runs import run_record
+from ...runs.run_folder import CLASSIFIER
 from ..loop.checkpoints import save_tensors
 
 RUN_CARD, NETWORK = "run.json", "best.safetensors"
@@ -49,6 +50,8 @@ def find_weights(place: str, bands: list[str], whole: bool, progress: Progress =
     candidates += sorted((str(path) for path in Path(place).glob("encoder*.safetensors")), key=lambda path: (len(path), path))
     if not candidates and os.path.isfile(network):  # an encoder is part of it
         return network
+    if not candidates and os.path.isfile(os.path.join(place, CLASSIFIER)):
+        raise ModelError(f"The run {place} learned a simple classifier, without an encoder to start from. Choose a run with a network.")
     if not candidates:
         raise ModelError(f"The folder {place} holds no weights: neither encoder.safetensors nor {NETWORK}. Choose the folder of a run that "
                          "has finished an epoch, or a file of weights.")
