@@ -12,6 +12,7 @@ from torch import nn
 
 from ....errors import DataError
 from ....progress import SILENT, Progress
+from ...cards import Input
 from ...datasets.dataset import Dataset
 from ...datasets.splitting.label_shares import class_totals
 from ..augment import Augmentation
@@ -54,6 +55,12 @@ def check_loss(dataset: Dataset, loss: str) -> None:
                         "Choose another loss.")
     raise DataError(f"The loss “{loss}” learns from the shares of the classes in each pixel, and {dataset.folder} has none. "
                     "Create the dataset anew with “Labels are: soft”, or choose another loss.")
+
+
+def radar_of_several_scenes(dataset: Dataset, seen: Input) -> bool:
+    """Whether tiles are backscatter and come from more than one scene."""
+    several = "scene" in dataset.tiles and dataset.tiles["scene"].nunique() > 1
+    return several and any(band.unit in ("dB", "linear") for band in seen.bands)
 
 
 def class_weights(counts: Sequence[int] | np.ndarray, kind: str, samples: int | None = None) -> list[float]:

@@ -27,7 +27,7 @@ from ..tasks import learner_of
 from .blending import best_share, blended, tried_shares
 from .defaults import FROM_SCRATCH, defaults, keep_of, sentence, usual_context
 from .guessed_labels import GuessedLabels, check_spreadable
-from .labelled_tiles import Choices, LabelledMethod, check_labelled
+from .labelled_tiles import Choices, LabelledMethod, check_labelled, radar_of_several_scenes
 from .report import run_sections
 
 GUESSES = "guessed_labels.npy"  # in the run folder
@@ -106,7 +106,8 @@ def completed(settings: Settings, dataset: Dataset, before: dict[str, Any] | Non
     A number of epochs without a number of steps, or the other way round, leaves what was not said at one pass an epoch or at 40 epochs.
     """
     labels, start = len(training_share(dataset, settings.label_share, settings.seed)), bool(settings.start)
-    found = asdict(defaults(not dataset.kind.pixelwise, start, labels)) | {"keep": keep_of(len(dataset.indices("validation")))}
+    radar = radar_of_several_scenes(dataset, chosen_input(dataset, settings))
+    found = asdict(defaults(not dataset.kind.pixelwise, start, labels, radar)) | {"keep": keep_of(len(dataset.indices("validation")))}
     if settings.epochs is not None or settings.epoch_steps is not None:
         found |= {"epochs": FROM_SCRATCH.epochs, "epoch_steps": None}
     chosen = {name: (before or {}).get(name, value) for name, value in found.items() if getattr(settings, name) in (None, "auto")}
