@@ -32,7 +32,8 @@ class Finetune(training.TrainingJob):
     results = training.run_results(
         validation_iou=Result("number", "Mean intersection over union (IoU) of the classes on the validation tiles, 0 to 1; of a class per pixel"),
         validation_accuracy=Result("number", "Share of the validation tiles with the right class, 0 to 1; of a class per tile"),
-        validation_average_precision=Result("number", "Mean average precision on the validation tiles, 0 to 1; of several classes per tile"))
+        validation_average_precision=Result("number", "Mean average precision on the validation tiles, 0 to 1; of several classes per tile"),
+        real_label_share=Result("number", "Share of the labelled training tiles that was learned from [%]"))
 
     dataset: str = folder("Training dataset", help="Made by “Create … dataset”.")
     sensor: str = text("Sensor", default=None, advanced=True, help="Which of its sensors, where the dataset has several. Empty: the first.")
@@ -57,7 +58,8 @@ class Finetune(training.TrainingJob):
                             "wrong labels. “soft_labels” learns the shares of the classes in a pixel, “purity_smoothing” trusts a label by the "
                             "share of its class; both need a dataset created with soft labels.")
     label_share: float = number("Share of the training labels [%]", default=100, minimum=0.01, maximum=100, advanced=True,
-                                help="To see what fewer labels would give. Stratified by class, drawn with the seed; 1 % is part of 5 %.")
+                                help="To see what fewer labels would give. Stratified by class, drawn with the seed; 1 % is part of 5 %. Of each "
+                                     "class 100 pixels are kept, or one tile of labels of whole tiles; the real share is told.")
     spread_labels: bool = boolean("Spread the labels", default=False, advanced=True,
                                   help="Training tiles without a label learn from a guess: the labels of the tiles that look alike to the "
                                        "starting weights. For tiles with one class each, when very few have a label, some ten of each class; with "

@@ -14,7 +14,7 @@ from ....progress import SILENT, Progress
 from ...cards import Input, single
 from ...datasets.dataset import IGNORE, Dataset
 from ...datasets.source_images import has_places
-from ...datasets.splitting.label_shares import training_share
+from ...datasets.splitting.label_shares import real_share, training_share
 from ...tasks import FIGURES
 from ..loop import training_runs
 from ..loop.runs import CARD, Run
@@ -63,8 +63,8 @@ def finetune(dataset_folder: str, output: str, settings: Settings, progress: Pro
     Under ``torchrun`` all processes train together and the first one writes.
 
     Returns:
-        What `training_runs.train` gives, and where there are validation tiles ``validation_iou``, ``validation_accuracy`` (one class
-        per tile) or ``validation_average_precision`` (several).
+        What `training_runs.train` gives, ``real_label_share`` [%], and where there are validation tiles ``validation_iou``,
+        ``validation_accuracy`` (one class per tile) or ``validation_average_precision`` (several).
 
     Raises:
         DataError: the dataset cannot be learned from; and see `training_runs.train`.
@@ -177,9 +177,10 @@ class FineTuning:
         if not len(dataset.indices("validation")):
             progress.message("The dataset has no validation tiles: there is no early stopping, and the last epoch is kept.", "warning")
         tiles = self.training_tiles()
-        run.card["training_tiles"] = len(tiles)
+        run.card.update(training_tiles=len(tiles), real_label_share=round(real_share(dataset, tiles), 2))
         if chosen.label_share < 100:
-            progress.message(f"Learning from {len(tiles)} of {len(dataset.indices('training'))} training tiles.")
+            progress.message(f"Learning from {len(tiles)} of {len(dataset.indices('training'))} training tiles: "
+                             f"{run.card['real_label_share']:g} % of those with labels.")
         device, quiet = session.fabric.device, progress.part(0, 0)  # the fraction belongs to the training that follows
         guesses = self.guessed_labels(session, network, tiles, quiet) if chosen.spread_labels else None
         method = self.learner.method(dataset, network, device, Choices(
@@ -242,7 +243,8 @@ class FineTuning:
     def result(self, run: Run) -> dict[str, Any]:
         """The score."""
         metrics, score = run.card["metrics"], self.dataset.kind.score
-        return {RESULTS[score]: metrics[score]} if score in metrics and score in RESULTS else {}
+        found = {RESULTS[score]: metrics[score]} if score in metrics and score in RESULTS else {}
+        return found | ({"real_label_share": run.card["real_label_share"]} if "real_label_share" in run.card else {})
 
 
 def adopt_scaling(seen: Input, start: str, progress: Progress = SILENT) -> Input:
