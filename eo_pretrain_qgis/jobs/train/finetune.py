@@ -52,11 +52,13 @@ class Finetune(training.TrainingJob):
                            help="So many pixels around each tile are seen, because a map sees them too: of the neighbouring tiles or, where "
                                 "there are none, of the tile's mirror image. Their labels are not used. Empty: 16 for a class per pixel and tiles "
                                 "smaller than 128 px that say where they lie, else 0. More takes time and memory.")
-    loss: str = choice("Loss", ("cross_entropy", "generalised_cross_entropy", "symmetric_cross_entropy", "soft_labels", "purity_smoothing"),
+    loss: str = choice("Loss", ("cross_entropy", "focal", "dice", "lovasz", "tversky", "generalised_cross_entropy", "symmetric_cross_entropy",
+                                "soft_labels", "purity_smoothing"),
                        default="cross_entropy", advanced=True,
-                       help="“cross_entropy”: for labels one can trust; for pixels together with Dice. “generalised…” and “symmetric…” forgive "
-                            "wrong labels. “soft_labels” learns the shares of the classes in a pixel, “purity_smoothing” trusts a label by the "
-                            "share of its class; both need a dataset created with soft labels.")
+                       help="“cross_entropy”: for labels one can trust; for pixels together with Dice. “focal” looks at what is not known yet. For "
+                            "pixels “dice”, “lovasz” (IoU) and “tversky” (a missed pixel costs more than a false alarm) count each class alike. "
+                            "“generalised…” and “symmetric…” forgive wrong labels. “soft_labels” learns the shares of the classes in a pixel, "
+                            "“purity_smoothing” trusts a label by the share of its class; both need a dataset created with soft labels.")
     label_share: float = number("Share of the training labels [%]", default=100, minimum=0.01, maximum=100, advanced=True,
                                 help="To see what fewer labels would give. Stratified by class, drawn with the seed; 1 % is part of 5 %. Of each "
                                      "class 100 pixels are kept, or one tile of labels of whole tiles; the real share is told.")

@@ -207,6 +207,7 @@ def test_bands_are_scaled_as_the_starting_weights_know_them(run_folder, scenes):
     ({"classes": 1}, {}, "hold only the class “dark rows”, so there is nothing to tell apart. Add labels of another class"),
     ({}, {"crop": 64}, "The crop of 64 px is larger than the tiles of"),
     ({}, {"batch_size": 1}, "A single tile of 32 px per step is too little to train on"),
+    ({}, {"loss": "dice"}, "has a class for every image. Choose “focal” or another loss."),
     ({}, {"loss": "soft_labels"}, "The loss “soft_labels” learns from shares of classes in pixels, and"),
 ])
 def test_what_teaches_nothing_is_refused(tmp_path, facts, settings, sentence):

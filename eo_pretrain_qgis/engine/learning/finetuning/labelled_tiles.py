@@ -20,7 +20,7 @@ from ..data import LABELS, SHARES, Batch, TileReader, mixed_sample
 from ..loop.shares import ALONE, Share, passes, refuse_crop, refuse_single_value
 from ..networks.class_networks import ClassNetwork, renew_statistics
 from .guessed_labels import GuessedLabels
-from .losses import NEED_SHARES
+from .losses import NEED_SHARES, REGIONS
 
 BALANCE = 10.0  # largest weight of a rare class among several, where it occurs
 
@@ -43,11 +43,14 @@ def check_labelled(dataset: Dataset, crop: int | None = None) -> None:
 
 
 def check_loss(dataset: Dataset, loss: str) -> None:
-    """Refuses a loss that learns from shares of classes, where there are none.
+    """Refuses a loss that has no meaning for the labels.
 
     Raises:
-        DataError: naming the loss.
+        DataError: naming the loss and what the labels are.
     """
+    if loss in REGIONS and not dataset.kind.pixelwise:
+        raise DataError(f"The loss “{loss}” measures how regions of pixels overlap, and {dataset.folder} has {dataset.kind.words}. Choose “focal” "
+                        "or another loss.")
     if loss not in NEED_SHARES or "shares" in dataset.shards.extras():
         return
     if not dataset.kind.pixelwise:
@@ -211,6 +214,10 @@ class LabelledMethod(ABC):
     @abstractmethod
     def loss(self, part: str, networks: Mapping[str, nn.Module], batch: Batch) -> torch.Tensor:
         """The mean over a batch."""
+
+    @abstractmethod
+    def weight(self, batch: Batch) -> torch.Tensor:
+        """What the mean of `loss` is divided by, so that the losses of pieces of a batch can be put together to that of the batch."""
 
     @abstractmethod
     def begin(self, new: list[str], seed: int, device: torch.device, progress: Progress = SILENT) -> None:
