@@ -28,6 +28,8 @@ from eo_pretrain_qgis.progress import PrintedProgress  # noqa: E402
 SEEDS = (1, 2, 3)
 #: A short schedule for two cores: few epochs, so a higher rate and only the augmentation that costs nothing to learn.
 OPTIONS = {"learning_rate": 0.003, "augmentation": "flips"}
+#: A place left out has another level of backscatter: only full augmentation has the offset in dB.
+ELSEWHERE = {"augmentation": "full"}
 
 
 def job(name: str, **values) -> dict:
@@ -40,7 +42,7 @@ def job(name: str, **values) -> dict:
 def train_and_evaluate(folder: Path, dataset: str, seed: int, schedule: dict, evaluate_on: dict) -> dict:
     """Trains with one seed and returns the figures of the evaluation."""
     run = str(folder / f"run-{seed}")
-    job("finetune", dataset=dataset, patience=schedule["epochs"], seed=seed, output=run, **schedule, **OPTIONS)
+    job("finetune", dataset=dataset, patience=schedule["epochs"], seed=seed, output=run, **{**OPTIONS, **schedule})
     facts = str(folder / f"evaluation-{seed}.json")
     job("evaluate_model", run_folder=run, output=facts.replace(".json", ".html"), facts=facts, **evaluate_on)
     return json.loads(Path(facts).read_text(encoding="utf-8"))
@@ -217,7 +219,7 @@ def floods(data: Path, out: Path) -> None:
             test_share=0, validation_share=0.2, output=str(folder / "dataset"), **common)
         job("create_training_dataset", images=[str(source / f"{place}_S1Hand.tif")], test_share=0, validation_share=0,
             output=str(folder / "left_out"), **common)
-        schedule, elsewhere = {"epochs": 24, "batch_size": 8, "crop": 64}, {"dataset": str(folder / "left_out"), "split": "all"}
+        schedule, elsewhere = {"epochs": 24, "batch_size": 8, "crop": 64, **ELSEWHERE}, {"dataset": str(folder / "left_out"), "split": "all"}
         figures = [train_and_evaluate(folder, str(folder / "dataset"), seed, schedule, elsewhere) for seed in SEEDS]
         x, y = labelled_pixels(Dataset.open(str(folder / "dataset")), ("training", "validation"))
         held, truth = labelled_pixels(Dataset.open(str(folder / "left_out")), ("training", "validation", "test"))

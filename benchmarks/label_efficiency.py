@@ -7,7 +7,8 @@ DATASET has classes of images (“Import dataset”) or of pixels; OUTPUT is a f
 that are there are not computed again. WEIGHTS is what “Fine-tune a model” takes as starting weights; scratch is always among the starts. Scores are
 those of the validation tiles, which decide nothing: the labelled tiles alone choose the penalty of the probe, and of a fine-tuned network the last
 epoch is kept. Overall accuracy for images, micro mean average precision where they have several classes, mean IoU for pixels. Shares are stratified,
-nested and drawn with the seed; intervals are Student's t at 95 % over the seeds.
+nested and drawn with the seed; of each class a minimum is kept, so a table also says what share of the tiles a share is in truth. Intervals are
+Student's t at 95 % over the seeds.
 
 For images the probe is a logistic regression on the frozen features, for pixels a decoder trained on the frozen encoder. Beside them stand the
 majority class and a logistic regression on statistics of the bands. With “spread” the labels of images are spread to the other training tiles and
@@ -237,10 +238,18 @@ def gains(rows: list[dict]) -> list[dict]:
             and (key := (row["approach"].replace("labels spread", "fine-tuning"), row["share"], row["seed"])) in scratch]
 
 
-def markdown(found: dict, gained: dict) -> str:
+def real_shares(rows: list[dict], training: int) -> dict[float, str]:
+    """Share that was asked for → that share, and what it is in truth: the mean over the draws."""
+    tiles: dict[float, dict[str, int]] = {}
+    for row in rows:
+        tiles.setdefault(float(row["share"]), {})[row["seed"]] = int(row["tiles"])
+    return {share: f"{share:g} % (really {100 * np.mean(list(draws.values())) / training:.3g} %)" for share, draws in tiles.items()}
+
+
+def markdown(found: dict, gained: dict, real: dict[float, str]) -> str:
     """The table as text."""
     shares = sorted({share for row in found.values() for share in row})
-    lines = ["| start | approach | " + " | ".join(f"{share:g} %" for share in shares) + " |", "|---" * (len(shares) + 2) + "|"]
+    lines = ["| start | approach | " + " | ".join(real[share] for share in shares) + " |", "|---" * (len(shares) + 2) + "|"]
     for table, word, sign in ((found, "", ""), (gained, ", gain over scratch in the same draw", "+")):
         for (start, approach), row in table.items():
             cells = [f"{row[share][0]:{sign}.3f}" + (f" ± {row[share][1]:.3f}" if row[share][2] > 1 else "") if share in row else ""
@@ -249,13 +258,13 @@ def markdown(found: dict, gained: dict) -> str:
     return "\n".join(lines)
 
 
-def keep(rows: list[dict], gained: list[dict], path: Path) -> None:
+def keep(rows: list[dict], gained: list[dict], real: dict[float, str], path: Path) -> None:
     """The same figures, for docs/evidence/data."""
     figures = Figures("start", "approach", "labels")
     for part, word, form in ((rows, "", ".3f"), (gained, ", gain over scratch in the same draw", "+.3f")):
         scores: dict = {}
         for row in sorted(part, key=lambda row: float(row["share"])):
-            scores.setdefault((row["start"], row["approach"] + word, f"{float(row['share']):g} %"), []).append(float(row["score"]))
+            scores.setdefault((row["start"], row["approach"] + word, real[float(row["share"])]), []).append(float(row["score"]))
         for labels, values in scores.items():
             figures.add(*labels, value=values, form=form)
     figures.write(path)
@@ -307,9 +316,10 @@ def main() -> None:
     rows = [row for row in benchmark.results.rows if row["dataset"] == benchmark.dataset.name]
     found = summary(rows)
     figure_name = {"segmentation": "mean IoU", "multilabel": "average precision"}.get(benchmark.dataset.task, "overall accuracy")
-    text = markdown(found, summary(gains(rows)))
+    real = real_shares(rows, len(benchmark.tiles(100, 1)))
+    text = markdown(found, summary(gains(rows)), real)
     (benchmark.output / "table.md").write_text(text + "\n", encoding="utf-8")
-    keep(rows, gains(rows), benchmark.output / "table.csv")
+    keep(rows, gains(rows), real, benchmark.output / "table.csv")
     draw(found, benchmark.output / "label_efficiency.svg", f"{figure_name} on the validation tiles")
     print(f"\n{text}\n\n{len(rows)} figures in {benchmark.results.path}; {figure_name} on {len(benchmark.validation)} validation tiles.")
 

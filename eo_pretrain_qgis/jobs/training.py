@@ -92,8 +92,8 @@ def class_weights() -> Any:
 def augmentation(of: str = "", automatic: str = "") -> Any:
     words = ("none", "flips", "full")
     return choice("Augmentation", ("auto", *words) if automatic else words, default="auto" if automatic else "full", advanced=True,
-                  help=f"{of}“flips”: flips and quarter turns. “full”: also gain and offset per band, blur, a missing band, and speckle "
-                       f"for radar. {automatic}".strip())
+                  help=f"{of}“flips”: flips and quarter turns. “full”: also gain and offset per band, blur, a missing band, and for radar "
+                       f"an offset in dB and speckle; the incidence angle stays. {automatic}".strip())
 
 
 def precision(help_more: str = "") -> Any:

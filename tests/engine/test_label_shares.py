@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
-from eo_pretrain_qgis.engine.datasets.splitting.label_shares import SHARES, class_presence, labelled_share, nested_share, strata
+from eo_pretrain_qgis.engine.datasets.splitting.label_shares import (
+    SHARES,
+    class_counts,
+    labelled_share,
+    needed,
+    nested_share,
+    real_share,
+    strata,
+)
 from tests.engine.learning.tiny import write_dataset
 from tests.engine.learning.tiny_scenes import write_scenes
 
@@ -34,8 +42,37 @@ def test_every_task_has_shares(tmp_path, task):
     folder = write_dataset(tmp_path / "tiles", size=32) if task == "segmentation" else write_scenes(tmp_path / "tiles", task=task)
     dataset = Dataset.open(folder)
     tiles = dataset.indices("training")
-    assert class_presence(dataset, tiles).any(0).all()
+    assert (class_counts(dataset, tiles) > 0).any(0).all()
     few = labelled_share(dataset, tiles, 25, seed=1)
     assert set(few) < set(tiles)
-    assert class_presence(dataset, few).any(0).all()
+    assert (class_counts(dataset, few) > 0).any(0).all()
     assert labelled_share(dataset, tiles, 100, seed=1) is tiles
+
+
+def test_a_class_keeps_a_hundred_pixels_or_all_it_has():
+    rng = np.random.default_rng(0)
+    counts = np.zeros((400, 4), int)
+    counts[:, 0] = 1000
+    counts[:80, 1] = 500  # plenty in each tile
+    counts[rng.permutation(400)[:60], 2] = 12  # nine tiles make a hundred
+    counts[rng.permutation(400)[:3], 3] = 7  # fewer than a hundred in all
+    for seed in range(5):
+        before = set()
+        for percent in (0.1, 1, 5, 20, 50, 100):
+            chosen = nested_share(strata(counts > 0), percent, seed, needed(counts, 100, seed))
+            assert (counts[chosen].sum(0) >= [100, 100, 100, 21]).all(), (seed, percent)
+            assert before <= set(chosen)
+            before = set(chosen)
+        few = needed(counts, 100, seed)
+        assert 10 <= few.sum() <= 13, "no more than it takes: nine, three, and one for those with much in each tile"
+    assert not np.array_equal(needed(counts, 100, 1), needed(counts, 100, 2))
+
+
+def test_a_share_of_pixels_tells_how_much_it_is(tmp_path):
+    """Discs of 12 % of tiles of 16 px: a tile has some 30 of their pixels."""
+    dataset = Dataset.open(write_dataset(tmp_path / "tiles", count=60, size=16, splits=["training"] * 60))
+    counts = class_counts(dataset, dataset.indices("training"))
+    few = labelled_share(dataset, dataset.indices("training"), 1, seed=3)
+    assert counts[few].sum(0).min() >= 100 > counts[:, 1].max()
+    assert real_share(dataset, few) == pytest.approx(100 * len(few) / 60)
+    assert real_share(dataset, dataset.indices("training")) == 100

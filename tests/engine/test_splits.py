@@ -3,6 +3,7 @@ import pytest
 
 from eo_pretrain_qgis.engine.datasets.splitting.by_place import SplitPlan, gap, split_by_place
 from eo_pretrain_qgis.errors import DataError
+from tests.listening import Listening
 
 
 def lattice(columns, rows, size=32, stride=32):
@@ -30,9 +31,35 @@ def equal_pixels(boxes, classes=2):
 def test_no_training_pixel_near_another_split(boxes, buffer):
     split = split_by_place(boxes, equal_pixels(boxes), 32, SplitPlan(buffer=buffer))
     assert chebyshev(boxes, split.names, "training", ["validation", "test"]) >= (32 if buffer is None else buffer)
-    assert chebyshev(boxes, split.names, "validation", ["test"]) >= 0, "validation and test share no pixel"
+    assert chebyshev(boxes, split.names, "validation", ["test"]) >= (32 if buffer is None else buffer)
     assert split.facts["dropped_tiles"] == (split.names == "dropped").sum()
     assert all(count > 0 for count in split.counts.values())
+
+
+def test_a_gap_between_validation_and_test_costs_little_of_a_usual_image():
+    """A scene of 1024 px in tiles of 64 px, whose classes lie in stripes."""
+    boxes = lattice(16, 16, 64, 64)
+    pixels = np.stack([4096 * (boxes[:, 1] // 64 % 4 == number) for number in range(4)], 1)
+    for seed in range(1, 4):
+        split = split_by_place(boxes, pixels, 64, SplitPlan(seed=seed))
+        counts = split.counts
+        assert counts["training_tiles"] >= 135 and counts["validation_tiles"] >= 25 and counts["test_tiles"] >= 40, counts
+        assert split.facts["dropped_tiles"] <= 45
+        assert split.facts["text"].endswith(" Validation and test lie 64 px apart.")
+
+
+def test_without_room_validation_and_test_may_touch_and_it_is_said():
+    boxes, heard = lattice(9, 9, stride=8), Listening()
+    split = split_by_place(boxes, equal_pixels(boxes), 32, SplitPlan(), heard)
+    assert [int(count) for count in split.counts.values()] == [9, 3, 3]
+    assert chebyshev(boxes, split.names, "validation", ["test"]) >= 0
+    assert heard.warnings == heard.texts == [
+        "The images have no room for a gap of 32 px between validation and test: the two may touch, so what is chosen on validation fits the test "
+        "ground, too. More images, smaller tiles or smaller shares make room."]
+    assert split.facts["text"].endswith("Validation and test may touch but share no pixel: the images have no room for a gap there.")
+    wide = lattice(20, 20)
+    touching = split_by_place(wide, equal_pixels(wide), 32, SplitPlan(buffer=0), heard)
+    assert touching.facts["text"].endswith("Validation and test may touch but share no pixel.") and len(heard.texts) == 1
 
 
 def test_leakage_distance_is_the_true_distance():

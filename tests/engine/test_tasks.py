@@ -9,7 +9,7 @@ from eo_pretrain_qgis.engine.cards import single
 from eo_pretrain_qgis.engine.classic.models import Labelled
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.datasets.splitting.by_place import SplitPlan
-from eo_pretrain_qgis.engine.datasets.splitting.label_shares import class_presence, training_share, with_label
+from eo_pretrain_qgis.engine.datasets.splitting.label_shares import class_counts, training_share, with_label
 from eo_pretrain_qgis.engine.datasets.splitting.resplitting import divide_again
 from eo_pretrain_qgis.engine.describing.page import describe, write_report
 from eo_pretrain_qgis.engine.formats import WRITERS, export_dataset
@@ -78,7 +78,7 @@ def test_a_task_is_a_row_in_two_tables(toy, tmp_path):
     (tmp_path / "again").mkdir()
     assert divide_again(toy, tmp_path / "again", SplitPlan(0.25, 0.25)).facts["method"] == "random"
     again = Dataset.open(tmp_path / "again")
-    assert class_presence(again, training_share(again, 25, 1)).any(0).all()
+    assert class_counts(again, training_share(again, 25, 1)).any(0).all()
 
     run = tmp_path / "run"
     finetune(str(tmp_path / "again"), str(run), finetuning(encoder=SMALL, epochs=1, batch_size=8, device="cpu"))

@@ -9,11 +9,19 @@ import numpy as np
 import torch
 from torch.nn.functional import pad
 
+from ..looks.tile_pictures import NO_PICTURE
+from ..rasters.sensors import Band
+
 DECIBEL = 10 / math.log(10)  # dB in a factor of e
 BLUR_REACH = 2  # pixels, of the blurs of augmentation
 #: Quarter turns 0 to 3, and the same mirrored after them: whether rows become columns first, and which axes are then reversed.
 _SYMMETRIES: tuple[tuple[bool, tuple[int, ...]], ...] = (
     (False, ()), (True, (-2,)), (False, (-2, -1)), (True, (-1,)), (False, (-1,)), (True, (-2, -1)), (False, (-2,)), (True, ()))
+
+
+def exact(band: Band) -> bool:
+    """Whether a band says how the image was taken, as the incidence angle does: nothing may change its values."""
+    return band.unit == "degree" or band.name in NO_PICTURE
 
 
 def symmetry(tile: torch.Tensor, number: int) -> torch.Tensor:

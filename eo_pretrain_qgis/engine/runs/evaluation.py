@@ -13,7 +13,7 @@ from ...errors import DataError
 from ...progress import SILENT, Progress
 from ..classic.models import Labelled
 from ..datasets.dataset import ALL, Dataset
-from ..datasets.splitting.label_shares import training_share
+from ..datasets.splitting.label_shares import real_share, training_share
 from ..looks import html_page as page
 from ..looks.score_tables import CLASS_FIGURES, class_table, confusion_table
 from ..tasks import FIGURES, Task, with_article
@@ -72,7 +72,8 @@ def measure_run(run: RunFolder, opened: Callable[[Dataset], Answers], dataset_fo
         own = count_tiles(answers, tiles, at_once, progress.part(0, 0.6))
     labelled = Labelled(source, answers.seen, learned, seed, progress.part(0.6, 0.7))
     counts = {MODEL: own, **_count_baselines(dataset, labelled, tiles, progress.part(0.7, 0.95))}
-    facts = _facts(run, dataset, split, counts) | {"tiles": len(tiles), "training_tiles": len(learned), "label_share": share}
+    facts = _facts(run, dataset, split, counts) | {"tiles": len(tiles), "training_tiles": len(learned), "label_share": share,
+                                                   "real_label_share": real_share(source, learned)}
     progress.at(0.95, "Drawing samples")
     return facts, _sections(facts, dataset, counts[MODEL], pictures(answers, shown(dataset, split)), seen)
 
@@ -170,7 +171,8 @@ def _verdict(facts: dict[str, Any], kind: Task) -> str:
 
 def _method(facts: dict[str, Any], dataset: Dataset) -> list[str]:
     model, share, kind = facts[MODEL], facts["label_share"], dataset.kind
-    part = f", {share:g} % of those with labels, drawn with the seed of the run" if share < 100 else ""
+    real = f"{facts['real_label_share']:.3g} % of those with labels ({share:g} % were asked for)"
+    part = f", {real}, drawn with the seed of the run" if share < 100 else ""
     return [
         f"{facts['tiles']} {facts['split']} tiles, {model.get('samples', model.get('pixels')):,} labelled {kind.counted} of {dataset.folder}.",
         f"Split: {dataset.description['split'].get('text', 'not stated')}",

@@ -13,7 +13,7 @@ from ..cards import Input, single
 from ..classic.classifiers import CLASSIFIERS, WORDS
 from ..classic.models import Labelled
 from ..datasets.dataset import Dataset
-from ..datasets.splitting.label_shares import training_share
+from ..datasets.splitting.label_shares import real_share, training_share
 from ..looks import html_page as page
 from ..looks.score_tables import class_table, confusion_table
 from ..models import package
@@ -74,7 +74,7 @@ def train_simple(dataset_folder: str, output: str, settings: Settings, progress:
     tried = list(CLASSIFIERS) if settings.approach == AUTO else [settings.approach]
     keep(run, candidates(labelled, tried, progress.part(0.5, 0.9)), labelled)
     kept = run.kept
-    run.update(state="finished", parameters=run.card["classifier_parameters"], training_tiles=len(tiles),
+    run.update(state="finished", parameters=run.card["classifier_parameters"], training_tiles=len(tiles), real_label_share=round(real_share(dataset, tiles), 2),
                device="cpu", precision="float32", training_seconds=round(time.monotonic() - started, 1))
     if settings.approach == AUTO:
         progress.message(f"Kept: {WORDS[kept]}. {MORE}", "warning")
@@ -85,14 +85,15 @@ def train_simple(dataset_folder: str, output: str, settings: Settings, progress:
 
 def result(run: RunFolder) -> dict[str, Any]:
     """Outputs of the job for a run that kept a simple classifier."""
-    return {"output": run.folder, "report": run.path(REPORT), "epochs_run": run.card["epochs_run"], "device": run.card["device"], "kept": run.kept,
-            **score_of(run)}
+    return {"output": run.folder, "report": run.path(REPORT), "epochs_run": run.card["epochs_run"], "device": run.card["device"],
+            **learned_of(run)}
 
 
-def score_of(run: RunFolder) -> dict[str, float]:
-    """The validation score by its name among the results of the job; empty where nothing was measured."""
+def learned_of(run: RunFolder) -> dict[str, Any]:
+    """Outputs of the job for every run: what was kept, the real share of the labels, and the validation score where one was measured."""
     metrics, score = run.card["metrics"], task_named(run.card["task"]).score
-    return {RESULTS[score]: metrics[score]} if score in metrics and score in RESULTS else {}
+    told = {"kept": run.kept, **{name: run.card[name] for name in ("real_label_share",) if name in run.card}}
+    return told | ({RESULTS[score]: metrics[score]} if score in metrics and score in RESULTS else {})
 
 
 def sections(run: RunFolder, dataset: Dataset) -> list[str]:

@@ -40,7 +40,8 @@ class Finetune(training.TrainingJob):
         kept=Result("text", "Approach that is kept: statistics, boosting or network"),
         validation_iou=Result("number", "Mean intersection over union (IoU) of the classes on the validation tiles, 0 to 1; of a class per pixel"),
         validation_accuracy=Result("number", "Share of the validation tiles with the right class, 0 to 1; of a class per tile"),
-        validation_average_precision=Result("number", "Mean average precision on the validation tiles, 0 to 1; of several classes per tile"))
+        validation_average_precision=Result("number", "Mean average precision on the validation tiles, 0 to 1; of several classes per tile"),
+        real_label_share=Result("number", "Share of the labelled training tiles that was learned from [%]"))
 
     dataset: str = folder("Training dataset", help="Made by “Create … dataset”.")
     approach: str = choice("Approach", ("auto", *training.SIMPLE, "network"), default="auto",
@@ -63,13 +64,16 @@ class Finetune(training.TrainingJob):
                            help="So many pixels around each tile are seen, because a map sees them too: of the neighbouring tiles or, where "
                                 "there are none, of the tile's mirror image. Their labels are not used. Empty: 16 for a class per pixel and tiles "
                                 "smaller than 128 px that say where they lie, else 0. More takes time and memory.")
-    loss: str = choice("Loss", ("cross_entropy", "generalised_cross_entropy", "symmetric_cross_entropy", "soft_labels", "purity_smoothing"),
+    loss: str = choice("Loss", ("cross_entropy", "focal", "dice", "lovasz", "tversky", "generalised_cross_entropy", "symmetric_cross_entropy",
+                                "soft_labels", "purity_smoothing"),
                        default="cross_entropy", advanced=True,
-                       help="“cross_entropy”: for labels one can trust; for pixels together with Dice. “generalised…” and “symmetric…” forgive "
-                            "wrong labels. “soft_labels” learns the shares of the classes in a pixel, “purity_smoothing” trusts a label by the "
-                            "share of its class; both need a dataset created with soft labels.")
+                       help="“cross_entropy”: for labels one can trust; for pixels together with Dice. “focal” looks at what is not known yet. For "
+                            "pixels “dice”, “lovasz” (IoU) and “tversky” (a missed pixel costs more than a false alarm) count each class alike. "
+                            "“generalised…” and “symmetric…” forgive wrong labels. “soft_labels” learns the shares of the classes in a pixel, "
+                            "“purity_smoothing” trusts a label by the share of its class; both need a dataset created with soft labels.")
     label_share: float = number("Share of the training labels [%]", default=100, minimum=0.01, maximum=100, advanced=True,
-                                help="To see what fewer labels would give. Stratified by class, drawn with the seed; 1 % is part of 5 %.")
+                                help="To see what fewer labels would give. Stratified by class, drawn with the seed; 1 % is part of 5 %. Of each "
+                                     "class 100 pixels are kept, or one tile of labels of whole tiles; the real share is told.")
     spread_labels: bool = boolean("Spread the labels", default=False, advanced=True,
                                   help="Training tiles without a label learn from a guess: the labels of the tiles that look alike to the "
                                        "starting weights. For tiles with one class each, when very few have a label, some ten of each class; with "
@@ -84,7 +88,8 @@ class Finetune(training.TrainingJob):
                        help="“best”: of the best epoch on the validation tiles. “last”: of the last epoch, so that the validation tiles decide "
                             "nothing; only that epoch is measured. “auto”: the last where there are fewer than 10 validation tiles, else the best.")
     class_weights: str = training.class_weights()
-    augmentation: str = training.augmentation(automatic="“auto”: full; for images with a label each and starting weights flips.")
+    augmentation: str = training.augmentation(automatic="“auto”: full; for images with a label each and starting weights "
+                                                         "flips, unless they are radar of several scenes.")
     precision: str = training.precision()
     patience: int = training.patience(12)
     weight_decay: float = training.weight_decay()

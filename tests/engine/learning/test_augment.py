@@ -3,10 +3,12 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from eo_pretrain_qgis.engine.learning.augment import Augmentation
+from eo_pretrain_qgis.engine.cards import Input
+from eo_pretrain_qgis.engine.learning import augment
+from eo_pretrain_qgis.engine.learning.augment import Augmentation, ValueChanges
 from eo_pretrain_qgis.engine.learning.data import Batch
 from eo_pretrain_qgis.engine.learning.image_changes import symmetry, turned
-from tests.inputs import inputs
+from tests.inputs import input_band, inputs
 
 CPU = torch.device("cpu")
 UNITS = {"reflectance": (1e-4, -0.1), "dB": (1.0, 0.0), "linear": (1.0, 0.0), "unknown": (1.0, 0.0)}
@@ -96,11 +98,11 @@ def test_gain_acts_about_reflectance_zero():
     assert float((changed - 1000).abs().max()) <= 0.02 / 1e-4 + 1
 
 
-def test_radar_in_decibels_varies_by_about_one_decibel():
+def test_radar_in_decibels_varies_by_about_one_and_a_half_decibels():
     images = torch.full((200, 2, 16, 16), -12.0)
     changed = make("full", "dB", bands=2, mean=-12.0, std=3.0).values["image"]._radiometry(images, seeded()) + 12
     per_tile = changed.mean((2, 3))
-    assert 0.7 < float(per_tile.std()) < 1.1
+    assert 1.15 < float(per_tile.std()) < 1.5, "normal numbers of deviation 1.5, cut at two deviations"
     assert float((changed - per_tile[:, :, None, None]).std()) == pytest.approx(10 / np.log(10) / 60**0.5, rel=0.1)
 
 
@@ -115,3 +117,24 @@ def test_one_band_at_most_is_missing_and_only_now_and_then():
     gone = (after == 2000).all(3).all(2)
     assert int(gone.sum(1).max()) == 1
     assert 0.02 < float(gone.any(1).float().mean()) < 0.09
+
+
+@pytest.mark.parametrize("angle", [input_band("incidence_angle", 34.0, 5.0), input_band("theta", 34.0, 5.0, unit="degree")])
+def test_the_incidence_angle_is_never_changed(angle, monkeypatch):
+    monkeypatch.setattr(augment, "BLUR_SHARE", 1.0)
+    monkeypatch.setattr(augment, "DROP_SHARE", 1.0)
+    radar = [input_band(name, centre=-12.0, spread=3.0, unit="dB") for name in ("HH", "HV", "VV")]
+    change = ValueChanges(Input("image", "image", "generic", (*radar, angle)), CPU)
+    before = torch.cat([-12 + torch.randn(200, 3, 16, 16, generator=seeded(1)), 34 + torch.rand(200, 1, 16, 16, generator=seeded(2))], 1)
+    after = change(before, torch.ones(200, 16, 16, dtype=torch.bool), seeded())
+    assert torch.equal(after[:, 3], before[:, 3])
+    dropped = (after[:, :3] == -12).all(3).all(2)
+    assert 0.6 < float(dropped.any(1).float().mean()) < 0.9, "one of four bands is drawn, and the angle stays"
+    assert float((after[:, :3] - before[:, :3]).mean((2, 3)).std()) > 1
+
+
+def test_of_two_polarisations_beside_an_angle_none_is_missing(monkeypatch):
+    monkeypatch.setattr(augment, "DROP_SHARE", 1.0)
+    bands = [input_band("HH", unit="dB"), input_band("HV", unit="dB"), input_band("incidence_angle", unit="degree")]
+    images = torch.ones(20, 3, 8, 8)
+    assert torch.equal(ValueChanges(Input("image", "image", "generic", tuple(bands)), CPU)._drop_band(images, seeded()), images)

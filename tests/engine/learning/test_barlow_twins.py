@@ -236,6 +236,12 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tiles, labelled, tmp_pa
         assert words in page
 
 
+def test_a_labelled_probe_chooses_the_epoch_and_no_loss_does(labelled):
+    dataset = Dataset.open(labelled)
+    kept = [BarlowTwins(dataset, dataset.inputs, Settings(**QUICK), probe).plan().keep for probe in (None, Probe(dataset))]
+    assert kept == ["last", "best"]
+
+
 def test_a_probe_of_other_bands_is_refused(labelled, tmp_path):
     radar = made.unlabelled_radar(tmp_path)
     with pytest.raises(DataError, match=r"has the bands B02, B03, B04, but the encoder learns from VV, VH. Choose one of the same bands and units"):

@@ -156,8 +156,9 @@ def test_the_last_epoch_alone_is_measured_where_it_is_kept(tmp_path, folder):
 def test_few_labels_are_a_stratified_share(tmp_path, folder):
     heard = Listening()
     finetune(str(folder), str(tmp_path / "run"), Settings(**{**QUICK, "epochs": 1}, label_share=25), heard)
-    assert "Learning from 8 of 32 training tiles." in heard.texts
-    assert json.loads((tmp_path / "run" / "run.json").read_text())["training_tiles"] == 8
+    assert "Learning from 8 of 32 training tiles: 25 % of those with labels." in heard.texts
+    assert "8 training tiles, 25 % of those with labels; 25 % were asked for" in (tmp_path / "run" / "report.html").read_text()
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["real_label_share"] == 25
 
 
 def test_the_head_begins_as_the_probe(scenes):
@@ -206,6 +207,7 @@ def test_bands_are_scaled_as_the_starting_weights_know_them(run_folder, scenes):
     ({"classes": 1}, {}, "hold only the class “dark rows”, so there is nothing to tell apart. Add labels of another class"),
     ({}, {"crop": 64}, "The crop of 64 px is larger than the tiles of"),
     ({}, {"batch_size": 1}, "A single tile of 32 px per step is too little to train on"),
+    ({}, {"loss": "dice"}, "has a class for every image. Choose “focal” or another loss."),
     ({}, {"loss": "soft_labels"}, "The loss “soft_labels” learns from shares of classes in pixels, and"),
 ])
 def test_what_teaches_nothing_is_refused(tmp_path, facts, settings, sentence):

@@ -1,6 +1,7 @@
 """What is chosen where nothing is asked for, and that a run which goes on compares what was chosen."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -30,6 +31,21 @@ def test_few_labels_get_few_steps_of_many_images(labels, steps, rate):
     found = defaults(True, True, labels)
     assert (found.batch_size, found.epochs, found.augmentation, found.average) == (32, 10, "flips", 0.99)
     assert (found.epoch_steps, found.learning_rate) == (steps, rate)
+
+
+@pytest.mark.parametrize(("unit", "scenes", "augmentation"), [
+    ("dB", ["a", "b"], "full"), ("linear", ["a", "b"], "full"), ("dB", ["a", "a"], "flips"), ("reflectance", ["a", "b"], "flips")])
+def test_radar_of_several_scenes_is_shifted_in_its_level(folder, tmp_path, unit, scenes, augmentation):
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    description = json.loads((copy / "dataset.json").read_text())
+    for band in description["sensors"][0]["bands"]:
+        band["unit"] = unit
+    (copy / "dataset.json").write_text(json.dumps(description))
+    table = read_tiles(copy)
+    table.assign(scene=[scenes[tile % 2] for tile in table["tile"]]).to_file(copy / TILES, layer="tiles", driver="GPKG")
+    assert completed(Settings(start="x"), Dataset.open(copy))[0].augmentation == augmentation
+    assert completed(Settings(), Dataset.open(copy))[0].augmentation == "full"
 
 
 def test_pixels_and_training_from_scratch_keep_theirs(dataset, folder):

@@ -133,7 +133,7 @@ def test_a_run_says_what_was_guessed_and_goes_on_with_it(folder, start, tmp_path
     heard = Listening()
     finetune(str(folder), str(whole), settings, heard)
     sentence = next(text for text in heard.texts if text.startswith("48 tiles without a label learn from a guess"))
-    assert "Learning from 16 of 64 training tiles." in heard.texts
+    assert "Learning from 16 of 64 training tiles: 25 % of those with labels." in heard.texts
     card = json.loads((whole / "run.json").read_text())
     assert (card["training_tiles"], card["guessed_labels"]) == (16, sentence)
     assert f"{sentence} What the starting weights take for alike is learned as the same class." in (whole / "report.html").read_text()

@@ -16,7 +16,7 @@ from eo_pretrain_qgis.engine.learning.pretraining.inpainting.hidden_regions impo
 from eo_pretrain_qgis.engine.learning.pretraining.inpainting.hidden_tiles import HidingReader, shown
 from eo_pretrain_qgis.engine.learning.pretraining.inpainting.method import Filling, FillingNetwork
 from eo_pretrain_qgis.engine.learning.pretraining.inpainting.quality import FillingQuality, biharmonic_fill, mean_fill, smooth_fill, ssim
-from eo_pretrain_qgis.engine.learning.pretraining.inpainting.recipe import pretrain_inpainting
+from eo_pretrain_qgis.engine.learning.pretraining.inpainting.recipe import Inpainting, pretrain_inpainting
 from eo_pretrain_qgis.errors import DataError, ModelError
 from tests.settings import finetuning as FinetuneSettings
 from tests.settings import inpainting as Settings
@@ -245,6 +245,21 @@ def test_a_run_keeps_figures_beside_fills_without_a_network(filled):
     encoder = json.loads((filled / "encoder.json").read_text())
     assert encoder["method"] == "inpainting" and [band["name"] for band in encoder["bands"]] == ["B04", "B03", "B02"]
     assert load_tensors(str(filled / "encoder.safetensors"))["model.conv1.0.weight"].shape[1] == 3
+
+
+@pytest.mark.parametrize(("weight", "patience"), [(0.1, 11), (0.0, 3)])
+def test_a_figure_that_prefers_blur_chooses_no_epoch(plain, weight, patience):
+    plan = Inpainting([Dataset.open(plain)], Settings(encoder=SMALL, epochs=10, patience=3, adversarial_weight=weight)).plan()
+    assert (plan.keep, plan.patience) == ("last", patience), "with a discriminator PSNR does not end training either"
+
+
+def test_a_run_keeps_its_last_epoch_though_its_fills_were_better_before(plain, tmp_path, monkeypatch):
+    falling = iter([30.0, 20.0, 10.0])
+    measured = FillingQuality.figures
+    monkeypatch.setattr(FillingQuality, "figures", lambda self, sums: {**measured(self, sums), "psnr": next(falling, 0.0)})
+    pretrain_inpainting(str(plain), str(tmp_path / "run"), Settings(**{**QUICK, "adversarial_weight": 0.0}))
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["metrics"]["epoch"] == 2
+    assert "The last epoch is kept, 2." in (tmp_path / "run" / "report.html").read_text()
 
 
 def test_fine_tuning_takes_encoder_and_decoder(filled, dataset_folder, tmp_path):

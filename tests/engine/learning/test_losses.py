@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-from eo_pretrain_qgis.engine.learning.finetuning.losses import LOSSES, NEED_SHARES, binary_losses, class_losses
+from eo_pretrain_qgis.engine.learning.finetuning.losses import NEED_SHARES, SINGLE, binary_losses, class_losses
 
 EVEN = torch.ones(3)
 
@@ -16,6 +16,7 @@ def logits(*probabilities):
 
 @pytest.mark.parametrize(("kind", "expected"), [
     ("cross_entropy", -math.log(0.2)),
+    ("focal", -(0.8**2) * math.log(0.2)),
     ("generalised_cross_entropy", (1 - 0.2**0.7) / 0.7),
     ("symmetric_cross_entropy", -0.1 * math.log(0.2) + 4 * 0.8),
     ("soft_labels", -(0.75 * math.log(0.2) + 0.25 * math.log(0.7))),
@@ -28,7 +29,7 @@ def test_losses_equal_their_formulas(kind, expected):
     assert float(weights) == pytest.approx(1)
 
 
-@pytest.mark.parametrize("kind", LOSSES)
+@pytest.mark.parametrize("kind", SINGLE)
 def test_classes_are_weighted_and_pixels_without_a_label_do_not_count(kind):
     torch.manual_seed(1)
     outputs, labels = torch.randn(2, 3, 4, 5), torch.randint(0, 3, (2, 4, 5))
@@ -73,6 +74,8 @@ def test_several_classes_at_once_follow_the_same_formulas():
     assert torch.allclose(binary_losses("cross_entropy", outputs, labels, weights), expected)
     chance = torch.where(labels == 1, outputs.sigmoid(), 1 - outputs.sigmoid())
     assert torch.allclose(binary_losses("generalised_cross_entropy", outputs, labels, EVEN), (1 - chance**0.7) / 0.7, atol=1e-6)
+    focal = torch.where(labels == 1, weights, torch.ones(3)) * -(1 - chance) ** 2 * chance.log()
+    assert torch.allclose(binary_losses("focal", outputs, labels, weights), focal, atol=1e-6)
     assert torch.allclose(binary_losses("symmetric_cross_entropy", outputs, labels, EVEN), -0.1 * chance.log() + 4 * (1 - chance), atol=1e-6)
 
 

@@ -161,7 +161,8 @@ def test_tasks_get_their_share_of_even_a_short_epoch():
 
 @pytest.mark.parametrize(("sampling", "share"), [("size", 2 / 3), ("root", 2**0.5 / (1 + 2**0.5)), ("equal", 1 / 2)])
 def test_drawing_by_size_root_or_equally(sampling, share):
-    tasks = [SimpleNamespace(key=key, size=size, method=SimpleNamespace(steps=3)) for key, size in (("a", 8), ("b", 4))]
+    facts = {"method": SimpleNamespace(steps=3), "dataset": SimpleNamespace(classes=[])}
+    tasks = [SimpleNamespace(key=key, size=size, **facts) for key, size in (("a", 8), ("b", 4))]
     method = Multitask(tasks, None, None, Settings(sampling=sampling, inner_steps=4))
     assert method.shares["a"] == pytest.approx(share)
     assert method.steps == 2  # six batches in steps of four
@@ -245,6 +246,15 @@ def test_a_run_keeps_each_tensor_once_and_figures_per_task(finished):
     assert all(row[4] is not None for row in rows)
     history = list(csv.DictReader((finished / "metrics.csv").open()))
     assert float(history[1]["task_score"]) == pytest.approx((float(history[1]["discs score"]) + float(history[1]["turned score"])) / 2)
+
+
+def test_the_tasks_with_labels_choose_the_epoch(shared, finished):
+    assert recipe_of(shared, ("discs", "unlabelled")).plan().keep == "best"
+    assert recipe_of(shared, ("unlabelled", "turned")).plan().keep == "last"
+    history = list(csv.DictReader((finished / "metrics.csv").open()))
+    assert [row["labelled_score"] for row in history] == [row["discs score"] for row in history]
+    best = max(history, key=lambda row: float(row["discs score"]))
+    assert json.loads((finished / "run.json").read_text())["metrics"]["epoch"] == int(best["epoch"])
 
 
 def test_a_fine_tuning_starts_from_encoder_decoder_and_detail(finished):

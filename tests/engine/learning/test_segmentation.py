@@ -7,10 +7,12 @@ import torch
 
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.learning.data import LABELS
+from eo_pretrain_qgis.engine.learning.finetuning import segmentation
 from eo_pretrain_qgis.engine.learning.finetuning.labelled_tiles import Choices, class_weights
-from eo_pretrain_qgis.engine.learning.finetuning.losses import dice_loss
+from eo_pretrain_qgis.engine.learning.finetuning.losses import REGIONS, region_loss
 from eo_pretrain_qgis.engine.learning.finetuning.segmentation import Segmentation
 from eo_pretrain_qgis.engine.learning.loop.shares import Share
+from eo_pretrain_qgis.engine.learning.loop.step_batches import shares_of
 from eo_pretrain_qgis.engine.learning.networks.class_networks import SegmentationNetwork
 from eo_pretrain_qgis.engine.runs.learnable import check_learnable
 from eo_pretrain_qgis.errors import DataError
@@ -88,7 +90,7 @@ def test_dice_is_that_of_segmentation_models_pytorch():
     outputs, labels = torch.randn(3, 4, 8, 8, generator=generator), torch.randint(0, 3, (3, 8, 8), generator=generator)
     labels[0, :4] = 255
     theirs = smp.losses.DiceLoss("multiclass", ignore_index=255)(outputs, labels)
-    assert float(dice_loss(outputs, labels, torch.ones(3), 255)) == pytest.approx(float(theirs), rel=1e-5)
+    assert float(region_loss("dice", outputs, labels, torch.ones(3), 255)) == pytest.approx(float(theirs), rel=1e-5)
 
 
 def test_a_tile_of_no_weight_does_not_count_and_two_halves_make_a_whole(dataset):
@@ -101,6 +103,57 @@ def test_a_tile_of_no_weight_does_not_count_and_two_halves_make_a_whole(dataset)
     assert float(task.loss("network", {"network": lambda images: scores}, only_first)) == pytest.approx(float(alone), rel=1e-5)
     twice = replace(first.map(lambda values: torch.cat([torch.as_tensor(values)] * 2)), weights=torch.full((2,), 0.5))
     assert float(task.loss("network", {"network": lambda images: torch.cat([scores[:1]] * 2)}, twice)) == pytest.approx(float(alone), rel=1e-5)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "focal", "generalised_cross_entropy", "lovasz"])
+def test_the_gradient_of_pieces_is_that_of_the_batch_where_labels_are_sparse(dataset, loss, monkeypatch):
+    monkeypatch.setattr(segmentation, "region_loss", region_loss if loss == "lovasz" else lambda *_: 0.0)  # Dice of pieces differs
+    task = method(dataset, augmentation="none", weighting="balanced", loss=loss)
+    batch = next(task.batches(1, 0))
+    batch.targets[LABELS][0, 5:] = batch.targets[LABELS][1] = 255
+    batch = replace(batch, weights=torch.tensor([1.0, 1.0, 0.5, 2.0])[:len(batch)])
+
+    def gradient(parts, shares):
+        torch.manual_seed(1)
+        pixel = torch.nn.Conv2d(3, 2, 1)
+        network = {"network": lambda images: pixel(images["image"] / 1000)}
+        sum(task.loss("network", network, part) * share for part, share in zip(parts, shares)).backward()
+        return pixel.weight.grad
+
+    pieces = batch.split(4)
+    assert len(pieces) > 2
+    torch.testing.assert_close(gradient(pieces, shares_of(pieces, task)), gradient([batch], [1.0]), rtol=1e-4, atol=1e-6)
+    unlabelled = replace(batch, targets={LABELS: torch.full_like(batch.targets[LABELS], 255)}).split(2)
+    assert shares_of(unlabelled, task) == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("loss", REGIONS)
+def test_pixels_without_a_label_and_tiles_without_weight_have_no_part_in_a_loss_of_regions(dataset, loss):
+    generator = torch.Generator().manual_seed(3)
+    outputs, labels = torch.randn(3, 4, 8, 8, generator=generator), torch.randint(0, 3, (3, 8, 8), generator=generator)
+    labels[0, :4], labels[2] = 255, 255
+    weights = torch.tensor([1.0, 0.5, 1.0])
+    found = float(region_loss(loss, outputs, labels, weights, 255))
+    other = outputs.clone()
+    other[0, :, :4], other[2] = 9.0, torch.randn(4, 8, 8, generator=generator)
+    assert float(region_loss(loss, other, labels, weights, 255)) == pytest.approx(found, rel=1e-5)
+    alone = float(region_loss(loss, outputs[:1, :, 4:], labels[:1, 4:], weights[:1], 255))
+    assert float(region_loss(loss, outputs, labels, torch.tensor([1.0, 0.0, 1.0]), 255)) == pytest.approx(alone, rel=1e-5)
+    assert float(region_loss(loss, outputs, torch.full_like(labels, 255), weights, 255)) == 0
+    perfect = torch.nn.functional.one_hot(labels % 255, 4).movedim(-1, 1) * 50.0
+    assert float(region_loss(loss, perfect, labels, weights, 255)) == pytest.approx(0, abs=1e-5)
+
+
+def test_a_miss_costs_tversky_more_than_a_false_alarm():
+    truth = torch.zeros(1, 10, 10, dtype=torch.long)
+    truth[:, :5] = 1
+    scores = torch.nn.functional.one_hot(truth, 2).movedim(-1, 1) * 50.0
+    missed, alarms = scores.clone(), scores.clone()
+    missed[:, :, 4], alarms[:, :, 5] = scores[:, :, 5], scores[:, :, 4]
+    index = {"missed": 1 - 40 / (40 + 0.7 * 10), "alarms": 1 - 50 / (50 + 0.3 * 10)}
+    other = {"missed": 1 - 50 / (50 + 0.3 * 10), "alarms": 1 - 40 / (40 + 0.7 * 10)}  # of the other class it is the other way round
+    for name, found in (("missed", missed), ("alarms", alarms)):
+        assert float(region_loss("tversky", found, truth, torch.ones(1), 255)) == pytest.approx((index[name] + other[name]) / 2, rel=1e-4)
 
 
 def test_weights_of_tiles_come_from_the_table(dataset):

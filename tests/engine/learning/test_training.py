@@ -98,6 +98,28 @@ def test_when_memory_runs_out_batches_are_worked_off_in_pieces(tmp_path):
     assert losses(split) == pytest.approx(losses(train(Line(), tmp_path / "whole")), rel=1e-5)
 
 
+class Sparse(Line):
+    """Of eight numbers only the first three have a label, and of some batches none."""
+
+    def loss(self, part, networks, batch):
+        super().loss(part, networks, batch)  # may run out of memory
+        known = self.known(batch)
+        return (known * (networks[part](batch.values) - 3 * batch.values) ** 2).sum() / known.sum().clamp_min(1e-6)
+
+    def weight(self, batch):
+        return self.known(batch).sum()
+
+    @staticmethod
+    def known(batch):
+        return (batch.values > 0.5).float()
+
+
+def test_pieces_of_a_batch_weigh_as_much_as_their_labels(tmp_path):
+    split = train(Sparse(largest_piece=2), tmp_path / "split")
+    assert split.pieces == 4
+    assert losses(split) == pytest.approx(losses(train(Sparse(), tmp_path / "whole")), rel=1e-5)
+
+
 def test_memory_too_small_for_one_sample_is_an_error(tmp_path):
     with pytest.raises(EngineError, match="The memory of cpu is too small for 1 tile"):
         train(Line(largest_piece=0.5), tmp_path)
@@ -109,6 +131,14 @@ def test_training_stops_when_the_score_rises_no_more(tmp_path):
     course = train(method, tmp_path, after_epoch=lambda course, improved, counts: best.append(improved), epochs=6, patience=3)
     assert (course.epoch, course.best, course.best_epoch) == (5, 0.5, 2)
     assert best == [True, True, False, False, False]
+
+
+def test_the_last_epoch_is_kept_where_no_score_may_choose_one(tmp_path):
+    kept = []
+    course = train(Line(fits=[0.1, 0.5, 0.4, 0.5, 0.3, 0.9]), tmp_path, after_epoch=lambda course, improved, counts: kept.append(course.kept_epoch),
+                   epochs=6, patience=3, keep="last")
+    assert (course.epoch, course.best, course.best_epoch, course.kept_epoch) == (5, 0.5, 2, 5), "the score still ends training"
+    assert kept == [1, 2, 3, 4, 5]
 
 
 def test_without_validation_the_last_epoch_is_kept(tmp_path):

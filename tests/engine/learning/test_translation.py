@@ -23,7 +23,7 @@ from eo_pretrain_qgis.engine.learning.pretraining.translation.method import (
     l1,
     same_bands,
 )
-from eo_pretrain_qgis.engine.learning.pretraining.translation.recipe import pretrain_translation
+from eo_pretrain_qgis.engine.learning.pretraining.translation.recipe import TranslationRecipe, pretrain_translation
 from eo_pretrain_qgis.engine.learning.pretraining.translation.sensor_tiles import PairReader
 from tests import scenes_pretraining, scenes_translation
 from tests.inputs import input_band, inputs
@@ -205,6 +205,11 @@ def test_batches_show_all_tiles_and_pair_them(paired, tmp_path):
 def losses(folder):
     with open(folder / "metrics.csv", encoding="utf-8") as stream:
         return [(row["loss"], row["translation_score"]) for row in csv.DictReader(stream)]
+
+
+def test_the_last_epoch_is_kept(paired):
+    plan = TranslationRecipe(paired, Settings(**QUICK, mode="paired", epochs=9)).plan()
+    assert (plan.keep, plan.patience) == ("last", 9)
 
 
 def test_a_run_goes_on_as_if_it_had_not_stopped(tmp_path, monkeypatch):

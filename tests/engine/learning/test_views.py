@@ -150,12 +150,21 @@ def test_radar_rises_or_falls_evenly_across_the_view():
     assert float(found.mean((1, 2, 3)).abs().max()) < 1e-4
 
 
-def test_the_incidence_angle_is_left_alone():
-    bands = input_band("HH", unit="dB"), input_band("incidence_angle")
-    draw = Views(Input("image", "image", "generic", bands), "float32", SIDE, ViewPlan(smallest=1.0, looks=2.0, blur=0), CPU)
-    found = values(draw(torch.full((50, 2, SIDE, SIDE), 3.0), None, seeded()))
-    assert torch.allclose(found[:, 1], torch.full_like(found[:, 1], 3.0), atol=1e-4)
+@pytest.mark.parametrize("angle", [input_band("incidence_angle"), input_band("theta", unit="degree")])
+def test_the_incidence_angle_is_left_alone(angle):
+    bands = input_band("HH", unit="dB"), input_band("HV", unit="dB"), input_band("VV", unit="dB"), angle
+    draw = Views(Input("image", "image", "generic", bands), "float32", SIDE, ViewPlan(smallest=1.0, looks=2.0, blur=1.0, band_drop=1.0), CPU)
+    found = values(draw(torch.full((50, 4, SIDE, SIDE), 3.0), None, seeded()))
+    assert torch.allclose(found[:, 3], torch.full_like(found[:, 3], 3.0), atol=1e-4)
     assert found[:, 0].std() > 0.5
+    assert ((found == 0).all(3).all(2).sum(1) == 1).all(), "a third of the three bands that may be missing"
+
+
+def test_beside_an_angle_that_stays_backscatter_has_no_slope():
+    bands = input_band("HH", unit="dB"), input_band("incidence_angle", unit="degree")
+    draw = Views(Input("image", "image", "generic", bands), "float32", SIDE, still(trend=2.0), CPU)
+    found = values(draw(torch.ones(20, 2, SIDE, SIDE), None, seeded()))
+    assert torch.allclose(found, torch.ones_like(found), atol=1e-4)
 
 
 def test_blur_smooths_and_keeps_the_mean():

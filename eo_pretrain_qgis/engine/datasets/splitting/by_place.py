@@ -2,8 +2,10 @@
 
 Neighbouring pixels are alike, so a random split flatters a model, by up to 40 % (Pohjankukka et al., arXiv 2005.14263). Tiles are
 grouped into square blocks of ground; whole blocks go to training, validation or test, and training tiles nearer than the buffer
-to a tile of the other two are dropped (blocks with an exclusion buffer: arXiv 2303.07334). Which block goes where is searched
-with a seed, so that every class is in every split where the ground allows it and few tiles are lost.
+to a tile of the other two are dropped (blocks with an exclusion buffer: arXiv 2303.07334). So are validation tiles near test tiles: on
+validation the epoch is chosen and probabilities are calibrated, and what is chosen next to the test ground is not independent of it. In
+an image too small for that gap they only share no pixel. Which block goes where is searched with a seed, so that every class is in
+every split where the ground allows it and few tiles are lost.
 """
 
 from __future__ import annotations
@@ -36,6 +38,10 @@ MISSING_CLASS = np.array([2.0, 0.3, 0.5])
 LACKING = np.array([2.0, 0.5, 1.0])
 #: A class with a smaller share of the labelled pixels counts in proportion: a few pixels must not decide where everything else goes.
 RARE_CLASS = 0.01
+#: Validation and test may touch where a gap between them would leave any split less than this part of its share.
+STARVED = 0.5
+NO_GAP = ("The images have no room for a gap of {} px between validation and test: the two may touch, so what is chosen on validation fits the test "
+          "ground, too. More images, smaller tiles or smaller shares make room.")
 #: Positions from different grids agree to this [px].
 TOLERANCE = 0.01
 
@@ -48,7 +54,7 @@ class SplitPlan:
         validation_share: of the tiles, 0 to 0.5.
         test_share: of the tiles, 0 to 0.5.
         block_size: edge of a block [px]; None chooses.
-        buffer: smallest gap between training and other tiles [px]; None is one tile.
+        buffer: smallest gap between tiles of different splits [px]; None is one tile.
         seed: of the search.
     """
 
@@ -81,10 +87,10 @@ def split_by_place(boxes: np.ndarray, pixels: np.ndarray, tile_size: int, plan: 
         pixels: labelled pixels of each class in each tile (n, class).
         tile_size: edge of a tile [px].
         plan: shares, block size, buffer, seed.
-        progress: told how far it is.
+        progress: told how far it is, and where there is no room for a gap between validation and test.
 
     Raises:
-        DataError: when there is no room for all splits and the gap between them.
+        DataError: when there is no room for all splits and a gap around training.
     """
     buffer = tile_size if plan.buffer is None else plan.buffer
     wanted = np.array([1 - plan.validation_share - plan.test_share, plan.validation_share, plan.test_share])
@@ -94,21 +100,37 @@ def split_by_place(boxes: np.ndarray, pixels: np.ndarray, tile_size: int, plan: 
     places, place_of = rounded * TOLERANCE, place_of.ravel()
     totals = np.zeros((len(places), pixels.shape[1] + 1))  # the last column counts tiles
     np.add.at(totals, place_of, np.column_stack([pixels, np.ones(len(pixels))]))
-    rng = np.random.default_rng(plan.seed)
-    best: np.ndarray | None = None
-    best_loss, best_size = np.inf, 0.0
-    layouts = _layouts(places, tile_size, plan.block_size)
-    for done, size in enumerate(layouts):
-        part = progress.part(done / len(layouts), (done + 1) / len(layouts))
-        assigned, loss = _Search(places, totals, size, buffer, wanted, part).run(rng)
-        if loss < best_loss:
-            best, best_loss, best_size = assigned, loss, size
-    if best is None or not all(np.any(best == split) for split in range(3) if wanted[split] > 0):
+    layouts, between = _layouts(places, tile_size, plan.block_size), float(buffer)
+    best, size = _best(places, totals, layouts, (buffer, between), wanted, plan.seed, progress.part(0, 0.5))
+    if between > 0 and (wanted > 0).all() and (_shares(best, totals) < STARVED * wanted).any():
+        between = 0.0
+        best, size = _best(places, totals, layouts, (buffer, between), wanted, plan.seed, progress.part(0.5, 1))
+        if _shares(best, totals).all():
+            progress.message(NO_GAP.format(buffer), level="warning")
+    if not _shares(best, totals)[wanted > 0].all():
         raise DataError(f"The images are too small to split by place: {len(places)} places of {tile_size} px leave no room for training, "
                         f"validation and test with a gap of {buffer} px. Lower the tile size, use a smaller stride, or set the share of "
                         "validation or test blocks to 0.")
     names = np.array([*SPLITS, DROPPED])[best[place_of]]
-    return Split(names, _facts(names, boxes, best_size, buffer, plan))
+    return Split(names, _facts(names, boxes, size, (buffer, between), plan))
+
+
+def _best(places: np.ndarray, totals: np.ndarray, layouts: list[float], gaps: tuple[float, float], wanted: np.ndarray, seed: int,
+          progress: Progress) -> tuple[np.ndarray, float]:
+    """The split of each place that is nearest to what is wanted, over all layouts, and the size of its blocks."""
+    rng, best, best_loss, best_size = np.random.default_rng(seed), np.zeros(0, np.int64), np.inf, 0.0
+    for done, size in enumerate(layouts):
+        part = progress.part(done / len(layouts), (done + 1) / len(layouts))
+        assigned, loss = _Search(places, totals, size, gaps, wanted, part).run(rng)
+        if loss < best_loss:
+            best, best_loss, best_size = assigned, loss, size
+    return best, best_size
+
+
+def _shares(splits: np.ndarray, totals: np.ndarray) -> np.ndarray:
+    """Shares of training, validation and test of the tiles that are kept (3,); `splits` are those of the places."""
+    tiles = np.bincount(splits, totals[:len(splits), -1], 4)[:TEST + 1]
+    return tiles / max(tiles.sum(), 1)
 
 
 def gap(boxes: np.ndarray, names: np.ndarray, first: str, second: str) -> float | None:
@@ -121,19 +143,20 @@ def gap(boxes: np.ndarray, names: np.ndarray, first: str, second: str) -> float 
 
 
 class _Search:
-    """Looks for the best assignment of blocks of one size."""
+    """Looks for the best assignment of blocks of one size, with gaps [px] around training, and between validation and test."""
 
-    def __init__(self, places: np.ndarray, totals: np.ndarray, size: float, buffer: float, wanted: np.ndarray, progress: Progress) -> None:
+    def __init__(self, places: np.ndarray, totals: np.ndarray, size: float, gaps: tuple[float, float], wanted: np.ndarray,
+                 progress: Progress) -> None:
         self.progress = progress
         keys = np.floor((places[:, :2] + places[:, 2:]) / 2 / size).astype(np.int64)
         self.keys, block_of = np.unique(keys, axis=0, return_inverse=True)
         block_of, blocks = block_of.ravel(), len(self.keys)
-        near, overlapping = (_blocks_within(places, block_of, blocks, distance, progress) for distance in (buffer, 0))
+        near, beside = (_blocks_within(places, block_of, blocks, distance, progress) for distance in gaps)
         # Places of one block with the same neighbours share their fate in every assignment, so one row stands for all of them.
         marks = np.random.default_rng(0).integers(2**62, size=(blocks, 2))
-        alike = np.column_stack([block_of, near @ marks[:, 0], overlapping @ marks[:, 1]])
+        alike = np.column_stack([block_of, near @ marks[:, 0], beside @ marks[:, 1]])
         _, rows, self.row_of = np.unique(alike, axis=0, return_index=True, return_inverse=True)
-        self.block_of, self.near, self.overlapping = block_of[rows], near[rows], overlapping[rows]
+        self.block_of, self.near, self.beside = block_of[rows], near[rows], beside[rows]
         self.totals, self.wanted = np.zeros((len(rows), totals.shape[1])), wanted
         np.add.at(self.totals, self.row_of.ravel(), totals)
         self.tiles_of = np.bincount(block_of, totals[:, -1], blocks)
@@ -185,7 +208,7 @@ class _Search:
         """
         rows = blocks[:, self.block_of]
         foreign, shared = ((matrix @ marked.T.astype(np.int64) > 0).T for matrix, marked in
-                           ((self.near, blocks != TRAINING), (self.overlapping, blocks == TEST)))
+                           ((self.near, blocks != TRAINING), (self.beside, blocks == TEST)))
         rows = np.where((rows == TRAINING) & foreign | (rows == VALIDATION) & shared, 3, rows)
         sums = (rows[:, None] == np.arange(4)[:, None]).astype(np.float64) @ self.totals  # of whole numbers, so exact in any order
         tiles, wanted = sums[:, :3, -1], self.wanted > 0
@@ -266,13 +289,17 @@ def _all_training(count: int, plan: SplitPlan) -> Split:
         "leakage_distance_px": None, "dropped_tiles": 0, "text": text})
 
 
-def _facts(names: np.ndarray, boxes: np.ndarray, size: float, buffer: int, plan: SplitPlan) -> dict:
+def _facts(names: np.ndarray, boxes: np.ndarray, size: float, gaps: tuple[int, float], plan: SplitPlan) -> dict:
     counts = [int((names == name).sum()) for name in (*SPLITS, DROPPED)]
     others = [distance for distance in (gap(boxes, names, SPLITS[TRAINING], name) for name in SPLITS[1:]) if distance is not None]
-    leakage = gap(boxes, names, SPLITS[TRAINING], SPLITS[TEST])
+    leakage, apart = (gap(boxes, names, split, SPLITS[TEST]) for split in SPLITS[:TEST])
+    buffer, between = gaps
+    rest = f" Validation and test lie {apart:g} px apart." if between and apart is not None else ""
+    if apart is not None and not between:
+        rest = " Validation and test may touch but share no pixel" + (": the images have no room for a gap there." if buffer else ".")
     text = (f"Blocks of {size:g} × {size:g} px were given whole to training ({counts[0]} tiles), validation ({counts[1]}) and test "
             f"({counts[2]}); {counts[3]} tiles nearer than {buffer} px to another split were dropped. The nearest training pixel lies "
-            f"{min(others):g} px from validation or test; validation and test may touch but share no pixel.")
+            f"{min(others):g} px from validation or test.{rest}")
     kept = sum(counts[:3])
     return {"method": "blocks", "block_size_px": size, "buffer_px": buffer, "seed": plan.seed,
             "shares": [round(count / kept, 4) for count in counts[:3]], "leakage_distance_px": leakage, "dropped_tiles": counts[3],

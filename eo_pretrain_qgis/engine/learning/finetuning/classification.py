@@ -17,7 +17,7 @@ from ..data import LABELS, Batch, TileReader
 from ..networks.class_networks import ClassNetwork
 from ..probes import encoder_features
 from .labelled_tiles import LabelledMethod
-from .losses import binary_losses, class_losses
+from .losses import binary_losses, class_losses, label_weights
 
 HEAD_TILES = 2000  # the first head is fitted to at most so many
 
@@ -35,6 +35,12 @@ class Classification(LabelledMethod):
             return (values * batch.weights).sum() / batch.weights.sum().clamp_min(1e-6)
         values, weights = class_losses(self.choices.loss, outputs, labels, self.weights, self.dataset.ignore)
         return (values * batch.weights).sum() / (weights * batch.weights).sum().clamp_min(1e-6)
+
+    def weight(self, batch: Batch) -> torch.Tensor:
+        """See `LabelledMethod.weight`."""
+        if self.dataset.kind.several:
+            return batch.weights.sum()
+        return (label_weights(self.choices.loss, batch.targets[LABELS], self.weights, self.dataset.ignore) * batch.weights).sum()
 
     @staticmethod
     @torch.no_grad()

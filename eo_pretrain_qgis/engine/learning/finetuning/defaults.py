@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -42,20 +42,26 @@ WORDS = {"batch_size": "batch size {}", "epochs": "{} epochs", "epoch_steps": "{
          "augmentation": "augmentation “{}”", "average": "averaging {:g}", "keep": "the {} epoch kept"}
 
 
-def defaults(whole_tiles: bool, from_weights: bool, labels: int) -> Defaults:
+def defaults(whole_tiles: bool, from_weights: bool, labels: int, radar_scenes: bool = False) -> Defaults:
     """How to train.
+
+    Backscatter of one class differs between scenes by some dB, with moisture, wind, season and incidence angle. Radar of several scenes
+    therefore gets full augmentation, which has an offset per tile and band, see `augment.DECIBELS`: else a network learns the level of
+    the scenes it saw.
 
     Args:
         whole_tiles: labels are of whole tiles, not of pixels.
         from_weights: there are starting weights.
         labels: number of labelled training tiles.
+        radar_scenes: the tiles are backscatter, of several scenes, see `labelled_tiles.radar_of_several_scenes`.
     """
     if not whole_tiles:
         rate = max(SMALLEST_RATE, PIXEL_RATE * min(1.0, labels / FULL_RATE_TILES))
         return Defaults(learning_rate=min(rate, LARGEST_FROM_WEIGHTS) if from_weights else rate, average=0.98)
     if not from_weights:
         return FROM_SCRATCH
-    return next((found for most, found in FEW_LABELS.items() if labels <= most), MANY_LABELS)
+    found = next((found for most, found in FEW_LABELS.items() if labels <= most), MANY_LABELS)
+    return replace(found, augmentation="full") if radar_scenes else found
 
 
 def keep_of(validation_tiles: int) -> str:

@@ -12,6 +12,7 @@ from torch import nn
 
 from ....errors import DataError
 from ....progress import SILENT, Progress
+from ...cards import Input
 from ...classic.models import Labelled
 from ...datasets.dataset import Dataset
 from ...datasets.splitting.label_shares import class_totals
@@ -20,17 +21,20 @@ from ..data import LABELS, SHARES, Batch, TileReader, mixed_sample
 from ..loop.shares import ALONE, Share, passes, refuse_single_value
 from ..networks.class_networks import ClassNetwork, renew_statistics
 from .guessed_labels import GuessedLabels
-from .losses import NEED_SHARES
+from .losses import NEED_SHARES, REGIONS
 
 BALANCE = 10.0  # largest weight of a rare class among several, where it occurs
 
 
 def check_loss(dataset: Dataset, loss: str) -> None:
-    """Refuses a loss that learns from shares of classes, where there are none.
+    """Refuses a loss that has no meaning for the labels.
 
     Raises:
-        DataError: naming the loss.
+        DataError: naming the loss and what the labels are.
     """
+    if loss in REGIONS and not dataset.kind.pixelwise:
+        raise DataError(f"The loss “{loss}” measures how regions of pixels overlap, and {dataset.folder} has {dataset.kind.words}. Choose “focal” "
+                        "or another loss.")
     if loss not in NEED_SHARES or "shares" in dataset.shards.extras():
         return
     if not dataset.kind.pixelwise:
@@ -38,6 +42,12 @@ def check_loss(dataset: Dataset, loss: str) -> None:
                         "Choose another loss.")
     raise DataError(f"The loss “{loss}” learns from the shares of the classes in each pixel, and {dataset.folder} has none. "
                     "Create the dataset anew with “Labels are: soft”, or choose another loss.")
+
+
+def radar_of_several_scenes(dataset: Dataset, seen: Input) -> bool:
+    """Whether tiles are backscatter and come from more than one scene."""
+    several = "scene" in dataset.tiles and dataset.tiles["scene"].nunique() > 1
+    return several and any(band.unit in ("dB", "linear") for band in seen.bands)
 
 
 def class_weights(counts: Sequence[int] | np.ndarray, kind: str, samples: int | None = None) -> list[float]:
@@ -188,6 +198,10 @@ class LabelledMethod(ABC):
     @abstractmethod
     def loss(self, part: str, networks: Mapping[str, nn.Module], batch: Batch) -> torch.Tensor:
         """The mean over a batch."""
+
+    @abstractmethod
+    def weight(self, batch: Batch) -> torch.Tensor:
+        """What the mean of `loss` is divided by, so that the losses of pieces of a batch can be put together to that of the batch."""
 
     @abstractmethod
     def begin(self, new: list[str], labelled: Labelled, device: torch.device, progress: Progress = SILENT) -> None:

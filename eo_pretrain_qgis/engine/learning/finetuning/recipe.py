@@ -16,14 +16,14 @@ from ...classic.classifiers import CLASSIFIERS
 from ...classic.models import Labelled
 from ...datasets.dataset import IGNORE, Dataset
 from ...datasets.source_images import has_places
-from ...datasets.splitting.label_shares import training_share
+from ...datasets.splitting.label_shares import real_share, training_share
 from ...runs.answers import KeptClassifier
 from ...runs.approaches import best_of, candidates, keep, take
 from ...runs.by_scene import Tried
 from ...runs.learnable import check_learnable
 from ...runs.pictures import pictures, shown
 from ...runs.run_folder import CARD, NETWORK
-from ...runs.simple import AUTO, chosen_input, score_of, train_simple
+from ...runs.simple import AUTO, chosen_input, learned_of, train_simple
 from ...runs.simple import Settings as SimpleSettings
 from ...tasks import FIGURES
 from ..loop import training_runs
@@ -39,7 +39,7 @@ from .answers import TileAnswers
 from .blending import best_share, blended, tried_shares
 from .defaults import ENOUGH_TO_COMPARE, FROM_SCRATCH, defaults, keep_of, sentence, usual_context
 from .guessed_labels import GuessedLabels, check_spreadable
-from .labelled_tiles import Choices, LabelledMethod
+from .labelled_tiles import Choices, LabelledMethod, radar_of_several_scenes
 from .report import run_sections
 
 GUESSES = "guessed_labels.npy"  # in the run folder
@@ -74,8 +74,8 @@ def finetune(dataset_folder: str, output: str, settings: Settings, progress: Pro
     Under ``torchrun`` all processes train together and the first one writes.
 
     Returns:
-        What `training_runs.train` gives, and where there are validation tiles ``validation_iou``, ``validation_accuracy`` (one class
-        per tile) or ``validation_average_precision`` (several).
+        What `training_runs.train` gives, ``real_label_share`` [%], and where there are validation tiles ``validation_iou``,
+        ``validation_accuracy`` (one class per tile) or ``validation_average_precision`` (several).
 
     Raises:
         DataError: the dataset cannot be learned from; and see `training_runs.train`.
@@ -116,7 +116,8 @@ def completed(settings: Settings, dataset: Dataset, before: dict[str, Any] | Non
     A number of epochs without a number of steps, or the other way round, leaves what was not said at one pass an epoch or at 40 epochs.
     """
     labels, start = len(training_share(dataset, settings.label_share, settings.seed)), bool(settings.start)
-    found = asdict(defaults(not dataset.kind.pixelwise, start, labels)) | {"keep": keep_of(len(dataset.indices("validation")))}
+    radar = radar_of_several_scenes(dataset, chosen_input(dataset, settings.sensor, settings.bands))
+    found = asdict(defaults(not dataset.kind.pixelwise, start, labels, radar)) | {"keep": keep_of(len(dataset.indices("validation")))}
     if settings.epochs is not None or settings.epoch_steps is not None:
         found |= {"epochs": FROM_SCRATCH.epochs, "epoch_steps": None}
     chosen = {name: (before or {}).get(name, value) for name, value in found.items() if getattr(settings, name) in (None, "auto")}
@@ -179,9 +180,10 @@ class FineTuning:
         if not len(dataset.indices("validation")):
             progress.message("The dataset has no validation tiles: there is no early stopping, and the last epoch is kept.", "warning")
         tiles = self.training_tiles()
-        run.card["training_tiles"] = len(tiles)
+        run.card.update(training_tiles=len(tiles), real_label_share=round(real_share(dataset, tiles), 2))
         if chosen.label_share < 100:
-            progress.message(f"Learning from {len(tiles)} of {len(dataset.indices('training'))} training tiles.")
+            progress.message(f"Learning from {len(tiles)} of {len(dataset.indices('training'))} training tiles: "
+                             f"{run.card['real_label_share']:g} % of those with labels.")
         labelled = Labelled(dataset, network.seen, tiles, chosen.seed, progress.part(0, 0))
         if chosen.approach == AUTO and session.begins and session.share.rank == 0:
             keep(run, candidates(labelled, list(CLASSIFIERS), progress.part(0, 0)), labelled)
@@ -258,8 +260,8 @@ class FineTuning:
         return run_sections(run, self.dataset, course, self.pictures)
 
     def result(self, run: Run) -> dict[str, Any]:
-        """What was kept, and its score."""
-        return {"kept": run.kept, **score_of(run)}
+        """What was kept, its score, and the real share of the labels."""
+        return learned_of(run)
 
 
 def adopt_scaling(seen: Input, start: str, progress: Progress = SILENT) -> Input:

@@ -80,6 +80,9 @@ def _limits(card: dict[str, Any], rows: Sequence[dict[str, Any]], kind: Task) ->
     ]
     if card["settings"].get("keep") != "last":
         limits.insert(0, "The best epoch was chosen on the validation tiles, so their figures flatter; “Evaluate model” measures on test tiles.")
+    if card["settings"].get("label_share", 100) < 100:
+        limits.append(f"Learned from the labels of {card['training_tiles']} training tiles, {card['real_label_share']:g} % of those with labels; "
+                      f"{card['settings']['label_share']:g} % were asked for, and of each class a minimum is kept.")
     if "guessed_labels" in card:
         limits.append(f"{card['guessed_labels']} What the starting weights take for alike is learned as the same class.")
     named = [(entry["name"], counted(row) or 0) for entry, row in zip(card["classes"], rows)]

@@ -14,7 +14,7 @@ from ..data import LABELS, SHARES, Batch, TileReader
 from ..networks.class_networks import ClassNetwork
 from ..networks.spectral import SpectralUNet
 from .labelled_tiles import LabelledMethod
-from .losses import class_losses, dice_loss
+from .losses import REGIONS, class_losses, label_weights, region_loss
 
 
 class Segmentation(LabelledMethod):
@@ -30,14 +30,23 @@ class Segmentation(LabelledMethod):
     def loss(self, part: str, networks: Mapping[str, nn.Module], batch: Batch) -> torch.Tensor:
         """The weighted mean of the loss over labelled pixels.
 
-        Cross-entropy comes with Dice, which keeps small classes from being given up. In both a tile of weight 0.5 counts half as much
+        Cross-entropy comes with Dice, which keeps small classes from being given up. In all a tile of weight 0.5 counts half as much
         as one of weight 1.
         """
         kind, ignore = self.choices.loss, self.dataset.ignore
         outputs, labels, tiles = networks[part](batch.images).float(), batch.targets[LABELS], batch.weights[:, None, None]
+        if kind in REGIONS:
+            return region_loss(kind, outputs, labels, batch.weights, ignore)
         values, weights = class_losses(kind, outputs, labels, self.weights, ignore, batch.targets.get(SHARES))
         mean = (values * tiles).sum() / (weights * tiles).sum().clamp_min(1e-6)  # a batch without labels gives 0, not 0 / 0
-        return mean if kind != "cross_entropy" else mean + dice_loss(outputs, labels, batch.weights, ignore)
+        return mean if kind != "cross_entropy" else mean + region_loss("dice", outputs, labels, batch.weights, ignore)
+
+    def weight(self, batch: Batch) -> torch.Tensor:
+        """See `LabelledMethod.weight`: cross-entropy of pieces adds up to that of the batch, Dice and Tversky of pieces nearly do."""
+        labels, kind, ignore = batch.targets[LABELS], self.choices.loss, self.dataset.ignore
+        if kind == "lovasz":  # a mean over tiles
+            return (batch.weights * (labels != ignore).flatten(1).any(1)).sum()
+        return (label_weights(kind, labels, self.weights, ignore, batch.targets.get(SHARES)) * batch.weights[:, None, None]).sum()
 
     @staticmethod
     @torch.no_grad()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Protocol
 
@@ -14,6 +14,19 @@ class Splittable(Protocol):
 
     def split(self, pieces: int) -> list[Any]:
         """The same samples in at most `pieces` batches."""
+
+
+def shares_of(pieces: Sequence[Splittable], method: Any) -> list[Any]:
+    """What each piece of a batch counts, adding up to 1: a loss that is a mean over labels is that of the batch only if each piece weighs as much
+    as its labels do, `method.weight(piece)`; without such a function its samples.
+    """
+    sizes = [len(piece) for piece in pieces]
+    even = [size / sum(sizes) for size in sizes]
+    if len(pieces) == 1 or not hasattr(method, "weight"):
+        return even
+    weights = [method.weight(piece) for piece in pieces]
+    total = sum(weights)
+    return [weight / total for weight in weights] if float(total) > 0 else even
 
 
 class EpochBatches:

@@ -26,7 +26,7 @@ from .device import memory_megabytes
 from .kept_weights import AveragedWeights, KeptWeights, running_statistics
 from .optimizers import explain_rate, learning_rate, load_optimizer, make_optimizer, set_rate
 from .small_maps import pays_here, quicken
-from .step_batches import EpochBatches, Splittable, StepBatches
+from .step_batches import EpochBatches, Splittable, StepBatches, shares_of
 
 VALIDATION_SHARE = 0.1  # of an epoch's time, for the progress bar
 #: Least time between two writings of the run folder. A state of 170 MB after each epoch took a third of the time of small datasets.
@@ -39,9 +39,10 @@ STATE_VERSION = 2
 class Method(Protocol):
     """Something to train."""
 
-    #: Name of the figure that decides which epoch was best; higher is better.
+    #: Name of the figure that decides which epoch was best, and when training stops; higher is better.
     score: str
-    # A loss that compares the tiles of a batch with each other is not the mean over its tiles: such a method says `additive = False`.
+    # A loss that compares the tiles of a batch with each other is not the mean over its tiles: such a method says `additive = False`. One that is
+    # a mean over something else, such as labelled pixels, says in `weight(batch)` how much of that there is.
 
     @property
     def parts(self) -> dict[str, nn.Module]:
@@ -85,6 +86,7 @@ class Plan:
         clip_norm: largest norm of the gradient of a part; None leaves it as it is.
         accumulate: batches per step of the optimizers.
         average: decay per step of the running average of the weights that is validated and kept; 0 keeps the weights themselves.
+        keep: weights that are kept: ``best``, of the epoch with the highest score, or ``last``, where no figure says how good an epoch is.
     """
 
     epochs: int
@@ -100,6 +102,7 @@ class Plan:
     clip_norm: float | None = 1.0
     accumulate: int = 1
     average: float = 0.0
+    keep: str = "best"
 
 
 @dataclass
@@ -110,6 +113,7 @@ class Course:
         epoch: epochs done.
         best: highest score so far, None without validation.
         best_epoch: the epoch it was reached in, counted from 1.
+        kept_epoch: the epoch whose weights are kept, counted from 1.
         pieces: parts each batch is worked off in, more than 1 after memory ran out.
         history: a row of figures per epoch.
     """
@@ -117,6 +121,7 @@ class Course:
     epoch: int = 0
     best: float | None = None
     best_epoch: int = 0
+    kept_epoch: int = 0
     pieces: int = 1
     history: list[dict[str, float]] = field(default_factory=list)
 
@@ -139,7 +144,7 @@ def fit(method: Method, plan: Plan, fabric: Fabric, checkpoint: str, after_epoch
         fabric: device, precision and processes.
         checkpoint: file of the training state, written after `after_epoch`.
         after_epoch: writes the run folder. Called in the first process after the first and the last epoch, and between them when enough
-            time has passed, with the progress, whether there is a new best epoch since the last call, and the sums of `Method.validate`.
+            time has passed, with the progress, whether there is a new epoch to keep since the last call, and the sums of `Method.validate`.
             If there is, the sums are those of that epoch and the parts have its weights while the call lasts.
         progress: told of every batch.
 
@@ -289,14 +294,17 @@ class _Loop:
         return self._over_processes(torch.from_numpy(sums).to(self.fabric.device), "sum").cpu().numpy()
 
     def record(self, row: dict[str, float]) -> bool:
-        """Adds the row to the history and says whether this epoch is the best; without validation the last one is."""
+        """Adds the row to the history and says whether this epoch is the one to keep; without validation the last one is."""
         course, score = self.at, row.get(self.method.score)
         course.epoch += 1
         course.history.append(row)
-        improved = score is None or course.best is None or score > course.best
-        if improved:
+        risen = score is None or course.best is None or score > course.best
+        if risen:
             course.best, course.best_epoch = score, course.epoch
-        return improved
+        kept = risen or self.plan.keep == "last"
+        if kept:
+            course.kept_epoch = course.epoch
+        return kept
 
     def _over_processes(self, value: torch.Tensor, how: str) -> torch.Tensor:
         return torch.as_tensor(self.fabric.all_reduce(value, reduce_op=how))
@@ -328,9 +336,9 @@ class _Loop:
             supposed = supposed or len(batch) * len(batches)  # the sizes of those to come are not known
             samples, self.largest = samples + len(batch), max(self.largest, len(batch))
             pieces = batch.split(self.at.pieces)
-            for place, piece in enumerate(pieces, 1):
+            for place, (piece, share) in enumerate(zip(pieces, shares_of(pieces, self.method)), 1):
                 with self.fabric.no_backward_sync(network, enabled=left > 0 or place < len(pieces)):
-                    loss = self.method.loss(name, self.networks, piece) * (len(piece) / supposed)
+                    loss = self.method.loss(name, self.networks, piece) * (share * len(batch) / supposed)
                     self.fabric.backward(loss)
                 total += loss.detach()
             del batch, pieces, piece, loss  # before the next one is made

@@ -241,7 +241,7 @@ class _Keeper:
     def after_epoch(self, course: Course, improved: bool, sums: np.ndarray) -> None:
         """Called by the loop; the report is left for later when drawing it would slow training down."""
         if improved:
-            row = course.history[course.best_epoch - 1]
+            row = course.history[course.kept_epoch - 1]
             self.run.card["metrics"] = {name: value for name, value in row.items() if name not in NO_METRICS}
             self.run.card.update(self.recipe.facts(self.run, self.method, sums))
             kept = self.recipe.kept(self.method)

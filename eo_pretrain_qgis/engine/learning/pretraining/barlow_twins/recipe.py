@@ -60,7 +60,7 @@ def pretrain_barlow_twins(dataset_folder: str, output: str, settings: Settings, 
     Under ``torchrun`` all processes train together on one batch of all their tiles, and the first one writes.
 
     Returns:
-        What `training_runs.train` gives, and of the best epoch ``validation_loss``, ``feature_rank`` and ``probe_accuracy`` where known.
+        What `training_runs.train` gives, and of the kept epoch ``validation_loss``, ``feature_rank`` and ``probe_accuracy`` where known.
 
     Raises:
         DataError: the dataset cannot be learned from, or the probe has no labels; and see `training_runs.train`.
@@ -153,10 +153,14 @@ class BarlowTwins:
         return {"architecture": "barlow twins", "encoder": self.settings.encoder}
 
     def plan(self) -> Plan:
-        """Adam with warm-up and a cosine, or LARS as in the paper; no early stopping, as features go on improving when the loss rests."""
+        """Adam with warm-up and a cosine, or LARS as in the paper; no early stopping, as features go on improving when the loss rests.
+
+        A probe with labels chooses the epoch; without one the last is kept, because the loss does not say what features are worth.
+        """
         chosen, lars = self.settings, self.settings.optimizer == "lars"
         rate = chosen.learning_rate or LEARNING_RATES[chosen.optimizer] * (chosen.batch_size / 256 if lars else 1)
-        return plan_of(chosen, learning_rate=rate, patience=chosen.epochs + 1, final_rate=0.001 if lars else 0.0, clip_norm=None)
+        return plan_of(chosen, learning_rate=rate, keep="best" if self.probe else "last",
+                       patience=chosen.epochs + 1, final_rate=0.001 if lars else 0.0, clip_norm=None)
 
     def build(self, session: Session) -> Twins:
         """The towers with their starting weights, as a method to train."""
@@ -197,8 +201,7 @@ class BarlowTwins:
                              "Choose a larger batch size and more tiles, or let several GPUs share it (device “cuda:all”).", "warning")
         if len(method.held_out) < MINIMUM_TILES:
             progress.message(f"The dataset has {len(method.held_out) or 'no'} validation tiles, too few to measure the loss and the rank of the "
-                             "features on: " + ("the probe alone decides which epoch is kept." if self.probe else "the last epoch is kept."),
-                             "warning")
+                             "features on.", "warning")
 
     def kept(self, method: Twins) -> Kept:
         """The towers, and the encoder of each sensor."""
@@ -217,7 +220,7 @@ class BarlowTwins:
         return report_sections(run, course, self.pictures)
 
     def result(self, run: Run) -> dict[str, Any]:
-        """Figures of the best epoch."""
+        """Figures of the kept epoch."""
         metrics = run.card["metrics"]
         names = {"validation_loss": "validation_loss", "feature_rank": "feature_rank", "probe_score": "probe_accuracy"}
         return {ours: metrics[theirs] for theirs, ours in names.items() if theirs in metrics}

@@ -43,17 +43,17 @@ def report_sections(run: Run, course: Course, pictures: str) -> tuple[str, list[
     if baseline:
         probes = {"linear": curve("probe_score"), "image statistics, linear": [baseline["probe_linear"]] * len(history)}
         panels.append(("Accuracy of the probe", probes))
-    best = history[course.best_epoch - 1]
-    rows = [(words, best[name]) for name, words in FIGURES.items() if name in best]
+    kept = history[course.kept_epoch - 1]
+    rows = [(words, kept[name]) for name, words in FIGURES.items() if name in kept]
     body = [
         *(page.curves(panels[at:at + 2]) for at in range(0, len(panels), 2)),
-        page.heading("Figures of the best epoch"), page.table(("figure", f"epoch {course.best_epoch}"), rows),
+        page.heading("Figures of the kept epoch"), page.table(("figure", f"epoch {course.kept_epoch}"), rows),
         *([_probe_words(card, history)] if baseline else []),
         page.heading("What the encoder takes for alike"),
         page.paragraph("Held-out tiles on the left, and the held-out tiles whose features point most nearly in the same direction."), pictures,
     ]
     return (f"{card['dataset']['name']}: Barlow Twins with {card['encoder']}",
-            run_report(card, course, _verdict(card, course), body, _limits(card, best)))
+            run_report(card, course, _verdict(card, course), body, _limits(card, kept)))
 
 
 def neighbour_pictures(method: Twins) -> str:
@@ -85,7 +85,8 @@ def _verdict(card: dict, course: Course) -> str:
         return ""
     if card.get("probe_baseline"):
         return f"Best: epoch {course.best_epoch} with {course.best:.3f} in the linear probe on its validation tiles."
-    return f"Best: epoch {course.best_epoch} with a loss of {-course.best:.2f} on the held-out tiles."
+    loss = card["metrics"]["validation_loss"]
+    return f"The last epoch is kept, {course.kept_epoch}, with a loss of {loss:.2f} on the held-out tiles; a labelled probe would choose one."
 
 
 def _probe_words(card: dict, history: list[dict[str, Any]]) -> str:
@@ -100,7 +101,7 @@ def _probe_words(card: dict, history: list[dict[str, Any]]) -> str:
             + page.table(("features", "nearest neighbours", "linear"), rows))
 
 
-def _limits(card: dict, best: dict[str, Any]) -> list[str]:
+def _limits(card: dict, kept: dict[str, Any]) -> list[str]:
     """What the figures do not say."""
     first, *others = card["inputs"]
     known = "Each encoder knows the values of its own sensor" if others else f"The encoder knows {first['preset']} values"
@@ -109,6 +110,6 @@ def _limits(card: dict, best: dict[str, Any]) -> list[str]:
               f"{known} at {card['resolution_m'][0]:g} m: another sensor, unit or pixel size needs another one."]
     if card.get("probe_baseline"):
         limits.append("The epoch was chosen by the probe, so its figure flatters on the probe's validation tiles; test tiles were not touched.")
-    if best.get("feature_rank", np.inf) < 5:
+    if kept.get("feature_rank", np.inf) < 5:
         limits.append("The effective rank is low: few things tell the tiles apart. More varied tiles or weaker views help.")
     return limits

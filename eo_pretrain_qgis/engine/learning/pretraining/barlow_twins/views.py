@@ -16,8 +16,7 @@ from torch.nn.functional import affine_grid, avg_pool2d, grid_sample, max_pool2d
 
 from .....errors import DataError
 from ....cards import Input
-from ....looks.tile_pictures import NO_PICTURE
-from ...image_changes import BLUR_REACH, DECIBEL, cut_normal, gaussian_blur, speckle
+from ...image_changes import BLUR_REACH, DECIBEL, cut_normal, exact, gaussian_blur, speckle
 from ...networks.class_networks import band_row, scaled
 
 #: Between sides of a view, as in random resized crops (Szegedy et al., arXiv 1409.4842, §6), but half of it in logarithms: pixels are square.
@@ -101,7 +100,7 @@ class Views:
         self.reduction = max(1, int(math.sqrt(self.shares[0]) * tile_size / self.size))
         self.centre, self.spread = (band_row(values).to(device) for values in (seen.centre, [spread or 1.0 for spread in seen.spread]))
         bands = seen.bands
-        fixed = [band.name in NO_PICTURE for band in bands]
+        fixed = [exact(band) for band in bands]
         units = ["fixed" if still else band.unit for still, band in zip(fixed, bands)]
         self.decibel, self.linear, self.still = (self._row([unit == wanted for unit in units]) for wanted in ("dB", "linear", "fixed"))
         self.optical = 1 - self.decibel - self.linear - self.still
@@ -114,7 +113,9 @@ class Views:
         self.zero = torch.where(self._row(unknown) > 0, self.centre, physical_zero)
         self.haze = self._row([min(1.5, (band.wavelength_um / BLUE_UM) ** -ANGSTROM) if band.wavelength_um else 1.0 for band in bands])
         self.mixes = 1 < len(bands) <= 3 and set(units) == {"unknown"}
-        self.drops = len(bands) >= 3 and not self.mixes
+        self.changing = len(bands) - sum(fixed)
+        self.drops = self.changing >= 3 and not self.mixes
+        self.tilts = self.radar and not any(fixed)  # a slope under an angle that stays would teach that the two have nothing to do with each other
 
     @torch.no_grad()
     def __call__(self, images: torch.Tensor, valid: torch.Tensor | None, generator: torch.Generator) -> torch.Tensor:
@@ -147,8 +148,9 @@ class Views:
         if known is not None:  # a pixel with any share of a missing one is missing
             known = grid_sample(known, grid, mode="bilinear", padding_mode="border", align_corners=False) > 0.999
         view = self._blur(self._radiometry(view, generator), generator)
-        if self.radar:
+        if self.tilts:
             view = self._slope(view, generator)
+        if self.radar:
             view = self._amplify(view, DECIBEL * speckle(view.shape, self.plan.looks, generator, self.device).log())
         view = scaled(view, self.centre, self.spread)
         view = self._mix(view, generator) if self.mixes else self._drop(view, generator) if self.drops else view
@@ -189,7 +191,7 @@ class Views:
         if not len(chosen):
             return view
         part = gaussian_blur(view[chosen] - self.centre, sigma, BLUR_REACH)  # around 0, so that float32 loses nothing
-        return view.index_copy_(0, chosen, part + self.centre)
+        return view.index_copy_(0, chosen, torch.where(self.still > 0, view[chosen], part + self.centre))
 
     def _slope(self, view: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Backscatter that rises or falls across the view in any direction, as it does with the incidence angle."""
@@ -219,9 +221,10 @@ class Views:
         """In some views one to a third of the bands are missing, so that no single band decides everything."""
         n, bands = view.shape[:2]
         chosen = (torch.rand(n, generator=generator) < self.plan.band_drop).nonzero()[:, 0]
-        most = torch.randint(1, bands // 3 + 1, (len(chosen), 1), generator=generator)
-        order = torch.rand((len(chosen), bands), generator=generator).argsort(1)
-        kept = (order >= most).float().view(-1, bands, 1, 1).to(self.device)
+        most = torch.randint(1, self.changing // 3 + 1, (len(chosen), 1), generator=generator)
+        ranks = torch.rand((len(chosen), bands), generator=generator).to(self.device) + self.still.view(1, -1)  # those that stay come last
+        order = ranks.argsort(1).argsort(1)
+        kept = (order >= most.to(self.device)).float().view(-1, bands, 1, 1)
         chosen = chosen.to(self.device)
         return view.index_copy_(0, chosen, view[chosen] * kept)
 

@@ -140,6 +140,10 @@ class Filling:
                 batch.targets[MADE] = self._filled(networks["network"], batch, truth)
         return self._judging_loss(networks[part], batch, truth)
 
+    def weight(self, batch: Batch) -> torch.Tensor:
+        """Hidden pixels, which the losses are means over."""
+        return batch.targets[HIDDEN].sum()
+
     def validate(self, progress: Progress = SILENT) -> np.ndarray:
         """Sums of `FillingQuality` over this process's share of the validation tiles, float32 (7, size): of `FILLS` over all, and of
         `FEW_FILLS` over a few.

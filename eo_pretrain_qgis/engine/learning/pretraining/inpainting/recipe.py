@@ -91,8 +91,14 @@ class Inpainting:
                 "clouds": KnownClouds(self.dataset, next(iter(self.inputs))).text}
 
     def plan(self) -> Plan:
-        """AdamW with warm-up and a cosine; less momentum than usual where two networks learn against each other (pix2pix, §3.3)."""
-        return plan_of(self.settings, betas=(0.5, 0.999) if self.settings.adversarial_weight else (0.9, 0.999))
+        """AdamW with warm-up and a cosine; less momentum than usual where two networks learn against each other (pix2pix, §3.3).
+
+        The last epoch is kept (docs/adr/0021-which-epoch-of-pretraining-is-kept.md). PSNR prefers the blur that a discriminator is there
+        against, so with one it does not end training either.
+        """
+        chosen = self.settings
+        against = {"betas": (0.5, 0.999), "patience": chosen.epochs + 1} if chosen.adversarial_weight else {}
+        return plan_of(chosen, keep="last", **against)
 
     def build(self, session: Session) -> Filling:
         """The networks with their starting weights, as a method to train."""
@@ -102,7 +108,7 @@ class Inpainting:
         session.start(network, seen.names, chosen.start)
         discriminator = self._discriminator(len(seen.bands) + 1, self.side + -self.side % network.stride) if chosen.adversarial_weight else None
         if not len(self.dataset.indices("validation", seen.sensor)):
-            session.progress.message("The dataset has no validation tiles: fills cannot be measured, and the last epoch is kept.", "warning")
+            session.progress.message("The dataset has no validation tiles: fills cannot be measured.", "warning")
         if card["clouds"]:
             session.progress.message(card["clouds"])
         reader = HidingReader(self.dataset, seen, self.blocks, network.stride, device)

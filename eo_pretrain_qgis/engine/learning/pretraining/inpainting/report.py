@@ -32,10 +32,10 @@ class InpaintingReport:
         """Title and sections.
 
         Args:
-            run: with the fills of the best epoch in its card.
+            run: with the fills of the kept epoch in its card.
             method: with the network to draw with.
             course: with a row of figures per epoch.
-            redraw: whether the network is the best one so far.
+            redraw: whether the network is the one to keep so far.
         """
         if redraw or not self.pictures:
             self.pictures = self._pictures(method)
@@ -110,7 +110,7 @@ def _tables(card: dict) -> list[str]:
     bands = [(f"{name} [{unit}]" if unit else name, *(f"{errors[name]:.3g}" for errors in fills["bands"].values()))
              for name, unit in units.items()]
     return [
-        page.heading("Fills of the best epoch, hidden pixels of validation tiles"),
+        page.heading("Fills of the kept epoch, hidden pixels of validation tiles"),
         page.paragraph(f"{fills['few_tiles']} tiles, which the biharmonic fill was computed for:"), page.table(head, rows("few")),
         page.paragraph(f"{fills['tiles']} tiles:"), page.table(head, rows("all")),
         page.paragraph(f"Mean absolute error of each band in its own unit, {fills['few_tiles']} tiles:"),
@@ -126,14 +126,14 @@ def _verdict(card: dict, course: Course) -> str:
     best = max(("mean", "smooth", "biharmonic"), key=lambda name: few[name]["psnr"])
     gain = few["network"]["psnr"] - few[best]["psnr"]
     verdict = f"{gain:.2f} dB better" if gain > 0 else f"{-gain:.2f} dB worse: the network has not yet learned more than smoothness; train longer"
-    return (f"Best: epoch {course.best_epoch}. On {card['fills']['few_tiles']} held-out tiles the network fills with a PSNR of "
+    return (f"The last epoch is kept, {course.kept_epoch}. On {card['fills']['few_tiles']} held-out tiles the network fills with a PSNR of "
             f"{few['network']['psnr']:.2f} dB, {others}; the network is {verdict}.")
 
 
 def _limits(card: dict) -> list[str]:
     """What the figures do not say."""
     limits = [
-        "The best epoch was chosen by PSNR on the validation tiles, so these figures flatter a little.",
+        "The last epoch is kept: a figure that chose one would choose by blur and say nothing of the encoder.",
         "A good fill is not yet a good encoder: what it is worth is measured by fine-tuning from it, beside a start from scratch.",
         "Pixels next to what is shown are easy: a smooth fill is hard to beat with small blocks, and only large ones ask for more.",
         "PSNR and L1 favour smooth fills; the adversarial part is there for texture and may cost some of both.",

@@ -30,6 +30,8 @@ from .report import baseline_scores, report_sections, task_pictures
 from .reptile import inner_steps, with_gradients
 from .tasks import SharedNetwork, Task, common_inputs, pooled_input, same_scenes, task_names
 
+#: Mean scores on the validation tiles, of all tasks and of those with labels.
+TASK_SCORE, LABELLED_SCORE = "task_score", "labelled_score"
 SAMPLING = {"size": 1.0, "root": 0.5, "equal": 0.0}  # exponents of the number of training tiles
 
 
@@ -111,10 +113,11 @@ class Multitask:
         steps: per epoch; None takes as many as show as many tiles as the datasets have.
     """
 
-    score = "task_score"
-
     def __init__(self, tasks: Sequence[Task], network: SharedNetwork, fabric: Fabric, settings: Settings, steps: int | None = None) -> None:
         self.tasks, self.network, self.fabric = {task.key: task for task in tasks}, network, fabric
+        # Classes say what the shared layers are worth; how well hidden regions are filled does not, and prefers blur.
+        self.labelled = {task.key for task in tasks if task.dataset.classes}
+        self.score = LABELLED_SCORE if self.labelled else TASK_SCORE
         self.joint = settings.mode == "joint"
         self.inner_steps = 1 if self.joint else settings.inner_steps
         self.inner_rate = settings.inner_rate
@@ -148,6 +151,10 @@ class Multitask:
         if several:
             way = self._averaged(way)
         return with_gradients(mean, task.network, way)
+
+    def weight(self, batch: TaskBatches) -> Any:
+        """As the method of the task has it."""
+        return sum(self.tasks[batch.key].method.weight(part) for part in batch.batches)
 
     def _loss_of(self, task: Task) -> Callable[[Any, Any], torch.Tensor]:
         def loss(forward: Any, batch: Any) -> torch.Tensor:
@@ -186,13 +193,16 @@ class Multitask:
         return {key: part.reshape(shape) for (key, shape), part in zip(self.sizes.items(), np.split(sums, ends[:-1]))}
 
     def figures(self, sums: np.ndarray) -> dict[str, float]:
-        """The figures of each task behind its key, and the mean of the scores of the tasks that have one."""
-        row, scores = {}, []
+        """The figures of each task behind its key, and the mean scores of the tasks that have one, and of those with labels."""
+        row: dict[str, float] = {}
+        scores: dict[str, float] = {}
         for key, part in self.sums_of(sums).items():
             figures = self.tasks[key].figures(part)
             row.update({f"{key} {name}": value for name, value in figures.items()})
-            scores += [figures["score"]] if figures else []
-        return {self.score: float(np.mean(scores)), **row} if scores else {}
+            scores |= {key: figures["score"]} if figures else {}
+        labelled = [score for key, score in scores.items() if key in self.labelled]
+        means = {TASK_SCORE: list(scores.values()), LABELLED_SCORE: labelled}
+        return {**{name: float(np.mean(values)) for name, values in means.items() if values}, **row}
 
 
 def draw_tasks(shares: Sequence[float], steps: int, rng: np.random.Generator) -> np.ndarray:
@@ -238,8 +248,13 @@ class Multitasking:
                 "tasks": tasks, "same_scenes": same_scenes(self.datasets)}
 
     def plan(self) -> Plan:
-        """AdamW with warm-up and a cosine; the gradient is a sum over the inner steps, and so is the norm it is cut to."""
-        return plan_of(self.settings, clip_norm=1.0 if self.settings.mode == "joint" else float(self.settings.inner_steps))
+        """AdamW with warm-up and a cosine; the gradient is a sum over the inner steps, and so is the norm it is cut to.
+
+        The tasks with labels choose the epoch; without any the last is kept.
+        """
+        labelled = any(dataset.classes for dataset in self.datasets)
+        return plan_of(self.settings, keep="best" if labelled else "last",
+                       clip_norm=1.0 if self.settings.mode == "joint" else float(self.settings.inner_steps))
 
     def build(self, session: Session) -> Multitask:
         """The network with its starting weights, as a method to train."""
@@ -282,7 +297,7 @@ class Multitasking:
     def result(self, run: Run) -> dict[str, Any]:
         """The mean score."""
         metrics = run.card["metrics"]
-        return {"score": metrics[Multitask.score]} if Multitask.score in metrics else {}
+        return {"score": metrics[TASK_SCORE]} if TASK_SCORE in metrics else {}
 
     def _compare(self, run: Run, method: Multitask) -> None:
         """What the tasks are measured against: baselines, and each task trained alone with as many batches as all have together."""

@@ -140,7 +140,9 @@ def _pictured(pictures: tuple[torch.Tensor, ...], names: list[str]) -> np.ndarra
 def _verdict(card: dict, course: Course) -> str:
     if course.best is None:
         return ""
-    text = f"Best: epoch {course.best_epoch} with a mean score of {course.best:.3f} over the tasks."
+    labelled = "labelled_score" in card["metrics"]
+    text = ("Best by the tasks with labels: epoch" if labelled else "The last epoch is kept:") + f" {course.kept_epoch}, with a mean score of "
+    text += f"{card['metrics']['task_score']:.3f} over the tasks."
     rising = {words: more for entry in card["tasks"] for _, words, more in shown(entry["task"])}
     rows = [(row, rising[row[1]]) for row in comparison(card["tasks"], 1)]
     behind = sorted({row[0] for row, more in rows if row[3] is not None and (row[2] < row[3]) == more})
@@ -176,7 +178,7 @@ def _limits(card: dict) -> list[str]:
               "trained another, with other labels or none. Divide them alike for an independent check."] if scenes else []
     return [
         *shared,
-        "The best epoch was chosen on the validation tiles, so their figures flatter.",
+        "Where tasks have labels, the epoch was chosen on their validation tiles, so their figures flatter.",
         "What the encoder is worth for another task shows only when that task is fine-tuned from it and from scratch.",
         f"The network knows {card['inputs'][0]['preset']} values: another sensor or unit needs another one.",
         "Scores of different kinds are averaged as they are: an IoU, an accuracy, the share of a mean fill's error that is saved.",
