@@ -13,7 +13,7 @@ from ...errors import DataError
 from ...progress import SILENT, Progress
 from ..cards import Input
 from .classifiers import CLASSIFIERS, Classifier, fit
-from .graph import pixel_graph
+from .graph import pixel_graph, sample_graph
 from .samples import Rows, measure_whitening, pixel_rows, sample_rows
 from .whitening import Whitening
 
@@ -57,20 +57,28 @@ class Labelled:
     def fit(self, approach: str) -> SimpleModel:
         """A classifier, one of `CLASSIFIERS`."""
         found = fit(CLASSIFIERS[approach], self.rows, len(self.dataset.classes), self.seed, self.progress, self.progress)
-        return SimpleModel(self.what, self.whitening, found)
+        return SimpleModel(self.what, self.whitening, found, self.rows.whole)
 
 
 @dataclass(frozen=True)
 class SimpleModel:
-    """What was learned; it sees the bands of an input."""
+    """What was learned.
+
+    Attributes:
+        what: the input whose bands it sees.
+        whitening: of these.
+        classifier: of their statistics.
+        whole: of whole samples, and not of pixels.
+    """
 
     what: Input
     whitening: Whitening
     classifier: Classifier
+    whole: bool = False
 
     def answers(self, dataset: Dataset, samples: np.ndarray) -> np.ndarray:
         """Scores of the classes: float (n, class, y, x) of pixels, (n, class) of whole samples."""
-        if not dataset.kind.pixelwise:
+        if self.whole:
             return self.classifier.scores(sample_rows(dataset, self.what, self.whitening, samples).features)
         features = np.moveaxis(self.whitening.statistics(*dataset.read(self.what, samples)), 1, -1)
         scores = self.classifier.scores(features.reshape(-1, features.shape[-1]))
@@ -78,4 +86,5 @@ class SimpleModel:
 
     def graph(self) -> onnx.ModelProto:
         """As the graph of a model of images; its input has the name of the input."""
-        return pixel_graph(self.classifier.graph(), self.whitening, self.what.centre, self.what.name)
+        facts = self.classifier.graph(), self.whitening, self.what.centre, self.what.name
+        return sample_graph(*facts, dates=self.what.axes == "tb") if self.whole else pixel_graph(*facts)

@@ -17,7 +17,7 @@ from .finetuning.labelled_tiles import LabelledMethod
 from .finetuning.pictures import map_pictures, sample_gallery
 from .finetuning.segmentation import Segmentation
 from .networks.class_networks import ClassificationNetwork, ClassNetwork, SegmentationNetwork
-from .networks.spectral import SpectralUNet
+from .networks.spectral import SpectralClassifier, SpectralUNet
 
 SAMPLES = 4  # tiles with a map that are shown
 
@@ -42,7 +42,8 @@ class Learner:
 
 _PIXELS = Learner({"unet above a regression": SpectralUNet, "unet": SegmentationNetwork}, Segmentation,
                   lambda dataset, split: telling_tiles(dataset, split, SAMPLES), map_pictures)
-_TILES = Learner({"classifier": ClassificationNetwork}, Classification, lambda dataset, split: dataset.indices(split), sample_gallery)
+_TILES = Learner({"classifier above a regression": SpectralClassifier, "classifier": ClassificationNetwork}, Classification,
+                 lambda dataset, split: dataset.indices(split), sample_gallery)
 LEARNERS: dict[str, Learner] = {"segmentation": _PIXELS, "scene": _TILES, "patch": _TILES, "multilabel": _TILES}
 
 

@@ -69,7 +69,7 @@ def test_scenes_are_learned_and_the_run_keeps_what_the_next_needs(scene_run, fol
     path, result = scene_run
     assert result["validation_accuracy"] >= 0.5
     card = json.loads((path / "run.json").read_text())
-    assert (card["task"], card["architecture"], card["training_tiles"]) == ("scene", "classifier", 32)
+    assert (card["task"], card["architecture"], card["training_tiles"]) == ("scene", "classifier above a regression", 32)
     assert np.sum(card["confusion"]) == len(Dataset.open(folder).indices("validation"))
     page = (path / "report.html").read_text()
     for words in ("overall accuracy of", "Right: ", "Wrong: ", "true ↓ predicted →", "dark rows", "Finished: 6 of 6 epochs", "fewer than 30 images"):
@@ -160,12 +160,12 @@ def test_few_labels_are_a_stratified_share(tmp_path, folder):
     assert json.loads((tmp_path / "run" / "run.json").read_text())["training_tiles"] == 8
 
 
-def test_the_head_begins_as_the_probe(scenes):
+def test_the_head_of_an_older_run_begins_as_the_probe(scenes):
     task = method(scenes)
-    task.fit_head(CPU)
+    task.begin(["classification_head.weight"], 1, CPU)
     network, tiles = task.network, scenes.indices("validation")
     known, asked = (encoder_features(network.encoder, scenes, network.seen, part) for part in (task.training.tiles, tiles))
-    probe = LinearProbe(known, scenes.labels(task.training.tiles), strengths=(1e-3, 1e-2, 1e-1))
+    probe = LinearProbe(known, scenes.labels(task.training.tiles))
     network.eval()
     with torch.no_grad():
         found = network({"image": torch.from_numpy(scenes.images(tiles).astype(np.float32))}).argmax(1).numpy()

@@ -15,13 +15,12 @@ from ...cards import Input, single
 from ...datasets.dataset import IGNORE, Dataset
 from ...datasets.source_images import has_places
 from ...datasets.splitting.label_shares import training_share
-from ...tasks import FIGURES
 from ..loop import training_runs
 from ..loop.runs import CARD, Run
 from ..loop.training import Course, Plan
 from ..loop.training_runs import Kept, Session, equipped, plan_of, train
 from ..networks.encoder_files import OUR_SCALING, find_weights, read_card
-from ..networks.spectral import SpectralUNet
+from ..networks.spectral import AboveRegression
 from ..probes import encoder_features
 from ..tasks import learner_of
 from .blending import best_share, blended, tried_shares
@@ -216,13 +215,13 @@ class FineTuning:
     def settle(self, run: Run, method: Any, progress: Progress) -> np.ndarray | None:
         """Keeps as much of what the network added to its regression as the validation tiles are better for."""
         tiles, network = method.reader.indices("validation"), method.network
-        if not isinstance(network, SpectralUNet) or self.settings.keep == "last" or not len(tiles):
+        if not isinstance(network, AboveRegression) or self.settings.keep == "last" or not len(tiles):
             return None
         tried = tried_shares(network, tiles, method.reader, progress)
         share = best_share(tried)
         run.card["blend"] = {"share": share, "scores": [[one, found.score] for one, found in tried.items()]}
         network.blend(share)
-        progress.message(blended(share, tried, FIGURES[self.dataset.kind.score]))
+        progress.message(blended(share, tried, self.dataset.kind))
         return tried[share].counts if tried else None
 
     def facts(self, run: Run, method: LabelledMethod, sums: np.ndarray) -> dict[str, Any]:
