@@ -1,4 +1,4 @@
-"""Graphs of simple classifiers: of rows of features, and of pixels, with whitening and statistics inside."""
+"""Graphs of simple classifiers: of rows of features, and of pixels and whole samples, with whitening and statistics inside."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from .samples import TAIL
 from .trees import tree_node
 from .whitening import EPSILON, SIDE, Whitening
 
@@ -107,13 +108,74 @@ def pixel_graph(classifier: onnx.ModelProto, whitening: Whitening, fill: Sequenc
     graph, classes = _Graph(), classifier.graph.output[0].type.tensor_type.shape.dim[1].dim_value
     last = graph("Transpose", _statistics(graph, image, whitening, fill), perm=[0, 2, 3, 1])
     graph("Reshape", last, graph.constant([-1, 3 * len(fill)], np.int64), name=ROWS)
-    inner = onnx.compose.add_prefix(classifier, "classifier_", rename_inputs=False, rename_outputs=False)
-    graph.constants += inner.graph.initializer
-    graph.nodes += inner.graph.node
+    _add(graph, classifier)
     graph.nodes[-1].output[0] = "every"
     shape = graph("Concat", graph("Shape", last, start=0, end=3), graph.constant([classes], np.int64), axis=0)
     graph("Transpose", graph("Reshape", "every", shape), name=PROBABILITIES, perm=[0, 3, 1, 2])
     return graph.model((image, ["n", len(fill), "y", "x"]), (PROBABILITIES, ["n", classes, "y", "x"]))
+
+
+def sample_graph(classifier: onnx.ModelProto, whitening: Whitening, fill: Sequence[float], image: str, dates: bool = False) -> onnx.ModelProto:
+    """A classifier of `sample_rows` as a model of whole images: float32 (n, band, y, x) in stored units → probabilities (n, class).
+
+    Args:
+        classifier: of rows.
+        whitening: of the bands.
+        fill: per band, what stands for a pixel without a measurement, stored units.
+        image: name of the input.
+        dates: it takes series, (n, date, band).
+    """
+    graph, classes = _Graph(), classifier.graph.output[0].type.tensor_type.shape.dim[1].dim_value
+    pixels = graph("Unsqueeze", graph("Transpose", image, perm=[0, 2, 1]), graph.constant([3], np.int64)) if dates else image
+    white, known = (graph("Reshape", one, graph.constant([0, 0, -1], np.int64)) for one in _whitened(graph, pixels, whitening, fill))
+    graph("Reshape", _sample_statistics(graph, white, known, len(fill)), graph.constant([-1, 4 * len(fill)], np.int64), name=ROWS)
+    _add(graph, classifier)
+    return graph.model((image, ["n", "date", len(fill)] if dates else ["n", len(fill), "y", "x"]), (PROBABILITIES, ["n", classes]))
+
+
+def _add(graph: _Graph, classifier: onnx.ModelProto) -> None:
+    """A classifier of rows, behind what makes them."""
+    inner = onnx.compose.add_prefix(classifier, "classifier_", rename_inputs=False, rename_outputs=False)
+    graph.constants += inner.graph.initializer
+    graph.nodes += inner.graph.node
+
+
+def _whitened(graph: _Graph, image: str, whitening: Whitening, fill: Sequence[float]) -> tuple[str, str]:
+    """Whitened bands, 0 where a pixel holds the fill in every band, and 1 where it does not."""
+    other = graph("Not", graph("Equal", image, graph.constant(np.reshape(fill, (1, -1, 1, 1)))))
+    known = graph("ReduceMax", graph("Cast", other, to=TensorProto.FLOAT), graph.constant([1], np.int64), keepdims=1)
+    centred = graph("Sub", image, graph.constant(whitening.mean.reshape(1, -1, 1, 1)))
+    white = graph("Conv", centred, graph.constant((whitening.matrix / whitening.deviation)[:, :, None, None]))
+    return graph("Mul", graph("Asinh", white) if whitening.bent else white, known), known
+
+
+def _sample_statistics(graph: _Graph, white: str, known: str, bands: int) -> str:
+    """`sample_rows` of whitened bands (n, band, pixel), 0 where `known` (n, 1, pixel) is not 1, as (n, 4 · band, 1).
+
+    Upwards a percentile is that of the negative downwards, so that one search in a part of the values finds both.
+    """
+    last, one = graph.constant([2], np.int64), graph.constant([1], np.int64)
+    count = graph("ReduceSum", known, last, keepdims=1)
+    measured = graph("Max", count, graph.constant(1.0))
+    mean = graph("Div", graph("ReduceSum", white, last, keepdims=1), measured)
+    apart = graph("Mul", graph("Sub", white, mean), known)
+    deviation = graph("Sqrt", graph("Div", graph("ReduceSum", graph("Mul", apart, apart), last, keepdims=1), measured))
+    both = graph("Concat", white, graph("Neg", white), axis=1)
+    both = graph("Where", graph("Cast", known, to=TensorProto.BOOL), both, graph.constant(np.finfo(np.float32).max))
+    many = graph("Div", graph("Sub", graph("Shape", both, start=2, end=3), one), graph.constant([round(1 / TAIL)], np.int64))
+    many = graph("Add", many, graph.constant([2], np.int64))  # `tail_values`
+    graph.nodes.append(helper.make_node("TopK", [both, many], ["lowest", "places"], axis=2, largest=0))
+    place = graph("Mul", graph("Sub", measured, graph.constant(1.0)), graph.constant(TAIL))
+    floor = graph("Floor", place)
+    shape = graph("Concat", graph("Shape", both, start=0, end=2), one, axis=0)
+    first = graph("Expand", graph("Cast", floor, to=TensorProto.INT64), shape)
+    second = graph("Min", graph("Add", first, one), graph("Sub", graph("Cast", measured, to=TensorProto.INT64), one))
+    below, above = (graph("GatherElements", "lowest", at, axis=2) for at in (first, second))
+    share = graph("Sub", place, floor)
+    graph.nodes.append(helper.make_node("Split", [graph("Add", below, graph("Mul", graph("Sub", above, below), share)),
+                                                  graph.constant([bands, bands], np.int64)], ["low", "high"], axis=1))
+    every = graph("Concat", mean, deviation, "low", graph("Neg", "high"), axis=1)
+    return graph("Where", graph("Greater", count, graph.constant(0.0)), every, graph.constant(0.0))
 
 
 def _statistics(graph: _Graph, image: str, whitening: Whitening, fill: Sequence[float]) -> str:
@@ -122,11 +184,7 @@ def _statistics(graph: _Graph, image: str, whitening: Whitening, fill: Sequence[
     The sums of the neighbourhood are convolutions along one axis after the other: onnxruntime's average pooling of this size is slow.
     """
     bands = len(fill)
-    other = graph("Not", graph("Equal", image, graph.constant(np.reshape(fill, (1, -1, 1, 1)))))
-    known = graph("ReduceMax", graph("Cast", other, to=TensorProto.FLOAT), graph.constant([1], np.int64), keepdims=1)
-    centred = graph("Sub", image, graph.constant(whitening.mean.reshape(1, -1, 1, 1)))
-    white = graph("Conv", centred, graph.constant((whitening.matrix / whitening.deviation)[:, :, None, None]))
-    white = graph("Mul", graph("Asinh", white) if whitening.bent else white, known)
+    white, known = _whitened(graph, image, whitening, fill)
     planes = graph("Concat", white, graph("Mul", white, white), known, axis=1)
     count = 2 * bands + 1
     for shape in ((SIDE, 1), (1, SIDE)):

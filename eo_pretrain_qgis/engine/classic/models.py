@@ -15,7 +15,7 @@ from ...progress import SILENT, Progress
 from ..cards import Input
 from ..datasets.surroundings import Surroundings
 from .classifiers import CLASSIFIERS, Classifier, Regression, fit
-from .graph import pixel_graph
+from .graph import pixel_graph, sample_graph
 from .samples import Rows, measure_whitening, pixel_rows, sample_rows
 from .whitening import SIDE, Whitening
 
@@ -66,24 +66,32 @@ class Labelled:
         """A classifier, one of `CLASSIFIERS`; fitted once."""
         if approach not in self.fitted:
             found = fit(CLASSIFIERS[approach], self.rows, len(self.dataset.classes), self.seed, self.progress, self.progress)
-            self.fitted[approach] = SimpleModel(self.what, self.whitening, found)
+            self.fitted[approach] = SimpleModel(self.what, self.whitening, found, self.rows.whole)
         return self.fitted[approach]
 
 
 @dataclass(frozen=True)
 class SimpleModel:
-    """What was learned; it sees the bands of an input."""
+    """What was learned.
+
+    Attributes:
+        what: the input whose bands it sees.
+        whitening: of these.
+        classifier: of their statistics.
+        whole: of whole samples, and not of pixels.
+    """
 
     what: Input
     whitening: Whitening
     classifier: Classifier
+    whole: bool = False
 
     def answers(self, dataset: Dataset) -> Callable[[np.ndarray], np.ndarray]:
         """Positions of samples → scores of the classes: float (n, class, y, x) of pixels, (n, class) of whole samples.
 
         Pixels are seen with what lies around their tile, as in a map.
         """
-        if not dataset.kind.pixelwise:
+        if self.whole:
             return lambda samples: self.classifier.scores(sample_rows(dataset, self.what, self.whitening, samples).features)
         around, margin = Surroundings(dataset, self.what, SIDE // 2), SIDE // 2
 
@@ -98,4 +106,5 @@ class SimpleModel:
 
     def graph(self) -> onnx.ModelProto:
         """As the graph of a model of images; its input has the name of the input."""
-        return pixel_graph(self.classifier.graph(), self.whitening, self.what.centre, self.what.name)
+        facts = self.classifier.graph(), self.whitening, self.what.centre, self.what.name
+        return sample_graph(*facts, dates=self.what.axes == "tb") if self.whole else pixel_graph(*facts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,8 +22,8 @@ MEASURED, LEARNED = 200_000, 20_000
 LOOKED_AT = 50_000_000
 #: So many pixels of each class are taken where the tiles show them, however rare it is.
 LEAST = 100
-#: Percentiles of a whole sample's whitened bands.
-PERCENTILES = (5, 95)
+#: The percentiles taken of a whole sample's whitened bands are as far from both ends, as a share of the values.
+TAIL = 0.05
 _AT_ONCE = 2**22  # values of images held at once
 
 
@@ -92,9 +92,14 @@ def sample_rows(dataset: Dataset, what: Input, whitening: Whitening, samples: np
         if not known.all():
             white = np.where(known[:, None], white, np.nan)
             white[~known.any(1)] = 0
-        low, high = (np.nanpercentile if np.isnan(white).any() else np.percentile)(white, PERCENTILES, axis=2)
+        low, high = (np.nanpercentile if np.isnan(white).any() else np.percentile)(white, (100 * TAIL, 100 - 100 * TAIL), axis=2)
         found.append(np.concatenate([np.nanmean(white, 2), np.nanstd(white, 2), low, high], 1, dtype=np.float32))
     return Rows(np.concatenate(found), dataset.labels(samples), samples, whole=True)
+
+
+def tail_values(pixels: Any) -> Any:
+    """How many of the lowest values of so many pixels, 2 or more, decide the lower percentile, whichever of them were measured."""
+    return (pixels - 1) // round(1 / TAIL) + 2
 
 
 def _read(dataset: Dataset, what: Input, tiles: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:

@@ -12,7 +12,7 @@ from .finetuning.classification import Classification
 from .finetuning.labelled_tiles import LabelledMethod
 from .finetuning.segmentation import Segmentation
 from .networks.class_networks import ClassificationNetwork, ClassNetwork, SegmentationNetwork
-from .networks.spectral import SpectralUNet
+from .networks.spectral import SpectralClassifier, SpectralUNet
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Learner:
 
 
 _PIXELS = Learner({"unet above a regression": SpectralUNet, "unet": SegmentationNetwork}, Segmentation)
-_TILES = Learner({"classifier": ClassificationNetwork}, Classification)
+_TILES = Learner({"classifier above a regression": SpectralClassifier, "classifier": ClassificationNetwork}, Classification)
 LEARNERS: dict[str, Learner] = {"segmentation": _PIXELS, "scene": _TILES, "patch": _TILES, "multilabel": _TILES}
 
 

@@ -36,8 +36,10 @@ class SceneCounts:
 
     def add(self, tiles: np.ndarray, truth: np.ndarray, answers: np.ndarray) -> None:
         """Counts some tiles: their positions, labels and answers, see `tasks.Task.count`."""
-        for place, tile in enumerate(tiles.tolist()):
-            self.counts[self.scene_of[tile]] += self.kind.count(truth[place:place + 1], answers[place:place + 1], self.classes)
+        scenes = np.array([self.scene_of[tile] for tile in tiles.tolist()])
+        for scene in np.unique(scenes).tolist():
+            here = scenes == scene
+            self.counts[scene] += self.kind.count(truth[here], answers[here], self.classes)
 
     def tried(self) -> Tried | None:
         """What was found; None where no tile has a label."""

@@ -74,8 +74,9 @@ def train_simple(dataset_folder: str, output: str, settings: Settings, progress:
     tried = list(CLASSIFIERS) if settings.approach == AUTO else [settings.approach]
     keep(run, candidates(labelled, tried, progress.part(0.5, 0.9)), labelled)
     kept = run.kept
-    run.update(state="finished", parameters=run.card["classifier_parameters"], training_tiles=len(tiles), real_label_share=round(real_share(dataset, tiles), 2),
-               device="cpu", precision="float32", training_seconds=round(time.monotonic() - started, 1))
+    run.update(state="finished", parameters=run.card["classifier_parameters"], training_tiles=len(tiles),
+               real_label_share=round(real_share(dataset, tiles), 2), device="cpu", precision="float32",
+               training_seconds=round(time.monotonic() - started, 1))
     if settings.approach == AUTO:
         progress.message(f"Kept: {WORDS[kept]}. {MORE}", "warning")
     progress.at(0.95, "Writing the report")

@@ -88,8 +88,8 @@ class Finetune(training.TrainingJob):
                        help="“best”: of the best epoch on the validation tiles. “last”: of the last epoch, so that the validation tiles decide "
                             "nothing; only that epoch is measured. “auto”: the last where there are fewer than 10 validation tiles, else the best.")
     class_weights: str = training.class_weights()
-    augmentation: str = training.augmentation(automatic="“auto”: full; for images with a label each and starting weights "
-                                                         "flips, unless they are radar of several scenes.")
+    augmentation: str = training.augmentation(automatic="“auto”: full for classes of pixels and radar of several scenes, flips for other images "
+                                                        "with a label each.")
     precision: str = training.precision()
     patience: int = training.patience(12)
     weight_decay: float = training.weight_decay()

@@ -4,11 +4,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from eo_pretrain_qgis.engine.learning.finetuning.pictures import sample_gallery
 
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.datasets.splitting.label_shares import class_totals
 from eo_pretrain_qgis.engine.learning.export import export_run
+from eo_pretrain_qgis.engine.learning.finetuning.answers import TileAnswers
 from eo_pretrain_qgis.engine.learning.finetuning.classification import Classification
 from eo_pretrain_qgis.engine.learning.finetuning.evaluation import evaluate_run, write_evaluation
 from eo_pretrain_qgis.engine.learning.finetuning.labelled_tiles import Choices, class_weights
@@ -17,6 +17,7 @@ from eo_pretrain_qgis.engine.learning.loop.checkpoints import load_tensors
 from eo_pretrain_qgis.engine.learning.loop.runs import Run
 from eo_pretrain_qgis.engine.learning.networks.class_networks import ClassificationNetwork
 from eo_pretrain_qgis.engine.learning.probes import LinearProbe, encoder_features
+from eo_pretrain_qgis.engine.runs.pictures import sample_gallery
 from eo_pretrain_qgis.errors import DataError, ModelError
 from tests.inputs import inputs
 from tests.settings import finetuning as Settings
@@ -69,7 +70,7 @@ def test_scenes_are_learned_and_the_run_keeps_what_the_next_needs(scene_run, fol
     path, result = scene_run
     assert result["validation_accuracy"] >= 0.5
     card = json.loads((path / "run.json").read_text())
-    assert (card["task"], card["architecture"], card["training_tiles"]) == ("scene", "classifier", 32)
+    assert (card["task"], card["architecture"], card["training_tiles"]) == ("scene", "classifier above a regression", 32)
     assert np.sum(card["confusion"]) == len(Dataset.open(folder).indices("validation"))
     page = (path / "report.html").read_text()
     for words in ("overall accuracy of", "Right: ", "Wrong: ", "true ↓ predicted →", "dark rows", "Finished: 6 of 6 epochs", "fewer than 30 images"):
@@ -90,13 +91,13 @@ def test_a_scene_run_is_measured_beside_its_baselines(scene_run, tmp_path):
 def test_tiles_without_labels_are_neither_right_nor_wrong(tmp_path):
     dataset = Dataset.open(write_scenes(tmp_path / "stripes"))
     trained, tiles = method(dataset), dataset.indices("validation")
-    assert "Right: " in sample_gallery(trained.network, trained.reader, dataset, tiles)
+    assert "Right: " in sample_gallery(TileAnswers(trained.network, trained.reader), tiles)
     labels = np.load(tmp_path / "stripes" / "labels-000.npy", mmap_mode="r+")
     labels[tiles] = 255
     labels.flush()
     dataset = Dataset.open(tmp_path / "stripes")
     trained = method(dataset)
-    assert sample_gallery(trained.network, trained.reader, dataset, tiles) == "<p>None of the tiles has a label.</p>"
+    assert sample_gallery(TileAnswers(trained.network, trained.reader), tiles) == "<p>None of the tiles has a label.</p>"
 
 
 def test_a_scene_run_makes_no_map(scene_run, tmp_path):
@@ -161,12 +162,12 @@ def test_few_labels_are_a_stratified_share(tmp_path, folder):
     assert json.loads((tmp_path / "run" / "run.json").read_text())["real_label_share"] == 25
 
 
-def test_the_head_begins_as_the_probe(scenes):
+def test_the_head_of_an_older_run_begins_as_the_probe(scenes):
     task = method(scenes)
-    task.fit_head(CPU)
+    task.begin(["classification_head.weight"], 1, CPU)
     network, tiles = task.network, scenes.indices("validation")
     known, asked = (encoder_features(network.encoder, scenes, network.seen, part) for part in (task.training.tiles, tiles))
-    probe = LinearProbe(known, scenes.labels(task.training.tiles), strengths=(1e-3, 1e-2, 1e-1))
+    probe = LinearProbe(known, scenes.labels(task.training.tiles))
     network.eval()
     with torch.no_grad():
         found = network({"image": torch.from_numpy(scenes.images(tiles).astype(np.float32))}).argmax(1).numpy()

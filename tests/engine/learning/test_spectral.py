@@ -18,6 +18,7 @@ from eo_pretrain_qgis.engine.learning.loop.runs import Run
 from eo_pretrain_qgis.engine.learning.loop.training import Plan
 from eo_pretrain_qgis.engine.learning.networks.spectral import SpectralUNet
 from eo_pretrain_qgis.engine.learning.networks.starting_weights import start_from
+from eo_pretrain_qgis.engine.tasks import TASKS
 from tests.settings import finetuning as Settings
 
 from ...listening import Listening
@@ -116,7 +117,7 @@ def test_scenes_count_alike_where_there_are_three(dataset, begun):
 
 @pytest.mark.parametrize(("share", "said"), [(0.0, "adds nothing"), (0.5, "50% of what"), (1.0, "All of what")])
 def test_what_was_kept_is_said(share, said):
-    assert said in blended(share, {one: Tried(score, np.zeros(0)) for one, score in ((0.0, 0.5), (0.5, 0.6), (1.0, 0.55))}, "mean IoU")
+    assert said in blended(share, {one: Tried(score, np.zeros(0)) for one, score in ((0.0, 0.5), (0.5, 0.6), (1.0, 0.55))}, TASKS["segmentation"])
 
 
 def test_the_regression_learns_slower_than_the_rest(begun):

@@ -25,6 +25,7 @@ from tests.settings import finetuning
 from ...conftest import ROOT
 from ...listening import Cancelling, Listening
 from ..learning.tiny import write_dataset
+from ..learning.tiny_scenes import write_scenes
 
 NETWORK = {"encoder": "tu-test_efficientnet", "epochs": 2, "device": "cpu", "learning_rate": 0.003}
 ASKED = {"sensor": None, "bands": None, "label_share": 100, "seed": 1}
@@ -134,6 +135,24 @@ def test_a_simple_classifier_is_kept_where_the_network_is_worse(discs, tmp_path)
     run = RunFolder.open(str(tmp_path / "run"))
     assert run.card["confusion"] == run.card["approaches"][run.kept]["confusion"]
     assert JOBS["export_model"].from_values({"run_folder": run.folder, "output": str(tmp_path / "m.onnx")}).engines() == ("predict",)
+
+
+@pytest.mark.parametrize("task", ["scene", "multilabel"])
+@pytest.mark.parametrize("approach", ["statistics", "boosting", "auto"])
+def test_whole_images_are_learned_the_same_way(tmp_path, task, approach):
+    dataset = write_scenes(tmp_path / "dataset", task=task)
+    asked = finetuning(approach=approach, encoder="tu-test_efficientnet", epochs=1, device="cpu") if approach == "auto" else \
+        finetuning(approach=approach)
+    result = finetune(str(dataset), str(tmp_path / "run"), asked)
+    run = RunFolder.open(str(tmp_path / "run"))
+    assert result["kept"] == run.kept and (approach == "auto" or run.kept == approach)
+    score = Dataset.open(dataset).kind.score
+    facts, _ = evaluate_run(run.folder, None, "test", 8, "cpu")
+    assert facts["model"][score] >= facts["majority"][score]
+    if approach != "auto":
+        assert facts["model"][score] == pytest.approx(facts[approach][score], abs=0.05)
+        with pytest.raises(ModelError, match="learned classes of whole tiles, and maps need a class per pixel"):
+            export_simple(run, str(tmp_path / "model.onnx"), None, "", "")
 
 
 def test_a_run_that_is_stopped_has_the_best_so_far(discs, tmp_path):

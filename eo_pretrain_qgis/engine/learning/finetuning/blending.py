@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
 import numpy as np
 import torch
 
 from ....progress import SILENT, Progress
+from ...runs.by_scene import SceneCounts, Tried
+from ...tasks import FIGURES, Task
 from ..data import AROUND, LABELS, TileReader
-from ..networks.spectral import SpectralUNet
+from ..networks.spectral import AboveRegression
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
-#: From so many scenes on each counts alike, however many tiles of it there are: what helps one place may harm another.
-SCENES = 3
-AT_ONCE = 2  # tiles
-
-
-class Tried(NamedTuple):
-    """The score of a share, the mean over scenes where there are three or more, and its counts over all tiles."""
-
-    score: float
-    counts: np.ndarray
+AT_ONCE, WHOLE_AT_ONCE = 2, 32  # tiles with classes of pixels, and of their own
 
 
 @torch.no_grad()
-def tried_shares(network: SpectralUNet, tiles: np.ndarray, reader: TileReader, progress: Progress = SILENT) -> dict[float, Tried]:
+def tried_shares(network: AboveRegression, tiles: np.ndarray, reader: TileReader, progress: Progress = SILENT) -> dict[float, Tried]:
     """What class scores(share) = regression + share · (network - regression) give on validation tiles.
 
-    The tiles are seen with what lies around them, as in a map: a network that has learned from borders, which a map has none of, adds nothing there.
+    Tiles with classes of pixels are seen with what lies around them, as in a map: a network that has learned from borders, which a map has none of,
+    adds nothing there.
 
     Args:
         network: with its best weights.
@@ -40,27 +32,21 @@ def tried_shares(network: SpectralUNet, tiles: np.ndarray, reader: TileReader, p
         By share; empty where no tile has a label.
     """
     network.eval()
-    wide = TileReader(reader.dataset, reader.inputs, reader.stride, reader.device, targets=[LABELS], context=max(reader.context, AROUND))
-    kind, classes, done = reader.dataset.kind, len(reader.dataset.classes), 0
-    scenes = _scenes(reader.dataset.tiles, tiles)
-    counts = {(share, scene): kind.nothing(classes) for share in SHARES for scene in np.unique(scenes)}
-    inner = slice(wide.context, wide.context + reader.dataset.tile_size)
-    for batch in wide.in_order(tiles, AT_ONCE):
-        begun, whole = (scores[:, :, inner, inner].float() for scores in network.both(batch.images))
-        truth = batch.targets[LABELS][:, inner, inner].to(torch.uint8).cpu().numpy()
+    kind, side, done = reader.dataset.kind, reader.dataset.tile_size, 0
+    context, at_once = (max(reader.context, AROUND), AT_ONCE) if kind.pixelwise else (0, WHOLE_AT_ONCE)
+    wide = TileReader(reader.dataset, reader.inputs, reader.stride, reader.device, targets=[LABELS], context=context)
+    counts = {share: SceneCounts(reader.dataset, tiles) for share in SHARES}
+    inner = (..., slice(context, context + side), slice(context, context + side)) if kind.pixelwise else ...
+    for batch in wide.in_order(tiles, at_once):
+        begun, whole = (scores[inner].float() for scores in network.both(batch.images))
+        truth = batch.targets[LABELS][inner].to(torch.uint8).cpu().numpy()
         for share in SHARES:
-            found = torch.lerp(begun, whole, share).argmax(1).to(torch.uint8).cpu().numpy()
-            for place, scene in enumerate(scenes[done:done + len(batch)]):
-                counts[share, scene] += kind.count(truth[place:place + 1], found[place:place + 1], classes)
+            mixed = torch.lerp(begun, whole, share)
+            found = (mixed.argmax(1).to(torch.uint8) if kind.pixelwise else mixed).cpu().numpy()
+            counts[share].add(batch.samples, truth, found)
         done += len(batch)
         progress.at(done / len(tiles), f"Comparing network and regression on {done} of {len(tiles)} tiles")
-    tried = {}
-    for share in SHARES:
-        each = [counts[share, scene] for scene in np.unique(scenes)]
-        scores = [score for one in each if (score := kind.figures(one)[kind.score]) is not None]
-        if scores:
-            tried[share] = Tried(float(np.mean(scores)), np.sum(each, axis=0))
-    return tried
+    return {share: tried for share, one in counts.items() if (tried := one.tried())}
 
 
 def best_share(tried: dict[float, Tried]) -> float:
@@ -68,19 +54,14 @@ def best_share(tried: dict[float, Tried]) -> float:
     return max(tried, key=lambda share: (tried[share].score, -share)) if tried else 1.0
 
 
-def blended(share: float, tried: dict[float, Tried], figure: str) -> str:
+def blended(share: float, tried: dict[float, Tried], kind: Task) -> str:
     """What was chosen, as a sentence."""
     if not tried:
         return "The validation tiles have no label, so the network is kept as it is."
     scores = {one: found.score for one, found in tried.items()}
-    told = f"{figure} on the validation tiles, seen as in a map, {scores[0.0]:.3f} for the regression, {scores[1.0]:.3f} for the network"
+    seen = ", seen as in a map," if kind.pixelwise else ""
+    told = f"{FIGURES[kind.score]} on the validation tiles{seen} {scores[0.0]:.3f} for the regression, {scores[1.0]:.3f} for the network"
     if not share:
         return f"The network adds nothing to the regression on statistics, which is kept alone: {told}."
     return f"{'All' if share == 1 else f'{share:.0%}'} of what the network adds to the regression is kept: {told}" + (
         "." if share == 1 else f", {scores[share]:.3f} for what is kept.")
-
-
-def _scenes(table: Any, tiles: np.ndarray) -> np.ndarray:
-    """A number for each tile: that of its scene, or 0 for all where there are too few scenes to tell."""
-    known = table["scene"].to_numpy()[tiles] if "scene" in table else np.zeros(len(tiles), int)
-    return known if len(np.unique(known)) >= SCENES else np.zeros(len(tiles), int)

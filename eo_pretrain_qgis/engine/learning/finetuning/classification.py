@@ -9,17 +9,18 @@ import torch
 from torch import nn
 
 from ....progress import SILENT, Progress
+from ...classic.classifiers import Regression
 from ...classic.models import Labelled
+from ...classic.samples import LEARNED
 from ...datasets.splitting.label_shares import with_label
 from ...even_sample import even_sample
 from ...measures.linear_probe import LinearProbe
 from ..data import LABELS, Batch, TileReader
 from ..networks.class_networks import ClassNetwork
+from ..networks.spectral import SpectralClassifier
 from ..probes import encoder_features
 from .labelled_tiles import LabelledMethod
 from .losses import binary_losses, class_losses, label_weights
-
-HEAD_TILES = 2000  # the first head is fitted to at most so many
 
 
 class Classification(LabelledMethod):
@@ -52,19 +53,27 @@ class Classification(LabelledMethod):
             yield batch.samples, batch.targets[LABELS].cpu().numpy(), network(batch.images).float().cpu().numpy()
 
     def begin(self, new: list[str], labelled: Labelled, device: torch.device, progress: Progress = SILENT) -> None:
-        """With starting weights and a new head: the head begins as a linear classifier on the encoder's features."""
-        if "classification_head.weight" in new:
-            self.fit_head(device, progress)
-
-    def fit_head(self, device: torch.device, progress: Progress = SILENT) -> None:
-        """Starts the head as the best linear classifier on the encoder's features, so that training does not begin by spoiling them.
+        """The network begins as a regression on the statistics of whitened bands and, with starting weights, on the encoder's features too.
 
         A head drawn at random sends large, meaningless gradients into a good encoder (Kumar et al., Fine-Tuning can Distort
-        Pretrained Features, arXiv 2202.10054). Of many training tiles an even sample is taken.
+        Pretrained Features, arXiv 2202.10054).
         """
-        tiles = with_label(self.dataset, even_sample(self.labelled, HEAD_TILES))
+        started = "classification_head.weight" in new
+        if isinstance(self.network, SpectralClassifier):
+            self.network.begin(labelled.whitening, labelled.regression)
+            if started:
+                tiles = even_sample(labelled.rows.tiles, LEARNED)
+                statistics = labelled.rows.features[np.searchsorted(labelled.rows.tiles, tiles)]
+                self.network.begin_with_features(self._regression(tiles, labelled.seed, device, progress, statistics))
+        elif started:
+            joint = self._regression(with_label(self.dataset, even_sample(self.labelled, LEARNED)), labelled.seed, device, progress)
+            self.network.load_state_dict({"classification_head.weight": torch.from_numpy(joint.weight),
+                                          "classification_head.bias": torch.from_numpy(joint.bias)}, strict=False)
+
+    def _regression(self, tiles: np.ndarray, seed: int, device: torch.device, progress: Progress, beside: np.ndarray | None = None) -> Regression:
+        """A regression on the encoder's features of labelled tiles, behind others of them that stand `beside`."""
         network = self.network.to(device)
         features = encoder_features(network.encoder, self.dataset, network.seen, tiles, progress=progress)
-        weight, bias = LinearProbe(features, self.dataset.labels(tiles), strengths=(1e-3, 1e-2, 1e-1)).layer(len(self.dataset.classes))
-        network.load_state_dict({"classification_head.weight": torch.from_numpy(weight),
-                                 "classification_head.bias": torch.from_numpy(bias)}, strict=False)
+        rows = features if beside is None else np.concatenate([beside, features], 1)
+        probe = LinearProbe(rows, self.dataset.labels(tiles), seed)
+        return Regression(*probe.layer(len(self.dataset.classes)), self.dataset.kind.several)

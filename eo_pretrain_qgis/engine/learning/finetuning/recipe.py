@@ -25,14 +25,13 @@ from ...runs.pictures import pictures, shown
 from ...runs.run_folder import CARD, NETWORK
 from ...runs.simple import AUTO, chosen_input, learned_of, train_simple
 from ...runs.simple import Settings as SimpleSettings
-from ...tasks import FIGURES
 from ..loop import training_runs
 from ..loop.runs import Run
 from ..loop.shares import refuse_crop
 from ..loop.training import Course, Plan
 from ..loop.training_runs import Kept, Session, equipped, plan_of, train
 from ..networks.encoder_files import OUR_SCALING, find_weights, read_card
-from ..networks.spectral import SpectralUNet
+from ..networks.spectral import AboveRegression
 from ..probes import encoder_features
 from ..tasks import learner_of
 from .answers import TileAnswers
@@ -224,14 +223,14 @@ class FineTuning:
     def settle(self, run: Run, method: Any, progress: Progress) -> np.ndarray | None:
         """Keeps as much of what the network added to its regression as the validation tiles are better for."""
         tiles, network = method.reader.indices("validation"), method.network
-        if not isinstance(network, SpectralUNet) or self.settings.keep == "last" or not len(tiles):
+        if not isinstance(network, AboveRegression) or self.settings.keep == "last" or not len(tiles):
             return None
         tried = tried_shares(network, tiles, method.reader, progress)
         share = best_share(tried)
         self.settled = Tried(tried[share].score, tried[share].counts) if tried else None
         run.card["blend"] = {"share": share, "scores": [[one, found.score] for one, found in tried.items()]}
         network.blend(share)
-        progress.message(blended(share, tried, FIGURES[self.dataset.kind.score]))
+        progress.message(blended(share, tried, self.dataset.kind))
         return tried[share].counts if tried else None
 
     def facts(self, run: Run, method: LabelledMethod, sums: np.ndarray) -> dict[str, Any]:

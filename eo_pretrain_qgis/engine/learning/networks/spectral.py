@@ -1,19 +1,21 @@
-"""A U-Net that starts at a regression on whitened bands and may only add to it."""
+"""Networks that start at a regression on whitened bands and may only add to it."""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
 from ...cards import Inputs
 from ...classic.classifiers import Regression
+from ...classic.samples import TAIL, tail_values
 from ...classic.whitening import EPSILON, SIDE, Whitening
-from .class_networks import SegmentationNetwork
+from .class_networks import ClassificationNetwork, ClassNetwork, SegmentationNetwork, asinh
 
 
-class SpectralStatistics(nn.Module):
-    """`Whitening.statistics` inside a network, always in float32: small differences between bands are what it is for.
+class Whitened(nn.Module):
+    """A whitening inside a network, always in float32: small differences between bands are what it is for.
 
     Args:
         fill: per band, what stands for a pixel without a measurement, stored units.
@@ -26,8 +28,6 @@ class SpectralStatistics(nn.Module):
     matrix: torch.Tensor
     fill: torch.Tensor
     bent: torch.Tensor
-    column: torch.Tensor
-    row: torch.Tensor
 
     def __init__(self, fill: list[float]) -> None:
         super().__init__()
@@ -36,9 +36,6 @@ class SpectralStatistics(nn.Module):
         self.register_buffer("matrix", torch.eye(bands)[:, :, None, None])
         self.register_buffer("fill", torch.tensor(fill, dtype=torch.float32).view(1, -1, 1, 1))
         self.register_buffer("bent", torch.ones(()))
-        box = torch.full((2 * bands + 1, 1, SIDE, 1), 1 / SIDE)
-        self.register_buffer("column", box, persistent=False)
-        self.register_buffer("row", box.transpose(2, 3).contiguous(), persistent=False)
 
     def adopt(self, whitening: Whitening) -> None:
         """Takes over a whitening."""
@@ -47,30 +44,138 @@ class SpectralStatistics(nn.Module):
         self.bent.fill_(float(whitening.bent))
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Whitened bands, their means and deviations (n, 3 · band, y, x) of images in stored units (n, band, y, x)."""
+        """Statistics of images in stored units (n, band, y, x)."""
         with torch.autocast(image.device.type, enabled=False):
             image = image.float()
-            bands = image.shape[1]
             known = (image != self.fill).any(1, keepdim=True).float()
             white = functional.conv2d(image - self.mean, self.matrix)
-            white = torch.where(self.bent > 0, torch.asinh(white), white) * known
-            planes = torch.cat([white, white * white, known], 1)
-            planes = functional.conv2d(planes, self.column, padding=(SIDE // 2, 0), groups=2 * bands + 1)
-            planes = functional.conv2d(planes, self.row, padding=(0, SIDE // 2), groups=2 * bands + 1)
-            share = planes[:, -1:].clamp_min(0.5 / SIDE**2)
-            mean = planes[:, :bands] / share
-            variance = planes[:, bands:-1] / share - mean * mean
-            return torch.cat([white, mean, (variance.clamp_min(0) + EPSILON).sqrt()], 1)
+            return self.statistics(torch.where(self.bent > 0, asinh(white), white) * known, known)
+
+    def statistics(self, white: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+        """Of whitened bands (n, band, y, x), 0 where `known` (n, 1, y, x) is not 1."""
+        raise NotImplementedError
+
+
+class SpectralStatistics(Whitened):
+    """`Whitening.statistics` inside a network: whitened bands, their means and deviations around each pixel, (n, 3 · band, y, x)."""
+
+    column: torch.Tensor
+    row: torch.Tensor
+
+    def __init__(self, fill: list[float]) -> None:
+        super().__init__(fill)
+        box = torch.full((2 * len(fill) + 1, 1, SIDE, 1), 1 / SIDE)
+        self.register_buffer("column", box, persistent=False)
+        self.register_buffer("row", box.transpose(2, 3).contiguous(), persistent=False)
+
+    def statistics(self, white: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+        """See `Whitened`."""
+        bands = white.shape[1]
+        planes = torch.cat([white, white * white, known], 1)
+        planes = functional.conv2d(planes, self.column, padding=(SIDE // 2, 0), groups=2 * bands + 1)
+        planes = functional.conv2d(planes, self.row, padding=(0, SIDE // 2), groups=2 * bands + 1)
+        share = planes[:, -1:].clamp_min(0.5 / SIDE**2)
+        mean = planes[:, :bands] / share
+        variance = planes[:, bands:-1] / share - mean * mean
+        return torch.cat([white, mean, (variance.clamp_min(0) + EPSILON).sqrt()], 1)
+
+
+class SampleStatistics(Whitened):
+    """`sample_rows` inside a network: mean, deviation, 5th and 95th percentile of each whitened band over what was measured, (n, 4 · band)."""
+
+    def statistics(self, white: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+        """See `Whitened`; 0 where nothing was measured."""
+        white, known = white.flatten(2), known.flatten(2)
+        bands, count = white.shape[1], known.sum(2, keepdim=True)
+        measured = count.clamp_min(1)
+        mean = white.sum(2, keepdim=True) / measured
+        deviation = (((white - mean) * known).square().sum(2, keepdim=True) / measured).sqrt()
+        # Upwards a percentile is that of the negative downwards, so that one search in a part of the values finds both.
+        both = torch.where(known > 0, torch.cat([white, -white], 1), torch.finfo(white.dtype).max)
+        lowest = smallest(both, tail_values(white.shape[2]))
+        place = (measured - 1) * TAIL
+        first = place.floor().long().expand(-1, 2 * bands, -1)
+        second = torch.minimum(first + 1, measured.long() - 1)
+        low, high = torch.lerp(lowest.gather(2, first), lowest.gather(2, second), place - place.floor()).split(bands, 1)
+        return torch.where(count > 0, torch.cat([mean, deviation, low, -high], 1), 0.0).flatten(1)
+
+
+def smallest(values: torch.Tensor, count: int) -> torch.Tensor:
+    """So many of the smallest values along the last axis, ascending, or more; without gradients."""
+    if values.device.type != "cpu" or torch.onnx.is_in_onnx_export():
+        return values.topk(count, largest=False).values
+    return torch.from_numpy(np.sort(values.detach().numpy()))  # in an eighth of the time
 
 
 class Linear(nn.Conv2d):
-    """The regression: it learns at a share of the rate of the rest, so that few labels do not pull it away from where it is best."""
+    """The regression of pixels: it learns at a share of the rate of the rest, so that few labels do not pull it away from where it is best."""
 
-    rate_share = 0.1
+    rate_share, decays = 0.1, False
     bias: nn.Parameter
 
 
-class SpectralUNet(SegmentationNetwork):
+class LinearOfSamples(nn.Linear):
+    """The same of whole samples; in float32, for its weights are large and cancel each other."""
+
+    rate_share, decays = 0.1, False
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        """See `nn.Linear`."""
+        with torch.autocast(rows.device.type, enabled=False):
+            return super().forward(rows)
+
+
+class AboveRegression(ClassNetwork):
+    """What adds to the class scores of a regression on whitened statistics.
+
+    Attributes:
+        spectral: the statistics.
+        linear: the regression, which learns on.
+        begun: the regression on the statistics alone as it was fitted.
+    """
+
+    spectral: Whitened
+    linear: Linear | LinearOfSamples
+    begun: Linear | LinearOfSamples
+
+    @property
+    def head(self) -> nn.Module:
+        """The last layers, whose scores are added."""
+        raise NotImplementedError
+
+    def parts(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Statistics of images in stored units, and the scores that are added."""
+        raise NotImplementedError
+
+    def forward(self, images: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Class scores before softmax or sigmoid, (n, class, …), of images in stored units, float32 (n, band, y, x)."""
+        statistics, added = self.parts(images[self.seen.name])
+        return self.linear(statistics) + added
+
+    def both(self, images: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Class scores of the regression as it was fitted, and of the network."""
+        statistics, added = self.parts(images[self.seen.name])
+        return self.begun(statistics), self.linear(statistics) + added
+
+    @torch.no_grad()
+    def begin(self, whitening: Whitening, regression: Regression) -> None:
+        """Makes it the regression on the statistics of whitened bands."""
+        self.spectral.adopt(whitening)
+        for layer in (self.linear, self.begun):
+            fill(layer, regression.weight, regression.bias)
+        for parameter in self.head.parameters():
+            parameter.zero_()
+
+    @torch.no_grad()
+    def blend(self, share: float) -> None:
+        """Makes the scores those of the fitted regression, and `share` of what there is beside it."""
+        for ours, theirs in zip(self.linear.parameters(), self.begun.parameters()):
+            ours.lerp_(theirs, 1 - share)
+        for parameter in self.head.parameters():
+            parameter.mul_(share)
+
+
+class SpectralUNet(AboveRegression, SegmentationNetwork):
     """A U-Net above a regression: class scores are those of a linear layer on `SpectralStatistics`, and what the U-Net adds, at first nothing.
 
     The encoder sees what every encoder here sees, so weights pretrained anywhere fit; the layers at full resolution see whitened bands.
@@ -79,10 +184,6 @@ class SpectralUNet(SegmentationNetwork):
         encoder: name of the encoder.
         inputs: what it sees.
         classes: number of classes.
-
-    Attributes:
-        linear: the regression, which learns on.
-        begun: the regression as it was fitted.
     """
 
     def __init__(self, encoder: str, inputs: Inputs, classes: int) -> None:
@@ -93,36 +194,58 @@ class SpectralUNet(SegmentationNetwork):
         self.linear, self.begun = (Linear(3 * len(self.seen.bands), classes, 1) for _ in range(2))
         self.begun.requires_grad_(False)
 
-    @torch.no_grad()
-    def begin(self, whitening: Whitening, regression: Regression) -> None:
-        """Makes it the regression on the statistics of whitened bands."""
-        self.spectral.adopt(whitening)
-        for layer in (self.linear, self.begun):
-            layer.weight.copy_(torch.from_numpy(regression.weight)[:, :, None, None])
-            layer.bias.copy_(torch.from_numpy(regression.bias))
-        for parameter in self.segmentation_head.parameters():
-            parameter.zero_()
+    @property
+    def head(self) -> nn.Module:
+        """See `AboveRegression`."""
+        return self.segmentation_head
 
-    def forward(self, images: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Class scores before softmax, (n, class, y, x), of images in stored units, float32 (n, band, y, x)."""
-        statistics, added = self._parts(images)
-        return self.linear(statistics) + added
-
-    def both(self, images: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Class scores of the regression as it was fitted, and of the network."""
-        statistics, added = self._parts(images)
-        return self.begun(statistics), self.linear(statistics) + added
-
-    def _parts(self, images: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-        image = images[self.seen.name]
+    def parts(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `AboveRegression`."""
         statistics = self.spectral(image)
         levels = self.decoder(self.encoder(self.scaled(image)))
         return statistics, self.segmentation_head(torch.cat([levels, self.fine(statistics[:, :len(self.seen.bands)])], 1))
 
+
+class SpectralClassifier(AboveRegression, ClassificationNetwork):
+    """An encoder above a regression: class scores of whole tiles are those of a linear layer on `SampleStatistics`, and what a linear layer on the
+    encoder's features adds.
+
+    Args:
+        encoder: name of the encoder.
+        inputs: what it sees.
+        classes: number of classes.
+    """
+
+    fitted = ("classification_head.",)
+
+    def __init__(self, encoder: str, inputs: Inputs, classes: int) -> None:
+        super().__init__(encoder, inputs, classes)
+        self.spectral = SampleStatistics(self.seen.centre)
+        self.linear, self.begun = (LinearOfSamples(4 * len(self.seen.bands), classes) for _ in range(2))
+        self.begun.requires_grad_(False)
+
+    @property
+    def head(self) -> nn.Module:
+        """See `AboveRegression`."""
+        return self.classification_head
+
     @torch.no_grad()
-    def blend(self, share: float) -> None:
-        """Makes the scores those of the fitted regression, and `share` of what was learned beside it."""
-        for ours, theirs in zip(self.linear.parameters(), self.begun.parameters()):
-            ours.lerp_(theirs, 1 - share)
-        for parameter in self.segmentation_head.parameters():
-            parameter.mul_(share)
+    def begin_with_features(self, joint: Regression) -> None:
+        """Makes it a regression on statistics and features together, after `begin`, whose regression on the statistics alone stays beside it.
+
+        Args:
+            joint: on the statistics, then the features of the encoder.
+        """
+        count = self.linear.weight.shape[1]
+        fill(self.linear, joint.weight[:, :count], joint.bias)
+        fill(self.classification_head, joint.weight[:, count:], 0 * joint.bias)
+
+    def parts(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `AboveRegression`."""
+        return self.spectral(image), self.classification_head(self.features(image))
+
+
+def fill(layer: nn.Conv2d | nn.Linear, weight: np.ndarray, bias: np.ndarray) -> None:
+    """Writes a linear layer: weight (class, feature) and bias (class,)."""
+    layer.weight.copy_(torch.from_numpy(weight).view_as(layer.weight))
+    layer.bias.copy_(torch.from_numpy(bias))  # type: ignore[union-attr]

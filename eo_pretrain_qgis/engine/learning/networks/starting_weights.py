@@ -121,7 +121,7 @@ def start_from(network: nn.Module, path: str, bands: list[str], progress: Progre
 
 def is_ours(card: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> bool:
     """Whether weights were trained or imported here, so that our encoder of their name is the one they were made for."""
-    return str(card.get("format", "")).startswith("eo-pretrain") or all(name in tensors for name in OWN)
+    return str(card.get("format", "")).startswith("eo-pretrain") or {"centre", "spread"} <= tensors.keys()
 
 
 def take_over(network: nn.Module, path: str, source: dict[str, torch.Tensor], card: Mapping[str, Any], bands: list[str],
@@ -147,14 +147,14 @@ def take_over(network: nn.Module, path: str, source: dict[str, torch.Tensor], ca
     pairs = pair_names(list(source), list(target))
     encoder: Any = network.encoder
     entrance = "encoder." + input_weight(encoder, len(bands))
-    result, taken = Matched(path), {}
+    result, taken, fitted = Matched(path), {}, getattr(network, "fitted", ())
     inside = {name: tensor for name, tensor in target.items() if name.startswith("encoder.")}
     if not inside.keys() <= pairs.keys() and (ordered := pair_by_order(source, inside, entrance)):
         pairs, result.by_order = ordered, True
     source, result.scaling = standardised(source, pairs.get(entrance, ""), pairs.get(_behind(list(target), entrance), ""), card)
     for name, tensor in target.items():
         found = source.get(pairs.get(name, ""))
-        if found is not None and not found.is_floating_point():
+        if found is not None and (name.startswith(fitted) or not found.is_floating_point()):
             found = None
         if found is not None and name == entrance and without_bands(found) == without_bands(tensor):
             taken[name], result.input_layer = adapt_input(found, band_names(card), bands, tensor if missing == "new" else None)
