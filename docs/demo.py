@@ -103,7 +103,7 @@ def the_path(demo: Demo) -> dict:
               "Tiles by split": demo.path("dataset/tiles.gpkg")}
     write_project(layers, demo.path("demo.qgz"))
     draw_picture([layers["Sentinel-2 (simulated)"], layers["Land cover, mapped"], layers["Land cover, truth"]],
-                 ["Sentinel-2 (simulated)", "mapped by the network", "truth"], demo.path("demo.png"))
+                 ["Sentinel-2 (simulated)", "mapped", "truth"], demo.path("demo.png"))
     return json.loads(Path(demo.path("evaluation.json")).read_text(encoding="utf-8"))
 
 
@@ -113,7 +113,7 @@ WIDTHS = (8, 13, 11, 17)
 
 def print_scores(figures: dict) -> None:
     """IoU per class on the test blocks, beside both baselines."""
-    print("\n  IoU on the test blocks (simulated landscape)   network   regression   boosting   majority class")
+    print("\n  IoU on the test blocks (simulated landscape)     model   regression   boosting   majority class")
     columns = [figures[who] for who in ("model", "statistics", "boosting", "majority")]
     for rows in zip(*(column["classes"] for column in columns)):
         print(f"  {rows[0]['name']:<46}" + "".join(f"{shown(row['iou']):>{width}}" for row, width in zip(rows, WIDTHS)))

@@ -202,10 +202,16 @@ def resplit_land_dataset(folder):
 
 def land_run(folder):
     """A small network trained on `land_dataset` until it tells crop from forest."""
-    values = {"dataset": str(land_dataset(folder)), "encoder": "tu-test_resnet", "epochs": 4, "batch_size": 4, "learning_rate": 0.003,
-              "device": "cpu", "output": str(folder / "land_run")}
+    values = {"dataset": str(land_dataset(folder)), "approach": "network", "encoder": "tu-test_resnet", "epochs": 4, "batch_size": 4,
+              "learning_rate": 0.003, "device": "cpu", "output": str(folder / "land_run")}
     JOBS["finetune"].from_values(values).run(SILENT)
     return folder / "land_run"
+
+
+def simple_run(folder):
+    """A regression on the statistics of `land_dataset`."""
+    JOBS["finetune"].from_values({"dataset": str(land_dataset(folder)), "approach": "statistics", "output": str(folder / "simple_run")}).run(SILENT)
+    return folder / "simple_run"
 
 
 def ground_control_points(folder):
