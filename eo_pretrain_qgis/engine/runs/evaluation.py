@@ -18,10 +18,11 @@ from ..looks import html_page as page
 from ..looks.score_tables import CLASS_FIGURES, class_table, confusion_table
 from ..tasks import FIGURES, Task, with_article
 from .answers import Answers, KeptClassifier
+from .approaches import NAMES
 from .learnable import check_learnable
 from .map_scores import count_map, count_tiles
 from .pictures import pictures, shown
-from .run_folder import RunFolder, write_json
+from .run_folder import NETWORK, RunFolder, write_json
 
 MODEL = "model"
 #: Tiles that baselines answer for at once.
@@ -159,6 +160,8 @@ def _verdict(facts: dict[str, Any], kind: Task) -> str:
         return "The tiles have no label, so nothing was measured."
     beside = "".join(f", {baseline.words} {facts[who][score]:.3f}" for who, baseline in kind.baselines.items())
     figures = f"The model reaches {with_article(score)} of {facts[MODEL][score]:.3f}{beside}."
+    if facts["kept"] != NETWORK:
+        return f"{figures} The model is the {NAMES[facts['kept']]}, which is what the run kept."
     best = max(kind.baselines, key=lambda who: facts[who][score], default=MODEL)
     if best == MODEL:
         return figures
@@ -177,6 +180,6 @@ def _method(facts: dict[str, Any], dataset: Dataset) -> list[str]:
         f"{facts['tiles']} {facts['split']} tiles, {model.get('samples', model.get('pixels')):,} labelled {kind.counted} of {dataset.folder}.",
         f"Split: {dataset.description['split'].get('text', 'not stated')}",
         f"All figures count {kind.counted}; the means give each class that occurs the same weight.",
-        f"Network and baselines learned from the labels of the same {facts['training_tiles']} training tiles{part}.",
+        f"Model and baselines learned from the labels of the same {facts['training_tiles']} training tiles{part}.",
         *(baseline.method for baseline in kind.baselines.values()),
     ]

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from ...errors import JobError
 from ...progress import Progress
 from .. import training
-from ..spec import Result, boolean, choice, folder, integer, number, text
+from ..spec import REQUIRED, Result, boolean, choice, folder, integer, number, text
+
+#: Parameters that mean something for every approach; the processor is the only device of those without a network.
+FOR_ALL = ("dataset", "approach", "sensor", "bands", "label_share", "device", "seed", "output")
 
 
 @dataclass(frozen=True)
@@ -106,9 +109,9 @@ class Finetune(training.TrainingJob):
         return ("train", "predict") if self.approach == "auto" and not self._of_networks() else ("train",)
 
     def _of_networks(self) -> list[str]:
-        """Parameters that were given and mean something for networks only."""
-        return [name for name in ("start", "encoder", "epochs", "batch_size", "learning_rate", "crop", "context", "epoch_steps", "average")
-                if getattr(self, name) is not None]
+        """Parameters of networks alone that are not left as they are."""
+        return [name for name, param in self.parameters().items()
+                if name not in FOR_ALL and getattr(self, name) != (None if param.default is REQUIRED else param.default)]
 
     def run(self, progress: Progress) -> dict:
         if self.approach not in training.SIMPLE and ("predict" not in self.engines() or importlib.util.find_spec("torch")):
