@@ -18,10 +18,11 @@ from ...errors import ModelError, first_line
 from ...progress import SILENT, Progress
 from ..models import package
 from ..models.session import InferenceSession, on_processor
+from ..tasks import TASKS
 from ..waiting import PythonCall, patiently
 from .halo import measured, real_scenes
 from .loop.runs import Run
-from .networks.class_networks import ClassNetwork, SegmentationNetwork
+from .networks.class_networks import ClassNetwork
 
 
 class Probabilities(nn.Module):
@@ -58,7 +59,7 @@ def export_run(run_folder: str, target: str, *, name: str | None = None, licence
     """
     run = Run.open(run_folder)
     network = run.load_network(torch.device("cpu"))
-    if not isinstance(network, SegmentationNetwork):
+    if not TASKS[run.card["task"]].pixelwise:
         raise ModelError(f"The run {run_folder} learned classes of whole tiles, and maps need a class per pixel. Choose the run of a dataset "
                          "with labels of pixels, or start one from this run.")
     model = Probabilities(network).eval()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from .finetuning.labelled_tiles import LabelledMethod
 from .finetuning.pictures import map_pictures, sample_gallery
 from .finetuning.segmentation import Segmentation
 from .networks.class_networks import ClassificationNetwork, ClassNetwork, SegmentationNetwork
+from .networks.fitted import NearestNeighbours, PixelProbe
 from .networks.spectral import SpectralClassifier, SpectralUNet
 
 SAMPLES = 4  # tiles with a map that are shown
@@ -32,18 +33,24 @@ class Learner:
         method: loss, answers and what is counted.
         shown: dataset and split → positions of the tiles that a report chooses its pictures from.
         pictures: network, reader, dataset and these tiles → HTML.
+        fitted: mode that takes no step of gradient descent → kind of network, where it is not the first.
     """
 
     networks: dict[str, Callable[[str, Inputs, int], ClassNetwork]]
     method: type[LabelledMethod]
     shown: Callable[[Dataset, str], np.ndarray]
     pictures: Callable[[ClassNetwork, TileReader, Dataset, np.ndarray], str]
+    fitted: dict[str, str] = field(default_factory=dict)
+
+    def kind(self, mode: str) -> str:
+        """The kind of network that a new run of a mode has."""
+        return self.fitted.get(mode) or next(iter(self.networks))
 
 
-_PIXELS = Learner({"unet above a regression": SpectralUNet, "unet": SegmentationNetwork}, Segmentation,
-                  lambda dataset, split: telling_tiles(dataset, split, SAMPLES), map_pictures)
-_TILES = Learner({"classifier above a regression": SpectralClassifier, "classifier": ClassificationNetwork}, Classification,
-                 lambda dataset, split: dataset.indices(split), sample_gallery)
+_PIXELS = Learner({"unet above a regression": SpectralUNet, "unet": SegmentationNetwork, "linear on features": PixelProbe}, Segmentation,
+                  lambda dataset, split: telling_tiles(dataset, split, SAMPLES), map_pictures, {"probe": "linear on features"})
+_TILES = Learner({"classifier above a regression": SpectralClassifier, "classifier": ClassificationNetwork, "nearest neighbours": NearestNeighbours},
+                 Classification, lambda dataset, split: dataset.indices(split), sample_gallery, {"knn": "nearest neighbours"})
 LEARNERS: dict[str, Learner] = {"segmentation": _PIXELS, "scene": _TILES, "patch": _TILES, "multilabel": _TILES}
 
 

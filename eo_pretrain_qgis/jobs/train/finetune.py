@@ -77,11 +77,21 @@ class Finetune(training.TrainingJob):
     patience: int = training.patience(12)
     weight_decay: float = training.weight_decay()
     warmup_epochs: int = training.warmup_epochs()
-    frozen_encoder: bool = boolean("Keep the encoder frozen", default=False, advanced=True)
+    mode: str = choice("Mode", ("fine_tune", "frozen", "last_blocks", "discriminative", "probe", "knn"), default="fine_tune", advanced=True,
+                       help="What learns. “fine_tune”: all of the network. “frozen”: all but the encoder. “last_blocks”: of the encoder the "
+                            "last stage alone. “discriminative”: all of it, the encoder slower from stage to stage towards the bands, by 2.6. "
+                            "“probe”: nothing but a linear classifier, fitted to the encoder's features and the statistics of the bands without "
+                            "training. “knn”: images take the class of the five labelled ones that look most alike to the encoder; not for "
+                            "classes of pixels. All but “fine_tune” need starting weights.")
     device: str = training.device()
     seed: int = training.seed()
     output: str = training.output()
 
     def check(self) -> None:
-        if self.frozen_encoder and not self.start:
-            raise JobError("A frozen encoder without starting weights would stay random. Give starting weights, or let the encoder learn.")
+        if self.mode != "fine_tune" and not self.start:
+            raise JobError(f"The mode “{self.mode}” keeps what starting weights know, and there are none. Give starting weights, or choose the mode "
+                           "“fine_tune”.")
+        idle = [name for name in ("epochs", "epoch_steps", "learning_rate") if getattr(self, name) is not None]
+        if self.mode in ("probe", "knn") and (idle or self.spread_labels):
+            what = self.parameters()[idle[0] if idle else "spread_labels"].label
+            raise JobError(f"The mode “{self.mode}” takes no steps, and “{what}” was set. Leave it as it is, or choose another mode.")

@@ -17,6 +17,7 @@ from ...even_sample import even_sample
 from ...measures.linear_probe import LinearProbe
 from ..data import LABELS, Batch, TileReader
 from ..networks.class_networks import ClassNetwork
+from ..networks.fitted import REMEMBERED, NearestNeighbours
 from ..networks.spectral import SpectralClassifier
 from ..probes import encoder_features
 from .labelled_tiles import LabelledMethod
@@ -53,7 +54,11 @@ class Classification(LabelledMethod):
         Pretrained Features, arXiv 2202.10054).
         """
         started = "classification_head.weight" in new
-        if isinstance(self.network, SpectralClassifier):
+        if isinstance(self.network, NearestNeighbours):
+            tiles = even_sample(with_label(self.dataset, self.labelled), REMEMBERED)
+            features = encoder_features(self.network.to(device).encoder, self.dataset, self.network.seen, tiles, progress=progress)
+            self.network.remember(features, self.dataset.labels(tiles))
+        elif isinstance(self.network, SpectralClassifier):
             labelled = Labelled(self.dataset, self.network.seen, with_label(self.dataset, self.labelled), seed, progress)
             regression = fit(Regression.fit, labelled.rows, len(self.dataset.classes), seed, progress, progress)
             self.network.begin(labelled.whitening, regression)

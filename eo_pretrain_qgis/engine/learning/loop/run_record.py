@@ -13,7 +13,7 @@ from ...cards import ClassInfo, Input
 from ...records import Count, FilledName, Finite, Metres, Name, Pixels, Sha256, differ, read_json, shown
 from ...tasks import task_named
 
-FORMAT, VERSION = "eo-pretrain run", 2
+FORMAT, VERSION = "eo-pretrain run", 3
 Figure = Finite | None
 Figures = dict[str, Figure]
 
@@ -284,5 +284,14 @@ def _with_inputs(card: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in card.items() if key not in ("sensor", "preset", "bands", "sensors")} | {"inputs": inputs} | alone
 
 
+def _with_mode(card: dict[str, Any]) -> dict[str, Any]:
+    """Version 2 said of a fine-tuning whether the encoder was frozen."""
+    settings = card.get("settings")
+    if not isinstance(settings, dict) or "frozen_encoder" not in settings:
+        return card
+    kept = {name: value for name, value in settings.items() if name != "frozen_encoder"}
+    return card | {"settings": kept | {"mode": "frozen" if settings["frozen_encoder"] else "fine_tune"}}
+
+
 #: Version → function that turns a card of that version into one of the next.
-UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _with_inputs}
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _with_inputs, 2: _with_mode}
