@@ -141,7 +141,7 @@ class Benchmark:
 
     def probes(self, start: str, share: float, seed: int) -> None:
         if not self.images:
-            settings = replace(self.settings(start, share, seed), frozen_encoder=True)
+            settings = replace(self.settings(start, share, seed), mode="frozen")
             self.measure(start, "probe", share, seed, lambda: self.train(settings), settings)
             return
         tiles = self.tiles(share, seed)

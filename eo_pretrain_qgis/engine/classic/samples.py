@@ -36,12 +36,14 @@ class Rows:
         labels: positions of classes (n,), or 0 and 1 (n, class).
         tiles: where each comes from, positions in the dataset (n,).
         whole: each is of a whole sample, and not of a pixel.
+        places: of pixels: where in its tile each is, row · tile size + column (n,).
     """
 
     features: np.ndarray
     labels: np.ndarray
     tiles: np.ndarray
     whole: bool = False
+    places: np.ndarray | None = None
 
 
 def measure_whitening(dataset: Dataset, what: Input, tiles: np.ndarray, progress: Progress = SILENT) -> Whitening:
@@ -78,9 +80,9 @@ def pixel_rows(dataset: Dataset, what: Input, whitening: Whitening, tiles: np.nd
                 chosen = np.concatenate([chosen, rest[label.ravel()[rest] == wanted][:missing[wanted]]])
             values = label.ravel()[chosen]
             missing = np.maximum(missing - np.bincount(values, minlength=256)[:classes], 0)
-            found.append((rows.reshape(len(rows), -1)[:, chosen].T, values, np.full(len(chosen), place)))
-    features, values, origins = map(np.concatenate, zip(*found))
-    return Rows(features, values, origins)
+            found.append((rows.reshape(len(rows), -1)[:, chosen].T, values, np.full(len(chosen), place), chosen))
+    features, values, origins, chosen = map(np.concatenate, zip(*found))
+    return Rows(features, values, origins, places=chosen)
 
 
 def sample_rows(dataset: Dataset, what: Input, whitening: Whitening, samples: np.ndarray) -> Rows:

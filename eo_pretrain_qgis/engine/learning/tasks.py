@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..cards import Inputs
 from ..datasets.dataset import Dataset
@@ -12,6 +12,7 @@ from .finetuning.classification import Classification
 from .finetuning.labelled_tiles import LabelledMethod
 from .finetuning.segmentation import Segmentation
 from .networks.class_networks import ClassificationNetwork, ClassNetwork, SegmentationNetwork
+from .networks.fitted import NearestNeighbours, PixelProbe
 from .networks.spectral import SpectralClassifier, SpectralUNet
 
 
@@ -23,14 +24,22 @@ class Learner:
         networks: kind of network, in run.json, → how one with new weights is made of encoder, what it sees, and number of classes. New runs take the
             first; the others are of runs that are older.
         method: loss, answers and what is counted.
+        fitted: mode that takes no step of gradient descent → kind of network, where it is not the first.
     """
 
     networks: dict[str, Callable[[str, Inputs, int], ClassNetwork]]
     method: type[LabelledMethod]
+    fitted: dict[str, str] = field(default_factory=dict)
+
+    def kind(self, mode: str) -> str:
+        """The kind of network that a new run of a mode has."""
+        return self.fitted.get(mode) or next(iter(self.networks))
 
 
-_PIXELS = Learner({"unet above a regression": SpectralUNet, "unet": SegmentationNetwork}, Segmentation)
-_TILES = Learner({"classifier above a regression": SpectralClassifier, "classifier": ClassificationNetwork}, Classification)
+_PIXELS = Learner({"unet above a regression": SpectralUNet, "unet": SegmentationNetwork, "linear on features": PixelProbe}, Segmentation,
+                  {"probe": "linear on features"})
+_TILES = Learner({"classifier above a regression": SpectralClassifier, "classifier": ClassificationNetwork, "nearest neighbours": NearestNeighbours},
+                 Classification, {"knn": "nearest neighbours"})
 LEARNERS: dict[str, Learner] = {"segmentation": _PIXELS, "scene": _TILES, "patch": _TILES, "multilabel": _TILES}
 
 

@@ -311,11 +311,12 @@ def _with_inputs(card: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_approach(card: dict[str, Any]) -> dict[str, Any]:
-    """Version 2 knew networks only."""
+    """Version 2 knew networks only, and said of a fine-tuning whether the encoder was frozen."""
     settings = card.get("settings")
     if not isinstance(settings, dict) or card.get("method", "finetune") != "finetune":
         return card
-    return {**card, "settings": {"approach": "network", **settings}}
+    kept = {name: value for name, value in settings.items() if name != "frozen_encoder"}
+    return card | {"settings": {"approach": "network", "mode": "frozen" if settings.get("frozen_encoder") else "fine_tune", **kept}}
 
 
 #: Version → function that turns a card of that version into one of the next.

@@ -47,10 +47,12 @@ class Finetune(training.TrainingJob):
         real_label_share=Result("number", "Share of the labelled training tiles that was learned from [%]"))
 
     dataset: str = folder("Training dataset", help="Made by “Create … dataset”.")
-    approach: str = choice("Approach", ("auto", *training.SIMPLE, "network"), default="auto",
+    approach: str = choice("Approach", ("auto", *training.SIMPLE, "network", "features"), default="auto",
                            help="“statistics”: a regression on statistics of whitened bands, in seconds. “boosting”: boosted trees on the same; "
-                                "often the best with few labels, and slower to map with. “network”: a network that starts at the regression. “auto”: "
-                                "all three; what is best on the validation tiles is kept, and the network where these are fewer than 4.")
+                                "often the best with few labels, and slower to map with. “network”: a network that starts at the regression. "
+                                "“features”: a regression on these statistics and on what the encoder of the starting weights sees (mode “probe”). "
+                                "“auto”: the first three; what is best on the validation tiles is kept, and the network where these are fewer "
+                                "than 4.")
     sensor: str = text("Sensor", default=None, advanced=True, help="Which of its sensors, where the dataset has several. Empty: the first.")
     bands: str = training.bands("A map made with the model needs these bands only.")
     encoder: str = training.encoder()
@@ -97,7 +99,12 @@ class Finetune(training.TrainingJob):
     patience: int = training.patience(12)
     weight_decay: float = training.weight_decay()
     warmup_epochs: int = training.warmup_epochs()
-    frozen_encoder: bool = boolean("Keep the encoder frozen", default=False, advanced=True)
+    mode: str = choice("Mode", ("fine_tune", "frozen", "last_blocks", "discriminative", "probe", "knn"), default="fine_tune", advanced=True,
+                       help="What learns. “fine_tune”: all of the network. “frozen”: all but the encoder. “last_blocks”: of the encoder the "
+                            "last stage alone. “discriminative”: all of it, the encoder slower from stage to stage towards the bands, by 2.6. "
+                            "“probe”: nothing but a linear classifier, fitted to the encoder's features and the statistics of the bands without "
+                            "training. “knn”: images take the class of the five labelled ones that look most alike to the encoder; not for "
+                            "classes of pixels. All but “fine_tune” need starting weights.")
     device: str = training.device()
     seed: int = training.seed()
     output: str = training.output()
@@ -125,5 +132,16 @@ class Finetune(training.TrainingJob):
             name = self._of_networks()[0]
             raise JobError(f"“{self.parameters()[name].label}” ({name}) is for networks, and the approach “{self.approach}” has none. Leave it "
                            "empty, or choose the approach “network”.")
-        if self.frozen_encoder and not self.start:
-            raise JobError("A frozen encoder without starting weights would stay random. Give starting weights, or let the encoder learn.")
+        if self.approach == "features" and self.mode not in ("fine_tune", "probe"):
+            raise JobError(f"The approach “features” is a regression on what a frozen encoder sees, and the mode “{self.mode}” was asked for. Leave "
+                           "“Mode” as it is, or choose the approach “network”.")
+        if self.approach == "features" and not self.start:
+            raise JobError("The approach “features” learns from what starting weights see, and there are none. Give starting weights, or choose the "
+                           "approach “statistics”.")
+        if self.mode != "fine_tune" and not self.start:
+            raise JobError(f"The mode “{self.mode}” keeps what starting weights know, and there are none. Give starting weights, or choose the mode "
+                           "“fine_tune”.")
+        idle = [name for name in ("epochs", "epoch_steps", "learning_rate") if getattr(self, name) is not None]
+        if self.mode in ("probe", "knn") and (idle or self.spread_labels):
+            what = self.parameters()[idle[0] if idle else "spread_labels"].label
+            raise JobError(f"The mode “{self.mode}” takes no steps, and “{what}” was set. Leave it as it is, or choose another mode.")

@@ -5,6 +5,7 @@ import torch
 
 from eo_pretrain_qgis.engine.learning.networks.class_networks import SegmentationNetwork, renew_statistics
 from eo_pretrain_qgis.engine.learning.networks.encoders import build_encoder, build_unet, check_encoder_name, check_view_side, input_weight
+from eo_pretrain_qgis.engine.learning.networks.stages import freeze_encoder
 from eo_pretrain_qgis.errors import DataError, ModelError
 from tests.inputs import inputs, seen
 
@@ -62,7 +63,7 @@ def test_scaling_is_inside_and_a_missing_pixel_equals_the_centre():
 
 def test_a_frozen_encoder_keeps_its_statistics():
     network = SegmentationNetwork("tu-test_resnet", inputs(1), classes=2)
-    network.freeze_encoder()
+    freeze_encoder(network)
     network.train()
     before = {name: tensor.clone() for name, tensor in network.encoder.state_dict().items()}
     network({"image": torch.rand(2, 1, 64, 64) * 9})

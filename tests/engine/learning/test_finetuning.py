@@ -129,7 +129,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path, dataset_folder, monk
 def test_weights_of_another_run_start_this_one(tmp_path, dataset_folder, run_folder):
     heard = Listening()
     start = str(run_folder / "encoder.safetensors")
-    finetune(str(dataset_folder), str(tmp_path / "run"), Settings(**QUICK, start=start, frozen_encoder=True), heard)
+    finetune(str(dataset_folder), str(tmp_path / "run"), Settings(**QUICK, start=start, mode="frozen"), heard)
     assert any(text.startswith("Starting weights: ") and "left new: decoder" in text for text in heard.texts)
     kept = checkpoints.load_tensors(str(tmp_path / "run" / "encoder.safetensors"))
     assert all(torch.equal(tensor, kept[name]) for name, tensor in checkpoints.load_tensors(start).items() if "num_batches" not in name)

@@ -17,6 +17,7 @@ from ...even_sample import even_sample
 from ...measures.linear_probe import LinearProbe
 from ..data import LABELS, Batch, TileReader
 from ..networks.class_networks import ClassNetwork
+from ..networks.fitted import REMEMBERED, NearestNeighbours
 from ..networks.spectral import SpectralClassifier
 from ..probes import encoder_features
 from .labelled_tiles import LabelledMethod
@@ -59,7 +60,11 @@ class Classification(LabelledMethod):
         Pretrained Features, arXiv 2202.10054).
         """
         started = "classification_head.weight" in new
-        if isinstance(self.network, SpectralClassifier):
+        if isinstance(self.network, NearestNeighbours):
+            tiles = even_sample(with_label(self.dataset, self.labelled), REMEMBERED)
+            features = encoder_features(self.network.to(device).encoder, self.dataset, self.network.seen, tiles, progress=progress)
+            self.network.remember(features, self.dataset.labels(tiles))
+        elif isinstance(self.network, SpectralClassifier):
             self.network.begin(labelled.whitening, labelled.regression)
             if started:
                 tiles = even_sample(labelled.rows.tiles, LEARNED)

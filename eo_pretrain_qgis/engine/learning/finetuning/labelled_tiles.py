@@ -158,7 +158,8 @@ class TrainingTiles:
 
     def refuse_single_value(self, stride: int) -> None:
         """See `shares.refuse_single_value`; of a network of that stride, pixels."""
-        refuse_single_value(self.mine // self.steps, (self.crop or self.reader.dataset.tile_size) + 2 * self.reader.context, stride)
+        if self.steps:
+            refuse_single_value(self.mine // self.steps, (self.crop or self.reader.dataset.tile_size) + 2 * self.reader.context, stride)
 
 
 class LabelledMethod(ABC):

@@ -39,6 +39,7 @@ from .blending import best_share, blended, tried_shares
 from .defaults import ENOUGH_TO_COMPARE, FROM_SCRATCH, defaults, keep_of, sentence, usual_context
 from .guessed_labels import GuessedLabels, check_spreadable
 from .labelled_tiles import Choices, LabelledMethod, radar_of_several_scenes
+from .modes import FITTED, WAYS, check_mode
 from .report import run_sections
 
 GUESSES = "guessed_labels.npy"  # in the run folder
@@ -64,7 +65,7 @@ class Settings(training_runs.Settings):
     epoch_steps: int | None
     average: float | None
     keep: str
-    frozen_encoder: bool
+    mode: str
 
 
 def finetune(dataset_folder: str, output: str, settings: Settings, progress: Progress = SILENT) -> dict[str, Any]:
@@ -82,9 +83,12 @@ def finetune(dataset_folder: str, output: str, settings: Settings, progress: Pro
     if settings.approach in CLASSIFIERS:
         return train_simple(dataset_folder, output, SimpleSettings(**{one.name: getattr(settings, one.name) for one in fields(SimpleSettings)}),
                             progress)
+    if settings.approach == "features":
+        settings = replace(settings, approach=NETWORK, mode="probe")
     dataset = Dataset.open(dataset_folder)
     check_learnable(dataset)
     refuse_crop(dataset, settings.crop)
+    check_mode(dataset, settings.mode)
     if settings.spread_labels:
         check_spreadable(dataset, settings.start)
     settings = equipped(settings, output, settings.start, chosen_input(dataset, settings.sensor, settings.bands).names, progress)
@@ -114,13 +118,15 @@ def completed(settings: Settings, dataset: Dataset, before: dict[str, Any] | Non
 
     A number of epochs without a number of steps, or the other way round, leaves what was not said at one pass an epoch or at 40 epochs.
     """
+    if settings.mode in FITTED:
+        settings = replace(settings, epochs=1, epoch_steps=0)
     labels, start = len(training_share(dataset, settings.label_share, settings.seed)), bool(settings.start)
     radar = radar_of_several_scenes(dataset, chosen_input(dataset, settings.sensor, settings.bands))
     found = asdict(defaults(not dataset.kind.pixelwise, start, labels, radar)) | {"keep": keep_of(len(dataset.indices("validation")))}
-    if settings.epochs is not None or settings.epoch_steps is not None:
+    if settings.mode not in FITTED and (settings.epochs is not None or settings.epoch_steps is not None):
         found |= {"epochs": FROM_SCRATCH.epochs, "epoch_steps": None}
     chosen = {name: (before or {}).get(name, value) for name, value in found.items() if getattr(settings, name) in (None, "auto")}
-    return replace(settings, **chosen), sentence(chosen, labels, start)
+    return replace(settings, **chosen), "" if settings.mode in FITTED else sentence(chosen, labels, start)
 
 
 class FineTuning:
@@ -136,7 +142,7 @@ class FineTuning:
 
     def __init__(self, dataset: Dataset, settings: Settings, begun: dict[str, Any] | None = None) -> None:
         self.dataset, self.learner, begun = dataset, learner_of(dataset), begun or {}
-        self.architecture = begun.get("architecture") or next(iter(self.learner.networks))
+        self.architecture = begun.get("architecture") or self.learner.kind(settings.mode)
         self.settings: Any  # complete: no number of it is None that must be one
         self.settings, self.chosen = completed(settings, dataset, begun.get("settings"))
         seen = chosen_input(dataset, settings.sensor, settings.bands)
@@ -171,8 +177,8 @@ class FineTuning:
             run.card["inputs"] = [asdict(adopt_scaling(seen, chosen.start, progress)) for seen in run.inputs.values()]
         network = run.build_network()
         new = session.start(network, network.seen.names, chosen.start)
-        if chosen.frozen_encoder:
-            network.freeze_encoder()
+        if chosen.mode in WAYS:
+            WAYS[chosen.mode](network)
         if len(dataset.sensors) > 1 and not chosen.sensor:
             names = ", ".join(sensor.name for sensor in dataset.sensors)
             progress.message(f"The dataset has images of several sensors ({names}); the network learns from those of the first.", "warning")

@@ -30,7 +30,7 @@ def run_sections(run: Run, dataset: Dataset, course: Course, pictures: str) -> t
         pictures: HTML of some validation tiles.
     """
     card, history, kind = run.card, course.history, dataset.kind
-    panels: list[tuple[str, dict]] = [("Training loss", {"loss": [row["loss"] for row in history]})]
+    panels: list[tuple[str, dict]] = [("Training loss", {"loss": [row.get("loss") for row in history]})]
     figures, leading = [figure for figure in kind.told if figure in history[-1]], kind.of_class[0]
     if figures:
         panels.append(("Validation", {FIGURES[figure]: [row.get(figure) for row in history] for figure in figures}))

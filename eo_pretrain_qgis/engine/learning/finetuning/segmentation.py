@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import nn
 
 from ....progress import SILENT, Progress
+from ...classic.classifiers import Regression, fit
 from ...classic.models import Labelled
+from ...classic.samples import Rows
 from ..data import LABELS, SHARES, Batch, TileReader
 from ..networks.class_networks import ClassNetwork
-from ..networks.spectral import SpectralUNet
+from ..networks.fitted import PixelProbe
+from ..networks.spectral import AboveRegression
 from .labelled_tiles import LabelledMethod
 from .losses import REGIONS, class_losses, label_weights, region_loss
 
@@ -24,8 +28,23 @@ class Segmentation(LabelledMethod):
 
     def begin(self, new: list[str], labelled: Labelled, device: torch.device, progress: Progress = SILENT) -> None:
         """The network begins as the regression on the statistics of whitened bands, learned from the same labels."""
-        if isinstance(self.network, SpectralUNet):
+        if isinstance(self.network, AboveRegression):
             self.network.begin(labelled.whitening, labelled.regression)
+            if isinstance(self.network, PixelProbe):
+                self.network.to(device).begin_with_features(self._joint(self.network, labelled.rows, labelled.seed, progress))
+
+    def _joint(self, network: PixelProbe, rows: Rows, seed: int, progress: Progress) -> Regression:
+        """A regression on statistics and on the encoder's features of the same pixels, of which each tile is looked at once."""
+        network.eval()
+        places = np.asarray(rows.places)
+        side, context, found, order = self.dataset.tile_size, self.reader.context, [], np.argsort(rows.tiles, kind="stable")
+        tiles, starts = np.unique(rows.tiles[order], return_index=True)
+        for number, (batch, chosen) in enumerate(zip(self.reader.in_order(tiles, 1), np.split(order, starts[1:]), strict=True)):
+            y, x = np.divmod(places[chosen], side)
+            found.append(network.features_at(batch.images[network.seen.name], y + context, x + context))
+            progress.at(number / len(tiles), f"Features of {number} of {len(tiles)} tiles")
+        features = np.concatenate([rows.features[order], np.concatenate(found)], 1)
+        return fit(Regression.fit, replace(rows, features=features, labels=rows.labels[order]), len(self.dataset.classes), seed, progress, progress)
 
     def loss(self, part: str, networks: Mapping[str, nn.Module], batch: Batch) -> torch.Tensor:
         """The weighted mean of the loss over labelled pixels.

@@ -26,13 +26,16 @@ REASONS = {
 def make_optimizer(network: nn.Module, plan: Plan, fused: bool) -> torch.optim.Optimizer:
     """The optimizer of one network; kernels and matrices decay, biases and normalisation do not.
 
+    A part of the network may say that its parameters learn at a `rate_share` of the rate, and that none of them `decays`.
+
     Args:
         network: what is trained; parameters without gradient are left out.
         plan: which optimizer, with which rate, decay and betas.
         fused: whether Adam may take its step in one kernel, which halves its time.
     """
-    shares = {parameter: share for layer in network.modules() if isinstance(share := getattr(layer, "rate_share", None), float)
-              for parameter in layer.parameters() if parameter.requires_grad}
+    slow = [(layer, share) for layer in network.modules() if isinstance(share := getattr(layer, "rate_share", None), float)]
+    shares = {one: (share, one.ndim > 1 and getattr(layer, "decays", True)) for layer, share in slow
+              for one in layer.parameters() if one.requires_grad}
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad and parameter not in shares]
     kernels, others = [p for p in trained if p.ndim > 1], [p for p in trained if p.ndim <= 1]
     if plan.optimizer == "lars":
@@ -41,7 +44,8 @@ def make_optimizer(network: nn.Module, plan: Plan, fused: bool) -> torch.optim.O
         return Lars([{"params": kernels, "weight_decay": plan.weight_decay, "always_adapt": True},
                      {"params": others, "weight_decay": 0.0, "rate_share": BIAS_SHARE}], lr=plan.learning_rate, momentum=MOMENTUM)
     kind = torch.optim.AdamW if plan.optimizer == "adamw" else torch.optim.Adam
-    slower: list[dict[str, Any]] = [{"params": [parameter], "weight_decay": 0.0, "rate_share": share} for parameter, share in shares.items()]
+    slower: list[dict[str, Any]] = [{"params": [one], "weight_decay": plan.weight_decay * decays, "rate_share": share}
+                                    for one, (share, decays) in shares.items()]
     return kind([{"params": kernels, "weight_decay": plan.weight_decay}, {"params": others, "weight_decay": 0.0}, *slower],
                 lr=plan.learning_rate, betas=plan.betas, fused=fused)
 
@@ -83,6 +87,8 @@ def warmup_steps(plan: Plan, steps_per_epoch: int) -> int:
 
 def explain_rate(plan: Plan, steps_per_epoch: int) -> str:
     """What the learning rate will do and where such rates come from, as a sentence."""
+    if not steps_per_epoch:
+        return "No step of gradient descent is taken: what is fitted to the labels is the result."
     total, warm = plan.epochs * steps_per_epoch, warmup_steps(plan, steps_per_epoch)
     rise = f"rises for {warm} steps to {plan.learning_rate:g}" if warm else f"begins at {plan.learning_rate:g}"
     course = "falls along a cosine" if plan.schedule == "cosine" else "falls along a line in the second half"

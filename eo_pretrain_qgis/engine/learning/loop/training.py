@@ -277,8 +277,8 @@ class _Loop:
                 self._refuse_divergence(mean)
             self._tell((step + 1) / steps, mean, samples / (time.monotonic() - started))
         seconds = time.monotonic() - started
-        mean = float(self._over_processes(total / steps, "mean"))
-        return {"epoch": epoch + 1, "loss": mean, "learning_rate": rate, "seconds": seconds,
+        losses = {"loss": float(self._over_processes(total / steps, "mean"))} if steps else {}
+        return {"epoch": epoch + 1, **losses, "learning_rate": rate, "seconds": seconds,
                 "images_per_second": samples * self.fabric.world_size / seconds, "memory_mb": memory_megabytes(self.fabric.device)}
 
     def validate(self) -> np.ndarray:

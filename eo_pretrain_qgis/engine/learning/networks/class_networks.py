@@ -68,7 +68,6 @@ class ClassNetwork(nn.Module):
         self.stride = int(getattr(encoder, "output_stride", 32))
         self.register_buffer("centre", band_row(self.seen.centre))
         self.register_buffer("spread", band_row([value or 1.0 for value in self.seen.spread]))
-        self.frozen_encoder = False
 
     def scaled(self, image: torch.Tensor) -> torch.Tensor:
         """Stored units in scaled units, (n, band, y, x)."""
@@ -78,16 +77,13 @@ class ClassNetwork(nn.Module):
         """What the encoder finds in whole images: its last level, averaged, (n, channel)."""
         return self.encoder(self.scaled(image))[-1].mean((2, 3))
 
-    def freeze_encoder(self) -> None:
-        """Keeps the encoder as it is: its weights, and the running statistics of its normalisation layers too."""
-        self.frozen_encoder = True
-        self.encoder.requires_grad_(False).eval()
-
     def train(self, mode: bool = True) -> ClassNetwork:
-        """Training or evaluation mode; a frozen encoder stays in evaluation mode, or its batch statistics would drift."""
+        """Training or evaluation mode; frozen parts of the encoder stay in evaluation mode, or their batch statistics would drift."""
         super().train(mode)
-        if self.frozen_encoder:
-            self.encoder.eval()
+        for module in self.encoder.modules():
+            parameters = list(module.parameters())
+            if parameters and not any(one.requires_grad for one in parameters):
+                module.eval()
         return self
 
 
@@ -154,6 +150,8 @@ def renew_statistics(network: nn.Module, images: Iterable[Any]) -> None:
     """
     network.train()
     layers = [layer for layer in network.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.training]
+    if not layers:
+        return
     momenta = [layer.momentum for layer in layers]
     for layer in layers:
         layer.reset_running_stats()
