@@ -160,7 +160,7 @@ def test_what_is_no_scene_says_what_a_scene_is(tmp_path):
 
 def test_a_sensor_of_another_maker_is_refused(product, tmp_path):
     for root, preset in ((product, "landsat89_l2"), (landsat(tmp_path), "sentinel2_l2a")):
-        with pytest.raises(DataError, match="is a scene of (Sentinel2|Landsat), but the sensor is"):
+        with pytest.raises(DataError, match="is a scene of (Sentinel-2|Landsat), but the sensor is"):
             describe_sensor([Scene.open([{"path": str(root)}])], preset)
 
 

@@ -17,7 +17,8 @@ import rasterio
 
 from ...errors import DataError, listed
 from ...progress import SILENT, Progress
-from ..rasters.meaning import as_stored, check_held, conversion, warn_of_level
+from ..rasters.meaning import as_stored, check_held, conversion, refuse_other_maker, warn_of_level
+from ..rasters.plausibility import brightness, unlike
 from ..rasters.raster import Scene
 from ..rasters.sensors import PRESETS, Band, name_bands
 from ..scheduling import HEARTBEAT_SECONDS, in_order
@@ -81,7 +82,7 @@ def describe_sensor(scenes: list[Scene], preset: str, bands_text: str | None = N
     kept = like.sensor_named() if like else None
     dtype = np.dtype(kept.dtype if kept else "float32" if np.dtype(first.dtype).kind == "f" else first.dtype)
     where = str(like.folder) if like else first.path
-    changed = []
+    changed, firsts = [], None
     for number, scene in enumerate(scenes):
         progress.at(0, f"Looking at {scene.name}")
         scene.empty = PRESETS[preset].nodata
@@ -89,8 +90,9 @@ def describe_sensor(scenes: list[Scene], preset: str, bands_text: str | None = N
         if [band.name for band in named] != [band.name for band in bands]:
             raise DataError(f"{first.path} has the bands {_names(bands)}, but {scene.path} has {_names(named)}. Choose images of one "
                             "sensor, or name the bands in “Bands”.")
-        own = as_stored(scene, named, progress)
+        refuse_other_maker(scene, preset)
         warn_of_level(scene, preset, progress)
+        own = as_stored(scene, named, progress)
         if number == 0:
             bands = list(kept.bands) if kept and [band.name for band in kept.bands] == [band.name for band in own] else own
         if np.dtype(scene.dtype).kind != dtype.kind and any(band.unit == "unknown" for band in own):
@@ -101,6 +103,12 @@ def describe_sensor(scenes: list[Scene], preset: str, bands_text: str | None = N
             check_held(scene, converted, progress)
             scene.conversion = converted
             changed.append(scene.name)
+        if len(scenes) > 1:
+            bright = brightness(scene, bands)
+            firsts = bright if scene is first else firsts
+            warning = unlike((first, firsts), (scene, bright))
+            if warning:
+                progress.message(warning, level="warning")
         scene.close()
     if changed:
         progress.message(f"{len(changed)} of {len(scenes)} images store their values in another way than {where}; they are brought to its scale "
