@@ -99,3 +99,21 @@ def test_a_map_of_another_maker_needs_its_sensor(folder):
         match_bands((red,), scene.band_names, **asked)
     (found,) = match_bands((red,), scene.band_names, preset="sentinel2_l2a", **asked)
     assert (found.position, found.image.scale, found.image.offset) == (1, 1e-4, 0)
+
+
+@pytest.mark.parametrize(("dtype", "fill", "told"), [
+    ("float32", -9999, True), ("int16", -9999, True), ("int16", -32768, True), ("uint16", 65535, True), ("uint8", 255, False), ("uint16", 65534, False),
+])
+def test_values_that_programs_fill_with_are_warned_of(dtype, fill, told, folder):
+    """In a twentieth of the pixels, in all bands; white of a picture needs a tenth."""
+    values, heard = (FRACTIONS * 800).astype(dtype), Listening()
+    values[:, :2] = fill
+    describe_sensor([image(folder / "a.tif", values, ("a", "b"))], "generic", progress=heard)
+    assert any(f"About 5% of the pixels of {folder / 'a.tif'} are {fill} in all bands" in text for text in heard.warnings) == told
+
+
+def test_values_that_nothing_measures_are_refused(folder):
+    values = FRACTIONS.astype(np.float32)
+    values[:, 5] = -3.4e38
+    with pytest.raises(DataError, match=r"values as large as 3.4e\+38, which nothing measures"):
+        describe_sensor([image(folder / "a.tif", values, ("a", "b"))], "generic")

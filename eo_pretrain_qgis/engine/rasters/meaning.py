@@ -17,7 +17,7 @@ import numpy as np
 from ...errors import DataError
 from ...progress import SILENT, Progress
 from .deliveries.packages import LEVEL_TAG
-from .plausibility import LARGEST_REFLECTANCE, File, Image, hold_against_values, sample, warn_of_zeros
+from .plausibility import LARGEST_REFLECTANCE, File, Image, hold_against_values, sample, warn_of_fill
 from .sensors import PRESETS, Band
 
 #: Stored value = (reflectance - offset) · 10000 from processing baseline 04.00 on, of 25 January 2022 (ESA, Sentinel-2 PSD 15, 2022).
@@ -104,7 +104,7 @@ def as_stored(scene: Image, bands: list[Band], progress: Progress = SILENT, judg
     if not whole_numbers:
         found = _fractions(scene, found, declared, values, progress)
     if judged:
-        warn_of_zeros(scene, values, progress)
+        warn_of_fill(scene, values, progress)
         hold_against_values(scene, found, values, progress)
     return found
 

@@ -28,6 +28,10 @@ SQUARE = 128
 SMALLEST_RANGE = 0.1
 #: Share of pixels with nothing but zeros from which on it is said.
 MANY_ZEROS = 0.1
+#: The same of other values that programs fill with, which measurements hardly take in all bands at once.
+MANY_FILLED = 0.02
+#: Nothing that satellites, aeroplanes or models of terrain give is larger.
+LARGEST_VALUE = 1e15
 #: Images of unknown units whose bright values differ in all bands by such a factor are hardly stored alike, as 8 bits beside 16;
 #: fractions and digital numbers differ by 10000.
 UNLIKE, OTHER_UNITS = 20.0, 1000.0
@@ -107,12 +111,26 @@ def sample(scene: Image) -> np.ndarray:
     return np.concatenate(parts, axis=1)
 
 
-def warn_of_zeros(scene: Image, values: np.ndarray, progress: Progress) -> None:
-    """Pixels of nothing but zeros are most often no measurements, and nobody said so."""
-    share = float((values == 0).all(0).mean())
-    if share >= MANY_ZEROS:
-        progress.message(f"About {share:.0%} of the pixels of {scene.path} are 0 in all bands and count as measured. If nothing was measured there, "
-                         "declare 0 as the nodata value, in the file or in the dialog.", level="warning")
+def warn_of_fill(scene: Image, values: np.ndarray, progress: Progress) -> None:
+    """Warns of pixels that hold nothing but zeros, or another value that programs fill with, and that nobody declared as nodata.
+
+    Raises:
+        DataError: values so large that statistics of them mean nothing.
+    """
+    kind, largest = np.dtype(scene.dtype).kind, float(np.abs(values).max())
+    if kind == "f" and largest > LARGEST_VALUE:
+        raise DataError(f"{scene.path} holds values as large as {largest:.4g}, which nothing measures and which count as measured. Declare this value "
+                        "as the nodata value, in the file or in the dialog.")
+    fills = {0.0: MANY_ZEROS, -9999.0: MANY_FILLED}
+    if kind == "i":
+        fills[float(np.iinfo(scene.dtype).min)] = MANY_FILLED
+    if kind != "f" and len(values) > 1:
+        fills[float(np.iinfo(scene.dtype).max)] = MANY_ZEROS if scene.dtype == "uint8" else MANY_FILLED  # clouds and roofs are white
+    for value, many in fills.items():
+        share = float((values == value).all(0).mean())
+        if share >= many:
+            progress.message(f"About {share:.0%} of the pixels of {scene.path} are {value:.0f} in all bands and count as measured. If nothing was "
+                             f"measured there, declare {value:.0f} as the nodata value, in the file or in the dialog.", level="warning")
 
 
 def hold_against_values(scene: Image, bands: list[Band], values: np.ndarray, progress: Progress) -> None:
