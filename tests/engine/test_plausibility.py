@@ -102,7 +102,8 @@ def test_a_map_of_another_maker_needs_its_sensor(folder):
 
 
 @pytest.mark.parametrize(("dtype", "fill", "told"), [
-    ("float32", -9999, True), ("int16", -9999, True), ("int16", -32768, True), ("uint16", 65535, True), ("uint8", 255, False), ("uint16", 65534, False),
+    ("float32", -9999, True), ("int16", -9999, True), ("int16", -32768, True), ("uint16", 65535, True), ("uint8", 255, False),
+    ("uint16", 65534, False),
 ])
 def test_values_that_programs_fill_with_are_warned_of(dtype, fill, told, folder):
     """In a twentieth of the pixels, in all bands; white of a picture needs a tenth."""

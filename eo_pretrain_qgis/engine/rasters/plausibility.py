@@ -119,8 +119,8 @@ def warn_of_fill(scene: Image, values: np.ndarray, progress: Progress) -> None:
     """
     kind, largest = np.dtype(scene.dtype).kind, float(np.abs(values).max())
     if kind == "f" and largest > LARGEST_VALUE:
-        raise DataError(f"{scene.path} holds values as large as {largest:.4g}, which nothing measures and which count as measured. Declare this value "
-                        "as the nodata value, in the file or in the dialog.")
+        raise DataError(f"{scene.path} holds values as large as {largest:.4g}, which nothing measures and which count as measured. Declare this "
+                        "value as the nodata value, in the file or in the dialog.")
     fills = {0.0: MANY_ZEROS, -9999.0: MANY_FILLED}
     if kind == "i":
         fills[float(np.iinfo(scene.dtype).min)] = MANY_FILLED
