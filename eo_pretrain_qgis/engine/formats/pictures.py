@@ -114,6 +114,11 @@ class Seen:
         return ""
 
     @property
+    def missing(self) -> tuple[str, ...]:
+        """It is a plain file."""
+        return ()
+
+    @property
     def path(self) -> str:
         """For messages."""
         return self.header.path

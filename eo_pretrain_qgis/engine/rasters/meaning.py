@@ -76,6 +76,9 @@ def as_stored(scene: Image, bands: list[Band], progress: Progress = SILENT, judg
     for raster in scene.rasters:
         if raster.understood:
             progress.message(raster.understood)
+        if raster.missing:
+            progress.message(f"{raster.path} was delivered with {', '.join(raster.missing)}, which are not there. Copy or download the whole scene "
+                             "if they are needed.", level="warning")
     for number, (scale, offset) in enumerate(zip(scene.scales, scene.offsets, strict=True)):
         if not (math.isfinite(scale) and math.isfinite(offset) and scale > 0):
             raise DataError(f"The band {bands[number].name} of {scene.path} declares that its values are × {scale:g} {_signed(offset)}, which says "

@@ -49,6 +49,10 @@ class File(Protocol):
         """What a scene of several files was taken for; empty for a plain file."""
 
     @property
+    def missing(self) -> tuple[str, ...]:
+        """Bands of a scene that should be there."""
+
+    @property
     def mask_band(self) -> int | None:
         """Number of the band that is a mask of the others."""
 

@@ -15,7 +15,7 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioIOError
 
 from ...errors import DataError
-from ...scene_names import may_be_scene, scene_name
+from ...scene_names import is_packed, may_be_scene, scene_name
 from . import deliveries, sources
 from .alpha_bands import can_mask
 from .dates import ACQUIRED, WRITTEN, day_in
@@ -77,7 +77,8 @@ class Raster:
     def dataset(self) -> rasterio.DatasetReader:
         """The open file, for what this class does not offer; reading pixels goes through `read`."""
         if self._opened is None:
-            with self._explained("cannot be opened as a raster", ADVICE_SCENE if may_be_scene(self.path) else ADVICE_FILE), warnings.catch_warnings():
+            advice = ADVICE_SCENE if may_be_scene(self.path) or is_packed(self.path) else ADVICE_FILE
+            with self._explained("cannot be opened as a raster", advice), warnings.catch_warnings():
                 warnings.simplefilter("ignore", NotGeoreferencedWarning)  # refused with a sentence below
                 self._virtual = self._virtual or deliveries.virtual_of(self.path)
                 opened = sources.virtual(self._virtual.xml) if self._virtual else sources.raster(self.path, **self._options)
@@ -101,6 +102,11 @@ class Raster:
     def understood(self) -> str:
         """What a scene of several files was taken for, in a sentence; empty for a plain file."""
         return self._virtual.understood if self.dataset and self._virtual else ""
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Bands of a scene as delivered that are not there; none of a plain file."""
+        return self._virtual.missing if self.dataset and self._virtual else ()
 
     @property
     def block_size(self) -> tuple[int, int]:
