@@ -9,7 +9,9 @@ from eo_pretrain_qgis.engine.datasets.building import describe_sensor
 from eo_pretrain_qgis.engine.mapping.band_matching import match_bands
 from eo_pretrain_qgis.engine.rasters.raster import Scene
 from eo_pretrain_qgis.errors import DataError
-from tests.scenes import write_raster
+from eo_pretrain_qgis.jobs import JOBS
+from eo_pretrain_qgis.progress import SILENT
+from tests.scenes import land_fields, write_raster
 
 from ..listening import Listening
 
@@ -118,3 +120,13 @@ def test_values_that_nothing_measures_are_refused(folder):
     values[:, 5] = -3.4e38
     with pytest.raises(DataError, match=r"values as large as 3.4e\+38, which nothing measures"):
         describe_sensor([image(folder / "a.tif", values, ("a", "b"))], "generic")
+
+
+def test_images_that_are_added_are_compared_with_the_dataset(folder):
+    values = {"labels": str(land_fields(folder)), "class_field": "cover", "tile_size": 32}
+    numbers, fractions = (write_raster(folder / name, np.random.default_rng(1).uniform(0.1, 0.3, (2, 256, 256)).astype(np.float32) * factor)
+                          for name, factor in (("numbers.tif", np.float32(1e4)), ("fractions.tif", np.float32(1))))
+    job = JOBS["create_training_dataset"]
+    job.from_values({**values, "images": [str(numbers)], "output": str(folder / "first")}).run(SILENT)
+    with pytest.raises(DataError, match=r"The values of .*first reach .* and those of .*fractions.tif .*, as fractions and digital numbers do"):
+        job.from_values({**values, "images": [str(fractions)], "append_to": str(folder / "first"), "output": str(folder / "second")}).run(SILENT)

@@ -17,8 +17,9 @@ import rasterio
 
 from ...errors import DataError, listed
 from ...progress import SILENT, Progress
+from ..even_sample import even_sample
 from ..rasters.meaning import as_stored, check_held, conversion, refuse_other_maker, warn_of_level
-from ..rasters.plausibility import brightness, unlike
+from ..rasters.plausibility import Brightness, brightness, unlike
 from ..rasters.raster import Scene
 from ..rasters.sensors import PRESETS, Band, name_bands
 from ..scheduling import HEARTBEAT_SECONDS, in_order
@@ -32,6 +33,8 @@ from .splitting.division import divide
 CACHE_BYTES = 32 * 2**20
 #: Resolutions that differ by more than this share deserve a warning.
 RESOLUTION_TOLERANCE = 0.05
+#: Tiles of a dataset with which the images added to it are compared.
+LOOKED_AT = 40
 
 
 def open_scenes(images: list[dict], arrangement: str, nodata: float | None = None, progress: Progress = SILENT) -> list[Scene]:
@@ -82,7 +85,7 @@ def describe_sensor(scenes: list[Scene], preset: str, bands_text: str | None = N
     kept = like.sensor_named() if like else None
     dtype = np.dtype(kept.dtype if kept else "float32" if np.dtype(first.dtype).kind == "f" else first.dtype)
     where = str(like.folder) if like else first.path
-    changed, firsts = [], None
+    changed, usual = [], _brightness(like) if like else None
     for number, scene in enumerate(scenes):
         progress.at(0, f"Looking at {scene.name}")
         scene.empty = PRESETS[preset].nodata
@@ -103,10 +106,10 @@ def describe_sensor(scenes: list[Scene], preset: str, bands_text: str | None = N
             check_held(scene, converted, progress)
             scene.conversion = converted
             changed.append(scene.name)
-        if len(scenes) > 1:
+        if like or len(scenes) > 1:
             bright = brightness(scene, bands)
-            firsts = bright if scene is first else firsts
-            warning = unlike((first, firsts), (scene, bright))
+            usual = usual if like or number else bright
+            warning = unlike(usual, bright)
             if warning:
                 progress.message(warning, level="warning")
         scene.close()
@@ -114,6 +117,13 @@ def describe_sensor(scenes: list[Scene], preset: str, bands_text: str | None = N
         progress.message(f"{len(changed)} of {len(scenes)} images store their values in another way than {where}; they are brought to its scale "
                          f"and offset: {listed(changed)}.")
     return SensorInfo("image", preset, dtype.name, None if dtype.kind == "f" else _fill(first, preset, dtype), tuple(bands))
+
+
+def _brightness(dataset: Dataset) -> Brightness | None:
+    """That of some tiles of a dataset."""
+    info = dataset.sensor_named()
+    images = dataset.images(even_sample(np.arange(len(dataset)), LOOKED_AT), info.name)
+    return Brightness.of(str(dataset.folder), info.dtype, np.moveaxis(images, 1, 0)[:, info.valid(images)], info.bands)
 
 
 @dataclass(frozen=True)

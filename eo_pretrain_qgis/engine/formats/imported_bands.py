@@ -56,7 +56,7 @@ class ImportedBands:
         kept = int(nodata) if holds and nodata is not None else None
         name = name or re.sub(r"[^\w-]+", "_", header.sensor).strip("_")[:100] or "image"  # what a file says becomes no path
         self.info = SensorInfo(name, used, "float32" if dtype.kind == "f" else dtype.name, kept, tuple(known))
-        self._brightness = (seen, brightness(seen, known))
+        self._brightness = brightness(seen, known)
         self._numbers, self._converted, self._warning = count(1), 0, ""
 
     def of(self, image: Seen) -> Stored:
@@ -78,7 +78,7 @@ class ImportedBands:
             self._converted += not np.can_cast(header.dtype, info.dtype) or {*converted.gains} != {1.0} or {*converted.biases} != {0.0}
         if judged or np.dtype(header.dtype).kind == "f":
             read = replace(seen, reader=lambda window: _converted(converted, *seen.reader(window)))
-            self._warning = self._warning or unlike(self._brightness, (read, brightness(read, list(info.bands))))
+            self._warning = self._warning or unlike(self._brightness, brightness(read, info.bands))
         places = list(range(len(info.bands)))
 
         def stored(values: np.ndarray, valid: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -184,29 +185,49 @@ def _refuse_darkness(scene: Image, bands: list[Band], values: np.ndarray, physic
         progress.message(f"{text}: a very dark image. {advice} if that is wrong.", level="warning")
 
 
-def brightness(image: Image, bands: list[Band]) -> np.ndarray | None:
-    """Bright values of an image per band, in those of its dataset; None where it says nothing: units are known, or a band is empty."""
-    if any(band.unit != "unknown" for band in bands):
-        return None
-    values = sample(image).astype(np.float64)
-    bright = np.quantile(np.abs(values), 0.98, 1) if values.shape[1] else np.zeros(1)
-    return bright if bright.all() else None
+@dataclass(frozen=True)
+class Brightness:
+    """Bright values of an image or a dataset per band, in stored values of the dataset: 98 % of the absolute values are below.
+
+    Attributes:
+        path: of what they are.
+        dtype: NumPy name of the type of its values.
+        values: (band,).
+    """
+
+    path: str
+    dtype: str
+    values: np.ndarray
+
+    @classmethod
+    def of(cls, path: str, dtype: str, values: np.ndarray, bands: Sequence[Band]) -> Brightness | None:
+        """From stored values (band, n); None where they say nothing: a unit is known, or a band is empty."""
+        if not values.shape[1] or any(band.unit != "unknown" for band in bands):
+            return None
+        bright = np.quantile(np.abs(values.astype(np.float64)), 0.98, 1)
+        return cls(path, dtype, bright) if bright.all() else None
 
 
-def unlike(first: tuple[Image, np.ndarray | None], other: tuple[Image, np.ndarray | None]) -> str:
-    """What to warn of where two images of a dataset differ much in `brightness`; empty where they do not.
+def brightness(image: Image, bands: Sequence[Band]) -> Brightness | None:
+    """The brightness of an image whose values are already converted to these bands of a dataset."""
+    known = any(band.unit != "unknown" for band in bands)
+    return None if known else Brightness.of(image.path, image.dtype, sample(image), bands)
+
+
+def unlike(first: Brightness | None, other: Brightness | None) -> str:
+    """What to warn of where two images of a dataset differ much in their brightness; empty where they do not.
 
     Raises:
         DataError: floating-point values of all bands differ as fractions and digital numbers do.
     """
-    (one, ours), (two, theirs) = first, other
-    if ours is None or theirs is None:
+    if first is None or other is None:
         return ""
+    ours, theirs = first.values, other.values
     factors = theirs / ours
     apart = float(max(factors.min(), 1 / factors.max()))
-    text = (f"The values of {one.path} reach {ours.max():.4g} and those of {two.path} {theirs.max():.4g}; in every band they differ by a factor of "
-            f"{apart:.0f} or more")
+    text = (f"The values of {first.path} reach {ours.max():.4g} and those of {other.path} {theirs.max():.4g}; in every band they differ by a "
+            f"factor of {apart:.0f} or more")
     advice = "Choose the sensor that says what they mean, or bring one to the values of the other."
-    if apart >= OTHER_UNITS and len(ours) > 1 and np.dtype(one.dtype).kind == np.dtype(two.dtype).kind == "f":
+    if apart >= OTHER_UNITS and len(ours) > 1 and np.dtype(first.dtype).kind == np.dtype(other.dtype).kind == "f":
         raise DataError(f"{text}, as fractions and digital numbers do. {advice}")
     return f"{text}, so they are hardly stored alike. {advice}" if apart >= UNLIKE else ""
