@@ -150,25 +150,35 @@ def hold_against_values(scene: Image, bands: list[Band], values: np.ndarray, pro
     scales, offsets = (np.array([getattr(band, part) for band in bands])[:, None] for part in ("scale", "offset"))
     physical = values * scales + offsets
     _refuse_darkness(scene, bands, values, physical, progress)
-    for band, stored, low, middle, high in zip(bands, np.median(values, 1), *np.quantile(physical, (0.02, 0.5, 0.98), 1), strict=True):
-        where = f"The band {band.name} of {scene.path} would hold"
-        says = f"Choose the sensor that says how its values ({stored:.4g} in the middle) are stored"
-        if band.unit == "reflectance" and middle > LARGEST_REFLECTANCE:
-            raise DataError(f"{where} a reflectance of {middle:.4g} in the middle, which does not occur. {says}.")
-        if band.unit == "reflectance" and middle < DARKEST_REFLECTANCE:
-            raise DataError(f"{where} a reflectance of {middle:.4g} in the middle, which does not occur. {says}, or correct the offset in the file.")
-        if band.unit == "radiance" and middle > LARGEST_RADIANCE:
-            raise DataError(f"{where} a radiance of {middle:.4g} W / (m² sr µm) in the middle, which does not occur. Declare scale and offset in "
-                            "the file, as the maker gives them.")
-        if band.unit == "dB" and low > 0:
-            raise DataError(f"{where} {low:.4g} to {high:.4g} dB, but backscatter in dB is negative nearly everywhere. Choose a sensor that is "
-                            "“linear” when the values are power, or calibrate the image first.")
-        if band.unit == "dB" and middle < FAINTEST:
-            raise DataError(f"{where} {middle:.4g} dB in the middle, but no radar sees below {FAINTEST:g} dB. Declare the scale in the file, such as "
-                            "0.01 for dB × 100.")
-        if band.unit == "linear" and (low < -0.01 or middle > LARGEST_POWER):
-            advice = "Choose a sensor that is in “dB”." if low < -0.01 else "Digital numbers must be calibrated to backscatter first."
-            raise DataError(f"{where} {low:.4g} to {high:.4g}, which is no backscatter in linear power. {advice}")
+    for band, stored in zip(bands, values, strict=True):
+        refuse_impossible(scene.path, band, stored)
+
+
+def refuse_impossible(path: str, band: Band, stored: np.ndarray) -> None:
+    """Refuses stored values (n,) that a band of its unit does not have.
+
+    Raises:
+        DataError: with the values, and what to choose instead.
+    """
+    low, middle, high = np.quantile(stored * band.scale + band.offset, (0.02, 0.5, 0.98))
+    where = f"The band {band.name} of {path} would hold"
+    says = f"Choose the sensor that says how its values ({np.median(stored):.4g} in the middle) are stored"
+    if band.unit == "reflectance" and middle > LARGEST_REFLECTANCE:
+        raise DataError(f"{where} a reflectance of {middle:.4g} in the middle, which does not occur. {says}.")
+    if band.unit == "reflectance" and middle < DARKEST_REFLECTANCE:
+        raise DataError(f"{where} a reflectance of {middle:.4g} in the middle, which does not occur. {says}, or correct the offset in the file.")
+    if band.unit == "radiance" and middle > LARGEST_RADIANCE:
+        raise DataError(f"{where} a radiance of {middle:.4g} W / (m² sr µm) in the middle, which does not occur. Declare scale and offset in "
+                        "the file, as the maker gives them.")
+    if band.unit == "dB" and low > 0:
+        raise DataError(f"{where} {low:.4g} to {high:.4g} dB, but backscatter in dB is negative nearly everywhere. Choose a sensor that is "
+                        "“linear” when the values are power, or calibrate the image first.")
+    if band.unit == "dB" and middle < FAINTEST:
+        raise DataError(f"{where} {middle:.4g} dB in the middle, but no radar sees below {FAINTEST:g} dB. Declare the scale in the file, such as "
+                        "0.01 for dB × 100.")
+    if band.unit == "linear" and (low < -0.01 or middle > LARGEST_POWER):
+        advice = "Choose a sensor that is in “dB”." if low < -0.01 else "Digital numbers must be calibrated to backscatter first."
+        raise DataError(f"{where} {low:.4g} to {high:.4g}, which is no backscatter in linear power. {advice}")
 
 
 def _refuse_darkness(scene: Image, bands: list[Band], values: np.ndarray, physical: np.ndarray, progress: Progress) -> None:
