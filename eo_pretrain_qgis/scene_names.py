@@ -12,6 +12,8 @@ import re
 METADATA = re.compile(r"(MTD_MSIL(1C|2A)|MTD_TL|S2[A-D]_OPER_MTD_(SAFL(1C|2A)|L(1C|2A)_TL)\w*|\w+_MTL)\.(xml|txt|json)", re.IGNORECASE)
 #: Archives in which such a folder is delivered.
 ARCHIVES = (".zip", ".tar")
+#: Archives that must be unpacked first.
+PACKED = (".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 _GRID = "|resolution="
 
 
@@ -35,3 +37,8 @@ def scene_name(path: str) -> str:
     if not folder and (name in (os.curdir, os.pardir) or METADATA.fullmatch(name)):
         folder, name = os.path.split(os.path.abspath(plain))
     return os.path.basename(folder) or name if name.upper().startswith("MTD_") and METADATA.fullmatch(name) else name
+
+
+def is_packed(path: str) -> bool:
+    """Whether a path leads to an archive that is not read where it lies."""
+    return split_grid(path)[0].lower().endswith(PACKED)

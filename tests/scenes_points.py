@@ -70,6 +70,11 @@ def land_points_of_the_west(folder):
     return _points(folder / "west.gpkg", [field for field in FIELDS if field[1] < 4])
 
 
+def land_constant(folder):
+    """As large as `land`, with one value in each of two bands."""
+    return write_raster(folder / "constant.tif", np.array([500, 900], np.uint16)[:, None, None].repeat(256, 1).repeat(256, 2), names=["B04", "B08"])
+
+
 def land_five_bands(folder):
     """`land` with its first band twice, and a band of one value."""
     with rasterio.open(land(folder)) as source:

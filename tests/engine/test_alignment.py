@@ -9,10 +9,11 @@ from rasterio.transform import from_origin
 from rasterio.warp import Resampling, reproject
 
 from eo_pretrain_qgis.engine.datasets import alignment
-from eo_pretrain_qgis.engine.datasets.alignment import align, days_between, overlap, pair
+from eo_pretrain_qgis.engine.datasets.alignment import SecondImages, align, days_between, overlap, pair, partner_scenes
 from eo_pretrain_qgis.engine.rasters.raster import Raster, Scene
 from eo_pretrain_qgis.errors import DataError
 
+from ..listening import Listening
 from ..scenes import ORIGIN, UTM, write_raster
 
 
@@ -89,6 +90,21 @@ def test_names_dates_nodata_and_what_is_not_reached(folder):
     assert scene.band_names == ["VV", "VH"] and scene.date == "2020-06-21" and scene.name == "radar" and scene.nodata_of(1) == [-9999]
     assert not valid[:, :30].any() and valid[:, 31:50].all() and not valid[21:29, 52:58].any()
     assert set(np.unique(values[:, valid])) == {500} and set(np.unique(values[:, ~valid])) == {-9999}
+
+
+def test_the_day_of_writing_stays_one(folder):
+    """It never becomes a day of acquisition, and pairs by it are warned of."""
+    first = plane(folder, "S2_20200615.tif")
+    others = [plane(folder, name, shift=(5, 0)) for name in ("one.tif", "two.tif")]
+    for path, day in zip(others, ("2020:06:16 10:00:00", "2024:11:03 10:00:00"), strict=True):
+        with rasterio.open(path, "r+") as target:
+            target.update_tags(TIFFTAG_DATETIME=day)
+    scene, heard = Scene.open([{"path": str(first)}]), Listening()
+    second = SecondImages([{"path": str(path)} for path in others])
+    partners, facts = partner_scenes([scene], "generic", second, folder / "aside", heard)
+    (partner,) = next(iter(partners.values()))[1]
+    assert [facts[0]["days"], partner.date, partner.acquired] == [1, "2020-06-16", ""]
+    assert any(text.startswith("Of some images only the day is known on which their files were written") for text in heard.warnings)
 
 
 def test_an_image_elsewhere_is_refused(folder):

@@ -13,6 +13,7 @@ from eo_pretrain_qgis.engine.rasters.raster import Raster, Scene
 from eo_pretrain_qgis.errors import DataError
 from tests.scenes_delivered import band_folder, landsat, safe, zipped
 
+from ..listening import Listening
 from .test_deliveries import whole
 
 
@@ -160,7 +161,7 @@ def test_what_is_no_scene_says_what_a_scene_is(tmp_path):
 
 def test_a_sensor_of_another_maker_is_refused(product, tmp_path):
     for root, preset in ((product, "landsat89_l2"), (landsat(tmp_path), "sentinel2_l2a")):
-        with pytest.raises(DataError, match="is a scene of (Sentinel2|Landsat), but the sensor is"):
+        with pytest.raises(DataError, match="is a scene of (Sentinel-2|Landsat), but the sensor is"):
             describe_sensor([Scene.open([{"path": str(root)}])], preset)
 
 
@@ -170,3 +171,29 @@ def test_a_scene_among_other_things_is_not_looked_for(product, tmp_path):
     (tmp_path / "other" / "image.tif").write_bytes(b"")
     with pytest.raises(DataError, match="A scene is a Sentinel-2 product"):
         whole(tmp_path)
+
+
+@pytest.mark.parametrize("make", [safe, landsat])
+def test_bands_that_are_not_there_are_warned_of(make, tmp_path):
+    root, heard = make(tmp_path), Listening()
+    for file in (*root.rglob("*_B04_*"), *root.glob("*_SR_B4.TIF")):
+        file.unlink()
+    with Scene.open([{"path": str(root)}]) as scene:
+        describe_sensor([scene], "generic", progress=heard)
+    band = "B04" if make is safe else "red"
+    assert [text for text in heard.warnings if f"was delivered with {band}, which are not there" in text]
+
+
+def test_a_folder_within_a_product_is_refused(product):
+    """Alone, nobody knows what its values mean once the product has another name."""
+    images = next((product / "GRANULE").iterdir()) / "IMG_DATA"
+    for folder in (images, images / "R10m"):
+        with pytest.raises(DataError, match=f"is a part of {product.name}, whose metadata say what the values mean. Choose .*{product.name}, with"):
+            whole(folder)
+
+
+@pytest.mark.parametrize("name", ["a.tar.gz", "a.tgz", "a.7z"])
+def test_an_archive_that_must_be_unpacked_first(name, tmp_path):
+    (tmp_path / name).write_bytes(b"\x1f\x8b" + bytes(100))
+    with pytest.raises(DataError, match="Unpack others and choose the folder"):
+        whole(tmp_path / name)

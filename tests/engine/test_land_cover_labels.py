@@ -15,6 +15,7 @@ from eo_pretrain_qgis.engine.rasters.grid import Window
 from eo_pretrain_qgis.engine.rasters.raster import Raster
 from eo_pretrain_qgis.engine.themes.land_cover import known_legends, map_year
 from eo_pretrain_qgis.engine.themes.land_cover import labels as land_cover_labels
+from eo_pretrain_qgis.engine.themes.land_cover.known_legends import Code, cover_legend
 from eo_pretrain_qgis.engine.themes.land_cover.labels import Filters, MapChoice, open_land_cover
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.jobs import JOBS
@@ -260,3 +261,13 @@ def test_two_sensors_and_what_is_recorded(folder):
     facts = made.facts
     assert facts["pairs"][0]["days"] == 2 and facts["pairs"][0]["aligned"] and facts["map_year"] == 2019 and facts["years_apart"] == 0
     assert not (folder / "made" / "aligned").exists() and "border" in made.tiles
+
+
+def test_values_below_0_are_no_codes():
+    """As in every other class raster: −1 means nothing, whatever is done about unknown codes."""
+    heard = Listening()
+    found = cover_legend([Code(10, "trees"), Code(30, "grass")], {10: 60, 30: 20, -1: 20}, "map.tif", grouped=False, progress=heard)
+    assert [row.name for row in found.legend.classes] == ["trees", "grass"] and sorted(found.positions) == [10, 30]
+    assert heard.warnings == ["map.tif has the values -1 (20.0%); below 0 is no class and has no label. List it in a legend CSV to use it."]
+    with pytest.raises(DataError, match="codes that the legend does not know: 77"):
+        cover_legend([Code(10, "trees"), Code(30, "grass")], {10: 60, 30: 20, -1: 10, 77: 10}, "map.tif", grouped=False)

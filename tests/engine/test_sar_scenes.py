@@ -45,11 +45,36 @@ def test_decibels_and_linear_backscatter_are_told_apart(folder):
 
 
 @pytest.mark.parametrize("change", [lambda bands: bands + 40, lambda bands: np.abs(bands) * 10, lambda bands: bands * 0 + 1.5])
-def test_what_is_neither_is_asked_back_and_taken_as_said(folder, change):
+def test_what_is_neither_is_asked_back_and_not_taken_as_said(folder, change):
     image = changed(folder, lambda bands: np.concatenate([change(bands[:2]) + np.array([1, 0])[:, None, None] * 60, bands[2:]]))
     with pytest.raises(DataError, match="look neither like dB nor like linear backscatter"):
         opened(folder, image)
-    assert opened(folder, image, unit="dB")[2]["unit"] == "dB"
+    with pytest.raises(DataError, match="backscatter in dB is negative nearly everywhere"):
+        opened(folder, image, unit="dB")
+
+
+def test_a_unit_that_the_values_contradict_is_refused(folder):
+    with pytest.raises(DataError, match=r"looks like dB \(medians .*\), and “Backscatter is in” says linear"):
+        opened(folder, {"path": str(ice_scene(folder))}, unit="linear")
+
+
+def test_a_scale_in_the_file_counts(folder):
+    """Hundredths of dB, with and without a word in the file; values are kept as they are stored."""
+    image = changed(folder, lambda bands: np.concatenate([bands[:2] * 100, bands[2:] * 100]))
+    with pytest.raises(DataError, match="but no radar sees below -80 dB. Declare the scale in the file"):
+        opened(folder, image, without_angle=True)
+    with rasterio.open(image["path"], "r+") as file:
+        file.scales = [0.01] * 3
+    scene, sensor, facts, _ = opened(folder, image)
+    assert facts["unit"] == "dB" and [band.scale for band in sensor.bands] == [0.01] * 3
+    assert np.nanmedian(scene.read(scene.grid.window)[0][0]) < -300
+
+
+def test_bands_of_other_names_are_not_hh_and_hv(folder):
+    with pytest.raises(DataError, match=r"does not say which of its bands \(cross, co\) is HH"):
+        opened(folder, changed(folder, lambda bands: bands[:2], ("cross", "co")), without_angle=True)
+    said = opened(folder, changed(folder, lambda bands: bands[:2], ("", "")), without_angle=True)[3]
+    assert any("have no names; they are taken for HH and HV. Name them in" in text for text in said)
 
 
 def test_exact_zeros_and_the_declared_nodata_are_not_measured(folder):

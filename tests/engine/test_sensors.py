@@ -29,6 +29,7 @@ def test_scaling():
     (["B02", "SCL"], ["B02", "SCL"]),
     (["B02", "B02"], ["B02", "B02 (2)"]),
     (["red", "green", "blue", "nir"], ["B04", "B03", "B02", "B08"]),
+    (["rededge071", "rededge075", "rededge078"], ["B05", "B06", "B07"]),
     (["Red Edge 1", "swir16", "scene_red_10m", "NIR narrow"], ["B05", "B11", "B04", "B8A"]),
 ])
 def test_bands_by_name(found, expected):
@@ -61,6 +62,14 @@ def test_other_sensors(preset, found, expected, facts):
     assert {(band.unit, band.scale, band.offset) for band in bands} == {facts}
 
 
+@pytest.mark.parametrize(("preset", "found", "twice"), [("sentinel2_l2a", ["red", "B04"], "B04"), ("generic", ["a", "a"], "a"),
+                                                       ("generic", ["band 1", "band 1"], "")])
+def test_a_name_that_several_bands_have_is_said(preset, found, twice):
+    heard = Listening()
+    assert names(preset, found, "", heard)[1].endswith(" (2)")
+    assert [f"The image has the band {twice} more than once" in text for text in heard.warnings] == ([True] if twice else [])
+
+
 def test_names_of_the_analyst():
     assert names("sentinel2_l2a", ["band 1", "band 2"], " B8A, b4 ") == ["B8A", "B04"]
     assert names("generic", ["band 1", "band 2"], "height,slope") == ["height", "slope"]
@@ -72,7 +81,10 @@ def test_names_of_the_analyst():
     ("sentinel2_l2a", ["NDVI", "slope"], "", r"The bands of the image \(NDVI, slope\) are none of Sentinel-2 L2A by their names."),
     ("sentinel1_db", ["Sigma0_cross", "Sigma0_co"], "", "are none of Sentinel-1 in dB by their names. Choose the sensor of the image,"),
     ("sentinel1_db", ["HH_or_VV", "VH_or_HV"], "", "are none of Sentinel-1 in dB"),
-    ("generic", ["a", "b"], "B02", "“Bands” names 1 bands \\(B02\\), but the image has 2. Give one name for each band, in order."),
+    ("generic", ["a", "b"], "B02", r"“Bands” names 1 \(B02\), but the image has 2 bands. Give one name for each band, in order,"),
+    ("generic", ["a", "b"], " , ", "“Bands” holds “,” and no name. Leave it empty"),
+    ("sentinel2_l2a", ["Band 8", "Band 4", "Band 3"], "", r"The bands of the image \(Band 8, Band 4, Band 3\) are none of Sentinel-2 L2A"),
+    ("sentinel2_l2a", ["band_2", "band_3", "band_4"], "", "are none of Sentinel-2 L2A by their names"),
     ("generic", ["a", "b"], "B02,B02", "names a band twice"),
 ])
 def test_refusals(preset, found, text, sentence):

@@ -73,7 +73,9 @@ def test_tags_come_last(folder):
     for path, day in zip(paths, ("2023:05:01 10:00:00", "2023:06:01 10:00:00"), strict=True):
         with rasterio.open(path, "r+") as target:
             target.update_tags(TIFFTAG_DATETIME=day)
-    assert days(dated_series([{"path": str(path)} for path in paths])) == ["2023-05-01", "2023-06-01"]
+    heard = Listening()
+    assert days(dated_series([{"path": str(path)} for path in paths], progress=heard)) == ["2023-05-01", "2023-06-01"]
+    assert len(heard.warnings) == 1 and "only the day is known on which their files were written" in heard.warnings[0]
     third = write_raster(folder / "c.tif", np.ones((1, 8, 8), np.uint8))
     with pytest.raises(DataError, match="cannot be read from the layer, its name or its tags. Give a pattern such as"):
         dated_series([{"path": str(third)}])

@@ -3,7 +3,7 @@ import pytest
 
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.datasets.tile_size import ENOUGH
-from eo_pretrain_qgis.errors import JobError
+from eo_pretrain_qgis.errors import DataError, JobError
 from eo_pretrain_qgis.jobs import JOBS
 
 from ..listening import Listening
@@ -29,6 +29,15 @@ def test_the_smallest_is_proposed_for_a_small_image_and_few_tiles_are_warned_of(
     assert "; with 256 px there would be 0; with 128 px there would be" in line and f"At least {ENOUGH} are wanted." in line
     assert training < 16
     assert sum(text.startswith(f"Only {training} tiles are for training, fewer than the 16 of a batch") for text in heard.texts) == 1
+
+
+def test_an_image_that_is_too_small_is_said_once(folder):
+    heard, asked = Listening(), {"labels": str(land_fields(folder)), "class_field": "cover", "output": str(folder / "made")}
+    image = write_raster(folder / "small.tif", np.random.default_rng(1).integers(1, 3000, (1, 100, 100)).astype(np.uint16))
+    with pytest.raises(DataError, match="too small to split by place"):
+        JOBS["create_training_dataset"].from_values({"images": [str(image)], **asked}).run(heard)
+    assert [text for text in heard.texts if "Tile size" in text] == [
+        "Tile size: 64 px. The images are too small for training, validation and test tiles of 256, 128, 64 px."]
 
 
 def test_a_large_image_gets_large_tiles(folder):

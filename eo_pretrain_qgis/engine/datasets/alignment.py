@@ -19,9 +19,10 @@ import rasterio
 from rasterio.enums import Resampling
 from rasterio.warp import reproject
 
-from ...errors import DataError
+from ...errors import DataError, listed
 from ...outputs import failed_write
 from ...progress import SILENT, Progress
+from ..rasters.dates import WRITTEN_ONLY
 from ..rasters.grid import Grid, Window, blocks, hull, read_round
 from ..rasters.raster import Scene
 from .building import describe_sensor, open_scenes
@@ -190,6 +191,10 @@ def partner_scenes(scenes: list[Scene], preset: str, second: SecondImages, folde
     sensor = replace(describe_sensor(others, second.preset, second.bands, progress), name=name)
     sources = [images] if second.arrangement == "bands" else [[image] for image in images]
     chosen, facts = [], []
+    written = [scene.path for scene in (*scenes, *others) if scene.date and not scene.acquired]
+    if written and len(others) > 1:
+        progress.message(f"{WRITTEN_ONLY} ({listed(written, 4)}). It may be another than that of acquisition, and pairs may be wrong: put the day "
+                         "into the names of the files, such as 20200621.", level="warning")
     for done, scene in enumerate(scenes):
         found = pair(scene, others, second.most_days)
         part = progress.part(done / len(scenes), (done + 1) / len(scenes))
@@ -222,7 +227,7 @@ def _warp(scene: Scene, grid: Grid, path: Path, resampling: str, progress: Progr
         if scene.conversion is None:  # else the values are those of a dataset, which says what they mean
             target.scales, target.offsets = scene.scales, scene.offsets
         if scene.date:
-            target.update_tags(ACQUISITION_DATE=scene.date)
+            target.update_tags(**{"ACQUISITION_DATE" if scene.acquired else "TIFFTAG_DATETIME": scene.date})
         for index, name in enumerate(scene.band_names, 1):
             target.set_band_description(index, name)
         for done, piece in enumerate(pieces):

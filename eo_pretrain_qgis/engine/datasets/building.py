@@ -17,7 +17,9 @@ import rasterio
 
 from ...errors import DataError, listed
 from ...progress import SILENT, Progress
-from ..rasters.meaning import as_stored, check_held, conversion, warn_of_level
+from ..even_sample import even_sample
+from ..rasters.meaning import as_stored, check_held, conversion, refuse_other_maker, warn_of_level
+from ..rasters.plausibility import Brightness, brightness, unlike
 from ..rasters.raster import Scene
 from ..rasters.sensors import PRESETS, Band, name_bands
 from ..scheduling import HEARTBEAT_SECONDS, in_order
@@ -31,6 +33,8 @@ from .splitting.division import divide
 CACHE_BYTES = 32 * 2**20
 #: Resolutions that differ by more than this share deserve a warning.
 RESOLUTION_TOLERANCE = 0.05
+#: Tiles of a dataset with which the images added to it are compared.
+LOOKED_AT = 40
 
 
 def open_scenes(images: list[dict], arrangement: str, nodata: float | None = None, progress: Progress = SILENT) -> list[Scene]:
@@ -81,7 +85,7 @@ def describe_sensor(scenes: list[Scene], preset: str, bands_text: str | None = N
     kept = like.sensor_named() if like else None
     dtype = np.dtype(kept.dtype if kept else "float32" if np.dtype(first.dtype).kind == "f" else first.dtype)
     where = str(like.folder) if like else first.path
-    changed = []
+    changed, usual = [], _brightness(like) if like else None
     for number, scene in enumerate(scenes):
         progress.at(0, f"Looking at {scene.name}")
         scene.empty = PRESETS[preset].nodata
@@ -89,8 +93,9 @@ def describe_sensor(scenes: list[Scene], preset: str, bands_text: str | None = N
         if [band.name for band in named] != [band.name for band in bands]:
             raise DataError(f"{first.path} has the bands {_names(bands)}, but {scene.path} has {_names(named)}. Choose images of one "
                             "sensor, or name the bands in “Bands”.")
-        own = as_stored(scene, named, progress)
+        refuse_other_maker(scene, preset)
         warn_of_level(scene, preset, progress)
+        own = as_stored(scene, named, progress)
         if number == 0:
             bands = list(kept.bands) if kept and [band.name for band in kept.bands] == [band.name for band in own] else own
         if np.dtype(scene.dtype).kind != dtype.kind and any(band.unit == "unknown" for band in own):
@@ -101,11 +106,24 @@ def describe_sensor(scenes: list[Scene], preset: str, bands_text: str | None = N
             check_held(scene, converted, progress)
             scene.conversion = converted
             changed.append(scene.name)
+        if like or len(scenes) > 1:
+            bright = brightness(scene, bands)
+            usual = usual if like or number else bright
+            warning = unlike(usual, bright)
+            if warning:
+                progress.message(warning, level="warning")
         scene.close()
     if changed:
         progress.message(f"{len(changed)} of {len(scenes)} images store their values in another way than {where}; they are brought to its scale "
                          f"and offset: {listed(changed)}.")
     return SensorInfo("image", preset, dtype.name, None if dtype.kind == "f" else _fill(first, preset, dtype), tuple(bands))
+
+
+def _brightness(dataset: Dataset) -> Brightness | None:
+    """That of some tiles of a dataset."""
+    info = dataset.sensor_named()
+    images = dataset.images(even_sample(np.arange(len(dataset)), LOOKED_AT), info.name)
+    return Brightness.of(str(dataset.folder), info.dtype, np.moveaxis(images, 1, 0)[:, info.valid(images)], info.bands)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import geopandas
 import numpy as np
 
-from ...errors import DataError
+from ...errors import DataError, listed
 from ...progress import SILENT, Progress
 from ..rasters.raster import Scene
 from .cutting import Cutting, windows_of
@@ -43,6 +43,10 @@ def with_tile_size(cutting: Cutting, size: int | None, scenes: list[Scene], plan
             if counts[proposed] >= ENOUGH:
                 break
     *larger, chosen = counts
+    if not any(counts.values()):
+        sizes = listed([str(proposed) for proposed in counts])
+        progress.message(f"Tile size: {chosen} px. The images are too small for training, validation and test tiles of {sizes} px.")
+        return replace(cutting, tile_size=chosen)
     why = "".join(f"; with {other} px there would be {counts[other]}" for other in larger)
     progress.message(f"Tile size: {chosen} px, which leaves about {counts[chosen]} tiles for training{why}. At least {ENOUGH} are wanted.")
     return replace(cutting, tile_size=chosen)

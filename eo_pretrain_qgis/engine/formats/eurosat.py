@@ -19,8 +19,9 @@ from ...tables import COLOR, shortened
 from ..datasets.dataset import IGNORE, SPLITS
 from ..datasets.legend import make_legend
 from ..datasets.splitting.by_place import Split
+from .imported_bands import ImportedBands
 from .other_layouts import refuse_other_layouts
-from .pictures import Header, Picture, is_image, read_whole, sensor_of, stored
+from .pictures import Header, Picture, in_memory, is_image, read_whole
 from .samples import Content, ImportOptions, Sample, read_ahead, write_samples
 from .split_lists import chosen, split_named
 from .tree import Tree, joined, stem
@@ -143,11 +144,12 @@ def write_classes(tree: Tree, folder: Path, taken_for: Taken, options: ImportOpt
     loose = _without_class(tree, roots, options.lists, any(file.split for file in files))
     progress.message(f"{len(files)} images in {len(folders)} class folders." + (f" {len(loose)} more have no class." if loose else ""))
     files += loose
-    first, _, _ = read_whole(tree.read(files[0].name), tree.full(files[0].name))
+    first, values, valid = read_whole(tree.read(files[0].name), tree.full(files[0].name))
     if first.width != first.height:
         raise DataError(f"{first.path} has {first.width} × {first.height} px and is not square. Crop the images to squares.")
     usual = taken_for.bands.get((len(first.bands), first.dtype))
-    sensor = sensor_of(first, options.preset, options.bands, default=usual, progress=progress)
+    bands = ImportedBands(in_memory(first, values, valid), options.preset, options.bands, default=usual, progress=progress)
+    sensor = bands.info
     if sensor.preset == "generic" and not options.bands and not usual and not any(band.name for band in first.bands):
         progress.message(f"The images do not say what their {len(first.bands)} bands are, so these are called {sensor.bands[0].name} and so on. "
                          "Name them in “Bands”, so that models know them.", level="warning")
@@ -156,13 +158,16 @@ def write_classes(tree: Tree, folder: Path, taken_for: Taken, options: ImportOpt
         content = tree.read(file.name)
         header, values, valid = read_whole(content, tree.full(file.name))
         _compare(first, header)
-        return Sample({sensor.name: stored(values, valid, sensor, header)}, np.array(file.position, np.uint8), header.grid, file.split,
+        kept = bands.of(in_memory(header, values, valid))(values, valid)
+        return Sample({sensor.name: kept}, np.array(file.position, np.uint8), header.grid, file.split,
                       {"scene": stem(file.name)}, hashlib.sha256(content).digest())
 
     facts = {"format": taken_for.format, "images": len(files), "class_folders": folders}
     size = options.pixel_size or first.pixel_size or (taken_for.pixel_size if first.grid is None else None)
     content = Content("scene", (sensor,), tuple(classes), first.width, len(files), read_ahead(files, read), tree.path, facts, size)
-    return write_samples(folder, content, options, progress)
+    split = write_samples(folder, content, options, progress)
+    bands.tell(progress)
+    return split
 
 
 def class_roots(tree: Tree) -> list[tuple[str, str]]:

@@ -12,12 +12,13 @@ import numpy as np
 
 from ...errors import DataError
 from ...progress import SILENT, Progress
-from ..datasets.dataset import IGNORE, ClassInfo, SensorInfo
+from ..datasets.dataset import IGNORE, ClassInfo
 from ..datasets.legend import BACKGROUND, Legend, check_whole, class_key, default_color, make_legend, without_negative
 from ..datasets.splitting.by_place import Split
 from ..rasters.class_names import NamedClass
 from ..rasters.grid import tile_windows
-from .pictures import Header, Picture, sensor_of, stored
+from .imported_bands import ImportedBands
+from .pictures import Header, Picture
 from .samples import Content, ImportOptions, Sample, write_samples
 from .tree import Tree
 
@@ -60,7 +61,8 @@ def write_pairs(tree: Tree, folder: Path, pairs: list[Pair], ignored: tuple[int,
     Raises:
         DataError: a pair whose sizes differ, images that differ in bands or size, or a damaged file.
     """
-    sensors = _sensors(tree, pairs[0], options, progress)
+    imported = _sensors(tree, pairs[0], options, progress)
+    sensors = tuple(bands.info for bands in imported)
     with Picture(tree, pairs[0].image) as opened:
         first = opened.header
     size = options.tile_size or first.width
@@ -78,28 +80,30 @@ def write_pairs(tree: Tree, folder: Path, pairs: list[Pair], ignored: tuple[int,
 
     def samples() -> Iterator[Sample]:
         for pair in pairs:
-            yield from _cut(tree, pair, sensors, size, lookup, strange, whole=not options.tile_size)
+            yield from _cut(tree, pair, imported, size, lookup, strange, whole=not options.tile_size)
 
     content = Content("segmentation", sensors, legend.classes, size, count, samples(), tree.path, facts,
                       options.pixel_size or first.pixel_size)
     split = write_samples(folder, content, options, progress.part(0.12, 1))
+    for bands in imported:
+        bands.tell(progress)
     if strange:
         listed = ", ".join(f"{value} ({pixels} px)" for value, pixels in sorted(strange.items())[:8])
         progress.message(f"The label images have values that are no class; they are ignored: {listed}.", level="warning")
     return split
 
 
-def _sensors(tree: Tree, pair: Pair, options: ImportOptions, progress: Progress) -> tuple[SensorInfo, ...]:
+def _sensors(tree: Tree, pair: Pair, options: ImportOptions, progress: Progress) -> tuple[ImportedBands, ...]:
     """What the images of one pair are."""
-    sensors: list[SensorInfo] = []
+    sensors: list[ImportedBands] = []
     for name, path in (("", pair.image), *pair.others):
         with Picture(tree, path) as opened:
             chosen = ("generic", "") if sensors else (options.preset, options.bands)
-            sensors.append(sensor_of(opened.header, *chosen, name, progress=progress))
+            sensors.append(ImportedBands(opened.seen(), *chosen, name, progress=progress))
     return tuple(sensors)
 
 
-def _cut(tree: Tree, pair: Pair, sensors: tuple[SensorInfo, ...], size: int, lookup: tuple[np.ndarray, np.ndarray],
+def _cut(tree: Tree, pair: Pair, sensors: tuple[ImportedBands, ...], size: int, lookup: tuple[np.ndarray, np.ndarray],
          strange: dict[int, int], whole: bool) -> Iterator[Sample]:
     """The tiles of one pair; those without a measured or a labelled pixel are left out, unless images stay whole."""
     paths = (pair.image, *(path for _, path in pair.others))
@@ -108,12 +112,13 @@ def _cut(tree: Tree, pair: Pair, sensors: tuple[SensorInfo, ...], size: int, loo
         images = [stack.enter_context(Picture(tree, path)) for path in paths]
         label = stack.enter_context(Picture(tree, pair.label))
         first = images[0].header
-        _compare([image.header for image in images], label.header, sensors, size if whole else None)
+        _compare([image.header for image in images], label.header, size if whole else None)
+        stored = [sensor.of(image.seen()) for image, sensor in zip(images, sensors, strict=True)]
         for window in tile_windows(first.width, first.height, size, size):
             read, measured = {}, np.zeros((size, size), bool)
-            for image, sensor in zip(images, sensors, strict=True):
-                pixels, valid = image.read(window)
-                read[sensor.name] = stored(pixels, valid, sensor, image.header)
+            for image, sensor, as_kept in zip(images, sensors, stored, strict=True):
+                pixels, valid = image.seen(sensor.empty).read(window)
+                read[sensor.info.name] = as_kept(pixels, valid)
                 measured |= valid
             values, labelled = label.read(window)
             drawn = _positions(values[0], labelled & measured, *lookup, strange)
@@ -214,7 +219,7 @@ def _count(tree: Tree, pairs: list[Pair], size: int, options: ImportOptions, pro
     return total
 
 
-def _compare(images: list[Header], label: Header, sensors: tuple[SensorInfo, ...], size: int | None) -> None:
+def _compare(images: list[Header], label: Header, size: int | None) -> None:
     first = images[0]
     if size and (first.width, first.height) != (size, size):
         raise DataError(f"{first.path} has {first.width} × {first.height} px, but the images before it {size} × {size}. Give a “Tile size” to "
@@ -229,10 +234,3 @@ def _compare(images: list[Header], label: Header, sensors: tuple[SensorInfo, ...
     if len(label.bands) != 1:
         raise DataError(f"{label.path} has {len(label.bands)} bands, but a label image has one, of numbers of classes. Convert its colours "
                         "to classes first.")
-    for image, sensor in zip(images, sensors, strict=True):
-        if len(image.bands) != len(sensor.bands):
-            raise DataError(f"{image.path} has {len(image.bands)} bands, but the images before it {len(sensor.bands)}. Bring copies of the "
-                            "images to the same bands, and import these.")
-        if not np.can_cast(image.dtype, sensor.dtype) and sensor.dtype != "float32":
-            raise DataError(f"{image.path} holds {image.dtype} values, but the images before it {sensor.dtype}. Convert one to the type of "
-                            "the other.")

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import math
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import PurePath
 
 import numpy as np
 import rasterio
@@ -20,13 +20,13 @@ from rasterio.io import MemoryFile
 
 from ...errors import DataError
 from ...progress import SILENT, Progress
-from ..datasets.dataset import SensorInfo
 from ..rasters import sources
+from ..rasters.alpha_bands import can_mask
 from ..rasters.class_names import NamedClass, classes_in_file
 from ..rasters.grid import Grid, Window, blocks
-from ..rasters.meaning import Conversion
+from ..rasters.nodata import is_nodata
 from ..rasters.raster import ROTATION_TOLERANCE
-from ..rasters.sensors import PRESETS, Band, name_bands
+from ..rasters.sensors import Band
 from .tree import Tree
 
 IMAGES = (".tif", ".tiff", ".jpg", ".jpeg", ".png", ".jp2")
@@ -51,11 +51,11 @@ class Header:
         height: rows.
         dtype: NumPy name of the type.
         grid: where it lies, or None.
-        bands: what it says of each band but alpha; an empty name where it says nothing.
+        bands: what it says of each band but a mask; an empty name where it says nothing.
         nodata: value without a measurement, or None.
-        preset: sensor preset in the tags, or empty.
-        sensor: name of the sensor in the tags, or empty.
-        pixel_size: [m] in the tags, or None.
+        tags: its metadata.
+        mask_band: number of the band that is a mask of the others, or None.
+        is_picture: whether its values are numbers of colours in a table.
     """
 
     path: str
@@ -65,9 +65,108 @@ class Header:
     grid: Grid | None
     bands: tuple[Band, ...]
     nodata: float | None
-    preset: str
-    sensor: str
-    pixel_size: float | None
+    tags: dict[str, str]
+    mask_band: int | None
+    is_picture: bool
+
+    @property
+    def preset(self) -> str:
+        """Sensor preset in the tags, or empty."""
+        return self.tags.get(PRESET_TAG, "")
+
+    @property
+    def sensor(self) -> str:
+        """Name of the sensor in the tags, or empty."""
+        return self.tags.get(SENSOR_TAG, "")
+
+    @property
+    def pixel_size(self) -> float | None:
+        """Size of pixels [m] in the tags, or None."""
+        return float(self.tags[PIXEL_TAG]) if PIXEL_TAG in self.tags else None
+
+    @property
+    def names(self) -> list[str]:
+        """Names of its bands, or "band 1", …."""
+        return [band.name or f"band {number}" for number, band in enumerate(self.bands, 1)]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A picture as `meaning` asks of images.
+
+    Attributes:
+        header: of its file.
+        reader: gives values (band, y, x) and valid pixels (y, x) of a window.
+        empty: a stored value that, in all bands at once, means that nothing was measured, or None.
+    """
+
+    header: Header
+    reader: Callable[[Window], tuple[np.ndarray, np.ndarray]]
+    empty: float | None = None
+
+    @property
+    def rasters(self) -> list[Seen]:
+        """Its only file."""
+        return [self]
+
+    @property
+    def understood(self) -> str:
+        """It is a plain file."""
+        return ""
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """It is a plain file."""
+        return ()
+
+    @property
+    def path(self) -> str:
+        """For messages."""
+        return self.header.path
+
+    @property
+    def name(self) -> str:
+        """Of the file."""
+        return PurePath(self.header.path).name
+
+    @property
+    def mask_band(self) -> int | None:
+        """See `Header`."""
+        return self.header.mask_band
+
+    @property
+    def is_picture(self) -> bool:
+        """See `Header`."""
+        return self.header.is_picture
+
+    @property
+    def grid(self) -> Grid:
+        """Its size, and where it lies if it says so."""
+        return self.header.grid or Grid("", (1.0, 0.0, 0.0, 0.0, -1.0, 0.0), self.header.width, self.header.height)
+
+    @property
+    def dtype(self) -> str:
+        """NumPy name of its type."""
+        return self.header.dtype
+
+    @property
+    def scales(self) -> list[float]:
+        """Per band, as declared."""
+        return [band.scale for band in self.header.bands]
+
+    @property
+    def offsets(self) -> list[float]:
+        """Per band, as declared."""
+        return [band.offset for band in self.header.bands]
+
+    def tag(self, key: str, domain: str | None = None) -> str:
+        """A piece of its metadata, or empty."""
+        return "" if domain else self.header.tags.get(key, "")
+
+    def read(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
+        """Values (band, y, x) of a window inside the picture and which pixels were measured, bool (y, x)."""
+        values, valid = self.reader(window)
+        return values, valid if self.empty is None else valid & (values != self.empty).any(0)
 
 
 class Picture:
@@ -90,13 +189,17 @@ class Picture:
             self.header = _header(self._opened, self.path)
         return self
 
+    def seen(self, empty: float | None = None) -> Seen:
+        """The picture as `meaning` asks of images; `empty` as in `Seen`."""
+        return Seen(self.header, self.read, empty)
+
     def __exit__(self, *_: object) -> None:
         self._opened.close()
 
     def read(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
         """Values (band, y, x) of a window inside the picture and which pixels hold a value in all bands, bool (y, x)."""
         with _explained(self.path), rasterio.Env(**STRICT):
-            return _read(self._opened, rasterio.windows.Window(window.col, window.row, window.width, window.height))
+            return _read(self._opened, self.header, rasterio.windows.Window(window.col, window.row, window.width, window.height))
 
     def classes(self, progress: Progress = SILENT) -> dict[int, NamedClass]:
         """The values that the file of a label image names or colours, see `class_names`."""
@@ -119,98 +222,41 @@ def read_whole(content: bytes, path: str) -> tuple[Header, np.ndarray, np.ndarra
         DataError: naming the file that is damaged or no image.
     """
     with _explained(path), rasterio.Env(**ALONE), MemoryFile(content) as memory, sources.raster(memory.name) as opened:
-        return _header(opened, path), *_read(opened, None)
+        header = _header(opened, path)
+        return header, *_read(opened, header, None)
 
 
-def sensor_of(header: Header, preset: str, bands: str, name: str = "", default: tuple[str, Sequence[str]] | None = None,
-              progress: Progress = SILENT) -> SensorInfo:
-    """What the bands of an image are: as chosen, else as its file says, else as is usual in the data set.
+def in_memory(header: Header, values: np.ndarray, valid: np.ndarray, empty: float | None = None) -> Seen:
+    """What `read_whole` gave, as `meaning` asks of images; `empty` as in `Seen`."""
 
-    Args:
-        header: of the image.
-        preset: of the sensor; "generic" where nothing was chosen.
-        bands: names separated by commas, or empty.
-        name: of the sensor; empty takes that in the file, or "image".
-        default: preset and names of the bands for files that do not name theirs.
-        progress: told what was taken for granted.
+    def part(window: Window) -> tuple[np.ndarray, np.ndarray]:
+        rows, cols = slice(window.row, window.row + window.height), slice(window.col, window.col + window.width)
+        return values[:, rows, cols], valid[rows, cols]
 
-    Raises:
-        DataError: values that are no measurements, or names that do not fit the number of bands.
-    """
-    dtype = np.dtype(header.dtype)
-    if dtype.kind not in "iuf":
-        raise DataError(f"{header.path} holds {dtype.name} values, which are no measurements to learn from. Convert the images first.")
-    names = [band.name or f"band {number}" for number, band in enumerate(header.bands, 1)]
-    if preset == "generic" and default and not bands and not any(band.name for band in header.bands):
-        preset, names = default[0], list(default[1])
-    own = preset == "generic" and header.preset in PRESETS
-    known = name_bands(header.preset if own else preset, names, bands, progress)
-    if own or preset == "generic":
-        known = [replace(band, scale=told.scale, offset=told.offset, unit=told.unit if told.unit != "unknown" else band.unit,
-                         wavelength_um=told.wavelength_um or band.wavelength_um)
-                 for band, told in zip(known, header.bands, strict=True)]
-    else:  # what the file says goes before what the sensor says
-        known = [replace(band, scale=told.scale, offset=told.offset) if _declares(told) else band
-                 for band, told in zip(known, header.bands, strict=True)]
-    preset = header.preset if own else preset
-    nodata = header.nodata if header.nodata is not None else PRESETS[preset].nodata
-    holds = dtype.kind in "iu" and nodata is not None and np.iinfo(dtype).min <= nodata <= np.iinfo(dtype).max
-    kept = int(nodata) if holds and nodata is not None else None
-    name = name or re.sub(r"[^\w-]+", "_", header.sensor).strip("_")[:100] or "image"  # what a file says becomes no path
-    return SensorInfo(name, preset, "float32" if dtype.kind == "f" else dtype.name, kept, tuple(known))
-
-
-def stored(values: np.ndarray, valid: np.ndarray, sensor: SensorInfo, header: Header) -> np.ndarray:
-    """Values (band, y, x) as the dataset stores them: in its type, scale and offset, what was not measured filled in all bands.
-
-    Raises:
-        DataError: the file declares what its values mean otherwise than the first one, or not at all where that does.
-    """
-    pairs = list(zip(header.bands, sensor.bands, strict=True))
-    for told, band in pairs:
-        silent = next((usual for usual in PRESETS[sensor.preset].bands if usual.name == band.name), Band(band.name))
-        if not _declares(told) and (band.scale, band.offset) != (silent.scale, silent.offset):
-            raise DataError(f"{header.path} does not declare a scale and an offset for its band {band.name}, but the images before it do. Declare "
-                            "them in all files, or in none.")
-    if all(not _declares(told) or (told.scale, told.offset) == (band.scale, band.offset) for told, band in pairs):
-        result = values.astype(sensor.dtype)
-    else:
-        gains = tuple(told.scale / band.scale if _declares(told) else 1.0 for told, band in pairs)
-        biases = tuple((told.offset - band.offset) / band.scale if _declares(told) else 0.0 for told, band in pairs)
-        result = Conversion(gains, biases, sensor.dtype)(values, list(range(len(pairs))))
-    if sensor.nodata is not None:
-        result[:, ~valid] = sensor.nodata
-    elif result.dtype.kind == "f":
-        result[:, ~valid] = np.nan
-    return result
-
-
-def _declares(told: Band) -> bool:
-    """Whether a file says how the values of a band become physical ones."""
-    return (told.scale, told.offset) != (1, 0)
+    return Seen(header, part, empty)
 
 
 def _header(opened: rasterio.DatasetReader, path: str) -> Header:
-    dtype, tags = np.result_type(*opened.dtypes).name, opened.tags()
-    size = float(tags[PIXEL_TAG]) if PIXEL_TAG in tags else None
-    if size is not None and not 0 < size < LARGEST_PIXEL:
-        raise ValueError(f"its tag {PIXEL_TAG} says {size:g} m")
-    return Header(path, opened.width, opened.height, dtype, _grid(opened), tuple(_band(opened, index) for index in _shown(opened)),
-                  opened.nodata, tags.get(PRESET_TAG, ""), tags.get(SENSOR_TAG, ""), size)
+    masks = [index for index, kind in enumerate(opened.colorinterp) if kind == ColorInterp.alpha and opened.count > 1 and can_mask(opened, index)]
+    shown = [index for index in range(opened.count) if index not in masks]
+    header = Header(path, opened.width, opened.height, np.result_type(*(opened.dtypes[index] for index in shown)).name, _grid(opened),
+                    tuple(_band(opened, index + 1) for index in shown), opened.nodata, opened.tags(), masks[0] + 1 if masks else None,
+                    opened.colorinterp[0] == ColorInterp.palette)
+    if header.pixel_size is not None and not 0 < header.pixel_size < LARGEST_PIXEL:
+        raise ValueError(f"its tag {PIXEL_TAG} says {header.pixel_size:g} m")
+    return header
 
 
-def _shown(opened: rasterio.DatasetReader) -> list[int]:
-    return [index for index, kind in enumerate(opened.colorinterp, 1) if kind != ColorInterp.alpha]
-
-
-def _read(opened: rasterio.DatasetReader, window: rasterio.windows.Window | None) -> tuple[np.ndarray, np.ndarray]:
-    values = opened.read(_shown(opened), window=window)
+def _read(opened: rasterio.DatasetReader, header: Header, window: rasterio.windows.Window | None) -> tuple[np.ndarray, np.ndarray]:
+    shown = [number for number in range(1, opened.count + 1) if number != header.mask_band]
+    values = opened.read(shown, window=window)
     valid = np.isfinite(values).all(0) if values.dtype.kind == "f" else np.ones(values.shape[1:], bool)
     if opened.nodata is not None and np.isfinite(opened.nodata):
         # One band may hold the nodata value by chance; as everywhere here, floats are judged band by band, whole numbers together.
-        missing = values == opened.nodata
+        missing = is_nodata(values, opened.nodata)
         valid &= ~(missing.any(0) if values.dtype.kind == "f" else missing.all(0))
-    if any(MaskFlags.per_dataset in flags for flags in opened.mask_flag_enums):
+    # An alpha band that is a measurement makes GDAL's mask one of measurements.
+    if any(MaskFlags.per_dataset in flags and (header.mask_band or MaskFlags.alpha not in flags) for flags in opened.mask_flag_enums):
         valid &= opened.dataset_mask(window=window) > 0
     return values, valid
 

@@ -9,9 +9,9 @@ import numpy as np
 from ...errors import DataError, listed
 from ...progress import SILENT, Progress
 from ..cards import ModelBand
-from ..rasters.meaning import as_stored, refuse_one_sided, warn_of_level
+from ..rasters.meaning import as_stored, refuse_one_sided, refuse_other_maker, warn_of_level
 from ..rasters.raster import Scene
-from ..rasters.same_band import band_key, is_unnamed
+from ..rasters.same_band import are_unnamed, band_key
 from ..rasters.sensors import PRESETS, Band, known_band, name_bands
 
 #: The image stores its values as the training images did.
@@ -100,8 +100,9 @@ def match_bands(
         DataError: when a band is missing or doubtful, or its unit cannot be converted.
     """
     if scene is not None:
+        refuse_other_maker(scene, model_preset if preset == AS_MODEL else preset)
         warn_of_level(scene, model_preset, progress)
-    unnamed = not bands_text and all(map(is_unnamed, names))
+    unnamed = not bands_text and are_unnamed(names)
     wanted = {band_key(band.name) for band in needed}
     if unnamed and preset == AS_MODEL and len(names) == len(needed) and not wanted <= {band_key(name) for name in names}:
         progress.message(f"The bands of {image} have no names; they are taken in the order of the model: "

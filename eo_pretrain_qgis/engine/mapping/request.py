@@ -123,7 +123,7 @@ class Canvas:
         }
         if request.small_blocks:
             tags["EO_PRETRAIN_BLOCK"] += f"; the model's smaller block, in place of {model.block} px"
-        return cls(model, scene.name, scene.grid, request.area(scene.grid), tags | ({"ACQUISITION_DATE": scene.date} if scene.date else {}))
+        return cls(model, scene.name, scene.grid, request.area(scene.grid), tags | ({"ACQUISITION_DATE": scene.acquired} if scene.acquired else {}))
 
     def place(self, window: Window) -> Window:
         """A window of the image as one of the products, which cover the area."""

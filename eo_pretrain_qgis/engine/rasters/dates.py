@@ -13,6 +13,8 @@ ACQUIRED = (("IMAGERY", "ACQUISITIONDATETIME"), (None, "DATATAKE_1_DATATAKE_SENS
             (None, "ACQUISITION_DATE"), (None, "datetime"))
 #: When a program wrote the file; asked last.
 WRITTEN = ((None, "TIFFTAG_DATETIME"),)
+#: Begins a warning where only that is known.
+WRITTEN_ONLY = "Of some images only the day is known on which their files were written"
 
 
 def day_in(text: str) -> date | None:
@@ -23,3 +25,9 @@ def day_in(text: str) -> date | None:
         except ValueError:  # 30 February
             continue
     return None
+
+
+def first_day(*texts: str) -> str:
+    """The day in the first of some texts that holds one, ``2020-06-21``; empty where none does."""
+    day = next((day for text in texts if (day := day_in(text))), None)
+    return day.isoformat() if day else ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -16,27 +17,21 @@ import numpy as np
 from ...errors import DataError
 from ...progress import SILENT, Progress
 from .deliveries.packages import LEVEL_TAG
-from .grid import Window
-from .raster import Scene
+from .plausibility import LARGEST_REFLECTANCE, File, Image, hold_against_values, sample, warn_of_fill
 from .sensors import PRESETS, Band
 
 #: Stored value = (reflectance - offset) · 10000 from processing baseline 04.00 on, of 25 January 2022 (ESA, Sentinel-2 PSD 15, 2022).
 NEW_BASELINE, NEW_OFFSET = 4.0, -0.1
 _BASELINE_IN_NAME = re.compile(r"(?<![A-Z0-9])N(\d\d)(\d\d)(?![A-Z0-9])")
 _BASELINE_TAG = "PROCESSING_BASELINE"
-#: A reflectance above this does not occur; larger values are reflectance × 10000. Nor does one below, for half of the pixels.
-LARGEST_REFLECTANCE, DARKEST_REFLECTANCE = 4.0, -0.02
+#: How makers name their products, and how the keys of their sensors begin.
+_PRODUCTS = {"Sentinel-2": re.compile(r"(?<![A-Z0-9])S2[A-D]_MSI(L1C|L2A)_"), "Sentinel-1": re.compile(r"(?<![A-Z0-9])S1[A-D]_(?:IW|EW|S\d|WV)_"),
+             "Landsat": re.compile(r"(?<![A-Z0-9])L[COTE]0[4-9]_L[12]\w\w_\d{6}_")}
+_SENSORS = {"Sentinel-2": ("sentinel2",), "Sentinel-1": ("sentinel1", "sar"), "Landsat": ("landsat",)}
+_LEVELS = ("L1C", "L2A")
 #: Share of values that the type of a dataset cannot hold, above which it is said, and refused. Some are lost over water.
 SOME_LOST, MOST_LOST = 0.005, 0.6
-#: Backscatter in linear power is below 1 nearly everywhere, and digital numbers that were not calibrated are not.
-LARGEST_POWER = 30.0
-#: Edge of the squares that are looked at [px], in a pattern of 3 × 3 over the image.
-SQUARE = 128
 ALIKE = 1e-9
-#: A reflectance that numbers of 8 bits must be able to reach.
-SMALLEST_RANGE = 0.1
-#: Share of pixels with nothing but zeros from which on it is said.
-MANY_ZEROS = 0.1
 
 
 @dataclass(frozen=True)
@@ -66,13 +61,14 @@ class Conversion:
         return changed.astype(dtype)
 
 
-def as_stored(scene: Scene, bands: list[Band], progress: Progress = SILENT) -> list[Band]:
+def as_stored(scene: Image, bands: list[Band], progress: Progress = SILENT, judged: bool = True) -> list[Band]:
     """The bands of a scene with the unit, scale and offset its values really have.
 
     Args:
         scene: the image.
         bands: one for each band of the scene, as its sensor or the model's training images store them.
         progress: told what the file says otherwise.
+        judged: whether its values are held against what they should be; of thousands of small images some may be odd.
 
     Raises:
         DataError: the values cannot be what the bands say, such as linear backscatter under a sensor in dB.
@@ -80,6 +76,9 @@ def as_stored(scene: Scene, bands: list[Band], progress: Progress = SILENT) -> l
     for raster in scene.rasters:
         if raster.understood:
             progress.message(raster.understood)
+        if raster.missing:
+            progress.message(f"{raster.path} was delivered with {', '.join(raster.missing)}, which are not there. Copy or download the whole scene "
+                             "if they are needed.", level="warning")
     for number, (scale, offset) in enumerate(zip(scene.scales, scene.offsets, strict=True)):
         if not (math.isfinite(scale) and math.isfinite(offset) and scale > 0):
             raise DataError(f"The band {bands[number].name} of {scene.path} declares that its values are × {scale:g} {_signed(offset)}, which says "
@@ -99,11 +98,18 @@ def as_stored(scene: Scene, bands: list[Band], progress: Progress = SILENT) -> l
         if raster.mask_band:
             progress.message(f"Band {raster.mask_band} of {raster.path} is taken for a mask, because the file calls it alpha and it holds little but "
                              "0 and one other value. Give it a name in the file if it is a measurement.")
+    whole_numbers = np.dtype(scene.dtype).kind != "f"
+    if not judged and whole_numbers:
+        return found
     values = sample(scene).astype(np.float64)
     if not values.shape[1]:
         return found
-    _warn_of_zeros(scene, values, progress)
-    return _held_against_values(scene, found, declared, values, progress)
+    if not whole_numbers:
+        found = _fractions(scene, found, declared, values, progress)
+    if judged:
+        warn_of_fill(scene, values, progress)
+        hold_against_values(scene, found, values, progress)
+    return found
 
 
 def refuse_one_sided(ours: Band, theirs: Any, path: str, other: str) -> None:
@@ -119,7 +125,7 @@ def refuse_one_sided(ours: Band, theirs: Any, path: str, other: str) -> None:
                         "so nobody knows whether they are alike. Choose the sensor of the images, or declare scale and offset in both files.")
 
 
-def conversion(scene: Scene, own: list[Band], like: str, bands: list[Band], dtype: str) -> Conversion | None:
+def conversion(scene: Image, own: list[Band], like: str, bands: list[Band], dtype: str) -> Conversion | None:
     """How stored values of a scene become those of the dataset or scene that `like` names; None where nothing changes.
 
     Raises:
@@ -138,25 +144,41 @@ def conversion(scene: Scene, own: list[Band], like: str, bands: list[Band], dtyp
     return Conversion(tuple(1.0 if abs(gain - 1) < ALIKE else gain for gain in gains), tuple(round(bias, 9) for bias in biases), dtype)
 
 
-def warn_of_level(scene: Scene, preset: str, progress: Progress) -> None:
-    """Warns of a scene measured above the atmosphere where the sensor says without it, or the other way round.
+def refuse_other_maker(scene: Image, preset: str) -> None:
+    """Refuses a scene that by its metadata or its file's name is of another maker than the sensor.
 
     Raises:
-        DataError: a scene as it was delivered is of another maker than the sensor.
+        DataError: naming both.
     """
-    for raster in scene.rasters:
-        family = "sentinel2" if raster.tag(LEVEL_TAG) else "landsat" if raster.tag("LANDSAT_PRODUCT_ID") else ""
-        if raster.understood and family and preset != "generic" and not preset.startswith(family):
-            known = ", ".join(name for name in PRESETS if name.startswith(family))
-            raise DataError(f"{scene.path} is a scene of {family.title()}, but the sensor is {PRESETS[preset].name}. Choose one of {known}, or "
-                            "generic.")
-    for level in {raster.tag(LEVEL_TAG) for raster in scene.rasters} - {""}:
+    for file in scene.rasters:
+        family = _product(file)[0]
+        if family and preset != "generic" and not preset.startswith(_SENSORS[family]):
+            known = ", ".join(name for name in PRESETS if name.startswith(_SENSORS[family]))
+            raise DataError(f"{file.path} is a scene of {family}, but the sensor is {PRESETS[preset].name}. Choose one of {known}, or generic.")
+
+
+def warn_of_level(scene: Image, preset: str, progress: Progress) -> None:
+    """Warns of a scene measured above the atmosphere where the sensor says without it, or the other way round."""
+    for level in {_product(file)[1] for file in scene.rasters} - {""}:
         if preset.startswith("sentinel2_") and level.lower() not in preset:
             progress.message(f"{scene.path} is of level {level}, but the sensor is {PRESETS[preset].name}. Reflectance with and without the "
                              "atmosphere differs.", level="warning")
 
 
-def check_held(scene: Scene, converted: Conversion, progress: Progress) -> None:
+def _product(file: File) -> tuple[str, str]:
+    """The maker of a scene and its level of processing, by its metadata, else by its name; both empty where neither tells."""
+    if file.tag(LEVEL_TAG) in _LEVELS:
+        return "Sentinel-2", file.tag(LEVEL_TAG)
+    if file.tag("LANDSAT_PRODUCT_ID"):
+        return "Landsat", ""
+    found = {family: match for family, pattern in _PRODUCTS.items() if (match := pattern.search(PurePath(file.path).name.upper()))}
+    if len(found) != 1:
+        return "", ""
+    family, match = found.popitem()
+    return family, match[1] if family == "Sentinel-2" else ""
+
+
+def check_held(scene: Image, converted: Conversion, progress: Progress) -> None:
     """Looks whether the type of the dataset holds the values of a scene once they are converted.
 
     Raises:
@@ -175,7 +197,7 @@ def check_held(scene: Scene, converted: Conversion, progress: Progress) -> None:
         progress.message(f"{text}, and become {limits.min} or {limits.max}. Put this image first if that matters.", level="warning")
 
 
-def baseline_of(scene: Scene) -> float | None:
+def baseline_of(scene: Image) -> float | None:
     """The processing baseline of a Sentinel-2 scene, from its metadata or its name (``N0509``); None where neither tells."""
     for raster in scene.rasters:
         said = re.fullmatch(r"\s*(\d\d?\.\d\d)\s*", raster.tag(_BASELINE_TAG))
@@ -188,20 +210,7 @@ def baseline_of(scene: Scene) -> float | None:
     return None
 
 
-def sample(scene: Scene) -> np.ndarray:
-    """Stored values (band, n) of valid pixels in squares all over a scene; (band, 0) where none is valid."""
-    grid, parts = scene.grid, []
-    width, height = min(SQUARE, grid.width), min(SQUARE, grid.height)
-    for row in range(3):
-        for col in range(3):
-            window = Window(max(0, (2 * col + 1) * grid.width // 6 - width // 2), max(0, (2 * row + 1) * grid.height // 6 - height // 2),
-                            width, height)
-            values, valid = scene.read(window)
-            parts.append(values[:, valid])
-    return np.concatenate(parts, axis=1)
-
-
-def _refuse_colours(scene: Scene) -> None:
+def _refuse_colours(scene: Image) -> None:
     for raster in scene.rasters:
         if raster.is_picture:
             raise DataError(f"{raster.path} holds numbers of colours in a table, and no measurements. Give the image it was made from, or expand it "
@@ -212,41 +221,7 @@ def _is_sentinel2(band: Band) -> bool:
     return band.unit == "reflectance" and math.isclose(band.scale, 1e-4) and bool(re.fullmatch(r"B(\d\d|8A)( \(\d+\))?", band.name))
 
 
-def _warn_of_zeros(scene: Scene, values: np.ndarray, progress: Progress) -> None:
-    """Pixels of nothing but zeros are most often no measurements, and nobody said so."""
-    share = float((values == 0).all(0).mean())
-    if share >= MANY_ZEROS:
-        progress.message(f"About {share:.0%} of the pixels of {scene.path} are 0 in all bands and count as measured. If nothing was measured there, "
-                         "give 0 as the nodata value.", level="warning")
-
-
-def _held_against_values(scene: Scene, bands: list[Band], declared: list[tuple[float, float] | None], values: np.ndarray,
-                         progress: Progress) -> list[Band]:
-    if scene.dtype == "uint8" and any(band.unit == "reflectance" and band.scale * 255 < SMALLEST_RANGE for band in bands):
-        raise DataError(f"{scene.path} holds numbers of 8 bits, 0 to 255, which are no reflectance by × {bands[0].scale:g}, but perhaps a picture. "
-                        "Choose the sensor “generic”, or the image it was made from.")
-    if np.dtype(scene.dtype).kind == "f":
-        bands = _fractions(scene, bands, declared, values, progress)
-    for band, stored in zip(bands, values, strict=True):
-        physical = stored * band.scale + band.offset
-        low, middle, high = np.quantile(physical, (0.02, 0.5, 0.98))
-        where = f"The band {band.name} of {scene.path} would hold"
-        if band.unit == "reflectance" and middle > LARGEST_REFLECTANCE:
-            raise DataError(f"{where} a reflectance of {middle:.4g} in the middle, which does not occur. Choose the sensor that says how its "
-                            f"values ({np.median(stored):.4g} in the middle) are stored.")
-        if band.unit == "reflectance" and middle < DARKEST_REFLECTANCE:
-            raise DataError(f"{where} a reflectance of {middle:.4g} in the middle, which does not occur. Choose the sensor that says how its "
-                            f"values ({np.median(stored):.4g} in the middle) are stored, or correct the offset in the file.")
-        if band.unit == "dB" and low > 0:
-            raise DataError(f"{where} {low:.4g} to {high:.4g} dB, but backscatter in dB is negative nearly everywhere. Choose a sensor that is "
-                            "“linear” when the values are power, or calibrate the image first.")
-        if band.unit == "linear" and (low < -0.01 or middle > LARGEST_POWER):
-            advice = "Choose a sensor that is in “dB”." if low < -0.01 else "Digital numbers must be calibrated to backscatter first."
-            raise DataError(f"{where} {low:.4g} to {high:.4g}, which is no backscatter in linear power. {advice}")
-    return bands
-
-
-def _fractions(scene: Scene, bands: list[Band], declared: list[tuple[float, float] | None], values: np.ndarray, progress: Progress) -> list[Band]:
+def _fractions(scene: Image, bands: list[Band], declared: list[tuple[float, float] | None], values: np.ndarray, progress: Progress) -> list[Band]:
     """Floating-point reflectance is often kept as fractions, whatever whole numbers the sensor delivers."""
     open_ones = [number for number, band in enumerate(bands)
                  if band.unit == "reflectance" and declared[number] is None and (band.scale, band.offset) != (1.0, 0.0)]
@@ -256,7 +231,7 @@ def _fractions(scene: Scene, bands: list[Band], declared: list[tuple[float, floa
     return [replace(band, scale=1.0, offset=0.0) if number in open_ones else band for number, band in enumerate(bands)]
 
 
-def _tell(scene: Scene, before: list[Band], after: list[Band], why: str, progress: Progress, matters: list[bool]) -> None:
+def _tell(scene: Image, before: list[Band], after: list[Band], why: str, progress: Progress, matters: list[bool]) -> None:
     """Warns, once for all bands, that the file's own word goes before the sensor's."""
     changed = [(old, new) for old, new, matter in zip(before, after, matters, strict=True)
                if matter and not (math.isclose(old.scale, new.scale) and math.isclose(old.offset, new.offset, abs_tol=1e-12))]

@@ -14,7 +14,8 @@ from ...errors import DataError
 from ...progress import SILENT, Progress
 from . import sources
 from .grid import Grid, Window, full_turn
-from .raster import Raster, is_nodata
+from .nodata import is_nodata
+from .raster import Raster
 
 #: Error allowed in placing a pixel of a class raster [its pixels]; GDAL takes no 0.
 TOLERANCE = 0.01

@@ -15,14 +15,13 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioIOError
 
 from ...errors import DataError
-from ...scene_names import may_be_scene, scene_name
+from ...scene_names import is_packed, may_be_scene, scene_name
 from . import deliveries, sources
 from .alpha_bands import can_mask
-from .dates import ACQUIRED, WRITTEN, day_in
+from .dates import ACQUIRED, WRITTEN, first_day
 from .grid import Grid, Window
+from .nodata import is_nodata
 
-#: Relative difference from a floating-point nodata value: six digits, as many as programs write.
-NODATA_TOLERANCE = 5e-6
 ADVICE_FILE = "Check that the file exists, is whole and is an image."
 ADVICE_SCENE = ("A scene is a Sentinel-2 product with MTD_MSIL1C.xml or MTD_MSIL2A.xml, a Landsat scene with *_MTL.txt, or a folder with one file "
                 "for each band; an archive of it is a .zip or an uncompressed .tar. Unpack others and choose the folder.")
@@ -77,7 +76,8 @@ class Raster:
     def dataset(self) -> rasterio.DatasetReader:
         """The open file, for what this class does not offer; reading pixels goes through `read`."""
         if self._opened is None:
-            with self._explained("cannot be opened as a raster", ADVICE_SCENE if may_be_scene(self.path) else ADVICE_FILE), warnings.catch_warnings():
+            advice = ADVICE_SCENE if may_be_scene(self.path) or is_packed(self.path) else ADVICE_FILE
+            with self._explained("cannot be opened as a raster", advice), warnings.catch_warnings():
                 warnings.simplefilter("ignore", NotGeoreferencedWarning)  # refused with a sentence below
                 self._virtual = self._virtual or deliveries.virtual_of(self.path)
                 opened = sources.virtual(self._virtual.xml) if self._virtual else sources.raster(self.path, **self._options)
@@ -101,6 +101,11 @@ class Raster:
     def understood(self) -> str:
         """What a scene of several files was taken for, in a sentence; empty for a plain file."""
         return self._virtual.understood if self.dataset and self._virtual else ""
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Bands of a scene as delivered that are not there; none of a plain file."""
+        return self._virtual.missing if self.dataset and self._virtual else ()
 
     @property
     def block_size(self) -> tuple[int, int]:
@@ -152,13 +157,16 @@ class Raster:
         return [declared[index] for index in self._bands]
 
     @property
-    def date(self) -> str:
+    def acquired(self) -> str:
         """Day of acquisition, ``2020-06-21``, as given, from the file's name or its metadata; empty when none tells."""
         if self._date or (self.dataset and self._virtual and self._virtual.date):
             return self._date or self._virtual.date  # type: ignore[union-attr]
-        texts = (PurePath(self.path).name, self.name, *(self.tag(key, domain) for domain, key in (*ACQUIRED, *WRITTEN)))
-        day = next((day for text in texts if (day := day_in(text))), None)
-        return day.isoformat() if day else ""
+        return first_day(PurePath(self.path).name, self.name, *(self.tag(key, domain) for domain, key in ACQUIRED))
+
+    @property
+    def date(self) -> str:
+        """Day of acquisition, else that on which the file was written; empty when none tells."""
+        return self.acquired or first_day(*(self.tag(key, domain) for domain, key in WRITTEN))
 
     def tag(self, key: str, domain: str | None = None) -> str:
         """A piece of the file's metadata; empty where there is none."""
@@ -330,8 +338,13 @@ class Scene:
 
     @property
     def date(self) -> str:
+        """Day of acquisition, else that on which a file was written, or empty."""
+        return self.acquired or next((raster.date for raster in self.rasters if raster.date), "")
+
+    @property
+    def acquired(self) -> str:
         """Day of acquisition, or empty."""
-        return next((raster.date for raster in self.rasters if raster.date), "")
+        return next((raster.acquired for raster in self.rasters if raster.acquired), "")
 
     def nodata_of(self, band: int) -> list[float]:
         """Every value that means "nothing measured" in a band (0-based)."""
@@ -363,18 +376,6 @@ class Scene:
     @property
     def _places(self) -> list[tuple[Raster, int]]:
         return [(raster, band) for raster in self.rasters for band in range(len(raster.scales))]
-
-
-def is_nodata(values: np.ndarray, nodata: float) -> np.ndarray:
-    """Which values are nodata, bool; as in GDAL's mask a floating-point number need not be met to its last digit.
-
-    Programs write -3.4028235e38 as the text -3.40282e+38, which is another number.
-    """
-    if values.dtype.kind != "f":
-        limits = np.iinfo(values.dtype)
-        fits = nodata == int(nodata) and limits.min <= nodata <= limits.max
-        return values == values.dtype.type(nodata) if fits else np.zeros(values.shape, bool)
-    return np.abs(values - nodata) <= NODATA_TOLERANCE * abs(nodata)
 
 
 def _innermost(error: BaseException) -> BaseException:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 # Common names of STAC's electro-optical extension and of TorchGeo, TerraTorch and Earth Engine, as bands of Sentinel-2.
 _COMMON = {
     "COASTAL": "B01", "COASTALAEROSOL": "B01", "AEROSOL": "B01", "AEROSOLS": "B01", "BLUE": "B02", "GREEN": "B03", "RED": "B04",
-    "REDEDGE1": "B05", "VRE1": "B05", "REDEDGE2": "B06", "VRE2": "B06", "REDEDGE3": "B07", "VRE3": "B07", "NIR": "B08", "NIRBROAD": "B08",
+    "REDEDGE1": "B05", "VRE1": "B05", "REDEDGE2": "B06", "REDEDGE071": "B05", "REDEDGE075": "B06", "REDEDGE078": "B07", "VRE2": "B06",
+    "REDEDGE3": "B07", "VRE3": "B07", "NIR": "B08", "NIRBROAD": "B08",
     "NIRNARROW": "B8A", "NARROWNIR": "B8A", "NIR08": "B8A", "REDEDGE4": "B8A", "WATERVAPOUR": "B09", "WATERVAPOR": "B09", "NIR09": "B09",
     "CIRRUS": "B10", "SWIR16": "B11", "SWIR1": "B11", "SWIR22": "B12", "SWIR2": "B12", "R": "B04", "G": "B03", "B": "B02",
 }
 _SENTINEL2 = re.compile(r"B(0*([1-9]|1[0-2])|0*8A)")
-_NUMBER = re.compile(r"((band|layer)[ _.]?)?\d*", re.IGNORECASE)
+_NUMBER = re.compile(r"(?:(?:band|layer)[ _.]?)?(\d*)", re.IGNORECASE)
 #: Of radar, transmitted and received; R is circular, as the compact modes of Radarsat send it.
 POLARISATIONS = ("VV", "VH", "HH", "HV", "RH", "RV")
 
@@ -32,6 +34,17 @@ def same_band(first: str, second: str) -> bool:
 def is_unnamed(name: str) -> bool:
     """Whether a name is only a number, as files without names of bands give it: ``band 1``, ``Band_2``, ``layer.3``, ``4``."""
     return bool(_NUMBER.fullmatch(name.strip()))
+
+
+def are_unnamed(names: Sequence[str]) -> bool:
+    """Whether names only count bands, each file's from 1; ``band 8, band 4, band 3`` are numbers of a maker, and nobody knows which one."""
+    last = 0
+    for name in names:
+        match = _NUMBER.fullmatch(name.strip())
+        if not match or (match[1] and int(match[1]) not in (1, last + 1)):
+            return False
+        last = int(match[1] or last + 1)
+    return True
 
 
 def band_places(have: list[str], want: list[str]) -> list[int | None]:

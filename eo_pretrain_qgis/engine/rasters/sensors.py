@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from ...errors import DataError, listed
 from ...progress import SILENT, Progress
 from ..records import FilledName, Finite, Name, Positive, printable
-from .same_band import POLARISATIONS, is_unnamed, same_band
+from .same_band import POLARISATIONS, are_unnamed, same_band
 
 
 @dataclass(frozen=True)
@@ -127,11 +127,11 @@ def name_bands(preset: str, names: list[str], bands_text: str = "", progress: Pr
     if bands_text and bands_text.strip():
         names = _given_names(bands_text, len(names))
     if preset == "generic":
-        return [Band(name) for name in _unique(names)]
+        return [Band(name) for name in _unique(names, progress)]
     known = [known_band(sensor, name) for name in names]
     if not any(known):
         example = ",".join(band.name for band in sensor.bands[:4])
-        if not all(map(is_unnamed, names)):
+        if not are_unnamed(names):
             raise DataError(f"The bands of the image ({listed(names, 13)}) are none of {sensor.name} by their names. Choose the sensor of the image, "
                             f"or name its bands in order in “Bands”, such as {example}.")
         if bands_text or len(names) not in sensor.subsets:
@@ -145,14 +145,17 @@ def name_bands(preset: str, names: list[str], bands_text: str = "", progress: Pr
     if others:
         progress.message(f"{sensor.name} has no band {listed(others, 13)}; such bands are used as they are stored.", level="warning")
     bands = [band or Band(name) for name, band in zip(names, known, strict=True)]
-    return [replace(band, name=name) for band, name in zip(bands, _unique([band.name for band in bands]), strict=True)]
+    return [replace(band, name=name) for band, name in zip(bands, _unique([band.name for band in bands], progress), strict=True)]
 
 
 def _given_names(text: str, count: int) -> list[str]:
     given = [name.strip() for name in text.split(",") if name.strip()]
+    if not given:
+        raise DataError(f"“Bands” holds “{text.strip()}” and no name. Leave it empty to take the names in the file, or give {count} names "
+                        "with commas between them.")
     if len(given) != count:
-        raise DataError(f"“Bands” names {len(given)} bands ({listed(given, 13)}), but the image has {count}. "
-                        "Give one name for each band, in order.")
+        raise DataError(f"“Bands” names {len(given)} ({listed(given, 13)}), but the image has {count} bands. Give one name for each band, in order, "
+                        "with commas between them.")
     if len(set(given)) < len(given):
         raise DataError(f"“Bands” names a band twice ({listed(given, 13)}). Give each band its own name.")
     return given
@@ -169,8 +172,12 @@ def known_band(sensor: Sensor, name: str) -> Band | None:
     return found[0] if len(found) == 1 else None
 
 
-def _unique(names: list[str]) -> list[str]:
+def _unique(names: list[str], progress: Progress) -> list[str]:
     result: list[str] = []
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice and not are_unnamed(names):
+        progress.message(f"The image has the band {listed(twice, 6)} more than once; the further ones are called {twice[0]} (2) and so on. Name "
+                         "them in “Bands” if they are other bands.", level="warning")
     for name in names:
         number, free = 2, name
         while free in result:

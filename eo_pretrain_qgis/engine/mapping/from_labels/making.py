@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from ....errors import DataError
+from ....errors import DataError, listed
 from ....progress import SILENT, Progress
 from ...cards import Input, SensorInfo
 from ...classic.classifiers import CLASSIFIERS, fit
@@ -98,6 +98,7 @@ class Lesson:
         """Reads the image and judges by cross-validation."""
         pixels = image.pixels(seed, progress.part(0, 0.15))
         seen, whitening = measure(image.scene, image.sensor, progress.part(0.15, 0.3))
+        _refuse_constant(image.scene, seen, progress)
         rows = learnable_rows(image.scene, whitening, pixels, seed, progress.part(0.3, 0.45))
         image.scene.close()
         judged = judge(rows, [row.name for row in image.labels.legend.classes], seed, progress.part(0.45, 1))
@@ -170,6 +171,16 @@ def make_map(image: LabelledImage, approach: str, seed: int, request: MapRequest
     write_page(outputs.report, model, learned, lesson.judged, seconds)
     figures = {name: value for name, value in lesson.judged.figures(taken).items() if name in ("mean_iou", "overall_accuracy")}
     return {"chosen_approach": taken, "labelled_pixels": int(counts.sum()), **figures, "seconds": seconds}
+
+
+def _refuse_constant(scene: Scene, seen: Input, progress: Progress) -> None:
+    """Refuses an image of one value in every band, and warns of such a band."""
+    same = [band for band in seen.bands if band.minimum == band.maximum]
+    if len(same) == len(seen.bands):
+        raise DataError(f"Nothing can be learned of {scene.path}, because every band holds one value everywhere: "
+                        f"{listed([f'{band.name} {band.minimum:g}' for band in same], 6)}. Choose another image.")
+    for band in same:
+        progress.message(f"The band {band.name} of {scene.name} is {band.minimum:g} everywhere, so it tells nothing apart.", level="warning")
 
 
 def _numbers(graph: onnx.ModelProto) -> int:

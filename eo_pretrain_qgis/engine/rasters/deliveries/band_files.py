@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import PurePosixPath
+from pathlib import PurePath, PurePosixPath
 
 from ....errors import DataError
 from ..dates import day_in
@@ -12,6 +12,8 @@ from ..same_band import band_key
 from ..sensors import SENTINEL2_WAVELENGTHS
 from .packages import BandFile, Delivery, Package
 
+#: Folders of images lie so far below that of their product.
+DEEPEST = 4
 ENDINGS = (".tif", ".tiff", ".jp2", ".img")
 #: Words of names of files that come with the bands and are none.
 _ASIDE = re.compile(r"SCL|CLDPRB|CLD|SNWPRB|SNW|CLP|CLM|MSK\w*|MASK|QA\w*|FMASK|UDM2?|AOT|WVP|TCI|PVI|PREVIEW|THUMBNAIL|QUICKLOOK|BROWSE|OVERVIEW|"
@@ -24,10 +26,11 @@ def read(package: Package) -> Delivery | None:
     """The scene whose bands are the rasters of a folder; None where it holds none.
 
     Raises:
-        DataError: the files are of several days.
+        DataError: the files are of several days, or a part of a product with metadata.
     """
     if not package.folder or package.given or package.folder.lower().endswith((".zarr", ".gdb")):
         return None
+    _refuse_part(package)
     rasters = {member: path for member, path in package.loose.items() if member.lower().endswith(ENDINGS) and os.path.isfile(path)}
     named = {member: PurePosixPath(member).stem for member in rasters}
     aside = {member for member, stem in named.items() if any(_ASIDE.fullmatch(word) for word in re.split(r"[^A-Za-z0-9]+", stem))}
@@ -51,3 +54,12 @@ def read(package: Package) -> Delivery | None:
     return Delivery(name=os.path.basename(package.folder), title="a folder of band files", files=tuple(files),
                     date=days[0].isoformat() if days else "", mask=masks[0] if masks else "", mask_kind="scl" if masks else "",
                     left_out=tuple(sorted(member for member in aside if rasters[member] not in masks[:1])))
+
+
+def _refuse_part(package: Package) -> None:
+    """Refuses a folder within a Sentinel-2 product: its metadata say what the values mean."""
+    parts = PurePath(package.folder).parents
+    for above in parts[:DEEPEST] if "GRANULE" in package.folder else ():
+        if any(os.path.isfile(above / name) for name in ("MTD_MSIL1C.xml", "MTD_MSIL2A.xml")):
+            raise DataError(f"{package.path} is a part of {above.name}, whose metadata say what the values mean. Choose {above}, with |resolution=20 "
+                            "behind it for another grid.")

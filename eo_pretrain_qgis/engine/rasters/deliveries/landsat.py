@@ -81,7 +81,7 @@ def _described(package: Package, beside: dict[str, str], facts: Facts, said: dic
     return Delivery(
         name=product, title=f"{said.get('SPACECRAFT_ID', 'Landsat').replace('_', ' ').title()} Collection 2 {said['PROCESSING_LEVEL']}{where}",
         files=tuple(files), nodata=0, date=day.isoformat() if day else "", tags={"LANDSAT_PRODUCT_ID": product},
-        mask=mask, mask_kind="qa_pixel" if mask else "")
+        mask=mask, mask_kind="qa_pixel" if mask else "", missing=tuple(band for band in codes.values() if band not in [file.name for file in files]))
 
 
 def _hold_together(package: Package, said: dict[str, str], name: str, pattern: str) -> None:

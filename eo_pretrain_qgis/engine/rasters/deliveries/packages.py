@@ -64,6 +64,7 @@ class Delivery:
         mask: path of the scene classification; empty where there is none.
         mask_kind: key of `cloud_flags.KINDS`.
         left_out: files that are no band of the image, for people.
+        missing: bands that the maker delivers and that are not there.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Delivery:
     mask: str = ""
     mask_kind: str = ""
     left_out: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,8 @@ def _described(package: Package, root: ElementTree.Element, folder: str, images:
         name=name, title=f"Sentinel-2 {level}{f', tile {tile[1]}' if tile else ''}{f', baseline {baseline}' if baseline else ''}",
         files=tuple(files), nodata=0, date=day.isoformat() if day else "",
         tags={"PROCESSING_BASELINE": baseline, LEVEL_TAG: level, "PRODUCT_START_TIME": said.get("PRODUCT_START_TIME", ""), "PRODUCT_URI": uri},
-        mask=masks[0][1] if masks else "", mask_kind="scl" if masks else "")
+        mask=masks[0][1] if masks else "", mask_kind="scl" if masks else "",
+        missing=tuple(name for name in BANDS if name not in images and (name != "B10" or level == "L1C")))
 
 
 def _hold_together(package: Package, said: dict[str, str], has_offsets: bool, images: dict[str, list[tuple[int, str]]]) -> None:

@@ -40,11 +40,13 @@ class Virtual:
         xml: what GDAL opens.
         understood: one sentence on what the scene was taken for.
         date: of acquisition, by the metadata or the names of the files; empty where neither says it.
+        missing: bands that the maker delivers and that are not there.
     """
 
     xml: str
     understood: str
     date: str
+    missing: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def build(delivery: Delivery, path: str, pixel: float | None) -> Virtual:
              f"<GeoTransform>{', '.join(map(repr, transform.to_gdal()))}</GeoTransform>", "<Metadata>",
              *(f'<MDI key="{escaped(key)}">{escaped(value)}</MDI>' for key, value in tags.items() if value), "</Metadata>",
              *(_band(number, header, size) for number, header in enumerate(chosen, 1)), "</VRTDataset>"]
-    return Virtual("".join(lines), _understood(delivery, path, pixel, chosen, size), delivery.date)
+    return Virtual("".join(lines), _understood(delivery, path, pixel, chosen, size), delivery.date, delivery.missing)
 
 
 def _header(file: BandFile, nodata: float | None, path: str) -> _Header:

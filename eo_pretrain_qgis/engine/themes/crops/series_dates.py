@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import PurePath
 
-from ....errors import DataError
+from ....errors import DataError, listed
 from ....progress import SILENT, Progress
 from ....scene_names import may_be_scene
 from ....tables import read_table, shortened
-from ...rasters.dates import day_in
+from ...rasters.dates import WRITTEN_ONLY, day_in
 from ...rasters.raster import Raster
 
 _MARKS = {"YYYY": r"(?P<year>\d{4})", "DDD": r"(?P<day_of_year>\d{3})", "MM": r"(?P<month>\d\d)", "DD": r"(?P<day>\d\d)", "*": r".*?"}
 _MARK = re.compile("|".join(re.escape(mark) for mark in _MARKS))
 TABLE_COLUMNS = ("file", "date")
+BY_WRITING = "the days on which the files were written"
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,10 @@ def dated_series(sources: list[dict], pattern: str | None = None, table: str | N
                         f"Choose {what} of more dates.")
     if [each.day for each in found] != sorted(each.day for each in found):
         progress.message(f"The {what} were not in the order of their dates and have been sorted.")
+    written = [each.sources[0]["path"] for each in ordered if each.origin == BY_WRITING]
+    if written:
+        progress.message(f"{WRITTEN_ONLY} ({listed(written, 4)}). It may be another than that of acquisition: give a pattern or a table of dates.",
+                         level="warning")
     origins = ", ".join(dict.fromkeys(each.origin for each in ordered))
     progress.message(f"{len(ordered)} dates of the {what}, from {ordered[0].day} to {ordered[-1].day}, read from {origins}.")
     return ordered
@@ -104,9 +109,9 @@ def _day_of(source: dict, rule: re.Pattern | None, pattern: str | None, rows: di
     if day:
         return day, "the file names"
     with Raster(**source) as raster:
-        tagged = parse_day(raster.date)
+        tagged, written = parse_day(raster.date), not raster.acquired
     if tagged:
-        return tagged, "the files’ tags" if day_in(name) is None else "the scenes"
+        return tagged, BY_WRITING if written else "the files’ tags" if day_in(name) is None else "the scenes"
     raise DataError(f"The date of {path} cannot be read from the layer, its name or its tags. Give a pattern such as *_YYYYMMDD_*, or a "
                     "table with the columns file and date.")
 

@@ -156,7 +156,11 @@ def cover_legend(codes: Sequence[Code], found: Mapping[int, int], where: str, *,
 
 
 def _check_unknown(found: Mapping[int, int], rows: Mapping[int, Code], total: int, where: str, unknown: str, progress: Progress) -> None:
-    strange = [value for value in found if value not in rows]
+    strange = [value for value in found if value not in rows and value >= 0]
+    negative = [value for value in found if value not in rows and value < 0]
+    if negative:
+        progress.message(f"{where} has the values {_shares(negative, found, total, rows)}; below 0 is no class and has no label. List it in a legend "
+                         "CSV to use it.", level="warning")
     if not strange:
         return
     text = _shares(strange, found, total, rows)

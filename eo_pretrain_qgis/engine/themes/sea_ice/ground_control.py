@@ -22,6 +22,7 @@ from ....errors import DataError
 from ....progress import SILENT, Progress
 from ...rasters import sources
 from ...rasters.grid import Grid, Window
+from ...rasters.nodata import is_nodata
 
 #: Rows warped at once.
 STRIP_ROWS = 256
@@ -141,6 +142,7 @@ def warp(source: dict, bands: Sequence[int], grid: Grid, path: Path, nodata: Seq
                "blockysize": 256, "compress": "deflate", "predictor": 3, "zlevel": 1, "bigtiff": "if_safer"}
     moved = control.to(grid.crs) if control else None
     with raw(source) as opened:
+        meaning = [(opened.scales[band - 1], opened.offsets[band - 1]) for band in bands]
         scale = None if moved is None else min(1.0, _native(moved, opened.width, opened.height) / grid.resolution[0])
         declared = [(opened.nodatavals[band - 1], file_nodata(source, opened, band)) for band in bands]
         several = any(len({*missing, own} - {None}) > 1 or (own is None) != (counts is None)
@@ -152,6 +154,7 @@ def warp(source: dict, bands: Sequence[int], grid: Grid, path: Path, nodata: Seq
         progress = progress.part(0.2, 1)
         source, bands, nodata = {"path": str(clean)}, range(1, len(bands) + 1), [()] * len(bands)
     with raw(source) as opened, rasterio.open(path, "w", **profile) as target:
+        target.scales, target.offsets = zip(*meaning, strict=True)  # values stay as they are stored
         for row in range(0, grid.height, STRIP_ROWS):
             progress.at(row / grid.height, f"Warping {name}")
             strip = Window(0, row, grid.width, min(STRIP_ROWS, grid.height - row))
@@ -215,8 +218,9 @@ def _clean(source: dict, bands: Sequence[int], nodata: Sequence[Sequence[float]]
                 window = rasterio.windows.Window(0, row, opened.width, min(STRIP_ROWS, opened.height - row))
                 for number, (band, missing) in enumerate(zip(bands, nodata, strict=True), 1):
                     values = opened.read(band, window=window, out_dtype="float32")
-                    known = [value for value in (*missing, file_nodata(source, opened, band)) if value is not None]
-                    values[np.isin(values, np.array(known, np.float32))] = np.nan
+                    for value in (*missing, file_nodata(source, opened, band)):
+                        if value is not None:
+                            values[is_nodata(values, value)] = np.nan
                     target.write(values, number, window=window)
 
 

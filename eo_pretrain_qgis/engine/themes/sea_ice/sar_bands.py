@@ -9,7 +9,7 @@ is asked back.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,10 @@ import rasterio.windows
 
 from ....errors import DataError
 from ....progress import SILENT, Progress
+from ...rasters.nodata import is_nodata
+from ...rasters.plausibility import refuse_impossible
+from ...rasters.same_band import are_unnamed
+from ...rasters.sensors import Band
 from .ground_control import file_nodata, is_placed, raw
 
 HH, HV, ANGLE = "HH", "HV", "incidence_angle"
@@ -84,8 +88,9 @@ def find_bands(given: SarImages, number: int, progress: Progress = SILENT) -> di
         found[HH] = Source(HH, image, _only(kinds, HH, image))
         found[HV] = Source(HV, given.hv[number], _only([_kind(name) for name in _names(given.hv[number])], HV, given.hv[number]))
     else:
-        if not any(kinds) and len(kinds) == 2:
-            progress.message(f"The two bands of {image['path']} have no names; they are taken for HH and HV.")
+        if len(kinds) == 2 and are_unnamed(names):
+            progress.message(f"The two bands of {image['path']} have no names; they are taken for HH and HV. Name them in “Bands” if that is wrong.",
+                             level="warning")
             kinds = [HH, HV]
         for name in (HH, HV):
             if kinds.count(name) != 1:
@@ -152,7 +157,7 @@ def check_sizes(sources: dict[str, Source]) -> None:
 
 
 def _sample(source: Source, declared: float | None, progress: Progress) -> np.ndarray:
-    """The measured values of a band at places spread over the scene, 0 included."""
+    """The measured values of a band as they are stored, at places spread over the scene, 0 included."""
     found = []
     with raw(source.raster) as opened:
         missing = [file_nodata(source.raster, opened, source.band), declared, *_layer_nodata(source)]
@@ -163,7 +168,17 @@ def _sample(source: Source, declared: float | None, progress: Progress) -> np.nd
                 window = rasterio.windows.Window(int(col), int(row), width, height)
                 found.append(opened.read(source.band, window=window).astype(np.float64).ravel())
     values = np.concatenate(found)
-    return values[np.isfinite(values) & ~np.isin(values, [value for value in missing if value is not None])]
+    valid = np.isfinite(values)
+    for value in missing:
+        if value is not None:
+            valid &= ~is_nodata(values, value)
+    return values[valid]
+
+
+def _band(source: Source, unit: str) -> Band:
+    """A band of backscatter as its file stores it."""
+    with raw(source.raster) as opened:
+        return Band(source.name, None, unit, opened.scales[source.band - 1], opened.offsets[source.band - 1])
 
 
 def _layer_nodata(source: Source) -> list[float]:
@@ -183,14 +198,18 @@ def find_unit(sources: dict[str, Source], given: SarImages, progress: Progress =
     for name, values in measured.items():
         if not values.size:
             raise DataError(f"{sources[name].raster['path']} ({name}) holds no valid pixel. Check its nodata value, or choose another image.")
-    found = _detect(measured)
+    stored = {name: _band(sources[name], given.unit or "unknown") for name in measured}
+    found = _detect({name: values * stored[name].scale + stored[name].offset for name, values in measured.items()})
+    middle = ", ".join(f"{name} {np.median(values) * stored[name].scale + stored[name].offset:.4g}" for name, values in measured.items())
     if given.unit and found and given.unit != found:
-        progress.message(f"{path} looks like {found}, but is taken as {given.unit}, as said.", level="warning")
+        raise DataError(f"{path} looks like {found} (medians {middle}), and “Backscatter is in” says {given.unit}. Correct that, or leave it to be "
+                        "found out.")
     unit = given.unit or found
     if not unit:
-        middle = ", ".join(f"{name} {np.median(values):.4g}" for name, values in measured.items())
         raise DataError(f"{path}: the values (medians {middle}) look neither like dB nor like linear backscatter. Calibrate the scene to "
                         "sigma nought, or say the unit in “Backscatter is in”.")
+    for name, values in measured.items():
+        refuse_impossible(sources[name].raster["path"], replace(stored[name], unit=unit), values)
     if not given.unit:
         progress.message(f"{path}: the backscatter is taken for {unit}.")
     if np.median(measured[HV]) > np.median(measured[HH]):

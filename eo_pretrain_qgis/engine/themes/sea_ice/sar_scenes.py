@@ -214,7 +214,7 @@ def _check_angle(scene: Scene, progress: Progress) -> None:
             window = Window(int(col), int(row), min(size, grid.width), min(size, grid.height))
             values, valid = scene.read(window, [0, band])
             _, backscatter = scene.read(window, [0])
-            found.append(values[1][valid])
+            found.append(values[1][valid] * scene.scales[band] + scene.offsets[band])
             measured, covered = measured + int(backscatter.sum()), covered + int(valid.sum())
     path = scene.rasters[-1].path
     check_angles(np.concatenate(found), path)
