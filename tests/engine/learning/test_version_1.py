@@ -41,6 +41,8 @@ RUNS = {"finetune": ("finetune", {"dataset": "discs", "learning_rate": 0.003, **
         "translation": ("pretrain_translation", TRANSLATION)}
 #: The same sums in another order, as on another processor.
 CLOSE = {"rel": 2e-3, "abs": 2e-3}
+#: Radar is shifted by up to 1.5 dB now, then 1 dB.
+SHIFTED = {"rel": 0.02, "abs": 0.02}
 
 
 @pytest.fixture
@@ -75,7 +77,7 @@ def test_a_card_says_what_the_network_sees_by_name(old, run, inputs):
 @pytest.mark.parametrize("run", RUNS)
 def test_a_run_goes_on_as_it_would_have(old, run):
     job, values = RUNS[run]
-    assert trained(old, job, run, {**values, "epochs": 3}) == pytest.approx(old.said[run], **CLOSE)
+    assert trained(old, job, run, {**values, "epochs": 3}) == pytest.approx(old.said[run], **(SHIFTED if run == "translation" else CLOSE))
     card = json.loads((old.folder / run / "run.json").read_text())
     assert (card["version"], card["epochs_run"]) == (VERSION, 3)
     assert len(card["inputs"]) == len(Run.open(str(old.folder / run)).inputs)

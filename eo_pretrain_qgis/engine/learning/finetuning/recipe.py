@@ -94,6 +94,8 @@ def finetune(dataset_folder: str, output: str, settings: Settings, progress: Pro
     settings = equipped(settings, output, settings.start, chosen_input(dataset, settings.sensor, settings.bands).names, progress)
     settings = replace(settings, context=chosen_context(dataset, settings.context, output))
     begun = Run.open(output).card if os.path.isfile(os.path.join(output, CARD)) else {}
+    if settings.approach == AUTO and begun:  # a run of before there were approaches goes on as it is
+        settings = replace(settings, approach=begun["settings"].get("approach", AUTO))
     return train(output, FineTuning(dataset, settings, begun), progress)
 
 
