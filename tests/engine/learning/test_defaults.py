@@ -45,7 +45,7 @@ def test_radar_of_several_scenes_is_shifted_in_its_level(folder, tmp_path, unit,
     table = read_tiles(copy)
     table.assign(scene=[scenes[tile % 2] for tile in table["tile"]]).to_file(copy / TILES, layer="tiles", driver="GPKG")
     assert completed(Settings(start="x"), Dataset.open(copy))[0].augmentation == augmentation
-    assert completed(Settings(), Dataset.open(copy))[0].augmentation == "full"
+    assert completed(Settings(), Dataset.open(copy))[0].augmentation == augmentation
 
 
 def test_pixels_and_training_from_scratch_keep_theirs(dataset, folder):
