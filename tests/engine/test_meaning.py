@@ -83,6 +83,15 @@ def test_fractions_keep_their_scale(folder):
     assert "holds reflectance as fractions" in heard.texts[0]
 
 
+def test_baselines_that_differ_need_a_sensor(folder):
+    old = image(folder / "S2A_MSIL2A_20210615T102031_N0301_R065_T33UUU.tif", [red(1200)], ["B04"])
+    new = image(folder / "S2B_MSIL2A_20230615T102031_N0509_R065_T33UUU.tif", [red(2200)], ["B04"])
+    with pytest.raises(DataError, match="is of processing baseline 03.01 and .* of 05.09; from 04.00 on the same ground has values"):
+        describe_sensor([old, new], "generic")
+    describe_sensor([old, new], "sentinel2_l2a")
+    assert (new.read(AREA)[0] == 1200).all()
+
+
 def test_each_file_of_a_scene_says_how_its_bands_are_stored(folder):
     """Three files of one scene: whole numbers, fractions, and one that declares an offset; the warning names that one."""
     paths = []

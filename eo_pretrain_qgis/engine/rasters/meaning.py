@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any
@@ -195,6 +196,23 @@ def check_held(scene: Image, converted: Conversion, progress: Progress) -> None:
         raise DataError(f"{text}. Choose an image that stores its values as the others do, or put it first.")
     if lost > SOME_LOST:
         progress.message(f"{text}, and become {limits.min} or {limits.max}. Put this image first if that matters.", level="warning")
+
+
+def refuse_other_baseline(first: Image, other: Image, bands: Sequence[Band]) -> None:
+    """Refuses two Sentinel-2 images of unknown units whose values differ by what processing baseline 04.00 adds.
+
+    Raises:
+        DataError: naming both, when neither file declares an offset.
+    """
+    baselines = [baseline_of(image) for image in (first, other)]
+    declared = any(said != (1, 0) for image in (first, other) for said in zip(image.scales, image.offsets, strict=True))
+    if None in baselines or declared or all(band.unit != "unknown" for band in bands):
+        return
+    one, two = (baseline >= NEW_BASELINE for baseline in baselines if baseline is not None)
+    if one != two:
+        raise DataError(f"{first.path} is of processing baseline {baselines[0]:05.2f} and {other.path} of {baselines[1]:05.2f}; from "
+                        f"{NEW_BASELINE:05.2f} on the same ground has values that are 1000 larger. Choose the sensor that says so, or declare scale "
+                        "and offset in the files.")
 
 
 def baseline_of(scene: Image) -> float | None:
