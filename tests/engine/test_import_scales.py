@@ -78,6 +78,10 @@ def test_bands_are_told_by_their_names(names, tmp_path):
     if "red" in names:
         assert [band.name for band in taken(tmp_path, source)[0].sensors[0].bands] == list(NAMES)
         return
+    numbers = ("Band 2", "Band 3", "Band 4", "Band 8")
+    numbered = written(tmp_path / "numbered", {"a": NUMBERS, "b": NUMBERS}, [numbers, numbers[::-1]])
+    with pytest.raises(DataError, match="b.tif has the bands Band 8, Band 4, Band 3, Band 2, but"):
+        taken(tmp_path / "numbered", numbered)
     with pytest.raises(DataError, match=r"b.tif has the bands (B08, B04, B03, B02|band 1, .*), but .*a.tif B02, B03, B04, B08"):
         taken(tmp_path, source)
 

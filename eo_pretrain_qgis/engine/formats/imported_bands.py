@@ -14,7 +14,7 @@ from ...progress import SILENT, Progress
 from ..datasets.dataset import SensorInfo
 from ..rasters.meaning import as_stored, check_held, conversion, refuse_other_baseline, refuse_other_maker, warn_of_level
 from ..rasters.plausibility import brightness, unlike
-from ..rasters.same_band import is_unnamed, same_band
+from ..rasters.same_band import are_unnamed, same_band
 from ..rasters.sensors import PRESETS, Band, name_bands
 from .pictures import Header, Seen
 
@@ -120,8 +120,8 @@ class ImportedBands:
         if len(header.bands) != len(info.bands):
             raise DataError(f"{header.path} has {len(header.bands)} bands, but the images before it {len(info.bands)}. Bring copies of the "
                             "images to the same bands, and import these.")
-        names = zip(header.names, first.names, strict=True)
-        if not self._names_given and not all((is_unnamed(ours) and is_unnamed(theirs)) or same_band(ours, theirs) for ours, theirs in names):
+        alike = (are_unnamed(header.names) and are_unnamed(first.names)) or all(map(same_band, header.names, first.names))
+        if not self._names_given and not alike:
             raise DataError(f"{header.path} has the bands {listed(header.names, 13)}, but {first.path} {listed(first.names, 13)}. Bring copies of "
                             "the images to the same bands, or name those of all in “Bands”.")
         ours, theirs = _measured(header), np.dtype(info.dtype)
