@@ -17,7 +17,7 @@ from eo_pretrain_qgis.engine.formats.bigearthnet_classes import CORINE, NINETEEN
 from eo_pretrain_qgis.engine.formats.eurosat import BANDS
 from eo_pretrain_qgis.engine.formats.geotiff_pairs import export as export_geotiff
 from eo_pretrain_qgis.engine.formats.samples import long_crs, short_crs
-from eo_pretrain_qgis.engine.formats.split_lists import read_lists
+from eo_pretrain_qgis.engine.formats.split_lists import chosen, read_lists
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.jobs.prepare_data.import_dataset import FORMATS as OFFERED
@@ -358,6 +358,12 @@ def test_lists_whose_names_begin_alike(folder):
         read_lists(Tree(folder))
     (folder / "train.txt").write_text("Forest_2.jpg\n")
     assert read_lists(Tree(folder)) == {"Forest_2": "training"}
+
+
+def test_a_list_of_other_samples_is_said():
+    heard = Listening()
+    assert chosen(["a", "b"], {"a": "training", "b": "training", "x": "test", "y": "dropped"}, "data", heard) == {"a": "training", "b": "training"}
+    assert heard.warnings == ["The split list of test names none of the 2 samples, so there are none for test."]
 
 
 def test_nothing_is_left_of_an_import_that_fails(folder):

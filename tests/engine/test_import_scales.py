@@ -64,8 +64,12 @@ def test_fractions_beside_digital_numbers(tmp_path):
 def test_the_baseline_in_the_name_of_each_image_counts(tmp_path):
     images = {f"S2B_MSIL2A_20230615T10203{number}_{baseline}_R065_T33UUU": NUMBERS + np.uint16(add)
               for number, (baseline, add) in enumerate((("N0214", 0), ("N0509", 1000), ("N0510", 1000)))}
-    dataset, _ = taken(tmp_path, written(tmp_path, images), "sentinel2_l2a")
+    source = written(tmp_path, images)
+    dataset, _ = taken(tmp_path, source, "sentinel2_l2a")
     assert all((image == NUMBERS).all() for image in dataset.images(dataset.indices("all"))) and dataset.sensors[0].bands[0].offset == 0
+    (tmp_path / "generic").mkdir()
+    with pytest.raises(DataError, match="is of processing baseline 02.14 and .* of 05.09"):
+        taken(tmp_path / "generic", source)
 
 
 @pytest.mark.parametrize("names", [("blue", "green", "red", "nir"), NAMES[::-1], ()])
@@ -74,6 +78,10 @@ def test_bands_are_told_by_their_names(names, tmp_path):
     if "red" in names:
         assert [band.name for band in taken(tmp_path, source)[0].sensors[0].bands] == list(NAMES)
         return
+    numbers = ("Band 2", "Band 3", "Band 4", "Band 8")
+    numbered = written(tmp_path / "numbered", {"a": NUMBERS, "b": NUMBERS}, [numbers, numbers[::-1]])
+    with pytest.raises(DataError, match="b.tif has the bands Band 8, Band 4, Band 3, Band 2, but"):
+        taken(tmp_path / "numbered", numbered)
     with pytest.raises(DataError, match=r"b.tif has the bands (B08, B04, B03, B02|band 1, .*), but .*a.tif B02, B03, B04, B08"):
         taken(tmp_path, source)
 

@@ -83,6 +83,30 @@ def test_fractions_keep_their_scale(folder):
     assert "holds reflectance as fractions" in heard.texts[0]
 
 
+def test_baselines_that_differ_need_a_sensor(folder):
+    old = image(folder / "S2A_MSIL2A_20210615T102031_N0301_R065_T33UUU.tif", [red(1200)], ["B04"])
+    new = image(folder / "S2B_MSIL2A_20230615T102031_N0509_R065_T33UUU.tif", [red(2200)], ["B04"])
+    with pytest.raises(DataError, match="is of processing baseline 03.01 and .* of 05.09; from 04.00 on the same ground has values"):
+        describe_sensor([old, new], "generic")
+    describe_sensor([old, new], "sentinel2_l2a")
+    assert (new.read(AREA)[0] == 1200).all()
+
+
+def test_each_file_of_a_scene_says_how_its_bands_are_stored(folder):
+    """Three files of one scene: whole numbers, fractions, and one that declares an offset; the warning names that one."""
+    paths = []
+    for name, value, scale in (("B02", np.uint16(1200), None), ("B03", np.float32(0.12), None), ("B04", np.uint16(2200), (1e-4, -0.1))):
+        image(folder / f"{name}.tif", [value], [name], *(scale or ()))
+        paths.append({"path": str(folder / f"{name}.tif")})
+    heard = Listening()
+    assert stored(Scene.open(paths), "sentinel2_l2a", heard) == [("reflectance", 1e-4, 0), ("reflectance", 1, 0), ("reflectance", 1e-4, -0.1)]
+    assert [text.partition(" declares")[0] for text in heard.warnings] == [paths[2]["path"]]
+    assert any(text.startswith(f"{paths[1]['path']} holds reflectance as fractions") for text in heard.texts)
+    with pytest.raises(DataError, match="Of .*B03.tif 99 % of the values are below 12, which would be a reflectance of 0.0012 or less"):
+        image(folder / "B03.tif", [np.float32(12)], ["B03"])
+        stored(Scene.open(paths), "sentinel2_l2a")
+
+
 @pytest.mark.parametrize("dtype", ["uint16", "int16", "float32"])
 def test_scenes_are_brought_to_the_first(dtype, folder):
     old = image(folder / "old.tif", [np.dtype(dtype).type(1200), np.dtype(dtype).type(800)], ["B04", "B08"], 1e-4, 0.0)

@@ -158,3 +158,13 @@ def test_the_nodata_value_of_the_file_may_not_count(folder):
             assert raster.read(Window(0, 0, 8, 8))[1].all() == shown
     with Raster(str(path), own_nodata=(True, False)) as raster:
         assert raster.read(Window(0, 0, 8, 8), [1])[1].all() and raster.nodata_of(0) == [0] and raster.indexes == [1, 2]
+
+
+@pytest.mark.parametrize(("name", "band"), [
+    ("S1A__IW___A_20150309T173017_VH_grd_mli_geo_norm_db.tif", "VH"), ("T29UNU_20221005T115411_B8A_60m.tif", "B8A"),
+    ("S2A_20221005_B02.tif", "B02"), ("site_B02.tif", "band 1"), ("vv_vh.tif", "band 1"), ("heights.tif", "band 1"),
+])
+def test_a_band_alone_is_the_one_of_the_name_of_its_file(name, band, folder):
+    """A file of VH is not taken for VV, the first band of the sensor."""
+    scene = Scene.open([{"path": str(write_raster(folder / name, np.ones((1, 8, 8), np.uint8)))}])
+    assert scene.band_names == [band]

@@ -18,7 +18,7 @@ import rasterio
 from ...errors import DataError, listed
 from ...progress import SILENT, Progress
 from ..even_sample import even_sample
-from ..rasters.meaning import as_stored, check_held, conversion, refuse_other_maker, warn_of_level
+from ..rasters.meaning import as_stored, check_held, conversion, refuse_other_baseline, refuse_other_maker, warn_of_level
 from ..rasters.plausibility import Brightness, brightness, unlike
 from ..rasters.raster import Scene
 from ..rasters.sensors import PRESETS, Band, name_bands
@@ -94,6 +94,7 @@ def describe_sensor(scenes: list[Scene], preset: str, bands_text: str | None = N
             raise DataError(f"{first.path} has the bands {_names(bands)}, but {scene.path} has {_names(named)}. Choose images of one "
                             "sensor, or name the bands in “Bands”.")
         refuse_other_maker(scene, preset)
+        refuse_other_baseline(first, scene, named)
         warn_of_level(scene, preset, progress)
         own = as_stored(scene, named, progress)
         if number == 0:

@@ -12,9 +12,9 @@ import numpy as np
 from ...errors import DataError, listed
 from ...progress import SILENT, Progress
 from ..datasets.dataset import SensorInfo
-from ..rasters.meaning import as_stored, check_held, conversion, refuse_other_maker, warn_of_level
+from ..rasters.meaning import as_stored, check_held, conversion, refuse_other_baseline, refuse_other_maker, warn_of_level
 from ..rasters.plausibility import brightness, unlike
-from ..rasters.same_band import is_unnamed, same_band
+from ..rasters.same_band import are_unnamed, same_band
 from ..rasters.sensors import PRESETS, Band, name_bands
 from .pictures import Header, Seen
 
@@ -56,7 +56,7 @@ class ImportedBands:
         kept = int(nodata) if holds and nodata is not None else None
         name = name or re.sub(r"[^\w-]+", "_", header.sensor).strip("_")[:100] or "image"  # what a file says becomes no path
         self.info = SensorInfo(name, used, "float32" if dtype.kind == "f" else dtype.name, kept, tuple(known))
-        self._brightness = brightness(seen, known)
+        self._brightness, self._seen = brightness(seen, known), seen
         self._numbers, self._converted, self._warning = count(1), 0, ""
 
     def of(self, image: Seen) -> Stored:
@@ -71,6 +71,7 @@ class ImportedBands:
         self._check(header)
         seen, judged = replace(image, empty=self.empty), number & (number - 1) == 0
         refuse_other_maker(seen, info.preset)
+        refuse_other_baseline(self._seen, seen, info.bands)
         own = as_stored(seen, self._known(header, SILENT)[1], SILENT, judged)
         converted = conversion(seen, own, self._first.path, list(info.bands), info.dtype)
         if converted:
@@ -119,8 +120,8 @@ class ImportedBands:
         if len(header.bands) != len(info.bands):
             raise DataError(f"{header.path} has {len(header.bands)} bands, but the images before it {len(info.bands)}. Bring copies of the "
                             "images to the same bands, and import these.")
-        names = zip(header.names, first.names, strict=True)
-        if not self._names_given and not all((is_unnamed(ours) and is_unnamed(theirs)) or same_band(ours, theirs) for ours, theirs in names):
+        alike = (are_unnamed(header.names) and are_unnamed(first.names)) or all(map(same_band, header.names, first.names))
+        if not self._names_given and not alike:
             raise DataError(f"{header.path} has the bands {listed(header.names, 13)}, but {first.path} {listed(first.names, 13)}. Bring copies of "
                             "the images to the same bands, or name those of all in “Bands”.")
         ours, theirs = _measured(header), np.dtype(info.dtype)

@@ -67,6 +67,8 @@ def chosen(keys: list[str], lists: dict[str, str] | None, what: str, progress: P
                         "these data, or divide them anew.")
     if len(taken) < len(keys):
         progress.message(f"{len(keys) - len(taken)} of {len(keys)} samples are in no split list and are left out.", level="warning")
+    for split in sorted({*lists.values()} - {*taken.values()} - {DROPPED}):
+        progress.message(f"The split list of {split} names none of the {len(keys)} samples, so there are none for {split}.", level="warning")
     return taken
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any
@@ -17,7 +18,7 @@ import numpy as np
 from ...errors import DataError
 from ...progress import SILENT, Progress
 from .deliveries.packages import LEVEL_TAG
-from .plausibility import LARGEST_REFLECTANCE, File, Image, hold_against_values, sample, warn_of_fill
+from .plausibility import LARGEST_REFLECTANCE, File, Image, bands_of_files, hold_against_values, sample, warn_of_fill
 from .sensors import PRESETS, Band
 
 #: Stored value = (reflectance - offset) · 10000 from processing baseline 04.00 on, of 25 January 2022 (ESA, Sentinel-2 PSD 15, 2022).
@@ -89,9 +90,9 @@ def as_stored(scene: Image, bands: list[Band], progress: Progress = SILENT, judg
     told = SILENT if any(raster.understood for raster in scene.rasters) else progress  # that line has said it
     _tell(scene, bands, found, "declares in the file that", told, [band.unit != "unknown" for band in bands])
     baseline = baseline_of(scene)
-    if baseline is not None and not any(declared):
+    if baseline is not None:
         offset = NEW_OFFSET if baseline >= NEW_BASELINE else 0.0
-        newer = [replace(band, offset=offset) if _is_sentinel2(band) else band for band in found]
+        newer = [replace(band, offset=offset) if said is None and _is_sentinel2(band) else band for band, said in zip(found, declared, strict=True)]
         _tell(scene, found, newer, f"is of processing baseline {baseline:05.2f}, in which", progress, [True] * len(bands))
         found = newer
     for raster in scene.rasters:
@@ -197,6 +198,23 @@ def check_held(scene: Image, converted: Conversion, progress: Progress) -> None:
         progress.message(f"{text}, and become {limits.min} or {limits.max}. Put this image first if that matters.", level="warning")
 
 
+def refuse_other_baseline(first: Image, other: Image, bands: Sequence[Band]) -> None:
+    """Refuses two Sentinel-2 images of unknown units whose values differ by what processing baseline 04.00 adds.
+
+    Raises:
+        DataError: naming both, when neither file declares an offset.
+    """
+    baselines = [baseline_of(image) for image in (first, other)]
+    declared = any(said != (1, 0) for image in (first, other) for said in zip(image.scales, image.offsets, strict=True))
+    if None in baselines or declared or all(band.unit != "unknown" for band in bands):
+        return
+    one, two = (baseline >= NEW_BASELINE for baseline in baselines if baseline is not None)
+    if one != two:
+        raise DataError(f"{first.path} is of processing baseline {baselines[0]:05.2f} and {other.path} of {baselines[1]:05.2f}; from "
+                        f"{NEW_BASELINE:05.2f} on the same ground has values that are 1000 larger. Choose the sensor that says so, or declare scale "
+                        "and offset in the files.")
+
+
 def baseline_of(scene: Image) -> float | None:
     """The processing baseline of a Sentinel-2 scene, from its metadata or its name (``N0509``); None where neither tells."""
     for raster in scene.rasters:
@@ -223,22 +241,24 @@ def _is_sentinel2(band: Band) -> bool:
 
 def _fractions(scene: Image, bands: list[Band], declared: list[tuple[float, float] | None], values: np.ndarray, progress: Progress) -> list[Band]:
     """Floating-point reflectance is often kept as fractions, whatever whole numbers the sensor delivers."""
-    open_ones = [number for number, band in enumerate(bands)
-                 if band.unit == "reflectance" and declared[number] is None and (band.scale, band.offset) != (1.0, 0.0)]
-    if not open_ones or np.quantile(np.abs(values[open_ones]), 0.99) >= LARGEST_REFLECTANCE:
-        return bands
-    progress.message(f"{scene.path} holds reflectance as fractions, so the scale of the sensor is not applied.")
-    return [replace(band, scale=1.0, offset=0.0) if number in open_ones else band for number, band in enumerate(bands)]
+    for file, numbers in bands_of_files(scene):
+        open_ones = [number for number in numbers if bands[number].unit == "reflectance" and declared[number] is None
+                     and (bands[number].scale, bands[number].offset) != (1.0, 0.0)]
+        if np.dtype(file.dtype).kind == "f" and open_ones and np.quantile(np.abs(values[open_ones]), 0.99) < LARGEST_REFLECTANCE:
+            progress.message(f"{file.path} holds reflectance as fractions, so the scale of the sensor is not applied.")
+            bands = [replace(band, scale=1.0, offset=0.0) if number in open_ones else band for number, band in enumerate(bands)]
+    return bands
 
 
 def _tell(scene: Image, before: list[Band], after: list[Band], why: str, progress: Progress, matters: list[bool]) -> None:
     """Warns, once for all bands, that the file's own word goes before the sensor's."""
-    changed = [(old, new) for old, new, matter in zip(before, after, matters, strict=True)
+    changed = [(old, new, number) for number, (old, new, matter) in enumerate(zip(before, after, matters, strict=True))
                if matter and not (math.isclose(old.scale, new.scale) and math.isclose(old.offset, new.offset, abs_tol=1e-12))]
     if changed:
-        old, new = changed[0]
-        names = ", ".join(band.name for _, band in changed[:13])
-        progress.message(f"{scene.path} {why} its values are {new.unit} by × {new.scale:g} {_signed(new.offset)}, and not × {old.scale:g} "
+        old, new, first = changed[0]
+        names = ", ".join(band.name for _, band, _ in changed[:13])
+        path = next(file.path for file, numbers in bands_of_files(scene) if first in numbers)
+        progress.message(f"{path} {why} its values are {new.unit} by × {new.scale:g} {_signed(new.offset)}, and not × {old.scale:g} "
                          f"{_signed(old.offset)} as the sensor says ({names}). They are read as the file says.", level="warning")
 
 

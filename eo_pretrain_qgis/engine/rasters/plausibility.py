@@ -61,6 +61,14 @@ class File(Protocol):
     def is_picture(self) -> bool:
         """Whether its values are numbers of colours."""
 
+    @property
+    def dtype(self) -> str:
+        """NumPy name of its type."""
+
+    @property
+    def scales(self) -> list[float]:
+        """Per band, as declared."""
+
     def tag(self, key: str, domain: str | None = None) -> str:
         """A piece of its metadata, or empty."""
 
@@ -98,6 +106,15 @@ class Image(Protocol):
 
     def read(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
         """Values (band, y, x) and valid pixels (y, x)."""
+
+
+def bands_of_files(scene: Image) -> list[tuple[File, list[int]]]:
+    """The files of an image, and which of its bands each holds."""
+    found: list[tuple[File, list[int]]] = []
+    for file in scene.rasters:
+        first = found[-1][1][-1] + 1 if found else 0
+        found.append((file, list(range(first, first + len(file.scales)))))
+    return found
 
 
 def sample(scene: Image) -> np.ndarray:
@@ -144,14 +161,14 @@ def hold_against_values(scene: Image, bands: list[Band], values: np.ndarray, pro
     Raises:
         DataError: with the values, and what to choose instead.
     """
-    if scene.dtype == "uint8" and any(band.unit == "reflectance" and band.scale * 255 < SMALLEST_RANGE for band in bands):
-        raise DataError(f"{scene.path} holds numbers of 8 bits, 0 to 255, which are no reflectance by × {bands[0].scale:g}, but perhaps a picture. "
-                        "Choose the sensor “generic”, or the image it was made from.")
-    scales, offsets = (np.array([getattr(band, part) for band in bands])[:, None] for part in ("scale", "offset"))
-    physical = values * scales + offsets
-    _refuse_darkness(scene, bands, values, physical, progress)
-    for band, stored in zip(bands, values, strict=True):
-        refuse_impossible(scene.path, band, stored)
+    for file, numbers in bands_of_files(scene):
+        own = [bands[number] for number in numbers]
+        if file.dtype == "uint8" and any(band.unit == "reflectance" and band.scale * 255 < SMALLEST_RANGE for band in own):
+            raise DataError(f"{file.path} holds numbers of 8 bits, 0 to 255, which are no reflectance by × {own[0].scale:g}, but perhaps a picture. "
+                            "Choose the sensor “generic”, or the image it was made from.")
+        _refuse_darkness(file, own, values[numbers], progress)
+        for band, stored in zip(own, values[numbers], strict=True):
+            refuse_impossible(file.path, band, stored)
 
 
 def refuse_impossible(path: str, band: Band, stored: np.ndarray) -> None:
@@ -181,15 +198,16 @@ def refuse_impossible(path: str, band: Band, stored: np.ndarray) -> None:
         raise DataError(f"{where} {low:.4g} to {high:.4g}, which is no backscatter in linear power. {advice}")
 
 
-def _refuse_darkness(scene: Image, bands: list[Band], values: np.ndarray, physical: np.ndarray, progress: Progress) -> None:
+def _refuse_darkness(file: File, bands: list[Band], values: np.ndarray, progress: Progress) -> None:
     """Refuses fractions or percents that are taken for reflectance × 10000, and warns where whole numbers are as small."""
     ours = [number for number, band in enumerate(bands) if band.unit == "reflectance" and (band.scale, band.offset) != (1.0, 0.0)]
     if not ours or not values[ours].any():
         return
-    bright, stored = (float(np.quantile(some[ours], 0.99)) for some in (physical, values))
-    text = (f"Of {scene.path} 99 % of the values are below {stored:.4g}, which would be a reflectance of {bright:.4g}")
+    bright = float(np.quantile(np.stack([values[number] * bands[number].scale + bands[number].offset for number in ours]), 0.99))
+    text = (f"Of {file.path} 99 % of the values are below {np.quantile(values[ours], 0.99):.4g}, which would be a reflectance of {bright:.4g} or "
+            "less")
     advice = "Choose the sensor that says how its values are stored, or declare scale and offset in the file"
-    if np.dtype(scene.dtype).kind == "f" and -LARGEST_FRACTION < bright < LARGEST_FRACTION:
+    if np.dtype(file.dtype).kind == "f" and -LARGEST_FRACTION < bright < LARGEST_FRACTION:
         raise DataError(f"{text}: hardly more than black. Perhaps they are fractions or percents. {advice}.")
     if 0 <= bright < DARK_IMAGE:
         progress.message(f"{text}: a very dark image. {advice} if that is wrong.", level="warning")

@@ -21,6 +21,7 @@ from .alpha_bands import can_mask
 from .dates import ACQUIRED, WRITTEN, first_day
 from .grid import Grid, Window
 from .nodata import is_nodata
+from .same_band import band_of_file
 
 ADVICE_FILE = "Check that the file exists, is whole and is an image."
 ADVICE_SCENE = ("A scene is a Sentinel-2 product with MTD_MSIL1C.xml or MTD_MSIL2A.xml, a Landsat scene with *_MTL.txt, or a folder with one file "
@@ -313,12 +314,12 @@ class Scene:
 
     @property
     def band_names(self) -> list[str]:
-        """Names in the files; an unnamed band alone in one of several files is called like its file."""
+        """Names in the files; an unnamed band alone in a file is the one of the file's name, in one of several files called like it."""
         names = []
         for raster in self.rasters:
-            own = raster.band_names
-            alone = len(self.rasters) > 1 and own == ["band 1"]
-            names.extend([PurePath(raster.path).stem] if alone else own)
+            own, stem = raster.band_names, PurePath(raster.path).stem
+            alone = stem if len(self.rasters) > 1 else band_of_file(stem)
+            names.extend([alone] if alone and own == ["band 1"] else own)
         return names
 
     @property

@@ -15,6 +15,8 @@ _COMMON = {
 }
 _SENTINEL2 = re.compile(r"B(0*([1-9]|1[0-2])|0*8A)")
 _NUMBER = re.compile(r"(?:(?:band|layer)[ _.]?)?(\d*)", re.IGNORECASE)
+#: Words in names of files of Sentinel-2: the tile and the satellite.
+_TILE, _SATELLITE = re.compile(r"T\d\d[A-Z]{3}"), re.compile(r"S2[A-D]")
 #: Of radar, transmitted and received; R is circular, as the compact modes of Radarsat send it.
 POLARISATIONS = ("VV", "VH", "HH", "HV", "RH", "RV")
 
@@ -63,6 +65,18 @@ def band_places(have: list[str], want: list[str]) -> list[int | None]:
             same = [place for place, key in enumerate(keys) if key == band_key(name)]
             places[position] = next((place for place in same if place not in places), same[0] if same else None)
     return places
+
+
+def band_of_file(stem: str) -> str:
+    """The one band that a file's name speaks of: a polarisation, or in names of Sentinel-2 products a code; else empty.
+
+    Elsewhere B02 may be the place of a tile.
+    """
+    words = re.split(r"[^A-Z0-9]+", stem.upper())
+    found = {word for word in words if word in POLARISATIONS}
+    if any(_TILE.fullmatch(word) or _SATELLITE.fullmatch(word) for word in words):
+        found |= {code for word in words if (code := _code(word))}
+    return found.pop() if len(found) == 1 else ""
 
 
 def _within(name: str) -> str | None:

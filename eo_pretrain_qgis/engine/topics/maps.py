@@ -23,7 +23,8 @@ from ..datasets.legend import PALETTE
 from ..looks.class_style import beside, class_map_qml, colormap, polygons_qml, raster_attributes
 from ..rasters.cog import Contents, TiledWriter
 from ..rasters.grid import Grid, Window
-from ..rasters.meaning import Conversion, as_stored, refuse_one_sided
+from ..rasters.meaning import Conversion, as_stored, refuse_one_sided, refuse_other_baseline
+from ..rasters.plausibility import brightness, unlike
 from ..rasters.raster import Scene
 from ..rasters.sensors import Band
 from ..rasters.vector import write_layer
@@ -131,8 +132,14 @@ def _to_physical(scenes: list[Scene], progress: Progress) -> None:
     for scene, bands in zip(scenes, stored, strict=True):
         for band, first in zip(bands, stored[0], strict=True):
             refuse_one_sided(band, first, scene.path, scenes[0].path)
+        refuse_other_baseline(scenes[0], scene, bands)
         if any((band.scale, band.offset) != (1, 0) for band in bands):
             scene.conversion = Conversion(tuple(band.scale for band in bands), tuple(band.offset for band in bands), "float32")
+    bright = [brightness(scene, bands) for scene, bands in zip(scenes, stored, strict=True)] if len(scenes) > 1 else []
+    for other in bright[1:]:
+        warning = unlike(bright[0], other)
+        if warning:
+            progress.message(warning, level="warning")
 
 
 def _as(scene: Scene, opened: Scene) -> Scene:
