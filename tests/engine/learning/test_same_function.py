@@ -171,16 +171,14 @@ def test_real_weights_start_a_run(real_data, tmp_path, file, encoder, entrance, 
 
 
 @pytest.mark.realdata
-@pytest.mark.parametrize(("file", "encoder"), [
-    ("mobilenet_v2_imagenet", "mobilenet_v2"), ("tf_efficientnet_lite0_imagenet", "tu-tf_efficientnet_lite0")])
-def test_a_network_with_real_weights_is_exported(real_data, file, encoder):
+def test_a_network_with_real_weights_is_exported(real_data):
     trained_on = {"image": seen([1000.0] * 3, [300.0] * 3, ["B04", "B03", "B02"])}
-    built = SpectralUNet(encoder, trained_on, 3)
-    assert not [name for name in start_from(built, str(real_data / "weights" / f"{file}.safetensors"), built.seen.names).left_new
+    built = SpectralUNet("mobilenet_v2", trained_on, 3)
+    assert not [name for name in start_from(built, str(real_data / "weights" / "mobilenet_v2_imagenet.safetensors"), built.seen.names).left_new
                 if name.startswith("encoder.")]
     model = Probabilities(built).eval()
     image = (1000 + 300 * np.random.default_rng(0).standard_normal((1, 3, 64, 96))).astype(np.float32)
-    session = on_processor(to_onnx(model, {"image": 3}, built.stride, encoder))
+    session = on_processor(to_onnx(model, {"image": 3}, built.stride, "mobilenet_v2"))
     assert largest_difference(model, session, [{"image": image}]) <= 1e-4
 
 
