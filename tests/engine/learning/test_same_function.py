@@ -9,14 +9,22 @@ import torch
 import torchvision
 from safetensors.torch import load_file, save_file
 
+from eo_pretrain_qgis.engine.learning.export import Probabilities, largest_difference, to_onnx
+from eo_pretrain_qgis.engine.learning.finetuning.recipe import finetune
+from eo_pretrain_qgis.engine.learning.loop.runs import Run
 from eo_pretrain_qgis.engine.learning.networks.encoder_import import Wishes, chosen_encoder, import_encoder, recognise
 from eo_pretrain_qgis.engine.learning.networks.encoders import build_encoder
 from eo_pretrain_qgis.engine.learning.networks.same_function import refuse_other_function, timm_names
+from eo_pretrain_qgis.engine.learning.networks.spectral import SpectralUNet
 from eo_pretrain_qgis.engine.learning.networks.starting_weights import load_weights, start_from
+from eo_pretrain_qgis.engine.models.session import on_processor
 from eo_pretrain_qgis.errors import ModelError
+from tests.inputs import seen
+from tests.settings import finetuning as Settings
 
 from ...listening import Listening
 from .test_starting_weights import network
+from .tiny_scenes import write_scenes
 
 RGB = "red,green,blue"
 
@@ -108,6 +116,17 @@ def test_no_folder_of_a_user_leaves_with_an_encoder(run_folder, tmp_path):
     assert str(tmp_path) not in (tmp_path / "out" / "report.html").read_text()
 
 
+def test_files_named_after_imagenet_take_its_bands(tmp_path):
+    tensors = build_encoder("resnet18", 3).state_dict()
+    save_file(tensors, tmp_path / "resnet18_ImageNet.safetensors")
+    heard, target = Listening(), network(2)
+    start_from(target, str(tmp_path / "resnet18_ImageNet.safetensors"), ["B02", "B04"], heard)
+    assert torch.allclose(target.encoder.conv1.weight, tensors["conv1.weight"][:, [2, 0]] * 1.5, atol=1e-6)
+    assert [text for text in heard.texts if "ImageNet, so its bands are taken for red, green and blue" in text] and not heard.warnings
+    import_encoder(str(tmp_path / "resnet18_ImageNet.safetensors"), str(tmp_path / "out"), Wishes(), heard)
+    assert [band["name"] for band in json.loads((tmp_path / "out" / "encoder.json").read_text())["bands"]] == ["red", "green", "blue"]
+
+
 @pytest.mark.realdata
 @pytest.mark.parametrize(("file", "encoder"), [
     ("mobilenet_v2_imagenet", "mobilenet_v2"), ("tf_efficientnet_lite0_imagenet", "tu-tf_efficientnet_lite0")])
@@ -129,6 +148,38 @@ def test_real_weights_compute_what_their_source_computed(real_data, tmp_path, fi
     with torch.no_grad():
         expected = layers(image)
     np.testing.assert_allclose(ours(image)[-1].detach(), expected if encoder == "mobilenet_v2" else expected[-1], atol=1e-4)
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("bands", [3, 5])
+@pytest.mark.parametrize(("file", "encoder", "entrance"), [
+    ("mobilenet_v2_imagenet", "mobilenet_v2", "features.0.0.weight"),
+    ("tf_efficientnet_lite0_imagenet", "tu-tf_efficientnet_lite0", "model.conv_stem.weight")])
+def test_real_weights_start_a_run(real_data, tmp_path, file, encoder, entrance, bands):
+    """B02, B03 and B04 are blue, green and red; other bands begin as the mean."""
+    heard, start = Listening(), real_data / "weights" / f"{file}.safetensors"
+    data = write_scenes(tmp_path / "scenes", bands=bands)
+    settings = Settings(start=str(start), epochs=1, epoch_steps=2, batch_size=4, learning_rate=1e-6, device="cpu")
+    finetune(str(data), str(tmp_path / "run"), settings, heard)
+    run = Run.open(str(tmp_path / "run"))
+    assert run.card["encoder"] == encoder
+    assert any("is named after ImageNet, so its bands are taken for red, green and blue in this order." in text for text in heard.texts)
+    kernel, ours = load_file(start)[entrance.removeprefix("model.")], load_file(tmp_path / "run" / "encoder.safetensors")[entrance]
+    expected = torch.cat([kernel.flip(1), kernel.mean(1, keepdim=True).expand(-1, bands - 3, -1, -1)], 1) * (3 / bands)
+    assert torch.allclose(ours, expected, atol=1e-3)
+    assert 0 <= run.card["metrics"]["overall_accuracy"] <= 1
+
+
+@pytest.mark.realdata
+def test_a_network_with_real_weights_is_exported(real_data):
+    trained_on = {"image": seen([1000.0] * 3, [300.0] * 3, ["B04", "B03", "B02"])}
+    built = SpectralUNet("mobilenet_v2", trained_on, 3)
+    assert not [name for name in start_from(built, str(real_data / "weights" / "mobilenet_v2_imagenet.safetensors"), built.seen.names).left_new
+                if name.startswith("encoder.")]
+    model = Probabilities(built).eval()
+    image = (1000 + 300 * np.random.default_rng(0).standard_normal((1, 3, 64, 96))).astype(np.float32)
+    session = on_processor(to_onnx(model, {"image": 3}, built.stride, "mobilenet_v2"))
+    assert largest_difference(model, session, [{"image": image}]) <= 1e-4
 
 
 @pytest.mark.realdata

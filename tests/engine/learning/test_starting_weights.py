@@ -11,12 +11,15 @@ from torch import nn
 
 from eo_pretrain_qgis.engine.learning.networks.class_networks import SegmentationNetwork
 from eo_pretrain_qgis.engine.learning.networks.encoder_files import write_encoder
-from eo_pretrain_qgis.engine.learning.networks.encoders import build_encoder
+from eo_pretrain_qgis.engine.learning.networks.encoders import BareEncoder, build_encoder
 from eo_pretrain_qgis.engine.learning.networks.spectral import SpectralUNet
-from eo_pretrain_qgis.engine.learning.networks.starting_weights import adapt_input, load_weights, start_from
+from eo_pretrain_qgis.engine.learning.networks.starting_weights import adapt_input, load_weights, start_from, take_over
+from eo_pretrain_qgis.engine.models import catalog
 from eo_pretrain_qgis.engine.models.catalog import Entry
 from eo_pretrain_qgis.errors import ModelError
 from tests.inputs import inputs, seen
+
+from ...conftest import ROOT
 
 RGB = ["B04", "B03", "B02"]
 
@@ -244,3 +247,23 @@ def test_a_file_without_tensors_is_refused(tmp_path):
     torch.save({"epoch": 3}, tmp_path / "empty.pt")
     with pytest.raises(ModelError, match="holds no tensors by name"):
         load_weights(str(tmp_path / "empty.pt"))
+
+
+@pytest.mark.parametrize("name", [entry["name"] for entry in json.loads((ROOT / "models" / "catalog.json").read_text())["weights"]])
+def test_weights_of_the_catalogue_follow_their_bands(name):
+    """Where the bands of a network come in another order, so do those of its first layer; of files that are not here the values are made up."""
+    torch.manual_seed(0)
+    entry = catalog.find(name)
+    file, bands = catalog.models_folder() / entry.file_name, list(entry.bands)
+    tensors = load_weights(str(file)) if file.is_file() else BareEncoder(build_encoder(entry.encoder, len(bands))).state_dict()
+    straight, turned = (BareEncoder(build_encoder(entry.encoder, len(bands))).eval() for _ in range(2))
+    order = [*range(1, len(bands)), 0]
+    take_over(straight, str(file), tensors, entry.card(), bands)
+    taken = take_over(turned, str(file), tensors, entry.card(), [bands[place] for place in order])
+    assert f"its bands, {', '.join(bands)}, were sorted by name into {', '.join(bands[place] for place in order)}" in taken.sentence()
+    image = torch.randn(1, len(bands), 64, 64)
+    with torch.no_grad():
+        levels = straight.encoder(image), turned.encoder(image[:, order]), turned.encoder(image)
+    for expected, found in zip(levels[0][1:], levels[1][1:]):
+        assert torch.allclose(found, expected, rtol=0, atol=1e-4 * float(expected.abs().max()))
+    assert float((levels[2][1] - levels[0][1]).abs().max()) > 0.1 * float(levels[0][1].abs().max()), "the order counts"

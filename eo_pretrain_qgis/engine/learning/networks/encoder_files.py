@@ -27,6 +27,8 @@ from ..loop.checkpoints import save_tensors
 RUN_CARD, NETWORK = "run.json", "best.safetensors"
 #: Of the input of our encoders, see `networks.scaled`; cards of runs do not say it, those of imported encoders do.
 OUR_SCALING = "asinh"
+#: What networks of ImageNet take; their files do not say it.
+IMAGENET = ("red", "green", "blue")
 
 
 def find_weights(place: str, bands: list[str], whole: bool, progress: Progress = SILENT) -> str:
@@ -91,6 +93,8 @@ class EncoderRecord(Struct):
 def read_card(path: str) -> dict[str, Any]:
     """The JSON beside a file of weights: ``encoder.json`` for encoder.safetensors, else run.json; empty where there is none.
 
+    A file named after ImageNet is taken for one with its bands; ``guess`` is a sentence that says so.
+
     Raises:
         ModelError: when it is damaged: without it, bands would be taken for others.
         DataError: when it is that of a run of a newer version.
@@ -105,6 +109,9 @@ def read_card(path: str) -> dict[str, Any]:
         if isinstance(content, dict) and isinstance(content.get("bands"), list):
             checked(content, EncoderRecord, card, ModelError, advice)
             return content
+    if "imagenet" in os.path.basename(path).lower():
+        return {"bands": [{"name": name} for name in IMAGENET], "guess": f"{path} is named after ImageNet, so its bands are taken for red, green and "
+                "blue in this order. Where that is wrong, give it to “Import encoder” with the names of its bands."}
     return {}
 
 

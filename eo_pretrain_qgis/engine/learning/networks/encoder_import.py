@@ -68,6 +68,8 @@ def import_encoder(source: str, output: str, wishes: Wishes, progress: Progress 
     named = split_names(wishes.bands)
     path = find_weights(source, named, False, progress.part(0, 0.8))
     tensors, known = load_weights(path), read_card(path)
+    if "guess" in known and not named:
+        progress.message(known["guess"])
     encoder = wishes.encoder or known.get("encoder") or recognise(path, tensors)
     progress.at(0.85, f"Matching the tensors with {encoder}")
     count = _input_bands(path, encoder, tensors)

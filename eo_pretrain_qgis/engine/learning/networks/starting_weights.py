@@ -112,6 +112,8 @@ def start_from(network: nn.Module, path: str, bands: list[str], progress: Progre
     # A download says how far it is in words: the fraction belongs to the training that follows.
     file = find_weights(path, bands, hasattr(network, "decoder"), progress.part(0, 0))
     tensors, card = load_weights(file), read_card(file)
+    if "guess" in card:
+        progress.message(card["guess"])
     matched = take_over(network, file, tensors, card, bands)
     if not is_ours(card, tensors):
         refuse_other_function(file, getattr(network.encoder, NAME, ""), tensors)
