@@ -56,9 +56,7 @@ def defaults(whole_tiles: bool, from_weights: bool, labels: int, radar_scenes: b
     if not whole_tiles:
         rate = max(SMALLEST_RATE, PIXEL_RATE * min(1.0, labels / FULL_RATE_TILES))
         return Defaults(learning_rate=min(rate, LARGEST_FROM_WEIGHTS) if from_weights else rate, average=0.98)
-    if not from_weights:
-        return FROM_SCRATCH
-    found = next((found for most, found in FEW_LABELS.items() if labels <= most), MANY_LABELS)
+    found = next((found for most, found in FEW_LABELS.items() if labels <= most), MANY_LABELS) if from_weights else FROM_SCRATCH
     return replace(found, augmentation="full") if radar_scenes else found
 
 

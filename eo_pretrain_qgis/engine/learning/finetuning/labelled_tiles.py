@@ -13,7 +13,8 @@ from torch import nn
 from ....errors import DataError
 from ....progress import SILENT, Progress
 from ...cards import Input
-from ...datasets.dataset import Dataset
+from ...datasets.dataset import SPLITS, Dataset
+from ...datasets.legend import FEW, FEWEST, refuse_rare
 from ...datasets.splitting.label_shares import class_totals
 from ..augment import Augmentation
 from ..data import LABELS, SHARES, Batch, TileReader, mixed_sample
@@ -22,6 +23,8 @@ from ..networks.class_networks import ClassNetwork, renew_statistics
 from .guessed_labels import GuessedLabels
 from .losses import NEED_SHARES, REGIONS
 
+#: Labels of a class below which it is refused, and warned of: of pixels, and of tiles that have a class as a whole.
+LEAST_PIXELS, LEAST_TILES = (FEWEST, FEW), (1, 2)
 BALANCE = 10.0  # largest weight of a rare class among several, where it occurs
 
 
@@ -40,6 +43,28 @@ def check_labelled(dataset: Dataset, crop: int | None = None) -> None:
         raise DataError(f"The training tiles of {where} hold {only}, so there is nothing to tell apart. "
                         f"Add labels of another class, or count unlabelled {entity} as background.")
     refuse_crop(dataset, crop)
+
+
+def check_classes(dataset: Dataset, tiles: np.ndarray, progress: Progress = SILENT) -> None:
+    """Sees to it that the labels that are learned from show every class.
+
+    Classes that the dataset names and shows nowhere are left alone. Where tiles have several classes at once, rare ones are only warned of.
+
+    Args:
+        dataset: with labels.
+        tiles: positions of the training tiles that are used.
+        progress: warned of classes with few labels.
+
+    Raises:
+        DataError: naming a class that only validation or test shows, or of which there is a single training pixel.
+    """
+    kind, counts = dataset.kind, np.asarray(labelled_counts(dataset, tiles))
+    anywhere = np.sum([dataset.description["class_pixels"][split] for split in SPLITS], axis=0) > 0
+    rows = [(entry.name, int(count)) for entry, count, shown in zip(dataset.classes, counts, anywhere) if shown]
+    least, few = LEAST_PIXELS if kind.pixelwise else LEAST_TILES
+    refuse_rare([name for name, _ in rows], [count for _, count in rows], f"The training split of {dataset.folder}",
+                "pixels" if kind.pixelwise else kind.unit, progress, limits=(0 if kind.several else least, few),
+                advice="Divide the dataset anew so that training shows it, label more of it, or leave the class out when the dataset is made.")
 
 
 def check_loss(dataset: Dataset, loss: str) -> None:

@@ -27,7 +27,7 @@ from ..tasks import learner_of
 from .blending import best_share, blended, tried_shares
 from .defaults import FROM_SCRATCH, defaults, keep_of, sentence, usual_context
 from .guessed_labels import GuessedLabels, check_spreadable
-from .labelled_tiles import Choices, LabelledMethod, check_labelled, radar_of_several_scenes
+from .labelled_tiles import Choices, LabelledMethod, check_classes, check_labelled, radar_of_several_scenes
 from .report import run_sections
 
 GUESSES = "guessed_labels.npy"  # in the run folder
@@ -71,6 +71,7 @@ def finetune(dataset_folder: str, output: str, settings: Settings, progress: Pro
     """
     dataset = Dataset.open(dataset_folder)
     check_learnable(dataset, settings.crop)
+    check_classes(dataset, training_share(dataset, settings.label_share, settings.seed), progress)
     if settings.spread_labels:
         check_spreadable(dataset, settings.start)
     settings = equipped(settings, output, settings.start, chosen_input(dataset, settings).names, progress)

@@ -6,10 +6,11 @@ from typing import Any
 
 from lightning_fabric import Fabric
 
+from .....progress import SILENT, Progress
 from ....cards import Input
 from ....datasets.dataset import Dataset
 from ....tasks import TASKS, require
-from ...finetuning.labelled_tiles import Choices, check_labelled
+from ...finetuning.labelled_tiles import Choices, check_classes, check_labelled
 from ...loop.shares import Share
 from ...tasks import LEARNERS, learner_of
 from ..inpainting.hidden_regions import Blocks, default_size
@@ -22,8 +23,8 @@ RENEWAL_TILES = 16  # of each task
 HIDDEN_SHARE = 0.3  # of a tile
 
 
-def check_task(dataset: Dataset, crop: int | None) -> None:
-    """Refuses a dataset no task can be made of.
+def check_task(dataset: Dataset, crop: int | None, progress: Progress = SILENT) -> None:
+    """Refuses a dataset no task can be made of, and warns of classes with few labels.
 
     Raises:
         DataError: of another task or, with labels, without training tiles, with nothing to tell apart, or with tiles smaller than the crop.
@@ -31,6 +32,7 @@ def check_task(dataset: Dataset, crop: int | None) -> None:
     require(dataset, [name for name, row in TASKS.items() if name in LEARNERS or not row.labelled], "sharing a network with other tasks")
     if dataset.classes:
         check_labelled(dataset, crop)
+        check_classes(dataset, dataset.indices("training"), progress)
 
 
 def learned(dataset: Dataset) -> str:
