@@ -51,7 +51,8 @@ def kept_engine(run_folder: str) -> str:
 
 def run_results(**figures: Result) -> dict[str, Result]:
     """What every run gives, around the figures of its own kind."""
-    return {"checkpoint": Result("file", "Weights of the whole network in its best epoch"), "encoder": Result("file", "Weights of the encoder alone"),
+    return {"checkpoint": Result("file", "Weights of the whole network in the epoch that is kept"),
+            "encoder": Result("file", "Weights of the encoder alone"),
             "report": Result("html", "Report of the run"), **figures, "epochs_run": Result("number", "Epochs that the run has learned for"),
             "device": DEVICE}
 
@@ -101,8 +102,8 @@ def precision(help_more: str = "") -> Any:
                   help=f"“auto”: bfloat16 where the device computes it natively, else float32. {help_more}".strip())
 
 
-def patience(default: int) -> Any:
-    return integer("Early stopping after epochs without gain", default=default, minimum=1, maximum=100_000, advanced=True)
+def patience(default: int, help_more: str = "") -> Any:
+    return integer("Early stopping after epochs without gain", default=default, minimum=1, maximum=100_000, advanced=True, help=help_more)
 
 
 def weight_decay(default: float = 0.01) -> Any:

@@ -20,6 +20,9 @@ SIDE = 7
 EPSILON = 1e-3
 #: The smallest eigenvalue of the bands' correlation that counts, as a share of the largest: below is noise, which would be amplified.
 FLOOR = 1e-4
+#: Below this share of the largest eigenvalue a direction holds nothing but rounding, as that between two equal bands: it is left out, or a classifier
+#: would be given noise of 1e-6 to tell classes apart by.
+SINGULAR = 1e-8
 #: Percentiles that values are clipped to where mean, deviation and correlation are measured.
 CLIPPED = (0.5, 99.5)
 
@@ -56,7 +59,7 @@ class Whitening:
         scaled = (values - mean) / deviation * varies
         strengths, directions = np.linalg.eigh(scaled.T @ scaled / max(len(scaled), 1))
         floor = max(strengths.max() * FLOOR, 1e-12)
-        matrix = (directions / np.sqrt(np.maximum(strengths, floor))).T * varies
+        matrix = (directions / np.sqrt(np.maximum(strengths, floor)) * (strengths > strengths.max() * SINGULAR)).T * varies
         return cls(mean.astype(np.float32), deviation.astype(np.float32), matrix.astype(np.float32), not set(units) <= set(STRAIGHT))
 
     def __call__(self, images: np.ndarray) -> np.ndarray:

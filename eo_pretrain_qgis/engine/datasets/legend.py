@@ -24,6 +24,7 @@ MAXIMUM_CLASSES = 254
 FEWEST, FEW = 2, 10
 BACKGROUND = ClassInfo(0, "background", "#d9d9d9")
 MORE_CLASSES = "Set “Pixels without a label are” to background, or give a class field with two classes or more."
+LIST_OTHERS = "Label more of it, or list only the other classes in “Classes”."
 #: A value in labels that are whole numbers, as `class_key` writes it.
 WHOLE = re.compile(r"-?\d{1,18}", re.ASCII)
 #: Paul Tol's "bright" and "muted" colours, distinct for colour-blind readers (personal.sron.nl/~pault, SRON/EPS/TN/09-002).
@@ -98,7 +99,8 @@ def make_legend(found: Collection[str], where: str, table: list[dict] | None, ca
     return Legend(tuple(classes), {key: position for position, key in enumerate(keys, int(background))}, 0 if background else None)
 
 
-def refuse_rare(names: Sequence[str], counts: Sequence[int], where: str, unit: str = "pixels", progress: Progress = SILENT) -> None:
+def refuse_rare(names: Sequence[str], counts: Sequence[int], where: str, unit: str = "pixels", progress: Progress = SILENT, *,
+                limits: tuple[int, int] = (FEWEST, FEW), advice: str = LIST_OTHERS) -> None:
     """Sees to it that there are labels enough of every class to learn from.
 
     Args:
@@ -106,18 +108,20 @@ def refuse_rare(names: Sequence[str], counts: Sequence[int], where: str, unit: s
         counts: how much of each is labelled.
         where: what holds the labels, for messages.
         unit: what is counted, in the plural.
-        progress: warned of classes with fewer than ten.
+        progress: warned of classes with fewer than the second limit.
+        limits: of labels, below which a class is refused, and warned of.
+        advice: what to do about a class that is refused.
 
     Raises:
-        DataError: a class has fewer than two.
+        DataError: a class has fewer than the first limit.
     """
-    rare = [(name, int(count)) for name, count in zip(names, counts, strict=True) if count < FEW]
-    told = listed(f"“{name}” ({count})" for name, count in rare if count < FEWEST)
+    least, few = limits
+    rare = [(name, int(count)) for name, count in zip(names, counts, strict=True) if count < few]
+    told = listed(f"“{name}” ({count})" for name, count in rare if count < least)
     if told:
-        raise DataError(f"{where} has too few labelled {unit} of {told}; a class needs at least {FEWEST}. Label more of it, or list only the other "
-                        "classes in “Classes”.")
+        raise DataError(f"{where} has too few labelled {unit} of {told}; a class needs at least {least}. {advice}")
     if rare:
-        progress.message(f"{where} has few labelled {unit} of {listed(f'“{name}” ({count})' for name, count in rare)}; with fewer than {FEW} a class "
+        progress.message(f"{where} has few labelled {unit} of {listed(f'“{name}” ({count})' for name, count in rare)}; with fewer than {few} a class "
                          "is hardly known. Label more of it.", level="warning")
 
 

@@ -22,6 +22,8 @@ STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
 FOLDS, FOLDED = 5, 1000  # up to so many samples the strength is found by cross-validation, beyond on a fifth held out
 MULTILABEL_STRENGTH = 0.1
 ITERATIONS = 2000
+#: A feature that varies by less than this share of its mean is a constant and its rounding.
+CONSTANT = 1e-6
 
 
 def nearest_neighbours(known: np.ndarray, labels: np.ndarray, asked: np.ndarray, neighbours: int = NEIGHBOURS) -> np.ndarray:
@@ -60,9 +62,9 @@ class LinearProbe:
             seed: decides which samples choose the strength.
             strengths: values of C that are tried; for several classes at once C is 0.1.
         """
-        self.mean = known.mean(0)
-        deviation = known.std(0)
-        self.deviation = np.where(deviation > 1e-9, deviation, 1.0)
+        # In float64: in float32 the mean of many rows is off by 1e-4, and a constant would seem to vary.
+        self.mean, deviation = known.mean(0, dtype=np.float64), known.std(0, dtype=np.float64)
+        self.deviation = np.where(deviation > np.maximum(CONSTANT * np.abs(self.mean), 1e-9), deviation, 1.0)
         rows, self.classes = self._scaled(known), labels.shape[1] if labels.ndim == 2 else 0
         self.constant = None if self.classes or len(np.unique(labels)) > 1 else labels[0]
         self.strength = MULTILABEL_STRENGTH

@@ -21,7 +21,7 @@ from ..tasks import Task, task_named, with_article
 from .answers import KeptClassifier, classifier_facts, read_classifier
 from .approaches import approaches_table, candidates, keep
 from .description import describe
-from .learnable import check_learnable
+from .learnable import check_classes, check_learnable
 from .pictures import pictures, shown
 from .run_folder import REPORT, RunFolder, first_card
 
@@ -70,6 +70,7 @@ def train_simple(dataset_folder: str, output: str, settings: Settings, progress:
         return result(run)
     tiles = training_share(dataset, settings.label_share, settings.seed)
     progress.message(f"Learning from the labels of {len(tiles)} training {dataset.kind.unit}.")
+    check_classes(dataset, tiles, progress)
     labelled = Labelled(dataset, seen, tiles, settings.seed, progress.part(0, 0.5))
     tried = list(CLASSIFIERS) if settings.approach == AUTO else [settings.approach]
     keep(run, candidates(labelled, tried, progress.part(0.5, 0.9)), labelled)

@@ -55,7 +55,8 @@ class PretrainInpainting(training.TrainingJob):
     crop: int = integer("Crop [px]", default=None, minimum=16, maximum=MOST_PIXELS, advanced=True,
                         help="Train on random crops of this size; empty uses whole tiles.")
     precision: str = training.precision()
-    patience: int = training.patience(20)
+    patience: int = training.patience(20, "Gain in PSNR on the validation tiles; with an adversarial loss, which costs PSNR, training goes on to the "
+                                          "end. The last epoch is kept.")
     weight_decay: float = training.weight_decay()
     warmup_epochs: int = training.warmup_epochs()
     device: str = training.device()

@@ -55,7 +55,8 @@ class PretrainMultitask(training.TrainingJob):
     class_weights: str = training.class_weights()
     augmentation: str = training.augmentation("Of labelled tiles. ")
     precision: str = training.precision("float16 only for joint training.")
-    patience: int = training.patience(12)
+    patience: int = training.patience(12, "Gain in the mean score of the tasks with labels, whose best epoch is kept; without any in that of all "
+                                          "tasks, and the last epoch is kept.")
     weight_decay: float = training.weight_decay()
     warmup_epochs: int = training.warmup_epochs()
     device: str = training.device()

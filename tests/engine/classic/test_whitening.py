@@ -127,3 +127,12 @@ def test_series_have_a_graph_too():
     scene = np.where(valid[..., None], series, np.array(FILL, np.float32)).astype(np.float32)
     found = asked(sample_graph(linear_graph(weight, bias), whitening, FILL, "image", dates=True), scene)
     assert found == pytest.approx(softmax(rows @ weight.T + bias, 1), abs=1e-4)
+
+
+def test_directions_in_which_nothing_varies_are_left_out():
+    """Two equal bands and a constant one: the difference of the equal ones is rounding, which must not become a feature."""
+    band = np.random.default_rng(1).normal(1000, 200, 4000)
+    found = Whitening.of(np.stack([band, band, np.full(4000, 1234.0)], 1).astype(np.float32), ["unknown"] * 3)
+    assert np.isfinite(found.matrix).all()
+    assert (np.abs(found.matrix).sum(1) > 0).sum() == 1
+    assert np.abs(found.matrix[:, 2]).max() == 0

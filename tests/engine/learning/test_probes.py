@@ -181,3 +181,13 @@ def test_a_dataset_with_nothing_to_score_is_refused(tmp_path):
     folder = write_scenes(tmp_path / "stripes", count=8, splits=["training"] * 8)
     with pytest.raises(DataError, match="has no labelled validation tiles to probe an encoder with"):
         Probe(Dataset.open(folder))
+
+
+def test_a_feature_that_is_constant_up_to_rounding_gets_no_weight():
+    """In float32 the deviation of 12,000 equal numbers is not 0."""
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, 2, 12000)
+    rows = np.stack([np.full(12000, np.sqrt(1e-3)), labels + rng.normal(0, 0.3, 12000)], 1).astype(np.float32)
+    rows[:, 0] += rng.normal(0, 2e-9, 12000).astype(np.float32)
+    weight, _ = LinearProbe(rows, labels, strengths=(1.0,)).layer(2)
+    assert np.abs(weight[:, 0]).max() < 1 < np.abs(weight[:, 1]).max()

@@ -20,6 +20,7 @@ from eo_pretrain_qgis.errors import ModelError
 from tests.inputs import inputs, seen
 
 from ...conftest import ROOT
+from ...listening import Listening
 
 RGB = ["B04", "B03", "B02"]
 
@@ -117,6 +118,38 @@ def test_a_run_gives_its_decoder_too(tmp_path):
     result = start_from(target, str(tmp_path / "best.safetensors"), RGB)
     assert torch.equal(target.decoder.state_dict()["blocks.2.conv1.0.weight"], source.decoder.state_dict()["blocks.2.conv1.0.weight"])
     assert result.left_new == ["segmentation_head.0.weight", "segmentation_head.0.bias"]
+
+
+@pytest.mark.parametrize(("theirs", "taken"), [(RGB, True), (["B08", "B11", "B12"], False), (RGB[::-1], False)])
+def test_layers_that_saw_other_bands_are_left_new_though_their_shape_fits(tmp_path, theirs, taken):
+    source = network(3)
+    save_file({name: tensor.contiguous() for name, tensor in source.state_dict().items()}, tmp_path / "best.safetensors")
+    card = {"format": "eo-pretrain encoder", "encoder": "resnet18", "bands": [{"name": name} for name in theirs]}
+    (tmp_path / "best.json").write_text(json.dumps(card))
+    target, heard = network(3), Listening()
+    result = start_from(target, str(tmp_path / "best.safetensors"), RGB, heard)
+    assert torch.equal(target.detail[0].weight, source.detail[0].weight) == taken
+    assert ("detail.0.weight" in result.left_new) != taken
+    assert ("detail.0.weight" in result.sentence()) != taken
+    assert torch.equal(target.decoder.state_dict()["blocks.2.conv1.0.weight"], source.decoder.state_dict()["blocks.2.conv1.0.weight"])
+
+
+def test_weights_of_another_sensor_are_warned_of_by_its_bands(tmp_path, imagenet):
+    save_file(imagenet, tmp_path / "radar.safetensors")
+    (tmp_path / "radar.json").write_text(json.dumps({"format": "eo-pretrain encoder", "bands": [{"name": name} for name in ("VV", "VH", "angle")]}))
+    heard, path = Listening(), tmp_path / "radar.safetensors"
+    start_from(network(3), str(path), RGB, heard)
+    assert heard.warnings == [f"{path} knows none of these bands: it was trained on VV, VH, angle, and here are B04, B03, B02. Its first layer "
+                              "begins as a mean, and the rest may know things that another sensor does not see; compare with a start from scratch."]
+
+
+def test_what_belongs_to_another_whitening_is_named_and_not_taken_over(run_folder):
+    target, heard = SpectralUNet("tu-test_resnet", inputs(3), 2), Listening()
+    before = {name: tensor.clone() for name, tensor in target.state_dict().items() if name.startswith(("spectral.", "linear.", "begun.", "fine."))}
+    start_from(target, str(run_folder), ["B02", "B03", "B04"], heard)
+    assert all(torch.equal(tensor, target.state_dict()[name]) for name, tensor in before.items())
+    assert heard.texts == [f"Not taken over from {run_folder / 'best.safetensors'}: spectral, linear, begun, fine. They belong to the whitening of "
+                           "the bands it was trained on; those here begin from the statistics of this dataset."]
 
 
 def test_a_run_folder_gives_the_whole_u_net_or_the_encoder(run_folder, tmp_path):

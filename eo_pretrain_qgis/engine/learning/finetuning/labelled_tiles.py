@@ -15,7 +15,7 @@ from ....progress import SILENT, Progress
 from ...cards import Input
 from ...classic.models import Labelled
 from ...datasets.dataset import Dataset
-from ...datasets.splitting.label_shares import class_totals
+from ...runs.learnable import labelled_counts
 from ..augment import Augmentation
 from ..data import LABELS, SHARES, Batch, TileReader, mixed_sample
 from ..loop.shares import ALONE, Share, passes, refuse_single_value
@@ -67,12 +67,6 @@ def class_weights(counts: Sequence[int] | np.ndarray, kind: str, samples: int | 
         return list(np.clip(np.sqrt((samples - known) / np.maximum(known, 1)), 1, BALANCE))
     weights = np.where(known > 0, 1 / np.sqrt(np.maximum(known, 1)), 0)
     return list(weights / weights[known > 0].mean())
-
-
-def labelled_counts(dataset: Dataset, tiles: np.ndarray) -> Sequence[int] | np.ndarray:
-    """Pixels, or samples, of each class in training tiles; where only some are used, the labels of the others are not looked at."""
-    whole = len(tiles) == len(dataset.indices("training"))
-    return dataset.description["class_pixels"]["training"] if whole else class_totals(dataset, tiles)
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,8 @@ from functools import partial
 
 import torch
 from segmentation_models_pytorch.losses import DiceLoss, LovaszLoss, TverskyLoss
-from segmentation_models_pytorch.losses._functional import softmax_focal_loss_with_logits
+from segmentation_models_pytorch.losses._functional import focal_loss_with_logits, softmax_focal_loss_with_logits
 from torch.nn.functional import cross_entropy, log_softmax, logsigmoid, one_hot
-from torchvision.ops import sigmoid_focal_loss
 
 #: Losses of each element, and those of regions, which need a class per pixel; what they are called in the job `finetune`.
 SINGLE = ("cross_entropy", "focal", "generalised_cross_entropy", "symmetric_cross_entropy", "soft_labels", "purity_smoothing")
@@ -79,7 +78,7 @@ def binary_losses(kind: str, outputs: torch.Tensor, labels: torch.Tensor, positi
     """
     weights = torch.where(labels == 1, positive_weights, torch.ones_like(positive_weights))
     if kind == "focal":
-        return sigmoid_focal_loss(outputs, labels.to(outputs.dtype), alpha=-1, gamma=FOCUS) * weights
+        return focal_loss_with_logits(outputs, labels, FOCUS, alpha=None, reduction="none") * weights
     return _robust(kind, logsigmoid(torch.where(labels == 1, outputs, -outputs))) * weights
 
 

@@ -20,7 +20,7 @@ from ...datasets.splitting.label_shares import real_share, training_share
 from ...runs.answers import KeptClassifier
 from ...runs.approaches import best_of, candidates, keep, take
 from ...runs.by_scene import Tried
-from ...runs.learnable import check_learnable
+from ...runs.learnable import check_classes, check_learnable
 from ...runs.pictures import pictures, shown
 from ...runs.run_folder import CARD, NETWORK
 from ...runs.simple import AUTO, chosen_input, learned_of, train_simple
@@ -89,6 +89,7 @@ def finetune(dataset_folder: str, output: str, settings: Settings, progress: Pro
     check_learnable(dataset)
     refuse_crop(dataset, settings.crop)
     check_mode(dataset, settings.mode)
+    check_classes(dataset, training_share(dataset, settings.label_share, settings.seed), progress)
     if settings.spread_labels:
         check_spreadable(dataset, settings.start)
     settings = equipped(settings, output, settings.start, chosen_input(dataset, settings.sensor, settings.bands).names, progress)

@@ -22,7 +22,10 @@ from .tensor_names import COUNTER, pair_by_order, pair_names, without_bands
 
 NESTED = ("state_dict", "model_state_dict", "model", "teacher", "student", "encoder", "backbone", "weights")
 #: Tensors that mean something for the values of one dataset alone: scaling, whitening, and what was learned from whitened bands.
-OWN = ("centre", "spread", "spectral.", "linear.", "begun.", "fine.")
+WHITENED = ("spectral.", "linear.", "begun.", "fine.")
+OWN = ("centre", "spread", *WHITENED)
+#: Layers that see the bands in full resolution, which mean nothing for other bands or another order, though their shape may fit.
+AT_BANDS = "detail."
 #: Files of torch are zip archives or, before 1.6, pickles.
 TORCH_FILES = (b"PK", b"\x80")
 
@@ -118,7 +121,20 @@ def start_from(network: nn.Module, path: str, bands: list[str], progress: Progre
     if not is_ours(card, tensors):
         refuse_other_function(file, getattr(network.encoder, NAME, ""), tensors)
     matched.warn(bool(band_names(card)), progress)
+    _tell_strange(file, tensors, band_names(card), bands, progress)
     return matched
+
+
+def _tell_strange(path: str, tensors: Mapping[str, torch.Tensor], theirs: list[str], ours: list[str], progress: Progress) -> None:
+    """Says what of the weights has no meaning here: they are of another sensor, or parts of them of another whitening."""
+    if theirs and not any(place is not None for place in band_places(theirs, ours)):
+        progress.message(f"{path} knows none of these bands: it was trained on {listed(theirs, 6)}, and here are {listed(ours, 6)}. Its first layer "
+                         "begins as a mean, and the rest may know things that another sensor does not see; compare with a start from scratch.",
+                         level="warning")
+    own = [name.rstrip(".") for name in WHITENED if any(tensor.startswith(name) for tensor in tensors)]
+    if own:
+        progress.message(f"Not taken over from {path}: {', '.join(own)}. They belong to the whitening of the bands it was trained on; those here "
+                         "begin from the statistics of this dataset.")
 
 
 def is_ours(card: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> bool:
@@ -154,8 +170,11 @@ def take_over(network: nn.Module, path: str, source: dict[str, torch.Tensor], ca
     if not inside.keys() <= pairs.keys() and (ordered := pair_by_order(source, inside, entrance)):
         pairs, result.by_order = ordered, True
     source, result.scaling = standardised(source, pairs.get(entrance, ""), pairs.get(_behind(list(target), entrance), ""), card)
+    other = bool(band_names(card)) and band_names(card) != bands
     for name, tensor in target.items():
         found = source.get(pairs.get(name, ""))
+        if other and name.startswith(AT_BANDS):
+            found = None
         if found is not None and (name.startswith(fitted) or not found.is_floating_point()):
             found = None
         if found is not None and name == entrance and without_bands(found) == without_bands(tensor):

@@ -6,9 +6,10 @@ from typing import Any
 
 from lightning_fabric import Fabric
 
+from .....progress import SILENT, Progress
 from ....cards import Input
 from ....datasets.dataset import Dataset
-from ....runs.learnable import check_learnable
+from ....runs.learnable import check_classes, check_learnable
 from ....tasks import TASKS, require
 from ...finetuning.labelled_tiles import Choices
 from ...loop.shares import Share, refuse_crop
@@ -23,8 +24,8 @@ RENEWAL_TILES = 16  # of each task
 HIDDEN_SHARE = 0.3  # of a tile
 
 
-def check_task(dataset: Dataset, crop: int | None) -> None:
-    """Refuses a dataset no task can be made of.
+def check_task(dataset: Dataset, crop: int | None, progress: Progress = SILENT) -> None:
+    """Refuses a dataset no task can be made of, and warns of classes with few labels.
 
     Raises:
         DataError: of another task or, with labels, without training tiles, with nothing to tell apart, or with tiles smaller than the crop.
@@ -33,6 +34,7 @@ def check_task(dataset: Dataset, crop: int | None) -> None:
     if dataset.classes:
         check_learnable(dataset)
         refuse_crop(dataset, crop)
+        check_classes(dataset, dataset.indices("training"), progress)
 
 
 def learned(dataset: Dataset) -> str:

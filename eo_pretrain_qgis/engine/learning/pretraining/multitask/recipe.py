@@ -73,7 +73,7 @@ def pretrain_multitask(dataset_folders: Sequence[str], output: str, settings: Se
     _check_machine(settings)
     opened = [Dataset.open(folder) for folder in dataset_folders]
     for dataset in opened:
-        check_task(dataset, settings.crop)
+        check_task(dataset, settings.crop, progress)
     inputs = common_inputs(opened, settings.bands, progress)
     for dataset, seen in zip(opened, inputs):
         if not dataset.classes:
