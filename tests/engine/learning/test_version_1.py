@@ -41,14 +41,14 @@ RUNS = {"finetune": ("finetune", {"dataset": "discs", "learning_rate": 0.003, **
         "translation": ("pretrain_translation", TRANSLATION)}
 #: The same sums in another order, as on another processor.
 CLOSE = {"rel": 2e-3, "abs": 2e-3}
-#: How far runs may lie apart whose training has changed since: Dice is that of a library, radar is shifted by up to 1.5 dB where it was 1 dB, and
-#: Barlow Twins keep the last epoch where they kept the one of the lowest loss.
-CHANGED = {"finetune": 0.01, "translation": 0.02, "barlow_twins": 0.3}
+#: Radar is shifted by up to 1.5 dB now, then 1 dB.
+SHIFTED = {"rel": 2e-2, "abs": 2e-2}
 
 
 @pytest.fixture
-def old(tmp_path):
-    """A folder with what version 1 wrote, and what it knew of it."""
+def old(tmp_path, monkeypatch):
+    """A folder with what version 1 wrote, and what it knew of it; it was trained on a processor without bfloat16."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
     shutil.unpack_archive(ROOT / "tests" / "fixtures" / "v1" / "written.tar.xz", tmp_path)
     return SimpleNamespace(folder=tmp_path, said=json.loads((tmp_path / "expected.json").read_text()), arrays=np.load(tmp_path / "expected.npz"))
 
@@ -78,7 +78,7 @@ def test_a_card_says_what_the_network_sees_by_name(old, run, inputs):
 @pytest.mark.parametrize("run", RUNS)
 def test_a_run_goes_on_as_it_would_have(old, run):
     job, values = RUNS[run]
-    near = dict.fromkeys(CLOSE, CHANGED[run]) if run in CHANGED else CLOSE
+    near = SHIFTED if run == "translation" else CLOSE
     assert trained(old, job, run, {**values, "epochs": 3}) == pytest.approx(old.said[run], **near)
     card = json.loads((old.folder / run / "run.json").read_text())
     assert (card["version"], card["epochs_run"]) == (VERSION, 3)

@@ -222,8 +222,8 @@ class Views:
         n, bands = view.shape[:2]
         chosen = (torch.rand(n, generator=generator) < self.plan.band_drop).nonzero()[:, 0]
         most = torch.randint(1, self.changing // 3 + 1, (len(chosen), 1), generator=generator)
-        order = torch.rand((len(chosen), bands), generator=generator).argsort(1).to(self.device) + bands * self.still.view(1, -1)
-        order = order.argsort(1).argsort(1)  # those that stay come last
+        order = torch.rand((len(chosen), bands), generator=generator).argsort(1).to(self.device)
+        order = (order + bands * self.still.view(1, -1)).argsort(1).argsort(1)  # bands that stay come last
         kept = (order >= most.to(self.device)).float().view(-1, bands, 1, 1)
         chosen = chosen.to(self.device)
         return view.index_copy_(0, chosen, view[chosen] * kept)
