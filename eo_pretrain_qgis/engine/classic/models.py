@@ -14,9 +14,10 @@ from ...errors import DataError
 from ...progress import SILENT, Progress
 from ..cards import Input
 from ..datasets.surroundings import Surroundings
+from ..even_sample import even_sample
 from .classifiers import CLASSIFIERS, Classifier, Regression, fit
 from .graph import pixel_graph, sample_graph
-from .samples import Rows, measure_whitening, pixel_rows, sample_rows
+from .samples import LEARNED, Rows, measure_whitening, pixel_rows, sample_rows
 from .whitening import SIDE, Whitening
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Labelled:
             DataError: nothing that was measured has a label.
         """
         found = (pixel_rows(self.dataset, self.what, self.whitening, self.tiles, self.seed, self.progress) if self.dataset.kind.pixelwise else
-                 sample_rows(self.dataset, self.what, self.whitening, self.tiles))
+                 sample_rows(self.dataset, self.what, self.whitening, even_sample(self.tiles, LEARNED), self.progress))
         if not len(found.labels):
             raise DataError(f"None of the {len(self.tiles)} training {self.dataset.kind.unit} of {self.dataset.folder} that are learned from has a "
                             "label where something was measured. Label more, or take a larger share of the labels.")

@@ -85,10 +85,11 @@ def pixel_rows(dataset: Dataset, what: Input, whitening: Whitening, tiles: np.nd
     return Rows(features, values, origins, places=chosen)
 
 
-def sample_rows(dataset: Dataset, what: Input, whitening: Whitening, samples: np.ndarray) -> Rows:
+def sample_rows(dataset: Dataset, what: Input, whitening: Whitening, samples: np.ndarray, progress: Progress = SILENT) -> Rows:
     """Whole samples: mean, deviation, 5th and 95th percentile of each whitened band over what was measured."""
-    found = []
-    for _, images, valid in _read(dataset, what, samples):
+    found: list[np.ndarray] = []
+    for places, images, valid in _read(dataset, what, samples):
+        progress.at(min(0.99, len(found) * len(places) / len(samples)), "Statistics of whole samples")
         white = whitening(images if images.ndim == 4 else np.moveaxis(images, 2, 1)[..., None]).reshape(len(images), len(what.bands), -1)
         known = valid.reshape(len(images), -1)
         if not known.all():
