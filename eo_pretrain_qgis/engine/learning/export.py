@@ -22,6 +22,7 @@ from ..waiting import PythonCall, patiently
 from .halo import measured, real_scenes
 from .loop.runs import Run
 from .networks.class_networks import ClassNetwork
+from .networks.same_padding import with_fixed_padding
 
 
 class Probabilities(nn.Module):
@@ -93,7 +94,7 @@ def to_onnx(model: nn.Module, ports: Mapping[str, int], stride: int, what: str, 
     Raises:
         ModelError: when torch cannot translate it.
     """
-    call = PythonCall(lambda: _translated(model, ports, stride, output))
+    call = PythonCall(lambda: _translated(with_fixed_padding(model), ports, stride, output))
     try:
         proto = patiently(call, call.stop, progress, 0, "Translating the network")
     except (torch.onnx.OnnxExporterError, RuntimeError, ValueError) as error:
