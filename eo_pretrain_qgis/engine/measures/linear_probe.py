@@ -53,7 +53,8 @@ class LinearProbe:
         converged: whether the weights settled.
     """
 
-    def __init__(self, known: np.ndarray, labels: np.ndarray, seed: int = 1, strengths: Sequence[float] = STRENGTHS) -> None:
+    def __init__(self, known: np.ndarray, labels: np.ndarray, seed: int = 1, strengths: Sequence[float] = STRENGTHS,
+                 shares: np.ndarray | None = None) -> None:
         """Learns.
 
         Args:
@@ -61,10 +62,14 @@ class LinearProbe:
             labels: class positions (n,), or 0 and 1 (n, class) of several classes at once.
             seed: decides which samples choose the strength.
             strengths: values of C that are tried; for several classes at once C is 0.1.
+            shares: to what deviation each feature is brought (channel,), so that the penalty weighs heavier on those with less than 1; 0 leaves a
+                feature out. None: 1 for all.
         """
         # In float64: in float32 the mean of many rows is off by 1e-4, and a constant would seem to vary.
         self.mean, deviation = known.mean(0, dtype=np.float64), known.std(0, dtype=np.float64)
         self.deviation = np.where(deviation > np.maximum(CONSTANT * np.abs(self.mean), 1e-9), deviation, 1.0)
+        if shares is not None:
+            self.deviation = np.divide(self.deviation, shares, out=np.full(len(shares), np.inf), where=shares > 0)
         rows, self.classes = self._scaled(known), labels.shape[1] if labels.ndim == 2 else 0
         self.constant = None if self.classes or len(np.unique(labels)) > 1 else labels[0]
         self.strength = MULTILABEL_STRENGTH

@@ -5,7 +5,7 @@ import onnxruntime
 import pytest
 from scipy.special import expit, softmax
 
-from eo_pretrain_qgis.engine.classic.classifiers import CLASSIFIERS, Boosting, Regression
+from eo_pretrain_qgis.engine.classic.classifiers import CLASSIFIERS, Boosting, Regression, joint_regression
 from eo_pretrain_qgis.engine.classic.samples import LEAST, Rows, measure_whitening, pixel_rows, sample_rows
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 
@@ -94,3 +94,18 @@ def test_whole_samples_have_four_numbers_of_each_band(dataset):
     rows = sample_rows(dataset, what, whitening, dataset.indices("all"))
     assert rows.features.shape == (12, 4 * len(what.bands))
     assert np.isfinite(rows.features).all()
+
+
+@pytest.mark.parametrize("useful", [False, True])
+def test_features_that_only_know_the_tile_are_left_out(useful):
+    """Of 12 tiles with a label that a statistic tells halfway; the features are the tile's own numbers, or tell the label, too."""
+    rng = np.random.default_rng(0)
+    tiles = np.repeat(np.arange(12), 100)
+    mostly = np.where(rng.random(12) < 0.5, 0.9, 0.1)[tiles]  # most pixels of a tile have one label
+    labels = (rng.random(1200) < mostly).astype(int)
+    statistics = labels[:, None] + rng.normal(0, 0.7, (1200, 2))
+    own = rng.standard_normal((12, 40))[tiles]
+    features = labels[:, None] + rng.normal(0, 0.7, (1200, 40)) if useful else own
+    rows = Rows(np.concatenate([statistics, features], 1).astype(np.float32), labels, tiles)
+    found = joint_regression(rows, 2, 1, first=2)
+    assert (np.abs(found.weight[:, 2:]).max() > 0.05 * np.abs(found.weight[:, :2]).max()) == useful

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
 from torch import nn
 
 from ....progress import SILENT, Progress
-from ...classic.classifiers import Regression, fit
+from ...classic.classifiers import Regression, fit, joint_regression
 from ...classic.models import Labelled
 from ...classic.samples import Rows
 from ..data import LABELS, SHARES, Batch, TileReader
@@ -44,7 +45,8 @@ class Segmentation(LabelledMethod):
             found.append(network.features_at(batch.images[network.seen.name], y + context, x + context))
             progress.at(number / len(tiles), f"Features of {number} of {len(tiles)} tiles")
         features = np.concatenate([rows.features[order], np.concatenate(found)], 1)
-        return fit(Regression.fit, replace(rows, features=features, labels=rows.labels[order]), len(self.dataset.classes), seed, progress, progress)
+        joint = replace(rows, features=features, labels=rows.labels[order], tiles=rows.tiles[order])
+        return fit(partial(joint_regression, first=rows.features.shape[1]), joint, len(self.dataset.classes), seed, progress, progress)
 
     def loss(self, part: str, networks: Mapping[str, nn.Module], batch: Batch) -> torch.Tensor:
         """The weighted mean of the loss over labelled pixels.
