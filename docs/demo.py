@@ -112,7 +112,7 @@ WIDTHS = (8, 13, 11, 17)
 
 
 def print_scores(figures: dict) -> None:
-    """IoU per class on the test blocks, beside both baselines."""
+    """IoU per class on the test blocks, beside the baselines."""
     print("\n  IoU on the test blocks (simulated landscape)     model   regression   boosting   majority class")
     columns = [figures[who] for who in ("model", "statistics", "boosting", "majority")]
     for rows in zip(*(column["classes"] for column in columns)):

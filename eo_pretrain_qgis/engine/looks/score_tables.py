@@ -31,3 +31,18 @@ def confusion_table(names: Sequence[str], counts: np.ndarray) -> str:
 def counted(row: dict[str, Any]) -> int | None:
     """How many pixels or samples figures are of."""
     return row.get("samples", row.get("pixels"))
+
+
+def hardly_measured(names: Sequence[str], rows: Sequence[dict[str, Any]], kind: Task, split: str) -> list[str]:
+    """Sentences on classes of which the tiles of a split show nothing, or too little to be certain.
+
+    Args:
+        names: of the classes.
+        rows: figures of each.
+        kind: the task.
+        split: name of the split.
+    """
+    known = [(name, counted(row) or 0) for name, row in zip(names, rows)]
+    unseen, rare = [name for name, count in known if not count], [name for name, count in known if 0 < count < kind.enough]
+    return [*([f"Not measured, because no {split} tile shows it: {', '.join(unseen)}."] if unseen else []),
+            *([f"Measured on fewer than {kind.enough} {kind.counted}, so hardly certain: {', '.join(rare)}."] if rare else [])]

@@ -139,6 +139,15 @@ def count_numbers(graph: onnx.ModelProto) -> int:
     return trees + sum(int(np.prod(tensor.dims)) for tensor in graph.graph.initializer)
 
 
+def compared(card: dict[str, Any]) -> str:
+    """What each approach reached on the validation tiles and which is kept, as a sentence; empty where only one was tried."""
+    tried = {name: card["approaches"][name]["score"] for name in NAMES if name in card.get("approaches", {})}
+    if len(tried) < 2:
+        return ""
+    scores = ", ".join(f"{NAMES[name]} {'–' if score is None else f'{score:.3f}'}" for name, score in tried.items())
+    return f"Kept is the {NAMES[card['kept']]}. {FIGURES[task_named(card['task']).score].capitalize()} on the validation tiles: {scores}."
+
+
 def approaches_table(card: dict[str, Any]) -> list[str]:
     """What each approach reached on the validation tiles, as sections of a report; none where only a network was tried."""
     if not card.get("approaches"):

@@ -15,7 +15,7 @@ from ..classic.models import Labelled
 from ..datasets.dataset import ALL, Dataset
 from ..datasets.splitting.label_shares import real_share, training_share
 from ..looks import html_page as page
-from ..looks.score_tables import CLASS_FIGURES, class_table, confusion_table
+from ..looks.score_tables import CLASS_FIGURES, class_table, confusion_table, hardly_measured
 from ..tasks import FIGURES, Task, with_article
 from .answers import Answers, KeptClassifier
 from .approaches import NAMES
@@ -25,6 +25,7 @@ from .pictures import pictures, shown
 from .run_folder import NETWORK, RunFolder, write_json
 
 MODEL = "model"
+LABELS_ARE_TRUTH = "Truth is what the labels say: errors in them count against the model, and places unlike the training tiles were not tried."
 #: Tiles that baselines answer for at once.
 AT_ONCE = 8
 
@@ -121,7 +122,8 @@ def write_evaluation(facts: dict[str, Any], sections: list[str], page_path: str,
     """Writes the HTML report and, if asked for, the figures as JSON."""
     if facts_path:
         write_json(facts_path, facts)
-    page.write_page(page_path, f"{facts['encoder']} on the {facts['split']} tiles of {facts['dataset_name']}", sections)
+    model = facts["encoder"] if facts["kept"] == NETWORK else NAMES[facts["kept"]].capitalize()
+    page.write_page(page_path, f"{model} on the {facts['split']} tiles of {facts['dataset_name']}", sections)
 
 
 def _facts(run: RunFolder, dataset: Dataset, split: str, counts: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -151,6 +153,7 @@ def _sections(facts: dict[str, Any], dataset: Dataset, counts: np.ndarray, pictu
         *([] if kind.several else [confusion_table(names, counts)]),
         page.heading("Tiles"), pictures,
         page.heading("How it was measured"), page.bullets([*filter(None, [seen]), *_method(facts, dataset)]),
+        page.heading("Limits"), page.bullets([*hardly_measured(names, facts[MODEL]["classes"], kind, facts["split"]), LABELS_ARE_TRUTH]),
     ]
 
 
@@ -160,16 +163,18 @@ def _verdict(facts: dict[str, Any], kind: Task) -> str:
         return "The tiles have no label, so nothing was measured."
     beside = "".join(f", {baseline.words} {facts[who][score]:.3f}" for who, baseline in kind.baselines.items())
     figures = f"The model reaches {with_article(score)} of {facts[MODEL][score]:.3f}{beside}."
-    if facts["kept"] != NETWORK:
-        return f"{figures} The model is the {NAMES[facts['kept']]}, which is what the run kept."
-    best = max(kind.baselines, key=lambda who: facts[who][score], default=MODEL)
+    kept, best = facts["kept"], max(kind.baselines, key=lambda who: facts[who][score], default=MODEL)
+    if kept != NETWORK:
+        better = "" if best == kept else (f" On these tiles {kind.baselines[best].words} is ahead; the run chose on the validation tiles, where it "
+                                          "was not.")
+        return f"{figures} The model is the {NAMES[kept]} that the run kept; blocks of images round its numbers a little otherwise.{better}"
     if best == MODEL:
         return figures
     ahead, words = facts[MODEL][score] - facts[best][score], kind.baselines[best].words
     if ahead > 0:
         return f"{figures} So the network adds {ahead:.3f} to the best simple classifier, {words}, which learned from the same labels."
-    return (f"{figures} The network does not beat {words}, which learned from the same labels in seconds. Train longer, or with more labels; "
-            "“Map from points” maps with a simple classifier.")
+    return (f"{figures} The network does not beat {words}, which learned from the same labels in seconds. With the approach “auto” the run "
+            "keeps what is best on the validation tiles.")
 
 
 def _method(facts: dict[str, Any], dataset: Dataset) -> list[str]:

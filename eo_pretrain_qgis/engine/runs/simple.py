@@ -15,12 +15,13 @@ from ..classic.models import Labelled
 from ..datasets.dataset import Dataset
 from ..datasets.splitting.label_shares import real_share, training_share
 from ..looks import html_page as page
-from ..looks.score_tables import class_table, confusion_table
+from ..looks.score_tables import class_table, confusion_table, hardly_measured
 from ..models import package
 from ..tasks import Task, task_named, with_article
 from .answers import KeptClassifier, classifier_facts, read_classifier
-from .approaches import approaches_table, candidates, keep
+from .approaches import approaches_table, candidates, compared, keep
 from .description import describe
+from .evaluation import LABELS_ARE_TRUTH
 from .learnable import check_classes, check_learnable
 from .pictures import pictures, shown
 from .run_folder import REPORT, RunFolder, first_card
@@ -79,7 +80,7 @@ def train_simple(dataset_folder: str, output: str, settings: Settings, progress:
                real_label_share=round(real_share(dataset, tiles), 2), device="cpu", precision="float32",
                training_seconds=round(time.monotonic() - started, 1))
     if settings.approach == AUTO:
-        progress.message(f"Kept: {WORDS[kept]}. {MORE}", "warning")
+        progress.message(f"{compared(run.card)} {MORE}", "warning")
     progress.at(0.95, "Writing the report")
     page.write_page(run.path(REPORT), f"{dataset.name}: {WORDS[kept]}", sections(run, dataset))
     return result(run)
@@ -114,7 +115,7 @@ def sections(run: RunFolder, dataset: Dataset) -> list[str]:
             *([CHOSEN] if len(card["approaches"]) > 1 else []),
             f"The model knows {card['inputs'][0]['preset']} values at {card['resolution_m'][0]:g} m: another sensor, unit or pixel size needs "
             "another one.",
-            "Truth is what the labels say: errors in them count against the model, and places unlike the training tiles were not tried."]),
+            LABELS_ARE_TRUTH, *_hardly(run, kind)]),
     ]
 
 
@@ -125,6 +126,12 @@ def _accuracy(run: RunFolder, kind: Task) -> list[str]:
     found = {**card["metrics"], "classes": card["class_scores"]} if kind.several else kind.figures(np.array(card["confusion"]))
     return [page.heading("Accuracy on the validation tiles"), class_table(run.class_names, found, kind),
             *([] if kind.several else [confusion_table(run.class_names, np.array(card["confusion"]))])]
+
+
+def _hardly(run: RunFolder, kind: Task) -> list[str]:
+    card = run.card
+    rows = card["class_scores"] if kind.several else kind.figures(np.array(card["confusion"]))["classes"] if "confusion" in card else []
+    return hardly_measured(run.class_names, rows, kind, "validation") if rows else []
 
 
 def _verdict(card: dict[str, Any], kind: Task) -> str:

@@ -40,7 +40,7 @@ class Finetune(training.TrainingJob):
     group = "3 Train"
     tags = ("train", "deep learning", "segmentation", "scene classification", "U-Net", "transfer learning", "weak labels")
     results = training.run_results(
-        kept=Result("text", "Approach that is kept: statistics, boosting or network"),
+        kept=Result("text", "Approach that is kept: statistics, boosting, or network, which “features” is, too"),
         validation_iou=Result("number", "Mean intersection over union (IoU) of the classes on the validation tiles, 0 to 1; of a class per pixel"),
         validation_accuracy=Result("number", "Share of the validation tiles with the right class, 0 to 1; of a class per tile"),
         validation_average_precision=Result("number", "Mean average precision on the validation tiles, 0 to 1; of several classes per tile"),
@@ -48,11 +48,11 @@ class Finetune(training.TrainingJob):
 
     dataset: str = folder("Training dataset", help="Made by “Create … dataset”.")
     approach: str = choice("Approach", ("auto", *training.SIMPLE, "network", "features"), default="auto",
-                           help="“statistics”: a regression on statistics of whitened bands, in seconds. “boosting”: boosted trees on the same; "
-                                "often the best with few labels, and slower to map with. “network”: a network that starts at the regression. "
-                                "“features”: a regression on these statistics and on what the encoder of the starting weights sees (mode “probe”). "
-                                "“auto”: the first three; what is best on the validation tiles is kept, and the network where these are fewer "
-                                "than 4.")
+                           help="“statistics”: a regression on statistics of the bands, in seconds. “boosting”: boosted trees on the same; often the "
+                                "best with few labels, and slower to map with. “network”: a network that starts at the regression. “features”: a "
+                                "regression on these statistics and on what the encoder of the starting weights sees; leave “Mode” as it is. "
+                                "“auto”: statistics, boosting and network; the best on the validation tiles is kept. With fewer than 4 of these "
+                                "tiles that is the network.")
     sensor: str = text("Sensor", default=None, advanced=True, help="Which of its sensors, where the dataset has several. Empty: the first.")
     bands: str = training.bands("A map made with the model needs these bands only.")
     encoder: str = training.encoder()
@@ -93,8 +93,7 @@ class Finetune(training.TrainingJob):
                        help="“best”: of the best epoch on the validation tiles. “last”: of the last epoch, so that the validation tiles decide "
                             "nothing; only that epoch is measured. “auto”: the last where there are fewer than 10 validation tiles, else the best.")
     class_weights: str = training.class_weights()
-    augmentation: str = training.augmentation(automatic="“auto”: full for classes of pixels and radar of several scenes, flips for other images "
-                                                        "with a label each.")
+    augmentation: str = training.augmentation(automatic="“auto”: flips; for radar of several scenes full.")
     precision: str = training.precision()
     patience: int = training.patience(12)
     weight_decay: float = training.weight_decay()
@@ -130,8 +129,8 @@ class Finetune(training.TrainingJob):
     def check(self) -> None:
         if self.approach in training.SIMPLE and self._of_networks():
             name = self._of_networks()[0]
-            raise JobError(f"“{self.parameters()[name].label}” ({name}) is for networks, and the approach “{self.approach}” has none. Leave it "
-                           "empty, or choose the approach “network”.")
+            raise JobError(f"“{self.parameters()[name].label}” ({name}) is for networks, and the approach “{self.approach}” has none. Leave it as "
+                           "it is, or choose the approach “network”.")
         if self.approach == "features" and self.mode not in ("fine_tune", "probe"):
             raise JobError(f"The approach “features” is a regression on what a frozen encoder sees, and the mode “{self.mode}” was asked for. Leave "
                            "“Mode” as it is, or choose the approach “network”.")

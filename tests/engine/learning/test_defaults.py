@@ -50,7 +50,7 @@ def test_radar_of_several_scenes_is_shifted_in_its_level(folder, tmp_path, unit,
 
 def test_pixels_and_training_from_scratch_keep_theirs(dataset, folder):
     usual = {"epochs": 40, "batch_size": 8, "epoch_steps": None}
-    pixels, images = (5e-4, 0.98, "full"), (1e-3, 0.0, "flips")
+    pixels, images = (5e-4, 0.98, "flips"), (1e-3, 0.0, "flips")
     for chosen, own in ((completed(Settings(), dataset)[0], pixels), (completed(Settings(start="x"), dataset)[0], pixels),
                         (completed(Settings(), Dataset.open(folder))[0], images)):
         assert (chosen.learning_rate, chosen.average, chosen.augmentation) == own

@@ -6,7 +6,6 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from eo_pretrain_qgis.engine.learning.loop.run_record import read_card
 
 from eo_pretrain_qgis.engine.classic.models import Labelled
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
@@ -24,6 +23,7 @@ from eo_pretrain_qgis.engine.learning.networks.stages import encoder_stages, fre
 from eo_pretrain_qgis.engine.learning.probes import encoder_features
 from eo_pretrain_qgis.engine.measures.linear_probe import nearest_neighbours
 from eo_pretrain_qgis.engine.models.session import on_processor
+from eo_pretrain_qgis.engine.runs.run_record import read_card
 from eo_pretrain_qgis.errors import DataError, JobError
 from eo_pretrain_qgis.jobs import JOBS
 from tests.inputs import inputs

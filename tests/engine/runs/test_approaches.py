@@ -199,7 +199,7 @@ def test_the_engine_follows_from_what_is_asked(discs, tmp_path, values, engines)
 def test_what_is_for_networks_is_refused_without_one(discs, tmp_path):
     with pytest.raises(JobError) as caught:
         JOBS["finetune"].from_values({"dataset": str(discs), "output": str(tmp_path / "run"), "approach": "boosting", "epochs": 3})
-    assert str(caught.value) == ("“Epochs” (epochs) is for networks, and the approach “boosting” has none. Leave it empty, or choose the approach "
+    assert str(caught.value) == ("“Epochs” (epochs) is for networks, and the approach “boosting” has none. Leave it as it is, or choose the approach "
                                  "“network”.")
 
 

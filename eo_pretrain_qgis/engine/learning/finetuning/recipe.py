@@ -18,7 +18,7 @@ from ...datasets.dataset import IGNORE, Dataset
 from ...datasets.source_images import has_places
 from ...datasets.splitting.label_shares import real_share, training_share
 from ...runs.answers import KeptClassifier
-from ...runs.approaches import best_of, candidates, keep, take
+from ...runs.approaches import best_of, candidates, compared, keep, take
 from ...runs.by_scene import Tried
 from ...runs.learnable import check_classes, check_learnable
 from ...runs.pictures import pictures, shown
@@ -84,7 +84,7 @@ def finetune(dataset_folder: str, output: str, settings: Settings, progress: Pro
         return train_simple(dataset_folder, output, SimpleSettings(**{one.name: getattr(settings, one.name) for one in fields(SimpleSettings)}),
                             progress)
     if settings.approach == "features":
-        settings = replace(settings, approach=NETWORK, mode="probe")
+        settings = replace(settings, mode="probe")
     dataset = Dataset.open(dataset_folder)
     check_learnable(dataset)
     refuse_crop(dataset, settings.crop)
@@ -97,7 +97,10 @@ def finetune(dataset_folder: str, output: str, settings: Settings, progress: Pro
     begun = Run.open(output).card if os.path.isfile(os.path.join(output, CARD)) else {}
     if settings.approach == AUTO and begun:  # a run of before there were approaches goes on as it is
         settings = replace(settings, approach=begun["settings"].get("approach", AUTO))
-    return train(output, FineTuning(dataset, settings, begun), progress)
+    found = train(output, FineTuning(dataset, settings, begun), progress)
+    if (told := compared(Run.open(output).card)) and os.environ.get("RANK", "0") == "0":
+        progress.message(told)
+    return found
 
 
 def chosen_context(dataset: Dataset, asked: int | None, output: str) -> int:

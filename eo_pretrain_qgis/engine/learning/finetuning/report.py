@@ -9,9 +9,11 @@ import numpy as np
 
 from ...datasets.dataset import Dataset
 from ...looks import html_page as page
-from ...looks.score_tables import CLASS_FIGURES, class_table, confusion_table, counted
+from ...looks.score_tables import CLASS_FIGURES, class_table, confusion_table, hardly_measured
 from ...runs.approaches import NAMES, approaches_table
+from ...runs.evaluation import LABELS_ARE_TRUTH
 from ...runs.run_folder import NETWORK
+from ...runs.simple import CHOSEN
 from ...tasks import FIGURES, Task, task_named, with_article
 from ..loop.run_report import run_report
 from ..loop.training import Course
@@ -43,7 +45,8 @@ def run_sections(run: Run, dataset: Dataset, course: Course, pictures: str) -> t
                      "Accuracy of the best epoch on the validation tiles"), class_table(run.class_names, found, kind),
         *([confusion_table(run.class_names, np.array(card["confusion"]))] if "confusion" in card else []),
     ]
-    return (f"{card['dataset']['name']}: {card['architecture']} with {card['encoder']}",
+    model = f"{card['architecture']} with {card['encoder']}" if run.kept == NETWORK else NAMES[run.kept]
+    return (f"{card['dataset']['name']}: {model}",
             run_report(card, course, verdict(card, course), body, _limits(card, found["classes"], kind)))
 
 
@@ -76,19 +79,15 @@ def _limits(card: dict[str, Any], rows: Sequence[dict[str, Any]], kind: Task) ->
     limits = [
         f"The model knows {card['inputs'][0]['preset']} values at {card['resolution_m'][0]:g} m: another sensor, unit or pixel size needs another "
         "one.",
-        "Truth is what the labels say: errors in them count against the model, and places unlike the training tiles were not tried.",
+        LABELS_ARE_TRUTH,
     ]
     if card["settings"].get("keep") != "last":
         limits.insert(0, "The best epoch was chosen on the validation tiles, so their figures flatter; “Evaluate model” measures on test tiles.")
+    elif len(card.get("approaches", {})) > 1:
+        limits.insert(0, CHOSEN)
     if card["settings"].get("label_share", 100) < 100:
         limits.append(f"Learned from the labels of {card['training_tiles']} training tiles, {card['real_label_share']:g} % of those with labels; "
                       f"{card['settings']['label_share']:g} % were asked for, and of each class a minimum is kept.")
     if "guessed_labels" in card:
         limits.append(f"{card['guessed_labels']} What the starting weights take for alike is learned as the same class.")
-    named = [(entry["name"], counted(row) or 0) for entry, row in zip(card["classes"], rows)]
-    unseen, rare = [name for name, count in named if not count], [name for name, count in named if 0 < count < kind.enough]
-    if unseen:
-        limits.append(f"Not measured, because no validation tile shows it: {', '.join(unseen)}.")
-    if rare:
-        limits.append(f"Measured on fewer than {kind.enough} {kind.counted}, so hardly certain: {', '.join(rare)}.")
-    return limits
+    return limits + hardly_measured([entry["name"] for entry in card["classes"]], rows, kind, "validation")
