@@ -145,6 +145,14 @@ class Input:
 Inputs = dict[str, Input]
 
 
+def between_values(seen: Input) -> Input:
+    """The input with the next number above each centre in its place, which stands for a pixel without a measurement.
+
+    Of whole numbers no pixel has it; the centre itself is the value of many.
+    """
+    return replace(seen, bands=tuple(replace(band, centre=float(np.nextafter(np.float32(band.centre), np.float32(np.inf)))) for band in seen.bands))
+
+
 def single(inputs: Inputs) -> Input:
     """The input of a network that sees one thing only.
 

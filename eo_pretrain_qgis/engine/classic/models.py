@@ -12,7 +12,7 @@ import onnx
 
 from ...errors import DataError
 from ...progress import SILENT, Progress
-from ..cards import Input
+from ..cards import Input, between_values
 from ..datasets.surroundings import Surroundings
 from ..even_sample import even_sample
 from .classifiers import CLASSIFIERS, Classifier, Regression, fit
@@ -67,7 +67,7 @@ class Labelled:
         """A classifier, one of `CLASSIFIERS`; fitted once."""
         if approach not in self.fitted:
             found = fit(CLASSIFIERS[approach], self.rows, len(self.dataset.classes), self.seed, self.progress, self.progress)
-            self.fitted[approach] = SimpleModel(self.what, self.whitening, found, self.rows.whole)
+            self.fitted[approach] = SimpleModel(between_values(self.what), self.whitening, found, self.rows.whole)
         return self.fitted[approach]
 
 

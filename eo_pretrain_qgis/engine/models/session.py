@@ -130,13 +130,17 @@ class Session:
         self._run_options.terminate = True
 
 
-def on_processor(network: bytes) -> onnxruntime.InferenceSession:
-    """A network just exported, for comparing it with what it was made from.
+def on_processor(network: bytes, name: str = "the exported network") -> onnxruntime.InferenceSession:
+    """A network held in memory, such as one just exported.
+
+    Args:
+        network: as ONNX.
+        name: of it, for messages.
 
     Raises:
         ModelError: when onnxruntime cannot load it.
     """
-    return _loaded(network, "the exported network", None, [PROVIDERS["cpu"]])
+    return _loaded(network, name, None, [PROVIDERS["cpu"]])
 
 
 def _loaded(network: str | bytes, name: str, options: onnxruntime.SessionOptions | None, providers: list) -> onnxruntime.InferenceSession:

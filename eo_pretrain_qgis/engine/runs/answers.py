@@ -10,14 +10,14 @@ import numpy as np
 from scipy.special import logit
 
 from ...errors import ModelError
-from ..cards import Input
+from ..cards import Input, between_values, single
 from ..classic.classifiers import WORDS
 from ..classic.whitening import SIDE
 from ..datasets.dataset import Dataset
 from ..datasets.surroundings import Surroundings
 from ..mapping.inference import Network
 from ..models.kinds import block_sizes
-from ..models.package import Package
+from ..models.package import Package, taken
 from ..models.session import Session, on_processor
 from .description import describe
 from .run_folder import CLASSIFIER, RunFolder
@@ -64,8 +64,8 @@ class KeptClassifier:
     """
 
     def __init__(self, run: RunFolder, dataset: Dataset) -> None:
-        self.run, self.dataset, (self.seen,) = run, dataset, run.inputs.values()
-        self.session = on_processor(read_classifier(run))
+        self.run, self.dataset, self.seen = run, dataset, between_values(single(run.inputs))
+        self.session = on_processor(read_classifier(run), run.path(CLASSIFIER))
         self.fill = np.asarray(self.seen.centre, np.float32)
 
     def of_tiles(self, tiles: np.ndarray, at_once: int) -> Iterator[Answered]:
@@ -112,5 +112,5 @@ def read_classifier(run: RunFolder) -> bytes:
 
 def classifier_facts(run: RunFolder) -> dict:
     """What the description of a model says of the simple classifier of a run."""
-    return {"architecture": WORDS[run.kept], "encoder": None, "parameters": run.card["classifier_parameters"], "stride": 1, "halo": MARGIN,
-            **block_sizes(MARGIN, 1)}
+    return {"inputs": [taken(between_values(single(run.inputs)))], "architecture": WORDS[run.kept], "encoder": None,
+            "parameters": run.card["classifier_parameters"], "stride": 1, "halo": MARGIN, **block_sizes(MARGIN, 1)}

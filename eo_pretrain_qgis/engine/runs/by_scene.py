@@ -10,6 +10,8 @@ from ..datasets.dataset import Dataset
 
 #: From so many scenes on each counts alike, however many tiles of it there are: what helps one place may harm another.
 SCENES = 3
+#: Where samples have a class as a whole, a scene has so many on average, or it has no score of its own.
+FEWEST = 10
 
 
 class Tried(NamedTuple):
@@ -30,7 +32,9 @@ class SceneCounts:
     def __init__(self, dataset: Dataset, tiles: np.ndarray) -> None:
         self.kind, self.classes = dataset.kind, len(dataset.classes)
         scenes = dataset.tiles["scene"].to_numpy()[tiles] if "scene" in dataset.tiles else np.zeros(len(tiles), int)
-        known = scenes if len(np.unique(scenes)) >= SCENES else np.zeros(len(tiles), int)
+        number = len(np.unique(scenes))
+        told = number >= SCENES and (self.kind.pixelwise or number <= len(tiles) / FEWEST)
+        known = scenes if told else np.zeros(len(tiles), int)
         self.scene_of = dict(zip(tiles.tolist(), known.tolist(), strict=True))
         self.counts = {scene: self.kind.nothing(self.classes) for scene in np.unique(known).tolist()}
 

@@ -18,17 +18,17 @@ def describe(run: RunFolder, name: str, licence: str, plugin_version: str, facts
         name: of the model.
         licence: of the model.
         plugin_version: for the provenance.
-        facts: ``architecture``, ``encoder``, ``parameters``, ``stride``, ``halo`` and sizes of blocks.
+        facts: ``architecture``, ``encoder``, ``parameters``, ``stride``, ``halo`` and sizes of blocks; they go before what the run says.
     """
     card = run.card
     metrics = card["metrics"]
     scores = {"split": "validation", **{key: metrics[key] for key in ("mean_iou", "overall_accuracy") if key in metrics}}
     scores["iou"] = {entry: metrics[f"iou_{entry}"] for entry in run.class_names if f"iou_{entry}" in metrics}
     return {
-        **{key: card[key] for key in ("task", "resolution_m", "classes", "tile_size")}, **facts,
+        **{key: card[key] for key in ("task", "resolution_m", "classes", "tile_size")},
         "inputs": [package.taken(seen) for seen in run.inputs.values()],
         "id": package.id_of(name, run.model_sha256), "name": name, "licence": licence, "scores": scores,
         "provenance": {"dataset": card["dataset"]["name"], "dataset_checksum": card["dataset"]["checksum"], "run": Path(run.folder).name,
                        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "plugin_version": plugin_version,
-                       "seed": card["seed"], "start": card["start"]["summary"] if card["start"] else "scratch"},
+                       "seed": card["seed"], "start": card["start"]["summary"] if card["start"] else "scratch"}, **facts,
     }

@@ -97,6 +97,7 @@ class FinetuneRun(RunRecord, kw_only=True):
 
     kept: Literal["statistics", "boosting", "network"] = "network"
     approaches: dict[Literal["statistics", "boosting", "network"], Reached] = {}
+    simple: Literal["statistics", "boosting"] | UnsetType = UNSET
     classifier_sha256: Sha256 | UnsetType = UNSET
     classifier_parameters: Count | UnsetType = UNSET
     classifier_difference: Finite | UnsetType = UNSET
@@ -110,6 +111,8 @@ class FinetuneRun(RunRecord, kw_only=True):
         for name in ("classifier_sha256", "classifier_parameters", "classifier_difference") if self.kept != "network" else ():
             if getattr(self, name) is UNSET:
                 raise ValueError(f"it lacks the key “{name}”")
+        if self.kept != "network" and self.simple not in (UNSET, self.kept):
+            raise ValueError(f"“kept” is “{self.kept}”, and the file of the classifier is of “{self.simple}”")
         if self.approaches and self.kept not in self.approaches:
             raise ValueError(f"“approaches” lacks “{self.kept}”, which is kept")
         if self.confusion is not UNSET and [len(row) for row in self.confusion] != [count] * count:

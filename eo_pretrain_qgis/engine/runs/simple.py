@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...errors import ModelError
 from ...progress import SILENT, Progress
 from ..cards import Input, single
 from ..classic.classifiers import CLASSIFIERS, WORDS
@@ -51,6 +52,12 @@ def chosen_input(dataset: Dataset, sensor: str | None, bands: str | None) -> Inp
     return single(dataset.choose([sensor or dataset.sensors[0].name], bands))
 
 
+def several_sensors(dataset: Dataset) -> str:
+    """That a model sees the first of several sensors, as a sentence."""
+    names = ", ".join(sensor.name for sensor in dataset.sensors)
+    return f"The dataset has images of several sensors ({names}); the model learns from those of the first. Choose another as “Sensor”."
+
+
 def train_simple(dataset_folder: str, output: str, settings: Settings, progress: Progress = SILENT) -> dict[str, Any]:
     """Learns a regression or boosting on statistics, or both and keeps the better one; a finished run is given again.
 
@@ -67,11 +74,14 @@ def train_simple(dataset_folder: str, output: str, settings: Settings, progress:
              "seed": settings.seed, "epochs": 0, "keep": ""}
     run = RunFolder.begin(output, {**first_card("finetune", [dataset], {seen.name: seen}, asked), "architecture": NO_NETWORK, "encoder": ""})
     if run.finished:
+        read_classifier(run)
         progress.message(f"The run in {output} is finished; its result is given again. Choose a new folder to train anew.")
         return result(run)
     tiles = training_share(dataset, settings.label_share, settings.seed)
     progress.message(f"Learning from the labels of {len(tiles)} training {dataset.kind.unit}.")
     check_classes(dataset, tiles, progress)
+    if len(dataset.sensors) > 1 and not settings.sensor:
+        progress.message(several_sensors(dataset), "warning")
     labelled = Labelled(dataset, seen, tiles, settings.seed, progress.part(0, 0.5))
     tried = list(CLASSIFIERS) if settings.approach == AUTO else [settings.approach]
     keep(run, candidates(labelled, tried, progress.part(0.5, 0.9)), labelled)
@@ -141,7 +151,8 @@ def _verdict(card: dict[str, Any], kind: Task) -> str:
     return f"{words} It has {with_article(kind.score)} of {card['metrics'][kind.score]:.3f} on the validation tiles."
 
 
-def export_simple(run: RunFolder, target: str, name: str | None, licence: str, plugin_version: str) -> dict[str, Any]:
+def export_simple(run: RunFolder, target: str, *, name: str | None = None, licence: str = "not stated", tolerance: float = 1e-4,
+                  plugin_version: str = "") -> dict[str, Any]:
     """Writes the simple classifier of a run as a model file.
 
     Args:
@@ -149,6 +160,7 @@ def export_simple(run: RunFolder, target: str, name: str | None, licence: str, p
         target: the .onnx file to write.
         name: of the model; None makes one from dataset and approach.
         licence: of the model, for those it is given to.
+        tolerance: largest difference allowed between a probability of the file and of what was learned.
         plugin_version: for the provenance.
 
     Returns:
@@ -158,7 +170,10 @@ def export_simple(run: RunFolder, target: str, name: str | None, licence: str, p
         ModelError: the classes are of whole tiles, or the file of the classifier is gone or damaged.
     """
     run.refuse_without_pixels()
-    content = read_classifier(run)
+    content, difference = read_classifier(run), run.card["classifier_difference"]
+    if not difference <= tolerance:
+        raise ModelError(f"The file of the {WORDS[run.kept]} differs from what was learned by up to {difference:.2g} in a probability, more than the "
+                         f"{tolerance:g} allowed. Allow a larger difference.")
     description = describe(run, name or f"{run.card['dataset']['name']} {run.kept}", licence, plugin_version, classifier_facts(run))
     package.write(content, description, target)
-    return {"largest_difference": run.card["classifier_difference"], "model_id": description["id"]}
+    return {"largest_difference": difference, "model_id": description["id"]}

@@ -141,6 +141,7 @@ class Finetune(training.TrainingJob):
             raise JobError(f"The mode “{self.mode}” keeps what starting weights know, and there are none. Give starting weights, or choose the mode "
                            "“fine_tune”.")
         idle = [name for name in ("epochs", "epoch_steps", "learning_rate") if getattr(self, name) is not None]
-        if self.mode in ("probe", "knn") and (idle or self.spread_labels):
+        if (self.mode in ("probe", "knn") or self.approach == "features") and (idle or self.spread_labels):
             what = self.parameters()[idle[0] if idle else "spread_labels"].label
-            raise JobError(f"The mode “{self.mode}” takes no steps, and “{what}” was set. Leave it as it is, or choose another mode.")
+            asked = "approach “features”" if self.approach == "features" else f"mode “{self.mode}”"
+            raise JobError(f"The {asked} takes no steps, and “{what}” was set. Leave it as it is, or choose another one.")

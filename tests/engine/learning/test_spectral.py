@@ -73,7 +73,8 @@ def test_it_begins_as_the_regression(dataset, begun):
     tiles = dataset.indices("test")
     valid = dataset.read(network.seen, tiles)[1]
     apart = np.abs(scores(network, dataset, tiles) - model.answers(dataset)(tiles))
-    assert apart[np.broadcast_to(valid[:, None], apart.shape)].max() < 1e-3
+    inner = (..., slice(3, -3), slice(3, -3))  # the network sees nothing around a tile, the model its mirror image
+    assert apart[inner][np.broadcast_to(valid[:, None], apart.shape)[inner]].max() < 1e-3
 
 
 def test_blending_is_between_regression_and_network(dataset, begun):

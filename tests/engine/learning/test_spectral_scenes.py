@@ -12,6 +12,7 @@ from eo_pretrain_qgis.engine.cards import single
 from eo_pretrain_qgis.engine.classic.models import Labelled
 from eo_pretrain_qgis.engine.classic.samples import measure_whitening, sample_rows
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
+from eo_pretrain_qgis.engine.datasets.splitting.label_shares import with_label
 from eo_pretrain_qgis.engine.learning.data import LABELS, TileReader
 from eo_pretrain_qgis.engine.learning.finetuning.blending import tried_shares
 from eo_pretrain_qgis.engine.learning.finetuning.classification import Classification
@@ -53,6 +54,11 @@ def method(dataset, tiles=None):
 
 
 @torch.no_grad()
+def rows_of(trained):
+    """The labels that a method learns from."""
+    return Labelled(trained.dataset, trained.network.seen, with_label(trained.dataset, trained.labelled), 1)
+
+
 def scores(trained, tiles):
     return np.concatenate([found for _, _, found in trained.predict(trained.network, trained.reader, tiles, 16)])
 
@@ -73,15 +79,15 @@ def test_the_statistics_are_those_of_the_simple_classifiers(scenes):
 def test_without_weights_it_begins_as_the_regression_on_statistics(tmp_path, task):
     dataset = covered(tmp_path / "covered", task=task)
     trained = method(dataset)
-    trained.begin([], 1, CPU)
+    trained.begin([], rows_of(trained), CPU)
     model = Labelled(dataset, single(dataset.inputs), dataset.indices("training"), 1).fit("statistics")
     tiles = dataset.indices("all")
-    assert np.abs(scores(trained, tiles) - model.answers(dataset, tiles)).max() < 1e-3
+    assert np.abs(scores(trained, tiles) - model.answers(dataset)(tiles)).max() < 1e-3
 
 
 def test_with_weights_it_begins_as_a_regression_on_statistics_and_features(scenes):
     trained, tiles = method(scenes), scenes.indices("training")
-    trained.begin(["classification_head.weight"], 1, CPU)
+    trained.begin(["classification_head.weight"], rows_of(trained), CPU)
     network = trained.network
     assert network.classification_head.weight.any() and not network.classification_head.bias.any()
     rows = np.concatenate([network.spectral(next(trained.reader.in_order(tiles, 64)).images["image"]).numpy(),
@@ -90,7 +96,7 @@ def test_with_weights_it_begins_as_a_regression_on_statistics_and_features(scene
     assert scores(trained, tiles) == pytest.approx(rows @ joint.T + network.linear.bias.detach().numpy(), abs=1e-3)
     network.blend(0)
     model = Labelled(scenes, network.seen, tiles, 1).fit("statistics")
-    assert np.abs(scores(trained, tiles) - model.answers(scenes, tiles)).max() < 1e-3
+    assert np.abs(scores(trained, tiles) - model.answers(scenes)(tiles)).max() < 1e-3
 
 
 def test_tiles_without_a_label_teach_nothing(tmp_path):
@@ -100,30 +106,30 @@ def test_tiles_without_a_label_teach_nothing(tmp_path):
     labels.flush()
     dataset = Dataset.open(tmp_path / "stripes")
     trained = method(dataset, dataset.indices("training"))
-    trained.begin(["classification_head.weight"], 1, CPU)
+    trained.begin(["classification_head.weight"], rows_of(trained), CPU)
     tiles = dataset.indices("test")
     assert (scores(trained, tiles).argmax(1) == dataset.labels(tiles)).mean() > 0.5
 
 
 def test_blending_is_between_the_regression_and_all_of_it(scenes):
     trained, tiles = method(scenes), scenes.indices("validation")
-    trained.begin(["classification_head.weight"], 1, CPU)
+    trained.begin(["classification_head.weight"], rows_of(trained), CPU)
     last = scores(trained, tiles)
     tried = tried_shares(trained.network, tiles, trained.reader)
     assert [int(one.counts.sum()) for one in tried.values()] == [len(tiles)] * 5
     for share in (0.0, 1.0):
-        trained.begin(["classification_head.weight"], 1, CPU)
+        trained.begin(["classification_head.weight"], rows_of(trained), CPU)
         trained.network.blend(share)
         assert tried[share].score == pytest.approx((scores(trained, tiles).argmax(1) == scenes.labels(tiles)).mean())
     first = (trained.network.blend(0), scores(trained, tiles))[1]
-    trained.begin(["classification_head.weight"], 1, CPU)
+    trained.begin(["classification_head.weight"], rows_of(trained), CPU)
     trained.network.blend(0.25)
     assert scores(trained, tiles) == pytest.approx(first + 0.25 * (last - first), abs=1e-3)
 
 
 def test_scenes_of_one_sample_each_count_together(scenes):
     trained, tiles = method(scenes), scenes.indices("all")
-    trained.begin([], 1, CPU)
+    trained.begin([], rows_of(trained), CPU)
     placed = Dataset.open(scenes.folder)
     placed.__dict__["tiles"] = scenes.tiles.assign(scene=[str(number) for number in range(len(tiles))])
     reader = TileReader(placed, placed.inputs, trained.network.stride, CPU, targets=[LABELS])
@@ -147,7 +153,7 @@ def test_a_run_is_never_below_its_regression(tmp_path, task):
     assert card["metrics"][dataset.kind.score] == pytest.approx(tried[card["blend"]["share"]]) == max(tried.values())
     model = Labelled(dataset, single(dataset.inputs), dataset.indices("training"), 1).fit("statistics")
     tiles = dataset.indices("validation")
-    counted = dataset.kind.count(dataset.labels(tiles), model.answers(dataset, tiles), len(dataset.classes))
+    counted = dataset.kind.count(dataset.labels(tiles), model.answers(dataset)(tiles), len(dataset.classes))
     assert tried[0.0] == pytest.approx(dataset.kind.figures(counted)[dataset.kind.score], abs=1e-3)
     assert any("the regression" in text and "as in a map" not in text for text in heard.texts)
     assert evaluate_run(str(tmp_path / "run"), None, "test", 8, "cpu")[0]["score"] == dataset.kind.score
@@ -174,7 +180,7 @@ class Exported(torch.nn.Module):
 
 def test_it_can_be_exported(scenes, tmp_path):
     trained = method(scenes)
-    trained.begin(["classification_head.weight"], 1, CPU)
+    trained.begin(["classification_head.weight"], rows_of(trained), CPU)
     model, path = Exported(trained.network).eval(), str(tmp_path / "model.onnx")
     rows, columns, number = (torch.export.Dim(name, min=1) for name in ("rows", "columns", "number"))
     stride = trained.network.stride
@@ -193,9 +199,10 @@ def test_simple_models_of_whole_samples_have_a_graph(tmp_path, task, approach):
     dataset = covered(tmp_path / "covered", task=task)
     model = Labelled(dataset, single(dataset.inputs), dataset.indices("training"), 1).fit(approach)
     tiles = dataset.indices("all")
-    image = next(TileReader(dataset, dataset.inputs, 1, CPU).in_order(tiles, len(tiles))).images["image"].contiguous().numpy()
+    images, valid = dataset.read(model.what, tiles)
+    image = np.where(valid[:, None], images, np.reshape(model.what.centre, (1, -1, 1, 1))).astype(np.float32)
     found = onnxruntime.InferenceSession(model.graph().SerializeToString()).run(None, {"image": image})[0]
-    answers = model.answers(dataset, tiles)
+    answers = model.answers(dataset)(tiles)
     expected = expit(answers) if task == "multilabel" else softmax(answers, 1)
     apart = np.abs(found - expected).max(1)
     assert apart.max() < 1e-4 if approach == "statistics" else np.quantile(apart, 0.9) < 1e-4  # a value at a threshold may go the other way

@@ -62,7 +62,7 @@ def test_it_is_measured_as_its_baseline_is(simple):
 
 
 def test_it_is_exported_as_any_model(simple, tmp_path):
-    found = export_simple(simple, str(tmp_path / "model.onnx"), None, "CC0-1.0", "1.0")
+    found = export_simple(simple, str(tmp_path / "model.onnx"), licence="CC0-1.0", plugin_version="1.0")
     model = package.open(str(tmp_path / "model.onnx"))
     assert (model.id, model.halo, model.stride, model.description["encoder"]) == (found["model_id"], 3, 1, None)
     assert [row.name for row in model.classes] == ["ground", "disc"]
@@ -89,7 +89,7 @@ def test_a_damaged_classifier_is_refused(discs, tmp_path, damage, sentence):
     train_simple(str(discs), str(tmp_path / "run"), Settings(approach="statistics", **ASKED))
     damage(tmp_path / "run" / CLASSIFIER)
     for use in (lambda: measure_classifier(str(tmp_path / "run"), None, "test"),
-                lambda: export_simple(RunFolder.open(str(tmp_path / "run")), str(tmp_path / "model.onnx"), None, "", "")):
+                lambda: export_simple(RunFolder.open(str(tmp_path / "run")), str(tmp_path / "model.onnx"))):
         with pytest.raises(ModelError) as caught:
             use()
         assert sentence in str(caught.value)
@@ -152,7 +152,7 @@ def test_whole_images_are_learned_the_same_way(tmp_path, task, approach):
     if approach != "auto":
         assert facts["model"][score] == pytest.approx(facts[approach][score], abs=0.05)
         with pytest.raises(ModelError, match="learned classes of whole tiles, and maps need a class per pixel"):
-            export_simple(run, str(tmp_path / "model.onnx"), None, "", "")
+            export_simple(run, str(tmp_path / "model.onnx"))
 
 
 def test_a_run_that_is_stopped_has_the_best_so_far(discs, tmp_path):
@@ -228,3 +228,72 @@ def test_all_of_it_runs_without_torch(discs, tmp_path):
     assert "'kept': 'statistics'" in ran.stdout or "'kept': 'boosting'" in ran.stdout
     assert package.open(str(tmp_path / "model.onnx")).classes[1].name == "disc"
     assert np.isfinite(RunFolder.open(str(tmp_path / "run")).card["metrics"]["mean_iou"])
+
+
+def with_labels(dataset, split, value):
+    """The dataset, whose tiles of a split all have that label."""
+    opened = Dataset.open(dataset)
+    shard = next((Path(dataset)).glob("**/labels*.npy"))
+    labels = np.load(shard)
+    labels[opened.indices(split)] = value
+    np.save(shard, labels)
+    return dataset
+
+
+def test_validation_tiles_without_labels_choose_nothing(tmp_path):
+    splits = ["training"] * 12 + ["validation"] * 6 + ["test"] * 6
+    dataset = with_labels(write_dataset(tmp_path / "dataset", count=24, splits=splits), "validation", 255)
+    result = finetune(str(dataset), str(tmp_path / "run"), finetuning(approach="auto", **NETWORK))
+    run = RunFolder.open(str(tmp_path / "run"))
+    assert run.finished and "validation_iou" not in result
+    assert "no validation tile has a label" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8") or run.kept == "network"
+    facts, _ = evaluate_run(run.folder, None, "test", 8, "cpu")
+    assert facts["kept"] == run.kept
+
+
+@pytest.mark.parametrize("approach", ["statistics", "boosting"])
+def test_one_band_of_whole_numbers_is_learned_like_any_other(tmp_path, approach):
+    """Many of its pixels have the band's median, and are measured all the same."""
+    result = train_simple(str(write_dataset(tmp_path / "dataset", count=12, bands=1)), str(tmp_path / "run"), Settings(approach=approach, **ASKED))
+    assert result["kept"] == approach and result["validation_iou"] > 0.85
+    facts, _ = measure_classifier(str(tmp_path / "run"), None, "validation")
+    assert facts["model"]["mean_iou"] == pytest.approx(result["validation_iou"], abs=1e-3)
+
+
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_the_figures_are_those_of_what_is_kept(tmp_path, keep):
+    """Seen as in a map, whichever it is."""
+    dataset = write_dataset(tmp_path / "dataset", count=24, splits=["training"] * 14 + ["validation"] * 5 + ["test"] * 5)
+    spoiled = {**NETWORK, "epochs": 1, "epoch_steps": 1, "learning_rate": 1.0, "average": 0.0, "warmup_epochs": 0, "keep": "best"}
+    for name, options in (("simple", spoiled), ("network", {**NETWORK, "keep": keep})):
+        approach = "auto" if name == "simple" else "network"
+        result = finetune(str(dataset), str(tmp_path / name), finetuning(approach=approach, **options))
+        facts, _ = evaluate_run(str(tmp_path / name), None, "validation", 8, "cpu")
+        assert facts["model"]["mean_iou"] == pytest.approx(result["validation_iou"], abs=2e-3), name
+        run = RunFolder.open(str(tmp_path / name))
+        assert run.card["metrics"]["mean_iou"] == result["validation_iou"]
+
+
+def test_a_run_goes_on_with_its_own_approach_only(simple, discs, tmp_path):
+    with pytest.raises(DataError, match=f"holds a run with the approach “{simple.kept}”, not “auto”. Give the same to continue it, or choose a new"):
+        finetune(str(discs), simple.folder, finetuning(approach="auto", **NETWORK))
+
+
+def test_the_first_tiles_may_be_nodata(tmp_path):
+    dataset = write_dataset(tmp_path / "dataset", count=14)
+    opened = Dataset.open(dataset)
+    shard = next(Path(dataset).glob("**/image*.npy"))
+    images = np.load(shard)
+    images[opened.indices("training")[:2]] = 0
+    np.save(shard, images)
+    assert train_simple(str(dataset), str(tmp_path / "run"), Settings(approach="statistics", **ASKED))["validation_iou"] > 0.85
+
+
+def test_a_card_that_names_another_classifier_is_refused(discs, tmp_path):
+    train_simple(str(discs), str(tmp_path / "run"), Settings(approach="auto", **ASKED))
+    card = tmp_path / "run" / "run.json"
+    content = json.loads(card.read_text())
+    other = {"statistics": "boosting", "boosting": "statistics"}[content["kept"]]
+    card.write_text(json.dumps({**content, "kept": other}))
+    with pytest.raises(DataError, match=f"“kept” is “{other}”, and the file of the classifier is of “{content['kept']}”"):
+        RunFolder.open(str(tmp_path / "run"))

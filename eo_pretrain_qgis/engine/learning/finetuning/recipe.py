@@ -17,13 +17,13 @@ from ...classic.models import Labelled
 from ...datasets.dataset import IGNORE, Dataset
 from ...datasets.source_images import has_places
 from ...datasets.splitting.label_shares import real_share, training_share
-from ...runs.answers import KeptClassifier
+from ...runs.answers import KeptClassifier, read_classifier
 from ...runs.approaches import best_of, candidates, compared, keep, take
 from ...runs.by_scene import Tried
 from ...runs.learnable import check_classes, check_learnable
 from ...runs.pictures import pictures, shown
 from ...runs.run_folder import CARD, NETWORK
-from ...runs.simple import AUTO, chosen_input, learned_of, train_simple
+from ...runs.simple import AUTO, chosen_input, learned_of, several_sensors, train_simple
 from ...runs.simple import Settings as SimpleSettings
 from ..loop import training_runs
 from ..loop.runs import Run
@@ -80,6 +80,8 @@ def finetune(dataset_folder: str, output: str, settings: Settings, progress: Pro
     Raises:
         DataError: the dataset cannot be learned from; and see `training_runs.train`.
     """
+    if os.path.isfile(os.path.join(output, CARD)):
+        settings = continued(settings, output)
     if settings.approach in CLASSIFIERS:
         return train_simple(dataset_folder, output, SimpleSettings(**{one.name: getattr(settings, one.name) for one in fields(SimpleSettings)}),
                             progress)
@@ -95,12 +97,25 @@ def finetune(dataset_folder: str, output: str, settings: Settings, progress: Pro
     settings = equipped(settings, output, settings.start, chosen_input(dataset, settings.sensor, settings.bands).names, progress)
     settings = replace(settings, context=chosen_context(dataset, settings.context, output))
     begun = Run.open(output).card if os.path.isfile(os.path.join(output, CARD)) else {}
-    if settings.approach == AUTO and begun:  # a run of before there were approaches goes on as it is
-        settings = replace(settings, approach=begun["settings"].get("approach", AUTO))
     found = train(output, FineTuning(dataset, settings, begun), progress)
     if (told := compared(Run.open(output).card)) and os.environ.get("RANK", "0") == "0":
         progress.message(told)
     return found
+
+
+def continued(settings: Settings, output: str) -> Settings:
+    """The settings for going on with a run: one that learned a network alone goes on so without being told.
+
+    Raises:
+        DataError: it has another approach.
+    """
+    begun = Run.open(output).card["settings"].get("approach", settings.approach)
+    if settings.approach == AUTO and begun == NETWORK:
+        return replace(settings, approach=NETWORK)
+    if begun != settings.approach:
+        raise DataError(f"The folder {output} holds a run with the approach “{begun}”, not “{settings.approach}”. Give the same to continue it, or "
+                        "choose a new folder.")
+    return settings
 
 
 def chosen_context(dataset: Dataset, asked: int | None, output: str) -> int:
@@ -186,8 +201,7 @@ class FineTuning:
         if chosen.mode in WAYS:
             WAYS[chosen.mode](network)
         if len(dataset.sensors) > 1 and not chosen.sensor:
-            names = ", ".join(sensor.name for sensor in dataset.sensors)
-            progress.message(f"The dataset has images of several sensors ({names}); the network learns from those of the first.", "warning")
+            progress.message(several_sensors(dataset), "warning")
         if not len(dataset.indices("validation")):
             progress.message("The dataset has no validation tiles: there is no early stopping, and the last epoch is kept.", "warning")
         tiles = self.training_tiles()
@@ -233,16 +247,20 @@ class FineTuning:
         return Kept(method.network, {"encoder": (method.network.encoder, next(iter(self.inputs)))})
 
     def settle(self, run: Run, method: Any, progress: Progress) -> np.ndarray | None:
-        """Keeps as much of what the network added to its regression as the validation tiles are better for."""
+        """Keeps as much of what the network added to its regression as the validation tiles are better for, unless these decide nothing.
+
+        Its figures are then those of a map, as those of the simple classifiers are.
+        """
         tiles, network = method.reader.indices("validation"), method.network
-        if not isinstance(network, AboveRegression) or self.settings.keep == "last" or not len(tiles):
+        if not isinstance(network, AboveRegression) or not len(tiles):
             return None
         tried = tried_shares(network, tiles, method.reader, progress)
-        share = best_share(tried)
+        share = 1.0 if self.settings.keep == "last" else best_share(tried)
         self.settled = Tried(tried[share].score, tried[share].counts) if tried else None
-        run.card["blend"] = {"share": share, "scores": [[one, found.score] for one, found in tried.items()]}
-        network.blend(share)
-        progress.message(blended(share, tried, self.dataset.kind))
+        if self.settings.keep != "last":
+            run.card["blend"] = {"share": share, "scores": [[one, found.score] for one, found in tried.items()]}
+            network.blend(share)
+            progress.message(blended(share, tried, self.dataset.kind))
         return tried[share].counts if tried else None
 
     def facts(self, run: Run, method: LabelledMethod, sums: np.ndarray) -> dict[str, Any]:
@@ -271,7 +289,13 @@ class FineTuning:
         return run_sections(run, self.dataset, course, self.pictures)
 
     def result(self, run: Run) -> dict[str, Any]:
-        """What was kept, its score, and the real share of the labels."""
+        """What was kept, its score, and the real share of the labels.
+
+        Raises:
+            ModelError: the file of what was kept is gone or damaged.
+        """
+        if run.kept != NETWORK:
+            read_classifier(run)
         return learned_of(run)
 
 

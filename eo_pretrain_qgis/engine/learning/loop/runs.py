@@ -65,7 +65,9 @@ class Run(RunFolder):
             ModelError: when no epoch was finished, or the weights are damaged or of another network.
         """
         if not os.path.exists(self.path(WEIGHTS)):
-            raise ModelError(f"The run {self.folder} has no weights yet: no epoch was finished. Let “{job}” continue it.")
+            gone = f"its file {WEIGHTS} is gone. Copy the run folder again." if self.card["epochs_run"] else (
+                f"no epoch was finished. Let “{job}” continue it.")
+            raise ModelError(f"The run {self.folder} has no weights{'' if self.card['epochs_run'] else ' yet'}: {gone}")
         said = {name: tensor.clone() for name, tensor in network.named_buffers() if name == "centre"}
         try:
             network.load_state_dict(load_tensors(self.path(WEIGHTS)))
