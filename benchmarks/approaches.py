@@ -41,7 +41,7 @@ LANDSCAPES, SHARES = (11, 12, 13), (1, 5, 20, 100)
 #: Fewer epochs than the 40 of the job, for time; everything else is its default.
 EPOCHS = 15
 WATER = '[{"value": "0", "name": "land", "color": "#c2a878"}, {"value": "1", "name": "water", "color": "#1f77b4"}]'
-LAND_USE = [["1", "cultivated", "#ffd37f"], ["2", "forest", "#1b7837"], ["3", "grassland", "#a6d96a"], ["4", "shrubland", "#bf812d"],
+LAND_USE = [["2", "forest", "#1b7837"], ["3", "grassland", "#a6d96a"], ["4", "shrubland", "#bf812d"],
             ["8", "artificial", "#d7191c"]]
 #: Water below this backscatter of VH, the mean of 5 × 5 pixels [dB]: a rule without training that beats a forest on every chip with water.
 VH_WATER_DB, VH_SIDE = -20.0, 5

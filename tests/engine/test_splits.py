@@ -129,3 +129,11 @@ def test_a_class_of_a_few_pixels_does_not_decide_where_everything_goes():
     for seed in range(1, 4):
         counts = split_by_place(boxes, pixels, 32, SplitPlan(test_share=0.25, seed=seed)).counts
         assert counts["training_tiles"] >= 16 and counts["test_tiles"] >= 6, counts
+
+
+def test_a_gap_between_validation_and_test_does_not_take_most_of_the_training_ground():
+    """About 100 px in tiles of 32 px every 8 px: with that gap few tiles would be left to train on."""
+    boxes = lattice(10, 10, 32, 8)
+    split = split_by_place(boxes, equal_pixels(boxes), 32, SplitPlan(test_share=0.25))
+    assert split.counts["training_tiles"] >= 18 and split.counts["test_tiles"] >= 5
+    assert "may touch but share no pixel: the images have no room for a gap there" in split.facts["text"]

@@ -40,6 +40,8 @@ LACKING = np.array([2.0, 0.5, 1.0])
 RARE_CLASS = 0.01
 #: Validation and test may touch where a gap between them would leave any split less than this part of its share.
 STARVED = 0.5
+#: And where more than this part of the tiles would be dropped, and training would have less than that part of what it has when the two may touch.
+LOST, LEFT = 0.3, 0.75
 NO_GAP = ("The images have no room for a gap of {} px between validation and test: the two may touch, so what is chosen on validation fits the test "
           "ground, too. More images, smaller tiles or smaller shares make room.")
 #: Positions from different grids agree to this [px].
@@ -102,11 +104,13 @@ def split_by_place(boxes: np.ndarray, pixels: np.ndarray, tile_size: int, plan: 
     np.add.at(totals, place_of, np.column_stack([pixels, np.ones(len(pixels))]))
     layouts, between = _layouts(places, tile_size, plan.block_size), float(buffer)
     best, size = _best(places, totals, layouts, (buffer, between), wanted, plan.seed, progress.part(0, 0.5))
-    if between > 0 and (wanted > 0).all() and (_shares(best, totals) < STARVED * wanted).any():
-        between = 0.0
-        best, size = _best(places, totals, layouts, (buffer, between), wanted, plan.seed, progress.part(0.5, 1))
-        if _shares(best, totals).all():
-            progress.message(NO_GAP.format(buffer), level="warning")
+    starved = (_shares(best, totals) < STARVED * wanted).any()
+    if between > 0 and (wanted > 0).all() and (starved or _tiles(best, totals)[-1] > LOST * totals[:, -1].sum()):
+        free = _best(places, totals, layouts, (buffer, 0.0), wanted, plan.seed, progress.part(0.5, 1))
+        if starved or _tiles(best, totals)[TRAINING] < LEFT * _tiles(free[0], totals)[TRAINING]:
+            (best, size), between = free, 0.0
+            if _shares(best, totals).all():
+                progress.message(NO_GAP.format(buffer), level="warning")
     if not _shares(best, totals)[wanted > 0].all():
         raise DataError(f"The images are too small to split by place: {len(places)} places of {tile_size} px leave no room for training, "
                         f"validation and test with a gap of {buffer} px. Lower the tile size, use a smaller stride, or set the share of "
@@ -129,8 +133,13 @@ def _best(places: np.ndarray, totals: np.ndarray, layouts: list[float], gaps: tu
 
 def _shares(splits: np.ndarray, totals: np.ndarray) -> np.ndarray:
     """Shares of training, validation and test of the tiles that are kept (3,); `splits` are those of the places."""
-    tiles = np.bincount(splits, totals[:len(splits), -1], 4)[:TEST + 1]
+    tiles = _tiles(splits, totals)[:TEST + 1]
     return tiles / max(tiles.sum(), 1)
+
+
+def _tiles(splits: np.ndarray, totals: np.ndarray) -> np.ndarray:
+    """Tiles of training, validation and test, and those that are dropped (4,); `splits` are those of the places."""
+    return np.bincount(splits, totals[:len(splits), -1], 4)
 
 
 def gap(boxes: np.ndarray, names: np.ndarray, first: str, second: str) -> float | None:
