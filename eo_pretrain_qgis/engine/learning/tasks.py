@@ -24,11 +24,13 @@ class Learner:
         networks: kind of network, in run.json, → how one with new weights is made of encoder, what it sees, and number of classes. New runs take the
             first; the others are of runs that are older.
         method: loss, answers and what is counted.
+        shared: kind of network whose layers tasks may share.
         fitted: mode that takes no step of gradient descent → kind of network, where it is not the first.
     """
 
     networks: dict[str, Callable[[str, Inputs, int], ClassNetwork]]
     method: type[LabelledMethod]
+    shared: str
     fitted: dict[str, str] = field(default_factory=dict)
 
     def kind(self, mode: str) -> str:
@@ -37,9 +39,9 @@ class Learner:
 
 
 _PIXELS = Learner({"unet above a regression": SpectralUNet, "unet": SegmentationNetwork, "linear on features": PixelProbe}, Segmentation,
-                  {"probe": "linear on features"})
+                  "unet", {"probe": "linear on features"})
 _TILES = Learner({"classifier above a regression": SpectralClassifier, "classifier": ClassificationNetwork, "nearest neighbours": NearestNeighbours},
-                 Classification, {"knn": "nearest neighbours"})
+                 Classification, "classifier", {"knn": "nearest neighbours"})
 LEARNERS: dict[str, Learner] = {"segmentation": _PIXELS, "scene": _TILES, "patch": _TILES, "multilabel": _TILES}
 
 

@@ -38,7 +38,7 @@ def seen_by(run):
 def test_one_of_two_sensors_is_learned(cover, tmp_path):
     heard = Listening()
     finetune(str(cover), str(tmp_path / "first"), finetuning(**BRIEF), heard)
-    assert any("images of several sensors (s2, s1); the network learns from those of the first." in text for text in heard.texts)
+    assert any("images of several sensors (s2, s1); the model learns from those of the first." in text for text in heard.texts)
     heard = Listening()
     finetune(str(cover), str(tmp_path / "radar"), finetuning(**BRIEF, sensor="s1", bands="VH"), heard)
     assert not any("several sensors" in text for text in heard.texts)

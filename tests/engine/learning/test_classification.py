@@ -10,13 +10,14 @@ from eo_pretrain_qgis.engine.datasets.splitting.label_shares import class_totals
 from eo_pretrain_qgis.engine.learning.export import export_run
 from eo_pretrain_qgis.engine.learning.finetuning.answers import TileAnswers
 from eo_pretrain_qgis.engine.learning.finetuning.classification import Classification
-from eo_pretrain_qgis.engine.learning.finetuning.evaluation import evaluate_run, write_evaluation
+from eo_pretrain_qgis.engine.learning.finetuning.evaluation import evaluate_run
 from eo_pretrain_qgis.engine.learning.finetuning.labelled_tiles import Choices, class_weights
 from eo_pretrain_qgis.engine.learning.finetuning.recipe import adopt_scaling, finetune
 from eo_pretrain_qgis.engine.learning.loop.checkpoints import load_tensors
 from eo_pretrain_qgis.engine.learning.loop.runs import Run
 from eo_pretrain_qgis.engine.learning.networks.class_networks import ClassificationNetwork
 from eo_pretrain_qgis.engine.learning.probes import LinearProbe, encoder_features
+from eo_pretrain_qgis.engine.runs.evaluation import write_evaluation
 from eo_pretrain_qgis.engine.runs.pictures import sample_gallery
 from eo_pretrain_qgis.errors import DataError, ModelError
 from tests.inputs import inputs

@@ -8,8 +8,9 @@ from eo_pretrain_qgis.engine.classic import models
 from eo_pretrain_qgis.engine.classic.samples import sample_rows
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.datasets.splitting.label_shares import labelled_share
-from eo_pretrain_qgis.engine.learning.finetuning.evaluation import evaluate_run, write_evaluation
+from eo_pretrain_qgis.engine.learning.finetuning.evaluation import evaluate_run
 from eo_pretrain_qgis.engine.learning.finetuning.recipe import finetune
+from eo_pretrain_qgis.engine.runs.evaluation import write_evaluation
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.jobs.train.evaluate_model import EvaluateModel
 from tests.settings import finetuning as Settings
@@ -97,7 +98,7 @@ def test_a_dataset_of_another_task_is_refused(run_folder, tmp_path):
     (None, "is not a run folder: it has no run.json"),
     ("{", "cannot be read"),
     ('{"format": "other"}', "does not describe a run of this plugin"),
-    ('{"format": "eo-pretrain run", "version": 3}', "was written by a newer version of the plugin"),
+    ('{"format": "eo-pretrain run", "version": 4}', "was written by a newer version of the plugin"),
     ('{"format": "eo-pretrain run", "version": 2}', "lacks the key “task”"),
 ])
 def test_what_is_no_run_is_refused(tmp_path, content, sentence):
@@ -152,7 +153,7 @@ def test_baselines_of_whole_tiles_learn_from_the_same_share(tmp_path, monkeypatc
         card = json.loads((run / "run.json").read_text())
         (run / "run.json").write_text(json.dumps({**card, "settings": {**card["settings"], "spread_labels": True}}))
     seen = []
-    monkeypatch.setattr(models, "sample_rows", lambda data, what, whitening, tiles: seen.append(tiles) or sample_rows(data, what, whitening, tiles))
+    monkeypatch.setattr(models, "sample_rows", lambda data, what, white, tiles, *rest: seen.append(tiles) or sample_rows(data, what, white, tiles))
     facts, _ = evaluate_run(str(run), None, "test", 8, "cpu")
     assert seen[0].tolist() == labelled_share(dataset, dataset.indices("training"), 25, 1).tolist()
     assert facts["training_tiles"] == len(seen[0]) == json.loads((run / "run.json").read_text())["training_tiles"]

@@ -196,7 +196,7 @@ def test_damaged_or_missing_weights_are_named(run_folder, tmp_path):
     with pytest.raises(ModelError, match=r"The weights .*best.safetensors are missing or damaged"):
         export_run(str(tmp_path / "run"), str(tmp_path / "model.onnx"))
     weights.unlink()
-    with pytest.raises(ModelError, match="has no weights yet: no epoch was finished"):
+    with pytest.raises(ModelError, match="has no weights: its file best.safetensors is gone. Copy the run folder again."):
         export_run(str(tmp_path / "run"), str(tmp_path / "model.onnx"))
     with pytest.raises(DataError, match="is not a run folder"):
         export_run(str(tmp_path), str(tmp_path / "model.onnx"))

@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 import rasterio
 import torch
-from eo_pretrain_qgis.engine.learning.finetuning.map_scores import TorchSession, count_map
 from scipy.ndimage import gaussian_filter
 
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.learning import export
-from eo_pretrain_qgis.engine.learning.data import AROUND, LABELS, TileReader
+from eo_pretrain_qgis.engine.learning.finetuning.answers import NetworkAnswers, TorchSession
 from eo_pretrain_qgis.engine.learning.finetuning.evaluation import evaluate_run
 from eo_pretrain_qgis.engine.learning.finetuning.recipe import finetune
 from eo_pretrain_qgis.engine.learning.loop.runs import Run
 from eo_pretrain_qgis.engine.measures.accuracy import confusion, scores
 from eo_pretrain_qgis.engine.models.kinds import block_sizes
 from eo_pretrain_qgis.engine.models.session import MemoryRanOutError
+from eo_pretrain_qgis.engine.runs.map_scores import count_map
 from eo_pretrain_qgis.errors import Cancelled
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.progress import SILENT
@@ -79,7 +79,7 @@ def test_the_report_says_what_the_map_has(learned):
     expected = of_the_map(learned)
     assert facts["model"]["pixels"] == expected["pixels"] == facts["majority"]["pixels"]
     assert max(abs(facts["model"][figure] - expected[figure]) for figure in FIGURES) <= ALLOWED
-    said = "The figures are those of a map: the network saw each pixel with what lies around it in its image."
+    said = "The figures are those of a map: the model saw each pixel with what lies around it in its image."
     assert said in heard.texts and said in "".join(sections)
 
 
@@ -121,9 +121,7 @@ def test_it_can_be_cancelled_on_the_way(learned, step):
     if step == "Measured":
         dataset.description["scenes"] = []
     with pytest.raises(Cancelled):
-        network = run.load_network(device)
-        reader = TileReader(dataset, network.inputs, network.stride, device, targets=[LABELS], context=AROUND)
-        count_map(run, network, reader, dataset.indices("test"), Cancelling(lambda heard: heard.reached(step)))
+        count_map(NetworkAnswers.of(run, dataset, device), dataset.indices("test"), Cancelling(lambda heard: heard.reached(step)))
 
 
 def test_memory_that_runs_out_is_a_sentence():

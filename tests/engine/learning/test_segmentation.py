@@ -11,7 +11,7 @@ from eo_pretrain_qgis.engine.learning.finetuning import segmentation
 from eo_pretrain_qgis.engine.learning.finetuning.labelled_tiles import Choices, class_weights
 from eo_pretrain_qgis.engine.learning.finetuning.losses import REGIONS, region_loss
 from eo_pretrain_qgis.engine.learning.finetuning.segmentation import Segmentation
-from eo_pretrain_qgis.engine.learning.loop.shares import Share
+from eo_pretrain_qgis.engine.learning.loop.shares import Share, refuse_crop
 from eo_pretrain_qgis.engine.learning.loop.step_batches import shares_of
 from eo_pretrain_qgis.engine.learning.networks.class_networks import SegmentationNetwork
 from eo_pretrain_qgis.engine.runs.learnable import check_learnable
@@ -166,7 +166,7 @@ def test_a_dataset_of_another_task_is_refused(dataset):
     dataset.task = "series"
     with pytest.raises(DataError, match=r"is for the task “series” \(a class for every series of dates\), and fine-tuning needs a class for every "
                                         "pixel, a class for every image, a class for every patch or several classes for every image. Choose"):
-        check_learnable(dataset, None)
+        check_learnable(dataset)
 
 
 @pytest.mark.parametrize(("facts", "crop", "sentence"), [
@@ -177,7 +177,8 @@ def test_a_dataset_of_another_task_is_refused(dataset):
 def test_a_dataset_that_teaches_nothing_is_refused(tmp_path, facts, crop, sentence):
     dataset = Dataset.open(write_dataset(tmp_path, count=6, **facts))
     with pytest.raises(DataError) as caught:
-        check_learnable(dataset, crop)
+        check_learnable(dataset)
+        refuse_crop(dataset, crop)
     assert sentence in str(caught.value)
 
 

@@ -210,13 +210,13 @@ class FineTuning:
             progress.message(f"Learning from {len(tiles)} of {len(dataset.indices('training'))} training tiles: "
                              f"{run.card['real_label_share']:g} % of those with labels.")
         labelled = Labelled(dataset, network.seen, tiles, chosen.seed, progress.part(0, 0))
-        if chosen.approach == AUTO and session.begins and session.share.rank == 0:
-            keep(run, candidates(labelled, list(CLASSIFIERS), progress.part(0, 0)), labelled)
         device, quiet = session.fabric.device, progress.part(0, 0)  # the fraction belongs to the training that follows
         guesses = self.guessed_labels(session, network, tiles, quiet) if chosen.spread_labels else None
         method = self.learner.method(dataset, network, device, Choices(
             chosen.batch_size, tiles, chosen.crop, chosen.class_weights, chosen.augmentation, chosen.loss, chosen.epoch_steps,
             chosen.epochs - 1 if chosen.keep == "last" else None, guesses, session.share, chosen.context or 0))
+        if chosen.approach == AUTO and session.begins and session.share.rank == 0:
+            keep(run, candidates(labelled, list(CLASSIFIERS), quiet), labelled)
         if session.begins:
             method.begin(new, labelled, device, quiet)
         return method

@@ -59,7 +59,7 @@ def build_task(name: str, key: str, dataset: Dataset, seen: Input, settings: Any
 
 def _labelled(task: Task, seen: Input, settings: Any, fabric: Fabric) -> Task:
     learner = learner_of(task.dataset)
-    network = list(learner.networks.values())[-1](settings.encoder, {seen.name: seen}, len(task.dataset.classes))  # the one with layers to share
+    network = learner.networks[learner.shared](settings.encoder, {seen.name: seen}, len(task.dataset.classes))
     method = learner.method(task.dataset, network, fabric.device, Choices(
         settings.batch_size, None, settings.crop, settings.class_weights, settings.augmentation, share=Share.of(fabric)))
     task.method, task.network = method, network
