@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from eo_pretrain_qgis.engine.classic.models import Labelled
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.datasets.splitting.label_shares import class_totals
 from eo_pretrain_qgis.engine.learning.export import export_run
@@ -165,7 +166,7 @@ def test_few_labels_are_a_stratified_share(tmp_path, folder):
 
 def test_the_head_of_an_older_run_begins_as_the_probe(scenes):
     task = method(scenes)
-    task.begin(["classification_head.weight"], 1, CPU)
+    task.begin(["classification_head.weight"], Labelled(scenes, task.network.seen, task.labelled, 1), CPU)
     network, tiles = task.network, scenes.indices("validation")
     known, asked = (encoder_features(network.encoder, scenes, network.seen, part) for part in (task.training.tiles, tiles))
     probe = LinearProbe(known, scenes.labels(task.training.tiles))
