@@ -197,3 +197,10 @@ def _statistics(graph: _Graph, image: str, whitening: Whitening, fill: Sequence[
     variance = graph("Sub", graph("Div", squares, share), graph("Mul", mean, mean))
     deviation = graph("Sqrt", graph("Add", graph("Max", variance, graph.constant(0.0)), graph.constant(EPSILON)))
     return graph("Concat", white, mean, deviation, axis=1)
+
+
+def count_numbers(graph: onnx.ModelProto) -> int:
+    """How many numbers a classifier and its whitening have; of trees, their thresholds and values."""
+    trees = sum(len(attribute.floats) for node in graph.graph.node for attribute in node.attribute
+                if attribute.name in ("nodes_values", "target_weights"))
+    return trees + sum(int(np.prod(tensor.dims)) for tensor in graph.graph.initializer)

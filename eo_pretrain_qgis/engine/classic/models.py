@@ -18,7 +18,7 @@ from ..even_sample import even_sample
 from .classifiers import CLASSIFIERS, Classifier, Regression, fit
 from .graph import pixel_graph, sample_graph
 from .samples import LEARNED, Rows, measure_whitening, pixel_rows, sample_rows
-from .whitening import SIDE, Whitening
+from .whitening import MARGIN, Whitening
 
 if TYPE_CHECKING:
     from ..datasets.dataset import Dataset
@@ -94,12 +94,12 @@ class SimpleModel:
         """
         if self.whole:
             return lambda samples: self.classifier.scores(sample_rows(dataset, self.what, self.whitening, samples).features)
-        around, margin = Surroundings(dataset, self.what, SIDE // 2), SIDE // 2
+        around = Surroundings(dataset, self.what, MARGIN)
 
         def of_pixels(samples: np.ndarray) -> np.ndarray:
             images, valid = around.read(samples)
             statistics = self.whitening.statistics(images, valid & np.isfinite(images).all(1))
-            features = np.moveaxis(statistics[:, :, margin:-margin, margin:-margin], 1, -1)
+            features = np.moveaxis(statistics[:, :, MARGIN:-MARGIN, MARGIN:-MARGIN], 1, -1)
             scores = self.classifier.scores(features.reshape(-1, features.shape[-1]))
             return np.moveaxis(scores.reshape(*features.shape[:-1], -1), -1, 1)
 
@@ -109,3 +109,15 @@ class SimpleModel:
         """As the graph of a model of images; its input has the name of the input."""
         facts = self.classifier.graph(), self.whitening, self.what.centre, self.what.name
         return sample_graph(*facts, dates=self.what.axes == "tb") if self.whole else pixel_graph(*facts)
+
+
+def filled(what: Input, images: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Images float32 as a graph takes them, with the centres of the input where nothing was measured; and where every band was.
+
+    Args:
+        what: the input of the model.
+        images: stored units (n, band, y, x).
+        valid: bool (n, y, x).
+    """
+    known = valid & np.isfinite(images).all(1)
+    return np.where(known[:, None], images, np.asarray(what.centre, np.float32)[:, None, None]).astype(np.float32), known

@@ -16,6 +16,8 @@ import numpy as np
 STRAIGHT = ("dB", "degree")
 #: Edge of the neighbourhood of a pixel [px].
 SIDE = 7
+#: What its statistics need on each side of it [px].
+MARGIN = SIDE // 2
 #: Added to a variance before its root, so that rounding is not amplified where nothing varies.
 EPSILON = 1e-3
 #: The smallest eigenvalue of the bands' correlation that counts, as a share of the largest: below is noise, which would be amplified.

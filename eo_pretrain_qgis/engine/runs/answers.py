@@ -12,7 +12,8 @@ from scipy.special import logit
 from ...errors import ModelError
 from ..cards import Input, between_values, single
 from ..classic.classifiers import WORDS
-from ..classic.whitening import SIDE
+from ..classic.models import filled
+from ..classic.whitening import MARGIN
 from ..datasets.dataset import Dataset
 from ..datasets.surroundings import Surroundings
 from ..mapping.inference import Network
@@ -22,8 +23,6 @@ from ..models.session import Session, on_processor
 from .description import describe
 from .run_folder import CLASSIFIER, RunFolder
 
-#: What the statistics of a pixel need on each side of it [px].
-MARGIN = SIDE // 2
 _SURE = 1e-7
 
 #: Positions of tiles (n,), their labels, and answers in the form of `tasks.Task.count`.
@@ -66,7 +65,6 @@ class KeptClassifier:
     def __init__(self, run: RunFolder, dataset: Dataset) -> None:
         self.run, self.dataset, self.seen = run, dataset, between_values(single(run.inputs))
         self.session = on_processor(read_classifier(run), run.path(CLASSIFIER))
-        self.fill = np.asarray(self.seen.centre, np.float32)
 
     def of_tiles(self, tiles: np.ndarray, at_once: int) -> Iterator[Answered]:
         """See `Answers`."""
@@ -83,9 +81,7 @@ class KeptClassifier:
 
     def probabilities(self, images: np.ndarray, valid: np.ndarray) -> np.ndarray:
         """Of the classes, float32 (n, class, …), of images in stored units (n, band, y, x) and where they were measured (n, y, x)."""
-        known = valid & np.isfinite(images).all(1)
-        filled = np.where(known[:, None], images, self.fill[:, None, None]).astype(np.float32)
-        return self.session.run(None, {self.seen.name: filled})[0]
+        return self.session.run(None, {self.seen.name: filled(self.seen, images, valid)[0]})[0]
 
     def of_images(self) -> tuple[Package, Network]:
         """See `Answers`."""

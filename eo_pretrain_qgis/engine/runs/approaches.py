@@ -16,9 +16,9 @@ from ...errors import ModelError
 from ...outputs import new_file
 from ...progress import SILENT, Progress
 from ..classic.classifiers import WORDS
-from ..classic.graph import ROWS
-from ..classic.models import Labelled, SimpleModel
-from ..classic.whitening import SIDE
+from ..classic.graph import ROWS, count_numbers
+from ..classic.models import Labelled, SimpleModel, filled
+from ..classic.whitening import MARGIN
 from ..datasets.surroundings import Surroundings
 from ..even_sample import even_sample
 from ..looks import html_page as page
@@ -34,8 +34,6 @@ NAMES = {**WORDS, NETWORK: "network above the regression"}
 TOLERANCE, CHANGED = 1e-4, 1e-3
 COMPARED, LOOKED_AT = 2_000, 4  # rows, or samples, and tiles
 AT_ONCE = 8  # tiles
-#: What the statistics of a pixel need on each side of it [px].
-MARGIN = SIDE // 2
 
 
 class Candidate(NamedTuple):
@@ -135,20 +133,12 @@ def _changed(content: bytes, model: SimpleModel, labelled: Labelled) -> float:
     tiles = even_sample(np.unique(labelled.rows.tiles), LOOKED_AT if pixels else COMPARED)
     scores = model.answers(dataset)(tiles)
     images, valid = Surroundings(dataset, model.what, MARGIN).read(tiles) if pixels else dataset.read(model.what, tiles)
-    known = valid & np.isfinite(images).all(1)
-    filled = np.where(known[:, None], images, np.asarray(model.what.centre, np.float32)[:, None, None]).astype(np.float32)
-    found = on_processor(content).run(None, {model.what.name: filled})[0]
+    image, known = filled(model.what, images, valid)
+    found = on_processor(content).run(None, {model.what.name: image})[0]
     if not pixels:
         return float(((found > 0.5) != (scores > 0)).mean() if dataset.kind.several else (found.argmax(1) != scores.argmax(1)).mean())
     other = found[:, :, MARGIN:-MARGIN, MARGIN:-MARGIN].argmax(1) != scores.argmax(1)
     return float(other[known[:, MARGIN:-MARGIN, MARGIN:-MARGIN]].mean())
-
-
-def count_numbers(graph: onnx.ModelProto) -> int:
-    """How many numbers a classifier and its whitening have; of trees, their thresholds and values."""
-    trees = sum(len(attribute.floats) for node in graph.graph.node for attribute in node.attribute
-                if attribute.name in ("nodes_values", "target_weights"))
-    return trees + sum(int(np.prod(tensor.dims)) for tensor in graph.graph.initializer)
 
 
 def compared(card: dict[str, Any]) -> str:

@@ -34,9 +34,7 @@ class PixelProbe(AboveRegression):
         bands = len(single(inputs).bands)
         network = build_encoder(encoder, bands)
         super().__init__(network, inputs)
-        self.spectral = SpectralStatistics(self.seen.centre)
-        self.linear, self.begun = (Linear(3 * bands, classes, 1) for _ in range(2))
-        self.begun.requires_grad_(False)
+        self.stand_on(SpectralStatistics(self.seen.centre), lambda: Linear(3 * bands, classes, 1))
         self.channels = [int(width) for width in network.out_channels[1:]]  # type: ignore[index]
         self.segmentation_head = nn.ModuleList(nn.Conv2d(width, classes, 1, bias=False) for width in self.channels if width)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import nn
@@ -14,7 +17,7 @@ from ...classic.whitening import EPSILON, SIDE, Whitening
 from .class_networks import ClassificationNetwork, ClassNetwork, SegmentationNetwork, asinh
 
 
-class Whitened(nn.Module):
+class Whitened(nn.Module, ABC):
     """A whitening inside a network, always in float32: small differences between bands are what it is for.
 
     Args:
@@ -51,9 +54,9 @@ class Whitened(nn.Module):
             white = functional.conv2d(image - self.mean, self.matrix)
             return self.statistics(torch.where(self.bent > 0, asinh(white), white) * known, known)
 
+    @abstractmethod
     def statistics(self, white: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
         """Of whitened bands (n, band, y, x), 0 where `known` (n, 1, y, x) is not 1."""
-        raise NotImplementedError
 
 
 class SpectralStatistics(Whitened):
@@ -125,7 +128,7 @@ class LinearOfSamples(nn.Linear):
             return super().forward(rows)
 
 
-class AboveRegression(ClassNetwork):
+class AboveRegression(ClassNetwork, ABC):
     """What adds to the class scores of a regression on whitened statistics.
 
     Attributes:
@@ -138,14 +141,20 @@ class AboveRegression(ClassNetwork):
     linear: Linear | LinearOfSamples
     begun: Linear | LinearOfSamples
 
+    def stand_on(self, spectral: Whitened, layer: Callable[[], Linear | LinearOfSamples]) -> None:
+        """Gets its statistics and, of `layer`, the regression and its copy; nothing is fitted yet."""
+        self.spectral = spectral
+        self.linear, self.begun = layer(), layer()
+        self.begun.requires_grad_(False)
+
     @property
+    @abstractmethod
     def head(self) -> nn.Module:
         """The last layers, whose scores are added."""
-        raise NotImplementedError
 
+    @abstractmethod
     def parts(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Statistics of images in stored units, and the scores that are added."""
-        raise NotImplementedError
 
     def forward(self, images: dict[str, torch.Tensor]) -> torch.Tensor:
         """Class scores before softmax or sigmoid, (n, class, …), of images in stored units, float32 (n, band, y, x)."""
@@ -190,9 +199,7 @@ class SpectralUNet(AboveRegression, SegmentationNetwork):
         super().__init__(encoder, inputs, classes)
         self.fine = self.detail
         del self.detail  # of networks that see other values there
-        self.spectral = SpectralStatistics(self.seen.centre)
-        self.linear, self.begun = (Linear(3 * len(self.seen.bands), classes, 1) for _ in range(2))
-        self.begun.requires_grad_(False)
+        self.stand_on(SpectralStatistics(self.seen.centre), lambda: Linear(3 * len(self.seen.bands), classes, 1))
 
     @property
     def head(self) -> nn.Module:
@@ -220,9 +227,7 @@ class SpectralClassifier(AboveRegression, ClassificationNetwork):
 
     def __init__(self, encoder: str, inputs: Inputs, classes: int) -> None:
         super().__init__(encoder, inputs, classes)
-        self.spectral = SampleStatistics(self.seen.centre)
-        self.linear, self.begun = (LinearOfSamples(4 * len(self.seen.bands), classes) for _ in range(2))
-        self.begun.requires_grad_(False)
+        self.stand_on(SampleStatistics(self.seen.centre), lambda: LinearOfSamples(4 * len(self.seen.bands), classes))
 
     @property
     def head(self) -> nn.Module:

@@ -13,7 +13,7 @@ from ....errors import DataError
 from ....progress import SILENT, Progress
 from ...cards import IGNORE, Input, InputBand, SensorInfo
 from ...classic.samples import LEARNED, LEAST, MEASURED, Rows
-from ...classic.whitening import SIDE, Whitening
+from ...classic.whitening import MARGIN, SIDE, Whitening
 from ...datasets.cutting import Labels
 from ...datasets.labels import VectorLabels
 from ...even_sample import even_sample
@@ -26,8 +26,6 @@ WINDOW, WINDOWS, SURE = 128, 64, 10_000
 PIECE = 512
 #: A place is a cell whose edge is this part of the labelled ground's, and at least so many pixels.
 CELLS, LEAST_CELL = 8, 8
-#: What a pixel's statistics need on each side of it [px].
-MARGIN = SIDE // 2
 _HELD = 8_000_000  # labelled pixels kept to draw from
 _AT_ONCE = 2**20  # values of neighbourhoods held at once
 

@@ -7,15 +7,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import onnx
 
 from ....errors import DataError, listed
 from ....progress import SILENT, Progress
 from ...cards import Input, SensorInfo
 from ...classic.classifiers import CLASSIFIERS, fit
+from ...classic.graph import count_numbers
 from ...classic.models import SimpleModel
 from ...classic.samples import Rows
-from ...classic.whitening import Whitening
+from ...classic.whitening import MARGIN, Whitening
 from ...datasets.labels import JoinedLabels, RasterLabels, VectorLabels
 from ...datasets.legend import refuse_rare
 from ...models import package
@@ -24,7 +24,7 @@ from ...rasters.raster import Scene
 from ..inference import map_scene
 from ..products.classes import ClassMap, Confidence
 from ..request import MapRequest
-from .ground import MARGIN, Pixels, labelled_pixels, learnable_rows, measure
+from .ground import Pixels, labelled_pixels, learnable_rows, measure
 from .judging import Judgement, judge
 from .page import WORDS, Learned, write_page
 
@@ -115,7 +115,7 @@ class Lesson:
         return package.write(graph, {
             "task": SEGMENTATION, "inputs": [package.taken(self.seen)], "classes": [asdict(row) for row in classes],
             "resolution_m": [round(metres, 4) for metres in self.image.scene.grid.metres_per_pixel()], "tile_size": SMALL_BLOCK,
-            "architecture": WORDS[approach], "encoder": None, "parameters": _numbers(graph), "name": name, "licence": "not stated",
+            "architecture": WORDS[approach], "encoder": None, "parameters": count_numbers(graph), "name": name, "licence": "not stated",
             "id": package.id_of(name, package.weights_checksum(graph)), "stride": 1, "halo": MARGIN, **block_sizes(MARGIN, 1),
             "scores": self._scores(approach),
             "provenance": {"labels": self.image.name, "image": self.image.scene.name, "seed": self.seed, "start": "scratch",
@@ -181,10 +181,3 @@ def _refuse_constant(scene: Scene, seen: Input, progress: Progress) -> None:
                         f"{listed([f'{band.name} {band.minimum:g}' for band in same], 6)}. Choose another image.")
     for band in same:
         progress.message(f"The band {band.name} of {scene.name} is {band.minimum:g} everywhere, so it tells nothing apart.", level="warning")
-
-
-def _numbers(graph: onnx.ModelProto) -> int:
-    """How many numbers a classifier and its whitening have; of trees, their thresholds and values."""
-    trees = sum(len(attribute.floats) for node in graph.graph.node for attribute in node.attribute
-                if attribute.name in ("nodes_values", "target_weights"))
-    return trees + sum(int(np.prod(tensor.dims)) for tensor in graph.graph.initializer)
