@@ -72,8 +72,9 @@ def place(job: type[Job]) -> str:
 
 
 def summary(job: type[Job]) -> str:
-    """The help of a job as plain paragraphs."""
-    return "\n\n".join(" ".join(paragraph.split()) for paragraph in (inspect.getdoc(job) or "").split("\n\n"))
+    """The help of a job as plain paragraphs, with the engine it needs where that is the larger one."""
+    paragraphs = [*(inspect.getdoc(job) or "").split("\n\n"), *([job.engine_words] if job.engine == "train" else [])]
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
 def facts(param: Param) -> str:
@@ -124,8 +125,6 @@ def _option(element: ElementTree.Element, name: str) -> ElementTree.Element:
 def _section(job: type[Job]) -> str:
     name = job.name()
     lines = [f'## <a id="{name}"></a>{job.title}', "", summary(job), ""]
-    if job.engine == "train":
-        lines += [job.engine_words, ""]
     parameters = job.parameters()
     inputs = {key: param for key, param in parameters.items() if not param.is_output}
     if inputs:

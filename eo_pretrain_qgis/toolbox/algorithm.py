@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import re
 from dataclasses import replace
@@ -83,7 +82,7 @@ class JobAlgorithm(QgsProcessingAlgorithm):
         return QIcon(self.svgIconPath())
 
     def _help_paragraphs(self) -> list[str]:
-        return [" ".join(paragraph.split()) for paragraph in inspect.getdoc(self._job_class).split("\n\n")]
+        return handbook.summary(self._job_class).split("\n\n")
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         for name, param in self._job_class.parameters().items():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...errors import DataError
 from ...progress import SILENT, Progress
 from ..cards import IGNORE, Input
 from ..even_sample import even_sample
@@ -47,7 +48,11 @@ class Rows:
 
 
 def measure_whitening(dataset: Dataset, what: Input, tiles: np.ndarray, progress: Progress = SILENT) -> Whitening:
-    """The whitening of an input, from at most 200,000 measured pixels spread evenly over some tiles."""
+    """The whitening of an input, from at most 200,000 measured pixels spread evenly over some tiles.
+
+    Raises:
+        DataError: nothing was measured.
+    """
     looked = even_sample(tiles, max(1, min(MEASURED, LOOKED_AT // dataset.tile_size**2)))
     quota, found = max(1, MEASURED // max(len(looked), 1)), []
     for number, (_, images, valid) in enumerate(_read(dataset, what, looked)):
@@ -57,7 +62,8 @@ def measure_whitening(dataset: Dataset, what: Input, tiles: np.ndarray, progress
                   zip(pixels.reshape(len(images), -1, images.shape[1 if images.ndim == 4 else 2]), valid)]
     values = np.concatenate(found)
     if not len(values):
-        values = np.array([what.centre], np.float32)
+        raise DataError(f"None of the {len(looked)} training {dataset.kind.unit} of {dataset.folder} that were looked at holds a measured pixel; "
+                        "all are nodata. Check the nodata value of the images.")
     return Whitening.of(values, [band.unit for band in what.bands])
 
 

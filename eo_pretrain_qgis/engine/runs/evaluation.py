@@ -20,12 +20,12 @@ from ..tasks import FIGURES, Task, with_article
 from .answers import Answers, KeptClassifier
 from .approaches import NAMES
 from .learnable import check_learnable
+from .limits import LABELS_ARE_TRUTH
 from .map_scores import count_map, count_tiles
 from .pictures import pictures, shown
 from .run_folder import NETWORK, RunFolder, write_json
 
 MODEL = "model"
-LABELS_ARE_TRUTH = "Truth is what the labels say: errors in them count against the model, and places unlike the training tiles were not tried."
 #: Tiles that baselines answer for at once.
 AT_ONCE = 8
 

@@ -22,8 +22,8 @@ from ..tasks import Task, task_named, with_article
 from .answers import KeptClassifier, classifier_facts, read_classifier
 from .approaches import approaches_table, candidates, compared, keep
 from .description import describe
-from .evaluation import LABELS_ARE_TRUTH
 from .learnable import check_classes, check_learnable
+from .limits import CHOSEN, LABELS_ARE_TRUTH, knows
 from .pictures import pictures, shown
 from .run_folder import REPORT, RunFolder, first_card
 
@@ -33,7 +33,6 @@ RESULTS = {"mean_iou": "validation_iou", "overall_accuracy": "validation_accurac
 #: Said where a network would be tried, too.
 MORE = ("This engine has no torch, so only simple classifiers were tried. With the engine for training (“Install the engine”, train) a network that "
         "starts at the regression is tried, too.")
-CHOSEN = "The approach was chosen on the validation tiles, so its figures flatter; “Evaluate model” measures on test tiles."
 
 
 @dataclass(frozen=True)
@@ -119,13 +118,11 @@ def sections(run: RunFolder, dataset: Dataset) -> list[str]:
         page.heading("Settings"), page.table(("setting", "value"), [
             *((name.replace("_", " "), "–" if card["settings"][name] is None else str(card["settings"][name]))
               for name in ("approach", "sensor", "bands", "label_share", "seed")),
-            ("dataset", card["dataset"]["path"]), ("bands", ", ".join(band["name"] for band in card["inputs"][0]["bands"])),
+            ("dataset", card["dataset"]["path"]), ("bands learned from", ", ".join(band["name"] for band in card["inputs"][0]["bands"])),
             ("training tiles", card["training_tiles"]), ("numbers in the model", card["parameters"]), ("seconds", card["training_seconds"])]),
         page.heading("Limits"), page.bullets([
             *([CHOSEN] if len(card["approaches"]) > 1 else []),
-            f"The model knows {card['inputs'][0]['preset']} values at {card['resolution_m'][0]:g} m: another sensor, unit or pixel size needs "
-            "another one.",
-            LABELS_ARE_TRUTH, *_hardly(run, kind)]),
+            knows(card), LABELS_ARE_TRUTH, *_hardly(run, kind)]),
     ]
 
 

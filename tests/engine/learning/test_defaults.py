@@ -103,14 +103,14 @@ def test_small_tiles_are_seen_with_what_lies_around_them(dataset, folder, tmp_pa
         if places:
             table = read_tiles(place).assign(scene="a", row=0, col=[0, side])
             table.to_file(place / TILES, layer="tiles", driver="GPKG")
-        return chosen_context(Dataset.open(place), asked, str(tmp_path / "none"))
+        return chosen_context(Dataset.open(place), asked, {})
 
     assert [chosen(side) for side in (32, 64, 96, 128)] == [16, 16, 16, 0]
     assert chosen(32, places=False) == 0, "there is nothing around tiles of which nobody knows where they lie"
     assert (chosen(64, 5), chosen(64, 0)) == (5, 0)
-    assert chosen_context(Dataset.open(folder), None, "") == 0
+    assert chosen_context(Dataset.open(folder), None, {}) == 0
     with pytest.raises(DataError, match=r"A context of 8 px was asked for, and in .* a class belongs to images as a whole. Leave “Context” empty."):
-        chosen_context(Dataset.open(folder), 8, "")
+        chosen_context(Dataset.open(folder), 8, {})
 
 
 def test_a_run_goes_on_with_its_context(dataset_folder, tmp_path):

@@ -80,8 +80,9 @@ def finetune(dataset_folder: str, output: str, settings: Settings, progress: Pro
     Raises:
         DataError: the dataset cannot be learned from; and see `training_runs.train`.
     """
-    if os.path.isfile(os.path.join(output, CARD)):
-        settings = continued(settings, output)
+    begun = Run.open(output).card if os.path.isfile(os.path.join(output, CARD)) else {}
+    if begun:
+        settings = continued(settings, output, begun)
     if settings.approach in CLASSIFIERS:
         return train_simple(dataset_folder, output, SimpleSettings(**{one.name: getattr(settings, one.name) for one in fields(SimpleSettings)}),
                             progress)
@@ -95,21 +96,20 @@ def finetune(dataset_folder: str, output: str, settings: Settings, progress: Pro
     if settings.spread_labels:
         check_spreadable(dataset, settings.start)
     settings = equipped(settings, output, settings.start, chosen_input(dataset, settings.sensor, settings.bands).names, progress)
-    settings = replace(settings, context=chosen_context(dataset, settings.context, output))
-    begun = Run.open(output).card if os.path.isfile(os.path.join(output, CARD)) else {}
+    settings = replace(settings, context=chosen_context(dataset, settings.context, begun))
     found = train(output, FineTuning(dataset, settings, begun), progress)
     if (told := compared(Run.open(output).card)) and os.environ.get("RANK", "0") == "0":
         progress.message(told)
     return found
 
 
-def continued(settings: Settings, output: str) -> Settings:
-    """The settings for going on with a run: one that learned a network alone goes on so without being told.
+def continued(settings: Settings, output: str, card: dict[str, Any]) -> Settings:
+    """The settings for going on with the run in `output`, of that card: one that learned a network alone goes on so without being told.
 
     Raises:
         DataError: it has another approach.
     """
-    begun = Run.open(output).card["settings"].get("approach", settings.approach)
+    begun = card["settings"].get("approach", settings.approach)
     if settings.approach == AUTO and begun == NETWORK:
         return replace(settings, approach=NETWORK)
     if begun != settings.approach:
@@ -118,8 +118,13 @@ def continued(settings: Settings, output: str) -> Settings:
     return settings
 
 
-def chosen_context(dataset: Dataset, asked: int | None, output: str) -> int:
+def chosen_context(dataset: Dataset, asked: int | None, begun: dict[str, Any]) -> int:
     """Pixels around tiles that are seen: those that were asked for, else those of the run that is continued, else the usual ones.
+
+    Args:
+        dataset: of the tiles.
+        asked: for, if any.
+        begun: the card of a run that is continued; empty: there is none.
 
     Raises:
         DataError: some were asked for, and the tiles have no class per pixel.
@@ -129,8 +134,8 @@ def chosen_context(dataset: Dataset, asked: int | None, output: str) -> int:
             raise DataError(f"A context of {asked} px was asked for, and in {dataset.folder} a class belongs to {dataset.kind.unit} as a whole. "
                             "Leave “Context” empty.")
         return asked
-    if os.path.isfile(os.path.join(output, CARD)):
-        return Run.open(output).card["settings"].get("context") or 0
+    if begun:
+        return begun["settings"].get("context") or 0
     return usual_context(dataset.tile_size) if dataset.kind.pixelwise and has_places(dataset) else 0
 
 

@@ -11,9 +11,8 @@ from ...datasets.dataset import Dataset
 from ...looks import html_page as page
 from ...looks.score_tables import CLASS_FIGURES, class_table, confusion_table, hardly_measured
 from ...runs.approaches import NAMES, approaches_table
-from ...runs.evaluation import LABELS_ARE_TRUTH
+from ...runs.limits import CHOSEN, LABELS_ARE_TRUTH, knows
 from ...runs.run_folder import NETWORK
-from ...runs.simple import CHOSEN
 from ...tasks import FIGURES, Task, task_named, with_article
 from ..loop.run_report import run_report
 from ..loop.training import Course
@@ -68,18 +67,15 @@ def verdict(card: dict, course: Course) -> str:
     last = card["settings"].get("keep") == "last"
     if course.best is None:
         return "The last epoch is kept, and only that is measured." if last else ""
-    reached = with_article(task_named(card["task"]).score)
-    if last:
-        return f"The last epoch is kept; it has {reached} of {course.best:.3f} on the validation tiles."
-    return f"Best: epoch {course.best_epoch} with {reached} of {course.best:.3f} on the validation tiles."
+    score = task_named(card["task"]).score
+    reached = f"{with_article(score)} of {card['metrics'].get(score, course.best):.3f} on the validation tiles."
+    return f"The last epoch is kept; it has {reached}" if last else f"Best: epoch {course.best_epoch} with {reached}"
 
 
 def _limits(card: dict[str, Any], rows: Sequence[dict[str, Any]], kind: Task) -> list[str]:
     """What the figures do not say, from the facts of this run."""
     limits = [
-        f"The model knows {card['inputs'][0]['preset']} values at {card['resolution_m'][0]:g} m: another sensor, unit or pixel size needs another "
-        "one.",
-        LABELS_ARE_TRUTH,
+        knows(card), LABELS_ARE_TRUTH,
     ]
     if card["settings"].get("keep") != "last":
         limits.insert(0, "The best epoch was chosen on the validation tiles, so their figures flatter; “Evaluate model” measures on test tiles.")

@@ -8,6 +8,7 @@ import numpy as np
 
 from ...classic import classifiers
 from ...classic.classifiers import CLASSIFIERS
+from ...datasets.legend import FEW
 from ...looks import html_page as html
 from ...looks.class_style import coloured
 from ...looks.score_tables import class_table, confusion_table
@@ -48,6 +49,7 @@ class Learned:
 def write_page(path: str, model: Package, learned: Learned, judged: Judgement, seconds: float) -> None:
     """Writes it."""
     rows = coloured(model.classes)
+    rare = [row.name for row, count in zip(rows, learned.counts, strict=True) if count < FEW]
     html.write_page(path, f"Map of {learned.image}", [
         html.paragraph(f"Learned from {int(learned.counts.sum()):,} labelled pixels of {learned.labels} by {WORDS[learned.approach]}, in "
                        f"{seconds:.0f} s with the map. The model is {model.id}."),
@@ -56,6 +58,7 @@ def write_page(path: str, model: Package, learned: Learned, judged: Judgement, s
                                                                                        html.paragraph(judged.reason)]),
         html.heading("Labelled pixels"),
         html.table(("class", "labelled pixels"), [(row.name, int(count)) for row, count in zip(rows, learned.counts, strict=True)]),
+        *([html.paragraph(f"With fewer than {FEW} labelled pixels a class is hardly known: {', '.join(rare)}. Label more of it.")] if rare else []),
         html.heading("How it was learned"),
         html.bullets([
             "Bands are whitened: brought to variance 1 without correlation. Each pixel is known by its whitened bands, and by their mean and "
@@ -86,8 +89,8 @@ def _judged(names: list[str], learned: Learned, judged: Judgement) -> list[str]:
                        "learned from the others."),
         html.heading("What it does not show"),
         html.bullets([
-            "This is no design-based assessment of the map: places were labelled by choice, and not drawn at random from the whole map. Where you "
-            "labelled only what is easy to tell, the map is worse than these figures.",
+            "This is no design-based assessment of the map: for that, places are drawn at random from the whole map. Where you labelled only what is "
+            "easy to tell, or little, the map is worse than these figures, often by much.",
             "Figures are of the pixels learned from. Where classes have other shares there than on the ground, overall accuracy and IoU of the "
             "map are other ones, above all of classes that are rare on the ground.",
             "Cells touch each other. Labels on both sides of an edge, of one field say, are alike, which flatters.",

@@ -8,6 +8,7 @@ import torch
 from ....even_sample import even_sample
 from ....looks import html_page as page
 from ....looks.tile_pictures import BLANK, STRETCH, beside, pictured_bands
+from ....runs.limits import knows
 from ...loop.run_report import run_report
 from ...loop.runs import Run
 from ...loop.training import Course
@@ -137,8 +138,7 @@ def _limits(card: dict) -> list[str]:
         "A good fill is not yet a good encoder: what it is worth is measured by fine-tuning from it, beside a start from scratch.",
         "Pixels next to what is shown are easy: a smooth fill is hard to beat with small blocks, and only large ones ask for more.",
         "PSNR and L1 favour smooth fills; the adversarial part is there for texture and may cost some of both.",
-        f"The network knows {card['inputs'][0]['preset']} values at {card['resolution_m'][0]:g} m: another sensor, unit or pixel size needs another "
-        "one.",
+        knows(card, "network"),
         "Errors are of scaled values, asinh((value - median) / spread), so a bright cloud does not outweigh the land; PSNR takes as range of a "
         "band what lies between its 0.1 % and 99.9 % percentile.",
     ]
