@@ -1,5 +1,6 @@
 """What can be asked: all jobs, in the order of the toolbox."""
 
+from .map.map_field_boundaries import MapFieldBoundaries
 from .map.map_from_points import MapFromPoints
 from .map.predict_map import PredictMap
 from .prepare_data.create_crop_dataset import CreateCropDataset
@@ -37,6 +38,6 @@ JOBS = {
         ImportDataset, ExportDataset, SplitDataset, DescribeDataset, SuggestLabels, DiscoverTopics,
         PretrainInpainting, PretrainBarlowTwins, PretrainTranslation, PretrainMultitask, ImportEncoder,
         Finetune, EvaluateModel, ExportModel, InspectModel,
-        MapFromPoints, PredictMap,
+        MapFromPoints, PredictMap, MapFieldBoundaries,
     )
 }

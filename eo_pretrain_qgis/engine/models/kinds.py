@@ -28,7 +28,7 @@ SEGMENTATION, FIELDS, TRANSLATION = "segmentation", "fields", "translation"
 #: network with a sigmoid for each.
 KINDS = {
     SEGMENTATION: Kind("probabilities", (0.0, 1.0), ("class_map", "confidence", "class_shares", "polygons", "survey")),
-    FIELDS: Kind("probabilities", (0.0, 1.0), ("class_map", "confidence", "class_shares", "polygons", "survey", "field_scores")),
+    FIELDS: Kind("probabilities", (0.0, 1.0), ("class_map", "confidence", "class_shares", "polygons", "survey", "fields")),
     TRANSLATION: Kind("translation", (-math.inf, math.inf), ("synthetic_image",), translates=True),
 }
 #: Edge of a block, what the network sees at once [px], and of the smaller one for little memory; more where the halo is wide.
