@@ -208,5 +208,5 @@ class FieldFacts(Facts, kw_only=True):
     dates: list[str]
 
 
-FACTS: dict[str, type[Facts]] = {"crops": CropFacts, "fields": FieldFacts, "sea ice": IceFacts, "land cover": LandCoverFacts, "pretraining": PretrainingFacts,
-                                 "roads": RoadFacts}
+FACTS: dict[str, type[Facts]] = {"crops": CropFacts, "fields": FieldFacts, "sea ice": IceFacts, "land cover": LandCoverFacts,
+                                 "pretraining": PretrainingFacts, "roads": RoadFacts}

@@ -43,9 +43,9 @@ def categorized(field: str, kind: str, categories: Sequence[Category], parts: st
 
 def single(kind: str, options: Mapping[str, str]) -> str:
     """The text of a .qml in which all features look alike: the kind of symbol, and the options of its layer as QGIS writes them."""
-    return (f'<qgis version="3.40.0" styleCategories="Symbology">\n'
-            f'<renderer-v2 type="singleSymbol" symbollevels="0" enableorderby="0" forceraster="0">\n<symbols>\n{_symbol(kind, 0, options)}</symbols>\n'
-            "</renderer-v2>\n</qgis>\n")
+    return ('<qgis version="3.40.0" styleCategories="Symbology">\n'
+            '<renderer-v2 type="singleSymbol" symbollevels="0" enableorderby="0" forceraster="0">\n<symbols>\n'
+            f"{_symbol(kind, 0, options)}</symbols>\n</renderer-v2>\n</qgis>\n")
 
 
 def _symbol(kind: str, number: int, options: Mapping[str, str]) -> str:

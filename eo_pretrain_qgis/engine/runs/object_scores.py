@@ -81,13 +81,13 @@ class Regions:
     Args:
         dataset: that numbers its objects.
         tiles: positions (n,).
-        how: fields are decoded.
+        how: fields are decoded; None takes what a map takes unless it is told otherwise.
     """
 
     name: ClassVar[str] = "objects"
 
-    def __init__(self, dataset: Dataset, tiles: np.ndarray, how: Decoding = Decoding()) -> None:
-        self.dataset, self.how, self.scene = dataset, how, ""
+    def __init__(self, dataset: Dataset, tiles: np.ndarray, how: Decoding | None = None) -> None:
+        self.dataset, self.how, self.scene = dataset, how or Decoding(), ""
         names = [row.name for row in dataset.classes]
         self.interior, self.boundary = names.index(INTERIOR), names.index(BOUNDARY)
         x, y = dataset.description["resolution_m"]

@@ -39,7 +39,8 @@ class EvaluateModel(Job):
     tags = ("accuracy", "confusion matrix", "IoU", "F1", "baseline", "validation")
     engine = "train"
     engine_words = training.READS_RUNS
-    results = {**{who + figure: Result("number", f"{what} of {whose}, 0 to 1") for figure, what in FIGURES.items() for who, whose in COMPARED.items()},
+    results = {**{who + figure: Result("number", f"{what} of {whose}, 0 to 1")
+                  for figure, what in FIGURES.items() for who, whose in COMPARED.items()},
                **{f"object_{figure}": Result("number", f"{what} of the fields that the model finds, 0 to 1") for figure, what in OBJECTS.items()}}
 
     run_folder: str = folder("Run folder", help="Made by “Fine-tune a model”.")

@@ -24,7 +24,7 @@ class FieldUNet(SpectralUNet):
 
     def __init__(self, encoder: str, inputs: Inputs, classes: int) -> None:
         super().__init__(encoder, inputs, classes)
-        first: nn.Conv2d = self.segmentation_head[0]  # type: ignore[index,assignment]
+        first: nn.Conv2d = self.segmentation_head[0]  # type: ignore[assignment]
         self.distance_head = nn.Conv2d(first.in_channels, len(self.beside), 3, padding=1)
 
     def forward(self, images: dict[str, torch.Tensor]) -> torch.Tensor:

@@ -1,7 +1,7 @@
 """Fields of an image of any size, block by block, so that no field is cut by a block and memory does not grow with the image.
 
-Seeds are looked for in blocks with a margin, and numbered over the whole image at once, strip by strip; then each block grows the seeds that lie in it
-and around it and keeps its own pixels. A seed has the same number in every block, so a field that crosses blocks is one field, and each pixel is
+Seeds are looked for in blocks with a margin, and numbered over the whole image at once, strip by strip; then each block grows the seeds that lie in
+it and around it and keeps its own pixels. A seed has the same number in every block, so a field that crosses blocks is one field, and each pixel is
 written once, so fields neither overlap nor leave a gap between blocks.
 """
 

@@ -23,8 +23,8 @@ def sections(dataset: Dataset, progress: Progress = SILENT) -> list[str]:
     known = f"Ground without a field is background where {facts['complete']} says so, elsewhere not labelled." if facts["complete"] else \
         "All ground without a field is background."
     return [page.heading("Fields"),
-            page.paragraph(f"{facts['parts']} fields from {facts['parcels']} parcels of {facts['path']}; the boundary is {facts['boundary_m']:g} m wide "
-                           f"inside each, and at least one pixel. {known} Dates of the images: {dates}."),
+            page.paragraph(f"{facts['parts']} fields from {facts['parcels']} parcels of {facts['path']}; the boundary is {facts['boundary_m']:g} m "
+                           f"wide inside each, and at least one pixel. {known} Dates of the images: {dates}."),
             page.table(("", *SPLITS), [("fields seen", *(str(count) for count in _counts(dataset))),
                                        ("median size of a field within a tile [ha]", *_sizes(dataset))]),
             page.paragraph(f"{facts['repeated']} polygons were there more than once, {facts['overlapping']} fields overlap another, "
@@ -38,8 +38,8 @@ def warnings(dataset: Dataset) -> list[str]:
     if counts["test"] and counts["test"] < FEW:
         found.append(f"Only {counts['test']} fields in the test tiles: figures from so few are uncertain.")
     if facts["overlapping"] > 0.1 * facts["parts"]:
-        found.append(f"{facts['overlapping']} of {facts['parts']} fields overlap another, so much of their ground is not labelled. Give one layer of one "
-                     "year.")
+        found.append(f"{facts['overlapping']} of {facts['parts']} fields overlap another, so much of their ground is not labelled. Give one layer "
+                     "of one year.")
     if facts["without_pixel"] > 0.1 * facts["parts"]:
         found.append(f"{facts['without_pixel']} of {facts['parts']} fields are too small for the pixels of the images.")
     return found
