@@ -29,22 +29,17 @@ class Dated:
     origin: str
 
 
-def dated_series(sources: list[dict], pattern: str | None = None, table: str | None = None, *, what: str = "images",
-                 together: bool = False, lenient: bool = False, least: int = 2, progress: Progress = SILENT) -> list[Dated]:
-    """Finds the day of every raster and puts the rasters in order.
+def days_of(sources: list[dict], pattern: str | None = None, table: str | None = None, *, lenient: bool = False) -> list[Dated]:
+    """Finds the day of every raster.
 
     Args:
         sources: raster values of a job.
         pattern: of file names, such as ``*_YYYYMMDD_*``; DDD is the day of the year.
         table: CSV file with the columns file and date, which goes before everything else.
-        what: the rasters are, for messages.
-        together: whether several rasters of one day are the bands of that day; else a day may occur once.
         lenient: whether rasters to which pattern and table do not apply may say their day in another way.
-        least: number of days.
-        progress: told where the days come from, and when they had to be sorted.
 
     Raises:
-        DataError: a day that cannot be read or repeats, fewer days than `least`, or a table without a row for a raster.
+        DataError: a day that cannot be read, or a table without a row for a raster.
     """
     rows = _read_table(table) if table else {}
     rule = _compile(pattern) if pattern else None
@@ -57,6 +52,22 @@ def dated_series(sources: list[dict], pattern: str | None = None, table: str | N
                 raise
             day, origin = _day_of(source, None, None, {}, None)
         found.append(Dated(day, (source,), origin))
+    return found
+
+
+def in_order(found: list[Dated], what: str = "images", *, together: bool = False, least: int = 2, progress: Progress = SILENT) -> list[Dated]:
+    """Puts rasters of one place in the order of their days.
+
+    Args:
+        found: what `days_of` found.
+        what: the rasters are, for messages.
+        together: whether several rasters of one day are the bands of that day; else a day may occur once.
+        least: number of days.
+        progress: told where the days come from, and when they had to be sorted.
+
+    Raises:
+        DataError: a day that repeats, or fewer days than `least`.
+    """
     ordered = sorted(found, key=lambda each: each.day)
     if together:
         ordered = _joined(ordered)
