@@ -7,6 +7,9 @@ import rasterio.transform
 import shapely
 from rasterio.features import rasterize
 
+from eo_pretrain_qgis.jobs import JOBS
+from eo_pretrain_qgis.progress import SILENT
+
 from .scenes import write_raster
 
 UTM = "EPSG:32633"
@@ -117,3 +120,13 @@ def crop_zones(folder):
     write_raster(folder / "T33UUP_20190605T101021.tif", np.full((10, 40, 40), 1000, np.uint16), names=BANDS, nodata=0)
     parcels.to_file(folder / "parcels.gpkg", layer="parcels")
     return folder
+
+
+def zone_dataset(folder):
+    """Parcels of the western tile of `crop_zones`, with two dates."""
+    season = crop_zones(folder)
+    days = ZONES["33UUP"][2][:2]
+    JOBS["create_crop_dataset"].from_values({
+        "images": [str(season / f"T33UUP_{day}T101021.tif") for day in days], "parcels": str(season / "parcels.gpkg"), "crop_field": "crop",
+        "kind": "parcels", "minimum_clear": 1, "split_by": "parcel", "output": str(folder / "dataset")}).run(SILENT)
+    return folder / "dataset"

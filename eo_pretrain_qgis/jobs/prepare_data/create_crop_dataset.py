@@ -18,6 +18,7 @@ from ..spec import (
     choice,
     dataset_output,
     file,
+    folder,
     folder_output,
     integer,
     number,
@@ -54,6 +55,10 @@ class CreateCropDataset(Job):
     Images that share most of their ground in one CRS are of one tile and lie on one grid. Tiles may lie in several UTM zones and have
     dates of their own; shorter series are filled up with days of -1. A parcel in two tiles is taken from the one that covers more of it,
     of equals from the one with more dates. The places of the samples are in the CRS of the images, of several zones in EPSG:4326.
+
+    With “Add to dataset” the new series join those of an existing dataset, of other tiles or other dates: old series keep their split, new
+    ones are for training, and those of parcels that lie at or nearer than the gap to validation or test series are dropped. Sensor, bands
+    and classes are those of the dataset. The given dataset stays as it is.
     """
 
     title = "Create crop dataset"
@@ -124,6 +129,8 @@ class CreateCropDataset(Job):
     validation_share: float = number("Share of validation samples", default=0.15, minimum=0, maximum=0.5)
     test_share: float = number("Share of test samples", default=0.2, minimum=0, maximum=0.5)
     seed: int = integer("Seed", default=1, minimum=0, maximum=LARGEST_SEED, advanced=True)
+    append_to: str = folder("Add to dataset", optional=True, help="A crop dataset whose series the new dataset holds as well; empty makes one of its "
+                                                                  "own.")
     output: str = dataset_output()
     footprints: str = vector_output("Places of the samples", optional=True, created=False)
     timesen2crop: str = folder_output("TimeSen2Crop folders", optional=True, created=False,
@@ -131,6 +138,8 @@ class CreateCropDataset(Job):
                                            "them, and with the numbers of its list of crops. Needs the nine bands of Sentinel-2 it holds.")
 
     def check(self) -> None:
+        if self.append_to and self.radar:
+            raise JobError("Series of two sensors cannot be added to a dataset. Leave “Radar images” empty, or leave “Add to dataset” empty.")
         if self.split_by == "region" and not self.region_field:
             raise JobError("The split by region needs a region field. Choose one, or split by blocks of ground.")
         if self.validation_share + self.test_share > 0.8:
@@ -142,6 +151,7 @@ class CreateCropDataset(Job):
         from ...engine.datasets.season import Season
         from ...engine.datasets.splitting.by_place import SplitPlan
         from ...engine.formats.timesen2crop import write_timesen2crop_folders
+        from ...engine.themes.crops.extending import extend_series, open_extended, season_of
         from ...engine.themes.crops.fields import Source, open_fields
         from ...engine.themes.crops.parcel_splits import Division
         from ...engine.themes.crops.parcels import CropRules
@@ -152,18 +162,22 @@ class CreateCropDataset(Job):
 
         if self.timesen2crop:
             refuse_used(self.timesen2crop)
+        extended = open_extended(self.append_to) if self.append_to else None
         season = Season.read(self.first_day, self.last_day)
+        season = season_of(extended, season) if extended else season
         sampling = SamplingPlan(self.sample_count, self.sampling, self.prior, self.minimum_samples, self.seed)
         plan = SeriesPlan(self.kind, sampling, self.minimum_clear, Division(self.split_by, self.block_size, self.gap), season)
-        imagery = Imagery(self.images, self.preset, self.bands, self.nodata, self.masks or (), self.mask_kind, self.radar or (), self.radar_preset)
+        imagery = Imagery(self.images, self.preset, self.bands, self.nodata, self.masks or (), self.mask_kind, self.radar or (), self.radar_preset,
+                          extended)
         dates = Dates(self.date_pattern, self.date_table, self.arrangement == "bands", season)
         with new_folder(self.output) as folder, TemporaryDirectory(prefix="aligned", dir=folder) as temporary:
             places = open_places(imagery, dates, temporary, progress.part(0, 0.1))
             source = Source(self.parcels, self.crop_field, self.region_field, self.inner_buffer)
             rules = CropRules(self.crop_table, self.minimum_parcels, self.minimum_pixels)
-            fields, legend, labels = open_fields(places, source, rules, progress.part(0.1, 0.2))
-            shares = SplitPlan(self.validation_share, self.test_share, seed=self.seed)
-            split = build_series(folder, fields, legend, labels, plan, shares, Path(self.output).name, progress.part(0.2, 0.9))
+            fields, legend, labels = open_fields(places, source, rules, progress.part(0.1, 0.2), extended)
+            shares, name, rest = SplitPlan(self.validation_share, self.test_share, seed=self.seed), Path(self.output).name, progress.part(0.2, 0.9)
+            split = (extend_series(folder, extended, fields, legend, labels, plan, name, rest) if extended else
+                     build_series(folder, fields, legend, labels, plan, shares, name, rest))
             if self.timesen2crop:
                 with new_folder(self.timesen2crop) as second:
                     write_timesen2crop_folders(folder, second, progress.part(0.9, 1))

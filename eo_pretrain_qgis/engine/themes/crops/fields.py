@@ -10,10 +10,11 @@ import shapely
 from rasterio.crs import CRS
 
 from ....progress import SILENT, Progress
+from ...datasets.dataset import Dataset
 from ...datasets.labels import Missed
 from ...datasets.legend import Legend
 from ...rasters.grid import Window, blocks
-from .parcels import NOTHING, CropRules, Parcels, group_crops, open_parcels, too_small
+from .parcels import NOTHING, CropRules, Parcels, group_crops, known_crops, open_parcels, too_small
 from .places import Place
 
 #: Memory for what a block gives when every pixel is a sample [byte].
@@ -61,7 +62,8 @@ class Source:
     inner_buffer: float = 0.0
 
 
-def open_fields(places: list[Place], source: Source, rules: CropRules, progress: Progress = SILENT) -> tuple[list[Fields], Legend, dict]:
+def open_fields(places: list[Place], source: Source, rules: CropRules, progress: Progress = SILENT,
+                like: Dataset | None = None) -> tuple[list[Fields], Legend, dict]:
     """Reads the parcels of all places and decides their classes.
 
     A parcel that lies in several places is taken where most of it lies, of equals where there are most dates, of those in the first place.
@@ -71,6 +73,7 @@ def open_fields(places: list[Place], source: Source, rules: CropRules, progress:
         source: of the parcels.
         rules: how crops become classes.
         progress: also hears what was left out.
+        like: a dataset that the samples join, whose classes count; None decides them anew.
 
     Returns:
         Parcels of each place that has any, the legend, and facts for the record.
@@ -94,7 +97,10 @@ def open_fields(places: list[Place], source: Source, rules: CropRules, progress:
     facts = {**fields[0].parcels.facts, "parcels": int(mine.sum())}
     facts["parcels_without_pixel"] = too_small(pixels[mine], places[0].grid, facts, progress)
     facts["overlapping_parcels"] = len(np.unique(np.concatenate([each.parcels.overlapping for each in fields])))
-    legend, positions, facts["grouped_as_other"] = group_crops(crops, pixels, rules, source.layer, source.crop_field, progress)
+    if like:
+        legend, positions, facts["grouped_as_other"] = known_crops(crops, pixels, rules, like, source.crop_field, progress)
+    else:
+        legend, positions, facts["grouped_as_other"] = group_crops(crops, pixels, rules, source.layer, source.crop_field, progress)
     ends = np.cumsum([len(each.parcels) for each in fields])[:-1]
     return [replace(each, positions=own) for each, own in zip(fields, np.split(positions, ends), strict=True)], legend, facts
 
@@ -133,29 +139,39 @@ class Ground:
         shapes: without their inner buffer [m] (parcel,).
         regions: of each (parcel,).
         tiles: name of the place of each (parcel,).
+        numbers: which feature of the layer each is (parcel,).
         pixel: edge of a pixel [m].
+        crs: of the plane.
+        factor: metres of its units, along x and y (2,).
     """
 
     shapes: np.ndarray
     regions: np.ndarray
     tiles: np.ndarray
+    numbers: np.ndarray
     pixel: float
+    crs: str
+    factor: np.ndarray
+
+    def place(self, points: geopandas.GeoSeries) -> np.ndarray:
+        """Points in the plane [m] (n,)."""
+        return shapely.transform(np.asarray(points.to_crs(self.crs).values, object), lambda places: places * self.factor)
 
 
 def ground_of(fields: list[Fields]) -> Ground:
     """Puts the parcels of all places into one plane: that of their grid, or an equal-area projection around the middle of several grids."""
     regions = np.concatenate([each.parcels.regions for each in fields])
     tiles = np.concatenate([np.full(len(each.parcels), each.place.name, object) for each in fields])
-    grid = fields[0].place.grid
+    numbers, grid = np.concatenate([each.parcels.numbers for each in fields]), fields[0].place.grid
     metres = np.array(grid.metres_per_pixel())
     if same_crs(fields):
-        factor = metres / np.array(grid.resolution)
+        factor, plane = metres / np.array(grid.resolution), grid.crs
         shapes = [shapely.transform(each.parcels.shapes, lambda points: points * factor) for each in fields]
     else:
         longitudes, latitudes = zip(*(each.place.grid.centre_lonlat() for each in fields), strict=True)
-        around = f"+proj=laea +lat_0={np.mean(latitudes):.6f} +lon_0={_mean_longitude(longitudes):.6f} +datum=WGS84 +units=m"
-        shapes = [np.asarray(geopandas.GeoSeries(each.parcels.shapes, crs=each.place.grid.crs).to_crs(around).values, object) for each in fields]
-    return Ground(np.concatenate(shapes), regions, tiles, float(metres.max()))
+        factor, plane = np.ones(2), f"+proj=laea +lat_0={np.mean(latitudes):.6f} +lon_0={_mean_longitude(longitudes):.6f} +datum=WGS84 +units=m"
+        shapes = [np.asarray(geopandas.GeoSeries(each.parcels.shapes, crs=each.place.grid.crs).to_crs(plane).values, object) for each in fields]
+    return Ground(np.concatenate(shapes), regions, tiles, numbers, float(metres.max()), plane, factor)
 
 
 def same_crs(fields: list[Fields]) -> bool:

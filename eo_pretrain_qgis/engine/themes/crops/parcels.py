@@ -14,6 +14,7 @@ from rasterio.features import rasterize
 from ....errors import DataError, listed
 from ....progress import SILENT, Progress
 from ....tables import COLOR, read_table, shortened
+from ...datasets.dataset import Dataset
 from ...datasets.labels import missed
 from ...datasets.legend import Legend, class_key, make_legend
 from ...rasters.grid import Grid, Window
@@ -190,6 +191,35 @@ def group_crops(crops: np.ndarray, pixels: np.ndarray, rules: CropRules, source:
             progress.message(f"The class “{row.name}” has one parcel, so it cannot be learned in one place and tested in another. Raise the "
                              "smallest number of parcels of a class, or give more parcels.", level="warning")
     return legend, positions, rare
+
+
+def known_crops(crops: np.ndarray, pixels: np.ndarray, rules: CropRules, dataset: Dataset, crop_field: str,
+                progress: Progress = SILENT) -> tuple[Legend, np.ndarray, list[str]]:
+    """As `group_crops`, with the classes of a dataset; a crop is known by the name of its class or as the crop of a sample there.
+
+    Crops that are neither go to “other” where the dataset has it, else their parcels are left out.
+
+    Raises:
+        DataError: no crop is a class of the dataset.
+    """
+    table, _ = _read_table(rules.table) if rules.table else ({}, {})
+    names = np.array([table.get(crop, OTHER) for crop in crops], dtype=object) if rules.table else crops
+    first = dataset.tiles.drop_duplicates("crop").index
+    known = dict(zip(dataset.tiles["crop"][first], dataset.labels(first.to_numpy()).tolist(), strict=True))
+    known |= {row.name: position for position, row in enumerate(dataset.classes)}
+    usable = (pixels > 0) & (names != "")
+    foreign = sorted(set(names[usable]) - set(known))
+    if len(foreign) == len(set(names[usable])):
+        classes = listed(row.name for row in dataset.classes)
+        raise DataError(f"The field “{crop_field}” holds {listed(foreign)}, and none of them is a class of {dataset.folder}, which has {classes}. "
+                        "Choose another field, or join crops to these classes in a table of crops.")
+    other = known.get(OTHER, NOTHING)
+    if foreign:
+        end = f"go to “{OTHER}”" if other != NOTHING else "are left out"
+        progress.message(f"{len(foreign)} crops are no class of {dataset.folder} and {end}: {listed(foreign)}.", level="warning")
+    positions = np.array([known.get(name, other) for name in names])
+    positions[~usable] = NOTHING
+    return Legend(tuple(dataset.classes), {}, None), positions, foreign if other != NOTHING else []
 
 
 def too_small(pixels: np.ndarray, grid: Grid, facts: dict, progress: Progress = SILENT) -> int:

@@ -13,6 +13,7 @@ from rasterio.crs import CRS
 from ....errors import DataError, listed
 from ....progress import SILENT, Progress
 from ...datasets.alignment import align, overlap
+from ...datasets.dataset import Dataset
 from ...datasets.season import Season
 from ...rasters.grid import Grid
 from ...rasters.raster import Raster, Scene
@@ -101,6 +102,7 @@ class Imagery:
         mask_kind: key of `clouds.KINDS`.
         radar: raster values of a second sensor.
         radar_preset: its key of `sensors.PRESETS`.
+        like: a dataset that the images join, which has one sensor; None for none.
     """
 
     images: Sequence[dict]
@@ -111,6 +113,12 @@ class Imagery:
     mask_kind: str = "scl"
     radar: Sequence[dict] = ()
     radar_preset: str = "sentinel1_db"
+    like: Dataset | None = None
+
+    @property
+    def name(self) -> str:
+        """What the first sensor is called in the dataset."""
+        return self.like.sensor_named().name if self.like else "s2" if self.radar else "image"
 
 
 def open_places(imagery: Imagery, dates: Dates, folder: str, progress: Progress = SILENT) -> list[Place]:
@@ -126,14 +134,13 @@ def open_places(imagery: Imagery, dates: Dates, folder: str, progress: Progress 
         DataError: a place with fewer than two dates or two images of one, images that contradict each other, or a place without radar.
     """
     groups = by_place(dates.read(imagery.images, progress=progress), progress.part(0, 0.1))
-    names = _names(groups)
+    names = _names([group for _, group in groups]) if imagery.like is None else known_names(imagery.like, groups)
     several = len(groups) > 1
     ordered = []
-    for name, group in zip(names, groups, strict=True):
+    for name, (_, group) in zip(names, groups, strict=True):
         _check_season(name, group, dates.season)
         ordered.append(in_order(group, f"images of {name}" if several else "images", together=dates.together, progress=progress))
-    series = open_series(ordered, "s2" if imagery.radar else "image", imagery.preset, imagery.bands, imagery.nodata,
-                         progress=progress.part(0.1, 0.4))
+    series = open_series(ordered, imagery.name, imagery.preset, imagery.bands, imagery.nodata, like=imagery.like, progress=progress.part(0.1, 0.4))
     grids = [each.grid for each in series]
     if several:
         _tell(names, series, progress)
@@ -160,7 +167,7 @@ def _radar(imagery: Imagery, dates: Dates, grids: dict[str, Grid], folder: str, 
     return open_series(groups, "s1", imagery.radar_preset, place=onto, progress=progress)
 
 
-def by_place(found: list[Dated], progress: Progress = SILENT) -> list[list[Dated]]:
+def by_place(found: list[Dated], progress: Progress = SILENT) -> list[tuple[Grid, list[Dated]]]:
     """Images that show mostly the same ground in one CRS belong together.
 
     Args:
@@ -168,7 +175,7 @@ def by_place(found: list[Dated], progress: Progress = SILENT) -> list[list[Dated
         progress: told how far it is.
 
     Returns:
-        The images of each place, places in the order of their first image.
+        Grid of the first image and the images of each place, places in the order of their first image.
     """
     groups: list[tuple[Grid, list[Dated]]] = []
     for number, each in enumerate(found):
@@ -180,7 +187,7 @@ def by_place(found: list[Dated], progress: Progress = SILENT) -> list[list[Dated
             groups.append((grid, [each]))
         else:
             mine.append(each)
-    return [group for _, group in groups]
+    return groups
 
 
 def on_grid(found: list[Dated], grid: Grid) -> list[Dated]:
@@ -224,6 +231,20 @@ def _names(groups: list[list[Dated]]) -> list[str]:
                             "ground. Correct the name of one of them, or leave it out.")
         told[tile] = group[0]
         names.append(tile or (first.get("name") or Path(first["path"]).name if len(groups) == 1 else f"tile {number}"))
+    return names
+
+
+def known_names(dataset: Dataset, groups: list[tuple[Grid, list[Dated]]]) -> list[str]:
+    """A name for each place that joins a dataset: that of the tile there which shows the same ground, else one that no tile there has."""
+    known = [(scene["tile"], Grid(scene["crs"], tuple(scene["transform"]), scene["width"], scene["height"]))
+             for scene in dataset.description["scenes"] if scene.get("tile") and scene["crs"]]
+    names: list[str] = []
+    for (grid, _), own in zip(groups, _names([group for _, group in groups]), strict=True):
+        same = next((name for name, other in known if _same_place(other, grid)), "")
+        taken, number, name = {*names, *(name for name, _ in known)}, 2, own
+        while not same and name in taken:
+            name, number = f"{own} ({number})", number + 1
+        names.append(same or name)
     return names
 
 

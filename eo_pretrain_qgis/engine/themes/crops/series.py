@@ -14,7 +14,8 @@ from ....errors import DataError
 from ....progress import SILENT, Progress
 from ...datasets.building import describe_sensor
 from ...datasets.cutting import filled_image
-from ...datasets.dataset import SensorInfo
+from ...datasets.dataset import Dataset, SensorInfo
+from ...datasets.merging import check_like
 from ...rasters.clouds import CLEAR, NOT_MEASURED, CloudMask, open_mask, table_text
 from ...rasters.grid import Grid, Window
 from ...rasters.raster import Scene
@@ -91,7 +92,7 @@ class Series:
 
 
 def open_series(groups: list[list[Dated]], name: str, preset: str, bands_text: str | None = None, nodata: float | None = None,
-                place: Callable[[int, Dated], Scene] | None = None, progress: Progress = SILENT) -> list[Series]:
+                place: Callable[[int, Dated], Scene] | None = None, like: Dataset | None = None, progress: Progress = SILENT) -> list[Series]:
     """Opens the images of one sensor.
 
     Args:
@@ -101,6 +102,7 @@ def open_series(groups: list[list[Dated]], name: str, preset: str, bands_text: s
         bands_text: names of the bands in order; bands of several files come in the order of the files' names.
         nodata: declared nodata value.
         place: brings the images of a date onto the grid of the place of that number; None opens them as they are.
+        like: a dataset that the images join.
         progress: messages about the bands.
 
     Returns:
@@ -121,7 +123,9 @@ def open_series(groups: list[list[Dated]], name: str, preset: str, bands_text: s
             scene.close()
             opened[-1].append(scene)
     everything = [scene for scenes in opened for scene in scenes]
-    sensor = replace(describe_sensor(everything, preset, bands_text, progress), name=name)
+    sensor = replace(describe_sensor(everything, preset, bands_text, progress, like), name=name)
+    if like is not None:
+        check_like(like, everything[0], sensor, progress)
     for scene in everything:
         scene.close()
     return [Series(sensor, [each.day for each in group], [[source["path"] for source in each.sources] for each in group], scenes,

@@ -48,6 +48,8 @@ class SeriesPlan:
         minimum_clear: samples with fewer clear dates of the first sensor are left out.
         division: how samples are split.
         season: that the dates were taken from; None where all were.
+        dates: the arrays hold at least so many.
+        first_year: from whose 1 January days are counted, unless a date is older; None is the year of the first date.
     """
 
     kind: str = "pixels"
@@ -55,6 +57,8 @@ class SeriesPlan:
     minimum_clear: int = 1
     division: Division = field(default_factory=Division)
     season: Season | None = None
+    dates: int = 0
+    first_year: int | None = None
 
 
 @dataclass
@@ -113,7 +117,8 @@ def build_series(folder: Path, fields: list[Fields], legend: Legend, labels_fact
     measured = {"area": available, "parcels": np.bincount(positions[used & (pixels > 0)], minlength=classes)}[plan.sampling.prior]
     priors = measured / max(measured.sum(), 1)
     counts = allocate(available, priors, plan.sampling) if plan.kind != "parcels" else np.zeros(classes, np.int64)
-    first_year = min(each.days[0].year for own in fields for each in own.place.series)
+    years = [each.days[0].year for own in fields for each in own.place.series]
+    first_year = min(years if plan.first_year is None else [*years, plan.first_year])
     known, shards = _read_all(folder, fields, plan, Draw(available, counts, plan.sampling.seed), first_year, progress.part(0, 0.6))
     _check_kept(known, fields, plan, progress)
     begins = np.cumsum([0, *(len(each.parcels) for each in fields)])
@@ -123,7 +128,7 @@ def build_series(folder: Path, fields: list[Fields], legend: Legend, labels_fact
     one_crs = same_crs(fields)
     tables = [samples.table(each, first.grid.crs if one_crs else MANY_ZONES) for samples, each in zip(known, fields, strict=True) if len(samples)]
     series = [(each.place, one) for each in fields for one in each.place.series]
-    scenes = [row for number, (_, each) in enumerate(series)
+    scenes = [{**row, "tile": place.name} for number, (place, each) in enumerate(series)
               for row in each.facts(progress.part(0.65 + 0.2 * number / len(series), 0.65 + 0.2 * (number + 1) / len(series)))]
     facts = {"first_year": first_year, **_dates(fields, known), "sampling": sampling_facts(names, priors, available, counts, plan.sampling),
              "kind": plan.kind, "minimum_clear": plan.minimum_clear, "too_cloudy": sum(samples.too_cloudy for samples in known),
@@ -138,7 +143,7 @@ def build_series(folder: Path, fields: list[Fields], legend: Legend, labels_fact
 def _read_all(folder: Path, fields: list[Fields], plan: SeriesPlan, draw: Draw, first_year: int,
               progress: Progress) -> tuple[list[_Samples], list[dict]]:
     """Reads all places one after the other; what was written of each, and the shards."""
-    arrays, extra = _arrays([each.place for each in fields])
+    arrays, extra = _arrays([each.place for each in fields], plan.dates)
     total, done, known = sum(len(each.windows) for each in fields), 0, []
     with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES), ShardWriter(folder, arrays, extra=extra) as writer:
         for each in fields:
@@ -245,12 +250,12 @@ def _centres(grid: Grid, window: Window, rows: np.ndarray, cols: np.ndarray) -> 
     return np.stack([c + a * (cols + 0.5), f + e * (rows + 0.5)], 1)
 
 
-def _arrays(places: list[Place]) -> tuple[dict[str, tuple[tuple[int, ...], str]], list[str]]:
-    """The arrays of the dataset, as long as the longest series, and which of them are extras: days and flags of each sensor."""
+def _arrays(places: list[Place], least: int) -> tuple[dict[str, tuple[tuple[int, ...], str]], list[str]]:
+    """The arrays of the dataset, as long as the longest series and at least so long, and which of them are extras: days and flags of each sensor."""
     arrays: dict[str, tuple[tuple[int, ...], str]] = {LABELS: ((), "uint8")}
     extra = []
     for number, each in enumerate(places[0].series):
-        dates = (max(len(place.series[number].days) for place in places),)
+        dates = (max(least, *(len(place.series[number].days) for place in places)),)
         arrays[each.sensor.name] = ((*dates, len(each.sensor.bands)), each.sensor.dtype)
         days, flags = extra_names(number, each.sensor.name)
         arrays[days], arrays[flags] = (dates, "int16"), (dates, "uint8")
