@@ -69,7 +69,8 @@ class CreateCropDataset(Job):
                "classes": Result("number", "Classes of crops")}
 
     images: list = rasters("Images of the series", help="One raster layer for each date, such as Sentinel-2. Images of several tiles may be mixed; "
-                                                        "those of one tile lie on one grid." + DELIVERED)
+                                                        "those of one tile lie on one grid. A data cube, NetCDF or Zarr with times, gives all its "
+                                                        "dates." + DELIVERED)
     arrangement: str = choice("Each layer is", ("dates", "bands"), default="dates",
                               help="“dates”: a date with all its bands. “bands”: one band of a date; layers of a date are put together "
                                    "in the order of their file names.")

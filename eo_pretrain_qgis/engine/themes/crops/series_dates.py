@@ -9,9 +9,10 @@ from pathlib import PurePath
 
 from ....errors import DataError, listed
 from ....progress import SILENT, Progress
-from ....scene_names import may_be_scene
+from ....scene_names import may_be_scene, with_day
 from ....tables import read_table, shortened
 from ...rasters.dates import WRITTEN_ONLY, day_in
+from ...rasters.deliveries.cubes import cube_days
 from ...rasters.raster import Raster
 
 _MARKS = {"YYYY": r"(?P<year>\d{4})", "DDD": r"(?P<day_of_year>\d{3})", "MM": r"(?P<month>\d\d)", "DD": r"(?P<day>\d\d)", "*": r".*?"}
@@ -30,7 +31,7 @@ class Dated:
 
 
 def days_of(sources: list[dict], pattern: str | None = None, table: str | None = None, *, lenient: bool = False) -> list[Dated]:
-    """Finds the day of every raster.
+    """Finds the day of every raster; a data cube gives as many rasters as it has days.
 
     Args:
         sources: raster values of a job.
@@ -39,12 +40,16 @@ def days_of(sources: list[dict], pattern: str | None = None, table: str | None =
         lenient: whether rasters to which pattern and table do not apply may say their day in another way.
 
     Raises:
-        DataError: a day that cannot be read, or a table without a row for a raster.
+        DataError: a day that cannot be read, a cube without days, or a table without a row for a raster.
     """
     rows = _read_table(table) if table else {}
     rule = _compile(pattern) if pattern else None
     found = []
     for source in sources:
+        days = cube_days(source["path"])
+        if days:
+            found += [Dated(day, ({**source, "path": with_day(source["path"], day.isoformat())},), "the data cube") for day in days]
+            continue
         try:
             day, origin = _day_of(source, rule, pattern, rows, table)
         except DataError:
