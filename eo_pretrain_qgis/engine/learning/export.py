@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +26,19 @@ from .networks.same_padding import with_fixed_padding
 
 
 class Probabilities(nn.Module):
-    """The network with its softmax, as it is exported: stored units in, probabilities out."""
+    """The network with its softmax, as it is exported: stored units in, probabilities out, and behind them what it learned `beside` the classes."""
 
     def __init__(self, network: ClassNetwork) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Probabilities (n, class, y, x) of images (n, band, y, x)."""
-        return self.network({self.network.seen.name: image}).softmax(1)
+    def forward(self, image: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
+        """Probabilities (n, class, y, x) of images (n, band, y, x); with them, of a network that learned more, (n, 1, y, x) from 0 to 1 of each."""
+        scores, more = self.network({self.network.seen.name: image}), len(self.network.beside)
+        if not more:
+            return scores.softmax(1)
+        classes = scores.shape[1] - more
+        return scores[:, :classes].softmax(1), *scores[:, classes:].sigmoid().split(1, 1)
 
 
 def export_run(run_folder: str, target: str, *, name: str | None = None, licence: str = "not stated", tolerance: float = 1e-4,
@@ -63,7 +67,8 @@ def export_run(run_folder: str, target: str, *, name: str | None = None, licence
     model = Probabilities(network).eval()
     progress.at(0.05, "Translating the network")
     seen = network.seen
-    content = to_onnx(model, {seen.name: len(seen.bands)}, network.stride, run.card["encoder"], progress=progress.part(0.05, 0.2))
+    content = to_onnx(model, {seen.name: len(seen.bands)}, network.stride, run.card["encoder"],
+                      (package.OUTPUT, *network.beside), progress.part(0.05, 0.2))
     session = on_processor(content)
     scenes = real_scenes(run.card["dataset"]["path"], seen, network.stride)
     images = [{seen.name: image} for image in probes(scenes[0], network.stride)]
@@ -78,7 +83,8 @@ def export_run(run_folder: str, target: str, *, name: str | None = None, licence
     return {"largest_difference": difference, "model_id": description["id"]}
 
 
-def to_onnx(model: nn.Module, ports: Mapping[str, int], stride: int, what: str, output: str = package.OUTPUT, progress: Progress = SILENT) -> bytes:
+def to_onnx(model: nn.Module, ports: Mapping[str, int], stride: int, what: str, outputs: Sequence[str] = (package.OUTPUT,),
+            progress: Progress = SILENT) -> bytes:
     """The network as an ONNX file that takes any number of images of any height and width divisible by `stride`.
 
     Traces of the Python code and its paths, which the exporter adds to every node, are left out.
@@ -88,13 +94,13 @@ def to_onnx(model: nn.Module, ports: Mapping[str, int], stride: int, what: str, 
         ports: names of what it takes, in its order, and how many bands each has.
         stride: see above.
         what: its encoder, for the message.
-        output: name of what it gives.
+        outputs: names of what it gives.
         progress: told every half second that it goes on; a cancel ends it.
 
     Raises:
         ModelError: when torch cannot translate it.
     """
-    call = PythonCall(lambda: _translated(with_fixed_padding(model), ports, stride, output))
+    call = PythonCall(lambda: _translated(with_fixed_padding(model), ports, stride, list(outputs)))
     try:
         proto = patiently(call, call.stop, progress, 0, "Translating the network")
     except (torch.onnx.OnnxExporterError, RuntimeError, ValueError) as error:
@@ -110,7 +116,7 @@ def to_onnx(model: nn.Module, ports: Mapping[str, int], stride: int, what: str, 
     return proto.SerializeToString(deterministic=True)
 
 
-def _translated(model: nn.Module, ports: Mapping[str, int], stride: int, output: str) -> onnx.ModelProto:
+def _translated(model: nn.Module, ports: Mapping[str, int], stride: int, outputs: list[str]) -> onnx.ModelProto:
     """What torch's exporter makes of the network."""
     n, rows, columns = (torch.export.Dim(axis, min=1) for axis in ("n", "rows", "columns"))
     # Not the smallest sizes: the exporter takes a size of 1 for a constant.
@@ -119,7 +125,7 @@ def _translated(model: nn.Module, ports: Mapping[str, int], stride: int, output:
         warnings.simplefilter("ignore")
         path = Path(folder) / "model.onnx"
         torch.onnx.export(model, example, path, dynamo=True, external_data=False, verbose=False, input_names=list(ports),
-                          output_names=[output], dynamic_shapes=({0: n, 2: stride * rows, 3: stride * columns},) * len(ports))
+                          output_names=outputs, dynamic_shapes=({0: n, 2: stride * rows, 3: stride * columns},) * len(ports))
         return onnx.load(path)
 
 
@@ -137,11 +143,12 @@ def largest_difference(model: nn.Module, session: InferenceSession, images: list
     largest = 0.0
     for done, image in enumerate(images, 1):
         with torch.no_grad():
-            expected = model(*map(torch.from_numpy, image.values())).numpy()
-        found = session.run(None, image)[0]
-        apart = np.abs(view(found) - view(expected) if view else found - expected).max()
-        largest = float(np.maximum(largest, apart))  # unlike max() it keeps NaN
-        progress.at(done / len(images), f"Comparing torch and onnxruntime on {expected.shape[2]} × {expected.shape[3]} px")
+            given = model(*map(torch.from_numpy, image.values()))
+        for expected, found in zip(given if isinstance(given, tuple) else (given,), session.run(None, image), strict=True):
+            apart = np.abs(view(found) - view(expected.numpy()) if view else found - expected.numpy()).max()
+            largest = float(np.maximum(largest, apart))  # unlike max() it keeps NaN
+        height, width = found.shape[2:]
+        progress.at(done / len(images), f"Comparing torch and onnxruntime on {height} × {width} px")
     return largest
 
 
@@ -149,7 +156,7 @@ def describe(run: Run, network: ClassNetwork, name: str, licence: str, plugin_ve
     """What the model wants, gives and comes from, with what `halo.measured` found; see `package.write`."""
     card = run.card
     return of_run(run, name, licence, plugin_version, {
-        **{key: card[key] for key in ("architecture", "encoder", "parameters")}, "stride": network.stride, **halo})
+        **{key: card[key] for key in ("architecture", "encoder", "parameters")}, "stride": network.stride, "beside": list(network.beside), **halo})
 
 
 def probes(scene: np.ndarray, stride: int) -> list[np.ndarray]:

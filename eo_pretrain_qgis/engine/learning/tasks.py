@@ -9,9 +9,11 @@ from ..cards import Inputs
 from ..datasets.dataset import Dataset
 from ..tasks import require
 from .finetuning.classification import Classification
+from .finetuning.fields import FieldSegmentation
 from .finetuning.labelled_tiles import LabelledMethod
 from .finetuning.segmentation import Segmentation
 from .networks.class_networks import ClassificationNetwork, ClassNetwork, SegmentationNetwork
+from .networks.field_network import FieldUNet
 from .networks.fitted import NearestNeighbours, PixelProbe
 from .networks.spectral import SpectralClassifier, SpectralUNet
 
@@ -42,7 +44,9 @@ _PIXELS = Learner({"unet above a regression": SpectralUNet, "unet": Segmentation
                   "unet", {"probe": "linear on features"})
 _TILES = Learner({"classifier above a regression": SpectralClassifier, "classifier": ClassificationNetwork, "nearest neighbours": NearestNeighbours},
                  Classification, "classifier", {"knn": "nearest neighbours"})
-LEARNERS: dict[str, Learner] = {"segmentation": _PIXELS, "scene": _TILES, "patch": _TILES, "multilabel": _TILES}
+_FIELDS = Learner({"field unet above a regression": FieldUNet, "unet": SegmentationNetwork, "linear on features": PixelProbe},
+                  FieldSegmentation, "unet", {"probe": "linear on features"})
+LEARNERS: dict[str, Learner] = {"segmentation": _PIXELS, "fields": _FIELDS, "scene": _TILES, "patch": _TILES, "multilabel": _TILES}
 
 
 def learner_of(dataset: Dataset, otherwise: str = "") -> Learner:

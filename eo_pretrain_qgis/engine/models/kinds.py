@@ -23,11 +23,12 @@ class Kind:
     translates: bool = False
 
 
-SEGMENTATION, TRANSLATION = "segmentation", "translation"
+SEGMENTATION, FIELDS, TRANSLATION = "segmentation", "fields", "translation"
 #: Task → what its models give. That probabilities of a pixel sum to 1 is not asked for, since the most probable class is also that of a
 #: network with a sigmoid for each.
 KINDS = {
     SEGMENTATION: Kind("probabilities", (0.0, 1.0), ("class_map", "confidence", "class_shares", "polygons", "survey")),
+    FIELDS: Kind("probabilities", (0.0, 1.0), ("class_map", "confidence", "class_shares", "polygons", "survey", "fields")),
     TRANSLATION: Kind("translation", (-math.inf, math.inf), ("synthetic_image",), translates=True),
 }
 #: Edge of a block, what the network sees at once [px], and of the smaller one for little memory; more where the halo is wide.
