@@ -58,7 +58,7 @@ def export_run(run_folder: str, target: str, *, name: str | None = None, licence
         DataError: `run_folder` is no run.
     """
     run = Run.open(run_folder)
-    run.refuse_without_pixels()
+    run.refuse_without_map()
     network = run.load_network(torch.device("cpu"))
     model = Probabilities(network).eval()
     progress.at(0.05, "Translating the network")
