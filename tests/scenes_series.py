@@ -12,6 +12,8 @@ from eo_pretrain_qgis.engine.datasets.splitting.by_group import split_by_group
 from eo_pretrain_qgis.engine.datasets.splitting.by_place import SplitPlan
 from eo_pretrain_qgis.engine.datasets.splitting.division import finish
 from eo_pretrain_qgis.engine.rasters.sensors import Band
+from eo_pretrain_qgis.jobs import JOBS
+from eo_pretrain_qgis.progress import SILENT
 
 CROPS = (ClassInfo(3, "rape", "#ffee00"), ClassInfo(5, "wheat", "#aa7700"), ClassInfo(8, "maize", "#ffaa00"))
 #: Days of the peaks since 1 January, and how long they last.
@@ -63,3 +65,39 @@ def write_crop_series(folder, parcels=60, each=4, seed=0, cloudy=0.3, parcel=Tru
                     "height": 1, "date": ""}], "facts": {"first_year": 2021}}
     finish(folder, description, tiles, split_by_group(owner, labels, SplitPlan(0.2, 0.3, seed=seed)))
     return folder
+
+
+def season_dataset(folder):
+    """Series of three crops; all dates of one parcel are under cloud."""
+    return folder / "season" if (folder / "season").exists() else write_crop_series(folder / "season", hidden=(7,), noise=900)
+
+
+def dark_season_dataset(folder):
+    """Series of which no date is clear."""
+    return write_crop_series(folder / "dark", parcels=12, cloudy=1)
+
+
+def later_season_dataset(folder):
+    """Series of another part of the year."""
+    return write_crop_series(folder / "later", parcels=12, shift=200, seed=3)
+
+
+def season_run(folder):
+    """A network that learned the crops."""
+    return _learned(folder, "season_run", approach="network", encoder="ltae", epochs=2, keep="last", device="cpu")
+
+
+def season_statistics(folder):
+    """A regression that learned the crops."""
+    return _learned(folder, "season_statistics", approach="statistics")
+
+
+def season_model(folder):
+    """The model file of the network."""
+    JOBS["export_model"].from_values({"run_folder": str(season_run(folder)), "output": str(folder / "season.onnx")}).run(SILENT)
+    return folder / "season.onnx"
+
+
+def _learned(folder, name, **given):
+    JOBS["finetune"].from_values({"dataset": str(season_dataset(folder)), **given, "output": str(folder / name)}).run(SILENT)
+    return folder / name

@@ -54,7 +54,8 @@ def brought(whitening: Whitening, season: np.ndarray, values: np.ndarray, days: 
     """
     white = np.moveaxis(whitening(np.moveaxis(values, 2, 1)[..., None])[..., 0], 1, 2)
     found = np.matmul(shares(season, days), white).reshape(len(values), -1)
-    return np.where((days >= 0).any(1)[:, None], found, np.float32(np.nan))
+    found[~(days >= 0).any(1)] = np.nan
+    return found
 
 
 def series_features(dataset: Dataset, what: Input, whitening: Whitening, samples: np.ndarray, progress: Progress = SILENT) -> np.ndarray:

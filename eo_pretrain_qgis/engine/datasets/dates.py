@@ -87,11 +87,11 @@ def check_season(dataset: Dataset, seen: Input, samples: np.ndarray) -> str:
     days = days_of(dataset, dataset.sensor_of(seen).name, even_sample(samples, LOOKED_AT))
     clear = days[days >= 0]
     if not len(clear) or seen.season is None:
-        raise DataError(f"None of the {len(samples)} series of {dataset.folder} that were chosen has a clear date: all are under cloud, shadow or snow, "
-                        "or were not measured. Check the cloud masks and the nodata value.")
+        raise DataError(f"None of the {len(samples)} series of {dataset.folder} that were chosen has a clear date: all are under cloud, shadow or "
+                        "snow, or were not measured. Check the cloud masks and the nodata value.")
     outside = 1 - seen.season.seen(clear).mean()
     if outside > OUTSIDE:
-        raise DataError(f"The series of {dataset.folder} are of {day_words(clear.min())} to {day_words(clear.max())}, and the model learned from dates "
-                        f"of {day_words(seen.days[0])} to {day_words(seen.days[-1])}. Choose series of the same part of the year, or learn from "
-                        "these.")
+        raise DataError(f"The series of {dataset.folder} are of {day_words(clear.min())} to {day_words(clear.max())}, and the model learned from "
+                        f"dates of {day_words(seen.days[0])} to {day_words(seen.days[-1])}. Choose series of the same part of the year, or learn "
+                        "from these.")
     return f"{outside:.0%} of the clear dates lie outside the season of the model and are left out." if outside > 0 else ""

@@ -65,6 +65,7 @@ class LinearProbe:
             strengths: values of C that are tried; for several classes at once C is 0.1.
             shares: to what deviation each feature is brought (channel,), so that the penalty weighs heavier on those with less than 1; 0 leaves a
                 feature out. None: 1 for all.
+            groups: numbers of what samples belong to (n,): those of a group learn, or choose the strength, together. None: each stands alone.
         """
         # In float64: in float32 the mean of many rows is off by 1e-4, and a constant would seem to vary.
         self.mean, deviation = known.mean(0, dtype=np.float64), known.std(0, dtype=np.float64)

@@ -111,7 +111,8 @@ class ModelRecord(Struct):
         differ([port for seen in self.inputs for port in seen.ports], "the input")
         other = next((seen for seen in self.inputs if seen.axes != self.kind.takes), None)
         if other:
-            raise ValueError(f"the axes of the input {shown(other.name)} are {shown(other.axes)}, and a model for {self.task} takes {self.kind.takes}")
+            raise ValueError(f"the axes of the input {shown(other.name)} are {shown(other.axes)}, and those of a model for {self.task} are "
+                             f"{shown(self.kind.takes)}")
         if self.kind.translates and self.target is None:
             raise ValueError("it lacks the key “target”")
         if not self.kind.translates and not self.classes:

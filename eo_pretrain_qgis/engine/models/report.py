@@ -47,7 +47,8 @@ def write_html(package: Package, path: str) -> None:
         html.table(("", ""), [
             ("Id", package.id), ("File", package.path), ("SHA-256", package.sha256), ("Parameters", known.parameters),
             ("Stride [px]", package.stride), ("Halo [px]", package.halo), ("Training tile [px]", known.tile_size),
-            *([] if package.kind.axes == "b" else [("Takes tiles of", f"exactly {package.fixed_tile} px" if package.fixed_tile else f"any multiple of {package.stride} px")])]),
+            *([("Takes tiles of", f"exactly {package.fixed_tile} px" if package.fixed_tile else f"any multiple of {package.stride} px")]
+              if package.kind.axes != "b" else [])]),
     ])
 
 
@@ -55,9 +56,9 @@ def _input(seen: ModelInput, several: bool) -> list[str]:
     """Its bands, with its name where it is not the only one, and the season of a series."""
     may = ", which may be missing" if seen.optional else ""
     season = [html.paragraph(
-        f"A series of dates of one place, of {day_words(seen.season.days[0])} to {day_words(seen.season.days[-1])}; other dates are left out. The port "
-        f"“{seen.ports[-1]}” takes the days since 1 January of the year in which it begins, below 0 for what is missing, cloudy or padding. A series "
-        "without a clear date gets no class.")] if seen.season else []
+        f"A series of dates of one place, of {day_words(seen.season.days[0])} to {day_words(seen.season.days[-1])}; other dates are left out. The "
+        f"port “{seen.ports[-1]}” takes the days since 1 January of the year in which it begins, below 0 for what is missing, cloudy or padding. A "
+        "series without a clear date gets no class.")] if seen.season else []
     return [*([html.paragraph(f"{seen.name}{may}:")] if several else []), *season, _bands(seen.bands)]
 
 

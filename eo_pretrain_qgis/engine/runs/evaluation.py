@@ -16,11 +16,13 @@ from ..datasets.dataset import ALL, Dataset
 from ..datasets.dates import check_season
 from ..datasets.splitting.label_shares import real_share, training_share
 from ..datasets.units import scored_kind, unit_sentences
+from ..even_sample import even_sample
 from ..looks import html_page as page
 from ..looks.score_tables import CLASS_FIGURES, class_table, confusion_table, hardly_measured
 from ..tasks import FIGURES, Task, with_article
 from .answers import Answers, KeptClassifier
 from .approaches import NAMES
+from .by_day import LOOKED_AT, by_day, day_sections
 from .by_scene import Counts
 from .learnable import check_learnable
 from .limits import LABELS_ARE_TRUTH
@@ -81,8 +83,13 @@ def measure_run(run: RunFolder, opened: Callable[[Dataset], Answers], dataset_fo
     counts = {MODEL: own, **_count_baselines(dataset, labelled, tiles, progress.part(0.7, 0.95))}
     facts = _facts(run, dataset, split, counts) | {"tiles": len(tiles), "training_tiles": len(learned), "label_share": share,
                                                    "real_label_share": real_share(source, learned)}
-    progress.at(0.95, "Drawing samples")
-    return facts, _sections(facts, dataset, counts[MODEL], pictures(answers, shown(dataset, split)), seen)
+    more: list[str] = []
+    if dataset.kind.dates:
+        facts["by_day"] = by_day(answers, labelled, even_sample(tiles, LOOKED_AT), WHOLE_AT_ONCE, progress.part(0.95, 0.98))
+        more = day_sections(facts["by_day"], answers)
+    progress.at(0.98, "Drawing samples")
+    more += [page.heading("Series" if dataset.kind.dates else "Tiles"), pictures(answers, shown(dataset, split))]
+    return facts, _sections(facts, dataset, counts[MODEL], more, seen)
 
 
 def measure_classifier(run_folder: str, dataset_folder: str | None, split: str, progress: Progress = SILENT) -> tuple[dict[str, Any], list[str]]:
@@ -144,7 +151,7 @@ def _facts(run: RunFolder, dataset: Dataset, split: str, counts: dict[str, np.nd
     return facts
 
 
-def _sections(facts: dict[str, Any], dataset: Dataset, counts: np.ndarray, pictures: str, seen: str) -> list[str]:
+def _sections(facts: dict[str, Any], dataset: Dataset, counts: np.ndarray, more: list[str], seen: str) -> list[str]:
     kind, names = scored_kind(dataset), [entry.name for entry in dataset.classes]
     words = {MODEL: "the model", **{who: baseline.words for who, baseline in kind.baselines.items()}}
     figures = [(FIGURES[figure], *(facts[who][figure] for who in words)) for figure in FIGURES if figure in facts[MODEL]]
@@ -156,7 +163,7 @@ def _sections(facts: dict[str, Any], dataset: Dataset, counts: np.ndarray, pictu
         page.heading(f"{CLASS_FIGURES[leading]} of each class"), page.table(("class", *words.values()), single),
         page.heading("The model in detail"), class_table(names, facts[MODEL], kind),
         *([] if kind.several else [confusion_table(names, counts)]),
-        page.heading("Tiles"), pictures,
+        *more,
         page.heading("How it was measured"), page.bullets([*filter(None, [seen]), *_method(facts, dataset)]),
         page.heading("Limits"), page.bullets([*hardly_measured(names, facts[MODEL]["classes"], kind, facts["split"]), LABELS_ARE_TRUTH]),
     ]
@@ -187,7 +194,8 @@ def _method(facts: dict[str, Any], dataset: Dataset) -> list[str]:
     real = f"{facts['real_label_share']:.3g} % of those with labels ({share:g} % were asked for)"
     part = f", {real}, drawn with the seed of the run" if share < 100 else ""
     return [
-        f"{facts['tiles']} {facts['split']} {dataset.kind.unit if kind.dates else 'tiles'}, {model.get('samples', model.get('pixels')):,} labelled {kind.counted} of {dataset.folder}.",
+        f"{facts['tiles']} {facts['split']} {dataset.kind.unit if kind.dates else 'tiles'}, "
+        f"{model.get('samples', model.get('pixels')):,} labelled {kind.counted} of {dataset.folder}.",
         f"Split: {dataset.description['split'].get('text', 'not stated')}",
         f"All figures count {kind.counted}; the means give each class that occurs the same weight.", *unit_sentences(dataset),
         f"Model and baselines learned from the labels of the same {facts['training_tiles']} training tiles{part}.",

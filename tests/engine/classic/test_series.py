@@ -109,8 +109,8 @@ def test_simple_runs_learn_series(folder, tmp_path):
 
 def test_another_season_is_refused(series, tmp_path):
     later = Dataset.open(write_crop_series(tmp_path / "later", parcels=12, shift=200))
-    with pytest.raises(DataError, match=r"are of 2\d September to \d+ May of the next year, and the model learned from dates of 1\d March to \d+ October. "
-                                        "Choose series of the same part of the year, or learn from these."):
+    with pytest.raises(DataError, match=r"are of 2\d September to \d+ May of the next year, and the model learned from dates of 1\d March to \d+ "
+                                        "October. Choose series of the same part of the year, or learn from these."):
         check_season(later, single(series.inputs), later.indices("all"))
     assert check_season(series, single(series.inputs), series.indices("training")) == ""
     shifted = Dataset.open(write_crop_series(tmp_path / "shifted", parcels=12, shift=30))
@@ -119,5 +119,6 @@ def test_another_season_is_refused(series, tmp_path):
 
 def test_series_without_a_clear_date_are_refused(tmp_path):
     dark = write_crop_series(tmp_path / "dark", parcels=12, cloudy=1)
-    with pytest.raises(DataError, match="None of the 24 series of .* that were chosen has a clear date: all are under cloud, shadow or snow, or were not measured."):
+    with pytest.raises(DataError, match="None of the 24 series of .* that were chosen has a clear date: all are under cloud, shadow or snow, or were "
+                                        "not measured. Check the cloud masks and the nodata value."):
         train_simple(str(dark), str(tmp_path / "run"), Settings("statistics", None, None, 100, 1))

@@ -55,7 +55,7 @@ class Segmentation(LabelledMethod):
         as one of weight 1.
         """
         kind, ignore = self.choices.loss, self.dataset.ignore
-        outputs, labels, tiles = networks[part](batch.images).float(), batch.targets[LABELS], batch.weights[:, None, None]
+        outputs, labels, tiles = networks[part](batch.given).float(), batch.targets[LABELS], batch.weights[:, None, None]
         if kind in REGIONS:
             return region_loss(kind, outputs, labels, batch.weights, ignore)
         values, weights = class_losses(kind, outputs, labels, self.weights, ignore, batch.targets.get(SHARES))
@@ -77,6 +77,6 @@ class Segmentation(LabelledMethod):
         network.eval()
         inner = slice(reader.context, reader.context + reader.dataset.tile_size)
         for batch in reader.in_order(tiles, batch_size):
-            maps = batch.targets[LABELS], network(batch.images).argmax(1)
+            maps = batch.targets[LABELS], network(batch.given).argmax(1)
             truth, found = (values[:, inner, inner].to(torch.uint8).cpu().numpy() for values in maps)
             yield batch.samples, truth, found
