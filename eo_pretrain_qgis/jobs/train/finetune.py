@@ -85,6 +85,9 @@ class Finetune(training.TrainingJob):
                                   help="Training tiles without a label learn from a guess: the labels of the tiles that look alike to the "
                                        "starting weights. For tiles with one class each, when very few have a label, some ten of each class; with "
                                        "more it does harm.")
+    early_season: bool = boolean("Learn for early answers", default=False, advanced=True,
+                                 help="For series of dates: in each step all dates after a day drawn at random are hidden, so that one model "
+                                      "answers on every day of the season. “Evaluate model” shows how good it is by the day.")
     epoch_steps: int = integer("Steps per epoch", default=None, minimum=1, maximum=100000, advanced=True,
                                help="Empty: one pass over the training tiles; for up to 4000 images with a label each and starting weights, where "
                                     "“Epochs” is empty too, 15 to 20. With few tiles more steps make an epoch worth its validation.")
