@@ -14,6 +14,8 @@ from rasterio.control import GroundControlPoint
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.transform import from_origin
 
+from .scenes_delivered import grd, grd_place
+
 POLAR = "EPSG:3413"
 ICE_ORIGIN, ICE_PIXEL = (400_000, -1_200_000), 40.0
 ICE_SIZE = (300, 400)
