@@ -221,7 +221,7 @@ def delivered_ice(folder):
     root = grd(folder)
     shapes = [shapely.Polygon([grd_place(line, pixel) for line, pixel in ((top, left), (top, left + 60), (top + 80, left + 60), (top + 80, left))])
               for top in (20, 120, 220, 320) for left in (60, 160, 260, 360)]
-    ice = {"ice": ["ice" if (number // 4 + number) % 2 else "water" for number in range(len(shapes))]}
+    ice = {"cover": ["ice" if (number // 4 + number) % 2 else "water" for number in range(len(shapes))]}
     geopandas.GeoDataFrame(ice, geometry=shapes, crs=32633).to_file(folder / "ice.gpkg")
     root.rename(folder / "product.SAFE")
     return folder
