@@ -129,7 +129,7 @@ TASKS: dict[str, Task] = {row.name: row for row in (
     Task("segmentation", "a class for every pixel", ("Create training dataset", "Create road dataset", "Create land cover dataset"), "tiles", "yx",
          themes=("land cover", "roads", "sea ice"), formats=("geotiff", "esri_tiles"), figures=scores, score="mean_iou",
          told=("mean_iou", "overall_accuracy"), of_class=("iou", "f1", "precision", "recall"), baselines=PIXEL_BASELINES),
-    Task("scene", "a class for every image", ("Import dataset",), formats=("geotiff",)),
+    Task("scene", "a class for every image", ("Create training dataset", "Import dataset"), formats=("geotiff",)),
     Task("patch", "a class for every patch", ("Create sea ice dataset",), "patches", split_by=("polygon", "place", "scene", "random"),
          themes=("sea ice",), formats=("geotiff",)),
     Task("multilabel", "several classes for every image", ("Import dataset",), axes="c", count=count_scores, figures=multilabel_scores,
