@@ -18,11 +18,13 @@ PACKED = (".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 CUBES = (".nc", ".nc4", ".zarr")
 _VARIABLE = re.compile(r'(NETCDF|ZARR):"?([^"]+?)"?(?::/?([^:"/]+))?', re.IGNORECASE)
 _GRID, _DAY = "|resolution=", "|date="
+#: Behind the path of a Sentinel-1 product: its thermal noise is taken off.
+NOISE = "|noise=subtracted"
 
 
 def split_grid(path: str) -> tuple[str, str]:
     """The path without ``|resolution=20``, and what it says there; empty where it names no grid."""
-    plain, _, resolution = path.partition(_GRID)
+    plain, _, resolution = path.replace(NOISE, "").partition(_GRID)
     return plain, resolution
 
 

@@ -138,7 +138,7 @@ TASKS: dict[str, Task] = {row.name: row for row in (
     Task("fields", "fields with their boundaries", ("Create field dataset",), "tiles", "yx", themes=("fields",), figures=scores, score="mean_iou",
          told=("mean_iou", "overall_accuracy"), of_class=("iou", "f1", "precision", "recall"), baselines=PIXEL_BASELINES, beside=("distance",),
          objects="objects"),
-    Task("scene", "a class for every image", ("Import dataset",), formats=("geotiff",)),
+    Task("scene", "a class for every image", ("Create training dataset", "Import dataset"), formats=("geotiff",)),
     Task("patch", "a class for every patch", ("Create sea ice dataset",), "patches", split_by=("polygon", "place", "scene", "random"),
          themes=("sea ice",), formats=("geotiff",)),
     Task("multilabel", "several classes for every image", ("Import dataset",), axes="c", count=count_scores, figures=multilabel_scores,

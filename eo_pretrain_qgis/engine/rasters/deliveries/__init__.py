@@ -9,12 +9,12 @@ import math
 
 from ....errors import DataError
 from ....scene_names import cube_parts, may_be_scene, split_day, split_grid
-from . import band_files, cubes, landsat, sentinel2
-from .packages import Delivery, open_package
-from .virtual import Virtual, build
+from . import band_files, cubes, landsat, sentinel1, sentinel2
+from .packages import Delivery, Virtual, open_package
+from .virtual import build
 
 #: Readers in the order in which they are asked; each answers None to what is not its own.
-READERS = (sentinel2.read, landsat.read, band_files.read)
+READERS = (sentinel2.read, sentinel1.read, landsat.read, band_files.read)
 
 
 def delivery_of(path: str) -> Delivery | None:
