@@ -47,6 +47,8 @@ class Task:
         told: figures that every epoch tells.
         of_class: figures told of each class, the leading one first.
         baselines: what a network has to beat.
+        beside: arrays of a dataset that a network learns beside the classes where there are any, each 255 · a share of 1.
+        objects: the array that numbers the objects that pixels make, whose figures stand beside those of pixels; empty where they make none.
     """
 
     name: str
@@ -65,6 +67,8 @@ class Task:
     told: tuple[str, ...] = ("overall_accuracy", "mean_f1")
     of_class: tuple[str, ...] = ("f1", "precision", "recall")
     baselines: dict[str, Baseline] = field(default_factory=lambda: SAMPLE_BASELINES)
+    beside: tuple[str, ...] = ()
+    objects: str = ""
 
     @property
     def labelled(self) -> bool:
@@ -131,6 +135,9 @@ TASKS: dict[str, Task] = {row.name: row for row in (
     Task("segmentation", "a class for every pixel", ("Create training dataset", "Create road dataset", "Create land cover dataset"), "tiles", "yx",
          themes=("land cover", "roads", "sea ice"), formats=("geotiff", "esri_tiles"), figures=scores, score="mean_iou",
          told=("mean_iou", "overall_accuracy"), of_class=("iou", "f1", "precision", "recall"), baselines=PIXEL_BASELINES),
+    Task("fields", "fields with their boundaries", ("Create field dataset",), "tiles", "yx", themes=("fields",), figures=scores, score="mean_iou",
+         told=("mean_iou", "overall_accuracy"), of_class=("iou", "f1", "precision", "recall"), baselines=PIXEL_BASELINES, beside=("distance",),
+         objects="objects"),
     Task("scene", "a class for every image", ("Import dataset",), formats=("geotiff",)),
     Task("patch", "a class for every patch", ("Create sea ice dataset",), "patches", split_by=("polygon", "place", "scene", "random"),
          themes=("sea ice",), formats=("geotiff",)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,15 +35,19 @@ SERIES = 500
 
 
 class Probabilities(nn.Module):
-    """The network with its softmax, as it is exported: stored units in, probabilities out."""
+    """The network with its softmax, as it is exported: stored units in, probabilities out, and behind them what it learned `beside` the classes."""
 
     def __init__(self, network: ClassNetwork) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Probabilities (n, class, y, x) of images (n, band, y, x)."""
-        return self.network({self.network.seen.name: image}).softmax(1)
+    def forward(self, image: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
+        """Probabilities (n, class, y, x) of images (n, band, y, x); with them, of a network that learned more, (n, 1, y, x) from 0 to 1 of each."""
+        scores, more = self.network({self.network.seen.name: image}), len(self.network.beside)
+        if not more:
+            return scores.softmax(1)
+        classes = scores.shape[1] - more
+        return scores[:, :classes].softmax(1), *scores[:, classes:].sigmoid().split(1, 1)
 
 
 class SeriesProbabilities(nn.Module):
@@ -100,7 +104,8 @@ def _of_images(run: Run, network: ClassNetwork, tolerance: float, progress: Prog
     model = Probabilities(network).eval()
     progress.at(0.05, "Translating the network")
     seen = network.seen
-    content = to_onnx(model, {seen.name: len(seen.bands)}, network.stride, run.card["encoder"], progress=progress.part(0.05, 0.2))
+    content = to_onnx(model, {seen.name: len(seen.bands)}, network.stride, run.card["encoder"],
+                      (package.OUTPUT, *network.beside), progress.part(0.05, 0.2))
     session = on_processor(content)
     scenes = real_scenes(run.card["dataset"]["path"], seen, network.stride)
     images = [{seen.name: image} for image in probes(scenes[0], network.stride)]
@@ -142,7 +147,8 @@ def series_probes(folder: str, seen: Input) -> list[dict[str, np.ndarray]]:
     return [dict(zip((seen.name, seen.days_port), pair, strict=True)) for pair in found]
 
 
-def to_onnx(model: nn.Module, ports: Mapping[str, int], stride: int, what: str, output: str = package.OUTPUT, progress: Progress = SILENT) -> bytes:
+def to_onnx(model: nn.Module, ports: Mapping[str, int], stride: int, what: str, outputs: Sequence[str] = (package.OUTPUT,),
+            progress: Progress = SILENT) -> bytes:
     """The network as an ONNX file that takes any number of images of any height and width divisible by `stride`.
 
     Traces of the Python code and its paths, which the exporter adds to every node, are left out.
@@ -152,7 +158,7 @@ def to_onnx(model: nn.Module, ports: Mapping[str, int], stride: int, what: str, 
         ports: names of what it takes, in its order, and how many bands each has.
         stride: see above.
         what: its encoder, for the message.
-        output: name of what it gives.
+        outputs: names of what it gives.
         progress: told every half second that it goes on; a cancel ends it.
 
     Raises:
@@ -161,24 +167,24 @@ def to_onnx(model: nn.Module, ports: Mapping[str, int], stride: int, what: str, 
     n, rows, columns = (torch.export.Dim(axis, min=1) for axis in ("n", "rows", "columns"))
     # Not the smallest sizes: the exporter takes a size of 1 for a constant.
     given = {name: (torch.zeros(2, bands, 3 * stride, 2 * stride), {0: n, 2: stride * rows, 3: stride * columns}) for name, bands in ports.items()}
-    return translated(with_fixed_padding(model), given, what, output, progress)
+    return translated(with_fixed_padding(model), given, what, outputs, progress)
 
 
-def translated(model: nn.Module, ports: Mapping[str, tuple[torch.Tensor, dict[int, Any]]], what: str, output: str,
-               progress: Progress = SILENT) -> bytes:
+def translated(model: nn.Module, ports: Mapping[str, tuple[torch.Tensor, dict[int, Any]]], what: str,
+               outputs: Sequence[str] = (package.OUTPUT,), progress: Progress = SILENT) -> bytes:
     """A network as an ONNX file.
 
     Args:
         model: to translate.
         ports: name of what it takes, in its order, → an example and which of its axes may have any length.
         what: its encoder, for the message.
-        output: name of what it gives.
+        outputs: names of what it gives.
         progress: told every half second that it goes on; a cancel ends it.
 
     Raises:
         ModelError: when torch cannot translate it.
     """
-    call = PythonCall(lambda: _translated(model, ports, output))
+    call = PythonCall(lambda: _translated(model, ports, list(outputs)))
     try:
         proto = patiently(call, call.stop, progress, 0, "Translating the network")
     except (torch.onnx.OnnxExporterError, RuntimeError, ValueError) as error:
@@ -194,13 +200,13 @@ def translated(model: nn.Module, ports: Mapping[str, tuple[torch.Tensor, dict[in
     return proto.SerializeToString(deterministic=True)
 
 
-def _translated(model: nn.Module, ports: Mapping[str, tuple[torch.Tensor, dict[int, Any]]], output: str) -> onnx.ModelProto:
+def _translated(model: nn.Module, ports: Mapping[str, tuple[torch.Tensor, dict[int, Any]]], outputs: list[str]) -> onnx.ModelProto:
     """What torch's exporter makes of the network."""
     example, shapes = zip(*ports.values(), strict=True)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         path = Path(folder) / "model.onnx"
-        torch.onnx.export(model, example, path, dynamo=True, external_data=False, verbose=False, input_names=list(ports), output_names=[output],
+        torch.onnx.export(model, example, path, dynamo=True, external_data=False, verbose=False, input_names=list(ports), output_names=outputs,
                           dynamic_shapes=shapes)
         return onnx.load(path)
 
@@ -219,11 +225,11 @@ def largest_difference(model: nn.Module, session: InferenceSession, images: list
     largest = 0.0
     for done, image in enumerate(images, 1):
         with torch.no_grad():
-            expected = model(*map(torch.from_numpy, image.values())).numpy()
-        found = session.run(None, image)[0]
-        apart = np.abs(view(found) - view(expected) if view else found - expected).max()
-        largest = float(np.maximum(largest, apart))  # unlike max() it keeps NaN
-        size = f"{expected.shape[2]} × {expected.shape[3]} px" if expected.ndim == 4 else f"{len(expected)} series"
+            given = model(*map(torch.from_numpy, image.values()))
+        for expected, found in zip(given if isinstance(given, tuple) else (given,), session.run(None, image), strict=True):
+            apart = np.abs(view(found) - view(expected.numpy()) if view else found - expected.numpy()).max()
+            largest = float(np.maximum(largest, apart))  # unlike max() it keeps NaN
+        size = f"{found.shape[2]} × {found.shape[3]} px" if found.ndim == 4 else f"{len(found)} series"
         progress.at(done / len(images), f"Comparing torch and onnxruntime on {size}")
     return largest
 
@@ -232,7 +238,7 @@ def describe(run: Run, network: ClassNetwork, name: str, licence: str, plugin_ve
     """What the model wants, gives and comes from, with what `halo.measured` found; see `package.write`."""
     card = run.card
     return of_run(run, name, licence, plugin_version, {
-        **{key: card[key] for key in ("architecture", "encoder", "parameters")}, "stride": network.stride, **halo})
+        **{key: card[key] for key in ("architecture", "encoder", "parameters")}, "stride": network.stride, "beside": list(network.beside), **halo})
 
 
 def probes(scene: np.ndarray, stride: int) -> list[np.ndarray]:

@@ -11,10 +11,12 @@ from ..datasets.dataset import Dataset
 from ..tasks import require
 from .finetuning.classification import Classification
 from .finetuning.defaults import OF_SERIES, Defaults
+from .finetuning.fields import FieldSegmentation
 from .finetuning.labelled_tiles import LabelledMethod
 from .finetuning.segmentation import Segmentation
 from .finetuning.series import SeriesMethod
 from .networks.class_networks import ClassificationNetwork, ClassNetwork, SegmentationNetwork
+from .networks.field_network import FieldUNet
 from .networks.fitted import NearestNeighbours, PixelProbe
 from .networks.series import SeriesNetwork
 from .networks.series_start import chosen_series_encoder, start_series
@@ -54,9 +56,12 @@ _PIXELS = Learner({"unet above a regression": SpectralUNet, "unet": Segmentation
                   "unet", {"probe": "linear on features"})
 _TILES = Learner({"classifier above a regression": SpectralClassifier, "classifier": ClassificationNetwork, "nearest neighbours": NearestNeighbours},
                  Classification, "classifier", {"knn": "nearest neighbours"})
+_FIELDS = Learner({"field unet above a regression": FieldUNet, "unet": SegmentationNetwork, "linear on features": PixelProbe},
+                  FieldSegmentation, "unet", {"probe": "linear on features"})
 _SERIES = Learner({"series network above a regression": SeriesNetwork}, SeriesMethod, "", encoder=chosen_series_encoder, start=start_series,
                   usual=OF_SERIES)
-LEARNERS: dict[str, Learner] = {"segmentation": _PIXELS, "scene": _TILES, "patch": _TILES, "multilabel": _TILES, "series": _SERIES}
+LEARNERS: dict[str, Learner] = {"segmentation": _PIXELS, "fields": _FIELDS, "scene": _TILES, "patch": _TILES, "multilabel": _TILES,
+                                "series": _SERIES}
 
 
 def learner_of(dataset: Dataset, otherwise: str = "") -> Learner:

@@ -29,11 +29,12 @@ class Kind:
     words: str = "semantic-segmentation"
 
 
-SEGMENTATION, TRANSLATION, SERIES = "segmentation", "translation", "series"
+SEGMENTATION, FIELDS, TRANSLATION, SERIES = "segmentation", "fields", "translation", "series"
 #: Task → what its models give. That probabilities of a pixel sum to 1 is not asked for, since the most probable class is also that of a
 #: network with a sigmoid for each.
 KINDS = {
     SEGMENTATION: Kind("probabilities", (0.0, 1.0), ("class_map", "confidence", "class_shares", "polygons", "survey")),
+    FIELDS: Kind("probabilities", (0.0, 1.0), ("class_map", "confidence", "class_shares", "polygons", "survey", "fields")),
     TRANSLATION: Kind("translation", (-math.inf, math.inf), ("synthetic_image",), translates=True, words="generative"),
     SERIES: Kind("probabilities", (0.0, 1.0), (), axes="b", takes="tb", words="classification"),
 }

@@ -118,6 +118,11 @@ class Package:
         return self.record.target.sensor if self.kind.translates and self.record.target else ""
 
     @property
+    def beside(self) -> tuple[str, ...]:
+        """Outputs besides the classes, see `ModelRecord`."""
+        return self.record.beside
+
+    @property
     def gives(self) -> str:
         """What it gives, in words."""
         return f"images of the sensor {self.target_sensor}" if self.targets else "classes"
@@ -161,7 +166,7 @@ class Package:
 
     def session(self, device: str = "auto", threads: int = 0, progress: Progress = SILENT) -> Session:
         """Loads the network in onnxruntime; see `Session`."""
-        return Session(self.path, device, threads, progress, self.kind.output, len(self.targets or self.classes))
+        return Session(self.path, device, threads, progress, self.kind.output, len(self.targets or self.classes), self.beside)
 
 
 def open(path: str | Path) -> Package:
@@ -338,6 +343,8 @@ def _check_graph(model: onnx.ModelProto, description: dict[str, Any], where: str
     kind = KINDS[description["task"]]
     channels, what = (description["target"]["bands"], "target bands") if kind.translates else (description["classes"], "classes")
     _check_port(model.graph.output, kind.output, kind.axes, len(channels), what, where)
+    for name in description.get("beside", ()):
+        _check_port(model.graph.output, name, "byx", 1, f"channels of “{name}”", where)
 
 
 def _check_port(ports: Any, name: str, axes: str, count: int, what: str, where: str) -> None:

@@ -83,11 +83,14 @@ class Provenance(Struct):
 
 
 class ModelRecord(Struct):
-    """All that mapping, reports and other programs are told."""
+    """All that mapping, reports and other programs are told.
+
+    `beside` names outputs of the graph besides the classes, each (n, 1, y, x) from 0 to 1, such as the distance from a field's boundary.
+    """
 
     id: FilledName
     name: Name
-    task: Literal["segmentation", "translation", "series"]
+    task: Literal["segmentation", "fields", "translation", "series"]
     inputs: Annotated[tuple[ModelInput, ...], Meta(min_length=1, max_length=1_000)]
     resolution_m: tuple[Metres, Metres]
     classes: Annotated[tuple[ClassInfo, ...], Meta(max_length=255)]
@@ -103,6 +106,7 @@ class ModelRecord(Struct):
     encoder: Name | None = None
     parameters: Count | None = None
     target: Target | None = None
+    beside: tuple[FilledName, ...] = ()
     scores: dict[str, Any] | None = None
     provenance: Provenance | None = None
     checksum: Sha256 | None = None

@@ -27,6 +27,7 @@ from .by_scene import Counts
 from .learnable import check_learnable
 from .limits import LABELS_ARE_TRUTH
 from .map_scores import count_map, count_tiles
+from .object_scores import GRADIENTS, Regions, can_count, object_facts, object_sections
 from .pictures import pictures, shown
 from .run_folder import NETWORK, RunFolder, write_json
 
@@ -74,14 +75,18 @@ def measure_run(run: RunFolder, opened: Callable[[Dataset], Answers], dataset_fo
     share, seed = run.card["settings"].get("label_share", 100), run.card["seed"]
     learned = training_share(source, share, seed)  # what the run guessed for other tiles is its own
     seen = ""
+    regions = Regions(dataset, tiles) if can_count(dataset) else None
     if dataset.kind.pixelwise:
-        own, seen = count_map(answers, tiles, progress.part(0, 0.6))
+        own, seen = count_map(answers, tiles, progress.part(0, 0.6), regions)
         progress.message(seen)
     else:
         own = count_tiles(answers, tiles, at_once, progress.part(0, 0.6))
     labelled = Labelled(source, answers.seen, learned, seed, progress.part(0.6, 0.7))
-    counts = {MODEL: own, **_count_baselines(dataset, labelled, tiles, progress.part(0.7, 0.95))}
-    facts = _facts(run, dataset, split, counts) | {"tiles": len(tiles), "training_tiles": len(learned), "label_share": share,
+    objects = {MODEL: regions.counted()} if regions else {}
+    counts = {MODEL: own, **_count_baselines(dataset, labelled, tiles, progress.part(0.7, 0.9))}
+    if regions:
+        objects |= _count_objects(regions, labelled, answers.seen.sensor, progress.part(0.9, 0.95))
+    facts = _facts(run, dataset, split, counts) | object_facts(objects) | {"tiles": len(tiles), "training_tiles": len(learned), "label_share": share,
                                                    "real_label_share": real_share(source, learned)}
     more: list[str] = []
     if dataset.kind.dates:
@@ -109,6 +114,14 @@ def _count_baselines(dataset: Dataset, labelled: Labelled, tiles: np.ndarray, pr
             part.at(0.5, f"Measuring {baseline.words}")
         found[who] = counts.total()
     return found
+
+
+def _count_objects(regions: Regions, labelled: Labelled, sensor: str, progress: Progress) -> dict[str, np.ndarray]:
+    """Counts of the objects that each baseline finds, and of what needs no learning."""
+    baselines, found = regions.dataset.kind.baselines, {}
+    for at, (who, baseline) in enumerate(baselines.items()):
+        found[who] = regions.of_answers(baseline.fit(labelled)(regions.dataset), progress.part(at / len(baselines), (at + 1) / len(baselines)))
+    return found | {GRADIENTS: regions.of_gradients(regions.dataset.sensor_of(labelled.what).name, progress.part(1, 1))}
 
 
 def _refuse_known_scenes(dataset: Dataset, source: Dataset) -> None:
@@ -160,6 +173,7 @@ def _sections(facts: dict[str, Any], dataset: Dataset, counts: np.ndarray, more:
     return [
         page.paragraph(_verdict(facts, kind)),
         page.heading("Beside the baselines"), page.table(("figure", *words.values()), figures),
+        *object_sections(facts, words),
         page.heading(f"{CLASS_FIGURES[leading]} of each class"), page.table(("class", *words.values()), single),
         page.heading("The model in detail"), class_table(names, facts[MODEL], kind),
         *([] if kind.several else [confusion_table(names, counts)]),

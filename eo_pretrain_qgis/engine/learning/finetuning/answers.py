@@ -102,7 +102,7 @@ class TorchSession:
         return describe_device(self.on)
 
     def run(self, images: dict[str, np.ndarray]) -> np.ndarray:
-        """Probabilities float32 (n, class, y, x) of images (n, band, y, x) by input, in stored units.
+        """Probabilities float32 (n, class, y, x), and behind them what the model gives besides, of images (n, band, y, x) by input, in stored units.
 
         Raises:
             MemoryRanOutError: when memory runs out.
@@ -125,4 +125,5 @@ class TorchSession:
     @torch.no_grad()
     def _scores(self, images: dict[str, np.ndarray]) -> np.ndarray:
         image, = images.values()
-        return self.model(torch.from_numpy(image).to(self.on)).float().cpu().numpy()
+        given = self.model(torch.from_numpy(image).to(self.on))
+        return (torch.cat(given, 1) if isinstance(given, tuple) else given).float().cpu().numpy()

@@ -182,7 +182,7 @@ class LabelledMethod(ABC):
     def __init__(self, dataset: Dataset, network: ClassNetwork, device: torch.device, choices: Choices) -> None:
         check_loss(dataset, choices.loss)
         self.dataset, self.network, self.choices, self.score, self.epoch = dataset, network, choices, dataset.kind.score, 0
-        targets = [LABELS, *([SHARES] if choices.loss in NEED_SHARES else [])]
+        targets = [LABELS, *([SHARES] if choices.loss in NEED_SHARES else []), *network.beside]
         self.reader = TileReader(dataset, network.inputs, network.stride, device, targets=targets, context=choices.context)
         self.labelled = self.reader.indices("training") if choices.tiles is None else choices.tiles
         change = Augmentation(choices.augmentation, network.inputs, device)

@@ -208,10 +208,14 @@ class SpectralUNet(AboveRegression, SegmentationNetwork):
 
     def parts(self, given: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         """See `AboveRegression`."""
-        image = given[self.seen.name]
+        statistics, found = self.of_pixels(given[self.seen.name])
+        return statistics, self.segmentation_head(found)
+
+    def of_pixels(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Statistics of images in stored units, and what the U-Net finds in each pixel, which its head sees."""
         statistics = self.spectral(image)
         levels = self.decoder(self.encoder(self.scaled(image)))
-        return statistics, self.segmentation_head(torch.cat([levels, self.fine(statistics[:, :len(self.seen.bands)])], 1))
+        return statistics, torch.cat([levels, self.fine(statistics[:, :len(self.seen.bands)])], 1)
 
 
 class SpectralClassifier(AboveRegression, ClassificationNetwork):
