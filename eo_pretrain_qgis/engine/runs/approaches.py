@@ -25,7 +25,7 @@ from ..even_sample import even_sample
 from ..looks import html_page as page
 from ..models.session import on_processor
 from ..tasks import FIGURES, Task, task_named
-from .by_scene import Counts, SceneCounts, Tried
+from .by_scene import Counts, SceneCounts, Tried, share_error
 from .run_folder import CLASSIFIER, NETWORK, RunFolder
 
 #: All approaches in words, in the order in which the first of equals is kept.
@@ -45,7 +45,7 @@ class Candidate(NamedTuple):
     approach: str
     model: SimpleModel
     tried: Tried | None
-    chosen_by: float | None = None
+    chosen_by: Tried | None = None
 
 
 def candidates(labelled: Labelled, approaches: Sequence[str], progress: Progress = SILENT) -> list[Candidate]:
@@ -68,14 +68,16 @@ def candidates(labelled: Labelled, approaches: Sequence[str], progress: Progress
     return found
 
 
-def _chosen_by(labelled: Labelled, approach: str, tried: Tried | None, several: int, progress: Progress) -> float | None:
+def _chosen_by(labelled: Labelled, approach: str, tried: Tried | None, several: int, progress: Progress) -> Tried | None:
     """See `Candidate`."""
-    kind, score = labelled.dataset.kind, tried.score if tried else None
+    kind = labelled.dataset.kind
     if not kind.scored_by or several < 2 or (scores := left_out(labelled, approach, progress)) is None:
-        return score
+        return tried
     counts = Counts(labelled.dataset, labelled.rows.tiles)
     counts.add(labelled.rows.tiles, labelled.rows.labels, scores)
-    return kind.figures(counts.total() + (tried.counts if tried else 0))[kind.score]
+    sums = counts.total() + (tried.counts if tried else 0)
+    score = kind.figures(sums)[kind.score]
+    return Tried(score, sums, share_error(score, sums))
 
 
 def figures_of(kind: Task, names: Sequence[str], tried: Tried | None) -> dict[str, Any]:
@@ -109,7 +111,7 @@ def keep(run: RunFolder, found: list[Candidate], labelled: Labelled) -> None:
     kind, names = dataset.kind, run.class_names
     approaches = {one.approach: figures_of(kind, names, one.tried) for one in found}
     refused: list[str] = []
-    left = {one.approach: {"score": one.chosen_by} for one in found}
+    left = {one.approach: {"score": one.chosen_by.score, "doubt": one.chosen_by.doubt} if one.chosen_by else {"score": None} for one in found}
     while left:
         best = best_of(left)
         del left[best]
@@ -172,8 +174,8 @@ def compared(card: dict[str, Any]) -> str:
         return ""
     scores = ", ".join(f"{NAMES[name]} {'–' if score is None else f'{score:.3f}'}" for name, score in tried.items())
     doubt = any(card["approaches"][name].get("doubt") for name in tried)
-    why = " A network is kept where it is ahead by more than its standard error; of few series the others are also asked for training series " \
-        "that they were not shown." if doubt else ""
+    why = " The simplest is kept unless another is ahead by more than its standard error; where series are few, simple ones are also asked for " \
+        "training series that they were not shown." if doubt else ""
     return f"Kept is the {NAMES[card['kept']]}. {FIGURES[task_named(card['task']).score].capitalize()} on the validation tiles: {scores}.{why}"
 
 

@@ -97,5 +97,9 @@ class SceneCounts:
         if not scores:
             return None
         score, counts = float(np.mean(scores)), np.sum(each, axis=0)
-        doubt = float(np.sqrt(score * (1 - score) / counts.sum())) if self.kind.scored_by else 0.0
-        return Tried(score, counts, doubt)
+        return Tried(score, counts, share_error(score, counts) if self.kind.scored_by else 0.0)
+
+
+def share_error(share: float, counts: np.ndarray) -> float:
+    """Standard error by chance of a share of as many as were counted."""
+    return float(np.sqrt(share * (1 - share) / counts.sum()))
