@@ -26,6 +26,7 @@ from ..rasters import sources
 from ..rasters.sensors import Band
 from ..records import read_json, shown
 from ..tasks import TASKS, Task, task_named
+from .dates import series_days
 from .record import ADVICE, SPLITS, DatasetRecord, read_record
 from .shards import Layout, Shards
 
@@ -117,8 +118,8 @@ class Dataset:
     def inputs(self) -> Inputs:
         """What networks can see of the samples: the images of each sensor, by its name, with the statistics of their training pixels."""
         axes: Any = "tb" if self.kind.dates else "byx"
-        return {sensor.name: Input(sensor.name, sensor.name, sensor.preset, tuple(self._input_band(sensor, band) for band in sensor.bands), axes)
-                for sensor in self.sensors}
+        return {sensor.name: Input(sensor.name, sensor.name, sensor.preset, tuple(self._input_band(sensor, band) for band in sensor.bands), axes,
+                                   season=series_days(self, sensor.name) if self.kind.dates else None) for sensor in self.sensors}
 
     def choose(self, sensors: Sequence[str], bands: str | None = None) -> Inputs:
         """The inputs of some sensors.

@@ -19,7 +19,8 @@ from ..mapping.inference import Network, Part, Product, Work, compute
 from ..mapping.request import Canvas
 from ..models.package import Package
 from ..rasters.grid import Window
-from .answers import Answers
+from .answers import Answers, OfTiles
+from .by_scene import Counts
 from .object_scores import Regions
 
 #: Memory setting of the run, see `MapRequest`.
@@ -105,15 +106,14 @@ def count_map(answers: Answers, tiles: np.ndarray, progress: Progress = SILENT, 
     return counts, _sentence(lost, len(tiles), reasons)
 
 
-def count_tiles(answers: Answers, tiles: np.ndarray, at_once: int, progress: Progress = SILENT) -> np.ndarray:
+def count_tiles(answers: OfTiles, tiles: np.ndarray, at_once: int, progress: Progress = SILENT) -> np.ndarray:
     """Counts of what is said of tiles as they are in the dataset."""
-    kind, classes, done = answers.dataset.kind, len(answers.dataset.classes), 0
-    counts = kind.nothing(classes)
+    counts, done = Counts(answers.dataset, tiles), 0
     for chosen, truth, answer in answers.of_tiles(tiles, at_once):
-        counts += kind.count(truth, answer, classes)
+        counts.add(chosen, truth, answer)
         done += len(chosen)
-        progress.at(done / len(tiles), f"Measured {done} of {len(tiles)} tiles")
-    return counts
+        progress.at(done / len(tiles), f"Measured {done} of {len(tiles)} {answers.dataset.kind.unit}")
+    return counts.total()
 
 
 def _count_scene(session: Network, model: Package, answers: Answers, name: str, products: list[Product], progress: Progress) -> np.ndarray:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
+from typing import Self
 
 import numpy as np
 import torch
@@ -39,6 +41,14 @@ class TileAnswers:
     def of_tiles(self, tiles: np.ndarray, at_once: int) -> Iterator[Answered]:
         """See `runs.answers.Answers`."""
         return learner_of(self.dataset).method.predict(self.network, self.reader, tiles, at_once)
+
+
+    def until(self, day: float) -> Self:
+        """See `runs.answers.OfTiles`."""
+        early, reader = copy.copy(self), self.reader
+        inputs = {name: seen.until(day) for name, seen in reader.inputs.items()}
+        early.reader = TileReader(reader.dataset, inputs, reader.stride, reader.device, targets=reader.targets)
+        return early
 
 
 class NetworkAnswers(TileAnswers):
