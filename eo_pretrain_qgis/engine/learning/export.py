@@ -18,23 +18,25 @@ from ...progress import SILENT, Progress
 from ..models import package
 from ..models.session import InferenceSession, on_processor
 from ..runs.description import describe as of_run
+from ..tasks import task_named
 from ..waiting import PythonCall, patiently
-from .halo import measured, real_scenes
+from .halo import measured, real_scenes, real_tiles
 from .loop.runs import Run
 from .networks.class_networks import ClassNetwork
 from .networks.same_padding import with_fixed_padding
 
 
 class Probabilities(nn.Module):
-    """The network with its softmax, as it is exported: stored units in, probabilities out."""
+    """The network with its softmax, or a sigmoid where there may be several classes, as it is exported: stored units in, probabilities out."""
 
-    def __init__(self, network: ClassNetwork) -> None:
+    def __init__(self, network: ClassNetwork, several: bool = False) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.several = network, several
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Probabilities (n, class, y, x) of images (n, band, y, x)."""
-        return self.network({self.network.seen.name: image}).softmax(1)
+        """Probabilities (n, class, …) of images (n, band, y, x)."""
+        scores = self.network({self.network.seen.name: image})
+        return scores.sigmoid() if self.several else scores.softmax(1)
 
 
 def export_run(run_folder: str, target: str, *, name: str | None = None, licence: str = "not stated", tolerance: float = 1e-4,
@@ -58,28 +60,29 @@ def export_run(run_folder: str, target: str, *, name: str | None = None, licence
         DataError: `run_folder` is no run.
     """
     run = Run.open(run_folder)
-    run.refuse_without_pixels()
-    network = run.load_network(torch.device("cpu"))
-    model = Probabilities(network).eval()
+    run.refuse_without_classes()
+    network, kind, where = run.load_network(torch.device("cpu")), task_named(run.card["task"]), run.card["dataset"]["path"]
+    model = Probabilities(network, kind.several).eval()
     progress.at(0.05, "Translating the network")
-    seen = network.seen
-    content = to_onnx(model, {seen.name: len(seen.bands)}, network.stride, run.card["encoder"], progress=progress.part(0.05, 0.2))
+    seen, side = network.seen, None if kind.pixelwise else int(run.card["tile_size"])
+    content = to_onnx(model, {seen.name: len(seen.bands)}, network.stride, run.card["encoder"], side=side, progress=progress.part(0.05, 0.2))
     session = on_processor(content)
-    scenes = real_scenes(run.card["dataset"]["path"], seen, network.stride)
-    images = [{seen.name: image} for image in probes(scenes[0], network.stride)]
+    scenes = real_scenes(where, seen, network.stride) if side is None else []
+    images = [{seen.name: image} for image in (real_tiles(where, seen, side) if side else probes(scenes[0], network.stride))]
     difference = largest_difference(model, session, images, progress.part(0.2, 0.5))
     if not difference <= tolerance:
         raise ModelError(f"The exported network differs from the trained one by up to {difference:.2g} in a probability, more than the "
                          f"{tolerance:g} allowed. Allow a larger difference, or train again with another encoder.")
-    halo = measured(session, seen.name, scenes, network.stride, progress.part(0.5, 0.95), lambda scores: scores.argmax(1))
+    halo = {"halo": 0} if side else measured(session, seen.name, scenes, network.stride, progress.part(0.5, 0.95), lambda scores: scores.argmax(1))
     progress.at(0.95, "Writing the model")
     description = describe(run, network, name or f"{run.card['dataset']['name']} {run.card['encoder']}", licence, plugin_version, halo)
     package.write(content, description, target)
     return {"largest_difference": difference, "model_id": description["id"]}
 
 
-def to_onnx(model: nn.Module, ports: Mapping[str, int], stride: int, what: str, output: str = package.OUTPUT, progress: Progress = SILENT) -> bytes:
-    """The network as an ONNX file that takes any number of images of any height and width divisible by `stride`.
+def to_onnx(model: nn.Module, ports: Mapping[str, int], stride: int, what: str, output: str = package.OUTPUT, side: int | None = None,
+            progress: Progress = SILENT) -> bytes:
+    """The network as an ONNX file that takes any number of images of any height and width divisible by `stride`, or of those of `side` pixels.
 
     Traces of the Python code and its paths, which the exporter adds to every node, are left out.
 
@@ -89,12 +92,13 @@ def to_onnx(model: nn.Module, ports: Mapping[str, int], stride: int, what: str, 
         stride: see above.
         what: its encoder, for the message.
         output: name of what it gives.
+        side: height and width of the images, where it takes no others.
         progress: told every half second that it goes on; a cancel ends it.
 
     Raises:
         ModelError: when torch cannot translate it.
     """
-    call = PythonCall(lambda: _translated(with_fixed_padding(model), ports, stride, output))
+    call = PythonCall(lambda: _translated(model if side else with_fixed_padding(model), ports, stride, output, side))
     try:
         proto = patiently(call, call.stop, progress, 0, "Translating the network")
     except (torch.onnx.OnnxExporterError, RuntimeError, ValueError) as error:
@@ -110,16 +114,18 @@ def to_onnx(model: nn.Module, ports: Mapping[str, int], stride: int, what: str, 
     return proto.SerializeToString(deterministic=True)
 
 
-def _translated(model: nn.Module, ports: Mapping[str, int], stride: int, output: str) -> onnx.ModelProto:
+def _translated(model: nn.Module, ports: Mapping[str, int], stride: int, output: str, side: int | None) -> onnx.ModelProto:
     """What torch's exporter makes of the network."""
     n, rows, columns = (torch.export.Dim(axis, min=1) for axis in ("n", "rows", "columns"))
     # Not the smallest sizes: the exporter takes a size of 1 for a constant.
-    example = tuple(torch.zeros(2, bands, 3 * stride, 2 * stride) for bands in ports.values())
+    size = (side, side) if side else (3 * stride, 2 * stride)
+    example = tuple(torch.zeros(2, bands, *size) for bands in ports.values())
+    free: dict = {0: n} if side else {0: n, 2: stride * rows, 3: stride * columns}
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         path = Path(folder) / "model.onnx"
         torch.onnx.export(model, example, path, dynamo=True, external_data=False, verbose=False, input_names=list(ports),
-                          output_names=[output], dynamic_shapes=({0: n, 2: stride * rows, 3: stride * columns},) * len(ports))
+                          output_names=[output], dynamic_shapes=(free,) * len(ports))
         return onnx.load(path)
 
 
@@ -141,7 +147,7 @@ def largest_difference(model: nn.Module, session: InferenceSession, images: list
         found = session.run(None, image)[0]
         apart = np.abs(view(found) - view(expected) if view else found - expected).max()
         largest = float(np.maximum(largest, apart))  # unlike max() it keeps NaN
-        progress.at(done / len(images), f"Comparing torch and onnxruntime on {expected.shape[2]} × {expected.shape[3]} px")
+        progress.at(done / len(images), f"Comparing torch and onnxruntime on {' × '.join(map(str, next(iter(image.values())).shape[2:]))} px")
     return largest
 
 

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.functional import pad
 
 from ...errors import DataError
 from ...progress import SILENT, Progress
@@ -50,14 +49,12 @@ def encoder_features(encoder: nn.Module, dataset: Dataset, seen: Input, tiles: n
     device = next((parameter.device for parameter in encoder.parameters()), torch.device("cpu"))
     centre, spread = (band_row(values).to(device) for values in (seen.centre, [value or 1.0 for value in seen.spread]))
     reader = TileReader(dataset, {seen.name: seen}, 1, device)
-    stride = int(getattr(encoder, "output_stride", 32))
     modes, parts, done = {module: module.training for module in encoder.modules()}, [], 0
     encoder.eval()
     try:
         for batch in reader.batches(Part(tiles[start:start + BATCH]) for start in range(0, len(tiles), BATCH)):
             pixels = scaled(batch.images[seen.name], centre, spread)
-            below, right = (-side % stride for side in pixels.shape[2:])
-            views = [laid(pad(view, (0, right, 0, below))) for view in ([pixels, pixels.flip(2, 3)] if turned else [pixels])]
+            views = [laid(view) for view in ([pixels, pixels.flip(2, 3)] if turned else [pixels])]
             parts.append(torch.stack([encoder(view)[-1].float().mean((2, 3)) for view in views]).mean(0).cpu().numpy())
             done += len(batch)
             progress.at(done / len(tiles), f"Features of {done} of {len(tiles)} tiles")

@@ -11,24 +11,32 @@ class Kind:
     """What models of a task give.
 
     Attributes:
+        words: what they give, for people.
         output: name of the graph's output.
         sound: the smallest and the largest value that it may hold.
         products: what a map run can write of it (`mapping.products.PRODUCTS`, and polygons), the chief one first.
         translates: whether its channels are bands of another sensor, and not classes.
+        whole: whether it answers for an image as a whole, (n, class), and not for each of its pixels.
     """
 
+    words: str
     output: str
     sound: tuple[float, float]
     products: tuple[str, ...]
     translates: bool = False
+    whole: bool = False
 
 
 SEGMENTATION, TRANSLATION = "segmentation", "translation"
+_CHANCE, _OF_CLASSES = (0.0, 1.0), ("class_map", "confidence", "class_shares", "polygons", "survey")
 #: Task → what its models give. That probabilities of a pixel sum to 1 is not asked for, since the most probable class is also that of a
-#: network with a sigmoid for each.
+#: network with a sigmoid for each. Where a place may have several classes there is no map of one, and each class has a band.
 KINDS = {
-    SEGMENTATION: Kind("probabilities", (0.0, 1.0), ("class_map", "confidence", "class_shares", "polygons", "survey")),
-    TRANSLATION: Kind("translation", (-math.inf, math.inf), ("synthetic_image",), translates=True),
+    SEGMENTATION: Kind("a class for every pixel", "probabilities", _CHANCE, _OF_CLASSES),
+    "scene": Kind("a class for every image", "probabilities", _CHANCE, _OF_CLASSES, whole=True),
+    "patch": Kind("a class for every patch", "probabilities", _CHANCE, _OF_CLASSES, whole=True),
+    "multilabel": Kind("several classes for every image", "probabilities", _CHANCE, ("class_shares",), whole=True),
+    TRANSLATION: Kind("images of another sensor", "translation", (-math.inf, math.inf), ("synthetic_image",), translates=True),
 }
 #: Edge of a block, what the network sees at once [px], and of the smaller one for little memory; more where the halo is wide.
 BLOCK, SMALL_BLOCK = 1024, 256

@@ -61,12 +61,12 @@ def stac_item(description: dict[str, Any], file_name: str = "model.onnx") -> dic
 def deepness_keys(description: dict[str, Any]) -> dict[str, Any]:
     """The metadata Deepness (github.com/PUTvision/qgis-plugin-deepness) reads; each value is stored as JSON text.
 
-    It opens models of one image, so others get no keys, and of a fixed tile. It divides by 255 before it standardizes. Our graph scales by
+    It opens models of one image, so others get no keys, and neither do models of a class for an image as a whole; and of a fixed tile. It divides by 255 before it standardizes. Our graph scales by
     itself, so a mean of 0 and a deviation of 1/255 give the raw values back. `tiles_size` is what its documentation names, `tile_size` what
     its code reads. Without a threshold of 0 every pixel without a class above 50 % would become the first class; a smallest segment of 0
     keeps the map unsmoothed.
     """
-    if len(description["inputs"]) > 1:
+    if len(description["inputs"]) > 1 or KINDS[description["task"]].whole:
         return {}
     bands, halo, stride = len(description["inputs"][0]["bands"]), description["halo"], description["stride"]
     tile = description.get("fixed_tile") or max(description["tile_size"], up(4 * halo, stride))
@@ -140,7 +140,8 @@ def _targets(description: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _tasks(description: dict[str, Any]) -> list[str]:
-    return ["generative"] if _targets(description) else ["semantic-segmentation"]
+    kind = KINDS[description["task"]]
+    return ["generative"] if kind.translates else ["scene-classification"] if kind.whole else ["semantic-segmentation"]
 
 
 def _output(description: dict[str, Any]) -> dict[str, Any]:
@@ -155,11 +156,14 @@ def _output(description: dict[str, Any]) -> dict[str, Any]:
             "result": {"shape": [-1, len(targets), side, side], "dim_order": ["batch", "bands", "height", "width"], "data_type": "float32"},
             "post_processing_function": None,
         }
+    whole = KINDS[description["task"]].whole
+    shape, order = ([], []) if whole else ([side, side], ["height", "width"])
     return {
         "name": "probabilities",
-        "description": "Probability of each class; the map holds the value of the class with the largest.",
-        "tasks": ["semantic-segmentation"],
-        "result": {"shape": [-1, len(classes), side, side], "dim_order": ["batch", "class", "height", "width"], "data_type": "float32"},
+        "description": "Probability of each class" + (", of an image as a whole." if whole else
+                                                      "; the map holds the value of the class with the largest."),
+        "tasks": _tasks(description),
+        "result": {"shape": [-1, len(classes), *shape], "dim_order": ["batch", "class", *order], "data_type": "float32"},
         "classification:classes": [_class(row) for row in classes],
         "post_processing_function": None,
     }

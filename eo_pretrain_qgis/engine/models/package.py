@@ -1,8 +1,8 @@
 """The model file: one .onnx that knows its bands, units, classes, colours, licence and origin.
 
 The graph takes each of its `inputs` by its name, of images float32 (n, band, y, x) in the stored units of the training images, and gives
-``probabilities``, float32 (n, class, y, x), or, for the task translation, ``translation``, float32 (n, band, y, x) in the stored units of
-another sensor; scaling happens inside, so nobody can feed it another range unnoticed. What it wants and gives stands in the file's
+``probabilities``, float32 (n, class, y, x), (n, class) where images have a class as a whole, or, for the task translation, ``translation``,
+float32 (n, band, y, x) in the stored units of another sensor; scaling happens inside, so nobody can feed it another range unnoticed. What it wants and gives stands in the file's
 `metadata_props`: our own description, a STAC-MLM item, and the keys Deepness reads.
 
 A model file is a download: it is refused when it reaches outside itself (external data) or asks for code that is not
@@ -159,7 +159,7 @@ class Package:
 
     def session(self, device: str = "auto", threads: int = 0, progress: Progress = SILENT) -> Session:
         """Loads the network in onnxruntime; see `Session`."""
-        return Session(self.path, device, threads, progress, self.kind.output, len(self.targets or self.classes))
+        return Session(self.path, device, threads, progress, self.kind.output, len(self.targets or self.classes), self.kind.whole)
 
 
 def open(path: str | Path) -> Package:
@@ -226,7 +226,7 @@ def id_of(name: str, checksum: str) -> str:
 
 
 def fix_tile(model: onnx.ModelProto, side: int) -> None:
-    """Makes a network that takes images of any size one that takes square ones of `side` pixels, as some programs need."""
+    """Makes a network that takes images of any size one that takes square ones of `side` pixels, as some programs and classes of images need."""
     for port in (*model.graph.input, *model.graph.output):
         for axis in port.type.tensor_type.shape.dim[2:4]:
             axis.dim_value = side
@@ -332,7 +332,7 @@ def _check_graph(model: onnx.ModelProto, description: dict[str, Any], where: str
                          f"{stride} px. Export the model again.")
     kind = KINDS[description["task"]]
     channels, what = (description["target"]["bands"], "target bands") if kind.translates else (description["classes"], "classes")
-    _check_port(model.graph.output, kind.output, "byx", len(channels), what, where)
+    _check_port(model.graph.output, kind.output, "b" if kind.whole else "byx", len(channels), what, where)
 
 
 def _check_port(ports: Any, name: str, axes: str, count: int, what: str, where: str) -> None:

@@ -78,7 +78,7 @@ class ModelRecord(Struct):
 
     id: FilledName
     name: Name
-    task: Literal["segmentation", "translation"]
+    task: Literal["segmentation", "scene", "patch", "multilabel", "translation"]
     inputs: Annotated[tuple[ModelInput, ...], Meta(min_length=1, max_length=1_000)]
     resolution_m: tuple[Metres, Metres]
     classes: Annotated[tuple[ClassInfo, ...], Meta(max_length=255)]
@@ -104,6 +104,8 @@ class ModelRecord(Struct):
             raise ValueError("it lacks the key “target”")
         if not self.kind.translates and not self.classes:
             raise ValueError("“classes” names none")
+        if self.kind.whole and self.fixed_tile != self.tile_size:
+            raise ValueError(f"it gives {self.kind.words}, so “fixed_tile” must be the {self.tile_size} px of “tile_size”")
         for name in ("block", "small_block"):
             side = getattr(self, name)
             if side is not None and (side % self.stride or side <= 2 * up(self.halo, self.stride)):

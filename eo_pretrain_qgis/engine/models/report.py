@@ -30,7 +30,7 @@ def write_html(package: Package, path: str) -> None:
     x, y = package.resolution_m
     sensors = " and ".join(seen.sensor or "images" for seen in known.inputs)
     html.write_page(path, known.name, [
-        html.paragraph(f"A model for {known.task} of {sensors} at {x:g} x {y:g} m: {known.architecture}"
+        html.paragraph(f"A model for {known.task} ({known.kind.words}) of {sensors} at {x:g} x {y:g} m: {known.architecture}"
                        f"{' with encoder ' + known.encoder if known.encoder else ''}. Licence: {known.licence}."),
         html.heading("Bands it needs"),
         html.paragraph("Values as stored in the training images; the model scales them itself. "
@@ -67,6 +67,10 @@ def _gives(package: Package) -> list[str]:
 
 def _blocks(package: Package) -> list[str]:
     """How a map is computed, and what is known of its seams."""
+    if package.kind.whole:
+        return [html.heading("How it maps"), html.paragraph(
+            f"The image is cut into squares of {package.fixed_tile} px from its first pixel, and each gets {package.kind.words.partition(' for ')[0]}: "
+            "a pixel of the map is such a square, or the middle of one where a smaller step is asked for.")]
     if package.fixed_tile:
         edges = f"tiles of exactly {package.fixed_tile} px, the only ones that it takes"
     else:

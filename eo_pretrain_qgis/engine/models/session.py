@@ -49,6 +49,7 @@ class Session:
         progress: warned when ``auto`` found a GPU that onnxruntime cannot use.
         output: name of the graph's output.
         channels: what the output is to have of them; None takes any number.
+        whole: it answers for each image as a whole.
 
     Raises:
         EngineError: when a device asked for by name cannot be used.
@@ -56,8 +57,8 @@ class Session:
     """
 
     def __init__(self, path: str, device: str = "auto", threads: int = 0, progress: Progress = SILENT,
-                 output: str = "probabilities", channels: int | None = None) -> None:
-        self.path, self.output, self.channels = path, output, channels
+                 output: str = "probabilities", channels: int | None = None, whole: bool = False) -> None:
+        self.path, self.output, self.channels, self.whole = path, output, channels, whole
         asked = os.environ.get("EOPRETRAIN_DEVICE", "auto") if device == "auto" else device
         kind, index = _chosen(asked)
         if kind == "cuda":
@@ -97,7 +98,7 @@ class Session:
             images: each of its inputs by name, (n, band, y, x) float32, stored units; y and x are multiples of the model's stride.
 
         Returns:
-            (n, class, y, x) float32, probabilities, or what else the model gives.
+            (n, class, y, x) float32, or (n, class) of whole images: probabilities, or what else the model gives.
 
         Raises:
             MemoryRanOutError: when memory runs out.
@@ -118,8 +119,9 @@ class Session:
     def _checked(self, found: Any, asked: tuple[int, ...]) -> np.ndarray:
         shape: tuple[int, ...] = getattr(found, "shape", ())
         kind = getattr(found, "dtype", type(found))
-        channels = self.channels or (shape[1] if len(shape) == 4 else 0)
-        expected = (asked[0], channels, *asked[2:])
+        sides = () if self.whole else asked[2:]
+        channels = self.channels or (shape[1] if len(shape) == 2 + len(sides) else 0)
+        expected = (asked[0], channels, *sides)
         if shape != expected or not channels or np.dtype(kind).kind != "f":
             raise ModelError(f"The network in {self.path} gives an array of shape {shape} and type {kind} for an input of shape {asked}, but "
                              f"{expected} of float32 is expected. Export the model again.")

@@ -20,6 +20,7 @@ from ..mapping.inference import Network
 from ..models.kinds import block_sizes
 from ..models.package import Package, taken
 from ..models.session import Session, on_processor
+from ..tasks import task_named
 from .description import describe
 from .run_folder import CLASSIFIER, RunFolder
 
@@ -108,5 +109,6 @@ def read_classifier(run: RunFolder) -> bytes:
 
 def classifier_facts(run: RunFolder) -> dict:
     """What the description of a model says of the simple classifier of a run."""
+    border = {"halo": MARGIN, **block_sizes(MARGIN, 1)} if task_named(run.card["task"]).pixelwise else {"halo": 0}
     return {"inputs": [taken(between_values(single(run.inputs)))], "architecture": WORDS[run.kept], "encoder": None,
-            "parameters": run.card["classifier_parameters"], "stride": 1, "halo": MARGIN, **block_sizes(MARGIN, 1)}
+            "parameters": run.card["classifier_parameters"], "stride": 1, **border}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import onnx
 
 from ...errors import ModelError
 from ...progress import SILENT, Progress
@@ -164,13 +165,16 @@ def export_simple(run: RunFolder, target: str, *, name: str | None = None, licen
         ``largest_difference``, found when it was learned, and ``model_id``.
 
     Raises:
-        ModelError: the classes are of whole tiles, or the file of the classifier is gone or damaged.
+        ModelError: the run learned no classes, or the file of the classifier is gone or damaged.
     """
-    run.refuse_without_pixels()
+    run.refuse_without_classes()
     content, difference = read_classifier(run), run.card["classifier_difference"]
     if not difference <= tolerance:
         raise ModelError(f"The file of the {WORDS[run.kept]} differs from what was learned by up to {difference:.2g} in a probability, more than the "
                          f"{tolerance:g} allowed. Allow a larger difference.")
     description = describe(run, name or f"{run.card['dataset']['name']} {run.kept}", licence, plugin_version, classifier_facts(run))
-    package.write(content, description, target)
+    graph = onnx.load_model_from_string(content)
+    if not task_named(run.card["task"]).pixelwise:
+        package.fix_tile(graph, run.card["tile_size"])
+    package.write(graph, description, target)
     return {"largest_difference": difference, "model_id": description["id"]}

@@ -150,10 +150,10 @@ class TrainingTiles:
         smallest = len(chosen) // -(-len(chosen) // self.batch_size)
         return self.reader.in_order(chosen, self.batch_size if smallest > 1 else len(chosen))
 
-    def refuse_single_value(self, stride: int) -> None:
-        """See `shares.refuse_single_value`; of a network of that stride, pixels."""
+    def refuse_single_value(self, halved: int) -> None:
+        """See `shares.refuse_single_value`; of a network whose deepest level has a value for so many pixels along an axis."""
         if self.steps:
-            refuse_single_value(self.mine // self.steps, (self.crop or self.reader.dataset.tile_size) + 2 * self.reader.context, stride)
+            refuse_single_value(self.mine // self.steps, (self.crop or self.reader.dataset.tile_size) + 2 * self.reader.context, halved)
 
 
 class LabelledMethod(ABC):
@@ -180,7 +180,7 @@ class LabelledMethod(ABC):
         change = Augmentation(choices.augmentation, network.inputs, device)
         self.training = TrainingTiles(self.reader, change, self.labelled, batch_size=choices.batch_size, crop=choices.crop, steps=choices.steps,
                                       share=choices.share, guesses=choices.guesses)
-        self.training.refuse_single_value(network.stride)
+        self.training.refuse_single_value(network.halved)
         weights = class_weights(labelled_counts(dataset, self.labelled), choices.weighting, len(self.labelled) if dataset.kind.several else None)
         self.weights = torch.tensor(weights, dtype=torch.float32, device=device)
 

@@ -55,6 +55,7 @@ class ClassNetwork(nn.Module):
     Attributes:
         seen: that input.
         stride: height and width of an image must be multiples of this many pixels.
+        halved: pixels of the image that one of the deepest level stands for, along an axis.
         fitted: beginnings of the names of tensors that no starting weights are taken for, because they are fitted to the labels first.
     """
 
@@ -65,7 +66,7 @@ class ClassNetwork(nn.Module):
     def __init__(self, encoder: nn.Module, inputs: Inputs) -> None:
         super().__init__()
         self.encoder, self.inputs, self.seen = encoder, inputs, single(inputs)
-        self.stride = int(getattr(encoder, "output_stride", 32))
+        self.stride = self.halved = int(getattr(encoder, "output_stride", 32))
         self.register_buffer("centre", band_row(self.seen.centre))
         self.register_buffer("spread", band_row([value or 1.0 for value in self.seen.spread]))
 
@@ -130,6 +131,7 @@ class ClassificationNetwork(ClassNetwork):
     def __init__(self, encoder: str, inputs: Inputs, classes: int) -> None:
         network = build_encoder(encoder, len(single(inputs).bands))
         super().__init__(network, inputs)
+        self.stride = 1  # only a U-Net must bring its levels together again, and pixels added to a small patch would drown it
         self.classification_head = nn.Linear(int(network.out_channels[-1]), classes)  # type: ignore[index]
 
     def forward(self, images: dict[str, torch.Tensor]) -> torch.Tensor:

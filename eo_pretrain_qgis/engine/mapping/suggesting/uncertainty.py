@@ -78,7 +78,7 @@ class Ensemble(Package):
         """
         first = packages[0]
         for other in packages[1:]:
-            for what, ours, theirs in (("bands", _bands(first), _bands(other)), ("units of the bands", _units(first), _units(other)),
+            for what, ours, theirs in (("tasks", [first.task], [other.task]), ("bands", _bands(first), _bands(other)), ("units of the bands", _units(first), _units(other)),
                                        ("classes", _classes(first), _classes(other))):
                 if ours != theirs:
                     raise JobError(f"The models {first.path} and {other.path} have different {what} ({', '.join(ours)}; {', '.join(theirs)}), so "
