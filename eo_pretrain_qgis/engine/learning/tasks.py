@@ -13,7 +13,8 @@ from .finetuning.labelled_tiles import LabelledMethod
 from .finetuning.segmentation import Segmentation
 from .networks.class_networks import ClassificationNetwork, ClassNetwork, SegmentationNetwork
 from .networks.fitted import NearestNeighbours, PixelProbe
-from .networks.spectral import SpectralClassifier, SpectralUNet
+from .networks.patch_encoders import hidden_widths
+from .networks.spectral import DeepSpectralClassifier, SpectralClassifier, SpectralUNet
 
 
 @dataclass(frozen=True)
@@ -25,23 +26,26 @@ class Learner:
             first; the others are of runs that are older.
         method: loss, answers and what is counted.
         shared: kind of network whose layers tasks may share.
-        fitted: mode that takes no step of gradient descent → kind of network, where it is not the first.
+        fitted: mode that takes no step of gradient descent → kind of network.
+        deep: kind of network of encoders that have layers behind them, see `patch_encoders.HIDDEN`.
     """
 
     networks: dict[str, Callable[[str, Inputs, int], ClassNetwork]]
     method: type[LabelledMethod]
     shared: str
     fitted: dict[str, str] = field(default_factory=dict)
+    deep: str | None = None
 
-    def kind(self, mode: str) -> str:
-        """The kind of network that a new run of a mode has."""
-        return self.fitted.get(mode) or next(iter(self.networks))
+    def kind(self, mode: str, encoder: str) -> str:
+        """The kind of network that a new run of a mode and an encoder has."""
+        return self.fitted.get(mode) or (self.deep if self.deep and hidden_widths(encoder) else next(iter(self.networks)))
 
 
 _PIXELS = Learner({"unet above a regression": SpectralUNet, "unet": SegmentationNetwork, "linear on features": PixelProbe}, Segmentation,
                   "unet", {"probe": "linear on features"})
-_TILES = Learner({"classifier above a regression": SpectralClassifier, "classifier": ClassificationNetwork, "nearest neighbours": NearestNeighbours},
-                 Classification, "classifier", {"knn": "nearest neighbours"})
+_TILES = Learner({"classifier above a regression": SpectralClassifier, "deep classifier above a regression": DeepSpectralClassifier,
+                  "classifier": ClassificationNetwork, "nearest neighbours": NearestNeighbours}, Classification, "classifier",
+                 {"knn": "nearest neighbours", "probe": "classifier above a regression"}, "deep classifier above a regression")
 LEARNERS: dict[str, Learner] = {"segmentation": _PIXELS, "scene": _TILES, "patch": _TILES, "multilabel": _TILES}
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..datasets.splitting.label_shares import class_totals
+from .incidence_angle import angle_alone, gaussian_angle, has_angle
 
 if TYPE_CHECKING:
     from ..classic.models import Labelled
@@ -30,11 +31,13 @@ class Baseline:
         words: what it is called.
         method: how it answers, as a sentence.
         fit: the labels that the network learned from → what answers; see `Answer`.
+        fits: whether a dataset has what it needs.
     """
 
     words: str
     method: str
     fit: Callable[[Labelled], Answer]
+    fits: Callable[[Dataset], bool] = lambda dataset: True
 
 
 def _majority(labelled: Labelled) -> Answer:
@@ -70,4 +73,8 @@ SAMPLE_BASELINES = {
                          "of each class.", _majority),
     "statistics": Baseline("regression on statistics", f"Regression on statistics: logistic regression {_SAMPLES}", _statistics),
     "boosting": Baseline("boosting on statistics", f"Boosting on statistics: gradient-boosted trees {_SAMPLES}", _boosting),
+    "angle": Baseline("incidence angle alone", "Incidence angle alone: a regression on the mean angle of each and its square, without its brightness. What "
+                      "it knows is where the classes lay in the swath.", angle_alone, has_angle),
+    "gaussian_angle": Baseline("Gaussian with the incidence angle", "Gaussian with the incidence angle: in each class the mean bands are normal about a "
+                               "line over the angle (Lohse, Doulgeris and Dierking 2020).", gaussian_angle, has_angle),
 }

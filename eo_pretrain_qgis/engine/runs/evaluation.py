@@ -16,6 +16,7 @@ from ..datasets.dataset import ALL, Dataset
 from ..datasets.splitting.label_shares import real_share, training_share
 from ..looks import html_page as page
 from ..looks.score_tables import CLASS_FIGURES, class_table, confusion_table, hardly_measured
+from ..measures.baselines import Baseline
 from ..tasks import FIGURES, Task, with_article
 from .answers import Answers, KeptClassifier
 from .approaches import NAMES
@@ -89,14 +90,20 @@ def measure_classifier(run_folder: str, dataset_folder: str | None, split: str, 
 def _count_baselines(dataset: Dataset, labelled: Labelled, tiles: np.ndarray, progress: Progress) -> dict[str, np.ndarray]:
     """Counts of what each baseline, learned from the labels that the run learned from, says of the tiles."""
     kind, classes, found = dataset.kind, len(dataset.classes), {}
-    for at, (who, baseline) in enumerate(kind.baselines.items()):
-        part = progress.part(at / len(kind.baselines), (at + 1) / len(kind.baselines))
+    fitting = _fitting(labelled.dataset)
+    for at, (who, baseline) in enumerate(fitting.items()):
+        part = progress.part(at / len(fitting), (at + 1) / len(fitting))
         ask = baseline.fit(labelled)(dataset)
         found[who] = kind.nothing(classes)
         for chosen in np.array_split(tiles, -(-len(tiles) // AT_ONCE)):
             found[who] += kind.count(dataset.labels(chosen), ask(chosen), classes)
             part.at(0.5, f"Measuring {baseline.words}")
     return found
+
+
+def _fitting(dataset: Dataset) -> dict[str, Baseline]:
+    """The baselines of the task that a dataset has all for."""
+    return {who: baseline for who, baseline in dataset.kind.baselines.items() if baseline.fits(dataset)}
 
 
 def _refuse_known_scenes(dataset: Dataset, source: Dataset) -> None:
@@ -141,7 +148,7 @@ def _facts(run: RunFolder, dataset: Dataset, split: str, counts: dict[str, np.nd
 
 def _sections(facts: dict[str, Any], dataset: Dataset, counts: np.ndarray, pictures: str, seen: str) -> list[str]:
     kind, names = dataset.kind, [entry.name for entry in dataset.classes]
-    words = {MODEL: "the model", **{who: baseline.words for who, baseline in kind.baselines.items()}}
+    words = {MODEL: "the model", **{who: baseline.words for who, baseline in kind.baselines.items() if who in facts}}
     figures = [(FIGURES[figure], *(facts[who][figure] for who in words)) for figure in FIGURES if figure in facts[MODEL]]
     leading = kind.of_class[0]
     single = [(name, *(facts[who]["classes"][row][leading] for who in words)) for row, name in enumerate(names)]
@@ -161,9 +168,9 @@ def _verdict(facts: dict[str, Any], kind: Task) -> str:
     score = facts["score"]
     if facts[MODEL][score] is None:
         return "The tiles have no label, so nothing was measured."
-    beside = "".join(f", {baseline.words} {facts[who][score]:.3f}" for who, baseline in kind.baselines.items())
+    beside = "".join(f", {baseline.words} {facts[who][score]:.3f}" for who, baseline in kind.baselines.items() if who in facts)
     figures = f"The model reaches {with_article(score)} of {facts[MODEL][score]:.3f}{beside}."
-    kept, best = facts["kept"], max(kind.baselines, key=lambda who: facts[who][score], default=MODEL)
+    kept, best = facts["kept"], max((who for who in kind.baselines if who in facts), key=lambda who: facts[who][score], default=MODEL)
     if kept != NETWORK:
         better = "" if best == kept else (f" On these tiles {kind.baselines[best].words} is ahead; the run chose on the validation tiles, where it "
                                           "was not.")
@@ -186,5 +193,5 @@ def _method(facts: dict[str, Any], dataset: Dataset) -> list[str]:
         f"Split: {dataset.description['split'].get('text', 'not stated')}",
         f"All figures count {kind.counted}; the means give each class that occurs the same weight.",
         f"Model and baselines learned from the labels of the same {facts['training_tiles']} training tiles{part}.",
-        *(baseline.method for baseline in kind.baselines.values()),
+        *(baseline.method for who, baseline in kind.baselines.items() if who in facts),
     ]

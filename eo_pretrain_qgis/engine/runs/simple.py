@@ -18,6 +18,7 @@ from ..datasets.dataset import Dataset
 from ..datasets.splitting.label_shares import real_share, training_share
 from ..looks import html_page as page
 from ..looks.score_tables import class_table, confusion_table, hardly_measured
+from ..measures.incidence_angle import position_of_angle, with_slopes, without_angle
 from ..models import package
 from ..tasks import Task, task_named, with_article
 from .answers import KeptClassifier, classifier_facts, read_classifier
@@ -29,6 +30,8 @@ from .pictures import pictures, shown
 from .run_folder import REPORT, RunFolder, first_card
 
 AUTO, NO_NETWORK = "auto", "simple classifier"
+#: What becomes of the incidence angle: a band like others, left out, or taken off with one slope for each of the other bands.
+BAND, NO_ANGLE, SLOPE = "band", "none", "slope"
 #: The score of a task → its name among the results of the job.
 RESULTS = {"mean_iou": "validation_iou", "overall_accuracy": "validation_accuracy", "average_precision": "validation_average_precision"}
 #: Said where a network would be tried, too.
@@ -43,13 +46,26 @@ class Settings:
     approach: str
     sensor: str | None
     bands: str | None
+    incidence_angle: str
     label_share: float
     seed: int
 
 
-def chosen_input(dataset: Dataset, sensor: str | None, bands: str | None) -> Input:
-    """What a model sees: the sensor that was chosen or the first one, with those of its bands."""
-    return single(dataset.choose([sensor or dataset.sensors[0].name], bands))
+def chosen_input(dataset: Dataset, sensor: str | None, bands: str | None, incidence_angle: str = BAND) -> Input:
+    """What a model sees: the sensor that was chosen or the first one, with those of its bands, the incidence angle among them or not.
+
+    Raises:
+        DataError: something is asked of an incidence angle that there is not.
+    """
+    seen = single(dataset.choose([sensor or dataset.sensors[0].name], bands))
+    if incidence_angle == SLOPE:
+        position_of_angle(seen, str(dataset.folder), incidence_angle)
+    return without_angle(seen, str(dataset.folder)) if incidence_angle == NO_ANGLE else seen
+
+
+def levelled(seen: Input, dataset: Dataset, incidence_angle: str, tiles: np.ndarray, progress: Progress = SILENT) -> Input:
+    """The input with the slopes over the incidence angle that labelled training tiles show, where these are to be taken off."""
+    return with_slopes(seen, dataset, tiles, progress) if incidence_angle == SLOPE else seen
 
 
 def several_sensors(dataset: Dataset) -> str:
@@ -69,8 +85,10 @@ def train_simple(dataset_folder: str, output: str, settings: Settings, progress:
     """
     started, dataset = time.monotonic(), Dataset.open(dataset_folder)
     check_learnable(dataset)
-    seen = chosen_input(dataset, settings.sensor, settings.bands)
-    asked = {"approach": settings.approach, "sensor": settings.sensor, "bands": settings.bands, "label_share": settings.label_share,
+    seen = chosen_input(dataset, settings.sensor, settings.bands, settings.incidence_angle)
+    seen = levelled(seen, dataset, settings.incidence_angle, training_share(dataset, settings.label_share, settings.seed), progress)
+    asked = {"approach": settings.approach, "sensor": settings.sensor, "bands": settings.bands, "incidence_angle": settings.incidence_angle,
+             "label_share": settings.label_share,
              "seed": settings.seed, "epochs": 0, "keep": ""}
     run = RunFolder.begin(output, {**first_card("finetune", [dataset], {seen.name: seen}, asked), "architecture": NO_NETWORK, "encoder": ""})
     if run.finished:

@@ -11,7 +11,7 @@ from .. import training
 from ..spec import REQUIRED, Result, boolean, choice, folder, integer, number, text
 
 #: Parameters that mean something for every approach; the processor is the only device of those without a network.
-FOR_ALL = ("dataset", "approach", "sensor", "bands", "label_share", "device", "seed", "output")
+FOR_ALL = ("dataset", "approach", "sensor", "bands", "incidence_angle", "label_share", "device", "seed", "output")
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,10 @@ class Finetune(training.TrainingJob):
                                 "tiles that is the network.")
     sensor: str = text("Sensor", default=None, advanced=True, help="Which of its sensors, where the dataset has several. Empty: the first.")
     bands: str = training.bands("A map made with the model needs these bands only.")
+    incidence_angle: str = choice("Incidence angle", ("band", "none", "slope"), default="band", advanced=True,
+                                  help="Of radar images with a band in degrees. “band”: seen like other bands. “none”: left out, and not needed by a map. "
+                                       "“slope”: backscatter is brought to one angle, with the fall per degree that is found within the classes, one "
+                                       "for each band; the angle itself is then not seen.")
     encoder: str = training.encoder()
     start: str = training.start()
     epochs: int = integer("Epochs", default=None, minimum=1, maximum=10000,
@@ -124,7 +128,8 @@ class Finetune(training.TrainingJob):
             return super().run(progress)
         from ...engine.runs.simple import Settings, train_simple
 
-        return train_simple(self.dataset, self.output, Settings(self.approach, self.sensor, self.bands, self.label_share, self.seed), progress)
+        return train_simple(self.dataset, self.output, Settings(
+            self.approach, self.sensor, self.bands, self.incidence_angle, self.label_share, self.seed), progress)
 
     def check(self) -> None:
         if self.approach in training.SIMPLE and self._of_networks():

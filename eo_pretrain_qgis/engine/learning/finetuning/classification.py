@@ -66,7 +66,7 @@ class Classification(LabelledMethod):
             self.network.remember(features, self.dataset.labels(tiles))
         elif isinstance(self.network, SpectralClassifier):
             self.network.begin(labelled.whitening, labelled.regression)
-            if started:
+            if started and not len(self.network.hidden):
                 tiles = even_sample(labelled.rows.tiles, LEARNED)
                 statistics = labelled.rows.features[np.searchsorted(labelled.rows.tiles, tiles)]
                 self.network.begin_with_features(self._regression(tiles, labelled.seed, device, progress, statistics))

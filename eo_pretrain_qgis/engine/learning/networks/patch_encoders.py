@@ -46,17 +46,34 @@ def fitting(name: str, side: int) -> str:
     return f"{found[1]}_{fit}pool{'' if fit == 1 else 's'}"
 
 
+def weights_of(name: str) -> str:
+    """The encoder whose weights fit one of that name: VGG-16, whatever poolings are left out; others know their own alone."""
+    found = _VGG.fullmatch(name)
+    return found[1] if found else name
+
+
 def build(name: str, bands: int) -> nn.Module:
     """The encoder of one of `NAMES`, with new weights."""
     found = _VGG.fullmatch(name)
     if not found:
         return SmallEncoder(bands)
-    encoder = smp.encoders.get_encoder(found[1], in_channels=bands, depth=POOLINGS, weights=None)
+    with torch.device("meta"):  # with it come, and go at once, a hundred million weights of dense layers
+        encoder = smp.encoders.get_encoder(found[1], in_channels=bands, depth=POOLINGS, weights=None)
+    encoder.to_empty(device="cpu").apply(_begin)
     places = [place for place, layer in enumerate(encoder.features) if isinstance(layer, nn.MaxPool2d)]
     for place in places[int(found[2]):]:
         encoder.features[place] = nn.Identity()  # so that the numbers of the other layers stay
     encoder._output_stride = 2 ** int(found[2])
     return encoder
+
+
+def _begin(layer: nn.Module) -> None:
+    """New weights of a layer, as torchvision's VGG has them."""
+    if isinstance(layer, nn.Conv2d) and layer.bias is not None:
+        nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+        nn.init.zeros_(layer.bias)
+    elif isinstance(layer, nn.BatchNorm2d):
+        layer.reset_parameters()
 
 
 class SmallEncoder(nn.Module):
