@@ -59,7 +59,7 @@ def whole_network(side, limit=1500.0, several=False):
     """
     nodes = [helper.make_node("GlobalAveragePool", ["image"], ["mean"]), helper.make_node("Flatten", ["mean"], ["row"]),
              helper.make_node("Gemm", ["row", "w", "b"], ["scores"]),
-             helper.make_node("Sigmoid", ["scores"], ["probabilities"]) if several else helper.make_node("Softmax", ["scores"], ["probabilities"], axis=1)]
+             helper.make_node("Sigmoid" if several else "Softmax", ["scores"], ["probabilities"], **({} if several else {"axis": 1}))]
     weights = {"w": [[0.0, 0.01]], "b": [0.0, -0.01 * limit]}
     graph = helper.make_graph(nodes, "network", [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 1, side, side])],
                               [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", 2])],

@@ -9,6 +9,7 @@ from .engine.learning.tiny_scenes import striped
 from .networks import write_whole_model
 from .scenes import write_raster
 from .scenes_classes import several_labels_dataset, stripes_run
+from .scenes_ice import ice_polygons, ice_scene
 
 #: Class of the squares of 32 px of `stripes_scene`, row by row.
 STRIPES = np.array([[0, 1, 2, 3], [3, 2, 1, 0], [1, 1, 2, 2]])
@@ -45,6 +46,26 @@ def several_labels_run(folder):
     JOBS["finetune"].from_values({"dataset": str(several_labels_dataset(folder)), "approach": "statistics",
                                   "output": str(folder / "several_labels_run")}).run(SILENT)
     return folder / "several_labels_run"
+
+
+def ice_patches(folder):
+    """Patches of 10 px of `ice_scene`, divided by polygon because there is one scene."""
+    JOBS["create_sea_ice_dataset"].from_values({
+        "images": [str(ice_scene(folder))], "labels": str(ice_polygons(folder)), "class_field": "ice_kind", "size": 10, "stride": 20,
+        "output": str(folder / "ice_patches")}).run(SILENT)
+    return folder / "ice_patches"
+
+
+def ice_patches_run(folder):
+    """A small network on `ice_patches`, with one slope over the incidence angle taken off."""
+    JOBS["finetune"].from_values({"dataset": str(ice_patches(folder)), "encoder": "adhoc_cnn", "approach": "network", "incidence_angle": "slope",
+                                  "epochs": 2, "batch_size": 16, "epoch_steps": 4, "device": "cpu", "output": str(folder / "ice_run")}).run(SILENT)
+    return folder / "ice_run"
+
+
+def ice_patches_model(folder):
+    """The model file of `ice_patches_run`."""
+    return _exported(ice_patches_run(folder), folder / "ice_model.onnx")
 
 
 def _exported(run, path):

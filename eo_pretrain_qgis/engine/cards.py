@@ -84,8 +84,8 @@ class InputBand(ModelBand):
     """A band as a network takes it, with the centre and spread it is scaled by, in stored units.
 
     Attributes:
-        slope: what it changes per stored unit of the incidence angle, which is taken off first, see `measures.incidence_angle`; 1 of the angle itself,
-            which is then not seen; 0 where nothing is taken off.
+        slope: what it changes per stored unit of the incidence angle, which is taken off first, see `measures.incidence_angle`; 1 of the angle
+            itself, which is then not seen; 0 where nothing is taken off.
     """
 
     centre: Finite

@@ -64,9 +64,9 @@ def angle_warnings(facts: dict) -> list[str]:
         return ["No labelled training pixel has an incidence angle."]
     span, alone = facts["high"] - facts["low"], facts["alone"]
     tells = alone and alone["accuracy"] - alone["majority"] > TOLD_BY_ANGLE * (1 - alone["majority"])
-    return [*([f"The incidence angle alone tells the class of {alone['accuracy']:.0%} of what is for validation and test, where the most frequent class "
-               f"has {alone['majority']:.0%}: a model can learn where in the swath the classes lay, and not what they look like. Add scenes in which they "
-               "lie elsewhere, or train with the incidence angle left out."] if tells else []),
+    return [*([f"The incidence angle alone tells the class of {alone['accuracy']:.0%} of what is for validation and test, where the most frequent "
+               f"class has {alone['majority']:.0%}: a model can learn where in the swath the classes lay, and not what they look like. Add scenes in "
+               "which they lie elsewhere, or train with the incidence angle left out."] if tells else []),
             *(f"The class “{row['name']}” was seen only between {row['low']:g}° and {row['high']:g}° of incidence angle, all classes together "
             f"between {facts['low']:g}° and {facts['high']:g}°: a model may tell it by the angle."
               for row in facts["classes"] if row["low"] is not None and span > WIDE_ANGLES and row["high"] - row["low"] < NARROW_ANGLES * span)]

@@ -23,13 +23,15 @@ from ..waiting import PythonCall, patiently
 from .halo import measured, real_scenes, real_tiles
 from .loop.runs import Run
 from .networks.class_networks import ClassNetwork
+from .networks.dense import Dense, has_dense_form
 from .networks.same_padding import with_fixed_padding
+from .networks.spectral import SpectralClassifier
 
 
 class Probabilities(nn.Module):
     """The network with its softmax, or a sigmoid where there may be several classes, as it is exported: stored units in, probabilities out."""
 
-    def __init__(self, network: ClassNetwork, several: bool = False) -> None:
+    def __init__(self, network: ClassNetwork | Dense, several: bool = False) -> None:
         super().__init__()
         self.network, self.several = network, several
 
@@ -62,18 +64,25 @@ def export_run(run_folder: str, target: str, *, name: str | None = None, licence
     run = Run.open(run_folder)
     run.refuse_without_classes()
     network, kind, where = run.load_network(torch.device("cpu")), task_named(run.card["task"]), run.card["dataset"]["path"]
-    model = Probabilities(network, kind.several).eval()
     progress.at(0.05, "Translating the network")
     seen, side = network.seen, None if kind.pixelwise else int(run.card["tile_size"])
-    content = to_onnx(model, {seen.name: len(seen.bands)}, network.stride, run.card["encoder"], side=side, progress=progress.part(0.05, 0.2))
+    dense = Dense(network, side) if side and isinstance(network, SpectralClassifier) and has_dense_form(network) else None
+    model = Probabilities(dense or network, kind.several).eval()
+    content = to_onnx(model, {seen.name: len(seen.bands)}, network.stride, run.card["encoder"], side=side, step=dense.step if dense else None,
+                      progress=progress.part(0.05, 0.2))
     session = on_processor(content)
     scenes = real_scenes(where, seen, network.stride) if side is None else []
     images = [{seen.name: image} for image in (real_tiles(where, seen, side) if side else probes(scenes[0], network.stride))]
+    images += [{seen.name: beside_each_other(images[-1][seen.name], dense)}] if dense else []
     difference = largest_difference(model, session, images, progress.part(0.2, 0.5))
     if not difference <= tolerance:
         raise ModelError(f"The exported network differs from the trained one by up to {difference:.2g} in a probability, more than the "
                          f"{tolerance:g} allowed. Allow a larger difference, or train again with another encoder.")
-    halo = {"halo": 0} if side else measured(session, seen.name, scenes, network.stride, progress.part(0.5, 0.95), lambda scores: scores.argmax(1))
+    if dense:
+        _compare_dense(network, dense, images[-1][seen.name], tolerance)
+    halo: dict[str, Any] = {"halo": 0, "dense_step": dense.step if dense else None}
+    if side is None:
+        halo = measured(session, seen.name, scenes, network.stride, progress.part(0.5, 0.95), lambda scores: scores.argmax(1))
     progress.at(0.95, "Writing the model")
     description = describe(run, network, name or f"{run.card['dataset']['name']} {run.card['encoder']}", licence, plugin_version, halo)
     package.write(content, description, target)
@@ -81,7 +90,7 @@ def export_run(run_folder: str, target: str, *, name: str | None = None, licence
 
 
 def to_onnx(model: nn.Module, ports: Mapping[str, int], stride: int, what: str, output: str = package.OUTPUT, side: int | None = None,
-            progress: Progress = SILENT) -> bytes:
+            step: int | None = None, progress: Progress = SILENT) -> bytes:
     """The network as an ONNX file that takes any number of images of any height and width divisible by `stride`, or of those of `side` pixels.
 
     Traces of the Python code and its paths, which the exporter adds to every node, are left out.
@@ -93,12 +102,13 @@ def to_onnx(model: nn.Module, ports: Mapping[str, int], stride: int, what: str, 
         what: its encoder, for the message.
         output: name of what it gives.
         side: height and width of the images, where it takes no others.
+        step: by multiples of which they may be larger than `side` all the same.
         progress: told every half second that it goes on; a cancel ends it.
 
     Raises:
         ModelError: when torch cannot translate it.
     """
-    call = PythonCall(lambda: _translated(model if side else with_fixed_padding(model), ports, stride, output, side))
+    call = PythonCall(lambda: _translated(model if side else with_fixed_padding(model), ports, stride, output, (side, step)))
     try:
         proto = patiently(call, call.stop, progress, 0, "Translating the network")
     except (torch.onnx.OnnxExporterError, RuntimeError, ValueError) as error:
@@ -114,19 +124,51 @@ def to_onnx(model: nn.Module, ports: Mapping[str, int], stride: int, what: str, 
     return proto.SerializeToString(deterministic=True)
 
 
-def _translated(model: nn.Module, ports: Mapping[str, int], stride: int, output: str, side: int | None) -> onnx.ModelProto:
+def _translated(model: nn.Module, ports: Mapping[str, int], stride: int, output: str, sizes: tuple[int | None, int | None]) -> onnx.ModelProto:
     """What torch's exporter makes of the network."""
     n, rows, columns = (torch.export.Dim(axis, min=1) for axis in ("n", "rows", "columns"))
     # Not the smallest sizes: the exporter takes a size of 1 for a constant.
-    size = (side, side) if side else (3 * stride, 2 * stride)
+    side, step = sizes
+    size, free = (3 * stride, 2 * stride), {0: n, 2: stride * rows, 3: stride * columns}
+    if side and step:
+        size, free = (side + 2 * step, side + step), {0: n, 2: step * rows + (side - step), 3: step * columns + (side - step)}
+    elif side:
+        size, free = (side, side), {0: n}
     example = tuple(torch.zeros(2, bands, *size) for bands in ports.values())
-    free: dict = {0: n} if side else {0: n, 2: stride * rows, 3: stride * columns}
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         path = Path(folder) / "model.onnx"
         torch.onnx.export(model, example, path, dynamo=True, external_data=False, verbose=False, input_names=list(ports),
                           output_names=[output], dynamic_shapes=(free,) * len(ports))
         return onnx.load(path)
+
+
+def beside_each_other(patches: np.ndarray, dense: Dense) -> np.ndarray:
+    """Some patches (n, band, side, side) as one image of a width that the form takes."""
+    width = dense.side + dense.step * (dense.side // dense.step)
+    return np.ascontiguousarray(np.concatenate([patches[:1], patches[-1:]], 3)[..., :width])
+
+
+@torch.no_grad()
+def _compare_dense(network: ClassNetwork, dense: Dense, image: np.ndarray, tolerance: float) -> None:
+    """Refuses a fully convolutional form that does not say of patches within an image what the network says of each alone.
+
+    Args:
+        network: of patches.
+        dense: its form.
+        image: see `beside_each_other`.
+        tolerance: largest difference allowed in a probability.
+
+    Raises:
+        ModelError: they differ by more.
+    """
+    whole, side = torch.from_numpy(image), dense.side
+    every, single = Probabilities(dense), Probabilities(network)
+    alone = torch.cat([single(whole[..., column:column + side]) for column in range(0, whole.shape[3] - side + 1, dense.step)])
+    difference = float((every(whole)[0, :, 0].T - alone).abs().max())
+    if not difference <= tolerance:
+        raise ModelError(f"The fully convolutional form of the network differs from what it says of single patches by up to {difference:.2g} in a "
+                         f"probability, more than the {tolerance:g} allowed. Allow a larger difference, or train with another encoder.")
 
 
 def largest_difference(model: nn.Module, session: InferenceSession, images: list[dict[str, np.ndarray]], progress: Progress = SILENT,

@@ -54,8 +54,8 @@ def encoder_features(encoder: nn.Module, dataset: Dataset, seen: Input, tiles: n
     centre, spread = (band_row(values).to(device) for values in (seen.centre, [value or 1.0 for value in seen.spread]))
     slope = band_row(seen.slopes).to(device) if any(seen.slopes) else None
     if dataset.tile_size < SIDE_FOR_ALL and (error := trouble(encoder, len(seen.bands), dataset.tile_size)):
-        raise DataError(f"{dataset.kind.unit.capitalize()} of {dataset.tile_size} px are too small for the encoder ({error}), and {dataset.folder} has "
-                        f"such. Choose an encoder such as resnet18, or make larger {dataset.kind.unit}.")
+        raise DataError(f"{dataset.kind.unit.capitalize()} of {dataset.tile_size} px are too small for the encoder ({error}), and {dataset.folder} "
+                        f"has such. Choose an encoder such as resnet18, or make larger {dataset.kind.unit}.")
     reader = TileReader(dataset, {seen.name: seen}, 1, device)
     modes, parts, done = {module: module.training for module in encoder.modules()}, [], 0
     encoder.eval()

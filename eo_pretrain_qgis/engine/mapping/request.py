@@ -86,7 +86,7 @@ class MapRequest:
         if self.halo is not None:
             raise JobError(f"“Halo [px]” (halo) is {self.halo}, and the model {model.path} gives {model.kind.words}: nothing of a square is thrown "
                            "away. Leave it empty.")
-        return Squares.of(grid, model.record.tile_size, self.step, self.least_measured, name)
+        return Squares.of(grid, model, self.step, self.least_measured, name)
 
     def block(self, model: Package) -> int:
         """Edge of what the network sees at once [px].

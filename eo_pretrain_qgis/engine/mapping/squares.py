@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -16,6 +17,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from ...errors import DataError, JobError
 from ..rasters.grid import Grid, Window
 from .blocks import Tile
+
+if TYPE_CHECKING:
+    from ..models.package import Package
 
 #: Share of a square's pixels that must be measured for it to have a class.
 LEAST_MEASURED = 0.5
@@ -32,28 +36,31 @@ class Squares:
         side: of a square [px].
         step: from one to the next, and the edge of a cell [px].
         least: share of a square's pixels that must be measured.
+        dense: the network answers for all squares of a block at once that begin at multiples of the step.
     """
 
     image: Grid
     side: int
     step: int
     least: float = LEAST_MEASURED
+    dense: bool = False
 
     @classmethod
-    def of(cls, image: Grid, side: int, step: int | None, least: float, name: str) -> Squares:
-        """Those of an image called `name`, beside each other where no step is given.
+    def of(cls, image: Grid, model: Package, step: int | None, least: float, name: str) -> Squares:
+        """Those that a model answers for of an image called `name`, beside each other where no step is given.
 
         Raises:
             JobError: between squares there would be gaps.
             DataError: the image does not hold one square.
         """
+        side = model.record.tile_size
         if step and step > side:
             raise JobError(f"“Step [px]” (step) is {step}, and the squares of the model have {side} px, so pixels between them would have no class. "
                            f"Choose a step of at most {side} px.")
         if min(image.width, image.height) < side:
             raise DataError(f"{name} has {image.width} × {image.height} pixels, and the model gives a class for squares of {side} × {side}. Choose a "
                             "larger image.")
-        return cls(image, side, step or side, least)
+        return cls(image, side, step or side, least, step is not None and step == model.record.dense_step)
 
     @property
     def grid(self) -> Grid:
@@ -94,7 +101,7 @@ class Squares:
             tile: one of `tiles`.
             values: what was read there (band, y, x).
             measured: where all bands were measured (y, x).
-            ask: images (n, band, side, side) → scores (n, class).
+            ask: images (n, band, side, side) → scores (n, class, …); where `dense`, of larger images too, (n, class, row, column).
 
         Returns:
             The cells, and by cell scores (class, y, x), means of the measured values (band, y, x), and which have a class (y, x).
@@ -108,18 +115,31 @@ class Squares:
         own = self._touched(tile, measured, cells)
         chosen = np.flatnonzero(own & np.array([known[y, x].mean() >= self.least for y, x in zip(rows, columns, strict=True)]))
         means = np.zeros((len(values), len(rows)), np.float32)
-        scores: list[np.ndarray] = []
+        found: dict[int, np.ndarray] = {}
+        if self.dense and len(chosen):
+            found |= self._at_once(values, rows, columns, ask)
         for first in range(0, len(chosen), AT_ONCE):
             some = chosen[first:first + AT_ONCE]
-            images, shown = (np.ascontiguousarray(found[..., rows[some], columns[some], :, :]) for found in (views, known))
-            scores.append(ask(np.ascontiguousarray(images.swapaxes(0, 1))))
+            images, shown = (np.ascontiguousarray(layer[..., rows[some], columns[some], :, :]) for layer in (views, known))
             means[:, some] = images.mean((2, 3), where=shown[None], dtype=np.float64)
-        shape = (cells.height, cells.width)
-        every = np.zeros((scores[0].shape[1] if scores else 1, len(rows)), np.float32)
-        if scores:
-            every[:, chosen] = np.concatenate(scores).T
-        valid = np.isin(np.arange(len(rows)), chosen)
+            left = np.flatnonzero([number not in found for number in some.tolist()])
+            if len(left):
+                answer = ask(np.ascontiguousarray(images[:, left].swapaxes(0, 1)))
+                found |= dict(zip(some[left].tolist(), answer.reshape(len(left), -1)))
+        every = np.zeros((len(found[int(chosen[0])]) if len(chosen) else 1, len(rows)), np.float32)
+        for number in chosen.tolist():
+            every[:, number] = found[number]
+        valid, shape = np.isin(np.arange(len(rows)), chosen), (cells.height, cells.width)
         return cells, every.reshape(-1, *shape), means.reshape(-1, *shape), valid.reshape(shape)
+
+    def _at_once(self, values: np.ndarray, rows: np.ndarray, columns: np.ndarray, ask: Callable[[np.ndarray], np.ndarray]) -> dict[int, np.ndarray]:
+        """Scores (class,) of the squares of a block, by their numbers, that begin at multiples of the step from each other: all but those that were
+        moved inwards at the borders of the image.
+        """
+        (top, y), (left, x) = (_aligned(places, self.step) for places in (rows, columns))
+        bottom, right = (int(first + self.step * steps.max()) + self.side for first, steps in ((top, y), (left, x)))
+        answer = ask(np.ascontiguousarray(values[None, :, top:bottom, left:right]))[0]
+        return {number: answer[:, row, column] for number, (row, column) in enumerate(zip(y, x)) if row >= 0 and column >= 0}
 
     def _touched(self, tile: Tile, measured: np.ndarray, cells: Window) -> np.ndarray:
         """Which cells hold a measured pixel of their own (cell,)."""
@@ -132,3 +152,11 @@ class Squares:
         """Along one axis, the first pixel of the squares of some cells (count,)."""
         before = (self.side - self.step) // 2
         return (np.arange(first, first + count) * self.step - before).clip(0, length - self.side)
+
+
+def _aligned(places: np.ndarray, step: int) -> tuple[int, np.ndarray]:
+    """The first of the places that most have a multiple of the step between them, and by how many steps each lies behind it; −1 of the others."""
+    rest = places % step
+    fits = rest == np.bincount(rest).argmax()
+    first = int(places[fits].min())
+    return first, np.where(fits, (places - first) // step, -1)

@@ -73,8 +73,8 @@ SAMPLE_BASELINES = {
                          "of each class.", _majority),
     "statistics": Baseline("regression on statistics", f"Regression on statistics: logistic regression {_SAMPLES}", _statistics),
     "boosting": Baseline("boosting on statistics", f"Boosting on statistics: gradient-boosted trees {_SAMPLES}", _boosting),
-    "angle": Baseline("incidence angle alone", "Incidence angle alone: a regression on the mean angle of each and its square, without its brightness. What "
-                      "it knows is where the classes lay in the swath.", angle_alone, has_angle),
-    "gaussian_angle": Baseline("Gaussian with the incidence angle", "Gaussian with the incidence angle: in each class the mean bands are normal about a "
-                               "line over the angle (Lohse, Doulgeris and Dierking 2020).", gaussian_angle, has_angle),
+    "angle": Baseline("incidence angle alone", "Incidence angle alone: a regression on the mean angle of each and its square, without its "
+                      "brightness. What it knows is where the classes lay in the swath.", angle_alone, has_angle),
+    "gaussian_angle": Baseline("Gaussian with the incidence angle", "Gaussian with the incidence angle: in each class the mean bands are normal "
+                               "about a line over the angle (Lohse, Doulgeris and Dierking 2020).", gaussian_angle, has_angle),
 }

@@ -44,8 +44,8 @@ def without_angle(seen: Input, folder: str) -> Input:
     position_of_angle(seen, folder, "none")
     rest = [band.name for band in seen.bands if band.unit != "degree"]
     if not rest:
-        raise DataError(f"The only band chosen of {folder} is the incidence angle, and “Incidence angle” (incidence_angle) is none. Choose bands beside "
-                        "it.")
+        raise DataError(f"The only band chosen of {folder} is the incidence angle, and “Incidence angle” (incidence_angle) is none. Choose bands "
+                        "beside it.")
     return seen.only(rest)
 
 
@@ -56,8 +56,8 @@ def position_of_angle(seen: Input, folder: str, way: str) -> int:
         DataError: nowhere; `way` is what was asked for.
     """
     if seen.angle is None:
-        raise DataError(f"“Incidence angle” (incidence_angle) is {way}, and the chosen bands of {folder} ({', '.join(seen.names)}) have none in degrees. "
-                        "Leave it at “band”, or choose a dataset made with the incidence angle.")
+        raise DataError(f"“Incidence angle” (incidence_angle) is {way}, and the chosen bands of {folder} ({', '.join(seen.names)}) have none in "
+                        "degrees. Leave it at “band”, or choose a dataset made with the incidence angle.")
     return seen.angle
 
 
@@ -78,8 +78,8 @@ def with_slopes(seen: Input, dataset: Dataset, tiles: np.ndarray, progress: Prog
     """
     angle, classes, folder = position_of_angle(seen, str(dataset.folder), "slope"), len(dataset.classes), dataset.folder
     if dataset.kind.several:
-        raise DataError(f"“Incidence angle” (incidence_angle) is slope, which is fitted within classes, and in {folder} an image may have several. Choose "
-                        "“band” or “none”.")
+        raise DataError(f"“Incidence angle” (incidence_angle) is slope, which is fitted within classes, and in {folder} an image may have several. "
+                        "Choose “band” or “none”.")
     count, sums = np.zeros(classes), np.zeros((classes, len(seen.bands)))
     squares, products = np.zeros(classes), np.zeros((classes, len(seen.bands)))
     middle = np.array(seen.centre)
@@ -100,8 +100,8 @@ def with_slopes(seen: Input, dataset: Dataset, tiles: np.ndarray, progress: Prog
     each = np.maximum(count, 1)
     spread = float((squares - sums[:, angle] ** 2 / each).sum())
     if not spread > VARIES**2 * count.sum():
-        raise DataError(f"“Incidence angle” (incidence_angle) is slope, and within no class of {folder} does the angle vary, so no slope can be measured. "
-                        "Choose “band” or “none”.")
+        raise DataError(f"“Incidence angle” (incidence_angle) is slope, and within no class of {folder} does the angle vary, so no slope can be "
+                        "measured. Choose “band” or “none”.")
     slopes = (products - sums * sums[:, angle, None] / each[:, None]).sum(0) / spread
     bands = tuple(replace(band, slope=1.0 if place == angle else float(slope)) for place, (band, slope) in enumerate(zip(seen.bands, slopes)))
     told = ", ".join(f"{band.name} {band.slope:+.3g}" for band in bands if band.unit != "degree")
@@ -207,6 +207,6 @@ def _labelled(labelled: Labelled) -> np.ndarray:
 def _found(dataset: Dataset) -> tuple[str, int]:
     found = angle_sensor(dataset)
     if found is None:
-        raise DataError(f"The dataset {dataset.folder} has no band in degrees, and the baselines of the run need its incidence angle. Choose a dataset "
-                        "made with it.")
+        raise DataError(f"The dataset {dataset.folder} has no band in degrees, and the baselines of the run need its incidence angle. Choose a "
+                        "dataset made with it.")
     return found

@@ -2,8 +2,8 @@
 
 The graph takes each of its `inputs` by its name, of images float32 (n, band, y, x) in the stored units of the training images, and gives
 ``probabilities``, float32 (n, class, y, x), (n, class) where images have a class as a whole, or, for the task translation, ``translation``,
-float32 (n, band, y, x) in the stored units of another sensor; scaling happens inside, so nobody can feed it another range unnoticed. What it wants and gives stands in the file's
-`metadata_props`: our own description, a STAC-MLM item, and the keys Deepness reads.
+float32 (n, band, y, x) in the stored units of another sensor; scaling happens inside, so nobody can feed it another range unnoticed. What it
+wants and gives stands in the file's `metadata_props`: our own description, a STAC-MLM item, and the keys Deepness reads.
 
 A model file is a download: it is refused when it reaches outside itself (external data) or asks for code that is not
 onnxruntime's own (operators of other domains).
@@ -133,13 +133,13 @@ class Package:
     @property
     def block(self) -> int:
         """Edge of what the network sees at once in a map [px], halo included."""
-        return self.fixed_tile or self.record.block or block_sizes(self.halo, self.stride)["block"]
+        return (self.record.tile_size if self.kind.whole else self.fixed_tile) or self.record.block or block_sizes(self.halo, self.stride)["block"]
 
     @property
     def small_block(self) -> int | None:
         """Edge of the blocks for a computer whose memory does not hold `block` [px]; None where it has no smaller ones."""
         small = self.record.small_block or block_sizes(self.halo, self.stride)["small_block"]
-        return small if small < self.block and not self.fixed_tile else None
+        return small if small < self.block and not self.fixed_tile and not self.kind.whole else None
 
     @property
     def fixed_tile(self) -> int | None:
@@ -159,7 +159,14 @@ class Package:
 
     def session(self, device: str = "auto", threads: int = 0, progress: Progress = SILENT) -> Session:
         """Loads the network in onnxruntime; see `Session`."""
-        return Session(self.path, device, threads, progress, self.kind.output, len(self.targets or self.classes), self.kind.whole)
+        return Session(self.path, device, threads, progress, self.kind.output, len(self.targets or self.classes), self._answered)
+
+    def _answered(self, sides: tuple[int, ...]) -> tuple[int, ...]:
+        """Height and width of what it gives for images of that height and width; nothing where these have classes as a whole."""
+        if not self.kind.whole:
+            return sides
+        step = self.record.dense_step
+        return tuple((side - self.record.tile_size) // step + 1 for side in sides) if step else ()
 
 
 def open(path: str | Path) -> Package:
@@ -332,7 +339,7 @@ def _check_graph(model: onnx.ModelProto, description: dict[str, Any], where: str
                          f"{stride} px. Export the model again.")
     kind = KINDS[description["task"]]
     channels, what = (description["target"]["bands"], "target bands") if kind.translates else (description["classes"], "classes")
-    _check_port(model.graph.output, kind.output, "b" if kind.whole else "byx", len(channels), what, where)
+    _check_port(model.graph.output, kind.output, "b" if kind.whole and not description.get("dense_step") else "byx", len(channels), what, where)
 
 
 def _check_port(ports: Any, name: str, axes: str, count: int, what: str, where: str) -> None:

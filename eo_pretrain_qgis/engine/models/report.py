@@ -68,9 +68,10 @@ def _gives(package: Package) -> list[str]:
 def _blocks(package: Package) -> list[str]:
     """How a map is computed, and what is known of its seams."""
     if package.kind.whole:
+        what = package.kind.words.partition(" for ")[0]
         return [html.heading("How it maps"), html.paragraph(
-            f"The image is cut into squares of {package.fixed_tile} px from its first pixel, and each gets {package.kind.words.partition(' for ')[0]}: "
-            "a pixel of the map is such a square, or the middle of one where a smaller step is asked for.")]
+            f"The image is cut into squares of {package.record.tile_size} px from its first pixel, and each gets {what}: a pixel of the map is such "
+            "a square, or the middle of one where a smaller step is asked for.")]
     if package.fixed_tile:
         edges = f"tiles of exactly {package.fixed_tile} px, the only ones that it takes"
     else:

@@ -11,6 +11,7 @@ import ctypes
 import io
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ class Session:
         progress: warned when ``auto`` found a GPU that onnxruntime cannot use.
         output: name of the graph's output.
         channels: what the output is to have of them; None takes any number.
-        whole: it answers for each image as a whole.
+        answered: height and width of an image → of what the network gives for it.
 
     Raises:
         EngineError: when a device asked for by name cannot be used.
@@ -57,8 +58,8 @@ class Session:
     """
 
     def __init__(self, path: str, device: str = "auto", threads: int = 0, progress: Progress = SILENT,
-                 output: str = "probabilities", channels: int | None = None, whole: bool = False) -> None:
-        self.path, self.output, self.channels, self.whole = path, output, channels, whole
+                 output: str = "probabilities", channels: int | None = None, answered: Callable[[tuple[int, ...]], tuple[int, ...]] = tuple) -> None:
+        self.path, self.output, self.channels, self.answered = path, output, channels, answered
         asked = os.environ.get("EOPRETRAIN_DEVICE", "auto") if device == "auto" else device
         kind, index = _chosen(asked)
         if kind == "cuda":
@@ -119,7 +120,7 @@ class Session:
     def _checked(self, found: Any, asked: tuple[int, ...]) -> np.ndarray:
         shape: tuple[int, ...] = getattr(found, "shape", ())
         kind = getattr(found, "dtype", type(found))
-        sides = () if self.whole else asked[2:]
+        sides = self.answered(asked[2:])
         channels = self.channels or (shape[1] if len(shape) == 2 + len(sides) else 0)
         expected = (asked[0], channels, *sides)
         if shape != expected or not channels or np.dtype(kind).kind != "f":

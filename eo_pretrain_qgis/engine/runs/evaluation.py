@@ -160,8 +160,21 @@ def _sections(facts: dict[str, Any], dataset: Dataset, counts: np.ndarray, pictu
         *([] if kind.several else [confusion_table(names, counts)]),
         page.heading("Tiles"), pictures,
         page.heading("How it was measured"), page.bullets([*filter(None, [seen]), *_method(facts, dataset)]),
-        page.heading("Limits"), page.bullets([*hardly_measured(names, facts[MODEL]["classes"], kind, facts["split"]), LABELS_ARE_TRUTH]),
+        page.heading("Limits"), page.bullets([
+            *_same_scenes(dataset, facts["split"]), *hardly_measured(names, facts[MODEL]["classes"], kind, facts["split"]), LABELS_ARE_TRUTH]),
     ]
+
+
+def _same_scenes(dataset: Dataset, split: str) -> list[str]:
+    """That radar figures are of scenes that were learned from, as a sentence; none where they are not."""
+    radar = any(band.unit in ("dB", "linear") for sensor in dataset.sensors for band in sensor.bands)
+    if not radar or "scene" not in dataset.tiles or split == ALL:
+        return []
+    scenes = dataset.tiles["scene"].to_numpy()
+    if not set(scenes[dataset.indices("training")]) & set(scenes[dataset.indices(split)]):
+        return []
+    return [f"The {split} {dataset.kind.unit} are of scenes that were learned from too, with their noise, wind and date: the figures say nothing of "
+            "another scene. Divide the dataset by scene before you claim anything of others."]
 
 
 def _verdict(facts: dict[str, Any], kind: Task) -> str:

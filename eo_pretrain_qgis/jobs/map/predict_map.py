@@ -51,12 +51,12 @@ class PredictMap(Job):
     halo: int = integer("Halo [px]", default=None, minimum=0, maximum=2048, advanced=True,
                         help="Thrown away at each side of a block; empty takes what the model needs, another value may change a few pixels.")
     step: int = integer("Step [px]", default=None, minimum=1, maximum=2048, advanced=True,
-                        help="From square to square, of a model of classes of whole images or patches, and the size of a pixel of the map. Empty: the "
-                             "size of the squares, which then lie beside each other. Half of it takes four times as long.")
+                        help="From square to square, of a model of classes of whole images or patches, and the size of a pixel of the map. Empty: "
+                             "the size of the squares, which then lie beside each other. Half of it takes four times as long.")
     device: str = text("Device", default="auto", advanced=True, help="auto, cpu, cuda or cuda:0; a device named and not there is an error.")
     minimum_area: float = number("Smallest polygon [m²]", default=0, minimum=0, maximum=1e15, advanced=True)
-    output: str = raster_output("Class map", help="With a model that translates: the synthetic image. With one of several classes for each image: their "
-                                                  "probabilities.")
+    output: str = raster_output("Class map", help="With a model that translates: the synthetic image. With one of several classes for each image: "
+                                                  "their probabilities.")
     confidence: str = raster_output("Confidence", optional=True, created=False, help="Probability of the mapped class, in percent.")
     class_shares: str = raster_output("Class shares", optional=True, created=False,
                                       help="Probability of every class, in percent; a band for each, named as the class.")

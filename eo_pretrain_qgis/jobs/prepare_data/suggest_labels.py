@@ -62,8 +62,8 @@ class SuggestLabels(Job):
     images: list = rasters("Image", help="One raster with all bands, or the bands of one scene as several rasters." + DELIVERED)
     areas: dict = vector("Areas", optional=True, help="Polygons to rank, such as parcels or segments; empty ranks square tiles.")
     tile_size: int = integer("Tile size [px]", default=64, minimum=8, maximum=2048,
-                             help="Take that of the dataset to be extended: tiles lie as “Create training dataset” cuts them. Not used with “Areas”, nor "
-                                  "with a model of whole images, which has a size of its own.")
+                             help="Take that of the dataset to be extended: tiles lie as “Create training dataset” cuts them. Not used with “Areas”, "
+                                  "nor with a model of whole images, which has a size of its own.")
     count: int = integer("Places to suggest", default=20, minimum=1, maximum=100000)
     clouds: str = choice("Clouds are known from", ("none", "scl", "qa_pixel", "mask"), default="none",
                          help="“scl”: the scene classification of Sentinel-2 L2A. “qa_pixel”: that of Landsat. "

@@ -56,9 +56,9 @@ class Finetune(training.TrainingJob):
     sensor: str = text("Sensor", default=None, advanced=True, help="Which of its sensors, where the dataset has several. Empty: the first.")
     bands: str = training.bands("A map made with the model needs these bands only.")
     incidence_angle: str = choice("Incidence angle", ("band", "none", "slope"), default="band", advanced=True,
-                                  help="Of radar images with a band in degrees. “band”: seen like other bands. “none”: left out, and not needed by a map. "
-                                       "“slope”: backscatter is brought to one angle, with the fall per degree that is found within the classes, one "
-                                       "for each band; the angle itself is then not seen.")
+                                  help="Of radar images with a band in degrees. “band”: seen like other bands. “none”: left out, and not needed by a "
+                                       "map. “slope”: backscatter is brought to one angle, with the fall per degree that is found within the "
+                                       "classes, one for each band; the angle itself is then not seen.")
     encoder: str = training.encoder()
     start: str = training.start()
     epochs: int = integer("Epochs", default=None, minimum=1, maximum=10000,

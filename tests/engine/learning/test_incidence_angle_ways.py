@@ -1,5 +1,8 @@
 """Ways to treat the incidence angle: slopes are found within classes and taken off everywhere alike, and what the angle tells alone is shown."""
 
+from dataclasses import replace
+
+import geopandas
 import numpy as np
 import pytest
 import torch
@@ -14,6 +17,7 @@ from eo_pretrain_qgis.engine.learning.finetuning.recipe import finetune
 from eo_pretrain_qgis.engine.learning.loop.runs import Run
 from eo_pretrain_qgis.engine.learning.networks.spectral import SpectralClassifier
 from eo_pretrain_qgis.engine.measures.incidence_angle import GaussianAngle, with_slopes
+from eo_pretrain_qgis.engine.measures.speckle import measured_looks
 from eo_pretrain_qgis.engine.models import package
 from eo_pretrain_qgis.engine.runs.run_folder import RunFolder
 from eo_pretrain_qgis.engine.runs.simple import Settings as Simple
@@ -22,6 +26,7 @@ from eo_pretrain_qgis.errors import DataError
 from tests.settings import finetuning as Settings
 
 from .tiny_ice import BANDS, write_ice
+from .tiny_scenes import write_scenes
 
 #: One slope for all classes, and brightness that hides it: the dark class lies far from the radar.
 ALIKE = tuple((hh, hv, -0.4, -0.2) for hh, hv, _, _ in ((-18.0, -28.0, 0, 0), (-17.0, -26.0, 0, 0), (-12.0, -20.0, 0, 0)))
@@ -122,8 +127,8 @@ def test_the_angle_alone_knows_where_the_classes_lay(ice, tmp_path):
     facts, sections = evaluate_run(run.folder, None, "test", 8, "cpu")
     assert facts["angle"]["overall_accuracy"] == 1 and "incidence angle alone 1.000" in "".join(sections)
     warned = describe(told)["warnings"]
-    assert any(text.startswith("The incidence angle alone tells the class of 100% of what is for validation and test, where the most frequent class has ")
-               for text in warned)
+    expected = "The incidence angle alone tells the class of 100% of what is for validation and test, where the most frequent class has "
+    assert any(text.startswith(expected) for text in warned)
     assert not any("incidence angle alone" in text for text in describe(ice)["warnings"])
     facts, _ = evaluate_run(simple(ice.folder, tmp_path / "other").folder, None, "test", 8, "cpu")
     assert facts["angle"]["overall_accuracy"] < 0.6 < facts["gaussian_angle"]["overall_accuracy"]
@@ -132,18 +137,50 @@ def test_the_angle_alone_knows_where_the_classes_lay(ice, tmp_path):
 @pytest.mark.parametrize("way", ["none", "slope"])
 def test_without_an_angle_nothing_can_be_done_about_it(tmp_path, way):
     folder = write_ice(tmp_path / "plain", bands=BANDS[:2])
-    with pytest.raises(DataError, match=f"“Incidence angle” \\(incidence_angle\\) is {way}, and the chosen bands of .* \\(HH, HV\\) have none in degrees. "
-                                        "Leave it at “band”, or choose a dataset made with the incidence angle."):
+    with pytest.raises(DataError, match=f"“Incidence angle” \\(incidence_angle\\) is {way}, and the chosen bands of .* \\(HH, HV\\) have none in "
+                                        "degrees. Leave it at “band”, or choose a dataset made with the incidence angle."):
         simple(folder, tmp_path / "run", incidence_angle=way)
     assert not (tmp_path / "run").exists()
 
 
 def test_an_angle_that_does_not_vary_has_no_slope(tmp_path):
     folder = write_ice(tmp_path / "flat", angles=lambda labels, rng: np.full(len(labels), 33.0))
-    with pytest.raises(DataError, match="is slope, and within no class of .* does the angle vary, so no slope can be measured. Choose “band” or “none”."):
+    with pytest.raises(DataError, match="is slope, and within no class of .* does the angle vary, so no slope can be measured. Choose “band”"):
         simple(folder, tmp_path / "run", incidence_angle="slope")
 
 
 def test_only_the_angle_cannot_be_left_out(alike, tmp_path):
     with pytest.raises(DataError, match="The only band chosen of .* is the incidence angle, and “Incidence angle” \\(incidence_angle\\) is none."):
         simple(alike.folder, tmp_path / "run", incidence_angle="none", bands="incidence_angle")
+
+
+def test_a_dataset_of_another_polarisation_is_refused(ice, tmp_path):
+    run = simple(ice.folder, tmp_path / "run")
+    other = write_ice(tmp_path / "other", bands=(replace(BANDS[0], name="VV"), replace(BANDS[1], name="VH"), BANDS[2]))
+    with pytest.raises(DataError, match="The bands of the dataset .* are VV, VH, incidence_angle, and HH, HV, incidence_angle are needed. Choose a "):
+        evaluate_run(run.folder, str(other), "test", 8, "cpu")
+
+
+def test_the_looks_of_the_data_are_found(tmp_path):
+    """Speckle of 8 looks, in dB."""
+    folder = write_ice(tmp_path / "speckled", count=60, size=32, noise=0.0)
+    images = np.load(folder / "s1-000.npy", mmap_mode="r+")
+    images[:, :2] += 10 * np.log10(np.random.default_rng(1).gamma(8, 1 / 8, (60, 2, 32, 32)))
+    images.flush()
+    dataset = Dataset.open(folder)
+    looks = measured_looks(dataset, chosen_input(dataset, None, None), dataset.indices("training"))
+    assert looks == pytest.approx(8, rel=0.1)
+    plain = Dataset.open(write_scenes(tmp_path / "plain", size=16))
+    assert measured_looks(plain, chosen_input(plain, None, None), plain.indices("training")) is None
+
+
+def test_figures_of_scenes_that_were_learned_from_say_so(ice, tmp_path):
+    folder = write_ice(tmp_path / "scenes")
+    table = geopandas.read_file(folder / "tiles.gpkg")
+    run = None
+    for name, scene in (("apart", table["split"]), ("same", ["one"] * len(table))):
+        table.assign(scene=scene).to_file(folder / "tiles.gpkg", layer="tiles", driver="GPKG")
+        run = run or simple(folder, tmp_path / "run")
+        _, sections = evaluate_run(run.folder, None, "test", 8, "cpu")
+        said = "The test patches are of scenes that were learned from too, with their noise, wind and date" in "".join(sections)
+        assert said == (name == "same")

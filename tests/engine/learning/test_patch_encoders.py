@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import rasterio
 import torch
 from torch import nn
 from torch.nn import functional
@@ -12,12 +13,18 @@ from eo_pretrain_qgis.engine.learning.export import export_run
 from eo_pretrain_qgis.engine.learning.finetuning.recipe import finetune
 from eo_pretrain_qgis.engine.learning.loop.runs import Run
 from eo_pretrain_qgis.engine.learning.networks.class_networks import multiply_adds
+from eo_pretrain_qgis.engine.learning.networks.dense import Dense, has_dense_form
 from eo_pretrain_qgis.engine.learning.networks.encoder_import import chosen_encoder
 from eo_pretrain_qgis.engine.learning.networks.encoders import build_encoder, build_unet, check_tile_side
 from eo_pretrain_qgis.engine.learning.networks.patch_encoders import NAMES, poolings_that_fit
 from eo_pretrain_qgis.engine.learning.networks.spectral import DeepSpectralClassifier, SpectralClassifier
+from eo_pretrain_qgis.engine.mapping.inference import map_scene
+from eo_pretrain_qgis.engine.mapping.products.classes import ClassShares
+from eo_pretrain_qgis.engine.mapping.request import MapRequest
+from eo_pretrain_qgis.engine.mapping.squares import Squares
 from eo_pretrain_qgis.engine.models import package
 from eo_pretrain_qgis.errors import DataError, ModelError
+from tests import scenes
 from tests.inputs import seen
 from tests.settings import finetuning as Settings
 
@@ -55,7 +62,7 @@ def test_how_many_poolings_fit():
                   "make larger patches."),
     ("vgg16_bn", 20, "than 20 px can be halved: 4 times at most. Choose vgg16_bn_4pools or adhoc_cnn, or make larger patches."),
     ("vgg16_4pools", 10, "than 10 px can be halved: 3 times at most. Choose vgg16_3pools or adhoc_cnn"),
-    ("tu-convnext_atto", 10, "Patches of 10 px are too small for the encoder “tu-convnext_atto” \\(.*\\). Choose resnet18 or adhoc_cnn, or make larger"),
+    ("tu-convnext_atto", 10, "Patches of 10 px are too small for the encoder “tu-convnext_atto” \\(.*\\). Choose resnet18 or adhoc_cnn, or make"),
 ])
 def test_a_network_whose_poolings_do_not_fit(encoder, side, sentence):
     with pytest.raises(DataError, match=sentence):
@@ -138,7 +145,52 @@ def test_a_run_says_what_its_network_costs_and_is_exported(trained, tmp_path):
     facts = export_run(run.folder, str(tmp_path / "patches.onnx"))
     assert facts["largest_difference"] <= 1e-4
     model = package.open(tmp_path / "patches.onnx")
-    assert (model.task, model.fixed_tile, model.halo) == ("patch", 10, 0)
+    assert (model.task, model.record.tile_size, model.record.dense_step, model.fixed_tile, model.halo) == ("patch", 10, 2, None, 0)
+
+
+@pytest.mark.parametrize("side", [10, 13, 20, 32])
+def test_the_dense_form_says_what_the_network_says_of_each_patch(side):
+    torch.manual_seed(side)
+    network = DeepSpectralClassifier("adhoc_cnn", INPUTS, 4).eval()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d):
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
+    dense = Dense(network, side)
+    assert dense.step == 2 and has_dense_form(network) and not has_dense_form(DeepSpectralClassifier("vgg16_3pools", INPUTS, 4))
+    image = 1000 + 300 * torch.randn(2, 3, side + 8, side + 4)
+    image[:, :, 3:9, 2:7] = 1000  # what stands for pixels without a measurement
+    with torch.no_grad():
+        every = dense({"image": image}).softmax(1)
+        assert every.shape == (2, 4, 5, 3)
+        for row in range(5):
+            for column in range(3):
+                alone = network({"image": image[:, :, 2 * row:2 * row + side, 2 * column:2 * column + side]}).softmax(1)
+                assert (every[:, :, row, column] - alone).abs().max() <= 1e-4
+
+
+def test_a_map_at_the_step_of_the_dense_form_is_that_of_single_patches(trained, tmp_path, monkeypatch):
+    folder, _ = trained
+    export_run(str(folder / "run"), str(tmp_path / "patches.onnx"))
+    model, rng = package.open(tmp_path / "patches.onnx"), np.random.default_rng(4)
+    values = rng.normal(1500, 400, (3, 47, 90)).clip(1)
+    values[:, 5:20, 10:30] = 0
+    image = scenes.write_raster(tmp_path / "image.tif", values.astype(np.uint16), names=["B02", "B03", "B04"], nodata=0)
+
+    def mapped(name):
+        map_scene(model, MapRequest([{"path": str(image)}], step=2, device="cpu"), [ClassShares(str(tmp_path / name))])
+        with rasterio.open(tmp_path / name) as found:
+            return found.read().astype(int)
+
+    asked, plain = [], Squares._at_once
+    monkeypatch.setattr(Squares, "_at_once", lambda self, *given: asked.append(plain(self, *given)) or asked[-1])
+    dense = mapped("dense.tif")
+    assert sum(map(len, asked)) > 0.6 * 24 * 45, "most squares were computed at once"
+    monkeypatch.setattr(Squares, "_at_once", lambda self, *given: {})
+    alone = mapped("alone.tif")
+    assert dense.shape == (4, 24, 45) and (dense == 255).any()
+    assert np.abs(dense - alone).max() <= 1, "in percent, but for rounding"
+    assert (dense != alone).mean() < 0.01
 
 
 def test_weights_of_vgg16_fit_it_with_fewer_poolings(trained, tmp_path):

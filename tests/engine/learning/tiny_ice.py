@@ -17,7 +17,10 @@ KINDS = ((-18.0, -28.0, -0.6, -0.2), (-17.0, -26.0, -0.3, -0.15), (-12.0, -20.0,
 BANDS = (Band("HH", None, "dB", 1.0, 0.0), Band("HV", None, "dB", 1.0, 0.0), Band("incidence_angle", None, "degree", 1.0, 0.0))
 
 
-def write_ice(folder, count=120, size=10, seed=0, kinds=KINDS, angles=None, noise=0.8, bands=BANDS, split=("training", "training", "validation", "test")):
+SPLIT = ("training", "training", "validation", "test")
+
+
+def write_ice(folder, count=120, size=10, seed=0, kinds=KINDS, angles=None, noise=0.8, bands=BANDS):
     """Writes it; `angles` gives the angle [degree] of each patch from its class (n,) and a generator, by default any between 20 and 45."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -29,7 +32,7 @@ def write_ice(folder, count=120, size=10, seed=0, kinds=KINDS, angles=None, nois
     backscatter = level[:, :, None, None] + rng.normal(0, noise, (count, 2, size, size))
     images = np.concatenate([backscatter, np.broadcast_to(angle[:, None, None, None], (count, 1, size, size))], 1).astype(np.float32)
     images = images[:, :len(bands)]
-    splits = np.array([split[number % len(split)] for number in range(count)])
+    splits = np.array([SPLIT[number % len(SPLIT)] for number in range(count)])
     with ShardWriter(folder, {"s1": (images.shape[1:], "float32"), "labels": ((), "uint8")}) as writer:
         writer.add(s1=images, labels=labels)
         shards = writer.close()

@@ -15,6 +15,7 @@ from ....progress import SILENT, Progress
 from ...cards import Input
 from ...classic.models import Labelled
 from ...datasets.dataset import Dataset
+from ...measures.speckle import measured_looks
 from ...runs.learnable import labelled_counts
 from ..augment import Augmentation
 from ..data import LABELS, SHARES, Batch, TileReader, mixed_sample
@@ -177,7 +178,9 @@ class LabelledMethod(ABC):
         targets = [LABELS, *([SHARES] if choices.loss in NEED_SHARES else [])]
         self.reader = TileReader(dataset, network.inputs, network.stride, device, targets=targets, context=choices.context)
         self.labelled = self.reader.indices("training") if choices.tiles is None else choices.tiles
-        change = Augmentation(choices.augmentation, network.inputs, device)
+        looks = {name: measured_looks(dataset, seen, self.reader.indices("training")) for name, seen in network.inputs.items()
+                 } if choices.augmentation == "full" else {}
+        change = Augmentation(choices.augmentation, network.inputs, device, looks)
         self.training = TrainingTiles(self.reader, change, self.labelled, batch_size=choices.batch_size, crop=choices.crop, steps=choices.steps,
                                       share=choices.share, guesses=choices.guesses)
         self.training.refuse_single_value(network.halved)

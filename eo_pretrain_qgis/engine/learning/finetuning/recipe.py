@@ -30,9 +30,9 @@ from ..loop.runs import Run
 from ..loop.shares import refuse_crop
 from ..loop.training import Course, Plan
 from ..loop.training_runs import Kept, Session, equipped, plan_of, train
+from ..networks.class_networks import multiply_adds
 from ..networks.encoder_files import OUR_SCALING, find_weights, read_card
 from ..networks.encoders import check_tile_side
-from ..networks.class_networks import multiply_adds
 from ..networks.spectral import AboveRegression
 from ..probes import encoder_features
 from ..tasks import learner_of
@@ -98,10 +98,10 @@ def finetune(dataset_folder: str, output: str, settings: Settings, progress: Pro
     check_classes(dataset, training_share(dataset, settings.label_share, settings.seed), progress)
     if settings.spread_labels:
         check_spreadable(dataset, settings.start)
-    settings = equipped(settings, output, settings.start, chosen_input(dataset, settings.sensor, settings.bands, settings.incidence_angle).names, progress)
+    seen = chosen_input(dataset, settings.sensor, settings.bands, settings.incidence_angle)
+    settings = equipped(settings, output, settings.start, seen.names, progress)
     if not dataset.kind.pixelwise:
-        bands = chosen_input(dataset, settings.sensor, settings.bands, settings.incidence_angle).bands
-        check_tile_side(settings.encoder, len(bands), settings.crop or dataset.tile_size, dataset.kind.unit)
+        check_tile_side(settings.encoder, len(seen.bands), settings.crop or dataset.tile_size, dataset.kind.unit)
     settings = replace(settings, context=chosen_context(dataset, settings.context, begun))
     found = train(output, FineTuning(dataset, settings, begun, progress), progress)
     if (told := compared(Run.open(output).card)) and os.environ.get("RANK", "0") == "0":

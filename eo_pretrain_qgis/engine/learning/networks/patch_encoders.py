@@ -18,12 +18,12 @@ from torch import nn
 POOLINGS = 5
 _VGG = re.compile(r"(vgg16(?:_bn)?)(?:_([0-4])pools?)?")
 SMALL = "adhoc_cnn"
-#: Widths of the small network, two kernels of 3 × 3 pixels each; between them an image is halved.
+#: Widths of the small network, of a kernel of 3 × 3 pixels each; before the last an image is halved.
 WIDTHS = (32, 64, 128)
 #: Names of encoders that stand beside those of the libraries.
 NAMES = (SMALL, *(f"{base}_{count}pool{'' if count == 1 else 's'}" for base in ("vgg16", "vgg16_bn") for count in range(POOLINGS)))
-#: Widths of the layers between the averaged last level and the classes; the two dense layers of VGG-16, of 4,096 each, would have 2.1 · 10⁹ weights at
-#: 32 px without poolings.
+#: Widths of the layers between the averaged last level and the classes; the first of VGG-16's own dense layers, of 4,096, would have 2.1 · 10⁹
+#: weights at 32 px without poolings.
 HIDDEN = {SMALL: (128,), "vgg16": (512, 256), "vgg16_bn": (512, 256)}
 
 
@@ -77,31 +77,35 @@ def _begin(layer: nn.Module) -> None:
 
 
 class SmallEncoder(nn.Module):
-    """A convolutional network for patches from about 8 px on, 0.29 million weights: three times two kernels, halving the patch twice.
+    """A convolutional network for patches from 10 px on, of 0.1 million weights: two kernels, a pooling, one more kernel.
 
-    The network that ExtremeEarth made for sea ice is described in words only; this one is ours.
+    Kernels see no pixels beside the patch, so it has a fully convolutional form that says the same, see `dense.Dense`. The network that ExtremeEarth
+    made for sea ice is described in words only; this one is ours.
 
     Args:
         bands: number of input bands.
     """
 
-    output_stride = 2 ** (len(WIDTHS) - 1)
+    output_stride = 2
 
     def __init__(self, bands: int) -> None:
         super().__init__()
-        self.out_channels = [bands, *WIDTHS]
-        self.levels = nn.ModuleList(_double(before, after) for before, after in zip((bands, *WIDTHS), WIDTHS))
+        self.out_channels = [bands, *WIDTHS[1:]]
+        self.fine = nn.Sequential(*_kernel(bands, WIDTHS[0]), *_kernel(WIDTHS[0], WIDTHS[1]))
         self.halve = nn.MaxPool2d(2)
+        self.coarse = nn.Sequential(*_kernel(WIDTHS[1], WIDTHS[2]))
+
+    @staticmethod
+    def left_of(side: int) -> int:
+        """Height and width of the deepest level of a patch of so many pixels."""
+        return (side - 4) // 2 - 2
 
     def forward(self, image: torch.Tensor) -> Sequence[torch.Tensor]:
         """Its levels (n, channel, y, x), the image first and the deepest last."""
-        found = [image]
-        for number, level in enumerate(self.levels):
-            found.append(level(self.halve(found[-1]) if number else image))
-        return found
+        fine = self.fine(image)
+        return [image, fine, self.coarse(self.halve(fine))]
 
 
-def _double(before: int, after: int) -> nn.Sequential:
-    """Two kernels of 3 × 3 pixels, each with its normalisation."""
-    return nn.Sequential(*(layer for channels in (before, after) for layer in (
-        nn.Conv2d(channels, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU(inplace=True))))
+def _kernel(before: int, after: int) -> tuple[nn.Module, ...]:
+    """A kernel of 3 × 3 pixels with its normalisation."""
+    return nn.Conv2d(before, after, 3, bias=False), nn.BatchNorm2d(after), nn.ReLU(inplace=True)
