@@ -11,7 +11,7 @@ import numpy as np
 
 from ....errors import DataError
 from ....progress import SILENT, Progress
-from ...cards import Input
+from ...cards import Input, between_values
 from ...classic.classifiers import CLASSIFIERS
 from ...classic.models import Labelled
 from ...datasets.dataset import IGNORE, Dataset
@@ -207,8 +207,9 @@ class FineTuning:
             progress.message(self.chosen)
         if chosen.context:
             progress.message(f"The network sees {chosen.context} px around each tile, as it will in a map; they are not learned from.")
-        if chosen.start and session.begins:
-            run.card["inputs"] = [asdict(adopt_scaling(seen, chosen.start, progress)) for seen in run.inputs.values()]
+        if session.begins:
+            seen = [adopt_scaling(seen, chosen.start, progress) if chosen.start else seen for seen in run.inputs.values()]
+            run.card["inputs"] = [asdict(between_values(one)) for one in seen]
         network = run.build_network()
         new = session.start(network, network.seen.names, chosen.start)
         if chosen.mode in WAYS:
