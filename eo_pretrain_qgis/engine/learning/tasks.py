@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 
 from ..cards import Inputs
 from ..datasets.dataset import Dataset
+from ..runs.simple import GAUSSIAN
 from ..tasks import require
 from .finetuning.classification import Classification
 from .finetuning.labelled_tiles import LabelledMethod
 from .finetuning.segmentation import Segmentation
 from .networks.class_networks import ClassificationNetwork, ClassNetwork, SegmentationNetwork
 from .networks.fitted import NearestNeighbours, PixelProbe
+from .networks.gaussian import GaussianClassifier
 from .networks.patch_encoders import hidden_widths
 from .networks.spectral import DeepSpectralClassifier, SpectralClassifier, SpectralUNet
 
@@ -27,6 +29,7 @@ class Learner:
         method: loss, answers and what is counted.
         shared: kind of network whose layers tasks may share.
         fitted: mode that takes no step of gradient descent → kind of network.
+        gaussian: kind of network that sees likelihoods of the classes at the incidence angle, where there is one.
         deep: kind of network of encoders that have layers behind them, see `patch_encoders.HIDDEN`.
     """
 
@@ -35,17 +38,21 @@ class Learner:
     shared: str
     fitted: dict[str, str] = field(default_factory=dict)
     deep: str | None = None
+    gaussian: str | None = None
 
-    def kind(self, mode: str, encoder: str) -> str:
-        """The kind of network that a new run of a mode and an encoder has."""
+    def kind(self, mode: str, encoder: str, incidence_angle: str = "") -> str:
+        """The kind of network that a new run of a mode and an encoder has, and of a way to treat the incidence angle."""
+        if incidence_angle == GAUSSIAN and self.gaussian:
+            return self.gaussian
         return self.fitted.get(mode) or (self.deep if self.deep and hidden_widths(encoder) else next(iter(self.networks)))
 
 
 _PIXELS = Learner({"unet above a regression": SpectralUNet, "unet": SegmentationNetwork, "linear on features": PixelProbe}, Segmentation,
                   "unet", {"probe": "linear on features"})
 _TILES = Learner({"classifier above a regression": SpectralClassifier, "deep classifier above a regression": DeepSpectralClassifier,
-                  "classifier": ClassificationNetwork, "nearest neighbours": NearestNeighbours}, Classification, "classifier",
-                 {"knn": "nearest neighbours", "probe": "classifier above a regression"}, "deep classifier above a regression")
+                  "classifier with likelihoods": GaussianClassifier, "classifier": ClassificationNetwork, "nearest neighbours": NearestNeighbours},
+                 Classification, "classifier", {"knn": "nearest neighbours", "probe": "classifier above a regression"},
+                 "deep classifier above a regression", "classifier with likelihoods")
 LEARNERS: dict[str, Learner] = {"segmentation": _PIXELS, "scene": _TILES, "patch": _TILES, "multilabel": _TILES}
 
 

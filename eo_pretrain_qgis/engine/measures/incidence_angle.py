@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: Tiles that slopes are measured on at most, and how many are held at once.
 MEASURED, AT_ONCE = 2_000, 50
+#: Pixels that likelihoods are fitted to, about.
+PIXELS = 500_000
 #: What is known of an angle below which a deviation is none [degree].
 VARIES = 1e-3
 #: Added to a variance [dB²], so that a class of two patches has one.
@@ -167,6 +169,27 @@ class GaussianAngle:
         """Logarithms of how probable each class is, but for a constant (n, class)."""
         apart = values[:, None] - self.intercepts - angles[:, None, None] * self.slopes
         return self.constants - 0.5 * np.einsum("nci,cij,ncj->nc", apart, self.precisions, apart)
+
+
+def gaussian_of_pixels(seen: Input, dataset: Dataset, tiles: np.ndarray) -> GaussianAngle:
+    """`GaussianAngle` of the pixels of labelled training tiles, in stored units; each tile has one class.
+
+    Raises:
+        DataError: the bands have no angle.
+    """
+    angle = position_of_angle(seen, str(dataset.folder), "gaussian")
+    chosen = even_sample(tiles, MEASURED)
+    every = max(1, len(chosen) * dataset.tile_size**2 // PIXELS)
+    pixels, labels = [], []
+    for first in range(0, len(chosen), AT_ONCE):
+        part = chosen[first:first + AT_ONCE]
+        images, valid = dataset.read(seen, part)
+        own = np.broadcast_to(dataset.labels(part)[:, None, None], valid.shape)
+        known = valid & np.isfinite(images).all(1) & (own != IGNORE)
+        pixels.append(np.moveaxis(images, 1, -1)[known][::every])
+        labels.append(own[known][::every])
+    values = np.concatenate(pixels).astype(np.float64)
+    return GaussianAngle.fit(np.delete(values, angle, 1), values[:, angle], np.concatenate(labels), len(dataset.classes))
 
 
 def has_angle(dataset: Dataset) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from ...errors import ModelError
+from ...errors import DataError, ModelError
 from ...progress import SILENT, Progress
 from ..cards import Input, single
 from ..classic.classifiers import CLASSIFIERS, WORDS
@@ -30,8 +30,9 @@ from .pictures import pictures, shown
 from .run_folder import REPORT, RunFolder, first_card
 
 AUTO, NO_NETWORK = "auto", "simple classifier"
-#: What becomes of the incidence angle: a band like others, left out, or taken off with one slope for each of the other bands.
-BAND, NO_ANGLE, SLOPE = "band", "none", "slope"
+#: What becomes of the incidence angle: a band like others, left out, taken off with one slope for each of the other bands, or a band beside which a
+#: network sees the likelihood of each class.
+BAND, NO_ANGLE, SLOPE, GAUSSIAN = "band", "none", "slope", "gaussian"
 #: The score of a task → its name among the results of the job.
 RESULTS = {"mean_iou": "validation_iou", "overall_accuracy": "validation_accuracy", "average_precision": "validation_average_precision"}
 #: Said where a network would be tried, too.
@@ -58,8 +59,11 @@ def chosen_input(dataset: Dataset, sensor: str | None, bands: str | None, incide
         DataError: something is asked of an incidence angle that there is not.
     """
     seen = single(dataset.choose([sensor or dataset.sensors[0].name], bands))
-    if incidence_angle == SLOPE:
+    if incidence_angle in (SLOPE, GAUSSIAN):
         position_of_angle(seen, str(dataset.folder), incidence_angle)
+    if incidence_angle == GAUSSIAN and (dataset.kind.pixelwise or dataset.kind.several):
+        raise DataError(f"“Incidence angle” (incidence_angle) is gaussian, which is for one class for each patch or image, and {dataset.folder} has "
+                        f"{dataset.kind.words}. Choose “band”, “none” or “slope”.")
     return without_angle(seen, str(dataset.folder)) if incidence_angle == NO_ANGLE else seen
 
 

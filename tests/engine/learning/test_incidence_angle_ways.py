@@ -1,5 +1,6 @@
 """Ways to treat the incidence angle: slopes are found within classes and taken off everywhere alike, and what the angle tells alone is shown."""
 
+import json
 from dataclasses import replace
 
 import geopandas
@@ -15,14 +16,16 @@ from eo_pretrain_qgis.engine.learning.export import export_run
 from eo_pretrain_qgis.engine.learning.finetuning.evaluation import evaluate_run
 from eo_pretrain_qgis.engine.learning.finetuning.recipe import finetune
 from eo_pretrain_qgis.engine.learning.loop.runs import Run
+from eo_pretrain_qgis.engine.learning.networks.gaussian import GaussianClassifier
 from eo_pretrain_qgis.engine.learning.networks.spectral import SpectralClassifier
-from eo_pretrain_qgis.engine.measures.incidence_angle import GaussianAngle, with_slopes
+from eo_pretrain_qgis.engine.measures.incidence_angle import GaussianAngle, gaussian_of_pixels, with_slopes
 from eo_pretrain_qgis.engine.measures.speckle import measured_looks
 from eo_pretrain_qgis.engine.models import package
 from eo_pretrain_qgis.engine.runs.run_folder import RunFolder
 from eo_pretrain_qgis.engine.runs.simple import Settings as Simple
 from eo_pretrain_qgis.engine.runs.simple import chosen_input, export_simple, levelled, train_simple
-from eo_pretrain_qgis.errors import DataError
+from eo_pretrain_qgis.errors import DataError, JobError
+from eo_pretrain_qgis.jobs import JOBS
 from tests.settings import finetuning as Settings
 
 from .tiny_ice import BANDS, write_ice
@@ -164,7 +167,7 @@ def test_a_dataset_of_another_polarisation_is_refused(ice, tmp_path):
 def test_the_looks_of_the_data_are_found(tmp_path):
     """Speckle of 8 looks, in dB."""
     folder = write_ice(tmp_path / "speckled", count=60, size=32, noise=0.0)
-    images = np.load(folder / "s1-000.npy", mmap_mode="r+")
+    images = np.load(folder / "images-000.npy", mmap_mode="r+")
     images[:, :2] += 10 * np.log10(np.random.default_rng(1).gamma(8, 1 / 8, (60, 2, 32, 32)))
     images.flush()
     dataset = Dataset.open(folder)
@@ -184,3 +187,39 @@ def test_figures_of_scenes_that_were_learned_from_say_so(ice, tmp_path):
         _, sections = evaluate_run(run.folder, None, "test", 8, "cpu")
         said = "The test patches are of scenes that were learned from too, with their noise, wind and date" in "".join(sections)
         assert said == (name == "same")
+
+
+def test_a_network_that_sees_likelihoods(ice, tmp_path):
+    finetune(str(ice.folder), str(tmp_path / "run"), Settings(
+        encoder="adhoc_cnn", incidence_angle="gaussian", epochs=2, batch_size=16, epoch_steps=2, device="cpu"))
+    run = Run.open(str(tmp_path / "run"))
+    network = run.load_network(torch.device("cpu"))
+    assert isinstance(network, GaussianClassifier)
+    image = torch.from_numpy(ice.images(np.arange(6), "s1"))
+    labels, fitted = ice.labels(np.arange(6)), gaussian_of_pixels(network.seen, ice, ice.indices("training"))
+    channels = network.scaled(image)[:, 3:].detach()
+    values = np.moveaxis(image.numpy(), 1, -1).reshape(-1, 3)
+    apart = values[:, None, :2] - fitted.intercepts - values[:, 2, None, None] * fitted.slopes
+    expected = (-0.5 * np.einsum("nci,cij,ncj->nc", apart, fitted.precisions, apart)).clip(-50) / 10
+    np.testing.assert_allclose(np.moveaxis(channels.numpy(), 1, -1).reshape(-1, 3), expected, atol=1e-3)
+    best = channels.mean((2, 3)).argmax(1).numpy()
+    assert (best == labels).mean() >= 0.5
+    nothing = torch.tensor(network.seen.centre).view(1, -1, 1, 1).expand(1, 3, 10, 10)
+    assert not network.scaled(nothing).any(), "what was not measured"
+    assert export_run(run.folder, str(tmp_path / "model.onnx"))["largest_difference"] <= 1e-4
+    names = [band["name"] for band in json.loads((tmp_path / "run" / "encoder.json").read_text(encoding="utf-8"))["bands"]]
+    assert names == ["HH", "HV", "incidence_angle", "likelihood of water", "likelihood of young", "likelihood of thick"]
+    again = finetune(str(ice.folder), str(tmp_path / "again"), Settings(start=run.folder, epochs=1, batch_size=16, epoch_steps=1, device="cpu"))
+    assert again["epochs_run"] == 1
+
+
+def test_likelihoods_are_for_one_class_each(tmp_path):
+    folder = write_scenes(tmp_path / "labels", task="multilabel")
+    with pytest.raises(DataError, match="have none in degrees"):
+        finetune(str(folder), str(tmp_path / "run"), Settings(incidence_angle="gaussian", device="cpu"))
+
+
+@pytest.mark.parametrize("also", [{"start": "weights.pth"}, {"approach": "statistics"}])
+def test_likelihoods_are_for_networks_from_scratch(ice, tmp_path, also):
+    with pytest.raises(JobError, match="is gaussian, which gives the network a channel for each class, and .* cannot use them. Choose “band”"):
+        JOBS["finetune"].from_values({"dataset": str(ice.folder), "incidence_angle": "gaussian", "output": str(tmp_path / "run"), **also})

@@ -33,6 +33,7 @@ from ..loop.training_runs import Kept, Session, equipped, plan_of, train
 from ..networks.class_networks import multiply_adds
 from ..networks.encoder_files import OUR_SCALING, find_weights, read_card
 from ..networks.encoders import check_tile_side
+from ..networks.gaussian import GaussianClassifier, with_channels
 from ..networks.spectral import AboveRegression
 from ..probes import encoder_features
 from ..tasks import learner_of
@@ -175,7 +176,7 @@ class FineTuning:
 
     def __init__(self, dataset: Dataset, settings: Settings, begun: dict[str, Any] | None = None, progress: Progress = SILENT) -> None:
         self.dataset, self.learner, begun = dataset, learner_of(dataset), begun or {}
-        self.architecture = begun.get("architecture") or self.learner.kind(settings.mode, settings.encoder)
+        self.architecture = begun.get("architecture") or self.learner.kind(settings.mode, settings.encoder, settings.incidence_angle)
         self.settings: Any  # complete: no number of it is None that must be one
         self.settings, self.chosen = completed(settings, dataset, begun.get("settings"))
         seen = chosen_input(dataset, settings.sensor, settings.bands, settings.incidence_angle)
@@ -259,7 +260,10 @@ class FineTuning:
 
     def kept(self, method: LabelledMethod) -> Kept:
         """The network and its encoder."""
-        return Kept(method.network, {"encoder": (method.network.encoder, next(iter(self.inputs)))})
+        network: Any = method.network
+        names = [row.name for row in self.dataset.classes]
+        seen = with_channels(network.seen, names) if isinstance(network, GaussianClassifier) else network.seen.name
+        return Kept(network, {"encoder": (network.encoder, seen)})
 
     def settle(self, run: Run, method: Any, progress: Progress) -> np.ndarray | None:
         """Keeps as much of what the network added to its regression as the validation tiles are better for, unless these decide nothing.

@@ -136,10 +136,11 @@ class ClassificationNetwork(ClassNetwork):
         inputs: what it sees.
         classes: number of classes.
         widths: of layers between the average and the linear layer.
+        more: channels that the encoder gets beside the bands.
     """
 
-    def __init__(self, encoder: str, inputs: Inputs, classes: int, widths: Sequence[int] = ()) -> None:
-        network = build_encoder(encoder, len(single(inputs).bands))
+    def __init__(self, encoder: str, inputs: Inputs, classes: int, widths: Sequence[int] = (), more: int = 0) -> None:
+        network = build_encoder(encoder, len(single(inputs).bands) + more)
         super().__init__(network, inputs)
         self.stride = 1  # only a U-Net must bring its levels together again, and pixels added to a small patch would drown it
         sizes = [int(network.out_channels[-1]), *widths]  # type: ignore[index]

@@ -223,12 +223,13 @@ class SpectralClassifier(AboveRegression, ClassificationNetwork):
         inputs: what it sees.
         classes: number of classes.
         widths: see `ClassificationNetwork`.
+        more: see `ClassificationNetwork`.
     """
 
     fitted = ("classification_head.",)
 
-    def __init__(self, encoder: str, inputs: Inputs, classes: int, widths: Sequence[int] = ()) -> None:
-        super().__init__(encoder, inputs, classes, widths)
+    def __init__(self, encoder: str, inputs: Inputs, classes: int, widths: Sequence[int] = (), more: int = 0) -> None:
+        super().__init__(encoder, inputs, classes, widths, more)
         self.stand_on(SampleStatistics(self.seen.centre), lambda: LinearOfSamples(4 * len(self.seen.bands), classes))
 
     @property
