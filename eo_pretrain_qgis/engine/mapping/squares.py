@@ -122,10 +122,10 @@ class Squares:
             some = chosen[first:first + AT_ONCE]
             images, shown = (np.ascontiguousarray(layer[..., rows[some], columns[some], :, :]) for layer in (views, known))
             means[:, some] = images.mean((2, 3), where=shown[None], dtype=np.float64)
-            left = np.flatnonzero([number not in found for number in some.tolist()])
-            if len(left):
-                answer = ask(np.ascontiguousarray(images[:, left].swapaxes(0, 1)))
-                found |= dict(zip(some[left].tolist(), answer.reshape(len(left), -1)))
+            missing = np.flatnonzero([number not in found for number in some.tolist()])
+            if len(missing):
+                answer = ask(np.ascontiguousarray(images[:, missing].swapaxes(0, 1)))
+                found |= dict(zip(some[missing].tolist(), answer.reshape(len(missing), -1)))
         every = np.zeros((len(found[int(chosen[0])]) if len(chosen) else 1, len(rows)), np.float32)
         for number in chosen.tolist():
             every[:, number] = found[number]

@@ -32,9 +32,9 @@ VARIES = 1e-3
 LEAST_VARIANCE = 1e-3
 
 
-def angle_sensor(dataset: Dataset) -> tuple[str, int] | None:
-    """The first sensor with a band in degrees, and the place of that band; None where there is none."""
-    return next(((sensor.name, place) for sensor in dataset.sensors for place, band in enumerate(sensor.bands) if band.unit == "degree"), None)
+def angle_bands(dataset: Dataset) -> list[tuple[str, int]]:
+    """The sensors that have a band in degrees, each with the place of that band."""
+    return [(sensor.name, place) for sensor in dataset.sensors for place, band in enumerate(sensor.bands) if band.unit == "degree"]
 
 
 def without_angle(seen: Input, folder: str) -> Input:
@@ -194,13 +194,13 @@ def gaussian_of_pixels(seen: Input, dataset: Dataset, tiles: np.ndarray) -> Gaus
 
 def has_angle(dataset: Dataset) -> bool:
     """Whether whole samples of one class each come with an incidence angle."""
-    return angle_sensor(dataset) is not None and not dataset.kind.several
+    return bool(angle_bands(dataset)) and not dataset.kind.several
 
 
 def angle_alone(labelled: Labelled) -> Callable[[Dataset], Callable[[np.ndarray], np.ndarray]]:
     """A regression on the mean incidence angle of a sample and its square, and nothing of its brightness; see `baselines.Baseline.fit`."""
     def features(dataset: Dataset, samples: np.ndarray) -> np.ndarray:
-        sensor, place = _found(dataset)
+        sensor, place = angle_bands(dataset)[0]
         angle = (sample_means(dataset, sensor, samples)[:, place] - 30) / 10
         return np.stack([angle, angle**2], 1).astype(np.float32)
 
@@ -213,7 +213,7 @@ def angle_alone(labelled: Labelled) -> Callable[[Dataset], Callable[[np.ndarray]
 def gaussian_angle(labelled: Labelled) -> Callable[[Dataset], Callable[[np.ndarray], np.ndarray]]:
     """`GaussianAngle` of the means of samples; see `baselines.Baseline.fit`."""
     def parts(dataset: Dataset, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        sensor, place = _found(dataset)
+        sensor, place = angle_bands(dataset)[0]
         means = sample_means(dataset, sensor, samples)
         return np.delete(means, place, 1), means[:, place]
 
@@ -225,11 +225,3 @@ def gaussian_angle(labelled: Labelled) -> Callable[[Dataset], Callable[[np.ndarr
 def _labelled(labelled: Labelled) -> np.ndarray:
     labels = labelled.dataset.labels(labelled.tiles)
     return labelled.tiles[labels != IGNORE]
-
-
-def _found(dataset: Dataset) -> tuple[str, int]:
-    found = angle_sensor(dataset)
-    if found is None:
-        raise DataError(f"The dataset {dataset.folder} has no band in degrees, and the baselines of the run need its incidence angle. Choose a "
-                        "dataset made with it.")
-    return found

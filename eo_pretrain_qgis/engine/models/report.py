@@ -46,8 +46,17 @@ def write_html(package: Package, path: str) -> None:
         html.table(("", ""), [
             ("Id", package.id), ("File", package.path), ("SHA-256", package.sha256), ("Parameters", known.parameters),
             ("Stride [px]", package.stride), ("Halo [px]", package.halo), ("Training tile [px]", known.tile_size),
-            ("Takes tiles of", f"exactly {package.fixed_tile} px" if package.fixed_tile else f"any multiple of {package.stride} px")]),
+            ("Takes tiles of", _sides(package))]),
     ])
+
+
+def _sides(package: Package) -> str:
+    """Which images it takes, by their height and width."""
+    if package.fixed_tile:
+        return f"exactly {package.fixed_tile} px"
+    if step := package.record.dense_step:
+        return f"{package.record.tile_size} px, and larger ones by multiples of {step} px, for a class of each of their squares"
+    return f"any multiple of {package.stride} px"
 
 
 def _input(seen: ModelInput, several: bool) -> list[str]:

@@ -16,7 +16,6 @@ from ..datasets.dataset import ALL, Dataset
 from ..datasets.splitting.label_shares import real_share, training_share
 from ..looks import html_page as page
 from ..looks.score_tables import CLASS_FIGURES, class_table, confusion_table, hardly_measured
-from ..measures.baselines import Baseline
 from ..tasks import FIGURES, Task, with_article
 from .answers import Answers, KeptClassifier
 from .approaches import NAMES
@@ -90,7 +89,7 @@ def measure_classifier(run_folder: str, dataset_folder: str | None, split: str, 
 def _count_baselines(dataset: Dataset, labelled: Labelled, tiles: np.ndarray, progress: Progress) -> dict[str, np.ndarray]:
     """Counts of what each baseline, learned from the labels that the run learned from, says of the tiles."""
     kind, classes, found = dataset.kind, len(dataset.classes), {}
-    fitting = _fitting(labelled.dataset)
+    fitting = kind.baselines_of(labelled.dataset, dataset)
     for at, (who, baseline) in enumerate(fitting.items()):
         part = progress.part(at / len(fitting), (at + 1) / len(fitting))
         ask = baseline.fit(labelled)(dataset)
@@ -99,11 +98,6 @@ def _count_baselines(dataset: Dataset, labelled: Labelled, tiles: np.ndarray, pr
             found[who] += kind.count(dataset.labels(chosen), ask(chosen), classes)
             part.at(0.5, f"Measuring {baseline.words}")
     return found
-
-
-def _fitting(dataset: Dataset) -> dict[str, Baseline]:
-    """The baselines of the task that a dataset has all for."""
-    return {who: baseline for who, baseline in dataset.kind.baselines.items() if baseline.fits(dataset)}
 
 
 def _refuse_known_scenes(dataset: Dataset, source: Dataset) -> None:

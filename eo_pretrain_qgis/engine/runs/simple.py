@@ -196,7 +196,8 @@ def export_simple(run: RunFolder, target: str, *, name: str | None = None, licen
                          f"{tolerance:g} allowed. Allow a larger difference.")
     description = describe(run, name or f"{run.card['dataset']['name']} {run.kept}", licence, plugin_version, classifier_facts(run))
     graph = onnx.load_model_from_string(content)
-    if not task_named(run.card["task"]).pixelwise:
+    kind = task_named(run.card["task"])
+    if not (kind.pixelwise or kind.dates):
         package.fix_tile(graph, run.card["tile_size"])
     package.write(graph, description, target)
     return {"largest_difference": difference, "model_id": description["id"]}
