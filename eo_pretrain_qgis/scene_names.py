@@ -1,4 +1,4 @@
-"""Which paths name a scene as its makers deliver it: a Sentinel-2 or Landsat folder, its metadata file or its archive.
+"""Which paths name a scene as its makers deliver it: a Sentinel-2 or Landsat folder, its metadata file or its archive, or a date of a data cube.
 
 QGIS opens none of them as one layer, so that toolbox and engine must agree by the name alone that the path itself is handed over.
 """
@@ -14,17 +14,44 @@ METADATA = re.compile(r"(MTD_MSIL(1C|2A)|MTD_TL|S2[A-D]_OPER_MTD_(SAFL(1C|2A)|L(
 ARCHIVES = (".zip", ".tar")
 #: Archives that must be unpacked first.
 PACKED = (".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
-_GRID = "|resolution="
+#: Files and folders that may be data cubes, and what GDAL calls one variable of them.
+CUBES = (".nc", ".nc4", ".zarr")
+_VARIABLE = re.compile(r'(NETCDF|ZARR):"?([^"]+?)"?(?::/?([^:"/]+))?', re.IGNORECASE)
+_GRID, _DAY = "|resolution=", "|date="
+#: Behind the path of a Sentinel-1 product: its thermal noise is taken off.
+NOISE = "|noise=subtracted"
 
 
 def split_grid(path: str) -> tuple[str, str]:
     """The path without ``|resolution=20``, and what it says there; empty where it names no grid."""
-    plain, _, resolution = path.partition(_GRID)
+    plain, _, resolution = path.replace(NOISE, "").partition(_GRID)
     return plain, resolution
+
+
+def split_day(path: str) -> tuple[str, str]:
+    """The path of a data cube without ``|date=2019-04-05``, and what it says there; empty where it names no day."""
+    plain, _, day = split_grid(path)[0].partition(_DAY)
+    return plain, day
+
+
+def with_day(path: str, day: str) -> str:
+    """The path of one day of a data cube."""
+    return f"{path}{_DAY}{day}"
+
+
+def cube_parts(path: str) -> tuple[str, str]:
+    """File and variable of what may be a data cube; the variable is empty for all of them, both where a path is none."""
+    plain, _ = split_day(path)
+    match = _VARIABLE.fullmatch(plain)
+    if match:
+        return match[2], match[3] or ""
+    return (plain, "") if plain.lower().rstrip("/\\").endswith(CUBES) else ("", "")
 
 
 def may_be_scene(path: str) -> bool:
     """Whether a path leads to a folder, a metadata file or an archive that may be a scene; what it holds is not looked at."""
+    if split_day(path)[1]:
+        return os.path.exists(cube_parts(path)[0])
     plain, _ = split_grid(path)
     named = METADATA.fullmatch(os.path.basename(plain)) or plain.lower().endswith(ARCHIVES)
     return os.path.isdir(plain) or bool(named and os.path.isfile(plain))
@@ -32,7 +59,10 @@ def may_be_scene(path: str) -> bool:
 
 def scene_name(path: str) -> str:
     """What people call the scene: the name of its folder or archive, of a plain file its own."""
-    plain, _ = split_grid(path)
+    plain, day = split_day(path)
+    if day:
+        file, variable = cube_parts(path)
+        return " ".join(filter(None, (os.path.basename(file.rstrip("/\\")), variable, day)))
     folder, name = os.path.split(plain.rstrip("/\\"))
     if not folder and (name in (os.curdir, os.pardir) or METADATA.fullmatch(name)):
         folder, name = os.path.split(os.path.abspath(plain))

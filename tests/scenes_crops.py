@@ -3,7 +3,12 @@
 import geopandas
 import numpy as np
 import pandas
+import rasterio.transform
 import shapely
+from rasterio.features import rasterize
+
+from eo_pretrain_qgis.jobs import JOBS
+from eo_pretrain_qgis.progress import SILENT
 
 from .scenes import write_raster
 
@@ -74,3 +79,54 @@ def _overlapping():
     extra = geopandas.GeoDataFrame({"crop": ["wheat"], "district": ["district 0"]}, crs=UTM,
                                    geometry=[shapely.box(ORIGIN[0], ORIGIN[1] - 200, ORIGIN[0] + 100, ORIGIN[1])])
     return geopandas.GeoDataFrame(pandas.concat([fields, extra], ignore_index=True), crs=UTM)
+
+
+#: Two tiles near 12° E, the border of the zones 32 and 33: CRS, upper left corner, days. They share 500 m of ground.
+ZONES = {"33UUP": ("EPSG:32633", (276_400, 5_322_000), ("20181015", "20190401", "20190501", "20190701")),
+         "32UQU": ("EPSG:32632", (725_000, 5_322_250), ("20181105", "20190420", "20190610"))}
+ZONE_SIZE = 160
+
+
+def zone_value(tile, crop, day, band):
+    """The stored value of a crop (its number) on a date (its number) in a band (its number) of a tile."""
+    return crop_value(crop, day, band) + 5000 * (tile == "32UQU")
+
+
+def zone_parcels():
+    """Squares of 150 m, 50 m apart, in fourteen columns and six rows from west to east over both tiles, in degrees; crops by turns."""
+    rows = [(row, col) for row in range(6) for col in range(14)]
+    west, north = ZONES["33UUP"][1]
+    shapes = [shapely.box(west + 50 + 200 * col, north - 200 - 200 * row - 150, west + 200 + 200 * col, north - 200 - 200 * row) for row, col in rows]
+    table = {"crop": [CROPS[(row + col) % 3] for row, col in rows], "district": ["west" if col < 7 else "east" for _, col in rows]}
+    return geopandas.GeoDataFrame(table, geometry=shapes, crs="EPSG:32633").to_crs(4326)
+
+
+def crop_zones(folder):
+    """The tiles of `ZONES` with dates of their own, each on the grid of its zone; every pixel with its middle in a parcel shows its crop."""
+    parcels = zone_parcels()
+    for tile, (crs, corner, days) in ZONES.items():
+        transform = rasterio.transform.from_origin(*corner, 10, 10)
+        drawn = [(shape, CROPS.index(crop)) for shape, crop in zip(parcels.to_crs(crs).geometry, parcels["crop"], strict=True)]
+        crops = rasterize(drawn, (ZONE_SIZE, ZONE_SIZE), fill=9, transform=transform, dtype="uint8")
+        for number, day in enumerate(days):
+            values = np.stack([np.where(crops < 9, zone_value(tile, crops.astype(int), number, band), 900) for band in range(len(BANDS))])
+            write_raster(folder / f"T{tile}_{day}T101021.tif", values.astype(np.uint16), names=BANDS, nodata=0, crs=crs, transform=transform)
+            write_raster(folder / f"SCL_T{tile}_{day}.tif", np.full((1, ZONE_SIZE, ZONE_SIZE), 4 if number else 9, np.uint8), crs=crs,
+                         transform=transform)
+        write_raster(folder / f"S1_{crs[-5:]}_{days[1]}.tif", np.full((2, ZONE_SIZE, ZONE_SIZE), -10.0 - number, np.float32), names=["VV", "VH"],
+                     crs=crs, transform=transform)
+        write_raster(folder / f"S1_{crs[-5:]}_{days[2]}.tif", np.full((2, ZONE_SIZE, ZONE_SIZE), -20.0 - number, np.float32), names=["VV", "VH"],
+                     crs=crs, transform=transform)
+    write_raster(folder / "T33UUP_20190605T101021.tif", np.full((10, 40, 40), 1000, np.uint16), names=BANDS, nodata=0)
+    parcels.to_file(folder / "parcels.gpkg", layer="parcels")
+    return folder
+
+
+def zone_dataset(folder):
+    """Parcels of the western tile of `crop_zones`, with two dates."""
+    season = crop_zones(folder)
+    days = ZONES["33UUP"][2][:2]
+    JOBS["create_crop_dataset"].from_values({
+        "images": [str(season / f"T33UUP_{day}T101021.tif") for day in days], "parcels": str(season / "parcels.gpkg"), "crop_field": "crop",
+        "kind": "parcels", "minimum_clear": 1, "split_by": "parcel", "output": str(folder / "dataset")}).run(SILENT)
+    return folder / "dataset"

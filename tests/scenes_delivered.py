@@ -113,3 +113,83 @@ def band_folder(folder, names=("B02", "B03", "B04", "B8A"), pixels=(10, 10, 10, 
         _write(root / f"{name}.tif", np.rint(plane(BANDS.index(name), pixel)).astype(np.uint16), pixel, nodata=0)
     _write(root / "SCL.tif", np.full((180, 180), 4, np.uint8), 20)
     return root
+
+
+#: A Sentinel-1 scene: its size in radar geometry, the place of its first pixel in UTM zone 33, the steps along a line and from line to line [m].
+GRD_SIZE = (420, 520)
+GRD_FIRST, GRD_ALONG, GRD_DOWN = (500_000.0, 7_000_000.0), (39.4, 6.9), (-6.9, 39.4)
+
+
+def grd_place(line, pixel):
+    """Where the middle of a pixel lies [m]."""
+    return tuple(GRD_FIRST[axis] + pixel * GRD_ALONG[axis] + line * GRD_DOWN[axis] for axis in (0, 1))
+
+
+def grd_power(x, y, polarisation):
+    """σ⁰ of the ground: smooth, between −22 and −8 dB."""
+    level = {"VV": -10, "HH": -10, "VH": -18, "HV": -18}[polarisation]
+    return 10 ** ((level + 2 * np.sin((x - GRD_FIRST[0]) / 3000) + 2 * np.cos((y - GRD_FIRST[1]) / 4000)) / 10)
+
+
+def grd_angle(pixel):
+    """Incidence angle [degree]."""
+    return 20 + 0.04 * np.asarray(pixel)
+
+
+def _grd_factor(line, pixel):
+    return 4000 + pixel + 0.5 * line
+
+
+def _grd_noise(line, pixel):
+    """Thermal noise in DN²; it steps at pixel 260 as between two sub-swaths."""
+    return np.where(pixel < 260, 30_000 + 50 * pixel, 70_000.0) * np.where(line < 200, 1.0, 1.2)
+
+
+def grd(folder, polarisations=("HH", "HV"), day="20210310", noise=False, kind="grdm"):
+    """An EW product of 40 m whose ground is `grd_power`; the first 20 pixels of each line were not measured."""
+    import pyproj
+
+    name = f"S1A_EW_{kind.upper()[:4]}_1SDH_{day}T050000_{day}T050100_036940_045800_0000"
+    root, (height, width) = Path(folder) / f"{name}.SAFE", GRD_SIZE
+    line, pixel = np.indices(GRD_SIZE).astype(float)
+    to_lonlat = pyproj.Transformer.from_crs(32633, 4326, always_xy=True)
+    lines, pixels = np.linspace(0, height - 1, 8).round(), np.linspace(0, width - 1, 10).round()
+    steps = np.unique(np.r_[np.arange(0, width, 40), 259, 260, width - 1])
+    for polarisation in polarisations:
+        part = f"s1a-ew-{kind}-{polarisation.lower()}-{day}t050000-{day}t050100-036940-045800-001"
+        power = grd_power(*grd_place(line, pixel), polarisation) * _grd_factor(line, pixel)**2 + (_grd_noise(line, pixel) if noise else 0)
+        values = np.rint(np.sqrt(power)).astype(np.uint16)
+        values[:, :20] = 0
+        (root / "measurement").mkdir(parents=True, exist_ok=True)
+        with rasterio.open(root / f"measurement/{part}.tiff", "w", driver="GTiff", width=width, height=height, count=1, dtype="uint16") as file:
+            file.write(values, 1)
+        points = []
+        for row in lines:
+            for col in pixels:
+                longitude, latitude = to_lonlat.transform(*grd_place(row, col))
+                points.append(f"<geolocationGridPoint><line>{row:.0f}</line><pixel>{col:.0f}</pixel><latitude>{latitude!r}</latitude>"
+                              f"<longitude>{longitude!r}</longitude><incidenceAngle>{grd_angle(col):.6e}</incidenceAngle></geolocationGridPoint>")
+        (root / "annotation/calibration").mkdir(parents=True, exist_ok=True)
+        (root / f"annotation/{part}.xml").write_text(
+            f"<product><adsHeader><polarisation>{polarisation}</polarisation><mode>EW</mode>"
+            f"<startTime>{day[:4]}-{day[4:6]}-{day[6:]}T05:00:00.1</startTime></adsHeader>"
+            f"<imageAnnotation><imageInformation><rangePixelSpacing>4.0e+01</rangePixelSpacing><numberOfSamples>{width}</numberOfSamples>"
+            f"<numberOfLines>{height}</numberOfLines></imageInformation></imageAnnotation>"
+            f"<geolocationGrid><geolocationGridPointList>{''.join(points)}</geolocationGridPointList></geolocationGrid></product>")
+
+        def vectors(tag, key, value_at, part=""):
+            return "".join(f"<{tag}><line>{row}</line><pixel>{' '.join(map(str, steps))}</pixel><{key}>"
+                           f"{' '.join(f'{value:.6e}' for value in np.broadcast_to(value_at(row, steps), steps.shape))}</{key}></{tag}>"
+                           for row in (-5, 150, 300, height + 20))
+
+        (root / f"annotation/calibration/calibration-{part}.xml").write_text(
+            f"<calibration><calibrationVectorList>{vectors('calibrationVector', 'sigmaNought', _grd_factor)}</calibrationVectorList></calibration>")
+        azimuth = "".join(
+            f"<noiseAzimuthVector><firstAzimuthLine>{first}</firstAzimuthLine><firstRangeSample>0</firstRangeSample><lastAzimuthLine>{last}"
+            f"</lastAzimuthLine><lastRangeSample>{width - 1}</lastRangeSample><line>{first} {last}</line><noiseAzimuthLut>{value} {value}"
+            "</noiseAzimuthLut></noiseAzimuthVector>" for first, last, value in ((0, 199, 1.0), (200, height - 1, 1.2)))
+        (root / f"annotation/calibration/noise-{part}.xml").write_text(
+            f"<noise><noiseRangeVectorList>{vectors('noiseRangeVector', 'noiseRangeLut', lambda row, col: _grd_noise(0, col))}"
+            f"</noiseRangeVectorList><noiseAzimuthVectorList>{azimuth}</noiseAzimuthVectorList></noise>")
+    (root / "manifest.safe").write_text("<xfdu/>")
+    return root

@@ -14,6 +14,8 @@ from rasterio.control import GroundControlPoint
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.transform import from_origin
 
+from .scenes_delivered import grd, grd_place
+
 POLAR = "EPSG:3413"
 ICE_ORIGIN, ICE_PIXEL = (400_000, -1_200_000), 40.0
 ICE_SIZE = (300, 400)
@@ -212,3 +214,14 @@ def ice_land(folder):
     land = np.zeros((1, 150, 200), np.uint8)
     land[:, :, :50] = 1
     return _write(folder / "land.tif", land, [], from_origin(*ICE_ORIGIN, 80, 80))
+
+
+def delivered_ice(folder):
+    """A Sentinel-1 product as it is delivered, and polygons of ice and water by turns on it."""
+    root = grd(folder)
+    shapes = [shapely.Polygon([grd_place(line, pixel) for line, pixel in ((top, left), (top, left + 60), (top + 80, left + 60), (top + 80, left))])
+              for top in (20, 120, 220, 320) for left in (60, 160, 260, 360)]
+    ice = {"cover": ["ice" if (number // 4 + number) % 2 else "water" for number in range(len(shapes))]}
+    geopandas.GeoDataFrame(ice, geometry=shapes, crs=32633).to_file(folder / "ice.gpkg")
+    root.rename(folder / "product.SAFE")
+    return folder

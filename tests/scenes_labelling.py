@@ -3,6 +3,7 @@
 import geopandas
 import numpy as np
 import shapely
+import shapely.affinity
 
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.progress import SILENT
@@ -83,3 +84,59 @@ def land_labelled(folder):
     places.to_file(folder / "labelled.gpkg")
     return folder / "labelled.gpkg"
 
+
+
+#: Kinds of the 256 squares of `kinds`, by their share of them, and B04 and B08 of each; “rough” has the means of “field”, but varies.
+KINDS = {"field": (0.55, 1200, 3000), "forest": (0.25, 400, 2600), "rough": (0.1, 1200, 3000), "water": (0.07, 300, 250), "town": (0.03, 2200, 2600)}
+
+
+def kind_numbers():
+    """Kind of each of the 16 x 16 squares, by chance but for the shares: uint8 (y, x)."""
+    shares = [round(256 * share) for share, _, _ in KINDS.values()]
+    numbers = np.repeat(np.arange(len(KINDS)), [256 - sum(shares[1:]), *shares[1:]])
+    return np.random.default_rng(5).permutation(numbers).reshape(16, 16)
+
+
+def kinds(folder):
+    """16 x 16 squares of 32 px, each of one of the `KINDS`; sd 40, of “rough” 500. The last row of squares was not measured."""
+    rng, pixels = np.random.default_rng(6), np.kron(kind_numbers(), np.ones((32, 32), int))
+    means = np.array([[red, infrared] for _, red, infrared in KINDS.values()])[pixels]
+    deviation = np.where(pixels == list(KINDS).index("rough"), 500, 40)[..., None]
+    values = (means + rng.normal(0, 1, means.shape) * deviation).clip(1, 9999).astype(np.uint16).transpose(2, 0, 1)
+    values[:, -32:] = 0
+    return scenes.write_raster(folder / "kinds.tif", values, names=["B04", "B08"], nodata=0)
+
+
+def kinds_topics(folder):
+    """A topics map of `kinds`, 4 px a word: the number of each kind as its topic, and one word in ten that of another."""
+    rng, words = np.random.default_rng(7), np.kron(kind_numbers(), np.ones((8, 8), int))
+    words = np.where(rng.random(words.shape) < 0.1, rng.integers(0, len(KINDS), words.shape), words).astype(np.uint8)
+    return scenes.write_raster(folder / "topics.tif", words, resolution=40.0, nodata=255)
+
+
+def kind_squares():
+    """All squares of `kinds` with their kind in the field “class”."""
+    numbers = kind_numbers()
+    rows = [(row, col) for row in range(16) for col in range(16)]
+    shapes = [shapely.box(ORIGIN[0] + 320 * col, ORIGIN[1] - 320 * (row + 1), ORIGIN[0] + 320 * (col + 1), ORIGIN[1] - 320 * row)
+              for row, col in rows]
+    return geopandas.GeoDataFrame({"class": [list(KINDS)[numbers[row, col]] for row, col in rows]}, geometry=shapes, crs=UTM)
+
+
+def kinds_labelled(folder):
+    """Every square of `kinds` that is no “town”, 130 of them with their class, in degrees; as points, and two that overlap beside them."""
+    squares = kind_squares()
+    squares.loc[130:, "class"] = None
+    squares.to_crs(4326).to_file(folder / "squares.gpkg")
+    points = squares[:130].copy()
+    points.geometry = points.centroid
+    points.to_file(folder / "points.gpkg")
+    overlapping = squares[:60].copy()
+    overlapping.loc[59, "geometry"] = shapely.affinity.translate(overlapping.geometry[0], 200, -160)
+    overlapping.loc[59, "class"], overlapping.loc[0, "class"] = "water", "forest"
+    overlapping.to_file(folder / "overlapping.gpkg")
+    squares.loc[3, "geometry"] = squares.geometry[3].buffer(-100, join_style="mitre")
+    squares.to_file(folder / "two_sizes.gpkg")
+    squares.assign(**{"class": None}).astype({"class": object}).to_file(folder / "empty.gpkg")
+    kinds(folder)
+    return folder

@@ -14,7 +14,8 @@ PRESETS = ("generic", "sentinel2_l1c", "sentinel2_l1c_0400", "sentinel2_l2a", "s
 LARGEST_PROPOSED = 256
 
 #: Ends the help of images.
-DELIVERED = " A Sentinel-2 or Landsat scene may be its folder, archive or metadata file, as it is delivered."
+DELIVERED = (" A Sentinel-1 (GRD), Sentinel-2 or Landsat scene may be its folder, archive or metadata file, as it is delivered; one date of a data "
+             "cube is cube.nc|date=2019-04-05.")
 
 #: Help of the switch for computers with little memory.
 SMALL_BLOCKS = ("For when memory does not hold a block of the model: smaller ones, which the model file fixes too. A few pixels may differ from the "

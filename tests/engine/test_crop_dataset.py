@@ -113,10 +113,10 @@ def test_parcel_means_are_those_of_the_clear_pixels(season, folder):
 
 def test_means_do_not_depend_on_the_blocks(season, folder, monkeypatch):
     from eo_pretrain_qgis.engine.rasters.grid import blocks
-    from eo_pretrain_qgis.engine.themes.crops import series_building
+    from eo_pretrain_qgis.engine.themes.crops import fields
 
     whole = create(season, folder, "whole", kind="parcels")
-    monkeypatch.setattr(series_building, "block_windows", lambda series: blocks(series[0].grid.window, 32))
+    monkeypatch.setattr(fields, "block_windows", lambda place: blocks(place.grid.window, 32))
     cut = create(season, folder, "cut", kind="parcels")
     ours, theirs = (each.images(np.argsort(each.tiles["parcel"].to_numpy(), kind="stable")) for each in (whole, cut))
     assert np.array_equal(ours, theirs)

@@ -7,8 +7,9 @@ import rasterio
 from rasterio.errors import NotGeoreferencedWarning
 from scipy.ndimage import map_coordinates
 
+from eo_pretrain_qgis.engine.rasters.control_points import control_points, polynomial_order, target_grid
 from eo_pretrain_qgis.engine.rasters.grid import Grid, Window
-from eo_pretrain_qgis.engine.themes.sea_ice.ground_control import control_points, polynomial_order, raw, target_grid, warp
+from eo_pretrain_qgis.engine.themes.sea_ice.ground_control import raw, warp
 from eo_pretrain_qgis.engine.themes.sea_ice.sar_bands import SarImages
 from eo_pretrain_qgis.engine.themes.sea_ice.sar_scenes import open_sar_scenes
 from eo_pretrain_qgis.errors import DataError

@@ -6,11 +6,16 @@ import numpy as np
 import pytest
 
 from eo_pretrain_qgis.engine.rasters.dates import day_in
-from eo_pretrain_qgis.engine.themes.crops.series_dates import dated_series, days_since, parse_day
+from eo_pretrain_qgis.engine.rasters.series_dates import days_of, days_since, in_order, parse_day
 from eo_pretrain_qgis.errors import DataError
+from eo_pretrain_qgis.progress import SILENT
 
 from ..listening import Listening
 from ..scenes import write_raster
+
+
+def dated_series(given, pattern=None, table=None, *, together=False, progress=SILENT):
+    return in_order(days_of(given, pattern, table), together=together, progress=progress)
 
 
 def sources(*names):

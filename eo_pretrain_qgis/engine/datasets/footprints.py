@@ -72,7 +72,9 @@ def read_footprints(folder: str | Path, fields: Iterable[str] = ()) -> geopandas
 
 
 def pixel_boxes(tiles: geopandas.GeoDataFrame, grid: Grid) -> np.ndarray:
-    """Left, top, right, bottom of every tile (n, 4) in pixels of one grid."""
+    """Left, top, right, bottom of every tile (n, 4) in pixels of one grid, in whose CRS they are brought."""
+    if tiles.crs is not None and not tiles.crs.equals(grid.crs, ignore_axis_order=True):
+        tiles = tiles.to_crs(grid.crs)
     return np.array([grid.pixel_box(tuple(bounds)) for bounds in tiles.geometry.bounds.to_numpy()])
 
 

@@ -115,7 +115,7 @@ def extend_dataset(folder: Path, dataset: Dataset, scenes: list[Scene], sensor: 
     old, new, count = dataset.description, added.description, len(added)
     tiles, names, dropped, buffer = _tiles(dataset, added)
     del added  # Windows moves no file that is mapped
-    shards = [*old["shards"], *_moved(new["shards"], place, folder, _linked(dataset, folder, progress.part(0.7, 0.75)))]
+    shards = [*old["shards"], *moved(new["shards"], place, folder, linked(dataset, folder, progress.part(0.7, 0.75)))]
     shutil.rmtree(place)
     text = (f"{old['split'].get('text', '')} Then {count} tiles were added: {count - dropped} for training, {dropped} dropped because they lie "
             f"nearer than {buffer:g} px to a validation or test tile.").strip()
@@ -144,34 +144,51 @@ def _by_name(dataset: Dataset, sources: list[dict], class_field: str | None) -> 
 
 
 def _check(dataset: Dataset, scenes: list[Scene], sensor: SensorInfo, cutting: Cutting, progress: Progress) -> None:
-    where, own = dataset.folder, dataset.sensor_named()
     if cutting.tile_size != dataset.tile_size:
-        raise DataError(f"The tiles of {where} have {dataset.tile_size} px, but {cutting.tile_size} px were asked for. Set the tile size to "
+        raise DataError(f"The tiles of {dataset.folder} have {dataset.tile_size} px, but {cutting.tile_size} px were asked for. Set the tile size to "
                         f"{dataset.tile_size}.")
+    check_like(dataset, scenes[0], sensor, progress)
+
+
+def check_like(dataset: Dataset, scene: Scene, sensor: SensorInfo, progress: Progress = SILENT) -> None:
+    """Holds an image against a dataset that it shall join.
+
+    Raises:
+        DataError: other bands.
+    """
+    where, own = dataset.folder, dataset.sensor_named()
     if [band.name for band in sensor.bands] != [band.name for band in own.bands]:
-        raise DataError(f"{scenes[0].path} has the bands {_names(sensor)}, but {where} has {_names(own)}. Choose images of the same sensor, or name "
+        raise DataError(f"{scene.path} has the bands {_names(sensor)}, but {where} has {_names(own)}. Choose images of the same sensor, or name "
                         "the bands in “Bands”.")
-    sizes = zip(scenes[0].grid.metres_per_pixel(), dataset.description["resolution_m"], strict=True)
+    sizes = zip(scene.grid.metres_per_pixel(), dataset.description["resolution_m"], strict=True)
     apart = max(abs(ours / theirs - 1) for ours, theirs in sizes)
     if apart > RESOLUTION_TOLERANCE:
-        progress.message(f"The pixels of {scenes[0].path} differ in size from those of {where} by {apart:.0%}.", level="warning")
+        progress.message(f"The pixels of {scene.path} differ in size from those of {where} by {apart:.0%}.", level="warning")
 
 
-def _linked(dataset: Dataset, folder: Path, progress: Progress) -> int:
+def linked(dataset: Dataset, folder: Path, progress: Progress = SILENT) -> int:
     """Links or copies the arrays of a dataset; returns the first number that is free for others."""
     link_samples(dataset, folder, progress)
+    return free_number(dataset)
+
+
+def free_number(dataset: Dataset) -> int:
+    """The first number that no array file of a dataset has."""
     return 1 + max((int(found[1]) for name in dataset.shards.files() if (found := re.search(r"-(\d{1,9})\.npy$", name))), default=-1)
 
 
-def _moved(shards: list[dict], place: Path, folder: Path, first: int) -> list[dict]:
+def moved(shards: list[dict], place: Path, folder: Path, first: int) -> list[dict]:
     """Moves the new arrays into the folder under free numbers; returns their shards."""
-    moved = []
+    renamed = []
     for number, shard in enumerate(shards, first):
-        images, labels = ({sensor: _renumbered(name, number) for sensor, name in shard["images"].items()}, _renumbered(shard["labels"], number))
-        for old, new in zip((*shard["images"].values(), shard["labels"]), (*images.values(), labels), strict=True):
-            os.replace(place / old, folder / new)
-        moved.append({**shard, "images": images, "labels": labels})
-    return moved
+        old = {"images": shard["images"], "labels": {"": shard["labels"]}, "extra": shard.get("extra", {})}
+        new = {kind: {name: _renumbered(file, number) for name, file in files.items()} for kind, files in old.items()}
+        for kind, files in old.items():
+            for name, file in files.items():
+                os.replace(place / file, folder / new[kind][name])
+        extra = {"extra": new["extra"]} if new["extra"] else {}
+        renamed.append({**shard, "images": new["images"], "labels": new["labels"][""], **extra})
+    return renamed
 
 
 def _renumbered(name: str, number: int) -> str:

@@ -35,6 +35,7 @@ class SceneRecord(Struct):
     checksum: str = ""
     sensor: str = ""
     mask: str = ""
+    tile: str = ""
 
     def __post_init__(self) -> None:
         if min(abs(self.transform[0]), abs(self.transform[4])) < 1e-12:

@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from ..records import Count, Day, Finite, Metres, Positive
 
 Year = Annotated[int, Meta(ge=1900, le=2200)]
+SeasonDay = Annotated[str, Meta(pattern=r"^(\d{4}-)?\d\d-\d\d$")]
 Share = Annotated[float, Meta(ge=0, le=1)]
 
 
@@ -47,12 +48,16 @@ class Facts(Struct):
 
 
 class CropFacts(Facts, kw_only=True):
-    """Sensor → days, and for each day how many samples were clear, cloud, shadow, snow and not measured."""
+    """Sensor, of several tiles each tile, → days, and for each day how many samples were clear, cloud, shadow, snow and not measured;
+    first and last day of the season, ``09-01`` or ``2018-09-01``, where one was asked for.
+    """
 
     dates: dict[str, list[Day]] = {}
     clouds: dict[str, list[tuple[Count, Count, Count, Count, Count]]] = {}
     too_cloudy: Count = 0
     minimum_clear: Count | UnsetType = UNSET
+    first_day: SeasonDay | UnsetType = UNSET
+    last_day: SeasonDay | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         for sensor, rows in self.clouds.items():
@@ -194,5 +199,19 @@ class RoadFacts(Facts, kw_only=True):
             raise ValueError("it lacks the key “minimum_cover”")
 
 
-FACTS: dict[str, type[Facts]] = {"crops": CropFacts, "sea ice": IceFacts, "land cover": LandCoverFacts, "pretraining": PretrainingFacts,
-                                 "roads": RoadFacts}
+class FieldFacts(Facts, kw_only=True):
+    """The parcels, how their boundaries were drawn, and the dates of the images."""
+
+    path: str
+    parcels: Count
+    parts: Count
+    repeated: Count
+    overlapping: Count
+    without_pixel: Count
+    boundary_m: Positive
+    complete: str | None
+    dates: list[str]
+
+
+FACTS: dict[str, type[Facts]] = {"crops": CropFacts, "fields": FieldFacts, "sea ice": IceFacts, "land cover": LandCoverFacts,
+                                 "pretraining": PretrainingFacts, "roads": RoadFacts}

@@ -5,18 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from ...progress import Progress
 from ..cards import Inputs
 from ..datasets.dataset import Dataset
 from ..runs.simple import GAUSSIAN
 from ..tasks import require
 from .finetuning.classification import Classification
+from .finetuning.defaults import OF_SERIES, Defaults
+from .finetuning.fields import FieldSegmentation
 from .finetuning.labelled_tiles import LabelledMethod
 from .finetuning.segmentation import Segmentation
+from .finetuning.series import SeriesMethod
 from .networks.class_networks import ClassificationNetwork, ClassNetwork, SegmentationNetwork
+from .networks.field_network import FieldUNet
 from .networks.fitted import NearestNeighbours, PixelProbe
 from .networks.gaussian import GaussianClassifier
 from .networks.patch_encoders import hidden_widths
+from .networks.series import SeriesNetwork
+from .networks.series_start import chosen_series_encoder, start_series
 from .networks.spectral import DeepSpectralClassifier, SpectralClassifier, SpectralUNet
+from .networks.starting_weights import Matched, start_from
 
 
 @dataclass(frozen=True)
@@ -27,16 +35,22 @@ class Learner:
         networks: kind of network, in run.json, → how one with new weights is made of encoder, what it sees, and number of classes. New runs take the
             first; the others are of runs that are older.
         method: loss, answers and what is counted.
-        shared: kind of network whose layers tasks may share.
-        fitted: mode that takes no step of gradient descent → kind of network.
-        gaussian: kind of network that sees likelihoods of the classes at the incidence angle, where there is one.
+        shared: kind of network whose layers tasks may share; empty: none.
+        fitted: mode that takes no step of gradient descent → kind of network, where it is not the first.
+        encoder: starting weights, the encoder that was asked for, names of the bands, progress → the encoder; None: one of images.
+        start: how starting weights are taken over.
+        usual: how to train where nothing is asked for; None: as `defaults.defaults` says.
         deep: kind of network of encoders that have layers behind them, see `patch_encoders.HIDDEN`.
+        gaussian: kind of network that sees likelihoods of the classes at the incidence angle, where there is one.
     """
 
     networks: dict[str, Callable[[str, Inputs, int], ClassNetwork]]
     method: type[LabelledMethod]
     shared: str
     fitted: dict[str, str] = field(default_factory=dict)
+    encoder: Callable[[str | None, str | None, list[str], Progress], str] | None = None
+    start: Callable[..., Matched] = start_from
+    usual: Defaults | None = None
     deep: str | None = None
     gaussian: str | None = None
 
@@ -52,8 +66,13 @@ _PIXELS = Learner({"unet above a regression": SpectralUNet, "unet": Segmentation
 _TILES = Learner({"classifier above a regression": SpectralClassifier, "deep classifier above a regression": DeepSpectralClassifier,
                   "classifier with likelihoods": GaussianClassifier, "classifier": ClassificationNetwork, "nearest neighbours": NearestNeighbours},
                  Classification, "classifier", {"knn": "nearest neighbours", "probe": "classifier above a regression"},
-                 "deep classifier above a regression", "classifier with likelihoods")
-LEARNERS: dict[str, Learner] = {"segmentation": _PIXELS, "scene": _TILES, "patch": _TILES, "multilabel": _TILES}
+                 deep="deep classifier above a regression", gaussian="classifier with likelihoods")
+_FIELDS = Learner({"field unet above a regression": FieldUNet, "unet": SegmentationNetwork, "linear on features": PixelProbe},
+                  FieldSegmentation, "unet", {"probe": "linear on features"})
+_SERIES = Learner({"series network above a regression": SeriesNetwork}, SeriesMethod, "", encoder=chosen_series_encoder, start=start_series,
+                  usual=OF_SERIES)
+LEARNERS: dict[str, Learner] = {"segmentation": _PIXELS, "fields": _FIELDS, "scene": _TILES, "patch": _TILES, "multilabel": _TILES,
+                                "series": _SERIES}
 
 
 def learner_of(dataset: Dataset, otherwise: str = "") -> Learner:

@@ -91,6 +91,7 @@ class Part:
     Attributes:
         window: in pixels of the image, or in squares, as the canvas has them.
         scores: (class, y, x), or (band, y, x) of another sensor, float32.
+        beside: what the model gives besides, by name: float32 (y, x) from 0 to 1.
         values: what the network saw there (band, y, x) float32, in stored units of the model.
         valid: where all bands were measured (y, x); elsewhere the scores mean nothing.
     """
@@ -99,6 +100,7 @@ class Part:
     scores: np.ndarray
     values: np.ndarray
     valid: np.ndarray
+    beside: dict[str, np.ndarray] = field(default_factory=dict)
 
     @cached_property
     def winner(self) -> tuple[np.ndarray, np.ndarray]:
@@ -233,7 +235,8 @@ def compute(network: Network, canvas: Canvas, work: Work, products: Sequence[Pro
         takers = [stack.enter_context(product.open(canvas, progress)) for product in products]
 
         def hand_out(part: Part) -> None:
-            check_scores(part.scores, part.valid, part.window, canvas.grid, model)
+            for scores in (part.scores, *(other[None] for other in part.beside.values())):
+                check_scores(scores, part.valid, part.window, canvas.grid, model)
             for take in takers:
                 take(part)
 
@@ -266,12 +269,15 @@ def compute(network: Network, canvas: Canvas, work: Work, products: Sequence[Pro
 def _answered(piece: _Piece, canvas: Canvas, ask: Callable[[np.ndarray], np.ndarray]) -> Part:
     """What the network, which `ask` asks for images (n, band, y, x), says of what lies in the area."""
     if not canvas.squares:
-        inner = (slice(None), *piece.inner)
-        return Part(piece.target, ask(piece.values[None])[0][inner], piece.values[inner], piece.valid)
+        inner, beside = (slice(None), *piece.inner), canvas.model.beside
+        scores = ask(piece.values[None])[0][inner]
+        classes = len(scores) - len(beside)
+        return Part(piece.target, scores[:classes], piece.values[inner], piece.valid, dict(zip(beside, scores[classes:], strict=True)))
     cells, *layers = canvas.squares.answers(piece.tile, piece.values, piece.known, ask)
     inside = cells.intersection(canvas.area) or cells
     top, left = inside.row - cells.row, inside.col - cells.col
-    return Part(inside, *(layer[..., top:top + inside.height, left:left + inside.width] for layer in layers))
+    scores, values, valid = (layer[..., top:top + inside.height, left:left + inside.width] for layer in layers)
+    return Part(inside, scores, values, valid)
 
 
 def in_flight(readers: int, tile_size: int, block: int) -> tuple[int, int, int]:

@@ -81,10 +81,10 @@ class MapRequest:
         """
         if not model.kind.whole:
             if self.step:
-                raise JobError(f"“Step [px]” (step) is {self.step}, and the model {model.path} gives {model.kind.words}. Leave it empty.")
+                raise JobError(f"“Step [px]” (step) is {self.step}, and the model {model.path} gives {model.kind.gives}. Leave it empty.")
             return None
         if self.halo is not None:
-            raise JobError(f"“Halo [px]” (halo) is {self.halo}, and the model {model.path} gives {model.kind.words}: nothing of a square is thrown "
+            raise JobError(f"“Halo [px]” (halo) is {self.halo}, and the model {model.path} gives {model.kind.gives}: nothing of a square is thrown "
                            "away. Leave it empty.")
         return Squares.of(grid, model, self.step, self.least_measured, name)
 

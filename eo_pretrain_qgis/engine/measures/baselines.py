@@ -67,14 +67,25 @@ PIXEL_BASELINES = {
     "statistics": Baseline("regression on statistics", f"Regression on statistics: logistic regression {_PIXELS}", _statistics),
     "boosting": Baseline("boosting on statistics", f"Boosting on statistics: gradient-boosted trees {_PIXELS}", _boosting),
 }
-#: Of classes of whole samples.
-SAMPLE_BASELINES = {
-    "majority": Baseline("majority class", "Majority class: the class of most of these tiles, everywhere; where a tile may have several, the share "
-                         "of each class.", _majority),
-    "statistics": Baseline("regression on statistics", f"Regression on statistics: logistic regression {_SAMPLES}", _statistics),
-    "boosting": Baseline("boosting on statistics", f"Boosting on statistics: gradient-boosted trees {_SAMPLES}", _boosting),
+_SERIES = "on the whitened bands of each day of the season, between clear dates on a line, learned from these series."
+
+
+def _of_samples(what: str, features: str) -> dict[str, Baseline]:
+    """Of whole samples of a kind, in the plural, and what is known of each."""
+    return {
+        "majority": Baseline("majority class", f"Majority class: the class of most of these {what}, everywhere; where one may have several, the "
+                             "share of each class.", _majority),
+        "statistics": Baseline("regression on statistics", f"Regression on statistics: logistic regression {features}", _statistics),
+        "boosting": Baseline("boosting on statistics", f"Boosting on statistics: gradient-boosted trees {features}", _boosting),
+    }
+
+
+#: Of samples of one class each that come with an incidence angle.
+_ANGLE = {
     "angle": Baseline("incidence angle alone", "Incidence angle alone: a regression on the mean angle of each and its square, without its "
                       "brightness. What it knows is where the classes lay in the swath.", angle_alone, has_angle),
     "gaussian_angle": Baseline("Gaussian with the incidence angle", "Gaussian with the incidence angle: in each class the mean bands are normal "
                                "about a line over the angle (Lohse, Doulgeris and Dierking 2020).", gaussian_angle, has_angle),
 }
+#: Of classes of whole images and patches, and of series.
+SAMPLE_BASELINES, SERIES_BASELINES = {**_of_samples("tiles", _SAMPLES), **_ANGLE}, _of_samples("series", _SERIES)

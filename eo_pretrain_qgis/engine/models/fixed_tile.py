@@ -31,7 +31,7 @@ def write_fixed_tile(model: Package, side: int, target: str, tolerance: float = 
         ModelError: it gives something else for them.
     """
     if model.kind.whole:
-        raise JobError(f"“Fixed tile [px]” (fixed_tile) is {side}, and the model gives {model.kind.words}, so it takes squares of "
+        raise JobError(f"“Fixed tile [px]” (fixed_tile) is {side}, and the model gives {model.kind.gives}, so it takes squares of "
                        f"{model.record.tile_size} px and no others. Leave it empty.")
     stride = model.stride
     if side % stride or side < 2 * stride:

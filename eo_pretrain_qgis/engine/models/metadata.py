@@ -7,6 +7,7 @@ import re
 from typing import Any
 from urllib.parse import quote
 
+from ..cards import days_port
 from .kinds import KINDS, up
 
 STAC_VERSION = "1.1.0"
@@ -42,8 +43,8 @@ def stac_item(description: dict[str, Any], file_name: str = "model.onnx") -> dic
         "mlm:pretrained_source": provenance.get("start") if (provenance.get("start") or "scratch") != "scratch" else None,
         "mlm:accelerator": None,
         "mlm:accelerator_constrained": False,
-        "mlm:input": [_input(seen, description.get("fixed_tile") or -1) for seen in description["inputs"]],
-        "mlm:output": [_output(description)],
+        "mlm:input": [port for seen in description["inputs"] for port in _inputs(seen, description.get("fixed_tile") or -1)],
+        "mlm:output": [_output(description), *(_beside(name, description.get("fixed_tile") or -1) for name in description.get("beside", ()))],
     }
     if not properties["datetime"]:  # STAC asks for a range where there is no instant
         properties |= {"datetime": None, "start_datetime": "1900-01-01T00:00:00Z", "end_datetime": "9999-12-31T23:59:59Z"}
@@ -61,12 +62,13 @@ def stac_item(description: dict[str, Any], file_name: str = "model.onnx") -> dic
 def deepness_keys(description: dict[str, Any]) -> dict[str, Any]:
     """The metadata Deepness (github.com/PUTvision/qgis-plugin-deepness) reads; each value is stored as JSON text.
 
-    It opens models of one image with a class for each pixel, so others get no keys, and of a fixed tile. It divides by 255 before it
+    It opens models of one image and one output with a class for each pixel, so others get no keys, and of a fixed tile. It divides by 255 before it
     standardizes. Our graph scales by itself, so a mean of 0 and a deviation of 1/255 give the raw values back. `tiles_size` is what its
     documentation names, `tile_size` what its code reads. Without a threshold of 0 every pixel without a class above 50 % would become the first
     class; a smallest segment of 0 keeps the map unsmoothed.
     """
-    if len(description["inputs"]) > 1 or KINDS[description["task"]].whole:
+    kind = KINDS[description["task"]]
+    if len(description["inputs"]) > 1 or (kind.takes, kind.axes) != ("byx", "byx") or description.get("beside"):
         return {}
     bands, halo, stride = len(description["inputs"][0]["bands"]), description["halo"], description["stride"]
     tile = description.get("fixed_tile") or max(description["tile_size"], up(4 * halo, stride))
@@ -118,6 +120,22 @@ def _band(band: dict[str, Any]) -> dict[str, Any]:
     return facts
 
 
+def _inputs(seen: dict[str, Any], side: int) -> list[dict[str, Any]]:
+    """The ports of an input: of a series its days, too."""
+    found = [_input(seen, side)]
+    if seen.get("season"):
+        first, *_, last = seen["season"]["days"] * 2
+        found.append({
+            "name": days_port(seen["name"]),
+            "description": "Days of the dates since 1 January of the year in which the series begins, below 0 where a date is missing, cloudy or "
+                           f"padding. The model learned from day {first:g} to day {last:g}.",
+            "bands": [],
+            "input": {"shape": [-1, -1], "dim_order": ["batch", "time"], "data_type": "float32"},
+            "value_scaling": None, "resize_type": None, "pre_processing_function": None,
+        })
+    return found
+
+
 def _input(seen: dict[str, Any], side: int) -> dict[str, Any]:
     axes = seen.get("axes", "byx")
     sizes = {"t": -1, "b": len(seen["bands"]), "y": side, "x": side}
@@ -140,12 +158,12 @@ def _targets(description: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _tasks(description: dict[str, Any]) -> list[str]:
-    kind = KINDS[description["task"]]
-    return ["generative"] if kind.translates else ["scene-classification"] if kind.whole else ["semantic-segmentation"]
+    return [KINDS[description["task"]].words]
 
 
 def _output(description: dict[str, Any]) -> dict[str, Any]:
     classes, targets, side = description["classes"], _targets(description), description.get("fixed_tile") or -1
+    whole = KINDS[description["task"]].axes == "b"
     if targets:
         return {
             "name": "translation",
@@ -156,15 +174,24 @@ def _output(description: dict[str, Any]) -> dict[str, Any]:
             "result": {"shape": [-1, len(targets), side, side], "dim_order": ["batch", "bands", "height", "width"], "data_type": "float32"},
             "post_processing_function": None,
         }
-    whole = KINDS[description["task"]].whole
-    shape, order = ([], []) if whole else ([side, side], ["height", "width"])
     return {
         "name": "probabilities",
-        "description": "Probability of each class" + (", of an image as a whole." if whole else
-                                                      "; the map holds the value of the class with the largest."),
+        "description": "Probability of each class; the map holds the value of the class with the largest.",
         "tasks": _tasks(description),
-        "result": {"shape": [-1, len(classes), *shape], "dim_order": ["batch", "class", *order], "data_type": "float32"},
+        "result": {"shape": [-1, len(classes), *([] if whole else [side, side])],
+                   "dim_order": ["batch", "class", *([] if whole else ["height", "width"])], "data_type": "float32"},
         "classification:classes": [_class(row) for row in classes],
+        "post_processing_function": None,
+    }
+
+
+def _beside(name: str, side: int) -> dict[str, Any]:
+    """An output besides the classes, see `record.ModelRecord`."""
+    return {
+        "name": name,
+        "description": "A share from 0 to 1 of each pixel, learned beside the classes.",
+        "tasks": ["regression"],
+        "result": {"shape": [-1, 1, side, side], "dim_order": ["batch", "channel", "height", "width"], "data_type": "float32"},
         "post_processing_function": None,
     }
 

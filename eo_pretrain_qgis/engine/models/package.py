@@ -2,8 +2,10 @@
 
 The graph takes each of its `inputs` by its name, of images float32 (n, band, y, x) in the stored units of the training images, and gives
 ``probabilities``, float32 (n, class, y, x), (n, class) where images have a class as a whole, or, for the task translation, ``translation``,
-float32 (n, band, y, x) in the stored units of another sensor; scaling happens inside, so nobody can feed it another range unnoticed. What it
-wants and gives stands in the file's `metadata_props`: our own description, a STAC-MLM item, and the keys Deepness reads.
+float32 (n, band, y, x) in the stored units of another sensor; scaling happens inside, so nobody can feed it another range unnoticed. A model of
+series takes values float32 (n, date, band) and, by the name of the input and “_days”, their days float32 (n, date), below 0 where a date is
+missing, cloudy or padding; it gives ``probabilities`` (n, class), NaN of a series without such a day. What it wants and gives stands in the
+file's `metadata_props`: our own description, a STAC-MLM item, and the keys Deepness reads.
 
 A model file is a download: it is refused when it reaches outside itself (external data) or asks for code that is not
 onnxruntime's own (operators of other domains).
@@ -26,7 +28,7 @@ from google.protobuf.message import DecodeError
 from ...errors import ModelError, listed
 from ...outputs import new_file
 from ...progress import SILENT, Progress
-from ..cards import ClassInfo, Input, ModelBand
+from ..cards import ClassInfo, Input, ModelBand, days_port
 from ..records import checked, parse_json, shown
 from . import metadata as model_metadata
 from .kinds import KINDS, SEGMENTATION, Kind, block_sizes
@@ -87,7 +89,9 @@ class Package:
         first, *others = self.inputs.values()
         if others or first.axes != "byx":
             names = [("series of " if "t" in seen.axes else "images of ") + seen.name for seen in self.inputs.values()]
-            raise ModelError(f"The model {self.path} takes {listed(names)}, and a map is made from one image so far. Choose a model that takes one.")
+            advice = "Use “Map a series”, or choose" if not others and "t" in first.axes else "Choose"
+            raise ModelError(f"The model {self.path} takes {listed(names)}, and a map is made from one image so far. {advice} a model that takes "
+                             "one.")
         return first
 
     @property
@@ -114,6 +118,11 @@ class Package:
     def target_sensor(self) -> str:
         """Name of the sensor it translates to; empty for classes."""
         return self.record.target.sensor if self.kind.translates and self.record.target else ""
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """Outputs besides the classes, see `ModelRecord`."""
+        return self.record.beside
 
     @property
     def gives(self) -> str:
@@ -159,7 +168,9 @@ class Package:
 
     def session(self, device: str = "auto", threads: int = 0, progress: Progress = SILENT) -> Session:
         """Loads the network in onnxruntime; see `Session`."""
-        return Session(self.path, device, threads, progress, self.kind.output, len(self.targets or self.classes), self._answered)
+        session = Session(self.path, device, threads, progress, self.kind.output, len(self.targets or self.classes), self.beside)
+        session.answered = self._answered
+        return session
 
     def _answered(self, sides: tuple[int, ...]) -> tuple[int, ...]:
         """Height and width of what it gives for images of that height and width; nothing where these have classes as a whole."""
@@ -328,7 +339,10 @@ def _check_graph(model: onnx.ModelProto, description: dict[str, Any], where: str
                          "Export it again with standard operators.")
     for seen in description["inputs"]:
         _check_port(model.graph.input, seen["name"], seen.get("axes", "byx"), len(seen["bands"]), "bands", where)
-    known = [seen["name"] for seen in description["inputs"]]
+    dated = [days_port(seen["name"]) for seen in description["inputs"] if "t" in seen.get("axes", "byx")]
+    for name in dated:
+        _check_port(model.graph.input, name, "t", 0, "", where)
+    known = [*(seen["name"] for seen in description["inputs"]), *dated]
     more = [port.name for port in _ports(model) if port.name not in known]
     if more:
         raise ModelError(f"The network in {where} asks for “{more[0][:60]}” beside {listed(known, 3)}, which nothing gives it. Export the model "
@@ -339,7 +353,9 @@ def _check_graph(model: onnx.ModelProto, description: dict[str, Any], where: str
                          f"{stride} px. Export the model again.")
     kind = KINDS[description["task"]]
     channels, what = (description["target"]["bands"], "target bands") if kind.translates else (description["classes"], "classes")
-    _check_port(model.graph.output, kind.output, "b" if kind.whole and not description.get("dense_step") else "byx", len(channels), what, where)
+    _check_port(model.graph.output, kind.output, "byx" if description.get("dense_step") else kind.axes, len(channels), what, where)
+    for name in description.get("beside", ()):
+        _check_port(model.graph.output, name, "byx", 1, f"channels of “{name}”", where)
 
 
 def _check_port(ports: Any, name: str, axes: str, count: int, what: str, where: str) -> None:
@@ -349,7 +365,7 @@ def _check_port(ports: Any, name: str, axes: str, count: int, what: str, where: 
     if tensor is None or tensor.elem_type != onnx.TensorProto.FLOAT or len(tensor.shape.dim) != len(dimensions):
         raise ModelError(f"The network in {where} has no float32 “{name}” of {len(dimensions)} dimensions ({', '.join(dimensions)}). "
                          "Export the model again.")
-    declared = tensor.shape.dim[dimensions.index(what)].dim_value
+    declared = tensor.shape.dim[dimensions.index(what)].dim_value if what else 0
     if declared not in (0, count):  # 0: the graph leaves it open
         raise ModelError(f"The network in {where} has {declared} {what}, but its description lists {count}. Export the model again.")
 

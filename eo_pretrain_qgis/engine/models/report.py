@@ -9,6 +9,7 @@ from ...outputs import new_file
 from ..cards import ModelBand
 from ..looks import html_page as html
 from ..looks.class_style import coloured
+from ..rasters.dates import day_words
 from .package import Package
 from .record import ModelInput
 
@@ -30,7 +31,7 @@ def write_html(package: Package, path: str) -> None:
     x, y = package.resolution_m
     sensors = " and ".join(seen.sensor or "images" for seen in known.inputs)
     html.write_page(path, known.name, [
-        html.paragraph(f"A model for {known.task} ({known.kind.words}) of {sensors} at {x:g} x {y:g} m: {known.architecture}"
+        html.paragraph(f"A model for {known.task} ({known.kind.gives}) of {sensors} at {x:g} x {y:g} m: {known.architecture}"
                        f"{' with encoder ' + known.encoder if known.encoder else ''}. Licence: {known.licence}."),
         html.heading("Bands it needs"),
         html.paragraph("Values as stored in the training images; the model scales them itself. "
@@ -46,7 +47,7 @@ def write_html(package: Package, path: str) -> None:
         html.table(("", ""), [
             ("Id", package.id), ("File", package.path), ("SHA-256", package.sha256), ("Parameters", known.parameters),
             ("Stride [px]", package.stride), ("Halo [px]", package.halo), ("Training tile [px]", known.tile_size),
-            ("Takes tiles of", _sides(package))]),
+            *([("Takes tiles of", _sides(package))] if package.kind.takes == "byx" else [])]),
     ])
 
 
@@ -60,9 +61,13 @@ def _sides(package: Package) -> str:
 
 
 def _input(seen: ModelInput, several: bool) -> list[str]:
-    """Its bands, with its name where it is not the only one."""
+    """Its bands, with its name where it is not the only one, and the season of a series."""
     may = ", which may be missing" if seen.optional else ""
-    return [*([html.paragraph(f"{seen.name}{may}:")] if several else []), _bands(seen.bands)]
+    season = [html.paragraph(
+        f"A series of dates of one place, of {day_words(seen.season.days[0])} to {day_words(seen.season.days[-1])}; other dates are left out. The "
+        f"port “{seen.ports[-1]}” takes the days since 1 January of the year in which it begins, below 0 for what is missing, cloudy or padding. A "
+        "series without a clear date gets no class.")] if seen.season else []
+    return [*([html.paragraph(f"{seen.name}{may}:")] if several else []), *season, _bands(seen.bands)]
 
 
 def _gives(package: Package) -> list[str]:
@@ -71,16 +76,19 @@ def _gives(package: Package) -> list[str]:
                 html.paragraph("Values as that sensor's images were stored in training. They are made, not measured."), _bands(package.targets)]
     rows = coloured(package.classes)
     return [html.heading("Classes it gives"), html.legend([row.name for row in rows], [row.color for row in rows]),
-            html.table(("Class", "Value in the map", "Colour"), [(row.name, row.value, row.color) for row in rows])]
+            html.table(("Class", "Value in the map", "Colour"), [(row.name, row.value, row.color) for row in rows]),
+            *([html.paragraph(f"Besides, for each pixel a share from 0 to 1: {', '.join(package.beside)}.")] if package.beside else [])]
 
 
 def _blocks(package: Package) -> list[str]:
     """How a map is computed, and what is known of its seams."""
     if package.kind.whole:
-        what = package.kind.words.partition(" for ")[0]
+        what = package.kind.gives.partition(" for ")[0]
         return [html.heading("How it maps"), html.paragraph(
             f"The image is cut into squares of {package.record.tile_size} px from its first pixel, and each gets {what}: a pixel of the map is such "
             "a square, or the middle of one where a smaller step is asked for.")]
+    if package.kind.axes == "b":
+        return []
     if package.fixed_tile:
         edges = f"tiles of exactly {package.fixed_tile} px, the only ones that it takes"
     else:

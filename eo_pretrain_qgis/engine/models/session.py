@@ -50,7 +50,7 @@ class Session:
         progress: warned when ``auto`` found a GPU that onnxruntime cannot use.
         output: name of the graph's output.
         channels: what the output is to have of them; None takes any number.
-        answered: height and width of an image → of what the network gives for it.
+        beside: names of more outputs, of one channel each, which follow those channels.
 
     Raises:
         EngineError: when a device asked for by name cannot be used.
@@ -58,8 +58,10 @@ class Session:
     """
 
     def __init__(self, path: str, device: str = "auto", threads: int = 0, progress: Progress = SILENT,
-                 output: str = "probabilities", channels: int | None = None, answered: Callable[[tuple[int, ...]], tuple[int, ...]] = tuple) -> None:
-        self.path, self.output, self.channels, self.answered = path, output, channels, answered
+                 output: str = "probabilities", channels: int | None = None, beside: tuple[str, ...] = ()) -> None:
+        self.path, self.output, self.channels, self.beside = path, output, channels, beside
+        #: Height and width of an image → of what the network gives for it.
+        self.answered: Callable[[tuple[int, ...]], tuple[int, ...]] = tuple
         asked = os.environ.get("EOPRETRAIN_DEVICE", "auto") if device == "auto" else device
         kind, index = _chosen(asked)
         if kind == "cuda":
@@ -99,7 +101,7 @@ class Session:
             images: each of its inputs by name, (n, band, y, x) float32, stored units; y and x are multiples of the model's stride.
 
         Returns:
-            (n, class, y, x) float32, or (n, class) of whole images: probabilities, or what else the model gives.
+            (n, class, y, x) float32, or (n, class) of whole images: probabilities, or what else the model gives; behind them what stands `beside`.
 
         Raises:
             MemoryRanOutError: when memory runs out.
@@ -107,7 +109,7 @@ class Session:
         """
         shape, *others = (array.shape for array in images.values())
         try:
-            found = self._session.run([self.output], images, self._run_options)[0]
+            found, *more = self._session.run([self.output, *self.beside], images, self._run_options)
         except _FAILURES as error:
             if _is_memory(error):
                 raise MemoryRanOutError(f"Memory ran out on {self.device} with a block of {shape[-1]} x {shape[-2]} px. Close other "
@@ -115,13 +117,14 @@ class Session:
             raise ModelError(f"The network in {self.path} fails on an input of shape {listed([str(shape), *map(str, others)])} "
                              f"({first_line(error)[:200]}). "
                              "Export the model again.") from None
-        return self._checked(found, shape)
+        main = self._checked(found, shape, self.channels)
+        return np.concatenate([main, *(self._checked(other, shape, 1) for other in more)], 1) if more else main
 
-    def _checked(self, found: Any, asked: tuple[int, ...]) -> np.ndarray:
+    def _checked(self, found: Any, asked: tuple[int, ...], wanted: int | None) -> np.ndarray:
         shape: tuple[int, ...] = getattr(found, "shape", ())
         kind = getattr(found, "dtype", type(found))
         sides = self.answered(asked[2:])
-        channels = self.channels or (shape[1] if len(shape) == 2 + len(sides) else 0)
+        channels = wanted or (shape[1] if len(shape) == 2 + len(sides) else 0)
         expected = (asked[0], channels, *sides)
         if shape != expected or not channels or np.dtype(kind).kind != "f":
             raise ModelError(f"The network in {self.path} gives an array of shape {shape} and type {kind} for an input of shape {asked}, but "

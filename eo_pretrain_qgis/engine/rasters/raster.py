@@ -24,8 +24,8 @@ from .nodata import is_nodata
 from .same_band import band_of_file
 
 ADVICE_FILE = "Check that the file exists, is whole and is an image."
-ADVICE_SCENE = ("A scene is a Sentinel-2 product with MTD_MSIL1C.xml or MTD_MSIL2A.xml, a Landsat scene with *_MTL.txt, or a folder with one file "
-                "for each band; an archive of it is a .zip or an uncompressed .tar. Unpack others and choose the folder.")
+ADVICE_SCENE = ("A scene is a Sentinel-2 product with MTD_MSIL1C.xml or MTD_MSIL2A.xml, a Landsat scene with *_MTL.txt, a Sentinel-1 GRD product, "
+                "or a folder with one file for each band; an archive of it is a .zip or an uncompressed .tar. Unpack others and choose the folder.")
 #: Largest rotation term relative to the pixel size that is taken for rounding.
 ROTATION_TOLERANCE = 1e-6
 
@@ -64,8 +64,9 @@ class Raster:
         self.close()
 
     def __getstate__(self) -> dict:
-        """An open file stays behind when the raster is copied or sent to another process."""
-        return {**self.__dict__, "_opened": None}
+        """An open file, and files in memory, stay behind when the raster is copied or sent to another process."""
+        virtual = self._virtual
+        return {**self.__dict__, "_opened": None, "_virtual": None if virtual and virtual.held else virtual}
 
     def close(self) -> None:
         """Closes the file; the next use opens it again."""

@@ -24,8 +24,8 @@ def describe(run: RunFolder, name: str, licence: str, plugin_version: str, facts
     card = run.card
     metrics = card["metrics"]
     kind = task_named(card["task"])
-    leading = kind.of_class[0]
     scores = {"split": "validation", **{key: metrics[key] for key in kind.told if key in metrics}}
+    leading = kind.of_class[0]
     scores[leading] = {entry: metrics[f"{leading}_{entry}"] for entry in run.class_names if f"{leading}_{entry}" in metrics}
     return {
         **{key: card[key] for key in ("task", "resolution_m", "classes", "tile_size")},

@@ -18,6 +18,7 @@ from ..spec import (
     choice,
     dataset_output,
     file,
+    folder,
     folder_output,
     integer,
     number,
@@ -48,16 +49,28 @@ class CreateCropDataset(Job):
     and “equal” give rare crops more.
 
     All samples of a parcel go to the same part of the split. Blocks of ground are the more honest test, since neighbouring parcels
-    resemble each other; splitting by parcel suits small areas.
+    resemble each other; splitting by parcel suits small areas. With images of several tiles, splitting by tile says what a model is worth
+    where it has seen nothing.
+
+    Images that share most of their ground in one CRS are of one tile and lie on one grid. Tiles may lie in several UTM zones and have
+    dates of their own; shorter series are filled up with days of -1. A parcel in two tiles is taken from the one that covers more of it,
+    of equals from the one with more dates. The places of the samples are in the CRS of the images, of several zones in EPSG:4326.
+
+    With “Add to dataset” the new series join those of an existing dataset, of other tiles or other dates: old series keep their split, new
+    ones are for training, and those of parcels that lie at or nearer than the gap to validation or test series are dropped. Sensor, bands
+    and classes are those of the dataset. The given dataset stays as it is.
     """
 
     title = "Create crop dataset"
     group = "1 Prepare data"
     tags = ("time series", "parcels", "agriculture", "crop types", "TimeSen2Crop", "phenology", "LPIS")
-    results = {**tiling.counted_results("samples"), "dates": Result("number", "Dates of the first sensor"),
+    results = {**tiling.counted_results("samples"), "dates": Result("number", "Dates of the first sensor, of the tile that has most"),
+               "tiles": Result("number", "Tiles with samples: places whose images share a grid"),
                "classes": Result("number", "Classes of crops")}
 
-    images: list = rasters("Images of the series", help="One raster layer for each date, all on one grid, such as Sentinel-2." + DELIVERED)
+    images: list = rasters("Images of the series", help="One raster layer for each date, such as Sentinel-2. Images of several tiles may be mixed; "
+                                                        "those of one tile lie on one grid. A data cube, NetCDF or Zarr with times, gives all its "
+                                                        "dates." + DELIVERED)
     arrangement: str = choice("Each layer is", ("dates", "bands"), default="dates",
                               help="“dates”: a date with all its bands. “bands”: one band of a date; layers of a date are put together "
                                    "in the order of their file names.")
@@ -65,6 +78,9 @@ class CreateCropDataset(Job):
                              help="Where the date stands in the file names, such as *_YYYYMMDD_* or YYYY-MM-DD; YYYYDDD is year and day "
                                   "of the year. Empty: found by itself.")
     date_table: str = file("Table of the dates", "csv", optional=True, help="CSV file with the columns file and date.")
+    first_day: str = text("First day", default=None, help="Of a season or crop year, such as 09-01, or 2018-09-01 in one year only; images of "
+                                                          "other days are left out. Empty takes all.")
+    last_day: str = text("Last day", default=None, help="Such as 08-31; a season may reach over New Year.")
     preset: str = choice("Sensor", OPTICAL, default="sentinel2_l2a",
                          help="Names the bands and says how stored values become reflectance. “_0400”: from processing baseline 04.00 on, "
                               "with its offset of -1000.")
@@ -103,14 +119,19 @@ class CreateCropDataset(Job):
                                    help="As far as a crop has that many pixels; goes before the number of pixels.")
     minimum_clear: int = integer("Smallest number of clear dates", default=3, minimum=0, maximum=10_000, advanced=True,
                                  help="Samples with fewer are left out.")
-    split_by: str = choice("Split by", ("blocks", "region", "parcel"), default="blocks",
-                           help="What goes as a whole to training, validation or test: blocks of ground, the regions of the region field, or "
-                                "parcels.")
+    split_by: str = choice("Split by", ("blocks", "region", "tile", "parcel"), default="blocks",
+                           help="What goes as a whole to training, validation or test: blocks of ground, the regions of the region field, the tiles "
+                                "of the images, or parcels.")
     block_size: float = number("Block size for the split [m]", default=None, minimum=10, maximum=10_000_000, advanced=True,
                                help="Empty: chosen so that about 24 blocks are occupied.")
+    gap: float = number("Gap around validation and test [m]", default=0, minimum=0, maximum=1_000_000,
+                        help="Samples of training parcels that lie nearer than this to a parcel of validation or test are dropped. 0: parcels may be "
+                             "neighbours, only their inner buffers lie between.")
     validation_share: float = number("Share of validation samples", default=0.15, minimum=0, maximum=0.5)
     test_share: float = number("Share of test samples", default=0.2, minimum=0, maximum=0.5)
     seed: int = integer("Seed", default=1, minimum=0, maximum=LARGEST_SEED, advanced=True)
+    append_to: str = folder("Add to dataset", optional=True, help="A crop dataset whose series the new dataset holds as well; empty makes one of its "
+                                                                  "own.")
     output: str = dataset_output()
     footprints: str = vector_output("Places of the samples", optional=True, created=False)
     timesen2crop: str = folder_output("TimeSen2Crop folders", optional=True, created=False,
@@ -118,6 +139,8 @@ class CreateCropDataset(Job):
                                            "them, and with the numbers of its list of crops. Needs the nine bands of Sentinel-2 it holds.")
 
     def check(self) -> None:
+        if self.append_to and self.radar:
+            raise JobError("Series of two sensors cannot be added to a dataset. Leave “Radar images” empty, or leave “Add to dataset” empty.")
         if self.split_by == "region" and not self.region_field:
             raise JobError("The split by region needs a region field. Choose one, or split by blocks of ground.")
         if self.validation_share + self.test_share > 0.8:
@@ -126,53 +149,42 @@ class CreateCropDataset(Job):
     def run(self, progress: Progress) -> dict:
         progress.at(0, "Opening the images")
         from ...engine.datasets.footprints import copy_footprints
+        from ...engine.datasets.season import Season
         from ...engine.datasets.splitting.by_place import SplitPlan
         from ...engine.formats.timesen2crop import write_timesen2crop_folders
-        from ...engine.themes.crops.parcels import CropRules, group_crops, open_parcels, too_small
+        from ...engine.themes.crops.extending import extend_series, open_extended, season_of
+        from ...engine.themes.crops.fields import Source, open_fields
+        from ...engine.themes.crops.parcel_splits import Division
+        from ...engine.themes.crops.parcels import CropRules
+        from ...engine.themes.crops.places import Dates, Imagery, open_places
         from ...engine.themes.crops.sampling import SamplingPlan
-        from ...engine.themes.crops.series_building import Fields, SeriesPlan, block_windows, build_series, count_pixels
+        from ...engine.themes.crops.series_building import SeriesPlan, build_series
         from ...outputs import new_folder, refuse_used
 
         if self.timesen2crop:
             refuse_used(self.timesen2crop)
+        extended = open_extended(self.append_to) if self.append_to else None
+        season = Season.read(self.first_day, self.last_day)
+        season = season_of(extended, season) if extended else season
         sampling = SamplingPlan(self.sample_count, self.sampling, self.prior, self.minimum_samples, self.seed)
-        plan = SeriesPlan(self.kind, sampling, self.minimum_clear, self.split_by, self.block_size)
+        plan = SeriesPlan(self.kind, sampling, self.minimum_clear, Division(self.split_by, self.block_size, self.gap), season)
+        imagery = Imagery(self.images, self.preset, self.bands, self.nodata, self.masks or (), self.mask_kind, self.radar or (), self.radar_preset,
+                          extended)
+        dates = Dates(self.date_pattern, self.date_table, self.arrangement == "bands", season)
         with new_folder(self.output) as folder, TemporaryDirectory(prefix="aligned", dir=folder) as temporary:
-            series = self._open_series(temporary, progress.part(0, 0.1))
-            parcels = open_parcels(self.parcels, series[0].grid, self.crop_field, self.region_field, self.inner_buffer, progress.part(0.1, 0.15))
-            counted = count_pixels(parcels, block_windows(series), progress.part(0.15, 0.2))
-            too_small(parcels, counted[0], progress)
+            places = open_places(imagery, dates, temporary, progress.part(0, 0.1))
+            source = Source(self.parcels, self.crop_field, self.region_field, self.inner_buffer)
             rules = CropRules(self.crop_table, self.minimum_parcels, self.minimum_pixels)
-            legend, positions = group_crops(parcels, counted[0], rules, self.parcels.get("categories"), progress)
-            shares = SplitPlan(self.validation_share, self.test_share, seed=self.seed)
-            split = build_series(folder, series, Fields(parcels, positions, legend, counted), plan, shares, Path(self.output).name,
-                                 progress.part(0.2, 0.9))
+            fields, legend, labels = open_fields(places, source, rules, progress.part(0.1, 0.2), extended)
+            shares, name, rest = SplitPlan(self.validation_share, self.test_share, seed=self.seed), Path(self.output).name, progress.part(0.2, 0.9)
+            split = (extend_series(folder, extended, fields, legend, labels, plan, name, rest) if extended else
+                     build_series(folder, fields, legend, labels, plan, shares, name, rest))
             if self.timesen2crop:
                 with new_folder(self.timesen2crop) as second:
                     write_timesen2crop_folders(folder, second, progress.part(0.9, 1))
         counts = {name.replace("tiles", "samples"): count for name, count in split.counts.items()}
-        result = {"output": self.output, "samples": len(split.names), "dates": len(series[0].days), "classes": len(legend.classes), **counts,
-                  **copy_footprints(self.output, self.footprints)}
+        result = {"output": self.output, "samples": len(split.names), "dates": max(len(each.place.days) for each in fields), "tiles": len(fields),
+                  "classes": len(legend.classes), **counts, **copy_footprints(self.output, self.footprints)}
         if self.timesen2crop:
             result["timesen2crop"] = self.timesen2crop
         return result
-
-    def _open_series(self, temporary: str, progress: Progress) -> list:
-        """The series of the first sensor with its cloud masks, and that of the radar on the same grid where there is one."""
-        from ...engine.datasets.alignment import align
-        from ...engine.themes.crops.series import open_series, with_masks
-        from ...engine.themes.crops.series_dates import dated_series
-
-        together = self.arrangement == "bands"
-        dates = dated_series(self.images, self.date_pattern, self.date_table, together=together, progress=progress)
-        optical = open_series(dates, "s2" if self.radar else "image", self.preset, self.bands, self.nodata, progress=progress.part(0, 0.4))
-        if self.masks:
-            masks = dated_series(self.masks, self.date_pattern, self.date_table, what="cloud masks", lenient=True, least=1, progress=progress)
-            optical = with_masks(optical, masks, self.mask_kind, progress)
-        if not self.radar:
-            return [optical]
-        dates = dated_series(self.radar, self.date_pattern, self.date_table, what="radar images", together=together, lenient=True,
-                             progress=progress)
-        radar = open_series(dates, "s1", self.radar_preset, place=lambda each: align(list(each.sources), optical.grid, temporary),
-                            progress=progress.part(0.4, 1))
-        return [optical, radar]

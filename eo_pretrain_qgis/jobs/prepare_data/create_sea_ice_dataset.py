@@ -61,7 +61,8 @@ class CreateSeaIceDataset(Job):
     tags = ("Sentinel-1", "SAR", "ice chart", "SIGRID-3", "egg code", "incidence angle", "HH", "HV", "patches", "AI4Arctic", "polar")
     results = tiling.counted_results("samples")
 
-    images: list = rasters("HH images", help="One layer per scene; it may hold HV and the incidence angle too.")
+    images: list = rasters("HH images", help="One layer per scene; it may hold HV and the incidence angle too. A Sentinel-1 GRD product as it "
+                                             "is delivered, folder or zip, holds all three; |noise=subtracted behind its path takes noise off.")
     hv: list = rasters("HV images", optional=True, help="One for each HH image, in the same order; empty where HH and HV are bands of one layer.")
     incidence_angle: str = choice("Incidence angle", ("given", "none"), default="given",
                                   help="“given”: as a band of the images, a layer or a table. “none”: the network does without.")

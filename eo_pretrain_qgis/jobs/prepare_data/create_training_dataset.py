@@ -24,6 +24,10 @@ class CreateTrainingDataset(Job):
     their split, new ones are for training, and those too near to validation or test tiles are dropped. The result is a new dataset with
     both; the given one stays as it is. Sensor, bands, tile size and classes are those of the dataset; labels may give a class by its value
     or its name.
+
+    Labels that give a class to squares make a dataset of images with one class each: squares or points that were labelled as a whole, as
+    “Suggest labels” asks for them without a model. Every place gives the tile around its middle, of the size of the squares, or of 256 px
+    around points, on each image that holds it whole. Places without a class are left out; tiles of different classes must not overlap.
     """
 
     title = "Create training dataset"
@@ -35,6 +39,9 @@ class CreateTrainingDataset(Job):
     arrangement: str = tiling.arrangement()
     labels: list = layers("Labels", help="Polygons, lines, points or class rasters; labels in another CRS are reprojected. Of several layers each "
                                          "image takes those that lie on it, the first that knows a pixel; all layers mean the same by one value.")
+    one_class: str = choice("Labels give a class to", ("pixels", "squares"), default="pixels",
+                            help="“pixels”: every pixel has the class drawn there. “squares”: a tile around each square or point has its class as "
+                                 "a whole.")
     class_field: str = attribute("Class field", parent="labels", optional=True,
                                  help="The field that holds the class; needed for vector labels with more than one class.")
     class_table: list = classes("Classes", optional=True, advanced=True,
@@ -63,6 +70,11 @@ class CreateTrainingDataset(Job):
 
     def check(self) -> None:
         tiling.check_tiling(self)
+        if self.one_class == "squares" and (len(self.labels) != 1 or not self.class_field):
+            raise JobError("Squares of one class each come from one layer and a field with their class. Give one layer and its class field.")
+        if self.one_class == "squares" and (self.append_to or self.stride or self.unlabelled == "background" or self.buffer):
+            raise JobError("Squares make a dataset of their own, a tile each. Leave “Add to dataset”, stride and buffer empty and “Pixels without a "
+                           "label are” at ignored.")
         if self.append_to and self.class_table:
             raise JobError("The classes of a dataset that is extended are those it has. Leave “Classes” empty, or leave “Add to dataset” empty.")
 
@@ -76,6 +88,8 @@ class CreateTrainingDataset(Job):
         from ...engine.datasets.tile_size import with_tile_size
         from ...outputs import new_folder
 
+        if self.one_class == "squares":
+            return self._squares(progress)
         extended = open_extended(self.append_to) if self.append_to else None
         scenes = open_scenes(self.images, self.arrangement, self.nodata, progress)
         sensor = describe_sensor(scenes, self.preset, self.bands, progress, extended)
@@ -92,4 +106,22 @@ class CreateTrainingDataset(Job):
             name, rest = Path(self.output).name, progress.part(0.05, 1)
             split = (extend_dataset(folder, extended, scenes, sensor, labels, cutting, name, rest) if extended else
                      build_dataset(folder, Imagery(scenes, sensor), labels, cutting, plan, About(name), rest))
+        return {"output": self.output, "tiles": len(split.names), **split.counts, **copy_footprints(self.output, self.footprints)}
+
+    def _squares(self, progress: Progress) -> dict:
+        """Images of one class each."""
+        from ...engine.datasets.building import About, Imagery, describe_sensor, open_scenes
+        from ...engine.datasets.footprints import copy_footprints
+        from ...engine.datasets.splitting.by_place import SplitPlan
+        from ...engine.datasets.squares import build_scene_dataset, open_squares, size_of
+        from ...outputs import new_folder
+
+        scenes = open_scenes(self.images, self.arrangement, self.nodata, progress)
+        sensor = describe_sensor(scenes, self.preset, self.bands, progress)
+        squares = open_squares(self.labels[0], str(self.class_field), progress)
+        plan = SplitPlan(self.validation_share, self.test_share, self.block_size, seed=self.seed)
+        size, about = size_of(squares, scenes, self.tile_size), About(Path(self.output).name)
+        with new_folder(self.output) as folder:
+            split = build_scene_dataset(folder, Imagery(scenes, sensor), squares, size, (self.minimum_valid, self.class_table), plan, about,
+                                        progress.part(0.05, 1))
         return {"output": self.output, "tiles": len(split.names), **split.counts, **copy_footprints(self.output, self.footprints)}

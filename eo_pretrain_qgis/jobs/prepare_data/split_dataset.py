@@ -27,7 +27,8 @@ class SplitDataset(Job):
 
     dataset: str = folder("Dataset folder", help="Made by “Create … dataset”.")
     way: str = choice("Divide by", ("auto", "place", "parcel", "polygon", "scene", "random"), default="auto",
-                      help="“auto”: as above. “polygon”: whole polygons of an ice chart. “random” flatters a model and is for comparison.")
+                      help="“auto”: as above. “polygon”: whole polygons of an ice chart. “scene”: whole images, of series the tiles "
+                           "of their images, so that a test is on unseen tiles. “random” flatters a model and is for comparison.")
     validation_share: float = number("Share of validation blocks", default=0.15, minimum=0, maximum=0.5)
     test_share: float = number("Share of test blocks", default=0.2, minimum=0, maximum=0.5)
     block_size: int = integer("Block size [px]", default=None, minimum=32, maximum=MOST_PIXELS, help="Empty: chosen from the size of the images.")

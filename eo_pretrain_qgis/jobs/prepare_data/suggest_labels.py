@@ -20,6 +20,7 @@ from ..spec import (
     integer,
     number,
     pixel_value,
+    raster,
     raster_output,
     rasters,
     text,
@@ -33,6 +34,11 @@ from .create_pretraining_dataset import check_cloud_masks
 @dataclass(frozen=True)
 class SuggestLabels(Job):
     """Ranks the places of an image by how much labelling them would teach a model, and returns them as a layer ready to be labelled.
+
+    Without a model, for the first labels, places are spread over what the image shows: they are grouped by the topics of a map made by
+    “Discover topics”, or by mean and deviation of the whitened bands, into as many groups as places are wanted, and of each group the most
+    typical place is taken. Give each place one class and run “Create training dataset” with “Labels give a class to” squares: it makes a
+    dataset of images with one class each, from which “Fine-tune a model” with the approach “statistics” learns in seconds.
 
     A place is worth labelling when the model expects several classes there or cannot tell which, and it is unlike the other places suggested.
     Such places show rare classes and borders, which random places mostly miss; they also take longer to label than an empty field.
@@ -57,13 +63,18 @@ class SuggestLabels(Job):
     results = {"suggestions": Result("number", "Places that are suggested"), "candidates": Result("number", "Places that were compared"),
                "mean_uncertainty": Result("number", "Mean of the measure over the suggested places, 0 to 1"), "device": training.DEVICE}
 
-    models: list = files("Models", extension="onnx",
-                         help="Written by “Export model”. Several models of one dataset, trained with different seeds, make an ensemble.")
+    models: list = files("Models", extension="onnx", optional=True,
+                         help="Empty: places are spread over what the image shows. Written by “Export model”. Several models of one dataset, "
+                              "trained with different seeds, make an ensemble.")
     images: list = rasters("Image", help="One raster with all bands, or the bands of one scene as several rasters." + DELIVERED)
     areas: dict = vector("Areas", optional=True, help="Polygons to rank, such as parcels or segments; empty ranks square tiles.")
-    tile_size: int = integer("Tile size [px]", default=64, minimum=8, maximum=2048,
-                             help="Take that of the dataset to be extended: tiles lie as “Create training dataset” cuts them. Not used with “Areas”, "
-                                  "nor with a model of whole images, which has a size of its own.")
+    topics: dict = raster("Topics map", optional=True, help="Without a model: made of this image by “Discover topics”; empty spreads over statistics "
+                                                            "of the bands.")
+    classes: str = text("Classes", default=None, help="Without a model: names for the form of the layer, separated by commas, such as water, forest, "
+                                                      "harbour; empty leaves them to be written.")
+    tile_size: int = integer("Tile size [px]", default=None, minimum=8, maximum=2048,
+                             help="Empty: 64 with a model, 256 without. Take that of the dataset to be extended: tiles lie as “Create training "
+                                  "dataset” cuts them. Not used with “Areas”, nor with a model of whole images, which has a size of its own.")
     count: int = integer("Places to suggest", default=20, minimum=1, maximum=100000)
     clouds: str = choice("Clouds are known from", ("none", "scl", "qa_pixel", "mask"), default="none",
                          help="“scl”: the scene classification of Sentinel-2 L2A. “qa_pixel”: that of Landsat. "
@@ -93,17 +104,25 @@ class SuggestLabels(Job):
 
     def check(self) -> None:
         check_cloud_masks(self.clouds, self.cloud_masks, 1)
+        if not self.models and (self.uncertainty or self.measure == "disagreement"):
+            raise JobError("Without a model nothing is uncertain. Leave “Uncertainty” as it is and its map empty, or give a model.")
+        if self.models and (self.topics or self.classes):
+            raise JobError("A model says itself what is alike and which classes there are. Leave “Topics map” and “Classes” empty, or “Models”.")
         if self.measure == "disagreement" and len(self.models) < 2:
             raise JobError("One model cannot disagree with itself. Give two models or more, or choose entropy or margin.")
 
     def run(self, progress: Any) -> dict[str, Any]:
         progress.at(0, "Reading the models")
         from ...engine.mapping.request import MapRequest
+        from ...engine.mapping.suggesting.spread import spread
         from ...engine.mapping.suggesting.survey import Wanted, suggest
 
         wanted = Wanted(self.measure, self.count, self.diversity, self.tile_size, self.areas, self.dataset, self.minimum_valid)
         request = MapRequest(self.images, self.preset, self.bands or "", self.extent, self.nodata, self.clouds, tuple(self.cloud_masks or ()),
                              small_blocks=self.small_blocks, device=self.device,
                              provenance={"job": self.name(), "version": plugin_version(), "values": values_without_folders(self)})
+        if not self.models:
+            names = list(dict.fromkeys(name.strip() for name in (self.classes or "").split(",") if name.strip()))
+            return {"output": self.output, **spread(self.output, wanted, request, self.topics, names, progress)}
         facts = suggest(self.models, self.output, wanted, request, self.uncertainty, progress)
         return {"output": self.output, **({"uncertainty": self.uncertainty} if self.uncertainty else {}), **facts}

@@ -23,7 +23,8 @@ class ExportModel(Job):
     A model of classes of whole images or patches takes images of the size it learned from; “Predict map” makes a square of the map of each.
 
     The file takes raw band values and is refused unless its results equal the network's to 1e-4. “Predict map” takes it as it is; other
-    programs, such as the plugin Deepness, open models of a fixed tile only, and do not know nodata. Of a run of “Pretrain by translation”
+    programs, such as the plugin Deepness, open models of a fixed tile only, and do not know nodata. A model of series takes the values of the dates
+    and their days. Of a run of “Pretrain by translation”
     the direction is chosen: each of its two sensors can be the one the model takes.
     """
 
@@ -66,6 +67,8 @@ class ExportModel(Job):
         if self.source_sensor and run.method != "translation":
             raise JobError(f"The run {self.run_folder} translates nothing, so “Translate from” (source_sensor) has no meaning for it. "
                            "Leave it empty, or choose a run of “Pretrain by translation”.")
+        if self.fixed_tile and any("t" in seen.axes for seen in run.inputs.values()):
+            raise JobError(f"The run {self.run_folder} is of series of dates, which have no tiles. Leave “Fixed tile” empty.")
         asked: dict[str, Any] = {"name": self.model_name, "licence": self.licence, "plugin_version": plugin_version()}
         with tempfile.TemporaryDirectory() as aside:
             target = os.path.join(aside, "model.onnx") if self.fixed_tile else self.output

@@ -44,6 +44,7 @@ from .guessed_labels import GuessedLabels, check_spreadable
 from .labelled_tiles import Choices, LabelledMethod, radar_of_several_scenes
 from .modes import FITTED, WAYS, check_mode
 from .report import run_sections
+from .series import check_series
 
 GUESSES = "guessed_labels.npy"  # in the run folder
 
@@ -65,6 +66,7 @@ class Settings(training_runs.Settings):
     warmup_epochs: int
     label_share: float
     spread_labels: bool
+    early_season: bool
     loss: str
     epoch_steps: int | None
     average: float | None
@@ -96,12 +98,13 @@ def finetune(dataset_folder: str, output: str, settings: Settings, progress: Pro
     check_learnable(dataset)
     refuse_crop(dataset, settings.crop)
     check_mode(dataset, settings.mode)
+    check_series(dataset, asdict(settings))
     check_classes(dataset, training_share(dataset, settings.label_share, settings.seed), progress)
     if settings.spread_labels:
         check_spreadable(dataset, settings.start)
-    seen = chosen_input(dataset, settings.sensor, settings.bands, settings.incidence_angle)
-    settings = equipped(settings, output, settings.start, seen.names, progress)
-    if not dataset.kind.pixelwise:
+    seen, own = chosen_input(dataset, settings.sensor, settings.bands, settings.incidence_angle), learner_of(dataset).encoder
+    settings = equipped(settings, output, settings.start, seen.names, progress, own)
+    if not (dataset.kind.pixelwise or dataset.kind.dates):
         check_tile_side(settings.encoder, len(seen.bands), settings.crop or dataset.tile_size, dataset.kind.unit)
     settings = replace(settings, context=chosen_context(dataset, settings.context, begun))
     found = train(output, FineTuning(dataset, settings, begun, progress), progress)
@@ -155,9 +158,10 @@ def completed(settings: Settings, dataset: Dataset, before: dict[str, Any] | Non
         settings = replace(settings, epochs=1, epoch_steps=0)
     labels, start = len(training_share(dataset, settings.label_share, settings.seed)), bool(settings.start)
     radar = radar_of_several_scenes(dataset, chosen_input(dataset, settings.sensor, settings.bands))
-    found = asdict(defaults(not dataset.kind.pixelwise, start, labels, radar)) | {"keep": keep_of(len(dataset.indices("validation")))}
+    usual = learner_of(dataset).usual
+    found = asdict(usual or defaults(not dataset.kind.pixelwise, start, labels, radar)) | {"keep": keep_of(len(dataset.indices("validation")))}
     if settings.mode not in FITTED and (settings.epochs is not None or settings.epoch_steps is not None):
-        found |= {"epochs": FROM_SCRATCH.epochs, "epoch_steps": None}
+        found |= {"epochs": (usual or FROM_SCRATCH).epochs, "epoch_steps": None}
     chosen = {name: (before or {}).get(name, value) for name, value in found.items() if getattr(settings, name) in (None, "auto")}
     return replace(settings, **chosen), "" if settings.mode in FITTED else sentence(chosen, labels, start)
 
@@ -212,7 +216,7 @@ class FineTuning:
             seen = [adopt_scaling(seen, chosen.start, progress) if chosen.start else seen for seen in run.inputs.values()]
             run.card["inputs"] = [asdict(between_values(one)) for one in seen]
         network = run.build_network()
-        new = session.start(network, network.seen.names, chosen.start)
+        new = session.start(network, network.seen.names, chosen.start, way=self.learner.start)
         if chosen.mode in WAYS:
             WAYS[chosen.mode](network)
         if len(dataset.sensors) > 1 and not chosen.sensor:
@@ -220,8 +224,9 @@ class FineTuning:
         if not len(dataset.indices("validation")):
             progress.message("The dataset has no validation tiles: there is no early stopping, and the last epoch is kept.", "warning")
         tiles = self.training_tiles()
-        side = (chosen.crop or dataset.tile_size) + 2 * (chosen.context or 0)
-        run.card.update(multiply_adds=multiply_adds(network, side), training_tiles=len(tiles), real_label_share=round(real_share(dataset, tiles), 2))
+        run.card.update(training_tiles=len(tiles), real_label_share=round(real_share(dataset, tiles), 2))
+        if not dataset.kind.dates:
+            run.card["multiply_adds"] = multiply_adds(network, (chosen.crop or dataset.tile_size) + 2 * (chosen.context or 0))
         if chosen.label_share < 100:
             progress.message(f"Learning from {len(tiles)} of {len(dataset.indices('training'))} training tiles: "
                              f"{run.card['real_label_share']:g} % of those with labels.")
@@ -230,7 +235,8 @@ class FineTuning:
         guesses = self.guessed_labels(session, network, tiles, quiet) if chosen.spread_labels else None
         method = self.learner.method(dataset, network, device, Choices(
             chosen.batch_size, tiles, chosen.crop, chosen.class_weights, chosen.augmentation, chosen.loss, chosen.epoch_steps,
-            chosen.epochs - 1 if chosen.keep == "last" else None, guesses, session.share, chosen.context or 0))
+            chosen.epochs - 1 if chosen.keep == "last" else None, guesses, session.share, chosen.context or 0,
+            chosen.early_season))
         if chosen.approach == AUTO and session.begins and session.share.rank == 0:
             keep(run, candidates(labelled, list(CLASSIFIERS), quiet), labelled)
         if session.begins:
@@ -275,7 +281,7 @@ class FineTuning:
             return None
         tried = tried_shares(network, tiles, method.reader, progress)
         share = 1.0 if self.settings.keep == "last" else best_share(tried)
-        self.settled = Tried(tried[share].score, tried[share].counts) if tried else None
+        self.settled = tried[share] if tried else None
         if self.settings.keep != "last":
             run.card["blend"] = {"share": share, "scores": [[one, found.score] for one, found in tried.items()]}
             network.blend(share)
@@ -292,8 +298,9 @@ class FineTuning:
         facts = {"class_scores": found["classes"], **confusion}
         if "approaches" in run.card:
             score = self.settled.score if self.settled else found[self.dataset.kind.score]
-            run.card["approaches"][NETWORK] = {"score": score, "metrics": dict(run.card["metrics"]), **facts}
-            best = best_of(run.card["approaches"]) if self.judged else NETWORK
+            doubt = {"doubt": self.settled.doubt} if self.settled and self.settled.doubt else {}
+            run.card["approaches"][NETWORK] = {"score": score, **doubt, "metrics": dict(run.card["metrics"]), **facts}
+            best = best_of({name: run.card["approaches"][name] for name in (run.card["simple"], NETWORK)}) if self.judged else NETWORK
             take(run.card, best)
             return {}
         return facts

@@ -64,12 +64,14 @@ class ClassNetwork(nn.Module):
         stride: height and width of an image must be multiples of this many pixels.
         halved: pixels of the image that one of the deepest level stands for, along an axis.
         fitted: beginnings of the names of tensors that no starting weights are taken for, because they are fitted to the labels first.
+        beside: names of arrays of the dataset that it learns beside the classes; its scores before a sigmoid follow those of the classes.
     """
 
     centre: torch.Tensor
     spread: torch.Tensor
     slope: torch.Tensor | None
     fitted: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
     def __init__(self, encoder: nn.Module, inputs: Inputs) -> None:
         super().__init__()

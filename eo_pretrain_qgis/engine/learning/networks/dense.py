@@ -29,6 +29,8 @@ class Dense(nn.Module):
         side: of a patch [px].
     """
 
+    beside: tuple[str, ...] = ()
+
     def __init__(self, network: SpectralClassifier, side: int) -> None:
         super().__init__()
         self.network, self.side, self.seen = network, side, network.seen

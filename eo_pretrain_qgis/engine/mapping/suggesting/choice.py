@@ -21,6 +21,7 @@ from ....errors import DataError
 from ....progress import SILENT, Progress
 from ...datasets.dataset import DROPPED, SPLITS, ClassInfo, Dataset
 from ...datasets.footprints import footprint, read_footprints
+from ...looks.class_style import coloured
 from ...rasters.grid import Grid, Window, tile_windows
 from ...rasters.vector import VectorLayer, on_grid, repaired, write_layer
 from ..squares import Squares
@@ -47,6 +48,11 @@ class Candidates:
     windows: list[Window]
     masked: bool
     sources: tuple[int, ...] = ()
+
+    @property
+    def what(self) -> str:
+        """What the places are, in the plural."""
+        return "polygons" if self.masked else f"tiles of {self.windows[0].width} × {self.windows[0].height} px"
 
     def places(self) -> Places:
         """Empty sums, one for each candidate."""
@@ -220,4 +226,4 @@ def write_suggestions(path: str, candidates: Candidates, chosen: np.ndarray, pla
     table[CLASS_FIELD] = np.full(len(chosen), np.nan)
     table[CLASS_FIELD] = table[CLASS_FIELD].astype("Int32")
     table["note"] = np.full(len(chosen), None, object)
-    write_layer(path, LAYER, table, suggestions_qml(classes, CLASS_FIELD), progress)
+    write_layer(path, LAYER, table, suggestions_qml([(row.value, row.name, row.color) for row in coloured(classes)], CLASS_FIELD), progress)

@@ -17,6 +17,9 @@ from ..request import MapRequest
 from .choice import Candidates, blocked, choose, descriptors, polygon_candidates, square_candidates, tile_candidates, write_suggestions
 from .uncertainty import MEASURES, MIXTURE, Ensemble, Places
 
+#: Edge of a tile where none is given [px].
+TILE = 64
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -26,7 +29,7 @@ class Wanted:
         measure: one of `uncertainty.MEASURES`, or `uncertainty.MIXTURE`.
         count: places wanted.
         diversity: 0 to 1, see `choice.choose`.
-        tile_size: edge of a tile [px].
+        tile_size: edge of a tile [px]; None is the usual one.
         areas: vector value of polygons to rank instead of tiles.
         dataset: folder of the dataset to be extended.
         minimum_valid: share of a place's pixels that must be valid and clear.
@@ -35,7 +38,7 @@ class Wanted:
     measure: str = MIXTURE
     count: int = 20
     diversity: float = 0.3
-    tile_size: int = 64
+    tile_size: int | None = None
     areas: dict | None = None
     dataset: str | None = None
     minimum_valid: float = 0.9
@@ -71,7 +74,7 @@ def suggest(models: Sequence[str], output: str, wanted: Wanted, request: MapRequ
                        "empty.")
     wanted = replace(wanted, tile_size=squares.side) if squares else wanted
     candidates = (square_candidates(squares, area) if squares else polygon_candidates(wanted.areas, grid, area, progress) if wanted.areas
-                  else tile_candidates(grid, wanted.tile_size, area))
+                  else tile_candidates(grid, wanted.tile_size or TILE, area))
     taken = blocked(candidates, Dataset.open(wanted.dataset) if wanted.dataset else None)
     places = candidates.places()
     survey = Survey(ensemble, places, uncertainty, "entropy" if wanted.measure == MIXTURE else wanted.measure)
@@ -85,18 +88,23 @@ def suggest(models: Sequence[str], output: str, wanted: Wanted, request: MapRequ
             "mean_uncertainty": round(float(measures[wanted.measure][chosen].mean()), 4), "device": used}
 
 
+def none_left(candidates: Candidates, places: Places, taken: np.ndarray, wanted: Wanted, name: str, masked: bool) -> DataError:
+    """The sentence for an image in which no place is left."""
+    enough = (places.valid > 0) & (places.valid_share >= wanted.minimum_valid)
+    clear = " and clear" if masked else ""
+    return DataError(f"{name} has no place left to suggest: of {len(taken)} {candidates.what}, {int((~enough).sum())} have too few valid{clear} "
+                     f"pixels and {int((taken & enough).sum())} are in the dataset or too near its validation and test tiles. Choose another image "
+                     "or extent.")
+
+
 def _choose(candidates: Candidates, places: Places, unsure: np.ndarray, taken: np.ndarray, wanted: Wanted, name: str, masked: bool,
             progress: Progress) -> np.ndarray:
     enough = (places.valid > 0) & (places.valid_share >= wanted.minimum_valid)
     free = np.flatnonzero(enough & ~taken)
-    what = "polygons" if candidates.masked else f"tiles of {wanted.tile_size} × {wanted.tile_size} px"
-    clear = " and clear" if masked else ""
     if not len(free):
-        raise DataError(f"{name} has no place left to suggest: of {len(taken)} {what}, {int((~enough).sum())} have too few valid{clear} pixels and "
-                        f"{int((taken & enough).sum())} are in the dataset or too near its validation and test tiles. Choose another image or "
-                        "extent.")
+        raise none_left(candidates, places, taken, wanted, name, masked)
     if len(free) < wanted.count:
-        progress.message(f"Only {len(free)} of the {len(taken)} {what} can be suggested, and {wanted.count} were asked for; all of them are in the "
-                         "layer.", level="warning")
+        progress.message(f"Only {len(free)} of the {len(taken)} {candidates.what} can be suggested, and {wanted.count} were asked for; all of them "
+                         "are in the layer.", level="warning")
     picked = choose(unsure[free], descriptors(places)[free], wanted.count, wanted.diversity, progress)
     return free[picked]

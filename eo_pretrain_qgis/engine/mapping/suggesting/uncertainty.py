@@ -84,7 +84,7 @@ class Ensemble(Package):
                     raise JobError(f"The models {first.path} and {other.path} have different {what} ({', '.join(ours)}; {', '.join(theirs)}), so "
                                    "they cannot be asked together. Choose models trained on the same dataset.")
         if len(packages) == 1:
-            return cls(first.path, first.description, (first,))
+            return cls(first.path, {**first.description, "beside": ()}, (first,))
         stride, halo = math.lcm(*(package.stride for package in packages)), max(package.halo for package in packages)
         whole = first.kind.whole
         tiles = sorted({side for package in packages if (side := package.record.tile_size if whole else package.fixed_tile)})
@@ -93,7 +93,7 @@ class Ensemble(Package):
                            "Choose models exported with one fixed tile, or without.")
         blocks = ({"fixed_tile": tiles[0], "dense_step": None, "block": None, "small_block": None} if tiles else
                   {"fixed_tile": None, **block_sizes(halo, stride)})
-        return cls(first.path, {**first.description, "stride": stride, "halo": halo, **blocks}, tuple(packages))
+        return cls(first.path, {**first.description, "stride": stride, "halo": halo, "beside": (), **blocks}, tuple(packages))
 
     @property
     def id(self) -> str:
@@ -111,7 +111,9 @@ class Ensemble(Package):
 
 
 class _Sessions(Session):
-    """Networks run one after the other on the same images, each by the names it knows them by; their classes follow one another."""
+    """Networks run one after the other on the same images, each by the names it knows them by; their classes follow one another, without what
+    they give besides.
+    """
 
     def __init__(self, sessions: list[tuple[Session, list[str]]]) -> None:
         self.sessions, self.path = sessions, sessions[0][0].path
@@ -121,7 +123,7 @@ class _Sessions(Session):
         return self.sessions[0][0].device
 
     def run(self, images: dict[str, np.ndarray]) -> np.ndarray:
-        results = [session.run(dict(zip(names, images.values()))) for session, names in self.sessions]
+        results = [session.run(dict(zip(names, images.values())))[:, :session.channels] for session, names in self.sessions]
         if len({result.ndim for result in results}) > 1:  # some say of a square alone what they could say of those of a larger image
             results = [result.reshape(len(result), -1) for result in results]
         return results[0] if len(results) == 1 else np.concatenate(results, 1)

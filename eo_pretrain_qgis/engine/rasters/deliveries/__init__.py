@@ -8,13 +8,13 @@ from __future__ import annotations
 import math
 
 from ....errors import DataError
-from ....scene_names import may_be_scene, split_grid
-from . import band_files, landsat, sentinel2
-from .packages import Delivery, open_package
-from .virtual import Virtual, build
+from ....scene_names import cube_parts, may_be_scene, split_day, split_grid
+from . import band_files, cubes, landsat, sentinel1, sentinel2
+from .packages import Delivery, Virtual, open_package
+from .virtual import build
 
 #: Readers in the order in which they are asked; each answers None to what is not its own.
-READERS = (sentinel2.read, landsat.read, band_files.read)
+READERS = (sentinel2.read, sentinel1.read, landsat.read, band_files.read)
 
 
 def delivery_of(path: str) -> Delivery | None:
@@ -24,6 +24,8 @@ def delivery_of(path: str) -> Delivery | None:
         DataError: a scene whose metadata cannot be read or contradict the files.
     """
     plain, _ = split_grid(path)
+    if cube_parts(plain)[0]:
+        return cubes.read(*split_day(plain))
     if not may_be_scene(plain):
         if plain != path:
             raise DataError(f"{path} asks for a grid, and {plain} is no folder, archive or metadata file of a scene. Leave out what follows “|”.")
@@ -66,4 +68,4 @@ def mask_of(source: dict, kind: str) -> tuple[dict, str]:
         return source, kind
     if not delivery.mask:
         raise DataError(f"{source['path']} holds no scene classification, so it cannot be the cloud mask of an image. Give a mask as a raster.")
-    return {"path": delivery.mask, "name": delivery.name, "date": delivery.date}, delivery.mask_kind
+    return {"path": delivery.mask, "name": delivery.name, "date": delivery.date}, delivery.mask_kind or kind

@@ -7,7 +7,7 @@ import math
 import os
 import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import IO
@@ -62,9 +62,11 @@ class Delivery:
         date: of acquisition, ``2022-10-05``; empty where nothing says it.
         tags: metadata that the opened scene carries.
         mask: path of the scene classification; empty where there is none.
-        mask_kind: key of `cloud_flags.KINDS`.
+        mask_kind: key of `cloud_flags.KINDS`; empty where only the user knows.
         left_out: files that are no band of the image, for people.
         missing: bands that the maker delivers and that are not there.
+        prepare: makes the raster of a scene whose bands are computed from the files, from the path that the user gave and the edge of a pixel;
+            None where the files are the bands.
     """
 
     name: str
@@ -77,6 +79,26 @@ class Delivery:
     mask_kind: str = ""
     left_out: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    prepare: Callable[[str, float | None], Virtual] | None = None
+
+
+@dataclass(frozen=True)
+class Virtual:
+    """A scene as one raster.
+
+    Attributes:
+        xml: what GDAL opens.
+        understood: one sentence on what the scene was taken for.
+        date: of acquisition, by the metadata or the names of the files; empty where neither says it.
+        missing: bands that the maker delivers and that are not there.
+        held: files in memory that the raster is made of, as long as this lives.
+    """
+
+    xml: str
+    understood: str
+    date: str
+    missing: tuple[str, ...]
+    held: tuple = ()
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from rasterio.errors import RasterioIOError
 from ....errors import DataError
 from ....markup import escaped
 from .. import sources
-from .packages import BandFile, Delivery
+from .packages import BandFile, Delivery, Virtual
 
 #: Relative difference of sizes and coordinates that is taken for rounding.
 TOLERANCE = 1e-6
@@ -30,23 +30,6 @@ UNPACK = "Unpack the archive and choose the folder, or download it again."
 #: NumPy names of types → those of GDAL.
 TYPES = {"uint8": "Byte", "int8": "Int8", "uint16": "UInt16", "int16": "Int16", "uint32": "UInt32", "int32": "Int32", "float32": "Float32",
          "float64": "Float64"}
-
-
-@dataclass(frozen=True)
-class Virtual:
-    """A scene as one raster.
-
-    Attributes:
-        xml: what GDAL opens.
-        understood: one sentence on what the scene was taken for.
-        date: of acquisition, by the metadata or the names of the files; empty where neither says it.
-        missing: bands that the maker delivers and that are not there.
-    """
-
-    xml: str
-    understood: str
-    date: str
-    missing: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -83,6 +66,8 @@ def build(delivery: Delivery, path: str, pixel: float | None) -> Virtual:
     Raises:
         DataError: the files do not cover the same ground, or not in whole pixels of that size.
     """
+    if delivery.prepare:
+        return delivery.prepare(path, pixel)
     headers: dict[str, list[_Header]] = defaultdict(list)
     for file in delivery.files:
         headers[file.name].append(_header(file, delivery.nodata, path))

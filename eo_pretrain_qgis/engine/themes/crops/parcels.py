@@ -14,6 +14,7 @@ from rasterio.features import rasterize
 from ....errors import DataError, listed
 from ....progress import SILENT, Progress
 from ....tables import COLOR, read_table, shortened
+from ...datasets.dataset import Dataset
 from ...datasets.labels import missed
 from ...datasets.legend import Legend, class_key, make_legend
 from ...rasters.grid import Grid, Window
@@ -54,13 +55,14 @@ class Parcels:
         regions: region of each parcel, or empty texts (parcel,).
         numbers: which feature of the layer each parcel is, from 1 (parcel,).
         overlaps: ground that parcels with different crops share, in the CRS of the grid.
+        overlapping: numbers of the parcels that share ground with another crop (n,).
         facts: what was left out, for the record.
     """
 
     def __init__(self, grid: Grid, shapes: np.ndarray, crops: np.ndarray, regions: np.ndarray, numbers: np.ndarray, facts: dict) -> None:
         """Use `open_parcels`."""
         self.grid, self.shapes, self.crops, self.regions, self.numbers, self.facts = grid, shapes, crops, regions, numbers, facts
-        self.overlaps = np.array([], object)
+        self.overlaps, self.overlapping = np.array([], object), np.zeros(0, np.int64)
         self._tree = shapely.STRtree(shapes)
         self._shared = shapely.STRtree(self.overlaps)
 
@@ -92,7 +94,7 @@ class Parcels:
             pairs.append(np.stack([first[real], second[real]], 1))
         both = np.concatenate(pairs)
         parcels = np.unique(both)
-        self.facts["overlapping_parcels"] = len(parcels)
+        self.overlapping = self.numbers[parcels]
         if not len(parcels):
             return
         self.overlaps = np.concatenate(grounds)
@@ -135,32 +137,34 @@ def open_parcels(source: dict, grid: Grid, crop_field: str, region_field: str | 
     regions = np.array([class_key(value) or "" for value in near[region_field]] if region_field else [""] * len(near), dtype=object)
     shapes = np.concatenate([_shrunk(near.iloc[begin:begin + BATCH], grid, inner_buffer, progress.part(0.3 + 0.5 * begin / len(near), 0.8))
                              for begin in range(0, len(near), BATCH)])
-    facts = {"path": layer.path, "layer": layer.name, "field": crop_field, "parcels": len(near), "inner_buffer_m": inner_buffer}
+    facts = {"path": layer.path, "layer": layer.name, "field": crop_field, "region_field": region_field or "", "parcels": len(near),
+             "inner_buffer_m": inner_buffer}
     parcels = Parcels(grid, shapes, keys, regions, near.index.to_numpy() + 1, facts)
     parcels.leave_out_overlaps(progress.part(0.8, 1))
     return parcels
 
 
-def group_crops(parcels: Parcels, pixels: np.ndarray, rules: CropRules, categories: dict | None,
-                progress: Progress = SILENT) -> tuple[Legend, np.ndarray]:
+def group_crops(crops: np.ndarray, pixels: np.ndarray, rules: CropRules, source: dict, crop_field: str,
+                progress: Progress = SILENT) -> tuple[Legend, np.ndarray, list[str]]:
     """Decides the classes.
 
     Args:
-        parcels: on the images.
+        crops: of the parcels on the images, as in the layer (parcel,).
         pixels: usable pixels of each parcel (parcel,); parcels without any do not count.
         rules: how crops become classes.
-        categories: of the layer's symbology, for names and colours.
+        source: the job's vector value, whose symbology has names and colours.
+        crop_field: field with the crop.
         progress: told what went to “other” and what was left out.
 
     Returns:
-        The legend, and the class position of each parcel, -1 for those left out (parcel,).
+        The legend, the class position of each parcel, -1 for those left out (parcel,), and the crops that went to “other”.
     """
     table, colors = _read_table(rules.table) if rules.table else ({}, {})
-    names = parcels.crops.copy()
+    names = crops.copy()
     usable = pixels > 0
     if rules.table:
-        names = np.array([table.get(crop, OTHER) for crop in parcels.crops], dtype=object)
-        unlisted = sorted(set(parcels.crops[usable]) - set(table))
+        names = np.array([table.get(crop, OTHER) for crop in crops], dtype=object)
+        unlisted = sorted(set(crops[usable]) - set(table))
         if unlisted:
             progress.message(f"{len(unlisted)} crops are not in {rules.table} and go to “{OTHER}”: {listed(unlisted)}.", level="warning")
     usable &= names != ""
@@ -174,37 +178,71 @@ def group_crops(parcels: Parcels, pixels: np.ndarray, rules: CropRules, categori
     rows = [{"value": name, "name": "", "color": colors.get(name, "")} for name in found]
     if OTHER in names[usable]:
         rows.append({"value": OTHER, "name": OTHER, "color": colors.get(OTHER, OTHER_COLOR)})
-    fields = categories or {}
-    styled = None if rules.table or fields.get("field", parcels.facts["field"]) != parcels.facts["field"] else categories
+    categories = source.get("categories")
+    styled = None if rules.table or (categories or {}).get("field", crop_field) != crop_field else categories
     if len(rows) < 2:
         raise DataError(f"All parcels are of one class, “{rows[0]['value'] if rows else OTHER}”, and one class teaches nothing. Lower the "
                         "smallest number of parcels of a class, or choose another crop field.")
-    legend = make_legend({row["value"] for row in rows}, f"The field “{parcels.facts['field']}”", rows, styled, False, progress)
+    legend = make_legend({row["value"] for row in rows}, f"The field “{crop_field}”", rows, styled, False, progress)
     positions = np.array([legend.positions.get(name, NOTHING) for name in names])
     positions[~usable] = NOTHING
     for position, row in enumerate(legend.classes):
         if (positions == position).sum() == 1:
             progress.message(f"The class “{row.name}” has one parcel, so it cannot be learned in one place and tested in another. Raise the "
                              "smallest number of parcels of a class, or give more parcels.", level="warning")
-    parcels.facts["grouped_as_other"] = rare
-    return legend, positions
+    return legend, positions, rare
 
 
-def too_small(parcels: Parcels, pixels: np.ndarray, progress: Progress = SILENT) -> None:
-    """Says how many parcels hold no pixel.
+def known_crops(crops: np.ndarray, pixels: np.ndarray, rules: CropRules, dataset: Dataset, crop_field: str,
+                progress: Progress = SILENT) -> tuple[Legend, np.ndarray, list[str]]:
+    """As `group_crops`, with the classes of a dataset; a crop is known by the name of its class or as the crop of a sample there.
+
+    Crops that are neither go to “other” where the dataset has it, else their parcels are left out.
+
+    Raises:
+        DataError: no crop is a class of the dataset.
+    """
+    table, _ = _read_table(rules.table) if rules.table else ({}, {})
+    names = np.array([table.get(crop, OTHER) for crop in crops], dtype=object) if rules.table else crops
+    first = dataset.tiles.drop_duplicates("crop").index
+    known = dict(zip(dataset.tiles["crop"][first], dataset.labels(first.to_numpy()).tolist(), strict=True))
+    known |= {row.name: position for position, row in enumerate(dataset.classes)}
+    usable = (pixels > 0) & (names != "")
+    foreign = sorted(set(names[usable]) - set(known))
+    if len(foreign) == len(set(names[usable])):
+        classes = listed(row.name for row in dataset.classes)
+        raise DataError(f"The field “{crop_field}” holds {listed(foreign)}, and none of them is a class of {dataset.folder}, which has {classes}. "
+                        "Choose another field, or join crops to these classes in a table of crops.")
+    other = known.get(OTHER, NOTHING)
+    if foreign:
+        end = f"go to “{OTHER}”" if other != NOTHING else "are left out"
+        progress.message(f"{len(foreign)} crops are no class of {dataset.folder} and {end}: {listed(foreign)}.", level="warning")
+    positions = np.array([known.get(name, other) for name in names])
+    positions[~usable] = NOTHING
+    return Legend(tuple(dataset.classes), {}, None), positions, foreign if other != NOTHING else []
+
+
+def too_small(pixels: np.ndarray, grid: Grid, facts: dict, progress: Progress = SILENT) -> int:
+    """Counts parcels that hold no pixel, and says how many they are.
+
+    Args:
+        pixels: of each parcel (parcel,).
+        grid: of the images.
+        facts: of the parcels.
+        progress: hears a warning.
 
     Raises:
         DataError: when none holds any.
     """
     empty = int((pixels == 0).sum())
-    parcels.facts["parcels_without_pixel"] = empty
-    size = max(parcels.grid.metres_per_pixel())
-    inside = f" with their inner buffer of {parcels.facts['inner_buffer_m']:g} m" if parcels.facts["inner_buffer_m"] else ""
-    if empty == len(parcels):
-        raise DataError(f"No parcel of {parcels.facts['path']} holds the middle of a pixel of {size:g} m{inside}. Lower the inner buffer, or "
+    size = max(grid.metres_per_pixel())
+    inside = f" with their inner buffer of {facts['inner_buffer_m']:g} m" if facts["inner_buffer_m"] else ""
+    if empty == len(pixels):
+        raise DataError(f"No parcel of {facts['path']} holds the middle of a pixel of {size:g} m{inside}. Lower the inner buffer, or "
                         "choose images with smaller pixels.")
     if empty:
-        progress.message(f"{empty} of {len(parcels)} parcels are smaller than a pixel of {size:g} m{inside} and are left out.", level="warning")
+        progress.message(f"{empty} of {len(pixels)} parcels are smaller than a pixel of {size:g} m{inside} and are left out.", level="warning")
+    return empty
 
 
 def _polygons(features: geopandas.GeoDataFrame, path: str, progress: Progress) -> geopandas.GeoDataFrame:

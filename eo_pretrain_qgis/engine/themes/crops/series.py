@@ -14,11 +14,12 @@ from ....errors import DataError
 from ....progress import SILENT, Progress
 from ...datasets.building import describe_sensor
 from ...datasets.cutting import filled_image
-from ...datasets.dataset import SensorInfo
+from ...datasets.dataset import Dataset, SensorInfo
+from ...datasets.merging import check_like
 from ...rasters.clouds import CLEAR, NOT_MEASURED, CloudMask, open_mask, table_text
 from ...rasters.grid import Grid, Window
 from ...rasters.raster import Scene
-from .series_dates import Dated
+from ...rasters.series_dates import Dated
 
 #: With more files than this they are closed after each reading, because systems allow a process about a thousand.
 OPEN_FILES = 200
@@ -90,36 +91,45 @@ class Series:
         return rows
 
 
-def open_series(dated: list[Dated], name: str, preset: str, bands_text: str | None = None, nodata: float | None = None,
-                place: Callable[[Dated], Scene] | None = None, progress: Progress = SILENT) -> Series:
+def open_series(groups: list[list[Dated]], name: str, preset: str, bands_text: str | None = None, nodata: float | None = None,
+                place: Callable[[int, Dated], Scene] | None = None, like: Dataset | None = None, progress: Progress = SILENT) -> list[Series]:
     """Opens the images of one sensor.
 
     Args:
-        dated: what `series_dates.dated_series` found.
+        groups: the images of each place in the order of their days, see `series_dates.in_order`.
         name: of the sensor in the dataset.
         preset: key of `sensors.PRESETS`.
         bands_text: names of the bands in order; bands of several files come in the order of the files' names.
         nodata: declared nodata value.
-        place: brings the images of a date onto another grid; None opens them as they are.
+        place: brings the images of a date onto the grid of the place of that number; None opens them as they are.
+        like: a dataset that the images join.
         progress: messages about the bands.
 
+    Returns:
+        The series of each place; bands and stored values are the same in all.
+
     Raises:
-        DataError: naming two images whose bands, types or grids differ.
+        DataError: naming two images whose bands or types differ, or the grids of one place.
     """
-    opened: list[Scene] = []
-    for number, each in enumerate(dated):
-        progress.at(number / len(dated), "Opening the images")
-        sources = sorted(each.sources, key=lambda source: Path(source["path"]).name)
-        scene = place(each) if place else Scene.open(list(sources), nodata)
-        first = opened[0] if opened else scene
-        _check_like(first, scene)
+    opened: list[list[Scene]] = []
+    total = sum(map(len, groups))
+    for number, group in enumerate(groups):
+        opened.append([])
+        for each in group:
+            progress.at(sum(map(len, opened)) / total, "Opening the images")
+            sources = sorted(each.sources, key=lambda source: Path(source["path"]).name)
+            scene = place(number, each) if place else Scene.open(list(sources), nodata)
+            _check_like(opened[-1][0] if opened[-1] else scene, opened[0][0] if opened[0] else scene, scene)
+            scene.close()
+            opened[-1].append(scene)
+    everything = [scene for scenes in opened for scene in scenes]
+    sensor = replace(describe_sensor(everything, preset, bands_text, progress, like), name=name)
+    if like is not None:
+        check_like(like, everything[0], sensor, progress)
+    for scene in everything:
         scene.close()
-        opened.append(scene)
-    sensor = replace(describe_sensor(opened, preset, bands_text, progress), name=name)
-    for scene in opened:
-        scene.close()
-    files = [[source["path"] for source in each.sources] for each in dated]
-    return Series(sensor, [each.day for each in dated], files, opened, [None] * len(opened))
+    return [Series(sensor, [each.day for each in group], [[source["path"] for source in each.sources] for each in group], scenes,
+                   [None] * len(scenes)) for group, scenes in zip(groups, opened, strict=True)]
 
 
 def with_masks(series: Series, dated: list[Dated], kind: str, progress: Progress = SILENT) -> Series:
@@ -127,7 +137,7 @@ def with_masks(series: Series, dated: list[Dated], kind: str, progress: Progress
 
     Args:
         series: the images.
-        dated: masks with their days, as `series_dates.dated_series` found them.
+        dated: masks with their days, as `series_dates.in_order` put them.
         kind: key of `clouds.KINDS`.
         progress: told which images have no mask.
 
@@ -149,9 +159,10 @@ def with_masks(series: Series, dated: list[Dated], kind: str, progress: Progress
     return replace(series, masks=masks)
 
 
-def _check_like(first: Scene, scene: Scene) -> None:
-    if not first.grid.same_as(scene.grid):
-        raise DataError(f"{first.path} and {scene.path} lie on different grids ({_grid_text(first.grid)}; {_grid_text(scene.grid)}), but a "
+def _check_like(here: Scene, first: Scene, scene: Scene) -> None:
+    """Holds an image against the first of its place, `here`, and the first of all."""
+    if not here.grid.same_as(scene.grid):
+        raise DataError(f"{here.path} and {scene.path} lie on different grids ({_grid_text(here.grid)}; {_grid_text(scene.grid)}), but a "
                         "series is read pixel by pixel. Bring one onto the grid of the other with “Warp (reproject)”.")
     if len(scene.band_names) != len(first.band_names):
         raise DataError(f"{first.path} has {len(first.band_names)} bands and {scene.path} {len(scene.band_names)}. Every date of a series "

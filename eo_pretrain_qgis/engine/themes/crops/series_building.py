@@ -8,6 +8,7 @@ from pathlib import Path
 
 import geopandas
 import numpy as np
+import pandas
 import rasterio
 import shapely
 
@@ -15,23 +16,26 @@ from ....errors import DataError
 from ....progress import SILENT, Progress
 from ...datasets.dataset import IGNORE
 from ...datasets.legend import Legend
+from ...datasets.season import Season
 from ...datasets.shards import LABELS, ShardWriter
 from ...datasets.splitting.by_place import Split, SplitPlan
 from ...datasets.splitting.division import finish
 from ...rasters.clouds import CLEAR, FLAG_NAMES, NOT_MEASURED
-from ...rasters.grid import Grid, Window, blocks
+from ...rasters.grid import Grid, Window
+from ...rasters.series_dates import days_since
+from .fields import Fields, ground_of, same_crs
 from .parcel_means import ParcelMeans
-from .parcel_splits import split_parcels
-from .parcels import NOTHING, Parcels
+from .parcel_splits import Division, split_parcels
+from .parcels import NOTHING
+from .places import Place
 from .sampling import Draw, SamplingPlan, allocate, sampling_facts
-from .series import Series
-from .series_dates import days_since
 
-#: Memory for what a block gives when every pixel is a sample [byte].
-BLOCK_BYTES = 128 * 2**20
+#: Day of what is padding.
+NO_DATE = -1
 #: GDAL keeps at most this much of what it decoded; its own limit grows with the machine [byte].
 CACHE_BYTES = 64 * 2**20
-BLOCK_SIZES = (1024, 512, 256, 128, 64)
+#: In which CRS the samples of places in several CRS lie.
+MANY_ZONES = "EPSG:4326"
 
 
 @dataclass(frozen=True)
@@ -42,20 +46,24 @@ class SeriesPlan:
         kind: "pixels", "parcels" (means) or "both".
         sampling: of pixels.
         minimum_clear: samples with fewer clear dates of the first sensor are left out.
-        splitting: what is kept whole: "blocks" of ground, "region" or "parcel".
-        block_m: edge of a block of ground [m]; None chooses.
+        division: how samples are split.
+        season: that the dates were taken from; None where all were.
+        dates: the arrays hold at least so many.
+        first_year: from whose 1 January days are counted, unless a date is older; None is the year of the first date.
     """
 
     kind: str = "pixels"
     sampling: SamplingPlan = field(default_factory=SamplingPlan)
     minimum_clear: int = 1
-    splitting: str = "blocks"
-    block_m: float | None = None
+    division: Division = field(default_factory=Division)
+    season: Season | None = None
+    dates: int = 0
+    first_year: int | None = None
 
 
 @dataclass
 class _Samples:
-    """What is known of the samples written so far: per sensor the flags of each date (date, flag), and lists with a row per sample."""
+    """What is known of the samples of a place written so far: per sensor the flags of each date (date, flag), and lists with a row per sample."""
 
     flags: dict[str, np.ndarray]
     owners: list[np.ndarray] = field(default_factory=list)
@@ -65,79 +73,35 @@ class _Samples:
     kinds: list[np.ndarray] = field(default_factory=list)
     too_cloudy: int = 0
 
-    def table(self, series: Series, parcels: Parcels, plan: SeriesPlan, progress: Progress) -> geopandas.GeoDataFrame:
-        """Rows of tiles.gpkg: a point for each sample.
+    @classmethod
+    def of(cls, place: Place) -> _Samples:
+        """None yet."""
+        return cls({each.sensor.name: np.zeros((len(each.days), len(FLAG_NAMES)), np.int64) for each in place.series})
 
-        Raises:
-            DataError: when there are none.
-        """
-        kept = sum(map(len, self.owners))
-        if not kept:
-            raise DataError(f"No sample has {plan.minimum_clear} dates without cloud, shadow or snow out of {len(series.days)}. Lower the "
-                            "smallest number of clear dates, or check the cloud masks.")
-        if self.too_cloudy:
-            progress.message(f"{self.too_cloudy} of {kept + self.too_cloudy} samples have fewer than {plan.minimum_clear} clear dates and "
-                             "are left out.")
-        owners, places = np.concatenate(self.owners), np.concatenate(self.places)
-        rows = {"scene": series.scenes[0].name, "kind": np.concatenate(self.kinds), "parcel": parcels.numbers[owners],
-                "crop": parcels.crops[owners], "valid": np.round(np.concatenate(self.measured) / len(series.days), 4),
-                "labelled": np.ones(kept), "clear": np.concatenate(self.clear)}
-        if (parcels.regions != "").any():
+    def __len__(self) -> int:
+        return sum(map(len, self.owners))
+
+    def table(self, fields: Fields, crs: str) -> geopandas.GeoDataFrame:
+        """Rows of tiles.gpkg: a point for each sample, in a CRS."""
+        parcels, owners = fields.parcels, np.concatenate(self.owners)
+        rows = {"scene": fields.place.name, "kind": np.concatenate(self.kinds), "parcel": parcels.numbers[owners], "crop": parcels.crops[owners],
+                "valid": np.round(np.concatenate(self.measured) / len(fields.place.days), 4), "labelled": np.ones(len(self)),
+                "clear": np.concatenate(self.clear)}
+        if parcels.facts["region_field"]:
             rows["region"] = parcels.regions[owners]
-        return geopandas.GeoDataFrame(rows, geometry=shapely.points(places), crs=series.grid.crs)
+        table = geopandas.GeoDataFrame(rows, geometry=shapely.points(np.concatenate(self.places)), crs=fields.place.grid.crs)
+        return table if crs == fields.place.grid.crs else table.to_crs(crs)
 
 
-def block_windows(series: list[Series]) -> list[Window]:
-    """Pieces of the grid in which everything is read once and little enough is held at a time."""
-    grid, first = series[0].grid, series[0].scenes[0].rasters[0]
-    rows, columns = first.dataset.block_shapes[0]
-    first.close()
-    per_pixel = sum(len(each.days) * len(each.sensor.bands) * np.dtype(each.sensor.dtype).itemsize for each in series)
-    if columns < grid.width:
-        size = next((size for size in BLOCK_SIZES if size**2 * per_pixel <= BLOCK_BYTES), BLOCK_SIZES[-1])
-        return blocks(grid.window, size)
-    # Whole rows of a file in strips: a narrower window would decode every strip several times.
-    height = max(rows, int(BLOCK_BYTES / per_pixel / grid.width) // rows * rows)
-    return [Window(0, row, grid.width, min(height, grid.height - row)) for row in range(0, grid.height, height)]
-
-
-def count_pixels(parcels: Parcels, windows: list[Window], progress: Progress = SILENT) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels of each parcel, and the number of the last window that holds one, -1 where none does: int64 (parcel,) each."""
-    pixels, last = np.zeros(len(parcels), np.int64), np.full(len(parcels), -1, np.int64)
-    for number, window in enumerate(windows):
-        progress.at(number / len(windows), "Counting the pixels of the parcels")
-        found = parcels.read(window)
-        counts = np.bincount(found[found != NOTHING], minlength=len(parcels))
-        pixels += counts
-        last[counts > 0] = number
-    return pixels, last
-
-
-@dataclass(frozen=True)
-class Fields:
-    """Parcels with their classes.
-
-    Attributes:
-        parcels: on the grid of the series.
-        positions: class of each parcel, -1 for those left out (parcel,).
-        legend: the classes.
-        counted: what `count_pixels` said of the parcels in the windows of `block_windows`.
-    """
-
-    parcels: Parcels
-    positions: np.ndarray
-    legend: Legend
-    counted: tuple[np.ndarray, np.ndarray]
-
-
-def build_series(folder: Path, series: list[Series], fields: Fields, plan: SeriesPlan, split_plan: SplitPlan, name: str,
+def build_series(folder: Path, fields: list[Fields], legend: Legend, labels_facts: dict, plan: SeriesPlan, split_plan: SplitPlan, name: str,
                  progress: Progress = SILENT) -> Split:
     """Samples, reads, writes and splits.
 
     Args:
         folder: an empty folder to fill.
-        series: of one or two sensors on one grid; the first is the one whose clouds count.
-        fields: parcels on that grid.
+        fields: parcels of each place, with the series of one or two sensors.
+        legend: the classes.
+        labels_facts: what is said of the parcels.
         plan: which samples.
         split_plan: shares and seed.
         name: of the dataset.
@@ -146,39 +110,79 @@ def build_series(folder: Path, series: list[Series], fields: Fields, plan: Serie
     Raises:
         DataError: no sample has enough clear dates, or there are too few groups to split.
     """
-    windows, parcels, positions, legend = block_windows(series), fields.parcels, fields.positions, fields.legend
-    pixels, last = fields.counted
-    used, classes = positions != NOTHING, len(legend.classes)
+    classes, first = len(legend.classes), fields[0].place
+    positions, pixels = (np.concatenate([getattr(each, name) for each in fields]) for name in ("positions", "pixels"))
+    used = positions != NOTHING
     available = np.bincount(positions[used], pixels[used], classes).astype(np.int64)
     measured = {"area": available, "parcels": np.bincount(positions[used & (pixels > 0)], minlength=classes)}[plan.sampling.prior]
     priors = measured / max(measured.sum(), 1)
     counts = allocate(available, priors, plan.sampling) if plan.kind != "parcels" else np.zeros(classes, np.int64)
-    reader = _Reader(series, parcels, positions, last, Draw(available, counts, plan.sampling.seed), plan.kind)
-    known = _Samples({each.sensor.name: np.zeros((len(each.days), len(FLAG_NAMES)), np.int64) for each in series})
-    first_year = min(each.days[0].year for each in series)
-    arrays, extra = _arrays(series)
-    with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES), ShardWriter(folder, arrays, extra=extra) as writer:
-        for number, window in enumerate(windows):
-            part = progress.part(0.6 * number / len(windows), 0.6 * (number + 1) / len(windows))
-            part.at(0, "Reading the series")
-            for batch in reader.read(number, window, part):
-                _write(writer, series, batch, positions, plan.minimum_clear, known, first_year)
-        shards = writer.close()
-    for each in series:
-        each.close()
+    years = [each.days[0].year for own in fields for each in own.place.series]
+    first_year = min(years if plan.first_year is None else [*years, plan.first_year])
+    known, shards = _read_all(folder, fields, plan, Draw(available, counts, plan.sampling.seed), first_year, progress.part(0, 0.6))
+    _check_kept(known, fields, plan, progress)
+    begins = np.cumsum([0, *(len(each.parcels) for each in fields)])
+    owners = np.concatenate([begin + owner for begin, samples in zip(begins, known) for owner in samples.owners])
     names = [row.name for row in legend.classes]
-    table = known.table(series[0], parcels, plan, progress)
-    facts = {"first_year": first_year, "dates": {each.sensor.name: [day.isoformat() for day in each.days] for each in series},
-             "sampling": sampling_facts(names, priors, available, counts, plan.sampling), "kind": plan.kind,
-             "minimum_clear": plan.minimum_clear, "too_cloudy": known.too_cloudy,
-             "clouds": {sensor: flags.tolist() for sensor, flags in known.flags.items()}, "flag_names": list(FLAG_NAMES)}
-    owners = np.concatenate(known.owners)
-    split = split_parcels(parcels, owners, positions[owners], plan.splitting, plan.block_m, split_plan, names, progress.part(0.6, 0.65))
-    scenes = [row for number, each in enumerate(series) for row in each.facts(progress.part(0.65 + 0.1 * number, 0.75 + 0.1 * number))]
-    description = {"task": "series", "theme": "crops", "facts": facts, "name": name, "sensors": [each.sensor for each in series],
-                   "tile_size": 1, "stride": 1, "resolution_m": [round(metres, 4) for metres in series[0].grid.metres_per_pixel()],
-                   "classes": list(legend.classes), "ignore": IGNORE, "scenes": scenes, "labels": parcels.facts, "shards": shards}
-    return finish(folder, description, table, split, progress.part(0.85, 1))
+    split = split_parcels(ground_of(fields), owners, positions[owners], plan.division, split_plan, names, progress.part(0.6, 0.65))
+    one_crs = same_crs(fields)
+    tables = [samples.table(each, first.grid.crs if one_crs else MANY_ZONES) for samples, each in zip(known, fields, strict=True) if len(samples)]
+    series = [(each.place, one) for each in fields for one in each.place.series]
+    scenes = [{**row, "tile": place.name} for number, (place, each) in enumerate(series)
+              for row in each.facts(progress.part(0.65 + 0.2 * number / len(series), 0.65 + 0.2 * (number + 1) / len(series)))]
+    facts = {"first_year": first_year, **_dates(fields, known), "sampling": sampling_facts(names, priors, available, counts, plan.sampling),
+             "kind": plan.kind, "minimum_clear": plan.minimum_clear, "too_cloudy": sum(samples.too_cloudy for samples in known),
+             "flag_names": list(FLAG_NAMES),
+             **({"first_day": plan.season.first, "last_day": plan.season.last} if plan.season else {})}
+    description = {"task": "series", "theme": "crops", "facts": facts, "name": name, "sensors": [each.sensor for each in first.series],
+                   "tile_size": 1, "stride": 1, "resolution_m": [round(metres, 4) for metres in first.grid.metres_per_pixel()],
+                   "classes": list(legend.classes), "ignore": IGNORE, "scenes": scenes, "labels": labels_facts, "shards": shards}
+    return finish(folder, description, pandas.concat(tables, ignore_index=True), split, progress.part(0.85, 1))
+
+
+def _read_all(folder: Path, fields: list[Fields], plan: SeriesPlan, draw: Draw, first_year: int,
+              progress: Progress) -> tuple[list[_Samples], list[dict]]:
+    """Reads all places one after the other; what was written of each, and the shards."""
+    arrays, extra = _arrays([each.place for each in fields], plan.dates)
+    total, done, known = sum(len(each.windows) for each in fields), 0, []
+    with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES), ShardWriter(folder, arrays, extra=extra) as writer:
+        for each in fields:
+            reader, samples = _Reader(each, draw, plan.kind), _Samples.of(each.place)
+            for number, window in enumerate(each.windows):
+                part = progress.part(done / total, (done + 1) / total)
+                part.at(0, "Reading the series")
+                for batch in reader.read(number, window, part):
+                    _write(writer, each, batch, plan.minimum_clear, samples, first_year)
+                done += 1
+            each.place.close()
+            known.append(samples)
+        return known, writer.close()
+
+
+def _check_kept(known: list[_Samples], fields: list[Fields], plan: SeriesPlan, progress: Progress) -> None:
+    """Says how many samples are too cloudy.
+
+    Raises:
+        DataError: when all are.
+    """
+    kept, cloudy = sum(map(len, known)), sum(samples.too_cloudy for samples in known)
+    if not kept:
+        most = max(len(each.place.days) for each in fields)
+        raise DataError(f"No sample has {plan.minimum_clear} dates without cloud, shadow or snow out of {most}. Lower the smallest number of "
+                        "clear dates, or check the cloud masks.")
+    if cloudy:
+        progress.message(f"{cloudy} of {kept + cloudy} samples have fewer than {plan.minimum_clear} clear dates and are left out.")
+
+
+def _dates(fields: list[Fields], known: list[_Samples]) -> dict[str, dict]:
+    """Days of each sensor, in several places of each sensor there, and how many samples had which flag."""
+    dates, clouds = {}, {}
+    for each, samples in zip(fields, known, strict=True):
+        for series in each.place.series:
+            of = [each.place.name] if len(fields) > 1 else []
+            key = " · ".join([*of, *([series.sensor.name] if not of or len(each.place.series) > 1 else [])])
+            dates[key], clouds[key] = [day.isoformat() for day in series.days], samples.flags[series.sensor.name].tolist()
+    return {"dates": dates, "clouds": clouds}
 
 
 @dataclass(frozen=True)
@@ -192,11 +196,11 @@ class _Batch:
 
 
 class _Reader:
-    """Reads block after block of all series."""
+    """Reads block after block of all series of a place."""
 
-    def __init__(self, series: list[Series], parcels: Parcels, positions: np.ndarray, last: np.ndarray, draw: Draw, kind: str) -> None:
-        self.series, self.parcels, self.positions, self.draw, self.kind = series, parcels, positions, draw, kind
-        self._means = ParcelMeans(series, last) if kind != "pixels" else None
+    def __init__(self, fields: Fields, draw: Draw, kind: str) -> None:
+        self.series, self.parcels, self.positions, self.draw, self.kind = fields.place.series, fields.parcels, fields.positions, draw, kind
+        self._means = ParcelMeans(self.series, fields.last) if kind != "pixels" else None
 
     def read(self, number: int, window: Window, progress: Progress) -> Iterator[_Batch]:
         """The samples of one block: pixels, and parcels whose last pixels it holds."""
@@ -246,12 +250,12 @@ def _centres(grid: Grid, window: Window, rows: np.ndarray, cols: np.ndarray) -> 
     return np.stack([c + a * (cols + 0.5), f + e * (rows + 0.5)], 1)
 
 
-def _arrays(series: list[Series]) -> tuple[dict[str, tuple[tuple[int, ...], str]], list[str]]:
-    """The arrays of the dataset, and which of them are extras: days and flags of the first sensor, days_<name> of the second."""
+def _arrays(places: list[Place], least: int) -> tuple[dict[str, tuple[tuple[int, ...], str]], list[str]]:
+    """The arrays of the dataset, as long as the longest series and at least so long, and which of them are extras: days and flags of each sensor."""
     arrays: dict[str, tuple[tuple[int, ...], str]] = {LABELS: ((), "uint8")}
     extra = []
-    for number, each in enumerate(series):
-        dates = (len(each.days),)
+    for number, each in enumerate(places[0].series):
+        dates = (max(least, *(len(place.series[number].days) for place in places)),)
         arrays[each.sensor.name] = ((*dates, len(each.sensor.bands)), each.sensor.dtype)
         days, flags = extra_names(number, each.sensor.name)
         arrays[days], arrays[flags] = (dates, "int16"), (dates, "uint8")
@@ -264,23 +268,34 @@ def extra_names(number: int, sensor: str) -> tuple[str, str]:
     return ("days", "flags") if number == 0 else (f"days_{sensor}", f"flags_{sensor}")
 
 
-def _write(writer: ShardWriter, series: list[Series], batch: _Batch, labels: np.ndarray, minimum_clear: int, known: _Samples,
-           first_year: int) -> None:
+def _write(writer: ShardWriter, fields: Fields, batch: _Batch, minimum_clear: int, known: _Samples, first_year: int) -> None:
     clear = (batch.read[0][1] == CLEAR).sum(1)
     kept = clear >= minimum_clear
     known.too_cloudy += int((~kept).sum())
     if not kept.any():
         return
-    arrays = {LABELS: labels[batch.owners[kept]].astype(np.uint8)}
-    for number, (each, (values, flags)) in enumerate(zip(series, batch.read, strict=True)):
-        days, flag_name = extra_names(number, each.sensor.name)
-        arrays[each.sensor.name], arrays[flag_name] = values[kept], flags[kept]
-        arrays[days] = np.broadcast_to(np.array(days_since(each.days, first_year), np.int16), flags[kept].shape)
+    arrays = {LABELS: fields.positions[batch.owners[kept]].astype(np.uint8)}
+    for number, (each, (values, flags)) in enumerate(zip(fields.place.series, batch.read, strict=True)):
+        sensor, (days, flag_name) = each.sensor, extra_names(number, each.sensor.name)
+        length = writer.samples[sensor.name][0][0]
+        arrays[sensor.name] = padded(values[kept], length, np.nan if sensor.nodata is None else sensor.nodata)
+        arrays[flag_name] = padded(flags[kept], length, NOT_MEASURED)
+        own = np.array(days_since(each.days, first_year), np.int16)
+        arrays[days] = padded(np.broadcast_to(own, flags[kept].shape), length, NO_DATE)
         for flag in range(len(FLAG_NAMES)):
-            known.flags[each.sensor.name][:, flag] += (flags[kept] == flag).sum(0)
+            known.flags[sensor.name][:, flag] += (flags[kept] == flag).sum(0)
     writer.add(**arrays)
     known.owners.append(batch.owners[kept])
     known.places.append(batch.places[kept])
     known.clear.append(clear[kept])
     known.measured.append((batch.read[0][1][kept] != NOT_MEASURED).sum(1))
     known.kinds.append(np.full(int(kept.sum()), "parcel" if batch.are_parcels else "pixel", dtype=object))
+
+
+def padded(values: np.ndarray, length: int, fill: float) -> np.ndarray:
+    """Series (n, date, …) with so many dates, the last of them filled."""
+    if values.shape[1] == length:
+        return values
+    longer = np.full((len(values), length, *values.shape[2:]), fill, values.dtype)
+    longer[:, :values.shape[1]] = values
+    return longer

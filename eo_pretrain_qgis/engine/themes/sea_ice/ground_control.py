@@ -6,21 +6,19 @@ import shutil
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyproj
 import rasterio
-from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
-from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioIOError
+from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 from rasterio.warp import calculate_default_transform, reproject
 
 from ....errors import DataError
 from ....progress import SILENT, Progress
-from ...rasters import sources
+from ...rasters import deliveries, sources
+from ...rasters.control_points import ControlPoints, warp_method
 from ...rasters.grid import Grid, Window
 from ...rasters.nodata import is_nodata
 
@@ -28,37 +26,11 @@ from ...rasters.nodata import is_nodata
 STRIP_ROWS = 256
 #: Error allowed in placing a pixel by interpolation between strips' own corners [px].
 TOLERANCE = 0.01
-#: A polynomial is taken where it meets every control point to this [px], else a thin-plate spline through all of them.
-POLYNOMIAL_ERROR = 0.5
-#: Order of a polynomial in two variables → its coefficients.
-TERMS = {1: 3, 2: 6, 3: 10}
-
-
-@dataclass(frozen=True)
-class ControlPoints:
-    """Ground control points and their CRS (WKT)."""
-
-    points: tuple[GroundControlPoint, ...]
-    crs: str
-
-    def to(self, crs: str) -> ControlPoints:
-        """The points in another CRS: between metres one can interpolate, between longitudes near a pole or the date line not.
-
-        Raises:
-            DataError: when that CRS does not reach them.
-        """
-        forward = pyproj.Transformer.from_crs(self.crs, crs, always_xy=True)
-        x, y = forward.transform([point.x for point in self.points], [point.y for point in self.points])
-        if not (np.isfinite(x).all() and np.isfinite(y).all()):
-            raise DataError("The ground control points lie where the target CRS does not reach. Choose a CRS of that part of the world.")
-        moved = tuple(GroundControlPoint(point.row, point.col, east, north, 0.0)
-                      for point, east, north in zip(self.points, x, y, strict=True))
-        return ControlPoints(moved, crs)
 
 
 @contextmanager
 def raw(source: dict) -> Iterator[rasterio.DatasetReader]:
-    """Opens a raster as it is stored, also without a grid, which `Raster` refuses.
+    """Opens a raster as it is stored, also without a grid, which `Raster` refuses; of a delivered scene all its bands.
 
     Raises:
         DataError: when it cannot be opened.
@@ -67,7 +39,8 @@ def raw(source: dict) -> Iterator[rasterio.DatasetReader]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            opened = sources.raster(source["path"], **options)
+            virtual = deliveries.virtual_of(source["path"])
+            opened = sources.virtual(virtual.xml) if virtual else sources.raster(source["path"], **options)
     except RasterioIOError as error:
         raise DataError(f"{source['path']} cannot be opened as a raster ({error}). Check that the file exists, is whole and is an image."
                         ) from error
@@ -78,44 +51,6 @@ def raw(source: dict) -> Iterator[rasterio.DatasetReader]:
 def is_placed(opened: rasterio.DatasetReader, crs: str = "") -> bool:
     """Whether a raster has a grid on the map."""
     return bool(crs or opened.crs) and not opened.transform.is_identity
-
-
-def control_points(opened: rasterio.DatasetReader) -> ControlPoints | None:
-    """The ground control points of a raster, or None."""
-    points, crs = opened.gcps
-    return ControlPoints(tuple(points), crs.to_wkt()) if points and crs else None
-
-
-def target_grid(control: ControlPoints, width: int, height: int, target_crs: str, resolution: float | None = None) -> Grid:
-    """The grid that holds an image placed by control points.
-
-    Args:
-        control: the points.
-        width: columns of the image.
-        height: rows of the image.
-        target_crs: a projected CRS, such as EPSG:3413.
-        resolution: pixel size in units of the CRS; None keeps about that of the image.
-
-    Returns:
-        A grid of square pixels.
-
-    Raises:
-        DataError: a CRS that is not known or has no metres, or points that cannot be transformed.
-    """
-    try:
-        crs = CRS.from_user_input(target_crs)
-    except CRSError as error:
-        raise DataError(f"The target CRS “{target_crs}” is not known ({error}). Give one such as EPSG:3413 or EPSG:3031.") from None
-    if not crs.is_projected:
-        raise DataError(f"The target CRS “{target_crs}” is not projected, so its pixels would not be square on the ground. "
-                        "Give a polar projection such as EPSG:3413, EPSG:3995 or EPSG:3031.")
-    moved = control.to(crs.to_wkt(version="WKT2_2019"))
-    try:
-        transform, columns, rows = calculate_default_transform(crs, crs, width, height, gcps=list(moved.points), resolution=resolution)
-    except (CRSError, ValueError, RasterioIOError) as error:
-        raise DataError(f"The ground control points do not fit into the target CRS “{target_crs}” ({error}). Choose a CRS of that "
-                        "part of the world.") from None
-    return Grid(crs.to_wkt(version="WKT2_2019"), (transform.a, 0.0, transform.c, 0.0, transform.e, transform.f), columns, rows)
 
 
 def file_nodata(source: dict, opened: rasterio.DatasetReader, band: int) -> float | None:
@@ -169,30 +104,14 @@ def _native(control: ControlPoints, width: int, height: int) -> float:
     return abs(calculate_default_transform(crs, crs, width, height, gcps=list(control.points))[0].a)
 
 
-def polynomial_order(control: ControlPoints) -> int:
-    """The lowest order (1 to 3) of a polynomial that leads from places to pixels within `POLYNOMIAL_ERROR`; 0 when none does."""
-    places = np.array([(point.x, point.y) for point in control.points])
-    pixels = np.array([(point.col, point.row) for point in control.points])
-    x, y = ((places - places.mean(0)) / np.maximum(np.ptp(places, axis=0), 1e-9)).T
-    for order, terms in TERMS.items():
-        if len(x) >= terms:
-            powers = np.column_stack([x**i * y**j for i in range(order + 1) for j in range(order + 1 - i)])
-            fit, *_ = np.linalg.lstsq(powers, pixels, rcond=None)
-            if np.abs(powers @ fit - pixels).max() <= POLYNOMIAL_ERROR:
-                return order
-    return 0 if len(x) > TERMS[1] else 1
-
-
 def _strip(opened: rasterio.DatasetReader, band: int, grid: Grid, strip: Window, missing: Sequence[float], control: ControlPoints | None,
            crs: str, scale: float | None) -> np.ndarray:
     """One band of a strip (y, x), float32."""
     values = np.full((strip.height, strip.width), np.nan, np.float32)
     options: dict = {"src_nodata": missing[0] if len(missing) else None, "tolerance": TOLERANCE}
     if control is not None:
-        order = polynomial_order(control)
-        method = {"SRC_METHOD": "GCP_POLYNOMIAL", "MAX_GCP_ORDER": order} if order else {"SRC_METHOD": "GCP_TPS"}
         # GDAL would take the scale from the shape of the strip, which for a turned image blurs.
-        options.update(src_crs=CRS.from_wkt(control.crs), XSCALE=scale, YSCALE=scale, **method)
+        options.update(src_crs=CRS.from_wkt(control.crs), XSCALE=scale, YSCALE=scale, **warp_method(control))
     else:
         options.update(src_transform=opened.transform, src_crs=CRS.from_user_input(crs) if crs else opened.crs)
     reproject(rasterio.band(opened, band), values, dst_transform=rasterio.Affine(*grid.sub(strip).transform),

@@ -25,8 +25,8 @@ from scipy.spatial import QhullError
 from ....errors import DataError
 from ....progress import SILENT, Progress
 from ....tables import Row, Table, read_table, shortened
+from ...rasters.control_points import ControlPoints
 from ...rasters.grid import Grid
-from .ground_control import ControlPoints
 
 #: Headings of the table, lower case and without underscores.
 HEADINGS = {

@@ -10,10 +10,11 @@ import rasterio
 from ....errors import DataError
 from ....progress import SILENT, Progress
 from ...datasets.dataset import SensorInfo
+from ...rasters.control_points import ControlPoints, control_points, target_grid
 from ...rasters.grid import Window
 from ...rasters.raster import Raster, Scene
 from ...rasters.sensors import PRESETS, Band
-from .ground_control import ControlPoints, control_points, is_placed, raw, target_grid, warp
+from .ground_control import is_placed, raw, warp
 from .incidence_angle import AngleTable, check_angles, read_tables, write_angles
 from .sar_bands import ANGLE, DB, HH, LINEAR, LOOK_SIZE, LOOKS, SarImages, Source, check_sizes, find_bands, find_unit
 

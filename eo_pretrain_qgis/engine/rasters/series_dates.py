@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import PurePath
 
-from ....errors import DataError, listed
-from ....progress import SILENT, Progress
-from ....scene_names import may_be_scene
-from ....tables import read_table, shortened
-from ...rasters.dates import WRITTEN_ONLY, day_in
-from ...rasters.raster import Raster
+from ...errors import DataError, listed
+from ...progress import SILENT, Progress
+from ...scene_names import may_be_scene, with_day
+from ...tables import read_table, shortened
+from .dates import WRITTEN_ONLY, day_in
+from .deliveries.cubes import cube_days
+from .raster import Raster
 
 _MARKS = {"YYYY": r"(?P<year>\d{4})", "DDD": r"(?P<day_of_year>\d{3})", "MM": r"(?P<month>\d\d)", "DD": r"(?P<day>\d\d)", "*": r".*?"}
 _MARK = re.compile("|".join(re.escape(mark) for mark in _MARKS))
@@ -29,27 +30,26 @@ class Dated:
     origin: str
 
 
-def dated_series(sources: list[dict], pattern: str | None = None, table: str | None = None, *, what: str = "images",
-                 together: bool = False, lenient: bool = False, least: int = 2, progress: Progress = SILENT) -> list[Dated]:
-    """Finds the day of every raster and puts the rasters in order.
+def days_of(sources: list[dict], pattern: str | None = None, table: str | None = None, *, lenient: bool = False) -> list[Dated]:
+    """Finds the day of every raster; a data cube gives as many rasters as it has days.
 
     Args:
         sources: raster values of a job.
         pattern: of file names, such as ``*_YYYYMMDD_*``; DDD is the day of the year.
         table: CSV file with the columns file and date, which goes before everything else.
-        what: the rasters are, for messages.
-        together: whether several rasters of one day are the bands of that day; else a day may occur once.
         lenient: whether rasters to which pattern and table do not apply may say their day in another way.
-        least: number of days.
-        progress: told where the days come from, and when they had to be sorted.
 
     Raises:
-        DataError: a day that cannot be read or repeats, fewer days than `least`, or a table without a row for a raster.
+        DataError: a day that cannot be read, a cube without days, or a table without a row for a raster.
     """
     rows = _read_table(table) if table else {}
     rule = _compile(pattern) if pattern else None
     found = []
     for source in sources:
+        days = cube_days(source["path"])
+        if days:
+            found += [Dated(day, ({**source, "path": with_day(source["path"], day.isoformat())},), "the data cube") for day in days]
+            continue
         try:
             day, origin = _day_of(source, rule, pattern, rows, table)
         except DataError:
@@ -57,6 +57,22 @@ def dated_series(sources: list[dict], pattern: str | None = None, table: str | N
                 raise
             day, origin = _day_of(source, None, None, {}, None)
         found.append(Dated(day, (source,), origin))
+    return found
+
+
+def in_order(found: list[Dated], what: str = "images", *, together: bool = False, least: int = 2, progress: Progress = SILENT) -> list[Dated]:
+    """Puts rasters of one place in the order of their days.
+
+    Args:
+        found: what `days_of` found.
+        what: the rasters are, for messages.
+        together: whether several rasters of one day are the bands of that day; else a day may occur once.
+        least: number of days.
+        progress: told where the days come from, and when they had to be sorted.
+
+    Raises:
+        DataError: a day that repeats, or fewer days than `least`.
+    """
     ordered = sorted(found, key=lambda each: each.day)
     if together:
         ordered = _joined(ordered)

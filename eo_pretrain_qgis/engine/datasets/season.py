@@ -1,0 +1,66 @@
+"""A crop year or another part of the year: which days belong to a series, also across New Year."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from ...errors import DataError
+
+_WRITTEN = re.compile(r"(?:(\d{4})-)?(\d\d)-(\d\d)")
+
+
+@dataclass(frozen=True)
+class Season:
+    """From a first day to a last one, both of them within; ``09-01`` to ``08-31`` in every year, ``2018-09-01`` to ``2019-08-31`` in one.
+
+    Attributes:
+        first: the first day, as written.
+        last: the last day, as written.
+    """
+
+    first: str
+    last: str
+
+    @classmethod
+    def read(cls, first: str | None, last: str | None) -> Season | None:
+        """What a job was given; None where it was given neither day.
+
+        Raises:
+            DataError: one of two days, a text that is no day, a year beside none, or a last day before the first.
+        """
+        first, last = ((text or "").strip() for text in (first, last))
+        if not first and not last:
+            return None
+        if not first or not last:
+            raise DataError(f"A season has a first day and a last day, but only one was given: “{first or last}”. Give both, or none.")
+        for text in (first, last):
+            if not _WRITTEN.fullmatch(text) or _day(text, 2000) is None:
+                raise DataError(f"“{text}” is no day of a season. Write it as MM-DD, such as 09-01, or as YYYY-MM-DD.")
+        if (len(first) > 5) != (len(last) > 5):
+            raise DataError(f"Of the season from {first} to {last} only one day has a year. Write the year in both days, or in none.")
+        if len(first) > 5 and last < first:
+            raise DataError(f"The season from {first} to {last} ends before it begins. Correct one of the two days.")
+        return cls(first, last)
+
+    def around(self, day: date) -> tuple[date, date] | None:
+        """First and last day of the season in which a day lies; None where it lies in none."""
+        for year in (day.year, day.year - 1):
+            begin, over = _day(self.first, year), self.last < self.first
+            end = _day(self.last, year + over)
+            if begin and end and begin <= day <= end:
+                return begin, end
+        return None
+
+    def __str__(self) -> str:
+        return f"{self.first} to {self.last}"
+
+
+def _day(text: str, year: int) -> date | None:
+    """The day a text names, in a year where it names none; 29 February is 28 February where there is none."""
+    year, month, number = int(text[:-6] or year), int(text[-5:-3]), int(text[-2:])
+    try:
+        return date(year, month, number)
+    except ValueError:
+        return date(year, 3, 1) - timedelta(1) if (month, number) == (2, 29) and year else None
