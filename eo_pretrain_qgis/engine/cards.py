@@ -88,6 +88,29 @@ class InputBand(ModelBand):
 
 
 @dataclass(frozen=True)
+class Season:
+    """The days that series are brought to, from the first to the last date that was learned from.
+
+    Days are counted from 1 January of the year in which the series of a dataset begin.
+
+    Attributes:
+        days: ascending.
+        until: dates after this day are not looked at, as if it were today.
+    """
+
+    days: Annotated[tuple[Finite, ...], Meta(min_length=1, max_length=1_000)]
+    until: Finite | None = None
+
+    def __post_init__(self) -> None:
+        if any(later <= day for day, later in zip(self.days, self.days[1:])):
+            raise ValueError("“days” do not rise")
+
+    def seen(self, days: np.ndarray) -> np.ndarray:
+        """Which days, of any shape, lie in it."""
+        return (days >= self.days[0]) & (days <= (self.days[-1] if self.until is None else min(self.until, self.days[-1])))
+
+
+@dataclass(frozen=True)
 class Input:
     """One of the things a network sees; datasets, batches, run cards, model files and ONNX ports hold them by their names.
 
@@ -98,6 +121,7 @@ class Input:
         bands: which of its bands, in the order in which the network takes them.
         axes: "byx" of tiles, "tb" of a series of dates of one place, "tbyx" of a series of tiles.
         optional: the network can do without it.
+        season: of series, the days that they are brought to; None where no date is clear.
     """
 
     name: PlainName
@@ -106,9 +130,29 @@ class Input:
     bands: Annotated[tuple[InputBand, ...], Meta(min_length=1, max_length=10_000)]
     axes: Axes = "byx"
     optional: bool = False
+    season: Season | None = None
 
     def __post_init__(self) -> None:
         differ([band.name for band in self.bands], "the band")
+
+    @property
+    def dated(self) -> bool:
+        """Whether it is a series."""
+        return "t" in self.axes
+
+    @property
+    def days_port(self) -> str:
+        """Name under which the days of a series are given, beside its values."""
+        return days_port(self.name)
+
+    @property
+    def days(self) -> tuple[float, ...]:
+        """See `Season.days`; none where no date is clear, and of images."""
+        return self.season.days if self.season else ()
+
+    def until(self, day: float) -> Input:
+        """The same series as they were known on a day."""
+        return replace(self, season=replace(self.season, until=day)) if self.season else self
 
     @property
     def names(self) -> list[str]:
@@ -139,6 +183,11 @@ class Input:
             raise DataError(f"The images of {self.sensor} have no band {shown(missing[0])}. Their bands are {listed(self.names)}. "
                             "Choose some of them.")
         return replace(self, bands=tuple(self.bands[self.names.index(name)] for name in bands)) if bands else self
+
+
+def days_port(name: str) -> str:
+    """See `Input.days_port`."""
+    return f"{name}_days"
 
 
 #: What a network sees, by name.

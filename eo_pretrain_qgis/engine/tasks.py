@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import DataError
 from .measures.accuracy import count_classes, sample_scores, scores
-from .measures.baselines import PIXEL_BASELINES, SAMPLE_BASELINES, Baseline
+from .measures.baselines import PIXEL_BASELINES, SAMPLE_BASELINES, SERIES_BASELINES, Baseline
 from .measures.multilabel_accuracy import count_scores, multilabel_scores
 from .records import shown
 
@@ -36,6 +36,7 @@ class Task:
         unit: what samples are called, in the plural.
         axes: of the labels of a sample: "yx" for a class per pixel, "" for one per sample, "c" for 0 or 1 of each class, None for none.
         dates: samples are series (date, band), not images (band, y, x).
+        scored_by: field of tiles.gpkg of what figures are of, where a dataset has it: what samples of one value say together, and not each.
         split_by: ways to divide a dataset, the best first; the last is taken where none can be.
         themes: of datasets of the task, beside none and foreign ones.
         formats: names in `formats.WRITERS` that hold such labels.
@@ -46,6 +47,8 @@ class Task:
         told: figures that every epoch tells.
         of_class: figures told of each class, the leading one first.
         baselines: what a network has to beat.
+        beside: arrays of a dataset that a network learns beside the classes where there are any, each 255 · a share of 1.
+        objects: the array that numbers the objects that pixels make, whose figures stand beside those of pixels; empty where they make none.
     """
 
     name: str
@@ -54,6 +57,7 @@ class Task:
     unit: str = "images"
     axes: str | None = ""
     dates: bool = False
+    scored_by: str = ""
     split_by: tuple[str, ...] = ("place", "scene", "random")
     themes: tuple[str, ...] = ()
     formats: tuple[str, ...] = ()
@@ -63,6 +67,8 @@ class Task:
     told: tuple[str, ...] = ("overall_accuracy", "mean_f1")
     of_class: tuple[str, ...] = ("f1", "precision", "recall")
     baselines: dict[str, Baseline] = field(default_factory=lambda: SAMPLE_BASELINES)
+    beside: tuple[str, ...] = ()
+    objects: str = ""
 
     @property
     def labelled(self) -> bool:
@@ -72,7 +78,7 @@ class Task:
     @property
     def learnable(self) -> bool:
         """Whether “Fine-tune a model” learns it."""
-        return self.labelled and not self.dates
+        return self.labelled
 
     @property
     def pixelwise(self) -> bool:
@@ -129,13 +135,16 @@ TASKS: dict[str, Task] = {row.name: row for row in (
     Task("segmentation", "a class for every pixel", ("Create training dataset", "Create road dataset", "Create land cover dataset"), "tiles", "yx",
          themes=("land cover", "roads", "sea ice"), formats=("geotiff", "esri_tiles"), figures=scores, score="mean_iou",
          told=("mean_iou", "overall_accuracy"), of_class=("iou", "f1", "precision", "recall"), baselines=PIXEL_BASELINES),
+    Task("fields", "fields with their boundaries", ("Create field dataset",), "tiles", "yx", themes=("fields",), figures=scores, score="mean_iou",
+         told=("mean_iou", "overall_accuracy"), of_class=("iou", "f1", "precision", "recall"), baselines=PIXEL_BASELINES, beside=("distance",),
+         objects="objects"),
     Task("scene", "a class for every image", ("Create training dataset", "Import dataset"), formats=("geotiff",)),
     Task("patch", "a class for every patch", ("Create sea ice dataset",), "patches", split_by=("polygon", "place", "scene", "random"),
          themes=("sea ice",), formats=("geotiff",)),
     Task("multilabel", "several classes for every image", ("Import dataset",), axes="c", count=count_scores, figures=multilabel_scores,
          score="average_precision", told=("average_precision", "mean_f1"), of_class=("f1", "precision", "recall", "average_precision")),
     Task("series", "a class for every series of dates", ("Create crop dataset", "Import dataset"), "series", dates=True,
-         split_by=("parcel", "scene"), themes=("crops",), formats=("timesen2crop",)),
+         scored_by="parcel", split_by=("parcel", "scene"), themes=("crops",), formats=("timesen2crop",), baselines=SERIES_BASELINES),
     Task("pretraining", "no labels", ("Create pretraining dataset",), "tiles", None, themes=("pretraining",), score="", told=(),
          of_class=(), baselines={}),
 )}

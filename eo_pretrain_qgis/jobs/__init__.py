@@ -1,8 +1,10 @@
 """What can be asked: all jobs, in the order of the toolbox."""
 
+from .map.map_field_boundaries import MapFieldBoundaries
 from .map.map_from_points import MapFromPoints
 from .map.predict_map import PredictMap
 from .prepare_data.create_crop_dataset import CreateCropDataset
+from .prepare_data.create_field_dataset import CreateFieldDataset
 from .prepare_data.create_land_cover_dataset import CreateLandCoverDataset
 from .prepare_data.create_pretraining_dataset import CreatePretrainingDataset
 from .prepare_data.create_road_dataset import CreateRoadDataset
@@ -31,10 +33,11 @@ JOBS = {
     job.name(): job
     for job in (
         InstallEngine, CheckEngine, CreateSample,
-        CreateTrainingDataset, CreateRoadDataset, CreateLandCoverDataset, CreateSeaIceDataset, CreateCropDataset, CreatePretrainingDataset,
+        CreateTrainingDataset, CreateRoadDataset, CreateLandCoverDataset, CreateSeaIceDataset, CreateCropDataset, CreateFieldDataset,
+        CreatePretrainingDataset,
         ImportDataset, ExportDataset, SplitDataset, DescribeDataset, SuggestLabels, DiscoverTopics,
         PretrainInpainting, PretrainBarlowTwins, PretrainTranslation, PretrainMultitask, ImportEncoder,
         Finetune, EvaluateModel, ExportModel, InspectModel,
-        MapFromPoints, PredictMap,
+        MapFromPoints, PredictMap, MapFieldBoundaries,
     )
 }

@@ -52,11 +52,11 @@ class Regression:
 
     @classmethod
     def fit(cls, rows: Rows, classes: int, seed: int, progress: Progress = SILENT) -> Regression:
-        """Logistic regression with an L2 penalty, whose strength is found by cross-validation where rows are few whole samples."""
+        """Logistic regression with an L2 penalty, whose strength is found by cross-validation where rows are few whole samples, or of groups."""
         progress.at(0, "Regression on the statistics")
-        known = not rows.whole or (rows.labels.ndim == 1 and len(rows.labels) >= ENOUGH)
+        known = not rows.whole or (rows.labels.ndim == 1 and rows.groups is None and len(rows.labels) >= ENOUGH)
         with threadpool_limits(1):
-            probe = LinearProbe(rows.features, rows.labels, seed, (1.0,) if known else STRENGTHS)
+            probe = LinearProbe(rows.features, rows.labels, seed, (1.0,) if known else STRENGTHS, groups=rows.groups)
         if not probe.converged:
             progress.message("The regression on the statistics did not settle, so it may be better than what is said of it. Check the bands: two may "
                              "be nearly the same.", "warning")

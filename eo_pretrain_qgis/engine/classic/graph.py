@@ -9,7 +9,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from ..datasets.dates import NO_DAY
 from .samples import TAIL
+from .series import NEVER
 from .trees import tree_node
 from .whitening import EPSILON, SIDE, Whitening
 
@@ -37,10 +39,10 @@ class _Graph:
         self.nodes.append(helper.make_node(operator, list(inputs), [output], **attributes))
         return output
 
-    def model(self, given: tuple[str, list], gives: tuple[str, list]) -> onnx.ModelProto:
-        """All of it, with names and shapes of input and output."""
-        ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in (given, gives)]
-        graph = helper.make_graph(self.nodes, "classifier", ports[:1], ports[1:], self.constants)
+    def model(self, *ports: tuple[str, list]) -> onnx.ModelProto:
+        """All of it, with names and shapes of what goes in and, the last, of what comes out."""
+        *given, gives = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in ports]
+        graph = helper.make_graph(self.nodes, "classifier", given, [gives], self.constants)
         versions = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", TREE_OPSET)]
         return helper.make_model(graph, opset_imports=versions, ir_version=IR_VERSION)
 
@@ -115,7 +117,7 @@ def pixel_graph(classifier: onnx.ModelProto, whitening: Whitening, fill: Sequenc
     return graph.model((image, ["n", len(fill), "y", "x"]), (PROBABILITIES, ["n", classes, "y", "x"]))
 
 
-def sample_graph(classifier: onnx.ModelProto, whitening: Whitening, fill: Sequence[float], image: str, dates: bool = False) -> onnx.ModelProto:
+def sample_graph(classifier: onnx.ModelProto, whitening: Whitening, fill: Sequence[float], image: str) -> onnx.ModelProto:
     """A classifier of `sample_rows` as a model of whole images: float32 (n, band, y, x) in stored units → probabilities (n, class).
 
     Args:
@@ -123,14 +125,53 @@ def sample_graph(classifier: onnx.ModelProto, whitening: Whitening, fill: Sequen
         whitening: of the bands.
         fill: per band, what stands for a pixel without a measurement, stored units.
         image: name of the input.
-        dates: it takes series, (n, date, band).
     """
     graph, classes = _Graph(), classifier.graph.output[0].type.tensor_type.shape.dim[1].dim_value
-    pixels = graph("Unsqueeze", graph("Transpose", image, perm=[0, 2, 1]), graph.constant([3], np.int64)) if dates else image
-    white, known = (graph("Reshape", one, graph.constant([0, 0, -1], np.int64)) for one in _whitened(graph, pixels, whitening, fill))
+    white, known = (graph("Reshape", one, graph.constant([0, 0, -1], np.int64)) for one in _whitened(graph, image, whitening, fill))
     graph("Reshape", _sample_statistics(graph, white, known, len(fill)), graph.constant([-1, 4 * len(fill)], np.int64), name=ROWS)
     _add(graph, classifier)
-    return graph.model((image, ["n", "date", len(fill)] if dates else ["n", len(fill), "y", "x"]), (PROBABILITIES, ["n", classes]))
+    return graph.model((image, ["n", len(fill), "y", "x"]), (PROBABILITIES, ["n", classes]))
+
+
+def series_graph(classifier: onnx.ModelProto, whitening: Whitening, season: Sequence[float], values: str, days: str) -> onnx.ModelProto:
+    """A classifier of `series_rows` as a model of series → probabilities (n, class), NaN of a series without a date that counts.
+
+    Args:
+        classifier: of rows.
+        whitening: of the bands.
+        season: days that series are brought to.
+        values: name of the input float32 (n, date, band) in stored units.
+        days: name of the input float32 (n, date): days of the dates, below 0 of those that do not count.
+    """
+    graph, classes = _Graph(), classifier.graph.output[0].type.tensor_type.shape.dim[1].dim_value
+    bands, second, last = len(whitening.mean), graph.constant([1], np.int64), graph.constant([2], np.int64)
+    zero = graph.constant(0.0)
+    known = graph("GreaterOrEqual", days, zero)
+    centred = graph("Sub", graph("Where", graph("Unsqueeze", known, last), values, graph.constant(whitening.mean)), graph.constant(whitening.mean))
+    white = graph("MatMul", centred, graph.constant((whitening.matrix / whitening.deviation).T))
+    white = graph("Asinh", white) if whitening.bent else white
+    shares = _season_shares(graph, season, graph("Unsqueeze", days, second), graph("Unsqueeze", known, second))
+    graph("Reshape", graph("MatMul", shares, white), graph.constant([-1, len(season) * bands], np.int64), name=ROWS)
+    _add(graph, classifier)
+    graph.nodes[-1].output[0] = "every"
+    any_known = graph("Greater", graph("ReduceMax", graph("Cast", known, to=TensorProto.FLOAT), second, keepdims=1), zero)
+    graph("Where", any_known, "every", graph.constant(np.nan), name=PROBABILITIES)
+    return graph.model((values, ["n", "date", bands]), (days, ["n", "date"]), (PROBABILITIES, ["n", classes]))
+
+
+def _season_shares(graph: _Graph, season: Sequence[float], when: str, known: str) -> str:
+    """`series.shares` of days (n, 1, date) that are `known` or not."""
+    at, last = graph.constant(np.reshape(season, (1, -1, 1))), graph.constant([2], np.int64)
+    zero, one, none, never = (graph.constant(number) for number in (0.0, 1.0, NO_DAY, NEVER))
+    before = graph("ReduceMax", graph("Where", graph("And", known, graph("LessOrEqual", when, at)), when, none), last, keepdims=1)
+    after = graph("ReduceMin", graph("Where", graph("And", known, graph("GreaterOrEqual", when, at)), when, never), last, keepdims=1)
+    later = graph("Div", graph("Sub", at, before), graph("Max", graph("Sub", after, before), one))
+    later = graph("Where", graph("Less", before, zero), one, graph("Where", graph("Equal", after, never), zero, later))
+    parts = []
+    for day, share in ((before, graph("Sub", one, later)), (after, later)):
+        there = graph("Cast", graph("And", known, graph("Equal", when, day)), to=TensorProto.FLOAT)
+        parts.append(graph("Mul", share, graph("Div", there, graph("Max", graph("ReduceSum", there, last, keepdims=1), one))))
+    return graph("Add", *parts)
 
 
 def _add(graph: _Graph, classifier: onnx.ModelProto) -> None:

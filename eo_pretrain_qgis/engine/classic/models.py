@@ -13,11 +13,13 @@ import onnx
 from ...errors import DataError
 from ...progress import SILENT, Progress
 from ..cards import Input, between_values
+from ..datasets.dates import read_series
 from ..datasets.surroundings import Surroundings
 from ..even_sample import even_sample
 from .classifiers import CLASSIFIERS, Classifier, Regression, fit
-from .graph import pixel_graph, sample_graph
-from .samples import LEARNED, Rows, measure_whitening, pixel_rows, sample_rows
+from .graph import pixel_graph, sample_graph, series_graph
+from .samples import LEARNED, Rows, measure_whitening, pixel_rows, sample_rows, series_rows
+from .series import series_features
 from .whitening import MARGIN, Whitening
 
 if TYPE_CHECKING:
@@ -51,8 +53,11 @@ class Labelled:
         Raises:
             DataError: nothing that was measured has a label.
         """
-        found = (pixel_rows(self.dataset, self.what, self.whitening, self.tiles, self.seed, self.progress) if self.dataset.kind.pixelwise else
-                 sample_rows(self.dataset, self.what, self.whitening, even_sample(self.tiles, LEARNED), self.progress))
+        if self.dataset.kind.pixelwise:
+            found = pixel_rows(self.dataset, self.what, self.whitening, self.tiles, self.seed, self.progress)
+        else:
+            rows = series_rows if self.what.dated else sample_rows
+            found = rows(self.dataset, self.what, self.whitening, even_sample(self.tiles, LEARNED), self.progress)
         if not len(found.labels):
             raise DataError(f"None of the {len(self.tiles)} training {self.dataset.kind.unit} of {self.dataset.folder} that are learned from has a "
                             "label where something was measured. Label more, or take a larger share of the labels.")
@@ -92,6 +97,8 @@ class SimpleModel:
 
         Pixels are seen with what lies around their tile, as in a map.
         """
+        if self.what.dated:
+            return lambda samples: self._of_series(dataset, samples)
         if self.whole:
             return lambda samples: self.classifier.scores(sample_rows(dataset, self.what, self.whitening, samples).features)
         around = Surroundings(dataset, self.what, MARGIN)
@@ -105,10 +112,27 @@ class SimpleModel:
 
         return of_pixels
 
+    def _of_series(self, dataset: Dataset, samples: np.ndarray) -> np.ndarray:
+        """Scores (n, class), NaN of series without a date that counts."""
+        features = series_features(dataset, self.what, self.whitening, samples)
+        seen, scores = ~np.isnan(features[:, 0]), np.full((len(samples), len(dataset.classes)), np.nan)
+        if seen.any():
+            scores[seen] = self.classifier.scores(features[seen])
+        return scores
+
     def graph(self) -> onnx.ModelProto:
-        """As the graph of a model of images; its input has the name of the input."""
-        facts = self.classifier.graph(), self.whitening, self.what.centre, self.what.name
-        return sample_graph(*facts, dates=self.what.axes == "tb") if self.whole else pixel_graph(*facts)
+        """As the graph of a model of images or series; its input has the name of the input."""
+        classifier = self.classifier.graph()
+        if self.what.dated:
+            return series_graph(classifier, self.whitening, self.what.days, self.what.name, self.what.days_port)
+        return (sample_graph if self.whole else pixel_graph)(classifier, self.whitening, self.what.centre, self.what.name)
+
+
+def fed(dataset: Dataset, what: Input, samples: np.ndarray) -> dict[str, np.ndarray]:
+    """Whole samples as the graph of a model takes them, by name of its ports."""
+    if what.dated:
+        return dict(zip((what.name, what.days_port), read_series(dataset, what, samples), strict=True))
+    return {what.name: filled(what, *dataset.read(what, samples))[0]}
 
 
 def filled(what: Input, images: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,10 @@ import numpy as np
 from ...errors import DataError
 from ...progress import SILENT, Progress
 from ..cards import IGNORE, Input
+from ..datasets.dates import read_series
+from ..datasets.units import unit_numbers
 from ..even_sample import even_sample
+from .series import series_features
 from .whitening import Whitening
 
 if TYPE_CHECKING:
@@ -38,6 +41,7 @@ class Rows:
         tiles: where each comes from, positions in the dataset (n,).
         whole: each is of a whole sample, and not of a pixel.
         places: of pixels: where in its tile each is, row · tile size + column (n,).
+        groups: numbers of what samples belong to that are much alike, as those of one parcel are (n,); None: each stands alone.
     """
 
     features: np.ndarray
@@ -45,6 +49,7 @@ class Rows:
     tiles: np.ndarray
     whole: bool = False
     places: np.ndarray | None = None
+    groups: np.ndarray | None = None
 
 
 def measure_whitening(dataset: Dataset, what: Input, tiles: np.ndarray, progress: Progress = SILENT) -> Whitening:
@@ -57,13 +62,13 @@ def measure_whitening(dataset: Dataset, what: Input, tiles: np.ndarray, progress
     quota, found = max(1, MEASURED // max(len(looked), 1)), []
     for number, (_, images, valid) in enumerate(_read(dataset, what, looked)):
         progress.at(min(0.99, number * len(images) / max(len(looked), 1)), "Measuring the bands")
-        pixels = np.moveaxis(images, 1, -1) if images.ndim == 4 else images
+        pixels = images if what.dated else np.moveaxis(images, 1, -1)
         found += [image[even_sample(np.flatnonzero(known.ravel()), quota)] for image, known in
-                  zip(pixels.reshape(len(images), -1, images.shape[1 if images.ndim == 4 else 2]), valid)]
+                  zip(pixels.reshape(len(images), -1, len(what.bands)), valid)]
     values = np.concatenate(found)
     if not len(values):
         raise DataError(f"None of the {len(looked)} training {dataset.kind.unit} of {dataset.folder} that were looked at holds a measured pixel; "
-                        "all are nodata. Check the nodata value of the images.")
+                        f"all are {'under cloud or ' if what.dated else ''}nodata. Check the nodata value of the images.")
     return Whitening.of(values, [band.unit for band in what.bands])
 
 
@@ -96,7 +101,7 @@ def sample_rows(dataset: Dataset, what: Input, whitening: Whitening, samples: np
     found: list[np.ndarray] = []
     for places, images, valid in _read(dataset, what, samples):
         progress.at(min(0.99, len(found) * len(places) / len(samples)), "Statistics of whole samples")
-        white = whitening(images if images.ndim == 4 else np.moveaxis(images, 2, 1)[..., None]).reshape(len(images), len(what.bands), -1)
+        white = whitening(images).reshape(len(images), len(what.bands), -1)
         known = valid.reshape(len(images), -1)
         if not known.all():
             white = np.where(known[:, None], white, np.nan)
@@ -106,15 +111,27 @@ def sample_rows(dataset: Dataset, what: Input, whitening: Whitening, samples: np
     return Rows(np.concatenate(found), dataset.labels(samples), samples, whole=True)
 
 
+def series_rows(dataset: Dataset, what: Input, whitening: Whitening, samples: np.ndarray, progress: Progress = SILENT) -> Rows:
+    """Series that have a clear date: whitened bands on the days of the season, see `series.brought`."""
+    features = series_features(dataset, what, whitening, samples, progress)
+    seen = ~np.isnan(features[:, 0])
+    known = samples[seen]
+    return Rows(features[seen], dataset.labels(known), known, whole=True, groups=unit_numbers(dataset, known))
+
+
 def tail_values(pixels: Any) -> Any:
     """How many of the lowest values of so many pixels, 2 or more, decide the lower percentile, whichever of them were measured."""
     return (pixels - 1) // round(1 / TAIL) + 2
 
 
 def _read(dataset: Dataset, what: Input, tiles: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Some tiles at a time: their positions, images, and where these were measured."""
+    """Some tiles at a time: their positions, images, and where these were measured; of series, which dates are looked at."""
     at_once = max(1, _AT_ONCE // max(1, int(np.prod(dataset.read(what, tiles[:1])[0].shape)))) if len(tiles) else 1
     for first in range(0, len(tiles), at_once):
         places = tiles[first:first + at_once]
-        images, valid = dataset.read(what, places)
-        yield places, images, valid & np.isfinite(images).all(1 if images.ndim == 4 else -1)
+        if what.dated:
+            images, days = read_series(dataset, what, places)
+            yield places, images, days >= 0
+        else:
+            images, valid = dataset.read(what, places)
+            yield places, images, valid & np.isfinite(images).all(1)

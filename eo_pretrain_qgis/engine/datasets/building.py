@@ -23,7 +23,7 @@ from ..rasters.plausibility import Brightness, brightness, unlike
 from ..rasters.raster import Scene
 from ..rasters.sensors import PRESETS, Band, name_bands
 from ..scheduling import HEARTBEAT_SECONDS, in_order
-from .cutting import SHARES, Cut, Cutter, Cutting, Labels, Piece
+from .cutting import Cut, Cutter, Cutting, Labels, Piece
 from .dataset import IGNORE, Dataset, SensorInfo
 from .shards import ShardWriter
 from .splitting.by_place import Split, SplitPlan
@@ -228,7 +228,7 @@ def cut_all(folder: Path, cutter: Cutter, pieces: list[Piece], progress: Progres
     """Cuts all pieces and writes their samples in order."""
     table, done, total = _Table(values=[row.value for row in cutter.classes]), 0, sum(len(piece.windows) for piece in pieces)
     with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES), closing(cutter), \
-            ShardWriter(folder, cutter.samples, extra=[SHARES] if SHARES in cutter.samples else []) as writer, \
+            ShardWriter(folder, cutter.samples, extra=cutter.extra) as writer, \
             closing(in_order(Cutter.cut, cutter, pieces, lambda: progress.at(done / total, "Reading the images"))) as cuts:
         for piece, cut in zip(pieces, cuts, strict=True):
             table.add(cut)

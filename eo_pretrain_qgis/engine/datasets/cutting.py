@@ -31,8 +31,10 @@ MANY_CLASSES = 24
 class Labels(Protocol):
     """What labels must offer to be cut. They are copied and sent to other processes: they open files when they are first read.
 
-    One more attribute and three methods are used where they exist:
+    Two more attributes and four methods are used where they exist:
         paths: of all files, where there are several.
+        beside: names of arrays that are kept beside the labels → NumPy type.
+        layer(name, grid, window): one of these arrays (y, x); 0 where nothing is known.
         shares(grid, window): uint8 (class, y, x), 255 · share of each class in the pixel, for labels that are not hard.
         weight(grid, window, drawn, image): weight of the tile's loss, given its labels (y, x) and the image (band, y, x) as it is
             stored; 0 leaves the tile out.
@@ -111,7 +113,17 @@ class Cutter:
             arrays[LABELS] = (size, "uint8")
             if hasattr(self.labels, SHARES):
                 arrays[SHARES] = ((len(self.classes), *size), "uint8")
-        return arrays
+        return arrays | {name: (size, dtype) for name, dtype in self.beside.items()}
+
+    @property
+    def beside(self) -> dict[str, str]:
+        """What labels keep beside themselves, see `Labels`."""
+        return getattr(self.labels, "beside", {})
+
+    @property
+    def extra(self) -> list[str]:
+        """Names in `samples` that are neither images nor labels."""
+        return [name for name in (SHARES, *self.beside) if name in self.samples]
 
     def pieces(self, scene: int) -> list[Piece]:
         """The pieces of a scene; none where the extent misses it. They depend on the file and the tiles alone.
@@ -172,6 +184,8 @@ class Cutter:
                 own[LABELS] = drawn[part]
             if SHARES in samples:
                 own[SHARES] = labels.shares(grid, window) * valid[part]  # type: ignore[union-attr]
+            for name in self.beside:
+                own[name] = labels.layer(name, grid, window) * valid[part]  # type: ignore[union-attr]
             for name, array in own.items():
                 samples[name].append(array)
             result.rows.append({"scene": scenes[0].name, "col": window.col, "row": window.row,

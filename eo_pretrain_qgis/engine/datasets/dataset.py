@@ -26,6 +26,7 @@ from ..rasters import sources
 from ..rasters.sensors import Band
 from ..records import read_json, shown
 from ..tasks import TASKS, Task, task_named
+from .dates import season_of
 from .record import ADVICE, SPLITS, DatasetRecord, read_record
 from .shards import Layout, Shards
 
@@ -88,7 +89,8 @@ class Dataset:
         size, count, dates = self.tile_size, len(self.classes), self.kind.dates
         layouts = {f"images of {sensor.name}": Layout((None, len(sensor.bands)) if dates else (len(sensor.bands), size, size), sensor.dtype)
                    for sensor in self.sensors}
-        layouts |= {"labels": Layout(self.kind.label_shape(size, count), "uint8"), "shares": Layout((count, size, size), "uint8")}
+        layouts |= {"labels": Layout(self.kind.label_shape(size, count), "uint8"), "shares": Layout((count, size, size), "uint8"),
+                    "distance": Layout((size, size), "uint8"), "objects": Layout((size, size), "uint32")}
         return layouts | {"days": Layout((None,), "int16"), "flags": Layout((None,) if dates else (size, size), "uint8")}
 
     def __len__(self) -> int:
@@ -116,8 +118,8 @@ class Dataset:
     def inputs(self) -> Inputs:
         """What networks can see of the samples: the images of each sensor, by its name, with the statistics of their training pixels."""
         axes: Any = "tb" if self.kind.dates else "byx"
-        return {sensor.name: Input(sensor.name, sensor.name, sensor.preset, tuple(self._input_band(sensor, band) for band in sensor.bands), axes)
-                for sensor in self.sensors}
+        return {sensor.name: Input(sensor.name, sensor.name, sensor.preset, tuple(self._input_band(sensor, band) for band in sensor.bands), axes,
+                                   season=season_of(self, sensor.name) if self.kind.dates else None) for sensor in self.sensors}
 
     def choose(self, sensors: Sequence[str], bands: str | None = None) -> Inputs:
         """The inputs of some sensors.
@@ -255,7 +257,9 @@ class Dataset:
         """What else is known of samples.
 
         Args:
-            name: "shares", uint8 (n, class, y, x), 255 · share of the class in the pixel; "days", int16 (n, date), days since
+            name: "shares", uint8 (n, class, y, x), 255 · share of the class in the pixel; "distance", uint8 (n, y, x), 255 · distance from the
+                border of the object a pixel belongs to, over the largest in that object; "objects", uint32 (n, y, x), the number of that
+                object, 0 where there is none; "days", int16 (n, date), days since
                 1 January of ``facts["first_year"]``, -1 for padding; "flags", uint8 (n, date), 0 clear, 1 cloud, 2 shadow, 3 snow,
                 4 not measured.
             indices: of the samples.

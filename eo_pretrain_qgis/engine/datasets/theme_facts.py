@@ -199,5 +199,19 @@ class RoadFacts(Facts, kw_only=True):
             raise ValueError("it lacks the key “minimum_cover”")
 
 
-FACTS: dict[str, type[Facts]] = {"crops": CropFacts, "sea ice": IceFacts, "land cover": LandCoverFacts, "pretraining": PretrainingFacts,
-                                 "roads": RoadFacts}
+class FieldFacts(Facts, kw_only=True):
+    """The parcels, how their boundaries were drawn, and the dates of the images."""
+
+    path: str
+    parcels: Count
+    parts: Count
+    repeated: Count
+    overlapping: Count
+    without_pixel: Count
+    boundary_m: Positive
+    complete: str | None
+    dates: list[str]
+
+
+FACTS: dict[str, type[Facts]] = {"crops": CropFacts, "fields": FieldFacts, "sea ice": IceFacts, "land cover": LandCoverFacts,
+                                 "pretraining": PretrainingFacts, "roads": RoadFacts}

@@ -13,6 +13,7 @@ from ..datasets.record import require_facts
 from ..looks import html_page as page
 from ..themes.crops import report as crop_report
 from ..themes.crops.series_facts import series_facts
+from ..themes.fields import report as fields_report
 from ..themes.land_cover import report as land_cover_report
 from ..themes.roads import report as roads_report
 from ..themes.sea_ice import report as sea_ice_report
@@ -23,7 +24,7 @@ from .warnings import angle_warnings, class_shares, series_warnings, warnings_of
 
 #: Theme of a dataset → module with ``sections(dataset, report) -> list[str]``, pieces of the page made with `html_page`, and
 #: ``warnings(dataset) -> list[str]``, one sentence each.
-THEMES: dict[str, ModuleType] = {"crops": crop_report, "sea ice": sea_ice_report,
+THEMES: dict[str, ModuleType] = {"crops": crop_report, "fields": fields_report, "sea ice": sea_ice_report,
                                  "land cover": land_cover_report, "pretraining": pretraining_report, "roads": roads_report}
 
 MEASURES = ("mean", "std", "minimum", "p001", "p999", "maximum")

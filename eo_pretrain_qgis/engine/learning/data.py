@@ -18,6 +18,7 @@ import torch
 
 from ..cards import Inputs
 from ..datasets.dataset import Dataset
+from ..datasets.dates import read_series
 from ..datasets.surroundings import Surroundings
 from ..even_sample import even_sample
 from ..scheduling import ahead
@@ -35,15 +36,15 @@ class Batch:
     """Some tiles on the device.
 
     Attributes:
-        images: by input, float32 (n, band, y, x), stored units; the band's centre where nothing is valid. What methods hand out may be
-            scaled already.
-        valid: by input, which pixels were measured, bool (n, y, x).
+        images: by input, float32 (n, band, y, x), of series (n, date, band), stored units; the band's centre where nothing is valid. What methods
+            hand out may be scaled already.
+        valid: by input, which pixels were measured, bool (n, y, x), or which dates of series count, bool (n, date).
         samples: int64 (n,), positions in the dataset.
         weights: float32 (n,), of the tiles in the loss.
         targets: what is to be learned, by name. “labels” are class positions, int64, 255 where nothing is known: (n, y, x), or (n,) where a
             tile has one class; 0 and 1 (n, class) where it may have several. “shares” are those of the classes in each pixel, uint8
             (n, class, y, x) of 255. Methods add others.
-        days: by input, of series, int64 (n, date).
+        days: by the name of their port, of series, float32 (n, date), below 0 where a date does not count, see `dates.read_series`.
         together: fewest tiles in a piece, of a loss that compares them.
     """
 
@@ -57,6 +58,11 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.samples)
+
+    @property
+    def given(self) -> dict[str, torch.Tensor]:
+        """What networks are given, by names of ports: images, and series with their days."""
+        return {**self.images, **self.days}
 
     def map(self, change: Callable[[Any], Any]) -> Batch:
         """The same with `change` made to every tensor and to the samples."""
@@ -155,7 +161,11 @@ class TileReader:
     def _read(self, part: Part, change: Callable[[np.ndarray, Arrays], Arrays]) -> dict[tuple[str, str], torch.Tensor]:
         """What a batch is made of, in this computer's memory."""
         arrays: Arrays = {}
-        for name in self.inputs:
+        for name, seen in self.inputs.items():
+            if seen.dated:
+                arrays["images", name], days = read_series(self.dataset, seen, part.samples)
+                arrays["valid", name], arrays["days", seen.days_port] = days >= 0, days
+                continue
             images, valid = self.stored(name, part.samples)
             arrays["images", name], arrays["valid", name] = (_crop(array, part, 2 * self.context) for array in (images, valid))
         for name in self.targets:
@@ -172,13 +182,16 @@ class TileReader:
 
     def _send(self, part: Part, arrays: dict[tuple[str, str], torch.Tensor]) -> Batch:
         there = {key: array.to(self.device, non_blocking=True) for key, array in arrays.items()}
-        images, valid, targets = ({name: array for (found, name), array in there.items() if found == kind} for kind in ("images", "valid", "targets"))
+        images, valid, targets, days = ({name: array for (found, name), array in there.items() if found == kind}
+                                        for kind in ("images", "valid", "targets", "days"))
         for name, array in images.items():
+            if array.ndim < 4:
+                continue
             pixels = array.float()
             images[name] = laid(torch.where(valid[name][:, None], pixels, self.fill[name]) if name in valid else pixels)
         if LABELS in targets:
             targets[LABELS] = targets[LABELS].long()
-        return Batch(images, valid, part.samples, there["weights", ""], targets)
+        return Batch(images, valid, part.samples, there["weights", ""], targets, days)
 
     def _nothing(self, name: str) -> int:
         """What stands in a map where nothing is known."""

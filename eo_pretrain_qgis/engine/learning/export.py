@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -15,7 +16,12 @@ from torch import nn
 
 from ...errors import ModelError, first_line
 from ...progress import SILENT, Progress
+from ..cards import Input
+from ..datasets.dataset import Dataset
+from ..datasets.dates import NO_DAY, read_series
+from ..even_sample import even_sample
 from ..models import package
+from ..models.kinds import block_sizes
 from ..models.session import InferenceSession, on_processor
 from ..runs.description import describe as of_run
 from ..waiting import PythonCall, patiently
@@ -24,17 +30,36 @@ from .loop.runs import Run
 from .networks.class_networks import ClassNetwork
 from .networks.same_padding import with_fixed_padding
 
+#: Series of the dataset that torch and onnxruntime are compared on.
+SERIES = 500
+
 
 class Probabilities(nn.Module):
-    """The network with its softmax, as it is exported: stored units in, probabilities out."""
+    """The network with its softmax, as it is exported: stored units in, probabilities out, and behind them what it learned `beside` the classes."""
 
     def __init__(self, network: ClassNetwork) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Probabilities (n, class, y, x) of images (n, band, y, x)."""
-        return self.network({self.network.seen.name: image}).softmax(1)
+    def forward(self, image: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
+        """Probabilities (n, class, y, x) of images (n, band, y, x); with them, of a network that learned more, (n, 1, y, x) from 0 to 1 of each."""
+        scores, more = self.network({self.network.seen.name: image}), len(self.network.beside)
+        if not more:
+            return scores.softmax(1)
+        classes = scores.shape[1] - more
+        return scores[:, :classes].softmax(1), *scores[:, classes:].sigmoid().split(1, 1)
+
+
+class SeriesProbabilities(nn.Module):
+    """The same of series: values in stored units and days in, probabilities out."""
+
+    def __init__(self, network: ClassNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, values: torch.Tensor, days: torch.Tensor) -> torch.Tensor:
+        """Probabilities (n, class) of series (n, date, band) and the days of their dates (n, date), NaN where none counts."""
+        return self.network({self.network.seen.name: values, self.network.seen.days_port: days}).softmax(1)
 
 
 def export_run(run_folder: str, target: str, *, name: str | None = None, licence: str = "not stated", tolerance: float = 1e-4,
@@ -58,27 +83,72 @@ def export_run(run_folder: str, target: str, *, name: str | None = None, licence
         DataError: `run_folder` is no run.
     """
     run = Run.open(run_folder)
-    run.refuse_without_pixels()
+    run.refuse_without_map()
     network = run.load_network(torch.device("cpu"))
+    written = (_of_series if network.seen.dated else _of_images)(run, network, tolerance, progress)
+    progress.at(0.95, "Writing the model")
+    description = describe(run, network, name or f"{run.card['dataset']['name']} {run.card['encoder']}", licence, plugin_version, written.facts)
+    package.write(written.content, description, target)
+    return {"largest_difference": written.difference, "model_id": description["id"]}
+
+
+class Written(NamedTuple):
+    """A network as ONNX, how much it differs from the one in torch, and what its description says of blocks."""
+
+    content: bytes
+    difference: float
+    facts: dict[str, Any]
+
+
+def _of_images(run: Run, network: ClassNetwork, tolerance: float, progress: Progress) -> Written:
     model = Probabilities(network).eval()
     progress.at(0.05, "Translating the network")
     seen = network.seen
-    content = to_onnx(model, {seen.name: len(seen.bands)}, network.stride, run.card["encoder"], progress=progress.part(0.05, 0.2))
+    content = to_onnx(model, {seen.name: len(seen.bands)}, network.stride, run.card["encoder"],
+                      (package.OUTPUT, *network.beside), progress.part(0.05, 0.2))
     session = on_processor(content)
     scenes = real_scenes(run.card["dataset"]["path"], seen, network.stride)
     images = [{seen.name: image} for image in probes(scenes[0], network.stride)]
     difference = largest_difference(model, session, images, progress.part(0.2, 0.5))
+    _refuse_different(difference, tolerance)
+    halo = measured(session, seen.name, scenes, network.stride, progress.part(0.5, 0.95), lambda scores: scores.argmax(1))
+    return Written(content, difference, halo)
+
+
+def _of_series(run: Run, network: ClassNetwork, tolerance: float, progress: Progress) -> Written:
+    seen, model = network.seen, SeriesProbabilities(network).eval()
+    progress.at(0.05, "Translating the network")
+    n, dates = (torch.export.Dim(axis, min=1) for axis in ("n", "dates"))
+    example = torch.zeros(2, 7, len(seen.bands)), torch.zeros(2, 7)
+    content = translated(model, {seen.name: (example[0], {0: n, 1: dates}), seen.days_port: (example[1], {0: n, 1: dates})},
+                         run.card["encoder"], package.OUTPUT, progress.part(0.05, 0.6))
+    difference = largest_difference(model, on_processor(content), series_probes(run.card["dataset"]["path"], seen), progress.part(0.6, 0.95),
+                                    np.nan_to_num)
+    _refuse_different(difference, tolerance)
+    return Written(content, difference, {"halo": 0, **block_sizes(0, 1)})
+
+
+def _refuse_different(difference: float, tolerance: float) -> None:
     if not difference <= tolerance:
         raise ModelError(f"The exported network differs from the trained one by up to {difference:.2g} in a probability, more than the "
                          f"{tolerance:g} allowed. Allow a larger difference, or train again with another encoder.")
-    halo = measured(session, seen.name, scenes, network.stride, progress.part(0.5, 0.95), lambda scores: scores.argmax(1))
-    progress.at(0.95, "Writing the model")
-    description = describe(run, network, name or f"{run.card['dataset']['name']} {run.card['encoder']}", licence, plugin_version, halo)
-    package.write(content, description, target)
-    return {"largest_difference": difference, "model_id": description["id"]}
 
 
-def to_onnx(model: nn.Module, ports: Mapping[str, int], stride: int, what: str, output: str = package.OUTPUT, progress: Progress = SILENT) -> bytes:
+def series_probes(folder: str, seen: Input) -> list[dict[str, np.ndarray]]:
+    """Several numbers and lengths of series by port: some of the dataset where it is still there, others drawn at random; with padding anywhere."""
+    rng, found = np.random.default_rng(0), []
+    if os.path.isdir(folder):
+        dataset = Dataset.open(folder)
+        found.append(read_series(dataset, seen, even_sample(dataset.indices("all"), SERIES)))
+    for count, dates in ((1, 1), (5, 12), (40, 60)):
+        days = rng.uniform(seen.days[0], seen.days[-1] + 1, (count, dates)).astype(np.float32)
+        values = np.array(seen.centre) + np.array(seen.spread) * rng.standard_normal((count, dates, len(seen.bands)))
+        found.append((values.astype(np.float32), np.where(rng.random(days.shape) < 0.4, np.float32(NO_DAY), days)))
+    return [dict(zip((seen.name, seen.days_port), pair, strict=True)) for pair in found]
+
+
+def to_onnx(model: nn.Module, ports: Mapping[str, int], stride: int, what: str, outputs: Sequence[str] = (package.OUTPUT,),
+            progress: Progress = SILENT) -> bytes:
     """The network as an ONNX file that takes any number of images of any height and width divisible by `stride`.
 
     Traces of the Python code and its paths, which the exporter adds to every node, are left out.
@@ -88,13 +158,33 @@ def to_onnx(model: nn.Module, ports: Mapping[str, int], stride: int, what: str, 
         ports: names of what it takes, in its order, and how many bands each has.
         stride: see above.
         what: its encoder, for the message.
-        output: name of what it gives.
+        outputs: names of what it gives.
         progress: told every half second that it goes on; a cancel ends it.
 
     Raises:
         ModelError: when torch cannot translate it.
     """
-    call = PythonCall(lambda: _translated(with_fixed_padding(model), ports, stride, output))
+    n, rows, columns = (torch.export.Dim(axis, min=1) for axis in ("n", "rows", "columns"))
+    # Not the smallest sizes: the exporter takes a size of 1 for a constant.
+    given = {name: (torch.zeros(2, bands, 3 * stride, 2 * stride), {0: n, 2: stride * rows, 3: stride * columns}) for name, bands in ports.items()}
+    return translated(with_fixed_padding(model), given, what, outputs, progress)
+
+
+def translated(model: nn.Module, ports: Mapping[str, tuple[torch.Tensor, dict[int, Any]]], what: str,
+               outputs: Sequence[str] = (package.OUTPUT,), progress: Progress = SILENT) -> bytes:
+    """A network as an ONNX file.
+
+    Args:
+        model: to translate.
+        ports: name of what it takes, in its order, → an example and which of its axes may have any length.
+        what: its encoder, for the message.
+        outputs: names of what it gives.
+        progress: told every half second that it goes on; a cancel ends it.
+
+    Raises:
+        ModelError: when torch cannot translate it.
+    """
+    call = PythonCall(lambda: _translated(model, ports, list(outputs)))
     try:
         proto = patiently(call, call.stop, progress, 0, "Translating the network")
     except (torch.onnx.OnnxExporterError, RuntimeError, ValueError) as error:
@@ -110,16 +200,14 @@ def to_onnx(model: nn.Module, ports: Mapping[str, int], stride: int, what: str, 
     return proto.SerializeToString(deterministic=True)
 
 
-def _translated(model: nn.Module, ports: Mapping[str, int], stride: int, output: str) -> onnx.ModelProto:
+def _translated(model: nn.Module, ports: Mapping[str, tuple[torch.Tensor, dict[int, Any]]], outputs: list[str]) -> onnx.ModelProto:
     """What torch's exporter makes of the network."""
-    n, rows, columns = (torch.export.Dim(axis, min=1) for axis in ("n", "rows", "columns"))
-    # Not the smallest sizes: the exporter takes a size of 1 for a constant.
-    example = tuple(torch.zeros(2, bands, 3 * stride, 2 * stride) for bands in ports.values())
+    example, shapes = zip(*ports.values(), strict=True)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         path = Path(folder) / "model.onnx"
-        torch.onnx.export(model, example, path, dynamo=True, external_data=False, verbose=False, input_names=list(ports),
-                          output_names=[output], dynamic_shapes=({0: n, 2: stride * rows, 3: stride * columns},) * len(ports))
+        torch.onnx.export(model, example, path, dynamo=True, external_data=False, verbose=False, input_names=list(ports), output_names=outputs,
+                          dynamic_shapes=shapes)
         return onnx.load(path)
 
 
@@ -130,18 +218,19 @@ def largest_difference(model: nn.Module, session: InferenceSession, images: list
     Args:
         model: in torch.
         session: the same in onnxruntime.
-        images: to try, each float32 (n, band, y, x) by the name of its port.
+        images: to try, each float32 (n, band, y, x), or series and their days, by the names of ports in their order.
         progress: told of each.
         view: turns results into what is compared; None compares them as they are.
     """
     largest = 0.0
     for done, image in enumerate(images, 1):
         with torch.no_grad():
-            expected = model(*map(torch.from_numpy, image.values())).numpy()
-        found = session.run(None, image)[0]
-        apart = np.abs(view(found) - view(expected) if view else found - expected).max()
-        largest = float(np.maximum(largest, apart))  # unlike max() it keeps NaN
-        progress.at(done / len(images), f"Comparing torch and onnxruntime on {expected.shape[2]} × {expected.shape[3]} px")
+            given = model(*map(torch.from_numpy, image.values()))
+        for expected, found in zip(given if isinstance(given, tuple) else (given,), session.run(None, image), strict=True):
+            apart = np.abs(view(found) - view(expected.numpy()) if view else found - expected.numpy()).max()
+            largest = float(np.maximum(largest, apart))  # unlike max() it keeps NaN
+        size = f"{found.shape[2]} × {found.shape[3]} px" if found.ndim == 4 else f"{len(found)} series"
+        progress.at(done / len(images), f"Comparing torch and onnxruntime on {size}")
     return largest
 
 
@@ -149,7 +238,7 @@ def describe(run: Run, network: ClassNetwork, name: str, licence: str, plugin_ve
     """What the model wants, gives and comes from, with what `halo.measured` found; see `package.write`."""
     card = run.card
     return of_run(run, name, licence, plugin_version, {
-        **{key: card[key] for key in ("architecture", "encoder", "parameters")}, "stride": network.stride, **halo})
+        **{key: card[key] for key in ("architecture", "encoder", "parameters")}, "stride": network.stride, "beside": list(network.beside), **halo})
 
 
 def probes(scene: np.ndarray, stride: int) -> list[np.ndarray]:

@@ -5,15 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from ...progress import Progress
 from ..cards import Inputs
 from ..datasets.dataset import Dataset
 from ..tasks import require
 from .finetuning.classification import Classification
+from .finetuning.defaults import OF_SERIES, Defaults
+from .finetuning.fields import FieldSegmentation
 from .finetuning.labelled_tiles import LabelledMethod
 from .finetuning.segmentation import Segmentation
+from .finetuning.series import SeriesMethod
 from .networks.class_networks import ClassificationNetwork, ClassNetwork, SegmentationNetwork
+from .networks.field_network import FieldUNet
 from .networks.fitted import NearestNeighbours, PixelProbe
+from .networks.series import SeriesNetwork
+from .networks.series_start import chosen_series_encoder, start_series
 from .networks.spectral import SpectralClassifier, SpectralUNet
+from .networks.starting_weights import Matched, start_from
 
 
 @dataclass(frozen=True)
@@ -24,14 +32,20 @@ class Learner:
         networks: kind of network, in run.json, → how one with new weights is made of encoder, what it sees, and number of classes. New runs take the
             first; the others are of runs that are older.
         method: loss, answers and what is counted.
-        shared: kind of network whose layers tasks may share.
+        shared: kind of network whose layers tasks may share; empty: none.
         fitted: mode that takes no step of gradient descent → kind of network, where it is not the first.
+        encoder: starting weights, the encoder that was asked for, names of the bands, progress → the encoder; None: one of images.
+        start: how starting weights are taken over.
+        usual: how to train where nothing is asked for; None: as `defaults.defaults` says.
     """
 
     networks: dict[str, Callable[[str, Inputs, int], ClassNetwork]]
     method: type[LabelledMethod]
     shared: str
     fitted: dict[str, str] = field(default_factory=dict)
+    encoder: Callable[[str | None, str | None, list[str], Progress], str] | None = None
+    start: Callable[..., Matched] = start_from
+    usual: Defaults | None = None
 
     def kind(self, mode: str) -> str:
         """The kind of network that a new run of a mode has."""
@@ -42,7 +56,12 @@ _PIXELS = Learner({"unet above a regression": SpectralUNet, "unet": Segmentation
                   "unet", {"probe": "linear on features"})
 _TILES = Learner({"classifier above a regression": SpectralClassifier, "classifier": ClassificationNetwork, "nearest neighbours": NearestNeighbours},
                  Classification, "classifier", {"knn": "nearest neighbours"})
-LEARNERS: dict[str, Learner] = {"segmentation": _PIXELS, "scene": _TILES, "patch": _TILES, "multilabel": _TILES}
+_FIELDS = Learner({"field unet above a regression": FieldUNet, "unet": SegmentationNetwork, "linear on features": PixelProbe},
+                  FieldSegmentation, "unet", {"probe": "linear on features"})
+_SERIES = Learner({"series network above a regression": SeriesNetwork}, SeriesMethod, "", encoder=chosen_series_encoder, start=start_series,
+                  usual=OF_SERIES)
+LEARNERS: dict[str, Learner] = {"segmentation": _PIXELS, "fields": _FIELDS, "scene": _TILES, "patch": _TILES, "multilabel": _TILES,
+                                "series": _SERIES}
 
 
 def learner_of(dataset: Dataset, otherwise: str = "") -> Learner:

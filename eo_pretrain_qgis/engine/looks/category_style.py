@@ -34,13 +34,24 @@ def categorized(field: str, kind: str, categories: Sequence[Category], parts: st
     for number, row in enumerate(categories):
         typed = "long" if isinstance(row.value, int) else "string"
         rows.append(f'<category type="{typed}" value="{escaped(str(row.value))}" symbol="{number}" label="{escaped(row.label)}" render="true"/>\n')
-        told = "".join(f'<Option type="QString" name="{name}" value="{escaped(value)}"/>' for name, value in row.options.items())
-        symbols.append(f'<symbol type="{kind}" name="{number}" alpha="1" clip_to_extent="1" force_rhr="0">'
-                       f'<layer class="{SYMBOL_LAYERS[kind]}" enabled="1" pass="0" locked="0"><Option type="Map">{told}</Option></layer></symbol>\n')
+        symbols.append(_symbol(kind, number, row.options))
     labels = ' labelsEnabled="1"' if "Labeling" in parts else ""
     return (f'<qgis version="3.40.0" styleCategories="{parts}"{labels}>\n'
             f'<renderer-v2 type="categorizedSymbol" attr="{escaped(field)}" symbollevels="0" enableorderby="0" forceraster="0">\n'
             f"<categories>\n{''.join(rows)}</categories>\n<symbols>\n{''.join(symbols)}</symbols>\n</renderer-v2>\n{more}</qgis>\n")
+
+
+def single(kind: str, options: Mapping[str, str]) -> str:
+    """The text of a .qml in which all features look alike: the kind of symbol, and the options of its layer as QGIS writes them."""
+    return ('<qgis version="3.40.0" styleCategories="Symbology">\n'
+            '<renderer-v2 type="singleSymbol" symbollevels="0" enableorderby="0" forceraster="0">\n<symbols>\n'
+            f"{_symbol(kind, 0, options)}</symbols>\n</renderer-v2>\n</qgis>\n")
+
+
+def _symbol(kind: str, number: int, options: Mapping[str, str]) -> str:
+    told = "".join(f'<Option type="QString" name="{name}" value="{escaped(value)}"/>' for name, value in options.items())
+    return (f'<symbol type="{kind}" name="{number}" alpha="1" clip_to_extent="1" force_rhr="0">'
+            f'<layer class="{SYMBOL_LAYERS[kind]}" enabled="1" pass="0" locked="0"><Option type="Map">{told}</Option></layer></symbol>\n')
 
 
 def color_option(color: str, opacity: int = 255) -> str:

@@ -88,6 +88,7 @@ class Part:
     Attributes:
         window: in pixels of the image.
         scores: (class, y, x), or (band, y, x) of another sensor, float32.
+        beside: what the model gives besides, by name: float32 (y, x) from 0 to 1.
         values: what the network saw there (band, y, x) float32, in stored units of the model.
         valid: where all bands were measured (y, x); elsewhere the scores mean nothing.
     """
@@ -96,6 +97,7 @@ class Part:
     scores: np.ndarray
     values: np.ndarray
     valid: np.ndarray
+    beside: dict[str, np.ndarray] = field(default_factory=dict)
 
     @cached_property
     def winner(self) -> tuple[np.ndarray, np.ndarray]:
@@ -226,13 +228,14 @@ def compute(network: Network, canvas: Canvas, work: Work, products: Sequence[Pro
         takers = [stack.enter_context(product.open(canvas, progress)) for product in products]
 
         def hand_out(part: Part) -> None:
-            check_scores(part.scores, part.valid, part.window, canvas.grid, model)
+            for scores in (part.scores, *(other[None] for other in part.beside.values())):
+                check_scores(scores, part.valid, part.window, canvas.grid, model)
             for take in takers:
                 take(part)
 
         scenes = [stack.enter_context(work.scene()) for _ in range(readers)]
         pieces = stack.enter_context(closing(ahead(_Reader(model, work.matches, scenes, area).read, work.tiles, readers, spare)))
-        submit = stack.enter_context(_writing(hand_out, behind))
+        submit = stack.enter_context(_writing(hand_out, behind, model.beside))
         for done, piece in enumerate(pieces, 1):
             if piece.valid.any():
                 images = {model.image.name: piece.values[None]}
@@ -343,14 +346,16 @@ def most_probable(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 @contextmanager
-def _writing(take: Callable[[Part], None], behind: int) -> Iterator[Callable[[_Piece, np.ndarray], None]]:
-    """A function that hands pieces to `take` in another thread, at most `behind` pieces behind.
+def _writing(take: Callable[[Part], None], behind: int, beside: tuple[str, ...]) -> Iterator[Callable[[_Piece, np.ndarray], None]]:
+    """A function that hands pieces to `take` in another thread, at most `behind` pieces behind; the last scores are those `beside`.
 
     An error of `take` comes up at the next call or at the end.
     """
     def finish(piece: _Piece, scores: np.ndarray) -> None:
         inner = (slice(None), *piece.inner)
-        take(Part(piece.target, scores[inner], piece.values[inner], piece.valid))
+        classes = len(scores) - len(beside)
+        more = dict(zip(beside, scores[classes:, piece.inner[0], piece.inner[1]], strict=True))
+        take(Part(piece.target, scores[:classes][inner], piece.values[inner], piece.valid, more))
 
     pool = ThreadPoolExecutor(1, thread_name_prefix="write")
     waiting: deque[Future[Any]] = deque()

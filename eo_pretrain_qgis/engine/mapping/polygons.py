@@ -47,9 +47,9 @@ def write_polygons(class_map: str, classes: Sequence[ClassInfo], output: str, mi
     with Raster(class_map) as raster:
         grid = raster.grid
         strips = _sieved_strips(raster, minimum_area) if minimum_area > 0 else _strips(raster)
-        found = list(_polygons(strips, grid, progress))
+        found = list(outlines(strips, grid, progress))
     values = np.array([value for value, _ in found], np.int64)
-    shapes = shapely.transform(np.array([shape for _, shape in found], object), _to_map(grid))
+    shapes = shapely.transform(np.array([shape for _, shape in found], object), to_map(grid))
     areas = areas_m2(shapes, grid.crs)
     rows = {row.value: row for row in coloured(classes)}
     features = geopandas.GeoDataFrame({
@@ -96,8 +96,8 @@ def _sieved_strips(raster: Raster, minimum_area: float) -> Iterator[tuple[np.nda
         yield sieved[row:row + STRIP_ROWS], valid[row:row + STRIP_ROWS]
 
 
-def _polygons(strips: Iterator[tuple[np.ndarray, np.ndarray]], grid: Grid, progress: Progress) -> Iterator[tuple[int, shapely.Polygon]]:
-    """(value, polygon in pixel coordinates), joined across strips."""
+def outlines(strips: Iterator[tuple[np.ndarray, np.ndarray]], grid: Grid, progress: Progress) -> Iterator[tuple[int, shapely.Polygon]]:
+    """The areas of a map that comes in strips, see `_strips`, joined across them: value, and polygon in pixels of the grid."""
     reaching: dict[int, list[shapely.Polygon]] = {}  # polygons that touch the lower edge of the strip before
     top = 0
     for values, valid in strips:
@@ -127,6 +127,6 @@ def _joined(above: list[shapely.Polygon], below: list[shapely.Polygon], edge: in
     return [*shapely.simplify(parts, 0), *apart]  # tolerance 0 takes out the corners left on the edge, nothing else
 
 
-def _to_map(grid: Grid):
+def to_map(grid: Grid):
     a, _, c, _, e, f = grid.transform
     return lambda points: points * (a, e) + (c, f)

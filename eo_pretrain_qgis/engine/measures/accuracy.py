@@ -28,8 +28,10 @@ def confusion(truth: np.ndarray, predicted: np.ndarray, classes: int, ignore: in
 
 
 def count_classes(truth: np.ndarray, answer: np.ndarray, classes: int) -> np.ndarray:
-    """`confusion` of class positions, or of scores with the classes in axis 1, of which the largest counts."""
-    return confusion(truth, answer if answer.ndim == truth.ndim else answer.argmax(1), classes)
+    """`confusion` of class positions, or of scores with the classes in axis 1, of which the largest counts; NaN are no answer and not counted."""
+    if answer.ndim == truth.ndim:
+        return confusion(truth, answer, classes)
+    return confusion(np.where(np.isnan(answer).any(1), IGNORE, truth), answer.argmax(1), classes)
 
 
 def scores(matrix: np.ndarray) -> dict:

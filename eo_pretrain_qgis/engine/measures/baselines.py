@@ -64,10 +64,18 @@ PIXEL_BASELINES = {
     "statistics": Baseline("regression on statistics", f"Regression on statistics: logistic regression {_PIXELS}", _statistics),
     "boosting": Baseline("boosting on statistics", f"Boosting on statistics: gradient-boosted trees {_PIXELS}", _boosting),
 }
-#: Of classes of whole samples.
-SAMPLE_BASELINES = {
-    "majority": Baseline("majority class", "Majority class: the class of most of these tiles, everywhere; where a tile may have several, the share "
-                         "of each class.", _majority),
-    "statistics": Baseline("regression on statistics", f"Regression on statistics: logistic regression {_SAMPLES}", _statistics),
-    "boosting": Baseline("boosting on statistics", f"Boosting on statistics: gradient-boosted trees {_SAMPLES}", _boosting),
-}
+_SERIES = "on the whitened bands of each day of the season, between clear dates on a line, learned from these series."
+
+
+def _of_samples(what: str, features: str) -> dict[str, Baseline]:
+    """Of whole samples of a kind, in the plural, and what is known of each."""
+    return {
+        "majority": Baseline("majority class", f"Majority class: the class of most of these {what}, everywhere; where one may have several, the "
+                             "share of each class.", _majority),
+        "statistics": Baseline("regression on statistics", f"Regression on statistics: logistic regression {features}", _statistics),
+        "boosting": Baseline("boosting on statistics", f"Boosting on statistics: gradient-boosted trees {features}", _boosting),
+    }
+
+
+#: Of classes of whole images and patches, and of series.
+SAMPLE_BASELINES, SERIES_BASELINES = _of_samples("tiles", _SAMPLES), _of_samples("series", _SERIES)

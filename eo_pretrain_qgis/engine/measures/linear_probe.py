@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from scipy.special import logit
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, StratifiedShuffleSplit
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.neighbors import KNeighborsClassifier
 
@@ -19,6 +19,7 @@ from .multilabel_accuracy import multilabel_scores, score_counts
 NEIGHBOURS = 5
 #: Strengths of the L2 penalty that are tried, scikit-learn's C; small for many features and few labels.
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
+SEARCHED = 4000  # samples of groups that it is searched with
 FOLDS, FOLDED = 5, 1000  # up to so many samples the strength is found by cross-validation, beyond on a fifth held out
 MULTILABEL_STRENGTH = 0.1
 ITERATIONS = 2000
@@ -54,7 +55,7 @@ class LinearProbe:
     """
 
     def __init__(self, known: np.ndarray, labels: np.ndarray, seed: int = 1, strengths: Sequence[float] = STRENGTHS,
-                 shares: np.ndarray | None = None) -> None:
+                 shares: np.ndarray | None = None, groups: np.ndarray | None = None) -> None:
         """Learns.
 
         Args:
@@ -64,6 +65,7 @@ class LinearProbe:
             strengths: values of C that are tried; for several classes at once C is 0.1.
             shares: to what deviation each feature is brought (channel,), so that the penalty weighs heavier on those with less than 1; 0 leaves a
                 feature out. None: 1 for all.
+            groups: numbers of what samples belong to (n,): those of a group learn, or choose the strength, together. None: each stands alone.
         """
         # In float64: in float32 the mean of many rows is off by 1e-4, and a constant would seem to vary.
         self.mean, deviation = known.mean(0, dtype=np.float64), known.std(0, dtype=np.float64)
@@ -74,7 +76,7 @@ class LinearProbe:
         self.constant = None if self.classes or len(np.unique(labels)) > 1 else labels[0]
         self.strength = MULTILABEL_STRENGTH
         if not self.classes and self.constant is None:
-            self.strength = _best_strength(rows, labels, seed, strengths)
+            self.strength = _best_strength(rows, labels, seed, strengths, groups)
         plain = LogisticRegression(C=self.strength, max_iter=ITERATIONS)
         self.model = OneVsRestClassifier(plain) if self.classes else plain
         if self.constant is None:
@@ -138,21 +140,19 @@ def score_predictions(truth: np.ndarray, found: np.ndarray, classes: int) -> dic
     return {name: figures[name] or 0.0 for name in ("average_precision", "mean_f1")}
 
 
-def _best_strength(rows: np.ndarray, labels: np.ndarray, seed: int, strengths: Sequence[float]) -> float:
+def _best_strength(rows: np.ndarray, labels: np.ndarray, seed: int, strengths: Sequence[float], groups: np.ndarray | None = None) -> float:
     """The strength with the best accuracy on labelled samples that were set aside, the smallest where several are as good."""
     if len(strengths) == 1:
         return float(strengths[0])
-    kept = np.isin(labels, [value for value, count in zip(*np.unique(labels, return_counts=True)) if count > 1])
-    rows, labels = rows[kept], labels[kept]
-    counts = np.unique(labels, return_counts=True)[1]
-    if len(counts) < 2:
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(labels))[:SEARCHED]) if groups is not None else np.arange(len(labels))
+    chosen = chosen[np.isin(labels[chosen], [value for value, count in zip(*np.unique(labels[chosen], return_counts=True)) if count > 1])]
+    rows, labels = rows[chosen], labels[chosen]
+    if len(np.unique(labels)) < 2:
         return float(np.sort(strengths)[len(strengths) // 2])
-    if len(labels) <= FOLDED:
-        parts = StratifiedKFold(int(min(FOLDS, counts.min())), shuffle=True, random_state=seed).split(rows, labels)
-    else:
-        parts = StratifiedShuffleSplit(1, test_size=0.2, random_state=seed).split(rows, labels)
     hits = np.zeros(len(strengths))
-    for learned, tried in parts:
+    for learned, tried in _parts(rows, labels, seed, None if groups is None else groups[chosen]):
+        if len(np.unique(labels[learned])) < 2:
+            continue
         model = LogisticRegression(max_iter=250, tol=1e-3, warm_start=True)
         for place, strength in enumerate(sorted(strengths)):
             model.set_params(C=strength)
@@ -160,3 +160,15 @@ def _best_strength(rows: np.ndarray, labels: np.ndarray, seed: int, strengths: S
                 warnings.simplefilter("ignore", ConvergenceWarning)
                 hits[place] += (model.fit(rows[learned], labels[learned]).predict(rows[tried]) == labels[tried]).sum()
     return float(sorted(strengths)[int(hits.argmax())])
+
+
+def _parts(rows: np.ndarray, labels: np.ndarray, seed: int, groups: np.ndarray | None) -> Iterable[tuple[np.ndarray, np.ndarray]]:
+    """Positions of samples that learn and that are tried: folds of few samples, or a fifth held out."""
+    fewest = int(np.unique(labels, return_counts=True)[1].min())
+    if groups is not None and (number := len(np.unique(groups))) > 1:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of classes in fewer groups than there are folds
+            return list(StratifiedGroupKFold(min(FOLDS, number), shuffle=True, random_state=seed).split(rows, labels, groups))
+    if len(labels) <= FOLDED:
+        return StratifiedKFold(min(FOLDS, fewest), shuffle=True, random_state=seed).split(rows, labels)
+    return StratifiedShuffleSplit(1, test_size=0.2, random_state=seed).split(rows, labels)

@@ -15,20 +15,28 @@ class Kind:
         sound: the smallest and the largest value that it may hold.
         products: what a map run can write of it (`mapping.products.PRODUCTS`, and polygons), the chief one first.
         translates: whether its channels are bands of another sensor, and not classes.
+        axes: of the output: "byx" of pixels, "b" where a sample has one answer.
+        takes: axes of the inputs, see `cards.Axes`.
+        words: what it does, as the STAC extension for models names tasks.
     """
 
     output: str
     sound: tuple[float, float]
     products: tuple[str, ...]
     translates: bool = False
+    axes: str = "byx"
+    takes: str = "byx"
+    words: str = "semantic-segmentation"
 
 
-SEGMENTATION, TRANSLATION = "segmentation", "translation"
+SEGMENTATION, FIELDS, TRANSLATION, SERIES = "segmentation", "fields", "translation", "series"
 #: Task → what its models give. That probabilities of a pixel sum to 1 is not asked for, since the most probable class is also that of a
 #: network with a sigmoid for each.
 KINDS = {
     SEGMENTATION: Kind("probabilities", (0.0, 1.0), ("class_map", "confidence", "class_shares", "polygons", "survey")),
-    TRANSLATION: Kind("translation", (-math.inf, math.inf), ("synthetic_image",), translates=True),
+    FIELDS: Kind("probabilities", (0.0, 1.0), ("class_map", "confidence", "class_shares", "polygons", "survey", "fields")),
+    TRANSLATION: Kind("translation", (-math.inf, math.inf), ("synthetic_image",), translates=True, words="generative"),
+    SERIES: Kind("probabilities", (0.0, 1.0), (), axes="b", takes="tb", words="classification"),
 }
 #: Edge of a block, what the network sees at once [px], and of the smaller one for little memory; more where the halo is wide.
 BLOCK, SMALL_BLOCK = 1024, 256

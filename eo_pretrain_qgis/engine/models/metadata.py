@@ -7,6 +7,7 @@ import re
 from typing import Any
 from urllib.parse import quote
 
+from ..cards import days_port
 from .kinds import KINDS, up
 
 STAC_VERSION = "1.1.0"
@@ -42,7 +43,7 @@ def stac_item(description: dict[str, Any], file_name: str = "model.onnx") -> dic
         "mlm:pretrained_source": provenance.get("start") if (provenance.get("start") or "scratch") != "scratch" else None,
         "mlm:accelerator": None,
         "mlm:accelerator_constrained": False,
-        "mlm:input": [_input(seen, description.get("fixed_tile") or -1) for seen in description["inputs"]],
+        "mlm:input": [port for seen in description["inputs"] for port in _inputs(seen, description.get("fixed_tile") or -1)],
         "mlm:output": [_output(description)],
     }
     if not properties["datetime"]:  # STAC asks for a range where there is no instant
@@ -66,7 +67,7 @@ def deepness_keys(description: dict[str, Any]) -> dict[str, Any]:
     its code reads. Without a threshold of 0 every pixel without a class above 50 % would become the first class; a smallest segment of 0
     keeps the map unsmoothed.
     """
-    if len(description["inputs"]) > 1:
+    if len(description["inputs"]) > 1 or KINDS[description["task"]].takes != "byx":
         return {}
     bands, halo, stride = len(description["inputs"][0]["bands"]), description["halo"], description["stride"]
     tile = description.get("fixed_tile") or max(description["tile_size"], up(4 * halo, stride))
@@ -118,6 +119,22 @@ def _band(band: dict[str, Any]) -> dict[str, Any]:
     return facts
 
 
+def _inputs(seen: dict[str, Any], side: int) -> list[dict[str, Any]]:
+    """The ports of an input: of a series its days, too."""
+    found = [_input(seen, side)]
+    if seen.get("season"):
+        first, *_, last = seen["season"]["days"] * 2
+        found.append({
+            "name": days_port(seen["name"]),
+            "description": "Days of the dates since 1 January of the year in which the series begins, below 0 where a date is missing, cloudy or "
+                           f"padding. The model learned from day {first:g} to day {last:g}.",
+            "bands": [],
+            "input": {"shape": [-1, -1], "dim_order": ["batch", "time"], "data_type": "float32"},
+            "value_scaling": None, "resize_type": None, "pre_processing_function": None,
+        })
+    return found
+
+
 def _input(seen: dict[str, Any], side: int) -> dict[str, Any]:
     axes = seen.get("axes", "byx")
     sizes = {"t": -1, "b": len(seen["bands"]), "y": side, "x": side}
@@ -140,11 +157,12 @@ def _targets(description: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _tasks(description: dict[str, Any]) -> list[str]:
-    return ["generative"] if _targets(description) else ["semantic-segmentation"]
+    return [KINDS[description["task"]].words]
 
 
 def _output(description: dict[str, Any]) -> dict[str, Any]:
     classes, targets, side = description["classes"], _targets(description), description.get("fixed_tile") or -1
+    whole = KINDS[description["task"]].axes == "b"
     if targets:
         return {
             "name": "translation",
@@ -158,8 +176,9 @@ def _output(description: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": "probabilities",
         "description": "Probability of each class; the map holds the value of the class with the largest.",
-        "tasks": ["semantic-segmentation"],
-        "result": {"shape": [-1, len(classes), side, side], "dim_order": ["batch", "class", "height", "width"], "data_type": "float32"},
+        "tasks": _tasks(description),
+        "result": {"shape": [-1, len(classes), *([] if whole else [side, side])],
+                   "dim_order": ["batch", "class", *([] if whole else ["height", "width"])], "data_type": "float32"},
         "classification:classes": [_class(row) for row in classes],
         "post_processing_function": None,
     }

@@ -2,7 +2,9 @@
 
 The graph takes each of its `inputs` by its name, of images float32 (n, band, y, x) in the stored units of the training images, and gives
 ``probabilities``, float32 (n, class, y, x), or, for the task translation, ``translation``, float32 (n, band, y, x) in the stored units of
-another sensor; scaling happens inside, so nobody can feed it another range unnoticed. What it wants and gives stands in the file's
+another sensor; scaling happens inside, so nobody can feed it another range unnoticed. A model of series takes values float32 (n, date, band) and,
+by the name of the input and “_days”, their days float32 (n, date), below 0 where a date is missing, cloudy or padding; it gives ``probabilities``
+(n, class), NaN of a series without such a day. What it wants and gives stands in the file's
 `metadata_props`: our own description, a STAC-MLM item, and the keys Deepness reads.
 
 A model file is a download: it is refused when it reaches outside itself (external data) or asks for code that is not
@@ -26,7 +28,7 @@ from google.protobuf.message import DecodeError
 from ...errors import ModelError, listed
 from ...outputs import new_file
 from ...progress import SILENT, Progress
-from ..cards import ClassInfo, Input, ModelBand
+from ..cards import ClassInfo, Input, ModelBand, days_port
 from ..records import checked, parse_json, shown
 from . import metadata as model_metadata
 from .kinds import KINDS, SEGMENTATION, Kind, block_sizes
@@ -116,6 +118,11 @@ class Package:
         return self.record.target.sensor if self.kind.translates and self.record.target else ""
 
     @property
+    def beside(self) -> tuple[str, ...]:
+        """Outputs besides the classes, see `ModelRecord`."""
+        return self.record.beside
+
+    @property
     def gives(self) -> str:
         """What it gives, in words."""
         return f"images of the sensor {self.target_sensor}" if self.targets else "classes"
@@ -159,7 +166,7 @@ class Package:
 
     def session(self, device: str = "auto", threads: int = 0, progress: Progress = SILENT) -> Session:
         """Loads the network in onnxruntime; see `Session`."""
-        return Session(self.path, device, threads, progress, self.kind.output, len(self.targets or self.classes))
+        return Session(self.path, device, threads, progress, self.kind.output, len(self.targets or self.classes), self.beside)
 
 
 def open(path: str | Path) -> Package:
@@ -321,7 +328,10 @@ def _check_graph(model: onnx.ModelProto, description: dict[str, Any], where: str
                          "Export it again with standard operators.")
     for seen in description["inputs"]:
         _check_port(model.graph.input, seen["name"], seen.get("axes", "byx"), len(seen["bands"]), "bands", where)
-    known = [seen["name"] for seen in description["inputs"]]
+    dated = [days_port(seen["name"]) for seen in description["inputs"] if "t" in seen.get("axes", "byx")]
+    for name in dated:
+        _check_port(model.graph.input, name, "t", 0, "", where)
+    known = [*(seen["name"] for seen in description["inputs"]), *dated]
     more = [port.name for port in _ports(model) if port.name not in known]
     if more:
         raise ModelError(f"The network in {where} asks for “{more[0][:60]}” beside {listed(known, 3)}, which nothing gives it. Export the model "
@@ -332,7 +342,9 @@ def _check_graph(model: onnx.ModelProto, description: dict[str, Any], where: str
                          f"{stride} px. Export the model again.")
     kind = KINDS[description["task"]]
     channels, what = (description["target"]["bands"], "target bands") if kind.translates else (description["classes"], "classes")
-    _check_port(model.graph.output, kind.output, "byx", len(channels), what, where)
+    _check_port(model.graph.output, kind.output, kind.axes, len(channels), what, where)
+    for name in description.get("beside", ()):
+        _check_port(model.graph.output, name, "byx", 1, f"channels of “{name}”", where)
 
 
 def _check_port(ports: Any, name: str, axes: str, count: int, what: str, where: str) -> None:
@@ -342,7 +354,7 @@ def _check_port(ports: Any, name: str, axes: str, count: int, what: str, where: 
     if tensor is None or tensor.elem_type != onnx.TensorProto.FLOAT or len(tensor.shape.dim) != len(dimensions):
         raise ModelError(f"The network in {where} has no float32 “{name}” of {len(dimensions)} dimensions ({', '.join(dimensions)}). "
                          "Export the model again.")
-    declared = tensor.shape.dim[dimensions.index(what)].dim_value
+    declared = tensor.shape.dim[dimensions.index(what)].dim_value if what else 0
     if declared not in (0, count):  # 0: the graph leaves it open
         raise ModelError(f"The network in {where} has {declared} {what}, but its description lists {count}. Export the model again.")
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from ..cards import Axes, ClassInfo, ModelBand, Preset
+from ..cards import Axes, ClassInfo, ModelBand, Preset, Season, days_port
 from ..records import Count, FilledName, Finite, Metres, Name, Pixels, PlainName, Sha256, differ, shown
 from .kinds import KINDS, Kind, up
 
@@ -27,6 +27,7 @@ class ModelInput(Struct, frozen=True):
         preset: how the training images stored their values.
         axes: see `cards.Input`.
         optional: see `cards.Input`.
+        season: see `cards.Input`; of series.
     """
 
     name: FilledName
@@ -36,9 +37,12 @@ class ModelInput(Struct, frozen=True):
     preset: Preset = "generic"
     axes: Axes = "byx"
     optional: bool = False
+    season: Season | None = None
 
     def __post_init__(self) -> None:
         _check_bands(self.bands)
+        if "t" in self.axes and self.season is None:
+            raise ValueError("it lacks the key “season”")
         if len(self.fill) != len(self.bands):
             raise ValueError(f"“fill” has {len(self.fill)} numbers for {len(self.bands)} bands")
 
@@ -46,6 +50,11 @@ class ModelInput(Struct, frozen=True):
     def names(self) -> list[str]:
         """Names of its bands."""
         return [band.name for band in self.bands]
+
+    @property
+    def ports(self) -> list[str]:
+        """Names of the ports of the graph that it is given by: of a series its values and its days."""
+        return [self.name, *([days_port(self.name)] if "t" in self.axes else [])]
 
 
 class Target(Struct):
@@ -74,11 +83,14 @@ class Provenance(Struct):
 
 
 class ModelRecord(Struct):
-    """All that mapping, reports and other programs are told."""
+    """All that mapping, reports and other programs are told.
+
+    `beside` names outputs of the graph besides the classes, each (n, 1, y, x) from 0 to 1, such as the distance from a field's boundary.
+    """
 
     id: FilledName
     name: Name
-    task: Literal["segmentation", "translation"]
+    task: Literal["segmentation", "fields", "translation", "series"]
     inputs: Annotated[tuple[ModelInput, ...], Meta(min_length=1, max_length=1_000)]
     resolution_m: tuple[Metres, Metres]
     classes: Annotated[tuple[ClassInfo, ...], Meta(max_length=255)]
@@ -94,12 +106,17 @@ class ModelRecord(Struct):
     encoder: Name | None = None
     parameters: Count | None = None
     target: Target | None = None
+    beside: tuple[FilledName, ...] = ()
     scores: dict[str, Any] | None = None
     provenance: Provenance | None = None
     checksum: Sha256 | None = None
 
     def __post_init__(self) -> None:
-        differ([seen.name for seen in self.inputs], "the input")
+        differ([port for seen in self.inputs for port in seen.ports], "the input")
+        other = next((seen for seen in self.inputs if seen.axes != self.kind.takes), None)
+        if other:
+            raise ValueError(f"the axes of the input {shown(other.name)} are {shown(other.axes)}, and those of a model for {self.task} are "
+                             f"{shown(self.kind.takes)}")
         if self.kind.translates and self.target is None:
             raise ValueError("it lacks the key “target”")
         if not self.kind.translates and not self.classes:

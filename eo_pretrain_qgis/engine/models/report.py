@@ -9,6 +9,7 @@ from ...outputs import new_file
 from ..cards import ModelBand
 from ..looks import html_page as html
 from ..looks.class_style import coloured
+from ..rasters.dates import day_words
 from .package import Package
 from .record import ModelInput
 
@@ -46,14 +47,19 @@ def write_html(package: Package, path: str) -> None:
         html.table(("", ""), [
             ("Id", package.id), ("File", package.path), ("SHA-256", package.sha256), ("Parameters", known.parameters),
             ("Stride [px]", package.stride), ("Halo [px]", package.halo), ("Training tile [px]", known.tile_size),
-            ("Takes tiles of", f"exactly {package.fixed_tile} px" if package.fixed_tile else f"any multiple of {package.stride} px")]),
+            *([("Takes tiles of", f"exactly {package.fixed_tile} px" if package.fixed_tile else f"any multiple of {package.stride} px")]
+              if package.kind.axes != "b" else [])]),
     ])
 
 
 def _input(seen: ModelInput, several: bool) -> list[str]:
-    """Its bands, with its name where it is not the only one."""
+    """Its bands, with its name where it is not the only one, and the season of a series."""
     may = ", which may be missing" if seen.optional else ""
-    return [*([html.paragraph(f"{seen.name}{may}:")] if several else []), _bands(seen.bands)]
+    season = [html.paragraph(
+        f"A series of dates of one place, of {day_words(seen.season.days[0])} to {day_words(seen.season.days[-1])}; other dates are left out. The "
+        f"port “{seen.ports[-1]}” takes the days since 1 January of the year in which it begins, below 0 for what is missing, cloudy or padding. A "
+        "series without a clear date gets no class.")] if seen.season else []
+    return [*([html.paragraph(f"{seen.name}{may}:")] if several else []), *season, _bands(seen.bands)]
 
 
 def _gives(package: Package) -> list[str]:
@@ -67,6 +73,8 @@ def _gives(package: Package) -> list[str]:
 
 def _blocks(package: Package) -> list[str]:
     """How a map is computed, and what is known of its seams."""
+    if package.kind.axes == "b":
+        return []
     if package.fixed_tile:
         edges = f"tiles of exactly {package.fixed_tile} px, the only ones that it takes"
     else:

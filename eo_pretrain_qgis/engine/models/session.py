@@ -49,6 +49,7 @@ class Session:
         progress: warned when ``auto`` found a GPU that onnxruntime cannot use.
         output: name of the graph's output.
         channels: what the output is to have of them; None takes any number.
+        beside: names of more outputs, of one channel each, which follow those channels.
 
     Raises:
         EngineError: when a device asked for by name cannot be used.
@@ -56,8 +57,8 @@ class Session:
     """
 
     def __init__(self, path: str, device: str = "auto", threads: int = 0, progress: Progress = SILENT,
-                 output: str = "probabilities", channels: int | None = None) -> None:
-        self.path, self.output, self.channels = path, output, channels
+                 output: str = "probabilities", channels: int | None = None, beside: tuple[str, ...] = ()) -> None:
+        self.path, self.output, self.channels, self.beside = path, output, channels, beside
         asked = os.environ.get("EOPRETRAIN_DEVICE", "auto") if device == "auto" else device
         kind, index = _chosen(asked)
         if kind == "cuda":
@@ -97,7 +98,7 @@ class Session:
             images: each of its inputs by name, (n, band, y, x) float32, stored units; y and x are multiples of the model's stride.
 
         Returns:
-            (n, class, y, x) float32, probabilities, or what else the model gives.
+            (n, class, y, x) float32, probabilities, or what else the model gives; behind them what stands `beside`.
 
         Raises:
             MemoryRanOutError: when memory runs out.
@@ -105,7 +106,7 @@ class Session:
         """
         shape, *others = (array.shape for array in images.values())
         try:
-            found = self._session.run([self.output], images, self._run_options)[0]
+            found, *more = self._session.run([self.output, *self.beside], images, self._run_options)
         except _FAILURES as error:
             if _is_memory(error):
                 raise MemoryRanOutError(f"Memory ran out on {self.device} with a block of {shape[-1]} x {shape[-2]} px. Close other "
@@ -113,12 +114,13 @@ class Session:
             raise ModelError(f"The network in {self.path} fails on an input of shape {listed([str(shape), *map(str, others)])} "
                              f"({first_line(error)[:200]}). "
                              "Export the model again.") from None
-        return self._checked(found, shape)
+        main = self._checked(found, shape, self.channels)
+        return np.concatenate([main, *(self._checked(other, shape, 1) for other in more)], 1) if more else main
 
-    def _checked(self, found: Any, asked: tuple[int, ...]) -> np.ndarray:
+    def _checked(self, found: Any, asked: tuple[int, ...], wanted: int | None) -> np.ndarray:
         shape: tuple[int, ...] = getattr(found, "shape", ())
         kind = getattr(found, "dtype", type(found))
-        channels = self.channels or (shape[1] if len(shape) == 4 else 0)
+        channels = wanted or (shape[1] if len(shape) == 4 else 0)
         expected = (asked[0], channels, *asked[2:])
         if shape != expected or not channels or np.dtype(kind).kind != "f":
             raise ModelError(f"The network in {self.path} gives an array of shape {shape} and type {kind} for an input of shape {asked}, but "

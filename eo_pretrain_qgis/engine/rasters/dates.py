@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import date, timedelta
 
 #: YYYYMMDD, YYYY-MM-DD, YYYY_MM_DD and YYYY.MM.DD, also before a time (20190405T103021, 20190405103021). The same separator twice, so
 #: that path and row of a Landsat scene and the digits behind them (198011_20200621) are no date.
@@ -31,3 +31,10 @@ def first_day(*texts: str) -> str:
     """The day in the first of some texts that holds one, ``2020-06-21``; empty where none does."""
     day = next((day for text in texts if (day := day_in(text))), None)
     return day.isoformat() if day else ""
+
+
+def day_words(day: float) -> str:
+    """A day since 1 January in words: “3 May”, or “3 May of the next year”."""
+    found = date(2001, 1, 1) + timedelta(round(float(day)))
+    years = found.year - 2001
+    return f"{found.day} {found:%B}" + ("" if not years else " of the next year" if years == 1 else f" {years} years later")

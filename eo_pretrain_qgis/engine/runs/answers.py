@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 from scipy.special import logit
@@ -12,7 +13,7 @@ from scipy.special import logit
 from ...errors import ModelError
 from ..cards import Input, between_values, single
 from ..classic.classifiers import WORDS
-from ..classic.models import filled
+from ..classic.models import fed, filled
 from ..classic.whitening import MARGIN
 from ..datasets.dataset import Dataset
 from ..datasets.surroundings import Surroundings
@@ -20,6 +21,7 @@ from ..mapping.inference import Network
 from ..models.kinds import block_sizes
 from ..models.package import Package, taken
 from ..models.session import Session, on_processor
+from ..tasks import task_named
 from .description import describe
 from .run_folder import CLASSIFIER, RunFolder
 
@@ -41,7 +43,13 @@ class OfTiles(Protocol):
     dataset: Dataset
 
     def of_tiles(self, tiles: np.ndarray, at_once: int) -> Iterator[Answered]:
-        """Answers for tiles of the dataset, so many at once: positions of classes (n, y, x) uint8, or scores before softmax or sigmoid (n, class)."""
+        """Answers for tiles of the dataset, so many at once: positions of classes (n, y, x) uint8, or scores before softmax or sigmoid (n, class).
+
+        Of series without a date that counts the scores are NaN.
+        """
+
+    def until(self, day: float) -> Self:
+        """The same of series as they were known on a day, see `cards.Input.until`."""
 
 
 class Answers(OfTiles, Protocol):
@@ -68,20 +76,25 @@ class KeptClassifier:
 
     def of_tiles(self, tiles: np.ndarray, at_once: int) -> Iterator[Answered]:
         """See `Answers`."""
-        pixelwise = self.dataset.kind.pixelwise
-        reader = Surroundings(self.dataset, self.seen, MARGIN).read if pixelwise else lambda chosen: self.dataset.read(self.seen, chosen)
+        around = Surroundings(self.dataset, self.seen, MARGIN) if self.dataset.kind.pixelwise else None
         for chosen in np.array_split(tiles, -(-len(tiles) // at_once)) if len(tiles) else []:
-            chances = self.probabilities(*reader(chosen))
-            if pixelwise:
-                answer = chances[:, :, MARGIN:-MARGIN, MARGIN:-MARGIN].argmax(1).astype(np.uint8)
+            if around:
+                image = {self.seen.name: filled(self.seen, *around.read(chosen))[0]}
+                answer = self._probabilities(image)[:, :, MARGIN:-MARGIN, MARGIN:-MARGIN].argmax(1).astype(np.uint8)
             else:
-                sure = chances.clip(_SURE, 1 - _SURE)
+                sure = self._probabilities(fed(self.dataset, self.seen, chosen)).clip(_SURE, 1 - _SURE)
                 answer = logit(sure) if self.dataset.kind.several else np.log(sure)
             yield chosen, self.dataset.labels(chosen), answer
 
-    def probabilities(self, images: np.ndarray, valid: np.ndarray) -> np.ndarray:
-        """Of the classes, float32 (n, class, …), of images in stored units (n, band, y, x) and where they were measured (n, y, x)."""
-        return self.session.run(None, {self.seen.name: filled(self.seen, images, valid)[0]})[0]
+    def _probabilities(self, given: dict[str, np.ndarray]) -> np.ndarray:
+        """Of the classes, float32 (n, class, …), of what the graph takes."""
+        return self.session.run(None, given)[0]
+
+    def until(self, day: float) -> KeptClassifier:
+        """See `OfTiles`."""
+        early = copy.copy(self)
+        early.seen = self.seen.until(day)
+        return early
 
     def of_images(self) -> tuple[Package, Network]:
         """See `Answers`."""
@@ -108,5 +121,6 @@ def read_classifier(run: RunFolder) -> bytes:
 
 def classifier_facts(run: RunFolder) -> dict:
     """What the description of a model says of the simple classifier of a run."""
+    halo = MARGIN if task_named(run.card["task"]).pixelwise else 0
     return {"inputs": [taken(between_values(single(run.inputs)))], "architecture": WORDS[run.kept], "encoder": None,
-            "parameters": run.card["classifier_parameters"], "stride": 1, "halo": MARGIN, **block_sizes(MARGIN, 1)}
+            "parameters": run.card["classifier_parameters"], "stride": 1, "halo": halo, **block_sizes(halo, 1)}

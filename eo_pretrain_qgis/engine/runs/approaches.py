@@ -17,7 +17,7 @@ from ...outputs import new_file
 from ...progress import SILENT, Progress
 from ..classic.classifiers import WORDS
 from ..classic.graph import ROWS, count_numbers
-from ..classic.models import Labelled, SimpleModel, filled
+from ..classic.models import Labelled, SimpleModel, fed, filled
 from ..classic.whitening import MARGIN
 from ..datasets.surroundings import Surroundings
 from ..even_sample import even_sample
@@ -33,7 +33,7 @@ NAMES = {**WORDS, NETWORK: "network above the regression"}
 #: there; so a tree may send a pixel another way, and a small share of classes may change.
 TOLERANCE, CHANGED = 1e-4, 1e-3
 COMPARED, LOOKED_AT = 2_000, 4  # rows, or samples, and tiles
-AT_ONCE = 8  # tiles
+AT_ONCE, WHOLE_AT_ONCE = 8, 256  # tiles with classes of pixels, and samples
 
 
 class Candidate(NamedTuple):
@@ -52,9 +52,10 @@ def candidates(labelled: Labelled, approaches: Sequence[str], progress: Progress
         part = progress.part(number / len(approaches), (number + 1) / len(approaches))
         model = labelled.fit(approach)
         counts, answers = SceneCounts(dataset, tiles), model.answers(dataset)
-        for start in range(0, len(tiles), AT_ONCE):
+        at_once = AT_ONCE if dataset.kind.pixelwise else WHOLE_AT_ONCE
+        for start in range(0, len(tiles), at_once):
             part.at(start / len(tiles), f"Checking the {WORDS[approach]}")
-            chosen = tiles[start:start + AT_ONCE]
+            chosen = tiles[start:start + at_once]
             counts.add(chosen, dataset.labels(chosen), answers(chosen))
         tried = counts.tried() if len(tiles) else None
         found.append(Candidate(approach, model, tried))
@@ -132,10 +133,11 @@ def _changed(content: bytes, model: SimpleModel, labelled: Labelled) -> float:
     pixels = dataset.kind.pixelwise
     tiles = even_sample(np.unique(labelled.rows.tiles), LOOKED_AT if pixels else COMPARED)
     scores = model.answers(dataset)(tiles)
-    images, valid = Surroundings(dataset, model.what, MARGIN).read(tiles) if pixels else dataset.read(model.what, tiles)
-    image, known = filled(model.what, images, valid)
-    found = on_processor(content).run(None, {model.what.name: image})[0]
-    if not pixels:
+    if pixels:
+        image, known = filled(model.what, *Surroundings(dataset, model.what, MARGIN).read(tiles))
+        found = on_processor(content).run(None, {model.what.name: image})[0]
+    else:
+        found = on_processor(content).run(None, fed(dataset, model.what, tiles))[0]
         return float(((found > 0.5) != (scores > 0)).mean() if dataset.kind.several else (found.argmax(1) != scores.argmax(1)).mean())
     other = found[:, :, MARGIN:-MARGIN, MARGIN:-MARGIN].argmax(1) != scores.argmax(1)
     return float(other[known[:, MARGIN:-MARGIN, MARGIN:-MARGIN]].mean())

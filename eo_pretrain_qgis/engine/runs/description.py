@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..models import package
+from ..tasks import task_named
 from .run_folder import RunFolder
 
 
@@ -22,8 +23,10 @@ def describe(run: RunFolder, name: str, licence: str, plugin_version: str, facts
     """
     card = run.card
     metrics = card["metrics"]
-    scores = {"split": "validation", **{key: metrics[key] for key in ("mean_iou", "overall_accuracy") if key in metrics}}
-    scores["iou"] = {entry: metrics[f"iou_{entry}"] for entry in run.class_names if f"iou_{entry}" in metrics}
+    kind = task_named(card["task"])
+    scores = {"split": "validation", **{key: metrics[key] for key in kind.told if key in metrics}}
+    leading = kind.of_class[0]
+    scores[leading] = {entry: metrics[f"{leading}_{entry}"] for entry in run.class_names if f"{leading}_{entry}" in metrics}
     return {
         **{key: card[key] for key in ("task", "resolution_m", "classes", "tile_size")},
         "inputs": [package.taken(seen) for seen in run.inputs.values()],

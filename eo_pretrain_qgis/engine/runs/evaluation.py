@@ -13,21 +13,27 @@ from ...errors import DataError
 from ...progress import SILENT, Progress
 from ..classic.models import Labelled
 from ..datasets.dataset import ALL, Dataset
+from ..datasets.dates import check_season
 from ..datasets.splitting.label_shares import real_share, training_share
+from ..datasets.units import scored_kind, unit_sentences
+from ..even_sample import even_sample
 from ..looks import html_page as page
 from ..looks.score_tables import CLASS_FIGURES, class_table, confusion_table, hardly_measured
 from ..tasks import FIGURES, Task, with_article
 from .answers import Answers, KeptClassifier
 from .approaches import NAMES
+from .by_day import LOOKED_AT, by_day, day_sections
+from .by_scene import Counts
 from .learnable import check_learnable
 from .limits import LABELS_ARE_TRUTH
 from .map_scores import count_map, count_tiles
+from .object_scores import GRADIENTS, Regions, can_count, object_facts, object_sections
 from .pictures import pictures, shown
 from .run_folder import NETWORK, RunFolder, write_json
 
 MODEL = "model"
-#: Tiles that baselines answer for at once.
-AT_ONCE = 8
+#: Tiles that baselines answer for at once, with classes of pixels, and of their own.
+AT_ONCE, WHOLE_AT_ONCE = 8, 256
 
 
 def measure_run(run: RunFolder, opened: Callable[[Dataset], Answers], dataset_folder: str | None, split: str, at_once: int = AT_ONCE,
@@ -63,21 +69,32 @@ def measure_run(run: RunFolder, opened: Callable[[Dataset], Answers], dataset_fo
     if not len(tiles):
         raise DataError(f"The dataset {dataset.folder} has no {split} tiles. Choose another split, or divide the dataset anew.")
     answers = opened(dataset)
-    progress.message(f"Measuring on {len(tiles)} {split} tiles.")
+    progress.message(f"Measuring on {len(tiles)} {split} {dataset.kind.unit if dataset.kind.dates else 'tiles'}.")
+    if dataset.kind.dates and (left_out := check_season(dataset, answers.seen, tiles)):
+        progress.message(left_out, "warning")
     share, seed = run.card["settings"].get("label_share", 100), run.card["seed"]
     learned = training_share(source, share, seed)  # what the run guessed for other tiles is its own
     seen = ""
+    regions = Regions(dataset, tiles) if can_count(dataset) else None
     if dataset.kind.pixelwise:
-        own, seen = count_map(answers, tiles, progress.part(0, 0.6))
+        own, seen = count_map(answers, tiles, progress.part(0, 0.6), regions)
         progress.message(seen)
     else:
         own = count_tiles(answers, tiles, at_once, progress.part(0, 0.6))
     labelled = Labelled(source, answers.seen, learned, seed, progress.part(0.6, 0.7))
-    counts = {MODEL: own, **_count_baselines(dataset, labelled, tiles, progress.part(0.7, 0.95))}
-    facts = _facts(run, dataset, split, counts) | {"tiles": len(tiles), "training_tiles": len(learned), "label_share": share,
+    objects = {MODEL: regions.counted()} if regions else {}
+    counts = {MODEL: own, **_count_baselines(dataset, labelled, tiles, progress.part(0.7, 0.9))}
+    if regions:
+        objects |= _count_objects(regions, labelled, answers.seen.sensor, progress.part(0.9, 0.95))
+    facts = _facts(run, dataset, split, counts) | object_facts(objects) | {"tiles": len(tiles), "training_tiles": len(learned), "label_share": share,
                                                    "real_label_share": real_share(source, learned)}
-    progress.at(0.95, "Drawing samples")
-    return facts, _sections(facts, dataset, counts[MODEL], pictures(answers, shown(dataset, split)), seen)
+    more: list[str] = []
+    if dataset.kind.dates:
+        facts["by_day"] = by_day(answers, labelled, even_sample(tiles, LOOKED_AT), WHOLE_AT_ONCE, progress.part(0.95, 0.98))
+        more = day_sections(facts["by_day"], answers)
+    progress.at(0.98, "Drawing samples")
+    more += [page.heading("Series" if dataset.kind.dates else "Tiles"), pictures(answers, shown(dataset, split))]
+    return facts, _sections(facts, dataset, counts[MODEL], more, seen)
 
 
 def measure_classifier(run_folder: str, dataset_folder: str | None, split: str, progress: Progress = SILENT) -> tuple[dict[str, Any], list[str]]:
@@ -88,15 +105,23 @@ def measure_classifier(run_folder: str, dataset_folder: str | None, split: str, 
 
 def _count_baselines(dataset: Dataset, labelled: Labelled, tiles: np.ndarray, progress: Progress) -> dict[str, np.ndarray]:
     """Counts of what each baseline, learned from the labels that the run learned from, says of the tiles."""
-    kind, classes, found = dataset.kind, len(dataset.classes), {}
+    kind, found, at_once = dataset.kind, {}, AT_ONCE if dataset.kind.pixelwise else WHOLE_AT_ONCE
     for at, (who, baseline) in enumerate(kind.baselines.items()):
         part = progress.part(at / len(kind.baselines), (at + 1) / len(kind.baselines))
-        ask = baseline.fit(labelled)(dataset)
-        found[who] = kind.nothing(classes)
-        for chosen in np.array_split(tiles, -(-len(tiles) // AT_ONCE)):
-            found[who] += kind.count(dataset.labels(chosen), ask(chosen), classes)
+        ask, counts = baseline.fit(labelled)(dataset), Counts(dataset, tiles)
+        for chosen in np.array_split(tiles, -(-len(tiles) // at_once)):
+            counts.add(chosen, dataset.labels(chosen), ask(chosen))
             part.at(0.5, f"Measuring {baseline.words}")
+        found[who] = counts.total()
     return found
+
+
+def _count_objects(regions: Regions, labelled: Labelled, sensor: str, progress: Progress) -> dict[str, np.ndarray]:
+    """Counts of the objects that each baseline finds, and of what needs no learning."""
+    baselines, found = regions.dataset.kind.baselines, {}
+    for at, (who, baseline) in enumerate(baselines.items()):
+        found[who] = regions.of_answers(baseline.fit(labelled)(regions.dataset), progress.part(at / len(baselines), (at + 1) / len(baselines)))
+    return found | {GRADIENTS: regions.of_gradients(regions.dataset.sensor_of(labelled.what).name, progress.part(1, 1))}
 
 
 def _refuse_known_scenes(dataset: Dataset, source: Dataset) -> None:
@@ -139,8 +164,8 @@ def _facts(run: RunFolder, dataset: Dataset, split: str, counts: dict[str, np.nd
     return facts
 
 
-def _sections(facts: dict[str, Any], dataset: Dataset, counts: np.ndarray, pictures: str, seen: str) -> list[str]:
-    kind, names = dataset.kind, [entry.name for entry in dataset.classes]
+def _sections(facts: dict[str, Any], dataset: Dataset, counts: np.ndarray, more: list[str], seen: str) -> list[str]:
+    kind, names = scored_kind(dataset), [entry.name for entry in dataset.classes]
     words = {MODEL: "the model", **{who: baseline.words for who, baseline in kind.baselines.items()}}
     figures = [(FIGURES[figure], *(facts[who][figure] for who in words)) for figure in FIGURES if figure in facts[MODEL]]
     leading = kind.of_class[0]
@@ -148,10 +173,11 @@ def _sections(facts: dict[str, Any], dataset: Dataset, counts: np.ndarray, pictu
     return [
         page.paragraph(_verdict(facts, kind)),
         page.heading("Beside the baselines"), page.table(("figure", *words.values()), figures),
+        *object_sections(facts, words),
         page.heading(f"{CLASS_FIGURES[leading]} of each class"), page.table(("class", *words.values()), single),
         page.heading("The model in detail"), class_table(names, facts[MODEL], kind),
         *([] if kind.several else [confusion_table(names, counts)]),
-        page.heading("Tiles"), pictures,
+        *more,
         page.heading("How it was measured"), page.bullets([*filter(None, [seen]), *_method(facts, dataset)]),
         page.heading("Limits"), page.bullets([*hardly_measured(names, facts[MODEL]["classes"], kind, facts["split"]), LABELS_ARE_TRUTH]),
     ]
@@ -178,13 +204,14 @@ def _verdict(facts: dict[str, Any], kind: Task) -> str:
 
 
 def _method(facts: dict[str, Any], dataset: Dataset) -> list[str]:
-    model, share, kind = facts[MODEL], facts["label_share"], dataset.kind
+    model, share, kind = facts[MODEL], facts["label_share"], scored_kind(dataset)
     real = f"{facts['real_label_share']:.3g} % of those with labels ({share:g} % were asked for)"
     part = f", {real}, drawn with the seed of the run" if share < 100 else ""
     return [
-        f"{facts['tiles']} {facts['split']} tiles, {model.get('samples', model.get('pixels')):,} labelled {kind.counted} of {dataset.folder}.",
+        f"{facts['tiles']} {facts['split']} {dataset.kind.unit if kind.dates else 'tiles'}, "
+        f"{model.get('samples', model.get('pixels')):,} labelled {kind.counted} of {dataset.folder}.",
         f"Split: {dataset.description['split'].get('text', 'not stated')}",
-        f"All figures count {kind.counted}; the means give each class that occurs the same weight.",
+        f"All figures count {kind.counted}; the means give each class that occurs the same weight.", *unit_sentences(dataset),
         f"Model and baselines learned from the labels of the same {facts['training_tiles']} training tiles{part}.",
         *(baseline.method for baseline in kind.baselines.values()),
     ]

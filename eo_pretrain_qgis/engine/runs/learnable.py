@@ -29,7 +29,7 @@ def check_learnable(dataset: Dataset) -> None:
         raise DataError(f"The dataset {where} has no training tiles. Split it again with a larger training share or smaller blocks.")
     present = [entry.name for entry, count in zip(dataset.classes, dataset.description["class_pixels"]["training"]) if count]
     if len(present) < (1 if dataset.kind.several else 2):
-        only = f"only the class “{present[0]}”" if present else f"no labelled {entity}"
+        only = f"only the class “{present[0]}”" if present else "no label"
         raise DataError(f"The training tiles of {where} hold {only}, so there is nothing to tell apart. "
                         f"Add labels of another class, or count unlabelled {entity} as background.")
 

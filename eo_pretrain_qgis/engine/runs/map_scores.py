@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import numpy as np
 
@@ -15,11 +15,13 @@ from ..datasets.dataset import IGNORE, Dataset
 from ..datasets.source_images import SourceLostError, has_places, open_again
 from ..mapping.band_matching import Match
 from ..mapping.blocks import anchored_tiles
-from ..mapping.inference import Network, Part, Work, compute
+from ..mapping.inference import Network, Part, Product, Work, compute
 from ..mapping.request import Canvas
 from ..models.package import Package
 from ..rasters.grid import Window
-from .answers import Answers
+from .answers import Answers, OfTiles
+from .by_scene import Counts
+from .object_scores import Regions
 
 #: Memory setting of the run, see `MapRequest`.
 MEMORY = 1024
@@ -66,7 +68,7 @@ class Scored:
                 self.counts += self.dataset.kind.count(truth, part.winner[0][_inside(both, part.window)], classes)
 
 
-def count_map(answers: Answers, tiles: np.ndarray, progress: Progress = SILENT) -> tuple[np.ndarray, str]:
+def count_map(answers: Answers, tiles: np.ndarray, progress: Progress = SILENT, regions: Regions | None = None) -> tuple[np.ndarray, str]:
     """What a map says of tiles, counted against their labels, and a sentence on what the model saw around them.
 
     Where the image of a tile cannot be seen again, the tile is seen among its neighbours in the dataset.
@@ -75,6 +77,7 @@ def count_map(answers: Answers, tiles: np.ndarray, progress: Progress = SILENT) 
         answers: of a class for every pixel.
         tiles: positions (n,).
         progress: told of every block.
+        regions: of the tiles, which hear what is said of every image, and lose those that cannot be seen again.
 
     Raises:
         DataError: an image is damaged.
@@ -89,38 +92,42 @@ def count_map(answers: Answers, tiles: np.ndarray, progress: Progress = SILENT) 
         mine = tiles[names == name]
         part = progress.part(done / len(tiles), (done + len(mine)) / len(tiles))
         done += len(mine)
+        scored: list[Product] = [Scored(dataset, mine), *([regions] if regions else [])]
         try:
-            counts += _count_scene(session, model, answers, name, mine, part)
+            if regions:
+                regions.scene = name
+            counts += _count_scene(session, model, answers, name, scored, part)
         except SourceLostError as error:
+            if regions:
+                regions.lose(name)
             lost += len(mine)
             reasons.append(str(error))
             counts += count_tiles(answers, mine, 1, part)  # one by one, so that a cancel is heard
     return counts, _sentence(lost, len(tiles), reasons)
 
 
-def count_tiles(answers: Answers, tiles: np.ndarray, at_once: int, progress: Progress = SILENT) -> np.ndarray:
+def count_tiles(answers: OfTiles, tiles: np.ndarray, at_once: int, progress: Progress = SILENT) -> np.ndarray:
     """Counts of what is said of tiles as they are in the dataset."""
-    kind, classes, done = answers.dataset.kind, len(answers.dataset.classes), 0
-    counts = kind.nothing(classes)
+    counts, done = Counts(answers.dataset, tiles), 0
     for chosen, truth, answer in answers.of_tiles(tiles, at_once):
-        counts += kind.count(truth, answer, classes)
+        counts.add(chosen, truth, answer)
         done += len(chosen)
-        progress.at(done / len(tiles), f"Measured {done} of {len(tiles)} tiles")
-    return counts
+        progress.at(done / len(tiles), f"Measured {done} of {len(tiles)} {answers.dataset.kind.unit}")
+    return counts.total()
 
 
-def _count_scene(session: Network, model: Package, answers: Answers, name: str, tiles: np.ndarray, progress: Progress) -> np.ndarray:
-    """In the blocks of their image that hold tiles."""
-    dataset = answers.dataset
+def _count_scene(session: Network, model: Package, answers: Answers, name: str, products: list[Product], progress: Progress) -> np.ndarray:
+    """In the blocks of an image that hold the tiles of the first of the products, which is `Scored`."""
+    dataset, scored = answers.dataset, cast(Scored, products[0])
+    tiles = scored.tiles
     sensor = dataset.sensor_of(answers.seen)
     bands = [band.name for band in sensor.bands]
     with open_again(dataset, name, tiles, sensor.name, progress.part(0, 0.1)) as scene:
-        scored = Scored(dataset, tiles)
         grid = scene.grid
         blocks = anchored_tiles(grid.width, grid.height, block=model.block, halo=model.halo, stride=model.stride)
         work = Work(lambda: copy.deepcopy(scene), [Match(bands.index(band.name), band, band) for band in model.image.bands],
                     [block for block in blocks if len(scored.within(block.core))], model.block, MEMORY)
-        compute(session, Canvas(model, scene.name, grid, grid.window, {}), work, [scored], progress.part(0.1, 1))
+        compute(session, Canvas(model, scene.name, grid, grid.window, {}), work, products, progress.part(0.1, 1))
     labelled = sum(np.count_nonzero(dataset.labels(tiles[number:number + 1]) != IGNORE) for number in range(len(tiles)))
     if scored.counts.sum() != labelled:
         raise SourceLostError(f"{scene.path} has fewer measured pixels than were kept")

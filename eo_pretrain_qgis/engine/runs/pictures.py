@@ -9,6 +9,7 @@ from ..datasets.dataset import IGNORE, Dataset
 from ..even_sample import even_sample
 from ..looks import html_page as page
 from ..looks.class_style import coloured
+from ..looks.series_pictures import curve_pictures, drawn_band
 from ..looks.tile_pictures import beside, look, paint, telling_tiles
 from .answers import OfTiles
 
@@ -46,22 +47,30 @@ def sample_gallery(answers: OfTiles, tiles: np.ndarray) -> str:
     tiles, dataset = even_sample(tiles, LOOKED_AT), answers.dataset
     batches = list(answers.of_tiles(tiles, 64))
     truth, outputs = (np.concatenate([batch[part] for batch in batches]) for part in (1, 2))
-    names, sensor = [entry.name for entry in dataset.classes], dataset.sensor_of(answers.seen).name
+    names = [entry.name for entry in dataset.classes]
     right, sure, words = _judge_several(truth, outputs, names) if truth.ndim == 2 else _judge(truth, outputs, names)
     order = np.argsort(-sure, kind="stable")
-    sections = []
-    known = np.ones(len(tiles), bool) if truth.ndim == 2 else truth != IGNORE
+    sections = [page.paragraph(f"{drawn_band(answers.seen)} over the season, through the clear dates.")] if dataset.kind.dates else []
+    known = np.ones(len(tiles), bool) if truth.ndim == 2 else (truth != IGNORE) & ~np.isnan(outputs).any(1)
     if not known.any():
-        return page.paragraph("None of the tiles has a label.")
+        return page.paragraph(f"None of the {dataset.kind.unit} has a label{' and a clear date' if dataset.kind.dates else ''}.")
     for title, chosen in (("Right", _varied(order[(right & known)[order]], truth, RIGHT)), ("Wrong", order[(~right & known)[order]][:WRONG])):
-        sections.append(page.heading(f"{title}: {(right if title == 'Right' else ~right)[known].mean():.1%} of {known.sum()} tiles"))
+        sections.append(page.heading(f"{title}: {(right if title == 'Right' else ~right)[known].mean():.1%} of {known.sum()} {dataset.kind.unit}"))
         if len(chosen):
-            zoom = max(1, SAMPLE_SIDE // dataset.tile_size)
-            shown = look(dataset, tiles[np.sort(chosen)], sensor).repeat(zoom, 1).repeat(zoom, 2)
-            sections.append(page.gallery(shown, [words[number] for number in np.sort(chosen)]))
+            drawn = _drawn(answers, tiles[np.sort(chosen)])
+            sections.append(page.gallery(drawn, [words[number] for number in np.sort(chosen)]))
         else:
             sections.append(page.paragraph("None."))
     return "\n".join(sections)
+
+
+def _drawn(answers: OfTiles, samples: np.ndarray) -> np.ndarray:
+    """Small pictures of samples, uint8 (n, y, x, 3)."""
+    dataset = answers.dataset
+    if dataset.kind.dates:
+        return curve_pictures(dataset, answers.seen, samples, SAMPLE_SIDE)
+    zoom = max(1, SAMPLE_SIDE // dataset.tile_size)
+    return look(dataset, samples, dataset.sensor_of(answers.seen).name).repeat(zoom, 1).repeat(zoom, 2)
 
 
 def _judge(truth: np.ndarray, outputs: np.ndarray, names: list[str]) -> tuple[np.ndarray, np.ndarray, list[str]]:

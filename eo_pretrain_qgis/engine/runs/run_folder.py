@@ -134,14 +134,15 @@ class RunFolder:
             raise ModelError(f"The run {self.folder} learned by {self.method} and knows no classes yet. "
                              "Give it to “Fine-tune a model” as starting weights, and choose the run that comes out.")
 
-    def refuse_without_pixels(self) -> None:
-        """Refuses a run whose classes are not of pixels.
+    def refuse_without_map(self) -> None:
+        """Refuses a run whose classes are neither of pixels nor of series of single pixels.
 
         Raises:
             ModelError: saying what to choose.
         """
         self.refuse_without_classes()
-        if not task_named(self.card["task"]).pixelwise:
+        kind = task_named(self.card["task"])
+        if not kind.pixelwise and not kind.dates:
             raise ModelError(f"The run {self.folder} learned classes of whole tiles, and maps need a class per pixel. Choose the run of a dataset "
                              "with labels of pixels, or start one from this run.")
 

@@ -14,7 +14,9 @@ from ..cards import Input, single
 from ..classic.classifiers import CLASSIFIERS, WORDS
 from ..classic.models import Labelled
 from ..datasets.dataset import Dataset
+from ..datasets.dates import check_season
 from ..datasets.splitting.label_shares import real_share, training_share
+from ..datasets.units import scored_kind, unit_sentences
 from ..looks import html_page as page
 from ..looks.score_tables import class_table, confusion_table, hardly_measured
 from ..models import package
@@ -47,8 +49,15 @@ class Settings:
 
 
 def chosen_input(dataset: Dataset, sensor: str | None, bands: str | None) -> Input:
-    """What a model sees: the sensor that was chosen or the first one, with those of its bands."""
-    return single(dataset.choose([sensor or dataset.sensors[0].name], bands))
+    """What a model sees: the sensor that was chosen or the first one, with those of its bands.
+
+    Raises:
+        DataError: there is no such sensor or band, or no training series has a clear date.
+    """
+    seen = single(dataset.choose([sensor or dataset.sensors[0].name], bands))
+    if seen.dated and not seen.season:
+        check_season(dataset, seen, dataset.indices("training"))
+    return seen
 
 
 def several_sensors(dataset: Dataset) -> str:
@@ -110,18 +119,18 @@ def learned_of(run: RunFolder) -> dict[str, Any]:
 
 def sections(run: RunFolder, dataset: Dataset) -> list[str]:
     """The report of a run of simple classifiers."""
-    card, kind = run.card, dataset.kind
+    card, kind = run.card, scored_kind(dataset)
     return [
         page.paragraph(_verdict(card, kind)), *approaches_table(card),
         *_accuracy(run, kind),
-        page.heading("Validation tiles"), pictures(KeptClassifier(run, dataset), shown(dataset, "validation")),
+        page.heading(f"Validation {kind.unit if kind.dates else 'tiles'}"), pictures(KeptClassifier(run, dataset), shown(dataset, "validation")),
         page.heading("Settings"), page.table(("setting", "value"), [
             *((name.replace("_", " "), "–" if card["settings"][name] is None else str(card["settings"][name]))
               for name in ("approach", "sensor", "bands", "label_share", "seed")),
             ("dataset", card["dataset"]["path"]), ("bands learned from", ", ".join(band["name"] for band in card["inputs"][0]["bands"])),
             ("training tiles", card["training_tiles"]), ("numbers in the model", card["parameters"]), ("seconds", card["training_seconds"])]),
         page.heading("Limits"), page.bullets([
-            *([CHOSEN] if len(card["approaches"]) > 1 else []),
+            *unit_sentences(dataset), *([CHOSEN] if len(card["approaches"]) > 1 else []),
             knows(card), LABELS_ARE_TRUTH, *_hardly(run, kind)]),
     ]
 
@@ -166,7 +175,7 @@ def export_simple(run: RunFolder, target: str, *, name: str | None = None, licen
     Raises:
         ModelError: the classes are of whole tiles, or the file of the classifier is gone or damaged.
     """
-    run.refuse_without_pixels()
+    run.refuse_without_map()
     content, difference = read_classifier(run), run.card["classifier_difference"]
     if not difference <= tolerance:
         raise ModelError(f"The file of the {WORDS[run.kept]} differs from what was learned by up to {difference:.2g} in a probability, more than the "

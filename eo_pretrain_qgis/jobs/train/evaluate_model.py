@@ -12,6 +12,8 @@ from ..spec import Job, Result, choice, file_output, folder, integer, text
 #: Figures by their names in the results.
 FIGURES = {"mean_iou": "Mean intersection over union (IoU)", "overall_accuracy": "Overall accuracy", "mean_f1": "Mean F1 score",
            "average_precision": "Mean average precision"}
+#: Of whole objects, where pixels make some.
+OBJECTS = {"precision": "Precision", "recall": "Recall", "f1": "F1 score"}
 COMPARED = {"": "the model", "majority_": "a map of the most frequent class alone", "statistics_": "a regression on statistics of the bands",
             "boosting_": "boosted trees on statistics of the bands"}
 
@@ -27,6 +29,9 @@ class EvaluateModel(Job):
 
     A class per pixel is computed as in a map, in blocks of the images that the tiles were cut from, so that a map has the same figures. Where an
     image is gone or has changed, neighbouring tiles of the dataset stand in for what lies around a tile, and the report says so.
+
+    Of fields whole fields are counted, too: precision, recall and F1 at an overlap of half (IoU .5), beside the same of the simple classifiers and
+    of a watershed on the gradients of the image.
     """
 
     title = "Evaluate model"
@@ -34,7 +39,9 @@ class EvaluateModel(Job):
     tags = ("accuracy", "confusion matrix", "IoU", "F1", "baseline", "validation")
     engine = "train"
     engine_words = training.READS_RUNS
-    results = {who + figure: Result("number", f"{what} of {whose}, 0 to 1") for figure, what in FIGURES.items() for who, whose in COMPARED.items()}
+    results = {**{who + figure: Result("number", f"{what} of {whose}, 0 to 1")
+                  for figure, what in FIGURES.items() for who, whose in COMPARED.items()},
+               **{f"object_{figure}": Result("number", f"{what} of the fields that the model finds, 0 to 1") for figure, what in OBJECTS.items()}}
 
     run_folder: str = folder("Run folder", help="Made by “Fine-tune a model”.")
     dataset: str = folder("Dataset", optional=True, help="Another dataset with the same bands and classes; empty uses the one of the run.")
@@ -78,4 +85,6 @@ class EvaluateModel(Job):
                 f"{COMPARED[who]} {score:.3f}" for who, score in found.items() if who) + ".")
         kept = [(who, figure) for who in COMPARED for figure in FIGURES if figure in facts[who[:-1] or "model"]]
         result = {"output": self.output, **{who + figure: facts[who[:-1] or "model"][figure] for who, figure in kept}}
+        objects = facts.get("objects", {}).get("model", {})
+        result |= {f"object_{figure}": objects[figure] for figure in OBJECTS if objects.get(figure) is not None}
         return {**result, "facts": self.facts} if self.facts else result

@@ -10,8 +10,10 @@ from ...progress import Progress
 from .. import training
 from ..spec import REQUIRED, Result, boolean, choice, folder, integer, number, text
 
-#: Parameters that mean something for every approach; the processor is the only device of those without a network.
+#: Parameters that mean something for every approach.
 FOR_ALL = ("dataset", "approach", "sensor", "bands", "label_share", "device", "seed", "output")
+#: Devices that every approach runs on.
+PROCESSOR = ("auto", "cpu")
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,9 @@ class Finetune(training.TrainingJob):
                                   help="Training tiles without a label learn from a guess: the labels of the tiles that look alike to the "
                                        "starting weights. For tiles with one class each, when very few have a label, some ten of each class; with "
                                        "more it does harm.")
+    early_season: bool = boolean("Learn for early answers", default=False, advanced=True,
+                                 help="For series of dates: in each step all dates after a day drawn at random are hidden, so that one model "
+                                      "answers on every day of the season. “Evaluate model” shows how good it is by the day.")
     epoch_steps: int = integer("Steps per epoch", default=None, minimum=1, maximum=100000, advanced=True,
                                help="Empty: one pass over the training tiles; for up to 4000 images with a label each and starting weights, where "
                                     "“Epochs” is empty too, 15 to 20. With few tiles more steps make an epoch worth its validation.")
@@ -117,7 +122,8 @@ class Finetune(training.TrainingJob):
     def _of_networks(self) -> list[str]:
         """Parameters of networks alone that are not left as they are."""
         return [name for name, param in self.parameters().items()
-                if name not in FOR_ALL and getattr(self, name) != (None if param.default is REQUIRED else param.default)]
+                if (self.device not in PROCESSOR if name == "device" else name not in FOR_ALL)
+                and getattr(self, name) != (None if param.default is REQUIRED else param.default)]
 
     def run(self, progress: Progress) -> dict:
         if self.approach not in training.SIMPLE and ("predict" not in self.engines() or importlib.util.find_spec("torch")):
@@ -129,6 +135,9 @@ class Finetune(training.TrainingJob):
     def check(self) -> None:
         if self.approach in training.SIMPLE and self._of_networks():
             name = self._of_networks()[0]
+            if name == "device":
+                raise JobError(f"The device “{self.device}” is for networks; the approach “{self.approach}” runs on the processor. Leave “Device” at "
+                               "“auto”, or choose the approach “network”.")
             raise JobError(f"“{self.parameters()[name].label}” ({name}) is for networks, and the approach “{self.approach}” has none. Leave it as "
                            "it is, or choose the approach “network”.")
         if self.approach == "features" and self.mode not in ("fine_tune", "probe"):

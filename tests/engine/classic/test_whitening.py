@@ -1,17 +1,14 @@
 """Whitening and statistics: uncorrelated, blind to what was not measured, the same in NumPy, ONNX and torch."""
 
-from types import SimpleNamespace
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 import torch
-from scipy.special import softmax
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from eo_pretrain_qgis.engine.classic.graph import linear_graph, pixel_graph, sample_graph, tree_graph
-from eo_pretrain_qgis.engine.classic.samples import sample_rows
+from eo_pretrain_qgis.engine.classic.graph import linear_graph, pixel_graph, tree_graph
 from eo_pretrain_qgis.engine.classic.whitening import EPSILON, Whitening
 from eo_pretrain_qgis.engine.learning.networks.spectral import SpectralStatistics
 
@@ -113,20 +110,6 @@ def test_boosted_trees_answer_in_onnx_as_in_scikit_learn(known):
 def asked(model, scene):
     onnx.checker.check_model(model)
     return onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"image": scene})[0]
-
-
-def test_series_have_a_graph_too():
-    """Of dates instead of pixels, some of which were not measured."""
-    rng = np.random.default_rng(0)
-    series, valid = pixels(6 * 30).reshape(6, 30, 3), rng.random((6, 30)) < 0.7
-    valid[4] = False
-    whitening = Whitening.of(pixels(5000), ["reflectance"] * 3)
-    dataset = SimpleNamespace(read=lambda what, samples: (series[samples], valid[samples]), labels=lambda samples: samples)
-    rows = sample_rows(dataset, SimpleNamespace(bands=FILL), whitening, np.arange(6)).features
-    weight, bias = rng.standard_normal((4, 12)).astype(np.float32), rng.standard_normal(4).astype(np.float32)
-    scene = np.where(valid[..., None], series, np.array(FILL, np.float32)).astype(np.float32)
-    found = asked(sample_graph(linear_graph(weight, bias), whitening, FILL, "image", dates=True), scene)
-    assert found == pytest.approx(softmax(rows @ weight.T + bias, 1), abs=1e-4)
 
 
 def test_directions_in_which_nothing_varies_are_left_out():

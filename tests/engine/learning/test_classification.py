@@ -45,9 +45,9 @@ def scenes(folder):
 
 @pytest.fixture(scope="module")
 def scene_run(tmp_path_factory, folder):
-    """A finished run; tests must not write into it."""
+    """A finished run; tests must not write into it. Turned by a quarter, rows would be columns."""
     path = tmp_path_factory.mktemp("runs") / "run"
-    result = finetune(str(folder), str(path), Settings(**{**QUICK, "epochs": 6, "epoch_steps": 6}))
+    result = finetune(str(folder), str(path), Settings(**{**QUICK, "epochs": 6, "epoch_steps": 12, "augmentation": "none"}))
     return path, result
 
 
@@ -70,7 +70,7 @@ def test_normalisation_layers_are_measured_on_batches_of_several_classes(scenes)
 
 def test_scenes_are_learned_and_the_run_keeps_what_the_next_needs(scene_run, folder):
     path, result = scene_run
-    assert result["validation_accuracy"] >= 0.5
+    assert result["validation_accuracy"] >= 0.75
     card = json.loads((path / "run.json").read_text())
     assert (card["task"], card["architecture"], card["training_tiles"]) == ("scene", "classifier above a regression", 32)
     assert np.sum(card["confusion"]) == len(Dataset.open(folder).indices("validation"))

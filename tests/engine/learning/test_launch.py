@@ -66,11 +66,12 @@ def test_a_cancel_ends_all_processes():
     ("bug", KeyError, "'nothing'"),
     ("killed", EngineError, r"One of the 2 training processes was ended \(exit code -9\)"),
 ])
-def test_an_error_in_the_second_process_ends_the_first_which_waits_for_it(how, kind, words, tmp_path):
+def test_an_error_in_the_second_process_ends_the_first_which_waits_for_it(how, kind, words, tmp_path, capfd):
     with pytest.raises(kind, match=words) as caught:
         in_processes(2, members.fail_in_second, (how, str(tmp_path / "failed")), Listening())
     assert time.time() - float((tmp_path / "failed").read_text()) < 2
     assert (how != "bug") or "In training process 1:\nTraceback" in caught.value.__notes__[0]
+    assert "Traceback" not in capfd.readouterr().err, "the processes say nothing beside what is raised"
     assert multiprocessing.active_children() == []
 
 

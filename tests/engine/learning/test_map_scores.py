@@ -112,7 +112,7 @@ def test_without_the_image_neighbours_stand_in_and_the_report_says_so(learned):
     expected = of_the_map(learned)
     assert facts["model"]["pixels"] == expected["pixels"]
     # A map of so small an image meets its edge in many tiles, which here see their mirror image instead.
-    assert max(abs(facts["model"][figure] - expected[figure]) for figure in FIGURES) <= 10 * ALLOWED
+    assert max(abs(facts["model"][figure] - expected[figure]) for figure in FIGURES) <= 15 * ALLOWED
 
 
 @pytest.mark.parametrize("step", ["Checksum", "Block", "Measured"])

@@ -135,7 +135,7 @@ def test_the_features_of_a_pixel_are_the_levels_around_it(dataset):
         large = torch.cat([torch.nn.functional.interpolate(level, (64, 64), mode="bilinear") for level in found.levels(image)], 1)[0]
         assert found.features_at(image, rows, columns) == pytest.approx(large[:, rows, columns].T.numpy(), abs=1e-4)
         weight = torch.cat([layer.weight for layer in found.segmentation_head], 1)
-        assert found.parts(image)[1].numpy() == pytest.approx(torch.nn.functional.conv2d(large[None], weight).numpy(), abs=1e-4)
+        assert found.parts({"image": image})[1].numpy() == pytest.approx(torch.nn.functional.conv2d(large[None], weight).numpy(), abs=1e-4)
 
 
 def test_a_probe_of_pixels_is_measured_mapped_and_no_worse_than_the_statistics(dataset, run_folder, tmp_path):

@@ -102,7 +102,7 @@ def test_of_whole_tiles_one_of_a_class_is_warned_of_and_none_refused(tmp_path):
 
 
 @pytest.mark.parametrize(("fill", "sentence"), [
-    (255, "hold no labelled pixels, so there is nothing to tell apart. Add labels of another class, or count unlabelled pixels as background."),
+    (255, "hold no label, so there is nothing to tell apart. Add labels of another class, or count unlabelled pixels as background."),
     (0, "hold only the class “ground”, so there is nothing to tell apart. Add labels of another class, or count unlabelled pixels as background."),
 ])
 def test_labels_that_tell_nothing_apart_are_refused(tmp_path, fill, sentence):

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.learning.finetuning.evaluation import evaluate_run
 from eo_pretrain_qgis.engine.learning.finetuning.recipe import finetune
+from eo_pretrain_qgis.engine.learning.loop.runs import Run
 from eo_pretrain_qgis.engine.models import package
 from eo_pretrain_qgis.engine.runs.answers import KeptClassifier
 from eo_pretrain_qgis.engine.runs.approaches import best_of
@@ -191,6 +193,9 @@ def test_nothing_starts_from_a_run_without_an_encoder(simple, tmp_path):
     ({"approach": "boosting"}, ("predict",)),
     ({"approach": "network"}, ("train",)),
     ({"encoder": "resnet34"}, ("train",)),
+    ({"device": "cpu"}, ("train", "predict")),
+    ({"device": "cuda"}, ("train",)),
+    ({"approach": "statistics", "device": "cpu"}, ("predict",)),
 ])
 def test_the_engine_follows_from_what_is_asked(discs, tmp_path, values, engines):
     assert JOBS["finetune"].from_values({"dataset": str(discs), "output": str(tmp_path / "run"), **values}).engines() == engines
@@ -201,6 +206,10 @@ def test_what_is_for_networks_is_refused_without_one(discs, tmp_path):
         JOBS["finetune"].from_values({"dataset": str(discs), "output": str(tmp_path / "run"), "approach": "boosting", "epochs": 3})
     assert str(caught.value) == ("“Epochs” (epochs) is for networks, and the approach “boosting” has none. Leave it as it is, or choose the approach "
                                  "“network”.")
+    with pytest.raises(JobError) as caught:
+        JOBS["finetune"].from_values({"dataset": str(discs), "output": str(tmp_path / "run"), "approach": "statistics", "device": "cuda"})
+    assert str(caught.value) == ("The device “cuda” is for networks; the approach “statistics” runs on the processor. Leave “Device” at “auto”, or "
+                                 "choose the approach “network”.")
 
 
 WITHOUT_TORCH = """
@@ -258,6 +267,15 @@ def test_one_band_of_whole_numbers_is_learned_like_any_other(tmp_path, approach)
     assert result["kept"] == approach and result["validation_iou"] > 0.85
     facts, _ = measure_classifier(str(tmp_path / "run"), None, "validation")
     assert facts["model"]["mean_iou"] == pytest.approx(result["validation_iou"], abs=1e-3)
+
+
+def test_one_band_of_whole_numbers_is_measured_for_a_network_too(tmp_path):
+    folder = str(write_dataset(tmp_path / "dataset", count=12, bands=1))
+    finetune(folder, str(tmp_path / "run"), finetuning(approach="network", **NETWORK))
+    network = Run.open(str(tmp_path / "run")).load_network(torch.device("cpu"))
+    images, valid = Dataset.open(folder).read(network.seen, np.arange(12))
+    assert (images == Dataset.open(folder).inputs[network.seen.name].centre[0]).any(), "some pixels have the median"
+    assert (images.astype(np.float32) != network.spectral.fill.numpy()).all(1)[valid].all()
 
 
 @pytest.mark.parametrize("keep", ["best", "last"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
+from typing import Self
 
 import numpy as np
 import torch
@@ -39,6 +41,14 @@ class TileAnswers:
     def of_tiles(self, tiles: np.ndarray, at_once: int) -> Iterator[Answered]:
         """See `runs.answers.Answers`."""
         return learner_of(self.dataset).method.predict(self.network, self.reader, tiles, at_once)
+
+
+    def until(self, day: float) -> Self:
+        """See `runs.answers.OfTiles`."""
+        early, reader = copy.copy(self), self.reader
+        inputs = {name: seen.until(day) for name, seen in reader.inputs.items()}
+        early.reader = TileReader(reader.dataset, inputs, reader.stride, reader.device, targets=reader.targets)
+        return early
 
 
 class NetworkAnswers(TileAnswers):
@@ -92,7 +102,7 @@ class TorchSession:
         return describe_device(self.on)
 
     def run(self, images: dict[str, np.ndarray]) -> np.ndarray:
-        """Probabilities float32 (n, class, y, x) of images (n, band, y, x) by input, in stored units.
+        """Probabilities float32 (n, class, y, x), and behind them what the model gives besides, of images (n, band, y, x) by input, in stored units.
 
         Raises:
             MemoryRanOutError: when memory runs out.
@@ -115,4 +125,5 @@ class TorchSession:
     @torch.no_grad()
     def _scores(self, images: dict[str, np.ndarray]) -> np.ndarray:
         image, = images.values()
-        return self.model(torch.from_numpy(image).to(self.on)).float().cpu().numpy()
+        given = self.model(torch.from_numpy(image).to(self.on))
+        return (torch.cat(given, 1) if isinstance(given, tuple) else given).float().cpu().numpy()

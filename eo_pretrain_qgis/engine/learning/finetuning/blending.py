@@ -38,7 +38,7 @@ def tried_shares(network: AboveRegression, tiles: np.ndarray, reader: TileReader
     counts = {share: SceneCounts(reader.dataset, tiles) for share in SHARES}
     inner = (..., slice(context, context + side), slice(context, context + side)) if kind.pixelwise else ...
     for batch in wide.in_order(tiles, at_once):
-        begun, whole = (scores[inner].float() for scores in network.both(batch.images))
+        begun, whole = (scores[inner].float() for scores in network.both(batch.given))
         truth = batch.targets[LABELS][inner].to(torch.uint8).cpu().numpy()
         for share in SHARES:
             mixed = torch.lerp(begun, whole, share)

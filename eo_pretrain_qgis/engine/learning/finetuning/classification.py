@@ -31,7 +31,7 @@ class Classification(LabelledMethod):
 
     def loss(self, part: str, networks: Mapping[str, nn.Module], batch: Batch) -> torch.Tensor:
         """Weighted mean over the tiles of a batch; a tile of weight 0.5 counts half."""
-        outputs, labels = networks[part](batch.images).float(), batch.targets[LABELS]
+        outputs, labels = networks[part](batch.given).float(), batch.targets[LABELS]
         if self.dataset.kind.several:
             values = binary_losses(self.choices.loss, outputs, labels, self.weights).mean(1)
             return (values * batch.weights).sum() / batch.weights.sum().clamp_min(1e-6)
@@ -51,7 +51,7 @@ class Classification(LabelledMethod):
         """Positions of tiles (n,), their labels (n,) or (n, class), and scores before softmax or sigmoid, float32 (n, class), batch by batch."""
         network.eval()
         for batch in reader.in_order(tiles, batch_size):
-            yield batch.samples, batch.targets[LABELS].cpu().numpy(), network(batch.images).float().cpu().numpy()
+            yield batch.samples, batch.targets[LABELS].cpu().numpy(), network(batch.given).float().cpu().numpy()
 
     def begin(self, new: list[str], labelled: Labelled, device: torch.device, progress: Progress = SILENT) -> None:
         """The network begins as a regression on the statistics of whitened bands and, with starting weights, on the encoder's features too.

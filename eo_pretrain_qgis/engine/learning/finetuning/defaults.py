@@ -30,6 +30,8 @@ FEW_LABELS = {
     4000: Defaults(32, 10, 20, 3e-4, "flips", 0.99),
 }
 MANY_LABELS = Defaults(32, 10, None, 3e-4, "flips", 0.99)
+#: Series of dates, which are small: many at once, and no images to turn.
+OF_SERIES = Defaults(256, 30, None, 1e-3, "none", 0.0)
 #: Validation tiles that are enough to choose an epoch by; of fewer, some epoch looks best by chance.
 ENOUGH = 10
 #: And to choose between three approaches, which differ by more than epochs do.

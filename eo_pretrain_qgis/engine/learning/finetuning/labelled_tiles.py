@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,8 @@ from ....progress import SILENT, Progress
 from ...cards import Input
 from ...classic.models import Labelled
 from ...datasets.dataset import Dataset
+from ...datasets.units import unit_numbers
+from ...runs.by_scene import Counts
 from ...runs.learnable import labelled_counts
 from ..augment import Augmentation
 from ..data import LABELS, SHARES, Batch, TileReader, mixed_sample
@@ -85,6 +87,7 @@ class Choices:
         guesses: labels of more tiles, which are learned from too.
         share: of this process.
         context: pixels around each tile, or crop, that are seen and have no label.
+        early: of series, whether dates after a day of chance are hidden in each batch.
     """
 
     batch_size: int
@@ -98,6 +101,11 @@ class Choices:
     guesses: GuessedLabels | None = None
     share: Share = ALONE
     context: int = 0
+    early: bool = False
+
+
+#: Changes a batch, with draws from a generator.
+Change = Callable[[Batch, torch.Generator], Batch]
 
 
 class TrainingTiles:
@@ -114,7 +122,7 @@ class TrainingTiles:
         guesses: labels of more tiles, which are learned from too.
     """
 
-    def __init__(self, reader: TileReader, augmentation: Augmentation, tiles: np.ndarray, *, batch_size: int, crop: int | None = None,
+    def __init__(self, reader: TileReader, augmentation: Change, tiles: np.ndarray, *, batch_size: int, crop: int | None = None,
                  steps: int | None = None, share: Share = ALONE, guesses: GuessedLabels | None = None) -> None:
         self.reader, self.augmentation, self.guesses = reader, augmentation, guesses
         self.tiles = tiles if guesses is None else np.union1d(tiles, guesses.tiles)
@@ -174,7 +182,7 @@ class LabelledMethod(ABC):
     def __init__(self, dataset: Dataset, network: ClassNetwork, device: torch.device, choices: Choices) -> None:
         check_loss(dataset, choices.loss)
         self.dataset, self.network, self.choices, self.score, self.epoch = dataset, network, choices, dataset.kind.score, 0
-        targets = [LABELS, *([SHARES] if choices.loss in NEED_SHARES else [])]
+        targets = [LABELS, *([SHARES] if choices.loss in NEED_SHARES else []), *network.beside]
         self.reader = TileReader(dataset, network.inputs, network.stride, device, targets=targets, context=choices.context)
         self.labelled = self.reader.indices("training") if choices.tiles is None else choices.tiles
         change = Augmentation(choices.augmentation, network.inputs, device)
@@ -219,7 +227,7 @@ class LabelledMethod(ABC):
 
     def renewal(self, tiles: int) -> Iterator[dict[str, torch.Tensor]]:
         """Batches of training images to bring the normalisation layers up to date on: those without labels too."""
-        return (batch.images for batch in self.training.sample(tiles))
+        return (batch.given for batch in self.training.sample(tiles))
 
     def validate(self, progress: Progress = SILENT) -> np.ndarray:
         """What `count` finds in this process's share of the validation tiles.
@@ -229,17 +237,18 @@ class LabelledMethod(ABC):
         if self.choices.last_epoch not in (None, self.epoch):
             return self.dataset.kind.nothing(len(self.dataset.classes))
         renew_statistics(self.network, self.renewal(self.renewal_tiles))
-        return self.count(self.choices.share.mine(self.reader.indices("validation")), progress)
+        tiles, share = self.reader.indices("validation"), self.choices.share
+        units = unit_numbers(self.dataset, tiles)  # none may be divided between processes
+        return self.count(share.mine(tiles) if units is None else tiles[units % share.processes == share.rank], progress)
 
     def count(self, tiles: np.ndarray, progress: Progress = SILENT) -> np.ndarray:
         """Counts over any tiles, of which the figures are made; those of several processes are added up."""
-        kind, classes, done = self.dataset.kind, len(self.dataset.classes), 0
-        total = kind.nothing(classes)
+        counts, done = Counts(self.dataset, tiles), 0
         for chosen, truth, answer in self.predict(self.network, self.reader, tiles, self.training.batch_size):
-            total += kind.count(truth, answer, classes)
+            counts.add(chosen, truth, answer)
             done += len(chosen)
-            progress.at(done / len(tiles), f"Checking {done} of {len(tiles)} tiles")
-        return total
+            progress.at(done / len(tiles), f"Checking {done} of {len(tiles)} {self.dataset.kind.unit if self.dataset.kind.dates else 'tiles'}")
+        return counts.total()
 
     def figures(self, sums: np.ndarray) -> dict[str, float]:
         """The figures of an epoch from the counts of all processes: empty where nothing was validated."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from ....errors import DataError
 from ....progress import SILENT, Progress
-from ...cards import Input
+from ...cards import Input, between_values
 from ...classic.classifiers import CLASSIFIERS
 from ...classic.models import Labelled
 from ...datasets.dataset import IGNORE, Dataset
@@ -41,6 +41,7 @@ from .guessed_labels import GuessedLabels, check_spreadable
 from .labelled_tiles import Choices, LabelledMethod, radar_of_several_scenes
 from .modes import FITTED, WAYS, check_mode
 from .report import run_sections
+from .series import check_series
 
 GUESSES = "guessed_labels.npy"  # in the run folder
 
@@ -61,6 +62,7 @@ class Settings(training_runs.Settings):
     warmup_epochs: int
     label_share: float
     spread_labels: bool
+    early_season: bool
     loss: str
     epoch_steps: int | None
     average: float | None
@@ -92,10 +94,12 @@ def finetune(dataset_folder: str, output: str, settings: Settings, progress: Pro
     check_learnable(dataset)
     refuse_crop(dataset, settings.crop)
     check_mode(dataset, settings.mode)
+    check_series(dataset, asdict(settings))
     check_classes(dataset, training_share(dataset, settings.label_share, settings.seed), progress)
     if settings.spread_labels:
         check_spreadable(dataset, settings.start)
-    settings = equipped(settings, output, settings.start, chosen_input(dataset, settings.sensor, settings.bands).names, progress)
+    names, own = chosen_input(dataset, settings.sensor, settings.bands).names, learner_of(dataset).encoder
+    settings = equipped(settings, output, settings.start, names, progress, own)
     settings = replace(settings, context=chosen_context(dataset, settings.context, begun))
     found = train(output, FineTuning(dataset, settings, begun), progress)
     if (told := compared(Run.open(output).card)) and os.environ.get("RANK", "0") == "0":
@@ -148,9 +152,10 @@ def completed(settings: Settings, dataset: Dataset, before: dict[str, Any] | Non
         settings = replace(settings, epochs=1, epoch_steps=0)
     labels, start = len(training_share(dataset, settings.label_share, settings.seed)), bool(settings.start)
     radar = radar_of_several_scenes(dataset, chosen_input(dataset, settings.sensor, settings.bands))
-    found = asdict(defaults(not dataset.kind.pixelwise, start, labels, radar)) | {"keep": keep_of(len(dataset.indices("validation")))}
+    usual = learner_of(dataset).usual
+    found = asdict(usual or defaults(not dataset.kind.pixelwise, start, labels, radar)) | {"keep": keep_of(len(dataset.indices("validation")))}
     if settings.mode not in FITTED and (settings.epochs is not None or settings.epoch_steps is not None):
-        found |= {"epochs": FROM_SCRATCH.epochs, "epoch_steps": None}
+        found |= {"epochs": (usual or FROM_SCRATCH).epochs, "epoch_steps": None}
     chosen = {name: (before or {}).get(name, value) for name, value in found.items() if getattr(settings, name) in (None, "auto")}
     return replace(settings, **chosen), "" if settings.mode in FITTED else sentence(chosen, labels, start)
 
@@ -199,10 +204,11 @@ class FineTuning:
             progress.message(self.chosen)
         if chosen.context:
             progress.message(f"The network sees {chosen.context} px around each tile, as it will in a map; they are not learned from.")
-        if chosen.start and session.begins:
-            run.card["inputs"] = [asdict(adopt_scaling(seen, chosen.start, progress)) for seen in run.inputs.values()]
+        if session.begins:
+            seen = [adopt_scaling(seen, chosen.start, progress) if chosen.start else seen for seen in run.inputs.values()]
+            run.card["inputs"] = [asdict(between_values(one)) for one in seen]
         network = run.build_network()
-        new = session.start(network, network.seen.names, chosen.start)
+        new = session.start(network, network.seen.names, chosen.start, way=self.learner.start)
         if chosen.mode in WAYS:
             WAYS[chosen.mode](network)
         if len(dataset.sensors) > 1 and not chosen.sensor:
@@ -219,7 +225,8 @@ class FineTuning:
         guesses = self.guessed_labels(session, network, tiles, quiet) if chosen.spread_labels else None
         method = self.learner.method(dataset, network, device, Choices(
             chosen.batch_size, tiles, chosen.crop, chosen.class_weights, chosen.augmentation, chosen.loss, chosen.epoch_steps,
-            chosen.epochs - 1 if chosen.keep == "last" else None, guesses, session.share, chosen.context or 0))
+            chosen.epochs - 1 if chosen.keep == "last" else None, guesses, session.share, chosen.context or 0,
+            chosen.early_season))
         if chosen.approach == AUTO and session.begins and session.share.rank == 0:
             keep(run, candidates(labelled, list(CLASSIFIERS), quiet), labelled)
         if session.begins:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...datasets.dataset import Dataset
+from ...datasets.units import scored_kind, unit_sentences
 from ...looks import html_page as page
 from ...looks.score_tables import CLASS_FIGURES, class_table, confusion_table, hardly_measured
 from ...runs.approaches import NAMES, approaches_table
@@ -30,7 +31,7 @@ def run_sections(run: Run, dataset: Dataset, course: Course, pictures: str) -> t
         course: with a row of figures per epoch.
         pictures: HTML of some validation tiles.
     """
-    card, history, kind = run.card, course.history, dataset.kind
+    card, history, kind = run.card, course.history, scored_kind(dataset)
     panels: list[tuple[str, dict]] = [("Training loss", {"loss": [row.get("loss") for row in history]})]
     figures, leading = [figure for figure in kind.told if figure in history[-1]], kind.of_class[0]
     if figures:
@@ -39,14 +40,14 @@ def run_sections(run: Run, dataset: Dataset, course: Course, pictures: str) -> t
         panels.append((f"Validation {CLASS_FIGURES[leading]}", {name: [row.get(f"{leading}_{name}") for row in history] for name in run.class_names}))
     found = _best_figures(card, kind)
     body = [
-        *approaches_table(card), page.curves(panels), page.heading("Validation tiles"), pictures,
+        *approaches_table(card), page.curves(panels), page.heading(f"Validation {dataset.kind.unit if kind.dates else 'tiles'}"), pictures,
         page.heading(f"Accuracy of what is kept ({NAMES[run.kept]}) on the validation tiles" if card.get("approaches") else
                      "Accuracy of the best epoch on the validation tiles"), class_table(run.class_names, found, kind),
         *([confusion_table(run.class_names, np.array(card["confusion"]))] if "confusion" in card else []),
     ]
     model = f"{card['architecture']} with {card['encoder']}" if run.kept == NETWORK else NAMES[run.kept]
     return (f"{card['dataset']['name']}: {model}",
-            run_report(card, course, verdict(card, course), body, _limits(card, found["classes"], kind)))
+            run_report(card, course, verdict(card, course), body, [*unit_sentences(dataset), *_limits(card, found["classes"], kind)]))
 
 
 def _best_figures(card: dict[str, Any], kind: Task) -> dict[str, Any]:

@@ -54,8 +54,12 @@ class Segmentation(LabelledMethod):
         Cross-entropy comes with Dice, which keeps small classes from being given up. In all a tile of weight 0.5 counts half as much
         as one of weight 1.
         """
+        return self.class_loss(networks[part](batch.given).float(), batch)
+
+    def class_loss(self, outputs: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """That loss of scores before softmax (n, class, y, x)."""
         kind, ignore = self.choices.loss, self.dataset.ignore
-        outputs, labels, tiles = networks[part](batch.images).float(), batch.targets[LABELS], batch.weights[:, None, None]
+        labels, tiles = batch.targets[LABELS], batch.weights[:, None, None]
         if kind in REGIONS:
             return region_loss(kind, outputs, labels, batch.weights, ignore)
         values, weights = class_losses(kind, outputs, labels, self.weights, ignore, batch.targets.get(SHARES))
@@ -77,6 +81,6 @@ class Segmentation(LabelledMethod):
         network.eval()
         inner = slice(reader.context, reader.context + reader.dataset.tile_size)
         for batch in reader.in_order(tiles, batch_size):
-            maps = batch.targets[LABELS], network(batch.images).argmax(1)
+            maps = batch.targets[LABELS], network(batch.given)[:, :len(reader.dataset.classes)].argmax(1)
             truth, found = (values[:, inner, inner].to(torch.uint8).cpu().numpy() for values in maps)
             yield batch.samples, truth, found

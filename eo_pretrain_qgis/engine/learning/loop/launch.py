@@ -109,6 +109,8 @@ def _take_part(sender: Connection, variables: dict[str, str], held: dict[str, cl
             error.add_note(f"In training process {variables['RANK']}:\n{traceback.format_exc()}")
             said = ("failed", error)
         sender.send(said)
+        if error is not None:
+            os._exit(1)  # Python would print it once more
 
 
 def _end_with_parent() -> None:

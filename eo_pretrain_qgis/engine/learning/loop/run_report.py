@@ -22,12 +22,15 @@ def run_report(card: dict[str, Any], course: Course, verdict: str, body: Sequenc
         rows: name and value of what was found out, beside the settings.
     """
     state = "Finished" if card["state"] == "finished" else "Training"
-    settings = [(name.replace("_", " "), "–" if value is None else str(value)) for name, value in card["settings"].items()]
     starts = [(key.replace("_", " "), card[key]["summary"] if card.get(key) else "from scratch")
               for key in ("start", "second_start") if key in card["settings"]]
+    settings = [(name.replace("_", " "), "–" if value is None else str(value)) for name, value in card["settings"].items()
+                if name not in ("bands", "start", "second_start")]  # what became of these has rows of its own
+    how = ("fitted without steps of training" if card["settings"].get("epoch_steps") == 0 else
+           f"{course.epoch} of {card['settings']['epochs']} epochs")
     sources = [source["path"] for source in card.get("datasets", [card["dataset"]])]
     return [
-        page.paragraph(f"{state}: {course.epoch} of {card['settings']['epochs']} epochs on {card['device']} in {card['precision']}. "
+        page.paragraph(f"{state}: {how} on {card['device']} in {card['precision']}. "
                        + (verdict or "Without validation tiles the last epoch is kept.")), *body,
         page.heading("Settings"), page.table(("setting", "value"), [
             *settings, *rows, ("datasets" if len(sources) > 1 else "dataset", "; ".join(sources)), *_bands(card), *starts,

@@ -91,5 +91,5 @@ class Run(RunFolder):
             name: of the two files.
         """
         card = {**{key: self.card[key] for key in ("method", "encoder")}, **of_encoder(seen),
-                **{key: self.card[key] for key in ("resolution_m", "dataset", "seed", "created")}, "input": SCALED}
+                **{key: self.card[key] for key in ("resolution_m", "dataset", "seed", "created")}, "input": getattr(encoder, "takes", SCALED)}
         write_encoder(self.folder, encoder.state_dict(), card, name)

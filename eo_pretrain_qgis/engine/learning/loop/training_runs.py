@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Protocol, TypeVar
 
@@ -22,7 +22,7 @@ from ...looks import html_page as page
 from ...runs.run_folder import CARD, CHECKPOINT, ENCODER, REPORT, WEIGHTS, first_card
 from ..networks.encoder_import import chosen_encoder
 from ..networks.encoders import check_encoder_name
-from ..networks.starting_weights import start_from
+from ..networks.starting_weights import Matched, start_from
 from .checkpoints import load_tensors
 from .device import describe_device, pick_device, pick_precision, start_fabric, use_all_cores
 from .run_report import machine
@@ -52,7 +52,8 @@ class Settings:
 Chosen = TypeVar("Chosen", bound=Settings)
 
 
-def equipped(settings: Chosen, output: str, start: str | None, bands: Sequence[str], progress: Progress) -> Chosen:
+def equipped(settings: Chosen, output: str, start: str | None, bands: Sequence[str], progress: Progress,
+             own: Callable[[str | None, str | None, list[str], Progress], str] | None = None) -> Chosen:
     """The settings with an encoder: the one that was asked for, else that of the run that is continued, else that of the starting weights.
 
     Args:
@@ -61,6 +62,7 @@ def equipped(settings: Chosen, output: str, start: str | None, bands: Sequence[s
         start: starting weights, if any.
         bands: names of those that these are to see.
         progress: told of a download, and of an encoder that was recognised.
+        own: chooses where no encoder of images is meant, see `tasks.Learner.encoder`.
 
     Raises:
         EngineError: the device is not there, or does not compute in the precision.
@@ -68,11 +70,13 @@ def equipped(settings: Chosen, output: str, start: str | None, bands: Sequence[s
     """
     pick_precision(settings.precision, pick_device(settings.device))  # the quickest refusals first
     encoder = settings.encoder
-    if encoder:
+    if encoder and not own:
         check_encoder_name(encoder)
     if os.path.isfile(os.path.join(output, CARD)):
         encoder = encoder or Run.open(output).card["encoder"]
-    elif start:
+    if own:
+        encoder = own(start, encoder, list(bands), progress)
+    elif start and not os.path.isfile(os.path.join(output, CARD)):
         encoder = chosen_encoder(start, encoder, list(bands), progress)
     return replace(settings, encoder=encoder or USUAL_ENCODER)
 
@@ -107,7 +111,8 @@ class Session:
         """Of this process."""
         return Share.of(self.fabric)
 
-    def start(self, network: nn.Module, bands: Sequence[str], path: str | None, key: str = "start") -> list[str]:
+    def start(self, network: nn.Module, bands: Sequence[str], path: str | None, key: str = "start",
+              way: Callable[..., Matched] = start_from) -> list[str]:
         """Copies starting weights into a network of a run that begins, and says so in messages and in the card.
 
         Args:
@@ -115,6 +120,7 @@ class Session:
             bands: names of its bands.
             path: of the weights; None: there are none.
             key: in the card.
+            way: how they are taken over.
 
         Returns:
             Names of the tensors that nothing was found for.
@@ -124,7 +130,7 @@ class Session:
         """
         if not path or not self.begins:
             return []
-        matched = start_from(network, path, list(bands), self.progress)
+        matched = way(network, path, list(bands), self.progress)
         self.run.card[key] = {**asdict(matched), "path": path, "summary": matched.sentence()}
         self.progress.message(matched.sentence())
         return matched.left_new

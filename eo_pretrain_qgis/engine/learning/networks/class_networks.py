@@ -56,11 +56,13 @@ class ClassNetwork(nn.Module):
         seen: that input.
         stride: height and width of an image must be multiples of this many pixels.
         fitted: beginnings of the names of tensors that no starting weights are taken for, because they are fitted to the labels first.
+        beside: names of arrays of the dataset that it learns beside the classes; its scores before a sigmoid follow those of the classes.
     """
 
     centre: torch.Tensor
     spread: torch.Tensor
     fitted: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
     def __init__(self, encoder: nn.Module, inputs: Inputs) -> None:
         super().__init__()

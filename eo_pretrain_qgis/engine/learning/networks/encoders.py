@@ -11,6 +11,9 @@ from torch import nn
 
 from ....errors import DataError, ModelError, first_line
 
+#: Names of the encoders of series, see `networks.series`.
+LSTM, LTAE = "lstm", "ltae"
+OF_SERIES = (LSTM, LTAE)
 TIMM = "tu-"
 NAME = "library_name"  # attribute of an encoder built here, with the name it was asked for by
 SIDE_FOR_ALL = 32  # pixels; encoders halve an image five times, so that of smaller ones the deepest kernels may have less than they need
@@ -25,11 +28,14 @@ class BareEncoder(nn.Module):
 
 
 def check_encoder_name(name: str) -> None:
-    """Refuses a name no library knows.
+    """Refuses a name no library knows, and encoders of series.
 
     Raises:
         ModelError: with the nearest name there is.
     """
+    if name in OF_SERIES:
+        raise ModelError(f"The encoder “{name}” sees series of dates, and these are images. Choose an encoder of images such as resnet18, or weights "
+                         "of one.")
     prefix, known = (TIMM, timm.list_models()) if name.startswith(TIMM) else ("", smp.encoders.get_encoder_names())
     plain = name.removeprefix(TIMM)
     if plain not in known and not (prefix and timm.is_model(plain)):

@@ -47,8 +47,9 @@ class PixelProbe(AboveRegression):
         """The levels of the encoder behind the image itself, of images in stored units."""
         return [level for level, width in zip(self.encoder(self.scaled(image))[1:], self.channels) if width]
 
-    def parts(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def parts(self, given: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         """See `AboveRegression`."""
+        image = given[self.seen.name]
         # A linear layer before enlarging is the same as behind it, and has fewer pixels to work on.
         scores = [functional.interpolate(layer(level), image.shape[2:], mode="bilinear")
                   for layer, level in zip(self.segmentation_head, self.levels(image), strict=True)]

@@ -153,17 +153,17 @@ class AboveRegression(ClassNetwork, ABC):
         """The last layers, whose scores are added."""
 
     @abstractmethod
-    def parts(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Statistics of images in stored units, and the scores that are added."""
+    def parts(self, given: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Statistics of what the network is given, see `forward`, and the scores that are added."""
 
-    def forward(self, images: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Class scores before softmax or sigmoid, (n, class, …), of images in stored units, float32 (n, band, y, x)."""
-        statistics, added = self.parts(images[self.seen.name])
+    def forward(self, given: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Class scores before softmax or sigmoid, (n, class, …), of images in stored units, float32 (n, band, y, x), or of series and their days."""
+        statistics, added = self.parts(given)
         return self.linear(statistics) + added
 
-    def both(self, images: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    def both(self, given: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         """Class scores of the regression as it was fitted, and of the network."""
-        statistics, added = self.parts(images[self.seen.name])
+        statistics, added = self.parts(given)
         return self.begun(statistics), self.linear(statistics) + added
 
     @torch.no_grad()
@@ -206,11 +206,16 @@ class SpectralUNet(AboveRegression, SegmentationNetwork):
         """See `AboveRegression`."""
         return self.segmentation_head
 
-    def parts(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def parts(self, given: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         """See `AboveRegression`."""
+        statistics, found = self.of_pixels(given[self.seen.name])
+        return statistics, self.segmentation_head(found)
+
+    def of_pixels(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Statistics of images in stored units, and what the U-Net finds in each pixel, which its head sees."""
         statistics = self.spectral(image)
         levels = self.decoder(self.encoder(self.scaled(image)))
-        return statistics, self.segmentation_head(torch.cat([levels, self.fine(statistics[:, :len(self.seen.bands)])], 1))
+        return statistics, torch.cat([levels, self.fine(statistics[:, :len(self.seen.bands)])], 1)
 
 
 class SpectralClassifier(AboveRegression, ClassificationNetwork):
@@ -245,8 +250,9 @@ class SpectralClassifier(AboveRegression, ClassificationNetwork):
         fill(self.linear, joint.weight[:, :count], joint.bias)
         fill(self.classification_head, joint.weight[:, count:], 0 * joint.bias)
 
-    def parts(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def parts(self, given: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         """See `AboveRegression`."""
+        image = given[self.seen.name]
         return self.spectral(image), self.classification_head(self.features(image))
 
 

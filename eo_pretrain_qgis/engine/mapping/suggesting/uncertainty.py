@@ -84,14 +84,14 @@ class Ensemble(Package):
                     raise JobError(f"The models {first.path} and {other.path} have different {what} ({', '.join(ours)}; {', '.join(theirs)}), so "
                                    "they cannot be asked together. Choose models trained on the same dataset.")
         if len(packages) == 1:
-            return cls(first.path, first.description, (first,))
+            return cls(first.path, {**first.description, "beside": ()}, (first,))
         stride, halo = math.lcm(*(package.stride for package in packages)), max(package.halo for package in packages)
         tiles = sorted({package.fixed_tile for package in packages if package.fixed_tile})
         if len(tiles) > 1 or any(tile % stride for tile in tiles):
             raise JobError(f"The models take tiles of {', '.join(map(str, tiles))} px at multiples of {stride} px, so they cannot be asked together. "
                            "Choose models exported with one fixed tile, or without.")
         blocks = {"fixed_tile": tiles[0], "block": None, "small_block": None} if tiles else {"fixed_tile": None, **block_sizes(halo, stride)}
-        return cls(first.path, {**first.description, "stride": stride, "halo": halo, **blocks}, tuple(packages))
+        return cls(first.path, {**first.description, "stride": stride, "halo": halo, "beside": (), **blocks}, tuple(packages))
 
     @property
     def id(self) -> str:
@@ -109,7 +109,9 @@ class Ensemble(Package):
 
 
 class _Sessions(Session):
-    """Networks run one after the other on the same images, each by the names it knows them by; their classes follow one another."""
+    """Networks run one after the other on the same images, each by the names it knows them by; their classes follow one another, without what
+    they give besides.
+    """
 
     def __init__(self, sessions: list[tuple[Session, list[str]]]) -> None:
         self.sessions, self.path = sessions, sessions[0][0].path
@@ -119,7 +121,7 @@ class _Sessions(Session):
         return self.sessions[0][0].device
 
     def run(self, images: dict[str, np.ndarray]) -> np.ndarray:
-        results = [session.run(dict(zip(names, images.values()))) for session, names in self.sessions]
+        results = [session.run(dict(zip(names, images.values())))[:, :session.channels] for session, names in self.sessions]
         return results[0] if len(results) == 1 else np.concatenate(results, 1)
 
     def stop(self) -> None:

@@ -1,0 +1,253 @@
+"""What the approaches to crop series reach on real labels when whole fields or places are kept apart: regression, boosting, networks, a forest.
+
+  belgium  35 fields of five crops in Belgium 2019 (WorldCereal, Apache-2.0), 12 months of four bands; five folds of fields
+  us       points in Arkansas and California 2021 (36 ten-day composites of ten bands, gaps are real clouds; labels are those of the USDA's map);
+           a third of the blocks of 0.5 degree are left out, 5 or 20 labels per class and all of the others are learned from
+  asia     fields visited in Uzbekistan (CAWa, CC-BY-4.0), 23 dates of NDVI, a third of them missing; five folds of blocks of 0.25 degree
+
+All learn from the same draw, in the same run. Networks and the choice of “auto” also see validation samples: a fifth of the training fields or
+blocks, or as many labels more as are learned from where these are few; “forest, with validation” is given them for training, too. Intervals at 95 %
+are of 2,000 draws of whole fields or blocks.
+Run: python -m benchmarks.crops_learning DATA_FOLDER [--only belgium us asia] [--csv docs/evidence/data]
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import shapely
+import torch
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
+
+from benchmarks.figures import Figures
+from eo_pretrain_qgis.engine.cards import single
+from eo_pretrain_qgis.engine.classic.models import Labelled
+from eo_pretrain_qgis.engine.classic.series import series_features
+from eo_pretrain_qgis.engine.classic.whitening import Whitening
+from eo_pretrain_qgis.engine.datasets.dataset import IGNORE, ClassInfo, Dataset, SensorInfo
+from eo_pretrain_qgis.engine.datasets.shards import ShardWriter
+from eo_pretrain_qgis.engine.datasets.splitting.by_place import Split
+from eo_pretrain_qgis.engine.datasets.splitting.division import finish
+from eo_pretrain_qgis.engine.learning.finetuning.answers import NetworkAnswers
+from eo_pretrain_qgis.engine.learning.finetuning.recipe import finetune
+from eo_pretrain_qgis.engine.learning.loop.runs import Run
+from eo_pretrain_qgis.engine.rasters.sensors import Band
+from tests.settings import finetuning
+
+SEEDS, DRAWS = (1, 2, 3), 2000
+NETWORKS = {"LSTM": "lstm", "L-TAE": "ltae"}
+USUAL = "LSTM"
+SIMPLE = {"regression": "statistics", "boosting": "boosting"}
+
+
+@dataclass(frozen=True)
+class Series:
+    """Labelled series.
+
+    Attributes:
+        values: (n, date, band), NaN where nothing was measured.
+        days: since 1 January (date,).
+        labels: names (n,).
+        units: what figures are of, such as fields (n,).
+        blocks: what is kept apart (n,).
+        names: of the bands.
+    """
+
+    values: np.ndarray
+    days: np.ndarray
+    labels: np.ndarray
+    units: np.ndarray
+    blocks: np.ndarray
+    names: tuple[str, ...]
+
+
+@dataclass
+class Outcome:
+    """Of test units: whether each method was right, and the block that each lies in."""
+
+    right: dict[str, list[np.ndarray]] = field(default_factory=dict)
+    blocks: list[np.ndarray] = field(default_factory=list)
+
+    def figures(self, found: Figures, *row: str) -> None:
+        """Writes the accuracy of each method, and by how much “auto” is ahead of the forest and of the best simple classifier."""
+        blocks, rng = np.concatenate(self.blocks), np.random.default_rng(0)
+        right = {name: np.concatenate(parts).astype(float) for name, parts in self.right.items()}
+        names, place = np.unique(blocks, return_inverse=True)
+        drawn = np.stack([np.bincount(rng.integers(0, len(names), len(names)), minlength=len(names)) for _ in range(DRAWS)])[:, place]
+
+        def told(values: np.ndarray) -> tuple[float, float, float]:
+            sums = (drawn * values).sum(1) / drawn.sum(1)
+            return float(values.mean()), *map(float, np.percentile(sums, (2.5, 97.5)))
+
+        best = max(SIMPLE, key=lambda name: right[name].mean())
+        rows = {**{name: told(values) for name, values in right.items()}, "auto − forest": told(right["auto"] - right["forest"]),
+                f"auto − best of regression and boosting": told(right["auto"] - right[best])}
+        for name, (mean, low, high) in rows.items():
+            sign = "+" if "−" in name else ""
+            found.rows.append({**dict(zip(found.keys, (*row, name))), "value": f"{mean:{sign}.3f}", "lowest": f"{low:{sign}.3f}",
+                               "highest": f"{high:{sign}.3f}"})
+            print(f"{' / '.join(row):28} {name:42} {mean:{sign}.3f} ({low:{sign}.3f} to {high:{sign}.3f})", flush=True)
+
+
+def write(folder: Path, series: Series, splits: np.ndarray) -> Dataset:
+    """The dataset of some series, whose split is given; "dropped" ones are neither learned from nor asked for."""
+    classes = sorted(set(series.labels))
+    labels = np.array([classes.index(name) for name in series.labels], np.uint8)
+    missing, count = np.isnan(series.values).any(2), len(labels)
+    sensor = SensorInfo("image", "generic", "float32", None, tuple(Band(name) for name in series.names))
+    with ShardWriter(folder, {"labels": ((), "uint8"), "image": (series.values.shape[1:], "float32"), "days": ((len(series.days),), "int16"),
+                              "flags": ((len(series.days),), "uint8")}, extra=("days", "flags")) as writer:
+        writer.add(labels=labels, image=series.values.astype(np.float32), days=np.tile(series.days.astype(np.int16), (count, 1)),
+                   flags=np.where(missing, 4, 0).astype(np.uint8))
+        shards = writer.close()
+    tiles = geopandas.GeoDataFrame({"scene": "s", "label": labels, "parcel": series.units}, geometry=[shapely.Point(0, 0)] * count, crs="EPSG:4326")
+    description = {"task": "series", "theme": "crops", "name": folder.name, "sensors": [sensor], "tile_size": 1, "stride": 1,
+                   "resolution_m": [10.0, 10.0], "classes": [ClassInfo(number + 1, name, "") for number, name in enumerate(classes)],
+                   "ignore": IGNORE, "labels": {"path": "made"}, "shards": shards, "facts": {"first_year": 2020},
+                   "scenes": [{"name": "s", "path": "s", "crs": "EPSG:4326", "transform": [1, 0, 0, 0, -1, 0], "width": 1, "height": 1, "date": ""}]}
+    finish(folder, description, tiles, Split(splits, {"text": "by the benchmark"}))
+    return Dataset.open(folder)
+
+
+def trial(outcome: Outcome, series: Series, splits: np.ndarray, seed: int) -> None:
+    """Lets every method learn from one draw and asks it for the test series."""
+    with tempfile.TemporaryDirectory() as place:
+        dataset = write(Path(place) / "data", series, splits)
+        what, test = single(dataset.inputs), dataset.indices("test")
+        answers: dict[str, np.ndarray] = {}
+        labelled = Labelled(dataset, what, dataset.indices("training"), seed)
+        for name, approach in SIMPLE.items():
+            answers[name] = labelled.fit(approach).answers(dataset)(test)
+        for name, encoder in NETWORKS.items():
+            finetune(str(dataset.folder), f"{place}/{encoder}", finetuning("auto", encoder=encoder, device="cpu", seed=seed))
+            run = Run.open(f"{place}/{encoder}")
+            network = NetworkAnswers.of(run, dataset, torch.device("cpu"))
+            answers[name] = np.concatenate([scores for _, _, scores in network.of_tiles(test, 256)])
+            if name == USUAL:
+                answers["auto"] = answers.get(next((one for one, approach in SIMPLE.items() if approach == run.kept), ""), answers[name])
+        plain = Whitening(np.zeros(len(series.names), np.float32), np.ones(len(series.names), np.float32),
+                          np.eye(len(series.names), dtype=np.float32), False)
+        features = np.nan_to_num(series_features(dataset, what, plain, dataset.indices("all")))
+        for name, learned in (("forest", ("training",)), ("forest, with validation", ("training", "validation"))):
+            known = np.concatenate([dataset.indices(split) for split in learned])
+            forest = RandomForestClassifier(300, random_state=seed, n_jobs=1).fit(features[known], dataset.labels(known))
+            scores = np.full((len(test), len(dataset.classes)), 1e-9)
+            scores[:, forest.classes_] = forest.predict_proba(features[test]) + 1e-9
+            answers[name] = np.log(scores)
+        count(outcome, dataset.labels(test), series.units[test], series.blocks[test], answers)
+
+
+def count(outcome: Outcome, truth: np.ndarray, units: np.ndarray, blocks: np.ndarray, answers: dict[str, np.ndarray]) -> None:
+    """Adds whether the units are right: by the mean probability of their series."""
+    names, first, unit = np.unique(units, return_index=True, return_inverse=True)
+    for method, scores in answers.items():
+        chances = np.exp(scores - np.nan_to_num(scores).max(1, keepdims=True))
+        chances = np.nan_to_num(chances / chances.sum(1, keepdims=True))
+        sums = np.stack([np.bincount(unit, column, len(names)) for column in chances.T], 1)
+        outcome.right.setdefault(method, []).append(sums.argmax(1) == truth[first])
+    outcome.blocks.append(blocks[first])
+
+
+def folds(series: Series, number: int, seed: int) -> Iterator[np.ndarray]:
+    """Splits (n,) with each block in one test; a fifth of the other blocks are validation."""
+    for rest, test in StratifiedGroupKFold(number, shuffle=True, random_state=seed).split(series.blocks, series.labels, series.blocks):
+        splits = np.full(len(series.labels), "training", object)
+        splits[test] = "test"
+        inner = StratifiedGroupKFold(5, shuffle=True, random_state=seed).split(rest, series.labels[rest], series.blocks[rest])
+        splits[rest[next(inner)[1]]] = "validation"
+        yield splits
+
+
+def few(series: Series, each: int | None, seed: int) -> np.ndarray:
+    """A third of the blocks is test; of the rest so many labels of each class learn and as many validate, or a fifth validates."""
+    rng = np.random.default_rng(seed)
+    blocks = np.unique(series.blocks)
+    place = {block: number for number, block in enumerate(rng.permutation(blocks))}
+    order = np.array([place[block] for block in series.blocks])
+    rest, test = next(iter(GroupKFold(3).split(order, groups=order)))
+    splits = np.full(len(series.labels), "dropped", object)
+    splits[test] = "test"
+    for label in np.unique(series.labels):
+        mine = rng.permutation(rest[series.labels[rest] == label])
+        learned = each if each else len(mine) * 4 // 5
+        splits[mine[:learned]], splits[mine[learned:learned + (each or len(mine))]] = "training", "validation"
+    return splits
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file."""
+    with path.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def belgium(folder: Path, found: Figures) -> None:
+    """The monthly series by field and by point, and the forest on the table of 120 features that was published with them."""
+    rows = table(folder / "belgium_2019_monthly_timeseries.csv")
+    names = ("NDVI", "B08", "B11", "ratio")
+    values = np.array([[[float(row[f"{name}_2019-{month:02}"] or "nan") for name in names] for month in range(1, 13)] for row in rows])
+    fields, labels = np.array([row["sampleID"] for row in rows]), np.array([row["crop"] for row in rows])
+    days = np.array([15 + 30.4 * month for month in range(12)]).round()
+    for title, units in (("Belgium, points", np.arange(len(rows)).astype(str)), ("Belgium, fields", fields)):
+        outcome, series = Outcome(), Series(values, days, labels, units, fields, names)
+        for splits in folds(series, 5, 1):
+            trial(outcome, series, splits, 1)
+        outcome.figures(found, title, "all")
+
+
+def us(folder: Path, found: Figures) -> None:
+    """Points of two states."""
+    for state in ("arkansas", "california"):
+        rows, content = table(folder / f"{state}_points.csv"), np.load(folder / f"{state}_series.npz")
+        values = np.where((content["series"] == 0).all(2, keepdims=True), np.nan, content["series"].astype(np.float32))
+        series = Series(values, np.arange(36) * 10 + 4, np.array([row["crop"] for row in rows]), np.arange(len(rows)).astype(str),
+                        np.array([row["block"] for row in rows]), tuple(map(str, content["bands"])))
+        for each in (5, 20, None):
+            outcome = Outcome()
+            for seed in SEEDS:
+                trial(outcome, series, few(series, each, seed), seed)
+            outcome.figures(found, state.capitalize(), f"{each} per class" if each else "all")
+
+
+def asia(folder: Path, found: Figures) -> None:
+    """Fields of the classes that were visited at least 40 times."""
+    rows = table(folder / "fields_ndvi.csv")
+    labels = np.array([row["crop"] for row in rows])
+    rows = [row for row, label in zip(rows, labels) if (labels == label).sum() >= 40]
+    columns = [name for name in rows[0] if name.startswith("ndvi_")]
+    values = np.array([[[float(row[name]) if row[name] not in ("", "NA") else np.nan] for name in columns] for row in rows])
+    blocks = np.array([f"{float(row['lat']) // 0.25:g} {float(row['lon']) // 0.25:g}" for row in rows])
+    outcome, series = Outcome(), Series(values, np.array([int(name[5:]) - 1 for name in columns]), np.array([row["crop"] for row in rows]),
+                                        np.arange(len(rows)).astype(str), blocks, ("NDVI",))
+    for splits in folds(series, 5, 1):
+        trial(outcome, series, splits, 1)
+    outcome.figures(found, "Uzbekistan", "all")
+
+
+def main() -> None:
+    """See above."""
+    parts = {"belgium": lambda crops, found: belgium(crops, found), "us": lambda crops, found: us(crops / "us_cdl_s2_2021", found),
+             "asia": lambda crops, found: asia(crops / "central_asia_cawa", found)}
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("data", type=Path, help="the folder of real data, with crops/ in it")
+    arguments.add_argument("--only", nargs="*", choices=parts, default=list(parts))
+    arguments.add_argument("--csv", type=Path, help="folder for crop_series.csv")
+    asked, found, begun = arguments.parse_args(), Figures("data", "labels", "method"), time.monotonic()
+    torch.set_num_threads(1)
+    for name in asked.only:
+        parts[name](asked.data / "crops", found)
+    if asked.csv:
+        found.write(asked.csv / "crop_series.csv")
+    print(f"{(time.monotonic() - begun) / 60:.1f} minutes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""One class for a whole series of dates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from ....errors import DataError
+from ....progress import SILENT, Progress
+from ...cards import Input, single
+from ...classic.models import Labelled
+from ...datasets.dataset import Dataset
+from ...datasets.dates import NO_DAY
+from ..data import LABELS, Batch
+from ..networks.class_networks import ClassNetwork
+from .classification import Classification
+from .labelled_tiles import Choices
+
+
+@dataclass(frozen=True)
+class Today:
+    """Hides, in each batch, all dates after a day drawn from the season, and the labels of series that show nothing then.
+
+    Args:
+        seen: the input.
+        early: whether a day is drawn; else only the labels of series without a date that counts are hidden.
+        ignore: stands for a label that is not known.
+    """
+
+    seen: Input
+    early: bool
+    ignore: int
+
+    def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """The batch as it was known on that day."""
+        name, days = self.seen.name, batch.days[self.seen.days_port]
+        if self.early:
+            first, last = self.seen.days[0], self.seen.days[-1]
+            days = torch.where(days > first + (last - first) * float(torch.rand(1, generator=generator)), float(NO_DAY), days)
+        known = days >= 0
+        centre = torch.tensor(self.seen.centre, dtype=torch.float32, device=days.device)
+        labels = torch.where(known.any(1), batch.targets[LABELS], self.ignore)
+        return replace(batch, images={name: torch.where(known[..., None], batch.images[name], centre)}, valid={name: known},
+                       days={self.seen.days_port: days}, targets={**batch.targets, LABELS: labels})
+
+
+class SeriesMethod(Classification):
+    """Classes of series, learned from labelled ones."""
+
+    def __init__(self, dataset: Dataset, network: ClassNetwork, device: torch.device, choices: Choices) -> None:
+        if choices.augmentation != "none":
+            raise DataError(f"The augmentation “{choices.augmentation}” turns images, and {dataset.folder} holds series of single places. Choose "
+                            "“none” or “auto”.")
+        super().__init__(dataset, network, device, choices)
+        self.training.augmentation = Today(single(network.inputs), choices.early, dataset.ignore)
+
+    def begin(self, new: list[str], labelled: Labelled, device: torch.device, progress: Progress = SILENT) -> None:
+        """The network begins as a regression on the series brought to the same days."""
+        network: Any = self.network
+        network.begin(labelled.whitening, labelled.regression)
+
+
+def check_series(dataset: Dataset, settings: Mapping[str, Any]) -> None:
+    """Refuses settings that mean something for one of series and images, and not for the other.
+
+    Args:
+        dataset: to learn from.
+        settings: of the job.
+
+    Raises:
+        DataError: saying what to choose.
+    """
+    if not dataset.kind.dates and settings["early_season"]:
+        raise DataError(f"“Learn for early answers” hides the last dates of series, and {dataset.folder} has {dataset.kind.words}. Leave it off.")
+    if dataset.kind.dates and settings["mode"] not in ("fine_tune", "frozen"):
+        raise DataError(f"The mode “{settings['mode']}” is for encoders of images, and {dataset.folder} holds series of dates. Choose the mode "
+                        "“fine_tune” or “frozen”; a regression on series is the approach “statistics”.")

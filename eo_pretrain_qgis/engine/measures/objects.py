@@ -1,0 +1,70 @@
+"""How well objects are found: each true object has at most one found object, of which it shares at least half.
+
+Two objects match where they share at least half of the pixels that either has (IoU .5), one to one, the pair that shares most first, as in panoptic
+quality (Kirillov et al., arXiv 1801.00868, §4.1). Small objects are counted apart: a pixel more or less decides whether they match.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+#: Least share that matches.
+MATCH = 0.5
+#: Objects smaller than this are counted apart [ha].
+SMALL_HA = 0.25
+#: Columns of counts: found and true, found only, true only; rows: large and small objects.
+HITS, FALSE, MISSED = range(3)
+LARGE, SMALL = range(2)
+
+
+def count_objects(truth: np.ndarray, found: np.ndarray, labelled: np.ndarray, pixel_ha: float) -> np.ndarray:
+    """Counts of one image, int64 (2, 3), which add up over images: see `HITS` and `LARGE`.
+
+    A match is small where the true object is. A found object that lies for more than half on ground without labels counts nothing.
+
+    Args:
+        truth: numbers of true objects, 0 for none (y, x).
+        found: numbers of found objects, 0 for none (y, x).
+        labelled: where the truth is known, bool (y, x).
+        pixel_ha: area of a pixel [ha].
+    """
+    _, true = np.unique(np.where(labelled, truth, 0), return_inverse=True)
+    _, other = np.unique(found, return_inverse=True)
+    # Number 0 stands for no object also where every pixel has one.
+    true, other = (numbers.ravel() + (0 if not image.all() else 1) for numbers, image in ((true, np.where(labelled, truth, 0)), (other, found)))
+    known = labelled.ravel()
+    whole = np.bincount(other)
+    true, other = true[known], other[known]
+    sizes, others = np.bincount(true), np.bincount(other, minlength=len(whole))
+    judged = 2 * others >= whole
+    pairs, shared = np.unique(np.stack([true, other], 1), axis=0, return_counts=True)
+    both = (pairs > 0).all(1)
+    pairs, shared = pairs[both], shared[both]
+    share = shared / (sizes[pairs[:, 0]] + others[pairs[:, 1]] - shared)
+    matched_true, matched_other = np.zeros(len(sizes), bool), np.zeros(len(others), bool)
+    for number in np.argsort(-share, kind="stable"):
+        one, two = pairs[number]
+        if share[number] < MATCH:
+            break
+        if not matched_true[one] and not matched_other[two]:
+            matched_true[one] = matched_other[two] = True
+    counts = np.zeros((2, 3), np.int64)
+    for size in (LARGE, SMALL):
+        true_here, found_here = (((count * pixel_ha < SMALL_HA) == (size == SMALL)) & (count > 0) for count in (sizes, others))
+        true_here[:1] = found_here[:1] = False
+        counts[size] = (matched_true & true_here).sum(), (found_here & ~matched_other & judged).sum(), (true_here & ~matched_true).sum()
+    return counts
+
+
+def object_scores(counts: np.ndarray) -> dict:
+    """Figures of such counts: ``objects``, ``found``, ``precision``, ``recall`` and ``f1`` of large objects, and under ``small`` of small ones;
+    None where there is nothing to count.
+    """
+    large, small = (_scores(*row.tolist()) for row in counts)
+    return {**large, "small": small}
+
+
+def _scores(hits: int, false: int, missed: int) -> dict:
+    true, found = hits + missed, hits + false
+    return {"objects": true, "found": found, "precision": hits / found if found else None, "recall": hits / true if true else None,
+            "f1": 2 * hits / (true + found) if true + found else None}

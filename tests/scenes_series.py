@@ -1,0 +1,103 @@
+"""Simulated series of crops whose classes differ in the day on which they are greenest, and in nothing else."""
+
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import shapely
+
+from eo_pretrain_qgis.engine.datasets.dataset import IGNORE, ClassInfo, SensorInfo
+from eo_pretrain_qgis.engine.datasets.shards import ShardWriter
+from eo_pretrain_qgis.engine.datasets.splitting.by_group import split_by_group
+from eo_pretrain_qgis.engine.datasets.splitting.by_place import SplitPlan
+from eo_pretrain_qgis.engine.datasets.splitting.division import finish
+from eo_pretrain_qgis.engine.rasters.sensors import Band
+from eo_pretrain_qgis.jobs import JOBS
+from eo_pretrain_qgis.progress import SILENT
+
+CROPS = (ClassInfo(3, "rape", "#ffee00"), ClassInfo(5, "wheat", "#aa7700"), ClassInfo(8, "maize", "#ffaa00"))
+#: Days of the peaks since 1 January, and how long they last.
+PEAKS, WIDTH = (120.0, 165.0, 225.0), 30.0
+DATES, STEP, FIRST = 16, 14, 70
+BANDS = (Band("B04", 0.665, "reflectance", 1e-4), Band("B08", 0.842, "reflectance", 1e-4))
+
+
+def greenness(days, peak):
+    """0 to 1, of days and peaks of any shape."""
+    return np.exp(-0.5 * ((days - peak) / WIDTH) ** 2)
+
+
+def write_crop_series(folder, parcels=60, each=4, seed=0, cloudy=0.3, parcel=True, shift=0, hidden=(), noise=150):
+    """Writes the dataset; half of the series have a date less than the others, which is padding.
+
+    Args:
+        parcels: so many, with the crops by turns.
+        each: series of a parcel.
+        cloudy: share of the dates under bright cloud.
+        parcel: whether tiles.gpkg has the field.
+        shift: days by which everything is later.
+        hidden: parcels whose dates are all under cloud.
+    """
+    folder, rng = Path(folder), np.random.default_rng(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    count = parcels * each
+    owner = np.repeat(np.arange(parcels), each)
+    labels = (owner % len(CROPS)).astype(np.uint8)
+    peak = np.array(PEAKS)[labels] + np.repeat(rng.normal(0, 6, parcels), each)
+    days = FIRST + STEP * np.arange(DATES) + rng.integers(0, 6, (count, 1))
+    green = greenness(days, peak[:, None])
+    values = np.stack([1200 - 700 * green, 2000 + 2500 * green], 2) + rng.normal(0, noise, (count, DATES, 2))
+    flags = (rng.random((count, DATES)) < cloudy).astype(np.uint8)
+    flags[np.isin(owner, hidden)] = 1
+    values[flags == 1] = rng.normal(8000, 500, ((flags == 1).sum(), 2))
+    days = days + shift
+    days[::2, -1], flags[::2, -1], values[::2, -1] = -1, 4, 0
+    with ShardWriter(folder, {"labels": ((), "uint8"), "image": ((DATES, 2), "uint16"), "days": ((DATES,), "int16"), "flags": ((DATES,), "uint8")},
+                     extra=("days", "flags")) as writer:
+        writer.add(labels=labels, image=values.clip(0).astype(np.uint16), days=days.astype(np.int16), flags=flags)
+        shards = writer.close()
+    columns = {"scene": "s", "col": 0, "row": 0, "label": labels} | ({"parcel": owner} if parcel else {})
+    tiles = geopandas.GeoDataFrame(columns, geometry=[shapely.Point(500_000 + 10 * number, 5_300_000) for number in range(count)], crs="EPSG:32633")
+    description = {
+        "task": "series", "theme": "crops", "name": "season", "sensors": [SensorInfo("image", "sentinel2_l2a", "uint16", 0, BANDS)], "tile_size": 1,
+        "stride": 1, "resolution_m": [10.0, 10.0], "classes": list(CROPS), "ignore": IGNORE, "labels": {"path": "made"}, "shards": shards,
+        "scenes": [{"name": "s", "path": "s", "crs": tiles.crs.to_wkt(), "transform": [10, 0, 500_000, 0, -10, 5_300_000], "width": 100_000,
+                    "height": 1, "date": ""}], "facts": {"first_year": 2021}}
+    finish(folder, description, tiles, split_by_group(owner, labels, SplitPlan(0.2, 0.3, seed=seed)))
+    return folder
+
+
+def season_dataset(folder):
+    """Series of three crops; all dates of one parcel are under cloud."""
+    return folder / "season" if (folder / "season").exists() else write_crop_series(folder / "season", hidden=(7,), noise=900)
+
+
+def dark_season_dataset(folder):
+    """Series of which no date is clear."""
+    return write_crop_series(folder / "dark", parcels=12, cloudy=1)
+
+
+def later_season_dataset(folder):
+    """Series of another part of the year."""
+    return write_crop_series(folder / "later", parcels=12, shift=200, seed=3)
+
+
+def season_run(folder):
+    """A network that learned the crops."""
+    return _learned(folder, "season_run", approach="network", encoder="ltae", epochs=2, keep="last", device="cpu")
+
+
+def season_statistics(folder):
+    """A regression that learned the crops."""
+    return _learned(folder, "season_statistics", approach="statistics")
+
+
+def season_model(folder):
+    """The model file of the network."""
+    JOBS["export_model"].from_values({"run_folder": str(season_run(folder)), "output": str(folder / "season.onnx")}).run(SILENT)
+    return folder / "season.onnx"
+
+
+def _learned(folder, name, **given):
+    JOBS["finetune"].from_values({"dataset": str(season_dataset(folder)), **given, "output": str(folder / name)}).run(SILENT)
+    return folder / name
