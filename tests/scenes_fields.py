@@ -52,8 +52,8 @@ def fields_shifted(folder):
 
 
 def field_parcels(folder):
-    """The parcels of these fields in degrees: the first two as one parcel of two parts, one twice, one with a border that crosses itself, and one more of
-    3 m between them.
+    """The parcels of these fields in degrees: the first two as one parcel of two parts, one twice, one whose border crosses itself, and one more
+    of 3 m.
     """
     shapes = [square(*place) for place in _places()]
     bow = np.array(shapes[5].exterior.coords)
@@ -105,8 +105,8 @@ def field_dataset(folder):
 
 def field_run(folder):
     """A small network trained on `field_dataset`."""
-    values = {"dataset": str(field_dataset(folder)), "approach": "network", "encoder": "tu-test_resnet", "epochs": 2, "batch_size": 8, "device": "cpu",
-              "output": str(folder / "field_run")}
+    values = {"dataset": str(field_dataset(folder)), "approach": "network", "encoder": "tu-test_resnet", "epochs": 2, "batch_size": 8,
+              "device": "cpu", "output": str(folder / "field_run")}
     JOBS["finetune"].from_values(values).run(SILENT)
     return folder / "field_run"
 

@@ -15,6 +15,8 @@ from eo_pretrain_qgis.engine.rasters.sensors import Band
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.progress import SILENT
 
+from .scenes_crops import crop_season
+
 CROPS = (ClassInfo(3, "rape", "#ffee00"), ClassInfo(5, "wheat", "#aa7700"), ClassInfo(8, "maize", "#ffaa00"))
 #: Days of the peaks since 1 January, and how long they last.
 PEAKS, WIDTH = (120.0, 165.0, 225.0), 30.0
@@ -96,6 +98,27 @@ def season_model(folder):
     """The model file of the network."""
     JOBS["export_model"].from_values({"run_folder": str(season_run(folder)), "output": str(folder / "season.onnx")}).run(SILENT)
     return folder / "season.onnx"
+
+
+def fields_model(folder):
+    """The model file of a regression on the series of `crop_season`, with its clouds."""
+    (folder / "fields_season").mkdir()
+    season = crop_season(folder / "fields_season")
+    months = (4, 5, 6, 7)
+    JOBS["create_crop_dataset"].from_values({
+        "images": [str(season / f"S2_20230{month}01.tif") for month in months],
+        "masks": [str(season / f"SCL_20230{month}01.tif") for month in months],
+        "parcels": str(season / "parcels.gpkg"), "crop_field": "crop", "split_by": "parcel", "minimum_parcels": 2, "minimum_clear": 1,
+        "output": str(folder / "fields")}).run(SILENT)
+    JOBS["finetune"].from_values({"dataset": str(folder / "fields"), "approach": "statistics", "output": str(folder / "fields_run")}).run(SILENT)
+    JOBS["export_model"].from_values({"run_folder": str(folder / "fields_run"), "output": str(folder / "fields.onnx")}).run(SILENT)
+    return folder / "fields.onnx"
+
+
+def winter_dates(folder):
+    """A table that says of two images of `crop_season` that they are of December."""
+    (folder / "winter.csv").write_text("file,date\nS2_20230401.tif,2023-12-01\nS2_20230501.tif,2023-12-20\n")
+    return folder / "winter.csv"
 
 
 def _learned(folder, name, **given):

@@ -88,7 +88,7 @@ class InputBand(ModelBand):
 
 
 @dataclass(frozen=True)
-class Season:
+class SeriesDays:
     """The days that series are brought to, from the first to the last date that was learned from.
 
     Days are counted from 1 January of the year in which the series of a dataset begin.
@@ -104,6 +104,11 @@ class Season:
     def __post_init__(self) -> None:
         if any(later <= day for day, later in zip(self.days, self.days[1:])):
             raise ValueError("“days” do not rise")
+
+    @property
+    def middle(self) -> float:
+        """The day in the middle."""
+        return (self.days[0] + self.days[-1]) / 2
 
     def seen(self, days: np.ndarray) -> np.ndarray:
         """Which days, of any shape, lie in it."""
@@ -130,7 +135,7 @@ class Input:
     bands: Annotated[tuple[InputBand, ...], Meta(min_length=1, max_length=10_000)]
     axes: Axes = "byx"
     optional: bool = False
-    season: Season | None = None
+    season: SeriesDays | None = None
 
     def __post_init__(self) -> None:
         differ([band.name for band in self.bands], "the band")
@@ -147,7 +152,7 @@ class Input:
 
     @property
     def days(self) -> tuple[float, ...]:
-        """See `Season.days`; none where no date is clear, and of images."""
+        """See `SeriesDays.days`; none where no date is clear, and of images."""
         return self.season.days if self.season else ()
 
     def until(self, day: float) -> Input:

@@ -2,6 +2,7 @@
 
 from .map.map_field_boundaries import MapFieldBoundaries
 from .map.map_from_points import MapFromPoints
+from .map.map_series import MapSeries
 from .map.predict_map import PredictMap
 from .prepare_data.create_crop_dataset import CreateCropDataset
 from .prepare_data.create_field_dataset import CreateFieldDataset
@@ -38,6 +39,6 @@ JOBS = {
         ImportDataset, ExportDataset, SplitDataset, DescribeDataset, SuggestLabels, DiscoverTopics,
         PretrainInpainting, PretrainBarlowTwins, PretrainTranslation, PretrainMultitask, ImportEncoder,
         Finetune, EvaluateModel, ExportModel, InspectModel,
-        MapFromPoints, PredictMap, MapFieldBoundaries,
+        MapFromPoints, PredictMap, MapSeries, MapFieldBoundaries,
     )
 }

@@ -11,7 +11,7 @@ from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.rasters.clouds import CLEAR, CLOUD, open_mask
 from eo_pretrain_qgis.engine.rasters.deliveries.cubes import cube_days
 from eo_pretrain_qgis.engine.rasters.raster import Raster
-from eo_pretrain_qgis.engine.themes.crops.series_dates import days_of
+from eo_pretrain_qgis.engine.rasters.series_dates import days_of
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.scene_names import cube_parts, may_be_scene, scene_name

@@ -19,8 +19,8 @@ from eo_pretrain_qgis.engine.formats.timesen2crop import _class_names, _read_day
 from eo_pretrain_qgis.engine.formats.tree import Tree
 from eo_pretrain_qgis.engine.rasters.class_names import classes_in_file
 from eo_pretrain_qgis.engine.rasters.raster import Raster
+from eo_pretrain_qgis.engine.rasters.series_dates import _read_table as read_dates
 from eo_pretrain_qgis.engine.themes.crops.parcels import _read_table as read_crops
-from eo_pretrain_qgis.engine.themes.crops.series_dates import _read_table as read_dates
 from eo_pretrain_qgis.engine.themes.land_cover.known_legends import codes_of, read_codes
 from eo_pretrain_qgis.engine.themes.roads.tags import parse_tags, tag_columns, tag_fields
 from eo_pretrain_qgis.engine.themes.roads.widths import MOST_LANES, NARROWEST, WIDEST, WidthTable, parse_lanes, parse_width

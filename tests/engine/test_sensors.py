@@ -70,6 +70,12 @@ def test_a_name_that_several_bands_have_is_said(preset, found, twice):
     assert [f"The image has the band {twice} more than once" in text for text in heard.warnings] == ([True] if twice else [])
 
 
+def test_bands_of_two_dates_are_told_apart_by_their_names():
+    heard = Listening()
+    assert names("sentinel2_l2a", ["B04", "B08", "B04 (2)", "B08 (2)"], "", heard) == ["B04", "B08", "B04 (2)", "B08 (2)"]
+    assert heard.texts == []
+
+
 def test_names_of_the_analyst():
     assert names("sentinel2_l2a", ["band 1", "band 2"], " B8A, b4 ") == ["B8A", "B04"]
     assert names("generic", ["band 1", "band 2"], "height,slope") == ["height", "slope"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from eo_pretrain_qgis.engine.rasters.dates import day_in
-from eo_pretrain_qgis.engine.themes.crops.series_dates import days_of, days_since, in_order, parse_day
+from eo_pretrain_qgis.engine.rasters.series_dates import days_of, days_since, in_order, parse_day
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.progress import SILENT
 

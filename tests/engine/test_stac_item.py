@@ -44,6 +44,10 @@ def test_a_model_file_passes(folder, facts):
 def test_other_origins_and_tasks_pass():
     said = networks.description(licence="my own words", provenance={"start": "Starting weights: 60 tensors taken over."})
     assert faults(model_metadata.stac_item(said, "a.onnx")) == []
+    fields = networks.description(task="fields", beside=["distance"])
+    assert faults(model_metadata.stac_item(fields, "a.onnx")) == []
+    assert [row["name"] for row in model_metadata.stac_item(fields)["properties"]["mlm:output"]] == ["probabilities", "distance"]
+    assert model_metadata.deepness_keys(fields) == {}, "it opens models of one output"
     target = {"sensor": "s2", "bands": [networks.band("B04")]}
     assert faults(model_metadata.stac_item(networks.description(task="translation", target=target, classes=()), "a.onnx")) == []
     both = [networks.taken(name="s2"), networks.taken(("VV", "VH"), "s1", axes="tb")]

@@ -26,7 +26,7 @@ from ..rasters import sources
 from ..rasters.sensors import Band
 from ..records import read_json, shown
 from ..tasks import TASKS, Task, task_named
-from .dates import season_of
+from .dates import series_days
 from .record import ADVICE, SPLITS, DatasetRecord, read_record
 from .shards import Layout, Shards
 
@@ -119,7 +119,7 @@ class Dataset:
         """What networks can see of the samples: the images of each sensor, by its name, with the statistics of their training pixels."""
         axes: Any = "tb" if self.kind.dates else "byx"
         return {sensor.name: Input(sensor.name, sensor.name, sensor.preset, tuple(self._input_band(sensor, band) for band in sensor.bands), axes,
-                                   season=season_of(self, sensor.name) if self.kind.dates else None) for sensor in self.sensors}
+                                   season=series_days(self, sensor.name) if self.kind.dates else None) for sensor in self.sensors}
 
     def choose(self, sensors: Sequence[str], bands: str | None = None) -> Inputs:
         """The inputs of some sensors.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...errors import DataError
-from ..cards import Input, Season
+from ..cards import Input, SeriesDays
 from ..even_sample import even_sample
 from ..rasters.clouds import CLEAR
 from ..rasters.dates import day_words
@@ -19,21 +19,36 @@ if TYPE_CHECKING:
 NO_DAY = -1
 #: Training dates of more days than this are brought to days at even steps: as many as a series has clear dates, within these limits.
 FEWEST, MOST = 12, 36
+YEAR = 365.25
 #: Series that are looked at for the days of a dataset.
 LOOKED_AT = 20_000
 #: Share of the clear dates of a dataset that may lie outside the season of a model; they are left out.
 OUTSIDE = 0.5
 
 
-def days_of(dataset: Dataset, sensor: str, samples: np.ndarray) -> np.ndarray:
+def clear_days(dataset: Dataset, sensor: str, samples: np.ndarray, around: float | None = None) -> np.ndarray:
     """Days of the dates of series that have no cloud, shadow or snow, `NO_DAY` of the others: float32 (n, date).
 
     Of a dataset without days the numbers of its dates are taken for them.
+
+    Args:
+        dataset: of series.
+        sensor: name of one of its sensors.
+        samples: positions (n,).
+        around: day in the middle of a season, to which series of other years are moved by whole years; None leaves them where they are.
     """
     days, flags = (dataset.array_of(sensor, name, samples) for name in ("days", "flags"))
     if days is None:
         days = np.tile(np.arange(dataset.shards.shape(f"images of {sensor}")[0]), (len(samples), 1))  # type: ignore[index]
-    return np.where((days >= 0) & (flags == CLEAR if flags is not None else True), days, NO_DAY).astype(np.float32)
+    moved = days if around is None else days - (YEAR * np.round((middles(days) - around) / YEAR)).round()[:, None]
+    clear = (days >= 0) & (moved >= 0) & (flags == CLEAR if flags is not None else True)
+    return np.where(clear, moved, NO_DAY).astype(np.float32)
+
+
+def middles(days: np.ndarray) -> np.ndarray:
+    """The day in the middle between the first and the last date of each series, float64 (n,); 0 where there is none."""
+    known = days >= 0
+    return np.where(known.any(1), (np.where(known, days, days.max(initial=0)).min(1) + days.max(1, initial=0)) / 2, 0.0)
 
 
 def read_series(dataset: Dataset, seen: Input, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -49,7 +64,7 @@ def read_series(dataset: Dataset, seen: Input, samples: np.ndarray) -> tuple[np.
         `NO_DAY`.
     """
     values, valid = dataset.read(seen, samples)
-    days = days_of(dataset, dataset.sensor_of(seen).name, samples)
+    days = clear_days(dataset, dataset.sensor_of(seen).name, samples, seen.season.middle if seen.season else None)
     known = valid & np.isfinite(values).all(2) & (days >= 0)
     if seen.season:
         known &= seen.season.seen(days)
@@ -57,17 +72,21 @@ def read_series(dataset: Dataset, seen: Input, samples: np.ndarray) -> tuple[np.
             np.where(known, days, np.float32(NO_DAY)))
 
 
-def season_of(dataset: Dataset, sensor: str) -> Season | None:
+def series_days(dataset: Dataset, sensor: str) -> SeriesDays | None:
     """The season of the training series of a sensor; None where none has a clear date.
 
-    Where their clear dates are of few days, these are the days; else days at even steps from the first to the last.
+    Where their clear dates are of few days, these are the days; else days at even steps from the first to the last. Series of later years are moved
+    to the first by whole years.
     """
-    known = days_of(dataset, sensor, even_sample(dataset.indices("training", sensor), LOOKED_AT))
+    looked = even_sample(dataset.indices("training", sensor), LOOKED_AT)
+    known = clear_days(dataset, sensor, looked)
+    if (known >= 0).any():
+        known = clear_days(dataset, sensor, looked, float(middles(known)[(known >= 0).any(1)].min()))
     different = np.unique(known[known >= 0])
     if len(different) > MOST:
         usual = int(np.median((known >= 0).sum(1)))
         different = np.linspace(different[0], different[-1], min(max(usual, FEWEST), MOST)).round(2)
-    return Season(tuple(map(float, different))) if len(different) else None
+    return SeriesDays(tuple(map(float, different))) if len(different) else None
 
 
 def check_season(dataset: Dataset, seen: Input, samples: np.ndarray) -> str:
@@ -84,14 +103,30 @@ def check_season(dataset: Dataset, seen: Input, samples: np.ndarray) -> str:
     Raises:
         DataError: more than half of the clear dates lie outside, or there is no clear date.
     """
-    days = days_of(dataset, dataset.sensor_of(seen).name, even_sample(samples, LOOKED_AT))
+    sensor, looked = dataset.sensor_of(seen).name, even_sample(samples, LOOKED_AT)
+    days = clear_days(dataset, sensor, looked)
     clear = days[days >= 0]
     if not len(clear) or seen.season is None:
         raise DataError(f"None of the {len(samples)} series of {dataset.folder} that were chosen has a clear date: all are under cloud, shadow or "
                         "snow, or were not measured. Check the cloud masks and the nodata value.")
-    outside = 1 - seen.season.seen(clear).mean()
+    moved = clear_days(dataset, sensor, looked, seen.season.middle)
+    return season_sentence(seen.season, clear, 1 - seen.season.seen(moved).sum() / len(clear), f"The series of {dataset.folder}")
+
+
+def season_sentence(season: SeriesDays, days: np.ndarray, outside: float, what: str) -> str:
+    """How many dates a model leaves out because they lie outside its season, as a sentence; empty for none.
+
+    Args:
+        season: of the model.
+        days: of the clear dates (n,).
+        outside: share of these.
+        what: these are of, as the beginning of a sentence.
+
+    Raises:
+        DataError: these are more than half.
+    """
     if outside > OUTSIDE:
-        raise DataError(f"The series of {dataset.folder} are of {day_words(clear.min())} to {day_words(clear.max())}, and the model learned from "
-                        f"dates of {day_words(seen.days[0])} to {day_words(seen.days[-1])}. Choose series of the same part of the year, or learn "
-                        "from these.")
+        raise DataError(f"{what} are of {day_words(days.min())} to {day_words(days.max())}, and the model learned from dates of "
+                        f"{day_words(season.days[0])} to {day_words(season.days[-1])}. Choose series of the same part of the year, or learn from "
+                        "these.")
     return f"{outside:.0%} of the clear dates lie outside the season of the model and are left out." if outside > 0 else ""

@@ -27,8 +27,8 @@ from ..datasets.splitting.by_place import Split, SplitPlan
 from ..datasets.splitting.division import finish
 from ..rasters.clouds import CLOUD, NOT_MEASURED
 from ..rasters.sensors import PRESETS
+from ..rasters.series_dates import days_since, parse_day
 from ..scheduling import ahead
-from ..themes.crops.series_dates import days_since, parse_day
 from .samples import ImportOptions
 from .timesen2crop_files import BANDS, CLASS_NAMES, CLASSES, DATE_HEAD, DATES, FLAG, HEADS, OTHER, list_files, official_number, read_files
 from .tree import Tree, joined

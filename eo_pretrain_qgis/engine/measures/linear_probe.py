@@ -159,16 +159,24 @@ def _best_strength(rows: np.ndarray, labels: np.ndarray, seed: int, strengths: S
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)
                 hits[place] += (model.fit(rows[learned], labels[learned]).predict(rows[tried]) == labels[tried]).sum()
-    return float(sorted(strengths)[int(hits.argmax())])
+    return float(sorted(strengths)[int(hits.argmax())] if hits.any() else np.sort(strengths)[len(strengths) // 2])
+
+
+def grouped_folds(labels: np.ndarray, groups: np.ndarray, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Positions of samples that learn and that are tried, with all of a group in one fold: five folds, or fewer of few samples, or none."""
+    folds = min(FOLDS, len(np.unique(groups)), int(np.unique(labels, return_counts=True)[1].max(initial=0)))
+    if folds < 2:
+        return []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of classes in fewer groups than there are folds
+        return list(StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(labels[:, None], labels, groups))
 
 
 def _parts(rows: np.ndarray, labels: np.ndarray, seed: int, groups: np.ndarray | None) -> Iterable[tuple[np.ndarray, np.ndarray]]:
     """Positions of samples that learn and that are tried: folds of few samples, or a fifth held out."""
     fewest = int(np.unique(labels, return_counts=True)[1].min())
-    if groups is not None and (number := len(np.unique(groups))) > 1:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of classes in fewer groups than there are folds
-            return list(StratifiedGroupKFold(min(FOLDS, number), shuffle=True, random_state=seed).split(rows, labels, groups))
+    if groups is not None:
+        return grouped_folds(labels, groups, seed)
     if len(labels) <= FOLDED:
         return StratifiedKFold(min(FOLDS, fewest), shuffle=True, random_state=seed).split(rows, labels)
     return StratifiedShuffleSplit(1, test_size=0.2, random_state=seed).split(rows, labels)

@@ -1,14 +1,15 @@
-"""How well objects are found: each true object has at most one found object, of which it shares at least half.
+"""How well objects are found: which true objects match which found ones.
 
-Two objects match where they share at least half of the pixels that either has (IoU .5), one to one, the pair that shares most first, as in panoptic
-quality (Kirillov et al., arXiv 1801.00868, §4.1). Small objects are counted apart: a pixel more or less decides whether they match.
+Two objects match where they share more than half of the pixels that either has (IoU above .5), as in panoptic quality (Kirillov et al.,
+arXiv 1801.00868, §4.1). So each has one partner at most, and no order of matching has to be chosen. Small objects are counted apart: a pixel more or
+less decides whether they match.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-#: Least share that matches.
+#: Objects that share more than this match.
 MATCH = 0.5
 #: Objects smaller than this are counted apart [ha].
 SMALL_HA = 0.25
@@ -42,12 +43,7 @@ def count_objects(truth: np.ndarray, found: np.ndarray, labelled: np.ndarray, pi
     pairs, shared = pairs[both], shared[both]
     share = shared / (sizes[pairs[:, 0]] + others[pairs[:, 1]] - shared)
     matched_true, matched_other = np.zeros(len(sizes), bool), np.zeros(len(others), bool)
-    for number in np.argsort(-share, kind="stable"):
-        one, two = pairs[number]
-        if share[number] < MATCH:
-            break
-        if not matched_true[one] and not matched_other[two]:
-            matched_true[one] = matched_other[two] = True
+    matched_true[pairs[share > MATCH, 0]] = matched_other[pairs[share > MATCH, 1]] = True
     counts = np.zeros((2, 3), np.int64)
     for size in (LARGE, SMALL):
         true_here, found_here = (((count * pixel_ha < SMALL_HA) == (size == SMALL)) & (count > 0) for count in (sizes, others))

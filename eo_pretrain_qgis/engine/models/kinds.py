@@ -36,7 +36,7 @@ KINDS = {
     SEGMENTATION: Kind("probabilities", (0.0, 1.0), ("class_map", "confidence", "class_shares", "polygons", "survey")),
     FIELDS: Kind("probabilities", (0.0, 1.0), ("class_map", "confidence", "class_shares", "polygons", "survey", "fields")),
     TRANSLATION: Kind("translation", (-math.inf, math.inf), ("synthetic_image",), translates=True, words="generative"),
-    SERIES: Kind("probabilities", (0.0, 1.0), (), axes="b", takes="tb", words="classification"),
+    SERIES: Kind("probabilities", (0.0, 1.0), ("class_map", "confidence", "class_shares", "polygons"), axes="b", takes="tb", words="classification"),
 }
 #: Edge of a block, what the network sees at once [px], and of the smaller one for little memory; more where the halo is wide.
 BLOCK, SMALL_BLOCK = 1024, 256

@@ -44,7 +44,7 @@ def stac_item(description: dict[str, Any], file_name: str = "model.onnx") -> dic
         "mlm:accelerator": None,
         "mlm:accelerator_constrained": False,
         "mlm:input": [port for seen in description["inputs"] for port in _inputs(seen, description.get("fixed_tile") or -1)],
-        "mlm:output": [_output(description)],
+        "mlm:output": [_output(description), *(_beside(name, description.get("fixed_tile") or -1) for name in description.get("beside", ()))],
     }
     if not properties["datetime"]:  # STAC asks for a range where there is no instant
         properties |= {"datetime": None, "start_datetime": "1900-01-01T00:00:00Z", "end_datetime": "9999-12-31T23:59:59Z"}
@@ -62,12 +62,12 @@ def stac_item(description: dict[str, Any], file_name: str = "model.onnx") -> dic
 def deepness_keys(description: dict[str, Any]) -> dict[str, Any]:
     """The metadata Deepness (github.com/PUTvision/qgis-plugin-deepness) reads; each value is stored as JSON text.
 
-    It opens models of one image, so others get no keys, and of a fixed tile. It divides by 255 before it standardizes. Our graph scales by
-    itself, so a mean of 0 and a deviation of 1/255 give the raw values back. `tiles_size` is what its documentation names, `tile_size` what
+    It opens models of one image and of one output, so others get no keys, and of a fixed tile. It divides by 255 before it standardizes. Our graph
+    scales by itself, so a mean of 0 and a deviation of 1/255 give the raw values back. `tiles_size` is what its documentation names, `tile_size` what
     its code reads. Without a threshold of 0 every pixel without a class above 50 % would become the first class; a smallest segment of 0
     keeps the map unsmoothed.
     """
-    if len(description["inputs"]) > 1 or KINDS[description["task"]].takes != "byx":
+    if len(description["inputs"]) > 1 or KINDS[description["task"]].takes != "byx" or description.get("beside"):
         return {}
     bands, halo, stride = len(description["inputs"][0]["bands"]), description["halo"], description["stride"]
     tile = description.get("fixed_tile") or max(description["tile_size"], up(4 * halo, stride))
@@ -180,6 +180,17 @@ def _output(description: dict[str, Any]) -> dict[str, Any]:
         "result": {"shape": [-1, len(classes), *([] if whole else [side, side])],
                    "dim_order": ["batch", "class", *([] if whole else ["height", "width"])], "data_type": "float32"},
         "classification:classes": [_class(row) for row in classes],
+        "post_processing_function": None,
+    }
+
+
+def _beside(name: str, side: int) -> dict[str, Any]:
+    """An output besides the classes, see `record.ModelRecord`."""
+    return {
+        "name": name,
+        "description": "A share from 0 to 1 of each pixel, learned beside the classes.",
+        "tasks": ["regression"],
+        "result": {"shape": [-1, 1, side, side], "dim_order": ["batch", "channel", "height", "width"], "data_type": "float32"},
         "post_processing_function": None,
     }
 

@@ -89,7 +89,9 @@ class Package:
         first, *others = self.inputs.values()
         if others or first.axes != "byx":
             names = [("series of " if "t" in seen.axes else "images of ") + seen.name for seen in self.inputs.values()]
-            raise ModelError(f"The model {self.path} takes {listed(names)}, and a map is made from one image so far. Choose a model that takes one.")
+            advice = "Use “Map a series”, or choose" if not others and "t" in first.axes else "Choose"
+            raise ModelError(f"The model {self.path} takes {listed(names)}, and a map is made from one image so far. {advice} a model that takes "
+                             "one.")
         return first
 
     @property

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from ..cards import Axes, ClassInfo, ModelBand, Preset, Season, days_port
+from ..cards import Axes, ClassInfo, ModelBand, Preset, SeriesDays, days_port
 from ..records import Count, FilledName, Finite, Metres, Name, Pixels, PlainName, Sha256, differ, shown
 from .kinds import KINDS, Kind, up
 
@@ -37,7 +37,7 @@ class ModelInput(Struct, frozen=True):
     preset: Preset = "generic"
     axes: Axes = "byx"
     optional: bool = False
-    season: Season | None = None
+    season: SeriesDays | None = None
 
     def __post_init__(self) -> None:
         _check_bands(self.bands)

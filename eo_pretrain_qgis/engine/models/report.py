@@ -68,7 +68,8 @@ def _gives(package: Package) -> list[str]:
                 html.paragraph("Values as that sensor's images were stored in training. They are made, not measured."), _bands(package.targets)]
     rows = coloured(package.classes)
     return [html.heading("Classes it gives"), html.legend([row.name for row in rows], [row.color for row in rows]),
-            html.table(("Class", "Value in the map", "Colour"), [(row.name, row.value, row.color) for row in rows])]
+            html.table(("Class", "Value in the map", "Colour"), [(row.name, row.value, row.color) for row in rows]),
+            *([html.paragraph(f"Besides, for each pixel a share from 0 to 1: {', '.join(package.beside)}.")] if package.beside else [])]
 
 
 def _blocks(package: Package) -> list[str]:

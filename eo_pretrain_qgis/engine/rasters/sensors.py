@@ -145,8 +145,9 @@ def name_bands(preset: str, names: list[str], bands_text: str = "", progress: Pr
     if others:
         progress.message(f"{sensor.name} has no band {listed(others, 13)}; such bands are used as they are stored.", level="warning")
     bands = [band or Band(name) for name, band in zip(names, known, strict=True)]
-    told = progress if len(set(names)) < len(names) else SILENT  # names such as “B02 (2)” tell the bands of two dates apart
-    return [replace(band, name=name) for band, name in zip(bands, _unique([band.name for band in bands], told), strict=True)]
+    given = [band.name for band in bands]
+    told = SILENT if _unique(given, SILENT) == names else progress  # “B02 (2)” says already that it is the band of another date
+    return [replace(band, name=name) for band, name in zip(bands, _unique(given, told), strict=True)]
 
 
 def _given_names(text: str, count: int) -> list[str]:

@@ -16,6 +16,7 @@ from ...errors import ModelError
 from ...outputs import new_file
 from ...progress import SILENT, Progress
 from ..classic.classifiers import WORDS
+from ..classic.folds import left_out
 from ..classic.graph import ROWS, count_numbers
 from ..classic.models import Labelled, SimpleModel, fed, filled
 from ..classic.whitening import MARGIN
@@ -24,7 +25,7 @@ from ..even_sample import even_sample
 from ..looks import html_page as page
 from ..models.session import on_processor
 from ..tasks import FIGURES, Task, task_named
-from .by_scene import SceneCounts, Tried
+from .by_scene import Counts, SceneCounts, Tried, share_error
 from .run_folder import CLASSIFIER, NETWORK, RunFolder
 
 #: All approaches in words, in the order in which the first of equals is kept.
@@ -37,11 +38,14 @@ AT_ONCE, WHOLE_AT_ONCE = 8, 256  # tiles with classes of pixels, and samples
 
 
 class Candidate(NamedTuple):
-    """A simple classifier, and what it reached on the validation tiles; None where there are none with a label."""
+    """A simple classifier, what it reached on the validation tiles, None where there are none with a label, and what it is chosen by: that, or,
+    of few series, the same and what it says of training series that it was not shown.
+    """
 
     approach: str
     model: SimpleModel
     tried: Tried | None
+    chosen_by: Tried | None = None
 
 
 def candidates(labelled: Labelled, approaches: Sequence[str], progress: Progress = SILENT) -> list[Candidate]:
@@ -58,23 +62,43 @@ def candidates(labelled: Labelled, approaches: Sequence[str], progress: Progress
             chosen = tiles[start:start + at_once]
             counts.add(chosen, dataset.labels(chosen), answers(chosen))
         tried = counts.tried() if len(tiles) else None
-        found.append(Candidate(approach, model, tried))
+        found.append(Candidate(approach, model, tried, _chosen_by(labelled, approach, tried, len(approaches), part)))
         if tried:
             progress.message(f"{WORDS[approach].capitalize()}: {FIGURES[dataset.kind.score]} on the validation tiles {tried.score:.3f}.")
     return found
 
 
+def _chosen_by(labelled: Labelled, approach: str, tried: Tried | None, several: int, progress: Progress) -> Tried | None:
+    """See `Candidate`."""
+    kind = labelled.dataset.kind
+    if not kind.scored_by or several < 2 or (scores := left_out(labelled, approach, progress)) is None:
+        return tried
+    counts = Counts(labelled.dataset, labelled.rows.tiles)
+    counts.add(labelled.rows.tiles, labelled.rows.labels, scores)
+    sums = counts.total() + (tried.counts if tried else 0)
+    score = kind.figures(sums)[kind.score]
+    return Tried(score, sums, share_error(score, sums))
+
+
 def figures_of(kind: Task, names: Sequence[str], tried: Tried | None) -> dict[str, Any]:
     """What run.json says of an approach: its score, the figures of all validation tiles, and what it takes for what."""
-    score, sums = tried or (None, kind.nothing(len(names)))
+    score, sums, doubt = tried or (None, kind.nothing(len(names)), 0.0)
     counts = {"class_scores": kind.figures(sums)["classes"]} if kind.several else {"confusion": sums.tolist()}
-    return {"score": score, "metrics": kind.told_figures(sums, names), **counts}
+    return {"score": score, **({"doubt": doubt} if doubt else {}), "metrics": kind.told_figures(sums, names), **counts}
 
 
 def best_of(approaches: dict[str, dict[str, Any]]) -> str:
-    """The approach with the best score, the simplest of equals; the first where nothing was measured."""
-    known = [name for name in NAMES if name in approaches]
-    return max(known, key=lambda name: -1.0 if approaches[name]["score"] is None else approaches[name]["score"])
+    """The approach with the best score, the simplest of equals; the first where nothing was measured.
+
+    Of series, whose validation parcels are few, one is better that is ahead by more than its standard error, as Breiman et al. choose trees
+    (Classification and regression trees, 1984, §3.4.3).
+    """
+    best, *others = [name for name in NAMES if name in approaches]
+    for name in others:
+        reached, before = approaches[name]["score"], approaches[best]["score"]
+        if reached is not None and (before is None or reached - before > approaches[name].get("doubt", 0.0)):
+            best = name
+    return best
 
 
 def keep(run: RunFolder, found: list[Candidate], labelled: Labelled) -> None:
@@ -87,7 +111,7 @@ def keep(run: RunFolder, found: list[Candidate], labelled: Labelled) -> None:
     kind, names = dataset.kind, run.class_names
     approaches = {one.approach: figures_of(kind, names, one.tried) for one in found}
     refused: list[str] = []
-    left = dict(approaches)
+    left = {one.approach: {"score": one.chosen_by.score, "doubt": one.chosen_by.doubt} if one.chosen_by else {"score": None} for one in found}
     while left:
         best = best_of(left)
         del left[best]
@@ -116,7 +140,7 @@ def _write(run: RunFolder, approach: str, graph: onnx.ModelProto, content: bytes
 def take(card: dict[str, Any], approach: str) -> None:
     """Makes an approach the one that is kept; figures of the card are its figures."""
     card["kept"] = approach
-    card.update(copy.deepcopy({name: value for name, value in card["approaches"][approach].items() if name != "score"}))
+    card.update(copy.deepcopy({name: value for name, value in card["approaches"][approach].items() if name not in ("score", "doubt")}))
 
 
 def _difference(model: SimpleModel, labelled: Labelled) -> float:
@@ -149,7 +173,10 @@ def compared(card: dict[str, Any]) -> str:
     if len(tried) < 2:
         return ""
     scores = ", ".join(f"{NAMES[name]} {'–' if score is None else f'{score:.3f}'}" for name, score in tried.items())
-    return f"Kept is the {NAMES[card['kept']]}. {FIGURES[task_named(card['task']).score].capitalize()} on the validation tiles: {scores}."
+    doubt = any(card["approaches"][name].get("doubt") for name in tried)
+    why = " The simplest is kept unless another is ahead by more than its standard error; where series are few, simple ones are also asked for " \
+        "training series that they were not shown." if doubt else ""
+    return f"Kept is the {NAMES[card['kept']]}. {FIGURES[task_named(card['task']).score].capitalize()} on the validation tiles: {scores}.{why}"
 
 
 def approaches_table(card: dict[str, Any]) -> list[str]:

@@ -17,10 +17,14 @@ FEWEST = 10
 
 
 class Tried(NamedTuple):
-    """The score of a model, the mean over scenes where there are three or more, and its counts over all tiles."""
+    """The score of a model, the mean over scenes where there are three or more, its counts over all tiles, and its standard error by chance.
+
+    The error is that of a share, of as many as were counted; 0 for tasks whose score is none of what each sample or unit is right about.
+    """
 
     score: float
     counts: np.ndarray
+    doubt: float = 0.0
 
 
 class Counts:
@@ -90,4 +94,12 @@ class SceneCounts:
         """What was found; None where no tile has a label."""
         each = [one.total() for one in self.counts.values()]
         scores = [score for one in each if (score := self.kind.figures(one)[self.kind.score]) is not None]
-        return Tried(float(np.mean(scores)), np.sum(each, axis=0)) if scores else None
+        if not scores:
+            return None
+        score, counts = float(np.mean(scores)), np.sum(each, axis=0)
+        return Tried(score, counts, share_error(score, counts) if self.kind.scored_by else 0.0)
+
+
+def share_error(share: float, counts: np.ndarray) -> float:
+    """Standard error by chance of a share of as many as were counted."""
+    return float(np.sqrt(share * (1 - share) / counts.sum()))

@@ -196,7 +196,7 @@ def object_sections(facts: dict[str, Any], words: dict[str, str]) -> list[str]:
     rows = [(called[who], row["objects"], row["found"], row["precision"], row["recall"], row["f1"], row["small"]["objects"], row["small"]["f1"])
             for who, row in found.items()]
     return [page.heading("Fields found"),
-            page.paragraph(f"A field counts as found where it and a found one share at least {MATCH:.0%} of the pixels that either has, one to one. "
+            page.paragraph(f"A field counts as found where it and a found one share more than {MATCH:.0%} of the pixels that either has. "
                            f"Fields below {SMALL_HA} ha are counted apart. A field that the border of the tiles cuts counts by its part inside, and "
                            "images that cannot be seen again are left out. All methods but the watershed on gradients, which learns nothing, give "
                            "classes of pixels that are drawn in the same way."),

@@ -88,6 +88,7 @@ class Reached(Struct):
 
     score: Figure
     metrics: Figures
+    doubt: Finite = 0.0
     confusion: list[list[Count]] | UnsetType = UNSET
     class_scores: list[Figures] | UnsetType = UNSET
 

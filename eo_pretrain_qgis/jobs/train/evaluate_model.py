@@ -27,6 +27,8 @@ class EvaluateModel(Job):
     figures are overall accuracy and F1, or the micro mean average precision where there are several classes, and the statistics are
     those of the image.
 
+    Series of dates are measured by parcel where the dataset has parcels, and once more as the season goes on: with all dates after a day hidden.
+
     A class per pixel is computed as in a map, in blocks of the images that the tiles were cut from, so that a map has the same figures. Where an
     image is gone or has changed, neighbouring tiles of the dataset stand in for what lies around a tile, and the report says so.
 

@@ -23,9 +23,9 @@ class Finetune(training.TrainingJob):
     A regression and boosted trees on statistics of the bands are tried first, in seconds; then a network that starts at the regression. What is
     best on the validation tiles is kept, and the report shows them beside each other. A run that is stopped has the best so far.
 
-    The dataset says what is learned: a class per pixel (a U-Net), or one class or several per image or patch (an encoder with a linear
-    layer). The run folder keeps the best model, the encoder for other runs, the curves and a report; the same job on the same folder
-    continues where it stopped.
+    The dataset says what is learned: a class per pixel (a U-Net), one class or several per image or patch (an encoder with a linear
+    layer), or one class per series of dates (an LSTM or L-TAE). The run folder keeps the best model, the encoder for other runs, the
+    curves and a report; the same job on the same folder continues where it stopped.
 
     Training on weak labels (roads of OpenStreetMap, a coarse land-cover map) is pretraining too: give the run as starting weights of
     the next, which takes over encoder and decoder and learns its own classes. Labels that are often wrong ask for a robust loss.
@@ -40,7 +40,8 @@ class Finetune(training.TrainingJob):
     engine_words = ("Needs the engine of the kind “train”. With the smaller one, “statistics” and “boosting” do all, and “auto” chooses between "
                     "these two.")
     group = "3 Train"
-    tags = ("train", "deep learning", "segmentation", "scene classification", "U-Net", "transfer learning", "weak labels")
+    tags = ("train", "deep learning", "segmentation", "crop types", "time series", "LSTM", "scene classification",
+            "U-Net", "transfer learning", "weak labels")
     results = training.run_results(
         kept=Result("text", "Approach that is kept: statistics, boosting, or network, which “features” is, too"),
         validation_iou=Result("number", "Mean intersection over union (IoU) of the classes on the validation tiles, 0 to 1; of a class per pixel"),
@@ -57,11 +58,11 @@ class Finetune(training.TrainingJob):
                                 "tiles that is the network.")
     sensor: str = text("Sensor", default=None, advanced=True, help="Which of its sensors, where the dataset has several. Empty: the first.")
     bands: str = training.bands("A map made with the model needs these bands only.")
-    encoder: str = training.encoder()
+    encoder: str = training.encoder("For series of dates “lstm”, the usual one, or “ltae”.")
     start: str = training.start()
     epochs: int = integer("Epochs", default=None, minimum=1, maximum=10000,
-                          help="Passes over the training tiles. Empty: 40; for images with a label each and starting weights 10.")
-    batch_size: int = training.batch_size(None, "Empty: 8; for images with a label each and starting weights 32.")
+                          help="Passes over the training tiles. Empty: 40; for images with a label each and starting weights 10; for series 30.")
+    batch_size: int = training.batch_size(None, "Empty: 8; for images with a label each and starting weights 32; for series 256.")
     learning_rate: float = number("Learning rate", default=None, minimum=1e-7, maximum=1,
                                   help="Empty: for classes of pixels 0.003, less with fewer than 100 labelled tiles, and at most 0.001 from starting "
                                        "weights; for images with a label each 0.001 from scratch, from starting weights 0.00005 up to 400 labels "
@@ -98,7 +99,7 @@ class Finetune(training.TrainingJob):
                        help="“best”: of the best epoch on the validation tiles. “last”: of the last epoch, so that the validation tiles decide "
                             "nothing; only that epoch is measured. “auto”: the last where there are fewer than 10 validation tiles, else the best.")
     class_weights: str = training.class_weights()
-    augmentation: str = training.augmentation(automatic="“auto”: flips; for radar of several scenes full.")
+    augmentation: str = training.augmentation(automatic="“auto”: flips; for radar of several scenes full; for series none.")
     precision: str = training.precision()
     patience: int = training.patience(12)
     weight_decay: float = training.weight_decay()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from eo_pretrain_qgis.engine.cards import Season, single
+from eo_pretrain_qgis.engine.cards import SeriesDays, single
 from eo_pretrain_qgis.engine.classic.models import Labelled, fed
 from eo_pretrain_qgis.engine.classic.series import brought, shares
 from eo_pretrain_qgis.engine.classic.whitening import Whitening
@@ -56,7 +56,7 @@ def test_days_of_a_season(series):
     assert (season.days[0], season.days[-1]) == (known[known >= 0].min(), known.max())
     assert 11 <= len(season.days) <= 36 and np.ptp(np.diff(season.days)) < 0.03
     with pytest.raises(ValueError, match="“days” do not rise"):
-        Season((3.0, 3.0))
+        SeriesDays((3.0, 3.0))
 
 
 def test_clouds_and_padding_are_not_looked_at(series):
@@ -115,6 +115,16 @@ def test_another_season_is_refused(series, tmp_path):
     assert check_season(series, single(series.inputs), series.indices("training")) == ""
     shifted = Dataset.open(write_crop_series(tmp_path / "shifted", parcels=12, shift=30))
     assert "of the clear dates lie outside the season of the model and are left out." in check_season(shifted, single(series.inputs), np.arange(48))
+
+
+def test_series_of_other_years_are_moved_by_whole_years(series, tmp_path):
+    next_year = Dataset.open(write_crop_series(tmp_path / "next", parcels=12, shift=365))
+    this_year = Dataset.open(write_crop_series(tmp_path / "this", parcels=12))
+    what = single(series.inputs)
+    assert check_season(next_year, what, np.arange(48)) == check_season(this_year, what, np.arange(48))
+    for ours, theirs in zip(read_series(this_year, what, np.arange(48)), read_series(next_year, what, np.arange(48)), strict=True):
+        assert (ours == theirs).all()
+    assert next_year.inputs["image"].days[0] > 365 > this_year.inputs["image"].days[-1]
 
 
 def test_series_without_a_clear_date_are_refused(tmp_path):

@@ -185,7 +185,7 @@ def test_a_model_file_of_series(series_run, folder, tmp_path):
     write_html(model, str(tmp_path / "m.html"))
     text = (tmp_path / "m.html").read_text()
     assert "A series of dates of one place, of 1" in text and "“image_days” takes the days since 1 January" in text and "How it maps" not in text
-    with pytest.raises(ModelError, match="takes series of image, and a map is made from one image so far"):
+    with pytest.raises(ModelError, match="takes series of image, and a map is made from one image so far. Use “Map a series”"):
         _ = model.image
 
 

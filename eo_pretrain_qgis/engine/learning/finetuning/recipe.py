@@ -268,7 +268,7 @@ class FineTuning:
             return None
         tried = tried_shares(network, tiles, method.reader, progress)
         share = 1.0 if self.settings.keep == "last" else best_share(tried)
-        self.settled = Tried(tried[share].score, tried[share].counts) if tried else None
+        self.settled = tried[share] if tried else None
         if self.settings.keep != "last":
             run.card["blend"] = {"share": share, "scores": [[one, found.score] for one, found in tried.items()]}
             network.blend(share)
@@ -285,8 +285,9 @@ class FineTuning:
         facts = {"class_scores": found["classes"], **confusion}
         if "approaches" in run.card:
             score = self.settled.score if self.settled else found[self.dataset.kind.score]
-            run.card["approaches"][NETWORK] = {"score": score, "metrics": dict(run.card["metrics"]), **facts}
-            best = best_of(run.card["approaches"]) if self.judged else NETWORK
+            doubt = {"doubt": self.settled.doubt} if self.settled and self.settled.doubt else {}
+            run.card["approaches"][NETWORK] = {"score": score, **doubt, "metrics": dict(run.card["metrics"]), **facts}
+            best = best_of({name: run.card["approaches"][name] for name in (run.card["simple"], NETWORK)}) if self.judged else NETWORK
             take(run.card, best)
             return {}
         return facts

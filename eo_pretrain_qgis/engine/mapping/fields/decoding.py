@@ -55,8 +55,8 @@ def positions(model: Package) -> tuple[int, int]:
 
 
 def middle(interior: np.ndarray, distance: np.ndarray | None) -> np.ndarray:
-    """How surely a pixel lies in the middle of a field, float32 (y, x), 0 to 1: the root of interior · distance, or the interior alone."""
-    return interior if distance is None else np.sqrt(interior * distance)
+    """How surely a pixel lies in the middle of a field, float32 (y, x), 0 to 1: the mean of interior and distance, or the interior alone."""
+    return interior if distance is None else (interior + distance) / 2
 
 
 def seeds(inner: np.ndarray, field: np.ndarray, how: Decoding) -> np.ndarray:

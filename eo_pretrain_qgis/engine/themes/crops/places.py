@@ -17,8 +17,8 @@ from ...datasets.dataset import Dataset
 from ...datasets.season import Season
 from ...rasters.grid import Grid
 from ...rasters.raster import Raster, Scene
+from ...rasters.series_dates import Dated, days_of, in_order
 from .series import Series, open_series, with_masks
-from .series_dates import Dated, days_of, in_order
 
 #: Images in one CRS that share more than this of the smaller one's ground are of one place; neighbouring tiles of Sentinel-2 share a tenth.
 SAME_PLACE = 0.5

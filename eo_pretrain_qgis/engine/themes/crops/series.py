@@ -19,7 +19,7 @@ from ...datasets.merging import check_like
 from ...rasters.clouds import CLEAR, NOT_MEASURED, CloudMask, open_mask, table_text
 from ...rasters.grid import Grid, Window
 from ...rasters.raster import Scene
-from .series_dates import Dated
+from ...rasters.series_dates import Dated
 
 #: With more files than this they are closed after each reading, because systems allow a process about a thousand.
 OPEN_FILES = 200

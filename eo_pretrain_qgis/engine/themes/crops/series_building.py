@@ -22,13 +22,13 @@ from ...datasets.splitting.by_place import Split, SplitPlan
 from ...datasets.splitting.division import finish
 from ...rasters.clouds import CLEAR, FLAG_NAMES, NOT_MEASURED
 from ...rasters.grid import Grid, Window
+from ...rasters.series_dates import days_since
 from .fields import Fields, ground_of, same_crs
 from .parcel_means import ParcelMeans
 from .parcel_splits import Division, split_parcels
 from .parcels import NOTHING
 from .places import Place
 from .sampling import Draw, SamplingPlan, allocate, sampling_facts
-from .series_dates import days_since
 
 #: Day of what is padding.
 NO_DATE = -1

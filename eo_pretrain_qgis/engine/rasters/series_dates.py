@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import PurePath
 
-from ....errors import DataError, listed
-from ....progress import SILENT, Progress
-from ....scene_names import may_be_scene, with_day
-from ....tables import read_table, shortened
-from ...rasters.dates import WRITTEN_ONLY, day_in
-from ...rasters.deliveries.cubes import cube_days
-from ...rasters.raster import Raster
+from ...errors import DataError, listed
+from ...progress import SILENT, Progress
+from ...scene_names import may_be_scene, with_day
+from ...tables import read_table, shortened
+from .dates import WRITTEN_ONLY, day_in
+from .deliveries.cubes import cube_days
+from .raster import Raster
 
 _MARKS = {"YYYY": r"(?P<year>\d{4})", "DDD": r"(?P<day_of_year>\d{3})", "MM": r"(?P<month>\d\d)", "DD": r"(?P<day>\d\d)", "*": r".*?"}
 _MARK = re.compile("|".join(re.escape(mark) for mark in _MARKS))
