@@ -58,7 +58,7 @@ class Finetune(training.TrainingJob):
                                 "tiles that is the network.")
     sensor: str = text("Sensor", default=None, advanced=True, help="Which of its sensors, where the dataset has several. Empty: the first.")
     bands: str = training.bands("A map made with the model needs these bands only.")
-    encoder: str = training.encoder("For series of dates “lstm”, the usual one, or “ltae”.")
+    encoder: str = training.encoder("For series of dates “ltae”, the usual one, or “lstm”.")
     start: str = training.start()
     epochs: int = integer("Epochs", default=None, minimum=1, maximum=10000,
                           help="Passes over the training tiles. Empty: 40; for images with a label each and starting weights 10; for series 30.")

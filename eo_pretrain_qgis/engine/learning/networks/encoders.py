@@ -11,9 +11,10 @@ from torch import nn
 
 from ....errors import DataError, ModelError, first_line
 
-#: Names of the encoders of series, see `networks.series`.
+#: Names of the encoders of series, see `networks.series`; the first is the usual one. On validation points of Arkansas with 20 and 100 labels per class
+#: L-TAE added 0.00 to 0.02 to the regression and LSTM nothing, in twice the time.
 LSTM, LTAE = "lstm", "ltae"
-OF_SERIES = (LSTM, LTAE)
+OF_SERIES = (LTAE, LSTM)
 TIMM = "tu-"
 NAME = "library_name"  # attribute of an encoder built here, with the name it was asked for by
 SIDE_FOR_ALL = 32  # pixels; encoders halve an image five times, so that of smaller ones the deepest kernels may have less than they need
