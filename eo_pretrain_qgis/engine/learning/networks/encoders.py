@@ -12,7 +12,7 @@ from torch import nn
 from ....errors import DataError, ModelError, first_line
 
 #: Names of the encoders of series, see `networks.series`; the first is the usual one. On validation points of Arkansas and California, with 20 or
-#: 100 labels per class, the two are level: each adds 0.00 to 0.02 to the regression. L-TAE has a quarter of the weights and takes a third of the time.
+#: 100 labels per class, the two are level: each adds 0.00 to 0.02 to the regression. L-TAE has a quarter of the weights and a third of the time.
 LSTM, LTAE = "lstm", "ltae"
 OF_SERIES = (LTAE, LSTM)
 TIMM = "tu-"
