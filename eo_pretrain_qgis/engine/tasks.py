@@ -91,6 +91,11 @@ class Task:
         return self.axes == "c"
 
     @property
+    def pieces(self) -> str:
+        """What samples are called beside each other, in the plural: tiles, also where these are images or patches, or series."""
+        return self.unit if self.dates else "tiles"
+
+    @property
     def counted(self) -> str:
         """What is counted of each class, in the plural."""
         return "pixels" if self.pixelwise else self.unit

@@ -147,7 +147,7 @@ def _of_series(run: Run, network: ClassNetwork, tolerance: float, progress: Prog
     n, dates = (torch.export.Dim(axis, min=1) for axis in ("n", "dates"))
     example = torch.zeros(2, 7, len(seen.bands)), torch.zeros(2, 7)
     content = translated(model, {seen.name: (example[0], {0: n, 1: dates}), seen.days_port: (example[1], {0: n, 1: dates})},
-                         run.card["encoder"], package.OUTPUT, progress.part(0.05, 0.6))
+                         run.card["encoder"], progress=progress.part(0.05, 0.6))
     difference = largest_difference(model, on_processor(content), series_probes(run.card["dataset"]["path"], seen), progress.part(0.6, 0.95),
                                     np.nan_to_num)
     _refuse_different(difference, tolerance)

@@ -69,7 +69,7 @@ def measure_run(run: RunFolder, opened: Callable[[Dataset], Answers], dataset_fo
     if not len(tiles):
         raise DataError(f"The dataset {dataset.folder} has no {split} tiles. Choose another split, or divide the dataset anew.")
     answers = opened(dataset)
-    progress.message(f"Measuring on {len(tiles)} {split} {dataset.kind.unit if dataset.kind.dates else 'tiles'}.")
+    progress.message(f"Measuring on {len(tiles)} {split} {dataset.kind.pieces}.")
     if dataset.kind.dates and (left_out := check_season(dataset, answers.seen, tiles)):
         progress.message(left_out, "warning")
     share, seed = run.card["settings"].get("label_share", 100), run.card["seed"]
@@ -93,7 +93,7 @@ def measure_run(run: RunFolder, opened: Callable[[Dataset], Answers], dataset_fo
         facts["by_day"] = by_day(answers, labelled, even_sample(tiles, LOOKED_AT), WHOLE_AT_ONCE, progress.part(0.95, 0.98))
         more = day_sections(facts["by_day"], answers)
     progress.at(0.98, "Drawing samples")
-    more += [page.heading("Series" if dataset.kind.dates else "Tiles"), pictures(answers, shown(dataset, split))]
+    more += [page.heading(dataset.kind.pieces.capitalize()), pictures(answers, shown(dataset, split))]
     return facts, _sections(facts, dataset, counts[MODEL], more, seen)
 
 
@@ -222,7 +222,7 @@ def _method(facts: dict[str, Any], dataset: Dataset) -> list[str]:
     real = f"{facts['real_label_share']:.3g} % of those with labels ({share:g} % were asked for)"
     part = f", {real}, drawn with the seed of the run" if share < 100 else ""
     return [
-        f"{facts['tiles']} {facts['split']} {dataset.kind.unit if kind.dates else 'tiles'}, "
+        f"{facts['tiles']} {facts['split']} {dataset.kind.pieces}, "
         f"{model.get('samples', model.get('pixels')):,} labelled {kind.counted} of {dataset.folder}.",
         f"Split: {dataset.description['split'].get('text', 'not stated')}",
         f"All figures count {kind.counted}; the means give each class that occurs the same weight.", *unit_sentences(dataset),

@@ -112,7 +112,7 @@ def count_tiles(answers: OfTiles, tiles: np.ndarray, at_once: int, progress: Pro
     for chosen, truth, answer in answers.of_tiles(tiles, at_once):
         counts.add(chosen, truth, answer)
         done += len(chosen)
-        progress.at(done / len(tiles), f"Measured {done} of {len(tiles)} {answers.dataset.kind.unit}")
+        progress.at(done / len(tiles), f"Measured {done} of {len(tiles)} {answers.dataset.kind.pieces}")
     return counts.total()
 
 

@@ -142,7 +142,7 @@ def sections(run: RunFolder, dataset: Dataset) -> list[str]:
     return [
         page.paragraph(_verdict(card, kind)), *approaches_table(card),
         *_accuracy(run, kind),
-        page.heading(f"Validation {kind.unit if kind.dates else 'tiles'}"), pictures(KeptClassifier(run, dataset), shown(dataset, "validation")),
+        page.heading(f"Validation {dataset.kind.pieces}"), pictures(KeptClassifier(run, dataset), shown(dataset, "validation")),
         page.heading("Settings"), page.table(("setting", "value"), [
             *((name.replace("_", " "), "–" if card["settings"][name] is None else str(card["settings"][name]))
               for name in ("approach", "sensor", "bands", "label_share", "seed")),

@@ -64,7 +64,7 @@ class Finetune(training.TrainingJob):
                                        "classes, one for each band; the angle itself is then not seen. “gaussian”: a band, and for each class "
                                        "the network gets a channel with how likely the pixel is at its angle (Lohse and others 2020); for one class "
                                        "for each patch or image, from scratch.")
-    encoder: str = training.encoder("For series of dates “lstm”, the usual one, or “ltae”.")
+    encoder: str = training.encoder("For series of dates “ltae”, the usual one, or “lstm”.")
     start: str = training.start()
     epochs: int = integer("Epochs", default=None, minimum=1, maximum=10000,
                           help="Passes over the training tiles. Empty: 40; for images with a label each and starting weights 10; for series 30.")

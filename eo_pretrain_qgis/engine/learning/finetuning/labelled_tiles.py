@@ -250,7 +250,7 @@ class LabelledMethod(ABC):
         for chosen, truth, answer in self.predict(self.network, self.reader, tiles, self.training.batch_size):
             counts.add(chosen, truth, answer)
             done += len(chosen)
-            progress.at(done / len(tiles), f"Checking {done} of {len(tiles)} {self.dataset.kind.unit if self.dataset.kind.dates else 'tiles'}")
+            progress.at(done / len(tiles), f"Checking {done} of {len(tiles)} {self.dataset.kind.pieces}")
         return counts.total()
 
     def figures(self, sums: np.ndarray) -> dict[str, float]:

@@ -40,7 +40,7 @@ def run_sections(run: Run, dataset: Dataset, course: Course, pictures: str) -> t
         panels.append((f"Validation {CLASS_FIGURES[leading]}", {name: [row.get(f"{leading}_{name}") for row in history] for name in run.class_names}))
     found = _best_figures(card, kind)
     body = [
-        *approaches_table(card), page.curves(panels), page.heading(f"Validation {dataset.kind.unit if kind.dates else 'tiles'}"), pictures,
+        *approaches_table(card), page.curves(panels), page.heading(f"Validation {dataset.kind.pieces}"), pictures,
         page.heading(f"Accuracy of what is kept ({NAMES[run.kept]}) on the validation tiles" if card.get("approaches") else
                      "Accuracy of the best epoch on the validation tiles"), class_table(run.class_names, found, kind),
         *([confusion_table(run.class_names, np.array(card["confusion"]))] if "confusion" in card else []),
