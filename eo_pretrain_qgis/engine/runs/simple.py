@@ -49,9 +49,9 @@ class Settings:
     approach: str
     sensor: str | None
     bands: str | None
-    incidence_angle: str
     label_share: float
     seed: int
+    incidence_angle: str = BAND
 
 
 def chosen_input(dataset: Dataset, sensor: str | None, bands: str | None, incidence_angle: str = BAND) -> Input:

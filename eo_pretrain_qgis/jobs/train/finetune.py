@@ -138,7 +138,7 @@ class Finetune(training.TrainingJob):
         from ...engine.runs.simple import Settings, train_simple
 
         return train_simple(self.dataset, self.output, Settings(
-            self.approach, self.sensor, self.bands, self.incidence_angle, self.label_share, self.seed), progress)
+            self.approach, self.sensor, self.bands, self.label_share, self.seed, self.incidence_angle), progress)
 
     def check(self) -> None:
         if self.approach in training.SIMPLE and self._of_networks():
