@@ -77,6 +77,10 @@ def add(figures: Figures, place: str, all_facts: list[dict]) -> None:
             else:
                 same = len(set(values)) == 1
                 figures.add(place, word, name, value=values[0] if same else values)
+        if who != "model":
+            ahead = [facts["objects"]["model"]["f1"] - (row["f1"] or 0.0) for facts, row in zip(all_facts, rows, strict=True)]
+            found["network ahead in f1"] = ahead
+            figures.add(place, word, "network ahead in f1", value=ahead, form="+.3f")
         print(f"{place}, {word}: " + ", ".join(f"{name} {interval(values, '.0f' if name == 'fields' else '.3f')}" for name, values in found.items()))
 
 

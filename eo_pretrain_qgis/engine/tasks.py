@@ -131,6 +131,10 @@ class Task:
         single = {f"{leading}_{name}": row[leading] for name, row in zip(names, found["classes"], strict=True) if row[leading] is not None}
         return {**{figure: found[figure] for figure in self.told}, **single}
 
+    def baselines_of(self, *datasets: Dataset) -> dict[str, Baseline]:
+        """The baselines that datasets of the task have all for."""
+        return {who: baseline for who, baseline in self.baselines.items() if all(map(baseline.fits, datasets))}
+
     def nothing(self, classes: int) -> np.ndarray:
         """The counts of no samples."""
         return self.count(np.zeros((0, classes) if self.several else 0, np.int64), np.zeros((0, classes)), classes)

@@ -166,6 +166,22 @@ def test_images_of_two_seasons_are_refused(zones, folder):
     assert len(with_year.facts["dates"]["33UUP"]) == 3
 
 
+def test_with_a_season_tiles_of_different_years_compare(zones, folder):
+    """The eastern tile is said to be of the next year: its days are those of its season all the same, and without a season a year later."""
+    table = folder / "dates.csv"
+    later = {day: f"{int(day[:4]) + 1}{day[4:]}" for day in ZONES["32UQU"][2]}
+    rows = [f"T{tile}_{day}T101021.tif,{later[day] if tile == '32UQU' else day}" for tile in ZONES for day in ZONES[tile][2]]
+    table.write_text("\n".join(["file,date", *rows]))
+    for name, values, first in (("season", {"first_day": "09-01", "last_day": "08-31"}, 2019), ("none", {}, 2018)):
+        dataset = create(zones, folder / name, kind="parcels", date_table=str(table), **values)
+        days = dataset.array("days", np.arange(len(dataset)))
+        for tile, (_, _, taken) in ZONES.items():
+            start = date(first if tile == "32UQU" else 2018, 1, 1)
+            expected = [(date.fromisoformat(later[day] if tile == "32UQU" else day) - start).days for day in taken]
+            assert (days[(dataset.tiles["scene"] == tile).to_numpy(), :len(taken)] == expected).all()
+        assert dataset.facts["dates"]["32UQU"][0] == "2019-11-05"
+
+
 @pytest.mark.parametrize(("first", "last", "day", "season"), [
     ("09-01", "08-31", "2019-08-31", ("2018-09-01", "2019-08-31")), ("09-01", "08-31", "2019-09-01", ("2019-09-01", "2020-08-31")),
     ("11-01", "05-31", "2019-06-01", None), ("02-29", "03-31", "2019-02-28", ("2019-02-28", "2019-03-31")),

@@ -47,7 +47,13 @@ def run_sections(run: Run, dataset: Dataset, course: Course, pictures: str) -> t
     ]
     model = f"{card['architecture']} with {card['encoder']}" if run.kept == NETWORK else NAMES[run.kept]
     return (f"{card['dataset']['name']}: {model}",
-            run_report(card, course, verdict(card, course), body, [*unit_sentences(dataset), *_limits(card, found["classes"], kind)]))
+            run_report(card, course, verdict(card, course), body, [*unit_sentences(dataset), *_limits(card, found["classes"], kind)],
+                       _compute(card, kind)))
+
+
+def _compute(card: dict[str, Any], kind: Task) -> list[tuple[str, str]]:
+    """What the network costs, for the table of settings; nothing of older runs."""
+    return [(f"multiply-adds of the network for one of the {kind.unit}", f"{card['multiply_adds']:,}")] if "multiply_adds" in card else []
 
 
 def _best_figures(card: dict[str, Any], kind: Task) -> dict[str, Any]:

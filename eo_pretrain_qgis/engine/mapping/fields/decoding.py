@@ -82,11 +82,12 @@ def fields(inner: np.ndarray, field: np.ndarray, how: Decoding) -> np.ndarray:
     return grown(numbers, inner, field, how)
 
 
-def from_gradients(image: np.ndarray, valid: np.ndarray, sigma: float = 1.0, depth: float = 0.05) -> np.ndarray:
+def from_gradients(image: np.ndarray, valid: np.ndarray, sigma: float = 1.0, depth: float = 0.2) -> np.ndarray:
     """Segments of an image without any learning, int32 (y, x), 0 where it was not measured: a watershed on its gradients.
 
     The bands are scaled to a standard deviation of 1 and smoothed, and their gradients added up. Basins shallower than `depth` of the range from the
-    5th to the 95th percentile of the gradient are not told apart (h-minima, Soille 2003, Morphological Image Analysis, §6.3).
+    5th to the 95th percentile of the gradient are not told apart (h-minima, Soille 2003, Morphological Image Analysis, §6.3). A fifth was best on the
+    validation tiles of three simulated landscapes; at a twentieth it finds half as well.
 
     Args:
         image: (band, y, x).

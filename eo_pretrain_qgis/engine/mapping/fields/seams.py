@@ -27,7 +27,7 @@ from ..request import Canvas
 from .decoding import AROUND, DISTANCE, Decoding, grown, middle, positions, seeds
 
 #: Edge of a block, and what is seen around it [px]: farther than `decoding.REACH`.
-BLOCK, MARGIN = 1024, 256
+BLOCK, MARGIN = 1536, 160
 #: Rows numbered at once.
 STRIP = 512
 _ZEROS = bytes(2**20)
