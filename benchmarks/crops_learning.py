@@ -5,7 +5,7 @@
            a third of the blocks of 0.5 degree are left out, 5 or 20 labels per class and all of the others are learned from
   asia     fields visited in Uzbekistan (CAWa, CC-BY-4.0), 23 dates of NDVI, a third of them missing; three folds of blocks of 0.25 degree
 
-All learn from the same draw, in the same run. Networks and the choice of “auto” also see validation samples: a fifth of the training fields or
+All learn from the same draw, in the same run. “auto” has the LSTM. Networks and the choice of “auto” also see validation samples: a fifth of the training fields or
 blocks, or as many labels more as are learned from where these are few; “forest, with validation” is given them for training, too. Intervals at 95 %
 are of 2,000 draws of whole fields or blocks.
 Run: python -m benchmarks.crops_learning DATA_FOLDER [--only belgium us asia] [--csv docs/evidence/data]
@@ -45,7 +45,7 @@ from tests.settings import finetuning
 
 SEEDS, DRAWS = (1, 2), 2000
 NETWORKS = {"LSTM": "lstm", "L-TAE": "ltae"}
-USUAL = "LSTM"
+IN_AUTO = "LSTM"
 SIMPLE = {"regression": "statistics", "boosting": "boosting"}
 
 
@@ -129,12 +129,12 @@ def trial(outcomes: Sequence[Outcome], series: Series, splits: np.ndarray, seed:
         for name, approach in SIMPLE.items():
             answers[name] = labelled.fit(approach).answers(dataset)(test)
         for name, encoder in NETWORKS.items():
-            finetune(str(dataset.folder), f"{place}/{encoder}", finetuning("auto" if name == USUAL else "network", encoder=encoder, device="cpu",
+            finetune(str(dataset.folder), f"{place}/{encoder}", finetuning("auto" if name == IN_AUTO else "network", encoder=encoder, device="cpu",
                                                                                        seed=seed))
             run = Run.open(f"{place}/{encoder}")
             network = NetworkAnswers.of(run, dataset, torch.device("cpu"))
             answers[name] = np.concatenate([scores for _, _, scores in network.of_tiles(test, 256)])
-            if name == USUAL:
+            if name == IN_AUTO:
                 answers["auto"] = answers.get(next((one for one, approach in SIMPLE.items() if approach == run.kept), ""), answers[name])
         plain = Whitening(np.zeros(len(series.names), np.float32), np.ones(len(series.names), np.float32),
                           np.eye(len(series.names), dtype=np.float32), False)

@@ -130,7 +130,7 @@ class Benchmark:
         tiles = self.tiles(share, seed)
         if not self.images:
             labelled = Labelled(self.dataset, single(self.dataset.inputs), tiles, seed)
-            for name, baseline in self.dataset.kind.baselines.items():
+            for name, baseline in self.dataset.kind.baselines_of(self.dataset).items():
                 self.measure(NO_START, name, share, seed, lambda fit=baseline.fit: self.pixels(fit(labelled)(self.dataset)))
             return
         labels = self.dataset.labels(tiles)

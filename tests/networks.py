@@ -53,6 +53,27 @@ def threshold_network(limit=1500.0, bands=1):
     return _model([helper.make_node("Conv", ["image", "w", "b"], ["scores"])], {"w": weight, "b": [0.0, -0.01 * limit]}, bands, 2)
 
 
+def whole_network(side, limit=1500.0, several=False):
+    """Two classes of images of `side` pixels by the mean of their only band: as `threshold_network` does of a pixel; with a sigmoid for each class
+    where images may have several.
+    """
+    nodes = [helper.make_node("GlobalAveragePool", ["image"], ["mean"]), helper.make_node("Flatten", ["mean"], ["row"]),
+             helper.make_node("Gemm", ["row", "w", "b"], ["scores"]),
+             helper.make_node("Sigmoid" if several else "Softmax", ["scores"], ["probabilities"], **({} if several else {"axis": 1}))]
+    weights = {"w": [[0.0, 0.01]], "b": [0.0, -0.01 * limit]}
+    graph = helper.make_graph(nodes, "network", [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 1, side, side])],
+                              [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", 2])],
+                              [numpy_helper.from_array(np.asarray(values, np.float32), name) for name, values in weights.items()])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def write_whole_model(path, side=32, **facts):
+    """The model file of `whole_network`, for a class of each image; several with the task multilabel."""
+    facts = {"task": "scene", "tile_size": side} | facts
+    package.write(whole_network(side, several=facts["task"] == "multilabel"), description(**facts), path)
+    return path
+
+
 def far_seeing_network(bands=2, classes=3, seed=3, width=6):
     """A small U-Net with random weights: three poolings, so that the stride is 8, and a pixel depends on those up to 30 px away."""
     generator = np.random.default_rng(seed)

@@ -20,11 +20,14 @@ def season_values(band):
     return np.stack([crop_value((row // 20 + col // 20) % 3, day, band) for day in range(len(DAYS))]).astype(np.int16)
 
 
-def write_netcdf(path, variables, units=UNITS, times=NUMBERS, calendar="standard", crs="EPSG:32633", bands=()):
-    """Variables (time, y, x), or (time, band, y, x) where there are names of bands, on the grid of `crop_season` from its upper left corner."""
+def write_netcdf(path, variables, units=UNITS, times=NUMBERS, calendar="standard", crs="EPSG:32633", bands=(), plain=False, order="yx"):
+    """Variables (time, y, x), or (time, band, y, x) where there are names of bands, on the grid of `crop_season` from its upper left corner.
+
+    `plain` axes have no attributes; `order` is that of the axes on the ground.
+    """
     first = next(iter(variables.values()))
     with netcdf_file(path, "w") as file:
-        for name, size in zip(("time", *(("band",) if len(bands) else ()), "y", "x"), first.shape, strict=True):
+        for name, size in zip(("time", *(("band",) if len(bands) else ()), *order), first.shape, strict=True):
             file.createDimension(name, size)
         time = file.createVariable("time", "d", ("time",))
         time[:] = times
@@ -32,15 +35,16 @@ def write_netcdf(path, variables, units=UNITS, times=NUMBERS, calendar="standard
             time.units, time.calendar = units, calendar
         for name, start, step in (("x", ORIGIN[0] + 5, 10), ("y", ORIGIN[1] - 5, -10)):
             axis = file.createVariable(name, "d", (name,))
-            axis[:] = start + step * np.arange(first.shape[-1 if name == "x" else -2])
-            axis.units, axis.standard_name = "m", f"projection_{name}_coordinate"
+            axis[:] = start + step * np.arange(first.shape[order.index(name) - 2])
+            if not plain:
+                axis.units, axis.standard_name = "m", f"projection_{name}_coordinate"
         if len(bands):
             file.createVariable("band", "i", ("band",))[:] = bands
         mapping = file.createVariable("spatial_ref", "i", ())
         if crs:
             mapping.crs_wkt = rasterio.crs.CRS.from_user_input(crs).to_wkt()
         for name, values in variables.items():
-            variable = file.createVariable(name, values.dtype.str[1:], ("time", *(("band",) if len(bands) else ()), "y", "x"))
+            variable = file.createVariable(name, values.dtype.str[1:], ("time", *(("band",) if len(bands) else ()), *order))
             variable[:] = values
             variable.grid_mapping = "spatial_ref"
     return path

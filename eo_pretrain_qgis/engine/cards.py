@@ -81,10 +81,16 @@ class ModelBand(Band):
 
 @dataclass(frozen=True, kw_only=True)
 class InputBand(ModelBand):
-    """A band as a network takes it, with the centre and spread it is scaled by, in stored units."""
+    """A band as a network takes it, with the centre and spread it is scaled by, in stored units.
+
+    Attributes:
+        slope: what it changes per stored unit of the incidence angle, which is taken off first, see `measures.incidence_angle`; 1 of the angle
+            itself, which is then not seen; 0 where nothing is taken off.
+    """
 
     centre: Finite
     spread: Positive
+    slope: Finite = 0.0
 
 
 @dataclass(frozen=True)
@@ -173,6 +179,16 @@ class Input:
     def spread(self) -> list[float]:
         """Per band what is 1 after scaling, stored units above the centre."""
         return [band.spread for band in self.bands]
+
+    @property
+    def slopes(self) -> list[float]:
+        """Per band what is taken off for each stored unit of the incidence angle."""
+        return [band.slope for band in self.bands]
+
+    @property
+    def angle(self) -> int | None:
+        """Where the incidence angle stands among its bands."""
+        return next((place for place, band in enumerate(self.bands) if band.unit == "degree"), None)
 
     def only(self, bands: Sequence[str]) -> Input:
         """The same with some of its bands, in their order; with all of them for none.

@@ -91,6 +91,11 @@ class Task:
         return self.axes == "c"
 
     @property
+    def pieces(self) -> str:
+        """What samples are called beside each other, in the plural: tiles, also where these are images or patches, or series."""
+        return self.unit if self.dates else "tiles"
+
+    @property
     def counted(self) -> str:
         """What is counted of each class, in the plural."""
         return "pixels" if self.pixelwise else self.unit
@@ -125,6 +130,10 @@ class Task:
             return {}
         single = {f"{leading}_{name}": row[leading] for name, row in zip(names, found["classes"], strict=True) if row[leading] is not None}
         return {**{figure: found[figure] for figure in self.told}, **single}
+
+    def baselines_of(self, *datasets: Dataset) -> dict[str, Baseline]:
+        """The baselines that datasets of the task have all for."""
+        return {who: baseline for who, baseline in self.baselines.items() if all(map(baseline.fits, datasets))}
 
     def nothing(self, classes: int) -> np.ndarray:
         """The counts of no samples."""

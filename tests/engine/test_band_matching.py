@@ -167,3 +167,10 @@ def test_an_image_of_another_baseline_is_converted(folder):
 def test_whole_numbers_for_a_model_of_fractions_are_refused(folder):
     with pytest.raises(DataError, match="would hold a reflectance of 1200 in the middle"):
         match_bands(bands("B02", scale=1.0, offset=0.0), ["B02"], image="i", scene=scene(folder / "a.tif", np.uint16(1200)))
+
+
+def test_another_polarisation_is_another_band():
+    """The images of a model of HH and HV, and those of a dataset for it, are not those of VV and VH."""
+    needed = bands("HH", "HV", "incidence_angle", unit="dB", scale=1.0)
+    with pytest.raises(DataError, match="scene.tif has no band HH, which the model needs. Its bands are VV, VH, incidence_angle;"):
+        positions(needed, ["VV", "VH", "incidence_angle"])

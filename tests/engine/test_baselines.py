@@ -30,6 +30,6 @@ def test_baselines_learn_from_the_labels_they_are_given(tmp_path):
     dataset = Watched.open(write_dataset(tmp_path, count=12))
     given = dataset.indices("training")[:3]
     seen.clear()
-    for baseline in dataset.kind.baselines.values():
+    for baseline in dataset.kind.baselines_of(dataset).values():
         baseline.fit(Labelled(dataset, single(dataset.inputs), given, 1))
     assert set(seen) == set(given.tolist())

@@ -111,6 +111,21 @@ def test_the_unseen_tile_is_a_split(zones, folder):
         create(zones, folder / "three", split_by="tile")
 
 
+def test_a_gap_when_a_dataset_is_divided_again(zones, folder):
+    """In pixels, between samples of two zones."""
+    create(zones, folder / "ds", kind="parcels")
+    values = {"dataset": str(folder / "ds"), "way": "parcel", "buffer": 25, "output": str(folder / "again")}
+    JOBS["split_dataset"].from_values(values).run(Listening())
+    again = Dataset.open(folder / "again")
+    points = read_footprints(again.folder).to_crs("+proj=laea +lat_0=48 +lon_0=12").geometry
+    training, others = points[again.splits == "training"], points[np.isin(again.splits, ["validation", "test"])]
+    assert len(training) and min(others.distance(point).min() for point in training) > 249
+    dropped = points[again.splits == "dropped"]
+    assert len(dropped) and max(others.distance(point).min() for point in dropped) < 251
+    with pytest.raises(DataError, match="No training sample of .* lies 5000 px or more from all of validation and test. Choose a smaller buffer."):
+        JOBS["split_dataset"].from_values({**values, "buffer": 5000, "output": str(folder / "none")}).run(Listening())
+
+
 @pytest.mark.parametrize("gap", [60, 300])
 def test_the_gap_is_kept(zones, folder, gap):
     """Against the distances of all pairs of parcels; also between parcels of two zones."""
@@ -164,6 +179,22 @@ def test_images_of_two_seasons_are_refused(zones, folder):
         create(zones, folder / "ds", first_day="01-01", last_day="12-31")
     with_year = create(zones, folder / "one", first_day="2019-01-01", last_day="2019-12-31")
     assert len(with_year.facts["dates"]["33UUP"]) == 3
+
+
+def test_with_a_season_tiles_of_different_years_compare(zones, folder):
+    """The eastern tile is said to be of the next year: its days are those of its season all the same, and without a season a year later."""
+    table = folder / "dates.csv"
+    later = {day: f"{int(day[:4]) + 1}{day[4:]}" for day in ZONES["32UQU"][2]}
+    rows = [f"T{tile}_{day}T101021.tif,{later[day] if tile == '32UQU' else day}" for tile in ZONES for day in ZONES[tile][2]]
+    table.write_text("\n".join(["file,date", *rows]))
+    for name, values, first in (("season", {"first_day": "09-01", "last_day": "08-31"}, 2019), ("none", {}, 2018)):
+        dataset = create(zones, folder / name, kind="parcels", date_table=str(table), **values)
+        days = dataset.array("days", np.arange(len(dataset)))
+        for tile, (_, _, taken) in ZONES.items():
+            start = date(first if tile == "32UQU" else 2018, 1, 1)
+            expected = [(date.fromisoformat(later[day] if tile == "32UQU" else day) - start).days for day in taken]
+            assert (days[(dataset.tiles["scene"] == tile).to_numpy(), :len(taken)] == expected).all()
+        assert dataset.facts["dates"]["32UQU"][0] == "2019-11-05"
 
 
 @pytest.mark.parametrize(("first", "last", "day", "season"), [

@@ -16,6 +16,7 @@ from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.scene_names import cube_parts, may_be_scene, scene_name
 
+from ..conftest import ROOT
 from ..fuzzing import fuzzed
 from ..listening import Listening
 from ..scenes_crops import BANDS, DAYS, SIZE, crop_value
@@ -111,6 +112,18 @@ def test_one_image_is_of_one_date(cubes):
         _ = Raster(f"{cubes / 'cube.nc'}|date=2023-04-02").grid
 
 
+def test_axes_without_attributes_are_places(tmp_path):
+    """As in the files of WorldCereal: x and y are just called so."""
+    values = np.arange(40, dtype=np.int16).reshape(2, 4, 5)
+    write_netcdf(tmp_path / "c.nc", {"B04": values}, times=(0, 1), plain=True)
+    with Raster(f"{tmp_path / 'c.nc'}|date=2023-03-02") as raster:
+        assert raster.grid.bounds() == (500_000, 5_299_960, 500_050, 5_300_000)
+        assert (raster.read(raster.grid.window)[0][0] == values[1]).all()
+    write_netcdf(tmp_path / "t.nc", {"B04": values.transpose(0, 2, 1)}, times=(0, 1), plain=True, order="xy")
+    with pytest.raises(DataError, match="The variable “B04” of .* has its axes in another order than time, y and x."):
+        cube_days(str(tmp_path / "t.nc"))
+
+
 def test_a_cube_without_crs_or_whole_is_refused(tmp_path):
     write_netcdf(tmp_path / "c.nc", {"B04": np.ones((2, 4, 5), np.int16)}, times=(0, 1), crs="")
     with pytest.raises(DataError, match="has no coordinate reference system. Set it"):
@@ -141,6 +154,20 @@ def test_names(tmp_path):
     (tmp_path / "c.nc").touch()
     assert may_be_scene(f"{tmp_path / 'c.nc'}|date=2020-01-01") and not may_be_scene(str(tmp_path / "c.nc"))
     assert scene_name("/a/c.nc|date=2020-01-01|resolution=20") == "c.nc 2020-01-01"
+
+
+WORLDCEREAL = ROOT.parent / "shared/data/crops/worldcereal_00002806639B424A"
+
+
+@pytest.mark.realdata
+@pytest.mark.skipif(not WORLDCEREAL.is_dir(), reason="The data are not beside this checkout.")
+def test_a_real_cube():
+    path = next(WORLDCEREAL.glob("S2_L2A_10m*.nc"))
+    days = cube_days(str(path))
+    assert (len(days), str(days[0]), str(days[-1])) == (118, "2017-08-04", "2018-11-27")
+    with Raster(f"{path}|date={days[50]}") as raster:
+        assert raster.band_names == ["B02", "B03", "B04", "B08"] and raster.grid.bounds() == (501_360, 5_629_040, 502_000, 5_629_680)
+        assert raster.scales == [1e-4] * 4
 
 
 @pytest.fixture(scope="module")

@@ -52,6 +52,12 @@ def test_other_origins_and_tasks_pass():
     assert faults(model_metadata.stac_item(networks.description(task="translation", target=target, classes=()), "a.onnx")) == []
     both = [networks.taken(name="s2"), networks.taken(("VV", "VH"), "s1", axes="tb")]
     assert faults(model_metadata.stac_item(networks.description(inputs=both), "a.onnx")) == []
+    crops = networks.description(task="series", inputs=[networks.taken(name="s2", axes="tb") | {"season": {"days": [60.0, 90.0, 120.0]}}])
+    item = model_metadata.stac_item(crops, "a.onnx")
+    assert faults(item) == []
+    assert [port["name"] for port in item["properties"]["mlm:input"]] == ["s2", "s2_days"]
+    assert item["properties"]["mlm:output"][0]["result"]["dim_order"] == ["batch", "class"]
+    assert model_metadata.deepness_keys(crops) == {}, "it opens models of images"
 
 
 def test_the_check_finds_what_is_wrong():

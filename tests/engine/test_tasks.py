@@ -137,6 +137,6 @@ def test_baselines_have_one_form_for_all_tasks(tmp_path):
         dataset = Dataset.open(folder)
         kind, tiles = dataset.kind, dataset.indices("test")
         labelled = Labelled(dataset, single(dataset.inputs), with_label(dataset, dataset.indices("training")), 1)
-        for baseline in kind.baselines.values():
+        for baseline in kind.baselines_of(dataset).values():
             answer = baseline.fit(labelled)(dataset)(tiles)
             assert 0 <= kind.figures(kind.count(dataset.labels(tiles), answer, len(dataset.classes)))[kind.score] <= 1

@@ -69,7 +69,7 @@ def measure_whitening(dataset: Dataset, what: Input, tiles: np.ndarray, progress
     if not len(values):
         raise DataError(f"None of the {len(looked)} training {dataset.kind.unit} of {dataset.folder} that were looked at holds a measured pixel; "
                         f"all are {'under cloud or ' if what.dated else ''}nodata. Check the nodata value of the images.")
-    return Whitening.of(values, [band.unit for band in what.bands])
+    return Whitening.of(values, [band.unit for band in what.bands], what.slopes, what.angle or 0)
 
 
 def pixel_rows(dataset: Dataset, what: Input, whitening: Whitening, tiles: np.ndarray, seed: int, progress: Progress = SILENT) -> Rows:

@@ -8,7 +8,7 @@ whitening and decorrelation, The American Statistician 72, 2018; the form is PCA
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -46,13 +46,21 @@ class Whitening:
     bent: bool
 
     @classmethod
-    def of(cls, pixels: np.ndarray, units: Sequence[str]) -> Whitening:
+    def of(cls, pixels: np.ndarray, units: Sequence[str], slopes: Sequence[float] = (), angle: int = 0) -> Whitening:
         """Measures it.
 
         Args:
             pixels: measured training pixels (n, band), stored units.
             units: of the bands.
+            slopes: of each band over the band `angle`, which are taken off first; none is taken off where there are none.
+            angle: position of that band.
         """
+        if any(slopes):
+            middle, fall = float(np.median(pixels[:, angle])), np.asarray(slopes, float)
+            level = cls.of(pixels - fall * (pixels[:, angle, None] - middle), units)
+            share = fall * level.deviation[angle] / level.deviation
+            matrix = level.matrix - np.outer(level.matrix @ share, np.eye(len(fall))[angle])
+            return replace(level, matrix=matrix.astype(np.float32))
         low, high = np.percentile(pixels, CLIPPED, axis=0)
         values = np.clip(pixels.astype(np.float64), low, high)
         mean, deviation = values.mean(0), values.std(0)

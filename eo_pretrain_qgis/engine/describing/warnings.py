@@ -18,6 +18,8 @@ SAMPLE = 40
 LONG_GAP, CLOUDY = 45, 0.6
 #: A class seen over less than this share of all incidence angles, where these span more than so many degrees, may be told by the angle.
 NARROW_ANGLES, WIDE_ANGLES = 0.35, 5.0
+#: Of what the most frequent class gets wrong, the share that the angle alone tells right, above which it deserves a word.
+TOLD_BY_ANGLE = 0.5
 
 
 def warnings_of(dataset: Dataset) -> list[str]:
@@ -60,10 +62,14 @@ def angle_warnings(facts: dict) -> list[str]:
     """Of what `angle_facts.angle_facts` said."""
     if facts["low"] is None:
         return ["No labelled training pixel has an incidence angle."]
-    span = facts["high"] - facts["low"]
-    return [f"The class “{row['name']}” was seen only between {row['low']:g}° and {row['high']:g}° of incidence angle, all classes together "
+    span, alone = facts["high"] - facts["low"], facts["alone"]
+    tells = alone and alone["accuracy"] - alone["majority"] > TOLD_BY_ANGLE * (1 - alone["majority"])
+    return [*([f"The incidence angle alone tells the class of {alone['accuracy']:.0%} of what is for validation and test, where the most frequent "
+               f"class has {alone['majority']:.0%}: a model can learn where in the swath the classes lay, and not what they look like. Add scenes in "
+               "which they lie elsewhere, or train with the incidence angle left out."] if tells else []),
+            *(f"The class “{row['name']}” was seen only between {row['low']:g}° and {row['high']:g}° of incidence angle, all classes together "
             f"between {facts['low']:g}° and {facts['high']:g}°: a model may tell it by the angle."
-            for row in facts["classes"] if row["low"] is not None and span > WIDE_ANGLES and row["high"] - row["low"] < NARROW_ANGLES * span]
+              for row in facts["classes"] if row["low"] is not None and span > WIDE_ANGLES and row["high"] - row["low"] < NARROW_ANGLES * span)]
 
 
 def _tiles(dataset: Dataset) -> list[str]:

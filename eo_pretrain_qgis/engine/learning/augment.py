@@ -8,8 +8,9 @@ contradict the very slope it is there for.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 import torch
 
@@ -23,7 +24,9 @@ HAZE = 0.005  # reflectance
 #: Deviation of the offset of each tile and band, dB. Calibration differs by less (1 dB at three deviations for Sentinel-1), but moisture, wind and
 #: angle move whole scenes: found on water mapped at places left out of training (Sen1Floods11), where it was better than no offset.
 DECIBELS = 1.5
-LOOKS = 60  # of the added speckle
+LOOKS = 60  # of the added speckle, where the data's own was not measured
+#: Times the looks of the data: what is added has a sixth of the variance of their own speckle.
+MORE_LOOKS = 6
 UNKNOWN_OFFSET = 0.1  # of the band's spread
 BLUR_SHARE, DROP_SHARE = 0.1, 0.05
 FEWEST_TO_DROP = 3  # of fewer bands none can be missed
@@ -36,10 +39,11 @@ class Augmentation:
         kind: ``none``, ``flips`` (geometry) or ``full`` (geometry and values).
         inputs: of the batches.
         device: of the batches.
+        looks: of the data, by input, see `speckle.measured_looks`.
     """
 
-    def __init__(self, kind: str, inputs: Inputs, device: torch.device) -> None:
-        self.kind, self.values = kind, {name: ValueChanges(seen, device) for name, seen in inputs.items()}
+    def __init__(self, kind: str, inputs: Inputs, device: torch.device, looks: Mapping[str, float | None] = MappingProxyType({})) -> None:
+        self.kind, self.values = kind, {name: ValueChanges(seen, device, looks.get(name)) for name, seen in inputs.items()}
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
         """The batch turned, flipped and, for ``full``, with changed values; missing pixels keep the band's centre."""
@@ -57,10 +61,11 @@ class ValueChanges:
     Args:
         seen: with unit, scale and offset of its bands: physical = stored · scale + offset.
         device: of the images.
+        looks: of the data; None: not known.
     """
 
-    def __init__(self, seen: Input, device: torch.device) -> None:
-        self.device, bands = device, seen.bands
+    def __init__(self, seen: Input, device: torch.device, looks: float | None = None) -> None:
+        self.device, bands, self.looks = device, seen.bands, MORE_LOOKS * looks if looks else LOOKS
         self.centre, self.spread = self._row(seen.centre), self._row([spread or 1.0 for spread in seen.spread])
         self.scale = self._row([band.scale or 1.0 for band in bands])
         self.zero = self._row([-band.offset / (band.scale or 1.0) for band in bands])  # the stored value of physical 0
@@ -88,7 +93,7 @@ class ValueChanges:
         step = (self.reflectance * HAZE + self.decibel * DECIBELS) / self.scale + self.unknown * UNKNOWN_OFFSET * self.spread
         images = centre + (images - centre) * factor + step * offset
         if self.radar:
-            power = speckle(images.shape, LOOKS, generator, self.device)
+            power = speckle(images.shape, self.looks, generator, self.device)
             images = images + self.decibel * DECIBEL * power.log() / self.scale + self.linear * (images - self.zero) * (power - 1)
         return images
 

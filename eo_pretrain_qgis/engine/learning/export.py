@@ -24,28 +24,33 @@ from ..models import package
 from ..models.kinds import block_sizes
 from ..models.session import InferenceSession, on_processor
 from ..runs.description import describe as of_run
+from ..tasks import task_named
 from ..waiting import PythonCall, patiently
-from .halo import measured, real_scenes
+from .halo import measured, real_scenes, real_tiles
 from .loop.runs import Run
 from .networks.class_networks import ClassNetwork
+from .networks.dense import Dense, has_dense_form
 from .networks.same_padding import with_fixed_padding
+from .networks.spectral import SpectralClassifier
 
 #: Series of the dataset that torch and onnxruntime are compared on.
 SERIES = 500
 
 
 class Probabilities(nn.Module):
-    """The network with its softmax, as it is exported: stored units in, probabilities out, and behind them what it learned `beside` the classes."""
+    """The network with its softmax, or a sigmoid where there may be several classes, as it is exported: stored units in, probabilities out, and
+    behind them what it learned `beside` the classes.
+    """
 
-    def __init__(self, network: ClassNetwork) -> None:
+    def __init__(self, network: ClassNetwork | Dense, several: bool = False) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.several = network, several
 
     def forward(self, image: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
-        """Probabilities (n, class, y, x) of images (n, band, y, x); with them, of a network that learned more, (n, 1, y, x) from 0 to 1 of each."""
+        """Probabilities (n, class, …) of images (n, band, y, x); with them, of a network that learned more, (n, 1, y, x) from 0 to 1 of each."""
         scores, more = self.network({self.network.seen.name: image}), len(self.network.beside)
         if not more:
-            return scores.softmax(1)
+            return scores.sigmoid() if self.several else scores.softmax(1)
         classes = scores.shape[1] - more
         return scores[:, :classes].softmax(1), *scores[:, classes:].sigmoid().split(1, 1)
 
@@ -83,9 +88,10 @@ def export_run(run_folder: str, target: str, *, name: str | None = None, licence
         DataError: `run_folder` is no run.
     """
     run = Run.open(run_folder)
-    run.refuse_without_map()
+    run.refuse_without_classes()
     network = run.load_network(torch.device("cpu"))
-    written = (_of_series if network.seen.dated else _of_images)(run, network, tolerance, progress)
+    written = (_of_series if network.seen.dated else _of_pixels if task_named(run.card["task"]).pixelwise else _of_squares)(
+        run, network, tolerance, progress)
     progress.at(0.95, "Writing the model")
     description = describe(run, network, name or f"{run.card['dataset']['name']} {run.card['encoder']}", licence, plugin_version, written.facts)
     package.write(written.content, description, target)
@@ -100,7 +106,7 @@ class Written(NamedTuple):
     facts: dict[str, Any]
 
 
-def _of_images(run: Run, network: ClassNetwork, tolerance: float, progress: Progress) -> Written:
+def _of_pixels(run: Run, network: ClassNetwork, tolerance: float, progress: Progress) -> Written:
     model = Probabilities(network).eval()
     progress.at(0.05, "Translating the network")
     seen = network.seen
@@ -115,13 +121,33 @@ def _of_images(run: Run, network: ClassNetwork, tolerance: float, progress: Prog
     return Written(content, difference, halo)
 
 
+def _of_squares(run: Run, network: ClassNetwork, tolerance: float, progress: Progress) -> Written:
+    seen, side, several = network.seen, int(run.card["tile_size"]), task_named(run.card["task"]).several
+    dense = Dense(network, side) if isinstance(network, SpectralClassifier) and has_dense_form(network) else None
+    model, n = Probabilities(dense or network, several).eval(), torch.export.Dim("n", min=1)
+    progress.at(0.05, "Translating the network")
+    size, free = (side, side), {0: n}
+    if dense:
+        rows, columns = (dense.step * torch.export.Dim(axis, min=1) + (side - dense.step) for axis in ("rows", "columns"))
+        size, free = (side + 2 * dense.step, side + dense.step), {0: n, 2: rows, 3: columns}
+    content = translated(model, {seen.name: (torch.zeros(2, len(seen.bands), *size), free)}, run.card["encoder"], progress=progress.part(0.05, 0.6))
+    images = [{seen.name: image} for image in real_tiles(run.card["dataset"]["path"], seen, side)]
+    if dense:
+        images.append({seen.name: beside_each_other(images[-1][seen.name], dense)})
+    difference = largest_difference(model, on_processor(content), images, progress.part(0.6, 0.95))
+    _refuse_different(difference, tolerance)
+    if dense:
+        _compare_dense(network, dense, images[-1][seen.name], tolerance)
+    return Written(content, difference, {"halo": 0, "dense_step": dense.step if dense else None})
+
+
 def _of_series(run: Run, network: ClassNetwork, tolerance: float, progress: Progress) -> Written:
     seen, model = network.seen, SeriesProbabilities(network).eval()
     progress.at(0.05, "Translating the network")
     n, dates = (torch.export.Dim(axis, min=1) for axis in ("n", "dates"))
     example = torch.zeros(2, 7, len(seen.bands)), torch.zeros(2, 7)
     content = translated(model, {seen.name: (example[0], {0: n, 1: dates}), seen.days_port: (example[1], {0: n, 1: dates})},
-                         run.card["encoder"], package.OUTPUT, progress.part(0.05, 0.6))
+                         run.card["encoder"], progress=progress.part(0.05, 0.6))
     difference = largest_difference(model, on_processor(content), series_probes(run.card["dataset"]["path"], seen), progress.part(0.6, 0.95),
                                     np.nan_to_num)
     _refuse_different(difference, tolerance)
@@ -211,6 +237,34 @@ def _translated(model: nn.Module, ports: Mapping[str, tuple[torch.Tensor, dict[i
         return onnx.load(path)
 
 
+def beside_each_other(patches: np.ndarray, dense: Dense) -> np.ndarray:
+    """Some patches (n, band, side, side) as one image of a width that the form takes."""
+    width = dense.side + dense.step * (dense.side // dense.step)
+    return np.ascontiguousarray(np.concatenate([patches[:1], patches[-1:]], 3)[..., :width])
+
+
+@torch.no_grad()
+def _compare_dense(network: ClassNetwork, dense: Dense, image: np.ndarray, tolerance: float) -> None:
+    """Refuses a fully convolutional form that does not say of patches within an image what the network says of each alone.
+
+    Args:
+        network: of patches.
+        dense: its form.
+        image: see `beside_each_other`.
+        tolerance: largest difference allowed in a probability.
+
+    Raises:
+        ModelError: they differ by more.
+    """
+    whole, side = torch.from_numpy(image), dense.side
+    every, single = Probabilities(dense), Probabilities(network)
+    alone = torch.cat([single(whole[..., column:column + side]) for column in range(0, whole.shape[3] - side + 1, dense.step)])
+    difference = float((every(whole)[0, :, 0].T - alone).abs().max())
+    if not difference <= tolerance:
+        raise ModelError(f"The fully convolutional form of the network differs from what it says of single patches by up to {difference:.2g} in a "
+                         f"probability, more than the {tolerance:g} allowed. Allow a larger difference, or train with another encoder.")
+
+
 def largest_difference(model: nn.Module, session: InferenceSession, images: list[dict[str, np.ndarray]], progress: Progress = SILENT,
                        view: Callable[[np.ndarray], np.ndarray] | None = None) -> float:
     """Largest absolute difference of a value between torch and onnxruntime over images; NaN where one gives NaN.
@@ -229,7 +283,7 @@ def largest_difference(model: nn.Module, session: InferenceSession, images: list
         for expected, found in zip(given if isinstance(given, tuple) else (given,), session.run(None, image), strict=True):
             apart = np.abs(view(found) - view(expected.numpy()) if view else found - expected.numpy()).max()
             largest = float(np.maximum(largest, apart))  # unlike max() it keeps NaN
-        size = f"{found.shape[2]} × {found.shape[3]} px" if found.ndim == 4 else f"{len(found)} series"
+        size = " × ".join(map(str, next(iter(image.values())).shape[2:])) + " px" if len(image) == 1 else f"{len(found)} series"
         progress.at(done / len(images), f"Comparing torch and onnxruntime on {size}")
     return largest
 

@@ -26,6 +26,8 @@ HALO_STEP, LARGEST_HALO = 32, 256
 REFERENCE_HALO = LARGEST_HALO + 32
 #: Share of the classes that a halo may leave different from a larger one: of all parts, and of the worst but one in ten.
 CHANGED_SHARE, CHANGED_QUANTILE, QUANTILE = 0.0005, 0.001, 0.9
+#: Tiles of networks that see these as a whole.
+TILES = 32
 _TEXT = "Measuring the border that blocks need"
 
 
@@ -54,6 +56,24 @@ def real_scenes(folder: str, seen: Input, stride: int) -> list[np.ndarray]:
     start = -(-(images.shape[-1] - side) // 2)
     inner = slice(start, start + side)
     return [np.where(known, image, centre).astype(np.float32)[:, inner, inner] for image, known in zip(images, valid)]
+
+
+def real_tiles(folder: str, seen: Input, side: int) -> list[np.ndarray]:
+    """Tiles float32 (n, band, side, side) that the network learned from, one alone and some together, then noise with their statistics.
+
+    Args:
+        folder: of the dataset; of one that is gone, or of tiles of another size, noise alone.
+        seen: what the network sees; its centre stands for missing pixels.
+        side: of the tiles [px].
+    """
+    centre, spread = (np.array(values, np.float32)[:, None, None] for values in (seen.centre, seen.spread))
+    generator = np.random.default_rng(0)
+    found = [centre + spread * generator.standard_normal((3, len(seen.bands), side, side)).astype(np.float32)]
+    if Path(folder).is_dir() and (dataset := Dataset.open(folder)).tile_size == side:
+        images, valid = dataset.read(seen, generator.permutation(dataset.indices("all", dataset.sensor_of(seen).name))[:TILES])
+        shown = np.where((valid & np.isfinite(images).all(1))[:, None], images, centre).astype(np.float32)
+        found += [shown[:1], shown]
+    return found
 
 
 def measured(session: InferenceSession, name: str, scenes: list[np.ndarray], stride: int, progress: Progress,

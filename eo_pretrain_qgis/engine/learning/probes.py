@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.functional import pad
 
 from ...errors import DataError
 from ...progress import SILENT, Progress
@@ -26,6 +25,7 @@ from ..measures.linear_probe import LinearProbe, nearest_neighbours, score_predi
 from ..tasks import TASKS, require
 from .data import Part, TileReader, laid
 from .networks.class_networks import band_row, scaled
+from .networks.encoders import SIDE_FOR_ALL, trouble
 
 #: Tiles that an encoder sees at once.
 BATCH = 128
@@ -46,18 +46,23 @@ def encoder_features(encoder: nn.Module, dataset: Dataset, seen: Input, tiles: n
 
     Returns:
         float32 (n, channel of the last level).
+
+    Raises:
+        DataError: the tiles are too small for the encoder.
     """
     device = next((parameter.device for parameter in encoder.parameters()), torch.device("cpu"))
     centre, spread = (band_row(values).to(device) for values in (seen.centre, [value or 1.0 for value in seen.spread]))
+    slope = band_row(seen.slopes).to(device) if any(seen.slopes) else None
+    if dataset.tile_size < SIDE_FOR_ALL and (error := trouble(encoder, len(seen.bands), dataset.tile_size)):
+        raise DataError(f"{dataset.kind.unit.capitalize()} of {dataset.tile_size} px are too small for the encoder ({error}), and {dataset.folder} "
+                        f"has such. Choose an encoder such as resnet18, or make larger {dataset.kind.unit}.")
     reader = TileReader(dataset, {seen.name: seen}, 1, device)
-    stride = int(getattr(encoder, "output_stride", 32))
     modes, parts, done = {module: module.training for module in encoder.modules()}, [], 0
     encoder.eval()
     try:
         for batch in reader.batches(Part(tiles[start:start + BATCH]) for start in range(0, len(tiles), BATCH)):
-            pixels = scaled(batch.images[seen.name], centre, spread)
-            below, right = (-side % stride for side in pixels.shape[2:])
-            views = [laid(pad(view, (0, right, 0, below))) for view in ([pixels, pixels.flip(2, 3)] if turned else [pixels])]
+            pixels = scaled(batch.images[seen.name], centre, spread, slope, seen.angle or 0)
+            views = [laid(view) for view in ([pixels, pixels.flip(2, 3)] if turned else [pixels])]
             parts.append(torch.stack([encoder(view)[-1].float().mean((2, 3)) for view in views]).mean(0).cpu().numpy())
             done += len(batch)
             progress.at(done / len(tiles), f"Features of {done} of {len(tiles)} tiles")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ...progress import Progress
 from ..cards import Inputs
 from ..datasets.dataset import Dataset
+from ..runs.simple import GAUSSIAN
 from ..tasks import require
 from .finetuning.classification import Classification
 from .finetuning.defaults import OF_SERIES, Defaults
@@ -18,9 +19,11 @@ from .finetuning.series import SeriesMethod
 from .networks.class_networks import ClassificationNetwork, ClassNetwork, SegmentationNetwork
 from .networks.field_network import FieldUNet
 from .networks.fitted import NearestNeighbours, PixelProbe
+from .networks.gaussian import GaussianClassifier
+from .networks.patch_encoders import hidden_widths
 from .networks.series import SeriesNetwork
 from .networks.series_start import chosen_series_encoder, start_series
-from .networks.spectral import SpectralClassifier, SpectralUNet
+from .networks.spectral import DeepSpectralClassifier, SpectralClassifier, SpectralUNet
 from .networks.starting_weights import Matched, start_from
 
 
@@ -37,6 +40,8 @@ class Learner:
         encoder: starting weights, the encoder that was asked for, names of the bands, progress → the encoder; None: one of images.
         start: how starting weights are taken over.
         usual: how to train where nothing is asked for; None: as `defaults.defaults` says.
+        deep: kind of network of encoders that have layers behind them, see `patch_encoders.HIDDEN`.
+        gaussian: kind of network that sees likelihoods of the classes at the incidence angle, where there is one.
     """
 
     networks: dict[str, Callable[[str, Inputs, int], ClassNetwork]]
@@ -46,16 +51,22 @@ class Learner:
     encoder: Callable[[str | None, str | None, list[str], Progress], str] | None = None
     start: Callable[..., Matched] = start_from
     usual: Defaults | None = None
+    deep: str | None = None
+    gaussian: str | None = None
 
-    def kind(self, mode: str) -> str:
-        """The kind of network that a new run of a mode has."""
-        return self.fitted.get(mode) or next(iter(self.networks))
+    def kind(self, mode: str, encoder: str, incidence_angle: str = "") -> str:
+        """The kind of network that a new run of a mode and an encoder has, and of a way to treat the incidence angle."""
+        if incidence_angle == GAUSSIAN and self.gaussian:
+            return self.gaussian
+        return self.fitted.get(mode) or (self.deep if self.deep and hidden_widths(encoder) else next(iter(self.networks)))
 
 
 _PIXELS = Learner({"unet above a regression": SpectralUNet, "unet": SegmentationNetwork, "linear on features": PixelProbe}, Segmentation,
                   "unet", {"probe": "linear on features"})
-_TILES = Learner({"classifier above a regression": SpectralClassifier, "classifier": ClassificationNetwork, "nearest neighbours": NearestNeighbours},
-                 Classification, "classifier", {"knn": "nearest neighbours"})
+_TILES = Learner({"classifier above a regression": SpectralClassifier, "deep classifier above a regression": DeepSpectralClassifier,
+                  "classifier with likelihoods": GaussianClassifier, "classifier": ClassificationNetwork, "nearest neighbours": NearestNeighbours},
+                 Classification, "classifier", {"knn": "nearest neighbours", "probe": "classifier above a regression"},
+                 deep="deep classifier above a regression", gaussian="classifier with likelihoods")
 _FIELDS = Learner({"field unet above a regression": FieldUNet, "unet": SegmentationNetwork, "linear on features": PixelProbe},
                   FieldSegmentation, "unet", {"probe": "linear on features"})
 _SERIES = Learner({"series network above a regression": SeriesNetwork}, SeriesMethod, "", encoder=chosen_series_encoder, start=start_series,

@@ -29,6 +29,7 @@ from .band_matching import Match
 from .blocks import Tile
 from .request import Canvas, MapRequest, compare_resolution
 from .score_checks import check_scores
+from .squares import BLOCK
 
 #: Share of the range between the 0.1 and 99.9 percentiles of the training pixels by which a value may lie outside unnoticed.
 RANGE_MARGIN = 0.1
@@ -48,8 +49,9 @@ class Outcome:
     """What a run over an image found.
 
     Attributes:
-        pixels: in the area.
+        pixels: in the area; squares, where the model answers for these.
         valid: of these, with a result.
+        measured: valid pixels of the image.
         out_of_range: per band of the model, valid pixels outside the training range.
         lowest: per band of the model, the smallest valid value.
         highest: per band of the model, the largest valid value.
@@ -59,6 +61,7 @@ class Outcome:
 
     pixels: int = 0
     valid: int = 0
+    measured: int = 0
     out_of_range: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     lowest: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
     highest: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
@@ -73,7 +76,7 @@ class Outcome:
     @property
     def out_of_range_shares(self) -> np.ndarray:
         """Per band, the share of valid pixels outside the training range."""
-        return self.out_of_range / max(self.valid, 1)
+        return self.out_of_range / max(self.measured, 1)
 
     @property
     def out_of_range_share(self) -> float:
@@ -86,7 +89,7 @@ class Part:
     """What the network said of a part of the area.
 
     Attributes:
-        window: in pixels of the image.
+        window: in pixels of the image, or in squares, as the canvas has them.
         scores: (class, y, x), or (band, y, x) of another sensor, float32.
         beside: what the model gives besides, by name: float32 (y, x) from 0 to 1.
         values: what the network saw there (band, y, x) float32, in stored units of the model.
@@ -157,11 +160,13 @@ class Work:
 
 @dataclass(frozen=True)
 class _Piece:
-    """A tile that was read: `values` (band, y, x) over `tile.seen`, `valid` (y, x) over `target`, counts over `target`."""
+    """A tile that was read: `values` (band, y, x) and `known` (y, x) over `tile.seen`, `valid` (y, x) and counts over `target`."""
 
+    tile: Tile
     target: Window
     inner: tuple[slice, slice]
     values: np.ndarray
+    known: np.ndarray
     valid: np.ndarray
     out_of_range: np.ndarray
     lowest: np.ndarray
@@ -190,8 +195,10 @@ def map_scene(model: Package, request: MapRequest, products: Sequence[Product], 
                              "Choose another model.")
     with request.scene(model, progress) as scene:
         canvas, matches = Canvas.of(model, request, scene), request.matches(model, scene, progress)
-        compare_resolution(model, canvas.grid, canvas.image, progress)
-    work = Work(lambda: request.scene(model), matches, request.tiles(model, canvas.grid), request.block(model), request.tile_size)
+        compare_resolution(model, scene.grid, canvas.image, progress)
+        tiles = request.tiles(model, scene.grid, canvas.squares)
+    block = BLOCK if canvas.squares else request.block(model)
+    work = Work(lambda: request.scene(model), matches, tiles, block, request.tile_size)
     progress.at(0, f"Loading the model {model.id}")
     try:
         outcome = compute(model.session(request.device, progress=progress), canvas, work, products, progress)
@@ -223,7 +230,7 @@ def compute(network: Network, canvas: Canvas, work: Work, products: Sequence[Pro
     started, model, area, total = time.monotonic(), canvas.model, canvas.area, len(work.tiles)
     readers, spare, behind = in_flight(1 if network.device.startswith("cpu") else min(4, os.cpu_count() or 1), work.memory, work.block)
     bands = len(work.matches)
-    outcome = Outcome(area.width * area.height, 0, np.zeros(bands, np.int64), np.full(bands, np.inf), np.full(bands, -np.inf))
+    outcome = Outcome(area.width * area.height, 0, 0, np.zeros(bands, np.int64), np.full(bands, np.inf), np.full(bands, -np.inf))
     with ExitStack() as stack:
         takers = [stack.enter_context(product.open(canvas, progress)) for product in products]
 
@@ -234,23 +241,43 @@ def compute(network: Network, canvas: Canvas, work: Work, products: Sequence[Pro
                 take(part)
 
         scenes = [stack.enter_context(work.scene()) for _ in range(readers)]
-        pieces = stack.enter_context(closing(ahead(_Reader(model, work.matches, scenes, area).read, work.tiles, readers, spare)))
-        submit = stack.enter_context(_writing(hand_out, behind, model.beside))
+        reader = _Reader(model, work.matches, scenes, canvas.squares.pixels(area) if canvas.squares else area)
+        pieces = stack.enter_context(closing(ahead(reader.read, work.tiles, readers, spare)))
+        submit = stack.enter_context(_writing(hand_out, behind))
         for done, piece in enumerate(pieces, 1):
             if piece.valid.any():
-                images = {model.image.name: piece.values[None]}
-                scores = patiently(partial(network.run, images), network.stop, progress, (done - 1) / total, f"Block {done} of {total}")
-                outcome.valid += int(piece.valid.sum())
+                told = (network.stop, progress, (done - 1) / total, f"Block {done} of {total}")
+                part = _answered(piece, canvas, lambda images: patiently(partial(network.run, {model.image.name: images}), *told))  # noqa: B023
+                outcome.valid += int(part.valid.sum())
+                outcome.measured += int(piece.valid.sum())
                 outcome.out_of_range += piece.out_of_range
                 outcome.lowest, outcome.highest = np.minimum(outcome.lowest, piece.lowest), np.maximum(outcome.highest, piece.highest)
-                submit(piece, scores[0])
+                if part.valid.any():
+                    submit(part)
             rate = done / total * outcome.pixels / 1e6 / (time.monotonic() - started)
             progress.at(done / total, f"Block {done} of {total}, {rate:.2f} Mpx/s", mpx_per_second=rate)
+        if outcome.measured and not outcome.valid and canvas.squares:
+            raise DataError(f"{canvas.image} has no square of {canvas.squares.side} px in the area to map of which {canvas.squares.least:.0%} were "
+                            "measured. Choose another extent, or check the nodata value.")
         if not outcome.valid:
             raise DataError(f"{canvas.image} has no valid pixel in the area to map: all are nodata. Choose another extent, or check the nodata "
                             "value.")
     outcome.device, outcome.seconds = network.device, time.monotonic() - started
     return outcome
+
+
+def _answered(piece: _Piece, canvas: Canvas, ask: Callable[[np.ndarray], np.ndarray]) -> Part:
+    """What the network, which `ask` asks for images (n, band, y, x), says of what lies in the area."""
+    if not canvas.squares:
+        inner, beside = (slice(None), *piece.inner), canvas.model.beside
+        scores = ask(piece.values[None])[0][inner]
+        classes = len(scores) - len(beside)
+        return Part(piece.target, scores[:classes], piece.values[inner], piece.valid, dict(zip(beside, scores[classes:], strict=True)))
+    cells, *layers = canvas.squares.answers(piece.tile, piece.values, piece.known, ask)
+    inside = cells.intersection(canvas.area) or cells
+    top, left = inside.row - cells.row, inside.col - cells.col
+    scores, values, valid = (layer[..., top:top + inside.height, left:left + inside.width] for layer in layers)
+    return Part(inside, scores, values, valid)
 
 
 def in_flight(readers: int, tile_size: int, block: int) -> tuple[int, int, int]:
@@ -271,7 +298,7 @@ def _warn_out_of_range(matches: list[Match], outcome: Outcome, name: str, progre
     flat = [f"{match.model.name} ({low:.4g} to {high:.4g}, learned {match.model.p001:.4g} to {match.model.p999:.4g})"
             for match, low, high in zip(matches, outcome.lowest, outcome.highest, strict=True)
             if high - low < LEAST_VARIED * (match.model.p999 - match.model.p001)]
-    if flat and outcome.valid >= ENOUGH_PIXELS:
+    if flat and outcome.measured >= ENOUGH_PIXELS:
         progress.message(f"Values of {name} hardly vary beside those of the training images, so the map may be wrong everywhere: {listed(flat, 3)}. "
                          "Check “Sensor”, and whether the image holds reflectance where digital numbers were learned.", level="warning")
 
@@ -303,7 +330,7 @@ class _Reader:
         counts = np.zeros(len(self.matches), np.int64)
         lowest, highest = np.full(len(counts), np.inf), np.full(len(counts), -np.inf)
         if not kept.any():
-            return _Piece(target, inner, np.zeros((0, *valid.shape), np.float32), kept, counts, lowest, highest)
+            return _Piece(tile, target, inner, np.zeros((0, *valid.shape), np.float32), valid, kept, counts, lowest, highest)
         values = stored.astype(np.float32)
         for band, match in enumerate(self.matches):
             match.convert(values[band])
@@ -311,7 +338,7 @@ class _Reader:
             lowest[band], highest[band] = inside.min(where=kept, initial=np.inf), inside.max(where=kept, initial=-np.inf)
             counts[band] = np.count_nonzero(((inside < self.low[band]) | (inside > self.high[band])) & kept)
             values[band][~valid] = self.fill[band]
-        return _Piece(target, inner, values, kept, counts, lowest, highest)
+        return _Piece(tile, target, inner, values, valid, kept, counts, lowest, highest)
 
 
 def ahead(function: Callable[[_T], _R], items: Iterable[_T], threads: int, spare: int = SPARE) -> Generator[_R, None, None]:
@@ -346,22 +373,16 @@ def most_probable(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 @contextmanager
-def _writing(take: Callable[[Part], None], behind: int, beside: tuple[str, ...]) -> Iterator[Callable[[_Piece, np.ndarray], None]]:
-    """A function that hands pieces to `take` in another thread, at most `behind` pieces behind; the last scores are those `beside`.
+def _writing(take: Callable[[Part], None], behind: int) -> Iterator[Callable[[Part], None]]:
+    """A function that hands parts to `take` in another thread, at most `behind` parts behind.
 
     An error of `take` comes up at the next call or at the end.
     """
-    def finish(piece: _Piece, scores: np.ndarray) -> None:
-        inner = (slice(None), *piece.inner)
-        classes = len(scores) - len(beside)
-        more = dict(zip(beside, scores[classes:, piece.inner[0], piece.inner[1]], strict=True))
-        take(Part(piece.target, scores[:classes][inner], piece.values[inner], piece.valid, more))
-
     pool = ThreadPoolExecutor(1, thread_name_prefix="write")
     waiting: deque[Future[Any]] = deque()
 
-    def submit(piece: _Piece, scores: np.ndarray) -> None:
-        waiting.append(pool.submit(finish, piece, scores))
+    def submit(part: Part) -> None:
+        waiting.append(pool.submit(take, part))
         while len(waiting) > behind:
             waiting.popleft().result()
 

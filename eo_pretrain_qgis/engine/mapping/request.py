@@ -16,6 +16,7 @@ from ..rasters.grid import Grid, Window
 from ..rasters.raster import Scene
 from .band_matching import AS_MODEL, Match, empty_value, match_bands
 from .blocks import Tile, anchored_tiles
+from .squares import LEAST_MEASURED, Squares
 
 #: Pixel sizes of image and training images may differ by this factor without a warning.
 LARGEST_RESOLUTION_RATIO = 1.5
@@ -36,6 +37,8 @@ class MapRequest:
         tile_size: as many pixels are held in memory as a few tiles of this edge have; never changes a pixel.
         small_blocks: take the model's smaller blocks, for little memory; may change some pixels, so the tags say it.
         halo: thrown away at each side of a block [px]; None is what the model needs, another changes some pixels.
+        step: from square to square [px], of a model that answers for squares as a whole; None is their edge.
+        least_measured: see `Squares.least`.
         device: see `session.Session`.
         provenance: what was asked and with which version, kept in the tags.
     """
@@ -50,6 +53,8 @@ class MapRequest:
     tile_size: int = 1024
     small_blocks: bool = False
     halo: int | None = None
+    step: int | None = None
+    least_measured: float = LEAST_MEASURED
     device: str = "auto"
     provenance: dict[str, Any] = field(default_factory=dict)
 
@@ -67,6 +72,22 @@ class MapRequest:
         return match_bands(model.image.bands, scene.band_names, image=scene.name, scene=scene, preset=self.preset,
                            model_preset=model.image.preset, bands_text=self.bands, progress=progress)
 
+    def squares(self, model: Package, grid: Grid, name: str) -> Squares | None:
+        """Those that a model answers for as a whole, of an image called `name`; None where it answers for pixels.
+
+        Raises:
+            DataError: see `Squares.of`.
+            JobError: a step was given for pixels or a halo for squares, or see `Squares.of`.
+        """
+        if not model.kind.whole:
+            if self.step:
+                raise JobError(f"“Step [px]” (step) is {self.step}, and the model {model.path} gives {model.kind.gives}. Leave it empty.")
+            return None
+        if self.halo is not None:
+            raise JobError(f"“Halo [px]” (halo) is {self.halo}, and the model {model.path} gives {model.kind.gives}: nothing of a square is thrown "
+                           "away. Leave it empty.")
+        return Squares.of(grid, model, self.step, self.least_measured, name)
+
     def block(self, model: Package) -> int:
         """Edge of what the network sees at once [px].
 
@@ -80,12 +101,14 @@ class MapRequest:
                            "(small_blocks) off.")
         return model.small_block
 
-    def tiles(self, model: Package, grid: Grid) -> list[Tile]:
+    def tiles(self, model: Package, grid: Grid, squares: Squares | None = None) -> list[Tile]:
         """The blocks in which an image of that grid is mapped.
 
         Raises:
             JobError: as `block`, or the halo leaves nothing of one.
         """
+        if squares:
+            return squares.tiles(self.area(grid))
         return anchored_tiles(grid.width, grid.height, block=self.block(model), halo=model.halo if self.halo is None else self.halo,
                               stride=model.stride, area=self.area(grid), exact=model.fixed_tile is not None)
 
@@ -97,9 +120,10 @@ class Canvas:
     Attributes:
         model: that is run.
         image: what the image is called.
-        grid: of the whole image.
-        area: the pixels wanted of it.
+        grid: of the whole image; of its squares, where the model answers for these.
+        area: the pixels, or squares, wanted of it.
         tags: that say where a product came from.
+        squares: see `MapRequest.squares`.
     """
 
     model: Package
@@ -107,11 +131,13 @@ class Canvas:
     grid: Grid
     area: Window
     tags: dict[str, str]
+    squares: Squares | None = None
 
     @classmethod
     def of(cls, model: Package, request: MapRequest, scene: Scene) -> Canvas:
         """The canvas of a request."""
-        halo = model.halo if request.halo is None else request.halo
+        halo, block = model.halo if request.halo is None else request.halo, request.block(model)
+        squares, area = request.squares(model, scene.grid, scene.name), request.area(scene.grid)
         tags = {
             "EO_PRETRAIN_MODEL": model.id,
             "EO_PRETRAIN_MODEL_SHA256": model.sha256,
@@ -119,11 +145,13 @@ class Canvas:
             "EO_PRETRAIN_IMAGES": json.dumps([raster.name for raster in scene.rasters], ensure_ascii=False),
             "EO_PRETRAIN_PARAMETERS": json.dumps(request.provenance, ensure_ascii=False),
             "EO_PRETRAIN_RUNTIME": f"onnxruntime {VERSION}",
-            "EO_PRETRAIN_BLOCK": f"{request.block(model)} px, halo {halo} px",
+            "EO_PRETRAIN_BLOCK": f"squares of {squares.side} px, step {squares.step} px" if squares else f"{block} px, halo {halo} px",
         }
         if request.small_blocks:
             tags["EO_PRETRAIN_BLOCK"] += f"; the model's smaller block, in place of {model.block} px"
-        return cls(model, scene.name, scene.grid, request.area(scene.grid), tags | ({"ACQUISITION_DATE": scene.acquired} if scene.acquired else {}))
+        tags |= {"ACQUISITION_DATE": scene.acquired} if scene.acquired else {}
+        place = (squares.grid, squares.cells(area)) if squares else (scene.grid, area)
+        return cls(model, scene.name, *place, tags, squares)
 
     def place(self, window: Window) -> Window:
         """A window of the image as one of the products, which cover the area."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..datasets.splitting.label_shares import class_totals
+from .incidence_angle import angle_alone, gaussian_angle, has_angle
 
 if TYPE_CHECKING:
     from ..classic.models import Labelled
@@ -30,11 +31,13 @@ class Baseline:
         words: what it is called.
         method: how it answers, as a sentence.
         fit: the labels that the network learned from → what answers; see `Answer`.
+        fits: whether a dataset has what it needs.
     """
 
     words: str
     method: str
     fit: Callable[[Labelled], Answer]
+    fits: Callable[[Dataset], bool] = lambda dataset: True
 
 
 def _majority(labelled: Labelled) -> Answer:
@@ -77,5 +80,12 @@ def _of_samples(what: str, features: str) -> dict[str, Baseline]:
     }
 
 
+#: Of samples of one class each that come with an incidence angle.
+_ANGLE = {
+    "angle": Baseline("incidence angle alone", "Incidence angle alone: a regression on the mean angle of each and its square, without its "
+                      "brightness. What it knows is where the classes lay in the swath.", angle_alone, has_angle),
+    "gaussian_angle": Baseline("Gaussian with the incidence angle", "Gaussian with the incidence angle: in each class the mean bands are normal "
+                               "about a line over the angle (Lohse, Doulgeris and Dierking 2020).", gaussian_angle, has_angle),
+}
 #: Of classes of whole images and patches, and of series.
-SAMPLE_BASELINES, SERIES_BASELINES = _of_samples("tiles", _SAMPLES), _of_samples("series", _SERIES)
+SAMPLE_BASELINES, SERIES_BASELINES = {**_of_samples("tiles", _SAMPLES), **_ANGLE}, _of_samples("series", _SERIES)

@@ -27,9 +27,12 @@ def write_fixed_tile(model: Package, side: int, target: str, tolerance: float = 
         progress: warned when the border is narrower than the model needs.
 
     Raises:
-        JobError: tiles of `side` pixels do not fit the network.
+        JobError: tiles of `side` pixels do not fit the network, or it answers for images as a whole.
         ModelError: it gives something else for them.
     """
+    if model.kind.whole:
+        raise JobError(f"“Fixed tile [px]” (fixed_tile) is {side}, and the model gives {model.kind.gives}, so it takes squares of "
+                       f"{model.record.tile_size} px and no others. Leave it empty.")
     stride = model.stride
     if side % stride or side < 2 * stride:
         least = max(2, side // stride) * stride

@@ -11,6 +11,7 @@ class Kind:
     """What models of a task give.
 
     Attributes:
+        gives: what they give, for people.
         output: name of the graph's output.
         sound: the smallest and the largest value that it may hold.
         products: what a map run can write of it (`mapping.products.PRODUCTS`, and polygons), the chief one first.
@@ -20,6 +21,7 @@ class Kind:
         words: what it does, as the STAC extension for models names tasks.
     """
 
+    gives: str
     output: str
     sound: tuple[float, float]
     products: tuple[str, ...]
@@ -28,15 +30,26 @@ class Kind:
     takes: str = "byx"
     words: str = "semantic-segmentation"
 
+    @property
+    def whole(self) -> bool:
+        """Whether it answers for an image as a whole, and not for each of its pixels."""
+        return (self.axes, self.takes) == ("b", "byx")
+
 
 SEGMENTATION, FIELDS, TRANSLATION, SERIES = "segmentation", "fields", "translation", "series"
+_CHANCE, _OF_CLASSES = (0.0, 1.0), ("class_map", "confidence", "class_shares", "polygons", "survey")
+_PIXELS, _SCENE = "a class for every pixel", "scene-classification"
 #: Task → what its models give. That probabilities of a pixel sum to 1 is not asked for, since the most probable class is also that of a
-#: network with a sigmoid for each.
+#: network with a sigmoid for each. Where a place may have several classes there is no map of one, and each class has a band.
 KINDS = {
-    SEGMENTATION: Kind("probabilities", (0.0, 1.0), ("class_map", "confidence", "class_shares", "polygons", "survey")),
-    FIELDS: Kind("probabilities", (0.0, 1.0), ("class_map", "confidence", "class_shares", "polygons", "survey", "fields")),
-    TRANSLATION: Kind("translation", (-math.inf, math.inf), ("synthetic_image",), translates=True, words="generative"),
-    SERIES: Kind("probabilities", (0.0, 1.0), ("class_map", "confidence", "class_shares", "polygons"), axes="b", takes="tb", words="classification"),
+    SEGMENTATION: Kind(_PIXELS, "probabilities", _CHANCE, _OF_CLASSES),
+    FIELDS: Kind(_PIXELS, "probabilities", _CHANCE, (*_OF_CLASSES, "fields")),
+    "scene": Kind("a class for every image", "probabilities", _CHANCE, _OF_CLASSES, axes="b", words=_SCENE),
+    "patch": Kind("a class for every patch", "probabilities", _CHANCE, _OF_CLASSES, axes="b", words=_SCENE),
+    "multilabel": Kind("several classes for every image", "probabilities", _CHANCE, ("class_shares",), axes="b", words=_SCENE),
+    TRANSLATION: Kind("images of another sensor", "translation", (-math.inf, math.inf), ("synthetic_image",), translates=True, words="generative"),
+    SERIES: Kind("a class for every series", "probabilities", _CHANCE, ("class_map", "confidence", "class_shares", "polygons"), axes="b", takes="tb",
+                 words="classification"),
 }
 #: Edge of a block, what the network sees at once [px], and of the smaller one for little memory; more where the halo is wide.
 BLOCK, SMALL_BLOCK = 1024, 256

@@ -62,12 +62,13 @@ def stac_item(description: dict[str, Any], file_name: str = "model.onnx") -> dic
 def deepness_keys(description: dict[str, Any]) -> dict[str, Any]:
     """The metadata Deepness (github.com/PUTvision/qgis-plugin-deepness) reads; each value is stored as JSON text.
 
-    It opens models of one image and of one output, so others get no keys, and of a fixed tile. It divides by 255 before it standardizes. Our graph
-    scales by itself, so a mean of 0 and a deviation of 1/255 give the raw values back. `tiles_size` is what its documentation names, `tile_size` what
-    its code reads. Without a threshold of 0 every pixel without a class above 50 % would become the first class; a smallest segment of 0
-    keeps the map unsmoothed.
+    It opens models of one image and one output with a class for each pixel, so others get no keys, and of a fixed tile. It divides by 255 before it
+    standardizes. Our graph scales by itself, so a mean of 0 and a deviation of 1/255 give the raw values back. `tiles_size` is what its
+    documentation names, `tile_size` what its code reads. Without a threshold of 0 every pixel without a class above 50 % would become the first
+    class; a smallest segment of 0 keeps the map unsmoothed.
     """
-    if len(description["inputs"]) > 1 or KINDS[description["task"]].takes != "byx" or description.get("beside"):
+    kind = KINDS[description["task"]]
+    if len(description["inputs"]) > 1 or (kind.takes, kind.axes) != ("byx", "byx") or description.get("beside"):
         return {}
     bands, halo, stride = len(description["inputs"][0]["bands"]), description["halo"], description["stride"]
     tile = description.get("fixed_tile") or max(description["tile_size"], up(4 * halo, stride))

@@ -1,11 +1,11 @@
 """The model file: one .onnx that knows its bands, units, classes, colours, licence and origin.
 
 The graph takes each of its `inputs` by its name, of images float32 (n, band, y, x) in the stored units of the training images, and gives
-``probabilities``, float32 (n, class, y, x), or, for the task translation, ``translation``, float32 (n, band, y, x) in the stored units of
-another sensor; scaling happens inside, so nobody can feed it another range unnoticed. A model of series takes values float32 (n, date, band) and,
-by the name of the input and “_days”, their days float32 (n, date), below 0 where a date is missing, cloudy or padding; it gives ``probabilities``
-(n, class), NaN of a series without such a day. What it wants and gives stands in the file's
-`metadata_props`: our own description, a STAC-MLM item, and the keys Deepness reads.
+``probabilities``, float32 (n, class, y, x), (n, class) where images have a class as a whole, or, for the task translation, ``translation``,
+float32 (n, band, y, x) in the stored units of another sensor; scaling happens inside, so nobody can feed it another range unnoticed. A model of
+series takes values float32 (n, date, band) and, by the name of the input and “_days”, their days float32 (n, date), below 0 where a date is
+missing, cloudy or padding; it gives ``probabilities`` (n, class), NaN of a series without such a day. What it wants and gives stands in the
+file's `metadata_props`: our own description, a STAC-MLM item, and the keys Deepness reads.
 
 A model file is a download: it is refused when it reaches outside itself (external data) or asks for code that is not
 onnxruntime's own (operators of other domains).
@@ -142,13 +142,13 @@ class Package:
     @property
     def block(self) -> int:
         """Edge of what the network sees at once in a map [px], halo included."""
-        return self.fixed_tile or self.record.block or block_sizes(self.halo, self.stride)["block"]
+        return (self.record.tile_size if self.kind.whole else self.fixed_tile) or self.record.block or block_sizes(self.halo, self.stride)["block"]
 
     @property
     def small_block(self) -> int | None:
         """Edge of the blocks for a computer whose memory does not hold `block` [px]; None where it has no smaller ones."""
         small = self.record.small_block or block_sizes(self.halo, self.stride)["small_block"]
-        return small if small < self.block and not self.fixed_tile else None
+        return small if small < self.block and not self.fixed_tile and not self.kind.whole else None
 
     @property
     def fixed_tile(self) -> int | None:
@@ -168,7 +168,16 @@ class Package:
 
     def session(self, device: str = "auto", threads: int = 0, progress: Progress = SILENT) -> Session:
         """Loads the network in onnxruntime; see `Session`."""
-        return Session(self.path, device, threads, progress, self.kind.output, len(self.targets or self.classes), self.beside)
+        session = Session(self.path, device, threads, progress, self.kind.output, len(self.targets or self.classes), self.beside)
+        session.answered = self._answered
+        return session
+
+    def _answered(self, sides: tuple[int, ...]) -> tuple[int, ...]:
+        """Height and width of what it gives for images of that height and width; nothing where these have classes as a whole."""
+        if not self.kind.whole:
+            return sides
+        step = self.record.dense_step
+        return tuple((side - self.record.tile_size) // step + 1 for side in sides) if step else ()
 
 
 def open(path: str | Path) -> Package:
@@ -235,7 +244,7 @@ def id_of(name: str, checksum: str) -> str:
 
 
 def fix_tile(model: onnx.ModelProto, side: int) -> None:
-    """Makes a network that takes images of any size one that takes square ones of `side` pixels, as some programs need."""
+    """Makes a network that takes images of any size one that takes square ones of `side` pixels, as some programs and classes of images need."""
     for port in (*model.graph.input, *model.graph.output):
         for axis in port.type.tensor_type.shape.dim[2:4]:
             axis.dim_value = side
@@ -344,7 +353,7 @@ def _check_graph(model: onnx.ModelProto, description: dict[str, Any], where: str
                          f"{stride} px. Export the model again.")
     kind = KINDS[description["task"]]
     channels, what = (description["target"]["bands"], "target bands") if kind.translates else (description["classes"], "classes")
-    _check_port(model.graph.output, kind.output, kind.axes, len(channels), what, where)
+    _check_port(model.graph.output, kind.output, "byx" if description.get("dense_step") else kind.axes, len(channels), what, where)
     for name in description.get("beside", ()):
         _check_port(model.graph.output, name, "byx", 1, f"channels of “{name}”", where)
 

@@ -85,12 +85,15 @@ class Provenance(Struct):
 class ModelRecord(Struct):
     """All that mapping, reports and other programs are told.
 
-    `beside` names outputs of the graph besides the classes, each (n, 1, y, x) from 0 to 1, such as the distance from a field's boundary.
+    Attributes:
+        beside: outputs of the graph besides the classes, each (n, 1, y, x) from 0 to 1, such as the distance from a field's boundary.
+        dense_step: the graph takes larger images, too, and gives a class for each of their squares of `tile_size` that begins at a multiple of
+            this [px].
     """
 
     id: FilledName
     name: Name
-    task: Literal["segmentation", "fields", "translation", "series"]
+    task: Literal["segmentation", "fields", "scene", "patch", "multilabel", "translation", "series"]
     inputs: Annotated[tuple[ModelInput, ...], Meta(min_length=1, max_length=1_000)]
     resolution_m: tuple[Metres, Metres]
     classes: Annotated[tuple[ClassInfo, ...], Meta(max_length=255)]
@@ -100,6 +103,7 @@ class ModelRecord(Struct):
     licence: Name
     architecture: Name
     fixed_tile: Pixels | None = None
+    dense_step: Stride | None = None
     block: Pixels | None = None
     small_block: Pixels | None = None
     halo_measured: HaloMeasured | None = None
@@ -121,6 +125,11 @@ class ModelRecord(Struct):
             raise ValueError("it lacks the key “target”")
         if not self.kind.translates and not self.classes:
             raise ValueError("“classes” names none")
+        if self.kind.whole and self.dense_step is None and self.fixed_tile != self.tile_size:
+            raise ValueError(f"it gives {self.kind.gives}, so “fixed_tile” must be the {self.tile_size} px of “tile_size”")
+        if self.dense_step is not None and not (self.kind.whole and self.fixed_tile is None):
+            raise ValueError(f"“dense_step” is {self.dense_step}, which means something only where images of any size have a class for each of their "
+                             "squares")
         for name in ("block", "small_block"):
             side = getattr(self, name)
             if side is not None and (side % self.stride or side <= 2 * up(self.halo, self.stride)):

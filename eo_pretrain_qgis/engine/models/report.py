@@ -31,7 +31,7 @@ def write_html(package: Package, path: str) -> None:
     x, y = package.resolution_m
     sensors = " and ".join(seen.sensor or "images" for seen in known.inputs)
     html.write_page(path, known.name, [
-        html.paragraph(f"A model for {known.task} of {sensors} at {x:g} x {y:g} m: {known.architecture}"
+        html.paragraph(f"A model for {known.task} ({known.kind.gives}) of {sensors} at {x:g} x {y:g} m: {known.architecture}"
                        f"{' with encoder ' + known.encoder if known.encoder else ''}. Licence: {known.licence}."),
         html.heading("Bands it needs"),
         html.paragraph("Values as stored in the training images; the model scales them itself. "
@@ -47,9 +47,17 @@ def write_html(package: Package, path: str) -> None:
         html.table(("", ""), [
             ("Id", package.id), ("File", package.path), ("SHA-256", package.sha256), ("Parameters", known.parameters),
             ("Stride [px]", package.stride), ("Halo [px]", package.halo), ("Training tile [px]", known.tile_size),
-            *([("Takes tiles of", f"exactly {package.fixed_tile} px" if package.fixed_tile else f"any multiple of {package.stride} px")]
-              if package.kind.axes != "b" else [])]),
+            *([("Takes tiles of", _sides(package))] if package.kind.takes == "byx" else [])]),
     ])
+
+
+def _sides(package: Package) -> str:
+    """Which images it takes, by their height and width."""
+    if package.fixed_tile:
+        return f"exactly {package.fixed_tile} px"
+    if step := package.record.dense_step:
+        return f"{package.record.tile_size} px, and larger ones by multiples of {step} px, for a class of each of their squares"
+    return f"any multiple of {package.stride} px"
 
 
 def _input(seen: ModelInput, several: bool) -> list[str]:
@@ -74,6 +82,11 @@ def _gives(package: Package) -> list[str]:
 
 def _blocks(package: Package) -> list[str]:
     """How a map is computed, and what is known of its seams."""
+    if package.kind.whole:
+        what = package.kind.gives.partition(" for ")[0]
+        return [html.heading("How it maps"), html.paragraph(
+            f"The image is cut into squares of {package.record.tile_size} px from its first pixel, and each gets {what}: a pixel of the map is such "
+            "a square, or the middle of one where a smaller step is asked for.")]
     if package.kind.axes == "b":
         return []
     if package.fixed_tile:

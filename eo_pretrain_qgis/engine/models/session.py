@@ -11,6 +11,7 @@ import ctypes
 import io
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,8 @@ class Session:
     def __init__(self, path: str, device: str = "auto", threads: int = 0, progress: Progress = SILENT,
                  output: str = "probabilities", channels: int | None = None, beside: tuple[str, ...] = ()) -> None:
         self.path, self.output, self.channels, self.beside = path, output, channels, beside
+        #: Height and width of an image → of what the network gives for it.
+        self.answered: Callable[[tuple[int, ...]], tuple[int, ...]] = tuple
         asked = os.environ.get("EOPRETRAIN_DEVICE", "auto") if device == "auto" else device
         kind, index = _chosen(asked)
         if kind == "cuda":
@@ -98,7 +101,7 @@ class Session:
             images: each of its inputs by name, (n, band, y, x) float32, stored units; y and x are multiples of the model's stride.
 
         Returns:
-            (n, class, y, x) float32, probabilities, or what else the model gives; behind them what stands `beside`.
+            (n, class, y, x) float32, or (n, class) of whole images: probabilities, or what else the model gives; behind them what stands `beside`.
 
         Raises:
             MemoryRanOutError: when memory runs out.
@@ -120,8 +123,9 @@ class Session:
     def _checked(self, found: Any, asked: tuple[int, ...], wanted: int | None) -> np.ndarray:
         shape: tuple[int, ...] = getattr(found, "shape", ())
         kind = getattr(found, "dtype", type(found))
-        channels = wanted or (shape[1] if len(shape) == 4 else 0)
-        expected = (asked[0], channels, *asked[2:])
+        sides = self.answered(asked[2:])
+        channels = wanted or (shape[1] if len(shape) == 2 + len(sides) else 0)
+        expected = (asked[0], channels, *sides)
         if shape != expected or not channels or np.dtype(kind).kind != "f":
             raise ModelError(f"The network in {self.path} gives an array of shape {shape} and type {kind} for an input of shape {asked}, but "
                              f"{expected} of float32 is expected. Export the model again.")

@@ -69,7 +69,7 @@ def measure_run(run: RunFolder, opened: Callable[[Dataset], Answers], dataset_fo
     if not len(tiles):
         raise DataError(f"The dataset {dataset.folder} has no {split} tiles. Choose another split, or divide the dataset anew.")
     answers = opened(dataset)
-    progress.message(f"Measuring on {len(tiles)} {split} {dataset.kind.unit if dataset.kind.dates else 'tiles'}.")
+    progress.message(f"Measuring on {len(tiles)} {split} {dataset.kind.pieces}.")
     if dataset.kind.dates and (left_out := check_season(dataset, answers.seen, tiles)):
         progress.message(left_out, "warning")
     share, seed = run.card["settings"].get("label_share", 100), run.card["seed"]
@@ -93,7 +93,7 @@ def measure_run(run: RunFolder, opened: Callable[[Dataset], Answers], dataset_fo
         facts["by_day"] = by_day(answers, labelled, even_sample(tiles, LOOKED_AT), WHOLE_AT_ONCE, progress.part(0.95, 0.98))
         more = day_sections(facts["by_day"], answers)
     progress.at(0.98, "Drawing samples")
-    more += [page.heading("Series" if dataset.kind.dates else "Tiles"), pictures(answers, shown(dataset, split))]
+    more += [page.heading(dataset.kind.pieces.capitalize()), pictures(answers, shown(dataset, split))]
     return facts, _sections(facts, dataset, counts[MODEL], more, seen)
 
 
@@ -106,8 +106,9 @@ def measure_classifier(run_folder: str, dataset_folder: str | None, split: str, 
 def _count_baselines(dataset: Dataset, labelled: Labelled, tiles: np.ndarray, progress: Progress) -> dict[str, np.ndarray]:
     """Counts of what each baseline, learned from the labels that the run learned from, says of the tiles."""
     kind, found, at_once = dataset.kind, {}, AT_ONCE if dataset.kind.pixelwise else WHOLE_AT_ONCE
-    for at, (who, baseline) in enumerate(kind.baselines.items()):
-        part = progress.part(at / len(kind.baselines), (at + 1) / len(kind.baselines))
+    fitting = kind.baselines_of(labelled.dataset, dataset)
+    for at, (who, baseline) in enumerate(fitting.items()):
+        part = progress.part(at / len(fitting), (at + 1) / len(fitting))
         ask, counts = baseline.fit(labelled)(dataset), Counts(dataset, tiles)
         for chosen in np.array_split(tiles, -(-len(tiles) // at_once)):
             counts.add(chosen, dataset.labels(chosen), ask(chosen))
@@ -166,7 +167,7 @@ def _facts(run: RunFolder, dataset: Dataset, split: str, counts: dict[str, np.nd
 
 def _sections(facts: dict[str, Any], dataset: Dataset, counts: np.ndarray, more: list[str], seen: str) -> list[str]:
     kind, names = scored_kind(dataset), [entry.name for entry in dataset.classes]
-    words = {MODEL: "the model", **{who: baseline.words for who, baseline in kind.baselines.items()}}
+    words = {MODEL: "the model", **{who: baseline.words for who, baseline in kind.baselines.items() if who in facts}}
     figures = [(FIGURES[figure], *(facts[who][figure] for who in words)) for figure in FIGURES if figure in facts[MODEL]]
     leading = kind.of_class[0]
     single = [(name, *(facts[who]["classes"][row][leading] for who in words)) for row, name in enumerate(names)]
@@ -179,17 +180,30 @@ def _sections(facts: dict[str, Any], dataset: Dataset, counts: np.ndarray, more:
         *([] if kind.several else [confusion_table(names, counts)]),
         *more,
         page.heading("How it was measured"), page.bullets([*filter(None, [seen]), *_method(facts, dataset)]),
-        page.heading("Limits"), page.bullets([*hardly_measured(names, facts[MODEL]["classes"], kind, facts["split"]), LABELS_ARE_TRUTH]),
+        page.heading("Limits"), page.bullets([
+            *_same_scenes(dataset, facts["split"]), *hardly_measured(names, facts[MODEL]["classes"], kind, facts["split"]), LABELS_ARE_TRUTH]),
     ]
+
+
+def _same_scenes(dataset: Dataset, split: str) -> list[str]:
+    """That radar figures are of scenes that were learned from, as a sentence; none where they are not."""
+    radar = any(band.unit in ("dB", "linear") for sensor in dataset.sensors for band in sensor.bands)
+    if not radar or "scene" not in dataset.tiles or split == ALL:
+        return []
+    scenes = dataset.tiles["scene"].to_numpy()
+    if not set(scenes[dataset.indices("training")]) & set(scenes[dataset.indices(split)]):
+        return []
+    return [f"The {split} {dataset.kind.unit} are of scenes that were learned from too, with their noise, wind and date: the figures say nothing of "
+            "another scene. Divide the dataset by scene before you claim anything of others."]
 
 
 def _verdict(facts: dict[str, Any], kind: Task) -> str:
     score = facts["score"]
     if facts[MODEL][score] is None:
         return "The tiles have no label, so nothing was measured."
-    beside = "".join(f", {baseline.words} {facts[who][score]:.3f}" for who, baseline in kind.baselines.items())
+    beside = "".join(f", {baseline.words} {facts[who][score]:.3f}" for who, baseline in kind.baselines.items() if who in facts)
     figures = f"The model reaches {with_article(score)} of {facts[MODEL][score]:.3f}{beside}."
-    kept, best = facts["kept"], max(kind.baselines, key=lambda who: facts[who][score], default=MODEL)
+    kept, best = facts["kept"], max((who for who in kind.baselines if who in facts), key=lambda who: facts[who][score], default=MODEL)
     if kept != NETWORK:
         better = "" if best == kept else (f" On these tiles {kind.baselines[best].words} is ahead; the run chose on the validation tiles, where it "
                                           "was not.")
@@ -208,10 +222,10 @@ def _method(facts: dict[str, Any], dataset: Dataset) -> list[str]:
     real = f"{facts['real_label_share']:.3g} % of those with labels ({share:g} % were asked for)"
     part = f", {real}, drawn with the seed of the run" if share < 100 else ""
     return [
-        f"{facts['tiles']} {facts['split']} {dataset.kind.unit if kind.dates else 'tiles'}, "
+        f"{facts['tiles']} {facts['split']} {dataset.kind.pieces}, "
         f"{model.get('samples', model.get('pixels')):,} labelled {kind.counted} of {dataset.folder}.",
         f"Split: {dataset.description['split'].get('text', 'not stated')}",
         f"All figures count {kind.counted}; the means give each class that occurs the same weight.", *unit_sentences(dataset),
         f"Model and baselines learned from the labels of the same {facts['training_tiles']} training tiles{part}.",
-        *(baseline.method for baseline in kind.baselines.values()),
+        *(baseline.method for who, baseline in kind.baselines.items() if who in facts),
     ]

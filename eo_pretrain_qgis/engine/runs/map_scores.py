@@ -44,7 +44,8 @@ class Scored:
 
     def __post_init__(self) -> None:
         table = self.dataset.tiles.iloc[self.tiles]
-        self.rows, self.cols = table["row"].to_numpy(), table["col"].to_numpy()
+        if has_places(self.dataset):  # else its image is not opened
+            self.rows, self.cols = table["row"].to_numpy(), table["col"].to_numpy()
         self.counts = self.dataset.kind.nothing(len(self.dataset.classes))
 
     def within(self, window: Window) -> np.ndarray:
@@ -112,7 +113,7 @@ def count_tiles(answers: OfTiles, tiles: np.ndarray, at_once: int, progress: Pro
     for chosen, truth, answer in answers.of_tiles(tiles, at_once):
         counts.add(chosen, truth, answer)
         done += len(chosen)
-        progress.at(done / len(tiles), f"Measured {done} of {len(tiles)} {answers.dataset.kind.unit}")
+        progress.at(done / len(tiles), f"Measured {done} of {len(tiles)} {answers.dataset.kind.pieces}")
     return counts.total()
 
 

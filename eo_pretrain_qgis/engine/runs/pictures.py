@@ -53,9 +53,9 @@ def sample_gallery(answers: OfTiles, tiles: np.ndarray) -> str:
     sections = [page.paragraph(f"{drawn_band(answers.seen)} over the season, through the clear dates.")] if dataset.kind.dates else []
     known = np.ones(len(tiles), bool) if truth.ndim == 2 else (truth != IGNORE) & ~np.isnan(outputs).any(1)
     if not known.any():
-        return page.paragraph(f"None of the {dataset.kind.unit} has a label{' and a clear date' if dataset.kind.dates else ''}.")
+        return page.paragraph(f"None of the {dataset.kind.pieces} has a label{' and a clear date' if dataset.kind.dates else ''}.")
     for title, chosen in (("Right", _varied(order[(right & known)[order]], truth, RIGHT)), ("Wrong", order[(~right & known)[order]][:WRONG])):
-        sections.append(page.heading(f"{title}: {(right if title == 'Right' else ~right)[known].mean():.1%} of {known.sum()} {dataset.kind.unit}"))
+        sections.append(page.heading(f"{title}: {(right if title == 'Right' else ~right)[known].mean():.1%} of {known.sum()} {dataset.kind.pieces}"))
         if len(chosen):
             drawn = _drawn(answers, tiles[np.sort(chosen)])
             sections.append(page.gallery(drawn, [words[number] for number in np.sort(chosen)]))

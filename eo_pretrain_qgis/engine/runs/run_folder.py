@@ -15,7 +15,7 @@ from ...outputs import new_file, refuse_used
 from ..cards import Input, Inputs
 from ..datasets.dataset import Dataset
 from ..records import checked, json_text
-from ..tasks import require, task_named
+from ..tasks import require
 from .run_record import FORMAT, RECORDS, VERSION, RunRecord, read_card
 
 CARD, WEIGHTS, ENCODER, CHECKPOINT = "run.json", "best.safetensors", "encoder.safetensors", os.path.join("last", "checkpoint.pt")
@@ -26,7 +26,7 @@ FREE_SETTINGS = ("epochs", "device")
 #: What dataset and settings decide: the checkpoint of a run that says something else would not fit.
 FIXED = ("task", "encoder", "architecture", "inputs", "classes", "resolution_m", "tile_size", "mode", "blocks", "tasks")
 #: Of these what training or the place of the dataset decides, what is words, or what cards of version 1 did not say of a second sensor.
-FREE = ("centre", "spread", "dataset", "kind", "preset")
+FREE = ("centre", "spread", "slope", "dataset", "kind", "preset")
 
 
 @dataclass(frozen=True)
@@ -133,18 +133,6 @@ class RunFolder:
         if self.method != "finetune":
             raise ModelError(f"The run {self.folder} learned by {self.method} and knows no classes yet. "
                              "Give it to “Fine-tune a model” as starting weights, and choose the run that comes out.")
-
-    def refuse_without_map(self) -> None:
-        """Refuses a run whose classes are neither of pixels nor of series of single pixels.
-
-        Raises:
-            ModelError: saying what to choose.
-        """
-        self.refuse_without_classes()
-        kind = task_named(self.card["task"])
-        if not kind.pixelwise and not kind.dates:
-            raise ModelError(f"The run {self.folder} learned classes of whole tiles, and maps need a class per pixel. Choose the run of a dataset "
-                             "with labels of pixels, or start one from this run.")
 
     def update(self, **facts: Any) -> None:
         """Changes the card and writes it."""

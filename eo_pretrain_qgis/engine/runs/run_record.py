@@ -13,7 +13,7 @@ from ..cards import ClassInfo, Input
 from ..records import Count, FilledName, Finite, Metres, Name, Pixels, Sha256, differ, read_json, shown
 from ..tasks import task_named
 
-FORMAT, VERSION = "eo-pretrain run", 3
+FORMAT, VERSION = "eo-pretrain run", 4
 Figure = Finite | None
 Figures = dict[str, Figure]
 
@@ -105,6 +105,7 @@ class FinetuneRun(RunRecord, kw_only=True):
     confusion: list[list[Count]] | UnsetType = UNSET
     class_scores: list[Figures] | UnsetType = UNSET
     guessed_labels: str | UnsetType = UNSET
+    multiply_adds: Count | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -323,5 +324,13 @@ def _with_approach(card: dict[str, Any]) -> dict[str, Any]:
     return card | {"settings": {"approach": "network", "mode": "frozen" if settings.get("frozen_encoder") else "fine_tune", **kept}}
 
 
+def _with_angle(card: dict[str, Any]) -> dict[str, Any]:
+    """Version 3 saw the incidence angle as a band like others."""
+    settings = card.get("settings")
+    if not isinstance(settings, dict) or card.get("method", "finetune") != "finetune":
+        return card
+    return card | {"settings": {"incidence_angle": "band", **settings}}
+
+
 #: Version → function that turns a card of that version into one of the next.
-UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _with_inputs, 2: _with_approach}
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _with_inputs, 2: _with_approach, 3: _with_angle}

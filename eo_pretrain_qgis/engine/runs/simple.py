@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import onnx
 
-from ...errors import ModelError
+from ...errors import DataError, ModelError
 from ...progress import SILENT, Progress
 from ..cards import Input, single
 from ..classic.classifiers import CLASSIFIERS, WORDS
@@ -19,6 +20,7 @@ from ..datasets.splitting.label_shares import real_share, training_share
 from ..datasets.units import scored_kind, unit_sentences
 from ..looks import html_page as page
 from ..looks.score_tables import class_table, confusion_table, hardly_measured
+from ..measures.incidence_angle import position_of_angle, with_slopes, without_angle
 from ..models import package
 from ..tasks import Task, task_named, with_article
 from .answers import KeptClassifier, classifier_facts, read_classifier
@@ -30,6 +32,9 @@ from .pictures import pictures, shown
 from .run_folder import REPORT, RunFolder, first_card
 
 AUTO, NO_NETWORK = "auto", "simple classifier"
+#: What becomes of the incidence angle: a band like others, left out, taken off with one slope for each of the other bands, or a band beside which a
+#: network sees the likelihood of each class.
+BAND, NO_ANGLE, SLOPE, GAUSSIAN = "band", "none", "slope", "gaussian"
 #: The score of a task → its name among the results of the job.
 RESULTS = {"mean_iou": "validation_iou", "overall_accuracy": "validation_accuracy", "average_precision": "validation_average_precision"}
 #: Said where a network would be tried, too.
@@ -46,18 +51,30 @@ class Settings:
     bands: str | None
     label_share: float
     seed: int
+    incidence_angle: str = BAND
 
 
-def chosen_input(dataset: Dataset, sensor: str | None, bands: str | None) -> Input:
-    """What a model sees: the sensor that was chosen or the first one, with those of its bands.
+def chosen_input(dataset: Dataset, sensor: str | None, bands: str | None, incidence_angle: str = BAND) -> Input:
+    """What a model sees: the sensor that was chosen or the first one, with those of its bands, the incidence angle among them or not.
 
     Raises:
-        DataError: there is no such sensor or band, or no training series has a clear date.
+        DataError: there is no such sensor or band, no training series has a clear date, or something is asked of an incidence angle that there is
+            not.
     """
     seen = single(dataset.choose([sensor or dataset.sensors[0].name], bands))
     if seen.dated and not seen.season:
         check_season(dataset, seen, dataset.indices("training"))
-    return seen
+    if incidence_angle in (SLOPE, GAUSSIAN):
+        position_of_angle(seen, str(dataset.folder), incidence_angle)
+    if incidence_angle == GAUSSIAN and (dataset.kind.pixelwise or dataset.kind.several):
+        raise DataError(f"“Incidence angle” (incidence_angle) is gaussian, which is for one class for each patch or image, and {dataset.folder} has "
+                        f"{dataset.kind.words}. Choose “band”, “none” or “slope”.")
+    return without_angle(seen, str(dataset.folder)) if incidence_angle == NO_ANGLE else seen
+
+
+def levelled(seen: Input, dataset: Dataset, incidence_angle: str, tiles: np.ndarray, progress: Progress = SILENT) -> Input:
+    """The input with the slopes over the incidence angle that labelled training tiles show, where these are to be taken off."""
+    return with_slopes(seen, dataset, tiles, progress) if incidence_angle == SLOPE else seen
 
 
 def several_sensors(dataset: Dataset) -> str:
@@ -77,8 +94,10 @@ def train_simple(dataset_folder: str, output: str, settings: Settings, progress:
     """
     started, dataset = time.monotonic(), Dataset.open(dataset_folder)
     check_learnable(dataset)
-    seen = chosen_input(dataset, settings.sensor, settings.bands)
-    asked = {"approach": settings.approach, "sensor": settings.sensor, "bands": settings.bands, "label_share": settings.label_share,
+    seen = chosen_input(dataset, settings.sensor, settings.bands, settings.incidence_angle)
+    seen = levelled(seen, dataset, settings.incidence_angle, training_share(dataset, settings.label_share, settings.seed), progress)
+    asked = {"approach": settings.approach, "sensor": settings.sensor, "bands": settings.bands, "incidence_angle": settings.incidence_angle,
+             "label_share": settings.label_share,
              "seed": settings.seed, "epochs": 0, "keep": ""}
     run = RunFolder.begin(output, {**first_card("finetune", [dataset], {seen.name: seen}, asked), "architecture": NO_NETWORK, "encoder": ""})
     if run.finished:
@@ -123,7 +142,7 @@ def sections(run: RunFolder, dataset: Dataset) -> list[str]:
     return [
         page.paragraph(_verdict(card, kind)), *approaches_table(card),
         *_accuracy(run, kind),
-        page.heading(f"Validation {kind.unit if kind.dates else 'tiles'}"), pictures(KeptClassifier(run, dataset), shown(dataset, "validation")),
+        page.heading(f"Validation {dataset.kind.pieces}"), pictures(KeptClassifier(run, dataset), shown(dataset, "validation")),
         page.heading("Settings"), page.table(("setting", "value"), [
             *((name.replace("_", " "), "–" if card["settings"][name] is None else str(card["settings"][name]))
               for name in ("approach", "sensor", "bands", "label_share", "seed")),
@@ -173,13 +192,17 @@ def export_simple(run: RunFolder, target: str, *, name: str | None = None, licen
         ``largest_difference``, found when it was learned, and ``model_id``.
 
     Raises:
-        ModelError: the classes are of whole tiles, or the file of the classifier is gone or damaged.
+        ModelError: the run learned no classes, or the file of the classifier is gone or damaged.
     """
-    run.refuse_without_map()
+    run.refuse_without_classes()
     content, difference = read_classifier(run), run.card["classifier_difference"]
     if not difference <= tolerance:
         raise ModelError(f"The file of the {WORDS[run.kept]} differs from what was learned by up to {difference:.2g} in a probability, more than the "
                          f"{tolerance:g} allowed. Allow a larger difference.")
     description = describe(run, name or f"{run.card['dataset']['name']} {run.kept}", licence, plugin_version, classifier_facts(run))
-    package.write(content, description, target)
+    graph = onnx.load_model_from_string(content)
+    kind = task_named(run.card["task"])
+    if not (kind.pixelwise or kind.dates):
+        package.fix_tile(graph, run.card["tile_size"])
+    package.write(graph, description, target)
     return {"largest_difference": difference, "model_id": description["id"]}

@@ -20,6 +20,10 @@ class PredictMap(Job):
     Bands are matched by name, and nodata stays nodata. The map is computed in blocks that the model file fixes, counted from the first pixel of the
     image. So on one computer it depends on the image and the model alone: a map of an extent is that part of the map of the whole image.
 
+    With a model of classes of whole images or patches, each pixel of the map is a square of the image with the size of these, or the middle of such a
+    square where a smaller step is asked for. A square of which less than half was measured has no class. Where images may have several classes, the
+    result is the probability of every class, a band for each.
+
     With a model from “Pretrain by translation” the result is an image as another sensor would store it, float32 with all its bands. It is
     synthetic and marked so in its bands, tags, style and layer name: nothing in it was measured.
     """
@@ -46,9 +50,13 @@ class PredictMap(Job):
     small_blocks: bool = boolean("Small blocks", advanced=True, help=SMALL_BLOCKS)
     halo: int = integer("Halo [px]", default=None, minimum=0, maximum=2048, advanced=True,
                         help="Thrown away at each side of a block; empty takes what the model needs, another value may change a few pixels.")
+    step: int = integer("Step [px]", default=None, minimum=1, maximum=2048, advanced=True,
+                        help="From square to square, of a model of classes of whole images or patches, and the size of a pixel of the map. Empty: "
+                             "the size of the squares, which then lie beside each other. Half of it takes four times as long.")
     device: str = text("Device", default="auto", advanced=True, help="auto, cpu, cuda or cuda:0; a device named and not there is an error.")
     minimum_area: float = number("Smallest polygon [m²]", default=0, minimum=0, maximum=1e15, advanced=True)
-    output: str = raster_output("Class map", help="With a model that translates: the synthetic image.")
+    output: str = raster_output("Class map", help="With a model that translates: the synthetic image. With one of several classes for each image: "
+                                                  "their probabilities.")
     confidence: str = raster_output("Confidence", optional=True, created=False, help="Probability of the mapped class, in percent.")
     class_shares: str = raster_output("Class shares", optional=True, created=False,
                                       help="Probability of every class, in percent; a band for each, named as the class.")
@@ -67,11 +75,16 @@ class PredictMap(Job):
         for name in also:
             if name not in model.kind.products:
                 label = self.parameters()[name].label
-                raise JobError(f"“{label}” ({name}) needs a model that gives classes, and {self.model} makes images of {model.target_sensor}. "
+                gives = f"makes images of {model.target_sensor}" if model.targets else f"gives {model.kind.gives}"
+                raise JobError(f"“{label}” ({name}) needs a model that gives classes, one for each place, and {self.model} {gives}. "
                                "Leave it empty, or choose another model.")
-        rasters_of = {model.kind.products[0]: self.output, **also}
+        chief = model.kind.products[0]
+        if chief in also:
+            raise JobError(f"“{self.parameters()[chief].label}” ({chief}) is what this model gives as “{self.parameters()['output'].label}” already. "
+                           "Leave it empty.")
+        rasters_of = {chief: self.output, **also}
         request = MapRequest(self.images, self.preset, self.bands or "", self.extent, self.nodata, tile_size=self.tile_size,
-                             small_blocks=self.small_blocks, halo=self.halo, device=self.device,
+                             small_blocks=self.small_blocks, halo=self.halo, step=self.step, device=self.device,
                              provenance={"job": self.name(), "version": plugin_version(), "values": values_without_folders(self)})
         outcome = map_scene(model, request, [PRODUCTS[name](path) for name, path in rasters_of.items() if name in PRODUCTS],
                             progress.part(0, 0.9 if self.polygons else 1))

@@ -56,6 +56,9 @@ class CreateCropDataset(Job):
     dates of their own; shorter series are filled up with days of -1. A parcel in two tiles is taken from the one that covers more of it,
     of equals from the one with more dates. The places of the samples are in the CRS of the images, of several zones in EPSG:4326.
 
+    Days are counted from 1 January of the first year; with a first and a last day, from that of the year in which the season of the tile
+    begins, so that tiles of different years compare.
+
     With “Add to dataset” the new series join those of an existing dataset, of other tiles or other dates: old series keep their split, new
     ones are for training, and those of parcels that lie at or nearer than the gap to validation or test series are dropped. Sensor, bands
     and classes are those of the dataset. The given dataset stays as it is.

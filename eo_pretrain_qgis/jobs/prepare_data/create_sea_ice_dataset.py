@@ -97,9 +97,9 @@ class CreateSeaIceDataset(Job):
     balance: str = choice("Balance of the classes", ("none", "augment", "weights"), default="none",
                           help="“augment”: flipped and turned copies of training patches of rare classes, at most 7 of each. “weights”: "
                                "rare classes count more in the loss.")
-    split_by: str = choice("Split by", ("polygon", "scene", "place"), default="polygon",
-                           help="What is given whole to training, validation or test; “place”: blocks of ground with a gap of a patch. "
-                                "Tiles are always split by place.")
+    split_by: str = choice("Split by", ("auto", "polygon", "scene", "place"), default="auto",
+                           help="What is given whole to training, validation or test; “auto”: scenes where there are three or more, else polygons; "
+                                "“place”: blocks of ground with a gap of a patch. Tiles are always split by place.")
     bands: str = text("Bands", default=None, advanced=True,
                       help="Names of the bands of the images in order, such as HH,HV,incidence_angle, for layers that do not name them.")
     nodata: float = pixel_value("Nodata value of HH and HV", advanced=True,

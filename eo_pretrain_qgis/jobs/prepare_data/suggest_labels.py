@@ -43,6 +43,8 @@ class SuggestLabels(Job):
     A place is worth labelling when the model expects several classes there or cannot tell which, and it is unlike the other places suggested.
     Such places show rare classes and borders, which random places mostly miss; they also take longer to label than an empty field.
 
+    With a model of classes of whole images or patches, the places are squares of the size of these, and each gets one class.
+
     Start editing the layer: its form lists the classes of the model, so give each place its class, or split it along the borders you see and
     give each part its own. A place that holds several classes can also be left empty: add polygons with a class inside it to the same layer.
 
@@ -72,7 +74,7 @@ class SuggestLabels(Job):
                                                       "harbour; empty leaves them to be written.")
     tile_size: int = integer("Tile size [px]", default=None, minimum=8, maximum=2048,
                              help="Empty: 64 with a model, 256 without. Take that of the dataset to be extended: tiles lie as “Create training "
-                                  "dataset” cuts them. Not used with “Areas”.")
+                                  "dataset” cuts them. Not used with “Areas”, nor with a model of whole images, which has a size of its own.")
     count: int = integer("Places to suggest", default=20, minimum=1, maximum=100000)
     clouds: str = choice("Clouds are known from", ("none", "scl", "qa_pixel", "mask"), default="none",
                          help="“scl”: the scene classification of Sentinel-2 L2A. “qa_pixel”: that of Landsat. "

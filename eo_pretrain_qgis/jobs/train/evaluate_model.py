@@ -15,7 +15,8 @@ FIGURES = {"mean_iou": "Mean intersection over union (IoU)", "overall_accuracy":
 #: Of whole objects, where pixels make some.
 OBJECTS = {"precision": "Precision", "recall": "Recall", "f1": "F1 score"}
 COMPARED = {"": "the model", "majority_": "a map of the most frequent class alone", "statistics_": "a regression on statistics of the bands",
-            "boosting_": "boosted trees on statistics of the bands"}
+            "boosting_": "boosted trees on statistics of the bands", "angle_": "a regression on the incidence angle alone",
+            "gaussian_angle_": "a Gaussian classifier with the incidence angle"}
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class EvaluateModel(Job):
     These are the majority class, and a logistic regression and boosted trees on statistics of whitened bands around each pixel, all learned from
     the same labels as the model. A network that does not beat them has learned nothing worth its cost. For classes of whole images the
     figures are overall accuracy and F1, or the micro mean average precision where there are several classes, and the statistics are
-    those of the image.
+    those of the image. Of patches with an incidence angle the angle alone stands beside them too, and Lohse's Gaussian classifier with the angle.
 
     Series of dates are measured by parcel where the dataset has parcels, and once more as the season goes on: with all dates after a day hidden.
 
@@ -79,13 +80,14 @@ class EvaluateModel(Job):
         facts, sections = self._measured(progress)
         write_evaluation(facts, sections, self.output, self.facts)
         words = facts["score"].replace("_", " ").capitalize().replace("iou", "IoU")
-        found = {who: facts[who[:-1] or "model"][facts["score"]] for who in COMPARED}
+        compared = [who for who in COMPARED if (who[:-1] or "model") in facts]
+        found = {who: facts[who[:-1] or "model"][facts["score"]] for who in compared}
         if found[""] is None:
             progress.message(f"The {self.split} tiles hold no labels, so nothing was measured. Choose another split or dataset.", "warning")
         else:
             progress.message(f"{words} on the {self.split} tiles: {found['']:.3f}; " + ", ".join(
                 f"{COMPARED[who]} {score:.3f}" for who, score in found.items() if who) + ".")
-        kept = [(who, figure) for who in COMPARED for figure in FIGURES if figure in facts[who[:-1] or "model"]]
+        kept = [(who, figure) for who in compared for figure in FIGURES if figure in facts[who[:-1] or "model"]]
         result = {"output": self.output, **{who + figure: facts[who[:-1] or "model"][figure] for who, figure in kept}}
         objects = facts.get("objects", {}).get("model", {})
         result |= {f"object_{figure}": objects[figure] for figure in OBJECTS if objects.get(figure) is not None}

@@ -20,6 +20,8 @@ STEP = 32
 class ExportModel(Job):
     """Writes a trained model as one .onnx file that knows its bands, scaling, classes, colours, licence and origin.
 
+    A model of classes of whole images or patches takes images of the size it learned from; “Predict map” makes a square of the map of each.
+
     The file takes raw band values and is refused unless its results equal the network's to 1e-4. “Predict map” takes it as it is; other
     programs, such as the plugin Deepness, open models of a fixed tile only, and do not know nodata. A model of series takes the values of the dates
     and their days. Of a run of “Pretrain by translation”

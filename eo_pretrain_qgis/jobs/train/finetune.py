@@ -11,7 +11,7 @@ from .. import training
 from ..spec import REQUIRED, Result, boolean, choice, folder, integer, number, text
 
 #: Parameters that mean something for every approach.
-FOR_ALL = ("dataset", "approach", "sensor", "bands", "label_share", "device", "seed", "output")
+FOR_ALL = ("dataset", "approach", "sensor", "bands", "incidence_angle", "label_share", "device", "seed", "output")
 #: Devices that every approach runs on.
 PROCESSOR = ("auto", "cpu")
 
@@ -58,7 +58,13 @@ class Finetune(training.TrainingJob):
                                 "tiles that is the network.")
     sensor: str = text("Sensor", default=None, advanced=True, help="Which of its sensors, where the dataset has several. Empty: the first.")
     bands: str = training.bands("A map made with the model needs these bands only.")
-    encoder: str = training.encoder("For series of dates “lstm”, the usual one, or “ltae”.")
+    incidence_angle: str = choice("Incidence angle", ("band", "none", "slope", "gaussian"), default="band", advanced=True,
+                                  help="Of radar images with a band in degrees. “band”: seen like other bands. “none”: left out, and not needed by a "
+                                       "map. “slope”: backscatter is brought to one angle, with the fall per degree that is found within the "
+                                       "classes, one for each band; the angle itself is then not seen. “gaussian”: a band, and for each class "
+                                       "the network gets a channel with how likely the pixel is at its angle (Lohse and others 2020); for one class "
+                                       "for each patch or image, from scratch.")
+    encoder: str = training.encoder("For series of dates “ltae”, the usual one, or “lstm”.")
     start: str = training.start()
     epochs: int = integer("Epochs", default=None, minimum=1, maximum=10000,
                           help="Passes over the training tiles. Empty: 40; for images with a label each and starting weights 10; for series 30.")
@@ -131,7 +137,8 @@ class Finetune(training.TrainingJob):
             return super().run(progress)
         from ...engine.runs.simple import Settings, train_simple
 
-        return train_simple(self.dataset, self.output, Settings(self.approach, self.sensor, self.bands, self.label_share, self.seed), progress)
+        return train_simple(self.dataset, self.output, Settings(
+            self.approach, self.sensor, self.bands, self.label_share, self.seed, self.incidence_angle), progress)
 
     def check(self) -> None:
         if self.approach in training.SIMPLE and self._of_networks():
@@ -141,6 +148,10 @@ class Finetune(training.TrainingJob):
                                "“auto”, or choose the approach “network”.")
             raise JobError(f"“{self.parameters()[name].label}” ({name}) is for networks, and the approach “{self.approach}” has none. Leave it as "
                            "it is, or choose the approach “network”.")
+        if self.incidence_angle == "gaussian" and (self.start or self.approach in training.SIMPLE):
+            what = "starting weights" if self.start else f"the approach “{self.approach}”"
+            raise JobError(f"“Incidence angle” (incidence_angle) is gaussian, which gives the network a channel for each class, and {what} cannot "
+                           "use them. Choose “band”, “none” or “slope”, or leave the other as it is.")
         if self.approach == "features" and self.mode not in ("fine_tune", "probe"):
             raise JobError(f"The approach “features” is a regression on what a frozen encoder sees, and the mode “{self.mode}” was asked for. Leave "
                            "“Mode” as it is, or choose the approach “network”.")

@@ -18,9 +18,10 @@ from eo_pretrain_qgis.engine.learning.loop.checkpoints import load_tensors
 from eo_pretrain_qgis.engine.learning.loop.runs import Run
 from eo_pretrain_qgis.engine.learning.networks.class_networks import ClassificationNetwork
 from eo_pretrain_qgis.engine.learning.probes import LinearProbe, encoder_features
+from eo_pretrain_qgis.engine.models import package
 from eo_pretrain_qgis.engine.runs.evaluation import write_evaluation
 from eo_pretrain_qgis.engine.runs.pictures import sample_gallery
-from eo_pretrain_qgis.errors import DataError, ModelError
+from eo_pretrain_qgis.errors import DataError
 from tests.inputs import inputs
 from tests.settings import finetuning as Settings
 
@@ -102,9 +103,13 @@ def test_tiles_without_labels_are_neither_right_nor_wrong(tmp_path):
     assert sample_gallery(TileAnswers(trained.network, trained.reader), tiles) == "<p>None of the tiles has a label.</p>"
 
 
-def test_a_scene_run_makes_no_map(scene_run, tmp_path):
-    with pytest.raises(ModelError, match="learned classes of whole tiles, and maps need a class per pixel. Choose the run of a dataset"):
-        export_run(str(scene_run[0]), str(tmp_path / "model.onnx"))
+def test_a_scene_run_is_exported_for_images_of_its_size(scene_run, tmp_path):
+    assert export_run(str(scene_run[0]), str(tmp_path / "model.onnx"))["largest_difference"] <= 1e-4
+    model = package.open(tmp_path / "model.onnx")
+    assert (model.task, model.fixed_tile, model.record.dense_step) == ("scene", 32, None)
+    found = model.session("cpu").run({"image": np.full((5, 3, 32, 32), 1500, np.float32)})
+    assert found.shape == (5, 4)
+    np.testing.assert_allclose(found.sum(1), 1, atol=1e-5)
 
 
 def test_several_classes_at_once_are_learned(tmp_path):

@@ -153,8 +153,12 @@ def test_whole_images_are_learned_the_same_way(tmp_path, task, approach):
     assert facts["model"][score] >= facts["majority"][score]
     if approach != "auto":
         assert facts["model"][score] == pytest.approx(facts[approach][score], abs=0.05)
-        with pytest.raises(ModelError, match="learned classes of whole tiles, and maps need a class per pixel"):
-            export_simple(run, str(tmp_path / "model.onnx"))
+        assert export_simple(run, str(tmp_path / "model.onnx"))["largest_difference"] <= 1e-4
+        model, tiles = package.open(tmp_path / "model.onnx"), Dataset.open(dataset).indices("test")
+        assert (model.task, model.fixed_tile) == (task, 32)
+        images = Dataset.open(dataset).images(tiles).astype(np.float32)
+        answers = KeptClassifier(run, Dataset.open(dataset)).probabilities(images, np.ones((len(images), 32, 32), bool))
+        np.testing.assert_allclose(model.session("cpu").run({"image": images}), answers, atol=1e-6)
 
 
 def test_a_run_that_is_stopped_has_the_best_so_far(discs, tmp_path):

@@ -14,10 +14,12 @@ from ...classic.models import Labelled
 from ...classic.samples import LEARNED
 from ...datasets.splitting.label_shares import with_label
 from ...even_sample import even_sample
+from ...measures.incidence_angle import gaussian_of_pixels
 from ...measures.linear_probe import LinearProbe
 from ..data import LABELS, Batch, TileReader
 from ..networks.class_networks import ClassNetwork
 from ..networks.fitted import REMEMBERED, NearestNeighbours
+from ..networks.gaussian import GaussianClassifier
 from ..networks.spectral import SpectralClassifier
 from ..probes import encoder_features
 from .labelled_tiles import LabelledMethod
@@ -66,7 +68,9 @@ class Classification(LabelledMethod):
             self.network.remember(features, self.dataset.labels(tiles))
         elif isinstance(self.network, SpectralClassifier):
             self.network.begin(labelled.whitening, labelled.regression)
-            if started:
+            if isinstance(self.network, GaussianClassifier):
+                self.network.adopt(gaussian_of_pixels(self.network.seen, self.dataset, with_label(self.dataset, self.labelled)))
+            elif started and not len(self.network.hidden):
                 tiles = even_sample(labelled.rows.tiles, LEARNED)
                 statistics = labelled.rows.features[np.searchsorted(labelled.rows.tiles, tiles)]
                 self.network.begin_with_features(self._regression(tiles, labelled.seed, device, progress, statistics))

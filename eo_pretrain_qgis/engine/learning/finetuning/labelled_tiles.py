@@ -16,6 +16,7 @@ from ...cards import Input
 from ...classic.models import Labelled
 from ...datasets.dataset import Dataset
 from ...datasets.units import unit_numbers
+from ...measures.speckle import measured_looks
 from ...runs.by_scene import Counts
 from ...runs.learnable import labelled_counts
 from ..augment import Augmentation
@@ -158,10 +159,10 @@ class TrainingTiles:
         smallest = len(chosen) // -(-len(chosen) // self.batch_size)
         return self.reader.in_order(chosen, self.batch_size if smallest > 1 else len(chosen))
 
-    def refuse_single_value(self, stride: int) -> None:
-        """See `shares.refuse_single_value`; of a network of that stride, pixels."""
+    def refuse_single_value(self, halved: int) -> None:
+        """See `shares.refuse_single_value`; of a network whose deepest level has a value for so many pixels along an axis."""
         if self.steps:
-            refuse_single_value(self.mine // self.steps, (self.crop or self.reader.dataset.tile_size) + 2 * self.reader.context, stride)
+            refuse_single_value(self.mine // self.steps, (self.crop or self.reader.dataset.tile_size) + 2 * self.reader.context, halved)
 
 
 class LabelledMethod(ABC):
@@ -185,10 +186,12 @@ class LabelledMethod(ABC):
         targets = [LABELS, *([SHARES] if choices.loss in NEED_SHARES else []), *network.beside]
         self.reader = TileReader(dataset, network.inputs, network.stride, device, targets=targets, context=choices.context)
         self.labelled = self.reader.indices("training") if choices.tiles is None else choices.tiles
-        change = Augmentation(choices.augmentation, network.inputs, device)
+        looks = {name: measured_looks(dataset, seen, self.reader.indices("training")) for name, seen in network.inputs.items()
+                 } if choices.augmentation == "full" else {}
+        change = Augmentation(choices.augmentation, network.inputs, device, looks)
         self.training = TrainingTiles(self.reader, change, self.labelled, batch_size=choices.batch_size, crop=choices.crop, steps=choices.steps,
                                       share=choices.share, guesses=choices.guesses)
-        self.training.refuse_single_value(network.stride)
+        self.training.refuse_single_value(network.halved)
         weights = class_weights(labelled_counts(dataset, self.labelled), choices.weighting, len(self.labelled) if dataset.kind.several else None)
         self.weights = torch.tensor(weights, dtype=torch.float32, device=device)
 
@@ -247,7 +250,7 @@ class LabelledMethod(ABC):
         for chosen, truth, answer in self.predict(self.network, self.reader, tiles, self.training.batch_size):
             counts.add(chosen, truth, answer)
             done += len(chosen)
-            progress.at(done / len(tiles), f"Checking {done} of {len(tiles)} {self.dataset.kind.unit if self.dataset.kind.dates else 'tiles'}")
+            progress.at(done / len(tiles), f"Checking {done} of {len(tiles)} {self.dataset.kind.pieces}")
         return counts.total()
 
     def figures(self, sums: np.ndarray) -> dict[str, float]:

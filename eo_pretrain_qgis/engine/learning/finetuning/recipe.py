@@ -23,14 +23,17 @@ from ...runs.by_scene import Tried
 from ...runs.learnable import check_classes, check_learnable
 from ...runs.pictures import pictures, shown
 from ...runs.run_folder import CARD, NETWORK
-from ...runs.simple import AUTO, chosen_input, learned_of, several_sensors, train_simple
+from ...runs.simple import AUTO, chosen_input, learned_of, levelled, several_sensors, train_simple
 from ...runs.simple import Settings as SimpleSettings
 from ..loop import training_runs
 from ..loop.runs import Run
 from ..loop.shares import refuse_crop
 from ..loop.training import Course, Plan
 from ..loop.training_runs import Kept, Session, equipped, plan_of, train
+from ..networks.class_networks import multiply_adds
 from ..networks.encoder_files import OUR_SCALING, find_weights, read_card
+from ..networks.encoders import check_tile_side
+from ..networks.gaussian import GaussianClassifier, with_channels
 from ..networks.spectral import AboveRegression
 from ..probes import encoder_features
 from ..tasks import learner_of
@@ -53,6 +56,7 @@ class Settings(training_runs.Settings):
     approach: str
     sensor: str | None
     bands: str | None
+    incidence_angle: str
     crop: int | None
     context: int | None
     class_weights: str
@@ -98,10 +102,12 @@ def finetune(dataset_folder: str, output: str, settings: Settings, progress: Pro
     check_classes(dataset, training_share(dataset, settings.label_share, settings.seed), progress)
     if settings.spread_labels:
         check_spreadable(dataset, settings.start)
-    names, own = chosen_input(dataset, settings.sensor, settings.bands).names, learner_of(dataset).encoder
-    settings = equipped(settings, output, settings.start, names, progress, own)
+    seen, own = chosen_input(dataset, settings.sensor, settings.bands, settings.incidence_angle), learner_of(dataset).encoder
+    settings = equipped(settings, output, settings.start, seen.names, progress, own)
+    if not (dataset.kind.pixelwise or dataset.kind.dates):
+        check_tile_side(settings.encoder, len(seen.bands), settings.crop or dataset.tile_size, dataset.kind.unit)
     settings = replace(settings, context=chosen_context(dataset, settings.context, begun))
-    found = train(output, FineTuning(dataset, settings, begun), progress)
+    found = train(output, FineTuning(dataset, settings, begun, progress), progress)
     if (told := compared(Run.open(output).card)) and os.environ.get("RANK", "0") == "0":
         progress.message(told)
     return found
@@ -167,16 +173,18 @@ class FineTuning:
         dataset: with labels.
         settings: what was chosen.
         begun: the card of a run that is continued.
+        progress: told of what is measured first.
     """
 
     method_name = "finetune"
 
-    def __init__(self, dataset: Dataset, settings: Settings, begun: dict[str, Any] | None = None) -> None:
+    def __init__(self, dataset: Dataset, settings: Settings, begun: dict[str, Any] | None = None, progress: Progress = SILENT) -> None:
         self.dataset, self.learner, begun = dataset, learner_of(dataset), begun or {}
-        self.architecture = begun.get("architecture") or self.learner.kind(settings.mode)
+        self.architecture = begun.get("architecture") or self.learner.kind(settings.mode, settings.encoder, settings.incidence_angle)
         self.settings: Any  # complete: no number of it is None that must be one
         self.settings, self.chosen = completed(settings, dataset, begun.get("settings"))
-        seen = chosen_input(dataset, settings.sensor, settings.bands)
+        seen = chosen_input(dataset, settings.sensor, settings.bands, settings.incidence_angle)
+        seen = levelled(seen, dataset, settings.incidence_angle, self.training_tiles(), progress)
         self.inputs = {seen.name: seen}
         self.shown: np.ndarray | None = None
         self.settled: Tried | None = None
@@ -217,6 +225,8 @@ class FineTuning:
             progress.message("The dataset has no validation tiles: there is no early stopping, and the last epoch is kept.", "warning")
         tiles = self.training_tiles()
         run.card.update(training_tiles=len(tiles), real_label_share=round(real_share(dataset, tiles), 2))
+        if not dataset.kind.dates:
+            run.card["multiply_adds"] = multiply_adds(network, (chosen.crop or dataset.tile_size) + 2 * (chosen.context or 0))
         if chosen.label_share < 100:
             progress.message(f"Learning from {len(tiles)} of {len(dataset.indices('training'))} training tiles: "
                              f"{run.card['real_label_share']:g} % of those with labels.")
@@ -256,7 +266,10 @@ class FineTuning:
 
     def kept(self, method: LabelledMethod) -> Kept:
         """The network and its encoder."""
-        return Kept(method.network, {"encoder": (method.network.encoder, next(iter(self.inputs)))})
+        network: Any = method.network
+        names = [row.name for row in self.dataset.classes]
+        seen = with_channels(network.seen, names) if isinstance(network, GaussianClassifier) else network.seen.name
+        return Kept(network, {"encoder": (network.encoder, seen)})
 
     def settle(self, run: Run, method: Any, progress: Progress) -> np.ndarray | None:
         """Keeps as much of what the network added to its regression as the validation tiles are better for, unless these decide nothing.

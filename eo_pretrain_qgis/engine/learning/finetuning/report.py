@@ -40,14 +40,20 @@ def run_sections(run: Run, dataset: Dataset, course: Course, pictures: str) -> t
         panels.append((f"Validation {CLASS_FIGURES[leading]}", {name: [row.get(f"{leading}_{name}") for row in history] for name in run.class_names}))
     found = _best_figures(card, kind)
     body = [
-        *approaches_table(card), page.curves(panels), page.heading(f"Validation {dataset.kind.unit if kind.dates else 'tiles'}"), pictures,
+        *approaches_table(card), page.curves(panels), page.heading(f"Validation {dataset.kind.pieces}"), pictures,
         page.heading(f"Accuracy of what is kept ({NAMES[run.kept]}) on the validation tiles" if card.get("approaches") else
                      "Accuracy of the best epoch on the validation tiles"), class_table(run.class_names, found, kind),
         *([confusion_table(run.class_names, np.array(card["confusion"]))] if "confusion" in card else []),
     ]
     model = f"{card['architecture']} with {card['encoder']}" if run.kept == NETWORK else NAMES[run.kept]
     return (f"{card['dataset']['name']}: {model}",
-            run_report(card, course, verdict(card, course), body, [*unit_sentences(dataset), *_limits(card, found["classes"], kind)]))
+            run_report(card, course, verdict(card, course), body, [*unit_sentences(dataset), *_limits(card, found["classes"], kind)],
+                       _compute(card, kind)))
+
+
+def _compute(card: dict[str, Any], kind: Task) -> list[tuple[str, str]]:
+    """What the network costs, for the table of settings; nothing of older runs."""
+    return [(f"multiply-adds of the network for one of the {kind.unit}", f"{card['multiply_adds']:,}")] if "multiply_adds" in card else []
 
 
 def _best_figures(card: dict[str, Any], kind: Task) -> dict[str, Any]:

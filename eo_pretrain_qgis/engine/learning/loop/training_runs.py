@@ -16,7 +16,7 @@ from torch import nn
 from ....outputs import new_file
 from ....progress import SILENT, Progress
 from ....tables import write_table
-from ...cards import Inputs
+from ...cards import Input, Inputs
 from ...datasets.dataset import Dataset
 from ...looks import html_page as page
 from ...runs.run_folder import CARD, CHECKPOINT, ENCODER, REPORT, WEIGHTS, first_card
@@ -142,11 +142,11 @@ class Kept:
 
     Attributes:
         network: written with its best weights, and read again at the end.
-        encoders: by name of their files, each with the name of its input.
+        encoders: by name of their files, each with its input, or the name of one of the run.
     """
 
     network: nn.Module
-    encoders: dict[str, tuple[nn.Module, str]]
+    encoders: dict[str, tuple[nn.Module, str | Input]]
 
 
 class Recipe(Protocol):
@@ -253,7 +253,7 @@ class _Keeper:
             kept = self.recipe.kept(self.method)
             self.run.save_network(kept.network)
             for name, (encoder, seen) in kept.encoders.items():
-                self.run.save_encoder(encoder, self.run.inputs[seen], name)
+                self.run.save_encoder(encoder, self.run.inputs[seen] if isinstance(seen, str) else seen, name)
         self.run.update(epochs_run=course.epoch, **_spent(course))
         self._write_figures(course)
         if self.spent <= REPORT_SHARE * (time.monotonic() - self.started):

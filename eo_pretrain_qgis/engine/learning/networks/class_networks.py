@@ -7,17 +7,21 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from ...cards import Inputs, single
 from .encoders import build_encoder, build_unet
 
 #: Channels of the layers at full resolution.
 DETAIL = 32
+#: Share of the values that are left out before the last layer, where layers of one value per image stand before it; and how many pixels one of those
+#: stands for.
+DROPOUT, WHOLE = 0.5, 2**16
 #: What `scaled` does, for those who read an encoder.json and use the weights elsewhere.
 SCALED = "asinh((stored value - centre) / spread) of each band, 0 where no value is known"
 
 
-def scaled(image: torch.Tensor, centre: torch.Tensor, spread: torch.Tensor) -> torch.Tensor:
+def scaled(image: torch.Tensor, centre: torch.Tensor, spread: torch.Tensor, slope: torch.Tensor | None = None, angle: int = 0) -> torch.Tensor:
     """What every encoder sees: asinh((value - centre) / spread).
 
     Linear where most pixels lie and logarithmic far out, so that clouds and corner reflectors stay distinct without pressing all land
@@ -27,8 +31,11 @@ def scaled(image: torch.Tensor, centre: torch.Tensor, spread: torch.Tensor) -> t
         image: stored units, (n, band, y, x).
         centre: per band, (1, band, 1, 1); stands for a missing pixel, which is 0 after scaling.
         spread: per band, (1, band, 1, 1), not 0.
+        slope: per band, (1, band, 1, 1), what is taken off first for each unit by which the band `angle` is above its centre; None takes nothing off.
+        angle: position of that band.
     """
-    return asinh((image - centre) / spread)
+    apart = image - centre
+    return asinh((apart if slope is None else apart - slope * apart[:, angle:angle + 1]) / spread)
 
 
 def asinh(values: torch.Tensor) -> torch.Tensor:
@@ -55,25 +62,28 @@ class ClassNetwork(nn.Module):
     Attributes:
         seen: that input.
         stride: height and width of an image must be multiples of this many pixels.
+        halved: pixels of the image that one of the deepest level stands for, along an axis.
         fitted: beginnings of the names of tensors that no starting weights are taken for, because they are fitted to the labels first.
         beside: names of arrays of the dataset that it learns beside the classes; its scores before a sigmoid follow those of the classes.
     """
 
     centre: torch.Tensor
     spread: torch.Tensor
+    slope: torch.Tensor | None
     fitted: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
 
     def __init__(self, encoder: nn.Module, inputs: Inputs) -> None:
         super().__init__()
         self.encoder, self.inputs, self.seen = encoder, inputs, single(inputs)
-        self.stride = int(getattr(encoder, "output_stride", 32))
+        self.stride = self.halved = int(getattr(encoder, "output_stride", 32))
         self.register_buffer("centre", band_row(self.seen.centre))
         self.register_buffer("spread", band_row([value or 1.0 for value in self.seen.spread]))
+        self.register_buffer("slope", band_row(self.seen.slopes) if any(self.seen.slopes) else None, persistent=False)
 
     def scaled(self, image: torch.Tensor) -> torch.Tensor:
         """Stored units in scaled units, (n, band, y, x)."""
-        return scaled(image, self.centre, self.spread)
+        return scaled(image, self.centre, self.spread, self.slope, self.seen.angle or 0)
 
     def features(self, image: torch.Tensor) -> torch.Tensor:
         """What the encoder finds in whole images: its last level, averaged, (n, channel)."""
@@ -127,16 +137,38 @@ class ClassificationNetwork(ClassNetwork):
         encoder: name of the encoder.
         inputs: what it sees.
         classes: number of classes.
+        widths: of layers between the average and the linear layer.
+        more: channels that the encoder gets beside the bands.
     """
 
-    def __init__(self, encoder: str, inputs: Inputs, classes: int) -> None:
-        network = build_encoder(encoder, len(single(inputs).bands))
+    def __init__(self, encoder: str, inputs: Inputs, classes: int, widths: Sequence[int] = (), more: int = 0) -> None:
+        network = build_encoder(encoder, len(single(inputs).bands) + more)
         super().__init__(network, inputs)
-        self.classification_head = nn.Linear(int(network.out_channels[-1]), classes)  # type: ignore[index]
+        self.stride = 1  # only a U-Net must bring its levels together again, and pixels added to a small patch would drown it
+        sizes = [int(network.out_channels[-1]), *widths]  # type: ignore[index]
+        layers: list[nn.Module] = [layer for before, after in zip(sizes, widths) for layer in (
+            nn.Linear(before, after, bias=False), nn.BatchNorm1d(after), nn.ReLU(inplace=True))]
+        if widths:
+            layers.append(nn.Dropout(DROPOUT))  # behind the last normalisation: before one, it would be measured on values that a map never has
+            self.halved = WHOLE
+        self.hidden = nn.Sequential(*layers)
+        self.classification_head = nn.Linear(sizes[-1], classes)
 
     def forward(self, images: dict[str, torch.Tensor]) -> torch.Tensor:
         """Class scores before softmax or sigmoid, (n, class), of images in stored units, float32 (n, band, y, x)."""
-        return self.classification_head(self.features(images[self.seen.name]))
+        return self.classification_head(self.hidden(self.features(images[self.seen.name])))
+
+
+@torch.no_grad()
+def multiply_adds(network: ClassNetwork, side: int) -> int:
+    """Multiplications, each with its addition, that the network needs for one image of so many pixels, made a multiple of its stride."""
+    side += -side % network.stride
+    modes = {module: module.training for module in network.modules()}
+    with FlopCounterMode(display=False) as counter:
+        network.eval()({network.seen.name: torch.zeros(1, len(network.seen.bands), side, side)})
+    for module, mode in modes.items():
+        module.training = mode
+    return counter.get_total_flops() // 2
 
 
 @torch.no_grad()

@@ -23,6 +23,7 @@ from ...rasters.sensors import PRESETS
 from .class_networks import SCALED
 from .encoder_files import OUR_SCALING, band_names, find_weights, read_card, write_encoder
 from .encoders import TIMM, BareEncoder, build_encoder, check_encoder_name, input_weight
+from .patch_encoders import weights_of
 from .same_function import refuse_other_function, timm_names
 from .starting_weights import Matched, is_ours, load_weights, take_over
 from .tensor_names import COUNTER, pair_by_order, pair_names
@@ -132,7 +133,7 @@ def chosen_encoder(start: str, given: str | None, bands: list[str], progress: Pr
     """
     file = find_weights(start, bands, True, progress.part(0, 0))
     known = read_card(file).get("encoder")
-    if given and known and given != known:
+    if given and known and weights_of(given) != weights_of(known):
         raise ModelError(f"{start} does not fit the encoder “{given}” that was asked for: its weights are of “{known}”. Leave “Encoder” empty to "
                          "take theirs, or choose other starting weights.")
     if given or known:

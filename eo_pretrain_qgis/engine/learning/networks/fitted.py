@@ -95,6 +95,7 @@ class NearestNeighbours(ClassNetwork):
     def __init__(self, encoder: str, inputs: Inputs, classes: int) -> None:
         network = build_encoder(encoder, len(single(inputs).bands))
         super().__init__(network, inputs)
+        self.stride = 1
         width = int(network.out_channels[-1])  # type: ignore[index]
         self.register_buffer("known", torch.zeros(REMEMBERED, width))
         self.register_buffer("votes", torch.zeros(REMEMBERED, classes))

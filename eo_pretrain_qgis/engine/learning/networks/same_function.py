@@ -17,6 +17,7 @@ from torch import nn
 
 from ....errors import ModelError
 from .encoders import TIMM, BareEncoder, build_encoder, input_weight
+from .patch_encoders import weights_of
 from .tensor_names import COUNTER, pair_by_order, pair_names
 
 #: Features that are the same but for rounding have at least this correlation.
@@ -38,6 +39,7 @@ def refuse_other_function(path: str, encoder: str, tensors: Mapping[str, torch.T
     Raises:
         ModelError: with the encoder to take instead.
     """
+    encoder = weights_of(encoder)
     if encoder.startswith(TIMM):
         return
     bands, names = _bands(tensors, encoder), timm_names(path, encoder)

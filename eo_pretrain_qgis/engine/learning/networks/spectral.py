@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from ...classic.classifiers import Regression
 from ...classic.samples import TAIL, tail_values
 from ...classic.whitening import EPSILON, SIDE, Whitening
 from .class_networks import ClassificationNetwork, ClassNetwork, SegmentationNetwork, asinh
+from .patch_encoders import hidden_widths
 
 
 class Whitened(nn.Module, ABC):
@@ -226,12 +227,14 @@ class SpectralClassifier(AboveRegression, ClassificationNetwork):
         encoder: name of the encoder.
         inputs: what it sees.
         classes: number of classes.
+        widths: see `ClassificationNetwork`.
+        more: see `ClassificationNetwork`.
     """
 
     fitted = ("classification_head.",)
 
-    def __init__(self, encoder: str, inputs: Inputs, classes: int) -> None:
-        super().__init__(encoder, inputs, classes)
+    def __init__(self, encoder: str, inputs: Inputs, classes: int, widths: Sequence[int] = (), more: int = 0) -> None:
+        super().__init__(encoder, inputs, classes, widths, more)
         self.stand_on(SampleStatistics(self.seen.centre), lambda: LinearOfSamples(4 * len(self.seen.bands), classes))
 
     @property
@@ -253,7 +256,14 @@ class SpectralClassifier(AboveRegression, ClassificationNetwork):
     def parts(self, given: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         """See `AboveRegression`."""
         image = given[self.seen.name]
-        return self.spectral(image), self.classification_head(self.features(image))
+        return self.spectral(image), self.classification_head(self.hidden(self.features(image)))
+
+
+class DeepSpectralClassifier(SpectralClassifier):
+    """The same with the layers between that the encoder's name asks for, see `patch_encoders.HIDDEN`."""
+
+    def __init__(self, encoder: str, inputs: Inputs, classes: int) -> None:
+        super().__init__(encoder, inputs, classes, hidden_widths(encoder))
 
 
 def fill(layer: nn.Conv2d | nn.Linear, weight: np.ndarray, bias: np.ndarray) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from .class_networks import ClassNetwork
+from .encoders import SIDE_FOR_ALL
 
 #: From stage to stage towards the bands the rate falls by this (Howard and Ruder, Universal Language Model Fine-tuning, arXiv 1801.06146, §3.2).
 FALL = 2.6
@@ -23,7 +24,7 @@ def encoder_stages(encoder: nn.Module, bands: int) -> dict[str, int]:
     """
     modes = {module: module.training for module in encoder.modules()}
     names, parameters = zip(*((name, one) for name, one in encoder.named_parameters() if one.requires_grad))
-    side, device = 2 * int(getattr(encoder, "output_stride", 32)), parameters[0].device
+    side, device = max(SIDE_FOR_ALL, 2 * int(getattr(encoder, "output_stride", 32))), parameters[0].device
     try:
         with torch.enable_grad():
             levels = encoder.eval()(torch.zeros(1, bands, side, side, device=device))

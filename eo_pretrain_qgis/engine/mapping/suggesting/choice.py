@@ -24,6 +24,7 @@ from ...datasets.footprints import footprint, read_footprints
 from ...looks.class_style import coloured
 from ...rasters.grid import Grid, Window, tile_windows
 from ...rasters.vector import VectorLayer, on_grid, repaired, write_layer
+from ..squares import Squares
 from .style import suggestions_qml
 from .uncertainty import Places
 
@@ -93,6 +94,22 @@ def tile_candidates(grid: Grid, size: int, area: Window) -> Candidates:
         raise DataError(f"The area of {area.width} × {area.height} pixels holds no whole tile of {size} × {size}. Choose a smaller tile or a "
                         "larger extent.")
     return Candidates(grid, [footprint(grid, window, grid.crs) for window in windows], windows, masked=False)
+
+
+def square_candidates(squares: Squares, area: Window) -> Candidates:
+    """The squares that lie wholly in an area of the image; their windows count squares, as a map of these does.
+
+    Raises:
+        DataError: when the area holds none.
+    """
+    grid, side = squares.grid, squares.side
+    cells = [Window(col, row, 1, 1) for row in range(area.row // side, (area.row + area.height) // side + 1)
+             for col in range(area.col // side, (area.col + area.width) // side + 1)]
+    inside = [cell for cell in cells if (pixels := Window(cell.col * side, cell.row * side, side, side)).intersection(area) == pixels]
+    if not inside:
+        raise DataError(f"The area of {area.width} × {area.height} pixels holds no whole square of {side} × {side}, which the model answers for. "
+                        "Choose a larger extent.")
+    return Candidates(squares.image, [footprint(grid, cell, grid.crs) for cell in inside], inside, masked=False)
 
 
 def polygon_candidates(source: dict, grid: Grid, area: Window, progress: Progress = SILENT) -> Candidates:

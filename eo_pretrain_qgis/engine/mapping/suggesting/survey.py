@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ....errors import DataError
+from ....errors import DataError, JobError
 from ....progress import SILENT, Progress
 from ...datasets.dataset import Dataset
 from ...models import package
 from ..inference import map_scene
 from ..products.survey import Survey
 from ..request import MapRequest
-from .choice import Candidates, blocked, choose, descriptors, polygon_candidates, tile_candidates, write_suggestions
+from .choice import Candidates, blocked, choose, descriptors, polygon_candidates, square_candidates, tile_candidates, write_suggestions
 from .uncertainty import MEASURES, MIXTURE, Ensemble, Places
 
 #: Edge of a tile where none is given [px].
@@ -61,14 +61,20 @@ def suggest(models: Sequence[str], output: str, wanted: Wanted, request: MapRequ
 
     Raises:
         DataError: the image does not fit the models or holds no valid pixel, or no place is left to suggest.
-        JobError: models that do not go together.
-        ModelError: a model that gives no classes.
+        JobError: models that do not go together, or polygons for a model of squares.
+        ModelError: a model that gives no classes, or several at once.
     """
     ensemble = Ensemble.of([package.open(path) for path in models])
+    request = replace(request, least_measured=wanted.minimum_valid)
     with request.scene(ensemble) as scene:
-        grid, name = scene.grid, scene.name
+        grid, name, squares = scene.grid, scene.name, request.squares(ensemble, scene.grid, scene.name)
     area = request.area(grid)
-    candidates = polygon_candidates(wanted.areas, grid, area, progress) if wanted.areas else tile_candidates(grid, wanted.tile_size or TILE, area)
+    if squares and wanted.areas:
+        raise JobError(f"“Areas” (areas) ranks polygons, and the model {ensemble.path} answers for squares of {squares.side} px as a whole. Leave it "
+                       "empty.")
+    wanted = replace(wanted, tile_size=squares.side) if squares else wanted
+    candidates = (square_candidates(squares, area) if squares else polygon_candidates(wanted.areas, grid, area, progress) if wanted.areas
+                  else tile_candidates(grid, wanted.tile_size or TILE, area))
     taken = blocked(candidates, Dataset.open(wanted.dataset) if wanted.dataset else None)
     places = candidates.places()
     survey = Survey(ensemble, places, uncertainty, "entropy" if wanted.measure == MIXTURE else wanted.measure)

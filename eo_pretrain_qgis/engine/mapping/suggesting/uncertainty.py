@@ -78,19 +78,21 @@ class Ensemble(Package):
         """
         first = packages[0]
         for other in packages[1:]:
-            for what, ours, theirs in (("bands", _bands(first), _bands(other)), ("units of the bands", _units(first), _units(other)),
-                                       ("classes", _classes(first), _classes(other))):
+            for what, ours, theirs in (("tasks", [first.task], [other.task]), ("bands", _bands(first), _bands(other)),
+                                       ("units of the bands", _units(first), _units(other)), ("classes", _classes(first), _classes(other))):
                 if ours != theirs:
                     raise JobError(f"The models {first.path} and {other.path} have different {what} ({', '.join(ours)}; {', '.join(theirs)}), so "
                                    "they cannot be asked together. Choose models trained on the same dataset.")
         if len(packages) == 1:
             return cls(first.path, {**first.description, "beside": ()}, (first,))
         stride, halo = math.lcm(*(package.stride for package in packages)), max(package.halo for package in packages)
-        tiles = sorted({package.fixed_tile for package in packages if package.fixed_tile})
+        whole = first.kind.whole
+        tiles = sorted({side for package in packages if (side := package.record.tile_size if whole else package.fixed_tile)})
         if len(tiles) > 1 or any(tile % stride for tile in tiles):
             raise JobError(f"The models take tiles of {', '.join(map(str, tiles))} px at multiples of {stride} px, so they cannot be asked together. "
                            "Choose models exported with one fixed tile, or without.")
-        blocks = {"fixed_tile": tiles[0], "block": None, "small_block": None} if tiles else {"fixed_tile": None, **block_sizes(halo, stride)}
+        blocks = ({"fixed_tile": tiles[0], "dense_step": None, "block": None, "small_block": None} if tiles else
+                  {"fixed_tile": None, **block_sizes(halo, stride)})
         return cls(first.path, {**first.description, "stride": stride, "halo": halo, "beside": (), **blocks}, tuple(packages))
 
     @property
@@ -122,6 +124,8 @@ class _Sessions(Session):
 
     def run(self, images: dict[str, np.ndarray]) -> np.ndarray:
         results = [session.run(dict(zip(names, images.values())))[:, :session.channels] for session, names in self.sessions]
+        if len({result.ndim for result in results}) > 1:  # some say of a square alone what they could say of those of a larger image
+            results = [result.reshape(len(result), -1) for result in results]
         return results[0] if len(results) == 1 else np.concatenate(results, 1)
 
     def stop(self) -> None:

@@ -34,6 +34,10 @@ _PLACE = re.compile(r"NETCDF_DIM_(\w+)|DIM_(\w+)_VALUE")
 TIMES = ("time", "t", "date", "datetime", "day")
 #: Variables that are no bands: masks of clouds by their kind, and where pixels lie.
 MASKS = {"scl": "scl", "qa_pixel": "qa_pixel"}
+#: Of GDAL's NetCDF driver: axes called x and y are places also where no attribute says so.
+AXES = "IGNORE_XY_AXIS_NAME_CHECKS"
+#: Names of a coordinate that lies along the rows of an image.
+ALONG = ("x", "X", "lon", "longitude", "easting")
 ADVICE = "Write its times as “days since 2019-01-01”, or give one raster for each date."
 
 
@@ -156,7 +160,9 @@ def _is_image(file: str, name: str) -> bool:
 
 
 def _of_variable(path: str, file: str, inner: str, name: str) -> list[Layer]:
-    with _opened(path, inner) as opened:
+    options = {AXES: "YES"} if inner.startswith("NETCDF") else {}
+    with _opened(path, inner, **options) as opened:
+        _check_axes(path, file, name, opened)
         whole, tags = opened.tags(), [opened.tags(number) for number in range(1, opened.count + 1)]
     layers = []
     for number, own in enumerate(tags, 1):
@@ -174,13 +180,34 @@ def _of_variable(path: str, file: str, inner: str, name: str) -> list[Layer]:
         day = _day(path, places[times[0]], units[times[0]], whole.get(f"{times[0]}#calendar") or _calendar(file, times[0])) if times else None
         band = places[others[0]].strip() if others else name
         band = f"{name} {band}" if others and finite(band) is not None else band
-        layers.append(Layer(band, f"vrt://{inner}?bands={number}", day))
+        more = "".join(f"&oo={key}={value}" for key, value in options.items())
+        layers.append(Layer(band, f"vrt://{inner}?bands={number}{more}", day))
     return layers if any(layer.day for layer in layers) else []
 
 
-def _opened(path: str, inner: str) -> rasterio.DatasetReader:
+def _check_axes(path: str, file: str, name: str, opened: rasterio.DatasetReader) -> None:
+    """Refuses a variable whose last axis is not along the rows: GDAL would show it mirrored.
+
+    Raises:
+        DataError: its axes are in another order.
+    """
+    if os.path.isdir(file) or opened.transform.is_identity:
+        return
+    for along in ALONG:
+        try:
+            with sources.raster(f'NETCDF:"{file}":{along}') as coordinate:
+                values = coordinate.read(1).ravel()
+        except RasterioIOError:
+            continue
+        a, middle = opened.transform.a, opened.transform.c + opened.transform.a / 2
+        if len(values) != opened.width or abs((values.min() if a > 0 else values.max()) - middle) > abs(a) / 2:
+            raise DataError(f"The variable “{name}” of {path} has its axes in another order than time, y and x. Bring them into this order first.")
+        return
+
+
+def _opened(path: str, inner: str, **options: str) -> rasterio.DatasetReader:
     try:
-        return sources.raster(inner)
+        return sources.raster(inner, **options)
     except RasterioIOError as error:
         raise DataError(f"{path} cannot be opened as a data cube ({error}). Check that it is whole. Of Zarr version 2 is read; write others anew as "
                         "version 2 or as NetCDF.") from None

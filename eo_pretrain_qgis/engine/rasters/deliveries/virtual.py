@@ -186,6 +186,6 @@ def _understood(delivery: Delivery, path: str, pixel: float, chosen: list[_Heade
         scale, offset = stored.pop()
         parts.append(f"values × {scale:.6g} {'-' if offset < 0 else '+'} {abs(offset):.6g}")
     parts = [*parts,
-             *([f"its cloud mask is {delivery.mask.rpartition('/')[2]}"] if delivery.mask else []),
+             *([f"its cloud mask is {delivery.mask.rpartition('/')[2].partition('?')[0]}"] if delivery.mask else []),
              *([f"not used: {', '.join(delivery.left_out[:8])}"] if delivery.left_out else [])]
     return f"{path}: {delivery.title}{f' of {delivery.date}' if delivery.date else ''}; {'; '.join(parts)}."

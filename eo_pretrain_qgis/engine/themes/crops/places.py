@@ -160,6 +160,7 @@ def _radar(imagery: Imagery, dates: Dates, grids: dict[str, Grid], folder: str, 
     groups = []
     for name, grid in grids.items():
         mine = on_grid(found, grid) if len(grids) > 1 else found
+        _check_season(name, mine, dates.season, "radar images")
         if not mine:
             raise DataError(f"No radar image lies on {name}, but every place needs one. Add radar images of {name}, or leave its images out.")
         groups.append(in_order(mine, f"radar images of {name}" if len(grids) > 1 else "radar images", together=dates.together, progress=progress))
@@ -248,12 +249,12 @@ def known_names(dataset: Dataset, groups: list[tuple[Grid, list[Dated]]]) -> lis
     return names
 
 
-def _check_season(name: str, group: list[Dated], season: Season | None) -> None:
+def _check_season(name: str, group: list[Dated], season: Season | None, what: str = "images") -> None:
     """Refuses images of two years where a season of one is meant."""
     found = sorted({within for each in group if season and (within := season.around(each.day))})
     if len(found) > 1:
         texts = [f"{begin} to {end}" for begin, end in found]
-        raise DataError(f"The images of {name} are of {len(found)} seasons, {listed(texts)}, and a series is of one. Choose the images of one, or "
+        raise DataError(f"The {what} of {name} are of {len(found)} seasons, {listed(texts)}, and a series is of one. Choose the images of one, or "
                         "write the year before the first and the last day.")
 
 

@@ -49,7 +49,7 @@ class SeriesPlan:
         division: how samples are split.
         season: that the dates were taken from; None where all were.
         dates: the arrays hold at least so many.
-        first_year: from whose 1 January days are counted, unless a date is older; None is the year of the first date.
+        first_year: of the dataset that the series join, None for none; see `_years`.
     """
 
     kind: str = "pixels"
@@ -117,9 +117,9 @@ def build_series(folder: Path, fields: list[Fields], legend: Legend, labels_fact
     measured = {"area": available, "parcels": np.bincount(positions[used & (pixels > 0)], minlength=classes)}[plan.sampling.prior]
     priors = measured / max(measured.sum(), 1)
     counts = allocate(available, priors, plan.sampling) if plan.kind != "parcels" else np.zeros(classes, np.int64)
-    years = [each.days[0].year for own in fields for each in own.place.series]
-    first_year = min(years if plan.first_year is None else [*years, plan.first_year])
-    known, shards = _read_all(folder, fields, plan, Draw(available, counts, plan.sampling.seed), first_year, progress.part(0, 0.6))
+    years = _years(fields, plan)
+    first_year = min(years) if plan.first_year is None or not plan.season else plan.first_year
+    known, shards = _read_all(folder, fields, plan, Draw(available, counts, plan.sampling.seed), years, progress.part(0, 0.6))
     _check_kept(known, fields, plan, progress)
     begins = np.cumsum([0, *(len(each.parcels) for each in fields)])
     owners = np.concatenate([begin + owner for begin, samples in zip(begins, known) for owner in samples.owners])
@@ -140,19 +140,31 @@ def build_series(folder: Path, fields: list[Fields], legend: Legend, labels_fact
     return finish(folder, description, pandas.concat(tables, ignore_index=True), split, progress.part(0.85, 1))
 
 
-def _read_all(folder: Path, fields: list[Fields], plan: SeriesPlan, draw: Draw, first_year: int,
+def _years(fields: list[Fields], plan: SeriesPlan) -> list[int]:
+    """From the 1 January of which year the days of each place are counted.
+
+    Without a season it is the first year of all. Of a season that comes every year it is the year in which that of the place begins: then
+    places of different years compare.
+    """
+    first = [min(each.days[0] for each in own.place.series) for own in fields]
+    if plan.season is None:
+        return [min(day.year for day in first) if plan.first_year is None else min(plan.first_year, *(day.year for day in first))] * len(fields)
+    return [season[0].year if (season := plan.season.around(day)) else day.year for day in first]
+
+
+def _read_all(folder: Path, fields: list[Fields], plan: SeriesPlan, draw: Draw, years: list[int],
               progress: Progress) -> tuple[list[_Samples], list[dict]]:
     """Reads all places one after the other; what was written of each, and the shards."""
     arrays, extra = _arrays([each.place for each in fields], plan.dates)
     total, done, known = sum(len(each.windows) for each in fields), 0, []
     with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES), ShardWriter(folder, arrays, extra=extra) as writer:
-        for each in fields:
+        for each, year in zip(fields, years, strict=True):
             reader, samples = _Reader(each, draw, plan.kind), _Samples.of(each.place)
             for number, window in enumerate(each.windows):
                 part = progress.part(done / total, (done + 1) / total)
                 part.at(0, "Reading the series")
                 for batch in reader.read(number, window, part):
-                    _write(writer, each, batch, plan.minimum_clear, samples, first_year)
+                    _write(writer, each, batch, plan.minimum_clear, samples, year)
                 done += 1
             each.place.close()
             known.append(samples)
@@ -268,7 +280,7 @@ def extra_names(number: int, sensor: str) -> tuple[str, str]:
     return ("days", "flags") if number == 0 else (f"days_{sensor}", f"flags_{sensor}")
 
 
-def _write(writer: ShardWriter, fields: Fields, batch: _Batch, minimum_clear: int, known: _Samples, first_year: int) -> None:
+def _write(writer: ShardWriter, fields: Fields, batch: _Batch, minimum_clear: int, known: _Samples, year: int) -> None:
     clear = (batch.read[0][1] == CLEAR).sum(1)
     kept = clear >= minimum_clear
     known.too_cloudy += int((~kept).sum())
@@ -280,7 +292,7 @@ def _write(writer: ShardWriter, fields: Fields, batch: _Batch, minimum_clear: in
         length = writer.samples[sensor.name][0][0]
         arrays[sensor.name] = padded(values[kept], length, np.nan if sensor.nodata is None else sensor.nodata)
         arrays[flag_name] = padded(flags[kept], length, NOT_MEASURED)
-        own = np.array(days_since(each.days, first_year), np.int16)
+        own = np.array(days_since(each.days, year), np.int16)
         arrays[days] = padded(np.broadcast_to(own, flags[kept].shape), length, NO_DATE)
         for flag in range(len(FLAG_NAMES)):
             known.flags[sensor.name][:, flag] += (flags[kept] == flag).sum(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from ....progress import SILENT, Progress
@@ -14,6 +15,8 @@ from .labels import IceLabels
 from .patches import Found, PatchPlan, copies_of, divide_patches, find_patches, outlines_of, weights_of, write_patches
 
 THEME = "sea ice"
+#: Scenes of which training, validation and test get one each at least.
+ENOUGH_SCENES = 3
 
 
 def build_patches(folder: Path, images: Imagery, labels: IceLabels, plan: PatchPlan, shares: SplitPlan, about: About,
@@ -33,6 +36,11 @@ def build_patches(folder: Path, images: Imagery, labels: IceLabels, plan: PatchP
         DataError: no patch fits, one class only, or too few polygons or scenes to split.
     """
     scenes, sensor = images.scenes, images.sensor
+    if plan.split == "auto":
+        plan = replace(plan, split="scene" if len(scenes) >= ENOUGH_SCENES else "polygon")
+        progress.message(f"Divided by {plan.split}, because there {'is' if len(scenes) == 1 else 'are'} {len(scenes)} "
+                         f"scene{'' if len(scenes) == 1 else 's'}." + ("" if plan.split == "scene" else
+                         f" From {ENOUGH_SCENES} scenes on they are divided by scene, without which figures say nothing of another scene."))
     found = find_patches(scenes, labels, plan, progress.part(0, 0.3))
     labels = _with_patches(found, labels, progress)
     outlines = outlines_of(found, scenes, plan, labels)

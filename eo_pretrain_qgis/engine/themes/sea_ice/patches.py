@@ -39,7 +39,9 @@ MEASURED = 200
 
 @dataclass(frozen=True)
 class PatchPlan:
-    """How patches are made: size and stride in pixels, split "polygon", "scene" or "place", balance "none", "augment" or "weights"."""
+    """How patches are made: size and stride in pixels, split "polygon", "scene", "place" or
+    "auto", balance "none", "augment" or "weights".
+    """
 
     size: int = 32
     stride: int = 10

@@ -75,6 +75,12 @@ def warnings(dataset: Dataset) -> list[str]:
             copies = float((dataset.column("augmented")[own] > 0).mean()) if own.any() else 0.0
             if copies > MANY_COPIES:
                 found.append(f"{copies:.0%} of the training patches of “{row.name}” are flipped or turned copies of the others.")
+    scenes = len(dataset.description["scenes"])
+    if facts["split_by"] != "scene" and scenes:
+        more = f"{'Divide' if scenes > 1 else 'Add scenes and divide'} by scene before you claim anything of others."
+        same = f"scene{'s' if scenes > 1 else ''}"
+        found.append(f"The {dataset.kind.unit} were divided by {facts['split_by']}, so training and test show the same {same}, with its noise, wind "
+                     f"and date: figures say nothing of another scene. {more}")
     dates = sorted({scene["date"] for scene in dataset.description["scenes"] if scene.get("date")})
     if len(dates) > 1:
         found.append(f"The same polygons label scenes of {len(dates)} days ({dates[0]} to {dates[-1]}), and ice moves. Make a dataset for each "

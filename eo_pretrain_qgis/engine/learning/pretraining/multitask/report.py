@@ -49,7 +49,7 @@ def baseline_scores(task: Task, seed: int, progress: Progress = SILENT) -> dict[
     dataset, kind, found = task.dataset, task.dataset.kind, {}
     tiles, classes = dataset.indices("validation"), len(dataset.classes)
     labelled = Labelled(dataset, task.network.seen, with_label(dataset, dataset.indices("training")), seed, progress.part(0, 0.5))
-    for who, baseline in kind.baselines.items():
+    for who, baseline in kind.baselines_of(dataset).items():
         answer, counts = baseline.fit(labelled)(dataset), kind.nothing(classes)
         for start in range(0, len(tiles), BASELINE_TILES):
             chosen = tiles[start:start + BASELINE_TILES]

@@ -59,7 +59,8 @@ def export_translation(run: Run, target: str, *, source: str | None = None, name
     model = StoredTranslation(generator, BandScaling(given.bands), scaling).eval()
     progress.at(0.05, "Translating the network")
     architecture = run.card["encoder"] or run.card["architecture"]
-    content = to_onnx(model, {given.name: len(given.bands)}, stride, architecture, [KINDS[TRANSLATION].output], progress.part(0.05, 0.2))
+    content = to_onnx(model, {given.name: len(given.bands)}, stride, architecture, [KINDS[TRANSLATION].output],
+                      progress=progress.part(0.05, 0.2))
     session = on_processor(content)
     scenes = real_scenes(run.card["dataset"]["path"], given, stride)
 
