@@ -111,6 +111,21 @@ def test_the_unseen_tile_is_a_split(zones, folder):
         create(zones, folder / "three", split_by="tile")
 
 
+def test_a_gap_when_a_dataset_is_divided_again(zones, folder):
+    """In pixels, between samples of two zones."""
+    create(zones, folder / "ds", kind="parcels")
+    values = {"dataset": str(folder / "ds"), "way": "parcel", "buffer": 25, "output": str(folder / "again")}
+    JOBS["split_dataset"].from_values(values).run(Listening())
+    again = Dataset.open(folder / "again")
+    points = read_footprints(again.folder).to_crs("+proj=laea +lat_0=48 +lon_0=12").geometry
+    training, others = points[again.splits == "training"], points[np.isin(again.splits, ["validation", "test"])]
+    assert len(training) and min(others.distance(point).min() for point in training) > 249
+    dropped = points[again.splits == "dropped"]
+    assert len(dropped) and max(others.distance(point).min() for point in dropped) < 251
+    with pytest.raises(DataError, match="No training sample of .* lies 5000 px or more from all of validation and test. Choose a smaller buffer."):
+        JOBS["split_dataset"].from_values({**values, "buffer": 5000, "output": str(folder / "none")}).run(Listening())
+
+
 @pytest.mark.parametrize("gap", [60, 300])
 def test_the_gap_is_kept(zones, folder, gap):
     """Against the distances of all pairs of parcels; also between parcels of two zones."""

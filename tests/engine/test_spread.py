@@ -2,11 +2,13 @@
 
 import geopandas
 import numpy as np
+import pandas
 import pytest
 import rasterio
 import shapely
 
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
+from eo_pretrain_qgis.engine.datasets.footprints import read_footprints
 from eo_pretrain_qgis.engine.mapping.suggesting.spread import typical
 from eo_pretrain_qgis.errors import DataError, JobError
 from eo_pretrain_qgis.jobs import JOBS
@@ -111,6 +113,21 @@ def test_every_square_is_an_image_of_its_class(place, folder):
         assert np.array_equal(dataset.images(np.array([index]))[0], whole[:, row:row + 32, col:col + 32])
         assert names[index] == list(KINDS)[kind_numbers()[row // 32, col // 32]]
     assert dataset.description["labels"]["features"] == 130 and dataset.description["split"]["leakage_distance_px"] >= 32
+
+
+def test_squares_of_one_class_may_overlap_but_not_across_splits(place, folder):
+    squares = kind_squares()
+    same = squares[squares["class"] == "field"].iloc[:40].copy()
+    same.geometry = same.translate(160, -160)
+    both = pandas.concat([squares.iloc[:100], same.iloc[[0]]], ignore_index=True)
+    overlapping = both[~((both["class"] != "field") & both.intersects(both.geometry.iloc[100].buffer(-20)))]
+    overlapping.to_file(folder / "overlapping.gpkg")
+    dataset = cut(folder, folder / "ds", labels="overlapping.gpkg", images=[str(place / "kinds.tif")])
+    tiles = read_footprints(dataset.folder)
+    used = tiles[dataset.splits != "dropped"]
+    for split in ("training", "validation", "test"):
+        own, others = used[used["split"] == split].geometry.union_all(), used[used["split"] != split].geometry.union_all()
+        assert own.intersection(others).area < 1
 
 
 def test_points_have_tiles_around_them(place, folder):

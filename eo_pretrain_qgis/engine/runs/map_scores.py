@@ -44,7 +44,8 @@ class Scored:
 
     def __post_init__(self) -> None:
         table = self.dataset.tiles.iloc[self.tiles]
-        self.rows, self.cols = table["row"].to_numpy(), table["col"].to_numpy()
+        if has_places(self.dataset):  # else its image is not opened
+            self.rows, self.cols = table["row"].to_numpy(), table["col"].to_numpy()
         self.counts = self.dataset.kind.nothing(len(self.dataset.classes))
 
     def within(self, window: Window) -> np.ndarray:

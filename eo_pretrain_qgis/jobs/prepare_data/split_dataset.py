@@ -32,7 +32,8 @@ class SplitDataset(Job):
     validation_share: float = number("Share of validation blocks", default=0.15, minimum=0, maximum=0.5)
     test_share: float = number("Share of test blocks", default=0.2, minimum=0, maximum=0.5)
     block_size: int = integer("Block size [px]", default=None, minimum=32, maximum=MOST_PIXELS, help="Empty: chosen from the size of the images.")
-    buffer: int = integer("Buffer between blocks [px]", default=None, minimum=0, maximum=MOST_PIXELS, help="Empty: one tile.")
+    buffer: int = integer("Buffer between blocks [px]", default=None, minimum=0, maximum=MOST_PIXELS,
+                          help="Empty: one tile between blocks, none between parcels, polygons or scenes.")
     seed: int = integer("Seed", default=1, minimum=0, maximum=LARGEST_SEED)
     output: str = dataset_output("New dataset folder")
 

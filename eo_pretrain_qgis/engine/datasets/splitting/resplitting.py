@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import shapely
 
 from ....errors import DataError
 from ....progress import SILENT, Progress
 from ...rasters.grid import Grid
-from ..dataset import IGNORE, SPLITS, Dataset
+from ..dataset import DROPPED, IGNORE, SPLITS, Dataset
 from ..footprints import pixel_boxes, read_footprints
 from .by_group import random_split, split_by_group
-from .by_place import Split, SplitPlan, gap
+from .by_place import TOLERANCE, Split, SplitPlan, gap
 from .division import copies_for_training, divide_anew, finish, link_samples
 
 #: Ways to divide: by place; whole parcels, polygons or scenes together; at random within each class; the best the dataset allows.
@@ -31,7 +32,7 @@ def divide_again(dataset: Dataset, folder: Path, plan: SplitPlan, way: str = "au
     Args:
         dataset: of any task.
         folder: an empty folder to fill.
-        plan: shares, seed, and for places block size and buffer.
+        plan: shares, seed, the buffer, which between groups is kept only where it is given, and for places the block size.
         way: one of `WAYS`.
         progress: also hears warnings.
 
@@ -53,6 +54,8 @@ def divide_again(dataset: Dataset, folder: Path, plan: SplitPlan, way: str = "au
         split = split_by_group(_groups(dataset, tiles, chosen), counts, plan, f"{chosen}s", progress.part(0, 0.2),
                                classes=[row.name for row in dataset.classes])
     split = copies_for_training(split, tiles)
+    if plan.buffer and chosen != "random":
+        split = _apart(split, dataset, tiles, plan.buffer)
     _measure(split, dataset, tiles)
     link_samples(dataset, folder, progress.part(0.2, 0.4))
     description = {**dataset.description, "classes": dataset.classes, "sensors": dataset.sensors}
@@ -81,12 +84,41 @@ def _groups(dataset: Dataset, tiles, column: str) -> np.ndarray:
     return tiles[column].astype(str).to_numpy()
 
 
+def _apart(split: Split, dataset: Dataset, tiles, gap_px: int) -> Split:
+    """Drops training samples that lie nearer than a gap to one of validation or test.
+
+    Raises:
+        DataError: samples do not say where they lie, or none is left for training.
+    """
+    boxes = _boxes(dataset, tiles)
+    if boxes is None:
+        raise DataError(f"The samples of {dataset.folder} do not say where they lie, so no gap can be kept between them. Leave the buffer empty.")
+    # GEOS finds nothing near a box without an area.
+    shapes = shapely.points(boxes[:, :2]) if (boxes[:, :2] == boxes[:, 2:]).all() else shapely.box(*boxes.T)
+    training, others = np.flatnonzero(split.names == SPLITS[0]), np.flatnonzero(np.isin(split.names, SPLITS[1:]))
+    near = np.unique(shapely.STRtree(shapes[others]).query(shapes[training], predicate="dwithin", distance=gap_px - TOLERANCE)[0])
+    if len(near) == len(training):
+        raise DataError(f"No training sample of {dataset.folder} lies {gap_px} px or more from all of validation and test. Choose a smaller buffer.")
+    names = split.names.astype(object)
+    names[training[near]] = DROPPED
+    counts = [int((names == part).sum()) for part in SPLITS]
+    return Split(names.astype(str), {**split.facts, "buffer_px": gap_px, "dropped_tiles": int((names == DROPPED).sum()),
+                                     "shares": [round(count / sum(counts), 4) for count in counts],
+                                     "text": f"{split.facts['text']} {len(near)} training samples nearer than {gap_px} px to validation or test are "
+                                             "dropped."})
+
+
+def _boxes(dataset: Dataset, tiles) -> np.ndarray | None:
+    """Where samples lie in pixels of the first scene (n, 4); None where one does not say."""
+    if tiles.geometry.isna().any() or not dataset.description["scenes"] or not dataset.description["scenes"][0]["crs"]:
+        return None
+    first = dataset.description["scenes"][0]
+    boxes = pixel_boxes(tiles, Grid(first["crs"], tuple(first["transform"]), first["width"], first["height"]))
+    return boxes if np.isfinite(boxes).all() else None
+
+
 def _measure(split: Split, dataset: Dataset, tiles) -> None:
     """Notes how near training and test lie to each other, where that is known."""
-    if tiles.geometry.isna().any() or len(tiles) > MEASURED or not dataset.description["scenes"]:
-        return
-    first = dataset.description["scenes"][0]
-    if first["crs"]:
-        boxes = pixel_boxes(tiles, Grid(first["crs"], tuple(first["transform"]), first["width"], first["height"]))
-        if np.isfinite(boxes).all():
-            split.facts["leakage_distance_px"] = gap(boxes, split.names, SPLITS[0], SPLITS[2])
+    boxes = _boxes(dataset, tiles) if len(tiles) <= MEASURED else None
+    if boxes is not None:
+        split.facts["leakage_distance_px"] = gap(boxes, split.names, SPLITS[0], SPLITS[2])
