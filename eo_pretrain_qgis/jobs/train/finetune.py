@@ -32,8 +32,8 @@ class Finetune(training.TrainingJob):
 
     What is left empty follows from the task, the starting weights and the number of labelled training tiles; the messages and the report
     say what was chosen. With some hundred labelled images and starting weights these are few steps of 32 images, flips, a small rate and a
-    running average; a good encoder kept frozen comes near that, and is quicker. With fewer, among many images without a label that the
-    starting weights were pretrained on: spread the labels.
+    running average; a good encoder kept frozen comes near that, and is quicker. With fewer, among many images without a label, the labels
+    are spread to these, if the starting weights see well what is alike.
     """
 
     title = "Fine-tune a model"
@@ -88,10 +88,11 @@ class Finetune(training.TrainingJob):
     label_share: float = number("Share of the training labels [%]", default=100, minimum=0.01, maximum=100, advanced=True,
                                 help="To see what fewer labels would give. Stratified by class, drawn with the seed; 1 % is part of 5 %. Of each "
                                      "class 100 pixels are kept, or one tile of labels of whole tiles; the real share is told.")
-    spread_labels: bool = boolean("Spread the labels", default=False, advanced=True,
-                                  help="Training tiles without a label learn from a guess: the labels of the tiles that look alike to the "
-                                       "starting weights. For tiles with one class each, when very few have a label, some ten of each class; with "
-                                       "more it does harm.")
+    spread_labels: str = choice("Spread the labels", ("auto", "yes", "no"), default="auto", advanced=True,
+                                help="Training tiles without a label learn from a guess: the labels of the tiles that look alike to the starting "
+                                     "weights. For tiles with one class each, when very few have a label, some ten of each class; with more it "
+                                     "does harm. “auto”: with up to 20 labels for each class and five times as many other tiles, if labels that are "
+                                     "left out are guessed right.")
     early_season: bool = boolean("Learn for early answers", default=False, advanced=True,
                                  help="For series of dates: in each step all dates after a day drawn at random are hidden, so that one model "
                                       "answers on every day of the season. “Evaluate model” shows how good it is by the day.")
@@ -162,7 +163,7 @@ class Finetune(training.TrainingJob):
             raise JobError(f"The mode “{self.mode}” keeps what starting weights know, and there are none. Give starting weights, or choose the mode "
                            "“fine_tune”.")
         idle = [name for name in ("epochs", "epoch_steps", "learning_rate") if getattr(self, name) is not None]
-        if (self.mode in ("probe", "knn") or self.approach == "features") and (idle or self.spread_labels):
+        if (self.mode in ("probe", "knn") or self.approach == "features") and (idle or self.spread_labels == "yes"):
             what = self.parameters()[idle[0] if idle else "spread_labels"].label
             asked = "approach “features”" if self.approach == "features" else f"mode “{self.mode}”"
             raise JobError(f"The {asked} takes no steps, and “{what}” was set. Leave it as it is, or choose another one.")

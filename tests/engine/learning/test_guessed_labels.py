@@ -1,5 +1,6 @@
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from eo_pretrain_qgis.engine.datasets.dataset import IGNORE, Dataset
 from eo_pretrain_qgis.engine.learning.augment import Augmentation
 from eo_pretrain_qgis.engine.learning.data import TileReader
 from eo_pretrain_qgis.engine.learning.finetuning import recipe
-from eo_pretrain_qgis.engine.learning.finetuning.guessed_labels import GuessedLabels
+from eo_pretrain_qgis.engine.learning.finetuning.guessed_labels import GuessedLabels, usually_spread
 from eo_pretrain_qgis.engine.learning.finetuning.labelled_tiles import TrainingTiles
 from eo_pretrain_qgis.engine.learning.finetuning.recipe import finetune
 from eo_pretrain_qgis.engine.learning.probes import nearest_neighbours
@@ -157,12 +158,35 @@ def test_a_run_that_lost_its_guesses_is_not_continued_with_others(folder, start,
 
 def test_labels_are_spread_only_where_it_can_be_done(folder, start, tmp_path):
     with pytest.raises(DataError, match="Labels spread to tiles that look alike to the starting weights, and there are none. Give starting weights, "
-                                        "for example of “Pretrain with Barlow Twins” on these tiles, or switch “Spread the labels” off"):
+                                        "for example of “Pretrain with Barlow Twins” on these tiles, or set “Spread the labels” to “no”"):
         finetune(str(folder), str(tmp_path / "run"), Settings(**QUICK, spread_labels=True))
     for other, task in ((write_dataset(tmp_path / "pixels"), "segmentation"), (write_scenes(tmp_path / "several", task="multilabel"), "multilabel")):
-        with pytest.raises(DataError, match=f"“{task}” .*, and spreading labels from tile to tile needs .*, or switch “Spread the labels” off"):
+        with pytest.raises(DataError, match=f"“{task}” .*, and spreading labels from tile to tile needs .*, or set “Spread the labels” to “no”"):
             finetune(str(other), str(tmp_path / "run"), Settings(**QUICK, start=start, spread_labels=True))
     assert not (tmp_path / "run").exists()
     heard = Listening()
     finetune(str(folder), str(tmp_path / "run"), Settings(**{**QUICK, "epochs": 1}, start=start, spread_labels=True), heard)
     assert "All training tiles have labels; there are none to spread them to." in heard.texts
+
+
+@pytest.mark.parametrize(("right", "spread"), [(0.9, True), (0.5, False)])
+def test_few_labels_are_spread_unasked_where_they_are_guessed_right(start, tmp_path, monkeypatch, right, spread):
+    folder = write_scenes(tmp_path / "stripes", count=96)
+    guess = GuessedLabels.spread
+    monkeypatch.setattr(GuessedLabels, "spread", classmethod(lambda cls, *given: replace(guess(*given), checked=right)))
+    heard, run = Listening(), tmp_path / "run"
+    asked = Settings(**{**QUICK, "epochs": 1}, start=start, label_share=12)
+    finetune(str(folder), str(run), asked, heard)
+    card = json.loads((run / "run.json").read_text())
+    assert card["settings"]["spread_labels"] is True and ("guessed_labels" in card) is spread
+    assert (run / "guessed_labels.npy").exists() is spread
+    said = "Labels are not spread to the tiles without one: left out a fifth at a time, 50 % of them are guessed right by the others."
+    assert (said in heard.texts) is not spread
+    finetune(str(folder), str(run), asked)  # is finished, and says so
+
+
+@pytest.mark.parametrize(("values", "usual"), [({}, True), ({"from_weights": False}, False), ({"labels": 81}, False), ({"labels": 17}, False)])
+def test_labels_are_usually_spread_where_they_are_few_and_other_tiles_many(tmp_path, values, usual):
+    """Of four classes and 96 training tiles."""
+    dataset = Dataset.open(write_scenes(tmp_path / "stripes", count=96, splits=["training"] * 96))
+    assert usually_spread(dataset, **{"from_weights": True, "labels": 16, **values}) is usual

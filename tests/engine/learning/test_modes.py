@@ -172,7 +172,7 @@ def test_all_modes_but_the_usual_need_starting_weights(mode):
         JOBS["finetune"].from_values({"dataset": ".", "output": "run", "mode": mode}).check()
 
 
-@pytest.mark.parametrize(("given", "label"), [({"learning_rate": 0.1}, "Learning rate"), ({"spread_labels": True}, "Spread the labels")])
+@pytest.mark.parametrize(("given", "label"), [({"learning_rate": 0.1}, "Learning rate"), ({"spread_labels": "yes"}, "Spread the labels")])
 def test_what_only_steps_need_is_refused_without_steps(tmp_path, given, label):
     with pytest.raises(JobError, match=f"The mode “probe” takes no steps, and “{label}” was set. Leave it as it is, or choose another one."):
         JOBS["finetune"].from_values({"dataset": str(tmp_path), "start": str(tmp_path), "output": "run", "mode": "probe", **given}).check()

@@ -29,6 +29,8 @@ FEW_LABELS = {
     1200: Defaults(32, 10, 20, 1e-4, "flips", 0.99),
     4000: Defaults(32, 10, 20, 3e-4, "flips", 0.99),
 }
+#: With few labels that are spread, more images are learned from (docs/evidence/spread-labels.md).
+SPREAD = Defaults(32, 10, 30, 1e-4, "flips", 0.99)
 MANY_LABELS = Defaults(32, 10, None, 3e-4, "flips", 0.99)
 #: Series of dates, which are small: many at once, and no images to turn.
 OF_SERIES = Defaults(256, 30, None, 1e-3, "none", 0.0)
@@ -45,7 +47,7 @@ WORDS = {"batch_size": "batch size {}", "epochs": "{} epochs", "epoch_steps": "{
          "augmentation": "augmentation “{}”", "average": "averaging {:g}", "keep": "the {} epoch kept"}
 
 
-def defaults(whole_tiles: bool, from_weights: bool, labels: int, radar_scenes: bool = False) -> Defaults:
+def defaults(whole_tiles: bool, from_weights: bool, labels: int, radar_scenes: bool = False, spread: bool = False) -> Defaults:
     """How to train.
 
     Backscatter of one class differs between scenes by some dB, with moisture, wind, season and incidence angle. Radar of several scenes
@@ -57,12 +59,15 @@ def defaults(whole_tiles: bool, from_weights: bool, labels: int, radar_scenes: b
         from_weights: there are starting weights.
         labels: number of labelled training tiles.
         radar_scenes: the tiles are backscatter, of several scenes, see `labelled_tiles.radar_of_several_scenes`.
+        spread: the labels are spread to tiles without one.
     """
     if not whole_tiles:
         rate = max(SMALLEST_RATE, PIXEL_RATE * min(1.0, labels / FULL_RATE_TILES))
         found = Defaults(learning_rate=min(rate, LARGEST_FROM_WEIGHTS) if from_weights else rate, average=0.98)
     elif not from_weights:
         found = FROM_SCRATCH
+    elif spread and labels <= min(FEW_LABELS):
+        found = SPREAD
     else:
         found = next((found for most, found in FEW_LABELS.items() if labels <= most), MANY_LABELS)
     return replace(found, augmentation="full") if radar_scenes else found

@@ -30,6 +30,9 @@ ALPHA = 0.99  # how far labels flow: what a tile takes from its neighbours in ea
 FOLDS = 5  # of the labels, each left out once to see whether the others guess it
 TOLERANCE = 1e-4
 LARGEST_WEIGHT = 10  # of a class with few guesses
+#: Where nothing is said, labels are spread up to so many for each class, to so many times as many tiles, if so many of those left out are guessed
+#: right (docs/evidence/spread-labels.md: with 16 labels for each class it helped, with 81 it did harm).
+FEW_LABELS, UNLABELLED, SURE = 20, 5, 0.7
 
 
 def check_spreadable(dataset: Dataset, start: str | None) -> None:
@@ -39,10 +42,22 @@ def check_spreadable(dataset: Dataset, start: str | None) -> None:
         DataError: tiles have no or several classes each, or there are no starting weights.
     """
     one_class = [name for name, row in TASKS.items() if row.axes == "" and not row.dates]
-    require(dataset, one_class, "spreading labels from tile to tile", "switch “Spread the labels” off")
+    require(dataset, one_class, "spreading labels from tile to tile", "set “Spread the labels” to “no”")
     if not start:
         raise DataError("Labels spread to tiles that look alike to the starting weights, and there are none. Give starting weights, for example "
-                        "of “Pretrain with Barlow Twins” on these tiles, or switch “Spread the labels” off.")
+                        "of “Pretrain with Barlow Twins” on these tiles, or set “Spread the labels” to “no”.")
+
+
+def usually_spread(dataset: Dataset, from_weights: bool, labels: int) -> bool:
+    """Whether labels are spread where nothing is said.
+
+    Args:
+        dataset: with labels.
+        from_weights: there are starting weights.
+        labels: number of labelled training tiles that are learned from.
+    """
+    return (from_weights and dataset.kind.axes == "" and not dataset.kind.dates and labels <= FEW_LABELS * len(dataset.classes)
+            and len(dataset.indices("training")) >= (1 + UNLABELLED) * labels)
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ from ..tasks import learner_of
 from .answers import TileAnswers
 from .blending import best_share, blended, tried_shares
 from .defaults import ENOUGH_TO_COMPARE, FROM_SCRATCH, defaults, keep_of, sentence, usual_context
-from .guessed_labels import GuessedLabels, check_spreadable
+from .guessed_labels import SURE, GuessedLabels, check_spreadable, usually_spread
 from .labelled_tiles import Choices, LabelledMethod, radar_of_several_scenes
 from .modes import FITTED, WAYS, check_mode
 from .report import run_sections
@@ -65,7 +65,7 @@ class Settings(training_runs.Settings):
     weight_decay: float
     warmup_epochs: int
     label_share: float
-    spread_labels: bool
+    spread_labels: bool | str
     early_season: bool
     loss: str
     epoch_steps: int | None
@@ -100,7 +100,7 @@ def finetune(dataset_folder: str, output: str, settings: Settings, progress: Pro
     check_mode(dataset, settings.mode)
     check_series(dataset, asdict(settings))
     check_classes(dataset, training_share(dataset, settings.label_share, settings.seed), progress)
-    if settings.spread_labels:
+    if settings.spread_labels in (True, "yes"):
         check_spreadable(dataset, settings.start)
     seen, own = chosen_input(dataset, settings.sensor, settings.bands, settings.incidence_angle), learner_of(dataset).encoder
     settings = equipped(settings, output, settings.start, seen.names, progress, own)
@@ -157,9 +157,14 @@ def completed(settings: Settings, dataset: Dataset, before: dict[str, Any] | Non
     if settings.mode in FITTED:
         settings = replace(settings, epochs=1, epoch_steps=0)
     labels, start = len(training_share(dataset, settings.label_share, settings.seed)), bool(settings.start)
+    if settings.spread_labels == AUTO:
+        fitted = settings.mode in FITTED
+        settings = replace(settings, spread_labels=(before or {}).get("spread_labels", not fitted and usually_spread(dataset, start, labels)))
+    settings = replace(settings, spread_labels=settings.spread_labels in (True, "yes"))
     radar = radar_of_several_scenes(dataset, chosen_input(dataset, settings.sensor, settings.bands))
     usual = learner_of(dataset).usual
-    found = asdict(usual or defaults(not dataset.kind.pixelwise, start, labels, radar)) | {"keep": keep_of(len(dataset.indices("validation")))}
+    found = asdict(usual or defaults(not dataset.kind.pixelwise, start, labels, radar, settings.spread_labels))
+    found["keep"] = keep_of(len(dataset.indices("validation")))
     if settings.mode not in FITTED and (settings.epochs is not None or settings.epoch_steps is not None):
         found |= {"epochs": (usual or FROM_SCRATCH).epochs, "epoch_steps": None}
     chosen = {name: (before or {}).get(name, value) for name, value in found.items() if getattr(settings, name) in (None, "auto")}
@@ -183,6 +188,7 @@ class FineTuning:
         self.architecture = begun.get("architecture") or self.learner.kind(settings.mode, settings.encoder, settings.incidence_angle)
         self.settings: Any  # complete: no number of it is None that must be one
         self.settings, self.chosen = completed(settings, dataset, begun.get("settings"))
+        self.spread_unasked = settings.spread_labels == AUTO
         seen = chosen_input(dataset, settings.sensor, settings.bands, settings.incidence_angle)
         seen = levelled(seen, dataset, settings.incidence_angle, self.training_tiles(), progress)
         self.inputs = {seen.name: seen}
@@ -254,10 +260,14 @@ class FineTuning:
             progress.message("All training tiles have labels; there are none to spread them to.")
             return None
         if not session.begins:
-            return GuessedLabels.read(run.path(GUESSES), np.setdiff1d(tiles, labelled))
+            return GuessedLabels.read(run.path(GUESSES), np.setdiff1d(tiles, labelled)) if "guessed_labels" in run.card else None
         features = encoder_features(network.to(device).encoder, self.dataset, network.seen, tiles, turned=True, progress=progress)
         labels = np.where(np.isin(tiles, labelled), self.dataset.labels(tiles), IGNORE)
         guesses = GuessedLabels.spread(tiles, features, labels, len(self.dataset.classes), progress)
+        if self.spread_unasked and (guesses.checked or 0.0) < SURE:
+            progress.message(f"Labels are not spread to the tiles without one: left out a fifth at a time, {100 * (guesses.checked or 0.0):.0f} % of "
+                             "them are guessed right by the others.")
+            return None
         if session.share.rank == 0:
             guesses.write(run.path(GUESSES))
         run.card["guessed_labels"] = guesses.sentence()
