@@ -103,7 +103,7 @@ def test_a_parcel_says_what_its_series_say_together(series):
 
 
 def test_simple_runs_learn_series(folder, tmp_path):
-    found = train_simple(str(folder), str(tmp_path / "run"), Settings("auto", None, None, "band", 100, 1))
+    found = train_simple(str(folder), str(tmp_path / "run"), Settings("auto", None, None, 100, 1))
     assert found["kept"] in ("statistics", "boosting") and found["validation_accuracy"] > 0.85
 
 
@@ -131,4 +131,4 @@ def test_series_without_a_clear_date_are_refused(tmp_path):
     dark = write_crop_series(tmp_path / "dark", parcels=12, cloudy=1)
     with pytest.raises(DataError, match="None of the 24 series of .* that were chosen has a clear date: all are under cloud, shadow or snow, or were "
                                         "not measured. Check the cloud masks and the nodata value."):
-        train_simple(str(dark), str(tmp_path / "run"), Settings("statistics", None, None, "band", 100, 1))
+        train_simple(str(dark), str(tmp_path / "run"), Settings("statistics", None, None, 100, 1))
