@@ -163,7 +163,7 @@ def completed(settings: Settings, dataset: Dataset, before: dict[str, Any] | Non
     settings = replace(settings, spread_labels=settings.spread_labels in (True, "yes"))
     radar = radar_of_several_scenes(dataset, chosen_input(dataset, settings.sensor, settings.bands))
     usual = learner_of(dataset).usual
-    found = asdict(usual or defaults(not dataset.kind.pixelwise, start, labels, radar, settings.spread_labels))
+    found = asdict(usual or defaults(not dataset.kind.pixelwise, start, labels, radar, bool(settings.spread_labels)))
     found["keep"] = keep_of(len(dataset.indices("validation")))
     if settings.mode not in FITTED and (settings.epochs is not None or settings.epoch_steps is not None):
         found |= {"epochs": (usual or FROM_SCRATCH).epochs, "epoch_steps": None}
