@@ -21,7 +21,8 @@ NAMES = [*(f"a{chr(code)}b" for code in (*range(32), 0x7f, 0x85, 0xfffe, 0xffff,
 
 def written(names):
     classes = [ClassInfo(value, name, "#ff0000") for value, name in enumerate(names)]
-    return (raster_attributes(classes), class_map_qml(classes), polygons_qml(classes, 'fi"eld'), suggestions_qml(classes, "class"),
+    rows = [(row.value, row.name, row.color) for row in classes]
+    return (raster_attributes(classes), class_map_qml(classes), polygons_qml(classes, 'fi"eld'), suggestions_qml(rows, "class"),
             categorized("f", "line", [Category(name, name, {"line_color": name}) for name in names]))
 
 

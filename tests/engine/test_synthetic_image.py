@@ -92,7 +92,8 @@ def test_a_class_model_makes_no_image(folder):
 def test_polygons_of_a_synthetic_image_are_refused(folder):
     job = JOBS["predict_map"].from_values({"model": str(scenes_translation.doubling_model(folder)), "images": [str(scenes.two_halves(folder))],
                                            "polygons": str(folder / "p.gpkg"), "output": str(folder / "synthetic.tif")})
-    with pytest.raises(JobError, match="needs a model that gives classes, and .* makes images of sx. Leave it empty, or choose another model."):
+    with pytest.raises(JobError, match="needs a model that gives classes, one for each place, and .* makes images of sx. Leave it empty, or choose "
+                                       "another model."):
         job.run(Progress())
 
 

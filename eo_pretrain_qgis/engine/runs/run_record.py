@@ -325,11 +325,11 @@ def _with_approach(card: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_angle(card: dict[str, Any]) -> dict[str, Any]:
-    """Version 3 saw the incidence angle as a band like others."""
+    """Version 3 saw the incidence angle as a band like others, and learned no series."""
     settings = card.get("settings")
     if not isinstance(settings, dict) or card.get("method", "finetune") != "finetune":
         return card
-    return card | {"settings": {"incidence_angle": "band", **settings}}
+    return card | {"settings": {"incidence_angle": "band", "early_season": False, **settings}}
 
 
 #: Version → function that turns a card of that version into one of the next.

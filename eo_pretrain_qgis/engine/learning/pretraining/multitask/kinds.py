@@ -30,7 +30,8 @@ def check_task(dataset: Dataset, crop: int | None, progress: Progress = SILENT) 
     Raises:
         DataError: of another task or, with labels, without training tiles, with nothing to tell apart, or with tiles smaller than the crop.
     """
-    require(dataset, [name for name, row in TASKS.items() if name in LEARNERS or not row.labelled], "sharing a network with other tasks")
+    shared = [name for name, row in TASKS.items() if not row.labelled or (name in LEARNERS and LEARNERS[name].shared)]
+    require(dataset, shared, "sharing a network with other tasks")
     if dataset.classes:
         check_learnable(dataset)
         refuse_crop(dataset, crop)
