@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import JobError
-from .spec import LARGEST_SEED, MOST_PIXELS, Result, choice, dataset_output, integer, pixel_value, vector_output
+from .spec import LARGEST_SEED, MOST_PIXELS, Result, choice, dataset_output, integer, number, pixel_value, vector_output
 
 PRESETS = ("generic", "sentinel2_l1c", "sentinel2_l1c_0400", "sentinel2_l2a", "sentinel2_l2a_0400", "sentinel1_db", "sentinel1_linear",
            "landsat89_l2", "landsat457_l2", "sentinel3_olci", "sar_db", "sar_linear")
@@ -46,6 +46,18 @@ def stride() -> Any:
 def nodata() -> Any:
     return pixel_value("Nodata value", advanced=True,
                        help="Declared here it is used besides the layer's own nodata, the file's mask and values that are not finite.")
+
+
+def minimum_valid() -> Any:
+    return number("Minimum share of valid pixels", default=0.5, minimum=0, maximum=1, advanced=True)
+
+
+def validation_share() -> Any:
+    return number("Share of validation blocks", default=0.15, minimum=0, maximum=0.5)
+
+
+def test_share() -> Any:
+    return number("Share of test blocks", default=0.2, minimum=0, maximum=0.5)
 
 
 def block_size() -> Any:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...version import plugin_version
-from .. import training
+from .. import mapping, training
 from ..record import values_without_folders
-from ..spec import Job, Result, boolean, extent, file, number, pixel_value, raster_output, rasters, text, vector_output
+from ..spec import Job, Result, boolean, extent, file, number, raster_output, rasters, text, vector_output
 from ..spec import choice as one_of
 from ..tiling import DELIVERED, PRESETS, SMALL_BLOCKS
 
@@ -38,11 +38,9 @@ class MapFieldBoundaries(Job):
                                          + DELIVERED)
     preset: str = one_of("Sensor", ("as_model", *PRESETS), default="as_model", advanced=True,
                          help="How the stored values are scaled, when that differs from the images the model was trained on.")
-    bands: str = text("Bands", default=None, advanced=True,
-                      help="Names of the image's bands in order, such as B02,B03,B04,B08; empty takes the names in the file.")
+    bands: str = mapping.bands()
     extent: dict = extent("Extent", optional=True)
-    nodata: float = pixel_value("Nodata value", advanced=True,
-                                help="Used besides the layer's own nodata, the file's mask and values that are not finite.")
+    nodata: float = mapping.nodata()
     minimum_size: float = number("Smallest field [ha]", default=0.05, minimum=0, maximum=1e6, help="Smaller ones are left out.")
     simplification: float = number("Simplification [m]", default=10, minimum=0, maximum=10_000,
                                    help="About the size of the corners that are smoothed away; 0 keeps the edges of pixels.")

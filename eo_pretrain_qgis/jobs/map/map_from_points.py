@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import Any
 
 from ...version import plugin_version
-from .. import tiling
+from .. import mapping, tiling
 from ..record import values_without_folders
 from ..spec import Job, Result, attribute, choice, classes, extent, file_output, layer, number, raster_output, rasters, text
 
@@ -57,7 +57,7 @@ class MapFromPoints(Job):
     extent: dict = extent("Extent of the map", optional=True, help="Labels outside are learned from all the same.")
     seed: int = tiling.seed()
     output: str = raster_output("Class map")
-    confidence: str = raster_output("Confidence", optional=True, created=False, help="Probability of the mapped class, in percent.")
+    confidence: str = mapping.confidence()
     model: str = file_output("Model", "onnx")
     report: str = file_output("Report", "html")
 

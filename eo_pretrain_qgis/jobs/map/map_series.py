@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...version import plugin_version
-from .. import training
+from .. import mapping, training
 from ..record import values_without_folders
 from ..spec import Job, Result, choice, extent, file, number, pixel_value, raster_output, rasters, text, vector_output
 from ..tiling import DELIVERED, PRESETS
@@ -48,9 +48,8 @@ class MapSeries(Job):
                                 help="Used besides the layers' own nodata, the files' masks and values that are not finite.")
     minimum_area: float = number("Smallest polygon [m²]", default=0, minimum=0, maximum=1e15, advanced=True)
     output: str = raster_output("Class map")
-    confidence: str = raster_output("Confidence", optional=True, created=False, help="Probability of the mapped class, in percent.")
-    class_shares: str = raster_output("Class shares", optional=True, created=False,
-                                      help="Probability of every class, in percent; a band for each, named as the class.")
+    confidence: str = mapping.confidence()
+    class_shares: str = mapping.class_shares()
     polygons: str = vector_output("Polygons", optional=True, created=False)
 
     def run(self, progress: Any) -> dict[str, Any]:

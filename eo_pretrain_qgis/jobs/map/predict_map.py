@@ -7,9 +7,9 @@ from typing import Any
 
 from ...errors import JobError
 from ...version import plugin_version
-from .. import training
+from .. import mapping, training
 from ..record import values_without_folders
-from ..spec import Job, Result, boolean, choice, extent, file, integer, number, pixel_value, raster_output, rasters, text, vector_output
+from ..spec import Job, Result, boolean, choice, extent, file, integer, number, raster_output, rasters, text, vector_output
 from ..tiling import DELIVERED, PRESETS, SMALL_BLOCKS
 
 
@@ -40,11 +40,9 @@ class PredictMap(Job):
     images: list = rasters("Image", help="One raster with all bands, or the bands of one scene as several rasters." + DELIVERED)
     preset: str = choice("Sensor", ("as_model", *PRESETS), default="as_model",
                          help="How the stored values are scaled, when that differs from the images the model was trained on.")
-    bands: str = text("Bands", default=None, advanced=True,
-                      help="Names of the image's bands in order, such as B02,B03,B04,B08; empty takes the names in the file.")
+    bands: str = mapping.bands()
     extent: dict = extent("Extent", optional=True)
-    nodata: float = pixel_value("Nodata value", advanced=True,
-                                help="Used besides the layer's own nodata, the file's mask and values that are not finite.")
+    nodata: float = mapping.nodata()
     tile_size: int = integer("Tile size [px]", default=1024, minimum=128, maximum=8192, advanced=True,
                              help="A memory setting: how many of the model's blocks are read and written at once. It never changes the map.")
     small_blocks: bool = boolean("Small blocks", advanced=True, help=SMALL_BLOCKS)
@@ -57,9 +55,8 @@ class PredictMap(Job):
     minimum_area: float = number("Smallest polygon [m²]", default=0, minimum=0, maximum=1e15, advanced=True)
     output: str = raster_output("Class map", help="With a model that translates: the synthetic image. With one of several classes for each image: "
                                                   "their probabilities.")
-    confidence: str = raster_output("Confidence", optional=True, created=False, help="Probability of the mapped class, in percent.")
-    class_shares: str = raster_output("Class shares", optional=True, created=False,
-                                      help="Probability of every class, in percent; a band for each, named as the class.")
+    confidence: str = mapping.confidence()
+    class_shares: str = mapping.class_shares()
     polygons: str = vector_output("Polygons", optional=True, created=False)
 
     def run(self, progress: Any) -> dict[str, Any]:

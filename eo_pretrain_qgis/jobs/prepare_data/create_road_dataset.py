@@ -78,10 +78,10 @@ class CreateRoadDataset(Job):
     stride: int = tiling.stride()
     extent: dict = extent("Extent", optional=True,
                           help="Only tiles inside are cut. Give it where the roads are an extract that is smaller than the images.")
-    minimum_valid: float = number("Minimum share of valid pixels", default=0.5, minimum=0, maximum=1, advanced=True)
+    minimum_valid: float = tiling.minimum_valid()
     nodata: float = tiling.nodata()
-    validation_share: float = number("Share of validation blocks", default=0.15, minimum=0, maximum=0.5)
-    test_share: float = number("Share of test blocks", default=0.2, minimum=0, maximum=0.5)
+    validation_share: float = tiling.validation_share()
+    test_share: float = tiling.test_share()
     block_size: int = tiling.block_size()
     seed: int = tiling.seed()
     output: str = tiling.output()

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...errors import JobError
-from ..spec import LARGEST_SEED, Job, Result, choice, extent, file_output, integer, pixel_value, raster_output, rasters, text, vector_output
+from .. import mapping
+from ..spec import LARGEST_SEED, Job, Result, choice, extent, file_output, integer, raster_output, rasters, text, vector_output
 from ..tiling import DELIVERED
 
 
@@ -47,8 +48,7 @@ class DiscoverTopics(Job):
     document_size: int = integer("Document size [px]", default=256, minimum=8, maximum=4096,
                                  help="A multiple of the word size. Smaller documents give more of them and finer topics.")
     extent: dict = extent("Extent", optional=True)
-    nodata: float = pixel_value("Nodata value", advanced=True,
-                                help="Used besides the layer's own nodata, the file's mask and values that are not finite.")
+    nodata: float = mapping.nodata()
     scaling: str = choice("Scaling of the channels", ("none", "standard"), default="none", advanced=True,
                           help="“none”: distances between words in the channels' own units, as in the source. “standard”: every channel counts the "
                                "same; take it for channels of different units.")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ...progress import Progress
 from .. import tiling
-from ..spec import LARGEST_SEED, MOST_PIXELS, Job, Result, choice, dataset_output, folder, integer, number
+from ..spec import LARGEST_SEED, MOST_PIXELS, Job, Result, choice, dataset_output, folder, integer
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class SplitDataset(Job):
     way: str = choice("Divide by", ("auto", "place", "parcel", "polygon", "scene", "random"), default="auto",
                       help="“auto”: as above. “polygon”: whole polygons of an ice chart. “scene”: whole images, of series the tiles "
                            "of their images, so that a test is on unseen tiles. “random” flatters a model and is for comparison.")
-    validation_share: float = number("Share of validation blocks", default=0.15, minimum=0, maximum=0.5)
-    test_share: float = number("Share of test blocks", default=0.2, minimum=0, maximum=0.5)
+    validation_share: float = tiling.validation_share()
+    test_share: float = tiling.test_share()
     block_size: int = integer("Block size [px]", default=None, minimum=32, maximum=MOST_PIXELS, help="Empty: chosen from the size of the images.")
     buffer: int = integer("Buffer between blocks [px]", default=None, minimum=0, maximum=MOST_PIXELS,
                           help="Empty: one tile between blocks, none between parcels, polygons or scenes.")

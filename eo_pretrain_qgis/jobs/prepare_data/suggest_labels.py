@@ -7,7 +7,7 @@ from typing import Any
 
 from ...errors import JobError
 from ...version import plugin_version
-from .. import training
+from .. import mapping, training
 from ..record import values_without_folders
 from ..spec import (
     Job,
@@ -19,7 +19,6 @@ from ..spec import (
     folder,
     integer,
     number,
-    pixel_value,
     raster,
     raster_output,
     rasters,
@@ -90,11 +89,9 @@ class SuggestLabels(Job):
     dataset: str = folder("Dataset to be extended", optional=True, help="Places it holds, or could not use, are not suggested.")
     preset: str = choice("Sensor", ("as_model", *PRESETS), default="as_model", advanced=True,
                          help="How the stored values are scaled, when that differs from the images the model was trained on.")
-    bands: str = text("Bands", default=None, advanced=True,
-                      help="Names of the image's bands in order, such as B02,B03,B04,B08; empty takes the names in the file.")
+    bands: str = mapping.bands()
     extent: dict = extent("Extent", optional=True, help="Only places wholly inside are suggested.")
-    nodata: float = pixel_value("Nodata value", advanced=True,
-                                help="Used besides the layer's own nodata, the file's mask and values that are not finite.")
+    nodata: float = mapping.nodata()
     minimum_valid: float = number("Minimum share of valid and clear pixels", default=0.9, minimum=0, maximum=1, advanced=True)
     small_blocks: bool = boolean("Small blocks", advanced=True, help=SMALL_BLOCKS)
     device: str = text("Device", default="auto", advanced=True, help="auto, cpu, cuda or cuda:0; a device named and not there is an error.")
