@@ -28,8 +28,8 @@ def chosen_series_encoder(start: str | None, given: str | None, bands: list[str]
         ModelError: it is none of series, or the weights are of another one.
     """
     if given and given not in OF_SERIES:
-        raise ModelError(f"The encoder “{given}” is for images, and these are series of dates. Choose {', '.join(OF_SERIES[:-1])} or {OF_SERIES[-1]}, "
-                         "or leave “Encoder” empty.")
+        raise ModelError(f"The encoder “{given}” is for images, and these are series of dates. Choose {', '.join(OF_SERIES[:-1])} or "
+                         f"{OF_SERIES[-1]}, or leave “Encoder” empty.")
     if not start:
         return given or OF_SERIES[0]
     file = find_weights(start, bands, False, progress.part(0, 0))
