@@ -18,7 +18,7 @@ from ...models.session import MemoryRanOutError
 from ...runs.answers import Answered
 from ...waiting import PythonCall
 from ..data import AROUND, TileReader
-from ..export import Probabilities, describe
+from ..export import Probabilities, Together, describe
 from ..halo import LARGEST_HALO
 from ..loop.device import describe_device
 from ..loop.runs import Run
@@ -134,5 +134,4 @@ class TorchSession:
     @torch.no_grad()
     def _scores(self, images: dict[str, np.ndarray]) -> np.ndarray:
         image, = images.values()
-        given = self.model(torch.from_numpy(image).to(self.on))
-        return (torch.cat(given, 1) if isinstance(given, tuple) else given).float().cpu().numpy()
+        return Together(self.model)(torch.from_numpy(image).to(self.on)).float().cpu().numpy()
