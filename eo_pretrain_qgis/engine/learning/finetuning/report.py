@@ -45,6 +45,11 @@ def run_sections(run: Run, dataset: Dataset, course: Course, pictures: str) -> t
                      "Accuracy of the best epoch on the validation tiles"), class_table(run.class_names, found, kind),
         *([confusion_table(run.class_names, np.array(card["confusion"]))] if "confusion" in card else []),
     ]
+    for row in card.get("targets", ()):
+        if "confusion" in row:
+            names, sums = [entry["name"] for entry in row["classes"]], np.array(row["confusion"])
+            body += [page.heading(f"Target “{row['name']}” on the validation tiles"), class_table(names, kind.figures(sums), kind),
+                     confusion_table(names, sums)]
     model = f"{card['architecture']} with {card['encoder']}" if run.kept == NETWORK else NAMES[run.kept]
     return (f"{card['dataset']['name']}: {model}",
             run_report(card, course, verdict(card, course), body, [*unit_sentences(dataset), *_limits(card, found["classes"], kind)],
