@@ -14,8 +14,8 @@ from ...errors import DataError
 from ...progress import SILENT, Progress
 from ..cards import Input, between_values
 from ..datasets.dates import read_series
-from ..datasets.surroundings import Surroundings
 from ..datasets.splitting.label_shares import with_label
+from ..datasets.surroundings import Surroundings
 from ..even_sample import even_sample
 from .classifiers import CLASSIFIERS, Classifier, Regression, fit, stacked
 from .graph import pixel_graph, sample_graph, series_graph

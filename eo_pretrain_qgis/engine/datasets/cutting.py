@@ -115,7 +115,7 @@ class Cutter:
             arrays[LABELS] = (size, "uint8")
             if hasattr(self.labels, SHARES):
                 arrays[SHARES] = ((len(self.classes), *size), "uint8")
-        return arrays | {name: (size, dtype) for name, dtype in self.beside.items()} | {name: (size, "uint8") for name in self.further}
+        return arrays | {name: (size, dtype) for name, dtype in self.beside.items()} | dict.fromkeys(self.further, (size, "uint8"))
 
     @property
     def further(self) -> list[str]:
@@ -175,10 +175,11 @@ class Cutter:
         counts = [np.count_nonzero(valid[part]) for part in inner]
         least = self.cutting.minimum_valid * self.cutting.tile_size**2
         result.any_valid = any(counts)
-        drawn, further = np.full(valid.shape, IGNORE, np.uint8), {}
+        further: dict[str, np.ndarray] = {}
+        drawn = np.full(valid.shape, IGNORE, np.uint8)
         if labels and self.classes and any(count and count >= least for count in counts):
-            drawn, *others = (np.where(valid, one.read(grid, area), np.uint8(IGNORE)) for one in (labels, *getattr(labels, "further", ())))
-            further = dict(zip(self.further, others, strict=True))
+            drawn, *more = (np.where(valid, one.read(grid, area), np.uint8(IGNORE)) for one in (labels, *getattr(labels, "further", ())))
+            further = dict(zip(self.further, more, strict=True))
         samples: dict[str, list[np.ndarray]] = {name: [] for name in self.samples}
         for window, part, count in zip(windows, inner, counts, strict=True):
             if not count or count < least:

@@ -43,7 +43,8 @@ class Batch:
         samples: int64 (n,), positions in the dataset.
         weights: float32 (n,), of the tiles in the loss.
         targets: what is to be learned, by name. “labels” are class positions, int64, 255 where nothing is known: (n, y, x), or (n,) where a
-            tile has one class; 0 and 1 (n, class) where it may have several; “labels_1” and so on are those of further targets. “shares” are those of the classes in each pixel, uint8
+            tile has one class; 0 and 1 (n, class) where it may have several; “labels_1” and so
+            on are those of further targets. “shares” are those of the classes in each pixel, uint8
             (n, class, y, x) of 255. Methods add others.
         days: by the name of their port, of series, float32 (n, date), below 0 where a date does not count, see `dates.read_series`.
         together: fewest tiles in a piece, of a loss that compares them.

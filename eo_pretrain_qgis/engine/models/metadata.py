@@ -44,7 +44,8 @@ def stac_item(description: dict[str, Any], file_name: str = "model.onnx") -> dic
         "mlm:accelerator": None,
         "mlm:accelerator_constrained": False,
         "mlm:input": [port for seen in description["inputs"] for port in _inputs(seen, description.get("fixed_tile") or -1)],
-        "mlm:output": [_output(description), *(_further(row, description) for row in description.get("further", ())), *(_beside(name, description.get("fixed_tile") or -1) for name in description.get("beside", ()))],
+        "mlm:output": [_output(description), *(_further(row, description) for row in description.get("further", ())),
+                       *(_beside(name, description.get("fixed_tile") or -1) for name in description.get("beside", ()))],
     }
     if not properties["datetime"]:  # STAC asks for a range where there is no instant
         properties |= {"datetime": None, "start_datetime": "1900-01-01T00:00:00Z", "end_datetime": "9999-12-31T23:59:59Z"}

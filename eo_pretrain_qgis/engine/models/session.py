@@ -118,8 +118,8 @@ class Session:
                              f"({first_line(error)[:200]}). "
                              "Export the model again.") from None
         main = self._checked(found, shape, self.channels)
-        others = [self._checked(other, shape, channels) for other, channels in zip(more, self.more.values(), strict=True)]
-        return np.concatenate([main, *others], 1) if others else main
+        beside = [self._checked(array, shape, channels) for array, channels in zip(more, self.more.values(), strict=True)]
+        return np.concatenate([main, *beside], 1) if beside else main
 
     def _checked(self, found: Any, asked: tuple[int, ...], wanted: int | None) -> np.ndarray:
         shape: tuple[int, ...] = getattr(found, "shape", ())

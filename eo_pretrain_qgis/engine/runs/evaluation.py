@@ -49,8 +49,8 @@ def measure_run(run: RunFolder, opened: Callable[[Dataset], Answers], dataset_fo
         progress: told of every batch.
 
     Returns:
-        The figures as plain values, of the main target and in ``targets`` of each other, with ``model``, ``majority`` and ``statistics`` (each the figures of the task, and a confusion
-        matrix where a sample has one class), and the sections of an HTML report.
+        The figures as plain values, of the main target and in ``targets`` of each other, with ``model``, ``majority`` and ``statistics`` (each the
+        figures of the task, and a confusion matrix where a sample has one class), and the sections of an HTML report.
 
     Raises:
         DataError: the split is empty, the dataset does not fit the run, or it shows scenes or tiles the run learned from.

@@ -169,8 +169,8 @@ class RunFolder:
             dataset.sensor_of(seen)
         names, each = self.target_names, dataset.each_target()
         if names and names != [one.target for one in each]:
-            raise DataError(f"The targets of the dataset {where} are {_list([one.target for one in each if one.target]) or 'without a name'}, but the "
-                            f"run {self.folder} learned {_list(names)}. Choose a dataset made with the same targets in the same order.")
+            raise DataError(f"The targets of the dataset {where} are {_list([one.target for one in each]) or 'without a name'}, but the run "
+                            f"{self.folder} learned {_list(names)}. Choose a dataset made with the same targets in the same order.")
         for one, classes in zip(each, [self.card["classes"], *(row["classes"] for row in self.card.get("targets", ()))]):
             ours, theirs = [(c["value"], c["name"]) for c in classes], [(c.value, c.name) for c in one.classes]
             if ours != theirs:

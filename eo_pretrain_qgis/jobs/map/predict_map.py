@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -98,7 +99,7 @@ class PredictMap(Job):
         products = [PRODUCTS[name](path) for name, path in rasters_of.items() if name in PRODUCTS]
         products = [OfTarget(target, one) if target else one for one in products]
         with new_folder(self.target_maps) if further else nullcontext() as folder:
-            products += [OfTarget(name, ClassMap(str(folder / f"{name}.tif"))) for name in further]
+            products += [OfTarget(name, ClassMap(os.path.join(folder or "", f"{name}.tif"))) for name in further]
             outcome = map_scene(model, request, products, progress.part(0, 0.9 if self.polygons else 1))
         if self.polygons:
             write_polygons(self.output, model.of_target(target).classes, self.polygons, self.minimum_area, progress.part(0.9, 1))

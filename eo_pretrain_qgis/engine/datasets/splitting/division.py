@@ -15,8 +15,8 @@ from ....progress import SILENT, Progress
 from ...rasters.grid import Grid
 from ...tasks import task_named
 from ..dataset import DROPPED, SPLITS, TILES, Dataset, numbers, write_description
-from ..record import label_array
 from ..footprints import pixel_boxes, read_footprints, write_footprints
+from ..record import label_array
 from ..shards import Shards
 from ..statistics import band_statistics
 from .by_place import Split, SplitPlan, split_by_place
@@ -151,8 +151,8 @@ def _targets(folder: Path, description: dict, split: Split, progress: Progress) 
                 sums += kind.class_counts(shards.array(label_array(number), own[start:start + AT_ONCE]), len(sums)).sum(0, dtype=np.int64)
             counts[part] = sums.tolist()
         if not any(counts[SPLITS[0]]):
-            raise DataError(f"No training sample of {description['name']} has a label of the target “{target['name']}”, so nothing can learn it. Leave "
-                            "it out of “Further targets”, or label more polygons with it.")
+            raise DataError(f"No training sample of {description['name']} has a label of the target “{target['name']}”, so nothing can learn it. "
+                            "Leave it out of “Further targets”, or label more polygons with it.")
         found.append({**target, "class_pixels": counts})
     return found
 

@@ -34,7 +34,7 @@ class Classification(LabelledMethod):
     renewal_tiles = 512  # the deepest layer has few pixels per tile
 
     def loss(self, part: str, networks: Mapping[str, nn.Module], batch: Batch) -> torch.Tensor:
-        """Weighted mean over the tiles of a batch, and over the targets; a tile of weight 0.5 counts half, and of a target only those with a label."""
+        """Weighted mean over the tiles of a batch, and over the targets; a tile of weight 0.5 counts half, and without a label nothing."""
         outputs = networks[part](batch.given).float()
         return mean_over(self.heads, lambda head: self._loss_of(head, outputs[:, head.scores], batch))
 

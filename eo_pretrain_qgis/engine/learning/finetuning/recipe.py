@@ -162,8 +162,8 @@ def completed(settings: Settings, dataset: Dataset, before: dict[str, Any] | Non
     labels, start = len(training_share(dataset, settings.label_share, settings.seed)), bool(settings.start)
     if settings.spread_labels == AUTO:
         fitted = settings.mode in FITTED
-        usual = not fitted and not dataset.targets and usually_spread(dataset, start, labels)
-        settings = replace(settings, spread_labels=(before or {}).get("spread_labels", usual))
+        spread = not fitted and not dataset.targets and usually_spread(dataset, start, labels)
+        settings = replace(settings, spread_labels=(before or {}).get("spread_labels", spread))
     settings = replace(settings, spread_labels=settings.spread_labels in (True, "yes"))
     radar = radar_of_several_scenes(dataset, chosen_input(dataset, settings.sensor, settings.bands))
     usual = learner_of(dataset).usual

@@ -26,11 +26,11 @@ class OfTarget:
         return self.product.name
 
     @contextmanager
-    def open(self, canvas: Canvas, progress: Progress) -> Iterator[Callable[[Part], None]]:
+    def open(self, canvas: Canvas, progress: Progress) -> Iterator[Callable[[Part], object]]:
         """See `Product`."""
         tags = {**canvas.tags, "EO_PRETRAIN_TARGET": self.target}
         with self.product.open(replace(canvas, model=canvas.model.of_target(self.target), tags=tags), progress) as take:
-            yield lambda part: take(part.of(self.target)) and None
+            yield lambda part: take(part.of(self.target))
 
 
 def chosen_target(model: Package, name: str) -> str:

@@ -19,7 +19,8 @@ DOMINANT = 0.65
 #: Why a polygon has no class: key → words for the report.
 REASONS = {
     "land": "are land", "shelf": "are ice shelf", "nothing": "hold no data", "total": "do not say how much ice they hold",
-    "stage": "do not say the stage of their ice", "form": "do not say the form of their ice", "mixed": "are mixed: no class holds the share asked for",
+    "stage": "do not say the stage of their ice", "form": "do not say the form of their ice",
+    "mixed": "are mixed: no class holds the share asked for",
     "no class": "hold ice that is in no class", "between": "hold less ice than asked for",
     "strange": "have codes that SIGRID-3 does not have",
 }
