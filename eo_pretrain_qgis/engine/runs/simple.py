@@ -80,7 +80,7 @@ def levelled(seen: Input, dataset: Dataset, incidence_angle: str, tiles: np.ndar
 def main_target(dataset: Dataset, progress: Progress) -> Dataset:
     """The dataset with its main target alone, of which simple classifiers learn; says so where it has others."""
     if dataset.targets:
-        progress.message(f"A simple classifier learns one target, “{dataset.target}”; {', '.join(dataset.targets)} are not learned. The approach "
+        progress.message(f"A simple classifier learns one target, “{dataset.target}”. Not learned: {', '.join(dataset.targets)}. The approach "
                          "“network” learns all together.", "warning")
     return dataset.each_target()[0]
 
