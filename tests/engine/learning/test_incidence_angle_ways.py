@@ -228,7 +228,8 @@ def test_likelihoods_are_for_networks_from_scratch(ice, tmp_path, also):
 
 
 def test_the_angle_alone_stands_beside_a_class_for_every_pixel(tmp_path):
-    folder = write_ice(tmp_path / "tiles", count=40, angles=lambda labels, rng: np.array([38.0, 30.0, 22.0])[labels] + rng.uniform(-3, 3, len(labels)))
+    far = lambda labels, rng: np.array([38.0, 30.0, 22.0])[labels] + rng.uniform(-3, 3, len(labels))  # noqa: E731
+    folder = write_ice(tmp_path / "tiles", count=40, angles=far)
     labels = np.load(folder / "labels-000.npy")
     drawn = np.repeat(np.repeat(labels[:, None, None], 10, 1), 10, 2)
     drawn[:, 0] = 255

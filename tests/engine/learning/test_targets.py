@@ -21,6 +21,7 @@ from eo_pretrain_qgis.engine.learning.finetuning.recipe import finetune
 from eo_pretrain_qgis.engine.learning.loop.runs import Run
 from eo_pretrain_qgis.engine.learning.networks.spectral import SpectralUNet
 from eo_pretrain_qgis.engine.learning.tasks import learner_of
+from eo_pretrain_qgis.engine.mapping.suggesting.uncertainty import Ensemble
 from eo_pretrain_qgis.engine.models import package
 from eo_pretrain_qgis.engine.models.report import write_html
 from eo_pretrain_qgis.engine.runs.simple import Settings as Simple
@@ -164,6 +165,7 @@ def test_a_model_gives_each_target_and_maps_it(request, kind, tmp_path):
         "smooth", "rough"]
     with pytest.raises(ModelError, match="has no target “thickness”; besides stage it has form. Choose one of these."):
         model.of_target("thickness")
+    assert not Ensemble.of([model]).further and not Ensemble.of([model, model]).further, "labels are suggested for the main target"
     write_html(model, str(tmp_path / "model.html"))
     assert "Classes it gives of the target “form”" in (tmp_path / "model.html").read_text(encoding="utf-8")
     dataset, side = run.open_dataset(), run.card["tile_size"]
