@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -76,7 +76,7 @@ def parted(heads: Sequence[Head], sums: np.ndarray) -> list[np.ndarray]:
 
 def told(heads: Sequence[Head], sums: np.ndarray) -> dict[str, float]:
     """Figures of an epoch: those of the main target, of others those that every epoch tells, and the mean of the scores, where there are several."""
-    main, *others = ({} if not counts.sum() else head.dataset.kind.told_figures(counts, [row.name for row in head.dataset.classes])
+    main, *others = (head.dataset.kind.told_figures(counts, [row.name for row in head.dataset.classes])
                      for head, counts in zip(heads, parted(heads, sums), strict=True))
     if len(heads) == 1:
         return main
@@ -89,7 +89,7 @@ def told(heads: Sequence[Head], sums: np.ndarray) -> dict[str, float]:
 
 def said_of_targets(heads: Sequence[Head], sums: np.ndarray) -> list[dict[str, Any]]:
     """What run.json says of the targets beside the main one: name, classes, figures and what is taken for what."""
-    return [{"name": head.name, "classes": [vars(row) for row in head.dataset.classes], "confusion": counts.tolist(),
+    return [{"name": head.name, "classes": [asdict(row) for row in head.dataset.classes], "confusion": counts.tolist(),
              "metrics": head.dataset.kind.told_figures(counts, [row.name for row in head.dataset.classes])}
             for head, counts in list(zip(heads, parted(heads, sums), strict=True))[1:]]
 

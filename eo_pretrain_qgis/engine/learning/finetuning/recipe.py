@@ -96,13 +96,15 @@ def finetune(dataset_folder: str, output: str, settings: Settings, progress: Pro
     if settings.approach == "features":
         settings = replace(settings, mode="probe")
     dataset = Dataset.open(dataset_folder)
+    for one in dataset.each_target():
+        check_learnable(one)
     refuse_crop(dataset, settings.crop)
     check_mode(dataset, settings.mode)
     check_series(dataset, asdict(settings))
     check_targets(dataset, settings)
+    learned = training_share(dataset, settings.label_share, settings.seed)
     for number, one in enumerate(dataset.each_target()):
-        check_learnable(one)
-        check_classes(one, training_share(dataset, settings.label_share, settings.seed), progress, further=number > 0)
+        check_classes(one, learned, progress, further=number > 0)
     if settings.spread_labels in (True, "yes"):
         check_spreadable(dataset, settings.start)
     seen, own = chosen_input(dataset, settings.sensor, settings.bands, settings.incidence_angle), learner_of(dataset).encoder
@@ -210,7 +212,7 @@ class FineTuning:
 
     def card(self) -> dict[str, Any]:
         """The kind of network, and the targets where there are several."""
-        targets = {"target": self.dataset.target, "targets": [{"name": head.name, "classes": [vars(row) for row in head.dataset.classes]}
+        targets = {"target": self.dataset.target, "targets": [{"name": head.name, "classes": [asdict(row) for row in head.dataset.classes]}
                                                               for head in self.heads[1:]]} if self.dataset.targets else {}
         return {"architecture": self.architecture, "encoder": self.settings.encoder, "chosen": self.chosen, **targets}
 
