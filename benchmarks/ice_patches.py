@@ -5,7 +5,8 @@
           has a level of its own, each scene another calibration, and speckle of ten looks. Patches of 20 px, divided by scene, three seeds.
           The run of “Fine-tune a model” (auto) with the angle as a band, without it, and with one slope taken off; beside it Lohse's classifier
           and the angle alone; errors by tercile of the angle.
-  pools   parameters and multiply-adds for a patch of 10, 20 and 32 px by how many poolings are left; nothing is trained.
+  pools   parameters and multiply-adds for a patch of 10, 20 and 32 px by how many poolings are left; and the accuracy of some of them on the test
+          scenes of such scenes, two seeds, of the network at its last epoch, so that nothing falls back to the regression.
 
 No skill on real ice follows from either.
 Run: python -m benchmarks.ice_patches [--csv docs/evidence/data] [--part angle pools]
@@ -45,7 +46,9 @@ KINDS = {"open water": (-17.5, -27.5, -0.65, -0.20), "young ice": (-17.0, -26.5,
 #: Deviations of a field's level, and of a scene's calibration [dB].
 OF_FIELD, OF_SCENE = 1.2, 0.5
 WAYS = {"band": "angle as a band", "none": "without the angle", "slope": "one slope taken off"}
-POOLS = ("as many as fit", "3", "1", "0")
+POOLS = ("as many as fit", "3", "2", "1", "0")
+#: Patch [px] and poolings that are trained, steps of 32 patches each in two epochs, and seeds: what a core does in some minutes.
+TRAINED, STEPS, POOL_SEEDS = ((10, 3), (10, 2), (20, 4), (20, 3)), 20, (1, 2)
 
 
 def main() -> None:
@@ -134,19 +137,42 @@ def keep(right: dict[tuple[str, str], list[float]], words: str, correct: np.ndar
 
 
 def pools(folder: Path) -> Figures:
-    """What a patch costs by the poolings that are left."""
-    found, dataset = Figures("patch and poolings", "what"), simulate(folder, 1, 20, 25)
+    """What a patch costs by the poolings that are left, and what some of them reach."""
+    found = Figures("patch and poolings", "what")
+    sets = {(side, seed): simulate(place(folder, f"{side}-{seed}"), seed, side, 25) for side in (10, 20) for seed in POOL_SEEDS}
+    dataset = sets[20, 1]
     for side in (10, 20, 32):
         for left in POOLS:
             count = poolings_that_fit(side) if left == POOLS[0] else int(left)
             encoder = "vgg16_bn" if count == 5 else f"vgg16_bn_{count}pool{'' if count == 1 else 's'}"
-            if left == "3" and count == poolings_that_fit(side):
+            if left != POOLS[0] and count >= poolings_that_fit(side):
                 continue
             network = DeepSpectralClassifier(encoder, dataset.choose([dataset.sensors[0].name], None), len(KINDS))
             row = f"{side} px, {count} poolings" + (" (as many as fit)" if left == POOLS[0] else "")
             found.add(row, "multiply-adds [million]", value=multiply_adds(network, side) / 1e6, form=",.0f")
             found.add(row, "parameters [million]", value=sum(one.numel() for one in network.parameters()) / 1e6, form=".2f")
+            if (side, count) in TRAINED:
+                reached = [accuracy(folder, sets[side, seed], encoder, seed) for seed in POOL_SEEDS]
+                found.add(row, "accuracy, SIMULATED test scenes", value=reached, spread=True)
     return found
+
+
+def place(folder: Path, name: str) -> Path:
+    """A new folder in another one."""
+    (folder / name).mkdir()
+    return folder / name
+
+
+def accuracy(folder: Path, dataset: Dataset, encoder: str, seed: int) -> float:
+    """Share of the test patches that a network with that encoder gets right, from scratch."""
+    output, begun = folder / f"{dataset.tile_size}-{encoder}-{seed}", time.monotonic()
+    JOBS["finetune"].from_values({
+        "dataset": str(dataset.folder), "approach": "network", "encoder": encoder, "epochs": 2, "epoch_steps": STEPS, "batch_size": 32, "keep": "last",
+        "device": "cpu", "seed": seed, "output": str(output)}).run(SILENT)
+    answers, tiles = NetworkAnswers.of(Run.open(str(output)), dataset, torch.device("cpu")), dataset.indices("test")
+    right = np.concatenate([scores.argmax(1) == truth for _, truth, scores in answers.of_tiles(tiles, 64)])
+    print(f"{dataset.tile_size} px, {encoder}, seed {seed}: {len(tiles)} patches, {right.mean():.3f}, {time.monotonic() - begun:.0f} s", flush=True)
+    return float(right.mean())
 
 
 if __name__ == "__main__":

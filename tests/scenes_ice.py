@@ -225,3 +225,31 @@ def delivered_ice(folder):
     geopandas.GeoDataFrame(ice, geometry=shapes, crs=32633).to_file(folder / "ice.gpkg")
     root.rename(folder / "product.SAFE")
     return folder
+
+
+def ice_chart_targets(folder):
+    """`ice_chart` in another order of what is known: no form in row 2, no stage in row 3; the last is not land."""
+    codes = [list(ICE_CODES[kind]) for kind in ice_kinds()]
+    codes[1][3] = codes[1][6] = "99"
+    codes[2][2] = codes[2][5] = "99"
+    return _chart(folder, "targets", codes)
+
+
+def ice_chart_formless(folder):
+    """`ice_chart_targets` in which no form of ice is said."""
+    codes = [list(ICE_CODES[kind]) for kind in ice_kinds()]
+    for row in codes:
+        row[3] = row[6] = "99"
+        row[7] = "I"
+        row[0] = "92"
+    return _chart(folder, "formless", codes)
+
+
+def ice_two_fields(folder):
+    """`ice_polygons` with a second field, “Second kind”, which is empty in every fifth, and a third, `nothing`, which is empty everywhere."""
+    kinds = ice_kinds()
+    second = [None if number % 5 == 4 else "rough" if number % 2 else "smooth" for number in range(len(kinds))]
+    fields = ice_squares().assign(ice_kind=kinds, **{"Second kind": second, "nothing": [None] * len(kinds)})
+    fields["nothing"] = fields["nothing"].astype("object")
+    fields.to_file(folder / "two_fields.gpkg", layer="two_fields")
+    return folder / "two_fields.gpkg"

@@ -38,6 +38,8 @@ Name = Annotated[str, worded(f"[^{_CONTROL}]*", "a text without control characte
 FilledName = Annotated[str, worded(f"[^{_CONTROL}]+", "a text, not empty and without control characters", max_length=1000)]
 #: A name that is safe as a part of a file's name on every system.
 PlainName = Annotated[str, worded(_PLAIN + r"(?<![\s.])", "a name that can be that of a file, without / \\ : and the like", max_length=100)]
+#: The name of one of several targets of a dataset or model, a part of the names of files and of outputs of a graph.
+TargetName = Annotated[str, worded("[A-Za-z0-9_-]+", "a name of letters, digits, _ and -", max_length=40)]
 #: The name of a file with an array, in the folder of the record.
 ArrayFile = Annotated[str, worded(_PLAIN + r"\.npy", "the plain name of a file that ends in .npy", max_length=200)]
 ColourOrNone = Annotated[str, worded("(#[0-9a-fA-F]{6})?", "empty or a colour such as #1f77b4")]

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import DataError
 from .measures.accuracy import count_classes, sample_scores, scores
-from .measures.baselines import PIXEL_BASELINES, SAMPLE_BASELINES, SERIES_BASELINES, Baseline
+from .measures.baselines import PIXEL_BASELINES, RADAR_BASELINES, SAMPLE_BASELINES, SERIES_BASELINES, Baseline
 from .measures.multilabel_accuracy import count_scores, multilabel_scores
 from .records import shown
 
@@ -143,7 +143,7 @@ class Task:
 TASKS: dict[str, Task] = {row.name: row for row in (
     Task("segmentation", "a class for every pixel", ("Create training dataset", "Create road dataset", "Create land cover dataset"), "tiles", "yx",
          themes=("land cover", "roads", "sea ice"), formats=("geotiff", "esri_tiles"), figures=scores, score="mean_iou",
-         told=("mean_iou", "overall_accuracy"), of_class=("iou", "f1", "precision", "recall"), baselines=PIXEL_BASELINES),
+         told=("mean_iou", "overall_accuracy"), of_class=("iou", "f1", "precision", "recall"), baselines=RADAR_BASELINES),
     Task("fields", "fields with their boundaries", ("Create field dataset",), "tiles", "yx", themes=("fields",), figures=scores, score="mean_iou",
          told=("mean_iou", "overall_accuracy"), of_class=("iou", "f1", "precision", "recall"), baselines=PIXEL_BASELINES, beside=("distance",),
          objects="objects"),

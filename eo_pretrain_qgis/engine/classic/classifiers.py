@@ -6,7 +6,7 @@ compute.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -148,6 +148,11 @@ def joint_regression(rows: Rows, classes: int, seed: int, progress: Progress = S
 
 def _shares(share: float, first: int, width: int) -> np.ndarray:
     return np.where(np.arange(width) < first, 1.0, share)
+
+
+def stacked(parts: Sequence[Regression]) -> Regression:
+    """Regressions on the same features as one layer, with their classes behind each other."""
+    return Regression(np.concatenate([part.weight for part in parts]), np.concatenate([part.bias for part in parts]), parts[0].several)
 
 
 #: Approach → what it is, in words.

@@ -14,9 +14,10 @@ from ...errors import DataError
 from ...progress import SILENT, Progress
 from ..cards import Input, between_values
 from ..datasets.dates import read_series
+from ..datasets.splitting.label_shares import with_label
 from ..datasets.surroundings import Surroundings
 from ..even_sample import even_sample
-from .classifiers import CLASSIFIERS, Classifier, Regression, fit
+from .classifiers import CLASSIFIERS, Classifier, Regression, fit, stacked
 from .graph import pixel_graph, sample_graph, series_graph
 from .samples import LEARNED, Rows, measure_whitening, pixel_rows, sample_rows, series_rows
 from .series import series_features
@@ -35,11 +36,23 @@ class Labelled:
         tiles: positions of the labelled training tiles.
         seed: decides which pixels are drawn.
         progress: told how far it is.
+
+    Attributes:
+        each: labels of each target of the dataset, of which these are the main one's.
     """
 
     def __init__(self, dataset: Dataset, what: Input, tiles: np.ndarray, seed: int, progress: Progress = SILENT) -> None:
-        self.dataset, self.what, self.tiles, self.seed, self.progress = dataset, what, tiles, seed, progress
+        self.what, self.seed, self.progress = what, seed, progress
         self.fitted: dict[str, SimpleModel] = {}
+        self.each = [self]
+        if not dataset.targets:
+            self.dataset, self.tiles = dataset, tiles
+            return
+        self.dataset, *further = dataset.each_target()
+        self.tiles = with_label(self.dataset, tiles)
+        self.each += [Labelled(one, what, with_label(one, tiles), seed, progress) for one in further]
+        for one in self.each[1:]:
+            one.whitening = self.whitening
 
     @cached_property
     def whitening(self) -> Whitening:
@@ -65,8 +78,8 @@ class Labelled:
 
     @property
     def regression(self) -> Regression:
-        """The regression on the statistics, as a layer."""
-        return cast(Regression, self.fit("statistics").classifier)
+        """The regressions on the statistics of all targets, as a layer."""
+        return stacked([cast(Regression, one.fit("statistics").classifier) for one in self.each])
 
     def fit(self, approach: str) -> SimpleModel:
         """A classifier, one of `CLASSIFIERS`; fitted once."""

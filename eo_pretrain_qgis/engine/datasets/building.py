@@ -220,8 +220,15 @@ def _description(groups: list[list[Scene]], sensors: list[SensorInfo], labels: L
         **facts, "sensors": sensors, "tile_size": cutting.tile_size, "stride": cutting.stride or cutting.tile_size,
         "resolution_m": [round(metres, 4) for metres in first.grid.metres_per_pixel()], "ignore": IGNORE,
         "scenes": [scene_facts(group, sensors, checksum_of=checksums.begin) for group in groups],
-        "labels": {**labels.facts, "checksum": checksums.begin(getattr(labels, "paths", [labels.path]))} if labels else {},
+        "labels": {**labels.facts, "checksum": checksums.begin(getattr(labels, "paths", [labels.path]))} if labels else {}, **target_facts(labels),
     }
+
+
+def target_facts(labels: Any) -> dict:
+    """What dataset.json says of several targets, but for their pixels; nothing where labels are of one. For labels see `cutting.Labels`."""
+    further = getattr(labels, "further", ())
+    return {"target": labels.name, "targets": [{"name": one.name, "classes": list(one.legend.classes), "labels": one.facts} for one in further]
+            } if further else {}
 
 
 def cut_all(folder: Path, cutter: Cutter, pieces: list[Piece], progress: Progress = SILENT) -> tuple[_Table, list[dict]]:

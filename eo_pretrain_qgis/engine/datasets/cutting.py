@@ -18,6 +18,7 @@ from ..rasters.raster import Scene
 from .dataset import IGNORE, SensorInfo
 from .footprints import footprint
 from .legend import Legend
+from .record import label_array
 from .shards import LABELS
 
 SHARES = "shares"
@@ -31,9 +32,10 @@ MANY_CLASSES = 24
 class Labels(Protocol):
     """What labels must offer to be cut. They are copied and sent to other processes: they open files when they are first read.
 
-    Two more attributes and four methods are used where they exist:
+    Three more attributes and four methods are used where they exist:
         paths: of all files, where there are several.
         beside: names of arrays that are kept beside the labels → NumPy type.
+        further: labels of further targets of the same samples, each with a name; a tile may lack those of some, also those of the main target.
         layer(name, grid, window): one of these arrays (y, x); 0 where nothing is known.
         shares(grid, window): uint8 (class, y, x), 255 · share of each class in the pixel, for labels that are not hard.
         weight(grid, window, drawn, image): weight of the tile's loss, given its labels (y, x) and the image (band, y, x) as it is
@@ -113,7 +115,12 @@ class Cutter:
             arrays[LABELS] = (size, "uint8")
             if hasattr(self.labels, SHARES):
                 arrays[SHARES] = ((len(self.classes), *size), "uint8")
-        return arrays | {name: (size, dtype) for name, dtype in self.beside.items()}
+        return arrays | {name: (size, dtype) for name, dtype in self.beside.items()} | dict.fromkeys(self.further, (size, "uint8"))
+
+    @property
+    def further(self) -> list[str]:
+        """Names of the arrays with labels of further targets, in the order of `Labels.further`."""
+        return [label_array(number) for number, _ in enumerate(getattr(self.labels, "further", ()), 1)]
 
     @property
     def beside(self) -> dict[str, str]:
@@ -123,7 +130,7 @@ class Cutter:
     @property
     def extra(self) -> list[str]:
         """Names in `samples` that are neither images nor labels."""
-        return [name for name in (SHARES, *self.beside) if name in self.samples]
+        return [name for name in (SHARES, *self.beside, *self.further) if name in self.samples]
 
     def pieces(self, scene: int) -> list[Piece]:
         """The pieces of a scene; none where the extent misses it. They depend on the file and the tiles alone.
@@ -168,20 +175,25 @@ class Cutter:
         counts = [np.count_nonzero(valid[part]) for part in inner]
         least = self.cutting.minimum_valid * self.cutting.tile_size**2
         result.any_valid = any(counts)
+        further: dict[str, np.ndarray] = {}
         drawn = np.full(valid.shape, IGNORE, np.uint8)
         if labels and self.classes and any(count and count >= least for count in counts):
-            drawn = np.where(valid, labels.read(grid, area), np.uint8(IGNORE))
+            drawn, *more = (np.where(valid, one.read(grid, area), np.uint8(IGNORE)) for one in (labels, *getattr(labels, "further", ())))
+            further = dict(zip(self.further, more, strict=True))
         samples: dict[str, list[np.ndarray]] = {name: [] for name in self.samples}
         for window, part, count in zip(windows, inner, counts, strict=True):
             if not count or count < least:
                 result.too_few_valid += 1
                 continue
             own = {name: image[part] for name, image in images.items()}
-            row = self._judge(labels, grid, window, np.ascontiguousarray(drawn[part]), next(iter(own.values())), result)
+            others = {name: layer[part] for name, layer in further.items()}
+            known = np.any([layer != IGNORE for layer in (drawn[part], *others.values())], axis=0).mean() if others else None
+            row = self._judge(labels, grid, window, np.ascontiguousarray(drawn[part]), next(iter(own.values())), result, known)
             if row is None:
                 continue
             if self.classes:
                 own[LABELS] = drawn[part]
+            own |= others
             if SHARES in samples:
                 own[SHARES] = labels.shares(grid, window) * valid[part]  # type: ignore[union-attr]
             for name in self.beside:
@@ -203,10 +215,11 @@ class Cutter:
             everywhere &= valid
         return images, everywhere
 
-    def _judge(self, labels: Labels | None, grid: Grid, window: Window, drawn: np.ndarray, image: np.ndarray, result: Cut) -> dict | None:
-        """What tiles.gpkg says of the labels of a tile; None when it is left out."""
+    def _judge(self, labels: Labels | None, grid: Grid, window: Window, drawn: np.ndarray, image: np.ndarray, result: Cut,
+               known: float | None) -> dict | None:
+        """What tiles.gpkg says of the labels of a tile, of whose pixels a share is `known` for any target; None when it is left out."""
         counts = _counts(drawn, len(self.classes))
-        labelled = sum(counts) / drawn.size
+        labelled = sum(counts) / drawn.size if known is None else known
         if self.classes and (labelled < self.cutting.minimum_labelled or not labelled):
             result.too_few_labelled += 1
             return None

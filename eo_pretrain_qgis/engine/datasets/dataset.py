@@ -27,7 +27,7 @@ from ..rasters.sensors import Band
 from ..records import read_json, shown
 from ..tasks import TASKS, Task, task_named
 from .dates import series_days
-from .record import ADVICE, SPLITS, DatasetRecord, read_record
+from .record import ADVICE, SPLITS, DatasetRecord, label_array, read_record
 from .shards import Layout, Shards
 
 FORMAT, VERSION = "eo-pretrain dataset", 1
@@ -37,7 +37,7 @@ ALL = "all"
 #: Tiles too near to a tile of another split; they stay in the arrays, so that the dataset can be split anew.
 DROPPED = "dropped"
 #: Keys a dataset may lack where they would be empty.
-OPTIONAL = ("theme", "facts")
+OPTIONAL = ("theme", "facts", "target", "targets")
 #: Labels that are looked through on opening, and at once [byte]. Those of larger datasets are looked through as they are read, so that a
 #: dataset of any size opens quickly.
 CHECKED_BYTES, AT_ONCE_BYTES = 16 * 10**6, 2 * 10**6
@@ -46,7 +46,12 @@ DAMAGED = (DataSourceError, DataLayerError, FeatureError, FieldError, GeometryEr
 
 
 class Dataset:
-    """A dataset opened for reading; nothing is loaded before it is asked for."""
+    """A dataset opened for reading; nothing is loaded before it is asked for.
+
+    Attributes:
+        target: name of what its classes and labels are of, where it has or is of several targets.
+        targets: names of further targets, of whose labels the dataset itself says nothing; see `each_target`.
+    """
 
     def __init__(self, folder: Path, description: dict) -> None:
         """Use `open`; this takes a description that was checked."""
@@ -58,6 +63,8 @@ class Dataset:
         self.tile_size: int = description["tile_size"]
         self.ignore: int = description["ignore"]
         self.statistics: dict = description["statistics"]
+        self.target: str = description.get("target", "")
+        self.targets: list[str] = [row["name"] for row in description.get("targets", ())]
         self.classes = coloured(msgspec.convert(description["classes"], list[ClassInfo]))
         self.sensors = msgspec.convert(description["sensors"], list[SensorInfo])
         self.shards = Shards(folder, description["shards"])
@@ -75,7 +82,8 @@ class Dataset:
         dataset = cls(Path(folder), _read_description(path))
         dataset.shards.check(dataset.layouts())
         dataset._check_dates()
-        dataset._check_labels()
+        for one in dataset.each_target():
+            one._check_labels()
         numbers = dataset.column("tile")
         if len(numbers) != len(dataset):
             raise DataError(f"{dataset.folder / TILES} lists {len(numbers)} tiles, but the arrays hold {len(dataset)}. {ADVICE}")
@@ -95,6 +103,21 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.shards)
+
+    def each_target(self) -> list[Dataset]:
+        """The same samples with the labels of one target alone, for each target, the main one first."""
+        found, said = [], self.description
+        for number, row in enumerate([{}, *said.get("targets", ())]):
+            own = {"target": row["name"], "classes": row["classes"], "class_pixels": row["class_pixels"], "shards": [
+                {**shard, "labels": shard["extra"][label_array(number)]} for shard in said["shards"]]} if row else {}
+            found.append(Dataset(self.folder, {**said, **own, "targets": []}))
+            found[-1].__dict__.update({name: self.__dict__[name] for name in ("tiles", "splits", "weights") if name in self.__dict__})
+        return found
+
+    @property
+    def called(self) -> str:
+        """Its folder and, where its labels are of a target with a name, that name, for sentences about labels."""
+        return f"{self.folder} (target “{self.target}”)" if self.target else str(self.folder)
 
     @property
     def kind(self) -> Task:

@@ -13,7 +13,7 @@ from rasterio.errors import CRSError
 
 from ...errors import DataError
 from ..cards import ClassInfo, SensorInfo
-from ..records import ArrayFile, Count, Finite, Metres, Name, Pixels, Positive, checked, differ, shown
+from ..records import ArrayFile, Count, Finite, Metres, Name, Pixels, Positive, TargetName, checked, differ, shown
 from ..tasks import Task, task_named
 from .theme_facts import FACTS, Facts
 
@@ -57,6 +57,15 @@ class LabelsRecord(Struct, omit_defaults=True):
     overlapping_parcels: Count | UnsetType = UNSET
     grouped_as_other: list[str] | None = None
     added: list[dict[str, Any]] | UnsetType = UNSET
+
+
+class TargetRecord(Struct):
+    """A target beside the main one: labels of the same samples, which may lack them, in an array of their own, see `label_array`."""
+
+    name: TargetName
+    classes: Annotated[list[ClassInfo], Meta(min_length=1, max_length=255)]
+    class_pixels: dict[str, list[Count]]
+    labels: LabelsRecord = msgspec.field(default_factory=LabelsRecord)
 
 
 class SplitRecord(Struct):
@@ -128,10 +137,13 @@ class DatasetRecord(Struct):
     shards: list[ShardRecord]
     theme: str = ""
     facts: dict[str, Any] = {}
+    target: TargetName | Literal[""] = ""
+    targets: list[TargetRecord] = []
 
     def __post_init__(self) -> None:
         kind = task_named(self.task)
-        self._check_classes(kind)
+        self._check_classes(kind, self.classes, self.class_pixels)
+        self._check_targets(kind)
         self._check_sensors()
         self._check_shards()
         if self.theme in FACTS and self.theme not in kind.themes:
@@ -143,13 +155,23 @@ class DatasetRecord(Struct):
                 except CRSError:
                     raise ValueError(f"a scene has the CRS {shown(crs)}, which is none") from None
 
-    def _check_classes(self, kind: Task) -> None:
-        differ([str(row.value) for row in self.classes], "the value of a class")
-        if bool(self.classes) != kind.labelled:
-            raise ValueError("it has no classes" if not self.classes else f"it has classes, but is for the task “{self.task}”")
+    def _check_classes(self, kind: Task, classes: list[ClassInfo], pixels: dict[str, list[Count]]) -> None:
+        differ([str(row.value) for row in classes], "the value of a class")
+        if bool(classes) != kind.labelled:
+            raise ValueError("it has no classes" if not classes else f"it has classes, but is for the task “{self.task}”")
         for split in SPLITS:
-            if len(self.class_pixels.get(split, ())) != len(self.classes) or split not in self.class_pixels:
-                raise ValueError(f"“class_pixels” must have, for {split}, one number for each of the {len(self.classes)} classes")
+            if len(pixels.get(split, ())) != len(classes) or split not in pixels:
+                raise ValueError(f"“class_pixels” must have, for {split}, one number for each of the {len(classes)} classes")
+
+    def _check_targets(self, kind: Task) -> None:
+        """Each sample has one label of each target, or each of its pixels."""
+        if self.targets and (kind.axes not in ("", "yx") or kind.dates):
+            raise ValueError(f"it has several targets, and datasets for the task “{self.task}” have one")
+        differ([self.target.casefold(), *(row.name.casefold() for row in self.targets)], "the target")
+        for number, row in enumerate(self.targets, 1):
+            self._check_classes(kind, row.classes, row.class_pixels)
+            if not all(label_array(number) in shard.extra for shard in self.shards):
+                raise ValueError(f"“shards” has no labels of the target {shown(row.name)}")
 
     def _check_sensors(self) -> None:
         differ([sensor.name.casefold() for sensor in self.sensors], "the sensor")
@@ -167,6 +189,11 @@ class DatasetRecord(Struct):
         differ([name.casefold() for shard in self.shards for name in shard.files], "the file")
         if not sum(shard.tiles for shard in self.shards):
             raise ValueError("it has no samples")
+
+
+def label_array(number: int) -> str:
+    """The array with the labels of a target beside the main one, counted from 1."""
+    return f"labels_{number}"
 
 
 def read_record(description: Any, where: str) -> DatasetRecord:

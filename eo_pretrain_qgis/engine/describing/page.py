@@ -20,7 +20,7 @@ from ..themes.sea_ice import report as sea_ice_report
 from ..themes.sea_ice.angle_facts import angle_facts
 from ..themes.unlabelled import report as pretraining_report
 from . import pictures
-from .warnings import angle_warnings, class_shares, series_warnings, warnings_of
+from .warnings import angle_warnings, class_shares, class_warnings, series_warnings, warnings_of
 
 #: Theme of a dataset → module with ``sections(dataset, report) -> list[str]``, pieces of the page made with `html_page`, and
 #: ``warnings(dataset) -> list[str]``, one sentence each.
@@ -37,25 +37,21 @@ def describe(dataset: Dataset, progress: Progress = SILENT) -> dict:
         DataError: the dataset lacks what is told of its theme.
     """
     require_facts(dataset.facts, dataset.theme, str(dataset.folder / DESCRIPTION))
-    shares, description = class_shares(dataset), dataset.description
-    counted = "pixels" if dataset.kind.pixelwise else "samples"
-    classes = [{"value": row.value, "name": row.name, "color": row.color,
-                **{f"{split}_share": round(float(shares[number, position]), 6) for number, split in enumerate(SPLITS)},
-                **{f"{split}_{counted}": description["class_pixels"][split][position] for split in SPLITS}}
-               for position, row in enumerate(dataset.classes)]
+    description, (main, *further) = dataset.description, dataset.each_target()
     sensors = [{"name": sensor.name, "preset": sensor.preset, "dtype": sensor.dtype, "nodata": sensor.nodata,
                 "tiles": int(dataset.shards.holding(sensor.name).sum()), "bands": _bands(dataset, sensor)} for sensor in dataset.sensors]
     series = series_facts(dataset, progress.part(0, 0.5)) if dataset.kind.dates else None
     angles = angle_facts(dataset, progress.part(0.5, 0.9))
     theme = THEMES.get(dataset.theme)
     warnings = [*warnings_of(dataset), *(series_warnings(series) if series else ()), *(angle_warnings(angles) if angles else ()),
-                *(theme.warnings(dataset) if theme else ())]
+                *(theme.warnings(dataset) if theme else ()), *(told for one in further for told in _target_warnings(one, progress))]
     return {
         "name": dataset.name, "folder": str(dataset.folder), "task": dataset.task, "theme": dataset.theme, "tiles": len(dataset),
         "tile_size": dataset.tile_size, "stride": description["stride"], "resolution_m": description["resolution_m"],
         "tiles_by_split": {split: int((dataset.splits == split).sum()) for split in (*SPLITS, DROPPED)},
         **{f"{column}_share": round(float(dataset.column(column).mean()), 4) for column in ("valid", "labelled") if column in dataset.tiles},
-        "classes": classes, "split": {"text": "Not stated.", "leakage_distance_px": None, **description["split"]},
+        "classes": _classes(main), "target": dataset.target, "targets": [{"name": one.target, "classes": _classes(one)} for one in further],
+        "split": {"text": "Not stated.", "leakage_distance_px": None, **description["split"]},
         "scenes": description["scenes"], "labels": description["labels"],
         "bands": sensors[0]["bands"], "sensors": sensors, "series": series, "incidence_angle": angles, "facts": dataset.facts,
         "warnings": warnings,
@@ -85,7 +81,11 @@ def write_report(path: str | Path, dataset: Dataset, facts: dict, progress: Prog
     progress.at(0.2, "Drawing")
     if dataset.classes:
         names, colors = [row.name for row in dataset.classes], [row.color for row in dataset.classes]
-        sections += [page.heading("Classes"), _class_table(dataset, facts), page.legend(names, colors)]
+        of = f" of the main target “{dataset.target}”" if dataset.targets else ""
+        sections += [page.heading(f"Classes{of}"), _class_table(dataset, facts["classes"]), page.legend(names, colors)]
+        for one, row in zip(dataset.each_target()[1:], facts["targets"], strict=True):
+            sections += [page.heading(f"Classes of the target “{one.target}”"), _class_table(one, row["classes"]),
+                         page.legend([entry.name for entry in one.classes], [entry.color for entry in one.classes])]
         sections += _sampling(facts)
     sections += _series(facts) + _angles(dataset, facts)
     sections += pictures.samples(dataset, progress.part(0.3, 0.6))
@@ -100,6 +100,20 @@ def write_report(path: str | Path, dataset: Dataset, facts: dict, progress: Prog
                      pictures.histograms(dataset, sensor["name"]), _band_table(sensor["bands"])]
     sections += [page.heading("Sources"), _scene_table(facts), page.paragraph(f"Labels: {facts['labels'].get('path', '') or 'none'}")]
     page.write_page(str(path), f"Dataset {dataset.name}", sections)
+
+
+def _classes(dataset: Dataset) -> list[dict]:
+    """The classes of a dataset with one target, with their shares and counts."""
+    shares, pixels, counted = class_shares(dataset), dataset.description["class_pixels"], "pixels" if dataset.kind.pixelwise else "samples"
+    return [{"value": row.value, "name": row.name, "color": row.color,
+             **{f"{split}_share": round(float(shares[number, position]), 6) for number, split in enumerate(SPLITS)},
+             **{f"{split}_{counted}": pixels[split][position] for split in SPLITS}} for position, row in enumerate(dataset.classes)]
+
+
+def _target_warnings(dataset: Dataset, progress: Progress) -> list[str]:
+    """What to beware of in a further target: its classes, and what the incidence angle tells of them."""
+    angles = angle_facts(dataset, progress.part(0.9, 0.9))
+    return [f"Target “{dataset.target}”: {told}" for told in (*class_warnings(dataset), *(angle_warnings(angles) if angles else ()))]
 
 
 def _bands(dataset: Dataset, sensor: SensorInfo) -> list[dict]:
@@ -127,11 +141,11 @@ def _summary(dataset: Dataset, facts: dict) -> str:
     return text
 
 
-def _class_table(dataset: Dataset, facts: dict) -> str:
+def _class_table(dataset: Dataset, classes: list[dict]) -> str:
     what, counted = dataset.kind.counted, "pixels" if dataset.kind.pixelwise else "samples"
     head = ("class", "value", *(f"{split} share" for split in SPLITS), *(f"{split} {what}" for split in SPLITS))
     return page.table(head, [(row["name"], str(row["value"]), *(f"{row[f'{split}_share']:.2%}" for split in SPLITS),
-                              *(row[f"{split}_{counted}"] for split in SPLITS)) for row in facts["classes"]])
+                              *(row[f"{split}_{counted}"] for split in SPLITS)) for row in classes])
 
 
 def _sampling(facts: dict) -> list[str]:

@@ -24,7 +24,7 @@ TOLD_BY_ANGLE = 0.5
 
 def warnings_of(dataset: Dataset) -> list[str]:
     """One sentence for each thing to beware of; none for a dataset without fault."""
-    return [*_tiles(dataset), *_classes(dataset), *_split(dataset), *_distance(dataset), *_pixels(dataset), *_bands(dataset),
+    return [*_tiles(dataset), *class_warnings(dataset), *_split(dataset), *_distance(dataset), *_pixels(dataset), *_bands(dataset),
             *_sampling(dataset)]
 
 
@@ -87,7 +87,8 @@ def _tiles(dataset: Dataset) -> list[str]:
     return found
 
 
-def _classes(dataset: Dataset) -> list[str]:
+def class_warnings(dataset: Dataset) -> list[str]:
+    """Of its classes, of its main target alone where it has several."""
     if not dataset.classes:
         return []
     found, shares, what, enough = [], class_shares(dataset), dataset.kind.counted, dataset.kind.enough

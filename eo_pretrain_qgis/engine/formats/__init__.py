@@ -62,6 +62,9 @@ def export_dataset(name: str, dataset: Dataset, folder: Path, sensor: str = "", 
         DataError: of a task whose labels the format cannot hold, or see there.
     """
     require(dataset, [task for task, row in TASKS.items() if name in row.formats], f"the layout “{name}”", "choose another format")
+    if dataset.targets:
+        progress.message(f"The layout “{name}” holds one target, so the labels of “{dataset.target}” are written, without those of "
+                         f"{', '.join(dataset.targets)}.", "warning")
     return WRITERS[name].export(dataset, folder, sensor, split, progress)
 
 

@@ -19,6 +19,7 @@ import torch
 from ..cards import Inputs
 from ..datasets.dataset import Dataset
 from ..datasets.dates import read_series
+from ..datasets.record import label_array
 from ..datasets.surroundings import Surroundings
 from ..even_sample import even_sample
 from ..scheduling import ahead
@@ -42,7 +43,8 @@ class Batch:
         samples: int64 (n,), positions in the dataset.
         weights: float32 (n,), of the tiles in the loss.
         targets: what is to be learned, by name. “labels” are class positions, int64, 255 where nothing is known: (n, y, x), or (n,) where a
-            tile has one class; 0 and 1 (n, class) where it may have several. “shares” are those of the classes in each pixel, uint8
+            tile has one class; 0 and 1 (n, class) where it may have several; “labels_1” and so
+            on are those of further targets. “shares” are those of the classes in each pixel, uint8
             (n, class, y, x) of 255. Methods add others.
         days: by the name of their port, of series, float32 (n, date), below 0 where a date does not count, see `dates.read_series`.
         together: fewest tiles in a piece, of a loss that compares them.
@@ -99,7 +101,7 @@ class TileReader:
         inputs: what the network sees of them.
         stride: height and width of batches are made multiples of it, by pixels that are not valid.
         device: where the batches go.
-        targets: “labels”, and extra arrays of the dataset, that batches come with.
+        targets: “labels”, those of further targets, and extra arrays of the dataset, that batches come with.
         context: so many pixels of what lies around them are read with tiles, see `Surroundings`; labels of these are not known [px].
     """
 
@@ -109,6 +111,7 @@ class TileReader:
         self.ahead = device.type == "cuda"  # on a processor, reading ahead would take time from its own steps
         self.fill = {name: torch.tensor(seen.centre, dtype=torch.float32, device=device).view(1, -1, 1, 1) for name, seen in inputs.items()}
         self.around = {name: Surroundings(dataset, seen, context) for name, seen in inputs.items()} if context else {}
+        self.labels = {label_array(number) if number else LABELS: one for number, one in enumerate(dataset.each_target())}
 
     def indices(self, split: str) -> np.ndarray:
         """Tiles of a split that show all inputs, see `Dataset.indices`."""
@@ -169,7 +172,7 @@ class TileReader:
             images, valid = self.stored(name, part.samples)
             arrays["images", name], arrays["valid", name] = (_crop(array, part, 2 * self.context) for array in (images, valid))
         for name in self.targets:
-            target = self.dataset.labels(part.samples) if name == LABELS else self.dataset.array(name, part.samples)
+            target = self.labels[name].labels(part.samples) if name in self.labels else self.dataset.array(name, part.samples)
             arrays["targets", name] = _crop(target, part)
             if target.ndim > 2:
                 arrays["targets", name] = _pad(arrays["targets", name], (self.context,) * 2, self._nothing(name))
@@ -189,13 +192,12 @@ class TileReader:
                 continue
             pixels = array.float()
             images[name] = laid(torch.where(valid[name][:, None], pixels, self.fill[name]) if name in valid else pixels)
-        if LABELS in targets:
-            targets[LABELS] = targets[LABELS].long()
+        targets |= {name: target.long() for name, target in targets.items() if name in self.labels}
         return Batch(images, valid, part.samples, there["weights", ""], targets, days)
 
     def _nothing(self, name: str) -> int:
         """What stands in a map where nothing is known."""
-        return self.dataset.ignore if name == LABELS else 0
+        return self.dataset.ignore if name in self.labels else 0
 
 
 def laid(images: torch.Tensor) -> torch.Tensor:

@@ -38,8 +38,8 @@ SERIES = 500
 
 
 class Probabilities(nn.Module):
-    """The network with its softmax, or a sigmoid where there may be several classes, as it is exported: stored units in, probabilities out, and
-    behind them what it learned `beside` the classes.
+    """The network with its softmax, or a sigmoid where there may be several classes, as it is exported: stored units in, probabilities out, of each
+    target where there are several, and behind them what it learned `beside` the classes.
     """
 
     def __init__(self, network: ClassNetwork | Dense, several: bool = False) -> None:
@@ -47,12 +47,27 @@ class Probabilities(nn.Module):
         self.network, self.several = network, several
 
     def forward(self, image: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
-        """Probabilities (n, class, …) of images (n, band, y, x); with them, of a network that learned more, (n, 1, y, x) from 0 to 1 of each."""
-        scores, more = self.network({self.network.seen.name: image}), len(self.network.beside)
-        if not more:
+        """Probabilities (n, class, …) of images (n, band, y, x), of further targets too; with them, of a network that learned more, (n, 1, y, x)
+        from 0 to 1 of each.
+        """
+        scores, more, heads = self.network({self.network.seen.name: image}), len(self.network.beside), self.network.heads
+        if not (more or heads):
             return scores.sigmoid() if self.several else scores.softmax(1)
-        classes = scores.shape[1] - more
-        return scores[:, :classes].softmax(1), *scores[:, classes:].sigmoid().split(1, 1)
+        *classes, beside = scores.split([*(heads or [scores.shape[1] - more]), more], 1)
+        return *(own.softmax(1) for own in classes), *(beside.sigmoid().split(1, 1) if more else ())
+
+
+class Together(nn.Module):
+    """What such a model gives, as one tensor (n, channel, …)."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Of images (n, band, y, x)."""
+        given = self.model(image)
+        return torch.cat(given, 1) if isinstance(given, tuple) else given
 
 
 class SeriesProbabilities(nn.Module):
@@ -111,7 +126,7 @@ def _of_pixels(run: Run, network: ClassNetwork, tolerance: float, progress: Prog
     progress.at(0.05, "Translating the network")
     seen = network.seen
     content = to_onnx(model, {seen.name: len(seen.bands)}, network.stride, run.card["encoder"],
-                      (package.OUTPUT, *network.beside), progress.part(0.05, 0.2))
+                      outputs_of(run, network), progress.part(0.05, 0.2))
     session = on_processor(content)
     scenes = real_scenes(run.card["dataset"]["path"], seen, network.stride)
     images = [{seen.name: image} for image in probes(scenes[0], network.stride)]
@@ -130,7 +145,8 @@ def _of_squares(run: Run, network: ClassNetwork, tolerance: float, progress: Pro
     if dense:
         rows, columns = (dense.step * torch.export.Dim(axis, min=1) + (side - dense.step) for axis in ("rows", "columns"))
         size, free = (side + 2 * dense.step, side + dense.step), {0: n, 2: rows, 3: columns}
-    content = translated(model, {seen.name: (torch.zeros(2, len(seen.bands), *size), free)}, run.card["encoder"], progress=progress.part(0.05, 0.6))
+    content = translated(model, {seen.name: (torch.zeros(2, len(seen.bands), *size), free)}, run.card["encoder"], outputs_of(run, network),
+                         progress.part(0.05, 0.6))
     images = [{seen.name: image} for image in real_tiles(run.card["dataset"]["path"], seen, side)]
     if dense:
         images.append({seen.name: beside_each_other(images[-1][seen.name], dense)})
@@ -152,6 +168,11 @@ def _of_series(run: Run, network: ClassNetwork, tolerance: float, progress: Prog
                                     np.nan_to_num)
     _refuse_different(difference, tolerance)
     return Written(content, difference, {"halo": 0, **block_sizes(0, 1)})
+
+
+def outputs_of(run: Run, network: ClassNetwork) -> list[str]:
+    """Names of what the graph gives: probabilities of the main target, of the others, and what was learned besides."""
+    return [package.OUTPUT, *map(package.further_output, run.target_names[1:]), *network.beside]
 
 
 def _refuse_different(difference: float, tolerance: float) -> None:
@@ -257,7 +278,7 @@ def _compare_dense(network: ClassNetwork, dense: Dense, image: np.ndarray, toler
         ModelError: they differ by more.
     """
     whole, side = torch.from_numpy(image), dense.side
-    every, single = Probabilities(dense), Probabilities(network)
+    every, single = (Together(Probabilities(one)) for one in (dense, network))
     alone = torch.cat([single(whole[..., column:column + side]) for column in range(0, whole.shape[3] - side + 1, dense.step)])
     difference = float((every(whole)[0, :, 0].T - alone).abs().max())
     if not difference <= tolerance:

@@ -11,10 +11,10 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from queue import SimpleQueue
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -92,6 +92,7 @@ class Part:
         window: in pixels of the image, or in squares, as the canvas has them.
         scores: (class, y, x), or (band, y, x) of another sensor, float32.
         beside: what the model gives besides, by name: float32 (y, x) from 0 to 1.
+        further: scores of further targets, by name: float32 (class, y, x).
         values: what the network saw there (band, y, x) float32, in stored units of the model.
         valid: where all bands were measured (y, x); elsewhere the scores mean nothing.
     """
@@ -101,6 +102,11 @@ class Part:
     values: np.ndarray
     valid: np.ndarray
     beside: dict[str, np.ndarray] = field(default_factory=dict)
+    further: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def of(self, target: str) -> Part:
+        """The same with the scores of a further target; of an empty name the part itself."""
+        return replace(self, scores=self.further[target], further={}, beside={}) if target else self
 
     @cached_property
     def winner(self) -> tuple[np.ndarray, np.ndarray]:
@@ -116,7 +122,8 @@ class Product(Protocol):
         name: in `models.kinds.Kind.products`.
     """
 
-    name: ClassVar[str]
+    @property
+    def name(self) -> str: ...  # noqa: D102
 
     def open(self, canvas: Canvas, progress: Progress) -> AbstractContextManager[Callable[[Part], object]]:
         """Gives what takes the parts of the area, from one thread; the product is finished when the context closes without an error."""
@@ -235,7 +242,7 @@ def compute(network: Network, canvas: Canvas, work: Work, products: Sequence[Pro
         takers = [stack.enter_context(product.open(canvas, progress)) for product in products]
 
         def hand_out(part: Part) -> None:
-            for scores in (part.scores, *(other[None] for other in part.beside.values())):
+            for scores in (part.scores, *part.further.values(), *(other[None] for other in part.beside.values())):
                 check_scores(scores, part.valid, part.window, canvas.grid, model)
             for take in takers:
                 take(part)
@@ -268,16 +275,25 @@ def compute(network: Network, canvas: Canvas, work: Work, products: Sequence[Pro
 
 def _answered(piece: _Piece, canvas: Canvas, ask: Callable[[np.ndarray], np.ndarray]) -> Part:
     """What the network, which `ask` asks for images (n, band, y, x), says of what lies in the area."""
+    model = canvas.model
     if not canvas.squares:
-        inner, beside = (slice(None), *piece.inner), canvas.model.beside
-        scores = ask(piece.values[None])[0][inner]
-        classes = len(scores) - len(beside)
-        return Part(piece.target, scores[:classes], piece.values[inner], piece.valid, dict(zip(beside, scores[classes:], strict=True)))
+        inner = (slice(None), *piece.inner)
+        scores, further, beside = _divided(ask(piece.values[None])[0][inner], model)
+        return Part(piece.target, scores, piece.values[inner], piece.valid, dict(zip(model.beside, beside, strict=True)), further)
     cells, *layers = canvas.squares.answers(piece.tile, piece.values, piece.known, ask)
     inside = cells.intersection(canvas.area) or cells
     top, left = inside.row - cells.row, inside.col - cells.col
     scores, values, valid = (layer[..., top:top + inside.height, left:left + inside.width] for layer in layers)
-    return Part(inside, scores, values, valid)
+    scores, further, _ = _divided(scores, model)
+    return Part(inside, scores, values, valid, further=further)
+
+
+def _divided(scores: np.ndarray, model: Package) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]:
+    """Scores (channel, y, x) of the main target, of each further one by its name, and what the model gives besides."""
+    widths = {name: len(classes) for name, classes in model.further.items()}
+    ends = np.cumsum([len(scores) - len(model.beside) - sum(widths.values()), *widths.values()])
+    main, *others, beside = np.split(scores, ends)
+    return main, dict(zip(widths, others, strict=True)), beside
 
 
 def in_flight(readers: int, tile_size: int, block: int) -> tuple[int, int, int]:

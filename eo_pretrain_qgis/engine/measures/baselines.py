@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..datasets.splitting.label_shares import class_totals
-from .incidence_angle import angle_alone, gaussian_angle, has_angle
+from .incidence_angle import angle_alone, angle_of_pixels, gaussian_angle, has_angle
 
 if TYPE_CHECKING:
     from ..classic.models import Labelled
@@ -67,6 +67,10 @@ PIXEL_BASELINES = {
     "statistics": Baseline("regression on statistics", f"Regression on statistics: logistic regression {_PIXELS}", _statistics),
     "boosting": Baseline("boosting on statistics", f"Boosting on statistics: gradient-boosted trees {_PIXELS}", _boosting),
 }
+#: Of a class for every pixel of radar images.
+RADAR_BASELINES = {**PIXEL_BASELINES, "angle": Baseline(
+    "incidence angle alone", "Incidence angle alone: a regression on the angle of each pixel and its square, without its brightness. What it knows "
+    "is where the classes lay in the swath.", angle_of_pixels, has_angle)}
 _SERIES = "on the whitened bands of each day of the season, between clear dates on a line, learned from these series."
 
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 #: Tiles that slopes are measured on at most, and how many are held at once.
 MEASURED, AT_ONCE = 2_000, 50
-#: Pixels that likelihoods are fitted to, about.
-PIXELS = 500_000
+#: Pixels that likelihoods are fitted to, and a regression on the angle alone, about.
+PIXELS, ROWS = 500_000, 20_000
 #: What is known of an angle below which a deviation is none [degree].
 VARIES = 1e-3
 #: Added to a variance [dB²], so that a class of two patches has one.
@@ -193,7 +193,7 @@ def gaussian_of_pixels(seen: Input, dataset: Dataset, tiles: np.ndarray) -> Gaus
 
 
 def has_angle(dataset: Dataset) -> bool:
-    """Whether whole samples of one class each come with an incidence angle."""
+    """Whether samples or pixels of one class each come with an incidence angle."""
     return bool(angle_bands(dataset)) and not dataset.kind.several
 
 
@@ -208,6 +208,37 @@ def angle_alone(labelled: Labelled) -> Callable[[Dataset], Callable[[np.ndarray]
     probe = LinearProbe(features(labelled.dataset, tiles), labelled.dataset.labels(tiles), labelled.seed, (1.0,))
     weight, bias = probe.layer(len(labelled.dataset.classes))
     return lambda asked: lambda samples: features(asked, samples) @ weight.T + bias
+
+
+def angle_of_pixels(labelled: Labelled) -> Callable[[Dataset], Callable[[np.ndarray], np.ndarray]]:
+    """A regression on the incidence angle of a pixel and its square, and nothing of its brightness; see `baselines.Baseline.fit`."""
+    def angles(dataset: Dataset, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Angles [10 degrees from 30] and which were measured, (n, y, x)."""
+        sensor, place = angle_bands(dataset)[0]
+        info, images = dataset.sensor_named(sensor), dataset.images(samples, sensor)
+        angle = (images[:, place] * info.bands[place].scale + info.bands[place].offset - 30) / 10
+        known = info.valid(images) & np.isfinite(angle)
+        return np.where(known, angle, 0), known
+
+    dataset, features, labels = labelled.dataset, [], []
+    tiles = even_sample(labelled.tiles, MEASURED)
+    for first in range(0, len(tiles), AT_ONCE):
+        part = tiles[first:first + AT_ONCE]
+        drawn, (angle, known) = dataset.labels(part), angles(dataset, part)
+        for own, label, counted in zip(angle, drawn, known & (drawn != IGNORE), strict=True):
+            chosen = even_sample(np.flatnonzero(counted), max(1, ROWS // len(tiles)))
+            features.append(own.ravel()[chosen])
+            labels.append(label.ravel()[chosen])
+    rows = np.concatenate(features)
+    weight, bias = LinearProbe(np.stack([rows, rows**2], 1).astype(np.float32), np.concatenate(labels), labelled.seed, (1.0,)).layer(
+        len(dataset.classes))
+
+    def answer(asked: Dataset, samples: np.ndarray) -> np.ndarray:
+        angle = angles(asked, samples)[0][:, None]
+        first, second, constant = (values[None, :, None, None] for values in (*weight.T, bias))
+        return (first * angle + second * angle**2 + constant).argmax(1).astype(np.uint8)
+
+    return lambda asked: lambda samples: answer(asked, samples)
 
 
 def gaussian_angle(labelled: Labelled) -> Callable[[Dataset], Callable[[np.ndarray], np.ndarray]]:

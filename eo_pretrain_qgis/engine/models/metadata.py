@@ -44,7 +44,8 @@ def stac_item(description: dict[str, Any], file_name: str = "model.onnx") -> dic
         "mlm:accelerator": None,
         "mlm:accelerator_constrained": False,
         "mlm:input": [port for seen in description["inputs"] for port in _inputs(seen, description.get("fixed_tile") or -1)],
-        "mlm:output": [_output(description), *(_beside(name, description.get("fixed_tile") or -1) for name in description.get("beside", ()))],
+        "mlm:output": [_output(description), *(_further(row, description) for row in description.get("further", ())),
+                       *(_beside(name, description.get("fixed_tile") or -1) for name in description.get("beside", ()))],
     }
     if not properties["datetime"]:  # STAC asks for a range where there is no instant
         properties |= {"datetime": None, "start_datetime": "1900-01-01T00:00:00Z", "end_datetime": "9999-12-31T23:59:59Z"}
@@ -68,7 +69,7 @@ def deepness_keys(description: dict[str, Any]) -> dict[str, Any]:
     class; a smallest segment of 0 keeps the map unsmoothed.
     """
     kind = KINDS[description["task"]]
-    if len(description["inputs"]) > 1 or (kind.takes, kind.axes) != ("byx", "byx") or description.get("beside"):
+    if len(description["inputs"]) > 1 or (kind.takes, kind.axes) != ("byx", "byx") or description.get("beside") or description.get("further"):
         return {}
     bands, halo, stride = len(description["inputs"][0]["bands"]), description["halo"], description["stride"]
     tile = description.get("fixed_tile") or max(description["tile_size"], up(4 * halo, stride))
@@ -183,6 +184,12 @@ def _output(description: dict[str, Any]) -> dict[str, Any]:
         "classification:classes": [_class(row) for row in classes],
         "post_processing_function": None,
     }
+
+
+def _further(row: dict[str, Any], description: dict[str, Any]) -> dict[str, Any]:
+    """The output of a further target, see `record.ModelRecord`."""
+    return {**_output({**description, "classes": row["classes"]}), "name": f"probabilities_{row['name']}",
+            "description": f"Probability of each class of the target “{row['name']}”."}
 
 
 def _beside(name: str, side: int) -> dict[str, Any]:

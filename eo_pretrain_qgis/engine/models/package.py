@@ -120,6 +120,23 @@ class Package:
         return self.record.target.sensor if self.kind.translates and self.record.target else ""
 
     @property
+    def further(self) -> dict[str, tuple[ClassInfo, ...]]:
+        """Targets besides the main one, each with its classes in the order of its output, see `ModelRecord`."""
+        return {row.name: row.classes for row in self.record.further}
+
+    def of_target(self, name: str) -> Package:
+        """The same model as one of a further target alone; of an empty name as one of the main target.
+
+        Raises:
+            ModelError: it has no such target.
+        """
+        if name and name not in self.further:
+            raise ModelError(f"The model {self.path} has no target “{name}”; besides {self.record.target_name or 'its classes'} it has "
+                             f"{listed(self.further) or 'none'}. Choose one of these.")
+        own = {"classes": [asdict(row) for row in self.further[name]], "target_name": name, "scores": None} if name else {}
+        return Package(self.path, {**self.description, **own, "further": [], "beside": []})
+
+    @property
     def beside(self) -> tuple[str, ...]:
         """Outputs besides the classes, see `ModelRecord`."""
         return self.record.beside
@@ -168,7 +185,8 @@ class Package:
 
     def session(self, device: str = "auto", threads: int = 0, progress: Progress = SILENT) -> Session:
         """Loads the network in onnxruntime; see `Session`."""
-        session = Session(self.path, device, threads, progress, self.kind.output, len(self.targets or self.classes), self.beside)
+        more = {further_output(name): len(classes) for name, classes in self.further.items()} | dict.fromkeys(self.beside, 1)
+        session = Session(self.path, device, threads, progress, self.kind.output, len(self.targets or self.classes), more)
         session.answered = self._answered
         return session
 
@@ -231,6 +249,11 @@ def write(source: bytes | str | Path | onnx.ModelProto, description: dict[str, A
     with new_file(where) as part:
         Path(part).write_bytes(model.SerializeToString())
     return open(where)
+
+
+def further_output(target: str) -> str:
+    """Name of the graph's output for a target besides the main one."""
+    return f"{OUTPUT}_{target}"
 
 
 def taken(seen: Input) -> dict[str, Any]:
@@ -354,6 +377,9 @@ def _check_graph(model: onnx.ModelProto, description: dict[str, Any], where: str
     kind = KINDS[description["task"]]
     channels, what = (description["target"]["bands"], "target bands") if kind.translates else (description["classes"], "classes")
     _check_port(model.graph.output, kind.output, "byx" if description.get("dense_step") else kind.axes, len(channels), what, where)
+    for row in description.get("further", ()):
+        _check_port(model.graph.output, further_output(row["name"]), "byx" if description.get("dense_step") else kind.axes, len(row["classes"]),
+                    f"classes of “{row['name']}”", where)
     for name in description.get("beside", ()):
         _check_port(model.graph.output, name, "byx", 1, f"channels of “{name}”", where)
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from ..cards import Axes, ClassInfo, ModelBand, Preset, SeriesDays, days_port
-from ..records import Count, FilledName, Finite, Metres, Name, Pixels, PlainName, Sha256, differ, shown
+from ..records import Count, FilledName, Finite, Metres, Name, Pixels, PlainName, Sha256, TargetName, differ, shown
 from .kinds import KINDS, Kind, up
 
 #: Networks halve their input some times; more than this would leave nothing of a tile.
@@ -67,6 +67,16 @@ class Target(Struct):
         _check_bands(self.bands)
 
 
+class FurtherTarget(Struct, frozen=True):
+    """A target besides the main one, with an output of its own: probabilities of its classes."""
+
+    name: TargetName
+    classes: Annotated[tuple[ClassInfo, ...], Meta(min_length=1, max_length=255)]
+
+    def __post_init__(self) -> None:
+        differ([str(row.value) for row in self.classes], "the value of a class")
+
+
 class HaloMeasured(Struct):
     """How the halo was found at export: at so many places, and which share of the pixels depends on where a block ends with it."""
 
@@ -87,6 +97,8 @@ class ModelRecord(Struct):
 
     Attributes:
         beside: outputs of the graph besides the classes, each (n, 1, y, x) from 0 to 1, such as the distance from a field's boundary.
+        target_name: of the main target, where there are several.
+        further: the others, each an output of the graph of its own.
         dense_step: the graph takes larger images, too, and gives a class for each of their squares of `tile_size` that begins at a multiple of
             this [px].
     """
@@ -111,6 +123,8 @@ class ModelRecord(Struct):
     parameters: Count | None = None
     target: Target | None = None
     beside: tuple[FilledName, ...] = ()
+    target_name: TargetName | Literal[""] = ""
+    further: Annotated[tuple[FurtherTarget, ...], Meta(max_length=100)] = ()
     scores: dict[str, Any] | None = None
     provenance: Provenance | None = None
     checksum: Sha256 | None = None
@@ -136,6 +150,7 @@ class ModelRecord(Struct):
                 raise ValueError(f"“{name}” is {side}, but must be a multiple of the stride of {self.stride} px that leaves something inside the "
                                  f"halo of {self.halo} px")
         differ([str(row.value) for row in self.classes], "the value of a class")
+        differ([self.target_name.casefold(), *(row.name.casefold() for row in self.further)], "the target")
 
     @property
     def kind(self) -> Kind:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from ...outputs import new_file
-from ..cards import ModelBand
+from ..cards import ClassInfo, ModelBand
 from ..looks import html_page as html
 from ..looks.class_style import coloured
 from ..rasters.dates import day_words
@@ -74,10 +74,19 @@ def _gives(package: Package) -> list[str]:
     if package.targets:
         return [html.heading(f"Synthetic bands of {package.target_sensor} it gives"),
                 html.paragraph("Values as that sensor's images were stored in training. They are made, not measured."), _bands(package.targets)]
-    rows = coloured(package.classes)
-    return [html.heading("Classes it gives"), html.legend([row.name for row in rows], [row.color for row in rows]),
-            html.table(("Class", "Value in the map", "Colour"), [(row.name, row.value, row.color) for row in rows]),
+    name, targets = package.record.target_name, package.further
+    of = f" of the main target “{name}”" if targets else ""
+    pieces = _classes(f"Classes it gives{of}", package.classes)
+    for name, classes in targets.items():
+        pieces += _classes(f"Classes it gives of the target “{name}”", classes)
+    return [*pieces,
             *([html.paragraph(f"Besides, for each pixel a share from 0 to 1: {', '.join(package.beside)}.")] if package.beside else [])]
+
+
+def _classes(title: str, classes: tuple[ClassInfo, ...]) -> list[str]:
+    rows = coloured(classes)
+    return [html.heading(title), html.legend([row.name for row in rows], [row.color for row in rows]),
+            html.table(("Class", "Value in the map", "Colour"), [(row.name, row.value, row.color) for row in rows])]
 
 
 def _blocks(package: Package) -> list[str]:

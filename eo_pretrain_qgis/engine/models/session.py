@@ -11,7 +11,7 @@ import ctypes
 import io
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ class Session:
         progress: warned when ``auto`` found a GPU that onnxruntime cannot use.
         output: name of the graph's output.
         channels: what the output is to have of them; None takes any number.
-        beside: names of more outputs, of one channel each, which follow those channels.
+        more: names of more outputs, each with its number of channels, which follow those.
 
     Raises:
         EngineError: when a device asked for by name cannot be used.
@@ -58,8 +58,8 @@ class Session:
     """
 
     def __init__(self, path: str, device: str = "auto", threads: int = 0, progress: Progress = SILENT,
-                 output: str = "probabilities", channels: int | None = None, beside: tuple[str, ...] = ()) -> None:
-        self.path, self.output, self.channels, self.beside = path, output, channels, beside
+                 output: str = "probabilities", channels: int | None = None, more: Mapping[str, int] | None = None) -> None:
+        self.path, self.output, self.channels, self.more = path, output, channels, dict(more or {})
         #: Height and width of an image → of what the network gives for it.
         self.answered: Callable[[tuple[int, ...]], tuple[int, ...]] = tuple
         asked = os.environ.get("EOPRETRAIN_DEVICE", "auto") if device == "auto" else device
@@ -101,7 +101,7 @@ class Session:
             images: each of its inputs by name, (n, band, y, x) float32, stored units; y and x are multiples of the model's stride.
 
         Returns:
-            (n, class, y, x) float32, or (n, class) of whole images: probabilities, or what else the model gives; behind them what stands `beside`.
+            (n, class, y, x) float32, or (n, class) of whole images: probabilities, or what else the model gives; behind them those of `more`.
 
         Raises:
             MemoryRanOutError: when memory runs out.
@@ -109,7 +109,7 @@ class Session:
         """
         shape, *others = (array.shape for array in images.values())
         try:
-            found, *more = self._session.run([self.output, *self.beside], images, self._run_options)
+            found, *more = self._session.run([self.output, *self.more], images, self._run_options)
         except _FAILURES as error:
             if _is_memory(error):
                 raise MemoryRanOutError(f"Memory ran out on {self.device} with a block of {shape[-1]} x {shape[-2]} px. Close other "
@@ -118,7 +118,8 @@ class Session:
                              f"({first_line(error)[:200]}). "
                              "Export the model again.") from None
         main = self._checked(found, shape, self.channels)
-        return np.concatenate([main, *(self._checked(other, shape, 1) for other in more)], 1) if more else main
+        beside = [self._checked(array, shape, channels) for array, channels in zip(more, self.more.values(), strict=True)]
+        return np.concatenate([main, *beside], 1) if beside else main
 
     def _checked(self, found: Any, asked: tuple[int, ...], wanted: int | None) -> np.ndarray:
         shape: tuple[int, ...] = getattr(found, "shape", ())

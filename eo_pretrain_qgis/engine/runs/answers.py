@@ -51,6 +51,9 @@ class OfTiles(Protocol):
     def until(self, day: float) -> Self:
         """The same of series as they were known on a day, see `cards.Input.until`."""
 
+    def each_target(self) -> list[Self]:
+        """The same of each target of the dataset, the main one first."""
+
 
 class Answers(OfTiles, Protocol):
     """What answers for tiles and images."""
@@ -95,6 +98,10 @@ class KeptClassifier:
         early = copy.copy(self)
         early.seen = self.seen.until(day)
         return early
+
+    def each_target(self) -> list[KeptClassifier]:
+        """See `OfTiles`; a simple classifier knows one target."""
+        return [self]
 
     def of_images(self) -> tuple[Package, Network]:
         """See `Answers`."""

@@ -27,8 +27,12 @@ def describe(run: RunFolder, name: str, licence: str, plugin_version: str, facts
     scores = {"split": "validation", **{key: metrics[key] for key in kind.told if key in metrics}}
     leading = kind.of_class[0]
     scores[leading] = {entry: metrics[f"{leading}_{entry}"] for entry in run.class_names if f"{leading}_{entry}" in metrics}
+    targets = {"target_name": card["target"], "further": [{"name": row["name"], "classes": row["classes"]} for row in card["targets"]]
+               } if run.target_names else {}
+    scores |= {"targets": {row["name"]: {key: row["metrics"][key] for key in kind.told if key in row.get("metrics", {})} for row in card["targets"]}
+               } if targets else {}
     return {
-        **{key: card[key] for key in ("task", "resolution_m", "classes", "tile_size")},
+        **targets, **{key: card[key] for key in ("task", "resolution_m", "classes", "tile_size")},
         "inputs": [package.taken(seen) for seen in run.inputs.values()],
         "id": package.id_of(name, run.model_sha256), "name": name, "licence": licence, "scores": scores,
         "provenance": {"dataset": card["dataset"]["name"], "dataset_checksum": card["dataset"]["checksum"], "run": Path(run.folder).name,

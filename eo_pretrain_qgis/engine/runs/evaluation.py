@@ -26,7 +26,7 @@ from .by_day import LOOKED_AT, by_day, day_sections
 from .by_scene import Counts
 from .learnable import check_learnable
 from .limits import LABELS_ARE_TRUTH
-from .map_scores import count_map, count_tiles
+from .map_scores import count_maps, count_tiles
 from .object_scores import GRADIENTS, Regions, can_count, object_facts, object_sections
 from .pictures import pictures, shown
 from .run_folder import NETWORK, RunFolder, write_json
@@ -49,8 +49,8 @@ def measure_run(run: RunFolder, opened: Callable[[Dataset], Answers], dataset_fo
         progress: told of every batch.
 
     Returns:
-        The figures as plain values, with ``model``, ``majority`` and ``statistics`` (each the figures of the task, and a confusion
-        matrix where a sample has one class), and the sections of an HTML report.
+        The figures as plain values, of the main target and in ``targets`` of each other, with ``model``, ``majority`` and ``statistics`` (each the
+        figures of the task, and a confusion matrix where a sample has one class), and the sections of an HTML report.
 
     Raises:
         DataError: the split is empty, the dataset does not fit the run, or it shows scenes or tiles the run learned from.
@@ -77,23 +77,29 @@ def measure_run(run: RunFolder, opened: Callable[[Dataset], Answers], dataset_fo
     seen = ""
     regions = Regions(dataset, tiles) if can_count(dataset) else None
     if dataset.kind.pixelwise:
-        own, seen = count_map(answers, tiles, progress.part(0, 0.6), regions)
+        own, seen = count_maps(answers, tiles, progress.part(0, 0.6), regions)
         progress.message(seen)
     else:
-        own = count_tiles(answers, tiles, at_once, progress.part(0, 0.6))
+        own = [count_tiles(one, tiles, at_once, progress.part(0, 0.6)) for one in answers.each_target()]
     labelled = Labelled(source, answers.seen, learned, seed, progress.part(0.6, 0.7))
     objects = {MODEL: regions.counted()} if regions else {}
-    counts = {MODEL: own, **_count_baselines(dataset, labelled, tiles, progress.part(0.7, 0.9))}
+    views = dataset.each_target()
+    each = [{MODEL: model, **_count_baselines(view, rows, tiles, progress.part(0.7, 0.9))}
+            for model, view, rows in zip(own, views, labelled.each, strict=True)]
     if regions:
         objects |= _count_objects(regions, labelled, answers.seen.sensor, progress.part(0.9, 0.95))
-    facts = _facts(run, dataset, split, counts) | object_facts(objects) | {"tiles": len(tiles), "training_tiles": len(learned), "label_share": share,
-                                                   "real_label_share": real_share(source, learned)}
+    counts = each[0]
+    facts = _facts(run, dataset, split) | _measured(dataset, counts) | object_facts(objects) | {
+        "tiles": len(tiles), "training_tiles": len(learned), "label_share": share, "real_label_share": real_share(source, learned)}
+    facts |= {"targets": [{"name": view.target, **_measured(view, found)} for view, found in list(zip(views, each, strict=True))[1:]]
+              } if dataset.targets else {}
     more: list[str] = []
     if dataset.kind.dates:
         facts["by_day"] = by_day(answers, labelled, even_sample(tiles, LOOKED_AT), WHOLE_AT_ONCE, progress.part(0.95, 0.98))
         more = day_sections(facts["by_day"], answers)
     progress.at(0.98, "Drawing samples")
     more += [page.heading(dataset.kind.pieces.capitalize()), pictures(answers, shown(dataset, split))]
+    more += [piece for view, row in zip(views[1:], facts.get("targets", ())) for piece in _target_sections(row, view)]
     return facts, _sections(facts, dataset, counts[MODEL], more, seen)
 
 
@@ -152,17 +158,33 @@ def write_evaluation(facts: dict[str, Any], sections: list[str], page_path: str,
     page.write_page(page_path, f"{model} on the {facts['split']} tiles of {facts['dataset_name']}", sections)
 
 
-def _facts(run: RunFolder, dataset: Dataset, split: str, counts: dict[str, np.ndarray]) -> dict[str, Any]:
-    """What was measured; ``score`` names the leading figure."""
-    kind = dataset.kind
-    facts = {"format": "eo-pretrain evaluation", "version": 1, "run": os.path.abspath(run.folder), "encoder": run.card["encoder"],
-             "dataset": os.path.abspath(dataset.folder), "dataset_name": dataset.name, "split": split, "score": kind.score,
-             "weights_sha256": run.model_sha256, "kept": run.kept}
+def _facts(run: RunFolder, dataset: Dataset, split: str) -> dict[str, Any]:
+    """What was measured on; ``score`` names the leading figure."""
+    return {"format": "eo-pretrain evaluation", "version": 1, "run": os.path.abspath(run.folder), "encoder": run.card["encoder"],
+            "dataset": os.path.abspath(dataset.folder), "dataset_name": dataset.name, "split": split, "score": dataset.kind.score,
+            "weights_sha256": run.model_sha256, "kept": run.kept, **({"target": dataset.target} if dataset.targets else {})}
+
+
+def _measured(dataset: Dataset, counts: dict[str, np.ndarray]) -> dict[str, Any]:
+    """The figures of the model and of each baseline."""
+    kind, facts = dataset.kind, {}
     for who, sums in counts.items():
         found = kind.figures(sums)
         rows = [{"value": entry.value, "name": entry.name, **row} for entry, row in zip(dataset.classes, found["classes"])]
         facts[who] = {**found, "classes": rows} | ({} if kind.several else {"confusion": sums.tolist()})
     return facts
+
+
+def _target_sections(row: dict[str, Any], dataset: Dataset) -> list[str]:
+    """What was measured of a target beside the main one."""
+    kind, names = scored_kind(dataset), [entry.name for entry in dataset.classes]
+    title = page.heading(f"Target “{dataset.target}”")
+    if row[MODEL][kind.score] is None:
+        return [title, page.paragraph("The tiles have no label of it, so nothing was measured.")]
+    words = {MODEL: "the model", **{who: baseline.words for who, baseline in kind.baselines.items() if who in row}}
+    figures = [(FIGURES[figure], *(row[who][figure] for who in words)) for figure in FIGURES if figure in row[MODEL]]
+    return [title, page.table(("figure", *words.values()), figures), class_table(names, row[MODEL], kind),
+            confusion_table(names, np.array(row[MODEL]["confusion"]))]
 
 
 def _sections(facts: dict[str, Any], dataset: Dataset, counts: np.ndarray, more: list[str], seen: str) -> list[str]:

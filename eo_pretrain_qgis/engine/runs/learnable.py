@@ -24,7 +24,7 @@ def check_learnable(dataset: Dataset) -> None:
         DataError: of a task that is not learned, without training tiles, or with a single class.
     """
     require(dataset, [name for name, task in TASKS.items() if task.learnable], "fine-tuning", "" if dataset.kind.dates else "pretrain on this one")
-    where, entity = dataset.folder, "pixels" if dataset.kind.pixelwise else "tiles"
+    where, entity = dataset.called, "pixels" if dataset.kind.pixelwise else "tiles"
     if not len(dataset.indices("training")):
         raise DataError(f"The dataset {where} has no training tiles. Split it again with a larger training share or smaller blocks.")
     present = [entry.name for entry, count in zip(dataset.classes, dataset.description["class_pixels"]["training"]) if count]
@@ -34,7 +34,7 @@ def check_learnable(dataset: Dataset) -> None:
                         f"Add labels of another class, or count unlabelled {entity} as background.")
 
 
-def check_classes(dataset: Dataset, tiles: np.ndarray, progress: Progress = SILENT) -> None:
+def check_classes(dataset: Dataset, tiles: np.ndarray, progress: Progress = SILENT, further: bool = False) -> None:
     """Sees to it that the labels that are learned from show every class.
 
     Classes that the dataset names and shows nowhere are left alone. Where tiles have several classes at once, rare ones are only warned of.
@@ -43,6 +43,8 @@ def check_classes(dataset: Dataset, tiles: np.ndarray, progress: Progress = SILE
         dataset: with labels.
         tiles: positions of the training tiles that are used.
         progress: warned of classes with few labels.
+        further: the labels are of a target beside the main one, of which classes that training does not show are only warned of, too: a dataset is
+            divided by its polygons, whose kinds nobody can choose for each target.
 
     Raises:
         DataError: naming a class that only validation or test shows, or of which there is a single training pixel.
@@ -51,8 +53,8 @@ def check_classes(dataset: Dataset, tiles: np.ndarray, progress: Progress = SILE
     anywhere = np.sum([dataset.description["class_pixels"][split] for split in SPLITS], axis=0) > 0
     rows = [(entry.name, int(count)) for entry, count, shown in zip(dataset.classes, counts, anywhere) if shown]
     least, few = LEAST_PIXELS if kind.pixelwise else LEAST_TILES
-    refuse_rare([name for name, _ in rows], [count for _, count in rows], f"The training split of {dataset.folder}",
-                "pixels" if kind.pixelwise else kind.unit, progress, limits=(0 if kind.several else least, few),
+    refuse_rare([name for name, _ in rows], [count for _, count in rows], f"The training split of {dataset.called}",
+                "pixels" if kind.pixelwise else kind.unit, progress, limits=(0 if kind.several or further else least, few),
                 advice="Divide the dataset anew so that training shows it, label more of it, or leave the class out when the dataset is made.")
 
 

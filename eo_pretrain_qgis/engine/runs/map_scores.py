@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import ClassVar, cast
+from typing import ClassVar
 
 import numpy as np
 
@@ -34,12 +34,14 @@ class Scored:
     Attributes:
         dataset: of the tiles, with places.
         tiles: positions (n,), of one image.
+        target: name of the target whose classes the labels are of, where the model has several and it is not the main one.
         counts: as `tasks.Task.count` gives them.
     """
 
     name: ClassVar[str] = "scores"
     dataset: Dataset
     tiles: np.ndarray
+    target: str = ""
     counts: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
@@ -60,6 +62,7 @@ class Scored:
         yield self._add
 
     def _add(self, part: Part) -> None:
+        part = part.of(self.target)
         side, classes = self.dataset.tile_size, len(self.dataset.classes)
         for number in self.within(part.window):
             tile = Window(int(self.cols[number]), int(self.rows[number]), side, side)
@@ -70,7 +73,13 @@ class Scored:
 
 
 def count_map(answers: Answers, tiles: np.ndarray, progress: Progress = SILENT, regions: Regions | None = None) -> tuple[np.ndarray, str]:
-    """What a map says of tiles, counted against their labels, and a sentence on what the model saw around them.
+    """`count_maps` of the main target."""
+    counts, sentence = count_maps(answers, tiles, progress, regions)
+    return counts[0], sentence
+
+
+def count_maps(answers: Answers, tiles: np.ndarray, progress: Progress = SILENT, regions: Regions | None = None) -> tuple[list[np.ndarray], str]:
+    """What a map of each target says of tiles, counted against their labels, and a sentence on what the model saw around them.
 
     Where the image of a tile cannot be seen again, the tile is seen among its neighbours in the dataset.
 
@@ -87,23 +96,26 @@ def count_map(answers: Answers, tiles: np.ndarray, progress: Progress = SILENT, 
     """
     dataset = answers.dataset
     model, session = answers.of_images()
-    counts, done, lost, reasons = dataset.kind.nothing(len(dataset.classes)), 0, 0, []
+    each, done, lost, reasons = answers.each_target(), 0, 0, []
+    counts = [one.dataset.kind.nothing(len(one.dataset.classes)) for one in each]
     names = dataset.tiles["scene"].to_numpy(dtype=str)[tiles] if has_places(dataset) else np.full(len(tiles), "")
     for name in dict.fromkeys(names):
         mine = tiles[names == name]
         part = progress.part(done / len(tiles), (done + len(mine)) / len(tiles))
         done += len(mine)
-        scored: list[Product] = [Scored(dataset, mine), *([regions] if regions else [])]
+        scored = [Scored(one.dataset, mine, one.dataset.target if number else "") for number, one in enumerate(each)]
         try:
             if regions:
                 regions.scene = name
-            counts += _count_scene(session, model, answers, name, scored, part)
+            found = _count_scene(session, model, answers, name, (scored, [regions] if regions else []), part)
         except SourceLostError as error:
             if regions:
                 regions.lose(name)
             lost += len(mine)
             reasons.append(str(error))
-            counts += count_tiles(answers, mine, 1, part)  # one by one, so that a cancel is heard
+            found = [count_tiles(one, mine, 1, part) for one in each]  # one by one, so that a cancel is heard
+        for own, more in zip(counts, found, strict=True):
+            own += more
     return counts, _sentence(lost, len(tiles), reasons)
 
 
@@ -117,10 +129,11 @@ def count_tiles(answers: OfTiles, tiles: np.ndarray, at_once: int, progress: Pro
     return counts.total()
 
 
-def _count_scene(session: Network, model: Package, answers: Answers, name: str, products: list[Product], progress: Progress) -> np.ndarray:
-    """In the blocks of an image that hold the tiles of the first of the products, which is `Scored`."""
-    dataset, scored = answers.dataset, cast(Scored, products[0])
-    tiles = scored.tiles
+def _count_scene(session: Network, model: Package, answers: Answers, name: str, asked: tuple[list[Scored], list[Product]],
+                 progress: Progress) -> list[np.ndarray]:
+    """In the blocks of an image that hold the tiles that are scored, of each target; with more products beside."""
+    (scored, *_), others = asked
+    dataset, tiles = answers.dataset, scored.tiles
     sensor = dataset.sensor_of(answers.seen)
     bands = [band.name for band in sensor.bands]
     with open_again(dataset, name, tiles, sensor.name, progress.part(0, 0.1)) as scene:
@@ -128,11 +141,12 @@ def _count_scene(session: Network, model: Package, answers: Answers, name: str, 
         blocks = anchored_tiles(grid.width, grid.height, block=model.block, halo=model.halo, stride=model.stride)
         work = Work(lambda: copy.deepcopy(scene), [Match(bands.index(band.name), band, band) for band in model.image.bands],
                     [block for block in blocks if len(scored.within(block.core))], model.block, MEMORY)
-        compute(session, Canvas(model, scene.name, grid, grid.window, {}), work, products, progress.part(0.1, 1))
-    labelled = sum(np.count_nonzero(dataset.labels(tiles[number:number + 1]) != IGNORE) for number in range(len(tiles)))
-    if scored.counts.sum() != labelled:
-        raise SourceLostError(f"{scene.path} has fewer measured pixels than were kept")
-    return scored.counts
+        compute(session, Canvas(model, scene.name, grid, grid.window, {}), work, [*asked[0], *others], progress.part(0.1, 1))
+    for one in asked[0]:
+        labelled = sum(np.count_nonzero(one.dataset.labels(tiles[number:number + 1]) != IGNORE) for number in range(len(tiles)))
+        if one.counts.sum() != labelled:
+            raise SourceLostError(f"{scene.path} has fewer measured pixels than were kept")
+    return [one.counts for one in asked[0]]
 
 
 def _sentence(lost: int, tiles: int, reasons: list[str]) -> str:

@@ -24,7 +24,7 @@ NETWORK = "network"
 #: May differ when a run is continued: they do not change what an epoch does.
 FREE_SETTINGS = ("epochs", "device")
 #: What dataset and settings decide: the checkpoint of a run that says something else would not fit.
-FIXED = ("task", "encoder", "architecture", "inputs", "classes", "resolution_m", "tile_size", "mode", "blocks", "tasks")
+FIXED = ("task", "encoder", "architecture", "inputs", "classes", "resolution_m", "tile_size", "mode", "blocks", "tasks", "target", "targets")
 #: Of these what training or the place of the dataset decides, what is words, or what cards of version 1 did not say of a second sensor.
 FREE = ("centre", "spread", "slope", "dataset", "kind", "preset")
 
@@ -115,6 +115,17 @@ class RunFolder:
         return [entry["name"] for entry in self.card["classes"]]
 
     @property
+    def target_names(self) -> list[str]:
+        """Names of its targets, the main one first; none where it has a single one."""
+        further = self.card.get("targets", ())
+        return [self.card["target"], *(row["name"] for row in further)] if further else []
+
+    @property
+    def heads(self) -> tuple[int, ...]:
+        """How many of the network's classes are of each target, the main one first."""
+        return (len(self.card["classes"]), *(len(row["classes"]) for row in self.card.get("targets", ())))
+
+    @property
     def kept(self) -> str:
         """The approach whose model is kept: a key of `classifiers.CLASSIFIERS`, or `NETWORK`."""
         return self.card.get("kept", NETWORK)
@@ -141,10 +152,11 @@ class RunFolder:
         write_json(self.path(CARD), self.card)
 
     def open_dataset(self, folder: str | None = None) -> Dataset:
-        """The dataset of the run, or another one with the same bands and classes.
+        """The dataset of the run, or another one with the same bands and classes, with the targets that the run learned.
 
         Raises:
-            DataError: when it is gone, or its task, its classes, or the bands of all its sensors or their units are not those of the run.
+            DataError: when it is gone, or its task, its targets, its classes, or the bands of all its sensors or their units are not those of the
+                run.
             ModelError: the run did not learn classes.
         """
         self.refuse_without_classes()
@@ -155,11 +167,16 @@ class RunFolder:
         require(dataset, [self.card["task"]], f"the run {self.folder}")
         for seen in self.inputs.values():
             dataset.sensor_of(seen)
-        ours, theirs = [(c["value"], c["name"]) for c in self.card["classes"]], [(c.value, c.name) for c in dataset.classes]
-        if ours != theirs:
-            raise DataError(f"The classes of the dataset {where} are {_list(theirs)}, but the run {self.folder} learned {_list(ours)}. "
-                            "Choose a dataset made with the same classes.")
-        return dataset
+        names, each = self.target_names, dataset.each_target()
+        if names and names != [one.target for one in each]:
+            raise DataError(f"The targets of the dataset {where} are {_list([one.target for one in each]) or 'without a name'}, but the run "
+                            f"{self.folder} learned {_list(names)}. Choose a dataset made with the same targets in the same order.")
+        for one, classes in zip(each, [self.card["classes"], *(row["classes"] for row in self.card.get("targets", ()))]):
+            ours, theirs = [(c["value"], c["name"]) for c in classes], [(c.value, c.name) for c in one.classes]
+            if ours != theirs:
+                raise DataError(f"The classes of the dataset {one.called} are {_list(theirs)}, but the run {self.folder} learned {_list(ours)}. "
+                                "Choose a dataset made with the same classes.")
+        return dataset if names else each[0]
 
 
 def write_json(path: str, content: dict) -> None:

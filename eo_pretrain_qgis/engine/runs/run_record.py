@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ...errors import DataError
 from ..cards import ClassInfo, Input
-from ..records import Count, FilledName, Finite, Metres, Name, Pixels, Sha256, differ, read_json, shown
+from ..records import Count, FilledName, Finite, Metres, Name, Pixels, Sha256, TargetName, differ, read_json, shown
 from ..tasks import task_named
 
 FORMAT, VERSION = "eo-pretrain run", 4
@@ -93,6 +93,21 @@ class Reached(Struct):
     class_scores: list[Figures] | UnsetType = UNSET
 
 
+class RunTarget(Struct):
+    """A target beside the main one: its classes, and on the validation tiles its figures and what is taken for what."""
+
+    name: TargetName
+    classes: Annotated[list[ClassInfo], Meta(min_length=1, max_length=255)]
+    metrics: Figures = {}
+    confusion: list[list[Count]] | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        differ([str(row.value) for row in self.classes], "the value of a class")
+        count = len(self.classes)
+        if self.confusion is not UNSET and [len(row) for row in self.confusion] != [count] * count:
+            raise ValueError(f"“confusion” of the target {shown(self.name)} has no {count} rows of {count} numbers")
+
+
 class FinetuneRun(RunRecord, kw_only=True):
     """Of “Fine-tune a model”: what the best epoch takes for what, and which approach is kept."""
 
@@ -106,10 +121,13 @@ class FinetuneRun(RunRecord, kw_only=True):
     class_scores: list[Figures] | UnsetType = UNSET
     guessed_labels: str | UnsetType = UNSET
     multiply_adds: Count | UnsetType = UNSET
+    target: TargetName | Literal[""] = ""
+    targets: list[RunTarget] = []
 
     def __post_init__(self) -> None:
         super().__post_init__()
         count = len(self.classes)
+        differ([self.target.casefold(), *(row.name.casefold() for row in self.targets)], "the target")
         for name in ("classifier_sha256", "classifier_parameters", "classifier_difference") if self.kept != "network" else ():
             if getattr(self, name) is UNSET:
                 raise ValueError(f"it lacks the key “{name}”")

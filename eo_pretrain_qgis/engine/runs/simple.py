@@ -77,6 +77,14 @@ def levelled(seen: Input, dataset: Dataset, incidence_angle: str, tiles: np.ndar
     return with_slopes(seen, dataset, tiles, progress) if incidence_angle == SLOPE else seen
 
 
+def main_target(dataset: Dataset, progress: Progress) -> Dataset:
+    """The dataset with its main target alone, of which simple classifiers learn; says so where it has others."""
+    if dataset.targets:
+        progress.message(f"A simple classifier learns one target, “{dataset.target}”. Not learned: {', '.join(dataset.targets)}. The approach "
+                         "“network” learns all together.", "warning")
+    return dataset.each_target()[0]
+
+
 def several_sensors(dataset: Dataset) -> str:
     """That a model sees the first of several sensors, as a sentence."""
     names = ", ".join(sensor.name for sensor in dataset.sensors)
@@ -92,7 +100,7 @@ def train_simple(dataset_folder: str, output: str, settings: Settings, progress:
     Raises:
         DataError: the dataset cannot be learned from, or `output` holds something else.
     """
-    started, dataset = time.monotonic(), Dataset.open(dataset_folder)
+    started, dataset = time.monotonic(), main_target(Dataset.open(dataset_folder), progress)
     check_learnable(dataset)
     seen = chosen_input(dataset, settings.sensor, settings.bands, settings.incidence_angle)
     seen = levelled(seen, dataset, settings.incidence_angle, training_share(dataset, settings.label_share, settings.seed), progress)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +11,7 @@ from ...errors import JobError
 from ...version import plugin_version
 from .. import mapping, training
 from ..record import values_without_folders
-from ..spec import Job, Result, boolean, choice, extent, file, integer, number, raster_output, rasters, text, vector_output
+from ..spec import Job, Result, boolean, choice, extent, file, folder_output, integer, number, raster_output, rasters, text, vector_output
 from ..tiling import DELIVERED, PRESETS, SMALL_BLOCKS
 
 
@@ -23,6 +25,9 @@ class PredictMap(Job):
     With a model of classes of whole images or patches, each pixel of the map is a square of the image with the size of these, or the middle of such a
     square where a smaller step is asked for. A square of which less than half was measured has no class. Where images may have several classes, the
     result is the probability of every class, a band for each.
+
+    A model of several targets, such as stage, concentration and form of sea ice, writes the class map of the main one, or of the “Target” that
+    is named, and of the others into the folder “Maps of further targets”.
 
     With a model from “Pretrain by translation” the result is an image as another sensor would store it, float32 with all its bands. It is
     synthetic and marked so in its bands, tags, style and layer name: nothing in it was measured.
@@ -51,6 +56,8 @@ class PredictMap(Job):
     step: int = integer("Step [px]", default=None, minimum=1, maximum=2048, advanced=True,
                         help="From square to square, of a model of classes of whole images or patches, and the size of a pixel of the map. Empty: "
                              "the size of the squares, which then lie beside each other. Half of it takes four times as long.")
+    target: str = text("Target", default=None, advanced=True,
+                       help="Of a model of several targets the name of that which the map and all that goes with it are of. Empty: the main one.")
     device: str = text("Device", default="auto", advanced=True, help="auto, cpu, cuda or cuda:0; a device named and not there is an error.")
     minimum_area: float = number("Smallest polygon [m²]", default=0, minimum=0, maximum=1e15, advanced=True)
     output: str = raster_output("Class map", help="With a model that translates: the synthetic image. With one of several classes for each image: "
@@ -58,16 +65,22 @@ class PredictMap(Job):
     confidence: str = mapping.confidence()
     class_shares: str = mapping.class_shares()
     polygons: str = vector_output("Polygons", optional=True, created=False)
+    target_maps: str = folder_output("Maps of further targets", optional=True, created=False,
+                                     help="Of a model of several targets: a new folder with a class map of each but the main one, named as it is.")
 
     def run(self, progress: Any) -> dict[str, Any]:
         progress.at(0, "Reading the model")  # before anything heavy is loaded
         from ...engine.mapping.inference import map_scene
         from ...engine.mapping.polygons import write_polygons
         from ...engine.mapping.products import PRODUCTS
+        from ...engine.mapping.products.classes import ClassMap
+        from ...engine.mapping.products.targets import OfTarget, chosen_target, require_further
         from ...engine.mapping.request import MapRequest
         from ...engine.models import package
+        from ...outputs import new_folder
 
         model = package.open(self.model)
+        target, further = chosen_target(model, self.target or ""), require_further(model) if self.target_maps else []
         also = {name: getattr(self, name) for name in ("confidence", "class_shares", "polygons") if getattr(self, name)}
         for name in also:
             if name not in model.kind.products:
@@ -83,10 +96,14 @@ class PredictMap(Job):
         request = MapRequest(self.images, self.preset, self.bands or "", self.extent, self.nodata, tile_size=self.tile_size,
                              small_blocks=self.small_blocks, halo=self.halo, step=self.step, device=self.device,
                              provenance={"job": self.name(), "version": plugin_version(), "values": values_without_folders(self)})
-        outcome = map_scene(model, request, [PRODUCTS[name](path) for name, path in rasters_of.items() if name in PRODUCTS],
-                            progress.part(0, 0.9 if self.polygons else 1))
+        products = [PRODUCTS[name](path) for name, path in rasters_of.items() if name in PRODUCTS]
+        products = [OfTarget(target, one) if target else one for one in products]
+        with new_folder(self.target_maps) if further else nullcontext() as folder:
+            products += [OfTarget(name, ClassMap(os.path.join(folder or "", f"{name}.tif"))) for name in further]
+            outcome = map_scene(model, request, products, progress.part(0, 0.9 if self.polygons else 1))
         if self.polygons:
-            write_polygons(self.output, model.classes, self.polygons, self.minimum_area, progress.part(0.9, 1))
+            write_polygons(self.output, model.of_target(target).classes, self.polygons, self.minimum_area, progress.part(0.9, 1))
         progress.message(f"Mapped on {outcome.device} in {outcome.seconds:.1f} s.")
+        also |= {"target_maps": self.target_maps} if further else {}
         return {"output": self.output, **also, "out_of_range_share": outcome.out_of_range_share, "valid_share": outcome.valid_share,
                 "device": outcome.device, "seconds": round(outcome.seconds, 2)}

@@ -29,6 +29,8 @@ from ..spec import (
 )
 
 UNITS = {"detect": "", "db": "dB", "linear": "linear"}
+#: What an ice chart says of a polygon, one of `engine.themes.sea_ice.classes.SCHEMES`.
+SCHEMES = ("stage", "six_types", "ice_water", "concentration", "form", "primary", "secondary")
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,9 @@ class CreateSeaIceDataset(Job):
     data set, read from stage and form. “stage”: the stages of development of AI4Arctic (open water, new, young, thin first-year, thick
     first-year and old ice). “concentration”: tenths. A polygon is of the class that holds the dominant share of its ice; without one it
     has no class. Codes -9 and 99, glacier ice, land and ice shelf have no class either; messages say how many and in which rows.
+
+    “form”: the floe sizes of AI4Arctic. “primary” and “secondary”: stage of the kind of ice with the largest and the next concentration. With
+    “Further targets” one dataset has several of these, and “Fine-tune a model” makes one network of them, with accuracy and a map for each.
 
     Samples are patches of 10, 20 or 32 pixels at a stride of 10 that lie wholly inside a polygon (one class each), or full tiles with a
     class for every pixel. Patches of one polygon overlap and look alike, so whole polygons or scenes go to training, validation or
@@ -79,7 +84,11 @@ class CreateSeaIceDataset(Job):
     scene_field: str = attribute("Scene field", parent="labels", optional=True, advanced=True,
                                  help="The field that names the scene a polygon was drawn on: name of the HH layer or file, or its date. "
                                       "Empty: every polygon labels every scene.")
-    scheme: str = choice("Classes of an ice chart", ("stage", "six_types", "ice_water", "concentration"), default="stage")
+    scheme: str = choice("Classes of an ice chart", SCHEMES, default="stage")
+    targets: str = text("Further targets", default=None,
+                        help="What one network is to learn beside the classes, separated by commas: of an ice chart other classes, such as "
+                             "concentration,form; with a class field other fields of the layer. A polygon that does not say one of them is left out "
+                             "for that one alone.")
     dominant_share: float = number("Dominant share of the ice", default=0.65, minimum=0.34, maximum=1, advanced=True,
                                    help="For “stage” and “six_types”: share of the total concentration that the class of a polygon must "
                                         "hold; AI4Arctic takes 0.65.")
@@ -125,6 +134,10 @@ class CreateSeaIceDataset(Job):
         if self.incidence_angle == "none" and (self.incidence_layers or self.incidence_table):
             raise JobError("“Incidence angle” is none, but layers or a table of it are given. Remove them, or choose given.")
 
+    def _targets(self) -> list[str]:
+        """Names of the further targets."""
+        return [name.strip() for name in (self.targets or "").split(",") if name.strip()]
+
     def run(self, progress: Progress) -> dict:
         progress.at(0, "Opening the images")
         from ...engine.datasets.building import About, Imagery
@@ -149,7 +162,7 @@ class CreateSeaIceDataset(Job):
             grids = [scene.grid for scene in scenes]
             land = open_land(self.land, grids, progress) if self.land else None
             rules = PolygonRules(self.class_field, self.class_table, self.scene_field, self.scheme, self.dominant_share, self.ice_from,
-                                 self.unknown_codes)
+                                 self.unknown_codes, tuple(self._targets()))
             labels = open_ice_labels(self.labels, grids, rules, land=land, weighted=self.balance == "weights", progress=progress.part(0.2, 0.25))
             images, about = Imagery(scenes, sensor), About(name, facts=facts)
             if self.samples == "patches":

@@ -26,7 +26,8 @@ class EvaluateModel(Job):
     These are the majority class, and a logistic regression and boosted trees on statistics of whitened bands around each pixel, all learned from
     the same labels as the model. A network that does not beat them has learned nothing worth its cost. For classes of whole images the
     figures are overall accuracy and F1, or the micro mean average precision where there are several classes, and the statistics are
-    those of the image. Of patches with an incidence angle the angle alone stands beside them too, and Lohse's Gaussian classifier with the angle.
+    those of the image. Of radar images with an incidence angle the angle alone stands beside them too, and of patches Lohse's Gaussian classifier
+    with the angle. Of a run with several targets the report has the same figures of each, and the results are those of the main one.
 
     Series of dates are measured by parcel where the dataset has parcels, and once more as the season goes on: with all dates after a day hidden.
 
@@ -87,6 +88,10 @@ class EvaluateModel(Job):
         else:
             progress.message(f"{words} on the {self.split} tiles: {found['']:.3f}; " + ", ".join(
                 f"{COMPARED[who]} {score:.3f}" for who, score in found.items() if who) + ".")
+        for row in facts.get("targets", ()):
+            others = [f"{COMPARED[who]} {row[who[:-1] or 'model'][facts['score']]:.3f}" for who in COMPARED
+                      if row.get(who[:-1] or "model", {}).get(facts["score"]) is not None]
+            progress.message(f"Target “{row['name']}”, {words}: {', '.join(others) or 'no label, so nothing was measured'}.")
         kept = [(who, figure) for who in compared for figure in FIGURES if figure in facts[who[:-1] or "model"]]
         result = {"output": self.output, **{who + figure: facts[who[:-1] or "model"][figure] for who, figure in kept}}
         objects = facts.get("objects", {}).get("model", {})

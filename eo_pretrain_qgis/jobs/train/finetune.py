@@ -24,8 +24,9 @@ class Finetune(training.TrainingJob):
     best on the validation tiles is kept, and the report shows them beside each other. A run that is stopped has the best so far.
 
     The dataset says what is learned: a class per pixel (a U-Net), one class or several per image or patch (an encoder with a linear
-    layer), or one class per series of dates (L-TAE, an LSTM, or Presto). The run folder keeps the best model, the encoder for other runs, the
-    curves and a report; the same job on the same folder continues where it stopped.
+    layer), or one class per series of dates (L-TAE, an LSTM, or Presto). A dataset of several targets makes one network of them all, whose best
+    epoch has the best mean of their scores; simple classifiers learn the main one. The run folder keeps the best model, the encoder for
+    other runs, the curves and a report; the same job on the same folder continues where it stopped.
 
     Training on weak labels (roads of OpenStreetMap, a coarse land-cover map) is pretraining too: give the run as starting weights of
     the next, which takes over encoder and decoder and learns its own classes. Labels that are often wrong ask for a robust loss.

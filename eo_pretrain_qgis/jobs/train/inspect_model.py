@@ -12,7 +12,7 @@ from ..spec import Job, Result, file, file_output
 class InspectModel(Job):
     """Shows what a model file wants and gives: bands, units, ranges, resolution, classes, licence, origin and scores.
 
-    A model from “Pretrain by translation” gives no classes but the bands of another sensor.
+    A model of several targets gives the classes of each. A model from “Pretrain by translation” gives no classes but the bands of another sensor.
     """
 
     title = "Inspect model"
@@ -21,6 +21,7 @@ class InspectModel(Job):
     results = {"task": Result("text", "What the model does: segmentation, fields, scene, patch, multilabel, series or translation"),
                "bands": Result("text", "Bands that the model takes, in order"),
                "classes": Result("text", "Names of the classes that the model gives"),
+               "targets": Result("text", "Names of its targets, the main one first; empty where it has a single one"),
                "target_bands": Result("text", "Bands that the model gives, where it translates"),
                "resolution": Result("number", "Size of a pixel of the images it was trained on, in metres"),
                "model_id": Result("text", "Identifier of the model, which its maps name")}
@@ -42,4 +43,5 @@ class InspectModel(Job):
             written["facts"] = self.facts
         return {**written, "task": model.task, "bands": "; ".join(", ".join(seen.names) for seen in model.inputs.values()),
                 "target_bands": ", ".join(band.name for band in model.targets), "classes": ", ".join(row.name for row in model.classes),
+                "targets": ", ".join([model.record.target_name, *model.further]) if model.further else "",
                 "resolution": model.resolution_m[0], "model_id": model.id}

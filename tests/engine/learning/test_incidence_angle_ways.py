@@ -28,6 +28,7 @@ from eo_pretrain_qgis.errors import DataError, JobError
 from eo_pretrain_qgis.jobs import JOBS
 from tests.settings import finetuning as Settings
 
+from .tiny import write_dataset
 from .tiny_ice import BANDS, write_ice
 from .tiny_scenes import write_scenes
 
@@ -224,3 +225,21 @@ def test_likelihoods_are_for_networks_from_scratch(ice, tmp_path, also):
     given = {"start": str(ice.folder), "approach": "statistics"}[also]
     with pytest.raises(JobError, match="is gaussian, which gives the network a channel for each class, and .* cannot use them. Choose “band”"):
         JOBS["finetune"].from_values({"dataset": str(ice.folder), "incidence_angle": "gaussian", "output": str(tmp_path / "run"), also: given})
+
+
+def test_the_angle_alone_stands_beside_a_class_for_every_pixel(tmp_path):
+    far = lambda labels, rng: np.array([38.0, 30.0, 22.0])[labels] + rng.uniform(-3, 3, len(labels))  # noqa: E731
+    folder = write_ice(tmp_path / "tiles", count=40, angles=far)
+    labels = np.load(folder / "labels-000.npy")
+    drawn = np.repeat(np.repeat(labels[:, None, None], 10, 1), 10, 2)
+    drawn[:, 0] = 255
+    np.save(folder / "labels-000.npy", drawn)
+    path = folder / "dataset.json"
+    said = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**said, "task": "segmentation"}), encoding="utf-8")
+    dataset = Dataset.open(folder)
+    labelled = Labelled(dataset, chosen_input(dataset, None, None), dataset.indices("training"), 1)
+    test = dataset.indices("test")
+    answer = dataset.kind.baselines_of(dataset)["angle"].fit(labelled)(dataset)(test)
+    assert answer.shape == (len(test), 10, 10) and (answer == labels[test][:, None, None]).all()
+    assert "angle" not in dataset.kind.baselines_of(Dataset.open(write_dataset(tmp_path / "optical", 6, 16)))

@@ -42,8 +42,8 @@ def test_classes_are_weighted_by_the_tiles_that_are_used_alone(dataset):
     tiles = dataset.indices("training")[:1]
     labels = dataset.labels(tiles)
     expected = class_weights([int((labels == number).sum()) for number in range(2)], "balanced")
-    assert method(dataset, tiles=tiles).weights.tolist() == pytest.approx(expected)
-    assert method(dataset).weights.tolist() == pytest.approx(class_weights(dataset.description["class_pixels"]["training"], "balanced"))
+    assert method(dataset, tiles=tiles).weights["labels"].tolist() == pytest.approx(expected)
+    assert method(dataset).weights["labels"].tolist() == pytest.approx(class_weights(dataset.description["class_pixels"]["training"], "balanced"))
 
 
 def test_batches_follow_from_seed_epoch_and_rank(dataset):

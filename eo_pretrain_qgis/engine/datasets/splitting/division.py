@@ -16,12 +16,15 @@ from ...rasters.grid import Grid
 from ...tasks import task_named
 from ..dataset import DROPPED, SPLITS, TILES, Dataset, numbers, write_description
 from ..footprints import pixel_boxes, read_footprints, write_footprints
+from ..record import label_array
 from ..shards import Shards
 from ..statistics import band_statistics
 from .by_place import Split, SplitPlan, split_by_place
 
 #: Training samples of which a network can make one batch of the usual size.
 BATCH = 16
+#: Samples whose labels are counted at once.
+AT_ONCE = 256
 #: Pixels lie no farther than this from the first of their grid: the Earth measures 4·10⁹ pixels of 1 cm.
 FARTHEST = 1e10
 
@@ -72,7 +75,8 @@ def finish(folder: str | Path, description: dict, tiles: geopandas.GeoDataFrame,
     numbered = tiles.assign(tile=np.arange(len(tiles)), weight=tiles.get("weight", 1.0), split=split.names)
     write_footprints(Path(folder) / TILES, numbered)
     complete = settled(description, progress) if settled else description
-    write_description(folder, {**complete, "split": split.facts, "statistics": statistics, "class_pixels": {
+    targets = _targets(Path(folder), complete, split, progress)
+    write_description(folder, {**complete, "targets": targets, "split": split.facts, "statistics": statistics, "class_pixels": {
         name: pixels[split.names == name].sum(0).astype(int).tolist() for name in SPLITS}})
     _warn(split, pixels, description, progress)
     return split
@@ -129,6 +133,28 @@ def _class_pixels(folder: Path, description: dict, tiles: geopandas.GeoDataFrame
         return (np.stack([numbers(tiles, f"share_{row.value}", folder / TILES) for row in classes], 1) * size**2).round()
     labels = Shards(folder, description["shards"]).labels(np.arange(len(tiles)))
     return kind.class_counts(labels, len(classes)).astype(float)
+
+
+def _targets(folder: Path, description: dict, split: Split, progress: Progress) -> list[dict]:
+    """The targets beside the main one, each with its pixels, or samples, of each class in each split.
+
+    Raises:
+        DataError: no training sample has a label of one of them.
+    """
+    kind, shards, found = task_named(description["task"]), Shards(folder, description["shards"]), []
+    for number, target in enumerate(description.get("targets", ()), 1):
+        counts = {}
+        for part in SPLITS:
+            own, sums = np.flatnonzero(split.names == part), np.zeros(len(target["classes"]), np.int64)
+            for start in range(0, len(own), AT_ONCE):
+                progress.at(0.99, f"Counting the labels of {target['name']}")
+                sums += kind.class_counts(shards.array(label_array(number), own[start:start + AT_ONCE]), len(sums)).sum(0, dtype=np.int64)
+            counts[part] = sums.tolist()
+        if not any(counts[SPLITS[0]]):
+            raise DataError(f"No training sample of {description['name']} has a label of the target “{target['name']}”, so nothing can learn it. "
+                            "Leave it out of “Further targets”, or label more polygons with it.")
+        found.append({**target, "class_pixels": counts})
+    return found
 
 
 def _check_places(description: dict, tiles: geopandas.GeoDataFrame) -> None:

@@ -24,13 +24,15 @@ FEWEST_PIXELS, FEWEST_TILES = 100, 1
 
 
 def training_share(dataset: Dataset, percent: float, seed: int) -> np.ndarray:
-    """The training tiles whose labels may be used, see `labelled_share`; where a tile has one class, only those that have one."""
+    """The training tiles whose labels may be used, see `labelled_share`; where a tile has one class, only those that have one, of any target."""
     return labelled_share(dataset, with_label(dataset, dataset.indices("training")), percent, seed)
 
 
 def with_label(dataset: Dataset, tiles: np.ndarray) -> np.ndarray:
-    """Those of `tiles` that have a class, where each has one; else all."""
-    return tiles[dataset.labels(tiles) != IGNORE] if dataset.kind.axes == "" and len(tiles) else tiles
+    """Those of `tiles` that have a class, of any target, where each has one; else all."""
+    if dataset.kind.axes or not len(tiles):
+        return tiles
+    return tiles[np.any([one.labels(tiles) != IGNORE for one in dataset.each_target()], axis=0)]
 
 
 def labelled_share(dataset: Dataset, tiles: np.ndarray, percent: float, seed: int) -> np.ndarray:

@@ -17,18 +17,19 @@ from ...models.package import Package
 from ...models.session import MemoryRanOutError
 from ...runs.answers import Answered
 from ...waiting import PythonCall
-from ..data import AROUND, LABELS, TileReader
-from ..export import Probabilities, describe
+from ..data import AROUND, TileReader
+from ..export import Probabilities, Together, describe
 from ..halo import LARGEST_HALO
 from ..loop.device import describe_device
 from ..loop.runs import Run
 from ..loop.training import out_of_memory
 from ..networks.class_networks import ClassNetwork
 from ..tasks import learner_of
+from .heads import heads_of
 
 
 class TileAnswers:
-    """Answers of a network for tiles; see `runs.answers.Answers`.
+    """Answers of a network for tiles, of its main target; see `runs.answers.Answers`.
 
     Args:
         network: on the device of the reader.
@@ -36,12 +37,19 @@ class TileAnswers:
     """
 
     def __init__(self, network: ClassNetwork, reader: TileReader) -> None:
-        self.network, self.reader, self.seen, self.dataset = network, reader, network.seen, reader.dataset
+        self.network, self.reader, self.seen, self.dataset, self.target = network, reader, network.seen, reader.dataset, 0
 
     def of_tiles(self, tiles: np.ndarray, at_once: int) -> Iterator[Answered]:
         """See `runs.answers.Answers`."""
-        return learner_of(self.dataset).method.predict(self.network, self.reader, tiles, at_once)
+        return learner_of(self.dataset).method.predict(self.network, self.reader, tiles, at_once, self.target)
 
+    def each_target(self) -> list[Self]:
+        """See `runs.answers.OfTiles`."""
+        found = []
+        for number, dataset in enumerate(self.reader.dataset.each_target()):
+            found.append(copy.copy(self))
+            found[-1].target, found[-1].dataset = number, dataset
+        return found
 
     def until(self, day: float) -> Self:
         """See `runs.answers.OfTiles`."""
@@ -73,7 +81,8 @@ class NetworkAnswers(TileAnswers):
         """
         network = run.load_network(device)
         context = AROUND if dataset.kind.pixelwise else 0
-        return cls(run, network, TileReader(dataset, network.inputs, network.stride, device, targets=[LABELS], context=context))
+        return cls(run, network, TileReader(dataset, network.inputs, network.stride, device, context=context,
+                                            targets=[head.labels for head in heads_of(dataset)]))
 
     def of_images(self) -> tuple[Package, Network]:
         """The network with the widest border that an exported model may have, so that next to no pixel differs from its map."""
@@ -125,5 +134,4 @@ class TorchSession:
     @torch.no_grad()
     def _scores(self, images: dict[str, np.ndarray]) -> np.ndarray:
         image, = images.values()
-        given = self.model(torch.from_numpy(image).to(self.on))
-        return (torch.cat(given, 1) if isinstance(given, tuple) else given).float().cpu().numpy()
+        return Together(self.model)(torch.from_numpy(image).to(self.on)).float().cpu().numpy()

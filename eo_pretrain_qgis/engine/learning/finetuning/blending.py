@@ -8,15 +8,17 @@ import torch
 from ....progress import SILENT, Progress
 from ...runs.by_scene import SceneCounts, Tried
 from ...tasks import FIGURES, Task
-from ..data import AROUND, LABELS, TileReader
+from ..data import AROUND, TileReader
 from ..networks.spectral import AboveRegression
+from .heads import heads_of
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 AT_ONCE, WHOLE_AT_ONCE = 2, 32  # tiles with classes of pixels, and of their own
 
 
 @torch.no_grad()
-def tried_shares(network: AboveRegression, tiles: np.ndarray, reader: TileReader, progress: Progress = SILENT) -> dict[float, Tried]:
+def tried_shares(network: AboveRegression, tiles: np.ndarray, reader: TileReader, progress: Progress = SILENT,
+                 target: int = 0) -> dict[float, Tried]:
     """What class scores(share) = regression + share · (network - regression) give on validation tiles.
 
     Tiles with classes of pixels are seen with what lies around them, as in a map: a network that has learned from borders, which a map has none of,
@@ -27,6 +29,7 @@ def tried_shares(network: AboveRegression, tiles: np.ndarray, reader: TileReader
         tiles: positions of the validation tiles.
         reader: that the network was trained with.
         progress: told of every batch.
+        target: number of that whose classes are looked at.
 
     Returns:
         By share; empty where no tile has a label.
@@ -34,12 +37,13 @@ def tried_shares(network: AboveRegression, tiles: np.ndarray, reader: TileReader
     network.eval()
     kind, side, done = reader.dataset.kind, reader.dataset.tile_size, 0
     context, at_once = (max(reader.context, AROUND), AT_ONCE) if kind.pixelwise else (0, WHOLE_AT_ONCE)
-    wide = TileReader(reader.dataset, reader.inputs, reader.stride, reader.device, targets=[LABELS], context=context)
-    counts = {share: SceneCounts(reader.dataset, tiles) for share in SHARES}
+    head = heads_of(reader.dataset)[target]
+    wide = TileReader(reader.dataset, reader.inputs, reader.stride, reader.device, targets=[head.labels], context=context)
+    counts = {share: SceneCounts(head.dataset, tiles) for share in SHARES}
     inner = (..., slice(context, context + side), slice(context, context + side)) if kind.pixelwise else ...
     for batch in wide.in_order(tiles, at_once):
-        begun, whole = (scores[inner].float() for scores in network.both(batch.given))
-        truth = batch.targets[LABELS][inner].to(torch.uint8).cpu().numpy()
+        begun, whole = (scores[:, head.scores][inner].float() for scores in network.both(batch.given))
+        truth = batch.targets[head.labels][inner].to(torch.uint8).cpu().numpy()
         for share in SHARES:
             mixed = torch.lerp(begun, whole, share)
             found = (mixed.argmax(1).to(torch.uint8) if kind.pixelwise else mixed).cpu().numpy()

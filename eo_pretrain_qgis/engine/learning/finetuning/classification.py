@@ -9,19 +9,21 @@ import torch
 from torch import nn
 
 from ....progress import SILENT, Progress
-from ...classic.classifiers import Regression
+from ...classic.classifiers import Regression, stacked
 from ...classic.models import Labelled
 from ...classic.samples import LEARNED
+from ...datasets.dataset import Dataset
 from ...datasets.splitting.label_shares import with_label
 from ...even_sample import even_sample
 from ...measures.incidence_angle import gaussian_of_pixels
 from ...measures.linear_probe import LinearProbe
-from ..data import LABELS, Batch, TileReader
+from ..data import Batch, TileReader
 from ..networks.class_networks import ClassNetwork
 from ..networks.fitted import REMEMBERED, NearestNeighbours
 from ..networks.gaussian import GaussianClassifier
 from ..networks.spectral import SpectralClassifier
 from ..probes import encoder_features
+from .heads import Head, heads_of, mean_over
 from .labelled_tiles import LabelledMethod
 from .losses import binary_losses, class_losses, label_weights
 
@@ -32,28 +34,35 @@ class Classification(LabelledMethod):
     renewal_tiles = 512  # the deepest layer has few pixels per tile
 
     def loss(self, part: str, networks: Mapping[str, nn.Module], batch: Batch) -> torch.Tensor:
-        """Weighted mean over the tiles of a batch; a tile of weight 0.5 counts half."""
-        outputs, labels = networks[part](batch.given).float(), batch.targets[LABELS]
+        """Weighted mean over the tiles of a batch, and over the targets; a tile of weight 0.5 counts half, and without a label nothing."""
+        outputs = networks[part](batch.given).float()
+        return mean_over(self.heads, lambda head: self._loss_of(head, outputs[:, head.scores], batch))
+
+    def _loss_of(self, head: Head, outputs: torch.Tensor, batch: Batch) -> torch.Tensor:
+        labels, weights_of = batch.targets[head.labels], self.weights[head.labels]
         if self.dataset.kind.several:
-            values = binary_losses(self.choices.loss, outputs, labels, self.weights).mean(1)
+            values = binary_losses(self.choices.loss, outputs, labels, weights_of).mean(1)
             return (values * batch.weights).sum() / batch.weights.sum().clamp_min(1e-6)
-        values, weights = class_losses(self.choices.loss, outputs, labels, self.weights, self.dataset.ignore)
+        values, weights = class_losses(self.choices.loss, outputs, labels, weights_of, self.dataset.ignore)
         return (values * batch.weights).sum() / (weights * batch.weights).sum().clamp_min(1e-6)
 
     def weight(self, batch: Batch) -> torch.Tensor:
         """See `LabelledMethod.weight`."""
         if self.dataset.kind.several:
             return batch.weights.sum()
-        return (label_weights(self.choices.loss, batch.targets[LABELS], self.weights, self.dataset.ignore) * batch.weights).sum()
+        return mean_over(self.heads, lambda head: (label_weights(
+            self.choices.loss, batch.targets[head.labels], self.weights[head.labels], self.dataset.ignore) * batch.weights).sum())
 
     @staticmethod
     @torch.no_grad()
-    def predict(network: ClassNetwork, reader: TileReader, tiles: np.ndarray,
-                batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Positions of tiles (n,), their labels (n,) or (n, class), and scores before softmax or sigmoid, float32 (n, class), batch by batch."""
+    def answers(network: ClassNetwork, reader: TileReader, tiles: np.ndarray,
+                batch_size: int) -> Iterator[tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]]:
+        """See `LabelledMethod`: labels (n,) or (n, class), and scores before softmax or sigmoid, float32 (n, class)."""
         network.eval()
+        heads = heads_of(reader.dataset)
         for batch in reader.in_order(tiles, batch_size):
-            yield batch.samples, batch.targets[LABELS].cpu().numpy(), network(batch.given).float().cpu().numpy()
+            scores = network(batch.given).float().cpu().numpy()
+            yield batch.samples, [(batch.targets[head.labels].cpu().numpy(), scores[:, head.scores]) for head in heads]
 
     def begin(self, new: list[str], labelled: Labelled, device: torch.device, progress: Progress = SILENT) -> None:
         """The network begins as a regression on the statistics of whitened bands and, with starting weights, on the encoder's features too.
@@ -71,25 +80,28 @@ class Classification(LabelledMethod):
             if isinstance(self.network, GaussianClassifier):
                 self.network.adopt(gaussian_of_pixels(self.network.seen, self.dataset, with_label(self.dataset, self.labelled)))
             elif started and not len(self.network.hidden):
-                self.network.begin_with_features(self.jointly(labelled, device, progress))
+                self.network.begin_with_features(stacked([self.joint(one, device, progress) for one in labelled.each]))
         elif started:
-            joint = self._regression(with_label(self.dataset, even_sample(self.labelled, LEARNED)), labelled.seed, device, progress)
+            joint = stacked([self._regression(one.dataset, with_label(one.dataset, even_sample(self.labelled, LEARNED)), labelled.seed, device,
+                                              progress) for one in labelled.each])
             self.network.load_state_dict({"classification_head.weight": torch.from_numpy(joint.weight),
                                           "classification_head.bias": torch.from_numpy(joint.bias)}, strict=False)
 
-    def _regression(self, tiles: np.ndarray, seed: int, device: torch.device, progress: Progress, beside: np.ndarray | None = None) -> Regression:
+    def joint(self, labelled: Labelled, device: torch.device, progress: Progress) -> Regression:
+        """A regression on statistics and features of tiles with a label of a target."""
+        tiles = even_sample(labelled.rows.tiles, LEARNED)
+        statistics = labelled.rows.features[np.searchsorted(labelled.rows.tiles, tiles)]
+        return self._regression(labelled.dataset, tiles, labelled.seed, device, progress, statistics)
+
+    def _regression(self, dataset: Dataset, tiles: np.ndarray, seed: int, device: torch.device, progress: Progress,
+                    beside: np.ndarray | None = None) -> Regression:
         """A regression on the encoder's features of labelled tiles, behind others of them that stand `beside`."""
         features = self.features(tiles, device, progress)
         rows = features if beside is None else np.concatenate([beside, features], 1)
-        probe = LinearProbe(rows, self.dataset.labels(tiles), seed)
-        return Regression(*probe.layer(len(self.dataset.classes)), self.dataset.kind.several)
+        probe = LinearProbe(rows, dataset.labels(tiles), seed)
+        return Regression(*probe.layer(len(dataset.classes)), dataset.kind.several)
 
     def features(self, tiles: np.ndarray, device: torch.device, progress: Progress = SILENT) -> np.ndarray:
         """What the encoder finds in tiles: float32 (n, channel)."""
         network = self.network.to(device)
         return encoder_features(network.encoder, self.dataset, network.seen, tiles, progress=progress)
-
-    def jointly(self, labelled: Labelled, device: torch.device, progress: Progress = SILENT) -> Regression:
-        """A regression on the statistics of labelled tiles and the encoder's features of these."""
-        tiles = even_sample(labelled.rows.tiles, LEARNED)
-        return self._regression(tiles, labelled.seed, device, progress, labelled.rows.features[np.searchsorted(labelled.rows.tiles, tiles)])

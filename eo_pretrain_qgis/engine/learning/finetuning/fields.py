@@ -22,7 +22,7 @@ class FieldSegmentation(Segmentation):
     def class_loss(self, outputs: torch.Tensor, batch: Batch) -> torch.Tensor:
         """See `Segmentation.class_loss`; the mean absolute error of the distance is added, with the weights of the labels."""
         classes = len(self.dataset.classes)
-        loss = super().class_loss(outputs[:, :classes], batch)
+        loss = super().class_loss(outputs, batch)
         for number, name in enumerate(self.network.beside):
             apart = (outputs[:, classes + number].sigmoid() - batch.targets[name].float() / 255).abs()
             weights = self.pixel_weights(batch)
@@ -31,4 +31,4 @@ class FieldSegmentation(Segmentation):
 
     def pixel_weights(self, batch: Batch) -> torch.Tensor:
         """By how much each pixel counts, (n, y, x), 0 where nothing is labelled."""
-        return label_weights("cross_entropy", batch.targets[LABELS], self.weights, self.dataset.ignore) * batch.weights[:, None, None]
+        return label_weights("cross_entropy", batch.targets[LABELS], self.weights[LABELS], self.dataset.ignore) * batch.weights[:, None, None]

@@ -20,10 +20,11 @@ from ...measures.speckle import measured_looks
 from ...runs.by_scene import Counts
 from ...runs.learnable import labelled_counts
 from ..augment import Augmentation
-from ..data import LABELS, SHARES, Batch, TileReader, mixed_sample
+from ..data import SHARES, Batch, TileReader, mixed_sample
 from ..loop.shares import ALONE, Share, passes, refuse_single_value
 from ..networks.class_networks import ClassNetwork, renew_statistics
 from .guessed_labels import GuessedLabels
+from .heads import MEAN_SCORE, heads_of, joined, told
 from .losses import NEED_SHARES, REGIONS
 
 BALANCE = 10.0  # largest weight of a rare class among several, where it occurs
@@ -182,8 +183,9 @@ class LabelledMethod(ABC):
 
     def __init__(self, dataset: Dataset, network: ClassNetwork, device: torch.device, choices: Choices) -> None:
         check_loss(dataset, choices.loss)
-        self.dataset, self.network, self.choices, self.score, self.epoch = dataset, network, choices, dataset.kind.score, 0
-        targets = [LABELS, *([SHARES] if choices.loss in NEED_SHARES else []), *network.beside]
+        self.dataset, self.network, self.choices, self.epoch, self.heads = dataset, network, choices, 0, heads_of(dataset)
+        self.score = MEAN_SCORE if len(self.heads) > 1 else dataset.kind.score
+        targets = [*(head.labels for head in self.heads), *([SHARES] if choices.loss in NEED_SHARES else []), *network.beside]
         self.reader = TileReader(dataset, network.inputs, network.stride, device, targets=targets, context=choices.context)
         self.labelled = self.reader.indices("training") if choices.tiles is None else choices.tiles
         looks = {name: measured_looks(dataset, seen, self.reader.indices("training")) for name, seen in network.inputs.items()
@@ -192,14 +194,22 @@ class LabelledMethod(ABC):
         self.training = TrainingTiles(self.reader, change, self.labelled, batch_size=choices.batch_size, crop=choices.crop, steps=choices.steps,
                                       share=choices.share, guesses=choices.guesses)
         self.training.refuse_single_value(network.halved)
-        weights = class_weights(labelled_counts(dataset, self.labelled), choices.weighting, len(self.labelled) if dataset.kind.several else None)
-        self.weights = torch.tensor(weights, dtype=torch.float32, device=device)
+        samples = len(self.labelled) if dataset.kind.several else None
+        self.weights = {head.labels: torch.tensor(class_weights(labelled_counts(head.dataset, self.labelled), choices.weighting, samples),
+                                                  dtype=torch.float32, device=device) for head in self.heads}
 
     @staticmethod
     @abstractmethod
-    def predict(network: ClassNetwork, reader: TileReader, tiles: np.ndarray,
-                batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Positions of tiles (n,), their truth, and the answer of the network as `tasks.Task.count` takes it, batch by batch."""
+    def answers(network: ClassNetwork, reader: TileReader, tiles: np.ndarray,
+                batch_size: int) -> Iterator[tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]]:
+        """Positions of tiles (n,), and of each target their truth and the answer of the network as `tasks.Task.count` takes it, batch by batch."""
+
+    @classmethod
+    def predict(cls, network: ClassNetwork, reader: TileReader, tiles: np.ndarray, batch_size: int,
+                target: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """The same of one target, by its number."""
+        for chosen, found in cls.answers(network, reader, tiles, batch_size):
+            yield chosen, *found[target]
 
     @abstractmethod
     def loss(self, part: str, networks: Mapping[str, nn.Module], batch: Batch) -> torch.Tensor:
@@ -238,7 +248,7 @@ class LabelledMethod(ABC):
         The normalisation layers are brought up to date first, so that what is measured is the network as it would be used.
         """
         if self.choices.last_epoch not in (None, self.epoch):
-            return self.dataset.kind.nothing(len(self.dataset.classes))
+            return joined([head.dataset.kind.nothing(head.classes) for head in self.heads])
         renew_statistics(self.network, self.renewal(self.renewal_tiles))
         tiles, share = self.reader.indices("validation"), self.choices.share
         units = unit_numbers(self.dataset, tiles)  # none may be divided between processes
@@ -246,13 +256,14 @@ class LabelledMethod(ABC):
 
     def count(self, tiles: np.ndarray, progress: Progress = SILENT) -> np.ndarray:
         """Counts over any tiles, of which the figures are made; those of several processes are added up."""
-        counts, done = Counts(self.dataset, tiles), 0
-        for chosen, truth, answer in self.predict(self.network, self.reader, tiles, self.training.batch_size):
-            counts.add(chosen, truth, answer)
+        counts, done = [Counts(head.dataset, tiles) for head in self.heads], 0
+        for chosen, found in self.answers(self.network, self.reader, tiles, self.training.batch_size):
+            for own, (truth, answer) in zip(counts, found, strict=True):
+                own.add(chosen, truth, answer)
             done += len(chosen)
             progress.at(done / len(tiles), f"Checking {done} of {len(tiles)} {self.dataset.kind.pieces}")
-        return counts.total()
+        return joined([own.total() for own in counts])
 
     def figures(self, sums: np.ndarray) -> dict[str, float]:
         """The figures of an epoch from the counts of all processes: empty where nothing was validated."""
-        return self.dataset.kind.told_figures(sums, [entry.name for entry in self.dataset.classes])
+        return told(self.heads, sums)

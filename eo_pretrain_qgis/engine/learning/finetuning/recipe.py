@@ -41,6 +41,7 @@ from .answers import TileAnswers
 from .blending import best_share, blended, tried_shares
 from .defaults import ENOUGH_TO_COMPARE, FROM_SCRATCH, defaults, keep_of, sentence, usual_context
 from .guessed_labels import SURE, GuessedLabels, check_spreadable, usually_spread
+from .heads import check_targets, heads_of, joined, of_targets, parted, said_of_targets
 from .labelled_tiles import Choices, LabelledMethod, radar_of_several_scenes
 from .modes import FITTED, WAYS, check_mode
 from .report import run_sections
@@ -95,11 +96,15 @@ def finetune(dataset_folder: str, output: str, settings: Settings, progress: Pro
     if settings.approach == "features":
         settings = replace(settings, mode="probe")
     dataset = Dataset.open(dataset_folder)
-    check_learnable(dataset)
+    for one in dataset.each_target():
+        check_learnable(one)
     refuse_crop(dataset, settings.crop)
     check_mode(dataset, settings.mode)
     check_series(dataset, asdict(settings))
-    check_classes(dataset, training_share(dataset, settings.label_share, settings.seed), progress)
+    check_targets(dataset, settings)
+    learned = training_share(dataset, settings.label_share, settings.seed)
+    for number, one in enumerate(dataset.each_target()):
+        check_classes(one, learned, progress, further=number > 0)
     if settings.spread_labels in (True, "yes"):
         check_spreadable(dataset, settings.start)
     seen, own = chosen_input(dataset, settings.sensor, settings.bands, settings.incidence_angle), learner_of(dataset).encoder
@@ -159,7 +164,8 @@ def completed(settings: Settings, dataset: Dataset, before: dict[str, Any] | Non
     labels, start = len(training_share(dataset, settings.label_share, settings.seed)), bool(settings.start)
     if settings.spread_labels == AUTO:
         fitted = settings.mode in FITTED
-        settings = replace(settings, spread_labels=(before or {}).get("spread_labels", not fitted and usually_spread(dataset, start, labels)))
+        spread = not fitted and not dataset.targets and usually_spread(dataset, start, labels)
+        settings = replace(settings, spread_labels=(before or {}).get("spread_labels", spread))
     settings = replace(settings, spread_labels=settings.spread_labels in (True, "yes"))
     radar = radar_of_several_scenes(dataset, chosen_input(dataset, settings.sensor, settings.bands))
     usual = learner_of(dataset).usual
@@ -185,6 +191,7 @@ class FineTuning:
 
     def __init__(self, dataset: Dataset, settings: Settings, begun: dict[str, Any] | None = None, progress: Progress = SILENT) -> None:
         self.dataset, self.learner, begun = dataset, learner_of(dataset), begun or {}
+        self.heads = heads_of(dataset)
         self.architecture = begun.get("architecture") or self.learner.kind(settings.mode, settings.encoder, settings.incidence_angle)
         self.settings: Any  # complete: no number of it is None that must be one
         self.settings, self.chosen = completed(settings, dataset, begun.get("settings"))
@@ -204,8 +211,10 @@ class FineTuning:
         return [self.dataset]
 
     def card(self) -> dict[str, Any]:
-        """The kind of network."""
-        return {"architecture": self.architecture, "encoder": self.settings.encoder, "chosen": self.chosen}
+        """The kind of network, and the targets where there are several."""
+        targets = {"target": self.dataset.target, "targets": [{"name": head.name, "classes": [asdict(row) for row in head.dataset.classes]}
+                                                              for head in self.heads[1:]]} if self.dataset.targets else {}
+        return {"architecture": self.architecture, "encoder": self.settings.encoder, "chosen": self.chosen, **targets}
 
     def plan(self) -> Plan:
         """AdamW with warm-up and a cosine."""
@@ -223,6 +232,8 @@ class FineTuning:
             run.card["inputs"] = [asdict(between_values(one)) for one in seen]
         network = run.build_network()
         new = session.start(network, network.seen.names, chosen.start, way=self.learner.start)
+        if told := of_targets(self.heads, chosen.start, chosen.approach == AUTO):
+            progress.message(told)
         if chosen.mode in WAYS:
             WAYS[chosen.mode](network)
         if len(dataset.sensors) > 1 and not chosen.sensor:
@@ -243,7 +254,7 @@ class FineTuning:
             chosen.batch_size, tiles, chosen.crop, chosen.class_weights, chosen.augmentation, chosen.loss, chosen.epoch_steps,
             chosen.epochs - 1 if chosen.keep == "last" else None, guesses, session.share, chosen.context or 0,
             chosen.early_season))
-        if chosen.approach == AUTO and session.begins and session.share.rank == 0:
+        if chosen.approach == AUTO and not dataset.targets and session.begins and session.share.rank == 0:
             keep(run, candidates(labelled, list(CLASSIFIERS), quiet), labelled)
         if session.begins:
             method.begin(new, labelled, device, quiet)
@@ -289,20 +300,29 @@ class FineTuning:
         tiles, network = method.reader.indices("validation"), method.network
         if not isinstance(network, AboveRegression) or not len(tiles):
             return None
-        tried = tried_shares(network, tiles, method.reader, progress)
-        share = 1.0 if self.settings.keep == "last" else best_share(tried)
-        self.settled = tried[share] if tried else None
+        counts, shares = [], []
+        for number, head in enumerate(self.heads):
+            tried = tried_shares(network, tiles, method.reader, progress, number)
+            share = 1.0 if self.settings.keep == "last" else best_share(tried)
+            counts.append(tried[share].counts if tried else head.dataset.kind.nothing(head.classes))
+            shares += [share] * head.classes
+            self.settled = self.settled if number else tried.get(share)
+            if self.settings.keep != "last":
+                card = run.card["targets"][number - 1] if number else run.card
+                card["blend"] = {"share": share, "scores": [[one, found.score] for one, found in tried.items()]}
+                progress.message(f"{f'Target “{head.name}”: ' if self.dataset.targets else ''}{blended(share, tried, self.dataset.kind)}")
         if self.settings.keep != "last":
-            run.card["blend"] = {"share": share, "scores": [[one, found.score] for one, found in tried.items()]}
-            network.blend(share)
-            progress.message(blended(share, tried, self.dataset.kind))
-        return tried[share].counts if tried else None
+            network.blend(shares)
+        return joined(counts) if any(one.sum() for one in counts) else None
 
     def facts(self, run: Run, method: LabelledMethod, sums: np.ndarray) -> dict[str, Any]:
         """On the validation tiles the figures of the classes and what is taken for what, of the approach that is the best so far.
 
         Where the validation tiles decide nothing, that is the network.
         """
+        for row, said in zip(run.card.get("targets", ()), said_of_targets(self.heads, sums), strict=True):
+            row.update(said)
+        sums = parted(self.heads, sums)[0]
         found = self.dataset.kind.figures(sums)
         confusion = {} if self.dataset.kind.several else {"confusion": sums.tolist()}
         facts = {"class_scores": found["classes"], **confusion}

@@ -17,6 +17,7 @@ from ...runs.run_folder import NETWORK
 from ...tasks import FIGURES, Task, task_named, with_article
 from ..loop.run_report import run_report
 from ..loop.training import Course
+from .heads import MEAN_SCORE
 
 if TYPE_CHECKING:
     from ..loop.runs import Run
@@ -36,6 +37,9 @@ def run_sections(run: Run, dataset: Dataset, course: Course, pictures: str) -> t
     figures, leading = [figure for figure in kind.told if figure in history[-1]], kind.of_class[0]
     if figures:
         panels.append(("Validation", {FIGURES[figure]: [row.get(figure) for row in history] for figure in figures}))
+    others = [name for name in history[-1] if name == MEAN_SCORE or name.startswith(f"{kind.score}_of_")]
+    if others:
+        panels.append(("Validation, targets", {name.replace("_", " "): [row.get(name) for row in history] for name in others}))
     if figures and kind.pixelwise:
         panels.append((f"Validation {CLASS_FIGURES[leading]}", {name: [row.get(f"{leading}_{name}") for row in history] for name in run.class_names}))
     found = _best_figures(card, kind)
@@ -45,6 +49,11 @@ def run_sections(run: Run, dataset: Dataset, course: Course, pictures: str) -> t
                      "Accuracy of the best epoch on the validation tiles"), class_table(run.class_names, found, kind),
         *([confusion_table(run.class_names, np.array(card["confusion"]))] if "confusion" in card else []),
     ]
+    for row in card.get("targets", ()):
+        if "confusion" in row:
+            names, sums = [entry["name"] for entry in row["classes"]], np.array(row["confusion"])
+            body += [page.heading(f"Target “{row['name']}” on the validation tiles"), class_table(names, kind.figures(sums), kind),
+                     confusion_table(names, sums)]
     model = f"{card['architecture']} with {card['encoder']}" if run.kept == NETWORK else NAMES[run.kept]
     return (f"{card['dataset']['name']}: {model}",
             run_report(card, course, verdict(card, course), body, [*unit_sentences(dataset), *_limits(card, found["classes"], kind)],

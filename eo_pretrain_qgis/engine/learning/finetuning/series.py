@@ -70,7 +70,7 @@ class SeriesMethod(Classification):
         if isinstance(network.encoder, Presto) and (place := middle_of_places(self.dataset)):
             network.encoder.stand_at(*place)
         if "classification_head.weight" in new:
-            network.begin_with_features(self.jointly(labelled, device, progress))
+            network.begin_with_features(self.joint(labelled, device, progress))
 
     @torch.no_grad()
     def features(self, tiles: np.ndarray, device: torch.device, progress: Progress = SILENT) -> np.ndarray:

@@ -42,7 +42,9 @@ class Run(RunFolder):
         if kind not in networks:
             raise ModelError(f"The run {self.folder} has a network of the kind {shown(kind)}, which this plugin does not know. Update the plugin, or "
                              "choose another run.")
-        return networks[kind](self.card["encoder"], self.inputs, len(self.card["classes"]))
+        network = networks[kind](self.card["encoder"], self.inputs, sum(self.heads))
+        network.heads = self.heads if len(self.heads) > 1 else ()
+        return network
 
     def load_network(self, device: torch.device) -> ClassNetwork:
         """The network with its best weights, in evaluation mode, on `device`.

@@ -69,6 +69,7 @@ class ClassNetwork(nn.Module):
         stride: height and width of an image must be multiples of this many pixels.
         halved: pixels of the image that one of the deepest level stands for, along an axis.
         fitted: beginnings of the names of tensors that no starting weights are taken for, because they are fitted to the labels first.
+        heads: how many of the classes are of each target, where there are several.
         beside: names of arrays of the dataset that it learns beside the classes; its scores before a sigmoid follow those of the classes.
     """
 
@@ -77,6 +78,7 @@ class ClassNetwork(nn.Module):
     slope: torch.Tensor | None
     fitted: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
+    heads: tuple[int, ...] = ()
 
     def __init__(self, encoder: nn.Module, inputs: Inputs) -> None:
         super().__init__()

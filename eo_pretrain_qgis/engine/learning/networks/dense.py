@@ -33,7 +33,7 @@ class Dense(nn.Module):
 
     def __init__(self, network: SpectralClassifier, side: int) -> None:
         super().__init__()
-        self.network, self.side, self.seen = network, side, network.seen
+        self.network, self.side, self.seen, self.heads = network, side, network.seen, network.heads
         self.step = int(network.encoder.output_stride)  # type: ignore[arg-type]
 
     def forward(self, images: dict[str, torch.Tensor]) -> torch.Tensor:

@@ -189,12 +189,13 @@ class AboveRegression(ClassNetwork, ABC):
         fill(cast(nn.Linear, self.head), joint.weight[:, count:], 0 * joint.bias)
 
     @torch.no_grad()
-    def blend(self, share: float) -> None:
-        """Makes the scores those of the fitted regression, and `share` of what there is beside it."""
+    def blend(self, share: float | Sequence[float]) -> None:
+        """Makes the scores those of the fitted regression, and `share` of what there is beside it; of each class, or one for all."""
+        every = torch.tensor(share, dtype=self.linear.bias.dtype, device=self.linear.bias.device).expand(len(self.linear.bias))
         for ours, theirs in zip(self.linear.parameters(), self.begun.parameters()):
-            ours.lerp_(theirs, 1 - share)
+            ours.copy_(torch.lerp(ours, theirs, 1 - _rows(every, ours)))
         for parameter in self.head.parameters():
-            parameter.mul_(share)
+            parameter.mul_(_rows(every, parameter))
 
 
 class SpectralUNet(AboveRegression, SegmentationNetwork):
@@ -265,6 +266,11 @@ class DeepSpectralClassifier(SpectralClassifier):
 
     def __init__(self, encoder: str, inputs: Inputs, classes: int) -> None:
         super().__init__(encoder, inputs, classes, hidden_widths(encoder))
+
+
+def _rows(values: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:
+    """A value for each class, beside the weights of each."""
+    return values.view(-1, *[1] * (parameter.ndim - 1))
 
 
 def fill(layer: nn.Conv2d | nn.Linear, weight: np.ndarray, bias: np.ndarray) -> None:

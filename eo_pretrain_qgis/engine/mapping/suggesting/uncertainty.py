@@ -84,7 +84,7 @@ class Ensemble(Package):
                     raise JobError(f"The models {first.path} and {other.path} have different {what} ({', '.join(ours)}; {', '.join(theirs)}), so "
                                    "they cannot be asked together. Choose models trained on the same dataset.")
         if len(packages) == 1:
-            return cls(first.path, {**first.description, "beside": ()}, (first,))
+            return cls(first.path, {**first.description, "beside": (), "further": ()}, (first,))
         stride, halo = math.lcm(*(package.stride for package in packages)), max(package.halo for package in packages)
         whole = first.kind.whole
         tiles = sorted({side for package in packages if (side := package.record.tile_size if whole else package.fixed_tile)})
@@ -93,7 +93,7 @@ class Ensemble(Package):
                            "Choose models exported with one fixed tile, or without.")
         blocks = ({"fixed_tile": tiles[0], "dense_step": None, "block": None, "small_block": None} if tiles else
                   {"fixed_tile": None, **block_sizes(halo, stride)})
-        return cls(first.path, {**first.description, "stride": stride, "halo": halo, "beside": (), **blocks}, tuple(packages))
+        return cls(first.path, {**first.description, "stride": stride, "halo": halo, "beside": (), "further": (), **blocks}, tuple(packages))
 
     @property
     def id(self) -> str:

@@ -19,7 +19,8 @@ DOMINANT = 0.65
 #: Why a polygon has no class: key → words for the report.
 REASONS = {
     "land": "are land", "shelf": "are ice shelf", "nothing": "hold no data", "total": "do not say how much ice they hold",
-    "stage": "do not say the stage of their ice", "mixed": "are mixed: no class holds the share asked for",
+    "stage": "do not say the stage of their ice", "form": "do not say the form of their ice",
+    "mixed": "are mixed: no class holds the share asked for",
     "no class": "hold ice that is in no class", "between": "hold less ice than asked for",
     "strange": "have codes that SIGRID-3 does not have",
 }
@@ -37,6 +38,14 @@ STAGE = (ClassInfo(0, "open water", "#96c8ff"), ClassInfo(1, "new ice", "#f0d2fa
 CONCENTRATION = tuple(ClassInfo(10 * step, "open water" if step == 0 else f"{step}/10", color) for step, color in enumerate(
     ("#96c8ff", "#8cffa0", "#6effa0", "#8cff5a", "#ffff00", "#ffe100", "#ffc800", "#ff9600", "#ff7d07", "#ff4600", "#ff0000")))
 
+#: AI4Arctic, `FLOE_GROUPS`; the WMO has no colours for the form of ice.
+FORM = (ClassInfo(0, "open water", "#96c8ff"), ClassInfo(1, "cake ice", "#ffffcc"), ClassInfo(2, "small floe", "#c7e9b4"),
+        ClassInfo(3, "medium floe", "#7fcdbb"), ClassInfo(4, "big floe", "#41b6c4"), ClassInfo(5, "vast floe", "#225ea8"),
+        ClassInfo(6, "bergs", "#b30000"))
+SECONDARY = (ClassInfo(0, "no second kind of ice", "#96c8ff"), *STAGE[1:])
+
+#: AI4Arctic, `FLOE_LOOKUP`: code of the form → class; pancake, brash, fast and level ice are masked there too.
+_FORM_OF = {2: 1, 3: 2, 4: 3, 5: 4, 6: 5, 7: 5, 9: 6, 10: 6}
 #: AI4Arctic, `SOD_LOOKUP`: stage code → class; what is missing here is masked there too (brash, residual and glacier ice).
 _STAGE_OF = {81: 1, 82: 1, 83: 2, 84: 2, 85: 2, 87: 3, 88: 3, 89: 3, 86: 4, 91: 4, 93: 4, 95: 5, 96: 5, 97: 5}
 #: Our reading of the six names: UiT drew its polygons by hand. First-year ice without its stage (86) may be thin or thick: no class.
@@ -115,10 +124,32 @@ def _six_types(egg: Egg, dominant: float, lowest: float) -> int | str:
                      else _TYPE_OF.get(part.stage or 0))
 
 
-def _dominant(egg: Egg, dominant: float, class_of: Callable[[Part], int | None]) -> int | str:
-    """The class that holds the dominant share of the total concentration."""
+def _form(egg: Egg, dominant: float, lowest: float) -> int | str:
+    return _dominant(egg, dominant, lambda part: _FORM_OF.get(part.form or 0), "form")
+
+
+def _primary(egg: Egg, dominant: float, lowest: float) -> int | str:
+    return _ranked(egg, 0)
+
+
+def _secondary(egg: Egg, dominant: float, lowest: float) -> int | str:
+    return 0 if len(egg.parts) == 1 else _ranked(egg, 1)
+
+
+def _ranked(egg: Egg, rank: int) -> int | str:
+    """Stage of the kind of ice with the largest concentration, or the next; of equals the thickest comes first."""
     if all(part.stage is None for part in egg.parts):
         return "stage"
+    kinds = sorted(egg.parts, key=lambda part: -tenths(part.concentration or 0))
+    if len(kinds) > 1 and any(part.concentration is None for part in kinds):
+        return "total"
+    return _STAGE_OF.get(kinds[rank].stage or 0, "no class")
+
+
+def _dominant(egg: Egg, dominant: float, class_of: Callable[[Part], int | None], what: str = "stage") -> int | str:
+    """The class that holds the dominant share of the total concentration; `what` is the field of `Part` that says it."""
+    if all(getattr(part, what) is None for part in egg.parts):
+        return what
     total = None if egg.total is None else tenths(egg.total)
     amounts: dict[int | None, float] = {}
     given = [part for part in egg.parts if part.concentration is not None]
@@ -141,5 +172,8 @@ SCHEMES = {
     "ice_water": Scheme("ice_water", ICE_WATER, (TOTAL, KIND), (TOTAL, KIND), _ice_or_water),
     "six_types": Scheme("six_types", SIX_TYPES, ("SA",), (TOTAL, KIND, *_KINDS_OF_ICE, *(form for _, _, form in PARTS)), _six_types),
     "stage": Scheme("stage", STAGE, ("SA",), (TOTAL, KIND, *_KINDS_OF_ICE), _stage),
+    "form": Scheme("form", FORM, ("FA",), (TOTAL, KIND, *(name for part in PARTS for name in part)), _form),
+    "primary": Scheme("primary", STAGE, ("SA",), (TOTAL, KIND, *_KINDS_OF_ICE), _primary),
+    "secondary": Scheme("secondary", SECONDARY, ("SA",), (TOTAL, KIND, *_KINDS_OF_ICE), _secondary),
     "concentration": Scheme("concentration", CONCENTRATION, (TOTAL,), (TOTAL, KIND), _concentration),
 }

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ....progress import SILENT, Progress
-from ...datasets.building import About, Imagery, build_dataset, checksum, scene_facts
+from ...datasets.building import About, Imagery, build_dataset, checksum, scene_facts, target_facts
 from ...datasets.cutting import Cutting
 from ...datasets.dataset import IGNORE, SPLITS
 from ...datasets.splitting.by_place import Split, SplitPlan
@@ -60,7 +60,7 @@ def build_patches(folder: Path, images: Imagery, labels: IceLabels, plan: PatchP
         "ignore": IGNORE, "scenes": [scene_facts([scene], [sensor], progress.part(0.8, 0.85)) for scene in scenes],
         "labels": {**labels.facts, "checksum": checksum([labels.path], progress.part(0.85, 0.86))}, "shards": shards, "theme": THEME,
         "facts": {**about.facts, "scheme": labels.facts.get("scheme", ""), "split_by": plan.split, "balance": plan.balance, "augmented": added,
-                  "patches": counts, "polygons_without_patch": len(found.empty)},
+                  "patches": counts, "polygons_without_patch": len(found.empty)}, **target_facts(labels),
     }
     whole = Split(names, {**split.facts, "text": split.facts["text"] + text})
     return finish(folder, description, tiles.drop(columns="origin"), whole, progress.part(0.86, 1))
@@ -80,9 +80,10 @@ def build_tiles(folder: Path, images: Imagery, labels: IceLabels, cutting: Cutti
 
 def _with_patches(found: Found, labels: IceLabels, progress: Progress) -> IceLabels:
     """The labels without the classes of which there is no patch."""
-    seen = sorted({int(labels.positions[block.polygon]) for block in found.blocks})
+    seen = sorted({int(labels.positions[block.polygon]) for block in found.blocks} - {IGNORE})
     lost = [row.name for position, row in enumerate(labels.legend.classes) if position not in seen]
-    if not lost:
-        return labels
-    progress.message(f"No polygon holds a patch of the class {', '.join(lost)}; the dataset does without.", level="warning")
-    return labels.only(seen)
+    if lost:
+        progress.message(f"No polygon holds a patch of the class {', '.join(lost)}; the dataset does without.", level="warning")
+        labels = labels.only(seen)
+    labels.further = [_with_patches(found, one, progress) for one in labels.further]
+    return labels

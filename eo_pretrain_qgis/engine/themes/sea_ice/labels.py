@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import geopandas
 import numpy as np
@@ -22,6 +22,7 @@ from ...rasters.vector import VectorLayer, on_grid, repaired, touching, valid_ar
 from .classes import DOMINANT, REASONS, SCHEMES, Scheme, classify
 from .land_mask import LandMask
 from .sigrid3 import chart_fields, read_eggs, require, rows_text, strange_text
+from .targets import each_target
 
 #: A rare class counts at most this much more than an even share would.
 LARGEST_WEIGHT = 10.0
@@ -39,6 +40,7 @@ class PolygonRules:
         dominant: share of the ice that the class of a polygon must hold, for charts.
         lowest: concentration [tenths] from which a polygon is ice rather than nothing, for the scheme "ice_water".
         unknown: "refused" or "ignored": what becomes of polygons with codes that SIGRID-3 does not have.
+        targets: what else polygons say: other keys of `classes.SCHEMES`, or other fields, see `targets.wanted_targets`.
     """
 
     class_field: str | None = None
@@ -48,6 +50,7 @@ class PolygonRules:
     dominant: float = DOMINANT
     lowest: float = 1.0
     unknown: str = "refused"
+    targets: tuple[str, ...] = ()
 
 
 def open_ice_labels(source: dict, grids: list[Grid], rules: PolygonRules, *, land: LandMask | None = None, weighted: bool = False,
@@ -63,45 +66,71 @@ def open_ice_labels(source: dict, grids: list[Grid], rules: PolygonRules, *, lan
         progress: also hears messages about polygons without a class.
 
     Raises:
-        DataError: no polygons on the images, codes that are not known, or fewer than two classes.
+        DataError: no polygons on the images, codes that are not known, fewer than two classes, or a further target that the layer does not say.
     """
     progress.at(0, "Reading the polygons")
-    scheme, class_field, scene_field = SCHEMES[rules.scheme], rules.class_field, rules.scene_field
-    layer = VectorLayer.open(source)
-    known = chart_fields(layer.fields)
-    if class_field:
-        columns = [class_field]
-    else:
-        require(known, scheme.fields, layer.path, layer.fields)
-        columns = [known[name] for name in scheme.reads if name in known]
-    columns = list(dict.fromkeys([*columns, *([scene_field] if scene_field else [])]))
-    features = _near(repaired(layer.read(columns), layer.path, progress), grids, layer.path)
-    progress.at(0.5, "Classifying the polygons")
-    facts: dict[str, Any] = {"path": layer.path, "layer": layer.name, "field": class_field, "features": len(features)}
-    if class_field:
-        legend, positions = _by_field(features, class_field, rules.class_table, source.get("categories") or {}, layer, progress)
-    else:
-        chart: dict[str, Sequence] = {name: features[known[name]].tolist() for name in scheme.reads if name in known}
-        values, reasons = _by_chart(chart, rules, layer.path, features.index.tolist(), progress)
-        legend, positions = _legend(values, scheme, layer.path, reasons)
-        facts.update(scheme=rules.scheme, dominant_share=rules.dominant, lowest_tenths=rules.lowest, without_class=reasons)
-    facts["polygons"] = {row.name: int((positions == number).sum()) for number, row in enumerate(legend.classes)}
+    scene_field, layer = rules.scene_field, VectorLayer.open(source)
+    each = each_target(rules, layer.path, layer.fields)
+    known, columns = chart_fields(layer.fields), [scene_field] if scene_field else []
+    for one in each.values():
+        if one.class_field:
+            columns.append(one.class_field)
+        else:
+            require(known, SCHEMES[one.scheme].fields, layer.path, layer.fields)
+            columns += [known[name] for name in SCHEMES[one.scheme].reads if name in known]
+    features = _near(repaired(layer.read(list(dict.fromkeys(columns))), layer.path, progress), grids, layer.path)
     owners = [class_key(value) or "" for value in features[scene_field]] if scene_field else None
-    labels = IceLabels(features.geometry, positions, legend, facts, land, owners)
+    main, *further = (_of_target(name, features, one, source.get("categories") or {}, layer, progress) for name, one in each.items())
+    labels = IceLabels(features.geometry, main.positions, main.legend, {
+        "path": layer.path, "layer": layer.name, "field": rules.class_field, "features": len(features), **main.facts}, land, owners, further=further,
+        name=main.name)
     if weighted:
         labels.weigh(grids)
     return labels
 
 
+class OfTarget(NamedTuple):
+    """What polygons say of a target: its name and classes, the position of the class of each polygon, 255 for none, and facts."""
+
+    name: str
+    legend: Legend
+    positions: np.ndarray
+    facts: dict[str, Any]
+
+
+def _of_target(name: str, features: geopandas.GeoDataFrame, rules: PolygonRules, categories: dict, layer: VectorLayer,
+               progress: Progress) -> OfTarget:
+    """Of the polygons on the images."""
+    progress.at(0.5, "Classifying the polygons")
+    if rules.class_field:
+        legend, positions = _by_field(features, rules.class_field, rules.class_table, categories, layer, progress)
+        facts: dict[str, Any] = {}
+    else:
+        scheme, known = SCHEMES[rules.scheme], chart_fields(layer.fields)
+        chart: dict[str, Sequence] = {name: features[known[name]].tolist() for name in scheme.reads if name in known}
+        values, reasons = _by_chart(chart, rules, layer.path, features.index.tolist(), progress)
+        legend, positions = _legend(values, scheme, layer.path, reasons)
+        facts = {"scheme": rules.scheme, "dominant_share": rules.dominant, "lowest_tenths": rules.lowest, "without_class": reasons}
+    return OfTarget(name, legend, positions, {
+        **facts, "polygons": {row.name: int((positions == number).sum()) for number, row in enumerate(legend.classes)}})
+
+
 class IceLabels:
-    """Polygons with their classes; where they overlap the later one in the layer counts, also when it has no class."""
+    """Polygons with their classes; where they overlap the later one in the layer counts, also when it has no class.
+
+    Attributes:
+        name: of the main target, or of that which these are of.
+        further: labels of further targets, of the same polygons.
+    """
 
     def __init__(self, shapes: geopandas.GeoSeries, positions: np.ndarray, legend: Legend, facts: dict,
-                 land: LandMask | None = None, owners: list[str] | None = None) -> None:
+                 land: LandMask | None = None, owners: list[str] | None = None, *, further: Sequence[OfTarget] = (), name: str = "") -> None:
         """Takes polygons in their own CRS, whose index is their row in the layer, the position of the class of each (255 for none), what
-        `open_ice_labels` found, and for each polygon the scene it belongs to, or None.
+        `open_ice_labels` found, and for each polygon the scene it belongs to, or None; and what they say of further targets.
         """
-        self.shapes, self.positions, self.legend, self.facts, self.land = shapes, positions, legend, facts, land
+        self.shapes, self.positions, self.legend, self.facts, self.land, self.name = shapes, positions, legend, facts, land, name
+        self.further = [IceLabels(shapes, one.positions, one.legend, {**one.facts, "path": facts["path"]}, land, owners, name=one.name)
+                        for one in further]
         self.path: str = facts["path"]
         self.rows, self.owners = np.asarray(shapes.index, np.int64), owners
         self._drawn: dict[Grid, Drawing] = {}
@@ -135,7 +164,16 @@ class IceLabels:
                             "Use the name of the HH layer or file, or its date, in the scene field.")
         shapes = self.shapes.copy()
         shapes[~own] = shapely.Polygon()
-        return IceLabels(shapes, self.positions, self.legend, self.facts, self.land)
+        return self._with(shapes, None)
+
+    def _with(self, shapes: geopandas.GeoSeries, owners: list[str] | None) -> IceLabels:
+        further = [OfTarget(one.name, one.legend, one.positions, one.facts) for one in self.further]
+        return IceLabels(shapes, self.positions, self.legend, self.facts, self.land, owners, further=further, name=self.name)
+
+    @property
+    def labelled(self) -> np.ndarray:
+        """Which polygons have a class of any target, bool (n,)."""
+        return np.any([one.positions != IGNORE for one in (self, *self.further)], axis=0)
 
     def part(self, scenes: list[Scene]) -> None:
         """Makes `read` give each of several scenes its own polygons.
@@ -149,14 +187,18 @@ class IceLabels:
             raise DataError("Several scenes lie on the same grid, so tiles cannot tell which polygons are theirs. Make a dataset of each, "
                             "or choose patches.")
         self._of_grid = {scene.grid: self.of(scene) for scene in scenes}
+        for one in self.further:
+            one.part(scenes)
 
     def only(self, classes: list[int]) -> IceLabels:
-        """The same polygons with some of the classes (positions); the others count as no class."""
+        """The same polygons with some of the classes (positions) of the main target; the others count as no class."""
         kept = tuple(self.legend.classes[position] for position in classes)
         place = {position: number for number, position in enumerate(classes)}
         positions = np.array([place.get(int(position), IGNORE) for position in self.positions], np.uint8)
         legend = Legend(kept, {key: place[old] for key, old in self.legend.positions.items() if old in place}, None)
-        return IceLabels(self.shapes, positions, legend, self.facts, self.land, self.owners)
+        found = IceLabels(self.shapes, positions, legend, self.facts, self.land, self.owners, name=self.name)
+        found.further = self.further
+        return found
 
     def on(self, grid: Grid) -> np.ndarray:
         """The polygons (n,) in the CRS of a grid, valid there."""

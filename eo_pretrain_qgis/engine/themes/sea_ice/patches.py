@@ -19,6 +19,7 @@ from ....errors import DataError
 from ....progress import SILENT, Progress
 from ...datasets.dataset import IGNORE, SPLITS, SensorInfo
 from ...datasets.footprints import pixel_boxes
+from ...datasets.record import label_array
 from ...datasets.shards import LABELS, ShardWriter
 from ...datasets.splitting.by_group import split_by_group
 from ...datasets.splitting.by_place import Split, SplitPlan, split_by_place
@@ -85,7 +86,7 @@ def find_patches(scenes: list[Scene], labels: IceLabels, plan: PatchPlan, progre
     for number, scene in enumerate(scenes):
         own, frame = labels.of(scene), shapely.box(*scene.grid.bounds())
         shapes = own.on(scene.grid)
-        inside = [place for place in np.flatnonzero(labels.positions != IGNORE).tolist() if shapes[place].intersects(frame)]
+        inside = [place for place in np.flatnonzero(labels.labelled).tolist() if shapes[place].intersects(frame)]
         on_scene.update(inside)
         for done, place in enumerate(inside):
             part = progress.part((number + done / len(inside)) / len(scenes), (number + (done + 1) / len(inside)) / len(scenes))
@@ -95,10 +96,13 @@ def find_patches(scenes: list[Scene], labels: IceLabels, plan: PatchPlan, progre
     empty = sorted(on_scene - holding)
     if not blocks:
         raise _none(scenes, labels, sorted(on_scene), plan)
-    classes = sorted({int(labels.positions[place]) for place in holding})
-    if len(classes) < 2:
-        raise DataError(f"All patches are of one class, “{labels.legend.classes[classes[0]].name}”, and one class teaches nothing. Choose a "
-                        "smaller patch, or draw polygons of other classes.")
+    for one in (labels, *labels.further):
+        classes = sorted({int(one.positions[place]) for place in holding} - {IGNORE})
+        if len(classes) < 2:
+            of = f" of the target “{one.name}”" if labels.further else ""
+            said = f"All patches{of} are of one class, “{one.legend.classes[classes[0]].name}”, and one class teaches nothing" if classes else (
+                f"No patch has a label{of}")
+            raise DataError(f"{said}. Choose a smaller patch, or draw polygons of other classes.")
     if empty:
         rows = rows_text([int(labels.rows[place]) for place in empty])
         progress.message(f"{len(empty)} of {len(on_scene)} polygons hold no patch of {plan.size} × {plan.size} px ({rows}).", level="warning")
@@ -118,12 +122,13 @@ def divide_patches(found: Found, tiles: geopandas.GeoDataFrame, scenes: list[Sce
         shares: of validation and test, and the seed.
         progress: told how far it is.
     """
-    own = labels.positions[found.each("polygon")]
-    names = [row.name for row in labels.legend.classes]
+    of, each = found.each("polygon"), (labels, *labels.further)
+    names = [row.name for one in each for row in one.legend.classes]
+    own = np.concatenate([one.positions[of][:, None] == np.arange(len(one.legend.classes)) for one in each], 1)
     if plan.split == "place":
-        pixels = (own[:, None] == np.arange(len(names))).astype(float) * plan.size**2
+        pixels = own.astype(float) * plan.size**2
         return split_by_place(pixel_boxes(tiles, scenes[0].grid), pixels, plan.size, shares, progress)
-    groups = found.each("scene") if plan.split == "scene" else labels.groups()[found.each("polygon")]
+    groups = found.each("scene") if plan.split == "scene" else labels.groups()[of]
     return split_by_group(groups, own, shares, f"{plan.split}s", progress, classes=names)
 
 
@@ -140,6 +145,7 @@ def copies_of(labels: np.ndarray, training: np.ndarray, seed: int) -> np.ndarray
     """
     rng = np.random.default_rng(seed)
     chosen = np.zeros((len(labels), SYMMETRIES), bool)
+    training = training & (labels != IGNORE)
     counts = np.bincount(labels[training])
     for label in np.flatnonzero(counts):
         mine = rng.permutation(np.flatnonzero(training & (labels == label)))
@@ -171,22 +177,25 @@ def write_patches(folder: Path, found: Found, scenes: list[Scene], labels: IceLa
         of), origin (position in `found`), and its outline.
     """
     size = plan.size
-    shapes: dict[str, tuple[tuple[int, ...], str]] = {sensor.name: ((len(sensor.bands), size, size), "float32"), LABELS: ((), "uint8")}
+    shapes: dict[str, tuple[tuple[int, ...], str]] = {sensor.name: ((len(sensor.bands), size, size), "float32"), LABELS: ((), "uint8"),
+                                                     **{label_array(number): ((), "uint8") for number, _ in enumerate(labels.further, 1)}}
     angle = next((number for number, band in enumerate(sensor.bands) if band.unit == "degree"), None)
     columns: dict[str, list[np.ndarray]] = {name: [] for name in ("origin", "augmented", "source", "incidence_angle")}
     done = written = 0
-    with ShardWriter(folder, shapes) as writer:
+    names = [name for name in shapes if name not in (sensor.name, LABELS)]
+    with ShardWriter(folder, shapes, extra=names) as writer:
         for block, images in _images(found, scenes, size):
             progress.at(done / len(copies), f"Writing patches from {scenes[block.scene].name}")
             own = np.arange(done, done + len(images))
             numbers = written + np.arange(len(images))
-            label = labels.positions[block.polygon]
+            own_labels = {LABELS: labels.positions[block.polygon], **{
+                name: one.positions[block.polygon] for name, one in zip(names, labels.further, strict=True)}}
             for number in range(SYMMETRIES + 1):
                 picked = np.ones(len(own), bool) if number == 0 else copies[own, number - 1]
                 if not picked.any():
                     continue
                 batch = symmetry(images[picked], number)
-                writer.add(**{sensor.name: batch, LABELS: np.full(len(batch), label, np.uint8)})
+                writer.add(**{sensor.name: batch, **{name: np.full(len(batch), label, np.uint8) for name, label in own_labels.items()}})
                 written += len(batch)
                 columns["origin"].append(own[picked])
                 columns["augmented"].append(np.full(len(batch), number))
@@ -219,8 +228,9 @@ def weights_of(labels: np.ndarray, split: np.ndarray, plan: PatchPlan, classes: 
     training = split == SPLITS[0]
     if plan.balance != "weights":
         return np.ones(len(labels))
-    weights = balancing_weights(np.bincount(labels[training], minlength=classes).astype(float))
-    return np.where(training, weights[labels], 1.0).round(4)
+    known = training & (labels != IGNORE)
+    weights = balancing_weights(np.bincount(labels[known], minlength=classes).astype(float))
+    return np.where(known, weights[np.where(known, labels, 0)], 1.0).round(4)
 
 
 def _in_polygon(scene: Scene, number: int, shape: shapely.Geometry, place: int, labels: IceLabels, plan: PatchPlan,
@@ -242,7 +252,10 @@ def _in_polygon(scene: Scene, number: int, shape: shapely.Geometry, place: int, 
             col, row = col[inside], row[inside]
             window = Window(int(col.min()), int(row.min()), int(np.ptp(col)) + plan.size, int(np.ptp(row)) + plan.size)
             _, valid = scene.read(window)
-            pure = valid & (labels.read(grid, window) == labels.positions[place])
+            pure = valid
+            for one in (labels, *labels.further):
+                if one.positions[place] != IGNORE:
+                    pure = pure & (one.read(grid, window) == one.positions[place])
             col, row = col - window.col, row - window.row
             whole = _all_in(pure, col, row, plan.size)
             if whole.any():

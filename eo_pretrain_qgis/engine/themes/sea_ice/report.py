@@ -46,6 +46,7 @@ def sections(dataset: Dataset, progress: Progress = SILENT) -> list[str]:
     reasons = labels.get("without_class") or {}
     if reasons:
         pieces.append(page.bullets(f"{count} polygons {REASONS.get(reason, reason)}." for reason, count in reasons.items()))
+    pieces += [piece for row in dataset.description.get("targets", ()) for piece in _target(row)]
     progress.at(0.2, "Fitting slopes")
     slopes = slopes_of(dataset, progress.part(0.2, 0.6))
     if slopes:
@@ -57,6 +58,14 @@ def sections(dataset: Dataset, progress: Progress = SILENT) -> list[str]:
                        for row in slopes["classes"]]), _chart(dataset, slopes)]
     progress.at(0.7, "Drawing")
     return pieces + _pictures(dataset)
+
+
+def _target(row: dict) -> list[str]:
+    """The polygons of a further target, and why others have none of its classes."""
+    labels = row.get("labels", {})
+    return [page.paragraph(f"Target “{row['name']}”:"),
+            page.table(("class", "polygons on the images"), list((labels.get("polygons") or {}).items())),
+            *[page.bullets(f"{count} polygons {REASONS.get(reason, reason)}." for reason, count in (labels.get("without_class") or {}).items())]]
 
 
 def warnings(dataset: Dataset) -> list[str]:

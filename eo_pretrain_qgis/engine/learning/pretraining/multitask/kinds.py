@@ -54,6 +54,7 @@ def build_task(name: str, key: str, dataset: Dataset, seen: Input, settings: Any
         settings: see `multitask.Settings`.
         fabric: device and processes.
     """
+    dataset = dataset.each_target()[0]
     task = Task(name, key, learned(dataset), dataset)
     return (_labelled if dataset.classes else _filling)(task, seen, settings, fabric)
 
