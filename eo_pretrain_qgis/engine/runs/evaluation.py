@@ -74,13 +74,8 @@ def measure_run(run: RunFolder, opened: Callable[[Dataset], Answers], dataset_fo
         progress.message(left_out, "warning")
     share, seed = run.card["settings"].get("label_share", 100), run.card["seed"]
     learned = training_share(source, share, seed)  # what the run guessed for other tiles is its own
-    seen = ""
     regions = Regions(dataset, tiles) if can_count(dataset) else None
-    if dataset.kind.pixelwise:
-        own, seen = count_maps(answers, tiles, progress.part(0, 0.6), regions)
-        progress.message(seen)
-    else:
-        own = [count_tiles(one, tiles, at_once, progress.part(0, 0.6)) for one in answers.each_target()]
+    own, seen = _count_model(answers, tiles, at_once, regions, progress.part(0, 0.6))
     labelled = Labelled(source, answers.seen, learned, seed, progress.part(0.6, 0.7))
     objects = {MODEL: regions.counted()} if regions else {}
     views = dataset.each_target()
@@ -88,8 +83,7 @@ def measure_run(run: RunFolder, opened: Callable[[Dataset], Answers], dataset_fo
             for model, view, rows in zip(own, views, labelled.each, strict=True)]
     if regions:
         objects |= _count_objects(regions, labelled, answers.seen.sensor, progress.part(0.9, 0.95))
-    counts = each[0]
-    facts = _facts(run, dataset, split) | _measured(dataset, counts) | object_facts(objects) | {
+    facts = _facts(run, dataset, split) | _measured(dataset, each[0]) | object_facts(objects) | {
         "tiles": len(tiles), "training_tiles": len(learned), "label_share": share, "real_label_share": real_share(source, learned)}
     facts |= {"targets": [{"name": view.target, **_measured(view, found)} for view, found in list(zip(views, each, strict=True))[1:]]
               } if dataset.targets else {}
@@ -100,13 +94,22 @@ def measure_run(run: RunFolder, opened: Callable[[Dataset], Answers], dataset_fo
     progress.at(0.98, "Drawing samples")
     more += [page.heading(dataset.kind.pieces.capitalize()), pictures(answers, shown(dataset, split))]
     more += [piece for view, row in zip(views[1:], facts.get("targets", ())) for piece in _target_sections(row, view)]
-    return facts, _sections(facts, dataset, counts[MODEL], more, seen)
+    return facts, _sections(facts, dataset, own[0], more, seen)
 
 
 def measure_classifier(run_folder: str, dataset_folder: str | None, split: str, progress: Progress = SILENT) -> tuple[dict[str, Any], list[str]]:
     """`measure_run` of a run that kept a simple classifier."""
     run = RunFolder.open(run_folder)
     return measure_run(run, partial(KeptClassifier, run), dataset_folder, split, AT_ONCE, progress)
+
+
+def _count_model(answers: Answers, tiles: np.ndarray, at_once: int, regions: Regions | None, progress: Progress) -> tuple[list[np.ndarray], str]:
+    """Counts of what the model says of each target, and how it saw the tiles, in words; empty where it saw them alone."""
+    if answers.dataset.kind.pixelwise:
+        own, seen = count_maps(answers, tiles, progress, regions)
+        progress.message(seen)
+        return own, seen
+    return [count_tiles(one, tiles, at_once, progress) for one in answers.each_target()], ""
 
 
 def _count_baselines(dataset: Dataset, labelled: Labelled, tiles: np.ndarray, progress: Progress) -> dict[str, np.ndarray]:

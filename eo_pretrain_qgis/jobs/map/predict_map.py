@@ -68,6 +68,25 @@ class PredictMap(Job):
     target_maps: str = folder_output("Maps of further targets", optional=True, created=False,
                                      help="Of a model of several targets: a new folder with a class map of each but the main one, named as it is.")
 
+    def _also(self, model: Any) -> dict[str, str]:
+        """What is written beside the chief product, by name.
+
+        Raises:
+            JobError: the model does not give it, or gives it as the chief one.
+        """
+        also = {name: getattr(self, name) for name in ("confidence", "class_shares", "polygons") if getattr(self, name)}
+        for name in also:
+            if name not in model.kind.products:
+                label = self.parameters()[name].label
+                gives = f"makes images of {model.target_sensor}" if model.targets else f"gives {model.kind.gives}"
+                raise JobError(f"“{label}” ({name}) needs a model that gives classes, one for each place, and {self.model} {gives}. "
+                               "Leave it empty, or choose another model.")
+        chief = model.kind.products[0]
+        if chief in also:
+            raise JobError(f"“{self.parameters()[chief].label}” ({chief}) is what this model gives as “{self.parameters()['output'].label}” already. "
+                           "Leave it empty.")
+        return also
+
     def run(self, progress: Any) -> dict[str, Any]:
         progress.at(0, "Reading the model")  # before anything heavy is loaded
         from ...engine.mapping.inference import map_scene
@@ -81,17 +100,7 @@ class PredictMap(Job):
 
         model = package.open(self.model)
         target, further = chosen_target(model, self.target or ""), require_further(model) if self.target_maps else []
-        also = {name: getattr(self, name) for name in ("confidence", "class_shares", "polygons") if getattr(self, name)}
-        for name in also:
-            if name not in model.kind.products:
-                label = self.parameters()[name].label
-                gives = f"makes images of {model.target_sensor}" if model.targets else f"gives {model.kind.gives}"
-                raise JobError(f"“{label}” ({name}) needs a model that gives classes, one for each place, and {self.model} {gives}. "
-                               "Leave it empty, or choose another model.")
-        chief = model.kind.products[0]
-        if chief in also:
-            raise JobError(f"“{self.parameters()[chief].label}” ({chief}) is what this model gives as “{self.parameters()['output'].label}” already. "
-                           "Leave it empty.")
+        chief, also = model.kind.products[0], self._also(model)
         rasters_of = {chief: self.output, **also}
         request = MapRequest(self.images, self.preset, self.bands or "", self.extent, self.nodata, tile_size=self.tile_size,
                              small_blocks=self.small_blocks, halo=self.halo, step=self.step, device=self.device,
