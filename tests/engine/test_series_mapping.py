@@ -146,8 +146,8 @@ def test_the_same_season_of_another_year_maps_alike(winter, tmp_path):
 def test_images_outside_the_window_are_refused_though_near_it(winter, tmp_path):
     """Most are of spring and summer; without the window of the dataset a model would not say until when it goes."""
     table = dated(tmp_path / "spring.csv", ("2019-03-30", "2019-04-05", "2019-05-25", "2019-06-10"))
-    with pytest.raises(DataError, match="The images are of 30 March to 10 June, and the model learned from dates of 1 October to 31 March of the next "
-                                        "year. Choose series of the same part of the year, or learn from these."):
+    with pytest.raises(DataError, match="The images are of 30 March to 10 June, and the model learned from dates of 1 October to 31 March of the "
+                                        "next year. Choose series of the same part of the year, or learn from these."):
         mapped(winter, tmp_path / "spring.tif", date_table=table)
     assert not (tmp_path / "spring.tif").exists()
 
