@@ -93,32 +93,53 @@ class InputBand(ModelBand):
     slope: Finite = 0.0
 
 
+#: The same day of a crop year is counted as this much more in leap years, and when series are moved by whole years.
+LEAP = 1
+
+
 @dataclass(frozen=True)
 class SeriesDays:
-    """The days that series are brought to, from the first to the last date that was learned from.
+    """The days that series are brought to, and the window of the year that these are of.
 
     Days are counted from 1 January of the year in which the series of a dataset begin.
 
     Attributes:
         days: ascending.
         until: dates after this day are not looked at, as if it were today.
+        window: first and last day of the season or crop year that the dataset was made for; None where it was made for none, and the window is from
+            the first to the last of the days.
     """
 
     days: Annotated[tuple[Finite, ...], Meta(min_length=1, max_length=1_000)]
     until: Finite | None = None
+    window: tuple[Finite, Finite] | None = None
 
     def __post_init__(self) -> None:
         if any(later <= day for day, later in zip(self.days, self.days[1:])):
             raise ValueError("“days” do not rise")
+        if self.window and not self.window[0] - LEAP <= self.days[0] <= self.days[-1] <= self.window[1] + LEAP:
+            raise ValueError("“days” do not lie in the “window”")
+
+    @property
+    def first(self) -> float:
+        """The first day of the window."""
+        return self.window[0] if self.window else self.days[0]
+
+    @property
+    def last(self) -> float:
+        """The last day of the window."""
+        return self.window[1] if self.window else self.days[-1]
 
     @property
     def middle(self) -> float:
-        """The day in the middle."""
-        return (self.days[0] + self.days[-1]) / 2
+        """The day in the middle of the window."""
+        return (self.first + self.last) / 2
 
     def seen(self, days: np.ndarray) -> np.ndarray:
-        """Which days, of any shape, lie in it."""
-        return (days >= self.days[0]) & (days <= (self.days[-1] if self.until is None else min(self.until, self.days[-1])))
+        """Which days, of any shape, lie in the window and are not later than `until`."""
+        more = LEAP if self.window else 0
+        found = (days >= self.first - more) & (days <= self.last + more)
+        return found if self.until is None else found & (days <= self.until)
 
 
 @dataclass(frozen=True)

@@ -88,3 +88,83 @@ def test_what_cannot_be_mapped_is_refused(made, tmp_path):
         JOBS["map_series"].from_values({"model": str(model), "images": [str(season / "S2_20230501.tif")],
                                         "masks": [str(tmp_path / "SCL_20230501.tif")], "output": str(tmp_path / "map.tif")}).run(Listening())
     assert cloud is None or not (tmp_path / "map.tif").exists()
+
+
+def crop_year(folder, days, first_day, last_day, brighter=0):
+    """A dataset of the images of `crop_season`, brighter by that, which are said to be of other days, for a season."""
+    (folder / "images").mkdir()
+    season = crop_season(folder / "images")
+    for day in DAYS:
+        with rasterio.open(season / f"S2_{day}.tif", "r+") as raster:
+            raster.write(raster.read() + np.uint16(brighter))
+    images, masks = ([str(season / f"{kind}_{day}.tif") for day in DAYS] for kind in ("S2", "SCL"))
+    JOBS["create_crop_dataset"].from_values({
+        "images": images, "masks": masks, "date_table": dated(folder / "own.csv", days), "parcels": str(season / "parcels.gpkg"),
+        "crop_field": "crop", "split_by": "parcel", "minimum_parcels": 2, "minimum_clear": 1, "sample_count": 600, "first_day": first_day,
+        "last_day": last_day, "output": str(folder / "data")}).run(Listening())
+    return folder / "data"
+
+
+def learned(folder, dataset):
+    """The model file of a regression."""
+    JOBS["finetune"].from_values({"dataset": str(dataset), "approach": "statistics", "output": str(folder / "run")}).run(Listening())
+    JOBS["export_model"].from_values({"run_folder": str(folder / "run"), "output": str(folder / "model.onnx")}).run(Listening())
+    return folder / "model.onnx"
+
+
+@pytest.fixture(scope="module")
+def winter(tmp_path_factory):
+    """A model of the winter half year, of dates from October to March."""
+    folder = tmp_path_factory.mktemp("winter")
+    dataset = crop_year(folder, ("2018-10-20", "2018-12-05", "2019-01-25", "2019-03-10"), "10-01", "03-31")
+    return learned(folder, dataset), folder / "images"
+
+
+def dated(path, days):
+    """A table that gives the images of `crop_season` these days."""
+    path.write_text("file,date\n" + "".join(f"{kind}_{was}.tif,{day}\n" for was, day in zip(DAYS, days, strict=True) for kind in ("S2", "SCL")))
+    return str(path)
+
+
+def test_a_crop_year_over_new_year_is_the_window_of_the_model(winter, tmp_path):
+    """Its first and last day are those asked for, not those of the images, and stand in the file and in its page."""
+    seen = package.open(winter[0]).inputs["image"].season
+    assert (seen.window, seen.days) == ((273.0, 454.0), (292.0, 338.0, 389.0, 433.0))
+    JOBS["inspect_model"].from_values({"model": str(winter[0]), "output": str(tmp_path / "model.html")}).run(Listening())
+    assert "of 1 October to 31 March of the next year; single dates outside are left out" in (tmp_path / "model.html").read_text(encoding="utf-8")
+
+
+def test_the_same_season_of_another_year_maps_alike(winter, tmp_path):
+    """In the winter of a leap year, whose first image is of a day before all that were learned from, and last one of the window's last day."""
+    tables = {name: dated(tmp_path / f"{name}.csv", days) for name, days in (("own", ("2018-10-20", "2018-12-05", "2019-01-25", "2019-03-10")),
+                                                                             ("later", ("2023-10-01", "2023-12-05", "2024-01-25", "2024-03-31")))}
+    own, later = (mapped(winter, tmp_path / f"{name}.tif", date_table=table) for name, table in tables.items())
+    assert (own[1]["dates"], later[1]["dates"]) == (4, 4)
+    assert (own[0] == later[0]).mean() > 0.99
+
+
+def test_images_outside_the_window_are_refused_though_near_it(winter, tmp_path):
+    """Most are of spring and summer; without the window of the dataset a model would not say until when it goes."""
+    table = dated(tmp_path / "spring.csv", ("2019-03-30", "2019-04-05", "2019-05-25", "2019-06-10"))
+    with pytest.raises(DataError, match="The images are of 30 March to 10 June, and the model learned from dates of 1 October to 31 March of the "
+                                        "next year. Choose series of the same part of the year, or learn from these."):
+        mapped(winter, tmp_path / "spring.tif", date_table=table)
+    assert not (tmp_path / "spring.tif").exists()
+
+
+def test_a_season_is_chosen_from_images_of_two_years(winter, tmp_path):
+    table = dated(tmp_path / "two.csv", ("2018-02-20", "2018-12-05", "2019-01-25", "2019-08-10"))
+    with pytest.raises(DataError, match="The images are of 2 seasons, 2017-10-01 to 2018-03-31, 2018-10-01 to 2019-03-31, and a series"):
+        mapped(winter, tmp_path / "two.tif", date_table=table, first_day="10-01", last_day="03-31")
+    _, facts, told, _ = mapped(winter, tmp_path / "one.tif", date_table=table, first_day="2018-10-01", last_day="2019-03-31")
+    assert facts["dates"] == 2 and "2 of 4 images are of days outside 2018-10-01 to 2019-03-31 and are left out." in told
+    with pytest.raises(DataError, match="None of the images is of a day from 2020-10-01 to 2021-03-31: they are of 2018-02-20 to 2019-08-10."):
+        mapped(winter, tmp_path / "none.tif", date_table=table, first_day="2020-10-01", last_day="2021-03-31")
+
+
+def test_a_dataset_outside_the_window_is_not_evaluated(winter, tmp_path):
+    spring = crop_year(tmp_path, ("2019-04-20", "2019-05-05", "2019-06-25", "2019-07-10"), "04-01", "07-31", brighter=1)
+    with pytest.raises(DataError, match="are of 20 April to 10 July, and the model learned from dates of 1 October to 31 March of the next year"):
+        JOBS["evaluate_model"].from_values({"run_folder": str(winter[0].parent / "run"), "dataset": str(spring), "split": "all",
+                                            "output": str(tmp_path / "scores.html")}).run(Listening())
+    assert not (tmp_path / "scores.html").exists()

@@ -11,6 +11,7 @@ from ..cards import Input, SeriesDays
 from ..even_sample import even_sample
 from ..rasters.clouds import CLEAR
 from ..rasters.dates import day_words
+from .season import Season
 
 if TYPE_CHECKING:
     from .dataset import Dataset
@@ -75,18 +76,29 @@ def read_series(dataset: Dataset, seen: Input, samples: np.ndarray) -> tuple[np.
 def series_days(dataset: Dataset, sensor: str) -> SeriesDays | None:
     """The season of the training series of a sensor; None where none has a clear date.
 
-    Where their clear dates are of few days, these are the days; else days at even steps from the first to the last. Series of later years are moved
-    to the first by whole years.
+    Where their clear dates are of few days, these are the days; else days at even steps, over the season or crop year that the dataset was made for,
+    or from the first to the last date. Series of other years are moved by whole years, into that season or to the first series.
     """
+    window = window_of(dataset)
     looked = even_sample(dataset.indices("training", sensor), LOOKED_AT)
     known = clear_days(dataset, sensor, looked)
     if (known >= 0).any():
-        known = clear_days(dataset, sensor, looked, float(middles(known)[(known >= 0).any(1)].min()))
+        known = clear_days(dataset, sensor, looked, sum(window) / 2 if window else float(middles(known)[(known >= 0).any(1)].min()))
     different = np.unique(known[known >= 0])
+    if len(different) and window:
+        different = different[SeriesDays(window, window=window).seen(different)]
     if len(different) > MOST:
         usual = int(np.median((known >= 0).sum(1)))
-        different = np.linspace(different[0], different[-1], min(max(usual, FEWEST), MOST)).round(2)
-    return SeriesDays(tuple(map(float, different))) if len(different) else None
+        first, last = window or (different[0], different[-1])
+        different = np.linspace(first, last, min(max(usual, FEWEST), MOST)).round(2)
+    return SeriesDays(tuple(map(float, different)), window=window) if len(different) else None
+
+
+def window_of(dataset: Dataset) -> tuple[float, float] | None:
+    """First and last day of the season or crop year that a dataset was made for, as its days are counted; None where it was made for none."""
+    facts = dataset.facts
+    season = Season.read(facts.get("first_day"), facts.get("last_day")) if "first_year" in facts else None
+    return season.days(int(facts["first_year"])) if season else None
 
 
 def check_season(dataset: Dataset, seen: Input, samples: np.ndarray) -> str:
@@ -113,6 +125,11 @@ def check_season(dataset: Dataset, seen: Input, samples: np.ndarray) -> str:
     return season_sentence(seen.season, clear, 1 - seen.season.seen(moved).sum() / len(clear), f"The series of {dataset.folder}")
 
 
+def season_words(season: SeriesDays) -> str:
+    """The window of a season for people: “1 September to 31 August of the next year”."""
+    return f"{day_words(season.first)} to {day_words(season.last)}"
+
+
 def season_sentence(season: SeriesDays, days: np.ndarray, outside: float, what: str) -> str:
     """How many dates a model leaves out because they lie outside its season, as a sentence; empty for none.
 
@@ -127,6 +144,5 @@ def season_sentence(season: SeriesDays, days: np.ndarray, outside: float, what: 
     """
     if outside > OUTSIDE:
         raise DataError(f"{what} are of {day_words(days.min())} to {day_words(days.max())}, and the model learned from dates of "
-                        f"{day_words(season.days[0])} to {day_words(season.days[-1])}. Choose series of the same part of the year, or learn from "
-                        "these.")
+                        f"{season_words(season)}. Choose series of the same part of the year, or learn from these.")
     return f"{outside:.0%} of the clear dates lie outside the season of the model and are left out." if outside > 0 else ""

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import TYPE_CHECKING
 
-from ...errors import DataError
+from ...errors import DataError, listed
+from ...progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from ..rasters.series_dates import Dated
 
 _WRITTEN = re.compile(r"(?:(\d{4})-)?(\d\d)-(\d\d)")
 
@@ -52,6 +58,43 @@ class Season:
             if begin and end and begin <= day <= end:
                 return begin, end
         return None
+
+    def days(self, year: int) -> tuple[float, float]:
+        """First and last day of the season that begins in a year, counted from 1 January of that year; one with years of its own stays in these."""
+        begin, end = _day(self.first, year), _day(self.last, year + (self.last < self.first))
+        start = date(year, 1, 1)
+        return float(((begin or start) - start).days), float(((end or start) - start).days)
+
+    def within(self, found: Sequence[Dated], what: str = "images", progress: Progress = SILENT) -> list[Dated]:
+        """The rasters of some days of the season; those of other days are left out, and their number is told.
+
+        Raises:
+            DataError: none is of the season.
+        """
+        kept = [each for each in found if self.around(each.day)]
+        if not kept:
+            days = sorted(each.day for each in found)
+            raise DataError(f"None of the {what} is of a day from {self}: they are of {days[0]} to {days[-1]}. Choose other {what}, or correct the "
+                            "first and the last day.")
+        if len(kept) < len(found):
+            progress.message(f"{len(found) - len(kept)} of {len(found)} {what} are of days outside {self} and are left out.")
+        return kept
+
+    def check_one(self, found: Sequence[Dated], what: str) -> None:
+        """Refuses rasters of two years where a season of one is meant.
+
+        Args:
+            found: rasters of the season, see `within`.
+            what: these are, as the beginning of a sentence.
+
+        Raises:
+            DataError: they are of several years.
+        """
+        seasons = sorted({season for each in found if (season := self.around(each.day))})
+        if len(seasons) > 1:
+            texts = [f"{begin} to {end}" for begin, end in seasons]
+            raise DataError(f"{what} are of {len(seasons)} seasons, {listed(texts)}, and a series is of one. Choose the images of one, or write the "
+                            "year before the first and the last day.")
 
     def __str__(self) -> str:
         return f"{self.first} to {self.last}"

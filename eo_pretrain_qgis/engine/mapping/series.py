@@ -16,6 +16,7 @@ from ...errors import DataError, ModelError
 from ...progress import SILENT, Progress
 from ..cards import SeriesDays
 from ..datasets.dates import NO_DAY, YEAR, season_sentence
+from ..datasets.season import Season
 from ..models.package import Package
 from ..models.record import ModelInput
 from ..models.session import VERSION, on_processor
@@ -44,6 +45,7 @@ class SeriesRequest:
         pattern: of the dates in file names, see `series_dates.days_of`.
         table: CSV file with the dates.
         together: whether several rasters of one day are its bands.
+        season: images of other days are left out; None takes all.
         preset: how the stored values are scaled, see `band_matching.match_bands`.
         bands: names of the images' bands in order, separated by commas; empty takes those in the files.
         extent: part to map; None is all.
@@ -57,6 +59,7 @@ class SeriesRequest:
     pattern: str | None = None
     table: str | None = None
     together: bool = False
+    season: Season | None = None
     preset: str = AS_MODEL
     bands: str = ""
     extent: dict | None = None
@@ -100,12 +103,13 @@ def map_series(model: Package, request: SeriesRequest, products: Sequence[Produc
         ``valid_share``, ``dates`` that the model looked at, ``device`` and ``seconds``.
 
     Raises:
-        DataError: images on different grids, of another season than the model's, without its bands, or without a clear pixel.
+        DataError: images on different grids, of another season than the model's, of several years of the season asked for, without the model's
+            bands, or without a clear pixel.
         ModelError: the model does not take one series, or says no probabilities.
     """
     started, (seen, season) = time.monotonic(), _series_of(model)
     progress.at(0, "Reading the dates")
-    ordered = in_order(days_of(list(request.images), request.pattern, request.table), together=request.together, least=1, progress=progress)
+    ordered = in_order(_dated(request, progress), together=request.together, least=1, progress=progress)
     days = _in_season(season, ordered, progress)
     images = _opened(model, seen, request, ordered, days, progress.part(0, 0.1))
     grid = images[0].scene.grid
@@ -143,6 +147,15 @@ def _series_of(model: Package) -> tuple[ModelInput, SeriesDays]:
         raise ModelError(f"The model {model.path} is for {model.task} and takes no series of dates. Use “Predict map”, or choose a model that "
                          "learned from series.")
     return first, first.season
+
+
+def _dated(request: SeriesRequest, progress: Progress) -> list[Dated]:
+    """The images with their days, of one season where one was asked for."""
+    found = days_of(list(request.images), request.pattern, request.table)
+    if request.season:
+        found = request.season.within(found, progress=progress)
+        request.season.check_one(found, "The images")
+    return found
 
 
 def _in_season(season: SeriesDays, ordered: list[Dated], progress: Progress) -> list[float]:

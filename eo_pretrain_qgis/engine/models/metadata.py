@@ -125,7 +125,7 @@ def _inputs(seen: dict[str, Any], side: int) -> list[dict[str, Any]]:
     """The ports of an input: of a series its days, too."""
     found = [_input(seen, side)]
     if seen.get("season"):
-        first, *_, last = seen["season"]["days"] * 2
+        first, last = seen["season"].get("window") or (seen["season"]["days"][0], seen["season"]["days"][-1])
         found.append({
             "name": days_port(seen["name"]),
             "description": "Days of the dates since 1 January of the year in which the series begins, below 0 where a date is missing, cloudy or "

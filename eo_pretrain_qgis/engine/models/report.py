@@ -7,9 +7,9 @@ from typing import Any
 
 from ...outputs import new_file
 from ..cards import ClassInfo, ModelBand
+from ..datasets.dates import season_words
 from ..looks import html_page as html
 from ..looks.class_style import coloured
-from ..rasters.dates import day_words
 from .package import Package
 from .record import ModelInput
 
@@ -64,9 +64,9 @@ def _input(seen: ModelInput, several: bool) -> list[str]:
     """Its bands, with its name where it is not the only one, and the season of a series."""
     may = ", which may be missing" if seen.optional else ""
     season = [html.paragraph(
-        f"A series of dates of one place, of {day_words(seen.season.days[0])} to {day_words(seen.season.days[-1])}; other dates are left out. The "
-        f"port “{seen.ports[-1]}” takes the days since 1 January of the year in which it begins, below 0 for what is missing, cloudy or padding. A "
-        "series without a clear date gets no class.")] if seen.season else []
+        f"A series of dates of one place, of {season_words(seen.season)}; single dates outside are left out, and series of another part of the year "
+        f"are refused. The port “{seen.ports[-1]}” takes the days since 1 January of the year in which it begins, below 0 for what is missing, "
+        "cloudy or padding. A series without a clear date gets no class.")] if seen.season else []
     return [*([html.paragraph(f"{seen.name}{may}:")] if several else []), *season, _bands(seen.bands)]
 
 

@@ -37,6 +37,9 @@ class MapSeries(Job):
     date_pattern: str = text("Pattern of the dates", default=None,
                              help="Of the file names, such as *_YYYYMMDD_*; empty reads the layers, the names and the tags.")
     date_table: str = file("Table of the dates", "csv", optional=True, help="CSV file with the columns file and date.")
+    first_day: str = text("First day", default=None, help="Of the season or crop year to map, such as 09-01, or 2018-09-01; images of other days are "
+                                                          "left out. Empty takes all, of which the model leaves out those outside its season.")
+    last_day: str = text("Last day", default=None, help="Such as 08-31; a season may reach over New Year.")
     arrangement: str = choice("Arrangement", ("dates", "bands"), default="dates", advanced=True,
                               help="“dates”: each raster holds all bands of a date. “bands”: several rasters of one date are its bands.")
     preset: str = choice("Sensor", ("as_model", *PRESETS), default="as_model", advanced=True,
@@ -54,6 +57,7 @@ class MapSeries(Job):
 
     def run(self, progress: Any) -> dict[str, Any]:
         progress.at(0, "Reading the model")  # before anything heavy is loaded
+        from ...engine.datasets.season import Season
         from ...engine.mapping.polygons import write_polygons
         from ...engine.mapping.products import PRODUCTS
         from ...engine.mapping.series import SeriesRequest, map_series
@@ -62,7 +66,7 @@ class MapSeries(Job):
         model = package.open(self.model)
         also = {name: getattr(self, name) for name in ("confidence", "class_shares", "polygons") if getattr(self, name)}
         request = SeriesRequest(self.images, self.masks or (), self.mask_kind, self.date_pattern, self.date_table, self.arrangement == "bands",
-                                self.preset, self.bands or "", self.extent, self.nodata,
+                                Season.read(self.first_day, self.last_day), self.preset, self.bands or "", self.extent, self.nodata,
                                 {"job": self.name(), "version": plugin_version(), "values": values_without_folders(self)})
         products = [PRODUCTS[name](path) for name, path in {"class_map": self.output, **also}.items() if name in PRODUCTS]
         facts = map_series(model, request, products, progress.part(0, 0.9 if self.polygons else 1))

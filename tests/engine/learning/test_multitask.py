@@ -5,13 +5,19 @@ import csv
 import json
 from types import SimpleNamespace
 
+import geopandas
 import numpy as np
 import pytest
+import shapely
 import torch
 from lightning_fabric import Fabric
 from safetensors.torch import load_file
 
-from eo_pretrain_qgis.engine.datasets.dataset import Dataset
+from eo_pretrain_qgis.engine.datasets.dataset import ClassInfo, Dataset, SensorInfo
+from eo_pretrain_qgis.engine.datasets.shards import ShardWriter
+from eo_pretrain_qgis.engine.datasets.splitting.by_place import Split
+from eo_pretrain_qgis.engine.datasets.splitting.division import finish
+from eo_pretrain_qgis.engine.learning.finetuning.recipe import finetune
 from eo_pretrain_qgis.engine.learning.loop.runs import Run
 from eo_pretrain_qgis.engine.learning.loop.training_runs import Session
 from eo_pretrain_qgis.engine.learning.networks.class_networks import SegmentationNetwork
@@ -21,9 +27,11 @@ from eo_pretrain_qgis.engine.learning.pretraining.multitask.recipe import Multit
 from eo_pretrain_qgis.engine.learning.pretraining.multitask.report import comparison
 from eo_pretrain_qgis.engine.learning.pretraining.multitask.reptile import inner_steps, with_gradients
 from eo_pretrain_qgis.engine.learning.pretraining.multitask.tasks import common_inputs, pooled_input, same_scenes, task_names
+from eo_pretrain_qgis.engine.rasters.sensors import Band
 from eo_pretrain_qgis.errors import DataError, EngineError
 from tests.inputs import inputs
 from tests.scenes_multitask import sharing
+from tests.settings import finetuning
 from tests.settings import multitask as Settings
 
 from ...listening import Listening
@@ -343,3 +351,36 @@ def test_another_run_starts_this_one_whatever_its_heads(shared, finished):
     tensors = load_file(finished / "best.safetensors")
     assert all(torch.equal(value, tensors[name]) for name, value in method.network.shared().state_dict().items() if "num_batches" not in name)
     assert "not used: heads.discs." in heard.texts[0] and "heads.discs.segmentation_head.0" in heard.texts[0]
+
+
+def table(folder, turned, seed):
+    """Samples of a table as patches of one pixel, two features of which tell the classes, the other way round where they are turned."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(60, dtype=np.uint8) % 2
+    values = rng.normal(size=(60, 3)) + np.where(labels == turned, 3, 0)[:, None] * [1, -1, 0]
+    folder.mkdir()
+    with ShardWriter(folder, {"labels": ((), "uint8"), "image": ((3, 1, 1), "float32")}) as writer:
+        writer.add(labels=labels, image=values.astype(np.float32)[:, :, None, None])
+        shards = writer.close()
+    tiles = geopandas.GeoDataFrame({"scene": "s", "label": labels, "col": 0, "row": 0}, geometry=[shapely.Point(0, 0)] * 60, crs="EPSG:32633")
+    finish(folder, {"task": "patch", "theme": "", "name": folder.name, "sensors": [SensorInfo("image", "generic", "float32", None,
+                                                                                              tuple(map(Band, "abc")))],
+                    "tile_size": 1, "stride": 1, "resolution_m": [10.0, 10.0], "classes": [ClassInfo(1, "no", ""), ClassInfo(2, "yes", "")],
+                    "ignore": 255, "labels": {"path": "made"}, "shards": shards, "facts": {},
+                    "scenes": [{"name": "s", "path": folder.name, "crs": tiles.crs.to_wkt(), "transform": [10, 0, 0, 0, -10, 0], "width": 1,
+                                "height": 1, "date": ""}]},
+           tiles, Split(np.resize(np.array(["training", "training", "training", "training", "validation", "validation"], object), 60),
+                        {"text": "made"}))
+    return folder
+
+
+@pytest.mark.parametrize("mode", ["reptile", "joint"])
+def test_tables_of_samples_are_tasks_too(tmp_path, mode):
+    """Two regions whose classes are the other way round share the layers below their heads, and a third starts from these."""
+    regions = [table(tmp_path / name, turned, number) for number, (name, turned) in enumerate((("north", 0), ("south", 1), ("west", 1)))]
+    quick = {"encoder": "pixel_layers", "device": "cpu", "batch_size": 8, "augmentation": "none"}
+    pretrain_multitask(list(map(str, regions[:2])), str(tmp_path / "run"), Settings(mode=mode, epochs=3, **quick))
+    figures = [entry["figures"]["overall_accuracy"] for entry in Run.open(str(tmp_path / "run")).card["tasks"]]
+    assert min(figures) > 0.8
+    finetune(str(regions[2]), str(tmp_path / "west_run"), finetuning(start=str(tmp_path / "run"), epochs=1, **quick))
+    assert "taken over" in Run.open(str(tmp_path / "west_run")).card["start"]["summary"]

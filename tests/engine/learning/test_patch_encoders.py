@@ -53,6 +53,19 @@ def test_the_last_poolings_go_and_all_else_stays(base, count):
     torch.testing.assert_close(levels[-1], expected)
 
 
+def test_the_layers_for_single_pixels_see_no_pixel_beside():
+    """A patch of one pixel is taken as it is, without padding, and in a larger one each pixel is what it would be alone."""
+    check_tile_side("pixel_layers", 3, 1, "patches")
+    encoder = build_encoder("pixel_layers", 3).eval()
+    image = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        whole, alone = encoder(image)[-1], encoder(image[:, :, 1:2, 2:3])[-1]
+    assert alone.shape == (2, 128, 1, 1) and len(encoder(image)) == 4
+    torch.testing.assert_close(whole[:, :, 1:2, 2:3], alone)
+    with pytest.raises(ModelError, match="“pixel_layers” is for classes of whole patches, and a class per pixel needs one that halves"):
+        build_unet("pixel_layers", 3, 2)
+
+
 def test_how_many_poolings_fit():
     assert [poolings_that_fit(side) for side in (1, 8, 10, 15, 16, 20, 31, 32, 256)] == [0, 3, 3, 3, 4, 4, 4, 5, 5]
 

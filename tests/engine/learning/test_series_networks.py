@@ -1,5 +1,6 @@
 """Networks of series against packed sequences and sums written out; runs, exports and refusals."""
 
+import datetime
 import json
 import math
 import re
@@ -25,11 +26,14 @@ from eo_pretrain_qgis.engine.models import package
 from eo_pretrain_qgis.engine.models.report import write_html
 from eo_pretrain_qgis.engine.models.session import on_processor
 from eo_pretrain_qgis.errors import DataError, ModelError
+from eo_pretrain_qgis.jobs import JOBS
+from eo_pretrain_qgis.progress import SILENT
 from tests.inputs import input_band
 from tests.scenes_series import write_crop_series
 from tests.settings import finetuning as Settings
 
 from ...listening import Listening
+from ..test_timesen2crop import write_tile
 
 CPU = torch.device("cpu")
 
@@ -226,3 +230,23 @@ def test_series_of_another_season_are_not_evaluated(series_run, tmp_path):
     later = write_crop_series(tmp_path / "later", parcels=12, shift=200, seed=3)
     with pytest.raises(DataError, match="and the model learned from dates of 1. March to .* October. Choose series of the same part of the year"):
         evaluate_run(str(series_run), str(later), "test", 64, "cpu")
+
+
+def test_imported_timesen2crop_leads_to_a_model(tmp_path):
+    """Crop years over New Year, of two years of a tile: imported, described, learned, evaluated and exported."""
+    for number, name in enumerate(("2017_33UVP", "2018_33UVP", "33UWP", "33TWN")):
+        write_tile(tmp_path / "folders", name, labels=(2, 10), samples=8, seed=number)
+    lines = [f"{datetime.date(2018, 9, 3) + datetime.timedelta(40 * number):%Y%m%d}\n" for number in range(5)]
+    (tmp_path / "folders" / "2018_33UVP" / "dates.csv").write_text("acquisition_date\n" + "".join(lines))
+    run = {name: JOBS[name].from_values for name in ("import_dataset", "describe_dataset", "finetune", "evaluate_model", "export_model")}
+    run["import_dataset"]({"source": str(tmp_path / "folders"), "output": str(tmp_path / "data")}).run(SILENT)
+    run["describe_dataset"]({"dataset": str(tmp_path / "data"), "output": str(tmp_path / "data.html")}).run(SILENT)
+    assert Dataset.open(tmp_path / "data").inputs["image"].days == (245.0, 285.0, 325.0, 365.0, 405.0)
+    for approach in ("statistics", "network"):
+        name = str(tmp_path / approach)
+        brief = {"epochs": 1, "device": "cpu"} if approach == "network" else {}
+        run["finetune"]({"dataset": str(tmp_path / "data"), "approach": approach, **brief, "output": name}).run(SILENT)
+        found = run["evaluate_model"]({"run_folder": name, "device": "cpu", "output": f"{name}.html"}).run(SILENT)
+        assert 0 <= found["overall_accuracy"] <= 1
+        run["export_model"]({"run_folder": name, "output": f"{name}.onnx"}).run(SILENT)
+        assert package.open(f"{name}.onnx").inputs["image"].season.last == 405

@@ -1,4 +1,4 @@
-"""Encoders for small patches: VGG-16 with as many of its poolings as are wanted, and a small convolutional network.
+"""Encoders for small patches: VGG-16 with as many of its poolings as are wanted, a small convolutional network, and layers for single pixels.
 
 VGG-16 (Simonyan and Zisserman, arXiv 1409.1556) halves an image five times, so patches of 10 px vanish in it. Max-poolings left out keep the patch
 larger through the network, at the price of computing (ExtremeEarth; Khaleghian et al. 2021, doi 10.3390/rs13091734, who do not say which they left
@@ -17,11 +17,13 @@ from torch import nn
 #: Poolings of VGG-16.
 POOLINGS = 5
 _VGG = re.compile(r"(vgg16(?:_bn)?)(?:_([0-4])pools?)?")
-SMALL = "adhoc_cnn"
+SMALL, PIXELS = "adhoc_cnn", "pixel_layers"
 #: Widths of the small network, of a kernel of 3 × 3 pixels each; before the last an image is halved.
 WIDTHS = (32, 64, 128)
+#: Widths of the layers for single pixels.
+PIXEL_WIDTHS = (128, 128, 128)
 #: Names of encoders that stand beside those of the libraries.
-NAMES = (SMALL, *(f"{base}_{count}pool{'' if count == 1 else 's'}" for base in ("vgg16", "vgg16_bn") for count in range(POOLINGS)))
+NAMES = (SMALL, PIXELS, *(f"{base}_{count}pool{'' if count == 1 else 's'}" for base in ("vgg16", "vgg16_bn") for count in range(POOLINGS)))
 #: Widths of the layers between the averaged last level and the classes; the first of VGG-16's own dense layers, of 4,096, would have 2.1 · 10⁹
 #: weights at 32 px without poolings.
 HIDDEN = {SMALL: (128,), "vgg16": (512, 256), "vgg16_bn": (512, 256)}
@@ -56,7 +58,7 @@ def build(name: str, bands: int) -> nn.Module:
     """The encoder of one of `NAMES`, with new weights."""
     found = _VGG.fullmatch(name)
     if not found:
-        return SmallEncoder(bands)
+        return SmallEncoder(bands) if name == SMALL else PixelEncoder(bands)
     with torch.device("meta"):  # with it come, and go at once, a hundred million weights of dense layers
         encoder = smp.encoders.get_encoder(found[1], in_channels=bands, depth=POOLINGS, weights=None)
     encoder.to_empty(device="cpu").apply(_begin)
@@ -109,3 +111,26 @@ class SmallEncoder(nn.Module):
 def _kernel(before: int, after: int) -> tuple[nn.Module, ...]:
     """A kernel of 3 × 3 pixels with its normalisation."""
     return nn.Conv2d(before, after, 3, bias=False), nn.BatchNorm2d(after), nn.ReLU(inplace=True)
+
+
+class PixelEncoder(nn.Module):
+    """Three layers that see the bands of a pixel and none beside it: for patches of one pixel, such as the rows of a table of samples.
+
+    Args:
+        bands: number of input bands.
+    """
+
+    output_stride = 1
+
+    def __init__(self, bands: int) -> None:
+        super().__init__()
+        self.out_channels = [bands, *PIXEL_WIDTHS]
+        self.layers = nn.ModuleList(nn.Sequential(nn.Conv2d(before, after, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU(inplace=True))
+                                    for before, after in zip(self.out_channels, PIXEL_WIDTHS))
+
+    def forward(self, image: torch.Tensor) -> Sequence[torch.Tensor]:
+        """Its levels (n, channel, y, x), the image first and the deepest last."""
+        levels = [image]
+        for layer in self.layers:
+            levels.append(layer(levels[-1]))
+        return levels

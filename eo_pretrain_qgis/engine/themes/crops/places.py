@@ -77,16 +77,7 @@ class Dates:
             DataError: see `series_dates.days_of`; or no raster is of the season.
         """
         found = days_of(list(sources), self.pattern, self.table, lenient=lenient)
-        if self.season is None:
-            return found
-        within = [each for each in found if self.season.around(each.day)]
-        if not within:
-            days = sorted(each.day for each in found)
-            raise DataError(f"None of the {what} is of a day from {self.season}: they are of {days[0]} to {days[-1]}. Choose other {what}, or "
-                            "correct the first and the last day.")
-        if len(within) < len(found):
-            progress.message(f"{len(found) - len(within)} of {len(found)} {what} are of days outside {self.season} and are left out.")
-        return within
+        return self.season.within(found, what, progress) if self.season else found
 
 
 @dataclass(frozen=True)
@@ -138,7 +129,8 @@ def open_places(imagery: Imagery, dates: Dates, folder: str, progress: Progress 
     several = len(groups) > 1
     ordered = []
     for name, (_, group) in zip(names, groups, strict=True):
-        _check_season(name, group, dates.season)
+        if dates.season:
+            dates.season.check_one(group, f"The images of {name}")
         ordered.append(in_order(group, f"images of {name}" if several else "images", together=dates.together, progress=progress))
     series = open_series(ordered, imagery.name, imagery.preset, imagery.bands, imagery.nodata, like=imagery.like, progress=progress.part(0.1, 0.4))
     grids = [each.grid for each in series]
@@ -160,7 +152,8 @@ def _radar(imagery: Imagery, dates: Dates, grids: dict[str, Grid], folder: str, 
     groups = []
     for name, grid in grids.items():
         mine = on_grid(found, grid) if len(grids) > 1 else found
-        _check_season(name, mine, dates.season, "radar images")
+        if dates.season:
+            dates.season.check_one(mine, f"The radar images of {name}")
         if not mine:
             raise DataError(f"No radar image lies on {name}, but every place needs one. Add radar images of {name}, or leave its images out.")
         groups.append(in_order(mine, f"radar images of {name}" if len(grids) > 1 else "radar images", together=dates.together, progress=progress))
@@ -247,15 +240,6 @@ def known_names(dataset: Dataset, groups: list[tuple[Grid, list[Dated]]]) -> lis
             name, number = f"{own} ({number})", number + 1
         names.append(same or name)
     return names
-
-
-def _check_season(name: str, group: list[Dated], season: Season | None, what: str = "images") -> None:
-    """Refuses images of two years where a season of one is meant."""
-    found = sorted({within for each in group if season and (within := season.around(each.day))})
-    if len(found) > 1:
-        texts = [f"{begin} to {end}" for begin, end in found]
-        raise DataError(f"The {what} of {name} are of {len(found)} seasons, {listed(texts)}, and a series is of one. Choose the images of one, or "
-                        "write the year before the first and the last day.")
 
 
 def _tell(names: list[str], series: list[Series], progress: Progress) -> None:
