@@ -88,3 +88,15 @@ def test_what_cannot_be_mapped_is_refused(made, tmp_path):
         JOBS["map_series"].from_values({"model": str(model), "images": [str(season / "S2_20230501.tif")],
                                         "masks": [str(tmp_path / "SCL_20230501.tif")], "output": str(tmp_path / "map.tif")}).run(Listening())
     assert cloud is None or not (tmp_path / "map.tif").exists()
+
+
+def test_masks_of_other_days_are_refused_and_unseen_dates_are_not_in_the_tags(made, tmp_path):
+    with pytest.raises(DataError) as caught:
+        mapped(made, tmp_path / "map.tif", DAYS[:2], DAYS[2:])
+    assert str(caught.value) == ("No cloud mask is of the day of an image: the masks are of 2023-06-01, 2023-07-01. Choose the masks of the images, "
+                                 "or correct their dates.")
+    assert not (tmp_path / "map.tif").exists()
+    late = tmp_path / "S2_20231220.tif"
+    late.write_bytes((made[1] / f"S2_{DAYS[3]}.tif").read_bytes())
+    _, found, _, tags = mapped(made, tmp_path / "map.tif", images=[*(str(made[1] / f"S2_{day}.tif") for day in DAYS), str(late)])
+    assert (found["dates"], tags["EO_PRETRAIN_DATES"]) == (4, "2023-04-01, 2023-05-01, 2023-06-01, 2023-07-01")

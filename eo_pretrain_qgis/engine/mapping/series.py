@@ -113,7 +113,7 @@ def map_series(model: Package, request: SeriesRequest, products: Sequence[Produc
     area = grid.window_of(request.extent) if request.extent else grid.window
     tags = {"EO_PRETRAIN_MODEL": model.id, "EO_PRETRAIN_MODEL_SHA256": model.sha256, "EO_PRETRAIN_MODEL_LICENCE": model.description["licence"],
             "EO_PRETRAIN_IMAGES": json.dumps([each.scene.name for each in images], ensure_ascii=False),
-            "EO_PRETRAIN_DATES": ", ".join(each.day.isoformat() for each in ordered),
+            "EO_PRETRAIN_DATES": ", ".join(each.day.isoformat() for each, day in zip(ordered, days, strict=True) if day >= 0),
             "EO_PRETRAIN_PARAMETERS": json.dumps(request.provenance, ensure_ascii=False), "EO_PRETRAIN_RUNTIME": f"onnxruntime {VERSION}"}
     canvas = Canvas(model, images[0].scene.name, grid, area, tags)
     session = on_processor(Path(model.path).read_bytes(), model.path)
@@ -162,6 +162,9 @@ def _opened(model: Package, seen: ModelInput, request: SeriesRequest, ordered: l
     masks = {each.day: each for each in days_of(list(request.masks), request.pattern, request.table, lenient=True)}
     kept = [(each, day) for each, day in zip(ordered, days, strict=True) if day >= 0]
     without = [each.day.isoformat() for each, _ in kept if request.masks and each.day not in masks]
+    if without and len(without) == len(kept):
+        raise DataError(f"No cloud mask is of the day of an image: the masks are of {', '.join(map(str, sorted(masks)))[:200]}. Choose the masks of "
+                        "the images, or correct their dates.")
     if without:
         progress.message(f"{len(without)} images have no cloud mask and count as clear: {', '.join(without[:8])}.", "warning")
     for number, (each, day) in enumerate(kept):
@@ -170,7 +173,7 @@ def _opened(model: Package, seen: ModelInput, request: SeriesRequest, ordered: l
                            empty_value(request.preset, seen.preset))
         if found and not found[0].scene.grid.same_as(scene.grid):
             raise DataError(f"{found[0].scene.path} and {scene.path} lie on different grids, but a series is read pixel by pixel. Bring one onto the "
-                            "grid of the other with “Warp (reproject)”.")
+                            "grid of the other with “Warp (reproject)”; of several tiles, map each by itself.")
         matches = match_bands(seen.bands, scene.band_names, image=scene.name, scene=scene, preset=request.preset, model_preset=seen.preset,
                               bands_text=request.bands, progress=SILENT if found else progress)
         scene.close()

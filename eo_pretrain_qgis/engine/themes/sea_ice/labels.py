@@ -77,7 +77,8 @@ def open_ice_labels(source: dict, grids: list[Grid], rules: PolygonRules, *, lan
     columns = list(dict.fromkeys([*columns, *([scene_field] if scene_field else [])]))
     features = _near(repaired(layer.read(columns), layer.path, progress), grids, layer.path)
     progress.at(0.5, "Classifying the polygons")
-    facts: dict[str, Any] = {"path": layer.path, "layer": layer.name, "field": class_field, "features": len(features)}
+    facts: dict[str, Any] = {"path": layer.path, "layer": layer.name, "field": class_field, "scene_field": scene_field or "",
+                             "features": len(features)}
     if class_field:
         legend, positions = _by_field(features, class_field, rules.class_table, source.get("categories") or {}, layer, progress)
     else:
