@@ -274,7 +274,7 @@ def draw(found: dict, path: Path, figure_name: str) -> None:
     """Score over the share of the labels, a line for each start and approach."""
     figure = Figure(figsize=(7, 4.4), layout="constrained")
     axes = figure.add_subplot(xlabel="training labels [%]", ylabel=figure_name, xscale="log")
-    styles = {"fine-tuning": "-", "labels spread": (0, (6, 1)), "probe": "--", "k-NN": ":", "statistics": "-.", "majority": "-."}
+    styles = {"fine-tuning": "-", "labels spread": (0, (6, 1)), "probe": "--", "k-NN": ":", "statistics": "-.", "boosting": (0, (3, 1, 1, 1)), "majority": "-."}
     colours = {start: f"C{number}" for number, start in enumerate(dict.fromkeys(start for start, _ in found if start != NO_START))}
     for (start, approach), row in found.items():
         middle, half = ([row[share][place] for share in row] for place in (0, 1))

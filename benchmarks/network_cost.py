@@ -18,7 +18,6 @@ import torch
 from torch.nn import functional
 
 from benchmarks.figures import Figures
-from eo_pretrain_qgis.engine.cards import Inputs
 from eo_pretrain_qgis.engine.classic.classifiers import Regression
 from eo_pretrain_qgis.engine.classic.whitening import Whitening
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset

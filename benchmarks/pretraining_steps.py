@@ -15,7 +15,7 @@ Peers, on the same images, with as many images per step and in the same precisio
 With --device cuda also images per second in bfloat16 of Barlow Twins' ResNet-18 at 64² and 120² and of the U-Net at 256², and the share of
 the time in which the GPU computed.
 Run: python -m benchmarks.pretraining_steps [METHOD …] [--steps 10] [--device cpu] [--peers peers/bin/python] [--images FOLDER] [--csv docs/evidence/data]
-METHOD is any of: inpainting, barlow, translation, cycle, multitask, segmentation, scene, lightly, torchgeo, gpu; all but gpu without one.
+METHOD is any of: inpainting, barlow, translation, cycle, multitask, segmentation, scene, patches, series, lightly, torchgeo, gpu; all but gpu without one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ from eo_pretrain_qgis.engine.learning.loop.device import pick_precision, start_f
 from eo_pretrain_qgis.engine.learning.loop.runs import Run
 from eo_pretrain_qgis.engine.learning.loop.training import _Loop
 from eo_pretrain_qgis.engine.learning.loop.training_runs import Session
+from eo_pretrain_qgis.engine.learning.networks.encoders import OF_SERIES
 from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins import recipe as barlow_twins
 from eo_pretrain_qgis.engine.learning.pretraining.inpainting import recipe as inpainting
 from eo_pretrain_qgis.engine.learning.pretraining.multitask import recipe as multitask
@@ -51,8 +52,10 @@ from eo_pretrain_qgis.engine.runs.run_folder import first_card
 from eo_pretrain_qgis.progress import SILENT
 from tests import settings
 from tests.engine.learning.tiny import write_dataset
+from tests.engine.learning.tiny_ice import write_ice
 from tests.engine.learning.tiny_scenes import write_scenes
 from tests.scenes_pretraining import backscatter, optical, optical_sensor, radar_sensor, write_unlabelled
+from tests.scenes_series import write_crop_series
 
 WARM_UP = 2  # steps that choose algorithms and allocate
 TWELVE = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12")
@@ -205,9 +208,22 @@ def scene(place: Path, asked: argparse.Namespace) -> tuple[str, Any, int]:
     return "scene classification, 12 bands, 64 px", finetuning.FineTuning(Dataset.open(folder), chosen), 32
 
 
+def patches(place: Path, asked: argparse.Namespace) -> tuple[str, Any, int]:
+    folder = write_ice(place / "data", count=32 * asked.tiles, size=32)
+    chosen = settings.finetuning(encoder="adhoc_cnn", batch_size=64, device=asked.device)
+    return "patches of sea ice, ad-hoc CNN, 3 bands, 32 px", finetuning.FineTuning(Dataset.open(folder), chosen), 64
+
+
+def series(place: Path, asked: argparse.Namespace) -> tuple[str, Any, int]:
+    folder = write_crop_series(place / "data", parcels=16 * asked.tiles)
+    chosen = settings.finetuning(encoder=None, batch_size=256, device=asked.device)
+    recipe = finetuning.FineTuning(Dataset.open(folder), replace(chosen, encoder=OF_SERIES[0]))
+    return "series, L-TAE, 2 bands", recipe, 256
+
+
 METHODS: dict[str, Callable[..., tuple[str, Any, int]]] = {
     "inpainting": inpaint, "barlow": barlow, "translation": translate("paired"), "cycle": translate("unpaired"), "multitask": tasks,
-    "segmentation": segmentation, "scene": scene}
+    "segmentation": segmentation, "scene": scene, "patches": patches, "series": series}
 
 
 def beside_lightly(place: Path, asked: argparse.Namespace) -> None:

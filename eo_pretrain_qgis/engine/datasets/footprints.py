@@ -13,7 +13,7 @@ from ...errors import DataError
 from ..looks.category_style import Category, categorized, color_option
 from ..rasters.grid import Grid, Window, full_turn
 from ..rasters.vector import write_layer
-from .dataset import ADVICE, DROPPED, SPLITS, TILES, numbers, read_tiles
+from .dataset import ADVICE, DROPPED, SPLITS, TILES, Dataset, numbers, read_tiles
 
 LAYER = "tiles"
 COLORS = dict(zip((*SPLITS, DROPPED), ("#1f77b4", "#ff7f0e", "#d62728", "#bbbbbb"), strict=True))
@@ -69,6 +69,15 @@ def read_footprints(folder: str | Path, fields: Iterable[str] = ()) -> geopandas
     if len(known) and tiles.crs is None:
         raise DataError(f"{path} does not say in which coordinate system its tiles lie. {ADVICE}")
     return tiles
+
+
+def middle_of_places(dataset: Dataset) -> tuple[float, float] | None:
+    """Longitude and latitude of the middle of the tiles of a dataset, degrees; None where it does not know their places."""
+    places = read_footprints(dataset.folder).geometry.dropna()
+    if not len(places):
+        return None
+    longitude, latitude = places.representative_point().to_crs("EPSG:4326").get_coordinates().median()
+    return float(longitude), float(latitude)
 
 
 def pixel_boxes(tiles: geopandas.GeoDataFrame, grid: Grid) -> np.ndarray:

@@ -42,6 +42,10 @@ class Expects(TypedDict):
     spread: Numbers
 
 
+#: Whose bands weights may have beside those of their own sensor.
+SECOND = "sentinel1_db"
+
+
 @dataclass(frozen=True)
 class Entry:
     """Weights that are known by name.
@@ -120,7 +124,7 @@ def band_cards(names: tuple[str, ...] | list[str], preset: str, expects: Mapping
         expects: ``centre`` and ``spread`` as in `Entry`.
         statistics: band → mean and standard deviation as in `Entry`.
     """
-    known = {band.name: band for band in PRESETS[preset].bands}
+    known = {band.name: band for key in (SECOND, preset) for band in PRESETS[key].bands}
     cards = []
     for position, name in enumerate(names):
         key = band_key(name.partition(" (")[0])

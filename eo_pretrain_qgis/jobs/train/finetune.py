@@ -24,7 +24,7 @@ class Finetune(training.TrainingJob):
     best on the validation tiles is kept, and the report shows them beside each other. A run that is stopped has the best so far.
 
     The dataset says what is learned: a class per pixel (a U-Net), one class or several per image or patch (an encoder with a linear
-    layer), or one class per series of dates (an LSTM or L-TAE). The run folder keeps the best model, the encoder for other runs, the
+    layer), or one class per series of dates (L-TAE, an LSTM, or Presto). The run folder keeps the best model, the encoder for other runs, the
     curves and a report; the same job on the same folder continues where it stopped.
 
     Training on weak labels (roads of OpenStreetMap, a coarse land-cover map) is pretraining too: give the run as starting weights of
@@ -64,7 +64,8 @@ class Finetune(training.TrainingJob):
                                        "classes, one for each band; the angle itself is then not seen. “gaussian”: a band, and for each class "
                                        "the network gets a channel with how likely the pixel is at its angle (Lohse and others 2020); for one class "
                                        "for each patch or image, from scratch.")
-    encoder: str = training.encoder("For series of dates “ltae”, the usual one, or “lstm”.")
+    encoder: str = training.encoder("For series of dates “ltae”, the usual one, “lstm”, or “presto”, which knows many places of the Earth if "
+                                     "it starts from its published weights.")
     start: str = training.start()
     epochs: int = integer("Epochs", default=None, minimum=1, maximum=10000,
                           help="Passes over the training tiles. Empty: 40; for images with a label each and starting weights 10; for series 30.")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from eo_pretrain_qgis.engine.cards import single
+from eo_pretrain_qgis.engine.cards import Input, SeriesDays, single
 from eo_pretrain_qgis.engine.classic.models import Labelled, fed
 from eo_pretrain_qgis.engine.classic.series import brought
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
@@ -25,6 +25,7 @@ from eo_pretrain_qgis.engine.models import package
 from eo_pretrain_qgis.engine.models.report import write_html
 from eo_pretrain_qgis.engine.models.session import on_processor
 from eo_pretrain_qgis.errors import DataError, ModelError
+from tests.inputs import input_band
 from tests.scenes_series import write_crop_series
 from tests.settings import finetuning as Settings
 
@@ -99,7 +100,9 @@ def test_attention_is_a_softmax_over_the_clear_dates():
 @pytest.mark.parametrize("name", ENCODERS)
 def test_padding_and_order_mean_nothing(name):
     torch.manual_seed(0)
-    network, (bands, days) = ENCODERS[name](3, 80.0).eval(), some_series()
+    names = [input_band(name, 1500, 900, unit="reflectance", scale=1e-4) for name in ("B04", "B08", "B8A")]
+    seen = Input("image", "image", "generic", tuple(names), axes="tb", season=SeriesDays((80.0, 300.0)))
+    network, (bands, days) = ENCODERS[name](seen).eval(), some_series()
     order = torch.randperm(13)
     wide = torch.cat([bands, torch.full((6, 4, 3), 1e4)], 1)[:, order]
     later = torch.cat([days, torch.full((6, 4), -1.0)], 1)[:, order]
@@ -207,7 +210,7 @@ def test_what_does_not_fit_series_is_refused(series_run, folder, run_folder, dat
         asked(start=str(run_folder))
     with pytest.raises(ModelError, match="The encoder “lstm” sees series of dates, and these are images. Choose an encoder of images such as"):
         asked(dataset_folder, start=str(series_run))
-    with pytest.raises(ModelError, match="The encoder “resnet18” is for images, and these are series of dates. Choose ltae or lstm, or leave"):
+    with pytest.raises(ModelError, match="The encoder “resnet18” is for images, and these are series of dates. Choose ltae, lstm or presto, or"):
         asked(encoder="resnet18")
     with pytest.raises(ModelError, match="know the bands B04, B08, and here are B08. Choose a run on the same bands in the same order."):
         asked(start=str(series_run), bands="B08")

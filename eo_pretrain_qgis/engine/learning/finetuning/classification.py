@@ -71,9 +71,7 @@ class Classification(LabelledMethod):
             if isinstance(self.network, GaussianClassifier):
                 self.network.adopt(gaussian_of_pixels(self.network.seen, self.dataset, with_label(self.dataset, self.labelled)))
             elif started and not len(self.network.hidden):
-                tiles = even_sample(labelled.rows.tiles, LEARNED)
-                statistics = labelled.rows.features[np.searchsorted(labelled.rows.tiles, tiles)]
-                self.network.begin_with_features(self._regression(tiles, labelled.seed, device, progress, statistics))
+                self.network.begin_with_features(self.jointly(labelled, device, progress))
         elif started:
             joint = self._regression(with_label(self.dataset, even_sample(self.labelled, LEARNED)), labelled.seed, device, progress)
             self.network.load_state_dict({"classification_head.weight": torch.from_numpy(joint.weight),
@@ -81,8 +79,17 @@ class Classification(LabelledMethod):
 
     def _regression(self, tiles: np.ndarray, seed: int, device: torch.device, progress: Progress, beside: np.ndarray | None = None) -> Regression:
         """A regression on the encoder's features of labelled tiles, behind others of them that stand `beside`."""
-        network = self.network.to(device)
-        features = encoder_features(network.encoder, self.dataset, network.seen, tiles, progress=progress)
+        features = self.features(tiles, device, progress)
         rows = features if beside is None else np.concatenate([beside, features], 1)
         probe = LinearProbe(rows, self.dataset.labels(tiles), seed)
         return Regression(*probe.layer(len(self.dataset.classes)), self.dataset.kind.several)
+
+    def features(self, tiles: np.ndarray, device: torch.device, progress: Progress = SILENT) -> np.ndarray:
+        """What the encoder finds in tiles: float32 (n, channel)."""
+        network = self.network.to(device)
+        return encoder_features(network.encoder, self.dataset, network.seen, tiles, progress=progress)
+
+    def jointly(self, labelled: Labelled, device: torch.device, progress: Progress = SILENT) -> Regression:
+        """A regression on the statistics of labelled tiles and the encoder's features of these."""
+        tiles = even_sample(labelled.rows.tiles, LEARNED)
+        return self._regression(tiles, labelled.seed, device, progress, labelled.rows.features[np.searchsorted(labelled.rows.tiles, tiles)])

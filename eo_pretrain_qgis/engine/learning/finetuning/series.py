@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from ....errors import DataError
@@ -14,10 +15,15 @@ from ...cards import Input, single
 from ...classic.models import Labelled
 from ...datasets.dataset import Dataset
 from ...datasets.dates import NO_DAY
+from ...datasets.footprints import middle_of_places
 from ..data import LABELS, Batch
 from ..networks.class_networks import ClassNetwork
+from ..networks.presto import Presto
 from .classification import Classification
 from .labelled_tiles import Choices
+
+#: Series that an encoder sees at once.
+BATCH = 512
 
 
 @dataclass(frozen=True)
@@ -58,9 +64,23 @@ class SeriesMethod(Classification):
         self.training.augmentation = Today(single(network.inputs), choices.early, dataset.ignore)
 
     def begin(self, new: list[str], labelled: Labelled, device: torch.device, progress: Progress = SILENT) -> None:
-        """The network begins as a regression on the series brought to the same days."""
+        """The network begins as a regression on the series brought to the same days and, with starting weights, on the encoder's features too."""
         network: Any = self.network
         network.begin(labelled.whitening, labelled.regression)
+        if isinstance(network.encoder, Presto) and (place := middle_of_places(self.dataset)):
+            network.encoder.stand_at(*place)
+        if "classification_head.weight" in new:
+            network.begin_with_features(self.jointly(labelled, device, progress))
+
+    @torch.no_grad()
+    def features(self, tiles: np.ndarray, device: torch.device, progress: Progress = SILENT) -> np.ndarray:
+        """See `Classification.features`."""
+        network: Any = self.network.to(device).eval()
+        found: list[np.ndarray] = []
+        for batch in self.reader.in_order(tiles, BATCH):
+            progress.at(min(0.99, len(found) * BATCH / len(tiles)), "Features of series")
+            found.append(network.encoder(*network.standardised(batch.given)).float().cpu().numpy())
+        return np.concatenate(found)
 
 
 def check_series(dataset: Dataset, settings: Mapping[str, Any]) -> None:
@@ -75,6 +95,9 @@ def check_series(dataset: Dataset, settings: Mapping[str, Any]) -> None:
     """
     if not dataset.kind.dates and settings["early_season"]:
         raise DataError(f"“Learn for early answers” hides the last dates of series, and {dataset.folder} has {dataset.kind.words}. Leave it off.")
-    if dataset.kind.dates and settings["mode"] not in ("fine_tune", "frozen"):
+    if dataset.kind.dates and settings["mode"] not in ("fine_tune", "frozen", "probe"):
         raise DataError(f"The mode “{settings['mode']}” is for encoders of images, and {dataset.folder} holds series of dates. Choose the mode "
-                        "“fine_tune” or “frozen”; a regression on series is the approach “statistics”.")
+                        "“fine_tune”, “frozen” or “probe”; a regression on series is the approach “statistics”.")
+    if dataset.kind.dates and settings["mode"] == "probe" and not settings["start"]:
+        raise DataError("The features of an encoder without starting weights say nothing. Give starting weights, or choose the approach "
+                        "“statistics”.")

@@ -14,8 +14,8 @@ from . import patch_encoders
 
 #: Names of the encoders of series, see `networks.series`; the first is the usual one. On validation points of Arkansas and California, with 20 or
 #: 100 labels per class, the two are level: each adds 0.00 to 0.02 to the regression. L-TAE has a quarter of the weights and a third of the time.
-LSTM, LTAE = "lstm", "ltae"
-OF_SERIES = (LTAE, LSTM)
+LSTM, LTAE, PRESTO = "lstm", "ltae", "presto"
+OF_SERIES = (LTAE, LSTM, PRESTO)
 TIMM = "tu-"
 NAME = "library_name"  # attribute of an encoder built here, with the name it was asked for by
 SIDE_FOR_ALL = 32  # pixels; encoders halve an image five times, so that of smaller ones the deepest kernels may have less than they need

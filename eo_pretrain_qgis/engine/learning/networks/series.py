@@ -8,11 +8,12 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from ...cards import Inputs, single
+from ...cards import Input, Inputs, single
 from ...classic.series import NEVER
 from ...datasets.dates import NO_DAY
 from .class_networks import ClassNetwork, asinh
-from .encoders import LSTM, LTAE
+from .encoders import LSTM, LTAE, PRESTO
+from .presto import Presto
 from .spectral import AboveRegression, LinearOfSamples, Whitened
 
 YEAR, MONTH = 365.25, 30.0
@@ -157,7 +158,7 @@ class SeriesNetwork(AboveRegression):
 
     def __init__(self, encoder: str, inputs: Inputs, classes: int) -> None:
         seen = single(inputs)
-        ClassNetwork.__init__(self, ENCODERS[encoder](len(seen.bands), seen.days[0]), inputs)
+        ClassNetwork.__init__(self, ENCODERS[encoder](seen), inputs)
         self.classification_head = nn.Linear(self.encoder.width, classes)  # type: ignore[arg-type]
         self.stand_on(SeasonStatistics(seen.centre, seen.days), lambda: LinearOfSamples(len(seen.days) * len(seen.bands), classes))
 
@@ -168,11 +169,15 @@ class SeriesNetwork(AboveRegression):
 
     def parts(self, given: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         """See `AboveRegression`."""
-        values, days = given[self.seen.name], given[self.seen.days_port]
-        known = days >= 0
-        bands = torch.where(known[..., None], (values - self.centre.view(1, 1, -1)) / self.spread.view(1, 1, -1), 0.0)
+        bands, days = self.standardised(given)
         added = self.classification_head(self.encoder(bands, days))
-        return self.spectral(values, days), added if self.training else torch.where(known.any(1, keepdim=True), added, torch.nan)
+        known = (days >= 0).any(1, keepdim=True)
+        return self.spectral(given[self.seen.name], days), added if self.training else torch.where(known, added, torch.nan)
+
+    def standardised(self, given: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the encoder sees: standardised bands (n, date, band), 0 on dates that do not count, and the days (n, date)."""
+        values, days = given[self.seen.name], given[self.seen.days_port]
+        return torch.where((days >= 0)[..., None], (values - self.centre.view(1, 1, -1)) / self.spread.view(1, 1, -1), 0.0), days
 
     def both(self, given: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         """See `AboveRegression`; the regression says nothing either where no date counts."""
@@ -180,5 +185,6 @@ class SeriesNetwork(AboveRegression):
         return torch.where(torch.isnan(whole), torch.nan, begun), whole
 
 
-#: Encoder of series by name → how one is made, of the number of bands and the first day of the season.
-ENCODERS: dict[str, Callable[[int, float], nn.Module]] = {LSTM: lambda bands, start: Recurrent(bands), LTAE: TemporalAttention}
+#: Encoder of series by name → how one is made for a series.
+ENCODERS: dict[str, Callable[[Input], nn.Module]] = {
+    LSTM: lambda seen: Recurrent(len(seen.bands)), LTAE: lambda seen: TemporalAttention(len(seen.bands), seen.days[0]), PRESTO: Presto}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import torch
+
 from ....errors import ModelError, listed
 from ....progress import SILENT, Progress
 from .encoder_files import band_names, find_weights, read_card
-from .encoders import OF_SERIES
+from .encoders import OF_SERIES, PRESTO
+from .presto import PLACE, Presto, published
 from .series import SeriesNetwork
 from .starting_weights import OWN, Matched, load_weights
 
@@ -25,13 +28,14 @@ def chosen_series_encoder(start: str | None, given: str | None, bands: list[str]
         ModelError: it is none of series, or the weights are of another one.
     """
     if given and given not in OF_SERIES:
-        raise ModelError(f"The encoder “{given}” is for images, and these are series of dates. Choose {' or '.join(OF_SERIES)}, or leave “Encoder” "
-                         "empty.")
+        raise ModelError(f"The encoder “{given}” is for images, and these are series of dates. Choose {', '.join(OF_SERIES[:-1])} or "
+                         f"{OF_SERIES[-1]}, or leave “Encoder” empty.")
     if not start:
         return given or OF_SERIES[0]
     file = find_weights(start, bands, False, progress.part(0, 0))
     card = read_card(file)
-    known = card.get("encoder")
+    foreign = published(_tensors(file))
+    known = PRESTO if foreign else card.get("encoder")
     if known not in OF_SERIES:
         of = f" ({known})" if known else ""
         raise ModelError(f"The starting weights {start} are of an encoder of images{of}, and these are series of dates. Choose the run of a "
@@ -39,14 +43,15 @@ def chosen_series_encoder(start: str | None, given: str | None, bands: list[str]
     if given and given != known:
         raise ModelError(f"{start} does not fit the encoder “{given}” that was asked for: its weights are of “{known}”. Leave “Encoder” empty to "
                          "take theirs, or choose other starting weights.")
-    if band_names(card) != bands:
+    if not foreign and band_names(card) != bands:
         raise ModelError(f"The starting weights {start} know the bands {listed(band_names(card), 13)}, and here are {listed(bands, 13)}. Choose a "
                          "run on the same bands in the same order.")
     return str(known)
 
 
 def start_series(network: SeriesNetwork, path: str, bands: list[str], progress: Progress = SILENT) -> Matched:
-    """Copies the encoder of a run on series; the regression and the last layer begin anew.
+    """Copies the encoder of a run on series, or of the published weights of Presto, whose bands are told by their names; the regression and the last
+    layer begin anew.
 
     Args:
         network: of the same encoder.
@@ -58,13 +63,21 @@ def start_series(network: SeriesNetwork, path: str, bands: list[str], progress: 
         ModelError: tensors are missing or of another shape, or the file cannot be read.
     """
     file = find_weights(path, bands, False, progress.part(0, 0))
-    found = {name.removeprefix(PART): tensor for name, tensor in load_weights(file).items()}
-    wanted = network.encoder.state_dict()
+    found, wanted = _tensors(file), network.encoder.state_dict()
+    if isinstance(network.encoder, Presto) and published(found):
+        found.setdefault(PLACE, wanted[PLACE])
     wrong = next((name for name, tensor in wanted.items() if name not in found or found[name].shape != tensor.shape), None)
     if wrong:
         raise ModelError(f"{file} does not fit the encoder: its tensor “{wrong}” is missing or of another shape. Copy it again, or choose another "
                          "run.")
     network.encoder.load_state_dict({name: found[name] for name in wanted})
+    if isinstance(network.encoder, Presto):
+        progress.message(network.encoder.sentence())
     names = [PART + name for name in wanted]
     return Matched(file, names, left_new=[name for name in network.state_dict() if not name.startswith((PART, *OWN))],
                    pairs=dict(zip(names, names, strict=True)))
+
+
+def _tensors(file: str) -> dict[str, torch.Tensor]:
+    """Those of a file by their names in the encoder."""
+    return {name.removeprefix(PART): tensor for name, tensor in load_weights(file).items()}

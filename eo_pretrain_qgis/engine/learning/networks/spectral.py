@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import numpy as np
 import torch
@@ -177,6 +178,17 @@ class AboveRegression(ClassNetwork, ABC):
             parameter.zero_()
 
     @torch.no_grad()
+    def begin_with_features(self, joint: Regression) -> None:
+        """Makes it a regression on statistics and features together, after `begin`, whose regression on the statistics alone stays beside it.
+
+        Args:
+            joint: on the statistics, then the features of the encoder.
+        """
+        count = self.linear.weight.shape[1]
+        fill(self.linear, joint.weight[:, :count], joint.bias)
+        fill(cast(nn.Linear, self.head), joint.weight[:, count:], 0 * joint.bias)
+
+    @torch.no_grad()
     def blend(self, share: float) -> None:
         """Makes the scores those of the fitted regression, and `share` of what there is beside it."""
         for ours, theirs in zip(self.linear.parameters(), self.begun.parameters()):
@@ -241,17 +253,6 @@ class SpectralClassifier(AboveRegression, ClassificationNetwork):
     def head(self) -> nn.Module:
         """See `AboveRegression`."""
         return self.classification_head
-
-    @torch.no_grad()
-    def begin_with_features(self, joint: Regression) -> None:
-        """Makes it a regression on statistics and features together, after `begin`, whose regression on the statistics alone stays beside it.
-
-        Args:
-            joint: on the statistics, then the features of the encoder.
-        """
-        count = self.linear.weight.shape[1]
-        fill(self.linear, joint.weight[:, :count], joint.bias)
-        fill(self.classification_head, joint.weight[:, count:], 0 * joint.bias)
 
     def parts(self, given: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         """See `AboveRegression`."""
