@@ -20,8 +20,8 @@ from ..models.package import Package
 from ..models.record import ModelInput
 from ..models.session import VERSION, on_processor
 from ..rasters.clouds import CLEAR, CloudMask, open_mask
-from ..rasters.grid import Window, blocks
-from ..rasters.raster import Scene
+from ..rasters.grid import Grid, Window, blocks
+from ..rasters.raster import Raster, Scene
 from ..rasters.series_dates import Dated, days_of, days_since, in_order
 from .band_matching import AS_MODEL, Match, empty_value, match_bands
 from .inference import Part, Product
@@ -136,6 +136,13 @@ def map_series(model: Package, request: SeriesRequest, products: Sequence[Produc
             "seconds": round(time.monotonic() - started, 2)}
 
 
+def first_image(request: SeriesRequest) -> tuple[Grid, str]:
+    """The grid on which all images of a series must lie, and the name of the first."""
+    first = days_of(list(request.images), request.pattern, request.table)[0]
+    with Raster(**first.sources[0]) as raster:
+        return raster.grid, raster.name
+
+
 def _series_of(model: Package) -> tuple[ModelInput, SeriesDays]:
     """The one series that a model takes, and its season."""
     first, *others = model.inputs.values()
@@ -183,7 +190,7 @@ def _opened(model: Package, seen: ModelInput, request: SeriesRequest, ordered: l
 
 def _answered(model: Package, seen: ModelInput, images: list[_Image], window: Window, ask: Callable[[dict[str, np.ndarray]], np.ndarray],
               progress: Progress) -> Part:
-    """What the model says of the pixels of a window."""
+    """What the model says of the pixels of a window, and beside it the mean of each band over the clear dates."""
     pixels = window.width * window.height
     values = np.empty((pixels, len(images), len(seen.bands)), np.float32)
     days = np.full((pixels, len(images)), NO_DAY, np.float32)
@@ -193,6 +200,8 @@ def _answered(model: Package, seen: ModelInput, images: list[_Image], window: Wi
         stored, clear = image.read(window)
         values[:, number] = np.where(clear.ravel()[:, None], stored.reshape(len(stored), -1).T, fill)
         days[clear.ravel(), number] = image.day
+    dated = (days >= 0).astype(np.float32)
+    means = np.einsum("pdb,pd->bp", values, dated) / np.maximum(dated.sum(1), 1)
     valid, scores = (days >= 0).any(1), np.zeros((pixels, len(model.classes)), np.float32)
     places = np.flatnonzero(valid)
     for first in range(0, len(places), ASKED):
@@ -200,4 +209,4 @@ def _answered(model: Package, seen: ModelInput, images: list[_Image], window: Wi
         some = places[first:first + ASKED]
         scores[some] = ask(dict(zip(seen.ports, (values[some], days[some]), strict=True)))
     shape = (window.height, window.width)
-    return Part(window, np.moveaxis(scores.reshape(*shape, -1), -1, 0), np.zeros((0, *shape), np.float32), valid.reshape(shape))
+    return Part(window, np.moveaxis(scores.reshape(*shape, -1), -1, 0), means.reshape(-1, *shape), valid.reshape(shape))

@@ -40,8 +40,11 @@ def speaks_of(name: str) -> str | None:
 
 
 def renamed(names: Sequence[str], given: Sequence[str]) -> list[tuple[str, str]]:
-    """Name in the file and name given of the bands that these two call by names of different bands, such as VV and HH."""
-    pairs = [(name, other) for name, other in zip(names, given, strict=True)]
+    """Name in the file and name given of the bands that these two call by names of different bands, such as VV and HH.
+
+    Single letters may count bands (a, b, c) and say too little.
+    """
+    pairs = [(name, other) for name, other in zip(names, given, strict=True) if len(name.strip()) > 1]
     return [(name, other) for name, other in pairs if None not in (speaks_of(name), speaks_of(other)) and speaks_of(name) != speaks_of(other)]
 
 

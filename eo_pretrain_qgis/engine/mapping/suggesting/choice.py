@@ -155,7 +155,9 @@ def blocked(candidates: Candidates, dataset: Dataset | None) -> np.ndarray:
     shapes = np.asarray(candidates.shapes, object)
     for shape_set, distance in ((tiles.geometry.values[kept], -0.01 * step), (tiles.geometry.values[~kept], reach - 0.01 * step)):
         if len(shape_set):
-            tree = shapely.STRtree(shapely.buffer(np.asarray(shape_set), distance, cap_style="square", join_style="mitre"))
+            # Series lie at points, which a buffer below 0 would take away.
+            reaches = np.where(shapely.get_dimensions(shape_set) < 2, abs(distance), distance)
+            tree = shapely.STRtree(shapely.buffer(np.asarray(shape_set), reaches, cap_style="square", join_style="mitre"))
             result[np.unique(tree.query(shapes, predicate="intersects")[0])] = True
     return result
 
