@@ -96,6 +96,11 @@ class Task:
         return self.unit if self.dates else "tiles"
 
     @property
+    def lose_fewer(self) -> str:
+        """What keeps more samples, where many are dropped between training and test."""
+        return "a smaller gap" if self.dates else "a smaller buffer" if self.unit == "images" else f"smaller {self.unit}"
+
+    @property
     def counted(self) -> str:
         """What is counted of each class, in the plural."""
         return "pixels" if self.pixelwise else self.unit
@@ -144,9 +149,9 @@ TASKS: dict[str, Task] = {row.name: row for row in (
     Task("segmentation", "a class for every pixel", ("Create training dataset", "Create road dataset", "Create land cover dataset"), "tiles", "yx",
          themes=("land cover", "roads", "sea ice"), formats=("geotiff", "esri_tiles"), figures=scores, score="mean_iou",
          told=("mean_iou", "overall_accuracy"), of_class=("iou", "f1", "precision", "recall"), baselines=RADAR_BASELINES),
-    Task("fields", "fields with their boundaries", ("Create field dataset",), "tiles", "yx", themes=("fields",), figures=scores, score="mean_iou",
-         told=("mean_iou", "overall_accuracy"), of_class=("iou", "f1", "precision", "recall"), baselines=PIXEL_BASELINES, beside=("distance",),
-         objects="objects"),
+    Task("fields", "fields with their boundaries", ("Create field dataset",), "tiles", "yx", themes=("fields",), formats=("geotiff", "esri_tiles"),
+         figures=scores, score="mean_iou", told=("mean_iou", "overall_accuracy"), of_class=("iou", "f1", "precision", "recall"),
+         baselines=PIXEL_BASELINES, beside=("distance",), objects="objects"),
     Task("scene", "a class for every image", ("Create training dataset", "Import dataset"), formats=("geotiff",)),
     Task("patch", "a class for every patch", ("Create sea ice dataset",), "patches", split_by=("polygon", "place", "scene", "random"),
          themes=("sea ice",), formats=("geotiff",)),

@@ -104,3 +104,18 @@ def test_what_cannot_join(zones, folder):
            radar=[str(zones / f"S1_32633_{day}.tif") for day in ZONES["33UUP"][2][1:3]])
     with pytest.raises(DataError, match="holds series of 2 sensors, and series can be added only to a dataset of one sensor with parcels."):
         create(zones, folder / "sensors", images=images(zones), append_to=str(folder / "two"))
+
+
+def test_crops_may_be_given_by_the_values_of_the_classes(zones, folder):
+    """As the form of “Suggest labels” fills them in."""
+    old = create(zones, folder / "old", images=images(zones, tiles=["33UUP"]), kind="parcels")
+    value = {row.name: row.value for row in old.classes}
+    parcels = zone_parcels()
+    parcels["class"] = parcels["crop"].map(value)
+    parcels.to_file(folder / "labelled.gpkg")
+    heard = Listening()
+    both = create(zones, folder / "both", heard, images=images(zones, tiles=["32UQU"]), kind="parcels", append_to=str(folder / "old"),
+                  parcels=str(folder / "labelled.gpkg"), crop_field="class")
+    new = np.arange(len(old), len(both))
+    assert len(new) and [both.classes[label].value for label in both.labels(new)] == [int(crop) for crop in both.tiles["crop"][new]]
+    assert f"The field “class” holds the values of the classes of {folder / 'old'}: 1 grass, 2 maize, 3 wheat." in heard.texts

@@ -271,3 +271,11 @@ def test_parcels_in_degrees_on_images_in_degrees(zones, folder):
     dataset = create(zones, folder / "ds", images=[str(folder / f"S2_{day}.tif") for day in ("20190401", "20190501")])
     # Neighbours are 50 m apart; a pixel is 7.4 m wide and 11.1 m high, and distances are told in its longer edge.
     assert dataset.description["split"]["leakage_distance_px"] == pytest.approx(50 / 11.1, abs=0.1)
+
+
+def test_cloud_masks_of_two_tiles_are_told_tile_by_tile(zones, folder):
+    heard = Listening()
+    create(zones, folder / "ds", heard, masks=images(zones, "SCL_"))
+    said = [text for text in heard.texts if "cloud masks" in text]
+    assert said == ["4 dates of the cloud masks of 33UUP, from 2018-10-15 to 2019-07-01, read from the file names.",
+                    "3 dates of the cloud masks of 32UQU, from 2018-11-05 to 2019-06-10, read from the file names."]

@@ -19,7 +19,7 @@ def test_sections_and_warnings_of_a_season(tmp_path):
     assert text.count("<img") == 2
     assert "36 parcels of" in text and "Ground nearer than 10 m" in text
     warned = " ".join(crop_report.warnings(dataset))
-    assert "Training and test parcels lie as near as 2 px" in warned
+    assert "Training and test parcels lie as near as 20 m" in warned
     assert "Fewer than 5 test parcels are of the class" in warned
     assert "No cloud mask" not in warned
 

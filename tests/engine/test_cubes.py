@@ -193,3 +193,10 @@ def test_fuzz_damaged_cubes(small, data):
                 assert raster.grid.width * raster.grid.height < SIZE**4
     except DataError as error:
         assert str(path) in str(error)
+
+
+@pytest.mark.filterwarnings("error::rasterio.errors.NotGeoreferencedWarning")
+def test_coordinates_that_lie_nowhere_are_not_warned_of(tmp_path):
+    write_netcdf(tmp_path / "quiet.nc", {"B04": season_values(2)})
+    write_zarr(tmp_path / "quiet.zarr", {"B04": season_values(2)[:, None]}, bands=["B04"])
+    assert cube_days(str(tmp_path / "quiet.nc")) == cube_days(str(tmp_path / "quiet.zarr")) == WHOLE_DAYS

@@ -18,6 +18,8 @@ from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.progress import SILENT
 
 from .. import scenes, scenes_import
+from ..listening import Listening
+from ..scenes_fields import field_dataset
 
 
 @pytest.fixture(scope="module")
@@ -134,3 +136,16 @@ def test_a_class_of_value_0_gets_another_value_for_esri(land, folder):
     again = there_and_back(first, folder, "esri_tiles")
     assert_equal(first, again)
     assert [row.value for row in again.classes] == [1, 2]
+
+
+@pytest.mark.parametrize("written", ["geotiff", "esri_tiles"])
+def test_fields_come_back_as_classes_of_pixels(folder, written):
+    fields = field_dataset(folder)
+    heard = Listening()
+    JOBS["export_dataset"].from_values({"dataset": str(fields), "format": written, "output": str(folder / "files")}).run(heard)
+    assert f"{fields} keeps distance, objects beside its labels, and the layout “{written}” does not: read back, it has classes of pixels alone." \
+        in heard.texts
+    JOBS["import_dataset"].from_values({"source": str(folder / "files"), "output": str(folder / "again")}).run(SILENT)
+    given, again = Dataset.open(fields), Dataset.open(folder / "again")
+    assert again.kind.name == "segmentation" and {row.name for row in again.classes} == {row.name for row in given.classes}
+    assert len(again) == len(kept(given))

@@ -117,3 +117,18 @@ def test_what_is_no_field_is_refused(drawn, tmp_path):
         drawn(box(0, 0, 5000, 10))
     with pytest.raises(DataError, match="holds other features than polygons, and the ground where all fields are known is given as polygons."):
         drawn(box(0, 0, 10, 10), complete=[shapely.LineString([(500_000, 5_299_900), (500_100, 5_299_900)])])
+
+
+def test_ground_where_all_fields_are_known_that_lies_elsewhere_is_refused(drawn):
+    with pytest.raises(DataError, match="The labels .*complete.gpkg do not overlap the images: they reach over"):
+        drawn(box(10, 5, 7, 7), complete=[box(20_000, 0, 40, 40)])
+
+
+def test_fields_without_a_pixel_are_counted_on_all_images(tmp_path):
+    """One lies on each of two images, and holds the middle of no pixel of it."""
+    east = Grid(UTM, (10.0, 0, 510_000.0, 0, -10.0, 5_300_000.0), 40, 40)
+    heard = Listening()
+    parcels = open_parcels(layer(tmp_path, box(10, 5, 7, 7), box(20.1, 5.1, 0.3, 0.3), box(1010, 5, 7, 7), box(1020.1, 5.1, 0.3, 0.3)),
+                           [GRID, east], heard)
+    assert FieldLabels(parcels, [GRID, east], 10.0, None, heard).facts["parcels_without_pixel"] == 2
+    assert "2 of 4 fields hold the middle of no pixel and are not drawn." in heard.texts

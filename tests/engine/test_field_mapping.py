@@ -7,14 +7,17 @@ import shapely
 from rasterio.crs import CRS
 from scipy import ndimage
 
+from eo_pretrain_qgis.engine.mapping.fields import making
 from eo_pretrain_qgis.engine.mapping.fields.decoding import Decoding, fields, from_gradients, middle, positions
 from eo_pretrain_qgis.engine.mapping.fields.outlines import Shaping, simplified, write_fields
 from eo_pretrain_qgis.engine.mapping.fields.seams import Found, _number, decode, scratch_array
 from eo_pretrain_qgis.engine.models import package
 from eo_pretrain_qgis.engine.rasters.grid import Grid
 from eo_pretrain_qgis.errors import ModelError
+from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.progress import SILENT
 
+from ..listening import Listening
 from ..networks import write_threshold_model
 
 GRID = Grid(CRS.from_epsg(32633).to_wkt(), (10.0, 0, 500_000.0, 0, -10.0, 5_300_000.0), 300, 200)
@@ -143,3 +146,15 @@ def test_gradients_find_squares_without_learning():
     middles = [segments[20 * row + 10, 20 * column + 10] for row in range(3) for column in range(3)]
     assert len(set(middles)) == 9
     assert (segments[2:18, 24:36] == middles[1]).mean() > 0.9
+
+
+def test_that_there_is_no_field_is_a_warning(tmp_path, monkeypatch):
+    monkeypatch.setattr(making, "map_fields", lambda *given: {"fields": 0, "area_ha": 0.0, "device": "cpu", "seconds": 1.0})
+    monkeypatch.setattr(package, "open", lambda path: None)
+    for name in ("fields.onnx", "image.tif"):
+        (tmp_path / name).touch()
+    heard = Listening()
+    JOBS["map_field_boundaries"](model=str(tmp_path / "fields.onnx"), images=[{"path": str(tmp_path / "image.tif")}], minimum_size=50.0,
+                                 output=str(tmp_path / "fields.gpkg")).run(heard)
+    assert heard.said[0] == ("warning", f"No field of 50 ha or more was found, so {tmp_path / 'fields.gpkg'} is empty. Choose a smaller "
+                                        "“Smallest field”, a smaller “Least probability of field”, or an image like those the model learned from.")

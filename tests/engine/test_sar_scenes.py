@@ -217,3 +217,14 @@ def test_the_greenland_scene_is_read_and_its_missing_place_named(folder, real_da
     with pytest.raises(DataError, match="has no coordinate reference system and no ground control points, so nothing says where it lies"):
         open_sar_scenes(given, folder / "work", heard)
     assert any("exactly 0 dB, which is no measurement" in text for text in heard.texts)
+
+
+def test_vv_and_vh_are_not_taken_for_hh_and_hv(folder):
+    image = changed(folder, lambda bands: bands, ("VV", "VH", "incidence_angle"))
+    with pytest.raises(DataError) as caught:
+        opened(folder, image)
+    assert str(caught.value) == (f"{image['path']} holds VV and VH, but sea ice is learned from HH and HV, which see ice and water differently. "
+                                 "Choose a scene of HH and HV, as Sentinel-1 takes over polar seas, or use “Create training dataset” for these "
+                                 "bands.")
+    with pytest.raises(DataError, match="changed.tif calls a band VV, and “Bands” calls it HH. Ice and water look different in other polarisations"):
+        opened(folder, image, bands="HH,HV,incidence_angle")

@@ -1,5 +1,7 @@
 import json
 
+import geopandas
+import pandas
 import pytest
 import rasterio
 
@@ -57,3 +59,13 @@ def test_a_class_of_two_kinds_of_ice_is_pointed_out(folder):
     ice_squares().assign(ice_kind=kinds).to_file(folder / "odd.gpkg")
     dataset = build(folder, images=[str(folder / "bright.tif")], labels=str(folder / "odd.gpkg"), validation_share=0, test_share=0)
     assert any("dB per degree of incidence angle, which no ice or water does" in text for text in warnings(dataset))
+
+
+def test_polygons_of_one_scene_each_do_not_label_other_days(folder):
+    scenes = [ice_scene(folder), ice_other_day(folder)]
+    polygons = ice_squares().assign(ice_kind=[*ICE_KINDS] * 4)
+    owned = [polygons.assign(scene=scene.name) for scene in scenes]
+    geopandas.GeoDataFrame(pandas.concat(owned, ignore_index=True), crs=polygons.crs).to_file(folder / "owned.gpkg")
+    dataset = build(folder, images=[str(scene) for scene in scenes], labels=str(folder / "owned.gpkg"), scene_field="scene",
+                    output=str(folder / "owned"))
+    assert not any("The same polygons label scenes" in text for text in warnings(dataset))

@@ -96,3 +96,14 @@ def test_names_of_the_analyst():
 def test_refusals(preset, found, text, sentence):
     with pytest.raises(DataError, match=sentence):
         name_bands(preset, found, text)
+
+
+def test_names_that_contradict_the_file_are_said():
+    heard = Listening()
+    assert names("sentinel1_db", ["VV", "sigma0_VH"], "HH,VH", heard, "/data/scene.tif") == ["HH", "VH"]
+    assert heard.texts[0] == ("/data/scene.tif calls a band VV, and “Bands” calls it HH; it is taken for HH. Leave “Bands” empty where the file is "
+                              "right.")
+    assert names("sentinel1_db", ["b", "c"], "VV,VH", heard) == ["VV", "VH"] and len(heard.texts) == 1
+    agreeing = Listening()
+    assert names("sentinel2_l2a", ["red", "band 2", "B08 (2)", "scl"], "B04,B03,nir,B12", agreeing) == ["B04", "B03", "B08", "B12"]
+    assert not [text for text in agreeing.texts if "calls a band" in text]

@@ -1,12 +1,17 @@
 """Maps of series, where the crop of every pixel and the clouds of every date are known."""
 
+import geopandas
 import numpy as np
 import pytest
 import rasterio
 
+from eo_pretrain_qgis.engine.datasets.dataset import Dataset
+from eo_pretrain_qgis.engine.datasets.footprints import read_footprints
 from eo_pretrain_qgis.engine.mapping import series
+from eo_pretrain_qgis.engine.mapping.suggesting.choice import blocked, polygon_candidates
 from eo_pretrain_qgis.engine.models import package
-from eo_pretrain_qgis.errors import DataError
+from eo_pretrain_qgis.engine.rasters.grid import Grid
+from eo_pretrain_qgis.errors import DataError, JobError
 from eo_pretrain_qgis.jobs import JOBS
 from tests.scenes import write_raster
 from tests.scenes_crops import SIZE, crop_season
@@ -168,3 +173,39 @@ def test_a_dataset_outside_the_window_is_not_evaluated(winter, tmp_path):
         JOBS["evaluate_model"].from_values({"run_folder": str(winter[0].parent / "run"), "dataset": str(spring), "split": "all",
                                             "output": str(tmp_path / "scores.html")}).run(Listening())
     assert not (tmp_path / "scores.html").exists()
+
+
+def test_masks_of_other_days_are_refused_and_unseen_dates_are_not_in_the_tags(made, tmp_path):
+    with pytest.raises(DataError) as caught:
+        mapped(made, tmp_path / "map.tif", DAYS[:2], DAYS[2:])
+    assert str(caught.value) == ("No cloud mask is of the day of an image: the masks are of 2023-06-01, 2023-07-01. Choose the masks of the images, "
+                                 "or correct their dates.")
+    assert not (tmp_path / "map.tif").exists()
+    late = tmp_path / "S2_20231220.tif"
+    late.write_bytes((made[1] / f"S2_{DAYS[3]}.tif").read_bytes())
+    _, found, _, tags = mapped(made, tmp_path / "map.tif", images=[*(str(made[1] / f"S2_{day}.tif") for day in DAYS), str(late)])
+    assert (found["dates"], tags["EO_PRETRAIN_DATES"]) == (4, "2023-04-01, 2023-05-01, 2023-06-01, 2023-07-01")
+
+
+def test_parcels_of_a_series_are_suggested(made, tmp_path):
+    model, season = made
+    given = {"models": [str(model)], "images": [str(season / f"S2_{day}.tif") for day in DAYS], "clouds": "scl",
+             "cloud_masks": [str(season / f"SCL_{day}.tif") for day in DAYS], "areas": str(season / "parcels.gpkg")}
+    found = JOBS["suggest_labels"].from_values({**given, "count": 6, "output": str(tmp_path / "six.gpkg")}).run(Listening())
+    assert (found["suggestions"], found["candidates"]) == (6, 36)
+    places = geopandas.read_file(tmp_path / "six.gpkg", layer="suggestions")
+    assert list(places["rank"]) == [1, 2, 3, 4, 5, 6] and (places["valid"] == 1).all() and places["class"].isna().all()
+    assert set(places["predicted"]) <= {row.name for row in package.open(model).classes}
+    with pytest.raises(JobError, match="2 models of series were given, and one at a time can be asked. Give one of them."):
+        JOBS["suggest_labels"].from_values({**given, "models": [str(model)] * 2, "output": str(tmp_path / "two.gpkg")}).run(Listening())
+
+
+def test_parcels_that_a_dataset_holds_are_not_suggested_again(made):
+    _, season = made
+    with rasterio.open(season / f"S2_{DAYS[0]}.tif") as raster:
+        grid = Grid(raster.crs.to_wkt(), tuple(raster.transform)[:6], raster.width, raster.height)
+    candidates = polygon_candidates({"path": str(season / "parcels.gpkg")}, grid, grid.window)
+    dataset = Dataset.open(made[0].parent / "fields")
+    inside = [shape.contains(point) for shape in candidates.shapes for point in read_footprints(dataset.folder).to_crs(grid.crs).geometry]
+    held = np.reshape(inside, (len(candidates.shapes), -1)).any(1)
+    assert held.any() and blocked(candidates, dataset)[held].all()

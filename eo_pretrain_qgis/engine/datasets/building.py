@@ -81,7 +81,7 @@ def describe_sensor(scenes: list[Scene], preset: str, bands_text: str | None = N
         DataError: when the scenes differ in their bands, or the bands do not fit the preset.
     """
     first = scenes[0]
-    bands = name_bands(preset, first.band_names, bands_text or "", progress)
+    bands = name_bands(preset, first.band_names, bands_text or "", progress, first.path)
     kept = like.sensor_named() if like else None
     dtype = np.dtype(kept.dtype if kept else "float32" if np.dtype(first.dtype).kind == "f" else first.dtype)
     where = str(like.folder) if like else first.path
@@ -89,7 +89,8 @@ def describe_sensor(scenes: list[Scene], preset: str, bands_text: str | None = N
     for number, scene in enumerate(scenes):
         progress.at(0, f"Looking at {scene.name}")
         scene.empty = PRESETS[preset].nodata
-        named = bands if scene is first else name_bands(preset, scene.band_names, bands_text or "")
+        heard = progress if scene.band_names != first.band_names else SILENT
+        named = bands if scene is first else name_bands(preset, scene.band_names, bands_text or "", heard, scene.path)
         if [band.name for band in named] != [band.name for band in bands]:
             raise DataError(f"{first.path} has the bands {_names(bands)}, but {scene.path} has {_names(named)}. Choose images of one "
                             "sensor, or name the bands in “Bands”.")

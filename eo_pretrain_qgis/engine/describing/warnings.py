@@ -80,7 +80,7 @@ def _tiles(dataset: Dataset) -> list[str]:
               and (dataset.kind.labelled or split != SPLITS[2])]
     dropped = float((dataset.splits == DROPPED).mean())
     if dropped > 0.4:
-        found.append(f"{dropped:.0%} of the {what} were dropped to keep training and test apart. Smaller tiles lose fewer.")
+        found.append(f"{dropped:.0%} of the {what} were dropped to keep training and test apart: {dataset.kind.lose_fewer} would lose fewer.")
     if dataset.description["stride"] < dataset.tile_size:
         stride = dataset.description["stride"]
         found.append(f"{what.capitalize()} overlap (stride {stride} px, tile {dataset.tile_size} px): there is less ground than {what}.")

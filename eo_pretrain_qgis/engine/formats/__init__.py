@@ -8,7 +8,7 @@ from types import ModuleType
 
 from rasterio.errors import NotGeoreferencedWarning
 
-from ...errors import DataError
+from ...errors import DataError, listed
 from ...progress import SILENT, Progress
 from ..datasets.dataset import Dataset
 from ..datasets.splitting.by_place import Split
@@ -61,10 +61,16 @@ def export_dataset(name: str, dataset: Dataset, folder: Path, sensor: str = "", 
     Raises:
         DataError: of a task whose labels the format cannot hold, or see there.
     """
+    if not dataset.kind.formats:
+        raise DataError(f"The dataset {dataset.folder} has {dataset.kind.words}, and no layout holds that so far. Hand on the dataset folder as it "
+                        "is: its arrays and tiles.gpkg are read by other programs, too.")
     require(dataset, [task for task, row in TASKS.items() if name in row.formats], f"the layout “{name}”", "choose another format")
     if dataset.targets:
         progress.message(f"The layout “{name}” holds one target, so the labels of “{dataset.target}” are written, without those of "
                          f"{', '.join(dataset.targets)}.", "warning")
+    elif dataset.kind.pixelwise and dataset.shards.extras():
+        progress.message(f"{dataset.folder} keeps {listed(dataset.shards.extras())} beside its labels, and the layout “{name}” does not: read "
+                         "back, it has classes of pixels alone.", level="warning")
     return WRITERS[name].export(dataset, folder, sensor, split, progress)
 
 

@@ -314,7 +314,7 @@ def write_timesen2crop_folders(dataset_folder: str | Path, folder: Path, progres
     missing = [band for band in BANDS if band not in names]
     if missing:
         raise DataError(f"TimeSen2Crop folders hold the bands {', '.join(BANDS)}, but the dataset lacks {', '.join(missing)}. Use images with "
-                        "these bands, or leave “TimeSen2Crop folders” empty.")
+                        "these bands; while a dataset is made, “TimeSen2Crop folders” may be left empty.")
     if "first_year" not in dataset.facts:
         raise DataError(f"{dataset.folder} does not say of which year its dates are, which TimeSen2Crop folders need. Choose a dataset made by "
                         "“Create crop dataset” or “Import a dataset”.")

@@ -150,7 +150,7 @@ def _as_stored(matches: list[Match], scene: Scene | None, progress: Progress) ->
 def _named(preset: str, names: list[str], bands_text: str, unnamed: bool, image: str, progress: Progress) -> list[Band]:
     """The image's bands as the sensor knows them. Bands that carry foreign names are never taken by their number."""
     if bands_text or preset == "generic":
-        return name_bands(preset, names, bands_text)
+        return name_bands(preset, names, bands_text, progress, image)
     sensor = PRESETS[preset]
     subset = sensor.subsets.get(len(names))
     if unnamed and subset:

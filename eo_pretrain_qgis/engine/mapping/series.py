@@ -21,8 +21,8 @@ from ..models.package import Package
 from ..models.record import ModelInput
 from ..models.session import VERSION, on_processor
 from ..rasters.clouds import CLEAR, CloudMask, open_mask
-from ..rasters.grid import Window, blocks
-from ..rasters.raster import Scene
+from ..rasters.grid import Grid, Window, blocks
+from ..rasters.raster import Raster, Scene
 from ..rasters.series_dates import Dated, days_of, days_since, in_order
 from .band_matching import AS_MODEL, Match, empty_value, match_bands
 from .inference import Part, Product
@@ -117,7 +117,7 @@ def map_series(model: Package, request: SeriesRequest, products: Sequence[Produc
     area = grid.window_of(request.extent) if request.extent else grid.window
     tags = {"EO_PRETRAIN_MODEL": model.id, "EO_PRETRAIN_MODEL_SHA256": model.sha256, "EO_PRETRAIN_MODEL_LICENCE": model.description["licence"],
             "EO_PRETRAIN_IMAGES": json.dumps([each.scene.name for each in images], ensure_ascii=False),
-            "EO_PRETRAIN_DATES": ", ".join(each.day.isoformat() for each in ordered),
+            "EO_PRETRAIN_DATES": ", ".join(each.day.isoformat() for each, day in zip(ordered, days, strict=True) if day >= 0),
             "EO_PRETRAIN_PARAMETERS": json.dumps(request.provenance, ensure_ascii=False), "EO_PRETRAIN_RUNTIME": f"onnxruntime {VERSION}"}
     canvas = Canvas(model, images[0].scene.name, grid, area, tags)
     session = on_processor(Path(model.path).read_bytes(), model.path)
@@ -138,6 +138,13 @@ def map_series(model: Package, request: SeriesRequest, products: Sequence[Produc
                             "the nodata value.")
     return {"valid_share": valid / (area.width * area.height), "dates": sum(each.day >= 0 for each in images), "device": "cpu (CPUExecutionProvider)",
             "seconds": round(time.monotonic() - started, 2)}
+
+
+def first_image(request: SeriesRequest) -> tuple[Grid, str]:
+    """The grid on which all images of a series must lie, and the name of the first."""
+    first = days_of(list(request.images), request.pattern, request.table)[0]
+    with Raster(**first.sources[0]) as raster:
+        return raster.grid, raster.name
 
 
 def _series_of(model: Package) -> tuple[ModelInput, SeriesDays]:
@@ -175,6 +182,9 @@ def _opened(model: Package, seen: ModelInput, request: SeriesRequest, ordered: l
     masks = {each.day: each for each in days_of(list(request.masks), request.pattern, request.table, lenient=True)}
     kept = [(each, day) for each, day in zip(ordered, days, strict=True) if day >= 0]
     without = [each.day.isoformat() for each, _ in kept if request.masks and each.day not in masks]
+    if without and len(without) == len(kept):
+        raise DataError(f"No cloud mask is of the day of an image: the masks are of {', '.join(map(str, sorted(masks)))[:200]}. Choose the masks of "
+                        "the images, or correct their dates.")
     if without:
         progress.message(f"{len(without)} images have no cloud mask and count as clear: {', '.join(without[:8])}.", "warning")
     for number, (each, day) in enumerate(kept):
@@ -183,7 +193,7 @@ def _opened(model: Package, seen: ModelInput, request: SeriesRequest, ordered: l
                            empty_value(request.preset, seen.preset))
         if found and not found[0].scene.grid.same_as(scene.grid):
             raise DataError(f"{found[0].scene.path} and {scene.path} lie on different grids, but a series is read pixel by pixel. Bring one onto the "
-                            "grid of the other with “Warp (reproject)”.")
+                            "grid of the other with “Warp (reproject)”; of several tiles, map each by itself.")
         matches = match_bands(seen.bands, scene.band_names, image=scene.name, scene=scene, preset=request.preset, model_preset=seen.preset,
                               bands_text=request.bands, progress=SILENT if found else progress)
         scene.close()
@@ -193,7 +203,7 @@ def _opened(model: Package, seen: ModelInput, request: SeriesRequest, ordered: l
 
 def _answered(model: Package, seen: ModelInput, images: list[_Image], window: Window, ask: Callable[[dict[str, np.ndarray]], np.ndarray],
               progress: Progress) -> Part:
-    """What the model says of the pixels of a window."""
+    """What the model says of the pixels of a window, and beside it the mean of each band over the clear dates."""
     pixels = window.width * window.height
     values = np.empty((pixels, len(images), len(seen.bands)), np.float32)
     days = np.full((pixels, len(images)), NO_DAY, np.float32)
@@ -203,6 +213,8 @@ def _answered(model: Package, seen: ModelInput, images: list[_Image], window: Wi
         stored, clear = image.read(window)
         values[:, number] = np.where(clear.ravel()[:, None], stored.reshape(len(stored), -1).T, fill)
         days[clear.ravel(), number] = image.day
+    dated = (days >= 0).astype(np.float32)
+    means = np.einsum("pdb,pd->bp", values, dated) / np.maximum(dated.sum(1), 1)
     valid, scores = (days >= 0).any(1), np.zeros((pixels, len(model.classes)), np.float32)
     places = np.flatnonzero(valid)
     for first in range(0, len(places), ASKED):
@@ -210,4 +222,4 @@ def _answered(model: Package, seen: ModelInput, images: list[_Image], window: Wi
         some = places[first:first + ASKED]
         scores[some] = ask(dict(zip(seen.ports, (values[some], days[some]), strict=True)))
     shape = (window.height, window.width)
-    return Part(window, np.moveaxis(scores.reshape(*shape, -1), -1, 0), np.zeros((0, *shape), np.float32), valid.reshape(shape))
+    return Part(window, np.moveaxis(scores.reshape(*shape, -1), -1, 0), means.reshape(-1, *shape), valid.reshape(shape))

@@ -24,13 +24,28 @@ POLARISATIONS = ("VV", "VH", "HH", "HV", "RH", "RV")
 def band_key(name: str) -> str:
     """The same text for names of the same band; a second band of a name, such as ``B02 (2)``, stays one of its own."""
     plain, _, number = name.strip().upper().partition(" (")
-    key = _COMMON.get(re.sub(r"[^A-Z0-9]", "", plain)) or _code(plain) or _within(plain) or plain
+    key = speaks_of(plain) or plain
     return f"{key} ({number}" if number else key
 
 
 def same_band(first: str, second: str) -> bool:
     """Whether two names mean the same band."""
     return band_key(first) == band_key(second)
+
+
+def speaks_of(name: str) -> str | None:
+    """The polarisation, or the band of Sentinel-2, that a name speaks of; None for names that say nothing."""
+    plain = name.strip().upper().partition(" (")[0]
+    return _COMMON.get(re.sub(r"[^A-Z0-9]", "", plain)) or _code(plain) or _within(plain)
+
+
+def renamed(names: Sequence[str], given: Sequence[str]) -> list[tuple[str, str]]:
+    """Name in the file and name given of the bands that these two call by names of different bands, such as VV and HH.
+
+    Single letters may count bands (a, b, c) and say too little.
+    """
+    pairs = [(name, other) for name, other in zip(names, given, strict=True) if len(name.strip()) > 1]
+    return [(name, other) for name, other in pairs if None not in (speaks_of(name), speaks_of(other)) and speaks_of(name) != speaks_of(other)]
 
 
 def is_unnamed(name: str) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from ...errors import DataError, listed
 from ...progress import SILENT, Progress
 from ..records import FilledName, Finite, Name, Positive, printable
-from .same_band import POLARISATIONS, are_unnamed, same_band
+from .same_band import POLARISATIONS, are_unnamed, renamed, same_band
 
 
 @dataclass(frozen=True)
@@ -108,14 +108,15 @@ PRESETS = {
 }
 
 
-def name_bands(preset: str, names: list[str], bands_text: str = "", progress: Progress = SILENT) -> list[Band]:
+def name_bands(preset: str, names: list[str], bands_text: str = "", progress: Progress = SILENT, image: str = "The image") -> list[Band]:
     """Says what the bands of an image are: by name, or by their number in the order of the sensor where they have none.
 
     Args:
         preset: key of `PRESETS`.
         names: the bands' names in the file, in order.
         bands_text: names in the same order, separated by commas, that replace those of the file; empty keeps them.
-        progress: told when bands were taken by number, or are not of the sensor.
+        progress: told when bands were taken by number, are not of the sensor, or got names of other bands than in the file.
+        image: what the file is called in messages.
 
     Returns:
         One band for each name, all with different names.
@@ -125,7 +126,11 @@ def name_bands(preset: str, names: list[str], bands_text: str = "", progress: Pr
     """
     sensor, names = PRESETS[preset], [printable(name) for name in names]
     if bands_text and bands_text.strip():
-        names = _given_names(bands_text, len(names))
+        given = _given_names(bands_text, len(names))
+        for name, other in renamed(names, given):
+            progress.message(f"{image} calls a band {name}, and “Bands” calls it {other}; it is taken for {other}. Leave “Bands” empty where the "
+                             "file is right.", level="warning")
+        names = given
     if preset == "generic":
         return [Band(name) for name in _unique(names, progress)]
     known = [known_band(sensor, name) for name in names]
@@ -145,9 +150,9 @@ def name_bands(preset: str, names: list[str], bands_text: str = "", progress: Pr
     if others:
         progress.message(f"{sensor.name} has no band {listed(others, 13)}; such bands are used as they are stored.", level="warning")
     bands = [band or Band(name) for name, band in zip(names, known, strict=True)]
-    given = [band.name for band in bands]
-    told = SILENT if _unique(given, SILENT) == names else progress  # “B02 (2)” says already that it is the band of another date
-    return [replace(band, name=name) for band, name in zip(bands, _unique(given, told), strict=True)]
+    own = [band.name for band in bands]
+    told = SILENT if _unique(own, SILENT) == names else progress  # “B02 (2)” says already that it is the band of another date
+    return [replace(band, name=name) for band, name in zip(bands, _unique(own, told), strict=True)]
 
 
 def _given_names(text: str, count: int) -> list[str]:

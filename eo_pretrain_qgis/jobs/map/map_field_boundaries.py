@@ -65,5 +65,8 @@ class MapFieldBoundaries(Job):
                              provenance={"job": self.name(), "version": plugin_version(), "values": values_without_folders(self)})
         facts = map_fields(package.open(self.model), request, self.output, self.class_map, Decoding(self.threshold, self.depth),
                            Shaping(self.minimum_size, self.simplification), progress)
+        if not facts["fields"]:
+            progress.message(f"No field of {self.minimum_size:g} ha or more was found, so {self.output} is empty. Choose a smaller “Smallest field”, "
+                             "a smaller “Least probability of field”, or an image like those the model learned from.", level="warning")
         progress.message(f"{facts['fields']} fields of {facts['area_ha']:.1f} ha, mapped on {facts['device']} in {facts['seconds']:.1f} s.")
         return {"output": self.output, **({"class_map": self.class_map} if self.class_map else {}), **facts}

@@ -72,9 +72,12 @@ class CreateTrainingDataset(Job):
         tiling.check_tiling(self)
         if self.one_class == "squares" and (len(self.labels) != 1 or not self.class_field):
             raise JobError("Squares of one class each come from one layer and a field with their class. Give one layer and its class field.")
-        if self.one_class == "squares" and (self.append_to or self.stride or self.unlabelled == "background" or self.buffer):
-            raise JobError("Squares make a dataset of their own, a tile each. Leave “Add to dataset”, stride and buffer empty and “Pixels without a "
-                           "label are” at ignored.")
+        if self.one_class == "squares" and self.append_to:
+            raise JobError("Squares cannot be added to a dataset so far. Join the old and the new squares with “Merge vector layers” and make a "
+                           "dataset of all, and leave “Add to dataset” empty.")
+        if self.one_class == "squares" and (self.stride or self.unlabelled == "background" or self.buffer):
+            raise JobError("Squares make a dataset of their own, a tile each. Leave stride and buffer empty and “Pixels without a label are” at "
+                           "ignored.")
         if self.append_to and self.class_table:
             raise JobError("The classes of a dataset that is extended are those it has. Leave “Classes” empty, or leave “Add to dataset” empty.")
 

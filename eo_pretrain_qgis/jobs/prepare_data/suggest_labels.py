@@ -42,7 +42,8 @@ class SuggestLabels(Job):
     A place is worth labelling when the model expects several classes there or cannot tell which, and it is unlike the other places suggested.
     Such places show rare classes and borders, which random places mostly miss; they also take longer to label than an empty field.
 
-    With a model of classes of whole images or patches, the places are squares of the size of these, and each gets one class.
+    With a model of classes of whole images or patches, the places are squares of the size of these, and each gets one class. With a model of series
+    the images are its dates, with a cloud mask for each. Best give parcels in “Areas”, and add what was labelled with “Create crop dataset”.
 
     Start editing the layer: its form lists the classes of the model, so give each place its class, or split it along the borders you see and
     give each part its own. A place that holds several classes can also be left empty: add polygons with a class inside it to the same layer.
@@ -65,7 +66,8 @@ class SuggestLabels(Job):
     models: list = files("Models", extension="onnx", optional=True,
                          help="Empty: places are spread over what the image shows. Written by “Export model”. Several models of one dataset, "
                               "trained with different seeds, make an ensemble.")
-    images: list = rasters("Image", help="One raster with all bands, or the bands of one scene as several rasters." + DELIVERED)
+    images: list = rasters("Image", help="One raster with all bands, or the bands of one scene as several rasters; of a model of series one for each "
+                                   "date." + DELIVERED)
     areas: dict = vector("Areas", optional=True, help="Polygons to rank, such as parcels or segments; empty ranks square tiles.")
     topics: dict = raster("Topics map", optional=True, help="Without a model: made of this image by “Discover topics”; empty spreads over statistics "
                                                             "of the bands.")
@@ -79,7 +81,8 @@ class SuggestLabels(Job):
                          help="“scl”: the scene classification of Sentinel-2 L2A. “qa_pixel”: that of Landsat. "
                               "“mask”: a raster in which 0 is clear. Ground under cloud and "
                               "shadow is not suggested.")
-    cloud_masks: list = rasters("Cloud mask", optional=True, help="One raster, on any grid, or the scene as it was delivered, which brings its own.")
+    cloud_masks: list = rasters("Cloud mask", optional=True, help="One raster, on any grid, or the scene as it was delivered, which brings its "
+                                                                        "own. Of series one for each date.")
     measure: str = choice("Uncertainty", ("mixture", "entropy", "margin", "disagreement"), default="mixture",
                           help="“mixture”: of the classes expected in the place as a whole. The others are means over its pixels. “entropy”: over "
                                "all classes. “margin”: between the two most probable classes. “disagreement”: between the models of an "
@@ -100,7 +103,8 @@ class SuggestLabels(Job):
                                      help="The measure of every pixel, in percent; of mixture, which only places have, the entropy.")
 
     def check(self) -> None:
-        check_cloud_masks(self.clouds, self.cloud_masks, 1)
+        dated = self.models and len(self.cloud_masks or ()) > 1  # of a model of series
+        check_cloud_masks(self.clouds, self.cloud_masks, len(self.images) if dated else 1)
         if not self.models and (self.uncertainty or self.measure == "disagreement"):
             raise JobError("Without a model nothing is uncertain. Leave “Uncertainty” as it is and its map empty, or give a model.")
         if self.models and (self.topics or self.classes):

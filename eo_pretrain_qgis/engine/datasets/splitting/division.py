@@ -180,10 +180,12 @@ def _warn(split: Split, pixels: np.ndarray, description: dict, progress: Progres
         if absent and (split.names == part).any():
             progress.message(f"No {part} {what} is of the class {', '.join(absent)}.", level="warning")
     training = int((split.names == SPLITS[0]).sum())
+    smaller = f"choose {kind.lose_fewer}{'' if kind.dates else ' or a smaller stride'}, " if kind.unit != "images" else ""
     if training < BATCH and training < len(split.names):  # where nothing else is kept, as of tiles to be added, few may be meant
         progress.message(f"Only {training} {kind.unit} are for training, fewer than the {BATCH} of a batch, so a network can hardly learn from them. "
-                         "Give more images or labels, choose smaller tiles or a smaller stride, or give validation and test smaller shares.",
+                         f"Give more images or labels, {smaller}or give validation and test smaller shares.",
                          level="warning")
     lost = (split.names == DROPPED).mean()
     if lost > 0.4:
-        progress.message(f"{lost:.0%} of the tiles were dropped to keep training and test apart. Smaller tiles lose fewer.", level="warning")
+        progress.message(f"{lost:.0%} of the {kind.unit} were dropped to keep training and test apart: {kind.lose_fewer} would lose fewer.",
+                         level="warning")

@@ -48,7 +48,7 @@ class Survey:
 
     def _add(self, part: Part) -> dict[str, np.ndarray]:
         """Adds a part to the places; gives the measures of its pixels."""
-        bands = self.ensemble.image.bands
+        bands = next(iter(self.ensemble.inputs.values())).bands
         scale = np.array([max(band.std, _TINY) for band in bands], np.float32)[:, None, None]
         shift = np.array([band.mean for band in bands], np.float32)[:, None, None]
         doubt = measure(part.scores, len(self.ensemble.packages))

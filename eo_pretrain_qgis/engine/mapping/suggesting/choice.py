@@ -22,7 +22,7 @@ from ....progress import SILENT, Progress
 from ...datasets.dataset import DROPPED, SPLITS, ClassInfo, Dataset
 from ...datasets.footprints import footprint, read_footprints
 from ...looks.class_style import coloured
-from ...rasters.grid import Grid, Window, tile_windows
+from ...rasters.grid import PIXEL_TOLERANCE, Grid, Window, tile_windows
 from ...rasters.vector import VectorLayer, on_grid, repaired, write_layer
 from ..squares import Squares
 from .style import suggestions_qml
@@ -128,8 +128,9 @@ def polygon_candidates(source: dict, grid: Grid, area: Window, progress: Progres
         left, top, right, bottom = grid.pixel_box(shape.bounds)
         if not np.isfinite([left, top, right, bottom]).all():
             continue
-        col, row = int(np.floor(left)), int(np.floor(top))
-        window = Window(col, row, max(int(np.ceil(right)) - col, 1), max(int(np.ceil(bottom)) - row, 1))
+        # The border of a polygon from another CRS may lie beyond that of the image by rounding alone.
+        col, row = (int(np.floor(edge + PIXEL_TOLERANCE)) for edge in (left, top))
+        window = Window(col, row, *(max(int(np.ceil(end - PIXEL_TOLERANCE)) - start, 1) for end, start in ((right, col), (bottom, row))))
         if window.intersection(area) == window:
             shapes.append(shape)
             windows.append(window)
@@ -155,7 +156,9 @@ def blocked(candidates: Candidates, dataset: Dataset | None) -> np.ndarray:
     shapes = np.asarray(candidates.shapes, object)
     for shape_set, distance in ((tiles.geometry.values[kept], -0.01 * step), (tiles.geometry.values[~kept], reach - 0.01 * step)):
         if len(shape_set):
-            tree = shapely.STRtree(shapely.buffer(np.asarray(shape_set), distance, cap_style="square", join_style="mitre"))
+            # Series lie at points, which a buffer below 0 would take away.
+            reaches = np.where(shapely.get_dimensions(shape_set) < 2, abs(distance), distance)
+            tree = shapely.STRtree(shapely.buffer(np.asarray(shape_set), reaches, cap_style="square", join_style="mitre"))
             result[np.unique(tree.query(shapes, predicate="intersects")[0])] = True
     return result
 

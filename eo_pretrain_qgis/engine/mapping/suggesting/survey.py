@@ -14,6 +14,7 @@ from ...models import package
 from ..inference import map_scene
 from ..products.survey import Survey
 from ..request import MapRequest
+from ..series import SeriesRequest, first_image, map_series
 from .choice import Candidates, blocked, choose, descriptors, polygon_candidates, square_candidates, tile_candidates, write_suggestions
 from .uncertainty import MEASURES, MIXTURE, Ensemble, Places
 
@@ -66,8 +67,12 @@ def suggest(models: Sequence[str], output: str, wanted: Wanted, request: MapRequ
     """
     ensemble = Ensemble.of([package.open(path) for path in models])
     request = replace(request, least_measured=wanted.minimum_valid)
-    with request.scene(ensemble) as scene:
-        grid, name, squares = scene.grid, scene.name, request.squares(ensemble, scene.grid, scene.name)
+    series = _series(ensemble, request)
+    if series:
+        (grid, name), squares = first_image(series), None
+    else:
+        with request.scene(ensemble) as scene:
+            grid, name, squares = scene.grid, scene.name, request.squares(ensemble, scene.grid, scene.name)
     area = request.area(grid)
     if squares and wanted.areas:
         raise JobError(f"“Areas” (areas) ranks polygons, and the model {ensemble.path} answers for squares of {squares.side} px as a whole. Leave it "
@@ -78,7 +83,8 @@ def suggest(models: Sequence[str], output: str, wanted: Wanted, request: MapRequ
     taken = blocked(candidates, Dataset.open(wanted.dataset) if wanted.dataset else None)
     places = candidates.places()
     survey = Survey(ensemble, places, uncertainty, "entropy" if wanted.measure == MIXTURE else wanted.measure)
-    used = map_scene(ensemble, request, [survey], progress.part(0, 0.9)).device
+    part = progress.part(0, 0.9)
+    used = map_series(ensemble, series, [survey], part)["device"] if series else map_scene(ensemble, request, [survey], part).device
     several = len(ensemble.packages) > 1
     measures = {MIXTURE: places.mixture(), **{each: places.mean(each)[:, 0] for each in (MEASURES if several else MEASURES[:2])}}
     chosen = _choose(candidates, places, measures[wanted.measure], taken, wanted, name, bool(request.cloud_masks), progress.part(0.9, 0.95))
@@ -86,6 +92,22 @@ def suggest(models: Sequence[str], output: str, wanted: Wanted, request: MapRequ
     write_suggestions(output, candidates, chosen, places, measures, wanted.measure, ensemble.classes, progress)
     return {"suggestions": len(chosen), "candidates": int((~taken).sum()),
             "mean_uncertainty": round(float(measures[wanted.measure][chosen].mean()), 4), "device": used}
+
+
+def _series(ensemble: Ensemble, request: MapRequest) -> SeriesRequest | None:
+    """The images as dates of a series, for a model of series; None for others.
+
+    Raises:
+        JobError: several models of series, or several cloud masks for one image.
+    """
+    if next(iter(ensemble.inputs.values())).axes == "tb":
+        if len(ensemble.packages) > 1:
+            raise JobError(f"{len(ensemble.packages)} models of series were given, and one at a time can be asked. Give one of them.")
+        return SeriesRequest(request.sources, request.cloud_masks, request.clouds if request.cloud_masks else "scl", preset=request.preset,
+                             bands=request.bands, extent=request.extent, nodata=request.nodata, provenance=request.provenance)
+    if len(request.cloud_masks) > 1:
+        raise JobError(f"{len(request.cloud_masks)} cloud masks were given for one image. Give one.")
+    return None
 
 
 def none_left(candidates: Candidates, places: Places, taken: np.ndarray, wanted: Wanted, name: str, masked: bool) -> DataError:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import functools
 import os
 import re
+import warnings
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 import rasterio
-from rasterio.errors import RasterioIOError
+from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 
 from ....errors import DataError, listed
 from ....scene_names import cube_parts, scene_name, with_day
@@ -149,11 +150,18 @@ def _variables(path: str, file: str) -> list[str]:
     return [name for name in sorted(names, key=lambda name: order.index(name) if name in order else len(order)) if _is_image(file, name)]
 
 
+def _quiet(path: str, **options: str) -> rasterio.DatasetReader:
+    """Opens a variable; that coordinates and names of bands lie nowhere on the map goes without saying."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        return sources.raster(path, **options)
+
+
 def _is_image(file: str, name: str) -> bool:
     """Whether a variable has two axes; coordinates and names of bands have one."""
     kind = "ZARR" if os.path.isdir(file) else "NETCDF"
     try:
-        with sources.raster(f'{kind}:"{file}":{"/" if kind == "ZARR" else ""}{name}') as opened:
+        with _quiet(f'{kind}:"{file}":{"/" if kind == "ZARR" else ""}{name}') as opened:
             return min(opened.width, opened.height) > 1
     except RasterioIOError:  # texts, such as the names of bands
         return False
@@ -195,7 +203,7 @@ def _check_axes(path: str, file: str, name: str, opened: rasterio.DatasetReader)
         return
     for along in ALONG:
         try:
-            with sources.raster(f'NETCDF:"{file}":{along}') as coordinate:
+            with _quiet(f'NETCDF:"{file}":{along}') as coordinate:
                 values = coordinate.read(1).ravel()
         except RasterioIOError:
             continue
@@ -207,7 +215,7 @@ def _check_axes(path: str, file: str, name: str, opened: rasterio.DatasetReader)
 
 def _opened(path: str, inner: str, **options: str) -> rasterio.DatasetReader:
     try:
-        return sources.raster(inner, **options)
+        return _quiet(inner, **options)
     except RasterioIOError as error:
         raise DataError(f"{path} cannot be opened as a data cube ({error}). Check that it is whole. Of Zarr version 2 is read; write others anew as "
                         "version 2 or as NetCDF.") from None
@@ -219,7 +227,7 @@ def _calendar(file: str, axis: str) -> str:
     if not os.path.isdir(file):
         return ""
     try:
-        with sources.raster(f'ZARR:"{file}":/{axis}') as opened:
+        with _quiet(f'ZARR:"{file}":/{axis}') as opened:
             return opened.tags().get("calendar", "")
     except RasterioIOError:
         return ""

@@ -68,7 +68,7 @@ def split_parcels(ground: Ground, owners: np.ndarray, labels: np.ndarray, divisi
     distance = _distance(ground, owners, split.names)
     facts = {**split.facts, "leakage_distance_px": distance}
     if distance is not None:
-        facts["text"] += f" The nearest training and test parcels are {distance:g} px apart."
+        facts["text"] += f" The nearest training and test parcels are {distance * ground.pixel:.0f} m apart."
     return Split(split.names, facts)
 
 

@@ -195,7 +195,7 @@ def group_crops(crops: np.ndarray, pixels: np.ndarray, rules: CropRules, source:
 
 def known_crops(crops: np.ndarray, pixels: np.ndarray, rules: CropRules, dataset: Dataset, crop_field: str,
                 progress: Progress = SILENT) -> tuple[Legend, np.ndarray, list[str]]:
-    """As `group_crops`, with the classes of a dataset; a crop is known by the name of its class or as the crop of a sample there.
+    """As `group_crops`, with the classes of a dataset; a crop is known by the name or value of its class or as the crop of a sample there.
 
     Crops that are neither go to “other” where the dataset has it, else their parcels are left out.
 
@@ -208,6 +208,11 @@ def known_crops(crops: np.ndarray, pixels: np.ndarray, rules: CropRules, dataset
     known = dict(zip(dataset.tiles["crop"][first], dataset.labels(first.to_numpy()).tolist(), strict=True))
     known |= {row.name: position for position, row in enumerate(dataset.classes)}
     usable = (pixels > 0) & (names != "")
+    values = {str(row.value): position for position, row in enumerate(dataset.classes)}
+    if usable.any() and not set(names[usable]) & set(known) and set(names[usable]) <= set(values):  # as “Suggest labels” has its form filled in
+        progress.message(f"The field “{crop_field}” holds the values of the classes of {dataset.folder}: "
+                         f"{listed(f'{row.value} {row.name}' for row in dataset.classes)}.")
+        known = values
     foreign = sorted(set(names[usable]) - set(known))
     if len(foreign) == len(set(names[usable])):
         classes = listed(row.name for row in dataset.classes)

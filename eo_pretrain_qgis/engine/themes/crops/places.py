@@ -138,12 +138,27 @@ def open_places(imagery: Imagery, dates: Dates, folder: str, progress: Progress 
         _tell(names, series, progress)
     if imagery.masks:
         found = dates.read(imagery.masks, "cloud masks", lenient=True, progress=progress)
-        masks = [in_order(on_grid(found, each) if several else found, "cloud masks", least=1, progress=progress) for each in grids]
+        masks = _masks(found, dict(zip(names, series, strict=True)), progress) if several else [in_order(found, "cloud masks", least=1,
+                                                                                                         progress=progress)]
         series = [with_masks(each, mine, imagery.mask_kind, progress) for each, mine in zip(series, masks, strict=True)]
     if not imagery.radar:
         return [Place(name, [each]) for name, each in zip(names, series, strict=True)]
     radar = _radar(imagery, dates, dict(zip(names, grids, strict=True)), folder, progress.part(0.4, 1))
     return [Place(name, [each, other]) for name, each, other in zip(names, series, radar, strict=True)]
+
+
+def _masks(found: list[Dated], series: dict[str, Series], progress: Progress) -> list[list[Dated]]:
+    """Of cloud masks of several tiles those of the images of each tile; masks of a neighbour that reach onto a tile are not its own."""
+    masks, used = [], set()
+    for name, each in series.items():
+        near = on_grid(found, each.grid)
+        mine = [mask for mask in near if mask.day in each.days]
+        used |= {mask.sources[0]["path"] for mask in mine}
+        masks.append(in_order(mine or near or found, f"cloud masks of {name}", least=1, progress=progress))
+    unused = [mask.sources[0]["path"] for mask in found if mask.sources[0]["path"] not in used]
+    if unused:
+        progress.message(f"{len(unused)} cloud masks belong to no image and are not used: {listed(unused, 8)}.", "warning")
+    return masks
 
 
 def _radar(imagery: Imagery, dates: Dates, grids: dict[str, Grid], folder: str, progress: Progress) -> list[Series]:

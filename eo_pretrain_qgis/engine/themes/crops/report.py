@@ -35,10 +35,11 @@ def warnings(dataset: Dataset) -> list[str]:
     """What to beware of in series of crops."""
     found, split = [], dataset.description["split"]
     distance = split.get("leakage_distance_px")
+    metres = None if distance is None else f"{distance * max(dataset.description['resolution_m']):.0f} m"
     if distance is not None and distance < NEAR_PX and (split.get("group") or "").startswith("blocks"):
-        found.append(f"Along the borders of the blocks, training and test parcels lie as near as {distance:g} px.")
+        found.append(f"Along the borders of the blocks, training and test parcels lie as near as {metres}.")
     elif distance is not None and distance < NEAR_PX and split.get("group") == "parcels":
-        found.append(f"Training and test parcels lie as near as {distance:g} px, where soil, weather and farmer are the same. A split by blocks "
+        found.append(f"Training and test parcels lie as near as {metres}, where soil, weather and farmer are the same. A split by blocks "
                      "of ground or by region is the harder test.")
     for sensor, flags in dataset.facts.get("clouds", {}).items():
         counts = np.array(flags, float)

@@ -44,7 +44,8 @@ def two_date_bands(scenes: list[Scene], preset: str, bands: str | None, progress
     scene = scenes[0]
     names = scene.band_names
     first, later = names[:len(names) // 2], names[len(names) // 2:]
-    known = [[band.name.replace(",", " ") for band in name_bands(preset, part, bands or "", progress)] for part in (first, later)]
+    told = SILENT if bands else progress  # where names are given, `describe_sensor` says what is to be said of them
+    known = [[band.name.replace(",", " ") for band in name_bands(preset, part, bands or "", told)] for part in (first, later)]
     if known[0] != known[1]:
         raise DataError(f"The first date of {scene.name} has the bands {', '.join(known[0])}, and the second {', '.join(known[1])}. Give images with "
                         "the same bands in the same order.")

@@ -23,6 +23,7 @@ from scipy.ndimage import distance_transform_edt
 from ....errors import DataError
 from ....progress import SILENT, Progress
 from ...datasets.dataset import IGNORE, ClassInfo
+from ...datasets.labels import missed
 from ...datasets.legend import Legend
 from ...rasters.grid import Grid, Window
 from ...rasters.vector import VectorLayer, on_grid, repaired, valid_areas
@@ -67,16 +68,16 @@ class FieldLabels:
     def __init__(self, parcels: Parcels, grids: list[Grid], boundary: float, complete: dict | None = None, progress: Progress = SILENT) -> None:
         self.parcels, self.boundary, self.path = parcels, boundary, parcels.path
         self.legend = Legend(CLASSES, {}, BACKGROUND)
-        self.areas = _areas(complete, progress) if complete else None
+        self.areas = _areas(complete, grids, progress) if complete else None
         self.paths = [parcels.path, *([complete["path"]] if complete else [])]
         self._on: _OnGrid | None = None
         self._last: tuple[Grid, Window, Drawn] | None = None
-        overlapping = without = 0
+        overlapping, empty = 0, set()
         for grid in dict.fromkeys(grids):
             placed = _OnGrid(parcels, None, grid)
             overlapping = max(overlapping, count_overlapping(placed.shapes, math.prod(grid.resolution), progress))
-            without = max(without, placed.without_pixel(progress))
-        count = len(parcels.shapes)
+            empty |= placed.without_pixel(progress)
+        count, without = len(parcels.shapes), len(empty)
         if overlapping:
             progress.message(f"{overlapping} of {count} fields overlap another; the ground they share is not labelled.", level="warning")
         if without:
@@ -151,15 +152,16 @@ class _OnGrid:
         distance[claimed] = objects[claimed] = 0
         return Drawn(labels, distance, objects)
 
-    def without_pixel(self, progress: Progress) -> int:
-        """How many fields that lie on the image hold the middle of no pixel."""
+    def without_pixel(self, progress: Progress) -> set[int]:
+        """The fields that lie on the image and hold the middle of no pixel, by their place."""
         area = shapely.area(self.shapes) / math.prod(self.grid.resolution)
         near = shapely.intersects(shapely.box(*self.grid.bounds()), self.shapes)
         small = np.flatnonzero((area < SMALL) & near)
-        empty = 0
+        empty = set()
         for done, number in enumerate(small):
             progress.at(done / len(small), "Looking for fields without a pixel")
-            empty += not self._mask(self.shapes[number])[1].any()
+            if not self._mask(self.shapes[number])[1].any():
+                empty.add(int(number))
         return empty
 
     def _mask(self, shape: shapely.Polygon) -> tuple[Window, np.ndarray]:
@@ -181,12 +183,14 @@ class _OnGrid:
         return rasterize(shapes, size, transform=rasterio.Affine(*self.grid.sub(window).transform), dtype="uint8").astype(bool)
 
 
-def _areas(source: dict, progress: Progress) -> geopandas.GeoSeries:
+def _areas(source: dict, grids: list[Grid], progress: Progress) -> geopandas.GeoSeries:
     layer = VectorLayer.open(source)
     features = repaired(layer.read([]), layer.path, progress)
     if not features.geom_type.isin(("Polygon", "MultiPolygon")).all():
         raise DataError(f"{layer.path} holds other features than polygons, and the ground where all fields are known is given as polygons. Choose a "
                         "polygon layer.")
+    if not any(shapely.intersects(valid_areas(on_grid(features.geometry, grid)), shapely.box(*grid.bounds())).any() for grid in dict.fromkeys(grids)):
+        raise missed(layer.path, tuple(features.total_bounds), grids[0].bounds_in(features.crs))
     return features.geometry
 
 

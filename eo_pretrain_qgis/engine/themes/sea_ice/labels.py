@@ -82,8 +82,8 @@ def open_ice_labels(source: dict, grids: list[Grid], rules: PolygonRules, *, lan
     owners = [class_key(value) or "" for value in features[scene_field]] if scene_field else None
     main, *further = (_of_target(name, features, one, source.get("categories") or {}, layer, progress) for name, one in each.items())
     labels = IceLabels(features.geometry, main.positions, main.legend, {
-        "path": layer.path, "layer": layer.name, "field": rules.class_field, "features": len(features), **main.facts}, land, owners, further=further,
-        name=main.name)
+        "path": layer.path, "layer": layer.name, "field": rules.class_field, "scene_field": scene_field or "", "features": len(features),
+        **main.facts}, land, owners, further=further, name=main.name)
     if weighted:
         labels.weigh(grids)
     return labels

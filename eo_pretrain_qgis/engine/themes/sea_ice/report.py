@@ -91,7 +91,7 @@ def warnings(dataset: Dataset) -> list[str]:
         found.append(f"The {dataset.kind.unit} were divided by {facts['split_by']}, so training and test show the same {same}, with its noise, wind "
                      f"and date: figures say nothing of another scene. {more}")
     dates = sorted({scene["date"] for scene in dataset.description["scenes"] if scene.get("date")})
-    if len(dates) > 1:
+    if len(dates) > 1 and not dataset.description["labels"].get("scene_field"):
         found.append(f"The same polygons label scenes of {len(dates)} days ({dates[0]} to {dates[-1]}), and ice moves. Make a dataset for each "
                      "day where its polygons differ.")
     slopes = slopes_of(dataset)

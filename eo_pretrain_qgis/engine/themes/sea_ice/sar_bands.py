@@ -20,7 +20,7 @@ from ....errors import DataError
 from ....progress import SILENT, Progress
 from ...rasters.nodata import is_nodata
 from ...rasters.plausibility import refuse_impossible
-from ...rasters.same_band import are_unnamed
+from ...rasters.same_band import are_unnamed, renamed, speaks_of
 from ...rasters.sensors import Band
 from .ground_control import file_nodata, is_placed, raw
 
@@ -94,6 +94,7 @@ def find_bands(given: SarImages, number: int, progress: Progress = SILENT) -> di
             kinds = [HH, HV]
         for name in (HH, HV):
             if kinds.count(name) != 1:
+                _refuse_vertical(image["path"], names)
                 raise DataError(f"{image['path']} does not say which of its bands ({', '.join(names)}) is {name}. Give HV as a layer of its "
                                 "own, or name the bands in “Bands”, such as HH,HV,incidence_angle.")
             found[name] = Source(name, image, kinds.index(name) + 1)
@@ -105,6 +106,18 @@ def find_bands(given: SarImages, number: int, progress: Progress = SILENT) -> di
     return found
 
 
+def _refuse_vertical(path: str, names: list[str]) -> None:
+    """Says that VV and VH are not HH and HV.
+
+    Raises:
+        DataError: a band is VV or VH.
+    """
+    vertical = [name for name in names if speaks_of(name) in ("VV", "VH")]
+    if vertical:
+        raise DataError(f"{path} holds {' and '.join(vertical)}, but sea ice is learned from HH and HV, which see ice and water differently. Choose "
+                        "a scene of HH and HV, as Sentinel-1 takes over polar seas, or use “Create training dataset” for these bands.")
+
+
 def _names(source: dict, text: str = "") -> list[str]:
     """Names of the bands of a layer: given, in the file, or of the file."""
     with raw(source) as opened:
@@ -113,6 +126,9 @@ def _names(source: dict, text: str = "") -> list[str]:
         given = [name.strip() for name in text.split(",")]
         if len(given) != len(names):
             raise DataError(f"“Bands” names {len(given)} bands, but {source['path']} has {len(names)}. Give one name for each, in order.")
+        for name, other in renamed(names, given):
+            raise DataError(f"{source['path']} calls a band {name}, and “Bands” calls it {other}. Ice and water look different in other "
+                            "polarisations, so name the bands as they are, or correct the names in the file.")
         return given
     if len(names) == 1 and not _kind(names[0]):
         return [Path(source["path"]).stem]
