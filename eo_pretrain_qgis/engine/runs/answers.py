@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import logit
 
 from ...errors import ModelError
-from ..cards import Input, between_values, single
+from ..cards import IGNORE, Input, between_values, single
 from ..classic.classifiers import WORDS
 from ..classic.models import as_tiles, fed, filled
 from ..classic.whitening import MARGIN
@@ -79,13 +79,16 @@ class KeptClassifier:
         """See `Answers`."""
         around = None if self.seen.dated or not self.dataset.kind.pixelwise else Surroundings(self.dataset, self.seen, MARGIN)
         for chosen in np.array_split(tiles, -(-len(tiles) // at_once)) if len(tiles) else []:
+            truth = self.dataset.labels(chosen)
             if around:
                 image = {self.seen.name: filled(self.seen, *around.read(chosen))[0]}
                 answer = self._probabilities(image)[:, :, MARGIN:-MARGIN, MARGIN:-MARGIN].argmax(1).astype(np.uint8)
             else:
                 sure = self._probabilities(fed(self.dataset, self.seen, chosen)).clip(_SURE, 1 - _SURE)
                 answer = as_tiles(self.dataset, logit(sure) if self.dataset.kind.several else np.log(sure))
-            yield chosen, self.dataset.labels(chosen), answer
+                if self.dataset.kind.pixelwise:  # nothing is said of a pixel that no date shows
+                    truth, answer = np.where(np.isnan(answer).any(1), IGNORE, truth), np.nan_to_num(answer).argmax(1).astype(np.uint8)
+            yield chosen, truth, answer
 
     def _probabilities(self, given: dict[str, np.ndarray]) -> np.ndarray:
         """Of the classes, float32 (n, class, …), of what the graph takes."""

@@ -34,6 +34,8 @@ from .run_folder import NETWORK, RunFolder, write_json
 MODEL = "model"
 #: Tiles that baselines answer for at once, with classes of pixels, and of their own.
 AT_ONCE, WHOLE_AT_ONCE = 8, 256
+OF_DATED_TILES = ("The model saw each dated tile with some pixels of its neighbours in the dataset, or of its own mirror image where there are none. A "
+                  "map is computed in larger blocks, so its figures may differ a little. A pixel that no date shows is not counted.")
 
 
 def measure_run(run: RunFolder, opened: Callable[[Dataset], Answers], dataset_folder: str | None, split: str, at_once: int = AT_ONCE,
@@ -74,13 +76,13 @@ def measure_run(run: RunFolder, opened: Callable[[Dataset], Answers], dataset_fo
         progress.message(left_out, "warning")
     share, seed = run.card["settings"].get("label_share", 100), run.card["seed"]
     learned = training_share(source, share, seed)  # what the run guessed for other tiles is its own
-    seen = ""
     regions = Regions(dataset, tiles) if can_count(dataset) else None
-    if dataset.kind.pixelwise:
+    if dataset.kind.pixelwise and not dataset.kind.dates:
         own, seen = count_map(answers, tiles, progress.part(0, 0.6), regions)
         progress.message(seen)
     else:
-        own = count_tiles(answers, tiles, at_once, progress.part(0, 0.6))
+        own = count_tiles(answers, tiles, AT_ONCE if dataset.kind.pixelwise else at_once, progress.part(0, 0.6))
+        seen = OF_DATED_TILES if dataset.kind.pixelwise else ""
     labelled = Labelled(source, answers.seen, learned, seed, progress.part(0.6, 0.7))
     objects = {MODEL: regions.counted()} if regions else {}
     counts = {MODEL: own, **_count_baselines(dataset, labelled, tiles, progress.part(0.7, 0.9))}
@@ -90,7 +92,8 @@ def measure_run(run: RunFolder, opened: Callable[[Dataset], Answers], dataset_fo
                                                    "real_label_share": real_share(source, learned)}
     more: list[str] = []
     if dataset.kind.dates:
-        facts["by_day"] = by_day(answers, labelled, even_sample(tiles, LOOKED_AT), WHOLE_AT_ONCE, progress.part(0.95, 0.98))
+        looked, together = (LOOKED_AT // dataset.tile_size**2 + 1, AT_ONCE) if dataset.kind.pixelwise else (LOOKED_AT, WHOLE_AT_ONCE)
+        facts["by_day"] = by_day(answers, labelled, even_sample(tiles, looked), together, progress.part(0.95, 0.98))
         more = day_sections(facts["by_day"], answers)
     progress.at(0.98, "Drawing samples")
     more += [page.heading(dataset.kind.pieces.capitalize()), pictures(answers, shown(dataset, split))]

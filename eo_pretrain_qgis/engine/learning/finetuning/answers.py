@@ -17,7 +17,7 @@ from ...models.package import Package
 from ...models.session import MemoryRanOutError
 from ...runs.answers import Answered
 from ...waiting import PythonCall
-from ..data import AROUND, LABELS, TileReader
+from ..data import LABELS, TileReader, around
 from ..export import Probabilities, describe
 from ..halo import LARGEST_HALO
 from ..loop.device import describe_device
@@ -47,7 +47,7 @@ class TileAnswers:
         """See `runs.answers.OfTiles`."""
         early, reader = copy.copy(self), self.reader
         inputs = {name: seen.until(day) for name, seen in reader.inputs.items()}
-        early.reader = TileReader(reader.dataset, inputs, reader.stride, reader.device, targets=reader.targets)
+        early.reader = TileReader(reader.dataset, inputs, reader.stride, reader.device, targets=reader.targets, context=reader.context)
         return early
 
 
@@ -72,8 +72,8 @@ class NetworkAnswers(TileAnswers):
             ModelError: there are none.
         """
         network = run.load_network(device)
-        context = AROUND if dataset.kind.pixelwise else 0
-        return cls(run, network, TileReader(dataset, network.inputs, network.stride, device, targets=[LABELS], context=context))
+        reader = TileReader(dataset, network.inputs, network.stride, device, targets=[LABELS], context=around(dataset))
+        return cls(run, network, reader)
 
     def of_images(self) -> tuple[Package, Network]:
         """The network with the widest border that an exported model may have, so that next to no pixel differs from its map."""

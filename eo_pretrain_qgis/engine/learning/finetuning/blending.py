@@ -8,7 +8,7 @@ import torch
 from ....progress import SILENT, Progress
 from ...runs.by_scene import SceneCounts, Tried
 from ...tasks import FIGURES, Task
-from ..data import AROUND, LABELS, TileReader
+from ..data import LABELS, TileReader, around
 from ..networks.spectral import AboveRegression
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -33,7 +33,7 @@ def tried_shares(network: AboveRegression, tiles: np.ndarray, reader: TileReader
     """
     network.eval()
     kind, side, done = reader.dataset.kind, reader.dataset.tile_size, 0
-    context, at_once = (max(reader.context, AROUND), AT_ONCE) if kind.pixelwise else (0, WHOLE_AT_ONCE)
+    context, at_once = max(reader.context, around(reader.dataset)), AT_ONCE if kind.pixelwise else WHOLE_AT_ONCE
     wide = TileReader(reader.dataset, reader.inputs, reader.stride, reader.device, targets=[LABELS], context=context)
     counts = {share: SceneCounts(reader.dataset, tiles) for share in SHARES}
     inner = (..., slice(context, context + side), slice(context, context + side)) if kind.pixelwise else ...
@@ -42,7 +42,7 @@ def tried_shares(network: AboveRegression, tiles: np.ndarray, reader: TileReader
         truth = batch.targets[LABELS][inner].to(torch.uint8).cpu().numpy()
         for share in SHARES:
             mixed = torch.lerp(begun, whole, share)
-            found = (mixed.argmax(1).to(torch.uint8) if kind.pixelwise else mixed).cpu().numpy()
+            found = (mixed.argmax(1).to(torch.uint8) if kind.pixelwise and not kind.dates else mixed).cpu().numpy()
             counts[share].add(batch.samples, truth, found)
         done += len(batch)
         progress.at(done / len(tiles), f"Comparing network and regression on {done} of {len(tiles)} tiles")

@@ -5,14 +5,20 @@ from __future__ import annotations
 from ....errors import ModelError, listed
 from ....progress import SILENT, Progress
 from .encoder_files import band_names, find_weights, read_card
-from .encoders import OF_SERIES
-from .series import SeriesNetwork
+from .encoders import OF_SERIES, OF_TILES_IN_TIME
+from .spectral import AboveRegression
 from .starting_weights import OWN, Matched, load_weights
 
 PART = "encoder."
 
 
-def chosen_series_encoder(start: str | None, given: str | None, bands: list[str], progress: Progress = SILENT) -> str:
+def chosen_tile_encoder(start: str | None, given: str | None, bands: list[str], progress: Progress = SILENT) -> str:
+    """`chosen_series_encoder` of dated tiles."""
+    return chosen_series_encoder(start, given, bands, progress, OF_TILES_IN_TIME)
+
+
+def chosen_series_encoder(start: str | None, given: str | None, bands: list[str], progress: Progress = SILENT,
+                          names: tuple[str, ...] = OF_SERIES) -> str:
     """The encoder of a network of series: the one that was asked for, else that of the starting weights, else the usual one.
 
     Args:
@@ -20,22 +26,23 @@ def chosen_series_encoder(start: str | None, given: str | None, bands: list[str]
         given: what the user asked for, if anything.
         bands: names of the bands of the network.
         progress: told of a download.
+        names: of the encoders that fit.
 
     Raises:
-        ModelError: it is none of series, or the weights are of another one.
+        ModelError: it is none of these, or the weights are of another one.
     """
-    if given and given not in OF_SERIES:
-        raise ModelError(f"The encoder “{given}” is for images, and these are series of dates. Choose {' or '.join(OF_SERIES)}, or leave “Encoder” "
-                         "empty.")
+    what, shape = ("series of dates", "images") if names == OF_SERIES else ("dated tiles", "images or series")
+    if given and given not in names:
+        raise ModelError(f"The encoder “{given}” is for {shape}, and these are {what}. Choose {' or '.join(names)}, or leave “Encoder” empty.")
     if not start:
-        return given or OF_SERIES[0]
+        return given or names[0]
     file = find_weights(start, bands, False, progress.part(0, 0))
     card = read_card(file)
     known = card.get("encoder")
-    if known not in OF_SERIES:
+    if known not in names:
         of = f" ({known})" if known else ""
-        raise ModelError(f"The starting weights {start} are of an encoder of images{of}, and these are series of dates. Choose the run of a "
-                         "dataset of series, or leave “Starting weights” empty.")
+        raise ModelError(f"The starting weights {start} are of an encoder of {shape}{of}, and these are {what}. Choose the run of a dataset of "
+                         f"{'series' if names == OF_SERIES else what}, or leave “Starting weights” empty.")
     if given and given != known:
         raise ModelError(f"{start} does not fit the encoder “{given}” that was asked for: its weights are of “{known}”. Leave “Encoder” empty to "
                          "take theirs, or choose other starting weights.")
@@ -45,7 +52,7 @@ def chosen_series_encoder(start: str | None, given: str | None, bands: list[str]
     return str(known)
 
 
-def start_series(network: SeriesNetwork, path: str, bands: list[str], progress: Progress = SILENT) -> Matched:
+def start_series(network: AboveRegression, path: str, bands: list[str], progress: Progress = SILENT) -> Matched:
     """Copies the encoder of a run on series; the regression and the last layer begin anew.
 
     Args:
