@@ -47,7 +47,7 @@ def write_html(package: Package, path: str) -> None:
         html.table(("", ""), [
             ("Id", package.id), ("File", package.path), ("SHA-256", package.sha256), ("Parameters", known.parameters),
             ("Stride [px]", package.stride), ("Halo [px]", package.halo), ("Training tile [px]", known.tile_size),
-            *([("Takes tiles of", _sides(package))] if package.kind.takes == "byx" else [])]),
+            *([("Takes tiles of", _sides(package))] if package.kind.takes != "tb" else [])]),
     ])
 
 
@@ -64,9 +64,10 @@ def _input(seen: ModelInput, several: bool) -> list[str]:
     """Its bands, with its name where it is not the only one, and the season of a series."""
     may = ", which may be missing" if seen.optional else ""
     season = [html.paragraph(
-        f"A series of dates of one place, of {day_words(seen.season.days[0])} to {day_words(seen.season.days[-1])}; other dates are left out. The "
+        f"A series of {'dated tiles' if seen.axes == 'tbyx' else 'dates of one place'}, of {day_words(seen.season.days[0])} to {day_words(seen.season.days[-1])}; other dates are left out. The "
         f"port “{seen.ports[-1]}” takes the days since 1 January of the year in which it begins, below 0 for what is missing, cloudy or padding. A "
-        "series without a clear date gets no class.")] if seen.season else []
+        "series without a clear date gets no class." + (
+            " A pixel that does not count on a date has the fill value in all bands there." if seen.axes == "tbyx" else ""))] if seen.season else []
     return [*([html.paragraph(f"{seen.name}{may}:")] if several else []), *season, _bands(seen.bands)]
 
 
@@ -102,7 +103,8 @@ def _blocks(package: Package) -> list[str]:
     tried = [(f"{border} px", f"{share:.3%}") for border, share in sorted(found.tried.items(), key=lambda row: int(row[0]))]
     return [html.heading("How it maps"),
             html.paragraph(f"{text} At {found.places} places of the training tiles {found.changed:.3%} of the pixels depend on where the block "
-                           "ends, just inside that border. It is one step wider than the first that leaves few enough."),
+                           "ends, just inside that border. It is "
+                           f"{'the first' if package.kind.takes == 'tbyx' else 'one step wider than the first'} that leaves few enough."),
             html.table(("Border tried", "Pixels that depend on where the block ends"), tried)]
 
 
