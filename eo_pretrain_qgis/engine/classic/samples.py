@@ -94,8 +94,9 @@ def pixel_rows(dataset: Dataset, what: Input, whitening: Whitening, tiles: np.nd
             values = label.ravel()[chosen]
             missing = np.maximum(missing - np.bincount(values, minlength=256)[:classes], 0)
             own = rows.reshape(*rows.shape[:-2], -1)[..., chosen]
-            features = brought(whitening, np.array(what.days), np.moveaxis(own, 2, 0), days.reshape(len(days), -1)[:, chosen].T) if what.dated else own.T
-            found.append((features, values, np.full(len(chosen), place), chosen))
+            if what.dated:
+                own = brought(whitening, np.array(what.days), np.moveaxis(own, 2, 0), days.reshape(len(days), -1)[:, chosen].T).T
+            found.append((own.T, values, np.full(len(chosen), place), chosen))
     features, values, origins, chosen = map(np.concatenate, zip(*found))
     return Rows(features, values, origins, places=chosen)
 

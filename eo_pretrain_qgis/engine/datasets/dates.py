@@ -133,8 +133,8 @@ def check_season(dataset: Dataset, seen: Input, samples: np.ndarray) -> str:
     days = clear_days(dataset, sensor, looked)
     clear = days[days >= 0]
     if not len(clear) or seen.season is None:
-        raise DataError(f"None of the {len(samples)} {dataset.kind.pieces} of {dataset.folder} that were chosen has a clear date: all are under cloud, shadow or "
-                        "snow, or were not measured. Check the cloud masks and the nodata value.")
+        raise DataError(f"None of the {len(samples)} {dataset.kind.pieces} of {dataset.folder} that were chosen has a clear date: all are under "
+                        "cloud, shadow or snow, or were not measured. Check the cloud masks and the nodata value.")
     moved = clear_days(dataset, sensor, looked, seen.season.middle)
     return season_sentence(seen.season, clear, 1 - seen.season.seen(moved).sum() / len(clear), f"The series of {dataset.folder}")
 

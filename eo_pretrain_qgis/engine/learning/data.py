@@ -165,7 +165,8 @@ class TileReader:
         arrays: Arrays = {}
         for name, seen in self.inputs.items():
             if seen.dated:
-                images, days = (_crop(array, part, 2 * self.context) for array in read_series(self.dataset, seen, part.samples, self.around.get(name)))
+                series = read_series(self.dataset, seen, part.samples, self.around.get(name))
+                images, days = (_crop(array, part, 2 * self.context) for array in series)
                 arrays["images", name], arrays["valid", name] = images, days >= 0
                 arrays["days", seen.days_port] = days.max(tuple(range(2, days.ndim)))
                 continue

@@ -30,8 +30,8 @@ REFERENCE_HALO = LARGEST_HALO + 32
 CHANGED_SHARE, CHANGED_QUANTILE, QUANTILE = 0.0005, 0.001, 0.9
 #: Tiles of networks that see these as a whole.
 TILES = 32
-#: Borders tried for dated tiles, of which the last is farther than their network looks; places, dates and edge of a part compared; and the edge of what
-#: is kept of a block, which is small because memory holds it once for each date.
+#: Borders tried for dated tiles, of which the last is farther than their network looks; places, dates and edge of a part compared; and the edge
+#: of what is kept of a block, which is small because memory holds it once for each date.
 DATED_HALOS, DATED_PLACES, DATED_DATES, DATED_PART, DATED_CORE = (32, 48, 64, 80), 3, 6, 64, 128
 _TEXT = "Measuring the border that blocks need"
 

@@ -23,8 +23,8 @@ from ..rasters.clouds import CLEAR, CloudMask, open_mask
 from ..rasters.grid import Grid, Window, blocks
 from ..rasters.raster import Scene
 from ..rasters.series_dates import Dated, days_of, days_since, in_order
-from .blocks import Tile, anchored_tiles
 from .band_matching import AS_MODEL, Match, empty_value, match_bands
+from .blocks import Tile, anchored_tiles
 from .inference import Part, Product
 from .request import Canvas, compare_resolution
 from .score_checks import check_scores
@@ -195,9 +195,7 @@ def _answered_tile(model: Package, seen: ModelInput, images: list[_Image], tile:
     fill = np.asarray(seen.fill, np.float32)[:, None, None]
     values = np.tile(fill, (1, len(images), 1, around.height, around.width))
     known = np.zeros((len(images), around.height, around.width), bool)
-    grid = images[0].scene.grid
-    inside = around.intersection(grid.window)
-    assert inside is not None  # a block has a core
+    inside = around.intersection(images[0].scene.grid.window) or core
     rows, columns = (slice(first - start, first - start + length) for first, start, length in (
         (inside.row, around.row, inside.height), (inside.col, around.col, inside.width)))
     for number, image in enumerate(images):
@@ -206,11 +204,11 @@ def _answered_tile(model: Package, seen: ModelInput, images: list[_Image], tile:
         values[0, number, :, rows, columns] = np.where(known[number, rows, columns], stored, fill)
     days = np.array([[image.day if clear.any() else NO_DAY for image, clear in zip(images, known)]], np.float32)
     progress.at(0.7, "Asking the model")
-    kept = (slice(core.row - around.row, core.row - around.row + core.height), slice(core.col - around.col, core.col - around.col + core.width))
-    valid = known.any(0)[kept]
+    kept = (..., slice(core.row - around.row, core.row - around.row + core.height), slice(core.col - around.col, core.col - around.col + core.width))
+    valid: np.ndarray = known[kept].any(0)
     scores = np.zeros((len(model.classes), core.height, core.width), np.float32)
     if valid.any():
-        scores = np.where(valid, ask(dict(zip(seen.ports, (values, days), strict=True)))[0][:, *kept], 0)
+        scores = np.where(valid, ask(dict(zip(seen.ports, (values, days), strict=True)))[0][kept], 0)
     return Part(core, scores, np.zeros((0, core.height, core.width), np.float32), valid)
 
 

@@ -89,8 +89,8 @@ _ANGLE = {
 }
 #: Of classes of whole images and patches, and of series.
 SAMPLE_BASELINES, SERIES_BASELINES = {**_of_samples("tiles", _SAMPLES), **_ANGLE}, _of_samples("series", _SERIES)
-_TILE_SERIES = ("on the whitened bands of each pixel on each day of the season, between its clear dates on a line, learned from at most 20,000 pixels "
-                "of these tiles.")
+_TILE_SERIES = ("on the whitened bands of each pixel on each day of the season, between its clear dates on a line, learned from at most 20,000 "
+                "pixels of these tiles.")
 #: Of a class for every pixel of dated tiles.
 TILE_SERIES_BASELINES = {
     "majority": PIXEL_BASELINES["majority"],

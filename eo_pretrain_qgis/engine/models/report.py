@@ -63,12 +63,20 @@ def _sides(package: Package) -> str:
 def _input(seen: ModelInput, several: bool) -> list[str]:
     """Its bands, with its name where it is not the only one, and the season of a series."""
     may = ", which may be missing" if seen.optional else ""
-    season = [html.paragraph(
-        f"A series of {'dated tiles' if seen.axes == 'tbyx' else 'dates of one place'}, of {day_words(seen.season.days[0])} to {day_words(seen.season.days[-1])}; other dates are left out. The "
+    return [*([html.paragraph(f"{seen.name}{may}:")] if several else []), *_season(seen), _bands(seen.bands)]
+
+
+def _season(seen: ModelInput) -> list[str]:
+    """Which dates of a series it takes."""
+    if not seen.season:
+        return []
+    what, more = "dates of one place", ""
+    if seen.axes == "tbyx":
+        what, more = "dated tiles", " A pixel that does not count on a date has the fill value in all bands there."
+    return [html.paragraph(
+        f"A series of {what}, of {day_words(seen.season.days[0])} to {day_words(seen.season.days[-1])}; other dates are left out. The "
         f"port “{seen.ports[-1]}” takes the days since 1 January of the year in which it begins, below 0 for what is missing, cloudy or padding. A "
-        "series without a clear date gets no class." + (
-            " A pixel that does not count on a date has the fill value in all bands there." if seen.axes == "tbyx" else ""))] if seen.season else []
-    return [*([html.paragraph(f"{seen.name}{may}:")] if several else []), *season, _bands(seen.bands)]
+        f"series without a clear date gets no class.{more}")]
 
 
 def _gives(package: Package) -> list[str]:

@@ -34,8 +34,8 @@ from .run_folder import NETWORK, RunFolder, write_json
 MODEL = "model"
 #: Tiles that baselines answer for at once, with classes of pixels, and of their own.
 AT_ONCE, WHOLE_AT_ONCE = 8, 256
-OF_DATED_TILES = ("The model saw each dated tile with some pixels of its neighbours in the dataset, or of its own mirror image where there are none. A "
-                  "map is computed in larger blocks, so its figures may differ a little. A pixel that no date shows is not counted.")
+OF_DATED_TILES = ("The model saw each dated tile with some pixels of its neighbours in the dataset, or of its own mirror image where there are "
+                  "none. A map is computed in larger blocks, so its figures may differ a little. A pixel that no date shows is not counted.")
 
 
 def measure_run(run: RunFolder, opened: Callable[[Dataset], Answers], dataset_folder: str | None, split: str, at_once: int = AT_ONCE,

@@ -16,9 +16,9 @@ from ..tiling import DELIVERED, PRESETS
 class MapSeries(Job):
     """Maps crops, or other classes of a model of series or of dated tiles, over images of many dates.
 
-    The dates of each pixel are asked for together, of a model of dated tiles with its surroundings; gaps and clouds are bridged as in training. A pixel without a clear date stays nodata. The model
-    says its season: images of another part of the year are refused, single dates outside are left out, and other years are fine. Images of the first
-    part of the season give an early map; best with a model that learned for early answers.
+    The dates of each pixel are asked for together, of a model of dated tiles with its surroundings; gaps and clouds are bridged as in training. A
+    pixel without a clear date stays nodata. The model says its season: images of another part of the year are refused, single dates outside are left
+    out, and other years are fine. Images of the first part of the season give an early map; best with a model that learned for early answers.
     """
 
     title = "Map a series"

@@ -56,7 +56,8 @@ def given_of(network, dataset, tiles):
 def shaken(network):
     """With batch statistics and last layer that are not those of the beginning."""
     with torch.no_grad():
-        for tensor in [*network.segmentation_head.parameters(), *(buffer for name, buffer in network.encoder.named_buffers() if "running_mean" in name)]:
+        means = [buffer for name, buffer in network.encoder.named_buffers() if "running_mean" in name]
+        for tensor in [*network.segmentation_head.parameters(), *means]:
             tensor.copy_(0.3 * torch.randn(tensor.shape, generator=torch.Generator().manual_seed(tensor.numel())))
     return network.eval()
 

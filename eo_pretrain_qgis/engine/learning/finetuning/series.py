@@ -41,7 +41,7 @@ class Today:
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
         """The batch as it was known on that day."""
-        name, days = self.seen.name, batch.days[self.seen.days_port]
+        days = batch.days[self.seen.days_port]
         if self.early:
             first, last = self.seen.days[0], self.seen.days[-1]
             days = torch.where(days > first + (last - first) * float(torch.rand(1, generator=generator)), float(NO_DAY), days)
@@ -113,9 +113,10 @@ class TilesInTimeMethod(Segmentation):
         network.eval()
         inner = slice(reader.context, reader.context + reader.dataset.tile_size)
         for batch in reader.in_order(tiles, batch_size):
-            truth = torch.where(batch.valid[seen].any(1), batch.targets[LABELS], reader.dataset.ignore)
-            found = network(batch.given).nan_to_num().argmax(1)
-            yield batch.samples, *(values[:, inner, inner].to(torch.uint8).cpu().numpy() for values in (truth, found))
+            maps = (torch.where(batch.valid[seen].any(1), batch.targets[LABELS], reader.dataset.ignore),
+                    network(batch.given).nan_to_num().argmax(1))
+            truth, found = (values[:, inner, inner].to(torch.uint8).cpu().numpy() for values in maps)
+            yield batch.samples, truth, found
 
 
 def check_series(dataset: Dataset, settings: Mapping[str, Any]) -> None:

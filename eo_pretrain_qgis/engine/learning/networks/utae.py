@@ -90,7 +90,7 @@ class TileAttention(nn.Module):
         for _ in self.down:
             shown.append(functional.avg_pool2d(shown[-1], 2))
         deep = levels[-1].permute(0, 3, 4, 1, 2)  # n, y, x, date, channel
-        n, y, x, dates = deep.shape[:4]
+        n, y, x = deep.shape[:3]
         seen = torch.where(shown[-1].permute(0, 2, 3, 1) > 0, days[:, None, None], float(NO_DAY))
         found, attention = self.attention.both(deep.flatten(0, 2), seen.flatten(0, 2))
         features = found.unflatten(0, (n, y, x)).permute(0, 3, 1, 2)
@@ -138,7 +138,7 @@ class PixelSeason(SeasonStatistics):
 
     def forward(self, values: torch.Tensor, days: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
         """Of dated tiles in stored units (n, date, band, y, x) and the days of what counts (n, date, y, x)."""
-        n, dates, bands, y, x = values.shape
+        n, y, x = days.shape[0], *days.shape[2:]
         series, when = values.permute(0, 3, 4, 1, 2).flatten(0, 2), days.permute(0, 2, 3, 1).flatten(0, 2)
         if torch.onnx.is_in_onnx_export():
             found = super().forward(series, when)
@@ -175,7 +175,8 @@ class TileSeriesNetwork(AboveRegression):
     def parts(self, given: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         """See `AboveRegression`."""
         values, days = given[self.seen.name], given[self.seen.days_port]
-        known = (values != self.centre).any(2) & (days >= 0)[:, :, None, None]  # a pixel that does not count has the centre, which no measured one has
+        # A pixel that does not count has the centre, which no measured one has.
+        known = (values != self.centre).any(2) & (days >= 0)[:, :, None, None]
         when = torch.where(known, days[:, :, None, None], float(NO_DAY))
         with torch.no_grad():
             statistics = self.spectral(values, when)

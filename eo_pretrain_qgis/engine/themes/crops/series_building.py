@@ -130,8 +130,9 @@ def build_series(folder: Path, fields: list[Fields], legend: Legend, labels_fact
     series = [(each.place, one) for each in fields for one in each.place.series]
     scenes = [{**row, "tile": place.name} for number, (place, each) in enumerate(series)
               for row in each.facts(progress.part(0.65 + 0.2 * number / len(series), 0.65 + 0.2 * (number + 1) / len(series)))]
-    facts = {"first_year": first_year, **dates_of(fields, [samples.flags for samples in known]), "sampling": sampling_facts(names, priors, available, counts, plan.sampling),
-             "kind": plan.kind, "minimum_clear": plan.minimum_clear, "too_cloudy": sum(samples.too_cloudy for samples in known),
+    facts = {"first_year": first_year, **dates_of(fields, [samples.flags for samples in known]),
+             "sampling": sampling_facts(names, priors, available, counts, plan.sampling), "kind": plan.kind, "minimum_clear": plan.minimum_clear,
+             "too_cloudy": sum(samples.too_cloudy for samples in known),
              "flag_names": list(FLAG_NAMES),
              **({"first_day": plan.season.first, "last_day": plan.season.last} if plan.season else {})}
     description = {"task": "series", "theme": "crops", "facts": facts, "name": name, "sensors": [each.sensor for each in first.series],

@@ -114,8 +114,8 @@ def _windows(fields: Fields, side: int) -> list[Window]:
     grid = fields.place.grid
     found = tile_windows(grid.width, grid.height, side, side)
     if not found:
-        raise DataError(f"The images of {fields.place.name} are {grid.width} × {grid.height} pixels, which is smaller than a tile of {side} × {side}. "
-                        "Choose smaller tiles or larger images.")
+        raise DataError(f"The images of {fields.place.name} are {grid.width} × {grid.height} pixels, which is smaller than a tile of {side} × "
+                        f"{side}. Choose smaller tiles or larger images.")
     return found
 
 
