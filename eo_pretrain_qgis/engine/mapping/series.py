@@ -205,7 +205,7 @@ def _answered_tile(model: Package, seen: ModelInput, images: list[_Image], tile:
     days = np.array([[image.day if clear.any() else NO_DAY for image, clear in zip(images, known)]], np.float32)
     progress.at(0.7, "Asking the model")
     kept = (..., slice(core.row - around.row, core.row - around.row + core.height), slice(core.col - around.col, core.col - around.col + core.width))
-    valid: np.ndarray = known[kept].any(0)
+    valid = np.logical_or.reduce(known[kept])
     scores = np.zeros((len(model.classes), core.height, core.width), np.float32)
     if valid.any():
         scores = np.where(valid, ask(dict(zip(seen.ports, (values, days), strict=True)))[0][kept], 0)

@@ -19,6 +19,8 @@ class MapSeries(Job):
     The dates of each pixel are asked for together, of a model of dated tiles with its surroundings; gaps and clouds are bridged as in training. A
     pixel without a clear date stays nodata. The model says its season: images of another part of the year are refused, single dates outside are left
     out, and other years are fine. Images of the first part of the season give an early map; best with a model that learned for early answers.
+
+    Memory does not grow with the images, but with their number: a model of dated tiles of ten bands needs about 60 MB for each.
     """
 
     title = "Map a series"
