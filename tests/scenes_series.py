@@ -15,7 +15,7 @@ from eo_pretrain_qgis.engine.rasters.sensors import Band
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.progress import SILENT
 
-from .scenes_crops import crop_season
+from .scenes_crops import DAYS, crop_season
 
 CROPS = (ClassInfo(3, "rape", "#ffee00"), ClassInfo(5, "wheat", "#aa7700"), ClassInfo(8, "maize", "#ffaa00"))
 #: Days of the peaks since 1 January, and how long they last.
@@ -124,3 +124,30 @@ def winter_dates(folder):
 def _learned(folder, name, **given):
     JOBS["finetune"].from_values({"dataset": str(season_dataset(folder)), **given, "output": str(folder / name)}).run(SILENT)
     return folder / name
+
+
+def dated_tiles(folder):
+    """Tiles of 32 px of all dates of `crop_season`, with its clouds."""
+    made = folder / "dated_tiles"
+    if not made.exists():
+        (folder / "dated_season").mkdir()
+        season = crop_season(folder / "dated_season")
+        JOBS["create_crop_dataset"].from_values({
+            "images": [str(season / f"S2_{day}.tif") for day in DAYS], "masks": [str(season / f"SCL_{day}.tif") for day in DAYS],
+            "parcels": str(season / "parcels.gpkg"), "crop_field": "crop", "kind": "tiles", "tile_size": 32, "minimum_parcels": 2, "minimum_clear": 1,
+            "gap": 1, "output": str(made)}).run(SILENT)
+    return made
+
+
+def dated_tiles_run(folder):
+    """A U-TAE that learned them for an epoch."""
+    if not (folder / "dated_run").exists():
+        JOBS["finetune"].from_values({"dataset": str(dated_tiles(folder)), "approach": "network", "epochs": 1, "device": "cpu",
+                                      "precision": "float32", "output": str(folder / "dated_run")}).run(SILENT)
+    return folder / "dated_run"
+
+
+def dated_tiles_model(folder):
+    """Its model file."""
+    JOBS["export_model"].from_values({"run_folder": str(dated_tiles_run(folder)), "output": str(folder / "dated.onnx")}).run(SILENT)
+    return folder / "dated.onnx"

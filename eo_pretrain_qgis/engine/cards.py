@@ -47,8 +47,10 @@ class SensorInfo:
     bands: Annotated[tuple[Band, ...], Meta(min_length=1, max_length=10_000)]
 
     def valid(self, images: np.ndarray) -> np.ndarray:
-        """Which pixels of images (n, band, y, x) were measured: bool (n, y, x); of series (n, date, band): bool (n, date)."""
-        axis = 1 if images.ndim == 4 else -1
+        """Which pixels of images (n, band, y, x) were measured: bool (n, y, x); of series (n, date, band): bool (n, date); of dated tiles
+        (n, date, band, y, x): bool (n, date, y, x).
+        """
+        axis = -1 if images.ndim == 3 else -3
         return ~np.isnan(images.take(0, axis)) if self.nodata is None else (images != self.nodata).any(axis)
 
     def check(self) -> None:

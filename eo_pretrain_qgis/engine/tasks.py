@@ -13,11 +13,19 @@ import numpy as np
 
 from ..errors import DataError
 from .measures.accuracy import count_classes, sample_scores, scores
-from .measures.baselines import PIXEL_BASELINES, RADAR_BASELINES, SAMPLE_BASELINES, SERIES_BASELINES, Baseline
+from .measures.baselines import (
+    PIXEL_BASELINES,
+    RADAR_BASELINES,
+    SAMPLE_BASELINES,
+    SERIES_BASELINES,
+    TILE_SERIES_BASELINES,
+    Baseline,
+)
 from .measures.multilabel_accuracy import count_scores, multilabel_scores
 from .records import shown
 
 if TYPE_CHECKING:
+    from .cards import Axes
     from .datasets.dataset import Dataset
 
 #: Figures in words.
@@ -35,7 +43,7 @@ class Task:
         made_by: jobs that make one, for people.
         unit: what samples are called, in the plural.
         axes: of the labels of a sample: "yx" for a class per pixel, "" for one per sample, "c" for 0 or 1 of each class, None for none.
-        dates: samples are series (date, band), not images (band, y, x).
+        dates: samples are series: (date, band) of one place, or with a class per pixel (date, band, y, x); not images (band, y, x).
         scored_by: field of tiles.gpkg of what figures are of, where a dataset has it: what samples of one value say together, and not each.
         split_by: ways to divide a dataset, the best first; the last is taken where none can be.
         themes: of datasets of the task, beside none and foreign ones.
@@ -86,6 +94,11 @@ class Task:
         return self.axes == "yx"
 
     @property
+    def sample_axes(self) -> Axes:
+        """Axes of a sample, see `cards.Axes`."""
+        return ("tbyx" if self.pixelwise else "tb") if self.dates else "byx"
+
+    @property
     def several(self) -> bool:
         """Whether a sample may have several classes at once."""
         return self.axes == "c"
@@ -93,7 +106,7 @@ class Task:
     @property
     def pieces(self) -> str:
         """What samples are called beside each other, in the plural: tiles, also where these are images or patches, or series."""
-        return self.unit if self.dates else "tiles"
+        return self.unit if self.sample_axes == "tb" else "tiles"
 
     @property
     def lose_fewer(self) -> str:
@@ -159,6 +172,9 @@ TASKS: dict[str, Task] = {row.name: row for row in (
          score="average_precision", told=("average_precision", "mean_f1"), of_class=("f1", "precision", "recall", "average_precision")),
     Task("series", "a class for every series of dates", ("Create crop dataset", "Import dataset"), "series", dates=True,
          scored_by="parcel", split_by=("parcel", "scene"), themes=("crops",), formats=("timesen2crop",), baselines=SERIES_BASELINES),
+    Task("tiles in time", "a class for every pixel of dated tiles", ("Create crop dataset",), "tiles", "yx", dates=True, themes=("crops",),
+         figures=scores, score="mean_iou", told=("mean_iou", "overall_accuracy", "mean_f1"), of_class=("iou", "f1", "precision", "recall"),
+         baselines=TILE_SERIES_BASELINES),
     Task("pretraining", "no labels", ("Create pretraining dataset",), "tiles", None, themes=("pretraining",), score="", told=(),
          of_class=(), baselines={}),
 )}

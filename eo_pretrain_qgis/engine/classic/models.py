@@ -13,7 +13,7 @@ import onnx
 from ...errors import DataError
 from ...progress import SILENT, Progress
 from ..cards import Input, between_values
-from ..datasets.dates import read_series
+from ..datasets.dates import as_series, read_series
 from ..datasets.splitting.label_shares import with_label
 from ..datasets.surroundings import Surroundings
 from ..even_sample import even_sample
@@ -126,12 +126,12 @@ class SimpleModel:
         return of_pixels
 
     def _of_series(self, dataset: Dataset, samples: np.ndarray) -> np.ndarray:
-        """Scores (n, class), NaN of series without a date that counts."""
+        """Scores (n, class), of dated tiles (n, class, y, x); NaN of series without a date that counts."""
         features = series_features(dataset, self.what, self.whitening, samples)
-        seen, scores = ~np.isnan(features[:, 0]), np.full((len(samples), len(dataset.classes)), np.nan)
+        seen, scores = ~np.isnan(features[:, 0]), np.full((len(features), len(dataset.classes)), np.nan)
         if seen.any():
             scores[seen] = self.classifier.scores(features[seen])
-        return scores
+        return as_tiles(dataset, scores)
 
     def graph(self) -> onnx.ModelProto:
         """As the graph of a model of images or series; its input has the name of the input."""
@@ -141,10 +141,16 @@ class SimpleModel:
         return (sample_graph if self.whole else pixel_graph)(classifier, self.whitening, self.what.centre, self.what.name)
 
 
+def as_tiles(dataset: Dataset, scores: np.ndarray) -> np.ndarray:
+    """Scores of series (n, class); of a dataset of dated tiles, of whose pixels they are, as (n, class, y, x)."""
+    side = dataset.tile_size
+    return np.moveaxis(scores.reshape(-1, side, side, scores.shape[1]), 3, 1) if dataset.kind.pixelwise else scores
+
+
 def fed(dataset: Dataset, what: Input, samples: np.ndarray) -> dict[str, np.ndarray]:
-    """Whole samples as the graph of a model takes them, by name of its ports."""
+    """Whole samples as the graph of a simple classifier takes them, by name of its ports; dated tiles as the series of their pixels."""
     if what.dated:
-        return dict(zip((what.name, what.days_port), read_series(dataset, what, samples), strict=True))
+        return dict(zip((what.name, what.days_port), as_series(*read_series(dataset, what, samples)), strict=True))
     return {what.name: filled(what, *dataset.read(what, samples))[0]}
 
 

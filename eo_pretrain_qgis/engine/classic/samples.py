@@ -14,7 +14,7 @@ from ..cards import IGNORE, Input
 from ..datasets.dates import read_series
 from ..datasets.units import unit_numbers
 from ..even_sample import even_sample
-from .series import series_features
+from .series import brought, series_features
 from .whitening import Whitening
 
 if TYPE_CHECKING:
@@ -61,8 +61,9 @@ def measure_whitening(dataset: Dataset, what: Input, tiles: np.ndarray, progress
     looked = even_sample(tiles, max(1, min(MEASURED, LOOKED_AT // dataset.tile_size**2)))
     quota, found = max(1, MEASURED // max(len(looked), 1)), []
     for number, (_, images, valid) in enumerate(_read(dataset, what, looked)):
+        valid = valid >= 0 if what.dated else valid
         progress.at(min(0.99, number * len(images) / max(len(looked), 1)), "Measuring the bands")
-        pixels = images if what.dated else np.moveaxis(images, 1, -1)
+        pixels = images if images.ndim == 3 else np.moveaxis(images, -3, -1)
         found += [image[even_sample(np.flatnonzero(known.ravel()), quota)] for image, known in
                   zip(pixels.reshape(len(images), -1, len(what.bands)), valid)]
     values = np.concatenate(found)
@@ -75,7 +76,8 @@ def measure_whitening(dataset: Dataset, what: Input, tiles: np.ndarray, progress
 def pixel_rows(dataset: Dataset, what: Input, whitening: Whitening, tiles: np.ndarray, seed: int, progress: Progress = SILENT) -> Rows:
     """At most 20,000 labelled pixels drawn evenly over the tiles, and more of the classes these show too few of.
 
-    Of very many tiles some are drawn, of which all statistics can be computed in about a minute.
+    Of very many tiles some are drawn, of which all statistics can be computed in about a minute. Of dated tiles a pixel is a series, see
+    `series_rows`.
     """
     rng = np.random.default_rng(seed)
     order = rng.permutation(tiles)[:max(1, min(LEARNED, LOOKED_AT // dataset.tile_size**2))]
@@ -83,15 +85,18 @@ def pixel_rows(dataset: Dataset, what: Input, whitening: Whitening, tiles: np.nd
     missing = np.full(classes, LEAST)
     for number, (places, images, valid) in enumerate(_read(dataset, what, order)):
         progress.at(min(0.99, number * len(places) / len(order)), "Statistics of the training pixels")
-        labels, statistics = dataset.labels(places), whitening.statistics(images, valid)
-        for place, label, rows, known in zip(places, labels, statistics, valid):
-            mixed = rng.permutation(np.flatnonzero((label != IGNORE) & known))
+        statistics = images if what.dated else whitening.statistics(images, valid)
+        for place, label, rows, days in zip(places, dataset.labels(places), statistics, valid):
+            mixed = rng.permutation(np.flatnonzero((label != IGNORE) & ((days >= 0).any(0) if what.dated else days)))
             chosen, rest = mixed[:quota], mixed[quota:]
             for wanted in np.flatnonzero(missing > np.bincount(label.ravel()[chosen], minlength=256)[:classes]):
                 chosen = np.concatenate([chosen, rest[label.ravel()[rest] == wanted][:missing[wanted]]])
             values = label.ravel()[chosen]
             missing = np.maximum(missing - np.bincount(values, minlength=256)[:classes], 0)
-            found.append((rows.reshape(len(rows), -1)[:, chosen].T, values, np.full(len(chosen), place), chosen))
+            own = rows.reshape(*rows.shape[:-2], -1)[..., chosen]
+            if what.dated:
+                own = brought(whitening, np.array(what.days), np.moveaxis(own, 2, 0), days.reshape(len(days), -1)[:, chosen].T).T
+            found.append((own.T, values, np.full(len(chosen), place), chosen))
     features, values, origins, chosen = map(np.concatenate, zip(*found))
     return Rows(features, values, origins, places=chosen)
 
@@ -125,13 +130,13 @@ def tail_values(pixels: Any) -> Any:
 
 
 def _read(dataset: Dataset, what: Input, tiles: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Some tiles at a time: their positions, images, and where these were measured; of series, which dates are looked at."""
+    """Some tiles at a time: their positions, images, and where these were measured; of series the days of the dates that are looked at, else -1."""
     at_once = max(1, _AT_ONCE // max(1, int(np.prod(dataset.read(what, tiles[:1])[0].shape)))) if len(tiles) else 1
     for first in range(0, len(tiles), at_once):
         places = tiles[first:first + at_once]
         if what.dated:
             images, days = read_series(dataset, what, places)
-            yield places, images, days >= 0
+            yield places, images, days
         else:
             images, valid = dataset.read(what, places)
             yield places, images, valid & np.isfinite(images).all(1)

@@ -12,7 +12,7 @@ import numpy as np
 
 from ...progress import SILENT, Progress
 from ..cards import Input
-from ..datasets.dates import NO_DAY, read_series
+from ..datasets.dates import NO_DAY, as_series, read_series
 from .whitening import Whitening
 
 if TYPE_CHECKING:
@@ -59,10 +59,10 @@ def brought(whitening: Whitening, season: np.ndarray, values: np.ndarray, days: 
 
 
 def series_features(dataset: Dataset, what: Input, whitening: Whitening, samples: np.ndarray, progress: Progress = SILENT) -> np.ndarray:
-    """`brought` of series of a dataset (n, day · band)."""
-    dates = dataset.shards.shape(f"images of {dataset.sensor_of(what).name}")
-    at_once, found = max(1, _AT_ONCE // max(1, len(what.days) * dates[0])), []  # type: ignore[index]
+    """`brought` of series of a dataset (n, day · band), of dated tiles of each of their pixels (n · y · x, day · band)."""
+    dates, pixels = dataset.shards.shape(f"images of {dataset.sensor_of(what).name}"), dataset.tile_size**2 if dataset.kind.pixelwise else 1
+    at_once, found = max(1, _AT_ONCE // max(1, len(what.days) * dates[0] * pixels)), []  # type: ignore[index]
     for first in range(0, len(samples), at_once):
         progress.at(min(0.99, first / len(samples)), "Bringing series to the same days")
-        found.append(brought(whitening, np.array(what.days), *read_series(dataset, what, samples[first:first + at_once])))
+        found.append(brought(whitening, np.array(what.days), *as_series(*read_series(dataset, what, samples[first:first + at_once]))))
     return np.concatenate(found) if found else np.zeros((0, len(what.days) * len(what.bands)), np.float32)

@@ -125,7 +125,7 @@ def _brightness(dataset: Dataset) -> Brightness | None:
     """That of some tiles of a dataset."""
     info = dataset.sensor_named()
     images = dataset.images(even_sample(np.arange(len(dataset)), LOOKED_AT), info.name)
-    return Brightness.of(str(dataset.folder), info.dtype, np.moveaxis(images, -1 if dataset.kind.dates else 1, 0)[:, info.valid(images)],
+    return Brightness.of(str(dataset.folder), info.dtype, np.moveaxis(images, -1 if images.ndim == 3 else -3, 0)[:, info.valid(images)],
                          info.bands)
 
 

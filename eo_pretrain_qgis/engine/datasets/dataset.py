@@ -23,6 +23,7 @@ from ..cards import ClassInfo, Input, InputBand, Inputs, SensorInfo
 from ..even_sample import even_sample
 from ..looks.class_style import coloured
 from ..rasters import sources
+from ..rasters.clouds import CLEAR
 from ..rasters.sensors import Band
 from ..records import read_json, shown
 from ..tasks import TASKS, Task, task_named
@@ -94,12 +95,13 @@ class Dataset:
 
     def layouts(self) -> dict[str, Layout]:
         """How the arrays of `shards` must look; images by the name of their sensor."""
-        size, count, dates = self.tile_size, len(self.classes), self.kind.dates
-        layouts = {f"images of {sensor.name}": Layout((None, len(sensor.bands)) if dates else (len(sensor.bands), size, size), sensor.dtype)
+        size, count, axes = self.tile_size, len(self.classes), self.kind.sample_axes
+        free = {"t": None, "y": size, "x": size}
+        layouts = {f"images of {sensor.name}": Layout(tuple({**free, "b": len(sensor.bands)}[axis] for axis in axes), sensor.dtype)
                    for sensor in self.sensors}
         layouts |= {"labels": Layout(self.kind.label_shape(size, count), "uint8"), "shares": Layout((count, size, size), "uint8"),
                     "distance": Layout((size, size), "uint8"), "objects": Layout((size, size), "uint32")}
-        return layouts | {"days": Layout((None,), "int16"), "flags": Layout((None,) if dates else (size, size), "uint8")}
+        return layouts | {"days": Layout((None,), "int16"), "flags": Layout(tuple(free[axis] for axis in axes if axis != "b"), "uint8")}
 
     def __len__(self) -> int:
         return len(self.shards)
@@ -140,8 +142,8 @@ class Dataset:
     @cached_property
     def inputs(self) -> Inputs:
         """What networks can see of the samples: the images of each sensor, by its name, with the statistics of their training pixels."""
-        axes: Any = "tb" if self.kind.dates else "byx"
-        return {sensor.name: Input(sensor.name, sensor.name, sensor.preset, tuple(self._input_band(sensor, band) for band in sensor.bands), axes,
+        return {sensor.name: Input(sensor.name, sensor.name, sensor.preset, tuple(self._input_band(sensor, band) for band in sensor.bands),
+                                   self.kind.sample_axes,
                                    season=series_days(self, sensor.name) if self.kind.dates else None) for sensor in self.sensors}
 
     def choose(self, sensors: Sequence[str], bands: str | None = None) -> Inputs:
@@ -240,11 +242,14 @@ class Dataset:
         return np.flatnonzero(np.logical_and.reduce([chosen, *map(self.shards.holding, sensors)]))
 
     def images(self, indices: np.ndarray, sensor: str = "") -> np.ndarray:
-        """Images (n, band, y, x), of series (n, date, band), in stored units and the type of the source; see `sensor_named`."""
+        """Images (n, band, y, x), of series (n, date, band), of dated tiles (n, date, band, y, x), in stored units and the type of the source;
+        see `sensor_named`.
+        """
         return self.shards.images(indices, self.sensor_named(sensor).name)
 
     def read(self, seen: Input, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Images of the bands of an input, as `images` gives them, and where they were measured, see `SensorInfo.valid`.
+        """Images of the bands of an input, as `images` gives them, and where they were measured, see `SensorInfo.valid`; of dated tiles
+        where they were measured and clear, bool (n, date, y, x).
 
         What was measured is decided by all bands of the sensor, so that it does not depend on the bands chosen. Where a band is stored with
         another scale or offset than the input has, as in Sentinel-2 products before and since baseline 04.00, values become float32 in the
@@ -254,13 +259,16 @@ class Dataset:
             DataError: see `sensor_of`.
         """
         sensor = self.sensor_of(seen)
-        images, names, axis = self.shards.images(indices, sensor.name), [band.name for band in sensor.bands], -1 if self.kind.dates else 1
+        images, names, axes = self.shards.images(indices, sensor.name), [band.name for band in sensor.bands], self.kind.sample_axes
+        axis = axes.index("b") - len(axes)
         valid, own = sensor.valid(images), [sensor.bands[names.index(name)] for name in seen.names]
+        if axes == "tbyx" and (flags := self.array_of(sensor.name, "flags", indices)) is not None:
+            valid &= flags == CLEAR
         if seen.names != names:
             images = images.take([names.index(name) for name in seen.names], axis)
         if any((ours.scale, ours.offset) != (theirs.scale, theirs.offset) for ours, theirs in zip(own, seen.bands)):
             # stored · scale + offset is the physical value on both sides
-            factor, shift = (np.array(values, np.float32).reshape((-1,) if axis == -1 else (-1, 1, 1)) for values in zip(*(
+            factor, shift = (np.array(values, np.float32).reshape((-1, *[1] * (-1 - axis))) for values in zip(*(
                 (ours.scale / theirs.scale, (ours.offset - theirs.offset) / theirs.scale) for ours, theirs in zip(own, seen.bands))))
             images = images.astype(np.float32) * factor + shift
         return images, valid
@@ -283,8 +291,8 @@ class Dataset:
             name: "shares", uint8 (n, class, y, x), 255 · share of the class in the pixel; "distance", uint8 (n, y, x), 255 · distance from the
                 border of the object a pixel belongs to, over the largest in that object; "objects", uint32 (n, y, x), the number of that
                 object, 0 where there is none; "days", int16 (n, date), days since
-                1 January of ``facts["first_year"]``, -1 for padding; "flags", uint8 (n, date), 0 clear, 1 cloud, 2 shadow, 3 snow,
-                4 not measured.
+                1 January of ``facts["first_year"]``, -1 for padding; "flags", uint8 (n, date), of dated tiles (n, date, y, x), 0 clear, 1 cloud,
+                2 shadow, 3 snow, 4 not measured.
             indices: of the samples.
         """
         return self.shards.array(name, indices)

@@ -105,9 +105,9 @@ def _batches(shards: Shards, indices: np.ndarray, sensor: SensorInfo, progress: 
         images = shards.images(indices[first:first + size], sensor.name)
         valid = sensor.valid(images)
         flags = next((name for name in (f"flags_{sensor.name}", "flags") if name in shards.extras()), "")
-        if images.ndim == 3 and flags:
+        if images.ndim != 4 and flags:
             valid &= shards.array(flags, indices[first:first + size]) == 0
-        bands = np.moveaxis(images, 1 if images.ndim == 4 else -1, 0)
+        bands = np.moveaxis(images, -1 if images.ndim == 3 else -3, 0)
         if valid.all():
             yield bands.reshape(len(bands), -1)
         elif valid.any():

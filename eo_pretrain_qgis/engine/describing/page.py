@@ -124,7 +124,7 @@ def _bands(dataset: Dataset, sensor: SensorInfo) -> list[dict]:
 
 def _summary(dataset: Dataset, facts: dict) -> str:
     (width, height), counts, what = facts["resolution_m"], facts["tiles_by_split"], dataset.kind.unit
-    if dataset.kind.dates:
+    if dataset.kind.sample_axes == "tb":
         size = f"of a pixel of {width:g} × {height:g} m or a parcel"
     else:
         size = f"of {facts['tile_size']} × {facts['tile_size']} px of {width:g} × {height:g} m"
@@ -170,7 +170,8 @@ def _series(facts: dict) -> list[str]:
                 for row in known["classes"]]
     shares = ", ".join(f"{name} {share:.0%}" for name, share in known["flags"].items())
     span = f"From {known['first']} to {known['last']}. " if known["first"] else ""
-    return [page.heading("Dates and clouds"), page.paragraph(f"{span}Of the dates: {shares}. From {known['series']} series."),
+    return [page.heading("Dates and clouds"), page.paragraph(f"{span}Of the dates: {shares}. From {known['series']} series"
+                           f"{', each of the pixel in the middle of a tile' if facts['tile_size'] > 1 else ''}."),
             page.table(("", "minimum", "median", "maximum"), rows),
             page.table(("class", "series", "clear dates (median)", "longest gap [day] (median)"), of_class)]
 

@@ -33,7 +33,7 @@ CURVES, STEP = 400, 10
 def samples(dataset: Dataset, progress: Progress = SILENT) -> list[str]:
     """Sections with pictures of samples, as the task asks for."""
     kind = dataset.kind
-    if kind.dates:
+    if kind.sample_axes == "tb":
         return [page.heading("Series by class"), *(_curves(dataset, sensor) for sensor in dataset.sensors)]
     if kind.pixelwise:
         return [_tiles(dataset, split, count) for split, count in SAMPLES.items() if len(dataset.indices(split))]

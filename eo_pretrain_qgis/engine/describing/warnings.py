@@ -143,7 +143,7 @@ def _distance(dataset: Dataset) -> list[str]:
 
 
 def _pixels(dataset: Dataset) -> list[str]:
-    if dataset.kind.dates or not len(dataset):
+    if dataset.kind.sample_axes == "tb" or not len(dataset):
         return []
     found = []
     if "valid" in dataset.tiles and (valid := float(dataset.column("valid").mean())) < 0.8:
@@ -151,7 +151,7 @@ def _pixels(dataset: Dataset) -> list[str]:
     pixelwise = dataset.kind.pixelwise and "labelled" in dataset.tiles
     if pixelwise and (labelled := float(dataset.column("labelled").mean())) < 0.1:
         found.append(f"Only {labelled:.1%} of the pixels in the tiles are labelled.")
-    for sensor in dataset.sensors:
+    for sensor in dataset.sensors if not dataset.kind.dates else ():
         found += _zeros(dataset, sensor)
     return found
 

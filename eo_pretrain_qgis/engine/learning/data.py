@@ -28,6 +28,8 @@ from .image_changes import turned
 LABELS, SHARES = "labels", "shares"
 #: Pixels around a tile that show a network what it would see in a map.
 AROUND = 64
+#: The same of dated tiles, whose dates multiply the work.
+AROUND_DATED = 16
 #: What was read for a batch: the field of `Batch` and the name in it → (n, …), all with axes y and x at the end that have more than two axes.
 Arrays = dict[tuple[str, str], np.ndarray]
 
@@ -37,9 +39,9 @@ class Batch:
     """Some tiles on the device.
 
     Attributes:
-        images: by input, float32 (n, band, y, x), of series (n, date, band), stored units; the band's centre where nothing is valid. What methods
-            hand out may be scaled already.
-        valid: by input, which pixels were measured, bool (n, y, x), or which dates of series count, bool (n, date).
+        images: by input, float32 (n, band, y, x), of series (n, date, band), of dated tiles (n, date, band, y, x), stored units; the band's centre
+            where nothing is valid. What methods hand out may be scaled already.
+        valid: by input, which pixels were measured, bool (n, y, x), or which dates of series count, bool (n, date), of dated tiles (n, date, y, x).
         samples: int64 (n,), positions in the dataset.
         weights: float32 (n,), of the tiles in the loss.
         targets: what is to be learned, by name. “labels” are class positions, int64, 255 where nothing is known: (n, y, x), or (n,) where a
@@ -166,8 +168,10 @@ class TileReader:
         arrays: Arrays = {}
         for name, seen in self.inputs.items():
             if seen.dated:
-                arrays["images", name], days = read_series(self.dataset, seen, part.samples)
-                arrays["valid", name], arrays["days", seen.days_port] = days >= 0, days
+                series = read_series(self.dataset, seen, part.samples, self.around.get(name))
+                images, days = (_crop(array, part, 2 * self.context) for array in series)
+                arrays["images", name], arrays["valid", name] = images, days >= 0
+                arrays["days", seen.days_port] = days.max(tuple(range(2, days.ndim)))
                 continue
             images, valid = self.stored(name, part.samples)
             arrays["images", name], arrays["valid", name] = (_crop(array, part, 2 * self.context) for array in (images, valid))
@@ -191,13 +195,18 @@ class TileReader:
             if array.ndim < 4:
                 continue
             pixels = array.float()
-            images[name] = laid(torch.where(valid[name][:, None], pixels, self.fill[name]) if name in valid else pixels)
+            images[name] = laid(torch.where(valid[name].unsqueeze(-3), pixels, self.fill[name]) if name in valid else pixels)
         targets |= {name: target.long() for name, target in targets.items() if name in self.labels}
         return Batch(images, valid, part.samples, there["weights", ""], targets, days)
 
     def _nothing(self, name: str) -> int:
         """What stands in a map where nothing is known."""
         return self.dataset.ignore if name in self.labels else 0
+
+
+def around(dataset: Dataset) -> int:
+    """Pixels around the tiles of a dataset that show a network what it would see in a map; none where tiles have no class per pixel."""
+    return (AROUND_DATED if dataset.kind.dates else AROUND) if dataset.kind.pixelwise else 0
 
 
 def laid(images: torch.Tensor) -> torch.Tensor:

@@ -26,15 +26,15 @@ from ..models.session import InferenceSession, on_processor
 from ..runs.description import describe as of_run
 from ..tasks import task_named
 from ..waiting import PythonCall, patiently
-from .halo import measured, real_scenes, real_tiles
+from .halo import measured, measured_dated, real_scenes, real_tiles
 from .loop.runs import Run
 from .networks.class_networks import ClassNetwork
 from .networks.dense import Dense, has_dense_form
 from .networks.same_padding import with_fixed_padding
 from .networks.spectral import SpectralClassifier
 
-#: Series of the dataset that torch and onnxruntime are compared on.
-SERIES = 500
+#: Series, and dated tiles, of the dataset that torch and onnxruntime are compared on.
+SERIES, TILES = 500, 4
 
 
 class Probabilities(nn.Module):
@@ -71,14 +71,14 @@ class Together(nn.Module):
 
 
 class SeriesProbabilities(nn.Module):
-    """The same of series: values in stored units and days in, probabilities out."""
+    """The same of series and dated tiles: values in stored units and days in, probabilities out."""
 
     def __init__(self, network: ClassNetwork) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, values: torch.Tensor, days: torch.Tensor) -> torch.Tensor:
-        """Probabilities (n, class) of series (n, date, band) and the days of their dates (n, date), NaN where none counts."""
+        """Probabilities (n, class, …) of series (n, date, band, …) and the days of their dates (n, date), NaN where none counts."""
         return self.network({self.network.seen.name: values, self.network.seen.days_port: days}).softmax(1)
 
 
@@ -105,8 +105,9 @@ def export_run(run_folder: str, target: str, *, name: str | None = None, licence
     run = Run.open(run_folder)
     run.refuse_without_classes()
     network = run.load_network(torch.device("cpu"))
-    written = (_of_series if network.seen.dated else _of_pixels if task_named(run.card["task"]).pixelwise else _of_squares)(
-        run, network, tolerance, progress)
+    axes = network.seen.axes
+    written = (_of_dated_tiles if axes == "tbyx" else _of_series if axes == "tb" else _of_pixels if task_named(run.card["task"]).pixelwise else
+               _of_squares)(run, network, tolerance, progress)
     progress.at(0.95, "Writing the model")
     description = describe(run, network, name or f"{run.card['dataset']['name']} {run.card['encoder']}", licence, plugin_version, written.facts)
     package.write(written.content, description, target)
@@ -157,6 +158,21 @@ def _of_squares(run: Run, network: ClassNetwork, tolerance: float, progress: Pro
     return Written(content, difference, {"halo": 0, "dense_step": dense.step if dense else None})
 
 
+def _of_dated_tiles(run: Run, network: ClassNetwork, tolerance: float, progress: Progress) -> Written:
+    """Of dated tiles of any number of dates, whose height and width are multiples of the stride."""
+    seen, model = network.seen, SeriesProbabilities(network).eval()
+    progress.at(0.05, "Translating the network")
+    n, dates, rows, columns = (torch.export.Dim(axis, min=1) for axis in ("n", "dates", "rows", "columns"))
+    example = torch.zeros(2, 7, len(seen.bands), 3 * network.stride, 4 * network.stride), torch.zeros(2, 7)
+    free = {0: n, 1: dates, 3: network.stride * rows, 4: network.stride * columns}
+    content = translated(model, {seen.name: (example[0], free), seen.days_port: (example[1], {0: n, 1: dates})}, run.card["encoder"],
+                         progress=progress.part(0.05, 0.6))
+    session, folder = on_processor(content), run.card["dataset"]["path"]
+    difference = largest_difference(model, session, series_probes(folder, seen, network.stride), progress.part(0.6, 0.8), np.nan_to_num)
+    _refuse_different(difference, tolerance)
+    return Written(content, difference, measured_dated(session, folder, seen, progress.part(0.8, 0.95)))
+
+
 def _of_series(run: Run, network: ClassNetwork, tolerance: float, progress: Progress) -> Written:
     seen, model = network.seen, SeriesProbabilities(network).eval()
     progress.at(0.05, "Translating the network")
@@ -181,15 +197,29 @@ def _refuse_different(difference: float, tolerance: float) -> None:
                          f"{tolerance:g} allowed. Allow a larger difference, or train again with another encoder.")
 
 
-def series_probes(folder: str, seen: Input) -> list[dict[str, np.ndarray]]:
-    """Several numbers and lengths of series by port: some of the dataset where it is still there, others drawn at random; with padding anywhere."""
-    rng, found = np.random.default_rng(0), []
+def series_probes(folder: str, seen: Input, stride: int = 0) -> list[dict[str, np.ndarray]]:
+    """Several numbers and lengths of series by port: some of the dataset where it is still there, others drawn at random; with padding anywhere.
+
+    Args:
+        folder: of the dataset.
+        seen: what the network sees.
+        stride: of a network of dated tiles; 0: it is of series.
+    """
+    rng, found, tiles = np.random.default_rng(0), [], seen.axes == "tbyx"
     if os.path.isdir(folder):
         dataset = Dataset.open(folder)
-        found.append(read_series(dataset, seen, even_sample(dataset.indices("all"), SERIES)))
-    for count, dates in ((1, 1), (5, 12), (40, 60)):
+        values, days = read_series(dataset, seen, even_sample(dataset.indices("all"), TILES if tiles else SERIES))
+        side = dataset.tile_size // stride * stride if tiles else 0
+        values, days = (part[..., :side, :side] for part in (values, days)) if tiles else (values, days)
+        found.append((np.ascontiguousarray(values), days.max(tuple(range(2, days.ndim)))))
+    for number, (count, dates) in enumerate(((1, 1), (2, 7), (3, 12)) if tiles else ((1, 1), (5, 12), (40, 60))):
         days = rng.uniform(seen.days[0], seen.days[-1] + 1, (count, dates)).astype(np.float32)
-        values = np.array(seen.centre) + np.array(seen.spread) * rng.standard_normal((count, dates, len(seen.bands)))
+        axes = (stride * (number + 1), stride * 2) if tiles else ()
+        centre, spread = (np.array(values).reshape(-1, *[1] * len(axes)) for values in (seen.centre, seen.spread))
+        values = centre + spread * rng.standard_normal((count, dates, len(seen.bands), *axes))
+        if tiles:  # pixels that do not count on some dates, and some on none
+            values = np.where(rng.random((count, dates, 1, *axes)) < (0.3 if number else 0), centre, values)
+            values[:, :, :, :1, :2] = centre
         found.append((values.astype(np.float32), np.where(rng.random(days.shape) < 0.4, np.float32(NO_DAY), days)))
     return [dict(zip((seen.name, seen.days_port), pair, strict=True)) for pair in found]
 
@@ -304,7 +334,7 @@ def largest_difference(model: nn.Module, session: InferenceSession, images: list
         for expected, found in zip(given if isinstance(given, tuple) else (given,), session.run(None, image), strict=True):
             apart = np.abs(view(found) - view(expected.numpy()) if view else found - expected.numpy()).max()
             largest = float(np.maximum(largest, apart))  # unlike max() it keeps NaN
-        size = " × ".join(map(str, next(iter(image.values())).shape[2:])) + " px" if len(image) == 1 else f"{len(found)} series"
+        size = " × ".join(map(str, next(iter(image.values())).shape[2:])) + " px" if len(image) == 1 else f"{len(found)} samples of dates"
         progress.at(done / len(images), f"Comparing torch and onnxruntime on {size}")
     return largest
 

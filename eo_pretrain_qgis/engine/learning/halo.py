@@ -13,7 +13,9 @@ import numpy as np
 from ...progress import SILENT, Progress
 from ..cards import Input
 from ..datasets.dataset import Dataset
+from ..datasets.dates import read_series
 from ..datasets.surroundings import Surroundings
+from ..even_sample import even_sample
 from ..models.kinds import block_sizes, up
 from ..models.session import InferenceSession, RunOptions
 from ..waiting import patiently
@@ -28,6 +30,9 @@ REFERENCE_HALO = LARGEST_HALO + 32
 CHANGED_SHARE, CHANGED_QUANTILE, QUANTILE = 0.0005, 0.001, 0.9
 #: Tiles of networks that see these as a whole.
 TILES = 32
+#: Borders tried for dated tiles, of which the last is farther than their network looks; places, dates and edge of a part compared; and the edge
+#: of what is kept of a block, which is small because memory holds it once for each date.
+DATED_HALOS, DATED_PLACES, DATED_DATES, DATED_PART, DATED_CORE = (32, 48, 64, 80), 3, 6, 64, 128
 _TEXT = "Measuring the border that blocks need"
 
 
@@ -100,6 +105,44 @@ def measured(session: InferenceSession, name: str, scenes: list[np.ndarray], str
                          "looks farther. Maps may show faint seams.", "warning")
     found = {"places": 4 * len(scenes), "changed": tried[halo], "tried": {str(border): share for border, share in sorted(tried.items())}}
     return {"halo": halo, **block_sizes(halo, stride), "halo_measured": found}
+
+
+def measured_dated(session: InferenceSession, folder: str, seen: Input, progress: Progress) -> dict[str, Any]:
+    """`measured` of a network of dated tiles: the smallest of some borders that changes few enough of the classes.
+
+    Args:
+        session: the network.
+        folder: of the dataset; of one that is gone, noise is looked at.
+        seen: what the network sees.
+        progress: told of each border that is tried.
+    """
+    widest, rng = DATED_HALOS[-1], np.random.default_rng(0)
+    side = DATED_PART + 2 * widest
+    centre, spread = (np.array(values, np.float32)[:, None, None] for values in (seen.centre, seen.spread))
+    if Path(folder).is_dir():
+        dataset = Dataset.open(folder)
+        tiles = np.sort(rng.permutation(dataset.indices("all", dataset.sensor_of(seen).name))[:DATED_PLACES])
+        around = Surroundings(dataset, seen, max(0, -(-(side - dataset.tile_size) // 2)))
+        images, pixel_days = (part[..., :side, :side] for part in read_series(dataset, seen, tiles, around))
+        chosen = even_sample(np.arange(images.shape[1]), DATED_DATES)
+        images, days = images[:, chosen], pixel_days[:, chosen].max((2, 3))
+    else:
+        images = centre + spread * rng.standard_normal((DATED_PLACES, DATED_DATES, len(seen.bands), side, side)).astype(np.float32)
+        days = np.tile(np.linspace(seen.days[0], seen.days[-1], DATED_DATES, dtype=np.float32), (DATED_PLACES, 1))
+
+    def classes(halo: int, place: int) -> np.ndarray:
+        cut, inner = slice(widest - halo, side - widest + halo), slice(halo, halo + DATED_PART)
+        given = {seen.name: np.ascontiguousarray(images[place:place + 1, ..., cut, cut]), seen.days_port: days[place:place + 1]}
+        return np.nan_to_num(session.run(None, given)[0])[0, :, inner, inner].argmax(0)
+
+    references, tried, halo = [classes(widest, place) for place in range(len(images))], {}, widest
+    for number, halo in enumerate(DATED_HALOS):
+        progress.at(number / len(DATED_HALOS), f"{_TEXT}: trying {halo} px")
+        tried[str(halo)] = round(float(np.mean([(classes(halo, place) != one).mean() for place, one in enumerate(references)])), 7)
+        if tried[str(halo)] <= CHANGED_SHARE:
+            break
+    return {"halo": halo, "block": DATED_CORE + 2 * halo, "small_block": None,
+            "halo_measured": {"places": len(images), "changed": tried[str(halo)], "tried": tried}}
 
 
 def measure_halo(classes: Callable[[np.ndarray], np.ndarray], scenes: list[np.ndarray], stride: int, progress: Progress = SILENT,

@@ -11,20 +11,21 @@ from ..datasets.dataset import Dataset
 from ..runs.simple import GAUSSIAN
 from ..tasks import require
 from .finetuning.classification import Classification
-from .finetuning.defaults import OF_SERIES, Defaults
+from .finetuning.defaults import OF_SERIES, OF_TILES_IN_TIME, Defaults
 from .finetuning.fields import FieldSegmentation
 from .finetuning.labelled_tiles import LabelledMethod
 from .finetuning.segmentation import Segmentation
-from .finetuning.series import SeriesMethod
+from .finetuning.series import SeriesMethod, TilesInTimeMethod
 from .networks.class_networks import ClassificationNetwork, ClassNetwork, SegmentationNetwork
 from .networks.field_network import FieldUNet
 from .networks.fitted import NearestNeighbours, PixelProbe
 from .networks.gaussian import GaussianClassifier
 from .networks.patch_encoders import hidden_widths
 from .networks.series import SeriesNetwork
-from .networks.series_start import chosen_series_encoder, start_series
+from .networks.series_start import chosen_series_encoder, chosen_tile_encoder, start_series
 from .networks.spectral import DeepSpectralClassifier, SpectralClassifier, SpectralUNet
 from .networks.starting_weights import Matched, start_from
+from .networks.utae import TileSeriesNetwork
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,10 @@ _FIELDS = Learner({"field unet above a regression": FieldUNet, "unet": Segmentat
                   FieldSegmentation, "unet", {"probe": "linear on features"})
 _SERIES = Learner({"series network above a regression": SeriesNetwork}, SeriesMethod, "", encoder=chosen_series_encoder, start=start_series,
                   usual=OF_SERIES)
+_TILES_IN_TIME = Learner({"U-TAE above a regression": TileSeriesNetwork}, TilesInTimeMethod, "", encoder=chosen_tile_encoder, start=start_series,
+                         usual=OF_TILES_IN_TIME)
 LEARNERS: dict[str, Learner] = {"segmentation": _PIXELS, "fields": _FIELDS, "scene": _TILES, "patch": _TILES, "multilabel": _TILES,
-                                "series": _SERIES}
+                                "series": _SERIES, "tiles in time": _TILES_IN_TIME}
 
 
 def learner_of(dataset: Dataset, otherwise: str = "") -> Learner:

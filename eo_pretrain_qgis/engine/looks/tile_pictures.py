@@ -8,6 +8,7 @@ import numpy as np
 
 from ..datasets.dataset import IGNORE, ClassInfo, Dataset
 from ..even_sample import even_sample
+from ..rasters.clouds import CLEAR
 
 TRUE_COLOUR = ("B04", "B03", "B02")
 #: Bands that are no picture.
@@ -19,7 +20,7 @@ STRETCH = (2, 98)
 
 
 def look(dataset: Dataset, tiles: np.ndarray, sensor: str) -> np.ndarray:
-    """Tiles in red, green and blue where these bands exist, else in the first three bands, or grey.
+    """Tiles in red, green and blue where these bands exist, else in the first three bands, or grey; of dated tiles the date with most clear pixels.
 
     Args:
         dataset: whose tiles.
@@ -32,6 +33,10 @@ def look(dataset: Dataset, tiles: np.ndarray, sensor: str) -> np.ndarray:
     info = dataset.sensor_named(sensor)
     images = dataset.images(tiles, info.name)
     valid = info.valid(images)
+    if images.ndim == 5:
+        flags = dataset.array_of(info.name, "flags", tiles)
+        best = np.arange(len(tiles)), (valid if flags is None else valid & (flags == CLEAR)).sum((2, 3)).argmax(1)
+        images, valid = images[best], valid[best]
     result = np.full((*valid.shape, 3), BLANK, np.uint8)
     if valid.any():
         for colour, band in enumerate(pictured_bands([band.name for band in info.bands])):

@@ -25,6 +25,7 @@ from ..rasters.grid import Grid, Window, blocks
 from ..rasters.raster import Raster, Scene
 from ..rasters.series_dates import Dated, days_of, days_since, in_order
 from .band_matching import AS_MODEL, Match, empty_value, match_bands
+from .blocks import Tile, anchored_tiles
 from .inference import Part, Product
 from .request import Canvas, compare_resolution
 from .score_checks import check_scores
@@ -124,13 +125,13 @@ def map_series(model: Package, request: SeriesRequest, products: Sequence[Produc
     valid = 0
     with ExitStack() as stack:
         takers = [stack.enter_context(product.open(canvas, progress)) for product in products]
-        side = min(LARGEST_BLOCK, max(16, int((HELD / (len(images) * (len(seen.bands) + 1))) ** 0.5)))
-        windows = blocks(area, side)
-        for number, window in enumerate(windows):
-            part = progress.part(0.1 + 0.9 * number / len(windows), 0.1 + 0.9 * (number + 1) / len(windows))
-            found = _answered(model, seen, images, window, lambda given: session.run([model.kind.output], given)[0], part)
+        tiles = _laid(model, seen, grid, area, len(images))
+        for number, tile in enumerate(tiles):
+            part = progress.part(0.1 + 0.9 * number / len(tiles), 0.1 + 0.9 * (number + 1) / len(tiles))
+            answered = _answered if seen.axes == "tb" else _answered_tile
+            found = answered(model, seen, images, tile, lambda given: session.run([model.kind.output], given)[0], part)
             valid += int(found.valid.sum())
-            check_scores(found.scores, found.valid, window, grid, model)
+            check_scores(found.scores, found.valid, found.window, grid, model)
             for take in takers:
                 take(found)
         if not valid:
@@ -150,7 +151,7 @@ def first_image(request: SeriesRequest) -> tuple[Grid, str]:
 def _series_of(model: Package) -> tuple[ModelInput, SeriesDays]:
     """The one series that a model takes, and its season."""
     first, *others = model.inputs.values()
-    if others or first.axes != "tb" or first.season is None:
+    if others or first.season is None:
         raise ModelError(f"The model {model.path} is for {model.task} and takes no series of dates. Use “Predict map”, or choose a model that "
                          "learned from series.")
     return first, first.season
@@ -201,9 +202,46 @@ def _opened(model: Package, seen: ModelInput, request: SeriesRequest, ordered: l
     return found
 
 
-def _answered(model: Package, seen: ModelInput, images: list[_Image], window: Window, ask: Callable[[dict[str, np.ndarray]], np.ndarray],
+def _laid(model: Package, seen: ModelInput, grid: Grid, area: Window, dates: int) -> list[Tile]:
+    """The blocks of a map: of series any that memory holds, for each pixel is asked for alone; of dated tiles those of the model, see `blocks`."""
+    if seen.axes == "tb":
+        side = min(LARGEST_BLOCK, max(16, int((HELD / (dates * (len(seen.bands) + 1))) ** 0.5)))
+        return [Tile(window, window) for window in blocks(area, side)]
+    found = anchored_tiles(grid.width, grid.height, block=model.block, halo=model.halo, stride=model.stride, area=area)
+    return [Tile(core, tile.seen) for tile in found if (core := tile.core.intersection(area))]
+
+
+def _answered_tile(model: Package, seen: ModelInput, images: list[_Image], tile: Tile, ask: Callable[[dict[str, np.ndarray]], np.ndarray],
+                   progress: Progress) -> Part:
+    """What the model says of the core of a block of dated tiles, all of whose dates it is given at once, and the mean of each band;
+    beyond the image nothing was seen.
+    """
+    around, core = tile.seen, tile.core
+    fill = np.asarray(seen.fill, np.float32)[:, None, None]
+    values = np.tile(fill, (1, len(images), 1, around.height, around.width))
+    known = np.zeros((len(images), around.height, around.width), bool)
+    inside = around.intersection(images[0].scene.grid.window) or core
+    rows, columns = (slice(first - start, first - start + length) for first, start, length in (
+        (inside.row, around.row, inside.height), (inside.col, around.col, inside.width)))
+    for number, image in enumerate(images):
+        progress.at(0.7 * number / len(images), "Reading the dates of a block")
+        stored, known[number, rows, columns] = image.read(inside)
+        values[0, number, :, rows, columns] = np.where(known[number, rows, columns], stored, fill)
+    days = np.array([[image.day if clear.any() else NO_DAY for image, clear in zip(images, known)]], np.float32)
+    progress.at(0.7, "Asking the model")
+    kept = (..., slice(core.row - around.row, core.row - around.row + core.height), slice(core.col - around.col, core.col - around.col + core.width))
+    valid = np.logical_or.reduce(known[kept])
+    scores = np.zeros((len(model.classes), core.height, core.width), np.float32)
+    if valid.any():
+        scores = np.where(valid, ask(dict(zip(seen.ports, (values, days), strict=True)))[0][kept], 0)
+    means = np.einsum("dbyx,dyx->byx", values[0][kept], known[kept].astype(np.float32)) / np.maximum(known[kept].sum(0), 1)
+    return Part(core, scores, means, valid)
+
+
+def _answered(model: Package, seen: ModelInput, images: list[_Image], tile: Tile, ask: Callable[[dict[str, np.ndarray]], np.ndarray],
               progress: Progress) -> Part:
-    """What the model says of the pixels of a window, and beside it the mean of each band over the clear dates."""
+    """What the model says of the pixels of a block, each for itself, and beside it the mean of each band over the clear dates."""
+    window = tile.core
     pixels = window.width * window.height
     values = np.empty((pixels, len(images), len(seen.bands)), np.float32)
     days = np.full((pixels, len(images)), NO_DAY, np.float32)

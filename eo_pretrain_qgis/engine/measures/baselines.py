@@ -93,3 +93,11 @@ _ANGLE = {
 }
 #: Of classes of whole images and patches, and of series.
 SAMPLE_BASELINES, SERIES_BASELINES = {**_of_samples("tiles", _SAMPLES), **_ANGLE}, _of_samples("series", _SERIES)
+_TILE_SERIES = ("on the whitened bands of each pixel on each day of the season, between its clear dates on a line, learned from at most 20,000 "
+                "pixels of these tiles.")
+#: Of a class for every pixel of dated tiles.
+TILE_SERIES_BASELINES = {
+    "majority": PIXEL_BASELINES["majority"],
+    "statistics": Baseline("regression on statistics", f"Regression on statistics: logistic regression {_TILE_SERIES}", _statistics),
+    "boosting": Baseline("boosting on statistics", f"Boosting on statistics: gradient-boosted trees {_TILE_SERIES}", _boosting),
+}

@@ -36,7 +36,7 @@ class Kind:
         return (self.axes, self.takes) == ("b", "byx")
 
 
-SEGMENTATION, FIELDS, TRANSLATION, SERIES = "segmentation", "fields", "translation", "series"
+SEGMENTATION, FIELDS, TRANSLATION, SERIES, TILES_IN_TIME = "segmentation", "fields", "translation", "series", "tiles in time"
 _CHANCE, _OF_CLASSES = (0.0, 1.0), ("class_map", "confidence", "class_shares", "polygons", "survey")
 _PIXELS, _SCENE = "a class for every pixel", "scene-classification"
 #: Task → what its models give. That probabilities of a pixel sum to 1 is not asked for, since the most probable class is also that of a
@@ -50,6 +50,7 @@ KINDS = {
     TRANSLATION: Kind("images of another sensor", "translation", (-math.inf, math.inf), ("synthetic_image",), translates=True, words="generative"),
     SERIES: Kind("a class for every series", "probabilities", _CHANCE, ("class_map", "confidence", "class_shares", "polygons"), axes="b", takes="tb",
                  words="classification"),
+    TILES_IN_TIME: Kind(_PIXELS, "probabilities", _CHANCE, ("class_map", "confidence", "class_shares", "polygons"), takes="tbyx"),
 }
 #: Edge of a block, what the network sees at once [px], and of the smaller one for little memory; more where the halo is wide.
 BLOCK, SMALL_BLOCK = 1024, 256

@@ -105,7 +105,7 @@ class ModelRecord(Struct):
 
     id: FilledName
     name: Name
-    task: Literal["segmentation", "fields", "scene", "patch", "multilabel", "translation", "series"]
+    task: Literal["segmentation", "fields", "scene", "patch", "multilabel", "translation", "series", "tiles in time"]
     inputs: Annotated[tuple[ModelInput, ...], Meta(min_length=1, max_length=1_000)]
     resolution_m: tuple[Metres, Metres]
     classes: Annotated[tuple[ClassInfo, ...], Meta(max_length=255)]

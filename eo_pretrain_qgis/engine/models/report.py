@@ -47,7 +47,7 @@ def write_html(package: Package, path: str) -> None:
         html.table(("", ""), [
             ("Id", package.id), ("File", package.path), ("SHA-256", package.sha256), ("Parameters", known.parameters),
             ("Stride [px]", package.stride), ("Halo [px]", package.halo), ("Training tile [px]", known.tile_size),
-            *([("Takes tiles of", _sides(package))] if package.kind.takes == "byx" else [])]),
+            *([("Takes tiles of", _sides(package))] if package.kind.takes != "tb" else [])]),
     ])
 
 
@@ -63,11 +63,20 @@ def _sides(package: Package) -> str:
 def _input(seen: ModelInput, several: bool) -> list[str]:
     """Its bands, with its name where it is not the only one, and the season of a series."""
     may = ", which may be missing" if seen.optional else ""
-    season = [html.paragraph(
-        f"A series of dates of one place, of {season_words(seen.season)}; single dates outside are left out, and series of another part of the year "
-        f"are refused. The port “{seen.ports[-1]}” takes the days since 1 January of the year in which it begins, below 0 for what is missing, "
-        "cloudy or padding. A series without a clear date gets no class.")] if seen.season else []
-    return [*([html.paragraph(f"{seen.name}{may}:")] if several else []), *season, _bands(seen.bands)]
+    return [*([html.paragraph(f"{seen.name}{may}:")] if several else []), *_season(seen), _bands(seen.bands)]
+
+
+def _season(seen: ModelInput) -> list[str]:
+    """Which dates of a series it takes."""
+    if not seen.season:
+        return []
+    what, more = "dates of one place", ""
+    if seen.axes == "tbyx":
+        what, more = "dated tiles", " A pixel that does not count on a date has the fill value in all bands there."
+    return [html.paragraph(
+        f"A series of {what}, of {season_words(seen.season)}; single dates outside are left out, and series of another part of the year are refused. "
+        f"The port “{seen.ports[-1]}” takes the days since 1 January of the year in which it begins, below 0 for what is missing, cloudy or padding. "
+        f"A series without a clear date gets no class.{more}")]
 
 
 def _gives(package: Package) -> list[str]:
@@ -111,7 +120,8 @@ def _blocks(package: Package) -> list[str]:
     tried = [(f"{border} px", f"{share:.3%}") for border, share in sorted(found.tried.items(), key=lambda row: int(row[0]))]
     return [html.heading("How it maps"),
             html.paragraph(f"{text} At {found.places} places of the training tiles {found.changed:.3%} of the pixels depend on where the block "
-                           "ends, just inside that border. It is one step wider than the first that leaves few enough."),
+                           "ends, just inside that border. It is "
+                           f"{'the first' if package.kind.takes == 'tbyx' else 'one step wider than the first'} that leaves few enough."),
             html.table(("Border tried", "Pixels that depend on where the block ends"), tried)]
 
 

@@ -5,20 +5,21 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Protocol, Self
 
 import numpy as np
 from scipy.special import logit
 
 from ...errors import ModelError
-from ..cards import Input, between_values, single
+from ..cards import IGNORE, Input, between_values, single
 from ..classic.classifiers import WORDS
-from ..classic.models import fed, filled
+from ..classic.models import as_tiles, fed, filled
 from ..classic.whitening import MARGIN
 from ..datasets.dataset import Dataset
 from ..datasets.surroundings import Surroundings
 from ..mapping.inference import Network
-from ..models.kinds import block_sizes
+from ..models.kinds import SERIES, block_sizes
 from ..models.package import Package, taken
 from ..models.session import Session, on_processor
 from ..tasks import task_named
@@ -79,15 +80,18 @@ class KeptClassifier:
 
     def of_tiles(self, tiles: np.ndarray, at_once: int) -> Iterator[Answered]:
         """See `Answers`."""
-        around = Surroundings(self.dataset, self.seen, MARGIN) if self.dataset.kind.pixelwise else None
+        around = None if self.seen.dated or not self.dataset.kind.pixelwise else Surroundings(self.dataset, self.seen, MARGIN)
         for chosen in np.array_split(tiles, -(-len(tiles) // at_once)) if len(tiles) else []:
+            truth = self.dataset.labels(chosen)
             if around:
                 image = {self.seen.name: filled(self.seen, *around.read(chosen))[0]}
                 answer = self._probabilities(image)[:, :, MARGIN:-MARGIN, MARGIN:-MARGIN].argmax(1).astype(np.uint8)
             else:
                 sure = self._probabilities(fed(self.dataset, self.seen, chosen)).clip(_SURE, 1 - _SURE)
-                answer = logit(sure) if self.dataset.kind.several else np.log(sure)
-            yield chosen, self.dataset.labels(chosen), answer
+                answer = as_tiles(self.dataset, logit(sure) if self.dataset.kind.several else np.log(sure))
+                if self.dataset.kind.pixelwise:  # nothing is said of a pixel that no date shows
+                    truth, answer = np.where(np.isnan(answer).any(1), IGNORE, truth), np.nan_to_num(answer).argmax(1).astype(np.uint8)
+            yield chosen, truth, answer
 
     def _probabilities(self, given: dict[str, np.ndarray]) -> np.ndarray:
         """Of the classes, float32 (n, class, …), of what the graph takes."""
@@ -128,6 +132,9 @@ def read_classifier(run: RunFolder) -> bytes:
 
 def classifier_facts(run: RunFolder) -> dict:
     """What the description of a model says of the simple classifier of a run."""
-    halo = MARGIN if task_named(run.card["task"]).pixelwise else 0
-    return {"inputs": [taken(between_values(single(run.inputs)))], "architecture": WORDS[run.kept], "encoder": None,
+    seen = between_values(single(run.inputs))
+    halo = MARGIN if task_named(run.card["task"]).pixelwise and not seen.dated else 0
+    # Of dated tiles it learned the series of each pixel, so it is a model of series.
+    series = {"task": SERIES, "tile_size": 1} if seen.axes == "tbyx" else {}
+    return {**series, "inputs": [taken(replace(seen, axes="tb") if series else seen)], "architecture": WORDS[run.kept], "encoder": None,
             "parameters": run.card["classifier_parameters"], "stride": 1, "halo": halo, **block_sizes(halo, 1)}

@@ -18,7 +18,7 @@ from ...progress import SILENT, Progress
 from ..classic.classifiers import WORDS
 from ..classic.folds import left_out
 from ..classic.graph import ROWS, count_numbers
-from ..classic.models import Labelled, SimpleModel, fed, filled
+from ..classic.models import Labelled, SimpleModel, as_tiles, fed, filled
 from ..classic.whitening import MARGIN
 from ..datasets.surroundings import Surroundings
 from ..even_sample import even_sample
@@ -157,11 +157,14 @@ def _changed(content: bytes, model: SimpleModel, labelled: Labelled) -> float:
     pixels = dataset.kind.pixelwise
     tiles = even_sample(np.unique(labelled.rows.tiles), LOOKED_AT if pixels else COMPARED)
     scores = model.answers(dataset)(tiles)
-    if pixels:
+    if pixels and not model.what.dated:
         image, known = filled(model.what, *Surroundings(dataset, model.what, MARGIN).read(tiles))
         found = on_processor(content).run(None, {model.what.name: image})[0]
     else:
-        found = on_processor(content).run(None, fed(dataset, model.what, tiles))[0]
+        found = as_tiles(dataset, on_processor(content).run(None, fed(dataset, model.what, tiles))[0])
+        if pixels:
+            answered = ~np.isnan(scores).any(1)
+            return float((found.argmax(1) != scores.argmax(1))[answered].mean())
         return float(((found > 0.5) != (scores > 0)).mean() if dataset.kind.several else (found.argmax(1) != scores.argmax(1)).mean())
     other = found[:, :, MARGIN:-MARGIN, MARGIN:-MARGIN].argmax(1) != scores.argmax(1)
     return float(other[known[:, MARGIN:-MARGIN, MARGIN:-MARGIN]].mean())

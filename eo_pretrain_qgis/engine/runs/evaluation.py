@@ -34,6 +34,8 @@ from .run_folder import NETWORK, RunFolder, write_json
 MODEL = "model"
 #: Tiles that baselines answer for at once, with classes of pixels, and of their own.
 AT_ONCE, WHOLE_AT_ONCE = 8, 256
+OF_DATED_TILES = ("The model saw each dated tile with some pixels of its neighbours in the dataset, or of its own mirror image where there are "
+                  "none. A map is computed in larger blocks, so its figures may differ a little. A pixel that no date shows is not counted.")
 
 
 def measure_run(run: RunFolder, opened: Callable[[Dataset], Answers], dataset_folder: str | None, split: str, at_once: int = AT_ONCE,
@@ -89,7 +91,8 @@ def measure_run(run: RunFolder, opened: Callable[[Dataset], Answers], dataset_fo
               } if dataset.targets else {}
     more: list[str] = []
     if dataset.kind.dates:
-        facts["by_day"] = by_day(answers, labelled, even_sample(tiles, LOOKED_AT), WHOLE_AT_ONCE, progress.part(0.95, 0.98))
+        looked, together = (LOOKED_AT // dataset.tile_size**2 + 1, AT_ONCE) if dataset.kind.pixelwise else (LOOKED_AT, WHOLE_AT_ONCE)
+        facts["by_day"] = by_day(answers, labelled, even_sample(tiles, looked), together, progress.part(0.95, 0.98))
         more = day_sections(facts["by_day"], answers)
     progress.at(0.98, "Drawing samples")
     more += [page.heading(dataset.kind.pieces.capitalize()), pictures(answers, shown(dataset, split))]
@@ -105,11 +108,13 @@ def measure_classifier(run_folder: str, dataset_folder: str | None, split: str, 
 
 def _count_model(answers: Answers, tiles: np.ndarray, at_once: int, regions: Regions | None, progress: Progress) -> tuple[list[np.ndarray], str]:
     """Counts of what the model says of each target, and how it saw the tiles, in words; empty where it saw them alone."""
-    if answers.dataset.kind.pixelwise:
+    kind = answers.dataset.kind
+    if kind.pixelwise and not kind.dates:
         own, seen = count_maps(answers, tiles, progress, regions)
         progress.message(seen)
         return own, seen
-    return [count_tiles(one, tiles, at_once, progress) for one in answers.each_target()], ""
+    together, seen = (AT_ONCE, OF_DATED_TILES) if kind.pixelwise else (at_once, "")
+    return [count_tiles(one, tiles, together, progress) for one in answers.each_target()], seen
 
 
 def _count_baselines(dataset: Dataset, labelled: Labelled, tiles: np.ndarray, progress: Progress) -> dict[str, np.ndarray]:

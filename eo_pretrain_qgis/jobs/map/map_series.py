@@ -14,11 +14,13 @@ from ..tiling import DELIVERED, PRESETS
 
 @dataclass(frozen=True)
 class MapSeries(Job):
-    """Maps crops, or other classes of a model of series, over images of many dates.
+    """Maps crops, or other classes of a model of series or of dated tiles, over images of many dates.
 
-    The dates of each pixel are asked for together; gaps and clouds are bridged as in training. A pixel without a clear date stays nodata. The model
-    says its season: images of another part of the year are refused, single dates outside are left out, and other years are fine. Images of the first
-    part of the season give an early map; best with a model that learned for early answers.
+    The dates of each pixel are asked for together, of a model of dated tiles with its surroundings; gaps and clouds are bridged as in training. A
+    pixel without a clear date stays nodata. The model says its season: images of another part of the year are refused, single dates outside are left
+    out, and other years are fine. Images of the first part of the season give an early map; best with a model that learned for early answers.
+
+    Memory does not grow with the images, but with their number: a model of dated tiles of ten bands needs about 60 MB for each.
     """
 
     title = "Map a series"
@@ -28,7 +30,7 @@ class MapSeries(Job):
                "dates": Result("number", "Dates that the model looked at"), "device": training.DEVICE,
                "seconds": Result("number", "Duration of the mapping, in seconds")}
 
-    model: str = file("Model", extension="onnx", help="Written by “Export model” from a run on series.")
+    model: str = file("Model", extension="onnx", help="Written by “Export model” from a run on series or dated tiles.")
     images: list = rasters("Images of the series", help="One raster layer for each date, all on one grid; or a data cube." + DELIVERED)
     masks: list = rasters("Cloud masks", optional=True, help="One for each date. What they hide is bridged; images without one count as clear.")
     mask_kind: str = choice("Kind of cloud mask", ("scl", "qa_pixel", "flags", "mask"), default="scl",

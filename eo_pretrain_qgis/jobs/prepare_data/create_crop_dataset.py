@@ -59,6 +59,9 @@ class CreateCropDataset(Job):
     Days are counted from 1 January of the first year; with a first and a last day, from that of the year in which the season of the tile
     begins, so that tiles of different years compare.
 
+    “tiles” are for networks that see the surroundings of a pixel on every date. Each holds all dates; a pixel under a cloud, or outside the
+    scene, does not count on that date, and the label of one with fewer clear dates than asked for is left out.
+
     With “Add to dataset” the new series join those of an existing dataset, of other tiles or other dates: old series keep their split, new
     ones are for training, and those of parcels that lie at or nearer than the gap to validation or test series are dropped. Sensor, bands
     and classes are those of the dataset. The given dataset stays as it is.
@@ -110,8 +113,10 @@ class CreateCropDataset(Job):
                                   help="Crops with fewer pixels go to “other”.")
     inner_buffer: float = number("Inner buffer [m]", default=10, minimum=0, maximum=1000,
                                  help="Ground nearer to a parcel's border is left out, because its pixels are mixed.")
-    kind: str = choice("Samples are", ("pixels", "parcels", "both"), default="pixels",
-                       help="“parcels”: the mean of a parcel's clear pixels on each date.")
+    kind: str = choice("Samples are", ("pixels", "parcels", "both", "tiles"), default="pixels",
+                       help="“parcels”: the mean of a parcel's clear pixels on each date. “tiles”: all dates of a square, with a class for every "
+                            "pixel; the sampling does not matter then.")
+    tile_size: int = integer("Tile size [px]", default=64, minimum=32, maximum=512, advanced=True, help="Of samples that are tiles.")
     sample_count: int = integer("Number of pixels to draw", default=100_000, optional=True, minimum=1, maximum=MOST_COUNTED,
                                 help="In all classes together; empty takes every pixel.")
     sampling: str = choice("Sampling", ("prior", "square_root", "equal"), default="prior",
@@ -129,7 +134,7 @@ class CreateCropDataset(Job):
                                help="Empty: chosen so that about 24 blocks are occupied.")
     gap: float = number("Gap around validation and test [m]", default=0, minimum=0, maximum=1_000_000,
                         help="Samples of training parcels that lie nearer than this to a parcel of validation or test are dropped. 0: parcels may be "
-                             "neighbours, only their inner buffers lie between.")
+                             "neighbours, only their inner buffers lie between; between tiles lies the edge of one.")
     validation_share: float = number("Share of validation samples", default=0.15, minimum=0, maximum=0.5)
     test_share: float = number("Share of test samples", default=0.2, minimum=0, maximum=0.5)
     seed: int = integer("Seed", default=1, minimum=0, maximum=LARGEST_SEED, advanced=True)
@@ -142,6 +147,11 @@ class CreateCropDataset(Job):
                                            "them, and with the numbers of its list of crops. Needs the nine bands of Sentinel-2 it holds.")
 
     def check(self) -> None:
+        if self.kind == "tiles" and (self.append_to or self.timesen2crop):
+            raise JobError("Tiles cannot be added to a dataset, nor written as TimeSen2Crop folders, which hold series of pixels. Leave “Add to "
+                           "dataset” and “TimeSen2Crop folders” empty, or choose “pixels”.")
+        if self.kind == "tiles" and self.split_by != "blocks":
+            raise JobError(f"Tiles are split by blocks of ground, and not by {self.split_by}, of which one tile shows several. Choose “blocks”.")
         if self.append_to and self.radar:
             raise JobError("Series of two sensors cannot be added to a dataset. Leave “Radar images” empty, or leave “Add to dataset” empty.")
         if self.split_by == "region" and not self.region_field:
@@ -162,6 +172,7 @@ class CreateCropDataset(Job):
         from ...engine.themes.crops.places import Dates, Imagery, open_places
         from ...engine.themes.crops.sampling import SamplingPlan
         from ...engine.themes.crops.series_building import SeriesPlan, build_series
+        from ...engine.themes.crops.tiles_building import TilesPlan, build_tiles, tile_split
         from ...outputs import new_folder, refuse_used
 
         if self.timesen2crop:
@@ -180,8 +191,12 @@ class CreateCropDataset(Job):
             rules = CropRules(self.crop_table, self.minimum_parcels, self.minimum_pixels)
             fields, legend, labels = open_fields(places, source, rules, progress.part(0.1, 0.2), extended)
             shares, name, rest = SplitPlan(self.validation_share, self.test_share, seed=self.seed), Path(self.output).name, progress.part(0.2, 0.9)
-            split = (extend_series(folder, extended, fields, legend, labels, plan, name, rest) if extended else
-                     build_series(folder, fields, legend, labels, plan, shares, name, rest))
+            if self.kind == "tiles":
+                tiles = TilesPlan(self.tile_size, max(1, self.minimum_clear), season)
+                split = build_tiles(folder, fields, legend, labels, tiles, tile_split(shares, self.block_size, self.gap, fields), name, rest)
+            else:
+                split = (extend_series(folder, extended, fields, legend, labels, plan, name, rest) if extended else
+                         build_series(folder, fields, legend, labels, plan, shares, name, rest))
             if self.timesen2crop:
                 with new_folder(self.timesen2crop) as second:
                     write_timesen2crop_folders(folder, second, progress.part(0.9, 1))

@@ -68,7 +68,7 @@ class ExportModel(Job):
             raise JobError(f"The run {self.run_folder} translates nothing, so “Translate from” (source_sensor) has no meaning for it. "
                            "Leave it empty, or choose a run of “Pretrain by translation”.")
         if self.fixed_tile and any("t" in seen.axes for seen in run.inputs.values()):
-            raise JobError(f"The run {self.run_folder} is of series of dates, which have no tiles. Leave “Fixed tile” empty.")
+            raise JobError(f"The run {self.run_folder} is of series of dates, whose models take any number of them. Leave “Fixed tile” empty.")
         asked: dict[str, Any] = {"name": self.model_name, "licence": self.licence, "plugin_version": plugin_version()}
         with tempfile.TemporaryDirectory() as aside:
             target = os.path.join(aside, "model.onnx") if self.fixed_tile else self.output

@@ -24,9 +24,9 @@ class Finetune(training.TrainingJob):
     best on the validation tiles is kept, and the report shows them beside each other. A run that is stopped has the best so far.
 
     The dataset says what is learned: a class per pixel (a U-Net), one class or several per image or patch (an encoder with a linear
-    layer), or one class per series of dates (L-TAE, an LSTM, or Presto). A dataset of several targets makes one network of them all, whose best
-    epoch has the best mean of their scores; simple classifiers learn the main one. The run folder keeps the best model, the encoder for
-    other runs, the curves and a report; the same job on the same folder continues where it stopped.
+    layer), one class per series of dates (L-TAE, an LSTM, or Presto), or one per pixel of dated tiles (U-TAE). A dataset of several targets
+    makes one network of them all, whose best epoch has the best mean of their scores; simple classifiers learn the main one. The run folder
+    keeps the best model, the encoder for other runs, the curves and a report; the same job on the same folder continues where it stopped.
 
     Training on weak labels (roads of OpenStreetMap, a coarse land-cover map) is pretraining too: give the run as starting weights of
     the next, which takes over encoder and decoder and learns its own classes. Labels that are often wrong ask for a robust loss.
@@ -66,11 +66,12 @@ class Finetune(training.TrainingJob):
                                        "the network gets a channel with how likely the pixel is at its angle (Lohse and others 2020); for one class "
                                        "for each patch or image, from scratch.")
     encoder: str = training.encoder("For series of dates “ltae”, the usual one, “lstm”, or “presto”, which knows many places of the Earth if "
-                                     "it starts from its published weights.")
+                                     "it starts from its published weights; for dated tiles “utae”.")
     start: str = training.start()
     epochs: int = integer("Epochs", default=None, minimum=1, maximum=10000,
-                          help="Passes over the training tiles. Empty: 40; for images with a label each and starting weights 10; for series 30.")
-    batch_size: int = training.batch_size(None, "Empty: 8; for images with a label each and starting weights 32; for series 256.")
+                          help="Passes over the training tiles. Empty: 40; for images with a label each and starting weights 10; for series and "
+                               "dated tiles 30.")
+    batch_size: int = training.batch_size(None, "Empty: 8; for images with a label each and starting weights 32; for series 256, for dated tiles 4.")
     learning_rate: float = number("Learning rate", default=None, minimum=1e-7, maximum=1,
                                   help="Empty: for classes of pixels 0.003, less with fewer than 100 labelled tiles, and at most 0.001 from starting "
                                        "weights; for images with a label each 0.001 from scratch, from starting weights 0.00005 up to 400 labels "
@@ -108,7 +109,8 @@ class Finetune(training.TrainingJob):
                        help="“best”: of the best epoch on the validation tiles. “last”: of the last epoch, so that the validation tiles decide "
                             "nothing; only that epoch is measured. “auto”: the last where there are fewer than 10 validation tiles, else the best.")
     class_weights: str = training.class_weights()
-    augmentation: str = training.augmentation(automatic="“auto”: flips; for radar of several scenes full; for series none.")
+    augmentation: str = training.augmentation(automatic="“auto”: flips; for radar of several scenes full; for series none. Of dated "
+                                                        "tiles “full” hides some dates besides.")
     precision: str = training.precision()
     patience: int = training.patience(12)
     weight_decay: float = training.weight_decay()

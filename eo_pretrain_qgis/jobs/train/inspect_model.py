@@ -18,7 +18,7 @@ class InspectModel(Job):
     title = "Inspect model"
     group = "3 Train"
     tags = ("ONNX", "metadata", "bands", "classes", "provenance")
-    results = {"task": Result("text", "What the model does: segmentation, fields, scene, patch, multilabel, series or translation"),
+    results = {"task": Result("text", "What the model does: segmentation, fields, scene, patch, multilabel, series, tiles in time or translation"),
                "bands": Result("text", "Bands that the model takes, in order"),
                "classes": Result("text", "Names of the classes that the model gives"),
                "targets": Result("text", "Names of its targets, the main one first; empty where it has a single one"),

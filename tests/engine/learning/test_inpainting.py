@@ -316,7 +316,7 @@ def test_weights_of_another_architecture_are_refused_and_other_bands_adapted(fil
 
 
 def test_series_and_single_small_tiles_are_refused(plain, tmp_path):
-    with pytest.raises(DataError, match="holds series of single places, and inpainting needs images"):
+    with pytest.raises(DataError, match="holds series of dates, and inpainting needs images"):
         pretrain_inpainting(str(crop_dataset(tmp_path)), str(tmp_path / "run"), Settings(**QUICK))
     with pytest.raises(DataError, match="A single tile of 32 px per step is too little to train on. Choose a larger batch"):
         pretrain_inpainting(str(plain), str(tmp_path / "run"), Settings(**{**QUICK, "batch_size": 1}))

@@ -17,7 +17,7 @@ from ...models.package import Package
 from ...models.session import MemoryRanOutError
 from ...runs.answers import Answered
 from ...waiting import PythonCall
-from ..data import AROUND, TileReader
+from ..data import TileReader, around
 from ..export import Probabilities, Together, describe
 from ..halo import LARGEST_HALO
 from ..loop.device import describe_device
@@ -55,7 +55,7 @@ class TileAnswers:
         """See `runs.answers.OfTiles`."""
         early, reader = copy.copy(self), self.reader
         inputs = {name: seen.until(day) for name, seen in reader.inputs.items()}
-        early.reader = TileReader(reader.dataset, inputs, reader.stride, reader.device, targets=reader.targets)
+        early.reader = TileReader(reader.dataset, inputs, reader.stride, reader.device, targets=reader.targets, context=reader.context)
         return early
 
 
@@ -80,8 +80,7 @@ class NetworkAnswers(TileAnswers):
             ModelError: there are none.
         """
         network = run.load_network(device)
-        context = AROUND if dataset.kind.pixelwise else 0
-        return cls(run, network, TileReader(dataset, network.inputs, network.stride, device, context=context,
+        return cls(run, network, TileReader(dataset, network.inputs, network.stride, device, context=around(dataset),
                                             targets=[head.labels for head in heads_of(dataset)]))
 
     def of_images(self) -> tuple[Package, Network]:

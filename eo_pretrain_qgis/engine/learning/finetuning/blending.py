@@ -8,7 +8,7 @@ import torch
 from ....progress import SILENT, Progress
 from ...runs.by_scene import SceneCounts, Tried
 from ...tasks import FIGURES, Task
-from ..data import AROUND, TileReader
+from ..data import TileReader, around
 from ..networks.spectral import AboveRegression
 from .heads import heads_of
 
@@ -36,7 +36,7 @@ def tried_shares(network: AboveRegression, tiles: np.ndarray, reader: TileReader
     """
     network.eval()
     kind, side, done = reader.dataset.kind, reader.dataset.tile_size, 0
-    context, at_once = (max(reader.context, AROUND), AT_ONCE) if kind.pixelwise else (0, WHOLE_AT_ONCE)
+    context, at_once = max(reader.context, around(reader.dataset)), AT_ONCE if kind.pixelwise else WHOLE_AT_ONCE
     head = heads_of(reader.dataset)[target]
     wide = TileReader(reader.dataset, reader.inputs, reader.stride, reader.device, targets=[head.labels], context=context)
     counts = {share: SceneCounts(head.dataset, tiles) for share in SHARES}
@@ -46,7 +46,7 @@ def tried_shares(network: AboveRegression, tiles: np.ndarray, reader: TileReader
         truth = batch.targets[head.labels][inner].to(torch.uint8).cpu().numpy()
         for share in SHARES:
             mixed = torch.lerp(begun, whole, share)
-            found = (mixed.argmax(1).to(torch.uint8) if kind.pixelwise else mixed).cpu().numpy()
+            found = (mixed.argmax(1).to(torch.uint8) if kind.pixelwise and not kind.dates else mixed).cpu().numpy()
             counts[share].add(batch.samples, truth, found)
         done += len(batch)
         progress.at(done / len(tiles), f"Comparing network and regression on {done} of {len(tiles)} tiles")

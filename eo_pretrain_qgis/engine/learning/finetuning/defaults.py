@@ -34,6 +34,8 @@ SPREAD = Defaults(32, 10, 30, 1e-4, "flips", 0.99)
 MANY_LABELS = Defaults(32, 10, None, 3e-4, "flips", 0.99)
 #: Series of dates, which are small: many at once, and no images to turn.
 OF_SERIES = Defaults(256, 30, None, 1e-3, "none", 0.0)
+#: Dated tiles, each of which holds thousands of series.
+OF_TILES_IN_TIME = Defaults(4, 30, None, 1e-3, "flips", 0.0)
 #: Validation tiles that are enough to choose an epoch by; of fewer, some epoch looks best by chance.
 ENOUGH = 10
 #: And to choose between three approaches, which differ by more than epochs do.

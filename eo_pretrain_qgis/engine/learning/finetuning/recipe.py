@@ -151,7 +151,8 @@ def chosen_context(dataset: Dataset, asked: int | None, begun: dict[str, Any]) -
         return asked
     if begun:
         return begun["settings"].get("context") or 0
-    return usual_context(dataset.tile_size) if dataset.kind.pixelwise and has_places(dataset) else 0
+    # What dated tiles would see around them costs as much on each of their dates.
+    return usual_context(dataset.tile_size) if dataset.kind.pixelwise and not dataset.kind.dates and has_places(dataset) else 0
 
 
 def completed(settings: Settings, dataset: Dataset, before: dict[str, Any] | None = None) -> tuple[Settings, str]:

@@ -1,8 +1,8 @@
-"""One class for a whole series of dates."""
+"""Classes of series of dates: one for each, or one for every pixel of dated tiles."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,11 +16,15 @@ from ...classic.models import Labelled
 from ...datasets.dataset import Dataset
 from ...datasets.dates import NO_DAY
 from ...datasets.footprints import middle_of_places
-from ..data import LABELS, Batch
+from ..data import LABELS, Batch, TileReader
 from ..networks.class_networks import ClassNetwork
 from ..networks.presto import Presto
 from .classification import Classification
 from .labelled_tiles import Choices
+from .segmentation import Segmentation
+
+#: Share of the dates of a tile that “full” augmentation hides.
+DROPPED_DATES = 0.2
 
 #: Series that an encoder sees at once.
 BATCH = 512
@@ -42,15 +46,21 @@ class Today:
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
         """The batch as it was known on that day."""
-        name, days = self.seen.name, batch.days[self.seen.days_port]
+        days = batch.days[self.seen.days_port]
         if self.early:
             first, last = self.seen.days[0], self.seen.days[-1]
             days = torch.where(days > first + (last - first) * float(torch.rand(1, generator=generator)), float(NO_DAY), days)
-        known = days >= 0
-        centre = torch.tensor(self.seen.centre, dtype=torch.float32, device=days.device)
-        labels = torch.where(known.any(1), batch.targets[LABELS], self.ignore)
-        return replace(batch, images={name: torch.where(known[..., None], batch.images[name], centre)}, valid={name: known},
-                       days={self.seen.days_port: days}, targets={**batch.targets, LABELS: labels})
+        return hidden(batch, self.seen, days, self.ignore)
+
+
+def hidden(batch: Batch, seen: Input, days: torch.Tensor, ignore: int) -> Batch:
+    """A batch of series without the dates that do not count by `days` (n, date), and without the labels of what then shows nothing."""
+    flat = [1] * (batch.images[seen.name].ndim - 3)  # axes of pixels, of dated tiles
+    known = batch.valid[seen.name] & (days >= 0).reshape(*days.shape, *flat)
+    centre = torch.tensor(seen.centre, dtype=torch.float32, device=days.device).reshape(-1, *flat)
+    labels = torch.where(known.any(1), batch.targets[LABELS], ignore)
+    return replace(batch, images={seen.name: torch.where(known.unsqueeze(2), batch.images[seen.name], centre)}, valid={seen.name: known},
+                   days={seen.days_port: days}, targets={**batch.targets, LABELS: labels})
 
 
 class SeriesMethod(Classification):
@@ -81,6 +91,51 @@ class SeriesMethod(Classification):
             progress.at(min(0.99, len(found) * BATCH / len(tiles)), "Features of series")
             found.append(network.encoder(*network.standardised(batch.given)).float().cpu().numpy())
         return np.concatenate(found)
+
+
+class DatesAndTurns:
+    """Turns dated tiles, and hides some of their dates, as clouds do.
+
+    Args:
+        kind: “none”; “flips”, which turns; or “full”, which hides dates, too.
+        today: see there; it comes last.
+    """
+
+    def __init__(self, kind: str, today: Today) -> None:
+        self.kind, self.today = kind, today
+
+    def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """The batch, changed; labels of pixels that show nothing are hidden."""
+        if self.kind != "none":
+            batch = batch.turned(torch.randint(0, 8, (len(batch),), generator=generator).tolist())
+        if self.kind == "full":
+            days = batch.days[self.today.seen.days_port]
+            kept = torch.rand(days.shape, generator=generator) >= DROPPED_DATES
+            batch = hidden(batch, self.today.seen, torch.where(kept.to(days.device), days, float(NO_DAY)), self.today.ignore)
+        return self.today(batch, generator)
+
+
+class TilesInTimeMethod(Segmentation):
+    """A class for every pixel of dated tiles."""
+
+    def __init__(self, dataset: Dataset, network: ClassNetwork, device: torch.device, choices: Choices) -> None:
+        super().__init__(dataset, network, device, replace(choices, augmentation="none"))
+        today = Today(single(network.inputs), choices.early, dataset.ignore)
+        self.training.augmentation = DatesAndTurns(choices.augmentation, today)
+
+    @staticmethod
+    @torch.no_grad()
+    def answers(network: ClassNetwork, reader: TileReader, tiles: np.ndarray,
+                batch_size: int) -> Iterator[tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]]:
+        """As `Segmentation.answers`, of one target; the truth of pixels that no date shows is hidden, for nothing is said of them."""
+        seen = single(network.inputs).name
+        network.eval()
+        inner = slice(reader.context, reader.context + reader.dataset.tile_size)
+        for batch in reader.in_order(tiles, batch_size):
+            maps = (torch.where(batch.valid[seen].any(1), batch.targets[LABELS], reader.dataset.ignore),
+                    network(batch.given).nan_to_num().argmax(1))
+            truth, found = (values[:, inner, inner].to(torch.uint8).cpu().numpy() for values in maps)
+            yield batch.samples, [(truth, found)]
 
 
 def check_series(dataset: Dataset, settings: Mapping[str, Any]) -> None:

@@ -16,6 +16,9 @@ from . import patch_encoders
 #: 100 labels per class, the two are level: each adds 0.00 to 0.02 to the regression. L-TAE has a quarter of the weights and a third of the time.
 LSTM, LTAE, PRESTO = "lstm", "ltae", "presto"
 OF_SERIES = (LTAE, LSTM, PRESTO)
+#: Of dated tiles, see `networks.utae`.
+UTAE = "utae"
+OF_TILES_IN_TIME = (UTAE,)
 TIMM = "tu-"
 NAME = "library_name"  # attribute of an encoder built here, with the name it was asked for by
 SIDE_FOR_ALL = 32  # pixels; encoders halve an image five times, so that of smaller ones the deepest kernels may have less than they need
@@ -35,7 +38,7 @@ def check_encoder_name(name: str) -> None:
     Raises:
         ModelError: with the nearest name there is.
     """
-    if name in OF_SERIES:
+    if name in (*OF_SERIES, *OF_TILES_IN_TIME):
         raise ModelError(f"The encoder “{name}” sees series of dates, and these are images. Choose an encoder of images such as resnet18, or weights "
                          "of one.")
     prefix, known = (TIMM, timm.list_models()) if name.startswith(TIMM) else ("", [*smp.encoders.get_encoder_names(), *patch_encoders.NAMES])

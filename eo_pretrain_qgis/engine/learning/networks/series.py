@@ -116,34 +116,39 @@ class TemporalAttention(nn.Module):
         start: day that days are counted from.
         channels: of a date.
         heads: groups of these.
+        width: of the features.
+        keys: length of a query.
     """
 
     output_stride, takes = 1, STANDARDISED
-    KEYS, PERIOD = 8, 1000.0
+    PERIOD = 1000.0
     rates: torch.Tensor
 
-    def __init__(self, bands: int, start: float = 0.0, channels: int = 128, heads: int = 16) -> None:
+    def __init__(self, bands: int, start: float = 0.0, channels: int = 128, heads: int = 16, width: int = 128, *, keys: int = 8) -> None:
         super().__init__()
-        self.heads, self.start, self.width = heads, start, channels
+        self.heads, self.start, self.width, self.keys = heads, start, width, keys
         self.entrance = nn.Sequential(nn.Linear(bands, channels), nn.LayerNorm(channels))
-        self.key = nn.Linear(channels, heads * self.KEYS)
-        self.query = nn.Parameter(torch.empty(heads, self.KEYS))
+        self.key = nn.Linear(channels, heads * keys)
+        self.query = nn.Parameter(torch.empty(heads, keys))
         for weight in (self.key.weight, self.query):
-            nn.init.normal_(weight, 0, math.sqrt(2 / self.KEYS))
+            nn.init.normal_(weight, 0, math.sqrt(2 / keys))
         group = channels // heads
         self.register_buffer("rates", self.PERIOD ** (-torch.arange(0, group, 2) / group), persistent=False)
-        self.mix = nn.Sequential(nn.Linear(channels, channels), nn.BatchNorm1d(channels), nn.ReLU(inplace=True), nn.Dropout(0.2),
-                                 nn.LayerNorm(channels))
+        self.mix = nn.Sequential(nn.Linear(channels, width), nn.BatchNorm1d(width), nn.ReLU(inplace=True), nn.Dropout(0.2), nn.LayerNorm(width))
 
     def forward(self, bands: torch.Tensor, days: torch.Tensor) -> torch.Tensor:
         """See `Recurrent`."""
+        return self.both(bands, days)[0]
+
+    def both(self, bands: torch.Tensor, days: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The features, and the attention of each head to each date (n, date, head)."""
         angle = (days.float() - self.start)[..., None] * self.rates
         position = torch.stack([angle.sin(), angle.cos()], 3).flatten(2).repeat(1, 1, self.heads)
         dates = self.entrance(bands) + position.to(bands.dtype)
-        keys = self.key(dates).unflatten(2, (self.heads, self.KEYS))
-        scores = ((keys * self.query).sum(3).float() / math.sqrt(self.KEYS)).masked_fill((days < 0)[..., None], -1e9)
-        groups = dates.unflatten(2, (self.heads, -1)).float()
-        return self.mix((scores.softmax(1)[..., None] * groups).sum(1).flatten(1))
+        keys = self.key(dates).unflatten(2, (self.heads, self.keys))
+        scores = ((keys * self.query).sum(3).float() / math.sqrt(self.keys)).masked_fill((days < 0)[..., None], -1e9)
+        groups, attention = dates.unflatten(2, (self.heads, -1)).float(), scores.softmax(1)
+        return self.mix((attention[..., None] * groups).sum(1).flatten(1)), attention
 
 
 class SeriesNetwork(AboveRegression):

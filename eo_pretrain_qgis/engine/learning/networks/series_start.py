@@ -7,15 +7,21 @@ import torch
 from ....errors import ModelError, listed
 from ....progress import SILENT, Progress
 from .encoder_files import band_names, find_weights, read_card
-from .encoders import OF_SERIES, PRESTO
+from .encoders import OF_SERIES, OF_TILES_IN_TIME, PRESTO
 from .presto import PLACE, Presto, published
-from .series import SeriesNetwork
+from .spectral import AboveRegression
 from .starting_weights import OWN, Matched, load_weights
 
 PART = "encoder."
 
 
-def chosen_series_encoder(start: str | None, given: str | None, bands: list[str], progress: Progress = SILENT) -> str:
+def chosen_tile_encoder(start: str | None, given: str | None, bands: list[str], progress: Progress = SILENT) -> str:
+    """`chosen_series_encoder` of dated tiles."""
+    return chosen_series_encoder(start, given, bands, progress, OF_TILES_IN_TIME)
+
+
+def chosen_series_encoder(start: str | None, given: str | None, bands: list[str], progress: Progress = SILENT,
+                          names: tuple[str, ...] = OF_SERIES) -> str:
     """The encoder of a network of series: the one that was asked for, else that of the starting weights, else the usual one.
 
     Args:
@@ -23,23 +29,25 @@ def chosen_series_encoder(start: str | None, given: str | None, bands: list[str]
         given: what the user asked for, if anything.
         bands: names of the bands of the network.
         progress: told of a download.
+        names: of the encoders that fit.
 
     Raises:
-        ModelError: it is none of series, or the weights are of another one.
+        ModelError: it is none of these, or the weights are of another one.
     """
-    if given and given not in OF_SERIES:
-        raise ModelError(f"The encoder “{given}” is for images, and these are series of dates. Choose {', '.join(OF_SERIES[:-1])} or "
-                         f"{OF_SERIES[-1]}, or leave “Encoder” empty.")
+    what, shape = ("series of dates", "images") if names == OF_SERIES else ("dated tiles", "images or series")
+    if given and given not in names:
+        these = " or ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+        raise ModelError(f"The encoder “{given}” is for {shape}, and these are {what}. Choose {these}, or leave “Encoder” empty.")
     if not start:
-        return given or OF_SERIES[0]
+        return given or names[0]
     file = find_weights(start, bands, False, progress.part(0, 0))
     card = read_card(file)
     foreign = published(_tensors(file))
     known = PRESTO if foreign else card.get("encoder")
-    if known not in OF_SERIES:
+    if known not in names:
         of = f" ({known})" if known else ""
-        raise ModelError(f"The starting weights {start} are of an encoder of images{of}, and these are series of dates. Choose the run of a "
-                         "dataset of series, or leave “Starting weights” empty.")
+        raise ModelError(f"The starting weights {start} are of an encoder of {shape}{of}, and these are {what}. Choose the run of a dataset of "
+                         f"{'series' if names == OF_SERIES else what}, or leave “Starting weights” empty.")
     if given and given != known:
         raise ModelError(f"{start} does not fit the encoder “{given}” that was asked for: its weights are of “{known}”. Leave “Encoder” empty to "
                          "take theirs, or choose other starting weights.")
@@ -49,7 +57,7 @@ def chosen_series_encoder(start: str | None, given: str | None, bands: list[str]
     return str(known)
 
 
-def start_series(network: SeriesNetwork, path: str, bands: list[str], progress: Progress = SILENT) -> Matched:
+def start_series(network: AboveRegression, path: str, bands: list[str], progress: Progress = SILENT) -> Matched:
     """Copies the encoder of a run on series, or of the published weights of Presto, whose bands are told by their names; the regression and the last
     layer begin anew.
 

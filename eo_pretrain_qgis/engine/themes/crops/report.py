@@ -13,7 +13,7 @@ from ...describing.pictures import drawn
 from ...even_sample import even_sample
 from ...looks import html_page as page
 from ...rasters.clouds import CLEAR, FLAG_NAMES
-from .series_facts import BATCH, SAMPLE, longest_gaps
+from .series_facts import BATCH, SAMPLE, TILES, longest_gaps
 
 COLORS = ("#77ab59", "#d9d9d9", "#636363", "#a6cee3", "#f7f7f7")
 #: A date seen by fewer of the samples says little; a class in fewer test parcels is judged by chance; parcels nearer resemble each other.
@@ -65,13 +65,13 @@ def _without_masks(dataset: Dataset) -> bool:
 
 
 def _batches(dataset: Dataset, progress: Progress) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Days (n, date) and which dates are clear (n, date), from an even sample."""
-    indices = even_sample(np.arange(len(dataset)), SAMPLE)
+    """Days (n, date) and which dates are clear (n, date), from an even sample; of dated tiles in the pixel in the middle."""
+    indices = even_sample(np.arange(len(dataset)), TILES if dataset.kind.pixelwise else SAMPLE)
     for first in range(0, len(indices), BATCH):
         progress.at(first / len(indices), "Looking at gaps between clear dates")
         part = indices[first:first + BATCH]
-        days = dataset.array("days", part)
-        yield days, (days >= 0) & (dataset.array("flags", part) == CLEAR)
+        days, middle = dataset.array("days", part), (dataset.tile_size // 2,) * 2 if dataset.kind.pixelwise else ()
+        yield days, (days >= 0) & (dataset.array("flags", part)[(..., *middle)] == CLEAR)
 
 
 def _gaps(dataset: Dataset, progress: Progress) -> str:
@@ -94,7 +94,7 @@ def _sky(sensor: str, days: list[str], flags: np.ndarray) -> str:
     """Shares of clear, cloud, shadow, snow and not measured samples on each date."""
     shares = flags / np.maximum(flags.sum(1, keepdims=True), 1)
     figure = Figure(figsize=(max(4.0, 0.3 * len(days) + 2), 2.6), layout="constrained")
-    axes = figure.add_subplot(title=f"Samples of {sensor} on each date")
+    axes = figure.add_subplot(title=f"Sky of {sensor} on each date")
     below = np.zeros(len(days))
     for number, name in enumerate(FLAG_NAMES):
         axes.bar(np.arange(len(days)), shares[:, number], bottom=below, color=COLORS[number], edgecolor="#999999", linewidth=0.3, label=name)
@@ -112,8 +112,8 @@ def _parcels_text(dataset: Dataset) -> str:
                 "crop.")
     if labels.get("grouped_as_other"):
         text += f" Rare crops went to “other”: {', '.join(labels['grouped_as_other'])}."
-    few = dataset.facts.get("too_cloudy", 0)
-    return text + (f" {few} samples with fewer than {dataset.facts['minimum_clear']} clear dates were left out." if few else "")
+    few, what = dataset.facts.get("too_cloudy", 0), "pixels" if dataset.kind.pixelwise else "samples"
+    return text + (f" {few} {what} with fewer than {dataset.facts['minimum_clear']} clear dates were left out." if few else "")
 
 
 def _parcel_table(dataset: Dataset) -> str:

@@ -49,7 +49,7 @@ class SeriesPlan:
         division: how samples are split.
         season: that the dates were taken from; None where all were.
         dates: the arrays hold at least so many.
-        first_year: of the dataset that the series join, None for none; see `_years`.
+        first_year: of the dataset that the series join, None for none; see `years_of`.
     """
 
     kind: str = "pixels"
@@ -117,7 +117,7 @@ def build_series(folder: Path, fields: list[Fields], legend: Legend, labels_fact
     measured = {"area": available, "parcels": np.bincount(positions[used & (pixels > 0)], minlength=classes)}[plan.sampling.prior]
     priors = measured / max(measured.sum(), 1)
     counts = allocate(available, priors, plan.sampling) if plan.kind != "parcels" else np.zeros(classes, np.int64)
-    years = _years(fields, plan)
+    years = years_of(fields, plan.season, plan.first_year)
     first_year = min(years) if plan.first_year is None or not plan.season else plan.first_year
     known, shards = _read_all(folder, fields, plan, Draw(available, counts, plan.sampling.seed), years, progress.part(0, 0.6))
     _check_kept(known, fields, plan, progress)
@@ -130,8 +130,9 @@ def build_series(folder: Path, fields: list[Fields], legend: Legend, labels_fact
     series = [(each.place, one) for each in fields for one in each.place.series]
     scenes = [{**row, "tile": place.name} for number, (place, each) in enumerate(series)
               for row in each.facts(progress.part(0.65 + 0.2 * number / len(series), 0.65 + 0.2 * (number + 1) / len(series)))]
-    facts = {"first_year": first_year, **_dates(fields, known), "sampling": sampling_facts(names, priors, available, counts, plan.sampling),
-             "kind": plan.kind, "minimum_clear": plan.minimum_clear, "too_cloudy": sum(samples.too_cloudy for samples in known),
+    facts = {"first_year": first_year, **dates_of(fields, [samples.flags for samples in known]),
+             "sampling": sampling_facts(names, priors, available, counts, plan.sampling), "kind": plan.kind, "minimum_clear": plan.minimum_clear,
+             "too_cloudy": sum(samples.too_cloudy for samples in known),
              "flag_names": list(FLAG_NAMES),
              **({"first_day": plan.season.first, "last_day": plan.season.last} if plan.season else {})}
     description = {"task": "series", "theme": "crops", "facts": facts, "name": name, "sensors": [each.sensor for each in first.series],
@@ -140,16 +141,16 @@ def build_series(folder: Path, fields: list[Fields], legend: Legend, labels_fact
     return finish(folder, description, pandas.concat(tables, ignore_index=True), split, progress.part(0.85, 1))
 
 
-def _years(fields: list[Fields], plan: SeriesPlan) -> list[int]:
-    """From the 1 January of which year the days of each place are counted.
+def years_of(fields: list[Fields], season: Season | None, first_year: int | None = None) -> list[int]:
+    """From the 1 January of which year the days of each place are counted, for a season and the first year of a dataset that they join.
 
     Without a season it is the first year of all. Of a season that comes every year it is the year in which that of the place begins: then
     places of different years compare.
     """
     first = [min(each.days[0] for each in own.place.series) for own in fields]
-    if plan.season is None:
-        return [min(day.year for day in first) if plan.first_year is None else min(plan.first_year, *(day.year for day in first))] * len(fields)
-    return [season[0].year if (season := plan.season.around(day)) else day.year for day in first]
+    if season is None:
+        return [min(day.year for day in first) if first_year is None else min(first_year, *(day.year for day in first))] * len(fields)
+    return [within[0].year if (within := season.around(day)) else day.year for day in first]
 
 
 def _read_all(folder: Path, fields: list[Fields], plan: SeriesPlan, draw: Draw, years: list[int],
@@ -186,14 +187,14 @@ def _check_kept(known: list[_Samples], fields: list[Fields], plan: SeriesPlan, p
         progress.message(f"{cloudy} of {kept + cloudy} samples have fewer than {plan.minimum_clear} clear dates and are left out.")
 
 
-def _dates(fields: list[Fields], known: list[_Samples]) -> dict[str, dict]:
-    """Days of each sensor, in several places of each sensor there, and how many samples had which flag."""
+def dates_of(fields: list[Fields], known: list[dict[str, np.ndarray]]) -> dict[str, dict]:
+    """Days of each sensor, in several places of each sensor there, and how many samples, or pixels of tiles, had which flag (date, flag)."""
     dates, clouds = {}, {}
-    for each, samples in zip(fields, known, strict=True):
+    for each, flags in zip(fields, known, strict=True):
         for series in each.place.series:
             of = [each.place.name] if len(fields) > 1 else []
             key = " · ".join([*of, *([series.sensor.name] if not of or len(each.place.series) > 1 else [])])
-            dates[key], clouds[key] = [day.isoformat() for day in series.days], samples.flags[series.sensor.name].tolist()
+            dates[key], clouds[key] = [day.isoformat() for day in series.days], flags[series.sensor.name].tolist()
     return {"dates": dates, "clouds": clouds}
 
 

@@ -14,15 +14,17 @@ FLAGS = ("clear", "cloud", "shadow", "snow", "not measured")
 CLEAR, NOT_MEASURED = 0, 4
 #: Series looked at, evenly over the dataset, and how many at once.
 SAMPLE, BATCH = 20_000, 2_000
+#: The same of dated tiles, which are read whole.
+TILES = 500
 
 
 def series_facts(dataset: Dataset, progress: Progress = SILENT) -> dict:
-    """Dates, clear dates and gaps of the series, from an even sample of them.
+    """Dates, clear dates and gaps of the series, from an even sample of them; of dated tiles those of the pixel in the middle.
 
     A gap is the time without a clear date, the ends of the dataset's season counted in [day].
 
     Args:
-        dataset: of the task "series".
+        dataset: of series.
         progress: told how far it is.
 
     Returns:
@@ -30,7 +32,9 @@ def series_facts(dataset: Dataset, progress: Progress = SILENT) -> dict:
         minimum, median and maximum; ``flags``, share of the dates; ``classes`` with name, series, median clear dates and gap.
     """
     indices = even_sample(np.arange(len(dataset)), SAMPLE)
-    labels = dataset.labels(indices)
+    middle = (dataset.tile_size // 2,) * 2 if dataset.kind.pixelwise else ()
+    indices = indices if not middle else even_sample(indices, TILES)
+    labels = dataset.labels(indices)[(..., *middle)]
     extras = dataset.shards.extras()
     counts, clear, gaps = (np.zeros(len(indices), np.int64) for _ in range(3))
     flags, lowest, highest = np.zeros(len(FLAGS), np.int64), 2**15, -1
@@ -42,7 +46,7 @@ def series_facts(dataset: Dataset, progress: Progress = SILENT) -> dict:
         progress.at(first / len(indices), "Looking at dates and clouds")
         part = indices[first:first + BATCH]
         days = dataset.array("days", part) if "days" in extras else _numbered(dataset, part)
-        flag = dataset.array("flags", part) if "flags" in extras else np.where(days < 0, NOT_MEASURED, CLEAR)
+        flag = dataset.array("flags", part)[(..., *middle)] if "flags" in extras else np.where(days < 0, NOT_MEASURED, CLEAR)
         is_date = days >= 0
         seen = slice(first, first + len(part))
         counts[seen], clear[seen] = (is_date & (flag != NOT_MEASURED)).sum(1), (is_date & (flag == CLEAR)).sum(1)

@@ -116,7 +116,7 @@ def check_trainable(dataset: Dataset, inputs: Inputs, settings: Settings) -> Non
         raise DataError(f"{settings.neighbours} neighbours of each tile were asked for, which the features of starting weights have to find, and "
                         "there are none. Pretrain without neighbours first and start from that run, or choose 0.")
     if dataset.kind.dates:
-        raise DataError(f"The dataset {where} holds series of single pixels, which have no views. Choose a dataset of tiles; series are "
+        raise DataError(f"The dataset {where} holds series of dates, which have no views. Choose a dataset of images; series are "
                         "learned by “Fine-tune a model”.")
     tiles = dataset.indices("training", *(seen.sensor for seen in inputs.values()))
     if len(tiles) < MINIMUM_TILES:

@@ -168,7 +168,7 @@ def check_fillable(dataset: Dataset, seen: Input, crop: int | None, block_size: 
     """
     where, side = dataset.folder, crop or dataset.tile_size
     if dataset.kind.dates:
-        raise DataError(f"The dataset {where} holds series of single places, and inpainting needs images. "
+        raise DataError(f"The dataset {where} holds series of dates, and inpainting needs images. "
                         "Choose a dataset made by “Create pretraining dataset”, or any other whose samples are images; series are "
                         "learned by “Fine-tune a model”.")
     refuse_crop(dataset, crop)
