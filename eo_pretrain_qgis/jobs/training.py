@@ -99,7 +99,8 @@ def augmentation(of: str = "", automatic: str = "") -> Any:
 
 def precision(help_more: str = "") -> Any:
     return choice("Precision", ("auto", "float32", "bfloat16", "float16"), default="auto", advanced=True,
-                  help=f"“auto”: bfloat16 where the device computes it natively, else float32. {help_more}".strip())
+                  help="“auto”: bfloat16 where the device computes it natively, else float32; on a processor float32 for encoders with depthwise "
+                       f"convolutions, such as EfficientNets. {help_more}".strip())
 
 
 def patience(default: int, help_more: str = "") -> Any:

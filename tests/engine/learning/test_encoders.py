@@ -4,7 +4,14 @@ import segmentation_models_pytorch as smp
 import torch
 
 from eo_pretrain_qgis.engine.learning.networks.class_networks import SegmentationNetwork, renew_statistics
-from eo_pretrain_qgis.engine.learning.networks.encoders import build_encoder, build_unet, check_encoder_name, check_view_side, input_weight
+from eo_pretrain_qgis.engine.learning.networks.encoders import (
+    build_encoder,
+    build_unet,
+    check_encoder_name,
+    check_view_side,
+    input_weight,
+    is_depthwise,
+)
 from eo_pretrain_qgis.engine.learning.networks.stages import freeze_encoder
 from eo_pretrain_qgis.errors import DataError, ModelError
 from tests.inputs import inputs, seen
@@ -81,3 +88,9 @@ def test_renewed_statistics_are_those_of_the_images():
     renew_statistics(network, [{"image": first}, {"image": second}])
     assert torch.allclose(layer.running_mean, (entered[0] + entered[1]) / 2, atol=1e-5)
     assert layer.momentum == 0.1
+
+
+@pytest.mark.parametrize("name, depthwise", [("resnet18", False), ("ltae", False), ("adhoc_cnn", False), ("mobilenet_v2", True),
+                                             ("tu-tf_efficientnet_lite0", True)])
+def test_encoders_that_convolve_each_band_by_itself_are_known(name, depthwise):
+    assert is_depthwise(name) == depthwise

@@ -21,7 +21,7 @@ from ...datasets.dataset import Dataset
 from ...looks import html_page as page
 from ...runs.run_folder import CARD, CHECKPOINT, ENCODER, REPORT, WEIGHTS, first_card
 from ..networks.encoder_import import chosen_encoder
-from ..networks.encoders import check_encoder_name
+from ..networks.encoders import check_encoder_name, is_depthwise
 from ..networks.starting_weights import Matched, start_from
 from .checkpoints import load_tensors
 from .device import describe_device, pick_device, pick_precision, start_fabric, use_all_cores
@@ -212,6 +212,8 @@ def train(folder: str, recipe: Recipe, progress: Progress = SILENT) -> dict[str,
     settings = recipe.settings
     device = pick_device(settings.device)
     precision = pick_precision(settings.precision, device, getattr(recipe, "half", True))
+    if settings.precision == "auto" and device.type == "cpu" and precision != "float32" and is_depthwise(settings.encoder):
+        precision = "float32"
     run = Run.begin(folder, {**first_card(recipe.method_name, recipe.datasets, recipe.inputs, asdict(settings)), **recipe.card()})
     if run.finished and settings.epochs <= run.card["settings"]["epochs"]:
         progress.message(f"The run in {folder} is finished; its result is given again. Choose a new folder to train anew.")
