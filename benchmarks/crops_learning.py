@@ -63,6 +63,8 @@ class Series:
         units: what figures are of, such as fields (n,).
         blocks: what is kept apart (n,).
         names: of the bands.
+        reflectance: whether values are reflectance · 10,000; else their unit is not told.
+        places: longitude and latitude (n, 2), where they are told.
     """
 
     values: np.ndarray
@@ -71,6 +73,8 @@ class Series:
     units: np.ndarray
     blocks: np.ndarray
     names: tuple[str, ...]
+    reflectance: bool = False
+    places: np.ndarray | None = None
 
 
 @dataclass
@@ -107,13 +111,16 @@ def write(folder: Path, series: Series, splits: np.ndarray) -> Dataset:
     labels = np.array([classes.index(name) for name in series.labels], np.uint8)
     folder.mkdir()
     missing, count = np.isnan(series.values).any(2), len(labels)
-    sensor = SensorInfo("image", "generic", "float32", None, tuple(Band(name) for name in series.names))
+    unit = {"unit": "reflectance", "scale": 1e-4} if series.reflectance else {}
+    sensor = SensorInfo("image", "generic", "float32", None, tuple(Band(name, **unit) for name in series.names))
+    points = [shapely.Point(500_000, 0)] * count if series.places is None else shapely.points(series.places)
+    crs = "EPSG:32633" if series.places is None else "EPSG:4326"
     with ShardWriter(folder, {"labels": ((), "uint8"), "image": (series.values.shape[1:], "float32"), "days": ((len(series.days),), "int16"),
                               "flags": ((len(series.days),), "uint8")}, extra=("days", "flags")) as writer:
         writer.add(labels=labels, image=series.values.astype(np.float32), days=np.tile(series.days.astype(np.int16), (count, 1)),
                    flags=np.where(missing, 4, 0).astype(np.uint8))
         shards = writer.close()
-    tiles = geopandas.GeoDataFrame({"scene": "s", "label": labels, "parcel": series.units}, geometry=[shapely.Point(500_000, 0)] * count, crs="EPSG:32633")
+    tiles = geopandas.GeoDataFrame({"scene": "s", "label": labels, "parcel": series.units}, geometry=points, crs=crs)
     description = {"task": "series", "theme": "crops", "name": folder.name, "sensors": [sensor], "tile_size": 1, "stride": 1,
                    "resolution_m": [10.0, 10.0], "classes": [ClassInfo(number + 1, name, "") for number, name in enumerate(classes)],
                    "ignore": IGNORE, "labels": {"path": "made"}, "shards": shards, "facts": {"first_year": 2020},
@@ -228,13 +235,22 @@ def by_fields(series: Series, found: Figures, name: str) -> None:
         outcome.figures(found, name.format(unit), "all")
 
 
+STATES = ("arkansas", "california")
+
+
+def points_of(folder: Path, state: str) -> Series:
+    """The points of a state."""
+    rows, content = table(folder / f"{state}_points.csv"), np.load(folder / f"{state}_series.npz")
+    values = np.where((content["series"] == 0).all(2, keepdims=True), np.nan, content["series"].astype(np.float32))
+    return Series(values, np.arange(36) * 10 + 4, np.array([row["crop"] for row in rows]), np.arange(len(rows)).astype(str),
+                  np.array([row["block"] for row in rows]), tuple(map(str, content["bands"])), True,
+                  np.array([[float(row["lon"]), float(row["lat"])] for row in rows]))
+
+
 def us(folder: Path, found: Figures) -> None:
     """Points of two states."""
-    for state in ("arkansas", "california"):
-        rows, content = table(folder / f"{state}_points.csv"), np.load(folder / f"{state}_series.npz")
-        values = np.where((content["series"] == 0).all(2, keepdims=True), np.nan, content["series"].astype(np.float32))
-        series = Series(values, np.arange(36) * 10 + 4, np.array([row["crop"] for row in rows]), np.arange(len(rows)).astype(str),
-                        np.array([row["block"] for row in rows]), tuple(map(str, content["bands"])))
+    for state in STATES:
+        series = points_of(folder, state)
         for each in (5, 20, None):
             outcome = Outcome()
             for seed in SEEDS:

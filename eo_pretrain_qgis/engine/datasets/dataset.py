@@ -25,13 +25,11 @@ from ..looks.class_style import coloured
 from ..rasters import sources
 from ..rasters.clouds import CLEAR
 from ..rasters.sensors import Band
-from ..records import read_json, shown
-from ..tasks import TASKS, Task, task_named
+from ..tasks import Task, task_named
 from .dates import series_days
-from .record import ADVICE, SPLITS, DatasetRecord, label_array, read_record
+from .record import ADVICE, FORMAT, SPLITS, VERSION, DatasetRecord, label_array, read_description, read_record
 from .shards import Layout, Shards
 
-FORMAT, VERSION = "eo-pretrain dataset", 1
 DESCRIPTION, TILES = "dataset.json", "tiles.gpkg"
 #: Every tile, also those dropped between the splits.
 ALL = "all"
@@ -80,7 +78,7 @@ class Dataset:
         path = Path(folder) / DESCRIPTION
         if not path.is_file():
             raise DataError(f"{folder} is not a dataset: it has no {DESCRIPTION}. Choose a folder made by “Create … dataset”.")
-        dataset = cls(Path(folder), _read_description(path))
+        dataset = cls(Path(folder), read_description(path))
         dataset.shards.check(dataset.layouts())
         dataset._check_dates()
         for one in dataset.each_target():
@@ -390,15 +388,3 @@ def write_description(folder: str | Path, description: dict) -> None:
     with new_file(path) as part:
         content = json.dumps({"format": FORMAT, "version": VERSION, **said}, indent=1, ensure_ascii=False, allow_nan=False, default=asdict)
         part.write_text(content, encoding="utf-8")
-
-
-def _read_description(path: Path) -> dict:
-    description = read_json(path, DataError, ADVICE)
-    if not isinstance(description, dict) or description.get("format") != FORMAT:
-        raise DataError(f"{path} does not describe a dataset of this plugin. Choose a folder made by “Create … dataset”.")
-    if description.get("version") != VERSION:
-        raise DataError(f"{path} has version {shown(description.get('version'))}, and this plugin reads version {VERSION}. Update the plugin.")
-    if isinstance(description.get("task"), str) and description["task"] not in TASKS:
-        raise DataError(f"{path} is for the task {shown(description['task'])}, which this plugin does not know. Update the plugin.")
-    read_record(description, str(path))
-    return description

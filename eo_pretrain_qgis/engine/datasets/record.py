@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -13,11 +14,12 @@ from rasterio.errors import CRSError
 
 from ...errors import DataError
 from ..cards import ClassInfo, SensorInfo
-from ..records import ArrayFile, Count, Finite, Metres, Name, Pixels, Positive, TargetName, checked, differ, shown
-from ..tasks import Task, task_named
+from ..records import ArrayFile, Count, Finite, Metres, Name, Pixels, Positive, TargetName, checked, differ, read_json, shown
+from ..tasks import TASKS, Task, task_named
 from .theme_facts import FACTS, Facts
 
 SPLITS = ("training", "validation", "test")
+FORMAT, VERSION = "eo-pretrain dataset", 1
 ADVICE = "Restore the file or make the dataset again."
 Coefficient = Annotated[float, Meta(ge=-1e12, le=1e12)]
 
@@ -207,6 +209,23 @@ def read_record(description: Any, where: str) -> DatasetRecord:
         if field.encode_name in record.facts:
             checked(record.facts[field.encode_name], field.type, f"{where}, in “facts.{field.encode_name}”,", DataError, ADVICE)
     return record
+
+
+def read_description(path: Path) -> dict:
+    """What a dataset.json says.
+
+    Raises:
+        DataError: it is damaged, or of something else, or of a newer version.
+    """
+    description = read_json(path, DataError, ADVICE)
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
+        raise DataError(f"{path} does not describe a dataset of this plugin. Choose a folder made by “Create … dataset”.")
+    if description.get("version") != VERSION:
+        raise DataError(f"{path} has version {shown(description.get('version'))}, and this plugin reads version {VERSION}. Update the plugin.")
+    if isinstance(description.get("task"), str) and description["task"] not in TASKS:
+        raise DataError(f"{path} is for the task {shown(description['task'])}, which this plugin does not know. Update the plugin.")
+    read_record(description, str(path))
+    return description
 
 
 def require_facts(facts: dict, theme: str, where: str) -> None:
