@@ -60,7 +60,9 @@ def test_another_tile_joins(zones, folder, base, first):
 def test_parcels_at_old_test_parcels_are_dropped(zones, folder):
     old = create(zones, folder / "old", images=images(zones, tiles=["33UUP"])[:2], kind="parcels")
     # The same tile on other dates: the same parcels.
-    both = create(zones, folder / "both", images=images(zones, tiles=["33UUP"])[2:], kind="pixels", append_to=str(folder / "old"))
+    heard = Listening()
+    both = create(zones, folder / "both", heard, images=images(zones, tiles=["33UUP"])[2:], kind="pixels", append_to=str(folder / "old"))
+    assert f"The samples of {folder / 'old'} are parcels, and the new ones are pixels. A model learns both alike." in heard.warnings
     new = both.tiles[len(old):]
     split_of = dict(zip(old.tiles["parcel"], old.splits, strict=True))
     for parcel, split in zip(new["parcel"], new["split"], strict=True):

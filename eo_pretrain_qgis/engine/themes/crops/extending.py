@@ -88,6 +88,9 @@ def extend_series(folder: Path, dataset: Dataset, fields: list[Fields], legend: 
     Raises:
         DataError: nothing can be sampled.
     """
+    own_kind = dataset.facts.get("kind", plan.kind)
+    if own_kind != plan.kind:
+        progress.message(f"The samples of {dataset.folder} are {own_kind}, and the new ones are {plan.kind}. A model learns both alike.", "warning")
     place = folder / ADDED  # no array is called so: their names end in .npy
     place.mkdir()
     own_length, own_year = _length(dataset), int(dataset.facts["first_year"])
