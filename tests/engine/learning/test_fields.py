@@ -48,7 +48,7 @@ def test_the_loss_is_that_of_the_classes_and_the_error_of_the_distance(fields, n
     outputs = torch.randn(4, 4, 32, 32, generator=torch.Generator().manual_seed(0))
     classes = Segmentation.class_loss(method, outputs[:, :3], batch)
     labels, known = batch.targets[LABELS], batch.targets[LABELS] != 255
-    weights = method.weights[labels.where(known, torch.zeros_like(labels))] * known
+    weights = method.weights[LABELS][labels.where(known, torch.zeros_like(labels))] * known
     error = (torch.sigmoid(outputs[:, 3]) - batch.targets["distance"] / 255).abs()
     expected = classes + DISTANCE_WEIGHT * (error * weights).sum() / weights.sum()
     assert float(method.class_loss(outputs, batch)) == pytest.approx(float(expected), rel=1e-6)
