@@ -165,8 +165,8 @@ def test_weights_of_tiles_come_from_the_table(dataset):
 def test_a_dataset_of_another_task_is_refused(dataset):
     dataset.task = "pretraining"
     with pytest.raises(DataError, match=r"is for the task “pretraining” \(no labels\), and fine-tuning needs a class for every pixel, fields with "
-                                        "their boundaries, a class for every image, a class for every patch, several classes for every image or a "
-                                        "class for every series of"):
+                                        "their boundaries, a class for every image, a class for every patch, several classes for every image, a "
+                                        "class for every series of dates or a class for every pixel of dated tiles"):
         check_learnable(dataset)
 
 

@@ -30,7 +30,7 @@ def training_share(dataset: Dataset, percent: float, seed: int) -> np.ndarray:
 
 def with_label(dataset: Dataset, tiles: np.ndarray) -> np.ndarray:
     """Those of `tiles` that have a class, of any target, where each has one; else all."""
-    if dataset.kind.axes or not len(tiles):
+    if dataset.kind.axes != "" or not len(tiles):
         return tiles
     return tiles[np.any([one.labels(tiles) != IGNORE for one in dataset.each_target()], axis=0)]
 
