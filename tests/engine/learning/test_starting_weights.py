@@ -285,7 +285,7 @@ def test_a_file_without_tensors_is_refused(tmp_path):
 @pytest.mark.parametrize("name", [entry["name"] for entry in json.loads((ROOT / "models" / "catalog.json").read_text())["weights"]
                                   if entry["encoder"] not in OF_SERIES])
 def test_weights_of_the_catalogue_follow_their_bands(name):
-    """Where the bands of a network of images come in another order, so do those of its first layer; of files that are not here the values are made up.
+    """Where the bands of a network of images come in another order, so do those of its first layer; of files not here the values are made up.
     """
     torch.manual_seed(0)
     entry = catalog.find(name)
