@@ -162,7 +162,7 @@ def test_rare_crops_go_to_other(season, folder):
     heard = Listening()
     dataset = create(season, folder, progress=heard, minimum_parcels=2, sample_count=100)
     assert [row.name for row in dataset.classes] == ["grass", "maize", "wheat", "other"]
-    assert "1 crop with fewer than 2 parcels or 0 pixels go to “other”: flax." in heard.texts
+    assert "1 crop with fewer than 2 parcels go to “other”: flax. Lower the smallest number of parcels to keep them." in heard.texts
 
 
 def test_small_parcels_are_counted(season, folder):

@@ -237,7 +237,8 @@ def _verdict(facts: dict[str, Any], kind: Task) -> str:
     if kept != NETWORK:
         better = "" if best == kept else (f" On these tiles {kind.baselines[best].words} is ahead; the run chose on the validation tiles, where it "
                                           "was not.")
-        return f"{figures} The model is the {NAMES[kept]} that the run kept; blocks of images round its numbers a little otherwise.{better}"
+        rounded = "; blocks of images round its numbers a little otherwise" if kind.pixelwise and not kind.dates else ""
+        return f"{figures} The model is the {NAMES[kept]} that the run kept{rounded}.{better}"
     if best == MODEL:
         return figures
     ahead, words = facts[MODEL][score] - facts[best][score], kind.baselines[best].words

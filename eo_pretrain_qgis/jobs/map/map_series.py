@@ -20,6 +20,9 @@ class MapSeries(Job):
     pixel without a clear date stays nodata. The model says its season: images of another part of the year are refused, single dates outside are left
     out, and other years are fine. Images of the first part of the season give an early map; best with a model that learned for early answers.
 
+    A model knows the classes of its parcels alone: forest, water and towns get the crop that they look most like. Give an extent of farmland, or
+    mask the map with a land-cover map.
+
     Memory does not grow with the images, but with their number: a model of dated tiles of ten bands needs about 60 MB for each.
     """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import re
 import warnings
@@ -118,6 +119,7 @@ def start_fabric(device: torch.device, precision: str) -> Fabric:
     """
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = True  # tiles of a run have one size, for which the quickest way is looked for once
+    logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)  # its precision is told in our words
     plain: dict[str, Any] = {"accelerator": device.type, "precision": FABRIC_PRECISION[precision]}
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and "LOCAL_WORLD_SIZE" in os.environ:
         per_machine = int(os.environ["LOCAL_WORLD_SIZE"])

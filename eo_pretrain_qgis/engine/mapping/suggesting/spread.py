@@ -90,8 +90,9 @@ def spread(output: str, wanted: Wanted, request: MapRequest, topics: dict | None
     if not len(free):
         raise none_left(candidates, places, taken, wanted, name, bool(request.cloud_masks))
     if len(free) < wanted.count:
-        progress.message(f"Only {len(free)} of the {len(taken)} places can be suggested, and {wanted.count} were asked for; all of them are in the "
-                         "layer.", level="warning")
+        more = "" if wanted.areas else f" Smaller tiles than {wanted.tile_size or TILE} px are more places."
+        progress.message(f"Only {len(free)} of the {len(taken)} places are clear, measured and not labelled yet, and {wanted.count} were asked for; "
+                         f"these {len(free)} are in the layer.{more}", level="warning")
     progress.message(f"Places are spread over {appearance.what}.")
     chosen, groups, shares = typical(appearance.features()[free], wanted.count, progress.part(0.8, 0.95))
     _write(output, candidates, places, (free[chosen], groups, shares), classes, progress)

@@ -172,8 +172,9 @@ def group_crops(crops: np.ndarray, pixels: np.ndarray, rules: CropRules, source:
             if (usable & (names == name)).sum() < rules.minimum_parcels or pixels[usable & (names == name)].sum() < rules.minimum_samples]
     if rare:
         names[np.isin(names, rare)] = OTHER
-        progress.message(f"{len(rare)} crop{'s' if len(rare) > 1 else ''} with fewer than {rules.minimum_parcels} parcels or "
-                         f"{rules.minimum_samples} pixels go to “{OTHER}”: {listed(rare)}.")
+        few = f" or {rules.minimum_samples} pixels" if rules.minimum_samples else ""
+        progress.message(f"{len(rare)} crop{'s' if len(rare) > 1 else ''} with fewer than {rules.minimum_parcels} parcels{few} go to “{OTHER}”: "
+                         f"{listed(rare)}. Lower the smallest number of parcels to keep them.")
     found = sorted(set(names[usable]) - {OTHER}, key=_number_first)
     rows = [{"value": name, "name": "", "color": colors.get(name, "")} for name in found]
     if OTHER in names[usable]:

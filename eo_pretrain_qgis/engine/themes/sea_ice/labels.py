@@ -263,7 +263,7 @@ def _by_field(features: geopandas.GeoDataFrame, field: str, table: list[dict] | 
     keys = [class_key(value) for value in features[field]]
     missing = sum(key is None for key in keys)
     if missing:
-        progress.message(f"{missing} of {len(keys)} polygons have no value in the field “{field}” and are ignored.", level="warning")
+        progress.message(f"{missing} of {len(keys)} polygons have no value in the field “{field}” and get no label of it.", level="warning")
     found = {key for key in keys if key is not None}
     if not found:
         raise DataError(f"The field “{field}” of {layer.path} has no value in any polygon on the images. Choose another field.")
