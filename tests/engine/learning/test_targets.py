@@ -139,7 +139,11 @@ def test_a_run_tells_the_figures_of_each_target(patch_run, patches):
     assert card["metrics"]["mean_of_targets"] == pytest.approx((card["metrics"]["overall_accuracy"] + form["metrics"]["overall_accuracy"]) / 2)
     assert card["metrics"]["overall_accuracy_of_form"] == form["metrics"]["overall_accuracy"] > 0.9
     with open(patch_run.path("report.html"), encoding="utf-8") as stream:
-        assert "Target “form” on the validation tiles" in stream.read()
+        text = stream.read()
+    assert "Target “form” on the validation tiles" in text
+    for name, row in (("stage", card), ("form", form)):
+        share = row["blend"]["share"]
+        assert f"Of the target “{name}” " + (f"{100 * share:.0f} % of what" if share else "the regression is kept alone") in text
 
 
 @pytest.mark.parametrize("kind", ["patch_run", "tile_run"])

@@ -49,15 +49,28 @@ def run_sections(run: Run, dataset: Dataset, course: Course, pictures: str) -> t
                      "Accuracy of the best epoch on the validation tiles"), class_table(run.class_names, found, kind),
         *([confusion_table(run.class_names, np.array(card["confusion"]))] if "confusion" in card else []),
     ]
+    if card.get("targets"):
+        body += _kept_of(card, dataset.target)
     for row in card.get("targets", ()):
         if "confusion" in row:
             names, sums = [entry["name"] for entry in row["classes"]], np.array(row["confusion"])
-            body += [page.heading(f"Target “{row['name']}” on the validation tiles"), class_table(names, kind.figures(sums), kind),
-                     confusion_table(names, sums)]
+            body += [page.heading(f"Target “{row['name']}” on the validation tiles"), *_kept_of(row, row["name"]),
+                     class_table(names, kind.figures(sums), kind), confusion_table(names, sums)]
     model = f"{card['architecture']} with {card['encoder']}" if run.kept == NETWORK else NAMES[run.kept]
     return (f"{card['dataset']['name']}: {model}",
             run_report(card, course, verdict(card, course), body, [*unit_sentences(dataset), *_limits(card, found["classes"], kind)],
                        _compute(card, kind)))
+
+
+def _kept_of(target: dict[str, Any], name: str) -> list[str]:
+    """How much of what the network adds to the regression is kept of a target, in words; nothing where the validation tiles decided nothing."""
+    share = target.get("blend", {}).get("share")
+    if share is None:
+        return []
+    if share:
+        return [page.paragraph(f"Of the target “{name}” {100 * share:.0f} % of what the network adds to the regression is kept.")]
+    return [page.paragraph(f"Of the target “{name}” the regression is kept alone, because the network added nothing on the validation tiles; its "
+                           "figures are those of the regression.")]
 
 
 def _compute(card: dict[str, Any], kind: Task) -> list[tuple[str, str]]:
