@@ -25,7 +25,7 @@ from ..even_sample import even_sample
 from ..looks import html_page as page
 from ..models.session import on_processor
 from ..tasks import FIGURES, Task, task_named
-from .by_scene import Counts, SceneCounts, Tried, difference_error, packed, share_error
+from .by_scene import Counts, SceneCounts, Tried, share_error
 from .run_folder import CLASSIFIER, NETWORK, RunFolder
 
 #: All approaches in words, in the order in which the first of equals is kept.
@@ -77,40 +77,28 @@ def _chosen_by(labelled: Labelled, approach: str, tried: Tried | None, several: 
     counts.add(labelled.rows.tiles, labelled.rows.labels, scores)
     sums = counts.total() + (tried.counts if tried else 0)
     score = kind.figures(sums)[kind.score]
-    return Tried(score, sums, share_error(score, sums), packed(counts.right()) + (tried.right if tried else ""))
+    return Tried(score, sums, share_error(score, sums))
 
 
 def figures_of(kind: Task, names: Sequence[str], tried: Tried | None) -> dict[str, Any]:
     """What run.json says of an approach: its score, the figures of all validation tiles, and what it takes for what."""
-    score, sums, doubt, right = tried or (None, kind.nothing(len(names)), 0.0, "")
+    score, sums, doubt = tried or (None, kind.nothing(len(names)), 0.0)
     counts = {"class_scores": kind.figures(sums)["classes"]} if kind.several else {"confusion": sums.tolist()}
-    return {"score": score, **doubtful(doubt, right, sums), "metrics": kind.told_figures(sums, names), **counts}
-
-
-def doubtful(doubt: float, right: str, sums: np.ndarray) -> dict[str, Any]:
-    """What is said of an approach besides its score, see `best_of`; nothing where no doubt is considered."""
-    return {"doubt": doubt, "right": right, "counted": int(sums.sum())} if doubt else {}
+    return {"score": score, **({"doubt": doubt} if doubt else {}), "metrics": kind.told_figures(sums, names), **counts}
 
 
 def best_of(approaches: dict[str, dict[str, Any]]) -> str:
     """The approach with the best score, the simplest of equals; the first where nothing was measured.
 
-    Of series, whose validation parcels are few, one is better that is ahead by more than a standard error, as Breiman et al. choose trees
-    (Classification and regression trees, 1984, §3.4.3): that of the difference, where both were asked for the same units.
+    Of series, whose validation parcels are few, one is better that is ahead by more than its standard error, as Breiman et al. choose trees
+    (Classification and regression trees, 1984, §3.4.3).
     """
     best, *others = [name for name in NAMES if name in approaches]
     for name in others:
         reached, before = approaches[name]["score"], approaches[best]["score"]
-        if reached is not None and (before is None or reached - before > _doubt(approaches[name], approaches[best])):
+        if reached is not None and (before is None or reached - before > approaches[name].get("doubt", 0.0)):
             best = name
     return best
-
-
-def _doubt(one: dict[str, Any], other: dict[str, Any]) -> float:
-    right = one.get("right", ""), other.get("right", "")
-    if right[0] and len(right[0]) == len(right[1]):
-        return difference_error(*right, one["counted"])
-    return one.get("doubt", 0.0)
 
 
 def keep(run: RunFolder, found: list[Candidate], labelled: Labelled) -> None:
@@ -123,8 +111,7 @@ def keep(run: RunFolder, found: list[Candidate], labelled: Labelled) -> None:
     kind, names = dataset.kind, run.class_names
     approaches = {one.approach: figures_of(kind, names, one.tried) for one in found}
     refused: list[str] = []
-    left = {one.approach: {"score": one.chosen_by.score, **doubtful(one.chosen_by.doubt, one.chosen_by.right, one.chosen_by.counts)}
-            if one.chosen_by else {"score": None} for one in found}
+    left = {one.approach: {"score": one.chosen_by.score, "doubt": one.chosen_by.doubt} if one.chosen_by else {"score": None} for one in found}
     while left:
         best = best_of(left)
         del left[best]
@@ -153,8 +140,7 @@ def _write(run: RunFolder, approach: str, graph: onnx.ModelProto, content: bytes
 def take(card: dict[str, Any], approach: str) -> None:
     """Makes an approach the one that is kept; figures of the card are its figures."""
     card["kept"] = approach
-    aside = {"score", "doubt", "right", "counted"}
-    card.update(copy.deepcopy({name: value for name, value in card["approaches"][approach].items() if name not in aside}))
+    card.update(copy.deepcopy({name: value for name, value in card["approaches"][approach].items() if name not in ("score", "doubt")}))
 
 
 def _difference(model: SimpleModel, labelled: Labelled) -> float:
@@ -191,7 +177,7 @@ def compared(card: dict[str, Any]) -> str:
         return ""
     scores = ", ".join(f"{NAMES[name]} {'–' if score is None else f'{score:.3f}'}" for name, score in tried.items())
     doubt = any(card["approaches"][name].get("doubt") for name in tried)
-    why = " The simplest is kept unless another is ahead by more than the standard error; where series are few, simple ones are also asked for " \
+    why = " The simplest is kept unless another is ahead by more than its standard error; where series are few, simple ones are also asked for " \
         "training series that they were not shown." if doubt else ""
     return f"Kept is the {NAMES[card['kept']]}. {FIGURES[task_named(card['task']).score].capitalize()} on the validation tiles: {scores}.{why}"
 

@@ -19,14 +19,12 @@ FEWEST = 10
 class Tried(NamedTuple):
     """The score of a model, the mean over scenes where there are three or more, its counts over all tiles, and its standard error by chance.
 
-    The error is that of a share, of as many as were counted; 0 for tasks whose score is none of what each sample or unit is right about. Of units it
-    is also kept which of them were right, as `packed`, because models of the same units differ by less than each by chance.
+    The error is that of a share, of as many as were counted; 0 for tasks whose score is none of what each sample or unit is right about.
     """
 
     score: float
     counts: np.ndarray
     doubt: float = 0.0
-    right: str = ""
 
 
 class Counts:
@@ -56,10 +54,6 @@ class Counts:
         unit = self.units[_places(self.samples, samples[known])]
         np.add.at(self.chances, unit, softmax(answers[known], 1))
         self.truth[unit] = truth[known]
-
-    def right(self) -> np.ndarray:
-        """Of which units the class was right (unit,); none where samples stand for themselves."""
-        return np.zeros(0, bool) if self.units is None else (self.truth != IGNORE) & (self.chances.argmax(1) == self.truth)
 
     def total(self) -> np.ndarray:
         """All that was counted."""
@@ -103,24 +97,7 @@ class SceneCounts:
         if not scores:
             return None
         score, counts = float(np.mean(scores)), np.sum(each, axis=0)
-        if not self.kind.scored_by:
-            return Tried(score, counts)
-        return Tried(score, counts, share_error(score, counts), packed(np.concatenate([one.right() for one in self.counts.values()])))
-
-
-def packed(right: np.ndarray) -> str:
-    """Yes and no (n,) as hexadecimal digits, which fit into JSON."""
-    return np.packbits(right).tobytes().hex()
-
-
-def difference_error(one: str, other: str, count: int) -> float:
-    """Standard error of the difference between the shares of two models of the same `count` units, by which of them were right, see `packed`.
-
-    It is that of McNemar (Psychometrika 12, 1947) with the correction for continuity of Edwards (Psychometrika 13, 1948), without which a single unit
-    would always be a difference.
-    """
-    first, second = (np.unpackbits(np.frombuffer(bytes.fromhex(right), np.uint8)) for right in (one, other))
-    return float((1 + np.sqrt((first != second).sum())) / count)
+        return Tried(score, counts, share_error(score, counts) if self.kind.scored_by else 0.0)
 
 
 def share_error(share: float, counts: np.ndarray) -> float:

@@ -89,8 +89,6 @@ class Reached(Struct):
     score: Figure
     metrics: Figures
     doubt: Finite = 0.0
-    right: str = ""
-    counted: Count = 0
     confusion: list[list[Count]] | UnsetType = UNSET
     class_scores: list[Figures] | UnsetType = UNSET
 

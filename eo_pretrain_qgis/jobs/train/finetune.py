@@ -22,7 +22,7 @@ class Finetune(training.TrainingJob):
 
     A regression and boosted trees on statistics of the bands are tried first, in seconds; then a network that starts at the regression. What is
     best on the validation tiles is kept, and the report shows them beside each other; of series, whose validation parcels are few, the
-    simplest is kept that none is ahead of by more than the standard error. A run that is stopped has the best so far.
+    simplest is kept that none is ahead of by more than its standard error. A run that is stopped has the best so far.
 
     The dataset says what is learned: a class per pixel (a U-Net), one class or several per image or patch (an encoder with a linear
     layer), one class per series of dates (L-TAE, an LSTM, or Presto), or one per pixel of dated tiles (U-TAE). A dataset of several targets

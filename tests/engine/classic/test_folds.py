@@ -9,7 +9,6 @@ from eo_pretrain_qgis.engine.classic.models import Labelled
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.measures.linear_probe import grouped_folds
 from eo_pretrain_qgis.engine.runs.approaches import best_of
-from eo_pretrain_qgis.engine.runs.by_scene import packed
 from tests.scenes_series import write_crop_series
 
 
@@ -39,14 +38,3 @@ def test_what_was_left_out_is_not_learned_by_heart(tmp_path):
 def test_one_standard_error_decides(boosting, network, kept):
     scores = {"network": network, "boosting": boosting, "statistics": 0.72}
     assert best_of({name: {"score": score, "doubt": 0.05} for name, score in scores.items()}) == kept
-
-
-@pytest.mark.parametrize(("won", "lost", "kept"), [(1, 0, "statistics"), (2, 0, "statistics"), (3, 0, "boosting"), (4, 1, "statistics"),
-                                                   (5, 1, "boosting"), (90, 60, "boosting"), (70, 60, "statistics")])
-def test_of_the_same_parcels_the_error_of_the_difference_decides(won, lost, kept):
-    """Boosting is right on `won` of 1000 parcels where the regression is wrong, and wrong on `lost` where it is right."""
-    right = np.zeros((2, 1000), bool)
-    right[:, :500], right[1, 500:500 + won], right[0, 700:700 + lost] = True, True, True
-    scores = {name: {"score": found.mean(), "doubt": 0.016, "right": packed(found), "counted": 1000}
-              for name, found in zip(("statistics", "boosting"), right)}
-    assert best_of(scores) == kept

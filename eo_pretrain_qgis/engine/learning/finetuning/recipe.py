@@ -18,7 +18,7 @@ from ...datasets.dataset import IGNORE, Dataset
 from ...datasets.source_images import has_places
 from ...datasets.splitting.label_shares import real_share, training_share
 from ...runs.answers import KeptClassifier, read_classifier
-from ...runs.approaches import best_of, candidates, compared, doubtful, keep, take
+from ...runs.approaches import best_of, candidates, compared, keep, take
 from ...runs.by_scene import Tried
 from ...runs.learnable import check_classes, check_learnable
 from ...runs.pictures import pictures, shown
@@ -329,7 +329,7 @@ class FineTuning:
         facts = {"class_scores": found["classes"], **confusion}
         if "approaches" in run.card:
             score = self.settled.score if self.settled else found[self.dataset.kind.score]
-            doubt = doubtful(self.settled.doubt, self.settled.right, self.settled.counts) if self.settled else {}
+            doubt = {"doubt": self.settled.doubt} if self.settled and self.settled.doubt else {}
             run.card["approaches"][NETWORK] = {"score": score, **doubt, "metrics": dict(run.card["metrics"]), **facts}
             best = best_of({name: run.card["approaches"][name] for name in (run.card["simple"], NETWORK)}) if self.judged else NETWORK
             take(run.card, best)
