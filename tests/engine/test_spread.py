@@ -9,7 +9,8 @@ import shapely
 
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.datasets.footprints import read_footprints
-from eo_pretrain_qgis.engine.mapping.suggesting.spread import typical
+from eo_pretrain_qgis.engine.mapping.suggesting.spread import typical, usual_side
+from eo_pretrain_qgis.engine.rasters.grid import Window
 from eo_pretrain_qgis.errors import DataError, JobError
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.progress import SILENT
@@ -74,6 +75,11 @@ def test_typical_places_of_groups():
     for number, (begin, size) in enumerate(zip((0, 60, 90), sizes, strict=True)):
         own = features[begin:begin + size]
         assert chosen[number] == begin + ((own - own.mean(0)) ** 2).sum(1).argmin(), "the nearest to the middle of its group"
+
+
+@pytest.mark.parametrize("width, count, side", [(384, 20, 64), (384, 4, 128), (1280, 20, 256), (1280, 26, 128), (100, 20, 32), (20, 1, 32)])
+def test_tiles_are_as_large_as_so_many_may_be(width, count, side):
+    assert usual_side(Window(5, 7, width, width), count) == side
 
 
 def test_equal_places_are_enough_for_all_that_is_asked():

@@ -74,8 +74,9 @@ class SuggestLabels(Job):
     classes: str = text("Classes", default=None, help="Without a model: names for the form of the layer, separated by commas, such as water, forest, "
                                                       "harbour; empty leaves them to be written.")
     tile_size: int = integer("Tile size [px]", default=None, minimum=8, maximum=2048,
-                             help="Empty: 64 with a model, 256 without. Take that of the dataset to be extended: tiles lie as “Create training "
-                                  "dataset” cuts them. Not used with “Areas”, nor with a model of whole images, which has a size of its own.")
+                             help="Empty: 64 with a model; without, the largest of 256, 128, 64 and 32 that gives so many places. Take that of the "
+                                  "dataset to be extended: tiles lie as “Create training dataset” cuts them. Not used with “Areas”, nor with a model "
+                                  "of whole images, which has a size of its own.")
     count: int = integer("Places to suggest", default=20, minimum=1, maximum=100000)
     clouds: str = choice("Clouds are known from", ("none", "scl", "qa_pixel", "mask"), default="none",
                          help="“scl”: the scene classification of Sentinel-2 L2A. “qa_pixel”: that of Landsat. "

@@ -39,8 +39,8 @@ EVERY = 16
 STARTS, MANY = 5, 500
 #: Topics of a map; with more values it holds measurements.
 MOST_TOPICS = 255
-#: Edge of a tile where none is given [px]: that of scene labelling in the source, 256 px at 10 m.
-TILE = 256
+#: Edges of a tile where none is given [px], the largest first: that of scene labelling in the source, 256 px at 10 m, or smaller in small areas.
+TILES = (256, 128, 64, 32)
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,10 @@ def spread(output: str, wanted: Wanted, request: MapRequest, topics: dict | None
     """
     scene = clear_scenes([Scene.open(list(request.sources), request.nodata)], request.cloud_masks, request.clouds, progress)[0]
     grid, name, area = scene.grid, scene.name, request.area(scene.grid)
-    candidates = (polygon_candidates(wanted.areas, grid, area, progress) if wanted.areas
-                  else tile_candidates(grid, wanted.tile_size or TILE, area))
+    side = wanted.tile_size or usual_side(area, wanted.count)
+    candidates = polygon_candidates(wanted.areas, grid, area, progress) if wanted.areas else tile_candidates(grid, side, area)
+    if not (wanted.areas or wanted.tile_size):
+        progress.message(f"Places are tiles of {side} × {side} px. “Tile size” makes others.")
     taken = blocked(candidates, Dataset.open(wanted.dataset) if wanted.dataset else None)
     appearance = (_topics if topics else _statistics)(scene, area, candidates, topics, progress.part(0, 0.8))
     scene.close()
@@ -90,13 +92,18 @@ def spread(output: str, wanted: Wanted, request: MapRequest, topics: dict | None
     if not len(free):
         raise none_left(candidates, places, taken, wanted, name, bool(request.cloud_masks))
     if len(free) < wanted.count:
-        more = "" if wanted.areas else f" Smaller tiles than {wanted.tile_size or TILE} px are more places."
+        more = "" if wanted.areas else f" Smaller tiles than {side} px are more places."
         progress.message(f"Only {len(free)} of the {len(taken)} places are clear, measured and not labelled yet, and {wanted.count} were asked for; "
                          f"these {len(free)} are in the layer.{more}", level="warning")
     progress.message(f"Places are spread over {appearance.what}.")
     chosen, groups, shares = typical(appearance.features()[free], wanted.count, progress.part(0.8, 0.95))
     _write(output, candidates, places, (free[chosen], groups, shares), classes, progress)
     return {"suggestions": len(chosen), "candidates": int((~taken).sum())}
+
+
+def usual_side(area: Window, count: int) -> int:
+    """Edge of the largest tiles of which so many lie in an area beside each other [px]; the smallest where no tiles do."""
+    return next((side for side in TILES if (area.width // side) * (area.height // side) >= count), TILES[-1])
 
 
 def typical(features: np.ndarray, count: int, progress: Progress = SILENT, seed: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
