@@ -15,7 +15,7 @@ Peers, on the same images, with as many images per step and in the same precisio
 With --device cuda also images per second in bfloat16 of Barlow Twins' ResNet-18 at 64² and 120² and of the U-Net at 256², and the share of
 the time in which the GPU computed.
 Run: python -m benchmarks.pretraining_steps [METHOD …] [--steps 10] [--device cpu] [--peers peers/bin/python] [--images FOLDER] [--csv docs/evidence/data]
-METHOD is any of: inpainting, barlow, translation, cycle, multitask, segmentation, scene, patches, series, lightly, torchgeo, gpu; all but gpu without one.
+METHOD is any of: inpainting, barlow, translation, cycle, multitask, segmentation, scene, patches, series, fields, dated, lightly, torchgeo, gpu; all but gpu without one.
 """
 
 from __future__ import annotations
@@ -50,12 +50,11 @@ from eo_pretrain_qgis.engine.learning.pretraining.multitask.tasks import common_
 from eo_pretrain_qgis.engine.learning.pretraining.translation import recipe as translation
 from eo_pretrain_qgis.engine.runs.run_folder import first_card
 from eo_pretrain_qgis.progress import SILENT
-from tests import settings
+from tests import scenes_fields, scenes_series, settings
 from tests.engine.learning.tiny import write_dataset
 from tests.engine.learning.tiny_ice import write_ice
 from tests.engine.learning.tiny_scenes import write_scenes
 from tests.scenes_pretraining import backscatter, optical, optical_sensor, radar_sensor, write_unlabelled
-from tests.scenes_series import write_crop_series
 
 WARM_UP = 2  # steps that choose algorithms and allocate
 TWELVE = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12")
@@ -215,15 +214,32 @@ def patches(place: Path, asked: argparse.Namespace) -> tuple[str, Any, int]:
 
 
 def series(place: Path, asked: argparse.Namespace) -> tuple[str, Any, int]:
-    folder = write_crop_series(place / "data", parcels=16 * asked.tiles)
+    folder = scenes_series.write_crop_series(place / "data", parcels=16 * asked.tiles)
     chosen = settings.finetuning(encoder=None, batch_size=256, device=asked.device)
     recipe = finetuning.FineTuning(Dataset.open(folder), replace(chosen, encoder=OF_SERIES[0]))
     return "series, L-TAE, 2 bands", recipe, 256
 
 
+def fields(place: Path, asked: argparse.Namespace) -> tuple[str, Any, int]:
+    return of_scene(place, asked, scenes_fields.field_dataset, "fields", "resnet18", 8)
+
+
+def dated(place: Path, asked: argparse.Namespace) -> tuple[str, Any, int]:
+    return of_scene(place, asked, scenes_series.dated_tiles, "dated tiles, U-TAE", "utae", 4)
+
+
+def of_scene(place: Path, asked: argparse.Namespace, make: Callable[[Path], Path], words: str, encoder: str, batch: int) -> tuple[str, Any, int]:
+    """A recipe on a dataset of the tests, made in a folder whose scenes are made with it."""
+    (place / "data").mkdir()
+    dataset = Dataset.open(make(place / "data"))
+    shape = dataset.shards.shape(f"images of {dataset.sensors[0].name}")
+    recipe = finetuning.FineTuning(dataset, settings.finetuning(encoder=encoder, batch_size=batch, device=asked.device))
+    return f"{words}, {' × '.join(map(str, shape))}", recipe, batch
+
+
 METHODS: dict[str, Callable[..., tuple[str, Any, int]]] = {
     "inpainting": inpaint, "barlow": barlow, "translation": translate("paired"), "cycle": translate("unpaired"), "multitask": tasks,
-    "segmentation": segmentation, "scene": scene, "patches": patches, "series": series}
+    "segmentation": segmentation, "scene": scene, "patches": patches, "series": series, "fields": fields, "dated": dated}
 
 
 def beside_lightly(place: Path, asked: argparse.Namespace) -> None:
