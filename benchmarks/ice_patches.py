@@ -6,7 +6,7 @@
           The run of “Fine-tune a model” (auto) with the angle as a band, without it, and with one slope taken off; beside it Lohse's classifier
           and the angle alone; errors by tercile of the angle.
   pools   parameters and multiply-adds for a patch of 10, 20 and 32 px by how many poolings are left; and the accuracy of some of them on the test
-          scenes of such scenes, two seeds, of the network at its last epoch, so that nothing falls back to the regression.
+          scenes of such scenes, three seeds, of the network at its last epoch, so that nothing falls back to the regression.
 
 No skill on real ice follows from either.
 Run: python -m benchmarks.ice_patches [--csv docs/evidence/data] [--part angle pools]
@@ -48,7 +48,7 @@ OF_FIELD, OF_SCENE = 1.2, 0.5
 WAYS = {"band": "angle as a band", "none": "without the angle", "slope": "one slope taken off"}
 POOLS = ("as many as fit", "3", "2", "1", "0")
 #: Patch [px] and poolings that are trained, steps of 32 patches each in two epochs, and seeds: what a core does in some minutes.
-TRAINED, STEPS, POOL_SEEDS = ((10, 3), (10, 2)), 20, (1, 2)
+TRAINED, STEPS, POOL_SEEDS = ((10, 3), (10, 2), (10, 1), (20, 4), (20, 3), (32, 5), (32, 4)), 20, (1, 2, 3)
 
 
 def main() -> None:
@@ -139,7 +139,7 @@ def keep(right: dict[tuple[str, str], list[float]], words: str, correct: np.ndar
 def pools(folder: Path) -> Figures:
     """What a patch costs by the poolings that are left, and what some of them reach."""
     found = Figures("patch and poolings", "what")
-    sets = {(side, seed): simulate(place(folder, f"{side}-{seed}"), seed, side, 25) for side in (10,) for seed in POOL_SEEDS}
+    sets = {(side, seed): simulate(place(folder, f"{side}-{seed}"), seed, side, 25) for side in sorted({side for side, _ in TRAINED}) for seed in POOL_SEEDS}
     dataset = sets[10, 1]
     for side in (10, 20, 32):
         for left in POOLS:

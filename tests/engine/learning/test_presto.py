@@ -87,7 +87,7 @@ def test_a_season_over_new_year_has_its_months():
 
 
 @pytest.mark.parametrize("names, facts, said", [
-    (("red", "nir"), {}, "These series have red, nir. Choose another encoder"),
+    (("albedo", "height"), {}, "These series have albedo, height. Choose another encoder"),
     (("B04", "B08"), {"unit": "unknown"}, "Presto takes the band B04 as reflectance, and in these series it is unknown."),
     (("B04", "B08"), {"last": 800.0}, "Presto reads 24 months at most, and these series span 27."),
 ])

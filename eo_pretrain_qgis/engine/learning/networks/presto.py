@@ -17,6 +17,7 @@ from torch import nn
 
 from ....errors import DataError, listed
 from ...cards import Input, InputBand
+from ...rasters.same_band import band_key
 
 #: Group of bands that are one token of a month → their names; NDVI is computed.
 GROUPS = {"S1": ("VV", "VH"), "S2_RGB": ("B02", "B03", "B04"), "S2_Red_Edge": ("B05", "B06", "B07"), "S2_NIR_10m": ("B08",), "S2_NIR_20m": ("B8A",),
@@ -141,7 +142,7 @@ def known_bands(seen: Input) -> dict[str, list[int]]:
     Raises:
         DataError: it has none.
     """
-    places = {plain(name): number for number, name in enumerate(seen.names)}
+    places = {band_key(name): number for number, name in enumerate(seen.names)}
     found = {group: [places[band] for band in bands] for group, bands in GROUPS.items() if places.keys() >= {*bands}}
     if places.keys() >= {*INDEX}:
         found["NDVI"] = [places[band] for band in INDEX]
@@ -151,21 +152,15 @@ def known_bands(seen: Input) -> dict[str, list[int]]:
     return found
 
 
-def plain(name: str) -> str:
-    """The name of a band as Sentinel-2 writes it: B2 is B02."""
-    upper = name.upper()
-    return f"B0{upper[1]}" if len(upper) == 2 and upper[0] == "B" and upper[1].isdigit() else upper
-
-
 def scaling(band: InputBand) -> tuple[float, float]:
     """Factor and constant that bring a standardised band to the units of Presto; 0 for bands it does not know.
 
     Raises:
         DataError: the band is in another unit than it knows.
     """
-    if plain(band.name) not in {name for names in GROUPS.values() for name in names}:
+    if band_key(band.name) not in {name for names in GROUPS.values() for name in names}:
         return 0.0, 0.0
-    wanted = "dB" if plain(band.name) in GROUPS["S1"] else "reflectance"
+    wanted = "dB" if band_key(band.name) in GROUPS["S1"] else "reflectance"
     if band.unit != wanted:
         raise DataError(f"Presto takes the band {band.name} as {wanted}, and in these series it is {band.unit}. Name the sensor when you make the "
                         "dataset, so that its unit is known, or choose another encoder.")
@@ -179,7 +174,7 @@ def season_months(seen: Input) -> tuple[list[int], list[int], list[int]]:
     Raises:
         DataError: there are more months than the encoder knows.
     """
-    first, last = seen.days[0], seen.days[-1]
+    first, last = (seen.season.window if seen.season else None) or (seen.days[0], seen.days[-1])
     begins = [(year, month) for year in range(int(last // YEAR) + 1) for month in range(12)]
     chosen = [(year * YEAR + int(FIRST_DAYS[month]), month) for year, month in begins]
     ends = [start for start, _ in chosen[1:]] + [(int(last // YEAR) + 1) * YEAR]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 from rasterio.crs import CRS
 
 from ....errors import DataError, listed
@@ -15,6 +16,7 @@ from ....progress import SILENT, Progress
 from ...datasets.alignment import align, overlap
 from ...datasets.dataset import Dataset
 from ...datasets.season import Season
+from ...rasters.clouds import FLAG_NAMES
 from ...rasters.grid import Grid
 from ...rasters.raster import Raster, Scene
 from ...rasters.series_dates import Dated, days_of, in_order
@@ -47,6 +49,10 @@ class Place:
     def days(self) -> list[date]:
         """Of the first sensor."""
         return self.series[0].days
+
+    def no_flags(self) -> dict[str, np.ndarray]:
+        """Sensor → how many samples have each flag on each date (date, flag); none yet."""
+        return {each.sensor.name: np.zeros((len(each.days), len(FLAG_NAMES)), np.int64) for each in self.series}
 
     def close(self) -> None:
         """Closes all files."""

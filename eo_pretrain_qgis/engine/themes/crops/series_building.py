@@ -76,7 +76,7 @@ class _Samples:
     @classmethod
     def of(cls, place: Place) -> _Samples:
         """None yet."""
-        return cls({each.sensor.name: np.zeros((len(each.days), len(FLAG_NAMES)), np.int64) for each in place.series})
+        return cls(place.no_flags())
 
     def __len__(self) -> int:
         return sum(map(len, self.owners))

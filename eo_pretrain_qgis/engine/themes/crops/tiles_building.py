@@ -55,7 +55,7 @@ class _Tiles:
     @classmethod
     def of(cls, place: Place) -> _Tiles:
         """None yet."""
-        return cls({each.sensor.name: np.zeros((len(each.days), len(FLAG_NAMES)), np.int64) for each in place.series})
+        return cls(place.no_flags())
 
 
 def build_tiles(folder: Path, fields: list[Fields], legend: Legend, labels_facts: dict, plan: TilesPlan, split_plan: SplitPlan, name: str,
