@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from ...errors import DataError, listed
 from ..cards import Input, Inputs
+from ..datasets.alignment import days_between
 from ..datasets.dataset import Dataset
 from ..datasets.dates import check_season
 from ..looks.sensor_pairs import FAR_DAYS
 from ..measures.incidence_angle import position_of_angle, without_angle
-from ..datasets.alignment import days_between
 
 #: What becomes of the incidence angle: a band like others, left out, taken off with one slope for each of the other bands, or a band beside which a
 #: network sees the likelihood of each class.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from ...errors import DataError, ModelError
+from ...errors import ModelError
 from ...progress import SILENT, Progress
 from ..cards import Input, Inputs, stacked
 from ..classic.classifiers import CLASSIFIERS, WORDS
