@@ -132,5 +132,5 @@ class TorchSession:
 
     @torch.no_grad()
     def _scores(self, images: dict[str, np.ndarray]) -> np.ndarray:
-        given = [torch.from_numpy(images[name]).to(self.on) for name in self.model.network.inputs]
+        given = [torch.from_numpy(images[one.name]).to(self.on) for one in self.model.network.seen.each]
         return Together(self.model)(*given).float().cpu().numpy()

@@ -127,14 +127,15 @@ class Gated(Joined):
         present = present_of(there)
         every = [where_there(encoder, part, own) for encoder, part, own in zip(self.encoders, image.split(self.widths, 1), present, strict=True)]
         bands, *levels = zip(*every, strict=True)
-        joined = [self._joined(number, *same, there) if width else same[0]
+        joined = [self._joined(number, same, there) if width else same[0]
                   for number, (width, same) in enumerate(zip(self.joined_widths, levels, strict=True))]
         return [bands[0], *joined]
 
-    def _joined(self, number: int, first: torch.Tensor, second: torch.Tensor, there: Sequence[torch.Tensor]) -> torch.Tensor:
+    def _joined(self, number: int, same: Sequence[torch.Tensor], there: Sequence[torch.Tensor]) -> torch.Tensor:
         """Both at the level of that number behind the bands."""
-        known = [functional.adaptive_avg_pool2d(one, first.shape[2:]) if self.whole else functional.avg_pool2d(one, self.reductions[number])
-                 for one in there]
+        first, second = same
+        known = [functional.adaptive_avg_pool2d(one, (first.shape[2], first.shape[3])) if self.whole else
+                 functional.avg_pool2d(one, self.reductions[number]) for one in there]
         gate = torch.sigmoid(self.gates[number](torch.cat([first, second, *known], 1)))
         gate = torch.where((known[0] > 0) & (known[1] > 0), gate, shares_of(known)[0])
         return gate * first + (1 - gate) * second
@@ -161,7 +162,7 @@ def present_of(there: Sequence[torch.Tensor]) -> list[torch.Tensor]:
 
 
 def where_there(network: nn.Module, image: torch.Tensor, present: torch.Tensor,
-                call: Callable[[torch.Tensor], Sequence[torch.Tensor]] | None = None) -> list[torch.Tensor]:
+                call: Callable[[torch.Tensor], Any] | None = None) -> list[torch.Tensor]:
     """What a network gives for those images of a batch that are present, and 0 for the others, which it does not see: normalisation would learn them.
 
     A translated network computes all, since nothing of one image reaches another there.
@@ -170,22 +171,25 @@ def where_there(network: nn.Module, image: torch.Tensor, present: torch.Tensor,
         network: whose layers are asked.
         image: (n, band, y, x).
         present: bool (n,).
-        call: what to ask of images; None asks the network itself.
+        call: what to ask of images, for one tensor or several; None asks the network itself.
     """
-    ask: Any = call or network
+    def ask(some: torch.Tensor) -> list[torch.Tensor]:
+        given = (call or network)(some)
+        return [given] if isinstance(given, torch.Tensor) else list(given)
+
     if torch.onnx.is_in_onnx_export() or bool(present.all()):
-        return list(ask(image))
+        return ask(image)
     rows = present.nonzero()[:, 0]
-    found = list(ask(image[rows])) if len(rows) > 1 else _by_what_is_known(network, ask, image[rows] if len(rows) else image[:1])
+    found = ask(image[rows]) if len(rows) > 1 else _by_what_is_known(network, ask, image[rows] if len(rows) else image[:1])
     return [one.new_zeros((len(image), *one.shape[1:])).index_copy(0, rows, one[:len(rows)]) for one in found]
 
 
-def _by_what_is_known(network: nn.Module, ask: Callable[[torch.Tensor], Sequence[torch.Tensor]], image: torch.Tensor) -> list[torch.Tensor]:
+def _by_what_is_known(network: nn.Module, ask: Callable[[torch.Tensor], list[torch.Tensor]], image: torch.Tensor) -> list[torch.Tensor]:
     """What a network gives for a single image, which is no batch: it is normalised by the running statistics, and these stay as they are."""
     modes = {module: module.training for module in network.modules()}
     try:
         network.eval()
-        return list(ask(image))
+        return ask(image)
     finally:
         for module, mode in modes.items():
             module.training = mode

@@ -7,6 +7,7 @@ branch says alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -84,7 +85,7 @@ class GatedUNet(GatedRegressions, SegmentationNetwork):
         super().__init__(Gated(encoder, inputs), inputs, classes)
         del self.detail  # of networks that see stored bands there
         self.fine = nn.ModuleList(detail_layers(width) for width in self.seen.widths)
-        self.sensors = nn.ModuleList(OfSensor(SpectralStatistics(seen.centre), lambda bands=len(seen.bands): Linear(3 * bands, classes, 1))
+        self.sensors = nn.ModuleList(OfSensor(SpectralStatistics(seen.centre), partial(Linear, 3 * len(seen.bands), classes, 1))
                                      for seen in inputs.values())
 
     @property
@@ -98,7 +99,7 @@ class GatedUNet(GatedRegressions, SegmentationNetwork):
         there = self.there(image)
         weights = shares_of(there)
         statistics, levels = self.statistics(image, weights), self.decoder(self.encoder(self.scaled(image), there))
-        fine = [where_there(layers, values[:, :width], present, lambda seen, layers=layers: [layers(seen)])[0] for layers, (values, _), width, present
+        fine = [where_there(layers, values[:, :width], present)[0] for layers, (values, _), width, present
                 in zip(self.fine, statistics, self.seen.widths, present_of(there), strict=True)]
         return statistics, self.segmentation_head(torch.cat([levels, mean_of(fine, weights)], 1))
 
@@ -116,7 +117,7 @@ class GatedClassifier(GatedRegressions, ClassificationNetwork):
 
     def __init__(self, encoder: str, inputs: Inputs, classes: int) -> None:
         super().__init__(Gated(encoder, inputs, whole=True), inputs, classes, hidden_widths(encoder))
-        self.sensors = nn.ModuleList(OfSensor(SampleStatistics(seen.centre), lambda bands=len(seen.bands): LinearOfSamples(4 * bands, classes))
+        self.sensors = nn.ModuleList(OfSensor(SampleStatistics(seen.centre), partial(LinearOfSamples, 4 * len(seen.bands), classes))
                                      for seen in inputs.values())
 
     @property
@@ -131,6 +132,11 @@ class GatedClassifier(GatedRegressions, ClassificationNetwork):
         statistics = self.statistics(image, shares_of([one.flatten(1).mean(1, keepdim=True) for one in there]))
         features = self.encoder(self.scaled(image), there)[-1].mean((2, 3))
         return statistics, self.classification_head(self.hidden(features))
+
+
+def _parts(member: AboveRegression, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """See `AboveRegression.parts`; of images of its sensor."""
+    return member.parts({member.seen.name: image})
 
 
 class MeanOfHeads(AboveRegression):
@@ -173,7 +179,7 @@ class MeanOfHeads(AboveRegression):
         there = self.there(self.image(given))
         present = present_of(there)
         weights = shares_of(there if self.pixelwise else [one[:, None].float() for one in present])
-        found = [where_there(member, given[seen.name], own, lambda image, member=member, name=seen.name: member.parts({name: image}))
+        found = [where_there(member, given[seen.name], own, partial(_parts, member))
                  for (member, seen), own in zip(self.branches, present, strict=True)]
         statistics, added = zip(*found, strict=True)
         return list(zip(statistics, weights, strict=True)), mean_of(added, weights)
