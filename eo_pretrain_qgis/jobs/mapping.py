@@ -21,6 +21,12 @@ def confidence() -> Any:
     return raster_output("Confidence", optional=True, created=False, help="Probability of the mapped class, in percent.")
 
 
+def applicability() -> Any:
+    return raster_output("Area of applicability", optional=True, created=False,
+                         help="How unlike the training ground each place is, in percent of the most that counts as like it, and how many training "
+                              "samples are like it. Above 100 % the model has not learned from such ground.")
+
+
 def class_shares() -> Any:
     return raster_output("Class shares", optional=True, created=False,
                          help="Probability of every class, in percent; a band for each, named as the class.")

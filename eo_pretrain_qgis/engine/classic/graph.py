@@ -18,9 +18,11 @@ from .whitening import EPSILON, SIDE, Whitening
 OPSET, TREE_OPSET, IR_VERSION = 18, 3, 9
 #: Names of what goes in and comes out of classifiers of rows.
 ROWS, PROBABILITIES = "rows", "probabilities"
+#: Of the graph of pixels: its name, and those of its statistics (n, 3 · band, y, x) and of where pixels were measured (n, 1, y, x).
+CLASSIFIER, STATISTICS, MEASURED = "classifier", "whitened_statistics", "measured_pixels"
 
 
-class _Graph:
+class Graph:
     """Nodes in the order of the computation."""
 
     def __init__(self) -> None:
@@ -39,10 +41,10 @@ class _Graph:
         self.nodes.append(helper.make_node(operator, list(inputs), [output], **attributes))
         return output
 
-    def model(self, *ports: tuple[str, list]) -> onnx.ModelProto:
-        """All of it, with names and shapes of what goes in and, the last, of what comes out."""
-        *given, gives = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in ports]
-        graph = helper.make_graph(self.nodes, "classifier", given, [gives], self.constants)
+    def model(self, *ports: tuple[str, list], gives: int = 1) -> onnx.ModelProto:
+        """All of it, with names and shapes of what goes in and, the last so many, of what comes out."""
+        found = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in ports]
+        graph = helper.make_graph(self.nodes, CLASSIFIER, found[:-gives], found[-gives:], self.constants)
         versions = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", TREE_OPSET)]
         return helper.make_model(graph, opset_imports=versions, ir_version=IR_VERSION)
 
@@ -55,7 +57,7 @@ def linear_graph(weight: np.ndarray, bias: np.ndarray, several: bool = False) ->
         bias: (class,).
         several: a row may have several classes.
     """
-    graph = _Graph()
+    graph = Graph()
     scores = graph("Gemm", ROWS, graph.constant(weight), graph.constant(bias), transB=1)
     _probabilities(graph, scores, several)
     return graph.model((ROWS, ["n", weight.shape[1]]), (PROBABILITIES, ["n", len(bias)]))
@@ -71,7 +73,7 @@ def tree_graph(models: Sequence[Any], features: int, classes: int, several: bool
         classes: how many there are.
         several: a row may have several classes.
     """
-    graph = _Graph()
+    graph = Graph()
     found = [_tree_probabilities(graph, model, number, 2 if several else classes) for number, model in enumerate(models)]
     if several:
         second = graph.constant([1], np.int64)
@@ -81,7 +83,7 @@ def tree_graph(models: Sequence[Any], features: int, classes: int, several: bool
     return graph.model((ROWS, ["n", features]), (PROBABILITIES, ["n", classes]))
 
 
-def _tree_probabilities(graph: _Graph, model: Any, number: int, classes: int) -> str:
+def _tree_probabilities(graph: Graph, model: Any, number: int, classes: int) -> str:
     known = np.eye(classes)[np.asarray(model.classes_, int)]
     if len(known) == 1:
         scores = graph("Mul", graph("ReduceMean", ROWS, graph.constant([1], np.int64), keepdims=1), graph.constant(0.0))
@@ -91,7 +93,7 @@ def _tree_probabilities(graph: _Graph, model: Any, number: int, classes: int) ->
     return graph("MatMul", graph("Softmax", scores, axis=1), graph.constant(known))
 
 
-def _probabilities(graph: _Graph, scores: str, several: bool) -> None:
+def _probabilities(graph: Graph, scores: str, several: bool) -> None:
     if several:
         graph("Sigmoid", scores, name=PROBABILITIES)
     else:
@@ -107,8 +109,9 @@ def pixel_graph(classifier: onnx.ModelProto, whitening: Whitening, fill: Sequenc
         fill: per band, what stands for a pixel without a measurement, stored units.
         ports: names of the inputs, each with its number of bands; those of several sensors stand behind each other.
     """
-    graph, classes = _Graph(), classifier.graph.output[0].type.tensor_type.shape.dim[1].dim_value
-    last = graph("Transpose", _statistics(graph, ports, whitening, fill), perm=[0, 2, 3, 1])
+    graph, classes = Graph(), classifier.graph.output[0].type.tensor_type.shape.dim[1].dim_value
+    white, mean, deviation, _ = statistics(graph, ports, whitening, fill)
+    last = graph("Transpose", graph("Concat", white, mean, deviation, name=STATISTICS, axis=1), perm=[0, 2, 3, 1])
     graph("Reshape", last, graph.constant([-1, 3 * len(fill)], np.int64), name=ROWS)
     _add(graph, classifier)
     graph.nodes[-1].output[0] = "every"
@@ -126,9 +129,9 @@ def sample_graph(classifier: onnx.ModelProto, whitening: Whitening, fill: Sequen
         fill: per band, what stands for a pixel without a measurement, stored units.
         ports: names of the inputs, each with its number of bands; those of several sensors stand behind each other.
     """
-    graph, classes = _Graph(), classifier.graph.output[0].type.tensor_type.shape.dim[1].dim_value
-    white, known = (graph("Reshape", one, graph.constant([0, 0, -1], np.int64)) for one in _whitened(graph, ports, whitening, fill))
-    graph("Reshape", _sample_statistics(graph, white, known, len(fill)), graph.constant([-1, 4 * len(fill)], np.int64), name=ROWS)
+    graph, classes = Graph(), classifier.graph.output[0].type.tensor_type.shape.dim[1].dim_value
+    white, known = (graph("Reshape", one, graph.constant([0, 0, -1], np.int64)) for one in whitened(graph, ports, whitening, fill))
+    graph("Reshape", sample_statistics(graph, white, known, len(fill)), graph.constant([-1, 4 * len(fill)], np.int64), name=ROWS)
     _add(graph, classifier)
     return graph.model(*_images(ports), (PROBABILITIES, ["n", classes]))
 
@@ -143,7 +146,7 @@ def series_graph(classifier: onnx.ModelProto, whitening: Whitening, season: Sequ
         values: name of the input float32 (n, date, band) in stored units.
         days: name of the input float32 (n, date): days of the dates, below 0 of those that do not count.
     """
-    graph, classes = _Graph(), classifier.graph.output[0].type.tensor_type.shape.dim[1].dim_value
+    graph, classes = Graph(), classifier.graph.output[0].type.tensor_type.shape.dim[1].dim_value
     bands, second, last = len(whitening.mean), graph.constant([1], np.int64), graph.constant([2], np.int64)
     zero = graph.constant(0.0)
     known = graph("GreaterOrEqual", days, zero)
@@ -159,7 +162,7 @@ def series_graph(classifier: onnx.ModelProto, whitening: Whitening, season: Sequ
     return graph.model((values, ["n", "date", bands]), (days, ["n", "date"]), (PROBABILITIES, ["n", classes]))
 
 
-def _season_shares(graph: _Graph, season: Sequence[float], when: str, known: str) -> str:
+def _season_shares(graph: Graph, season: Sequence[float], when: str, known: str) -> str:
     """`series.shares` of days (n, 1, date) that are `known` or not."""
     at, last = graph.constant(np.reshape(season, (1, -1, 1))), graph.constant([2], np.int64)
     zero, one, none, never = (graph.constant(number) for number in (0.0, 1.0, NO_DAY, NEVER))
@@ -174,7 +177,7 @@ def _season_shares(graph: _Graph, season: Sequence[float], when: str, known: str
     return graph("Add", *parts)
 
 
-def _add(graph: _Graph, classifier: onnx.ModelProto) -> None:
+def _add(graph: Graph, classifier: onnx.ModelProto) -> None:
     """A classifier of rows, behind what makes them."""
     inner = onnx.compose.add_prefix(classifier, "classifier_", rename_inputs=False, rename_outputs=False)
     graph.constants += inner.graph.initializer
@@ -186,7 +189,7 @@ def _images(ports: Mapping[str, int]) -> list[tuple[str, list]]:
     return [(name, ["n", bands, "y", "x"]) for name, bands in ports.items()]
 
 
-def _whitened(graph: _Graph, ports: Mapping[str, int], whitening: Whitening, fill: Sequence[float]) -> tuple[str, str]:
+def whitened(graph: Graph, ports: Mapping[str, int], whitening: Whitening, fill: Sequence[float]) -> tuple[str, str]:
     """Whitened bands, 0 where a pixel holds the fill in every band of an image, and 1 where it does so in none."""
     image, *others = ports
     known, at = "", 0
@@ -197,10 +200,11 @@ def _whitened(graph: _Graph, ports: Mapping[str, int], whitening: Whitening, fil
     image = graph("Concat", image, *others, axis=1) if others else image
     centred = graph("Sub", image, graph.constant(whitening.mean.reshape(1, -1, 1, 1)))
     white = graph("Conv", centred, graph.constant((whitening.matrix / whitening.deviation)[:, :, None, None]))
+    known = graph("Identity", known, name=MEASURED)
     return graph("Mul", graph("Asinh", white) if whitening.bent else white, known), known
 
 
-def _sample_statistics(graph: _Graph, white: str, known: str, bands: int) -> str:
+def sample_statistics(graph: Graph, white: str, known: str, bands: int) -> str:
     """`sample_rows` of whitened bands (n, band, pixel), 0 where `known` (n, 1, pixel) is not 1, as (n, 4 · band, 1).
 
     Upwards a percentile is that of the negative downwards, so that one search in a part of the values finds both.
@@ -229,25 +233,44 @@ def _sample_statistics(graph: _Graph, white: str, known: str, bands: int) -> str
     return graph("Where", graph("Greater", count, graph.constant(0.0)), every, graph.constant(0.0))
 
 
-def _statistics(graph: _Graph, ports: Mapping[str, int], whitening: Whitening, fill: Sequence[float]) -> str:
+def statistics(graph: Graph, ports: Mapping[str, int], whitening: Whitening, fill: Sequence[float], step: int = 1) -> tuple[str, str, str, str]:
     """`Whitening.statistics` of an image whose pixels without a measurement hold the fill in every band.
 
     The sums of the neighbourhood are convolutions along one axis after the other: onnxruntime's average pooling of this size is slow.
+
+    Args:
+        graph: to add it to.
+        ports: names of the images, each with its number of bands.
+        whitening: of the bands.
+        fill: per band, what stands for a pixel without a measurement, stored units.
+        step: of so many rows and columns the one in the middle is looked at.
+
+    Returns:
+        Whitened bands, their means and their deviations around each pixel (n, band, y, x), and 1 where it was measured (n, 1, y, x).
     """
-    bands = len(fill)
-    white, known = _whitened(graph, ports, whitening, fill)
+    bands, before = len(fill), SIDE // 2 - step // 2
+    white, known = whitened(graph, ports, whitening, fill)
     planes = graph("Concat", white, graph("Mul", white, white), known, axis=1)
-    count = 2 * bands + 1
-    for shape in ((SIDE, 1), (1, SIDE)):
-        kernel = graph.constant(np.full((count, 1, *shape), 1 / SIDE))
-        planes = graph("Conv", planes, kernel, group=count, pads=[side // 2 for side in shape] * 2)
+    count, after = 2 * bands + 1, SIDE - step - before
+    for down, right in ((1, 0), (0, 1)):
+        kernel = graph.constant(np.full((count, 1, SIDE if down else 1, SIDE if right else 1), 1 / SIDE))
+        planes = graph("Conv", planes, kernel, group=count, pads=[down * before, right * before, down * after, right * after],
+                       strides=[step if down else 1, step if right else 1])
     sums, squares, share = "sums", "squares", "share"
     graph.nodes.append(helper.make_node("Split", [planes, graph.constant([bands, bands, 1], np.int64)], [sums, squares, share], axis=1))
     share = graph("Max", share, graph.constant(0.5 / SIDE**2))
     mean = graph("Div", sums, share)
     variance = graph("Sub", graph("Div", squares, share), graph("Mul", mean, mean))
     deviation = graph("Sqrt", graph("Add", graph("Max", variance, graph.constant(0.0)), graph.constant(EPSILON)))
-    return graph("Concat", white, mean, deviation, axis=1)
+    return thinned(graph, white, step), mean, deviation, thinned(graph, known, step)
+
+
+def thinned(graph: Graph, planes: str, step: int) -> str:
+    """Of so many rows and columns of planes (n, channel, y, x) the one in the middle."""
+    if step == 1:
+        return planes
+    axes = ([step // 2] * 2, [np.iinfo(np.int64).max] * 2, [2, 3], [step] * 2)
+    return graph("Slice", planes, *(graph.constant(values, np.int64) for values in axes))
 
 
 def count_numbers(graph: onnx.ModelProto) -> int:

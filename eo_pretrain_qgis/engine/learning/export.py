@@ -25,6 +25,7 @@ from ..models.kinds import block_sizes
 from ..models.session import InferenceSession, on_processor
 from ..runs.calibrating import calibrated
 from ..runs.description import describe as of_run
+from ..runs.known_ground import with_known_ground
 from ..tasks import task_named
 from ..waiting import PythonCall, patiently
 from .halo import measured, measured_dated, real_scenes, real_tiles
@@ -128,7 +129,8 @@ def export_run(run_folder: str, target: str, *, name: str | None = None, licence
     written = (_of_dated_tiles if axes == "tbyx" else _of_series if axes == "tb" else _of_pixels if task_named(run.card["task"]).pixelwise else
                _of_squares)(run, network, tolerance, progress.part(0, 0.9))
     graph = onnx.load_model_from_string(written.content)
-    facts = written.facts | calibrated(run, graph, network.seen, network.stride, progress.part(0.9, 0.98))
+    facts = written.facts | calibrated(run, graph, network.seen, network.stride, progress.part(0.9, 0.95))
+    facts |= with_known_ground(run, graph, network.seen, {"stride": network.stride, **facts}, progress.part(0.95, 0.98))
     progress.at(0.98, "Writing the model")
     description = describe(run, network, name or f"{run.card['dataset']['name']} {run.card['encoder']}", licence, plugin_version, facts)
     package.write(graph, description, target)

@@ -6,7 +6,7 @@ one with an attribute table as its n classes. Other GIS read the colour table, t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -20,6 +20,10 @@ from .style_files import check_sidecar, new_style
 
 #: Confidence [%] → colour, from doubtful to sure.
 CONFIDENCE_COLOURS = {0: "#440154", 25: "#3b528b", 50: "#21918c", 75: "#5ec962", 100: "#fde725"}
+#: Dissimilarity up to so many hundredths of its limit → colour and words. Blue is like the training ground, orange unlike it, also for eyes that do
+#: not tell red from green.
+APPLICABILITY_COLOURS = {50: ("#0868ac", "very like the training ground"), 100: ("#7bccc4", "like the training ground"),
+                         150: ("#fdae6b", "unlike the training ground"), 250: ("#d94801", "very unlike the training ground")}
 _RAT_COLUMNS = (("Value", 0, 5), ("Class", 2, 2), ("Red", 0, 6), ("Green", 0, 7), ("Blue", 0, 8))  # name, GDAL type, GDAL usage
 
 
@@ -84,12 +88,22 @@ def class_map_qml(classes: Sequence[ClassInfo]) -> str:
 
 def confidence_qml() -> str:
     """QGIS style of a confidence raster in percent."""
-    items = "".join(f'          <item value="{percent}" label="{percent} %" color="{color}" alpha="255"/>\n'
-                    for percent, color in CONFIDENCE_COLOURS.items())
-    shader = ('      <rastershader>\n        <colorrampshader colorRampType="INTERPOLATED" classificationMode="1" clip="0" '
-              f'minimumValue="0" maximumValue="100" labelPrecision="0">\n{items}        </colorrampshader>\n      </rastershader>\n')
+    return _ramp({percent: (color, f"{percent} %") for percent, color in CONFIDENCE_COLOURS.items()}, "INTERPOLATED")
+
+
+def applicability_qml() -> str:
+    """QGIS style of a dissimilarity in hundredths of its limit, in words."""
+    return _ramp(APPLICABILITY_COLOURS, "DISCRETE")
+
+
+def _ramp(entries: Mapping[int, tuple[str, str]], kind: str) -> str:
+    """QGIS style of the first band: value → colour and label, the values between them as QGIS's `kind` of ramp has it."""
+    items = "".join(f'          <item value="{value}" label="{label}" color="{color}" alpha="255"/>\n' for value, (color, label) in entries.items())
+    largest = max(entries)
+    shader = (f'      <rastershader>\n        <colorrampshader colorRampType="{kind}" classificationMode="1" clip="0" '
+              f'minimumValue="0" maximumValue="{largest}" labelPrecision="0">\n{items}        </colorrampshader>\n      </rastershader>\n')
     attributes = ('type="singlebandpseudocolor" band="1" opacity="1" alphaBand="-1" nodataColor="" '
-                  'classificationMin="0" classificationMax="100"')
+                  f'classificationMin="0" classificationMax="{largest}"')
     return raster_qml(attributes, shader)
 
 

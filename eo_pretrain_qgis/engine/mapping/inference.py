@@ -20,6 +20,8 @@ import numpy as np
 
 from ...errors import DataError, EngineError, ModelError, listed
 from ...progress import SILENT, Progress
+from ..models.ground import OUTPUTS
+from ..models.kinds import APPLICABILITY
 from ..models.package import Package
 from ..models.session import MemoryRanOutError
 from ..rasters.grid import Window
@@ -29,7 +31,7 @@ from .band_matching import Match
 from .blocks import Tile
 from .request import Canvas, MapRequest, compare_resolution
 from .score_checks import check_scores
-from .scores import divided, most_probable
+from .scores import apart, divided, most_probable
 from .squares import BLOCK
 
 #: Share of the range between the 0.1 and 99.9 percentiles of the training pixels by which a value may lie outside unnoticed.
@@ -96,6 +98,7 @@ class Part:
         further: scores of further targets, by name: float32 (class, y, x).
         values: what the network saw there (band, y, x) float32, in stored units of the model.
         valid: where all bands were measured (y, x); elsewhere the scores mean nothing.
+        ground: `models.ground.OUTPUTS` (2, y, x) float32; of no channels where no product shows them.
     """
 
     window: Window
@@ -104,6 +107,7 @@ class Part:
     valid: np.ndarray
     beside: dict[str, np.ndarray] = field(default_factory=dict)
     further: dict[str, np.ndarray] = field(default_factory=dict)
+    ground: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 0), np.float32))
 
     def of(self, target: str) -> Part:
         """The same with the scores of a further target; of an empty name the part itself."""
@@ -202,18 +206,26 @@ def map_scene(model: Package, request: MapRequest, products: Sequence[Product], 
             raise ModelError(f"The model {model.path} gives {model.gives}, of which no {product.name.replace('_', ' ')} can be made. "
                              "Choose another model.")
     with request.scene(model, progress) as scene:
-        canvas, matches = Canvas.of(model, request, scene), request.matches(model, scene, progress)
+        canvas, matches = _knowing(Canvas.of(model, request, scene), products), request.matches(model, scene, progress)
         compare_resolution(model, scene.grid, canvas.image, progress)
         tiles = request.tiles(model, scene.grid, canvas.squares)
     block = BLOCK if canvas.squares else request.block(model)
     work = Work(lambda: request.scene(model), matches, tiles, block, request.tile_size)
     progress.at(0, f"Loading the model {model.id}")
     try:
-        outcome = compute(model.session(request.device, progress=progress), canvas, work, products, progress)
+        network = (model.knowing_session if canvas.known else model.session)(request.device, progress=progress)
+        outcome = compute(network, canvas, work, products, progress)
     except (MemoryError, MemoryRanOutError) as error:
         raise _no_memory(model, request, error) from None
     _warn_out_of_range(matches, outcome, canvas.image, progress)
     return outcome
+
+
+def _knowing(canvas: Canvas, products: Sequence[Product]) -> Canvas:
+    """The canvas, with what the model knows of its training ground where a product shows it; each square is then asked for by itself."""
+    if not any(product.name == APPLICABILITY for product in products):
+        return canvas
+    return replace(canvas, known=True, squares=canvas.squares and replace(canvas.squares, dense=False))
 
 
 def _no_memory(model: Package, request: MapRequest, error: Exception) -> EngineError:
@@ -276,17 +288,19 @@ def compute(network: Network, canvas: Canvas, work: Work, products: Sequence[Pro
 
 def _answered(piece: _Piece, canvas: Canvas, ask: Callable[[np.ndarray], np.ndarray]) -> Part:
     """What the network, which `ask` asks for images (n, band, y, x), says of what lies in the area."""
-    model = canvas.model
+    model, more = canvas.model, len(OUTPUTS) if canvas.known else 0
     if not canvas.squares:
         inner = (slice(None), *piece.inner)
-        scores, further, beside = divided(ask(piece.values[None])[0][inner], model)
-        return Part(piece.target, scores, piece.values[inner], piece.valid, dict(zip(model.beside, beside, strict=True)), further)
+        scores, ground = apart(ask(piece.values[None])[0][inner], more)
+        scores, further, beside = divided(scores, model)
+        return Part(piece.target, scores, piece.values[inner], piece.valid, dict(zip(model.beside, beside, strict=True)), further, ground)
     cells, *layers = canvas.squares.answers(piece.tile, piece.values, piece.known, ask)
     inside = cells.intersection(canvas.area) or cells
     top, left = inside.row - cells.row, inside.col - cells.col
     scores, values, valid = (layer[..., top:top + inside.height, left:left + inside.width] for layer in layers)
+    scores, ground = apart(scores, more)
     scores, further, _ = divided(scores, model)
-    return Part(inside, scores, values, valid, further=further)
+    return Part(inside, scores, values, valid, further=further, ground=ground)
 
 
 def in_flight(readers: int, tile_size: int, block: int) -> tuple[int, int, int]:

@@ -124,6 +124,7 @@ class Canvas:
         area: the pixels, or squares, wanted of it.
         tags: that say where a product came from.
         squares: see `MapRequest.squares`.
+        known: the network gives `models.ground.OUTPUTS`, too, behind all others.
     """
 
     model: Package
@@ -132,6 +133,7 @@ class Canvas:
     area: Window
     tags: dict[str, str]
     squares: Squares | None = None
+    known: bool = False
 
     @classmethod
     def of(cls, model: Package, request: MapRequest, scene: Scene) -> Canvas:

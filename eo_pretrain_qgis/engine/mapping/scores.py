@@ -15,6 +15,11 @@ def divided(scores: np.ndarray, model: Package) -> tuple[np.ndarray, dict[str, n
     return main, dict(zip(widths, others, strict=True)), beside
 
 
+def apart(scores: np.ndarray, last: int) -> tuple[np.ndarray, np.ndarray]:
+    """Scores (channel, y, x) without the last so many channels, and these."""
+    return scores[:len(scores) - last], scores[len(scores) - last:]
+
+
 def most_probable(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Position of the largest score, the first of equals, as uint8 (y, x), and that score; from (class, y, x).
 

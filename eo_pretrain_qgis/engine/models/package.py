@@ -30,10 +30,11 @@ from ...outputs import new_file
 from ...progress import SILENT, Progress
 from ..cards import ClassInfo, Input, ModelBand
 from ..records import checked, parse_json, shown
+from . import ground
 from . import metadata as model_metadata
 from .kinds import KINDS, SEGMENTATION, Kind, block_sizes
 from .ports import check_graph, fixed_side, further_output
-from .record import ModelInput, ModelRecord
+from .record import ApplicabilityRecord, ModelInput, ModelRecord
 from .session import Session
 
 FORMAT = "eo-pretrain model"
@@ -136,6 +137,18 @@ class Package:
         return Package(self.path, {**self.description, **own, "further": [], "beside": []})
 
     @property
+    def applicability(self) -> ApplicabilityRecord:
+        """What it knows of the ground that it learned from.
+
+        Raises:
+            ModelError: nothing.
+        """
+        if self.record.applicability is None:
+            raise ModelError(f"The model {self.path} does not know the ground that it learned from. Export its run again where the dataset still is, "
+                             "or leave “Area of applicability” (applicability) empty.")
+        return self.record.applicability
+
+    @property
     def beside(self) -> tuple[str, ...]:
         """Outputs besides the classes, see `ModelRecord`."""
         return self.record.beside
@@ -184,8 +197,19 @@ class Package:
 
     def session(self, device: str = "auto", threads: int = 0, progress: Progress = SILENT) -> Session:
         """Loads the network in onnxruntime; see `Session`."""
-        more = {further_output(name): len(classes) for name, classes in self.further.items()} | dict.fromkeys(self.beside, 1)
-        session = Session(self.path, device, threads, progress, self.kind.output, len(self.targets or self.classes), more)
+        return self._loaded(device, threads, progress, {}, None)
+
+    def knowing_session(self, device: str = "auto", threads: int = 0, progress: Progress = SILENT) -> Session:
+        """`session` of the network that gives `ground.OUTPUTS`, too, behind all others.
+
+        Raises:
+            ModelError: it does not know the ground that it learned from.
+        """
+        return self._loaded(device, threads, progress, ground.OUTPUTS, ground.joined(self.path, self.applicability.sha256))
+
+    def _loaded(self, device: str, threads: int, progress: Progress, last: dict[str, int], content: bytes | None) -> Session:
+        more = {further_output(name): len(classes) for name, classes in self.further.items()} | dict.fromkeys(self.beside, 1) | last
+        session = Session(self.path, device, threads, progress, self.kind.output, len(self.targets or self.classes), more, content)
         session.answered = self._answered
         return session
 
@@ -210,8 +234,10 @@ def open(path: str | Path) -> Package:
         raise ModelError(f"{where} does not say which bands it wants and which classes it gives (no “{KEY}” entry). "
                          "Choose a model written by “Export model”.")
     description = upgraded(parse_json(properties[KEY], f"The description inside {where}", ModelError, "Export the model again."), where)
-    check_description(description, where)
+    record = check_description(description, where)
     check_graph(model, description, where)
+    if record.applicability:
+        ground.read(model, record.applicability.sha256, where)
     if description.get("checksum") not in (None, weights_checksum(model)):
         raise ModelError(f"The weights in {where} are not those it was written with; the file is damaged. Copy or export it again.")
     return Package(where, description)
@@ -240,6 +266,7 @@ def write(source: bytes | str | Path | onnx.ModelProto, description: dict[str, A
     check_description(complete, where)
     check_graph(model, complete, where)
     properties = {
+        **({ground.KEY: ground.stored(model)} if complete.get("applicability") else {}),
         KEY: json.dumps(complete, ensure_ascii=False, allow_nan=False),
         "stac_mlm": json.dumps(model_metadata.stac_item(complete, Path(where).name), ensure_ascii=False, allow_nan=False),
         **{key: json.dumps(value, ensure_ascii=False) for key, value in model_metadata.deepness_keys(complete).items()},

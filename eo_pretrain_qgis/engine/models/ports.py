@@ -29,7 +29,12 @@ def fixed_side(model: onnx.ModelProto, where: str) -> int | None:
     return sides[0] or None if sides else None
 
 
-def check_graph(model: onnx.ModelProto, description: dict[str, Any], where: str) -> None:
+def refuse_foreign(model: onnx.ModelProto, where: str) -> None:
+    """Refuses a graph that reaches outside its file or asks for code from elsewhere.
+
+    Raises:
+        ModelError: saying what it asks for.
+    """
     if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in _tensors(model)):
         raise ModelError(f"{where} keeps weights in other files (ONNX external data), which is not allowed because such a link can reach "
                          "any file. Export it again as one file.")
@@ -38,6 +43,10 @@ def check_graph(model: onnx.ModelProto, description: dict[str, Any], where: str)
     if foreign:
         raise ModelError(f"{where} uses operators outside the ONNX standard ({', '.join(foreign)}), which would need code from elsewhere. "
                          "Export it again with standard operators.")
+
+
+def check_graph(model: onnx.ModelProto, description: dict[str, Any], where: str) -> None:
+    refuse_foreign(model, where)
     for seen in description["inputs"]:
         _check_port(model.graph.input, seen["name"], seen.get("axes", "byx"), len(seen["bands"]), "bands", where)
     dated = [days_port(seen["name"]) for seen in description["inputs"] if "t" in seen.get("axes", "byx")]

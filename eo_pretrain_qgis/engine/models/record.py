@@ -107,6 +107,17 @@ class CalibrationRecord(Struct):
     bins_after: tuple[ReliabilityBin, ...] = ()
 
 
+class ApplicabilityRecord(Struct):
+    """The area of applicability, see `measures.applicability.KnownGround`: its limit, how many training samples it is measured with, and how many of
+    these a training sample has nearby, in the middle; and the checksum of the graph that computes it, see `ground.store`.
+    """
+
+    limit: Positive
+    samples: Count
+    nearby: Finite
+    sha256: Sha256
+
+
 class Provenance(Struct):
     """What other descriptions of the model are told of its origin; there is more for people."""
 
@@ -123,6 +134,7 @@ class ModelRecord(Struct):
         further: the others, each an output of the graph of its own.
         fusion: how the images of two sensors are joined in the network; empty of one, and of simple classifiers.
         calibration: name of an output of classes → how sure it may be.
+        applicability: where it has learned from places like those of an image; None where nobody knows.
         dense_step: the graph takes larger images, too, and gives a class for each of their squares of `tile_size` that begins at a multiple of
             this [px].
     """
@@ -152,6 +164,7 @@ class ModelRecord(Struct):
     further: Annotated[tuple[FurtherTarget, ...], Meta(max_length=100)] = ()
     scores: dict[str, Any] | None = None
     calibration: dict[str, CalibrationRecord] = {}
+    applicability: ApplicabilityRecord | None = None
     provenance: Provenance | None = None
     checksum: Sha256 | None = None
 

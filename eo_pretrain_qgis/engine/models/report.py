@@ -12,7 +12,7 @@ from ..looks import html_page as html
 from ..looks.class_style import coloured
 from ..measures.calibration import BINS
 from .package import Package, further_output
-from .record import CalibrationRecord, ModelInput
+from .record import ApplicabilityRecord, CalibrationRecord, ModelInput
 
 
 def facts(package: Package) -> dict[str, Any]:
@@ -43,6 +43,7 @@ def write_html(package: Package, path: str) -> None:
         html.heading("How well it did"),
         _table_of(said.get("scores"), "No scores were recorded."),
         *(piece for name, found in known.calibration.items() for piece in _sureness(package, name, found)),
+        *_known_ground(known.applicability),
         html.heading("Where it comes from"),
         _table_of(said.get("provenance"), "Its origin was not recorded."),
         html.heading("The file"),
@@ -118,6 +119,17 @@ def _sureness(package: Package, output: str, found: CalibrationRecord) -> list[s
         html.table(("Class", "Error without it [%]", "Error with it [%]"), [
             (row.name, *("–" if error is None else f"{100 * error:.1f}" for error in pair))
             for row, *pair in zip(classes, found.classes_before, found.classes_after)])]
+
+
+def _known_ground(found: ApplicabilityRecord | None) -> list[str]:
+    """What is known of the ground it learned from."""
+    if found is None:
+        return []
+    return [html.heading("Which ground it knows"), html.paragraph(
+        f"The file holds {found.samples:,} of the training samples. A place counts as like them where the nearest of them is at most "
+        f"{found.limit:.3g} away in what the model sees, counted in mean distances of two of them; that is the most by which training samples differ "
+        f"from those of other places, outliers left out. In the middle a training sample has {found.nearby:g} others so near. “Predict map” shows "
+        "this as the area of applicability (Meyer and Pebesma 2021).")]
 
 
 def _blocks(package: Package) -> list[str]:

@@ -51,6 +51,7 @@ class Session:
         output: name of the graph's output.
         channels: what the output is to have of them; None takes any number.
         more: names of more outputs, each with its number of channels, which follow those.
+        content: the network, where it is another than that in the file.
 
     Raises:
         EngineError: when a device asked for by name cannot be used.
@@ -58,7 +59,8 @@ class Session:
     """
 
     def __init__(self, path: str, device: str = "auto", threads: int = 0, progress: Progress = SILENT,
-                 output: str = "probabilities", channels: int | None = None, more: Mapping[str, int] | None = None) -> None:
+                 output: str = "probabilities", channels: int | None = None, more: Mapping[str, int] | None = None,
+                 content: bytes | None = None) -> None:
         self.path, self.output, self.channels, self.more = path, output, channels, dict(more or {})
         #: Height and width of an image → of what the network gives for it.
         self.answered: Callable[[tuple[int, ...]], tuple[int, ...]] = tuple
@@ -71,7 +73,7 @@ class Session:
         options.intra_op_num_threads = threads
         # Idle threads of the pool would spin, on the cores that read and write the next tiles meanwhile.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = _loaded(path, path, options, _providers(kind, index))
+        self._session = _loaded(content or path, path, options, _providers(kind, index))
         self._run_options = onnxruntime.RunOptions()
         self._run_options.log_severity_level = _ERRORS_ONLY
         self._index = index

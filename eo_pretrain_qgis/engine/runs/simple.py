@@ -27,6 +27,7 @@ from .approaches import approaches_table, candidates, compared, keep
 from .calibrating import calibrated
 from .description import describe
 from .fusing import ALONE, BAND, SLOPE, chosen_inputs, said_of_days
+from .known_ground import with_known_ground
 from .learnable import check_classes, check_learnable
 from .limits import CHOSEN, LABELS_ARE_TRUTH, knows
 from .pictures import pictures, shown
@@ -181,7 +182,7 @@ def export_simple(run: RunFolder, target: str, *, name: str | None = None, licen
         licence: of the model, for those it is given to.
         tolerance: largest difference allowed between a probability of the file and of what was learned.
         plugin_version: for the provenance.
-        progress: told how sure the model may be.
+        progress: told how sure the model may be, and what it knows of the ground that it learned from.
 
     Returns:
         ``largest_difference``, found when it was learned, and ``model_id``.
@@ -195,7 +196,9 @@ def export_simple(run: RunFolder, target: str, *, name: str | None = None, licen
         raise ModelError(f"The file of the {WORDS[run.kept]} differs from what was learned by up to {difference:.2g} in a probability, more than the "
                          f"{tolerance:g} allowed. Allow a larger difference.")
     graph, facts = onnx.load_model_from_string(content), classifier_facts(run)
-    facts |= calibrated(run, graph, classifier_input(run), 1, progress)
+    seen = classifier_input(run)
+    facts |= calibrated(run, graph, seen, 1, progress)
+    facts |= with_known_ground(run, graph, seen, facts, progress)
     description = describe(run, name or f"{run.card['dataset']['name']} {run.kept}", licence, plugin_version, facts)
     kind = task_named(run.card["task"])
     if not (kind.pixelwise or kind.dates):

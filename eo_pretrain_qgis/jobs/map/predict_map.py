@@ -38,6 +38,8 @@ class PredictMap(Job):
     tags = ("inference", "classification", "segmentation", "land cover", "deep learning", "ONNX")
     results = {"out_of_range_share": Result("number", "Share of the valid pixels outside the range of values that the model was trained on, 0 to 1; "
                                                       "of the band where it is largest"),
+               "unlike_share": Result("number", "Share of the map that is unlike all ground that the model learned from, 0 to 1; where the area of "
+                                                "applicability is written"),
                "valid_share": Result("number", "Share of the pixels that have a result, 0 to 1"), "device": training.DEVICE,
                "seconds": Result("number", "Duration of the mapping, in seconds")}
 
@@ -64,6 +66,7 @@ class PredictMap(Job):
                                                   "their probabilities.")
     confidence: str = mapping.confidence()
     class_shares: str = mapping.class_shares()
+    applicability: str = mapping.applicability()
     polygons: str = vector_output("Polygons", optional=True, created=False)
     target_maps: str = folder_output("Maps of further targets", optional=True, created=False,
                                      help="Of a model of several targets: a new folder with a class map of each but the main one, named as it is.")
@@ -74,7 +77,7 @@ class PredictMap(Job):
         Raises:
             JobError: the model does not give it, or gives it as the chief one.
         """
-        also = {name: getattr(self, name) for name in ("confidence", "class_shares", "polygons") if getattr(self, name)}
+        also = {name: getattr(self, name) for name in ("confidence", "class_shares", "applicability", "polygons") if getattr(self, name)}
         for name in also:
             if name not in model.kind.products:
                 label = self.parameters()[name].label
@@ -92,6 +95,7 @@ class PredictMap(Job):
         from ...engine.mapping.inference import map_scene
         from ...engine.mapping.polygons import write_polygons
         from ...engine.mapping.products import PRODUCTS
+        from ...engine.mapping.products.applicability import Applicability
         from ...engine.mapping.products.classes import ClassMap
         from ...engine.mapping.products.targets import OfTarget, chosen_target, require_further
         from ...engine.mapping.request import MapRequest
@@ -106,6 +110,7 @@ class PredictMap(Job):
                              small_blocks=self.small_blocks, halo=self.halo, step=self.step, device=self.device,
                              provenance={"job": self.name(), "version": plugin_version(), "values": values_without_folders(self)})
         products = [PRODUCTS[name](path) for name, path in rasters_of.items() if name in PRODUCTS]
+        ground = next((product for product in products if isinstance(product, Applicability)), None)
         products = [OfTarget(target, one) if target else one for one in products]
         with new_folder(self.target_maps) if further else nullcontext() as folder:
             products += [OfTarget(name, ClassMap(os.path.join(folder or "", f"{name}.tif"))) for name in further]
@@ -114,5 +119,6 @@ class PredictMap(Job):
             write_polygons(self.output, model.of_target(target).classes, self.polygons, self.minimum_area, progress.part(0.9, 1))
         progress.message(f"Mapped on {outcome.device} in {outcome.seconds:.1f} s.")
         also |= {"target_maps": self.target_maps} if further else {}
-        return {"output": self.output, **also, "out_of_range_share": outcome.out_of_range_share, "valid_share": outcome.valid_share,
+        shares = {"valid_share": outcome.valid_share, **({"unlike_share": ground.outside} if ground else {})}
+        return {"output": self.output, **also, "out_of_range_share": outcome.out_of_range_share, **shares,
                 "device": outcome.device, "seconds": round(outcome.seconds, 2)}

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..inference import Product
+from .applicability import Applicability
 from .classes import ClassMap, ClassShares, Confidence
 from .synthetic_image import SyntheticImage
 
 #: Name in `models.kinds.Kind.products` → what makes it as one raster.
 PRODUCTS: dict[str, Callable[[str], Product]] = {
-    product.name: product for product in (ClassMap, Confidence, ClassShares, SyntheticImage)}
+    product.name: product for product in (ClassMap, Confidence, ClassShares, Applicability, SyntheticImage)}
