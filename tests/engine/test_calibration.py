@@ -33,6 +33,13 @@ def test_temperature_that_labels_were_drawn_with_is_found(temperature):
     assert temperature_of(scores, labels) == pytest.approx(temperature, rel=0.05)
 
 
+def test_few_samples_that_are_all_right_make_nobody_quite_sure():
+    """With three classes and seven samples a label counts as 1 - 2 / 10, so that is the probability that is given."""
+    scores = np.eye(3)[[0, 1, 2, 0, 1, 2, 0]]
+    found = temperature_of(scores, scores.argmax(1))
+    assert softmax(scores / found, 1).max(1) == pytest.approx(0.8, abs=1e-3)
+
+
 def test_too_sure_probabilities_are_mended_on_other_blocks():
     found = calibrate(*drawn(3.0))
     assert found.before > 0.2 and found.after < 0.02 and found.samples == 10_000

@@ -67,12 +67,17 @@ class Calibration:
 def temperature_of(scores: np.ndarray, labels: np.ndarray) -> float:
     """The temperature of the largest likelihood.
 
+    Labels count as a little unsure, less so the more there are, or a model that is always right of few samples would be made quite sure (Platt 1999,
+    Probabilistic Outputs for Support Vector Machines).
+
     Args:
         scores: before softmax, or logarithms of probabilities (n, class).
         labels: positions of the classes (n,).
     """
-    scores = scores.astype(np.float64)
-    own = scores[np.arange(len(labels)), labels]
+    scores, (samples, classes) = scores.astype(np.float64), scores.shape
+    unsure = (classes - 1) / (samples + classes)
+    own = scores[np.arange(samples), labels]
+    own = (1 - unsure) * own + unsure * (scores.sum(1) - own) / max(1, classes - 1)
 
     def loss(logarithm: float) -> float:
         temperature = np.exp(logarithm)

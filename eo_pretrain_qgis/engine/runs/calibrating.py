@@ -95,8 +95,11 @@ def _answers(dataset: Dataset, graph: onnx.ModelProto, seen: Input, stride: int,
     for done, (some, given, cut) in enumerate(_given(dataset, seen, stride, chosen)):
         progress.at(min(1.0, done * len(some) / max(1, len(chosen))), "Looking how sure the model may be")
         for view, output, found in zip(views, session.run(None, given), parts):
-            chances = as_tiles(dataset, output) if dataset.kind.pixelwise and output.ndim == 2 else output
-            chances, labels = chances[(..., *cut)], view.labels(some)
+            if not dataset.kind.pixelwise:
+                chances = output.reshape(len(some), -1)  # a fully convolutional form gives (n, class, 1, 1)
+            else:
+                chances = as_tiles(dataset, output) if output.ndim == 2 else output[(..., *cut)]
+            labels = view.labels(some)
             labels = labels[(..., *(slice(size) for size in chances.shape[2:]))]
             rows, truth = np.moveaxis(chances, 1, -1).reshape(-1, chances.shape[1]), labels.ravel()
             whose = np.repeat(some, truth.size // len(some))

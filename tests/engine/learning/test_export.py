@@ -189,7 +189,8 @@ def test_a_run_whose_dataset_is_gone_exports_the_same_network_without_a_temperat
     (tmp_path / "run" / "run.json").write_text(json.dumps(card))
     heard = Listening()
     assert export_run(str(tmp_path / "run"), str(tmp_path / "model.onnx"), progress=heard)["largest_difference"] <= 1e-4
-    assert "The dataset /nowhere/discs of the run is gone, so nobody can say how sure the model may be. Its probabilities stay as they are." in heard.texts
+    assert ("The dataset /nowhere/discs of the run is gone, so nobody can say how sure the model may be. Its probabilities stay as they are."
+            ) in heard.texts
     alone, before = package.open(tmp_path / "model.onnx"), package.open(exported[0])
     assert not alone.record.calibration and alone.id == before.id
     image = np.random.default_rng(0).normal(1500, 300, (1, 3, 64, 64)).astype(np.float32)
