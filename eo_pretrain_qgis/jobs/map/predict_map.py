@@ -29,6 +29,10 @@ class PredictMap(Job):
     A model of several targets, such as stage, concentration and form of sea ice, writes the class map of the main one, or of the “Target” that
     is named, and of the others into the folder “Maps of further targets”.
 
+    The “Area of applicability” shows where the image is like what the model learned from: places are compared with training samples in the values
+    that the model sees, at every fourth pixel. Where it is above 100 %, nobody has measured how right the map is. The model file must hold
+    training samples, as those of “Export model” do.
+
     With a model from “Pretrain by translation” the result is an image as another sensor would store it, float32 with all its bands. It is
     synthetic and marked so in its bands, tags, style and layer name: nothing in it was measured.
     """

@@ -22,6 +22,9 @@ class ExportModel(Job):
 
     A model of classes of whole images or patches takes images of the size it learned from; “Predict map” makes a square of the map of each.
 
+    Where the dataset of the run is still there, the file also holds some training samples, so that “Predict map” can show where an image is like
+    them. Models of series hold none, nor do those that can do without one of two sensors.
+
     The file takes raw band values and is refused unless its results equal the network's to 1e-4. “Predict map” takes it as it is; other
     programs, such as the plugin Deepness, open models of a fixed tile only, and do not know nodata. A model of series takes the values of the dates
     and their days. Of a run of “Pretrain by translation”

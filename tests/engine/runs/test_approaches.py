@@ -67,7 +67,7 @@ def test_it_is_measured_as_its_baseline_is(simple):
 def test_it_is_exported_as_any_model(simple, tmp_path):
     found = export_simple(simple, str(tmp_path / "model.onnx"), licence="CC0-1.0", plugin_version="1.0")
     model = package.open(str(tmp_path / "model.onnx"))
-    assert (model.id, model.halo, model.stride, model.description["encoder"]) == (found["model_id"], 3, 1, None)
+    assert (model.id, model.halo, model.stride, model.description["encoder"]) == (found["model_id"], 4, 4, None)
     assert [row.name for row in model.classes] == ["ground", "disc"]
     dataset = Dataset.open(simple.card["dataset"]["path"])
     tile = dataset.indices("test")[:1]

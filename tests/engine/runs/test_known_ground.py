@@ -123,8 +123,8 @@ def test_a_model_without_says_so(model, place, tmp_path):
     assert ground.KEY not in {entry.key for entry in onnx.load(plain.path).metadata_props}
     with pytest.raises(ModelError) as refused:
         mapped(plain, scene(place, "like"), tmp_path)
-    assert str(refused.value) == (f"The model {plain.path} does not know the ground that it learned from. Export its run again where the dataset still "
-                                  "is, or leave “Area of applicability” (applicability) empty.")
+    assert str(refused.value) == (f"The model {plain.path} does not know the ground that it learned from. Export its run again where the dataset "
+                                  "still is, or leave “Area of applicability” (applicability) empty.")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["plain.onnx"]
 
 
@@ -162,8 +162,8 @@ def test_a_run_whose_dataset_is_gone_knows_nothing(run, tmp_path):
     heard, gone = Listening(), str(tmp_path / "gone")
     run = RunFolder(run.folder, {**run.card, "dataset": {**run.card["dataset"], "path": gone}})
     export_simple(run, str(tmp_path / "model.onnx"), progress=heard)
-    assert heard.texts[-1] == (f"The dataset {gone} of the run is gone, so nobody knows what the model learned from. Its maps cannot show the area of "
-                               "applicability.")
+    assert heard.texts[-1] == (f"The dataset {gone} of the run is gone, so nobody knows what the model learned from. Its maps cannot show the area "
+                               "of applicability.")
     model = package.open(tmp_path / "model.onnx")
     assert model.record.applicability is None and (model.stride, model.halo) == (1, 3)
 
@@ -173,8 +173,8 @@ def test_training_tiles_of_one_place_tell_nothing(tmp_path):
     train_simple(str(tmp_path / "discs"), str(tmp_path / "run"), Settings(approach="statistics", **ASKED))
     heard = Listening()
     export_simple(RunFolder.open(str(tmp_path / "run")), str(tmp_path / "model.onnx"), progress=heard)
-    assert heard.warnings[-1] == (f"The training tiles of {tmp_path / 'discs'} lie in one place or look all the same, so nobody can say how unlike each "
-                                  "other they are. Its maps cannot show the area of applicability.")
+    assert heard.warnings[-1] == (f"The training tiles of {tmp_path / 'discs'} lie in one place or look all the same, so nobody can say how unlike "
+                                  "each other they are. Its maps cannot show the area of applicability.")
 
 
 def test_whole_images_are_known_too(tmp_path):
