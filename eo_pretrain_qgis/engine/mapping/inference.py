@@ -206,7 +206,8 @@ def map_scene(model: Package, request: MapRequest, products: Sequence[Product], 
             raise ModelError(f"The model {model.path} gives {model.gives}, of which no {product.name.replace('_', ' ')} can be made. "
                              "Choose another model.")
     with request.scene(model, progress) as scene:
-        canvas, matches = _knowing(Canvas.of(model, request, scene), products), request.matches(model, scene, progress)
+        canvas, matches = Canvas.of(model, request, scene), request.matches(model, scene, progress)
+        canvas = canvas.knowing() if any(product.name == APPLICABILITY for product in products) else canvas
         compare_resolution(model, scene.grid, canvas.image, progress)
         tiles = request.tiles(model, scene.grid, canvas.squares)
     block = BLOCK if canvas.squares else request.block(model)
@@ -219,13 +220,6 @@ def map_scene(model: Package, request: MapRequest, products: Sequence[Product], 
         raise _no_memory(model, request, error) from None
     _warn_out_of_range(matches, outcome, canvas.image, progress)
     return outcome
-
-
-def _knowing(canvas: Canvas, products: Sequence[Product]) -> Canvas:
-    """The canvas, with what the model knows of its training ground where a product shows it; each square is then asked for by itself."""
-    if not any(product.name == APPLICABILITY for product in products):
-        return canvas
-    return replace(canvas, known=True, squares=canvas.squares and replace(canvas.squares, dense=False))
 
 
 def _no_memory(model: Package, request: MapRequest, error: Exception) -> EngineError:

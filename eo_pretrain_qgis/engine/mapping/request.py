@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ...errors import JobError
@@ -154,6 +154,10 @@ class Canvas:
         tags |= {"ACQUISITION_DATE": scene.acquired} if scene.acquired else {}
         place = (squares.grid, squares.cells(area)) if squares else (scene.grid, area)
         return cls(model, scene.name, *place, tags, squares)
+
+    def knowing(self) -> Canvas:
+        """The same for a network that gives what it knows of its training ground; it is then asked for each square by itself."""
+        return replace(self, known=True, squares=self.squares and replace(self.squares, dense=False))
 
     def place(self, window: Window) -> Window:
         """A window of the image as one of the products, which cover the area."""

@@ -20,8 +20,9 @@ from ..models.kinds import block_sizes, up
 from .blocks import blocks_of
 from .run_folder import NETWORK, RunFolder
 
-#: Training samples that places are compared with. The limit changes little with more of them, and the time of a map grows with each.
-SAMPLES = 500
+#: Training samples that places are compared with. With 1,000 the limit is 1 % lower, and the time of a map grows with each of them
+#: (benchmarks/known_ground.py).
+SAMPLES = 250
 #: Said of every model without.
 NO_LAYER = "Its maps cannot show the area of applicability."
 

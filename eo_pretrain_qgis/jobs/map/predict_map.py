@@ -99,7 +99,6 @@ class PredictMap(Job):
         from ...engine.mapping.inference import map_scene
         from ...engine.mapping.polygons import write_polygons
         from ...engine.mapping.products import PRODUCTS
-        from ...engine.mapping.products.applicability import Applicability
         from ...engine.mapping.products.classes import ClassMap
         from ...engine.mapping.products.targets import OfTarget, chosen_target, require_further
         from ...engine.mapping.request import MapRequest
@@ -113,9 +112,8 @@ class PredictMap(Job):
         request = MapRequest(self.images, self.preset, self.bands or "", self.extent, self.nodata, tile_size=self.tile_size,
                              small_blocks=self.small_blocks, halo=self.halo, step=self.step, device=self.device,
                              provenance={"job": self.name(), "version": plugin_version(), "values": values_without_folders(self)})
-        products = [PRODUCTS[name](path) for name, path in rasters_of.items() if name in PRODUCTS]
-        ground = next((product for product in products if isinstance(product, Applicability)), None)
-        products = [OfTarget(target, one) if target else one for one in products]
+        made: dict[str, Any] = {name: PRODUCTS[name](path) for name, path in rasters_of.items() if name in PRODUCTS}
+        products = [OfTarget(target, one) if target else one for one in made.values()]
         with new_folder(self.target_maps) if further else nullcontext() as folder:
             products += [OfTarget(name, ClassMap(os.path.join(folder or "", f"{name}.tif"))) for name in further]
             outcome = map_scene(model, request, products, progress.part(0, 0.9 if self.polygons else 1))
@@ -123,6 +121,6 @@ class PredictMap(Job):
             write_polygons(self.output, model.of_target(target).classes, self.polygons, self.minimum_area, progress.part(0.9, 1))
         progress.message(f"Mapped on {outcome.device} in {outcome.seconds:.1f} s.")
         also |= {"target_maps": self.target_maps} if further else {}
-        shares = {"valid_share": outcome.valid_share, **({"unlike_share": ground.outside} if ground else {})}
-        return {"output": self.output, **also, "out_of_range_share": outcome.out_of_range_share, **shares,
+        also |= {"unlike_share": made["applicability"].outside} if self.applicability else {}
+        return {"output": self.output, **also, "out_of_range_share": outcome.out_of_range_share, "valid_share": outcome.valid_share,
                 "device": outcome.device, "seconds": round(outcome.seconds, 2)}

@@ -7,6 +7,7 @@ import onnx
 import pytest
 import rasterio
 
+from eo_pretrain_qgis.engine.classic.ground_graph import Places, ground_graph
 from eo_pretrain_qgis.engine.classic.models import Labelled, filled
 from eo_pretrain_qgis.engine.classic.samples import sample_rows
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
@@ -16,7 +17,8 @@ from eo_pretrain_qgis.engine.mapping.request import MapRequest
 from eo_pretrain_qgis.engine.models import ground, package
 from eo_pretrain_qgis.engine.models import report as model_report
 from eo_pretrain_qgis.engine.models.fixed_tile import write_fixed_tile
-from eo_pretrain_qgis.engine.runs.answers import classifier_input
+from eo_pretrain_qgis.engine.models.session import on_processor
+from eo_pretrain_qgis.engine.runs.answers import classifier_input, read_classifier
 from eo_pretrain_qgis.engine.runs.known_ground import ground_of
 from eo_pretrain_qgis.engine.runs.run_folder import RunFolder
 from eo_pretrain_qgis.engine.runs.simple import Settings, export_simple, train_simple
@@ -86,8 +88,24 @@ def test_the_graph_says_what_the_formulas_say(model, run, known):
     assert np.abs(found[:, 0].ravel() - measured.dissimilarity(features))[seen].max() < 1e-3
     assert (np.abs(found[:, 1].ravel() - measured.density(features))[seen] < 0.5).mean() > 0.99
     assert (np.repeat(np.repeat(found, 4, 2), 4, 3) == given[:, 2:]).all()
-    assert model.record.applicability.limit == pytest.approx(measured.limit) and model.record.applicability.samples == 500
+    assert model.record.applicability.limit == pytest.approx(measured.limit) and model.record.applicability.samples == 250
     assert np.abs(given[:, :2] - model.session("cpu").run({"image": images})).max() < 1e-6
+
+
+def test_beside_a_network_the_graph_begins_at_the_image(run, known):
+    """As of a network, whose inner values have other names."""
+    measured, whitening = known
+    network, seen = onnx.load_model_from_string(read_classifier(run)), classifier_input(run)
+    network.graph.name = "network"
+    dataset = run.open_dataset()
+    images, valid = filled(seen, *dataset.read(seen, dataset.indices("all")[:2]))
+    own = ground_graph(measured, Places({"image": 3}, whitening, seen.centre), network)
+    assert [port.name for port in own.graph.input] == ["image"]
+    dissimilarity, nearby = on_processor(own.SerializeToString()).run(None, {"image": images})
+    features = np.moveaxis(whitening.statistics(images, valid)[:, :, 2::4, 2::4], 1, -1).reshape(-1, 9)
+    cells = valid[:, 2::4, 2::4].ravel()
+    assert np.abs(dissimilarity[:, 0, ::4, ::4].ravel() - measured.dissimilarity(features))[cells].max() < 1e-3
+    assert (np.abs(nearby[:, 0, ::4, ::4].ravel() - measured.density(features))[cells] < 0.5).mean() > 0.99
 
 
 def test_training_ground_is_inside_and_another_spectrum_outside(model, place, tmp_path):
@@ -98,7 +116,7 @@ def test_training_ground_is_inside_and_another_spectrum_outside(model, place, tm
     assert outside == pytest.approx((found[0][measured] > 100).mean()) and outside < 0.1
     assert f"{outside:.0%} of the map is unlike all ground that the model learned from." in heard.texts[-1] and not heard.warnings
     assert np.median(found[1][measured]) > 5 and names == ("unlike the training ground [% of the limit]", "training samples nearby")
-    assert tags["EO_PRETRAIN_APPLICABILITY"].startswith(f"limit {model.record.applicability.limit:.4g} mean distances of two of 500 training samples")
+    assert tags["EO_PRETRAIN_APPLICABILITY"].startswith(f"limit {model.record.applicability.limit:.4g} mean distances of two of 250 training samples")
     assert "very unlike the training ground" in (tmp_path / "ground.qml").read_text(encoding="utf-8")
     heard = Listening()
     found, outside, _, _ = mapped(model, scene(place, "unlike", lambda values: values[[1, 2, 0]] * [[[1.3]], [[0.6]], [[1.0]]]), tmp_path, heard)
@@ -154,7 +172,7 @@ def test_it_stays_in_a_model_of_fixed_tiles(model, place, tmp_path):
 def test_the_page_of_a_model_tells_it(model, tmp_path):
     model_report.write_html(model, str(tmp_path / "model.html"))
     text, facts = (tmp_path / "model.html").read_text(encoding="utf-8"), model.record.applicability
-    assert "The file holds 500 of the training samples." in text and f"is at most {facts.limit:.3g} away" in text
+    assert "The file holds 250 of the training samples." in text and f"is at most {facts.limit:.3g} away" in text
     assert f"In the middle a training sample has {facts.nearby:g} others so near." in text
 
 

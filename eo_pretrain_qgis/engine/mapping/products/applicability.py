@@ -49,9 +49,9 @@ class Applicability:
 
         def values(part: Part) -> np.ndarray:
             dissimilarity, nearby = part.ground
-            unlike = np.ceil(100 * (dissimilarity / known.limit - _ROUNDING)).clip(0, MOST)
+            unlike = np.ceil(dissimilarity * np.float32(100 / known.limit) - np.float32(100 * _ROUNDING))
             counts[:] += np.count_nonzero((unlike > 100) & part.valid), np.count_nonzero(part.valid)
-            return np.stack([unlike, np.rint(nearby).clip(0, MOST)]).astype(np.uint8)
+            return np.stack([np.clip(unlike, 0, MOST).astype(np.uint8), np.minimum(nearby + 0.5, MOST).astype(np.uint8)])
 
         tags = {"EO_PRETRAIN_APPLICABILITY": f"limit {known.limit:.4g} mean distances of two of {known.samples} training samples; of these "
                                              f"{known.nearby:g} are within it of a training sample, in the middle"}
