@@ -43,7 +43,7 @@ class PretrainBarlowTwins(training.TrainingJob):
                           help="“one”: images of one sensor. “pair”: two sensors that see the same tiles, an encoder for each.")
     sensor: str = text("Sensor", default=None, help="Its name, where the dataset has several and one is learned from.")
     bands: str = training.bands("Of a pair name some of each sensor.")
-    encoder: str = training.encoder("For series of dates “ltae”, the usual one, “lstm” or “presto”.")
+    encoder: str = training.encoder("For series of dates “ltae”, the usual one, “lstm”, “presto” or “galileo”.")
     start: str = training.start()
     probe: str = folder("Labelled dataset to probe with", optional=True,
                         help="A small dataset with a class per image and the same bands. Every few epochs simple classifiers on the features "

@@ -25,8 +25,8 @@ class Finetune(training.TrainingJob):
     simplest is kept that none is ahead of by more than its standard error. A run that is stopped has the best so far.
 
     The dataset says what is learned: a class per pixel (a U-Net), one class or several per image or patch (an encoder with a linear
-    layer), one class per series of dates (L-TAE, an LSTM, or Presto), or one per pixel of dated tiles (U-TAE). A dataset of several targets
-    makes one network of them all, whose best epoch has the best mean of their scores; simple classifiers learn the main one. The run folder
+    layer), one class per series of dates (L-TAE, an LSTM, Presto or Galileo), or one per pixel of dated tiles (U-TAE). A dataset of several
+    targets makes one network of them all, whose best epoch has the best mean of their scores; simple classifiers learn the main one. The run folder
     keeps the best model, the encoder for other runs, the curves and a report; the same job on the same folder continues where it stopped.
 
     Training on weak labels (roads of OpenStreetMap, a coarse land-cover map) is pretraining too: give the run as starting weights of
@@ -66,8 +66,8 @@ class Finetune(training.TrainingJob):
                                        "classes, one for each band; the angle itself is then not seen. “gaussian”: a band, and for each class "
                                        "the network gets a channel with how likely the pixel is at its angle (Lohse and others 2020); for one class "
                                        "for each patch or image, from scratch.")
-    encoder: str = training.encoder("For series of dates “ltae”, the usual one, “lstm”, or “presto”, which knows many places of the Earth if "
-                                     "it starts from its published weights; for dated tiles “utae”.")
+    encoder: str = training.encoder("For series of dates “ltae”, the usual one, “lstm”, or “presto” or “galileo”, which know many places of the "
+                                     "Earth if they start from their published weights; for dated tiles “utae”.")
     start: str = training.start()
     epochs: int = integer("Epochs", default=None, minimum=1, maximum=10000,
                           help="Passes over the training tiles. Empty: 40; for images with a label each and starting weights 10; for series and "

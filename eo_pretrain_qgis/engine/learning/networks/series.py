@@ -13,7 +13,9 @@ from ...cards import Input, Inputs, single
 from ...classic.series import NEVER
 from ...datasets.dates import NO_DAY
 from .class_networks import ClassNetwork, asinh
-from .encoders import LSTM, LTAE, PRESTO
+from .encoders import GALILEO, LSTM, LTAE, PRESTO
+from .galileo import Galileo
+from .monthly import MonthlyEncoder
 from .presto import Presto
 from .spectral import AboveRegression, LinearOfSamples, Whitened
 
@@ -205,6 +207,8 @@ class SeriesNetwork(AboveRegression):
         return torch.where(torch.isnan(whole), torch.nan, begun), whole
 
 
+#: Encoders of series that others published weights of.
+PUBLISHED: dict[str, type[MonthlyEncoder]] = {PRESTO: Presto, GALILEO: Galileo}
 #: Encoder of series by name → how one is made for a series.
 ENCODERS: dict[str, Callable[[Input], nn.Module]] = {
-    LSTM: lambda seen: Recurrent(len(seen.bands)), LTAE: lambda seen: TemporalAttention(len(seen.bands), seen.days[0]), PRESTO: Presto}
+    LSTM: lambda seen: Recurrent(len(seen.bands)), LTAE: lambda seen: TemporalAttention(len(seen.bands), seen.days[0]), **PUBLISHED}

@@ -14,9 +14,9 @@ from ...datasets.dataset import Dataset
 from ...datasets.dates import YEAR, season_words
 from ...datasets.footprints import middle_of_places
 from .encoder_files import band_names, find_weights, read_card
-from .encoders import OF_SERIES, OF_TILES_IN_TIME, PRESTO
-from .presto import PLACE, Presto, published
-from .series import START
+from .encoders import OF_SERIES, OF_TILES_IN_TIME
+from .monthly import PLACE, MonthlyEncoder
+from .series import PUBLISHED, START
 from .starting_weights import OWN, Matched, load_weights
 
 PART = "encoder."
@@ -51,8 +51,8 @@ def chosen_series_encoder(start: str | None, given: str | None, bands: list[str]
         return given or names[0]
     file = find_weights(start, bands, False, progress.part(0, 0))
     card = read_card(file)
-    foreign = published(_tensors(file))
-    known = PRESTO if foreign else card.get("encoder")
+    foreign, _ = _tensors(file)
+    known = foreign or card.get("encoder")
     if known not in names:
         of = f" ({known})" if known else ""
         raise ModelError(f"The starting weights {start} are of an encoder of {shape}{of}, and these are {what}. Choose the run of a dataset of "
@@ -73,7 +73,7 @@ def stand_in_the_middle(encoder: Any, dataset: Dataset) -> None:
 
 
 def start_series(network: Any, path: str, bands: list[str], progress: Progress = SILENT) -> Matched:
-    """Copies the encoder of a run on series, or of the published weights of Presto, whose bands are told by their names; what stands behind it begins
+    """Copies the encoder of a run on series, or of published weights, whose bands are told by their names; what stands behind it begins
     anew.
 
     Args:
@@ -86,8 +86,8 @@ def start_series(network: Any, path: str, bands: list[str], progress: Progress =
         ModelError: the weights are of another part of the year, tensors are missing or of another shape, or the file cannot be read.
     """
     file = find_weights(path, bands, False, progress.part(0, 0))
-    found, wanted = _tensors(file), network.encoder.state_dict()
-    if isinstance(network.encoder, Presto) and published(found):
+    (foreign, found), wanted = _tensors(file), network.encoder.state_dict()
+    if foreign:
         found.setdefault(PLACE, wanted[PLACE])
     first = _first_day(file, network.seen)
     found |= {name: wanted[name] if first is None else torch.tensor(first) for name in wanted if name.split(".")[-1] == START}
@@ -96,7 +96,7 @@ def start_series(network: Any, path: str, bands: list[str], progress: Progress =
         raise ModelError(f"{file} does not fit the encoder: its tensor “{wrong}” is missing or of another shape. Copy it again, or choose another "
                          "run.")
     network.encoder.load_state_dict({name: found[name] for name in wanted})
-    if isinstance(network.encoder, Presto):
+    if isinstance(network.encoder, MonthlyEncoder):
         progress.message(network.encoder.sentence())
     names = [PART + name for name in wanted]
     return Matched(file, names, left_new=[name for name in network.state_dict() if not name.startswith((PART, *OWN))],
@@ -121,6 +121,10 @@ def _first_day(file: str, seen: Input) -> float | None:
     return season.days[0] + round(later)
 
 
-def _tensors(file: str) -> dict[str, torch.Tensor]:
-    """Those of a file by their names in the encoder."""
-    return {name.removeprefix(PART): tensor for name, tensor in load_weights(file).items()}
+def _tensors(file: str) -> tuple[str, dict[str, torch.Tensor]]:
+    """The encoder whose published weights a file holds, or nothing, and its tensors by their names in the encoder."""
+    tensors = {name.removeprefix(PART): tensor for name, tensor in load_weights(file).items()}
+    for encoder, kind in PUBLISHED.items():
+        if (found := kind.of_published(tensors)) is not None:
+            return encoder, found
+    return "", tensors
