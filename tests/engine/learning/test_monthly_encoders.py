@@ -1,8 +1,8 @@
 """Presto and Galileo against what their published code gave with their published weights, and in runs, exports and refusals.
 
 `presto_published.npz` holds values of 14 months (place, month, band) from September on in reflectance and decibels, which of them are known, and what
-`single_file_presto.py` of nasaharvest/presto at 13173d0 gave for all bands, the optical ones, four of these, and radar, at 48.5° N, 16.2° E;
-`galileo_published.npz` what `single_file_galileo.py` of nasaharvest/galileo at 0f0b5b9 gave with `construct_galileo_input` and patches of one pixel.
+`single_file_presto.py` of nasaharvest/presto at 13173d0 gave for all bands, the optical ones, four of these, radar, and NDVI alone, at 48.5° N,
+16.2° E; `galileo_published.npz` what `single_file_galileo.py` of nasaharvest/galileo at 0f0b5b9 gave with `construct_galileo_input` and patches of one pixel.
 """
 
 from pathlib import Path
@@ -31,13 +31,16 @@ FOLDER = Path(__file__).resolve().parents[4] / "shared" / "data" / "weights"
 WEIGHTS = {"presto": FOLDER / "presto_default_model.pt", "galileo": FOLDER / "galileo_nano_encoder.pt"}
 KINDS = {"presto": Presto, "galileo": Galileo}
 OPTICAL = ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12")
-PUBLISHED = {"both": ("VV", "VH", *OPTICAL), "optical": OPTICAL, "few": ("B08", "B04", "B03", "B02"), "radar": ("VV", "VH")}
+PUBLISHED = {"both": ("VV", "VH", *OPTICAL), "optical": OPTICAL, "few": ("B08", "B04", "B03", "B02"), "radar": ("VV", "VH"),
+             "index": ("NDVI",)}
+#: Centre, spread and facts of bands that are not of reflectance.
+OTHERS = {"VV": (-14.0, 4.0, "dB"), "VH": (-14.0, 4.0, "dB"), "NDVI": (0.3, 0.2, "unknown")}
 SEPTEMBER, OCTOBER = 243.0, 365.0 + 303
 published = pytest.mark.skipif(not FOLDER.is_dir(), reason="The published weights are not beside this checkout.")
 
 
 def series(names, first=0.0, last=364.0, **facts):
-    bands = [input_band(name, -14.0, 4.0, unit="dB") if name in ("VV", "VH") else
+    bands = [input_band(name, *OTHERS[name], **({} if name != "NDVI" else facts)) if name in OTHERS else
              input_band(name, 1500.0, 900.0, **{"unit": "reflectance", "scale": 1e-4, **facts}) for name in names]
     return Input("image", "image", "generic", tuple(bands), axes="tb", season=SeriesDays((first, last)))
 
@@ -46,11 +49,14 @@ def standardised(values, names, monthly, known):
     """Two dates for each month, whose mean it is, mixed; and their days."""
     count, months = known.shape
     bands, days = np.zeros((count, 2 * months, len(names))), np.full((count, 2 * months), -1.0)
+    red, infrared = (values[..., PUBLISHED["both"].index(name)] for name in ("B04", "B08"))
+    ndvi = (infrared - red) / (infrared + red)
     for month in range(months):
         for date, apart in enumerate((0.02, -0.02)):
             for band, name in enumerate(names):
-                value = values[:, month, PUBLISHED["both"].index(name)] + apart
-                bands[:, 2 * month + date, band] = (value + 14) / 4 if name in ("VV", "VH") else (value * 1e4 - 1500) / 900
+                value = ndvi[:, month] if name == "NDVI" else values[:, month, PUBLISHED["both"].index(name)]
+                centre, spread = OTHERS[name][:2] if name in OTHERS else (0.15, 0.09)
+                bands[:, 2 * month + date, band] = (value + apart - centre) / spread
             days[:, 2 * month + date] = np.where(known[:, month], monthly[month] + 3 + 20 * date, -1)
     mixed = np.random.default_rng(0).permutation(2 * months)
     return torch.from_numpy(bands[:, mixed]).float(), torch.from_numpy(days[:, mixed]).float()
@@ -118,7 +124,7 @@ def test_a_season_over_new_year_has_its_months():
     (("albedo", "height"), {}, "These series have albedo, height. Choose another encoder"),
     (("B04", "B08"), {"unit": "unknown"}, "Presto takes the band B04 as reflectance, and in these series it is unknown."),
     (("B04", "B08"), {"last": 800.0}, "Presto reads 24 months at most, and these series span 27."),
-    (("NDVI",), {"unit": "unknown", "scale": 1.0}, "Presto takes NDVI from -1 to 1, and in these series it goes from"),
+    (("NDVI",), {"scale": 2.0}, "Presto takes NDVI from -1 to 1, and in these series it goes from"),
 ])
 @pytest.mark.parametrize("name", KINDS)
 def test_series_that_it_does_not_know_are_refused(name, names, facts, said):
