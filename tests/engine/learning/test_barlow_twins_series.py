@@ -1,6 +1,7 @@
 """Barlow Twins on series of dates: what views show, runs that start runs on series, and refusals."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from eo_pretrain_qgis.engine.learning.finetuning.recipe import finetune
 from eo_pretrain_qgis.engine.learning.loop.checkpoints import load_tensors
 from eo_pretrain_qgis.engine.learning.loop.runs import Run
 from eo_pretrain_qgis.engine.learning.networks.series import TemporalAttention
+from eo_pretrain_qgis.engine.learning.networks.starting_weights import load_weights
 from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins.recipe import pretrain_barlow_twins
 from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins.series import DateViews
 from eo_pretrain_qgis.engine.learning.probes import Probe
@@ -24,6 +26,7 @@ from tests.settings import finetuning
 from ...listening import Listening
 
 CPU = torch.device("cpu")
+PRESTO = Path(__file__).resolve().parents[4] / "shared" / "data" / "weights" / "presto_default_model.pt"
 QUICK = {"encoder": None, "epochs": 2, "batch_size": 64, "projector_width": 16, "warmup_epochs": 0, "device": "cpu"}
 
 
@@ -107,6 +110,26 @@ def test_each_of_two_sensors_gets_an_encoder_that_starts_its_series(both, tmp_pa
         assert after["forwards.weight_ih_l0"].shape[1] == bands + 3
 
 
+def test_weights_of_one_sensor_start_no_pair(pretrained, both, tmp_path):
+    with pytest.raises(ModelError, match="know the bands B04, B08, and here are VV, VH. Choose a run on the same bands in the same order."):
+        pretrain_barlow_twins(str(both), str(tmp_path / "run"), Settings(**QUICK, start=str(pretrained), sensors="pair"))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(not PRESTO.is_file(), reason="Presto's weights are not beside this checkout.")
+@pytest.mark.realdata
+def test_published_weights_learn_on(folder, tmp_path):
+    """Of the calendar's months some dates remain in a view; tensors that no band here reaches are not learned."""
+    pretrain_barlow_twins(str(folder), str(tmp_path / "run"), Settings(**QUICK, start=str(PRESTO)))
+    card, after = Run.open(str(tmp_path / "run")).card, load_tensors(str(tmp_path / "run" / "encoder.safetensors"))
+    before = load_weights(str(PRESTO))
+    assert card["encoder"] == "presto" and abs(float(after["place"].square().sum()) - 1) < 1e-5
+    assert 0 < float((after["blocks.0.attn.qkv.weight"] - before["encoder.blocks.0.attn.qkv.weight"]).abs().max()) < 0.1
+    finetune(str(folder), str(tmp_path / "next"), finetuning(encoder=None, start=str(tmp_path / "run"), mode="frozen", epochs=1, keep="last",
+                                                             device="cpu"))
+    assert torch.equal(Run.open(str(tmp_path / "next")).load_network(CPU).encoder.state_dict()["norm.weight"], after["norm.weight"])
+
+
 def test_runs_of_older_versions_count_from_the_first_day_of_their_dataset():
     network = TemporalAttention(2, 80.0)
     old = {name: tensor for name, tensor in TemporalAttention(2, 5.0).state_dict().items() if name != "start"}
@@ -118,6 +141,7 @@ def test_weights_of_another_part_of_the_year_are_refused(pretrained, tmp_path):
     later = write_crop_series(tmp_path / "later", parcels=12, shift=200, seed=3)
     with pytest.raises(ModelError, match=re.escape("encoder.safetensors learned from dates of 12 March to 13 October, and these series are of")):
         finetune(str(later), str(tmp_path / "run"), finetuning(encoder=None, start=str(pretrained), device="cpu"))
+    assert not (tmp_path / "run").exists()
 
 
 def test_what_has_no_views_is_refused(folder, tmp_path):

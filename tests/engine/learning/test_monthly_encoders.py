@@ -1,8 +1,9 @@
 """Presto and Galileo against what their published code gave with their published weights, and in runs, exports and refusals.
 
 `presto_published.npz` holds values of 14 months (place, month, band) from September on in reflectance and decibels, which of them are known, and what
-`single_file_presto.py` of nasaharvest/presto at 13173d0 gave for all bands, the optical ones, four of these, radar, and NDVI alone, at 48.5° N,
-16.2° E; `galileo_published.npz` what `single_file_galileo.py` of nasaharvest/galileo at 0f0b5b9 gave with `construct_galileo_input` and patches of one pixel.
+`single_file_presto.py` of nasaharvest/presto at 13173d0 gave at 48.5° N, 16.2° E, for all bands, the optical ones, four of these, radar, and NDVI
+alone; `galileo_published.npz` what `single_file_galileo.py` of nasaharvest/galileo at 0f0b5b9 gave with `construct_galileo_input` and patches of one
+pixel.
 """
 
 from pathlib import Path

@@ -60,9 +60,6 @@ def chosen_series_encoder(start: str | None, given: str | None, bands: list[str]
     if given and given != known:
         raise ModelError(f"{start} does not fit the encoder “{given}” that was asked for: its weights are of “{known}”. Leave “Encoder” empty to "
                          "take theirs, or choose other starting weights.")
-    if not foreign and band_names(card) != bands:
-        raise ModelError(f"The starting weights {start} know the bands {listed(band_names(card), 13)}, and here are {listed(bands, 13)}. Choose a "
-                         "run on the same bands in the same order.")
     return str(known)
 
 
@@ -83,12 +80,16 @@ def start_series(network: Any, path: str, bands: list[str], progress: Progress =
         progress: told of a download.
 
     Raises:
-        ModelError: the weights are of another part of the year, tensors are missing or of another shape, or the file cannot be read.
+        ModelError: the weights are of other bands or of another part of the year, tensors are missing or of another shape, or the file cannot be
+            read.
     """
     file = find_weights(path, bands, False, progress.part(0, 0))
     (foreign, found), wanted = _tensors(file), network.encoder.state_dict()
     if foreign:
         found.setdefault(PLACE, wanted[PLACE])
+    elif (theirs := band_names(read_card(file))) != bands:
+        raise ModelError(f"The starting weights {path} know the bands {listed(theirs, 13)}, and here are {listed(bands, 13)}. Choose a run on the "
+                         "same bands in the same order.")
     first = _first_day(file, network.seen)
     found |= {name: wanted[name] if first is None else torch.tensor(first) for name in wanted if name.split(".")[-1] == START}
     wrong = next((name for name, tensor in wanted.items() if name not in found or found[name].shape != tensor.shape), None)

@@ -35,6 +35,7 @@ from .views import ViewPlan
 SMALL_BATCH = 64  # below it correlations over a batch are mostly chance
 PROBE_TILES = 1200  # most labelled and most scored tiles; beyond 1000 the penalty is found in a fifth of the time, on one part held out
 NEIGHBOURS = "neighbours.npy"  # in the run folder
+MORE_TILES = "Cut more or smaller tiles"
 LEARNING_RATES = {"adam": 1e-3, "adamw": 1e-3, "lars": 0.2}  # of LARS for 256 tiles (Zbontar et al., arXiv 2103.03230, §2.2)
 
 
@@ -114,14 +115,14 @@ def check_trainable(dataset: Dataset, inputs: Inputs, settings: Settings) -> Non
         DataError: too few, all constant, or smaller than a view; the shares of a tile in a view are no range, or views are smaller than a kernel
             of the encoder; and see `check_series_views`.
     """
-    where = dataset.folder
+    where, pieces = dataset.folder, dataset.kind.pieces
     if settings.neighbours and not settings.start:
         raise DataError(f"{settings.neighbours} neighbours of each tile were asked for, which the features of starting weights have to find, and "
                         "there are none. Pretrain without neighbours first and start from that run, or choose 0.")
     tiles = dataset.indices("training", *(seen.sensor for seen in inputs.values()))
     if len(tiles) < MINIMUM_TILES:
-        raise DataError(f"The dataset {where} has {len(tiles)} training tiles, and Barlow Twins compares tiles with each other: it needs "
-                        f"{MINIMUM_TILES} at least and some hundreds to be of use. Cut more or smaller tiles.")
+        raise DataError(f"The dataset {where} has {len(tiles)} training {pieces}, and Barlow Twins compares {pieces} with each other: it needs "
+                        f"{MINIMUM_TILES} at least and some hundreds to be of use. {'Take more places' if dataset.kind.dates else MORE_TILES}.")
     check = check_series_views if dataset.kind.dates else _check_image_views
     check(dataset, inputs, settings)
 
@@ -205,13 +206,13 @@ class BarlowTwins:
         return found
 
     def _say(self, method: Twins, progress: Progress) -> None:
-        batch = -(-len(method.tiles) // method.steps)
+        batch, pieces = -(-len(method.tiles) // method.steps), method.dataset.kind.pieces
         if batch < SMALL_BATCH:
-            progress.message(f"Batches of {batch} tiles are small for Barlow Twins, which correlates the dimensions of the features over a "
+            progress.message(f"Batches of {batch} {pieces} are small for Barlow Twins, which correlates the dimensions of the features over a "
                              "batch; 128 and more are usual. Adding up the gradients of several batches is not the same as a larger one. "
-                             "Choose a larger batch size and more tiles, or let several GPUs share it (device “cuda:all”).", "warning")
+                             f"Choose a larger batch size and more {pieces}, or let several GPUs share it (device “cuda:all”).", "warning")
         if len(method.held_out) < MINIMUM_TILES:
-            progress.message(f"The dataset has {len(method.held_out) or 'no'} validation tiles, too few to measure the loss and the rank of the "
+            progress.message(f"The dataset has {len(method.held_out) or 'no'} validation {pieces}, too few to measure the loss and the rank of the "
                              "features on.", "warning")
 
     def kept(self, method: Twins) -> Kept:

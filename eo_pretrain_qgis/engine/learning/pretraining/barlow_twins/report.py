@@ -32,6 +32,7 @@ def report_sections(run: Run, course: Course, pictures: str) -> tuple[str, list[
         pictures: HTML from `neighbour_pictures`.
     """
     card, history = run.card, course.history
+    pieces = "series" if _of_series(card) else "tiles"
 
     def curve(name: str) -> list[float | None]:
         return [row.get(name) for row in history]
@@ -51,7 +52,8 @@ def report_sections(run: Run, course: Course, pictures: str) -> tuple[str, list[
         page.heading("Figures of the kept epoch"), page.table(("figure", f"epoch {course.kept_epoch}"), rows),
         *([_probe_words(card, history)] if baseline else []),
         page.heading("What the encoder takes for alike"),
-        page.paragraph("Held-out tiles on the left, and the held-out tiles whose features point most nearly in the same direction."), pictures,
+        page.paragraph(f"Held-out {pieces} on the left, and the held-out {pieces} whose features point most nearly in the same direction."),
+        pictures,
     ]
     return (f"{card['dataset']['name']}: Barlow Twins with {card['encoder']}",
             run_report(card, course, _verdict(card, course), body, _limits(card, kept)))
@@ -105,9 +107,14 @@ def _probe_words(card: dict, history: list[dict[str, Any]]) -> str:
             + page.table(("features", "nearest neighbours", "linear"), rows))
 
 
+def _of_series(card: dict) -> bool:
+    """Whether it learned from series of dates."""
+    return "t" in card["inputs"][0]["axes"]
+
+
 def _beaten(card: dict) -> tuple[str, str]:
     """What the probe learns from beside features: a name, and in words."""
-    if "t" in card["inputs"][0]["axes"]:
+    if _of_series(card):
         return "series statistics", "the bands on the days of the season"
     return "image statistics", "mean, deviation and percentiles of each band"
 
