@@ -5,7 +5,7 @@ learned from, and as many more validate. Barlow Twins learns from all series tha
 L-TAE then starts the network of each draw. All see the same series; each network is shown with what the validation samples keep of it above the regression;
 “features” is a regression on the series and on the features of them. Of Belgium and Uzbekistan Presto and Galileo see NDVI alone. Intervals at 95 % are of
 2,000 draws of whole blocks; differences are paired.
-Run: python -m benchmarks.series_starts DATA_FOLDER [--only us belgium asia] [--seeds 1 2 3] [--csv docs/evidence/data]
+Run: python -m benchmarks.series_starts DATA_FOLDER [--only arkansas california belgium asia] [--seeds 1 2 3] [--csv docs/evidence/data]
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,7 +32,7 @@ from eo_pretrain_qgis.engine.learning.loop.runs import Run
 from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins.recipe import pretrain_barlow_twins
 from tests.settings import barlow_twins, finetuning
 
-LABELS = (5, 20, None)
+LABELS, PLACES = (5, 20, None), (*STATES, "belgium", "asia")
 EPOCHS, PROJECTOR = 40, 512
 #: Method → what it is set beside; nothing: the better of regression and boosting.
 PAIRS = {"Barlow Twins, frozen": "", "Barlow Twins, fine-tuned": "L-TAE", "Presto, features": "", "Galileo, features": "", "Galileo, fine-tuned": ""}
@@ -40,10 +40,10 @@ PAIRS = {"Barlow Twins, frozen": "", "Barlow Twins, fine-tuned": "L-TAE", "Prest
 BELGIAN = 255.0
 
 
-def data(folder: Path, only: list[str]) -> Iterator[tuple[str, Series]]:
+def data(folder: Path, only: Sequence[str]) -> Iterator[tuple[str, Series]]:
     """Name and series of what is asked for."""
-    if "us" in only:
-        for state in STATES:
+    for state in STATES:
+        if state in only:
             yield state.capitalize(), points_of(folder / "us_cdl_s2_2021", state)
     if "belgium" in only:
         series = belgian(folder)
@@ -89,7 +89,7 @@ def main() -> None:
     """See above."""
     arguments = argparse.ArgumentParser()
     arguments.add_argument("data", type=Path, help="the folder of real data, with crops/ and weights/ in it")
-    arguments.add_argument("--only", nargs="*", choices=("us", "belgium", "asia"), default=["us", "belgium", "asia"])
+    arguments.add_argument("--only", nargs="*", choices=PLACES, default=PLACES)
     arguments.add_argument("--seeds", nargs="*", type=int, default=[1, 2, 3])
     arguments.add_argument("--csv", type=Path, help="folder for series_starts.csv")
     asked, found, begun = arguments.parse_args(), Figures("data", "labels", "method"), time.monotonic()
