@@ -32,8 +32,8 @@ def soft_dataset(folder):
 
 
 def two_sensors(folder):
-    """24 tiles of pixels that s2 (B02, B03, B04) and s1 (VV, VH) see, a week apart; four classes, of which each sensor tells half."""
-    return write_pairs(folder / "two_sensors", dates=("2024-06-01", "2024-06-08"))
+    """24 tiles of one class each that s2 (B02, B03, B04) and s1 (VV, VH) see, a week apart; each sensor tells two of four classes from two."""
+    return write_pairs(folder / "two_sensors", task="scene", dates=("2024-06-01", "2024-06-08"))
 
 
 def two_sensors_run(folder):

@@ -18,8 +18,8 @@ from eo_pretrain_qgis.engine.learning.fusions import FUSIONS
 from eo_pretrain_qgis.engine.learning.loop.runs import Run
 from eo_pretrain_qgis.engine.models import package
 from eo_pretrain_qgis.engine.models import report as model_report
-from eo_pretrain_qgis.engine.runs.simple import export_simple, train_simple
 from eo_pretrain_qgis.engine.runs.simple import Settings as Simple
+from eo_pretrain_qgis.engine.runs.simple import export_simple, train_simple
 from eo_pretrain_qgis.errors import DataError
 from tests.settings import finetuning
 
@@ -138,17 +138,19 @@ def test_a_run_that_needs_both_refuses_a_dataset_of_one_and_one_sensor_alone(run
     folder = runs("early", "scene")
     with pytest.raises(DataError) as error:
         evaluate_run(str(folder), str(alone), "all", 4, "cpu")
-    assert str(error.value) == (f"The run {folder} needs images of s2, s1 (the fusion “early”), and the dataset {alone} has none of s1. Choose a dataset "
-                                "of both, or a run with the fusion “gated” or “mean_of_heads”.")
-    with pytest.raises(DataError, match="joins s2, s1 by the fusion “early”, which needs both, and “Sensors” .sensors. is “s1”. Choose “all”, or a run"):
+    assert str(error.value) == (f"The run {folder} needs images of s2, s1 (the fusion “early”), and the dataset {alone} has none of s1. Choose a "
+                                "dataset of both, or a run with the fusion “gated” or “mean_of_heads”.")
+    with pytest.raises(DataError, match="joins s2, s1 by the fusion “early”, which needs both, and “Sensors” .sensors. is “s1”. Choose “all”, or"):
         evaluate_run(str(folder), None, "test", 4, "cpu", sensors="s1")
     with pytest.raises(DataError, match="“Sensors” .sensors. is “s3”, and the run .* sees s2, s1. Choose “all”, or one of these."):
         evaluate_run(str(runs("gated", "scene")), None, "test", 4, "cpu", sensors="s3")
     other = write_pairs(tmp_path / "other", count=12, seed=5, task="scene", sensors=("s1",))
     content = json.loads((other / "dataset.json").read_text())
+    renamed = {"VV": "HH", "VH": "HV"}
     for band in content["sensors"][0]["bands"]:
-        band["name"] = content["sensors"][0]["name"] = {"VV": "HH", "VH": "HV"}.get(band["name"], "x")
-    content["sensors"][0]["name"], content["statistics"] = "s3", {"s3": {"HH": content["statistics"]["s1"]["VV"], "HV": content["statistics"]["s1"]["VH"]}}
+        band["name"] = renamed[band["name"]]
+    content["sensors"][0]["name"] = "s3"
+    content["statistics"] = {"s3": {renamed[name]: row for name, row in content["statistics"]["s1"].items()}}
     content["shards"][0]["images"] = {"s3": content["shards"][0]["images"]["s1"]}
     (other / "dataset.json").write_text(json.dumps(content))
     with pytest.raises(DataError, match="The bands of the dataset .* are HH, HV, and B02, B03, B04 are needed"):
@@ -163,8 +165,8 @@ def test_a_run_of_one_sensor_is_measured_on_a_dataset_of_two(data, tmp_path):
     assert "fusion" not in Run.open(str(tmp_path / "run")).card
     with pytest.raises(DataError) as error:
         finetune(str(alone), str(tmp_path / "none"), finetuning(**BRIEF, fusion="gated"))
-    assert str(error.value) == (f"“Fusion” (fusion) is gated, which joins the images of two sensors, and {alone} has those of one, s1. Choose “none”, or "
-                                "make the dataset with images of a second sensor.")
+    assert str(error.value) == (f"“Fusion” (fusion) is gated, which joins the images of two sensors, and {alone} has those of one, s1. Choose "
+                                "“none”, or make the dataset with images of a second sensor.")
     assert not (tmp_path / "none").exists()
 
 
@@ -195,7 +197,8 @@ def test_simple_classifiers_see_both_and_their_file_has_two_ports(approach, task
     assert found["kept"] == approach and run.card["metrics"]
     assert export_simple(run, str(tmp_path / "model.onnx"))["largest_difference"] <= 1e-4
     model = package.open(tmp_path / "model.onnx")
-    assert {name: (seen.names, seen.optional) for name, seen in model.inputs.items()} == {"s2": (["B02", "B03", "B04"], False), "s1": (["VV", "VH"], False)}
+    assert {name: (seen.names, seen.optional) for name, seen in model.inputs.items()} == {
+        "s2": (["B02", "B03", "B04"], False), "s1": (["VV", "VH"], False)}
     facts, _ = evaluate_run(str(tmp_path / "run"), None, "test", 4, "cpu")
     assert facts["model"] == facts[approach]
     with pytest.raises(DataError, match="kept a simple classifier of s2, s1, which needs both, and “Sensors” .sensors. is “s2”"):

@@ -66,8 +66,8 @@ def same(ours, path):
 @pytest.mark.parametrize("fusion", ["feature", "all_levels", "gated", "mean_of_heads"])
 def test_each_encoder_gets_the_weights_of_its_sensor_and_keeps_them_frozen(fusion, data, alone, tmp_path):
     heard = Listening()
-    finetune(str(data), str(tmp_path / "run"), finetuning(**BRIEF, fusion=fusion, mode="frozen", start=str(alone["s2"]), second_start=str(alone["s1"])),
-             heard)
+    starts = {"start": str(alone["s2"]), "second_start": str(alone["s1"])}
+    finetune(str(data), str(tmp_path / "run"), finetuning(**BRIEF, fusion=fusion, mode="frozen", **starts), heard)
     optical, radar = encoders(tmp_path / "run")
     assert same(optical, alone["s2"] / "encoder.safetensors") and same(radar, alone["s1"] / "encoder.safetensors")
     card = json.loads((tmp_path / "run" / "run.json").read_text())
@@ -116,12 +116,12 @@ def test_a_fused_run_starts_another_one(data, alone, tmp_path):
 def test_weights_of_the_other_sensor_are_refused_by_name(data, alone, tmp_path):
     with pytest.raises(ModelError) as error:
         finetune(str(data), str(tmp_path / "run"), finetuning(**BRIEF, fusion="gated", start=str(alone["s1"])))
-    assert str(error.value) == (f"The starting weights {alone['s1']} know VV, VH, and the encoder of s2 sees B02, B03, B04. Give them as “Starting weights "
-                                "of the second sensor” (second_start), or leave “start” empty.")
+    assert str(error.value) == (f"The starting weights {alone['s1']} know VV, VH, and the encoder of s2 sees B02, B03, B04. Give them as "
+                                "“Starting weights of the second sensor” (second_start), or leave “start” empty.")
     with pytest.raises(ModelError) as error:
         finetune(str(data), str(tmp_path / "run"), finetuning(**BRIEF, fusion="gated", second_start=str(alone["s2"])))
-    assert str(error.value) == (f"The starting weights {alone['s2']} know B02, B03, B04, and the encoder of s1 sees VV, VH. Give them as “Starting weights” "
-                                "(start), or leave “second_start” empty.")
+    assert str(error.value) == (f"The starting weights {alone['s2']} know B02, B03, B04, and the encoder of s1 sees VV, VH. Give them as "
+                                "“Starting weights” (start), or leave “second_start” empty.")
     assert not (tmp_path / "run").exists()
     other = tmp_path / "hh"
     shutil.copytree(alone["s1"], other)
@@ -144,25 +144,25 @@ def test_weights_of_two_encoders_are_refused(data, alone, tmp_path):
     with pytest.raises(ModelError) as error:
         finetune(str(data), str(tmp_path / "run"), finetuning(**{**BRIEF, "encoder": None}, fusion="gated", start=str(alone["s2"]),
                                                               second_start=str(other)))
-    assert str(error.value) == (f"The starting weights {other} of s1 (second_start) are of the encoder “resnet18”, and both sensors have “{SMALL}” here. Give "
-                                "weights of one encoder for both.")
+    assert str(error.value) == (f"The starting weights {other} of s1 (second_start) are of the encoder “resnet18”, and both sensors have “{SMALL}” "
+                                "here. Give weights of one encoder for both.")
 
 
 @pytest.mark.parametrize(("values", "sentence"), [
-    ({"second_start": "x"}, "“Starting weights of the second sensor” (second_start) was given, and with the fusion “none” the network sees one sensor. "
-     "Leave it empty, or choose a fusion with two encoders: feature, all_levels, gated, mean_of_heads."),
-    ({"second_start": "x", "fusion": "early"}, "“Starting weights of the second sensor” (second_start) was given, and with the fusion “early” the network "
-     "has one encoder for both sensors. Leave it empty, or choose a fusion with two encoders: feature, all_levels, gated, mean_of_heads."),
-    ({"approach": "boosting", "fusion": "gated"}, "The approach “boosting” sees the bands of both sensors together, and the fusion “gated” was asked for. "
-     "Choose the fusion “early”, or the approach “network”."),
-    ({"mode": "knn", "start": "x", "fusion": "gated"}, "The mode “knn” is for one encoder of one sensor, and the fusion “gated” joins two. Choose the mode "
-     "“frozen”, or the fusion “none”."),
-    ({"approach": "features", "start": "x", "fusion": "early"}, "The approach “features” is for one encoder of one sensor, and the fusion “early” joins two. "
-     "Choose the mode “frozen”, or the fusion “none”."),
-    ({"incidence_angle": "gaussian", "fusion": "feature"}, "“Incidence angle” (incidence_angle) is gaussian, which is for one sensor, and the fusion "
-     "“feature” joins two. Choose “band”, “none” or “slope”."),
-    ({"spread_labels": "yes", "fusion": "feature"}, "“Spread the labels” (spread_labels) asks what one encoder finds alike, and the fusion “feature” joins "
-     "two sensors. Choose “no”.")])
+    ({"second_start": "x"}, "“Starting weights of the second sensor” (second_start) was given, and with the fusion “none” the network sees one "
+     "sensor. Leave it empty, or choose a fusion with two encoders: feature, all_levels, gated, mean_of_heads."),
+    ({"second_start": "x", "fusion": "early"}, "“Starting weights of the second sensor” (second_start) was given, and with the fusion “early” "
+     "the network has one encoder for both sensors. Leave it empty, or choose a fusion with two encoders: feature, all_levels, gated, mean_of_heads."),
+    ({"approach": "boosting", "fusion": "gated"}, "The approach “boosting” sees the bands of both sensors together, and the fusion “gated” was asked "
+     "for. Choose the fusion “early”, or the approach “network”."),
+    ({"mode": "knn", "start": "x", "fusion": "gated"}, "The mode “knn” is for one encoder of one sensor, and the fusion “gated” joins two. Choose the "
+     "mode “frozen”, or the fusion “none”."),
+    ({"approach": "features", "start": "x", "fusion": "early"}, "The approach “features” is for one encoder of one sensor, and the fusion “early” joins "
+     "two. Choose the mode “frozen”, or the fusion “none”."),
+    ({"incidence_angle": "gaussian", "fusion": "feature"}, "“Incidence angle” (incidence_angle) is gaussian, which is for one sensor, and "
+     "the fusion “feature” joins two. Choose “band”, “none” or “slope”."),
+    ({"spread_labels": "yes", "fusion": "feature"}, "“Spread the labels” (spread_labels) asks what one encoder finds alike, and the fusion “feature” "
+     "joins two sensors. Choose “no”.")])
 def test_what_does_not_go_with_one_or_two_sensors_is_refused(values, sentence, data, tmp_path):
     given = {name: str(data) if value == "x" else value for name, value in values.items()}
     with pytest.raises(JobError) as error:
@@ -170,7 +170,7 @@ def test_what_does_not_go_with_one_or_two_sensors_is_refused(values, sentence, d
     assert str(error.value) == sentence
 
 
-@pytest.mark.parametrize(("values", "engines"), [({}, ("train", "predict")), ({"fusion": "early"}, ("train", "predict")), ({"fusion": "gated"}, ("train",)),
-                                                 ({"approach": "statistics", "fusion": "early"}, ("predict",))])
+@pytest.mark.parametrize(("values", "engines"), [({}, ("train", "predict")), ({"fusion": "early"}, ("train", "predict")),
+                                                 ({"fusion": "gated"}, ("train",)), ({"approach": "statistics", "fusion": "early"}, ("predict",))])
 def test_which_engine_joins_sensors(values, engines, data, tmp_path):
     assert JOBS["finetune"].from_values({"dataset": str(data), "output": str(tmp_path / "run"), **values}).engines() == engines

@@ -16,8 +16,8 @@ from ...runs.fusing import said_of_days
 from ...runs.limits import CHOSEN, LABELS_ARE_TRUTH, knows
 from ...runs.run_folder import NETWORK
 from ...tasks import FIGURES, Task, task_named, with_article
-from ..loop.run_report import run_report
 from ..fusions import FUSIONS
+from ..loop.run_report import run_report
 from ..loop.training import Course
 from .heads import MEAN_SCORE
 
