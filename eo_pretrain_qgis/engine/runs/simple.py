@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from ...errors import DataError, ModelError
+from ...errors import ModelError
 from ...progress import SILENT, Progress
 from ..cards import Input, Inputs, stacked
 from ..classic.classifiers import CLASSIFIERS, WORDS
@@ -69,7 +69,7 @@ def tell_sensors(dataset: Dataset, inputs: Inputs, asked: str | None, progress: 
     """Says that a model sees the first of several sensors where nobody chose one, or how far apart the images of two are that it joins."""
     if len(inputs) == 1 and len(dataset.sensors) > 1 and not asked:
         names = ", ".join(sensor.name for sensor in dataset.sensors)
-        progress.message(f"The dataset has images of several sensors ({names}); the model learns from those of the first. Choose another as “Sensor”, "
+        progress.message(f"The dataset has images of several sensors ({names}); the model learns from those of the first. Choose another as “Sensor” "
                          "or join two by “Fusion”.", "warning")
     told, warns = said_of_days(dataset, inputs)
     if told:
@@ -138,7 +138,8 @@ def sections(run: RunFolder, dataset: Dataset) -> list[str]:
         page.heading("Settings"), page.table(("setting", "value"), [
             *((name.replace("_", " "), "–" if card["settings"][name] is None else str(card["settings"][name]))
               for name in ("approach", "sensor", "bands", "fusion", "label_share", "seed")),
-            ("dataset", card["dataset"]["path"]), ("bands learned from", ", ".join(band["name"] for seen in card["inputs"] for band in seen["bands"])),
+            ("dataset", card["dataset"]["path"]),
+            ("bands learned from", ", ".join(band["name"] for seen in card["inputs"] for band in seen["bands"])),
             ("training tiles", card["training_tiles"]), ("numbers in the model", card["parameters"]), ("seconds", card["training_seconds"])]),
         page.heading("Limits"), page.bullets([
             *unit_sentences(dataset), *([CHOSEN] if len(card["approaches"]) > 1 else []),
