@@ -39,7 +39,8 @@ from eo_pretrain_qgis.engine.landscape import CLASSES, create
 from eo_pretrain_qgis.engine.landscape.radar import NODATA as RADAR_NODATA
 from eo_pretrain_qgis.engine.landscape.season import MAIN
 from eo_pretrain_qgis.engine.landscape.spectra import BANDS
-from eo_pretrain_qgis.engine.learning.finetuning.answers import NetworkAnswers
+from eo_pretrain_qgis.engine.learning.data import LABELS, TileReader
+from eo_pretrain_qgis.engine.learning.finetuning.answers import TileAnswers
 from eo_pretrain_qgis.engine.learning.loop.runs import Run
 from eo_pretrain_qgis.engine.rasters.clouds import CLOUD, NOT_MEASURED, SCL_FLAGS, SHADOW
 from eo_pretrain_qgis.engine.rasters.sensors import name_bands
@@ -58,7 +59,7 @@ SIDE, CLEAR, CLOUDY = 64, 0.05, 0.30
 #: Places lie so many metres apart in the dataset.
 CRS, APART = ReferenceSystem.from_epsg(32633), 100_000
 #: Narrow, so that all fits into 45 minutes on one core.
-ENCODER, BATCH = "tu-mobilenetv3_small_050", 4
+ENCODER, BATCH, CONTEXT = "tu-mobilenetv3_small_050", 4, 16
 #: Method → what “Fine-tune a model” is asked.
 NETWORKS = {"S2 network": {"sensor": "s2"}, "S1 network": {"sensor": "s1"},
             **{name.replace("_", " "): {"fusion": name} for name in ("early", "feature", "all_levels", "gated", "mean_of_heads")}}
@@ -135,14 +136,14 @@ def cell(out: Path, method: str, seed: int, size: int, options: dict) -> dict:
     if done.exists():
         return json.loads(done.read_text(encoding="utf-8"))
     began, run = time.monotonic(), folder / "run"
-    asked = {"approach": "network", "encoder": ENCODER, "batch_size": BATCH, **options, **NETWORKS[method]} if method in NETWORKS else SIMPLE[method]
+    asked = {"approach": "network", "encoder": ENCODER, "batch_size": BATCH, "context": CONTEXT, "augmentation": "flips", **options,
+             **NETWORKS[method]} if method in NETWORKS else SIMPLE[method]
     run_job(JOBS["finetune"].from_values({"dataset": str(out / "dataset"), "output": str(run), "seed": seed, "device": "cpu", **asked}), PrintedProgress())
     found = {"training_seconds": round(time.monotonic() - began), "given": {}}
     for given in CAN.get(method, ("both",)):
         without = {"S1 only": "s2", "S2 only": "s1"}[given] if method in ("gated", "mean of heads") and given != "both" else ""
         dataset = Dataset.open(write_dataset(out, size, without) if without else out / "dataset")
-        answers = (NetworkAnswers.of(Run.open(str(run)), dataset, torch.device("cpu")) if method in NETWORKS
-                   else KeptClassifier(RunFolder.open(str(run)), dataset))
+        answers = of_network(Run.open(str(run)), dataset) if method in NETWORKS else KeptClassifier(RunFolder.open(str(run)), dataset)
         found["given"][given] = {}
         for kind, tiles in kinds(dataset, Dataset.open(out / "dataset")).items():
             counts = count_tiles(answers, tiles, 32)
@@ -150,6 +151,12 @@ def cell(out: Path, method: str, seed: int, size: int, options: dict) -> dict:
     found["seconds"] = round(time.monotonic() - began)
     done.write_text(json.dumps(found), encoding="utf-8")
     return found
+
+
+def of_network(run: Run, dataset: Dataset) -> TileAnswers:
+    """What answers for tiles that are seen with as much around them as in training."""
+    network = run.load_network(torch.device("cpu"))
+    return TileAnswers(network, TileReader(dataset, network.inputs, network.stride, torch.device("cpu"), targets=[LABELS], context=CONTEXT))
 
 
 def kinds(dataset: Dataset, whole: Dataset) -> dict[str, np.ndarray]:
