@@ -4,11 +4,12 @@
 
 Everything is simulated. Each landscape (`create_sample`, fourteen seeds that nothing was chosen on) is a place: its tiles are all for training, for
 validation or for the test. Of each place there are two Sentinel-2 images, 8 and 28 May, and one of Sentinel-1, 2 June; what the scene classification
-calls cloud or shadow counts as not measured by Sentinel-2, and its labels stay. All networks have one encoder name, the same number of steps and the
-same tiles; regression and boosting learn from the same labels.
+calls cloud or shadow counts as not measured by Sentinel-2. Its labels stay, but for models of Sentinel-2 alone, which learn from what it shows. All
+networks have one encoder name, the same number of steps and the same tiles; regression and boosting learn from the same labels.
 
 The test tiles are clear (Sentinel-2 lacks less than 5 %) or cloudy (more than 30 %). “both”, “S1 only” and “S2 only” are what a model is given of them;
-a fusion that cannot do without a sensor has “both” alone, a network of one sensor is the same in all rows that have it. “ahead” is a fusion that sees both
+a fusion that cannot do without a sensor has “both” alone. In cloudy tiles it is asked for all pixels too, with what stands for nothing measured; its
+maps have no class there. “ahead” is a fusion that sees both
 less the better of the networks of one sensor, the better by its mean on these very tiles, paired seed by seed. Intervals are Student's t at 95 %.
 
 OUTPUT keeps every cell, and what is there is not done again. OUTPUT/fusion.csv and OUTPUT/fusion_ahead.csv are for docs/evidence/data.
@@ -92,13 +93,15 @@ def days_of(folder: Path, seed: int, size: int) -> Iterator[tuple[str, dict[str,
     radar = tiles("sentinel1.tif")
     for day in DAYS:
         hidden = np.isin(SCL_FLAGS[tiles(f"season/SCL_{day}.tif")], (CLOUD, SHADOW, NOT_MEASURED))
-        yield day, {"labels": labels, "s2": np.where(hidden, 0, tiles(f"season/S2_{day}.tif")).astype(np.uint16),
+        yield day, {"labels": labels.copy(), "s2": np.where(hidden, 0, tiles(f"season/S2_{day}.tif")).astype(np.uint16),
                     "s1": np.where(radar == RADAR_NODATA, np.nan, radar).astype(np.float32)}
 
 
-def write_dataset(folder: Path, size: int, without: str = "") -> Path:
-    """The dataset of all places; with the images of a sensor left out, as if it had measured nothing, of the test places alone."""
-    target, count = folder / (f"without-{without}" if without else "dataset"), size // SIDE
+def write_dataset(folder: Path, size: int, name: str) -> Path:
+    """One of the datasets: “dataset” is of all places, “clear” has no label where Sentinel-2 measured nothing, as its users make it; “without-s1” and
+    “without-s2” are of the test places alone, as if that sensor had measured nothing.
+    """
+    target, count, without = folder / name, size // SIDE, name.partition("without-")[2]
     if (target / "dataset.json").exists():
         return target
     shutil.rmtree(target, ignore_errors=True)
@@ -109,6 +112,8 @@ def write_dataset(folder: Path, size: int, without: str = "") -> Path:
     with ShardWriter(target, shapes) as writer:
         for number, (part, seed) in enumerate(places):
             for day, arrays in days_of(folder, seed, size):
+                if name == "clear":
+                    arrays["labels"][(arrays["s2"] == 0).all(1)] = IGNORE
                 if without:
                     arrays[without] = np.full_like(arrays[without], {"s2": 0, "s1": np.nan}[without])
                 writer.add(**arrays)
@@ -138,11 +143,12 @@ def cell(out: Path, method: str, seed: int, size: int, options: dict) -> dict:
     began, run = time.monotonic(), folder / "run"
     asked = {"approach": "network", "encoder": ENCODER, "batch_size": BATCH, "context": CONTEXT, "augmentation": "flips", **options,
              **NETWORKS[method]} if method in NETWORKS else SIMPLE[method]
-    run_job(JOBS["finetune"].from_values({"dataset": str(out / "dataset"), "output": str(run), "seed": seed, "device": "cpu", **asked}), PrintedProgress())
+    learned = write_dataset(out, size, "clear" if method.startswith("S2") else "dataset")
+    run_job(JOBS["finetune"].from_values({"dataset": str(learned), "output": str(run), "seed": seed, "device": "cpu", **asked}), PrintedProgress())
     found = {"training_seconds": round(time.monotonic() - began), "given": {}}
     for given in CAN.get(method, ("both",)):
-        without = {"S1 only": "s2", "S2 only": "s1"}[given] if method in ("gated", "mean of heads") and given != "both" else ""
-        dataset = Dataset.open(write_dataset(out, size, without) if without else out / "dataset")
+        hidden = {"S1 only": "without-s2", "S2 only": "without-s1"}[given] if method in ("gated", "mean of heads") and given != "both" else ""
+        dataset = Dataset.open(write_dataset(out, size, hidden or "dataset"))
         answers = of_network(Run.open(str(run)), dataset) if method in NETWORKS else KeptClassifier(RunFolder.open(str(run)), dataset)
         found["given"][given] = {}
         for kind, tiles in kinds(dataset, Dataset.open(out / "dataset")).items():
@@ -200,9 +206,7 @@ def main() -> None:
     asked = parser.parse_args()
     out, options = asked.output.resolve(), {"epochs": asked.epochs, "epoch_steps": asked.epoch_steps}
     out.mkdir(parents=True, exist_ok=True)
-    for without in ("", "s1", "s2"):
-        write_dataset(out, asked.size, without)
-    whole = Dataset.open(out / "dataset")
+    whole = Dataset.open(write_dataset(out, asked.size, "dataset"))
     print({part: len(whole.indices(part)) for part in PLACES}, {kind: len(tiles) for kind, tiles in kinds(whole, whole).items()}, flush=True)
     cells: dict[tuple[str, int], dict] = {}
     for seed in asked.seeds:
