@@ -9,8 +9,8 @@ networks have one encoder name, the same number of steps and the same tiles; reg
 
 The test tiles are clear (Sentinel-2 lacks less than 5 %) or cloudy (more than 30 %). “both”, “S1 only” and “S2 only” are what a model is given of them;
 a fusion that cannot do without a sensor has “both” alone. In cloudy tiles it is asked for all pixels too, with what stands for nothing measured; its
-maps have no class there. “ahead” is a fusion that sees both
-less the better of the networks of one sensor, the better by its mean on these very tiles, paired seed by seed. Intervals are Student's t at 95 %.
+maps have no class there. “ahead” is a fusion that sees both less the better of the networks of one sensor, the better by its mean on these very tiles,
+paired seed by seed. Intervals are Student's t at 95 %.
 
 OUTPUT keeps every cell, and what is there is not done again. OUTPUT/fusion.csv and OUTPUT/fusion_ahead.csv are for docs/evidence/data.
 """
@@ -21,7 +21,7 @@ import argparse
 import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import geopandas
@@ -66,9 +66,10 @@ NETWORKS = {"S2 network": {"sensor": "s2"}, "S1 network": {"sensor": "s1"},
             **{name.replace("_", " "): {"fusion": name} for name in ("early", "feature", "all_levels", "gated", "mean_of_heads")}}
 SIMPLE = {f"{sensor} {name}": {"approach": approach, **asked} for name, approach in (("regression", "statistics"), ("boosting", "boosting"))
           for sensor, asked in (("S2", {"sensor": "s2"}), ("S1", {"sensor": "s1"}), ("both", {"fusion": "early"}))}
-GIVEN = ("both", "S1 only", "S2 only")
+#: What models are given of the test tiles → what of both is hidden from those that can do without.
+HIDDEN = {"both": (), "S1 only": ("s2",), "S2 only": ("s1",)}
 #: What methods can answer for; others answer for both alone.
-CAN = {"S2 network": ("S2 only",), "S1 network": ("S1 only",), "gated": GIVEN, "mean of heads": GIVEN,
+CAN = {"S2 network": ("S2 only",), "S1 network": ("S1 only",), "gated": tuple(HIDDEN), "mean of heads": tuple(HIDDEN),
        **{f"{sensor} {name}": (f"{sensor} only",) for sensor in ("S1", "S2") for name in ("regression", "boosting")}}
 
 
@@ -98,24 +99,20 @@ def days_of(folder: Path, seed: int, size: int) -> Iterator[tuple[str, dict[str,
 
 
 def write_dataset(folder: Path, size: int, name: str) -> Path:
-    """One of the datasets: “dataset” is of all places, “clear” has no label where Sentinel-2 measured nothing, as its users make it; “without-s1” and
-    “without-s2” are of the test places alone, as if that sensor had measured nothing.
-    """
-    target, count, without = folder / name, size // SIDE, name.partition("without-")[2]
+    """The dataset of all places; that of the name “clear” has no label where Sentinel-2 measured nothing, as its users make it."""
+    target, count = folder / name, size // SIDE
     if (target / "dataset.json").exists():
         return target
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     rows, names, scenes = [], [], []
     shapes = {"labels": ((SIDE, SIDE), "uint8"), **{one.name: ((len(one.bands), SIDE, SIDE), one.dtype) for one in sensors()}}
-    places = [(part, seed) for part, seeds in PLACES.items() for seed in seeds if part == "test" or not without]
+    places = [(part, seed) for part, seeds in PLACES.items() for seed in seeds]
     with ShardWriter(target, shapes) as writer:
         for number, (part, seed) in enumerate(places):
             for day, arrays in days_of(folder, seed, size):
                 if name == "clear":
                     arrays["labels"][(arrays["s2"] == 0).all(1)] = IGNORE
-                if without:
-                    arrays[without] = np.full_like(arrays[without], {"s2": 0, "s1": np.nan}[without])
                 writer.add(**arrays)
                 scene = f"{seed} {day}"
                 scenes.append({"name": scene, "path": scene, "crs": CRS.to_wkt(), "transform": [10, 0, APART * number, 0, -10, 0], "width": size,
@@ -123,8 +120,9 @@ def write_dataset(folder: Path, size: int, name: str) -> Path:
                 for tile, labels in enumerate(arrays["labels"]):
                     row, col = (SIDE * place for place in divmod(tile, count))
                     shares = {f"share_{one.value}": float((labels == position).mean()) for position, one in enumerate(CLASSES)}
-                    rows.append({"scene": scene, "row": row, "col": col, "valid": 1.0, "labelled": 1.0, **shares, "geometry": shapely.box(
-                        APART * number + 10 * col, -10 * (row + SIDE), APART * number + 10 * (col + SIDE), -10 * row)})
+                    ground = shapely.box(APART * number + 10 * col, -10 * (row + SIDE), APART * number + 10 * (col + SIDE), -10 * row)
+                    rows.append({"scene": scene, "row": row, "col": col, "valid": 1.0, "labelled": float((labels != IGNORE).mean()), **shares,
+                                 "geometry": ground})
                 names += [part] * len(arrays["labels"])
         shards = writer.close()
     finish(target, {
@@ -146,29 +144,25 @@ def cell(out: Path, method: str, seed: int, size: int, options: dict) -> dict:
     learned = write_dataset(out, size, "clear" if method.startswith("S2") else "dataset")
     run_job(JOBS["finetune"].from_values({"dataset": str(learned), "output": str(run), "seed": seed, "device": "cpu", **asked}), PrintedProgress())
     found = {"training_seconds": round(time.monotonic() - began), "given": {}}
+    dataset = Dataset.open(out / "dataset")
     for given in CAN.get(method, ("both",)):
-        hidden = {"S1 only": "without-s2", "S2 only": "without-s1"}[given] if method in ("gated", "mean of heads") and given != "both" else ""
-        dataset = Dataset.open(write_dataset(out, size, hidden or "dataset"))
-        answers = of_network(Run.open(str(run)), dataset) if method in NETWORKS else KeptClassifier(RunFolder.open(str(run)), dataset)
-        found["given"][given] = {}
-        for kind, tiles in kinds(dataset, Dataset.open(out / "dataset")).items():
-            counts = count_tiles(answers, tiles, 32)
-            found["given"][given][kind] = dataset.kind.figures(counts)["mean_iou"]
+        answers = of_network(Run.open(str(run)), dataset, HIDDEN[given]) if method in NETWORKS else KeptClassifier(RunFolder.open(str(run)), dataset)
+        found["given"][given] = {kind: dataset.kind.figures(count_tiles(answers, tiles, 32))["mean_iou"] for kind, tiles in kinds(dataset).items()}
     found["seconds"] = round(time.monotonic() - began)
     done.write_text(json.dumps(found), encoding="utf-8")
     return found
 
 
-def of_network(run: Run, dataset: Dataset) -> TileAnswers:
-    """What answers for tiles that are seen with as much around them as in training."""
+def of_network(run: Run, dataset: Dataset, hidden: Collection[str]) -> TileAnswers:
+    """What answers for tiles that are seen with as much around them as in training, without some sensors."""
     network = run.load_network(torch.device("cpu"))
-    return TileAnswers(network, TileReader(dataset, network.inputs, network.stride, torch.device("cpu"), targets=[LABELS], context=CONTEXT))
+    return TileAnswers(network, TileReader(dataset, network.inputs, network.stride, torch.device("cpu"), targets=[LABELS], context=CONTEXT, hidden=hidden))
 
 
-def kinds(dataset: Dataset, whole: Dataset) -> dict[str, np.ndarray]:
-    """Test tiles of a dataset by how much Sentinel-2 lacks of them in the whole one."""
-    tiles, asked = dataset.indices("test"), whole.indices("test")
-    hidden = (~whole.sensor_named("s2").valid(whole.images(asked, "s2"))).mean((1, 2))
+def kinds(dataset: Dataset) -> dict[str, np.ndarray]:
+    """Test tiles by how much Sentinel-2 lacks of them."""
+    tiles = dataset.indices("test")
+    hidden = (~dataset.sensor_named("s2").valid(dataset.images(tiles, "s2"))).mean((1, 2))
     return {"clear": tiles[hidden < CLEAR], "cloudy": tiles[hidden > CLOUDY]}
 
 
@@ -179,7 +173,7 @@ def write(cells: dict[tuple[str, int], dict], out: Path, seeds: list[int]) -> No
     for kind in ("clear", "cloudy"):
         scores = {(method, given): np.array([cells[method, seed]["given"][given][kind] for seed in seeds])
                   for method in methods for given in CAN.get(method, ("both",))}
-        for given in GIVEN:
+        for given in HIDDEN:
             for method in methods:
                 if (method, given) in scores:
                     figures.add(kind, given, method, value=scores[method, given])
@@ -207,7 +201,7 @@ def main() -> None:
     out, options = asked.output.resolve(), {"epochs": asked.epochs, "epoch_steps": asked.epoch_steps}
     out.mkdir(parents=True, exist_ok=True)
     whole = Dataset.open(write_dataset(out, asked.size, "dataset"))
-    print({part: len(whole.indices(part)) for part in PLACES}, {kind: len(tiles) for kind, tiles in kinds(whole, whole).items()}, flush=True)
+    print({part: len(whole.indices(part)) for part in PLACES}, {kind: len(tiles) for kind, tiles in kinds(whole).items()}, flush=True)
     cells: dict[tuple[str, int], dict] = {}
     for seed in asked.seeds:
         for method in asked.methods:
