@@ -93,7 +93,8 @@ def train_simple(dataset_folder: str, output: str, settings: Settings, progress:
     asked = {"approach": settings.approach, "sensor": settings.sensor, "bands": settings.bands, "incidence_angle": settings.incidence_angle,
              "fusion": settings.fusion, "label_share": settings.label_share,
              "seed": settings.seed, "epochs": 0, "keep": ""}
-    run = RunFolder.begin(output, {**first_card("finetune", [dataset], inputs, asked), "architecture": NO_NETWORK, "encoder": ""})
+    joined = {"fusion": settings.fusion} if settings.fusion != ALONE else {}
+    run = RunFolder.begin(output, {**first_card("finetune", [dataset], inputs, asked), "architecture": NO_NETWORK, "encoder": "", **joined})
     if run.finished:
         read_classifier(run)
         progress.message(f"The run in {output} is finished; its result is given again. Choose a new folder to train anew.")
@@ -142,7 +143,7 @@ def sections(run: RunFolder, dataset: Dataset) -> list[str]:
             ("bands learned from", ", ".join(band["name"] for seen in card["inputs"] for band in seen["bands"])),
             ("training tiles", card["training_tiles"]), ("numbers in the model", card["parameters"]), ("seconds", card["training_seconds"])]),
         page.heading("Limits"), page.bullets([
-            *unit_sentences(dataset), *([CHOSEN] if len(card["approaches"]) > 1 else []),
+            *unit_sentences(dataset), *filter(None, [said_of_days(dataset, run.inputs)[0]]), *([CHOSEN] if len(card["approaches"]) > 1 else []),
             knows(card), LABELS_ARE_TRUTH, *_hardly(run, kind)]),
     ]
 
