@@ -37,7 +37,7 @@ class Kind:
 
 
 SEGMENTATION, FIELDS, TRANSLATION, SERIES, TILES_IN_TIME = "segmentation", "fields", "translation", "series", "tiles in time"
-_CHANCE, _OF_CLASSES = (0.0, 1.0), ("class_map", "confidence", "class_shares", "polygons", "survey")
+_CHANCE, _OF_CLASSES = (0.0, 1.0), ("class_map", "confidence", "class_shares", "sensor_map", "polygons", "survey")
 _PIXELS, _SCENE = "a class for every pixel", "scene-classification"
 #: Task → what its models give. That probabilities of a pixel sum to 1 is not asked for, since the most probable class is also that of a
 #: network with a sigmoid for each. Where a place may have several classes there is no map of one, and each class has a band.
@@ -46,7 +46,7 @@ KINDS = {
     FIELDS: Kind(_PIXELS, "probabilities", _CHANCE, (*_OF_CLASSES, "fields")),
     "scene": Kind("a class for every image", "probabilities", _CHANCE, _OF_CLASSES, axes="b", words=_SCENE),
     "patch": Kind("a class for every patch", "probabilities", _CHANCE, _OF_CLASSES, axes="b", words=_SCENE),
-    "multilabel": Kind("several classes for every image", "probabilities", _CHANCE, ("class_shares",), axes="b", words=_SCENE),
+    "multilabel": Kind("several classes for every image", "probabilities", _CHANCE, ("class_shares", "sensor_map"), axes="b", words=_SCENE),
     TRANSLATION: Kind("images of another sensor", "translation", (-math.inf, math.inf), ("synthetic_image",), translates=True, words="generative"),
     SERIES: Kind("a class for every series", "probabilities", _CHANCE, ("class_map", "confidence", "class_shares", "polygons"), axes="b", takes="tb",
                  words="classification"),

@@ -79,18 +79,30 @@ class Package:
         return {seen.name: seen for seen in self.record.inputs}
 
     @property
-    def image(self) -> ModelInput:
-        """The one input of a model that maps.
+    def images(self) -> dict[str, ModelInput]:
+        """What a model of images takes, by name.
 
         Raises:
-            ModelError: it has several, which no map is made from yet.
+            ModelError: it takes series.
         """
-        first, *others = self.inputs.values()
-        if others or first.axes != "byx":
+        if any(seen.axes != "byx" for seen in self.inputs.values()):
             names = [("series of " if "t" in seen.axes else "images of ") + seen.name for seen in self.inputs.values()]
-            advice = "Use “Map a series”, or choose" if not others and "t" in first.axes else "Choose"
+            advice = "Use “Map a series”, or choose" if len(names) == 1 else "Choose"
             raise ModelError(f"The model {self.path} takes {listed(names)}, and a map is made from one image so far. {advice} a model that takes "
                              "one.")
+        return self.inputs
+
+    @property
+    def image(self) -> ModelInput:
+        """The one input of a model of images of one sensor.
+
+        Raises:
+            ModelError: it takes something else.
+        """
+        first, *others = self.images.values()
+        if others:
+            raise ModelError(f"The model {self.path} takes images of {listed(list(self.inputs))}, and this is made from images of one sensor. Use "
+                             "“Predict map”, or choose a model that takes one.")
         return first
 
     @property
