@@ -197,10 +197,7 @@ def map_scene(model: Package, request: MapRequest, products: Sequence[Product], 
         ModelError: it cannot give a product, or takes more than one image; or the network gives another shape, no numbers or no
             probabilities, saying where.
     """
-    for product in products:
-        if product.name not in model.kind.products:
-            raise ModelError(f"The model {model.path} gives {model.gives}, of which no {product.name.replace('_', ' ')} can be made. "
-                             "Choose another model.")
+    require_products(model, products)
     with request.scene(model, progress) as scene:
         canvas, matches = Canvas.of(model, request, scene), request.matches(model, scene, progress)
         compare_resolution(model, scene.grid, canvas.image, progress)
@@ -214,6 +211,14 @@ def map_scene(model: Package, request: MapRequest, products: Sequence[Product], 
         raise _no_memory(model, request, error) from None
     _warn_out_of_range(matches, outcome, canvas.image, progress)
     return outcome
+
+
+def require_products(model: Package, products: Sequence[Product]) -> None:
+    """Raises ModelError where a model cannot give one of the products."""
+    for product in products:
+        if product.name not in model.kind.products:
+            raise ModelError(f"The model {model.path} gives {model.gives}, of which no {product.name.replace('_', ' ')} can be made. "
+                             "Choose another model.")
 
 
 def _no_memory(model: Package, request: MapRequest, error: Exception) -> EngineError:

@@ -14,7 +14,7 @@ from ..models.package import Package
 from ..models.session import VERSION
 from ..rasters.grid import Grid, Window
 from ..rasters.raster import Scene
-from .band_matching import AS_MODEL, Match, empty_value, match_bands
+from .band_matching import AS_MODEL, Match, match_bands, preset_of
 from .blocks import Tile, anchored_tiles
 from .squares import LEAST_MEASURED, Squares
 
@@ -60,7 +60,7 @@ class MapRequest:
 
     def scene(self, model: Package, progress: Progress = SILENT) -> Scene:
         """A new handle on the image, which says once to `progress` what is odd about its masks."""
-        scene = Scene.open(list(self.sources), self.nodata, empty_value(self.preset, model.image.preset))
+        scene = Scene.open(list(self.sources), self.nodata, preset_of(self.preset, model.image.preset))
         return clear_scenes([scene], self.cloud_masks, self.clouds, progress)[0]
 
     def area(self, grid: Grid) -> Window:

@@ -78,7 +78,7 @@ class PredictMap(Job):
         for name in also:
             if name not in model.kind.products:
                 label = self.parameters()[name].label
-                gives = f"makes images of {model.target_sensor}" if model.targets else f"gives {model.kind.gives}"
+                gives = f"makes images of {model.target_sensor}" if model.task == "translation" else f"gives {model.kind.gives}"
                 raise JobError(f"“{label}” ({name}) needs a model that gives classes, one for each place, and {self.model} {gives}. "
                                "Leave it empty, or choose another model.")
         chief = model.kind.products[0]
