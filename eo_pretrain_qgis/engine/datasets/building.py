@@ -82,6 +82,7 @@ def describe_sensor(scenes: list[Scene], preset: str, bands_text: str | None = N
         DataError: when the scenes differ in their bands, or the bands do not fit the preset.
     """
     first = scenes[0]
+    first.stored_as(preset)
     bands = name_bands(preset, first.band_names, bands_text or "", progress, first.path)
     kept = like.sensor_named() if like else None
     dtype = np.dtype(kept.dtype if kept else "float32" if np.dtype(first.dtype).kind == "f" else first.dtype)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from dataclasses import dataclass
 from typing import Any
@@ -103,11 +104,17 @@ class ComputeEmbeddings(Job):
             return self._embedded(package.open(self.encoder), images, progress)
         progress.at(0, "Loading torch")
         from ...engine.learning.embedding.making import make_model
+        from ...outputs import new_file
 
         with tempfile.TemporaryDirectory() as folder:
-            target = self.model or os.path.join(folder, "embedding.onnx")
+            target = os.path.join(folder, "embedding.onnx")
             made = make_model(self.encoder, self.numbers, images, target, plugin_version(), progress.part(0, 0.3))
-            return self._embedded(made, images, progress.part(0.3, 1)) | ({"model": self.model} if self.model else {})
+            found = self._embedded(made, images, progress.part(0.3, 1))
+            if self.model:  # only now, so that a run that fails leaves nothing behind
+                with new_file(self.model) as part:
+                    shutil.copyfile(target, part)
+                found["model"] = self.model
+            return found
 
     def _embedded(self, model: Any, images: Any, progress: Any) -> dict[str, Any]:
         """Maps the images with a model that embeds."""

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
 from pathlib import Path
 
 from ....errors import DataError, ModelError
 from ....progress import SILENT, Progress
-from ...datasets.season import Season
-from ...mapping.band_matching import AS_MODEL
+from ...cards import Input
+from ...mapping.band_matching import AS_MODEL, match_bands, preset_of
 from ...mapping.series import SeriesRequest
 from ...models.package import Package
 from ...rasters.grid import Grid
 from ...rasters.raster import Scene
 from ...rasters.sensors import PRESETS
-from ...rasters.series_dates import days_of, days_since
-from ..networks.presto import Presto
+from ...rasters.series_dates import days_of
+from ..networks.presto import FIRST_DAYS, YEAR, Presto
 from .encoders import IMAGES, TILES_IN_TIME, Known, image_embedding, presto_input, read_encoder, series_embedding
 from .export import write_embedding
 from .networks import SeriesEmbedding
@@ -44,6 +43,7 @@ def make_model(place: str, count: int | None, images: SeriesRequest, target: str
                          "or of series.")
     of_images = known.takes == IMAGES
     network = image_embedding(known, count, progress) if of_images else _of_series(known, count, images, names, grid, progress)
+    _check_bands(network.seen, images, list(images.images) if of_images else list(images.images[:1]))
     return write_embedding(network, known, target, grid.metres_per_pixel(), plugin_version, progress.part(0.1, 1))
 
 
@@ -70,6 +70,18 @@ def _of_series(known: Known, count: int | None, images: SeriesRequest, names: li
     return network
 
 
+def _check_bands(seen: Input, images: SeriesRequest, sources: list[dict]) -> None:
+    """Refuses images without the bands of the encoder, or with others' units, before a network is translated for them.
+
+    Raises:
+        DataError: see `band_matching.match_bands`.
+    """
+    if images.together:
+        return
+    with Scene.open(sources, images.nodata, preset_of(images.preset, seen.preset)) as scene:
+        match_bands(seen.bands, scene.band_names, image=scene.name, preset=images.preset, model_preset=seen.preset, bands_text=images.bands)
+
+
 def _preset(known: Known, images: SeriesRequest) -> str:
     """How the images are stored: as was said, else as the card of the weights says.
 
@@ -83,12 +95,12 @@ def _preset(known: Known, images: SeriesRequest) -> str:
 
 
 def _months(images: SeriesRequest) -> tuple[float, float]:
-    """First and last day of the calendar months of the season that was asked for, else of the images, counted from 1 January of the first year."""
-    days = sorted(each.day for each in days_of(list(images.images), images.pattern, images.table))
-    season: Season | None = images.season
-    if season:
-        days = sorted(each.day for each in season.within(days_of(list(images.images), images.pattern, images.table)))
+    """First and last day of the calendar months of the season that was asked for, else of the images, counted from 1 January of the first year in
+    years of 365 days, as Presto counts, so that leap years have the same months.
+    """
+    found = days_of(list(images.images), images.pattern, images.table)
+    season = images.season
+    days = sorted(each.day for each in (season.within(found) if season else found))
     first, last = (season.around(days[0]) if season else None) or (days[0], days[-1])
-    begin, behind = first.replace(day=1), date(last.year + last.month // 12, last.month % 12 + 1, 1)
-    counted = days_since([begin, behind - timedelta(1)], begin.year)
-    return float(counted[0]), float(counted[1])
+    behind = [*FIRST_DAYS[1:], YEAR][last.month - 1]
+    return float(FIRST_DAYS[first.month - 1]), float((last.year - first.year) * YEAR + behind - 1)
