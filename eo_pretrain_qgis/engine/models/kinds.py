@@ -50,9 +50,8 @@ KINDS = {
     "patch": Kind("a class for every patch", "probabilities", _CHANCE, _OF_CLASSES, axes="b", words=_SCENE),
     "multilabel": Kind("several classes for every image", "probabilities", _CHANCE, ("class_shares",), axes="b", words=_SCENE),
     TRANSLATION: Kind("images of another sensor", "translation", (-math.inf, math.inf), ("synthetic_image",), of_bands=True, words="generative"),
-    SERIES: Kind("a class for every series", "probabilities", _CHANCE, ("class_map", "confidence", "class_shares", "polygons"), axes="b", takes="tb",
-                 words="classification"),
-    TILES_IN_TIME: Kind(_PIXELS, "probabilities", _CHANCE, ("class_map", "confidence", "class_shares", "polygons"), takes="tbyx"),
+    SERIES: Kind("a class for every series", "probabilities", _CHANCE, _OF_CLASSES, axes="b", takes="tb", words="classification"),
+    TILES_IN_TIME: Kind(_PIXELS, "probabilities", _CHANCE, _OF_CLASSES, takes="tbyx"),
     EMBEDDING: Kind(_EMBEDS, "embedding", (-1.0, 1.0), ("embedding",), of_bands=True, words="similarity-search"),
     SERIES_EMBEDDING: Kind(_EMBEDS, "embedding", (-1.0, 1.0), ("embedding",), of_bands=True, axes="b", takes="tb", words="similarity-search"),
 }
