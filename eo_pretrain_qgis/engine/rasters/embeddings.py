@@ -10,6 +10,8 @@ from ...errors import DataError
 #: Largest stored value, what a stored 1 is worth, and the value of pixels without an embedding.
 LARGEST = 127
 SCALE, NODATA = 1 / LARGEST, -128
+#: Unit of numbers of embeddings, ours and those of others.
+EMBEDDED = "embedding"
 _BAND = re.compile(r"emb_([0-9a-f]{8})_\d{3}")
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from ...errors import DataError, listed
 from ...progress import SILENT, Progress
 from ..records import FilledName, Finite, Name, Positive, printable
+from .embeddings import EMBEDDED, version_of
 from .same_band import POLARISATIONS, are_unnamed, renamed, same_band
 
 
@@ -18,7 +19,7 @@ class Band:
     Attributes:
         name: as the sensor's makers call it.
         wavelength_um: centre wavelength [µm]; None where there is none.
-        unit: of the physical value: "reflectance", "dB", "linear", "radiance" or "unknown".
+        unit: of the physical value: "reflectance", "dB", "linear", "radiance", "embedding" or "unknown".
         scale: see above.
         offset: see above.
     """
@@ -96,7 +97,7 @@ def _landsat(name: str, known: tuple[tuple[str, float, int], ...]) -> Sensor:
 def _embedding(name: str, letter: str, count: int, decoding: str) -> Sensor:
     digits = len(str(count - 1))
     names = tuple(f"{letter}{number:0{digits}d}" for number in range(count))
-    return Sensor(name, tuple(Band(band) for band in names), None, {count: names}, decoding=decoding)
+    return Sensor(name, tuple(Band(band, None, EMBEDDED) for band in names), None, {count: names}, decoding=decoding)
 
 
 PRESETS = {
@@ -142,7 +143,7 @@ def name_bands(preset: str, names: list[str], bands_text: str = "", progress: Pr
                              "file is right.", level="warning")
         names = given
     if preset == "generic":
-        return [Band(name) for name in _unique(names, progress)]
+        return [Band(name, None, EMBEDDED if version_of([name]) else "unknown") for name in _unique(names, progress)]
     known = [known_band(sensor, name) for name in names]
     if not any(known):
         example = ",".join(band.name for band in sensor.bands[:4])

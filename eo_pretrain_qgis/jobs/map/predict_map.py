@@ -60,8 +60,8 @@ class PredictMap(Job):
                        help="Of a model of several targets the name of that which the map and all that goes with it are of. Empty: the main one.")
     device: str = text("Device", default="auto", advanced=True, help="auto, cpu, cuda or cuda:0; a device named and not there is an error.")
     minimum_area: float = number("Smallest polygon [m²]", default=0, minimum=0, maximum=1e15, advanced=True)
-    output: str = raster_output("Class map", help="With a model that translates: the synthetic image. With one of several classes for each image: "
-                                                  "their probabilities.")
+    output: str = raster_output("Class map", help="With a model that translates: the synthetic image. With one that embeds: the embedding. With "
+                                                  "one of several classes for each image: their probabilities.")
     confidence: str = mapping.confidence()
     class_shares: str = mapping.class_shares()
     polygons: str = vector_output("Polygons", optional=True, created=False)
