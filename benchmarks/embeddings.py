@@ -1,7 +1,7 @@
 """Embeddings: how much of the network's own speed is left, what a long series takes, and what a map from points gains.
 
 `speed` maps in turns with the bare onnxruntime on arrays of the same shapes, in one process; on a machine that others use too, compare the processor
-time. `series` embeds 40 dates of ten bands by Presto. `points` judges “Map from points” on raw bands and on embeddings of the same pixels: Leipzig's 97
+time. `series` embeds 40 dates of ten bands by Presto. `points` judges “Map from points”, its regression, on raw bands and on embeddings of the same pixels: Leipzig's 97
 real points by cross-validation by place with three seeds, and three draws of 30 points for each class of a SIMULATED landscape, whose map is held
 against its truth. The encoders of images are those of models/, trained without labels on the RGB images of EuroSAT, and see the bands in its 8 bits.
 Run: python -m benchmarks.embeddings speed|series|points DATA_FOLDER [--size 1024] [--csv docs/evidence/data]
@@ -158,8 +158,8 @@ def leipzig(found: Figures, folder: Path, data: Path) -> None:
     raw = str(place / "leipzig_raster.tif")
     given = inputs_of(folder, raw, in_8_bits(folder / "rgb.tif", raw, ("b04", "b03", "b02")))
     for name, images in given.items():
-        outcomes = [job("map_from_points", images=images, labels=place / "leipzig_points.gpkg", class_field="land_cover", seed=seed,
-                        output=folder / "map.tif", model=folder / "m.onnx", report=folder / "m.html") for seed in SEEDS]
+        outcomes = [job("map_from_points", images=images, labels=place / "leipzig_points.gpkg", class_field="land_cover", approach="statistics",
+                        seed=seed, output=folder / "map.tif", model=folder / "m.onnx", report=folder / "m.html") for seed in SEEDS]
         compared(found, "Leipzig, 97 points, places held out", name, outcomes)
 
 
@@ -189,8 +189,8 @@ def landscape(found: Figures, folder: Path, data: Path, size: int) -> None:
             points = geopandas.GeoDataFrame({"cover": [str(value) for value in truth[rows, columns]]}, crs=crs, geometry=[
                 shapely.Point(transform @ (column + 0.5, row + 0.5)) for row, column in zip(rows, columns, strict=True)])
             points.to_file(folder / f"points_{seed}.gpkg")
-            job("map_from_points", images=chosen, labels=folder / f"points_{seed}.gpkg", class_field="cover", seed=seed, output=folder / "map.tif",
-                model=folder / "m.onnx", report=folder / "m.html")
+            job("map_from_points", images=chosen, labels=folder / f"points_{seed}.gpkg", class_field="cover", approach="statistics", seed=seed,
+                output=folder / "map.tif", model=folder / "m.onnx", report=folder / "m.html")
             outcomes.append(against(truth, folder / "map.tif", folder / "m.onnx", rows, columns))
         compared(found, "landscape (simulated), 30 points per class", name, outcomes)
 

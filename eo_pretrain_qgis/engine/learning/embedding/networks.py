@@ -60,8 +60,10 @@ class ImageEmbedding(nn.Module):
         self.register_buffer("slope", band_row(seen.slopes) if any(seen.slopes) else None)
         self.widths = [int(width) for width in encoder.out_channels[1:]]  # type: ignore[index]
         rng = np.random.default_rng(SEED)
-        self.own = _layer(orthogonal(rng, len(seen.bands), count))
-        self.layers = nn.ModuleList(_layer(_centred(orthogonal(rng, width, count))) for width in self.widths if width)
+        widths = [width for width in self.widths if width]
+        share = BEND / (1 + len(widths)) ** 0.5
+        self.own = _layer(share * orthogonal(rng, len(seen.bands), count))
+        self.layers = nn.ModuleList(_layer(share * _centred(orthogonal(rng, width, count))) for width in widths)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Numbers from -1 to 1, (n, number, y, x), of images (n, band, y, x) in stored units."""
@@ -71,17 +73,18 @@ class ImageEmbedding(nn.Module):
         else:
             given = (image - self.centre) / self.spread
         levels = [level for level, width in zip(self.encoder(given)[1:], self.widths, strict=True) if width]
-        # A linear layer before enlarging is the same as behind it, and has fewer pixels to work on.
-        parts = [functional.interpolate(layer(level) / _deviation(level), image.shape[2:], mode="bilinear")
-                 for layer, level in zip(self.layers, levels, strict=True)]
-        return torch.tanh(BEND * torch.stack([self.own(usual), *parts]).sum(0) / (len(parts) + 1) ** 0.5)
+        found = self.own(usual)
+        for layer, level in zip(self.layers, levels, strict=True):
+            # A linear layer before enlarging is the same as behind it, and has fewer pixels to work on. Sums one by one need the least memory.
+            found = found + functional.interpolate(layer(level) / _deviation(level), image.shape[2:], mode="bilinear")
+        return torch.tanh(found)
 
 
 def _layer(directions: np.ndarray) -> nn.Conv2d:
     """A layer that projects the channels of each pixel on directions (channel, number)."""
     channels, count = directions.shape
     found = nn.Conv2d(channels, count, 1, bias=False)
-    found.weight = nn.Parameter(torch.from_numpy(np.ascontiguousarray(directions.T))[:, :, None, None], requires_grad=False)
+    found.weight = nn.Parameter(torch.from_numpy(np.ascontiguousarray(directions.T, np.float32))[:, :, None, None], requires_grad=False)
     return found
 
 
