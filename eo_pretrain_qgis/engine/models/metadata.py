@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ..cards import days_port
-from .kinds import KINDS, TRANSLATION, up
+from .kinds import EMBEDDING, KINDS, TRANSLATION, up
 
 STAC_VERSION = "1.1.0"
 MLM_SCHEMA = "https://stac-extensions.github.io/mlm/v1.5.2/schema.json"
@@ -69,7 +69,8 @@ def deepness_keys(description: dict[str, Any]) -> dict[str, Any]:
     class; a smallest segment of 0 keeps the map unsmoothed.
     """
     kind = KINDS[description["task"]]
-    if len(description["inputs"]) > 1 or (kind.takes, kind.axes) != ("byx", "byx") or description.get("beside") or description.get("further"):
+    more = description.get("beside") or description.get("further") or description["task"] == EMBEDDING
+    if len(description["inputs"]) > 1 or (kind.takes, kind.axes) != ("byx", "byx") or more:
         return {}
     bands, halo, stride = len(description["inputs"][0]["bands"]), description["halo"], description["stride"]
     tile = description.get("fixed_tile") or max(description["tile_size"], up(4 * halo, stride))
