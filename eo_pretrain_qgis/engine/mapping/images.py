@@ -22,7 +22,7 @@ from ..rasters.grid import PIXEL_TOLERANCE, Grid, Window
 from ..rasters.raster import Scene
 from ..rasters.same_band import are_unnamed, band_key
 from ..rasters.sensors import PRESETS, known_band
-from .band_matching import AS_MODEL, empty_value, match_bands
+from .band_matching import AS_MODEL, match_bands, preset_of
 from .reading import Source
 
 #: Images of two sensors that are more days apart show another ground, such as harvested fields.
@@ -57,7 +57,7 @@ class Image:
 
     def scene(self, seen: ModelInput, clouds: Clouds, progress: Progress = SILENT) -> Scene:
         """A new handle on it, which says once to `progress` what is odd about its masks."""
-        scene = Scene.open(list(self.sources), self.nodata, empty_value(self.preset, seen.preset))
+        scene = Scene.open(list(self.sources), self.nodata, preset_of(self.preset, seen.preset))
         return clear_scenes([scene], clouds.masks, clouds.kind, progress)[0]
 
     def source(self, seen: ModelInput, scene: Scene, clouds: Clouds, progress: Progress, shift: tuple[int, int] = (0, 0)) -> Source:

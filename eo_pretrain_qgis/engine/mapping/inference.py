@@ -179,10 +179,7 @@ def map_scene(model: Package, request: MapRequest, products: Sequence[Product], 
         ModelError: it cannot give a product, or needs an image more; or the network gives another shape, no numbers or no probabilities,
             saying where.
     """
-    for product in products:
-        if product.name not in model.kind.products:
-            raise ModelError(f"The model {model.path} gives {model.gives}, of which no {product.name.replace('_', ' ')} can be made. "
-                             "Choose another model.")
+    require_products(model, products)
     with request.images(model, progress) as images:
         canvas = Canvas.of(model, request, images)
         compare_resolution(model, images.grid, images.first.name, progress)
@@ -196,6 +193,14 @@ def map_scene(model: Package, request: MapRequest, products: Sequence[Product], 
         raise _no_memory(model, request, error) from None
     _warn_out_of_range(all_matches(work.sources), outcome, canvas.image, progress)
     return outcome
+
+
+def require_products(model: Package, products: Sequence[Product]) -> None:
+    """Raises ModelError where a model cannot give one of the products."""
+    for product in products:
+        if product.name not in model.kind.products:
+            raise ModelError(f"The model {model.path} gives {model.gives}, of which no {product.name.replace('_', ' ')} can be made. "
+                             "Choose another model.")
 
 
 def _no_memory(model: Package, request: MapRequest, error: Exception) -> EngineError:

@@ -90,8 +90,8 @@ class PredictMap(Job):
                        help="Of a model of several targets the name of that which the map and all that goes with it are of. Empty: the main one.")
     device: str = text("Device", default="auto", advanced=True, help="auto, cpu, cuda or cuda:0; a device named and not there is an error.")
     minimum_area: float = number("Smallest polygon [m²]", default=0, minimum=0, maximum=1e15, advanced=True)
-    output: str = raster_output("Class map", help="With a model that translates: the synthetic image. With one of several classes for each image: "
-                                                  "their probabilities.")
+    output: str = raster_output("Class map", help="With a model that translates: the synthetic image. With one that embeds: the embedding. With "
+                                                  "one of several classes for each image: their probabilities.")
     confidence: str = mapping.confidence()
     class_shares: str = mapping.class_shares()
     sensor_map: str = raster_output("Which sensor", optional=True, created=False,
@@ -116,7 +116,7 @@ class PredictMap(Job):
         for name in also:
             if name not in model.kind.products:
                 label = self.parameters()[name].label
-                gives = f"makes images of {model.target_sensor}" if model.targets else f"gives {model.kind.gives}"
+                gives = f"makes images of {model.target_sensor}" if model.task == "translation" else f"gives {model.kind.gives}"
                 needs = "classes" if name == "sensor_map" else "classes, one for each place"
                 raise JobError(f"“{label}” ({name}) needs a model that gives {needs}, and {self.model} {gives}. Leave it empty, or choose another "
                                "model.")
