@@ -28,7 +28,8 @@ class ComputeEmbeddings(Job):
 
     An encoder of images sees the bands that it learned from: those of another order are matched by their names, and images without them are refused.
     Encoders of series see dated images: the run of a dataset of series, or Presto or Galileo, which need no training of yours and take calendar
-    months of Sentinel-1 and Sentinel-2. Write the first and the last day where images of several years are to compare, so that all have the same months.
+    months of Sentinel-1 and Sentinel-2. Write the first and the last day where images of several years are to compare, so that all have the same
+    months.
 
     Nothing is fitted to the image, so two images of the same encoder compare. What an encoder makes is a version, and the bands are named after it.
     A model that learned from one version refuses another. Keep the model file: it makes the same version without the weights, in less time, and
