@@ -158,7 +158,8 @@ def test_weights_of_two_encoders_are_refused(data, alone, tmp_path):
      "asked for. Choose the fusion “early”, or the approach “network”."),
     ({"mode": "knn", "start": "x", "fusion": "gated"}, "The mode “knn” is for one encoder of one sensor, and the fusion “gated” joins "
      "two. Choose the mode “frozen”, or the fusion “none”."),
-    ({"approach": "features", "start": "x", "fusion": "early"}, "The approach “features” is for one encoder of one sensor, and the fusion “early” joins "
+    ({"approach": "features", "start": "x", "fusion": "early"}, "The approach “features” is for one encoder of one sensor, and the fusion "
+     "“early” joins "
      "two. Choose the mode “frozen”, or the fusion “none”."),
     ({"incidence_angle": "gaussian", "fusion": "feature"}, "“Incidence angle” (incidence_angle) is gaussian, which is for one sensor, and "
      "the fusion “feature” joins two. Choose “band”, “none” or “slope”."),
