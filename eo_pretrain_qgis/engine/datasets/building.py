@@ -221,7 +221,8 @@ def _description(groups: list[list[Scene]], sensors: list[SensorInfo], labels: L
     """What dataset.json says before the split; checksums are still being computed."""
     first = groups[0][0]
     return {
-        **facts, "sensors": sensors, "tile_size": cutting.tile_size, "stride": cutting.stride or cutting.tile_size,
+        **facts, **({"either": True} if cutting.either else {}), "sensors": sensors,
+        "tile_size": cutting.tile_size, "stride": cutting.stride or cutting.tile_size,
         "resolution_m": [round(metres, 4) for metres in first.grid.metres_per_pixel()], "ignore": IGNORE,
         "scenes": [scene_facts(group, sensors, checksum_of=checksums.begin) for group in groups],
         "labels": {**labels.facts, "checksum": checksums.begin(getattr(labels, "paths", [labels.path]))} if labels else {}, **target_facts(labels),

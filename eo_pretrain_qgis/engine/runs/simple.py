@@ -17,6 +17,7 @@ from ..classic.models import Labelled
 from ..datasets.dataset import Dataset
 from ..datasets.splitting.label_shares import real_share, training_share
 from ..datasets.units import scored_kind, unit_sentences
+from ..datasets.visible import for_inputs
 from ..looks import html_page as page
 from ..looks.score_tables import class_table, confusion_table, hardly_measured
 from ..measures.incidence_angle import with_slopes
@@ -88,7 +89,7 @@ def train_simple(dataset_folder: str, output: str, settings: Settings, progress:
     started, dataset = time.monotonic(), main_target(Dataset.open(dataset_folder), progress)
     check_learnable(dataset)
     inputs = chosen_inputs(dataset, settings.sensor, settings.bands, settings.incidence_angle, settings.fusion)
-    tiles = training_share(dataset, settings.label_share, settings.seed)
+    dataset, tiles = for_inputs(dataset, inputs), training_share(dataset, settings.label_share, settings.seed)
     inputs = {name: levelled(seen, dataset, settings.incidence_angle, tiles, progress) for name, seen in inputs.items()}
     asked = {"approach": settings.approach, "sensor": settings.sensor, "bands": settings.bands, "incidence_angle": settings.incidence_angle,
              "fusion": settings.fusion, "label_share": settings.label_share,
