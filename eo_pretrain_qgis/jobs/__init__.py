@@ -1,5 +1,6 @@
 """What can be asked: all jobs, in the order of the toolbox."""
 
+from .map.compute_embeddings import ComputeEmbeddings
 from .map.map_field_boundaries import MapFieldBoundaries
 from .map.map_from_points import MapFromPoints
 from .map.map_series import MapSeries
@@ -39,6 +40,6 @@ JOBS = {
         ImportDataset, ExportDataset, SplitDataset, DescribeDataset, SuggestLabels, DiscoverTopics,
         PretrainInpainting, PretrainBarlowTwins, PretrainTranslation, PretrainMultitask, ImportEncoder,
         Finetune, EvaluateModel, ExportModel, InspectModel,
-        MapFromPoints, PredictMap, MapSeries, MapFieldBoundaries,
+        MapFromPoints, PredictMap, MapSeries, MapFieldBoundaries, ComputeEmbeddings,
     )
 }

@@ -55,7 +55,9 @@ class Labels(Protocol):
 
 @dataclass(frozen=True)
 class Cutting:
-    """How tiles are cut: sizes in pixels, shares of the pixels of a tile, and how many classes all tiles together must show."""
+    """How tiles are cut: sizes in pixels, shares of the pixels of a tile, how many classes all tiles together must show, and whether a pixel counts
+    that either sensor has measured, or only one that all have.
+    """
 
     tile_size: int = 256
     stride: int | None = None
@@ -63,6 +65,7 @@ class Cutting:
     minimum_valid: float = 0.5
     minimum_labelled: float = 0.01
     minimum_classes: int = 2
+    either: bool = False
 
 
 @dataclass(frozen=True)
@@ -207,13 +210,13 @@ class Cutter:
         return result
 
     def _read(self, scenes: list[Scene], area: Window) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """Images (band, y, x) of every sensor as they are stored, and which pixels all sensors measured (y, x)."""
-        images, everywhere = {}, np.ones((area.height, area.width), bool)
+        """Images (band, y, x) of every sensor as they are stored, and which pixels count (y, x), see `Cutting`."""
+        images, measured = {}, []
         for scene, sensor in zip(scenes, self.sensors, strict=True):
             image, valid = scene.read(area)
             images[sensor.name] = filled_image(image, valid, sensor)
-            everywhere &= valid
-        return images, everywhere
+            measured.append(valid)
+        return images, (np.logical_or if self.cutting.either else np.logical_and).reduce(measured)
 
     def _judge(self, labels: Labels | None, grid: Grid, window: Window, drawn: np.ndarray, image: np.ndarray, result: Cut,
                known: float | None) -> dict | None:

@@ -29,6 +29,7 @@ from ..tasks import Task, task_named
 from .dates import series_days
 from .record import ADVICE, FORMAT, SPLITS, VERSION, DatasetRecord, label_array, read_description, read_record
 from .shards import Layout, Shards
+from .visible import visible
 
 DESCRIPTION, TILES = "dataset.json", "tiles.gpkg"
 #: Every tile, also those dropped between the splits.
@@ -36,7 +37,7 @@ ALL = "all"
 #: Tiles too near to a tile of another split; they stay in the arrays, so that the dataset can be split anew.
 DROPPED = "dropped"
 #: Keys a dataset may lack where they would be empty.
-OPTIONAL = ("theme", "facts", "target", "targets")
+OPTIONAL = ("theme", "facts", "target", "targets", "either")
 #: Labels that are looked through on opening, and at once [byte]. Those of larger datasets are looked through as they are read, so that a
 #: dataset of any size opens quickly.
 CHECKED_BYTES, AT_ONCE_BYTES = 16 * 10**6, 2 * 10**6
@@ -50,19 +51,21 @@ class Dataset:
     Attributes:
         target: name of what its classes and labels are of, where it has or is of several targets.
         targets: names of further targets, of whose labels the dataset itself says nothing; see `each_target`.
+        either: pixels have labels that one of its sensors alone has measured; see `visible`.
     """
 
     def __init__(self, folder: Path, description: dict) -> None:
         """Use `open`; this takes a description that was checked."""
         self.folder, self.description = folder, description
-        self.name: str = description["name"]
-        self.task: str = description["task"]
+        self.name, self.task = str(description["name"]), str(description["task"])
         self.theme: str = description.get("theme", "")
         self.facts: dict = description.get("facts", {})
         self.tile_size: int = description["tile_size"]
         self.ignore: int = description["ignore"]
         self.statistics: dict = description["statistics"]
         self.target: str = description.get("target", "")
+        self.either: bool = description.get("either", False)
+        self.asked: tuple[Input, ...] = ()
         self.targets: list[str] = [row["name"] for row in description.get("targets", ())]
         self.classes = coloured(msgspec.convert(description["classes"], list[ClassInfo]))
         self.sensors = msgspec.convert(description["sensors"], list[SensorInfo])
@@ -111,7 +114,7 @@ class Dataset:
             own = {"target": row["name"], "classes": row["classes"], "class_pixels": row["class_pixels"], "shards": [
                 {**shard, "labels": shard["extra"][label_array(number)]} for shard in said["shards"]]} if row else {}
             found.append(Dataset(self.folder, {**said, **own, "targets": []}))
-            found[-1].__dict__.update({name: self.__dict__[name] for name in ("tiles", "splits", "weights") if name in self.__dict__})
+            found[-1].__dict__.update({name: self.__dict__[name] for name in ("asked", "tiles", "splits", "weights") if name in self.__dict__})
         return found
 
     @property
@@ -287,7 +290,7 @@ class Dataset:
             raise DataError(f"{self.folder} has no labels. Choose a dataset made by “Create training dataset”.")
         labels = self.shards.labels(indices)
         self._refuse_strange(labels)
-        return labels
+        return np.where(visible(self, indices), labels, np.uint8(IGNORE)) if self.either and self.asked and self.kind.pixelwise else labels
 
     def array(self, name: str, indices: np.ndarray) -> np.ndarray:
         """What else is known of samples.

@@ -141,6 +141,7 @@ class DatasetRecord(Struct):
     facts: dict[str, Any] = {}
     target: TargetName | Literal[""] = ""
     targets: list[TargetRecord] = []
+    either: bool = False
 
     def __post_init__(self) -> None:
         kind = task_named(self.task)

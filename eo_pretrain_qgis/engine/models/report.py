@@ -11,6 +11,7 @@ from ..datasets.dates import season_words
 from ..looks import html_page as html
 from ..looks.class_style import coloured
 from ..measures.calibration import BINS
+from .kinds import TRANSLATION
 from .package import Package, further_output
 from .record import ApplicabilityRecord, CalibrationRecord, ModelInput
 
@@ -83,6 +84,10 @@ def _season(seen: ModelInput) -> list[str]:
 
 
 def _gives(package: Package) -> list[str]:
+    if package.targets and package.task != TRANSLATION:
+        return [html.heading(f"The embedding {package.target_sensor}"),
+                html.paragraph(f"{package.channels} numbers from -1 to 1 for each pixel. Images that this model embedded compare with each "
+                               "other, and with those of no other model.")]
     if package.targets:
         return [html.heading(f"Synthetic bands of {package.target_sensor} it gives"),
                 html.paragraph("Values as that sensor's images were stored in training. They are made, not measured."), _bands(package.targets)]

@@ -14,6 +14,7 @@ from ...errors import DataError, ModelError, listed
 from ...outputs import new_file, refuse_used
 from ..cards import Input, Inputs
 from ..datasets.dataset import Dataset
+from ..datasets.visible import for_inputs
 from ..records import checked, json_text
 from ..tasks import require
 from .run_record import FORMAT, RECORDS, VERSION, RunRecord, read_card
@@ -176,7 +177,7 @@ class RunFolder:
             if ours != theirs:
                 raise DataError(f"The classes of the dataset {one.called} are {_list(theirs)}, but the run {self.folder} learned {_list(ours)}. "
                                 "Choose a dataset made with the same classes.")
-        return dataset if names else each[0]
+        return for_inputs(dataset if names else each[0], self.inputs)
 
 
     def _check_sensors(self, dataset: Dataset) -> None:

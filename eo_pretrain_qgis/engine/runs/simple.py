@@ -17,6 +17,7 @@ from ..classic.models import Labelled
 from ..datasets.dataset import Dataset
 from ..datasets.splitting.label_shares import real_share, training_share
 from ..datasets.units import scored_kind, unit_sentences
+from ..datasets.visible import for_inputs
 from ..looks import html_page as page
 from ..looks.score_tables import class_table, confusion_table, hardly_measured
 from ..measures.incidence_angle import with_slopes
@@ -90,12 +91,13 @@ def train_simple(dataset_folder: str, output: str, settings: Settings, progress:
     started, dataset = time.monotonic(), main_target(Dataset.open(dataset_folder), progress)
     check_learnable(dataset)
     inputs = chosen_inputs(dataset, settings.sensor, settings.bands, settings.incidence_angle, settings.fusion)
-    tiles = training_share(dataset, settings.label_share, settings.seed)
+    dataset, tiles = for_inputs(dataset, inputs), training_share(dataset, settings.label_share, settings.seed)
     inputs = {name: levelled(seen, dataset, settings.incidence_angle, tiles, progress) for name, seen in inputs.items()}
     asked = {"approach": settings.approach, "sensor": settings.sensor, "bands": settings.bands, "incidence_angle": settings.incidence_angle,
              "fusion": settings.fusion, "label_share": settings.label_share,
              "seed": settings.seed, "epochs": 0, "keep": ""}
-    run = RunFolder.begin(output, {**first_card("finetune", [dataset], inputs, asked), "architecture": NO_NETWORK, "encoder": ""})
+    joined = {"fusion": settings.fusion} if settings.fusion != ALONE else {}
+    run = RunFolder.begin(output, {**first_card("finetune", [dataset], inputs, asked), "architecture": NO_NETWORK, "encoder": "", **joined})
     if run.finished:
         read_classifier(run)
         progress.message(f"The run in {output} is finished; its result is given again. Choose a new folder to train anew.")
@@ -144,7 +146,7 @@ def sections(run: RunFolder, dataset: Dataset) -> list[str]:
             ("bands learned from", ", ".join(band["name"] for seen in card["inputs"] for band in seen["bands"])),
             ("training tiles", card["training_tiles"]), ("numbers in the model", card["parameters"]), ("seconds", card["training_seconds"])]),
         page.heading("Limits"), page.bullets([
-            *unit_sentences(dataset), *([CHOSEN] if len(card["approaches"]) > 1 else []),
+            *unit_sentences(dataset), *filter(None, [said_of_days(dataset, run.inputs)[0]]), *([CHOSEN] if len(card["approaches"]) > 1 else []),
             knows(card), LABELS_ARE_TRUTH, *_hardly(run, kind)]),
     ]
 

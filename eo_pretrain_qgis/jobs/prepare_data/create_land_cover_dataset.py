@@ -47,6 +47,10 @@ class CreateLandCoverDataset(Job):
     second_preset: str = choice("Second sensor", PRESETS, default="generic")
     second_bands: str = text("Bands of the second sensor", default=None, advanced=True)
     most_days: int = integer("Most days between the two sensors", default=None, minimum=0, maximum=36500, advanced=True, help="Empty: any number.")
+    either_sensor: bool = boolean("Keep ground that one sensor alone measured", default=False, advanced=True,
+                                  help="Of two sensors: ground under clouds, or beyond the edge of one of them, keeps its labels, so that a "
+                                       "model with the fusion “gated” or “mean_of_heads” learns from it. All other models learn only from "
+                                       "what they see whole.")
     clouds: str = choice("Clouds are known from", ("none", "scl", "qa_pixel", "mask"), default="none",
                          help="“scl”: the scene classification of Sentinel-2 L2A. “qa_pixel”: that of Landsat. "
                               "“mask”: rasters in which 0 is clear. Pixels under cloud and "
@@ -96,6 +100,9 @@ class CreateLandCoverDataset(Job):
     footprints: str = tiling.footprints()
 
     def check(self) -> None:
+        if self.either_sensor and not self.second_images:
+            raise JobError("“Keep ground that one sensor alone measured” (either_sensor) is on, and there are images of one sensor. Give images of a "
+                           "second sensor, or switch it off.")
         tiling.check_tiling(self)
         check_cloud_masks(self.clouds, self.cloud_masks, 1 if self.arrangement == "bands" else len(self.images))
         if self.agreement == "cell" and self.second_map and not self.purity:
@@ -127,7 +134,7 @@ class CreateLandCoverDataset(Job):
                                  layer_date=self.land_cover.get("date", ""))
         plan = SplitPlan(self.validation_share, self.test_share, self.block_size, seed=self.seed)
         cutting = with_tile_size(Cutting(stride=self.stride, extent=self.extent, minimum_valid=self.minimum_valid,
-                                         minimum_labelled=self.minimum_labelled), self.tile_size, scenes, plan, progress)
+                                         minimum_labelled=self.minimum_labelled, either=self.either_sensor), self.tile_size, scenes, plan, progress)
         with new_folder(self.output) as folder, aside(folder) as place:
             asked = SecondImages(self.second_images or (), self.second_arrangement, self.second_preset, self.second_bands, self.most_days)
             partners, pairs = partner_scenes(scenes, self.preset, asked, place, progress.part(0.1, 0.3))

@@ -28,8 +28,8 @@ class Finetune(training.TrainingJob):
     simplest is kept that none is ahead of by more than its standard error. A run that is stopped has the best so far.
 
     The dataset says what is learned: a class per pixel (a U-Net), one class or several per image or patch (an encoder with a linear
-    layer), one class per series of dates (L-TAE, an LSTM, or Presto), or one per pixel of dated tiles (U-TAE). A dataset of several targets
-    makes one network of them all, whose best epoch has the best mean of their scores; simple classifiers learn the main one. The run folder
+    layer), one class per series of dates (L-TAE, an LSTM, Presto or Galileo), or one per pixel of dated tiles (U-TAE). A dataset of several
+    targets makes one network of them all, whose best epoch has the best mean of their scores; simple classifiers learn the main one. The run folder
     keeps the best model, the encoder for other runs, the curves and a report; the same job on the same folder continues where it stopped.
 
     Training on weak labels (roads of OpenStreetMap, a coarse land-cover map) is pretraining too: give the run as starting weights of
@@ -77,8 +77,8 @@ class Finetune(training.TrainingJob):
                               "and “mean_of_heads” (a network for each, and the mean of what they say) also answer where one is missing, as under "
                               "clouds, and train for it: one of the two is hidden in a quarter of the tiles. “statistics” and “boosting” know "
                               "“early” alone.")
-    encoder: str = training.encoder("For series of dates “ltae”, the usual one, “lstm”, or “presto”, which knows many places of the Earth if "
-                                     "it starts from its published weights; for dated tiles “utae”.")
+    encoder: str = training.encoder("For series of dates “ltae”, the usual one, “lstm”, or “presto” or “galileo”, which know many places of the "
+                                     "Earth if they start from their published weights; for dated tiles “utae”.")
     start: str = training.start()
     second_start: str = training.start("Starting weights of the second sensor")
     epochs: int = integer("Epochs", default=None, minimum=1, maximum=10000,

@@ -119,3 +119,14 @@ def test_directions_in_which_nothing_varies_are_left_out():
     assert np.isfinite(found.matrix).all()
     assert (np.abs(found.matrix).sum(1) > 0).sum() == 1
     assert np.abs(found.matrix[:, 2]).max() == 0
+
+
+def test_numbers_of_embeddings_are_standardised_alone():
+    """Between each other they stay as they are, correlated too; bands beside them are whitened as without them."""
+    rng = np.random.default_rng(0)
+    first = rng.normal(0, 1, 5000)
+    pixels = np.stack([100 + 10 * first, 50 + 5 * (first + 0.1 * rng.normal(0, 1, 5000)), 1000 + 30 * rng.normal(0, 1, 5000)], 1).astype(np.float32)
+    of = Whitening.of(pixels, ["embedding"] * 3)
+    assert not of.bent and np.array_equal(of.matrix, np.eye(3, dtype=np.float32))
+    mixed, plain = Whitening.of(pixels, ["embedding", "unknown", "unknown"]), Whitening.of(pixels[:, 1:], ["unknown"] * 2)
+    assert mixed.bent and np.array_equal(mixed.matrix[0], [1, 0, 0]) and np.array_equal(mixed.matrix[1:, 1:], plain.matrix)

@@ -17,6 +17,7 @@ from ...classic.models import Labelled
 from ...datasets.dataset import IGNORE, Dataset
 from ...datasets.source_images import has_places
 from ...datasets.splitting.label_shares import real_share, training_share
+from ...datasets.visible import for_inputs
 from ...runs.answers import KeptClassifier, read_classifier
 from ...runs.approaches import best_of, candidates, compared, keep, take
 from ...runs.by_scene import Tried
@@ -201,15 +202,16 @@ class FineTuning:
     method_name = "finetune"
 
     def __init__(self, dataset: Dataset, settings: Settings, begun: dict[str, Any] | None = None, progress: Progress = SILENT) -> None:
+        optional = settings.fusion != ALONE and FUSIONS[settings.fusion].optional
+        chosen = {name: replace(seen, optional=optional) for name, seen in seen_by(settings, dataset).items()}
+        dataset = for_inputs(dataset, chosen)
         self.dataset, self.learner, begun = dataset, learner_of(dataset), begun or {}
         self.heads = heads_of(dataset)
         self.architecture = begun.get("architecture") or self.learner.kind(settings.mode, settings.encoder, settings.incidence_angle)
         self.settings: Any  # complete: no number of it is None that must be one
         self.settings, self.chosen = completed(settings, dataset, begun.get("settings"))
         self.spread_unasked = settings.spread_labels == AUTO
-        optional = settings.fusion != ALONE and FUSIONS[settings.fusion].optional
-        self.inputs = {name: replace(levelled(seen, dataset, settings.incidence_angle, self.training_tiles(), progress), optional=optional)
-                       for name, seen in seen_by(settings, dataset).items()}
+        self.inputs = {name: levelled(seen, dataset, settings.incidence_angle, self.training_tiles(), progress) for name, seen in chosen.items()}
         self.shown: np.ndarray | None = None
         self.settled: Tried | None = None
         #: Whether the validation tiles say which approach is kept.

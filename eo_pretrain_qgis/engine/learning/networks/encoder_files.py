@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from ....errors import ModelError
 from ....outputs import new_file
 from ....progress import SILENT, Progress
-from ...cards import Input, Preset
+from ...cards import Input, Preset, SeriesDays
 from ...models import catalog
 from ...rasters.same_band import band_key
 from ...records import FilledName, Finite, Name, Positive, checked, json_text, read_json
@@ -85,6 +85,7 @@ class EncoderRecord(Struct):
     input: str | UnsetType = UNSET
     format: str | UnsetType = UNSET
     source: dict[str, str | int | float | None] | UnsetType = UNSET
+    season: SeriesDays | UnsetType | None = UNSET
 
     def __post_init__(self) -> None:
         if self.scaling == "linear" and any(band.spread == 0 for band in self.bands):
@@ -118,7 +119,8 @@ def read_card(path: str) -> dict[str, Any]:
 
 def of_encoder(seen: Input) -> dict[str, Any]:
     """What the card of an encoder says of what it takes."""
-    return {"sensor": seen.sensor, "preset": seen.preset, "bands": [asdict(band) for band in seen.bands]}
+    season = {"season": asdict(seen.season)} if seen.season else {}
+    return {"sensor": seen.sensor, "preset": seen.preset, "bands": [asdict(band) for band in seen.bands], **season}
 
 
 def _of_first_input(card: dict[str, Any]) -> dict[str, Any]:
