@@ -23,6 +23,7 @@ from ..even_sample import even_sample
 from ..models import package
 from ..models.kinds import block_sizes
 from ..models.session import InferenceSession, on_processor
+from ..runs.calibrating import calibrated
 from ..runs.description import describe as of_run
 from ..tasks import task_named
 from ..waiting import PythonCall, patiently
@@ -125,10 +126,12 @@ def export_run(run_folder: str, target: str, *, name: str | None = None, licence
     network = run.load_network(torch.device("cpu"))
     axes = network.seen.axes
     written = (_of_dated_tiles if axes == "tbyx" else _of_series if axes == "tb" else _of_pixels if task_named(run.card["task"]).pixelwise else
-               _of_squares)(run, network, tolerance, progress)
-    progress.at(0.95, "Writing the model")
-    description = describe(run, network, name or f"{run.card['dataset']['name']} {run.card['encoder']}", licence, plugin_version, written.facts)
-    package.write(written.content, description, target)
+               _of_squares)(run, network, tolerance, progress.part(0, 0.9))
+    graph = onnx.load_model_from_string(written.content)
+    facts = written.facts | calibrated(run, graph, network.seen, network.stride, progress.part(0.9, 0.98))
+    progress.at(0.98, "Writing the model")
+    description = describe(run, network, name or f"{run.card['dataset']['name']} {run.card['encoder']}", licence, plugin_version, facts)
+    package.write(graph, description, target)
     return {"largest_difference": written.difference, "model_id": description["id"]}
 
 

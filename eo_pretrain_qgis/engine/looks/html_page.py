@@ -78,6 +78,22 @@ def curves(panels: Sequence[tuple[str, dict[str, Sequence[float | None]]]]) -> s
         axes.grid(alpha=0.3)
         if len(series) > 1:
             axes.legend(fontsize="x-small")
+    return _svg(figure)
+
+
+def reliability(series: dict[str, Sequence[tuple[float, float]]]) -> str:
+    """What was said against what was found, both 0 to 1, of named series of points, as SVG; on the diagonal both are the same."""
+    figure = Figure(figsize=(4, 4), layout="constrained")
+    axes = figure.add_subplot(1, 1, 1, xlabel="probability that was given", ylabel="share that was right", xlim=(0, 1), ylim=(0, 1), aspect="equal")
+    axes.plot((0, 1), (0, 1), color="0.6", linestyle="--", linewidth=1)
+    for name, points in series.items():
+        axes.plot(*zip(*points, strict=True), label=name, marker=".")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="x-small")
+    return _svg(figure)
+
+
+def _svg(figure: Figure) -> str:
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": "eo-pretrain"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None})

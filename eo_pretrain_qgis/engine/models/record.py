@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from ..cards import Axes, ClassInfo, ModelBand, Preset, SeriesDays, days_port
-from ..records import Count, FilledName, Finite, Metres, Name, Pixels, PlainName, Sha256, TargetName, differ, shown
+from ..records import Count, FilledName, Finite, Metres, Name, Pixels, PlainName, Positive, Sha256, TargetName, differ, shown
 from .kinds import KINDS, Kind, up
 
 #: Networks halve their input some times; more than this would leave nothing of a tile.
@@ -85,6 +85,28 @@ class HaloMeasured(Struct):
     tried: dict[str, Finite] = {}
 
 
+class ReliabilityBin(Struct):
+    """Samples of like probability: its mean, the share that had the class, and how many."""
+
+    said: Finite
+    found: Finite
+    samples: Count
+
+
+class CalibrationRecord(Struct):
+    """What a temperature does to the probabilities of an output, see `measures.calibration.Calibration`; ``kept`` is the one inside the graph."""
+
+    temperature: Positive
+    kept: Positive
+    before: Finite
+    after: Finite
+    samples: Count
+    classes_before: tuple[Finite | None, ...] = ()
+    classes_after: tuple[Finite | None, ...] = ()
+    bins: tuple[ReliabilityBin, ...] = ()
+    bins_after: tuple[ReliabilityBin, ...] = ()
+
+
 class Provenance(Struct):
     """What other descriptions of the model are told of its origin; there is more for people."""
 
@@ -100,6 +122,7 @@ class ModelRecord(Struct):
         target_name: of the main target, where there are several.
         further: the others, each an output of the graph of its own.
         fusion: how the images of two sensors are joined in the network; empty of one, and of simple classifiers.
+        calibration: name of an output of classes → how sure it may be.
         dense_step: the graph takes larger images, too, and gives a class for each of their squares of `tile_size` that begins at a multiple of
             this [px].
     """
@@ -129,6 +152,7 @@ class ModelRecord(Struct):
     target_name: TargetName | Literal[""] = ""
     further: Annotated[tuple[FurtherTarget, ...], Meta(max_length=100)] = ()
     scores: dict[str, Any] | None = None
+    calibration: dict[str, CalibrationRecord] = {}
     provenance: Provenance | None = None
     checksum: Sha256 | None = None
 

@@ -10,9 +10,10 @@ from ..cards import ClassInfo, ModelBand
 from ..datasets.dates import season_words
 from ..looks import html_page as html
 from ..looks.class_style import coloured
+from ..measures.calibration import BINS
 from .kinds import TRANSLATION
-from .package import Package
-from .record import ModelInput
+from .package import Package, further_output
+from .record import CalibrationRecord, ModelInput
 
 
 def facts(package: Package) -> dict[str, Any]:
@@ -42,6 +43,7 @@ def write_html(package: Package, path: str) -> None:
         *_blocks(package),
         html.heading("How well it did"),
         _table_of(said.get("scores"), "No scores were recorded."),
+        *(piece for name, found in known.calibration.items() for piece in _sureness(package, name, found)),
         html.heading("Where it comes from"),
         _table_of(said.get("provenance"), "Its origin was not recorded."),
         html.heading("The file"),
@@ -101,6 +103,26 @@ def _classes(title: str, classes: tuple[ClassInfo, ...]) -> list[str]:
     rows = coloured(classes)
     return [html.heading(title), html.legend([row.name for row in rows], [row.color for row in rows]),
             html.table(("Class", "Value in the map", "Colour"), [(row.name, row.value, row.color) for row in rows])]
+
+
+def _sureness(package: Package, output: str, found: CalibrationRecord) -> list[str]:
+    """How far the probabilities of an output can be believed."""
+    targets = {further_output(name): (name, classes) for name, classes in package.further.items()}
+    name, classes = targets.get(output, (package.record.target_name, package.classes))
+    what = f" of the target “{name}”" if name else ""
+    used = found.kept != 1
+    text = (f"Probabilities{what} are divided by a temperature of {found.kept:.2f} before softmax, inside the file." if used else
+            f"Probabilities{what} stay as the network gives them, because a temperature made them no better on other ground.")
+    points = {"as the network gives them": found.bins, f"with the temperature of {found.temperature:.2f}": found.bins_after}
+    return [
+        html.heading(f"How sure it may be{what}"),
+        html.paragraph(f"{text} It was fitted on half of the blocks of ground of the validation tiles. On the other half, with {found.samples:,} "
+                       f"samples, the probability of the class that is said is off by {100 * found.before:.1f} % on average without it and by "
+                       f"{100 * found.after:.1f} % with it (expected calibration error, {BINS} bins of as many samples)."),
+        html.reliability({label: [(one.said, one.found) for one in bins] for label, bins in points.items() if bins}),
+        html.table(("Class", "Error without it [%]", "Error with it [%]"), [
+            (row.name, *("–" if error is None else f"{100 * error:.1f}" for error in pair))
+            for row, *pair in zip(classes, found.classes_before, found.classes_after)])]
 
 
 def _blocks(package: Package) -> list[str]:

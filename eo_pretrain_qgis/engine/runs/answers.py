@@ -130,12 +130,17 @@ def read_classifier(run: RunFolder) -> bytes:
     return content
 
 
+def classifier_input(run: RunFolder) -> Input:
+    """What the graph of the simple classifier of a run takes. Of dated tiles it learned the series of each pixel, so it is a model of series."""
+    seen = between_values(stacked(run.inputs.values()))
+    return replace(seen, axes="tb") if seen.axes == "tbyx" else seen
+
+
 def classifier_facts(run: RunFolder) -> dict:
     """What the description of a model says of the simple classifier of a run."""
-    seen = between_values(stacked(run.inputs.values()))
-    halo = MARGIN if task_named(run.card["task"]).pixelwise and not seen.dated else 0
-    # Of dated tiles it learned the series of each pixel, so it is a model of series.
-    series = {"task": SERIES, "tile_size": 1} if seen.axes == "tbyx" else {}
-    inputs = [taken(replace(one, optional=False, axes="tb" if series else one.axes)) for one in seen.each]
+    seen, task = classifier_input(run), task_named(run.card["task"])
+    halo = MARGIN if task.pixelwise and not seen.dated else 0
+    series = {"task": SERIES, "tile_size": 1} if seen.axes == "tb" else {}
+    inputs = [taken(replace(one, optional=False)) for one in seen.each]
     return {**series, "inputs": inputs, "architecture": WORDS[run.kept], "encoder": None,
             "parameters": run.card["classifier_parameters"], "stride": 1, "halo": halo, **block_sizes(halo, 1)}

@@ -23,8 +23,9 @@ from ..looks.score_tables import class_table, confusion_table, hardly_measured
 from ..measures.incidence_angle import with_slopes
 from ..models import package
 from ..tasks import Task, task_named, with_article
-from .answers import KeptClassifier, classifier_facts, read_classifier
+from .answers import KeptClassifier, classifier_facts, classifier_input, read_classifier
 from .approaches import approaches_table, candidates, compared, keep
+from .calibrating import calibrated
 from .description import describe
 from .fusing import ALONE, BAND, SLOPE, chosen_inputs, said_of_days
 from .learnable import check_classes, check_learnable
@@ -172,7 +173,7 @@ def _verdict(card: dict[str, Any], kind: Task) -> str:
 
 
 def export_simple(run: RunFolder, target: str, *, name: str | None = None, licence: str = "not stated", tolerance: float = 1e-4,
-                  plugin_version: str = "") -> dict[str, Any]:
+                  plugin_version: str = "", progress: Progress = SILENT) -> dict[str, Any]:
     """Writes the simple classifier of a run as a model file.
 
     Args:
@@ -182,6 +183,7 @@ def export_simple(run: RunFolder, target: str, *, name: str | None = None, licen
         licence: of the model, for those it is given to.
         tolerance: largest difference allowed between a probability of the file and of what was learned.
         plugin_version: for the provenance.
+        progress: told how sure the model may be.
 
     Returns:
         ``largest_difference``, found when it was learned, and ``model_id``.
@@ -194,8 +196,9 @@ def export_simple(run: RunFolder, target: str, *, name: str | None = None, licen
     if not difference <= tolerance:
         raise ModelError(f"The file of the {WORDS[run.kept]} differs from what was learned by up to {difference:.2g} in a probability, more than the "
                          f"{tolerance:g} allowed. Allow a larger difference.")
-    description = describe(run, name or f"{run.card['dataset']['name']} {run.kept}", licence, plugin_version, classifier_facts(run))
-    graph = onnx.load_model_from_string(content)
+    graph, facts = onnx.load_model_from_string(content), classifier_facts(run)
+    facts |= calibrated(run, graph, classifier_input(run), 1, progress)
+    description = describe(run, name or f"{run.card['dataset']['name']} {run.kept}", licence, plugin_version, facts)
     kind = task_named(run.card["task"])
     if not (kind.pixelwise or kind.dates):
         package.fix_tile(graph, run.card["tile_size"])

@@ -81,7 +81,7 @@ class ExportModel(Job):
         if run.kept in training.SIMPLE:
             from ...engine.runs.simple import export_simple
 
-            return export_simple(run, target, tolerance=self.tolerance, **asked)
+            return export_simple(run, target, tolerance=self.tolerance, progress=progress, **asked)
         progress.at(0, "Loading torch")
         from ...engine.learning.export import export_run
         from ...engine.learning.loop.runs import Run

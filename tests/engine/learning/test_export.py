@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import rasterio
 import torch
+from scipy.special import softmax
 
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.learning.export import Probabilities, export_run, largest_difference, to_onnx
@@ -26,7 +27,7 @@ from eo_pretrain_qgis.progress import SILENT
 from tests import scenes
 from tests.inputs import inputs
 
-from ...listening import Cancelling
+from ...listening import Cancelling, Listening
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,8 @@ def test_the_file_gives_what_torch_gives_on_real_tiles(exported, run_folder, dat
     dataset = Dataset.open(dataset_folder)
     tiles = dataset.images(dataset.indices("test")).astype(np.float32)
     with torch.no_grad():
-        expected = Run.open(str(run_folder)).load_network(torch.device("cpu"))({"image": torch.from_numpy(tiles)}).softmax(1).numpy()
+        scores = Run.open(str(run_folder)).load_network(torch.device("cpu"))({"image": torch.from_numpy(tiles)})
+    expected = (scores / package.open(path).record.calibration["probabilities"].kept).softmax(1).numpy()
     found = package.open(path).session("cpu").run({"image": tiles})
     assert np.abs(found - expected).max() < 1e-4
     assert found.sum(1) == pytest.approx(1, abs=1e-5)
@@ -180,13 +182,21 @@ def test_the_page_says_how_the_border_was_measured(exported, tmp_path):
     assert f"In blocks of {model.block} px" in page
 
 
-def test_a_run_whose_dataset_is_gone_exports_the_same_network(exported, run_folder, tmp_path):
+def test_a_run_whose_dataset_is_gone_exports_the_same_network_without_a_temperature(exported, run_folder, tmp_path):
     shutil.copytree(run_folder, tmp_path / "run")
     card = json.loads((tmp_path / "run" / "run.json").read_text())
     card["dataset"]["path"] = "/nowhere/discs"
     (tmp_path / "run" / "run.json").write_text(json.dumps(card))
-    assert export_run(str(tmp_path / "run"), str(tmp_path / "model.onnx"))["largest_difference"] <= 1e-4
-    assert package.open(tmp_path / "model.onnx").description["checksum"] == package.open(exported[0]).description["checksum"]
+    heard = Listening()
+    assert export_run(str(tmp_path / "run"), str(tmp_path / "model.onnx"), progress=heard)["largest_difference"] <= 1e-4
+    assert ("The dataset /nowhere/discs of the run is gone, so nobody can say how sure the model may be. Its probabilities stay as they are."
+            ) in heard.texts
+    alone, before = package.open(tmp_path / "model.onnx"), package.open(exported[0])
+    assert not alone.record.calibration and alone.id == before.id
+    image = np.random.default_rng(0).normal(1500, 300, (1, 3, 64, 64)).astype(np.float32)
+    plain = np.log(alone.session("cpu").run({"image": image}))
+    expected = softmax(plain / before.record.calibration["probabilities"].kept, 1)
+    np.testing.assert_allclose(before.session("cpu").run({"image": image}), expected, atol=1e-5)
 
 
 def test_damaged_or_missing_weights_are_named(run_folder, tmp_path):

@@ -183,7 +183,8 @@ def test_a_model_file_of_series(series_run, folder, tmp_path):
     given = fed(dataset, network.seen, dataset.indices("all"))
     found = on_processor((tmp_path / "m.onnx").read_bytes()).run(None, given)[0]
     with torch.no_grad():
-        expected = network({port: torch.from_numpy(array) for port, array in given.items()}).softmax(1).numpy()
+        scores = network({port: torch.from_numpy(array) for port, array in given.items()})
+    expected = (scores / model.record.calibration["probabilities"].kept).softmax(1).numpy()
     assert (np.isnan(found) == np.isnan(expected)).all() and np.isnan(found).all(1).sum() == 4
     assert np.nan_to_num(found) == pytest.approx(np.nan_to_num(expected), abs=1e-4)
     order = np.random.default_rng(0).permutation(given["image_days"].shape[1])
