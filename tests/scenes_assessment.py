@@ -213,3 +213,44 @@ def cover_in_degrees(folder):
 def cover_measured(folder):
     """A raster of measurements, which is no class map."""
     return scenes.write_raster(folder / "measured.tif", np.linspace(0, 1, SIDE * SIDE, dtype=np.float32).reshape(SIDE, SIDE))
+
+
+def worldcover_map(folder):
+    """The ground of `cover_map` with classes of ESA WorldCover: cropland (40) left, tree cover (10) right, herbaceous wetland (90) below."""
+    values = np.where(np.arange(SIDE)[None] < 60, 40, 10).astype(np.uint8).repeat(SIDE, 0)
+    values[80:] = 90
+    path = write_raster(folder / "worldcover.tif", values, nodata=0)
+    classes = [ClassInfo(10, "Tree cover", ""), ClassInfo(40, "Cropland", ""), ClassInfo(90, "Herbaceous wetland", "")]
+    (folder / "worldcover.tif.aux.xml").write_text(raster_attributes(classes), encoding="utf-8")
+    return path
+
+
+#: Codes of `lucas_points` by their row and column on `worldcover_map`: four of six are right, one has no class, one is not told.
+LUCAS = (("B11", 5, 5), ("B55", 6, 6), ("B16", 20, 20), ("C10", 30, 30), ("c21", 30, 70), ("H11", 85, 5), ("8", 40, 40), ("E20", 50, 50))
+
+
+def lucas_points(folder):
+    """A table of LUCAS points as Eurostat publishes it, of which one has no place and two lie in another country."""
+    cols, rows = (np.array([place[number] for place in LUCAS]) for number in (2, 1))
+    points = geopandas.GeoSeries(shapely.points(ORIGIN[0] + 10 * cols + 5, ORIGIN[1] - 10 * rows - 5), crs=UTM).to_crs(4326)
+    lines = ["POINT_ID,NUTS0,TH_LAT,TH_LONG,SURVEY_DATE,LC1,LC1_PERC"]
+    lines += [f'{number},"AT",{point.y:.9f},{point.x:.9f},"21/07/18","{place[0]}",100' for number, (place, point) in enumerate(zip(LUCAS, points))]
+    lines += ['91,"PT",38.7,-9.1,"01/05/18","B81",100', '92,"FI",61.5,23.8,"01/08/18","C22",100', '93,"IT",4774000,1530000,"01/06/18","B11",100']
+    (folder / "AT_2018.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder / "AT_2018.csv"
+
+
+def lucas_points_elsewhere(folder):
+    """LUCAS points of which none lies on a map here."""
+    (folder / "PT_2018.csv").write_text('POINT_ID,TH_LAT,TH_LONG,LC1\n1,38.7,-9.1,"B81"\n2,38.8,-9.2,"B11"\n', encoding="utf-8")
+    return folder / "PT_2018.csv"
+
+
+def places_by_table(folder):
+    """`cover_places` with letters for classes, and a table that says which class of the map each is, one of them none."""
+    rows, cols, truth = _places()
+    letters = np.array(["", "a", "b"], object)[truth]
+    letters[10:12] = "x"
+    _points(folder / "letters.gpkg", rows, cols, letter=letters)
+    (folder / "letters.csv").write_text("code,class\na,crop\nb,forest\nx,\n", encoding="utf-8")
+    return folder

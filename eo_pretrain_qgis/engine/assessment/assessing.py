@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -16,6 +17,7 @@ from .designs import BY_CLASS, FEWEST, RANDOM, Design, design_of, groups_of
 from .ground import on_ground, training_ground, unknown_ground
 from .reference import Reference, truths
 from .survey import ClassMap, Survey, survey
+from .translation import translated
 
 #: Days between map and reference from which on a change between them is to be feared.
 LONG = 183
@@ -33,6 +35,7 @@ class Options:
         dataset: folder of the dataset that the map was learned from.
         leave_out: whether places on training ground are left out, and that ground with them.
         seed: of the pixels drawn in polygons.
+        codes: table by which the classes of the reference become those of the map, see `translation`; empty takes them as they are.
     """
 
     design: str = "auto"
@@ -42,6 +45,7 @@ class Options:
     dataset: str | None = None
     leave_out: bool = False
     seed: int = 1
+    codes: str = ""
 
 
 @dataclass(frozen=True)
@@ -120,14 +124,27 @@ class _Compared:
     mapped: np.ndarray
     amounts: np.ndarray
 
+    def of(self, kept: np.ndarray) -> _Compared:
+        """What is of the places kept, bool (n,), which are numbered anew."""
+        mine = kept[self.owners]
+        return _Compared(np.cumsum(kept)[self.owners[mine]] - 1, self.mapped[mine], self.amounts[mine])
 
-def assess(mapped: ClassMap, reference: Reference, options: Options, progress: Progress = SILENT) -> Assessment:
+
+def assess(source: dict, opened: Callable[[ClassMap, Progress], Reference], options: Options, progress: Progress = SILENT) -> Assessment:
     """Compares a map with reference places.
+
+    Args:
+        source: the map, a job's raster value.
+        opened: reads the reference of a map, see `open_reference` and `open_lucas`.
+        options: how.
+        progress: told how far it is, and what is to beware of.
 
     Raises:
         DataError: places that lie elsewhere, on training ground, of unknown classes or all of one, or strata that are too small.
     """
     noting = _Noting(progress)
+    mapped = ClassMap(source, noting)
+    reference = opened(mapped, noting)
     ground = training_ground(options.dataset, mapped) if options.dataset else None
     if ground is None:
         noting.message(unknown_ground(mapped), level="warning")
@@ -141,8 +158,12 @@ def assess(mapped: ClassMap, reference: Reference, options: Options, progress: P
     compared = _of_polygons(mapped, seen, shapes, noting.part(0.8, 0.95)) if whole else _of_points(seen)
     counted = np.isin(np.arange(len(reference)), compared.owners)
     _tell_elsewhere(mapped, reference, counted, noting)
-    reference, shapes = reference.only(counted), shapes[counted]
-    compared = _Compared(np.cumsum(counted)[compared.owners] - 1, compared.mapped, compared.amounts)
+    if options.codes:
+        keys = reference.keys.copy()
+        keys[counted] = translated(keys[counted], options.codes, seen.classes, reference.path, noting)
+        reference = replace(reference, keys=keys)
+        counted &= np.array([key is not None for key in keys])
+    reference, shapes, compared = reference.only(counted), shapes[counted], compared.of(counted)
     truth, classes = truths(reference, seen.classes, mapped, options.extra, noting)
     _compare_days(mapped, reference, noting)
     design = design_of(options.design, reference, seen, noting)

@@ -29,7 +29,7 @@ def write_page(path: str, found: Assessment, facts: dict[str, Any]) -> None:
         html.paragraph(_summary(found, facts)),
         html.picture(_picture(found), f"The map {found.mapped.name} with the reference places"),
         html.legend([*names, "place where the map is right", "where it is wrong"], [*(row.color for row in classes), COLOURS[RIGHT], COLOURS[WRONG]]),
-        html.table(("", ""), _origin(found, facts)),
+        html.bullets(f"{name}: {text}" for name, text in _origin(found, facts)),
         html.heading("Areas"),
         html.paragraph("The mapped area counts pixels. The estimated area corrects it by what the reference says, and is the one to quote"
                        f"{', with its 95 % interval' if found.design.drawn else ''}."),
@@ -69,7 +69,7 @@ def _origin(found: Assessment, facts: dict[str, Any]) -> list[tuple[str, str]]:
     return [("Map", known["name"]), ("Date of the map", known["date"] or "not told"), ("Model", known["model"] or "not told"),
             ("Place", f"around {abs(known['latitude']):.3f}° {'N' if known['latitude'] >= 0 else 'S'}, {abs(known['longitude']):.3f}° "
                       f"{'E' if known['longitude'] >= 0 else 'W'}; {grid.width:,} × {grid.height:,} pixels of {x:.4g} × {y:.4g} m"),
-            ("Reference", f"{reference['name']}, {reference['places']:,} places"), ("Seen", days or "not told"), ("Drawn", found.design.words)]
+            ("Reference", f"{reference['name']}, {reference['places']:,} places"), ("Seen on", days or "not told"), ("Sample", found.design.words)]
 
 
 def _flawless(found: Assessment, facts: dict[str, Any]) -> list[str]:

@@ -98,6 +98,7 @@ def bars(names: Sequence[str], series: Sequence[tuple[str, Sequence[float | None
     axes.set_yticks(places + height * (len(series) - 1) / 2, names)
     axes.invert_yaxis()
     axes.set_xlim(left=0)
+    axes.xaxis.set_major_formatter("{x:,.4g}")
     axes.grid(axis="x", alpha=0.3)
     axes.legend(fontsize="x-small")
     return _svg(figure)

@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ...errors import JobError
 from ...progress import Progress
 from .. import tiling
-from ..spec import Job, Result, attribute, choice, file_output, folder, raster, vector, vector_output
+from ..spec import Job, Result, attribute, choice, file, file_output, folder, raster, vector, vector_output
+
+#: Tables of codes that are shipped; keys of `engine.assessment.translation.TABLES`.
+CODES = ("lucas", "snar", "hcat")
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,9 @@ class AssessMap(Job):
     Pixels of one polygon are alike. So of each polygon one pixel counts, drawn by chance, or the polygon as a whole; the same holds for points that
     were drawn together (“Group field”).
 
+    Codes of LUCAS, of Austrian field uses (SNAR) and of EuroCrops (HCAT) are known, and which have no class is said. LUCAS points were not drawn for
+    this map, so they give figures without intervals.
+
     Places on ground that the model has learned from are refused: give its dataset in “Training dataset”. Places in another CRS are reprojected.
     """
 
@@ -36,9 +43,17 @@ class AssessMap(Job):
                "warnings": Result("number", "Warnings in the report")}
 
     class_map: dict = raster("Class map", help="A raster of classes; names and colours come from its symbology, the file, or its values.")
-    reference: dict = vector("Reference", help="Points or polygons with a class that was seen on the ground or on better images.")
+    reference: dict = vector("Reference", optional=True, help="Points or polygons with a class that was seen on the ground or on better images.")
     class_field: str = attribute("Class field", parent="reference", optional=True,
                                  help="Values or names of the classes of the map. Empty: the field “class” of a sample that was drawn here.")
+    lucas: str = file("LUCAS points", "csv", optional=True,
+                      help="In place of a reference: the table of points as Eurostat publishes it, with TH_LAT, TH_LONG and LC1.")
+    codes: str = choice("Classes of the reference are", ("of_the_map", *CODES), default="of_the_map", advanced=True,
+                        help="“lucas”: codes of LUCAS land cover. “snar”: of Austrian INVEKOS field uses. “hcat”: of EuroCrops. They become classes "
+                             "of land cover as ESA WorldCover has them, or crops as TimeSen2Crop has them, whichever the map has.")
+    class_table: str = file("Table of classes", "csv", optional=True, advanced=True,
+                            help="A class of the map for each class of the reference, with the headings code,class; an empty class leaves the places "
+                                 "out.")
     design: str = choice("Places were drawn", ("auto", "map_classes", "random", "field", "not_random"), default="auto",
                          help="“map_classes”: by chance in each class of this map. “random”: by chance over the whole map, all alike, or on a "
                               "regular grid. “field”: by chance in strata that a field names. “not_random”: otherwise, without intervals. “auto”: as "
@@ -64,19 +79,32 @@ class AssessMap(Job):
     facts: str = file_output("Figures as JSON", "json", optional=True, created=False)
     places: str = vector_output("Places, right or wrong", optional=True)
 
+    def _codes(self) -> str:
+        """The table by which classes of the reference become those of the map."""
+        return self.class_table or ("lucas" if self.lucas else "") or (self.codes if self.codes in CODES else "")
+
+    def check(self) -> None:
+        if bool(self.reference) == bool(self.lucas):
+            raise JobError("Give a “Reference” or “LUCAS points”, one of them.")
+        if self.class_table and self.codes != "of_the_map":
+            raise JobError("“Table of classes” says itself what each code is. Set “Classes of the reference are” to of_the_map, or leave it out.")
+
     def run(self, progress: Progress) -> dict[str, Any]:
         progress.at(0, "Opening the map")
         from ...engine.assessment.assessing import Options, assess
         from ...engine.assessment.facts import facts_of, write_facts, write_places
+        from ...engine.assessment.lucas import open_lucas
         from ...engine.assessment.page import write_page
         from ...engine.assessment.reference import Fields, open_reference
-        from ...engine.assessment.survey import ClassMap
 
         fields = Fields(*(name or "" for name in (self.class_field, self.date_field, self.group_field, self.stratum_field, self.stratum_size_field)))
         options = Options(self.design, self.polygons == "whole", self.small_strata == "merge", self.foreign_classes == "errors", self.dataset,
-                          self.training_ground == "leave_out", self.seed)
-        mapped = ClassMap(self.class_map, progress)
-        found = assess(mapped, open_reference(self.reference, fields, mapped, progress), options, progress.part(0, 0.9))
+                          self.training_ground == "leave_out", self.seed, self._codes())
+
+        def opened(mapped: Any, said: Progress) -> Any:
+            return open_lucas(self.lucas, mapped, said) if self.lucas else open_reference(self.reference, fields, mapped, said)
+
+        found = assess(self.class_map, opened, options, progress.part(0, 0.9))
         progress.at(0.9, "Writing the report")
         facts = facts_of(found)
         write_page(self.output, found, facts)
