@@ -59,7 +59,7 @@ def design_of(kind: str, reference: Reference, seen: Survey, progress: Progress 
         raise DataError(f"Nothing says in which stratum each place of {reference.path} was drawn. Choose “Stratum field”, or another way in “Places "
                         "were drawn”.")
     if reference.strata is not None and kind in ("auto", BY_FIELD):
-        return _by_field(reference, seen, areas, progress)
+        return _by_field(reference.strata, reference, seen, areas, progress)
     if kind == BY_CLASS:
         return Design(kind, None, names, areas, "Places were drawn by chance in each class of this map (Olofsson et al. 2014).")
     if kind == RANDOM:
@@ -72,9 +72,8 @@ def design_of(kind: str, reference: Reference, seen: Survey, progress: Progress 
     return Design(UNKNOWN, None, names, areas, f"{told}. The figures are weighted by the areas of the classes of the map and have no intervals.")
 
 
-def _by_field(reference: Reference, seen: Survey, areas: np.ndarray, progress: Progress) -> Design:
-    assert reference.strata is not None  # noqa: S101 - for mypy
-    keys, numbers = np.unique(reference.strata.astype(str), return_inverse=True)
+def _by_field(strata: np.ndarray, reference: Reference, seen: Survey, areas: np.ndarray, progress: Progress) -> Design:
+    keys, numbers = np.unique(strata.astype(str), return_inverse=True)
     of_map = {str(row.value): position for position, row in enumerate(seen.classes)}
     names = tuple(seen.classes[of_map[key]].name if key in of_map and reference.map_id in ("", seen.id) else key for key in keys)
     if reference.sizes is None:

@@ -84,12 +84,12 @@ class AssessMap(Job):
         return self.class_table or ("lucas" if self.lucas else "") or (self.codes if self.codes in CODES else "")
 
     def check(self) -> None:
-        if bool(self.reference) == bool(self.lucas):
-            raise JobError("Give a “Reference” or “LUCAS points”, one of them.")
         if self.class_table and self.codes != "of_the_map":
             raise JobError("“Table of classes” says itself what each code is. Set “Classes of the reference are” to of_the_map, or leave it out.")
 
     def run(self, progress: Progress) -> dict[str, Any]:
+        if bool(self.reference) == bool(self.lucas):
+            raise JobError("Give a “Reference” or “LUCAS points”, one of them.")
         progress.at(0, "Opening the map")
         from ...engine.assessment.assessing import Options, assess
         from ...engine.assessment.facts import facts_of, write_facts, write_places
