@@ -135,10 +135,14 @@ def cover_places_without_crs(folder):
 
 def _polygons(path, boxes, **columns):
     """Writes polygons given by rows and columns of `cover_map`: top, left, bottom, right."""
-    shapes = [shapely.box(ORIGIN[0] + 10 * left, ORIGIN[1] - 10 * bottom, ORIGIN[0] + 10 * right, ORIGIN[1] - 10 * top)
-              for top, left, bottom, right in boxes]
-    geopandas.GeoDataFrame(columns, geometry=shapes, crs=UTM).to_crs(4326).to_file(path)
+    geopandas.GeoDataFrame(columns, geometry=polygon_boxes(boxes), crs=UTM).to_crs(4326).to_file(path)
     return path
+
+
+def polygon_boxes(boxes=None):
+    """Outlines of polygons given by rows and columns of `cover_map`; those of `cover_polygons` where none are given."""
+    return [shapely.box(ORIGIN[0] + 10 * left, ORIGIN[1] - 10 * bottom, ORIGIN[0] + 10 * right, ORIGIN[1] - 10 * top)
+            for top, left, bottom, right in boxes or CLUSTERS]
 
 
 #: Polygons on `cover_map`: of 10, 6 and 4 pixels, of which the map shows 8, 6 and 1 right; the estimate is worked by hand in the tests.

@@ -120,14 +120,13 @@ def test_one_pixel_of_each_polygon(folder):
     given = {"class_map": places.cover_map(folder), "reference": places.cover_small_polygons(folder), "places": str(folder / "seen.gpkg")}
     _, facts = assessed(folder, **given)
     assert facts["reference"]["places"] == 13 and by_name(facts, "places_mapped") == {"crop": 7, "forest": 6}
-    wide = {**given, "reference": places.cover_polygons(folder), "design": "not_random"}
-    found = set()
-    for seed in range(4):
+    wide, outlines, found = {**given, "reference": places.cover_polygons(folder), "design": "not_random"}, places.polygon_boxes(), set()
+    for seed in range(3):
         _, facts = assessed(folder, **wide, seed=seed)
-        found.add(tuple(geopandas.read_file(folder / "seen.gpkg", layer="seen")["mapped"]))
-        inside = geopandas.read_file(folder / "seen.gpkg", layer="seen")
-        assert facts["reference"]["places"] == 3 and set(inside.geom_type) == {"Point"}
-    assert len(found) > 1, "the seed decides"
+        drawn = geopandas.read_file(folder / "seen.gpkg", layer="seen").geometry
+        assert facts["reference"]["places"] == 3 and all(outline.contains(point) for outline, point in zip(outlines, drawn))
+        found.add(tuple(drawn.to_wkt()))
+    assert len(found) == 3, "the seed decides"
 
 
 def test_points_of_one_group_are_one_unit(folder):
@@ -171,9 +170,20 @@ def test_places_on_training_ground_are_refused_or_left_out_with_it(folder):
     result, facts = assessed(folder, heard, **given, training_ground="leave_out")
     assert result["counted"] == 44 and facts["hectares"] == pytest.approx(81 - 0.01 * 32**2)
     assert by_name(facts, "mapped_ha") == {"crop": pytest.approx(54 - 10.24), "forest": pytest.approx(27)}
-    assert any("they are left out, and the figures are of the ground outside these tiles." in text for text in heard.warnings)
+    assert any("they are left out, and the figures are of the other ground." in text for text in heard.warnings)
     _, whole = assessed(folder, class_map=given["class_map"], reference=given["reference"])
     assert whole["map"]["id"] == facts["map"]["id"], "the map is the same, whatever is left out"
+
+
+def test_places_on_labels_that_were_learned_from(folder):
+    """Of a point the pixel that it labels, of a polygon all that it touches."""
+    layer = geopandas.read_file(places.cover_places(folder))
+    layer[:5].to_file(folder / "labels.gpkg")
+    given = {"class_map": places.cover_map(folder), "reference": folder / "places.gpkg", "training_labels": str(folder / "labels.gpkg")}
+    with pytest.raises(DataError, match="5 of 60 reference places of .* lie on training ground, labels of .*labels.gpkg that the map was"):
+        assessed(folder, **given)
+    result, facts = assessed(folder, **given, training_ground="leave_out")
+    assert result["counted"] == 55 and facts["hectares"] == pytest.approx(81 - 5 * 0.01)
 
 
 def test_what_cannot_be_checked_is_said(folder):
@@ -182,7 +192,7 @@ def test_what_cannot_be_checked_is_said(folder):
     assessed(folder, heard, class_map=places.cover_map(folder), reference=reference)
     assessed(folder, heard, class_map=places.model_map(folder), reference=reference)
     assert any("because the map cover.tif does not say which model made it. If it was learned" in text for text in heard.warnings)
-    assert any("does not say which tiles its model cover-0123abcd has learned from. Give its dataset" in text for text in heard.warnings)
+    assert any("does not say which ground its model cover-0123abcd has learned from. Give its dataset" in text for text in heard.warnings)
 
 
 def test_places_seen_long_before_or_after_the_map(folder):
@@ -246,6 +256,22 @@ def test_more_places_than_a_class_has_pixels_are_all_of_them(folder):
     assert (drawn["stratum"] == 2).sum() == 7
 
 
+def test_a_sample_gives_the_interval_that_is_wanted(folder):
+    """Also where rare classes take places from the others; of ten places in all, they give what they can."""
+    values = np.repeat(np.array([1, 2, 3, 4], np.uint8), (7600, 200, 200, 100)).reshape(90, 90)
+    path = str(places.write_raster(folder / "rare.tif", values, nodata=255))
+    for half_width in (0.03, 0.05):
+        given = {"class_map": path, "half_width": half_width, "output": str(folder / "sample.gpkg")}
+        result = JOBS["plan_assessment"].from_values(given).run(SILENT)
+        drawn = geopandas.read_file(folder / "sample.gpkg", layer="assessment_sample")["stratum"].value_counts()
+        shares = np.array([7600, 200, 200, 100]) / 8100
+        reached = 1.96 * math.sqrt(sum(shares**2 * 0.85 * 0.15 / drawn[[1, 2, 3, 4]]))
+        assert result["expected_half_width"] == pytest.approx(reached, abs=1e-6) and 0.93 * half_width < reached <= half_width
+        assert drawn[2] == drawn[3] == drawn[4] == 50
+    result = JOBS["plan_assessment"].from_values({**given, "count": 10, "least": 2}).run(SILENT)
+    assert result["drawn"] == 10 and result["expected_half_width"] > 0.1
+
+
 def test_no_place_is_drawn_on_training_ground(folder):
     values = {"class_map": str(places.cover_map(folder)), "dataset": str(places.training_tile_of_cover(folder)), "count": 1000,
               "output": str(folder / "sample.gpkg")}
@@ -258,7 +284,10 @@ def test_no_place_is_drawn_on_training_ground(folder):
     drawn.to_file(folder / "labelled.gpkg")
     _, facts = assessed(folder, class_map=values["class_map"], reference=folder / "labelled.gpkg", dataset=values["dataset"], design="auto",
                         class_field="")
+    assert facts["hectares"] == pytest.approx(81 - 10.24) == sum(by_name(facts, "mapped_ha").values())
+    _, facts = assessed(folder, class_map=values["class_map"], reference=folder / "labelled.gpkg", design="auto", class_field="")
     assert facts["hectares"] == pytest.approx(81 - 10.24), "the figures are of the ground it was drawn from"
+    assert "The places stand for 70.76 ha, and the map shows 81.00 ha" in (folder / "report.html").read_text(encoding="utf-8")
 
 
 def test_places_are_drawn_by_area(folder):

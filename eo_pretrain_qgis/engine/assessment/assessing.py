@@ -14,7 +14,7 @@ from ...progress import SILENT, Progress
 from ..cards import IGNORE, ClassInfo
 from ..measures.areas import Estimates, Places, estimate
 from .designs import BY_CLASS, FEWEST, RANDOM, Design, design_of, groups_of
-from .ground import on_ground, training_ground, unknown_ground
+from .ground import Learned, on_ground, unknown_ground
 from .reference import Reference, truths
 from .survey import ClassMap, Survey, survey
 from .translation import translated
@@ -32,7 +32,7 @@ class Options:
         whole: whether a polygon counts as a whole; otherwise one pixel of each is drawn.
         merge: whether strata with fewer than two places are put together.
         extra: whether classes that the map does not have are errors of it.
-        dataset: folder of the dataset that the map was learned from.
+        learned: what the map was learned from.
         leave_out: whether places on training ground are left out, and that ground with them.
         seed: of the pixels drawn in polygons.
         codes: table by which the classes of the reference become those of the map, see `translation`; empty takes them as they are.
@@ -42,7 +42,7 @@ class Options:
     whole: bool = False
     merge: bool = False
     extra: bool = False
-    dataset: str | None = None
+    learned: Learned = Learned()
     leave_out: bool = False
     seed: int = 1
     codes: str = ""
@@ -145,7 +145,7 @@ def assess(source: dict, opened: Callable[[ClassMap, Progress], Reference], opti
     noting = _Noting(progress)
     mapped = ClassMap(source, noting)
     reference = opened(mapped, noting)
-    ground = training_ground(options.dataset, mapped) if options.dataset else None
+    ground = options.learned.ground(mapped) if options.learned.known else None
     if ground is None:
         noting.message(unknown_ground(mapped), level="warning")
     else:
@@ -154,7 +154,8 @@ def assess(source: dict, opened: Callable[[ClassMap, Progress], Reference], opti
     if reference.polygons and not whole:
         shapes = _drawn_pixels(mapped, shapes, np.random.default_rng(options.seed), noting.part(0, 0.3))
     rows, cols = mapped.pixels_of(shapes) if not whole else (np.zeros(0, np.int64), np.zeros(0, np.int64))
-    seen = survey(mapped, rows, cols, ground if options.leave_out else None, noting.part(0.3, 0.8))
+    # A sample that was drawn here was drawn off this ground, so that its strata are without it.
+    seen = survey(mapped, rows, cols, ground if options.leave_out or reference.map_id else None, noting.part(0.3, 0.8))
     compared = _of_polygons(mapped, seen, shapes, noting.part(0.8, 0.95)) if whole else _of_points(seen)
     counted = np.isin(np.arange(len(reference)), compared.owners)
     _tell_elsewhere(mapped, reference, counted, noting)
@@ -181,14 +182,14 @@ def assess(source: dict, opened: Callable[[ClassMap, Progress], Reference], opti
 def _off_the_ground(reference: Reference, hits: np.ndarray, options: Options, progress: Progress) -> Reference:
     if not hits.any():
         return reference
-    told = (f"{hits.sum()} of {len(hits)} reference places of {reference.path} lie on training ground, tiles of {options.dataset} that the map was "
+    told = (f"{hits.sum()} of {len(hits)} reference places of {reference.path} lie on training ground, {options.learned.words} that the map was "
             "learned from")
     if not options.leave_out:
         raise DataError(f"{told}, where it is better than elsewhere. Choose other places, or set “Places on training ground” to leave_out, which "
                         "leaves out this ground as a whole.")
     if hits.all():
-        raise DataError(f"{told}, and none elsewhere. Choose places outside these tiles.")
-    progress.message(f"{told}; they are left out, and the figures are of the ground outside these tiles.", level="warning")
+        raise DataError(f"{told}, and none elsewhere. Choose places on other ground.")
+    progress.message(f"{told}; they are left out, and the figures are of the other ground.", level="warning")
     return reference.only(~hits)
 
 

@@ -11,10 +11,13 @@ from ..cards import ClassInfo
 from ..looks import html_page as html
 from ..looks.class_style import rgb
 from ..looks.score_tables import confusion_table
-from ..looks.tile_pictures import paint
+from ..looks.tile_pictures import BLANK, paint
 from .assessing import Assessment
+from .designs import M2_PER_HA
 from .facts import COLOURS, HALF, RIGHT, WRONG
 
+#: By what share two areas may differ and be the same.
+SAME = 1e-3
 #: Edge of the mark of a place in the picture [px], with a white rim.
 MARK = 5
 #: 95 % of the time an error that was not seen in n places is rarer than this over n (Hanley and Lippman-Hand 1983).
@@ -28,11 +31,13 @@ def write_page(path: str, found: Assessment, facts: dict[str, Any]) -> None:
     html.write_page(path, f"What the map {found.mapped.name} is worth", [
         html.paragraph(_summary(found, facts)),
         html.picture(_picture(found), f"The map {found.mapped.name} with the reference places"),
-        html.legend([*names, "place where the map is right", "where it is wrong"], [*(row.color for row in classes), COLOURS[RIGHT], COLOURS[WRONG]]),
+        html.legend([*names, "no class, or left out", "place where the map is right", "where it is wrong"],
+                    [*(row.color for row in classes), "#{0:02x}{0:02x}{0:02x}".format(BLANK), COLOURS[RIGHT], COLOURS[WRONG]]),
         html.bullets(f"{name}: {text}" for name, text in _origin(found, facts)),
         html.heading("Areas"),
         html.paragraph("The mapped area counts pixels. The estimated area corrects it by what the reference says, and is the one to quote"
                        f"{', with its 95 % interval' if found.design.drawn else ''}."),
+        *([html.paragraph(part)] if (part := _part_of_the_map(found)) else []),
         html.table(("class", "mapped [ha]", "estimated [ha]", "share of the area"), [
             (row["name"], _hectares(row["mapped_ha"]), _with(row["estimated_ha"], _hectares), _with(row["share"], lambda value: f"{value:.2%}"))
             for row in facts["classes"]]),
@@ -62,10 +67,19 @@ def _summary(found: Assessment, facts: dict[str, Any]) -> str:
             f"reference {'polygons' if found.reference.polygons else 'places'}.")
 
 
+def _part_of_the_map(found: Assessment) -> str:
+    """Says that the figures are of less or more ground than the map shows; empty where they are of the same."""
+    shown = float(found.seen.areas.sum()) / M2_PER_HA
+    if abs(found.hectares - shown) < SAME * shown:
+        return ""
+    return (f"The places stand for {_hectares(found.hectares)} ha, and the map shows {_hectares(shown)} ha, so these are not the same ground: places "
+            "were drawn off the training ground, or from another map, or a class has none.")
+
+
 def _origin(found: Assessment, facts: dict[str, Any]) -> list[tuple[str, str]]:
     known, reference = facts["map"], facts["reference"]
     grid, (x, y) = found.mapped.grid, known["pixel_m"]
-    days = reference["first_day"] and f"{reference['first_day']} to {reference['last_day']}"
+    days = " to ".join(dict.fromkeys(filter(None, (reference["first_day"], reference["last_day"]))))
     return [("Map", known["name"]), ("Date of the map", known["date"] or "not told"), ("Model", known["model"] or "not told"),
             ("Place", f"around {abs(known['latitude']):.3f}° {'N' if known['latitude'] >= 0 else 'S'}, {abs(known['longitude']):.3f}° "
                       f"{'E' if known['longitude'] >= 0 else 'W'}; {grid.width:,} × {grid.height:,} pixels of {x:.4g} × {y:.4g} m"),
@@ -76,9 +90,12 @@ def _flawless(found: Assessment, facts: dict[str, Any]) -> list[str]:
     """What an interval of width zero means."""
     if not found.design.drawn:
         return []
-    return [f"All {row['places_mapped']} places that the map calls {row['name']} are right, so the interval has no width. That is no proof: up to "
+    told = [f"All {row['places_mapped']} places that the map calls {row['name']} are right, so the interval has no width. That is no proof: up to "
             f"{min(1.0, RULE_OF_THREE / row['places_mapped']):.0%} of it may still be wrong."
             for row in facts["classes"] if row["users_accuracy"]["value"] == 1 and row["places_mapped"]]
+    missed = [row["name"] for row in facts["classes"] if row["producers_accuracy"]["value"] == 1]
+    return told + ([f"No place of {', '.join(missed)} was found in another class of the map, so the interval of the producer's accuracy has no "
+                    "width. What a large class hides of a small one is easily not drawn: the area may be larger than its interval says."] if missed else [])
 
 
 def _method(found: Assessment) -> list[str]:

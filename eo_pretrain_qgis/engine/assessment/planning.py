@@ -22,7 +22,7 @@ from ..measures.areas import Z, allocate, sample_size
 from ..rasters.grid import blocks
 from ..rasters.vector import write_layer
 from .designs import FEWEST, M2_PER_HA
-from .ground import MODEL, training_ground, unknown_ground
+from .ground import MODEL, Learned, unknown_ground
 from .reference import CLASS_FIELD, DATE_FIELD, MAP_FIELD, SIZE_FIELD, STRATUM_FIELD
 from .survey import PIECE, ClassMap, Survey, survey
 
@@ -50,13 +50,13 @@ class Wanted:
     seed: int = 1
 
 
-def draw_sample(mapped: ClassMap, wanted: Wanted, dataset: str | None, output: str, progress: Progress = SILENT) -> dict[str, Any]:
+def draw_sample(mapped: ClassMap, wanted: Wanted, learned: Learned, output: str, progress: Progress = SILENT) -> dict[str, Any]:
     """Draws the places and writes them as a layer to be labelled.
 
     Args:
         mapped: the map.
         wanted: see there.
-        dataset: folder of the dataset that the map was learned from, of whose ground no place is drawn.
+        learned: what the map was learned from, of whose ground no place is drawn.
         output: the .gpkg to write.
         progress: told how far it is, and how many places each class gets.
 
@@ -66,23 +66,36 @@ def draw_sample(mapped: ClassMap, wanted: Wanted, dataset: str | None, output: s
     Raises:
         DataError: a map of one class, or an accuracy expected of a class that the map does not have.
     """
-    ground = training_ground(dataset, mapped) if dataset else None
-    if not dataset and mapped.tags.get(MODEL):
+    ground = learned.ground(mapped) if learned.known else None
+    if not learned.known and mapped.tags.get(MODEL):
         progress.message(f"{unknown_ground(mapped)} The places may lie there.", level="warning")
     seen = survey(mapped, np.zeros(0, np.int64), np.zeros(0, np.int64), ground, progress.part(0, 0.4))
     shown = np.flatnonzero(seen.pixels)
     if len(shown) < FEWEST:
         raise DataError(f"{mapped.path} shows one class only, “{seen.classes[shown[0]].name}”, so nothing can be confused. Choose another map.")
     accuracies, shares = _expected(seen, wanted, mapped.path)[shown], (seen.areas / seen.areas.sum())[shown]
-    total = wanted.count or sample_size(shares.tolist(), accuracies.tolist(), wanted.half_width)
-    counts = allocate(shares.tolist(), total, wanted.least, seen.pixels[shown].tolist())
+    counts, reached = _counts(wanted, shares.tolist(), accuracies.tolist(), seen.pixels[shown].tolist())
     classes = [seen.classes[position] for position in shown]
     rows, cols, strata = _drawn(mapped, classes, counts, ground, np.random.default_rng(wanted.seed), progress.part(0.4, 0.95))
     _write(output, mapped, seen, (rows, cols, shown[strata]), progress)
-    reached = Z * math.sqrt(sum(share**2 * accuracy * (1 - accuracy) / max(count, 1) for share, accuracy, count in zip(shares, accuracies, counts)))
     told = listed((f"{row.name} {count}" for row, count in zip(classes, counts)), most=20)
     progress.message(f"Drew {len(rows)} places: {told}. If the classes are as accurate as expected, the overall accuracy comes with ± {reached:.3f}.")
     return {"drawn": len(rows), "expected_half_width": round(reached, 6)}
+
+
+def _counts(wanted: Wanted, shares: list[float], accuracies: list[float], pixels: list[int]) -> tuple[list[int], float]:
+    """How many places each class gets, and half of the interval of the overall accuracy that is expected of them.
+
+    Places of rare classes are taken from those of the others, so that more are needed in all for the interval that is wanted.
+    """
+    total = wanted.count or sample_size(shares, accuracies, wanted.half_width)
+    while True:
+        counts = allocate(shares, total, wanted.least, pixels)
+        terms = (share**2 * accuracy * (1 - accuracy) / max(count, 1) for share, accuracy, count in zip(shares, accuracies, counts))
+        reached = Z * math.sqrt(sum(terms))
+        if wanted.count or reached <= wanted.half_width or sum(counts) == sum(pixels):
+            return counts, reached
+        total = math.ceil(total * max(1.001, (reached / wanted.half_width)**2))
 
 
 def _expected(seen: Survey, wanted: Wanted, path: str) -> np.ndarray:

@@ -31,7 +31,7 @@ class AssessMap(Job):
     Codes of LUCAS, of Austrian field uses (SNAR) and of EuroCrops (HCAT) are known, and which have no class is said. LUCAS points were not drawn for
     this map, so they give figures without intervals.
 
-    Places on ground that the model has learned from are refused: give its dataset in “Training dataset”. Places in another CRS are reprojected.
+    Places on ground that the model has learned from are refused: give its dataset, or its labels, if any. Places in another CRS are reprojected.
     """
 
     title = "Assess map"
@@ -72,8 +72,9 @@ class AssessMap(Job):
     foreign_classes: str = choice("Classes the map does not have", ("refuse", "errors"), default="refuse", advanced=True,
                                   help="“errors”: each place of such a class is an error of the map.")
     dataset: str = folder("Training dataset", optional=True, help="The dataset that the model of the map has learned from.")
+    training_labels: dict = vector("Training labels", optional=True, help="Of a map from “Map from points”: the labels it was learned from.")
     training_ground: str = choice("Places on training ground", ("refuse", "leave_out"), default="refuse", advanced=True,
-                                  help="“leave_out”: the figures are of the ground outside the training and validation tiles.")
+                                  help="“leave_out”: the figures are of the other ground.")
     seed: int = tiling.seed()
     output: str = file_output("Report", "html", help="A self-contained page.")
     facts: str = file_output("Figures as JSON", "json", optional=True, created=False)
@@ -93,12 +94,14 @@ class AssessMap(Job):
         progress.at(0, "Opening the map")
         from ...engine.assessment.assessing import Options, assess
         from ...engine.assessment.facts import facts_of, write_facts, write_places
+        from ...engine.assessment.ground import Learned
         from ...engine.assessment.lucas import open_lucas
         from ...engine.assessment.page import write_page
         from ...engine.assessment.reference import Fields, open_reference
 
         fields = Fields(*(name or "" for name in (self.class_field, self.date_field, self.group_field, self.stratum_field, self.stratum_size_field)))
-        options = Options(self.design, self.polygons == "whole", self.small_strata == "merge", self.foreign_classes == "errors", self.dataset,
+        learned = Learned(self.dataset or "", self.training_labels)
+        options = Options(self.design, self.polygons == "whole", self.small_strata == "merge", self.foreign_classes == "errors", learned,
                           self.training_ground == "leave_out", self.seed, self._codes())
 
         def opened(mapped: Any, said: Progress) -> Any:

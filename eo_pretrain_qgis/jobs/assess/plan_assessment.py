@@ -9,7 +9,7 @@ from typing import Any
 from ...errors import JobError
 from ...progress import Progress
 from .. import tiling
-from ..spec import Job, Result, folder, integer, number, raster, text, vector_output
+from ..spec import Job, Result, folder, integer, number, raster, text, vector, vector_output
 
 _ACCURACY = re.compile(r"(.+)=\s*(0?\.\d+|[01](?:\.\d*)?)\s*")
 
@@ -28,7 +28,7 @@ class PlanAssessment(Job):
     Then run “Assess map”. The layer knows from which map it was drawn, the class of each place in it, and the area of that class; so it can also
     assess a later map of the same ground.
 
-    Give the dataset that the model has learned from, and no place is drawn on its training and validation tiles.
+    Give the dataset that the model has learned from, or the labels, and no place is drawn on this ground.
     """
 
     title = "Draw an assessment sample"
@@ -48,6 +48,7 @@ class PlanAssessment(Job):
     least: int = integer("Places of a rare class", default=50, minimum=2, maximum=100_000, advanced=True)
     count: int = integer("Places in all", default=None, minimum=4, maximum=1_000_000, advanced=True, help="Empty: as many as the interval needs.")
     dataset: str = folder("Training dataset", optional=True, help="The dataset that the model of the map has learned from.")
+    training_labels: dict = vector("Training labels", optional=True, help="Of a map from “Map from points”: the labels it was learned from.")
     seed: int = tiling.seed()
     output: str = vector_output("Places to label")
 
@@ -66,8 +67,10 @@ class PlanAssessment(Job):
 
     def run(self, progress: Progress) -> dict[str, Any]:
         progress.at(0, "Opening the map")
+        from ...engine.assessment.ground import Learned
         from ...engine.assessment.planning import Wanted, draw_sample
         from ...engine.assessment.survey import ClassMap
 
         wanted = Wanted(self.half_width, self.expected, self._accuracies(), self.least, self.count, self.seed)
-        return {"output": self.output, **draw_sample(ClassMap(self.class_map, progress), wanted, self.dataset, self.output, progress)}
+        learned = Learned(self.dataset or "", self.training_labels)
+        return {"output": self.output, **draw_sample(ClassMap(self.class_map, progress), wanted, learned, self.output, progress)}
