@@ -18,6 +18,8 @@ from .facts import COLOURS, HALF, RIGHT, WRONG
 
 #: By what share two areas may differ and be the same.
 SAME = 1e-3
+#: Hectares from which on no fraction is told.
+WHOLE_HA = 100
 #: Edge of the mark of a place in the picture [px], with a white rim.
 MARK = 5
 #: 95 % of the time an error that was not seen in n places is rarer than this over n (Hanley and Lippman-Hand 1983).
@@ -32,14 +34,15 @@ def write_page(path: str, found: Assessment, facts: dict[str, Any]) -> None:
         html.paragraph(_summary(found, facts)),
         html.picture(_picture(found), f"The map {found.mapped.name} with the reference places"),
         html.legend([*names, "no class, or left out", "place where the map is right", "where it is wrong"],
-                    [*(row.color for row in classes), "#{0:02x}{0:02x}{0:02x}".format(BLANK), COLOURS[RIGHT], COLOURS[WRONG]]),
+                    [*(row.color for row in classes), f"#{BLANK:02x}{BLANK:02x}{BLANK:02x}", COLOURS[RIGHT], COLOURS[WRONG]]),
         html.bullets(f"{name}: {text}" for name, text in _origin(found, facts)),
         html.heading("Areas"),
         html.paragraph("The mapped area counts pixels. The estimated area corrects it by what the reference says, and is the one to quote"
                        f"{', with its 95 % interval' if found.design.drawn else ''}."),
         *([html.paragraph(part)] if (part := _part_of_the_map(found)) else []),
         html.table(("class", "mapped [ha]", "estimated [ha]", "share of the area"), [
-            (row["name"], _hectares(row["mapped_ha"]), _with(row["estimated_ha"], _hectares), _with(row["share"], lambda value: f"{value:.2%}"))
+            (row["name"], _hectares(row["mapped_ha"]), _with(row["estimated_ha"], _hectare_format(row["estimated_ha"]["value"])),
+             _with(row["share"], ".2%"))
             for row in facts["classes"]]),
         html.bars(names, [("mapped", [row["mapped_ha"] for row in facts["classes"]], None),
                           ("estimated", [row["estimated_ha"]["value"] for row in facts["classes"]],
@@ -94,8 +97,10 @@ def _flawless(found: Assessment, facts: dict[str, Any]) -> list[str]:
             f"{min(1.0, RULE_OF_THREE / row['places_mapped']):.0%} of it may still be wrong."
             for row in facts["classes"] if row["users_accuracy"]["value"] == 1 and row["places_mapped"]]
     missed = [row["name"] for row in facts["classes"] if row["producers_accuracy"]["value"] == 1]
-    return told + ([f"No place of {', '.join(missed)} was found in another class of the map, so the interval of the producer's accuracy has no "
-                    "width. What a large class hides of a small one is easily not drawn: the area may be larger than its interval says."] if missed else [])
+    if missed:
+        told.append(f"No place of {', '.join(missed)} was found in another class of the map, so the interval of its producer's accuracy has none. "
+                    "What a large class hides of a small one is easily not drawn: the area may be larger than its interval says.")
+    return told
 
 
 def _method(found: Assessment) -> list[str]:
@@ -127,12 +132,17 @@ def _picture(found: Assessment) -> np.ndarray:
     return pixels
 
 
+def _hectare_format(value: float | None) -> str:
+    return ",.0f" if (value or 0) >= WHOLE_HA else ",.2f"
+
+
 def _hectares(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:,.2f}"
+    return format(value, _hectare_format(value))
 
 
-def _with(figure: dict[str, float | None], words: Any = lambda value: f"{value:.3f}") -> str:
-    """A figure and half of its interval, in words."""
-    if figure["value"] is None:
+def _with(figure: dict[str, float | None], written: str = ".3f") -> str:
+    """A figure and half of its interval, written alike."""
+    value, half = figure["value"], figure["half_width"]
+    if value is None:
         return "–"
-    return words(figure["value"]) + ("" if figure["half_width"] is None else f" ± {words(figure['half_width'])}")
+    return format(value, written) + ("" if half is None else f" ± {format(half, written)}")
