@@ -230,6 +230,18 @@ def test_a_sample_drawn_here_is_known_again(folder):
     assert result["overall_half_width"] > 0 and facts["design"]["kind"] == "field"
 
 
+def test_a_sample_of_which_a_class_was_not_labelled(folder):
+    """Ground of which no place was labelled is not left out without a word."""
+    layer = geopandas.read_file(places.cover_sample(folder))
+    layer.loc[layer["stratum"] == 2, "class"] = None
+    layer.to_file(folder / "part.gpkg")
+    given = {"class_map": folder / "cover.tif", "reference": folder / "part.gpkg", "design": "auto", "class_field": ""}
+    with pytest.raises(DataError, match="so that nothing is known of their spread: “forest” \\(0\\)."):
+        assessed(folder, **given)
+    _, facts = assessed(folder, **given, small_strata="merge")
+    assert facts["hectares"] == pytest.approx(81)
+
+
 def test_a_drawn_sample(folder):
     sample = folder / "sample.gpkg"
     result = JOBS["plan_assessment"].from_values({"class_map": str(places.cover_map(folder)), "half_width": 0.05, "expected": 0.9, "least": 50,
@@ -260,7 +272,7 @@ def test_a_sample_gives_the_interval_that_is_wanted(folder):
     """Also where rare classes take places from the others; of ten places in all, they give what they can."""
     values = np.repeat(np.array([1, 2, 3, 4], np.uint8), (7600, 200, 200, 100)).reshape(90, 90)
     path = str(places.write_raster(folder / "rare.tif", values, nodata=255))
-    for half_width in (0.03, 0.05):
+    for half_width in (0.02, 0.03):
         given = {"class_map": path, "half_width": half_width, "output": str(folder / "sample.gpkg")}
         result = JOBS["plan_assessment"].from_values(given).run(SILENT)
         drawn = geopandas.read_file(folder / "sample.gpkg", layer="assessment_sample")["stratum"].value_counts()

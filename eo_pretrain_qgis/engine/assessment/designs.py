@@ -93,6 +93,8 @@ def _by_field(strata: np.ndarray, reference: Reference, seen: Survey, areas: np.
                             "places the same.")
         sizes[number] = found[0]
     if reference.map_id == seen.id:
+        unseen = [position for position, row in enumerate(seen.classes) if seen.pixels[position] and str(row.value) not in keys]
+        names, sizes = (*names, *(seen.classes[position].name for position in unseen)), np.append(sizes, areas[unseen])
         return Design(BY_FIELD, numbers, names, sizes, "The sample was drawn from this map, by chance in each of its classes (Olofsson et al. 2014).")
     if not reference.map_id:
         return Design(BY_FIELD, numbers, names, sizes / sizes.sum() * areas.sum(), "Places were drawn by chance in strata that are not the classes "

@@ -74,11 +74,6 @@ class Reference:
     def __len__(self) -> int:
         return len(self.keys)
 
-    @property
-    def clustered(self) -> bool:
-        """Whether several places were drawn at once."""
-        return len(np.unique(self.units)) < len(self.units)
-
     def only(self, kept: np.ndarray) -> Reference:
         """Those places alone, bool (n,); units are numbered anew."""
         return Reference(self.path, self.name, self.shapes[kept], self.keys[kept], np.unique(self.units[kept], return_inverse=True)[1],

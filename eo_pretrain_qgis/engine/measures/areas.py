@@ -125,7 +125,8 @@ def estimate(places: Places, sizes: np.ndarray, classes: int, drawn: bool = True
     every, right = np.ones((classes, classes), bool), np.eye(classes, dtype=bool)
     rows = [np.arange(classes)[:, None] == position for position in range(classes)]
     of_truth, of_map = [row & every for row in rows], [row.T & every for row in rows]
-    shares = np.array([[terms.share(truth & mapped)[0] for mapped in of_map] for truth in of_truth])
+    amounts = places.amounts * (terms.weights / np.maximum(terms.sampled, np.finfo(float).tiny))[places.strata]
+    shares = np.bincount(places.truth * classes + places.mapped, amounts, classes * classes).reshape(classes, classes)
     return Estimates(shares, terms.figure(right, every, drawn), tuple(terms.figure(one & right, one, drawn) for one in of_map),
                      tuple(terms.figure(one & right, one, drawn) for one in of_truth), tuple(terms.figure(one, every, drawn) for one in of_truth))
 

@@ -85,6 +85,11 @@ class AssessMap(Job):
         return self.class_table or ("lucas" if self.lucas else "") or (self.codes if self.codes in CODES else "")
 
     def check(self) -> None:
+        if self.stratum_field and self.design not in ("auto", "field"):
+            raise JobError(f"“Stratum field” (stratum_field) is {self.stratum_field}, but “Places were drawn” (design) is {self.design}, which has "
+                           "other strata or none. Set it to field, or leave the field empty.")
+        if self.stratum_size_field and not self.stratum_field:
+            raise JobError("“Stratum size field” is given without “Stratum field”. Give both, or leave it empty.")
         if self.class_table and self.codes != "of_the_map":
             raise JobError("“Table of classes” says itself what each code is. Set “Classes of the reference are” to of_the_map, or leave it out.")
 
