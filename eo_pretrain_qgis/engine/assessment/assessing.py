@@ -115,19 +115,20 @@ class _Compared:
     """What the map shows at reference places: an entry for each point, or for each class in a polygon.
 
     Attributes:
+        seen: the map.
+        reference: the places that count.
+        shapes: see `Assessment`.
         owners: number of the place (entry,).
         mapped: position of the class (entry,).
         amounts: see `Places`.
     """
 
+    seen: Survey
+    reference: Reference
+    shapes: np.ndarray
     owners: np.ndarray
     mapped: np.ndarray
     amounts: np.ndarray
-
-    def of(self, kept: np.ndarray) -> _Compared:
-        """What is of the places kept, bool (n,), which are numbered anew."""
-        mine = kept[self.owners]
-        return _Compared(np.cumsum(kept)[self.owners[mine]] - 1, self.mapped[mine], self.amounts[mine])
 
 
 def assess(source: dict, opened: Callable[[ClassMap, Progress], Reference], options: Options, progress: Progress = SILENT) -> Assessment:
@@ -144,27 +145,8 @@ def assess(source: dict, opened: Callable[[ClassMap, Progress], Reference], opti
     """
     noting = _Noting(progress)
     mapped = ClassMap(source, noting)
-    reference = opened(mapped, noting)
-    ground = options.learned.ground(mapped) if options.learned.known else None
-    if ground is None:
-        noting.message(unknown_ground(mapped), level="warning")
-    else:
-        reference = _off_the_ground(reference, on_ground(ground, reference.shapes), options, noting)
-    whole, shapes = reference.polygons and options.whole, reference.shapes
-    if reference.polygons and not whole:
-        shapes = _drawn_pixels(mapped, shapes, np.random.default_rng(options.seed), noting.part(0, 0.3))
-    rows, cols = mapped.pixels_of(shapes) if not whole else (np.zeros(0, np.int64), np.zeros(0, np.int64))
-    # A sample that was drawn here was drawn off this ground, so that its strata are without it.
-    seen = survey(mapped, rows, cols, ground if options.leave_out or reference.map_id else None, noting.part(0.3, 0.8))
-    compared = _of_polygons(mapped, seen, shapes, noting.part(0.8, 0.95)) if whole else _of_points(seen)
-    counted = np.isin(np.arange(len(reference)), compared.owners)
-    _tell_elsewhere(mapped, reference, counted, noting)
-    if options.codes:
-        keys = reference.keys.copy()
-        keys[counted] = translated(keys[counted], options.codes, seen.classes, reference.path, noting)
-        reference = replace(reference, keys=keys)
-        counted &= np.array([key is not None for key in keys])
-    reference, shapes, compared = reference.only(counted), shapes[counted], compared.of(counted)
+    compared = _compare(mapped, opened(mapped, noting), options, noting)
+    seen, reference = compared.seen, compared.reference
     truth, classes = truths(reference, seen.classes, mapped, options.extra, noting)
     _compare_days(mapped, reference, noting)
     design = design_of(options.design, reference, seen, noting)
@@ -172,11 +154,41 @@ def assess(source: dict, opened: Callable[[ClassMap, Progress], Reference], opti
     units = reference.units[compared.owners]
     if design.drawn:
         strata, design = groups_of(strata, units, design, options.merge, noting)
-    groups = _groups(design, reference, strata, units, whole)
+    groups = _groups(design, reference, strata, units, reference.polygons and options.whole)
     places = Places(units, strata, compared.mapped, truth[compared.owners], compared.amounts, groups)
     _tell_unseen(design, places, noting)
     found = estimate(places, design.sizes, len(classes), design.drawn)
-    return Assessment(mapped, seen, classes, reference, shapes, compared.owners, places, design, found, tuple(noting.warnings))
+    return Assessment(mapped, seen, classes, reference, compared.shapes, compared.owners, places, design, found, tuple(noting.warnings))
+
+
+def _compare(mapped: ClassMap, reference: Reference, options: Options, progress: Progress) -> _Compared:
+    """What the map shows at the places that count: off the training ground, on a pixel with a class, and with a class of their own."""
+    ground = options.learned.ground(mapped) if options.learned.known else None
+    if ground is None:
+        progress.message(unknown_ground(mapped), level="warning")
+    else:
+        reference = _off_the_ground(reference, on_ground(ground, reference.shapes), options, progress)
+    # A sample that was drawn here was drawn off this ground, so that its strata are without it.
+    left_out = ground if options.leave_out or reference.map_id else None
+    shapes, nowhere = reference.shapes, np.zeros(0, np.int64)
+    if reference.polygons and options.whole:
+        seen = survey(mapped, nowhere, nowhere, left_out, progress.part(0, 0.5))
+        owners, positions, amounts = _of_polygons(mapped, seen, shapes, progress.part(0.5, 0.95))
+    else:
+        if reference.polygons:
+            shapes = _drawn_pixels(mapped, shapes, np.random.default_rng(options.seed), progress.part(0, 0.4))
+        seen = survey(mapped, *mapped.pixels_of(shapes), left_out, progress.part(0.4, 0.95))
+        owners = np.flatnonzero(seen.found != IGNORE)
+        positions, amounts = seen.found[owners], np.ones(len(owners))
+    counted = np.isin(np.arange(len(reference)), owners)
+    _tell_elsewhere(mapped, reference, counted, progress)
+    if options.codes:
+        keys = reference.keys.copy()
+        keys[counted] = translated(keys[counted], options.codes, seen.classes, reference.path, progress)
+        reference = replace(reference, keys=keys)
+        counted &= np.array([key is not None for key in keys])
+    mine = counted[owners]
+    return _Compared(seen, reference.only(counted), shapes[counted], np.cumsum(counted)[owners[mine]] - 1, positions[mine], amounts[mine])
 
 
 def _off_the_ground(reference: Reference, hits: np.ndarray, options: Options, progress: Progress) -> Reference:
@@ -208,20 +220,15 @@ def _drawn_pixels(mapped: ClassMap, shapes: np.ndarray, rng: np.random.Generator
     return points
 
 
-def _of_points(seen: Survey) -> _Compared:
-    owners = np.flatnonzero(seen.found != IGNORE)
-    return _Compared(owners, seen.found[owners], np.ones(len(owners)))
-
-
-def _of_polygons(mapped: ClassMap, seen: Survey, shapes: np.ndarray, progress: Progress) -> _Compared:
-    """The area of each class of the map in each polygon, in square metres."""
+def _of_polygons(mapped: ClassMap, seen: Survey, shapes: np.ndarray, progress: Progress) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Numbers of polygons, positions of the classes of the map in each, and the area of these [m²] (entry,)."""
     table = np.zeros((len(shapes), len(seen.classes)))
     for number, shape in enumerate(shapes):
         progress.at(number / len(shapes), "Reading the map in each polygon")
         for rows, _, values in mapped.within(shape):
             table[number] += np.bincount(seen.positions(values), mapped.pixel_areas[rows], len(seen.classes))
     owners, positions = np.nonzero(table)
-    return _Compared(owners, positions, table[owners, positions])
+    return owners, positions, table[owners, positions]
 
 
 def _tell_elsewhere(mapped: ClassMap, reference: Reference, counted: np.ndarray, progress: Progress) -> None:
