@@ -79,7 +79,10 @@ def test_a_network_that_gives_no_numbers_makes_no_map(folder):
 
 @pytest.mark.parametrize("path", files("readers/catalog.json*"))
 def test_catalogues(path, folder, monkeypatch):
-    shutil.copy(path, folder / catalog.FILE)
+    content = json.loads(path.read_text(encoding="utf-8"))
+    for entry in content["weights"]:
+        entry["sha256"] = entry["sha256"] or "0" * 64  # it is from when entries had not to say it
+    (folder / catalog.FILE).write_text(json.dumps(content), encoding="utf-8")
     monkeypatch.setenv(catalog.VARIABLE, str(folder))
     with pytest.raises(ModelError, match="The entry “ftw_unet_efficientnet_b3” of the catalogue .* is damaged: “address” is -1"):
         catalog.read_catalogue()

@@ -32,6 +32,7 @@ def test_zip_keeps_the_sites_rules(plugin_zip):
     assert {name.split("/")[0] for name in names} == {"eo_pretrain_qgis"}
     assert {"eo_pretrain_qgis/__init__.py", "eo_pretrain_qgis/metadata.txt", "eo_pretrain_qgis/LICENSE"} <= set(names)
     assert {"eo_pretrain_qgis/models/catalog.json", "eo_pretrain_qgis/models/cards/imagenet_resnet18.md"} <= set(names)
+    assert not [name for name in names if "candidates" in name]
     assert [name for name in names if name.endswith(SUSPICIOUS) or "__pycache__" in name or ".." in name] == []
 
 

@@ -20,7 +20,7 @@ MODELS = Path(__file__).parents[2] / "models"
 CONTENT = b"weights" * 1000
 MAY_BE_USED = ("CC-BY-4.0", "Apache-2.0", "MIT", "BSD-3-Clause")
 ENTRY = {"name": "mine", "title": "Mine", "encoder": "resnet18", "preset": "sentinel1_db", "bands": ["VV", "VH"], "licence": "MIT",
-         "paper": "https://papers.invalid/1", "address": "https://weights.invalid/mine-12345678.pth", "sha256_prefix": "12345678",
+         "paper": "https://papers.invalid/1", "address": "https://weights.invalid/mine-12345678.pth", "sha256": "12345678" * 8,
          "expects": {"centre": [-12.5, -20], "spread": 5}}
 
 
@@ -38,8 +38,8 @@ def write_catalogue(models, *entries, **facts):
     (models / "catalog.json").write_text(json.dumps(content), encoding="utf-8")
 
 
-def shipped():
-    return json.loads((MODELS / "catalog.json").read_text(encoding="utf-8"))["weights"]
+def shipped(file="catalog.json"):
+    return json.loads((MODELS / file).read_text(encoding="utf-8"))["weights"]
 
 
 def test_the_plugin_knows_open_weights():
@@ -54,17 +54,38 @@ def test_every_entry_is_whole(found):
     assert entry.address.startswith("https://")
     assert "/main/" not in entry.address, "an address that names no version may change its file"
     assert entry.licence.split(" ")[0] in MAY_BE_USED
-    assert re.match("https://arxiv.org/abs/", entry.paper)
-    assert not (entry.sha256 and entry.sha256_prefix)
+    assert re.match("https://(arxiv.org/abs/|doi.org/10)", entry.paper)
+    assert len(entry.sha256) == 64 and entry.bytes > 1_000_000
     digits = re.search(r"-([0-9a-f]{8})\.pth$", entry.address)
-    assert not digits or entry.checksum.startswith(digits[1])
+    assert not digits or entry.sha256.startswith(digits[1])
     card = entry.card()
     assert [band["name"] for band in card["bands"]] == list(entry.bands)
     assert all(band_key(band["name"]).startswith(("B", "V")) for band in card["bands"])
     if entry.preset != "generic":
         assert all(band["unit"] in ("reflectance", "dB") for band in card["bands"])
     text = (MODELS / "cards" / f"{entry.name}.md").read_text(encoding="utf-8")
-    assert entry.licence in text and entry.paper in text and entry.name in text
+    assert all(said in text for said in (entry.licence, entry.paper, entry.name, entry.address, entry.sha256, *entry.bands))
+
+
+@pytest.mark.parametrize("found", shipped("candidates.json"), ids=lambda found: found["name"])
+def test_what_waits_says_what_is_missing_and_is_not_offered(found):
+    missing = found["missing"]
+    assert missing and set(missing) <= {"address", "sha256", "bytes", "network"}
+    assert {key for key in ("address", "sha256", "bytes") if not found[key]} == set(missing) - {"network"}
+    assert not (found["sha256"] and found["bytes"]) or missing == ["network"], "it belongs in the catalogue"
+    assert found["about"].endswith(".")
+    given = {"address": "https://weights.invalid/a", "sha256": "0" * 64, **{key: found[key] for key in found if found[key]}}
+    entry = catalog._entry(MODELS / "candidates.json", 0, given, catalog._content(MODELS / "catalog.json").statistics)
+    assert entry.name == found["name"] and "/main/" not in entry.address
+    assert found["name"] not in catalog.read_catalogue()
+    assert not (MODELS / "cards" / f"{found['name']}.md").exists()
+    with pytest.raises(ModelError, match=f"The catalogue of weights has no “{found['name']}”"):
+        catalog.find(f"catalogue:{found['name']}")
+
+
+def test_candidates_have_names_of_their_own():
+    names = [found["name"] for file in ("catalog.json", "candidates.json") for found in shipped(file)]
+    assert len(names) == len(set(names))
 
 
 def test_statistics_cover_every_band_of_entries_that_name_them():
@@ -91,7 +112,8 @@ def test_the_users_own_catalogue_comes_first(models):
 @pytest.mark.parametrize(("change", "words"), [
     ({"licence": ""}, "“licence” is “”, but must be a text, not empty"), ({"name": "My weights"}, "“name” is “My weights”, but must be a name of"),
     ({"name": None}, "“name” is None"), ({"sha256": "12"}, "“sha256” is “12”, but must be 64 hexadecimal digits"),
-    ({"sha256_prefix": "1234"}, "“1234”, but must be 8 to 63 hexadecimal digits"), ({"bands": ["VV", "VV"]}, "the band “VV” stands twice"),
+    ({"sha256": ""}, "“sha256” is “”, but must be 64 hexadecimal digits"), ({"sha256": None}, "“sha256” is None"),
+    ({"bands": ["VV", "VV"]}, "the band “VV” stands twice"),
     ({"bands": []}, "“bands” is a list, but must be a list of length at least 1"), ({"preset": "landsat"}, "“landsat”, but must be one of"),
     ({"expects": {"centre": [1], "spread": 1}}, "“expects” has 1 numbers as centre for 2 bands"),
     ({"expects": {"centre": 1}}, "it lacks the key “expects.spread”"), ({"expects": {"centre": 1, "spread": 0}}, "a spread that is not above 0"),
@@ -135,7 +157,7 @@ def address(monkeypatch):
 
 
 def test_a_name_becomes_a_file_with_its_card_beside(models, address):
-    write_catalogue(models, {**ENTRY, "address": address, "sha256_prefix": hashlib.sha256(CONTENT).hexdigest()[:8]})
+    write_catalogue(models, {**ENTRY, "address": address, "sha256": hashlib.sha256(CONTENT).hexdigest()})
     path = Path(catalog.fetch(catalog.find("catalogue:mine")))
     assert path == models / "mine.pth"
     assert path.read_bytes() == CONTENT
@@ -144,7 +166,7 @@ def test_a_name_becomes_a_file_with_its_card_beside(models, address):
 
 
 def test_a_folder_of_models_that_is_complete_is_only_read(models, address, monkeypatch):
-    write_catalogue(models, {**ENTRY, "address": address, "sha256_prefix": hashlib.sha256(CONTENT).hexdigest()[:8]})
+    write_catalogue(models, {**ENTRY, "address": address, "sha256": hashlib.sha256(CONTENT).hexdigest()})
     path = catalog.fetch(catalog.find("mine"))
     monkeypatch.setattr(catalog, "new_file", None)
     assert catalog.fetch(catalog.find("mine")) == path
@@ -152,19 +174,24 @@ def test_a_folder_of_models_that_is_complete_is_only_read(models, address, monke
 
 def test_a_file_with_another_checksum_is_not_kept(models, address):
     write_catalogue(models, {**ENTRY, "address": address})
-    with pytest.raises(ModelError, match="should begin with 12345678. It was thrown away"):
+    with pytest.raises(ModelError, match=f"should be {'12345678' * 8}. It was thrown away"):
         catalog.fetch(catalog.find("mine"))
     assert [item.name for item in models.iterdir()] == ["catalog.json"]
 
 
-def test_without_a_checksum_only_a_file_that_was_put_there_is_taken(models):
-    write_catalogue(models, {**ENTRY, "sha256_prefix": ""})
-    with pytest.raises(ModelError, match=r"No checksum was published for “mine”, so it is not downloaded. If you trust it, download "
-                                         r"https://weights.invalid/mine-12345678.pth by hand and save it as .*mine.pth\."):
-        catalog.fetch(catalog.find("mine"))
+def test_an_entry_without_a_checksum_is_refused(models):
+    write_catalogue(models, {key: value for key, value in ENTRY.items() if key != "sha256"} | {"sha256_prefix": "12345678"})
+    with pytest.raises(ModelError, match=r"The entry “mine” of the catalogue .*catalog.json is damaged: it lacks the key “sha256”\. Correct it"):
+        catalog.find("mine")
+
+
+def test_a_file_that_was_put_there_by_hand_is_checked_too(models):
+    write_catalogue(models, {**ENTRY, "sha256": hashlib.sha256(CONTENT).hexdigest()})
     (models / "mine.pth").write_bytes(CONTENT)
     assert catalog.fetch(catalog.find("mine")) == str(models / "mine.pth")
-    assert (models / "mine.json").exists()
+    (models / "mine.pth").write_bytes(CONTENT[:-1])
+    with pytest.raises(ModelError, match=r"mine.pth is not the file from https://weights.invalid/mine-12345678.pth: .* Delete it"):
+        catalog.fetch(catalog.find("mine"))
 
 
 def test_other_processes_of_a_machine_wait_for_the_first(models, monkeypatch):
@@ -207,5 +234,5 @@ def test_where_bands_stand(have, want, places):
 
 def test_checksums_in_groups_are_digits(models):
     digits = hashlib.sha256(CONTENT).hexdigest()
-    write_catalogue(models, {**ENTRY, "sha256_prefix": "", "sha256": " ".join(digits[at:at + 8] for at in range(0, 64, 8)).upper()})
+    write_catalogue(models, {**ENTRY, "sha256": " ".join(digits[at:at + 8] for at in range(0, 64, 8)).upper()})
     assert catalog.find("mine").sha256 == digits

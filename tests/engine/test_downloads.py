@@ -105,7 +105,7 @@ def test_a_file_is_fetched_once_and_whole(server, folder):
     assert (folder / "models" / "a.pth").read_bytes() == CONTENT
     assert [path.name for path in (folder / "models").iterdir()] == ["a.pth"]
     assert any(line["text"].endswith("of 3.0 MB") for line in progress.lines)
-    download(server.address + "/whole", folder / "models" / "a.pth", sha256=SHA256[:8])
+    download(server.address + "/whole", folder / "models" / "a.pth", sha256=SHA256.upper())
     assert server.asked["/whole"] == 1
 
 
@@ -159,11 +159,9 @@ def test_a_part_of_another_file_is_thrown_away(server, folder, begun):
     assert download(server.address + "/whole", folder / "a.pth", sha256=SHA256) == SHA256
 
 
-@pytest.mark.parametrize("digits", [64, 8])
-def test_a_checksum_that_differs_is_refused(server, folder, digits):
-    wanted = "ab" * (digits // 2)
-    with pytest.raises(ModelError, match=rf"is not the one that was meant: its SHA-256 is {SHA256}, and should (be|begin with) {wanted}\. "
-                                         "It was thrown away"):
+def test_a_checksum_that_differs_is_refused(server, folder):
+    wanted = SHA256[:-1] + ("0" if SHA256[-1] != "0" else "1")
+    with pytest.raises(ModelError, match=rf"is not the one that was meant: its SHA-256 is {SHA256}, and should be {wanted}\. It was thrown away"):
         download(server.address + "/whole", folder / "a.pth", sha256=wanted)
     assert list(folder.iterdir()) == []
 
@@ -199,9 +197,9 @@ def test_without_a_checksum_nothing_is_asked_for(server, folder):
     assert server.asked == {}
 
 
-@pytest.mark.parametrize("checksum", ["ab12345", "no digits", SHA256 + "0"])
+@pytest.mark.parametrize("checksum", [SHA256[:8], "no digits", SHA256 + "0"])
 def test_what_is_no_checksum_is_said(server, folder, checksum):
-    with pytest.raises(ModelError, match=f"No checksum is known for .* .“{checksum}” is not 8 to 64 hexadecimal digits., so it is not"):
+    with pytest.raises(ModelError, match=f"No checksum is known for .* .“{checksum}” is not 64 hexadecimal digits., so it is not"):
         download(server.address + "/whole", folder / "a.pth", sha256=checksum)
     assert server.asked == {}
 

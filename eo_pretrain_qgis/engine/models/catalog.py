@@ -57,11 +57,10 @@ class Entry:
         preset: key of `sensors.PRESETS`: how the images were stored that they were trained on.
         bands: names in the order of the file.
         address: of the file.
-        sha256: its checksum, 64 digits; empty where nobody published it.
-        sha256_prefix: its first digits where no more are known, as in file names of torch.hub.
-        bytes: its size, None where unknown.
         licence: of the weights.
         paper: address of the paper.
+        sha256: checksum of the file, 64 digits; what is not known by all of them is no entry.
+        bytes: its size, None where unknown.
         project: address of the code.
         expects: the encoder was given (stored value - centre) / spread; numbers for all bands or one for each; None where unknown.
         statistics: band → mean and standard deviation of stored values of the training images; empty where unknown.
@@ -75,8 +74,7 @@ class Entry:
     address: Annotated[str, worded(r"https?://[!-~]+", "an address that begins with https://", 2000)]
     licence: FilledName
     paper: FilledName
-    sha256: Annotated[str, worded("([0-9a-f]{64})?", "64 hexadecimal digits, or empty")] = ""
-    sha256_prefix: Annotated[str, worded("([0-9a-f]{8,63})?", "8 to 63 hexadecimal digits, or empty")] = ""
+    sha256: Annotated[str, worded("[0-9a-f]{64}", "64 hexadecimal digits")]
     bytes: Count | None = None
     project: Name = ""
     expects: Expects | None = None
@@ -95,11 +93,6 @@ class Entry:
             raise ValueError("“expects” has a spread that is not above 0")
 
     @property
-    def checksum(self) -> str:
-        """The digits the file's SHA-256 must begin with; empty where none are known."""
-        return self.sha256 or self.sha256_prefix
-
-    @property
     def file_name(self) -> str:
         """What the file is called in the folder of models."""
         ending = os.path.splitext(urlsplit(self.address).path)[1]
@@ -110,7 +103,7 @@ class Entry:
         return {"format": CARD_FORMAT, "version": CARD_VERSION, "method": "import", "encoder": self.encoder, "preset": self.preset,
                 "bands": band_cards(self.bands, self.preset, self.expects, self.statistics),
                 "scaling": "linear" if self.expects else "unknown",
-                "source": {"catalogue": self.name, "title": self.title, "address": self.address, "sha256": self.checksum,
+                "source": {"catalogue": self.name, "title": self.title, "address": self.address, "sha256": self.sha256,
                            "licence": self.licence, "paper": self.paper, "project": self.project}}
 
 
@@ -187,22 +180,16 @@ def fetch(entry: Entry, progress: Progress = SILENT) -> str:
     Under ``torchrun`` the first process of each machine downloads and the others wait for it.
 
     Raises:
-        ModelError: no checksum is known, or see `downloads.download`.
+        ModelError: see `downloads.download`.
     """
     folder = models_folder()
     path = folder / entry.file_name
-    if not entry.checksum and not path.exists():
-        raise ModelError(f"No checksum was published for “{entry.name}”, so it is not downloaded. If you trust it, download {entry.address} "
-                         f"by hand and save it as {path}.")
     if int(os.environ.get("LOCAL_RANK", "0")):
         return _waited_for(path, progress)
-    if entry.checksum:
-        if not path.exists():
-            size = f", {entry.bytes / 1e6:.0f} MB" if entry.bytes else ""
-            progress.message(f"Downloading “{entry.title}” ({entry.licence}{size}) to {path}.")
-        download(entry.address, path, sha256=entry.checksum, progress=progress)
-    else:
-        progress.message(f"No checksum was published for “{entry.name}”; {path} is taken as it is.", level="warning")
+    if not path.exists():
+        size = f", {entry.bytes / 1e6:.0f} MB" if entry.bytes else ""
+        progress.message(f"Downloading “{entry.title}” ({entry.licence}{size}) to {path}.")
+    download(entry.address, path, sha256=entry.sha256, progress=progress)
     card, content = path.with_suffix(".json"), json.dumps(entry.card(), indent=1, ensure_ascii=False).encode()
     if not card.is_file() or card.read_bytes() != content:  # a folder that many share can be read only
         with explained(path), new_file(card) as part:
@@ -260,7 +247,7 @@ def _entry(path: Path, number: int, found: dict[str, Any], known: Mapping[str, _
     statistics = found.get("statistics") or None
     if statistics is not None and not (isinstance(statistics, str) and statistics in known):
         raise ModelError(f"{where} is damaged: there are no statistics {shown(statistics)}. {ADVICE}")
-    sums = {key: checksum_digits(found[key]) for key in ("sha256", "sha256_prefix") if isinstance(found.get(key), str)}
+    sums = {"sha256": checksum_digits(found["sha256"])} if isinstance(found.get("sha256"), str) else {}
     return checked({**found, **sums, "statistics": known[statistics].bands if statistics else None}, Entry, where, ModelError, ADVICE)
 
 

@@ -27,9 +27,6 @@ from ...progress import SILENT, Progress
 
 BLOCK = 1 << 18  # bytes
 TICK_S = 0.25  # between two looks at whether the user asked to stop
-#: Hexadecimal digits. As many as in the file names of torch.hub, because for many open weights no more are known: enough against broken
-#: files and wrong pages, not against someone who sets out to forge one.
-SHORTEST_CHECKSUM = 8
 LARGEST_FILE = 10**12  # bytes; weights are thousands of times smaller
 #: Answers after which the same request may succeed (RFC 9110 §15.5.9, RFC 6585, RFC 8470).
 PASSING = (408, 425, 429, 500, 502, 503, 504)
@@ -51,7 +48,7 @@ def download(address: str, path: str | Path, *, sha256: str, attempts: int = 4, 
     Args:
         address: http or https; an encrypted address is never left for an unencrypted one.
         path: the file to write.
-        sha256: hexadecimal digits the file's SHA-256 must begin with: all 64, or at least 8 where no more are known.
+        sha256: of the file, 64 hexadecimal digits.
         attempts: how often to try before giving up.
         silence_s: seconds without a byte after which an attempt has failed.
         progress: told how far it is; cancelling keeps what was fetched.
@@ -63,15 +60,15 @@ def download(address: str, path: str | Path, *, sha256: str, attempts: int = 4, 
     """
     if not _is_address(address):
         raise ModelError(f"{address} is no address of a download. Give one that begins with https://, {BY_HAND}.")
-    if not re.fullmatch(rf"[0-9a-fA-F]{{{SHORTEST_CHECKSUM},64}}", sha256):
-        known = f" (“{sha256}” is not {SHORTEST_CHECKSUM} to 64 hexadecimal digits)" if sha256 else ""
+    if not re.fullmatch("[0-9a-fA-F]{64}", sha256):
+        known = f" (“{sha256}” is not 64 hexadecimal digits)" if sha256 else ""
         raise ModelError(f"No checksum is known for {address}{known}, so it is not downloaded. Download it by hand if you trust it, and give "
                          "the path of the file.")
     target = Path(path)
     part = target.with_name(f"{target.name}.{sha256[:16].lower()}.part")
     with explained(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        return _fetched(address, target, part, sha256, attempts, silence_s, progress)
+        return _fetched(address, target, part, sha256.lower(), attempts, silence_s, progress)
 
 
 def _fetched(address: str, target: Path, part: Path, sha256: str, attempts: int, silence_s: float, progress: Progress) -> str:
@@ -81,14 +78,16 @@ def _fetched(address: str, target: Path, part: Path, sha256: str, attempts: int,
         if target.exists():  # another process had it while we waited
             return _checked_again(target, sha256, address, progress)
         whole = file_sha256(part, progress) if part.exists() else ""  # killed before it was renamed
-        digest = whole if whole.startswith(sha256.lower()) else _try_often(address, part, sha256, attempts, silence_s, progress)
+        digest = whole if whole == sha256 else _try_often(address, part, sha256, attempts, silence_s, progress)
         os.replace(part, target)
     return digest
 
 
-def checksum_digits(written: object) -> str:
-    """A SHA-256 as a catalogue may write it, whole or in groups with blanks or colons between, as digits alone; other things as they are."""
-    return re.sub(r"[\s:]+", "", str(written or "")).lower()
+def checksum_digits(written: str) -> str:
+    """A SHA-256 as a catalogue may write it, whole or in groups with blanks or colons between, as digits alone; other texts as they are."""
+    return re.sub(r"[\s:]+", "", written).lower()
+
+
 def _is_address(address: str) -> bool:
     try:
         parts = urlsplit(address)
@@ -131,7 +130,7 @@ def file_sha256(path: str | Path, progress: Progress = SILENT) -> str:
 
 def _checked_again(target: Path, sha256: str, address: str, progress: Progress) -> str:
     digest = file_sha256(target, progress)
-    if not digest.startswith(sha256.lower()):
+    if digest != sha256:
         raise ModelError(f"{target} is not the file from {address}: {_difference(digest, sha256)}. Delete it, so that it is downloaded "
                          "again.")
     return digest
@@ -150,7 +149,7 @@ def _try_often(address: str, part: Path, sha256: str, attempts: int, silence_s: 
         except _BrokeOff as error:
             reason = str(error)
             continue
-        if digest.startswith(sha256.lower()):
+        if digest == sha256:
             return digest
         part.unlink()
         if not continued:
@@ -300,7 +299,7 @@ def _wait(seconds: float, progress: Progress) -> None:
 
 
 def _difference(found: str, wanted: str) -> str:
-    return f"its SHA-256 is {found}, and should {'be' if len(wanted) == 64 else 'begin with'} {wanted}"
+    return f"its SHA-256 is {found}, and should be {wanted}"
 
 
 def _words(error: Exception) -> str:

@@ -11,15 +11,14 @@ from torch import nn
 
 from eo_pretrain_qgis.engine.learning.networks.class_networks import SegmentationNetwork
 from eo_pretrain_qgis.engine.learning.networks.encoder_files import write_encoder
-from eo_pretrain_qgis.engine.learning.networks.encoders import OF_SERIES, BareEncoder, build_encoder
+from eo_pretrain_qgis.engine.learning.networks.encoders import build_encoder
 from eo_pretrain_qgis.engine.learning.networks.spectral import SpectralUNet
-from eo_pretrain_qgis.engine.learning.networks.starting_weights import adapt_input, load_weights, start_from, take_over
-from eo_pretrain_qgis.engine.models import catalog
+from eo_pretrain_qgis.engine.learning.networks.starting_weights import adapt_input, load_weights, start_from
 from eo_pretrain_qgis.engine.models.catalog import Entry
+from eo_pretrain_qgis.engine.models.downloads import file_sha256
 from eo_pretrain_qgis.errors import ModelError
 from tests.inputs import inputs, seen
 
-from ...conftest import ROOT
 from ...listening import Listening
 
 RGB = ["B04", "B03", "B02"]
@@ -190,7 +189,7 @@ def test_a_name_in_the_catalogue_is_a_file_on_this_machine(tmp_path, monkeypatch
     monkeypatch.setenv("EOPRETRAIN_MODELS", str(tmp_path))
     torch.save(imagenet, tmp_path / "mine.pth")
     entry = {"name": "mine", "title": "Mine", "encoder": "resnet18", "preset": "generic", "bands": ["red", "green", "blue"], "licence": "MIT",
-             "address": "https://weights.invalid/a.pth", "paper": "none"}
+             "address": "https://weights.invalid/a.pth", "paper": "none", "sha256": file_sha256(tmp_path / "mine.pth")}
     (tmp_path / "catalog.json").write_text(json.dumps({"format": "eo-pretrain catalogue", "version": 1, "weights": [entry]}))
     target = network(3)
     result = start_from(target, "catalogue:mine", ["B02", "B03", "B04"])
@@ -206,7 +205,7 @@ def test_foreign_scaling_is_folded_into_the_first_layer(tmp_path):
     mean, std, image = torch.tensor([1400.0, 22.0]).view(1, 2, 1, 1), torch.tensor([850.0, 47.0]).view(1, 2, 1, 1), torch.randn(1, 2, 64, 64)
     source = build_encoder("resnet18", 2).eval()
     nn.init.normal_(source.bn1.running_mean)
-    entry = Entry("mine", "Mine", "resnet18", "generic", ("a", "b"), "", "", "", expects={"centre": 0, "spread": 10000},
+    entry = Entry("mine", "Mine", "resnet18", "generic", ("a", "b"), "", "", "", "", expects={"centre": 0, "spread": 10000},
                   statistics={"a": [1400.0, 850.0], "b": [22.0, 47.0]})
     write_encoder(str(tmp_path), source.state_dict(), entry.card())
     target = SegmentationNetwork("resnet18", {"image": seen(mean.flatten(), std.flatten())}, 2).eval()
@@ -280,25 +279,3 @@ def test_a_file_without_tensors_is_refused(tmp_path):
     torch.save({"epoch": 3}, tmp_path / "empty.pt")
     with pytest.raises(ModelError, match="holds no tensors by name"):
         load_weights(str(tmp_path / "empty.pt"))
-
-
-@pytest.mark.parametrize("name", [entry["name"] for entry in json.loads((ROOT / "models" / "catalog.json").read_text())["weights"]
-                                  if entry["encoder"] not in OF_SERIES])
-def test_weights_of_the_catalogue_follow_their_bands(name):
-    """Where the bands of a network of images come in another order, so do those of its first layer; of files not here the values are made up.
-    """
-    torch.manual_seed(0)
-    entry = catalog.find(name)
-    file, bands = catalog.models_folder() / entry.file_name, list(entry.bands)
-    tensors = load_weights(str(file)) if file.is_file() else BareEncoder(build_encoder(entry.encoder, len(bands))).state_dict()
-    straight, turned = (BareEncoder(build_encoder(entry.encoder, len(bands))).eval() for _ in range(2))
-    order = [*range(1, len(bands)), 0]
-    take_over(straight, str(file), tensors, entry.card(), bands)
-    taken = take_over(turned, str(file), tensors, entry.card(), [bands[place] for place in order])
-    assert f"its bands, {', '.join(bands)}, were sorted by name into {', '.join(bands[place] for place in order)}" in taken.sentence()
-    image = torch.randn(1, len(bands), 64, 64)
-    with torch.no_grad():
-        levels = straight.encoder(image), turned.encoder(image[:, order]), turned.encoder(image)
-    for expected, found in zip(levels[0][1:], levels[1][1:]):
-        assert torch.allclose(found, expected, rtol=0, atol=1e-4 * float(expected.abs().max()))
-    assert float((levels[2][1] - levels[0][1]).abs().max()) > 0.1 * float(levels[0][1].abs().max()), "the order counts"
