@@ -3,9 +3,9 @@
 One estimator serves all samples. A share of the area is a mean over the strata, each as wide as its area; accuracies are ratios of such shares.
 Variances are those of the linear terms of these figures, one for each unit that was drawn, among the units of each group that was drawn by itself
 (Cochran 1977, Sampling Techniques; Särndal, Swensson and Wretman 1992, section 5.5). With points, and the classes of the map as strata, this is
-Olofsson et al. 2014 (Remote Sensing of Environment 148, equations 4 to 11) to the last digit; with other strata Stehman 2014 (International Journal
-of Remote Sensing 35, equations 14 to 28); with polygons, or several points in one place, the ratio estimator for clusters of unequal size. Samples
-are small beside a map, so that the correction for a finite population is left out, as in the papers.
+Olofsson et al. 2014 (Remote Sensing of Environment 148, 42-57) to the last digit; with other strata Stehman 2014 (International Journal of Remote
+Sensing 35, 4923-4939); with polygons, or several points in one place, the ratio estimator for clusters of unequal size. Samples are small beside a
+map, so that the correction for a finite population is left out, as Olofsson et al. do.
 """
 
 from __future__ import annotations
