@@ -21,7 +21,7 @@ import re
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import geopandas
@@ -49,6 +49,7 @@ from tests.settings import finetuning
 SEEDS, DRAWS = (1, 2), 2000
 NETWORKS = {"LSTM": "lstm", "L-TAE": "ltae"}
 IN_AUTO = "L-TAE"  # for which the jobs' own default is asked
+FORESTS = {"forest": ("training",), "forest, with validation": ("training", "validation")}
 SIMPLE = {"regression": "statistics", "boosting": "boosting"}
 
 
@@ -148,17 +149,22 @@ def trial(outcomes: Sequence[Outcome], series: Series, splits: np.ndarray, seed:
             answers[name] = np.concatenate([scores for _, _, scores in network.of_tiles(test, 256)])
             if name == IN_AUTO:
                 answers["auto"] = answers.get(next((one for one, approach in SIMPLE.items() if approach == run.kept), ""), answers[name])
-        plain = Whitening(np.zeros(len(series.names), np.float32), np.ones(len(series.names), np.float32),
-                          np.eye(len(series.names), dtype=np.float32), False)
-        features = np.nan_to_num(series_features(dataset, what, plain, dataset.indices("all")))
-        for name, learned in (("forest", ("training",)), ("forest, with validation", ("training", "validation"))):
-            known = np.concatenate([dataset.indices(split) for split in learned])
-            forest = RandomForestClassifier(300, random_state=seed, n_jobs=1).fit(features[known], dataset.labels(known))
-            scores = np.full((len(test), len(dataset.classes)), 1e-9)
-            scores[:, forest.classes_] = forest.predict_proba(features[test]) + 1e-9
-            answers[name] = np.log(scores)
+        for name, learned in FORESTS.items():
+            answers[name] = forest(dataset, learned, seed)
         for outcome, units in zip(outcomes, (series.units[test], test.astype(str))):
             count(outcome, dataset.labels(test), units, series.blocks[test], answers)
+
+
+def forest(dataset: Dataset, learned: Sequence[str], seed: int) -> np.ndarray:
+    """Scores of the test series by a forest on the bands on the days of the season, learned from some splits."""
+    what, test = single(dataset.inputs), dataset.indices("test")
+    plain = Whitening(np.zeros(len(what.bands), np.float32), np.ones(len(what.bands), np.float32), np.eye(len(what.bands), dtype=np.float32), False)
+    features = np.nan_to_num(series_features(dataset, what, plain, dataset.indices("all")))
+    known = np.concatenate([dataset.indices(split) for split in learned])
+    fitted = RandomForestClassifier(300, random_state=seed, n_jobs=1).fit(features[known], dataset.labels(known))
+    scores = np.full((len(test), len(dataset.classes)), 1e-9)
+    scores[:, fitted.classes_] = fitted.predict_proba(features[test]) + 1e-9
+    return np.log(scores)
 
 
 def count(outcome: Outcome, truth: np.ndarray, units: np.ndarray, blocks: np.ndarray, answers: dict[str, np.ndarray]) -> None:
@@ -204,14 +210,19 @@ def table(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def belgium(folder: Path, found: Figures) -> None:
-    """The monthly series by field and by point."""
+def belgian(folder: Path) -> Series:
+    """The monthly series of the Belgian fields, as they are stored: scaled to 0 … 255."""
     rows = table(folder / "belgium_2019_monthly_timeseries.csv")
     names = ("NDVI", "B08", "B11", "ratio")
     values = np.array([[[float(row[f"{name}_2019-{month:02}"] or "nan") for name in names] for month in range(1, 13)] for row in rows])
     fields, labels = np.array([row["sampleID"] for row in rows]), np.array([row["crop"] for row in rows])
     days = np.array([15 + 30.4 * month for month in range(12)]).round()
-    by_fields(Series(values, days, labels, fields, fields, names), found, "Belgium, {}")
+    return Series(values, days, labels, fields, fields, names, places=np.array([[float(row["lon"]), float(row["lat"])] for row in rows]))
+
+
+def belgium(folder: Path, found: Figures) -> None:
+    """The monthly series by field and by point."""
+    by_fields(replace(belgian(folder), places=None), found, "Belgium, {}")
 
 
 def columns(folder: Path, found: Figures) -> None:
@@ -258,16 +269,21 @@ def us(folder: Path, found: Figures) -> None:
             outcome.figures(found, state.capitalize(), f"{each} per class" if each else "all")
 
 
-def asia(folder: Path, found: Figures) -> None:
-    """Fields of the classes that were visited at least 40 times."""
+def asian(folder: Path) -> Series:
+    """NDVI of the fields of the classes that were visited at least 40 times."""
     rows = table(folder / "fields_ndvi.csv")
     labels = np.array([row["crop"] for row in rows])
     rows = [row for row, label in zip(rows, labels) if (labels == label).sum() >= 40]
     columns = [name for name in rows[0] if name.startswith("ndvi_")]
     values = np.array([[[float(row[name]) if row[name] not in ("", "NA") else np.nan] for name in columns] for row in rows])
     blocks = np.array([f"{float(row['lat']) // 0.25:g} {float(row['lon']) // 0.25:g}" for row in rows])
-    outcome, series = Outcome(), Series(values, np.array([int(name[5:]) - 1 for name in columns]), np.array([row["crop"] for row in rows]),
-                                        np.arange(len(rows)).astype(str), blocks, ("NDVI",))
+    return Series(values, np.array([int(name[5:]) - 1 for name in columns]), np.array([row["crop"] for row in rows]),
+                  np.arange(len(rows)).astype(str), blocks, ("NDVI",), places=np.array([[float(row["lon"]), float(row["lat"])] for row in rows]))
+
+
+def asia(folder: Path, found: Figures) -> None:
+    """Three folds of blocks."""
+    outcome, series = Outcome(), replace(asian(folder), places=None)
     for splits in folds(series, 3, 1):
         trial([outcome], series, splits, 1)
     outcome.figures(found, "Uzbekistan", "all")

@@ -29,7 +29,7 @@ class Figures:
     def __init__(self, *keys: str) -> None:
         self.keys, self.rows = keys, []
 
-    def add(self, *labels: object, value: float | Sequence[float] | None, form: str = ".3f", spread: bool = False) -> None:
+    def add(self, *labels: object, value: float | Sequence[float] | None, form: str = ".3f", spread: bool = False, note: str = "") -> None:
         """One figure.
 
         Args:
@@ -37,6 +37,7 @@ class Figures:
             value: a number, or those of several seeds, which become mean and interval; None is left out.
             form: how numbers are written.
             spread: the lowest and the highest number instead of the interval.
+            note: stands behind it.
         """
         if len(labels) != len(self.keys):
             raise ValueError(f"{labels} are not one label for each of {self.keys}. Give as many.")
@@ -48,11 +49,11 @@ class Figures:
             row |= {"lowest": f"{numbers.min():{form}}", "highest": f"{numbers.max():{form}}"}
         elif len(numbers) > 1:
             row["half_width"] = f"{half_width(numbers):{form.lstrip('+')}}"
-        self.rows.append(row)
+        self.rows.append(row | ({"note": note} if note else {}))
 
     def write(self, path: Path) -> None:
         """Writes the file; columns that no figure uses are left out."""
-        optional = [name for name in ("half_width", "lowest", "highest") if any(name in row for row in self.rows)]
+        optional = [name for name in ("half_width", "lowest", "highest", "note") if any(name in row for row in self.rows)]
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w", newline="", encoding="utf-8") as stream:
             writer = csv.DictWriter(stream, [*self.keys, "value", *optional], restval="", lineterminator="\n")

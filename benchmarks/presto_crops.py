@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -51,14 +52,14 @@ def trial(outcome: Outcome, series: Series, splits: np.ndarray, seed: int, weigh
         count(outcome, dataset.labels(test), test.astype(str), series.blocks[test], answers)
 
 
-def told(outcome: Outcome, found: Figures, *row: str) -> None:
-    """Accuracy of each method, and how far Presto's are ahead of the better of regression and boosting."""
+def told(outcome: Outcome, found: Figures, pairs: Mapping[str, str], *row: str) -> None:
+    """Accuracy of each method, and how far some are ahead of another, which `pairs` names, or of the better of regression and boosting."""
     blocks, rng = np.concatenate(outcome.blocks), np.random.default_rng(0)
     right = {name: np.concatenate(parts).astype(float) for name, parts in outcome.right.items()}
     names, place = np.unique(blocks, return_inverse=True)
     drawn = np.stack([np.bincount(rng.integers(0, len(names), len(names)), minlength=len(names)) for _ in range(DRAWS)])[:, place]
     best = max(SIMPLE, key=lambda name: right[name].mean())
-    ahead = {f"{name} − best simple one": right[name] - right[best] for name in right if name.startswith("Presto") and "random" not in name}
+    ahead = {f"{name} − {other or 'best simple one'}": right[name] - right[other or best] for name, other in pairs.items() if name in right}
     for name, values in {**right, **ahead}.items():
         low, high = np.percentile((drawn * values).sum(1) / drawn.sum(1), (2.5, 97.5))
         sign = "+" if "−" in name else ""
@@ -81,7 +82,7 @@ def main() -> None:
             outcome = Outcome()
             for seed in asked.seeds:
                 trial(outcome, series, few(series, each, seed), seed, str(asked.data / "weights" / "presto_default_model.pt"))
-            told(outcome, found, state.capitalize(), f"{each} per class" if each else "all")
+            told(outcome, found, {name: "" for name in ways("") if name.startswith("Presto") and "random" not in name}, state.capitalize(), f"{each} per class" if each else "all")
             if asked.csv:
                 found.write(asked.csv / "presto_crops.csv")
     print(f"{(time.monotonic() - begun) / 60:.1f} minutes")

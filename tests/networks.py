@@ -106,6 +106,58 @@ def far_seeing_network(bands=2, classes=3, seed=3, width=6):
     return _model(nodes, weights, bands, classes)
 
 
+def of_two_sensors(network, first, second):
+    """A network of one image as one that takes its bands from two: `first` of them as the port s2, `second` as s1."""
+    graph = network.graph
+    del graph.input[:]
+    graph.input.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", bands, "y", "x"])
+                       for name, bands in (("s2", first), ("s1", second)))
+    graph.node.insert(0, helper.make_node("Concat", ["s2", "s1"], ["image"], axis=1))
+    return network
+
+
+def two_sensors(first=("B02",), second=("VV", "VH"), optional=()):
+    """The inputs s2 and s1 of a model; backscatter is -15 dB on average."""
+    radar = [band(name, mean=-15.0, std=5.0, minimum=-40.0, maximum=10.0, p001=-30.0, p999=0.0, unit="dB", scale=1.0) for name in second]
+    return [taken(first, "s2", optional="s2" in optional),
+            taken(radar, "s1", sensor="Sentinel-1", preset="sentinel1_db", optional="s1" in optional)]
+
+
+def write_two_sensor_model(path, optional=(), **facts):
+    """A model of s2 (B02) and s1 (VV, VH): the second class where the hundreds by which B02 lies above 1000 and the dB by which VV lies above -15
+    are more than 0 together. What is filled in for a sensor that was not measured adds nothing, so that the other decides.
+    """
+    weight = np.array([[0, 0, 0], [0.01, 1, 0]], np.float32)[:, :, None, None]
+    network = _model([helper.make_node("Conv", ["image", "w", "b"], ["scores"])], {"w": weight, "b": [0.0, -10 + 15]}, 3, 2)
+    package.write(of_two_sensors(network, 1, 2), description(inputs=two_sensors(optional=optional), **facts), path)
+    return path
+
+
+def write_far_seeing_two_sensor_model(path, optional=(), **facts):
+    """The model file of `far_seeing_network`, whose first band is B02 of s2 and whose others are VV and VH of s1."""
+    network = far_seeing_network(3)
+    scale = next(tensor for tensor in network.graph.initializer if tensor.name == "scale")
+    scale.CopyFrom(numpy_helper.from_array(np.array([1e-3, 0.05, 0.05], np.float32).reshape(1, 3, 1, 1), "scale"))
+    classes = ((1, "water", "#1f77b4"), (2, "forest", "#2ca02c"), (7, "built-up", ""))
+    package.write(of_two_sensors(network, 1, 2), description(inputs=two_sensors(optional=optional), classes=classes, stride=8, halo=32) | facts, path)
+    return path
+
+
+def write_two_sensor_squares(path, side=32, optional=()):
+    """A class of each image of `side` pixels, as `write_two_sensor_model` has it of each pixel, by the means of the bands."""
+    network = whole_network(side)
+    weights = {"w": np.array([[0, 0.01], [0, 1], [0, 0]], np.float32), "b": np.array([0, -10 + 15], np.float32)}
+    del network.graph.initializer[:]
+    network.graph.initializer.extend(numpy_helper.from_array(values, name) for name, values in weights.items())
+    network = of_two_sensors(network, 1, 2)
+    for port in network.graph.input:
+        for axis in port.type.tensor_type.shape.dim[2:4]:
+            axis.ClearField("dim_param")
+            axis.dim_value = side
+    package.write(network, description(inputs=two_sensors(optional=optional), task="scene", tile_size=side), path)
+    return path
+
+
 def write_threshold_model(path, limit=1500.0, bands=("B02",), **facts):
     """The model file of `threshold_network`."""
     package.write(threshold_network(limit, len(bands)), description(bands, **facts), path)

@@ -22,6 +22,7 @@ CROPS = (ClassInfo(3, "rape", "#ffee00"), ClassInfo(5, "wheat", "#aa7700"), Clas
 PEAKS, WIDTH = (120.0, 165.0, 225.0), 30.0
 DATES, STEP, FIRST = 16, 14, 70
 BANDS = (Band("B04", 0.665, "reflectance", 1e-4), Band("B08", 0.842, "reflectance", 1e-4))
+RADAR_BANDS, RADAR_DATES = (Band("VV", unit="dB"), Band("VH", unit="dB")), 18
 
 
 def greenness(days, peak):
@@ -29,7 +30,7 @@ def greenness(days, peak):
     return np.exp(-0.5 * ((days - peak) / WIDTH) ** 2)
 
 
-def write_crop_series(folder, parcels=60, each=4, seed=0, cloudy=0.3, parcel=True, shift=0, hidden=(), noise=150):
+def write_crop_series(folder, parcels=60, each=4, seed=0, cloudy=0.3, parcel=True, shift=0, hidden=(), noise=150, radar=False):
     """Writes the dataset; half of the series have a date less than the others, which is padding.
 
     Args:
@@ -39,6 +40,7 @@ def write_crop_series(folder, parcels=60, each=4, seed=0, cloudy=0.3, parcel=Tru
         parcel: whether tiles.gpkg has the field.
         shift: days by which everything is later.
         hidden: parcels whose dates are all under cloud.
+        radar: whether there is a second series, of backscatter, with dates of its own, which sees the same peaks.
     """
     folder, rng = Path(folder), np.random.default_rng(seed)
     folder.mkdir(parents=True, exist_ok=True)
@@ -54,14 +56,23 @@ def write_crop_series(folder, parcels=60, each=4, seed=0, cloudy=0.3, parcel=Tru
     values[flags == 1] = rng.normal(8000, 500, ((flags == 1).sum(), 2))
     days = days + shift
     days[::2, -1], flags[::2, -1], values[::2, -1] = -1, 4, 0
-    with ShardWriter(folder, {"labels": ((), "uint8"), "image": ((DATES, 2), "uint16"), "days": ((DATES,), "int16"), "flags": ((DATES,), "uint8")},
-                     extra=("days", "flags")) as writer:
-        writer.add(labels=labels, image=values.clip(0).astype(np.uint16), days=days.astype(np.int16), flags=flags)
+    sensors, layout = [SensorInfo("image", "sentinel2_l2a", "uint16", 0, BANDS)], {"image": ((DATES, 2), "uint16"), "days": ((DATES,), "int16")}
+    more = {}
+    if radar:
+        when = np.tile(FIRST + 12 * np.arange(RADAR_DATES), (count, 1))
+        seen = greenness(when, peak[:, None])
+        more = {"s1": (np.stack([-14 + 3 * seen, -21 + 5 * seen], 2) + rng.normal(0, 1, (count, RADAR_DATES, 2))).astype(np.float32),
+                "days_s1": when.astype(np.int16), "flags_s1": np.zeros((count, RADAR_DATES), np.uint8)}
+        sensors.append(SensorInfo("s1", "sentinel1_db", "float32", None, RADAR_BANDS))
+        layout |= {"s1": ((RADAR_DATES, 2), "float32"), "days_s1": ((RADAR_DATES,), "int16"), "flags_s1": ((RADAR_DATES,), "uint8")}
+    with ShardWriter(folder, {"labels": ((), "uint8"), **layout, "flags": ((DATES,), "uint8")},
+                     extra=("days", "flags", *(["days_s1", "flags_s1"] if radar else []))) as writer:
+        writer.add(labels=labels, image=values.clip(0).astype(np.uint16), days=days.astype(np.int16), flags=flags, **more)
         shards = writer.close()
     columns = {"scene": "s", "col": 0, "row": 0, "label": labels} | ({"parcel": owner} if parcel else {})
     tiles = geopandas.GeoDataFrame(columns, geometry=[shapely.Point(500_000 + 10 * number, 5_300_000) for number in range(count)], crs="EPSG:32633")
     description = {
-        "task": "series", "theme": "crops", "name": "season", "sensors": [SensorInfo("image", "sentinel2_l2a", "uint16", 0, BANDS)], "tile_size": 1,
+        "task": "series", "theme": "crops", "name": "season", "sensors": sensors, "tile_size": 1,
         "stride": 1, "resolution_m": [10.0, 10.0], "classes": list(CROPS), "ignore": IGNORE, "labels": {"path": "made"}, "shards": shards,
         "scenes": [{"name": "s", "path": "s", "crs": tiles.crs.to_wkt(), "transform": [10, 0, 500_000, 0, -10, 5_300_000], "width": 100_000,
                     "height": 1, "date": ""}], "facts": {"first_year": 2021}}
@@ -72,6 +83,11 @@ def write_crop_series(folder, parcels=60, each=4, seed=0, cloudy=0.3, parcel=Tru
 def season_dataset(folder):
     """Series of three crops; all dates of one parcel are under cloud."""
     return folder / "season" if (folder / "season").exists() else write_crop_series(folder / "season", hidden=(7,), noise=900)
+
+
+def two_seasons_dataset(folder):
+    """Series of two sensors."""
+    return write_crop_series(folder / "two_seasons", radar=True)
 
 
 def dark_season_dataset(folder):

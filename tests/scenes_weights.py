@@ -62,3 +62,20 @@ def folder_of_nothing(folder):
     """An empty folder."""
     (folder / "empty").mkdir()
     return folder / "empty"
+
+
+def encoder_of_land(folder):
+    """A small network of random weights as a run on images such as `land` keeps it, for B08 and B04 in this order."""
+    import torch
+
+    from eo_pretrain_qgis.engine.learning.networks.encoder_files import write_encoder
+    from eo_pretrain_qgis.engine.learning.networks.encoders import build_encoder
+
+    torch.manual_seed(1)
+    made = folder / "land_encoder"
+    made.mkdir()
+    bands = [{"name": name, "unit": "unknown", "scale": 1.0, "offset": 0.0, "mean": mean, "std": 500.0, "minimum": 0.0, "maximum": 6000.0,
+              "p001": 100.0, "p999": 5000.0, "centre": mean, "spread": 500.0} for name, mean in (("B08", 3500.0), ("B04", 1150.0))]
+    write_encoder(str(made), build_encoder("tu-test_resnet", 2).state_dict(), {
+        "method": "barlow twins", "encoder": "tu-test_resnet", "sensor": "image", "preset": "generic", "bands": bands, "resolution_m": [10.0, 10.0]})
+    return made

@@ -2,6 +2,7 @@
 
 from .assess.assess_map import AssessMap
 from .assess.plan_assessment import PlanAssessment
+from .map.compute_embeddings import ComputeEmbeddings
 from .map.map_field_boundaries import MapFieldBoundaries
 from .map.map_from_points import MapFromPoints
 from .map.map_series import MapSeries
@@ -41,7 +42,7 @@ JOBS = {
         ImportDataset, ExportDataset, SplitDataset, DescribeDataset, SuggestLabels, DiscoverTopics,
         PretrainInpainting, PretrainBarlowTwins, PretrainTranslation, PretrainMultitask, ImportEncoder,
         Finetune, EvaluateModel, ExportModel, InspectModel,
-        MapFromPoints, PredictMap, MapSeries, MapFieldBoundaries,
+        MapFromPoints, PredictMap, MapSeries, MapFieldBoundaries, ComputeEmbeddings,
         PlanAssessment, AssessMap,
     )
 }

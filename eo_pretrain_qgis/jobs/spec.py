@@ -39,6 +39,8 @@ MOST_PIXELS, MOST_COUNTED = 1_000_000, 1_000_000_000
 HUNGRY = ("batch_size", "crop", "context", "tile_size", "size")
 OUTPUT_KINDS = ("raster_output", "vector_output", "folder_output", "file_output")
 RECORDS = ("dataset.json", "tiles.gpkg", "run.json", "job.json", "encoder.json", "metrics.csv")
+#: Endings of files of weights.
+WEIGHTS = "safetensors|pth|pt|ckpt|bin"
 PATH_KINDS = ("raster", "vector", "layer", "file", "folder", "weights")
 
 
@@ -187,7 +189,7 @@ def folder(label: str, **facts: Any) -> Any:
 
 def weights(label: str, **facts: Any) -> Any:
     """Weights of a network: a file of them, the folder of a run, or ``catalogue:`` and a name in models/catalog.json."""
-    return _param("weights", label, REQUIRED, extension="safetensors|pth|pt|ckpt|bin", **facts)
+    return _param("weights", label, REQUIRED, **{"extension": WEIGHTS, **facts})
 
 
 def raster_output(label: str = "Map", **facts: Any) -> Any:

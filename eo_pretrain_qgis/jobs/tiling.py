@@ -8,7 +8,7 @@ from ..errors import JobError
 from .spec import LARGEST_SEED, MOST_PIXELS, Result, choice, dataset_output, integer, number, pixel_value, vector_output
 
 PRESETS = ("generic", "sentinel2_l1c", "sentinel2_l1c_0400", "sentinel2_l2a", "sentinel2_l2a_0400", "sentinel1_db", "sentinel1_linear",
-           "landsat89_l2", "landsat457_l2", "sentinel3_olci", "sar_db", "sar_linear")
+           "landsat89_l2", "landsat457_l2", "sentinel3_olci", "sar_db", "sar_linear", "alphaearth_v1", "tessera_v1")
 
 #: Largest edge of a tile where none is given [px], see `engine.datasets.tile_size`.
 LARGEST_PROPOSED = 256
@@ -30,7 +30,8 @@ def arrangement() -> Any:
 def preset() -> Any:
     return choice("Sensor", PRESETS, default="generic",
                   help="Names the bands and says how stored values become reflectance or backscatter. "
-                       "“_0400”: Sentinel-2 from processing baseline 04.00 on, with its offset of -1000.")
+                       "“_0400”: Sentinel-2 from processing baseline 04.00 on, with its offset of -1000. “alphaearth_v1”, “tessera_v1”: published "
+                       "embeddings, which are decoded; that of x.tif from TESSERA needs its scales beside it, in x_scales.tif.")
 
 
 def tile_size() -> Any:

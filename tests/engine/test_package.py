@@ -7,15 +7,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from eo_pretrain_qgis.engine.mapping.inference import map_scene
-from eo_pretrain_qgis.engine.mapping.products import ClassMap
-from eo_pretrain_qgis.engine.mapping.request import MapRequest
 from eo_pretrain_qgis.engine.models import metadata as model_metadata
 from eo_pretrain_qgis.engine.models import package
 from eo_pretrain_qgis.engine.models import report as model_report
 from eo_pretrain_qgis.engine.models.fixed_tile import write_fixed_tile
 from eo_pretrain_qgis.errors import EngineError, ModelError
-from tests import networks, scenes
+from tests import networks
 
 
 @pytest.fixture
@@ -276,25 +273,11 @@ def test_a_network_that_asks_for_more_than_the_image_is_refused(folder):
         package.write(network, networks.description(("B02",)), folder / "two.onnx")
 
 
-def two_inputs(path, **facts):
-    """A model of two images, s2 with one band and s1 with two, that says whether B02 is larger than VV."""
-    kernels = {"a": [[[[1.0]]], [[[0.0]]]], "b": [[[[0.0]], [[0.0]]], [[[1.0]], [[0.0]]]]}
-    nodes = [helper.make_node("Conv", ["s2", "a"], ["one"]), helper.make_node("Conv", ["s1", "b"], ["other"]),
-             helper.make_node("Add", ["one", "other"], ["scores"]), helper.make_node("Softmax", ["scores"], ["probabilities"], axis=1)]
-    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", count, "y", "x"])
-             for name, count in (("s2", 1), ("s1", 2), ("probabilities", 2))]
-    weights = [onnx.numpy_helper.from_array(np.array(values, np.float32), name) for name, values in kernels.items()]
-    graph = helper.make_graph(nodes, "both", ports[:2], ports[2:], weights)
-    network = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    inputs = [networks.taken(name="s2"), networks.taken(("VV", "VH"), "s1", sensor="Sentinel-1", preset="sentinel1_db", optional=True)]
-    return package.write(network, networks.description(inputs=inputs, **facts), path)
-
-
 def test_a_model_of_two_images_is_read_run_and_described(folder):
-    model = two_inputs(folder / "both.onnx")
+    model = package.open(networks.write_two_sensor_model(folder / "both.onnx", optional=("s1",)))
     assert {name: (seen.names, seen.preset, seen.optional) for name, seen in model.inputs.items()} == {
         "s2": (["B02"], "sentinel2_l2a", False), "s1": (["VV", "VH"], "sentinel1_db", True)}
-    images = {"s1": np.array([[[[1, 5]], [[0, 0]]]], np.float32), "s2": np.array([[[[2, 3]]]], np.float32)}
+    images = {"s1": np.array([[[[-20, -5]], [[0, 0]]]], np.float32), "s2": np.array([[[[1000, 1000]]]], np.float32)}
     assert model.session("cpu").run(images).argmax(1).ravel().tolist() == [0, 1]
     said = {entry.key: json.loads(entry.value) for entry in onnx.load(model.path).metadata_props}
     assert set(said) == {package.KEY, "stac_mlm"}, "Deepness opens models of one image"
@@ -307,14 +290,8 @@ def test_a_model_of_two_images_is_read_run_and_described(folder):
     assert "images of" not in page and "s1, which may be missing:" in page and "Sentinel-2 L2A and Sentinel-1" in page
 
 
-def test_no_map_is_made_from_two_images_yet(folder):
-    model = two_inputs(folder / "both.onnx")
-    with pytest.raises(ModelError, match="both.onnx takes images of s2, images of s1, and a map is made from one image so far. Choose"):
-        map_scene(model, MapRequest([{"path": str(scenes.two_halves(folder))}]), [ClassMap(str(folder / "map.tif"))])
-
-
 def test_a_fixed_tile_is_that_of_all_images(folder):
-    fixed = write_fixed_tile(two_inputs(folder / "both.onnx"), 64, str(folder / "fixed.onnx"))
+    fixed = write_fixed_tile(package.open(networks.write_two_sensor_model(folder / "both.onnx", optional=("s1",))), 64, str(folder / "fixed.onnx"))
     assert fixed.fixed_tile == 64
     graph = onnx.load(fixed.path)
     for axis in graph.graph.input[1].type.tensor_type.shape.dim[2:4]:

@@ -50,6 +50,10 @@ def test_other_origins_and_tasks_pass():
     assert model_metadata.deepness_keys(fields) == {}, "it opens models of one output"
     target = {"sensor": "s2", "bands": [networks.band("B04")]}
     assert faults(model_metadata.stac_item(networks.description(task="translation", target=target, classes=()), "a.onnx")) == []
+    embedding = networks.description(task="embedding", target={"sensor": "emb_0123abcd", "bands": [networks.band("emb_0123abcd_001")]}, classes=())
+    item = model_metadata.stac_item(embedding, "a.onnx")
+    assert faults(item) == [] and item["properties"]["mlm:output"][0]["bands"] == ["emb_0123abcd_001"]
+    assert model_metadata.deepness_keys(embedding) == {}, "it shows one band of numbers"
     both = [networks.taken(name="s2"), networks.taken(("VV", "VH"), "s1", axes="tb")]
     assert faults(model_metadata.stac_item(networks.description(inputs=both), "a.onnx")) == []
     crops = networks.description(task="series", inputs=[networks.taken(name="s2", axes="tb") | {"season": {"days": [60.0, 90.0, 120.0]}}])

@@ -12,8 +12,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-#: Units of bands that are a logarithm or an angle already; others are bent by asinh, so that clouds and corner reflectors stay within sight.
-STRAIGHT = ("dB", "degree")
+from ..rasters.embeddings import EMBEDDED
+
+#: Units of bands that are a logarithm, an angle or bounded already; others are bent by asinh, so that clouds and corner reflectors stay within sight.
+STRAIGHT = ("dB", "degree", EMBEDDED)
 #: Edge of the neighbourhood of a pixel [px].
 SIDE = 7
 #: What its statistics need on each side of it [px].
@@ -47,7 +49,8 @@ class Whitening:
 
     @classmethod
     def of(cls, pixels: np.ndarray, units: Sequence[str], slopes: Sequence[float] = (), angle: int = 0) -> Whitening:
-        """Measures it.
+        """Measures it. Numbers of embeddings are standardised and nothing else: what an encoder finds alike has little variance there, and whitening
+        would make its noise as large as all it found.
 
         Args:
             pixels: measured training pixels (n, band), stored units.
@@ -67,9 +70,9 @@ class Whitening:
         varies = deviation > 1e-9 * np.maximum(np.abs(mean), 1e-30)
         deviation = np.where(varies, deviation, 1.0)
         scaled = (values - mean) / deviation * varies
-        strengths, directions = np.linalg.eigh(scaled.T @ scaled / max(len(scaled), 1))
-        floor = max(strengths.max() * FLOOR, 1e-12)
-        matrix = (directions / np.sqrt(np.maximum(strengths, floor)) * (strengths > strengths.max() * SINGULAR)).T * varies
+        matrix, measured = np.diag(varies.astype(float)), np.array([unit != EMBEDDED for unit in units])
+        if measured.any():
+            matrix[np.ix_(measured, measured)] = _uncorrelated(scaled[:, measured]) * varies[measured]
         return cls(mean.astype(np.float32), deviation.astype(np.float32), matrix.astype(np.float32), not set(units) <= set(STRAIGHT))
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
@@ -96,3 +99,10 @@ class Whitening:
         mean = uniform_filter(white, size, mode="constant") / share
         variance = uniform_filter(white**2, size, mode="constant") / share - mean**2
         return np.concatenate([white, mean, np.sqrt(np.maximum(variance, 0) + EPSILON)], 1)
+
+
+def _uncorrelated(scaled: np.ndarray) -> np.ndarray:
+    """What turns standardised bands (n, band) into uncorrelated ones of variance 1, (band, band)."""
+    strengths, directions = np.linalg.eigh(scaled.T @ scaled / max(len(scaled), 1))
+    floor = max(strengths.max() * FLOOR, 1e-12)
+    return (directions / np.sqrt(np.maximum(strengths, floor)) * (strengths > strengths.max() * SINGULAR)).T

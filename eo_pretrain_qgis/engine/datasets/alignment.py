@@ -76,7 +76,7 @@ def align(source: list[dict], grid: Grid, folder: str | Path, resampling: str = 
     """
     scene = Scene.open(source, nodata)
     if like is not None:
-        scene.empty, scene.conversion = like.empty, like.conversion
+        scene.stored_like(like)
     if scene.grid.same_as(grid):
         return scene
     if not overlap(grid, scene.grid):

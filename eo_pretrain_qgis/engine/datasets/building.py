@@ -18,6 +18,7 @@ import rasterio
 from ...errors import DataError, listed
 from ...progress import SILENT, Progress
 from ..even_sample import even_sample
+from ..rasters.embeddings import refuse_other_version
 from ..rasters.meaning import as_stored, check_held, conversion, refuse_other_baseline, refuse_other_maker, warn_of_level
 from ..rasters.plausibility import Brightness, brightness, unlike
 from ..rasters.raster import Scene
@@ -81,6 +82,7 @@ def describe_sensor(scenes: list[Scene], preset: str, bands_text: str | None = N
         DataError: when the scenes differ in their bands, or the bands do not fit the preset.
     """
     first = scenes[0]
+    first.stored_as(preset)
     bands = name_bands(preset, first.band_names, bands_text or "", progress, first.path)
     kept = like.sensor_named() if like else None
     dtype = np.dtype(kept.dtype if kept else "float32" if np.dtype(first.dtype).kind == "f" else first.dtype)
@@ -88,9 +90,10 @@ def describe_sensor(scenes: list[Scene], preset: str, bands_text: str | None = N
     changed, usual = [], _brightness(like) if like else None
     for number, scene in enumerate(scenes):
         progress.at(0, f"Looking at {scene.name}")
-        scene.empty = PRESETS[preset].nodata
+        scene.stored_as(preset)
         heard = progress if scene.band_names != first.band_names else SILENT
         named = bands if scene is first else name_bands(preset, scene.band_names, bands_text or "", heard, scene.path)
+        refuse_other_version([band.name for band in named], scene.path, [band.name for band in bands], first.path)
         if [band.name for band in named] != [band.name for band in bands]:
             raise DataError(f"{first.path} has the bands {_names(bands)}, but {scene.path} has {_names(named)}. Choose images of one "
                             "sensor, or name the bands in “Bands”.")

@@ -15,7 +15,7 @@ from ..rasters import sources
 from ..rasters.grid import Window
 from ..rasters.meaning import as_stored, conversion
 from ..rasters.raster import Scene
-from ..rasters.sensors import PRESETS, name_bands
+from ..rasters.sensors import name_bands
 from .building import checksum
 from .cutting import filled_image
 from .dataset import Dataset
@@ -96,7 +96,7 @@ def _on_disk(path: str) -> Path:
 
 def _scene(files: list[str], declared: float | None, info: SensorInfo, where: str) -> Scene:
     """The image with its values brought to those of the dataset."""
-    scene = Scene.open([{"path": file} for file in files], declared, PRESETS[info.preset].nodata)
+    scene = Scene.open([{"path": file} for file in files], declared, info.preset)
     named = name_bands(info.preset, scene.band_names, ",".join(band.name for band in info.bands))
     scene.conversion = conversion(scene, as_stored(scene, named), where, list(info.bands), info.dtype)
     return scene

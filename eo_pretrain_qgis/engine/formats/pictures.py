@@ -23,9 +23,8 @@ from ...progress import SILENT, Progress
 from ..rasters import sources
 from ..rasters.alpha_bands import can_mask
 from ..rasters.class_names import NamedClass, classes_in_file
-from ..rasters.grid import Grid, Window, blocks
+from ..rasters.grid import ROTATION_TOLERANCE, Grid, Window, blocks
 from ..rasters.nodata import is_nodata
-from ..rasters.raster import ROTATION_TOLERANCE
 from ..rasters.sensors import Band
 from .tree import Tree
 

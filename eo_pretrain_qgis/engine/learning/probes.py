@@ -18,6 +18,7 @@ from ...errors import DataError
 from ...progress import SILENT, Progress
 from ..cards import Input
 from ..classic.samples import measure_whitening, sample_rows
+from ..classic.series import series_features
 from ..datasets.dataset import Dataset
 from ..datasets.splitting.label_shares import labelled_share, with_label
 from ..even_sample import even_sample
@@ -26,18 +27,19 @@ from ..tasks import TASKS, require
 from .data import Part, TileReader, laid
 from .networks.class_networks import band_row, scaled
 from .networks.encoders import SIDE_FOR_ALL, trouble
+from .networks.series import standardised
 
-#: Tiles that an encoder sees at once.
-BATCH = 128
+#: Tiles that an encoder sees at once, and series.
+BATCH, BATCH_OF_SERIES = 128, 512
 
 
 @torch.no_grad()
 def encoder_features(encoder: nn.Module, dataset: Dataset, seen: Input, tiles: np.ndarray, *, turned: bool = False,
                      progress: Progress = SILENT) -> np.ndarray:
-    """Features of tiles: the last level of a frozen encoder, averaged over the tile.
+    """Features of tiles: the last level of a frozen encoder, averaged over the tile; of series what an encoder of series gives.
 
     Args:
-        encoder: of segmentation-models-pytorch or timm: gives its levels, the deepest last. Its mode is restored afterwards.
+        encoder: of segmentation-models-pytorch or timm: gives its levels, the deepest last; or of series. Its mode is restored afterwards.
         dataset: whose images.
         seen: their bands, in the order that the encoder knows, and how it scales them, see `scaled`.
         tiles: positions in the dataset (n,).
@@ -51,6 +53,8 @@ def encoder_features(encoder: nn.Module, dataset: Dataset, seen: Input, tiles: n
         DataError: the tiles are too small for the encoder.
     """
     device = next((parameter.device for parameter in encoder.parameters()), torch.device("cpu"))
+    if seen.dated:
+        return _series_features(encoder, dataset, seen, tiles, device, progress)
     centre, spread = (band_row(values).to(device) for values in (seen.centre, [value or 1.0 for value in seen.spread]))
     slope = band_row(seen.slopes).to(device) if any(seen.slopes) else None
     if dataset.tile_size < SIDE_FOR_ALL and (error := trouble(encoder, len(seen.bands), dataset.tile_size)):
@@ -72,11 +76,29 @@ def encoder_features(encoder: nn.Module, dataset: Dataset, seen: Input, tiles: n
     return np.concatenate(parts)
 
 
+@torch.no_grad()
+def _series_features(encoder: nn.Module, dataset: Dataset, seen: Input, samples: np.ndarray, device: torch.device,
+                     progress: Progress) -> np.ndarray:
+    """Features of series (n, channel) by a frozen encoder of series, float32; see `encoder_features`."""
+    centre, spread = (band_row(values).to(device) for values in (seen.centre, [value or 1.0 for value in seen.spread]))
+    reader, modes, found = TileReader(dataset, {seen.name: seen}, 1, device), {module: module.training for module in encoder.modules()}, []
+    encoder.eval()
+    try:
+        for batch in reader.in_order(samples, BATCH_OF_SERIES):
+            values, days = batch.given[seen.name], batch.given[seen.days_port]
+            found.append(encoder(standardised(values, days, centre, spread), days).float().cpu().numpy())
+            progress.at(min(0.99, len(found) * BATCH_OF_SERIES / len(samples)), "Features of series")
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+    return np.concatenate(found)
+
+
 class Probe:
     """A labelled dataset to ask encoders with; the labels are read once.
 
     Args:
-        dataset: of images with labels as a whole, with training and validation tiles.
+        dataset: of images or series with labels as a whole, with training and validation tiles.
         percent: share of the training labels that is used, see `labelled_share`.
         seed: decides which.
         split: that is scored.
@@ -87,7 +109,7 @@ class Probe:
     """
 
     def __init__(self, dataset: Dataset, percent: float = 100, seed: int = 1, split: str = "validation", most: int = 2000) -> None:
-        require(dataset, [name for name, row in TASKS.items() if row.labelled and not (row.pixelwise or row.dates)], "probing an encoder")
+        require(dataset, [name for name, row in TASKS.items() if row.labelled and not row.pixelwise], "probing an encoder")
         self.dataset, self.seed = dataset, seed
         self.known = even_sample(labelled_share(dataset, with_label(dataset, dataset.indices("training")), percent, seed), most)
         self.asked = even_sample(with_label(dataset, dataset.indices(split)), most)
@@ -107,8 +129,12 @@ class Probe:
         return self.score(both[:len(self.known)], both[len(self.known):])
 
     def statistics(self, seen: Input) -> dict[str, float]:
-        """The same scores of the statistics of whitened bands, see `sample_rows`, in the place of an encoder's features."""
-        whitening = measure_whitening(self.dataset, seen, self.dataset.indices("training", seen.sensor))
+        """The same scores of the statistics of whitened bands, see `sample_rows`, in the place of an encoder's features; of series, of the bands on
+        the days of the season, see `series_features`.
+        """
+        whitening = measure_whitening(self.dataset, seen, self.dataset.indices("training", self.dataset.sensor_of(seen).name))
+        if seen.dated:
+            return self.score(*(np.nan_to_num(series_features(self.dataset, seen, whitening, tiles)) for tiles in (self.known, self.asked)))
         return self.score(*(sample_rows(self.dataset, seen, whitening, tiles).features for tiles in (self.known, self.asked)))
 
     def score(self, known: np.ndarray, asked: np.ndarray) -> dict[str, float]:

@@ -116,3 +116,9 @@ def raster_qml(attributes: str, content: str, parts: str = "Symbology", more: st
             f'      <rasterTransparency/>\n{content}    </rasterrenderer>\n'
             '    <brightnesscontrast brightness="0" contrast="0" gamma="1"/>\n    <rasterresampler maxOversampling="2"/>\n'
             f"  </pipe>\n  <blendMode>0</blendMode>\n{more}</qgis>\n")
+
+
+def stretch(element: str, low: float, high: float) -> str:
+    """The element of a renderer that shows values from black, at the first of two, to full colour."""
+    return (f"      <{element}>\n        <minValue>{low:g}</minValue>\n        <maxValue>{high:g}</maxValue>\n"
+            f"        <algorithm>StretchToMinimumMaximum</algorithm>\n      </{element}>\n")

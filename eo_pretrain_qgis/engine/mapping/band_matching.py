@@ -9,6 +9,7 @@ import numpy as np
 from ...errors import DataError, listed
 from ...progress import SILENT, Progress
 from ..cards import ModelBand
+from ..rasters.embeddings import refuse_other_version
 from ..rasters.meaning import as_stored, refuse_one_sided, refuse_other_maker, warn_of_level
 from ..rasters.raster import Scene
 from ..rasters.same_band import are_unnamed, band_key
@@ -65,9 +66,9 @@ class Match:
         values /= self.model.scale
 
 
-def empty_value(preset: str, model_preset: str) -> float | None:
-    """The stored value that in all bands means "nothing measured", by the sensor of an image or, for `AS_MODEL`, of the training images."""
-    return PRESETS[model_preset if preset == AS_MODEL else preset].nodata
+def preset_of(preset: str, model_preset: str) -> str:
+    """The sensor of an image: what was said or, for `AS_MODEL`, that of the training images."""
+    return model_preset if preset == AS_MODEL else preset
 
 
 def match_bands(
@@ -100,15 +101,16 @@ def match_bands(
         DataError: when a band is missing or doubtful, or its unit cannot be converted.
     """
     if scene is not None:
-        refuse_other_maker(scene, model_preset if preset == AS_MODEL else preset)
+        refuse_other_maker(scene, preset_of(preset, model_preset))
         warn_of_level(scene, model_preset, progress)
+    refuse_other_version(names, image, [band.name for band in needed], "what the model learned from")
     unnamed = not bands_text and are_unnamed(names)
     wanted = {band_key(band.name) for band in needed}
     if unnamed and preset == AS_MODEL and len(names) == len(needed) and not wanted <= {band_key(name) for name in names}:
         progress.message(f"The bands of {image} have no names; they are taken in the order of the model: "
                          f"{', '.join(band.name for band in needed)}. Name them in “Bands” if that is wrong.", level="warning")
         return _as_stored([Match(position, band, band) for position, band in enumerate(needed)], scene, progress)
-    bands = _named(model_preset if preset == AS_MODEL else preset, list(names), bands_text, unnamed, image, progress)
+    bands = _named(preset_of(preset, model_preset), list(names), bands_text, unnamed, image, progress)
     matches = []
     for band in needed:
         positions = _positions(band.name, wanted, bands)

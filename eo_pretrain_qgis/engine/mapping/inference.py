@@ -8,12 +8,11 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from queue import SimpleQueue
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -23,17 +22,15 @@ from ...progress import SILENT, Progress
 from ..models.package import Package
 from ..models.session import MemoryRanOutError
 from ..rasters.grid import Window
-from ..rasters.raster import Scene
 from ..waiting import patiently
 from .band_matching import Match
 from .blocks import Tile
+from .reading import Piece, Reader, Source, all_matches
 from .request import Canvas, MapRequest, compare_resolution
 from .score_checks import check_scores
 from .scores import divided, most_probable
 from .squares import BLOCK
 
-#: Share of the range between the 0.1 and 99.9 percentiles of the training pixels by which a value may lie outside unnoticed.
-RANGE_MARGIN = 0.1
 #: An image of at least so many valid pixels whose band varies less than this share of that range is foreign, too: of reflectance from 0 to 1, say,
 #: where digital numbers were learned, no value is too low, because that range ends below 0.
 ENOUGH_PIXELS, LEAST_VARIED = 10_000, 0.02
@@ -52,17 +49,17 @@ class Outcome:
     Attributes:
         pixels: in the area; squares, where the model answers for these.
         valid: of these, with a result.
-        measured: valid pixels of the image.
-        out_of_range: per band of the model, valid pixels outside the training range.
-        lowest: per band of the model, the smallest valid value.
-        highest: per band of the model, the largest valid value.
+        measured: per band of the images, pixels of a result that were measured.
+        out_of_range: per band of the images, of these pixels those outside the training range.
+        lowest: per band of the images, the smallest of these values.
+        highest: per band of the images, the largest.
         device: what the network ran on, said after the run.
         seconds: wall-clock time.
     """
 
     pixels: int = 0
     valid: int = 0
-    measured: int = 0
+    measured: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     out_of_range: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     lowest: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
     highest: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
@@ -76,8 +73,8 @@ class Outcome:
 
     @property
     def out_of_range_shares(self) -> np.ndarray:
-        """Per band, the share of valid pixels outside the training range."""
-        return self.out_of_range / max(self.measured, 1)
+        """Per band, the share of measured pixels outside the training range."""
+        return self.out_of_range / np.maximum(self.measured, 1)
 
     @property
     def out_of_range_share(self) -> float:
@@ -94,8 +91,9 @@ class Part:
         scores: (class, y, x), or (band, y, x) of another sensor, float32.
         beside: what the model gives besides, by name: float32 (y, x) from 0 to 1.
         further: scores of further targets, by name: float32 (class, y, x).
-        values: what the network saw there (band, y, x) float32, in stored units of the model.
-        valid: where all bands were measured (y, x); elsewhere the scores mean nothing.
+        values: what the network saw there (band, y, x) float32, in stored units of the model, of its inputs one after the other.
+        valid: where what the model needs was measured (y, x); elsewhere the scores mean nothing.
+        sensors: of a model of several inputs, which were measured, see `reading.Piece`.
     """
 
     window: Window
@@ -104,6 +102,7 @@ class Part:
     valid: np.ndarray
     beside: dict[str, np.ndarray] = field(default_factory=dict)
     further: dict[str, np.ndarray] = field(default_factory=dict)
+    sensors: np.ndarray | None = None
 
     def of(self, target: str) -> Part:
         """The same with the scores of a further target; of an empty name the part itself."""
@@ -152,33 +151,16 @@ class Work:
     """What is to be computed, and from what.
 
     Attributes:
-        scene: opens one more handle on the image.
-        matches: the image's bands for the model's.
+        sources: the image of each input of the model that has one, in the order of the model.
         tiles: in the order in which they are computed.
         block: largest edge of what the network sees at once [px].
         memory: as many pixels are held as a few tiles of this edge have.
     """
 
-    scene: Callable[[], Scene]
-    matches: list[Match]
+    sources: Mapping[str, Source]
     tiles: list[Tile]
     block: int
     memory: int
-
-
-@dataclass(frozen=True)
-class _Piece:
-    """A tile that was read: `values` (band, y, x) and `known` (y, x) over `tile.seen`, `valid` (y, x) and counts over `target`."""
-
-    tile: Tile
-    target: Window
-    inner: tuple[slice, slice]
-    values: np.ndarray
-    known: np.ndarray
-    valid: np.ndarray
-    out_of_range: np.ndarray
-    lowest: np.ndarray
-    highest: np.ndarray
 
 
 def map_scene(model: Package, request: MapRequest, products: Sequence[Product], progress: Progress = SILENT) -> Outcome:
@@ -194,26 +176,31 @@ def map_scene(model: Package, request: MapRequest, products: Sequence[Product], 
         DataError: the image does not fit the model, holds no valid pixel in the area, is damaged, or the disk is full.
         EngineError: the device cannot be used, or memory ran out; then it says which smaller blocks the model has.
         JobError: a halo leaves nothing of a block, or the model has no smaller blocks.
-        ModelError: it cannot give a product, or takes more than one image; or the network gives another shape, no numbers or no
-            probabilities, saying where.
+        ModelError: it cannot give a product, or needs an image more; or the network gives another shape, no numbers or no probabilities,
+            saying where.
     """
-    for product in products:
-        if product.name not in model.kind.products:
-            raise ModelError(f"The model {model.path} gives {model.gives}, of which no {product.name.replace('_', ' ')} can be made. "
-                             "Choose another model.")
-    with request.scene(model, progress) as scene:
-        canvas, matches = Canvas.of(model, request, scene), request.matches(model, scene, progress)
-        compare_resolution(model, scene.grid, canvas.image, progress)
-        tiles = request.tiles(model, scene.grid, canvas.squares)
+    require_products(model, products)
+    with request.images(model, progress) as images:
+        canvas = Canvas.of(model, request, images)
+        compare_resolution(model, images.grid, images.first.name, progress)
+        tiles = request.tiles(model, images.grid, canvas.squares)
     block = BLOCK if canvas.squares else request.block(model)
-    work = Work(lambda: request.scene(model), matches, tiles, block, request.tile_size)
+    work = Work(images.sources, tiles, block, request.tile_size)
     progress.at(0, f"Loading the model {model.id}")
     try:
         outcome = compute(model.session(request.device, progress=progress), canvas, work, products, progress)
     except (MemoryError, MemoryRanOutError) as error:
         raise _no_memory(model, request, error) from None
-    _warn_out_of_range(matches, outcome, canvas.image, progress)
+    _warn_out_of_range(all_matches(work.sources), outcome, canvas.image, progress)
     return outcome
+
+
+def require_products(model: Package, products: Sequence[Product]) -> None:
+    """Raises ModelError where a model cannot give one of the products."""
+    for product in products:
+        if product.name not in model.kind.products:
+            raise ModelError(f"The model {model.path} gives {model.gives}, of which no {product.name.replace('_', ' ')} can be made. "
+                             "Choose another model.")
 
 
 def _no_memory(model: Package, request: MapRequest, error: Exception) -> EngineError:
@@ -237,8 +224,9 @@ def compute(network: Network, canvas: Canvas, work: Work, products: Sequence[Pro
     """
     started, model, area, total = time.monotonic(), canvas.model, canvas.area, len(work.tiles)
     readers, spare, behind = in_flight(1 if network.device.startswith("cpu") else min(4, os.cpu_count() or 1), work.memory, work.block)
-    bands = len(work.matches)
-    outcome = Outcome(area.width * area.height, 0, 0, np.zeros(bands, np.int64), np.full(bands, np.inf), np.full(bands, -np.inf))
+    bands = len(all_matches(work.sources))
+    none = np.zeros(bands, np.int64)
+    outcome = Outcome(area.width * area.height, 0, none, none.copy(), np.full(bands, np.inf), np.full(bands, -np.inf))
     with ExitStack() as stack:
         takers = [stack.enter_context(product.open(canvas, progress)) for product in products]
 
@@ -248,23 +236,23 @@ def compute(network: Network, canvas: Canvas, work: Work, products: Sequence[Pro
             for take in takers:
                 take(part)
 
-        scenes = [stack.enter_context(work.scene()) for _ in range(readers)]
-        reader = _Reader(model, work.matches, scenes, canvas.squares.pixels(area) if canvas.squares else area)
+        handles = [[stack.enter_context(source.scene()) for source in work.sources.values()] for _ in range(readers)]
+        reader = Reader(model.images, work.sources, handles, canvas.squares.pixels(area) if canvas.squares else area)
         pieces = stack.enter_context(closing(ahead(reader.read, work.tiles, readers, spare)))
         submit = stack.enter_context(_writing(hand_out, behind))
         for done, piece in enumerate(pieces, 1):
             if piece.valid.any():
                 told = (network.stop, progress, (done - 1) / total, f"Block {done} of {total}")
-                part = _answered(piece, canvas, lambda images: patiently(partial(network.run, {model.image.name: images}), *told))  # noqa: B023
+                part = _answered(piece, canvas, lambda images: patiently(partial(network.run, by_input(model, images)), *told))  # noqa: B023
                 outcome.valid += int(part.valid.sum())
-                outcome.measured += int(piece.valid.sum())
-                outcome.out_of_range += piece.out_of_range
-                outcome.lowest, outcome.highest = np.minimum(outcome.lowest, piece.lowest), np.maximum(outcome.highest, piece.highest)
+                outcome.measured += piece.counts[0]
+                outcome.out_of_range += piece.counts[1]
+                outcome.lowest, outcome.highest = np.minimum(outcome.lowest, piece.limits[0]), np.maximum(outcome.highest, piece.limits[1])
                 if part.valid.any():
                     submit(part)
             rate = done / total * outcome.pixels / 1e6 / (time.monotonic() - started)
             progress.at(done / total, f"Block {done} of {total}, {rate:.2f} Mpx/s", mpx_per_second=rate)
-        if outcome.measured and not outcome.valid and canvas.squares:
+        if outcome.measured.any() and not outcome.valid and canvas.squares:
             raise DataError(f"{canvas.image} has no square of {canvas.squares.side} px in the area to map of which {canvas.squares.least:.0%} were "
                             "measured. Choose another extent, or check the nodata value.")
         if not outcome.valid:
@@ -274,19 +262,28 @@ def compute(network: Network, canvas: Canvas, work: Work, products: Sequence[Pro
     return outcome
 
 
-def _answered(piece: _Piece, canvas: Canvas, ask: Callable[[np.ndarray], np.ndarray]) -> Part:
+def by_input(model: Package, images: np.ndarray) -> dict[str, np.ndarray]:
+    """Images (n, band, y, x) with the bands of all inputs one after the other, as the network takes them."""
+    ends = np.cumsum([len(seen.bands) for seen in model.images.values()])[:-1]
+    return dict(zip(model.images, np.split(images, ends, axis=1), strict=True))
+
+
+def _answered(piece: Piece, canvas: Canvas, ask: Callable[[np.ndarray], np.ndarray]) -> Part:
     """What the network, which `ask` asks for images (n, band, y, x), says of what lies in the area."""
     model = canvas.model
     if not canvas.squares:
         inner = (slice(None), *piece.inner)
         scores, further, beside = divided(ask(piece.values[None])[0][inner], model)
-        return Part(piece.target, scores, piece.values[inner], piece.valid, dict(zip(model.beside, beside, strict=True)), further)
+        sensors = None if piece.sensors is None else piece.sensors[piece.inner]
+        return Part(piece.target, scores, piece.values[inner], piece.valid, dict(zip(model.beside, beside, strict=True)), further, sensors)
     cells, *layers = canvas.squares.answers(piece.tile, piece.values, piece.known, ask)
     inside = cells.intersection(canvas.area) or cells
     top, left = inside.row - cells.row, inside.col - cells.col
-    scores, values, valid = (layer[..., top:top + inside.height, left:left + inside.width] for layer in layers)
+    if piece.sensors is not None:
+        layers.append(canvas.squares.seen_in(piece.tile, piece.sensors))
+    scores, values, valid, *more = (layer[..., top:top + inside.height, left:left + inside.width] for layer in layers)
     scores, further, _ = divided(scores, model)
-    return Part(inside, scores, values, valid, further=further)
+    return Part(inside, scores, values, valid, further=further, sensors=more[0] if more else None)
 
 
 def in_flight(readers: int, tile_size: int, block: int) -> tuple[int, int, int]:
@@ -305,49 +302,11 @@ def _warn_out_of_range(matches: list[Match], outcome: Outcome, name: str, progre
         progress.message(f"Values of {name} lie outside the range of the training images: {', '.join(odd)}. "
                          "Check “Sensor” and “Nodata value”, or train with images like this one.", level="warning")
     flat = [f"{match.model.name} ({low:.4g} to {high:.4g}, learned {match.model.p001:.4g} to {match.model.p999:.4g})"
-            for match, low, high in zip(matches, outcome.lowest, outcome.highest, strict=True)
-            if high - low < LEAST_VARIED * (match.model.p999 - match.model.p001)]
-    if flat and outcome.measured >= ENOUGH_PIXELS:
+            for match, low, high, measured in zip(matches, outcome.lowest, outcome.highest, outcome.measured, strict=True)
+            if measured >= ENOUGH_PIXELS and high - low < LEAST_VARIED * (match.model.p999 - match.model.p001)]
+    if flat:
         progress.message(f"Values of {name} hardly vary beside those of the training images, so the map may be wrong everywhere: {listed(flat, 3)}. "
                          "Check “Sensor”, and whether the image holds reflectance where digital numbers were learned.", level="warning")
-
-
-class _Reader:
-    """Reads tiles and turns them into the network's input; safe in as many threads as there are scenes."""
-
-    def __init__(self, package: Package, matches: list[Match], scenes: list[Scene], area: Window) -> None:
-        self.matches, self.area = matches, area
-        self.free: SimpleQueue[Scene] = SimpleQueue()
-        for scene in scenes:
-            self.free.put(scene)
-        self.fill = np.asarray(package.image.fill, np.float32)
-        low, high = (np.array([getattr(match.model, name) for match in matches], np.float32) for name in ("p001", "p999"))
-        margin = RANGE_MARGIN * (high - low)
-        self.low, self.high = low - margin, high + margin
-
-    def read(self, tile: Tile) -> _Piece:
-        """Reads one tile; pixels without data get the value the model was told means average."""
-        scene = self.free.get()
-        try:
-            stored, valid = scene.read(tile.seen, [match.position for match in self.matches])
-        finally:
-            self.free.put(scene)
-        target = tile.core.intersection(self.area) or tile.core
-        top, left = target.row - tile.seen.row, target.col - tile.seen.col
-        inner = np.s_[top:top + target.height, left:left + target.width]
-        kept = valid[inner]
-        counts = np.zeros(len(self.matches), np.int64)
-        lowest, highest = np.full(len(counts), np.inf), np.full(len(counts), -np.inf)
-        if not kept.any():
-            return _Piece(tile, target, inner, np.zeros((0, *valid.shape), np.float32), valid, kept, counts, lowest, highest)
-        values = stored.astype(np.float32)
-        for band, match in enumerate(self.matches):
-            match.convert(values[band])
-            inside = values[band][inner]
-            lowest[band], highest[band] = inside.min(where=kept, initial=np.inf), inside.max(where=kept, initial=-np.inf)
-            counts[band] = np.count_nonzero(((inside < self.low[band]) | (inside > self.high[band])) & kept)
-            values[band][~valid] = self.fill[band]
-        return _Piece(tile, target, inner, values, valid, kept, counts, lowest, highest)
 
 
 def ahead(function: Callable[[_T], _R], items: Iterable[_T], threads: int, spare: int = SPARE) -> Generator[_R, None, None]:

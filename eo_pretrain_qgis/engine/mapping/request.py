@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
 from ...errors import JobError
 from ...progress import SILENT, Progress
-from ..datasets.clear_scenes import clear_scenes
 from ..models.package import Package
 from ..models.session import VERSION
 from ..rasters.grid import Grid, Window
 from ..rasters.raster import Scene
-from .band_matching import AS_MODEL, Match, empty_value, match_bands
+from .band_matching import AS_MODEL
 from .blocks import Tile, anchored_tiles
+from .images import Clouds, Image, Images, opened
 from .squares import LEAST_MEASURED, Squares
 
 #: Pixel sizes of image and training images may differ by this factor without a warning.
@@ -24,14 +25,14 @@ LARGEST_RESOLUTION_RATIO = 1.5
 
 @dataclass(frozen=True)
 class MapRequest:
-    """An image, and how it is to be mapped.
+    """An image, or those of two sensors, and how it is to be mapped.
 
     Attributes:
-        sources: raster values of a job: one file with all bands, or the bands of one scene in several.
-        preset: how the stored values are scaled, see `band_matching.match_bands`.
-        bands: names of the image's bands in order, separated by commas; empty takes those in the files.
+        sources: of the first image, see `images.Image`.
+        preset: of the first image, see `images.Image`.
+        bands: of the first image, see `images.Image`.
         extent: part to map; None is all.
-        nodata: a nodata value besides those in the files.
+        nodata: of the first image, see `images.Image`.
         clouds: kind of the cloud masks, a key of `cloud_flags.KINDS`; what they hide counts as not measured.
         cloud_masks: raster values; one mask of the image or none.
         tile_size: as many pixels are held in memory as a few tiles of this edge have; never changes a pixel.
@@ -41,6 +42,7 @@ class MapRequest:
         least_measured: see `Squares.least`.
         device: see `session.Session`.
         provenance: what was asked and with which version, kept in the tags.
+        second: the image of another sensor; None where there is none.
     """
 
     sources: Sequence[dict]
@@ -57,20 +59,24 @@ class MapRequest:
     least_measured: float = LEAST_MEASURED
     device: str = "auto"
     provenance: dict[str, Any] = field(default_factory=dict)
+    second: Image | None = None
+
+    @property
+    def image(self) -> Image:
+        """The first image."""
+        return Image(self.sources, self.preset, self.bands, self.nodata)
 
     def scene(self, model: Package, progress: Progress = SILENT) -> Scene:
-        """A new handle on the image, which says once to `progress` what is odd about its masks."""
-        scene = Scene.open(list(self.sources), self.nodata, empty_value(self.preset, model.image.preset))
-        return clear_scenes([scene], self.cloud_masks, self.clouds, progress)[0]
+        """A new handle on the image of a model of one, which says once to `progress` what is odd about its masks."""
+        return self.image.scene(model.image, Clouds(self.clouds, self.cloud_masks), progress)
+
+    def images(self, model: Package, progress: Progress = SILENT) -> AbstractContextManager[Images]:
+        """The images by the inputs of the model, see `images.opened`."""
+        return opened(model, [self.image, *([self.second] if self.second else [])], Clouds(self.clouds, self.cloud_masks), progress)
 
     def area(self, grid: Grid) -> Window:
         """The pixels wanted of an image."""
         return grid.window_of(self.extent) if self.extent else grid.window
-
-    def matches(self, model: Package, scene: Scene, progress: Progress) -> list[Match]:
-        """The image's bands for the model's."""
-        return match_bands(model.image.bands, scene.band_names, image=scene.name, scene=scene, preset=self.preset,
-                           model_preset=model.image.preset, bands_text=self.bands, progress=progress)
 
     def squares(self, model: Package, grid: Grid, name: str) -> Squares | None:
         """Those that a model answers for as a whole, of an image called `name`; None where it answers for pixels.
@@ -119,7 +125,7 @@ class Canvas:
 
     Attributes:
         model: that is run.
-        image: what the image is called.
+        image: what the image, or the images, are called.
         grid: of the whole image; of its squares, where the model answers for these.
         area: the pixels, or squares, wanted of it.
         tags: that say where a product came from.
@@ -134,24 +140,28 @@ class Canvas:
     squares: Squares | None = None
 
     @classmethod
-    def of(cls, model: Package, request: MapRequest, scene: Scene) -> Canvas:
+    def of(cls, model: Package, request: MapRequest, images: Images) -> Canvas:
         """The canvas of a request."""
         halo, block = model.halo if request.halo is None else request.halo, request.block(model)
+        scene, scenes = images.first, images.scenes.values()
         squares, area = request.squares(model, scene.grid, scene.name), request.area(scene.grid)
         tags = {
             "EO_PRETRAIN_MODEL": model.id,
             "EO_PRETRAIN_MODEL_SHA256": model.sha256,
             "EO_PRETRAIN_MODEL_LICENCE": model.description["licence"],
-            "EO_PRETRAIN_IMAGES": json.dumps([raster.name for raster in scene.rasters], ensure_ascii=False),
+            "EO_PRETRAIN_IMAGES": json.dumps([raster.name for each in scenes for raster in each.rasters], ensure_ascii=False),
             "EO_PRETRAIN_PARAMETERS": json.dumps(request.provenance, ensure_ascii=False),
             "EO_PRETRAIN_RUNTIME": f"onnxruntime {VERSION}",
             "EO_PRETRAIN_BLOCK": f"squares of {squares.side} px, step {squares.step} px" if squares else f"{block} px, halo {halo} px",
         }
         if request.small_blocks:
             tags["EO_PRETRAIN_BLOCK"] += f"; the model's smaller block, in place of {model.block} px"
+        if len(model.images) > 1:
+            by_sensor = {name: images.scenes[name].name if name in images.scenes else None for name in model.images}
+            tags["EO_PRETRAIN_SENSORS"] = json.dumps(by_sensor, ensure_ascii=False)
         tags |= {"ACQUISITION_DATE": scene.acquired} if scene.acquired else {}
         place = (squares.grid, squares.cells(area)) if squares else (scene.grid, area)
-        return cls(model, scene.name, *place, tags, squares)
+        return cls(model, images.name, *place, tags, squares)
 
     def place(self, window: Window) -> Window:
         """A window of the image as one of the products, which cover the area."""

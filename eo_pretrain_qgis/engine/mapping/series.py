@@ -24,14 +24,15 @@ from ..rasters.clouds import CLEAR, CloudMask, open_mask
 from ..rasters.grid import Grid, Window, blocks
 from ..rasters.raster import Raster, Scene
 from ..rasters.series_dates import Dated, days_of, days_since, in_order
-from .band_matching import AS_MODEL, Match, empty_value, match_bands
+from .band_matching import AS_MODEL, Match, match_bands, preset_of
 from .blocks import Tile, anchored_tiles
-from .inference import Part, Product
+from .inference import Part, Product, require_products
 from .request import Canvas, compare_resolution
 from .score_checks import check_scores
 
-#: Numbers of images held at once, and pixels that the network is asked for at once.
-HELD, ASKED = 2**25, 2**14
+#: Numbers of images held at once, and pixels that the network is asked for at once: of more, an encoder with attention, such as Presto, would need
+#: gigabytes and be slower, and a cancel would wait for it.
+HELD, ASKED = 2**25, 2**9
 LARGEST_BLOCK = 512
 
 
@@ -106,9 +107,10 @@ def map_series(model: Package, request: SeriesRequest, products: Sequence[Produc
     Raises:
         DataError: images on different grids, of another season than the model's, of several years of the season asked for, without the model's
             bands, or without a clear pixel.
-        ModelError: the model does not take one series, or says no probabilities.
+        ModelError: the model does not take one series, cannot give a product, or says no probabilities.
     """
     started, (seen, season) = time.monotonic(), _series_of(model)
+    require_products(model, products)
     progress.at(0, "Reading the dates")
     ordered = in_order(_dated(request, progress), together=request.together, least=1, progress=progress)
     days = _in_season(season, ordered, progress)
@@ -191,7 +193,7 @@ def _opened(model: Package, seen: ModelInput, request: SeriesRequest, ordered: l
     for number, (each, day) in enumerate(kept):
         progress.at(number / len(kept), "Opening the images")
         scene = Scene.open(sorted(each.sources, key=lambda source: Path(source["path"]).name), request.nodata,
-                           empty_value(request.preset, seen.preset))
+                           preset_of(request.preset, seen.preset))
         if found and not found[0].scene.grid.same_as(scene.grid):
             raise DataError(f"{found[0].scene.path} and {scene.path} lie on different grids, but a series is read pixel by pixel. Bring one onto the "
                             "grid of the other with “Warp (reproject)”; of several tiles, map each by itself.")
@@ -231,7 +233,7 @@ def _answered_tile(model: Package, seen: ModelInput, images: list[_Image], tile:
     progress.at(0.7, "Asking the model")
     kept = (..., slice(core.row - around.row, core.row - around.row + core.height), slice(core.col - around.col, core.col - around.col + core.width))
     valid = np.logical_or.reduce(known[kept])
-    scores = np.zeros((len(model.classes), core.height, core.width), np.float32)
+    scores = np.zeros((model.channels, core.height, core.width), np.float32)
     if valid.any():
         scores = np.where(valid, ask(dict(zip(seen.ports, (values, days), strict=True)))[0][kept], 0)
     means = np.einsum("dbyx,dyx->byx", values[0][kept], known[kept].astype(np.float32)) / np.maximum(known[kept].sum(0), 1)
@@ -253,7 +255,7 @@ def _answered(model: Package, seen: ModelInput, images: list[_Image], tile: Tile
         days[clear.ravel(), number] = image.day
     dated = (days >= 0).astype(np.float32)
     means = np.einsum("pdb,pd->bp", values, dated) / np.maximum(dated.sum(1), 1)
-    valid, scores = (days >= 0).any(1), np.zeros((pixels, len(model.classes)), np.float32)
+    valid, scores = (days >= 0).any(1), np.zeros((pixels, model.channels), np.float32)
     places = np.flatnonzero(valid)
     for first in range(0, len(places), ASKED):
         progress.at(0.7 + 0.3 * first / len(places), "Asking the model")

@@ -132,6 +132,14 @@ class Squares:
         valid, shape = np.isin(np.arange(len(rows)), chosen), (cells.height, cells.width)
         return cells, every.reshape(-1, *shape), means.reshape(-1, *shape), valid.reshape(shape)
 
+    def seen_in(self, tile: Tile, sensors: np.ndarray) -> np.ndarray:
+        """By cell, which sensors were measured somewhere in its square (y, x), of those of each pixel of a block (y, x), see `reading.Piece`."""
+        cells = self.cells(tile.core)
+        top = self._starts(cells.row, cells.height, self.image.height) - tile.seen.row
+        left = self._starts(cells.col, cells.width, self.image.width) - tile.seen.col
+        views = sliding_window_view(sensors, (self.side, self.side))
+        return np.array([[np.bitwise_or.reduce(views[y, x], axis=None) for x in left] for y in top], np.uint8)
+
     def _at_once(self, values: np.ndarray, rows: np.ndarray, columns: np.ndarray, ask: Callable[[np.ndarray], np.ndarray]) -> dict[int, np.ndarray]:
         """Scores (class,) of the squares of a block, by their numbers, that begin at multiples of the step from each other: all but those that were
         moved inwards at the borders of the image.

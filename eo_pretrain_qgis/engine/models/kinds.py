@@ -15,7 +15,7 @@ class Kind:
         output: name of the graph's output.
         sound: the smallest and the largest value that it may hold.
         products: what a map run can write of it (`mapping.products.PRODUCTS`, and polygons), the chief one first.
-        translates: whether its channels are bands of another sensor, and not classes.
+        of_bands: whether its channels are bands, of another sensor or of an embedding, and not classes.
         axes: of the output: "byx" of pixels, "b" where a sample has one answer.
         takes: axes of the inputs, see `cards.Axes`.
         words: what it does, as the STAC extension for models names tasks.
@@ -25,7 +25,7 @@ class Kind:
     output: str
     sound: tuple[float, float]
     products: tuple[str, ...]
-    translates: bool = False
+    of_bands: bool = False
     axes: str = "byx"
     takes: str = "byx"
     words: str = "semantic-segmentation"
@@ -37,8 +37,11 @@ class Kind:
 
 
 SEGMENTATION, FIELDS, TRANSLATION, SERIES, TILES_IN_TIME = "segmentation", "fields", "translation", "series", "tiles in time"
-_CHANCE, _OF_CLASSES = (0.0, 1.0), ("class_map", "confidence", "class_shares", "polygons", "survey")
+EMBEDDING, SERIES_EMBEDDING = "embedding", "embedding of series"
+_CHANCE, _OF_SERIES = (0.0, 1.0), ("class_map", "confidence", "class_shares", "polygons", "survey")
+_OF_CLASSES = (*_OF_SERIES, "sensor_map")
 _PIXELS, _SCENE = "a class for every pixel", "scene-classification"
+_EMBEDS = "an embedding of every pixel"
 #: Task → what its models give. That probabilities of a pixel sum to 1 is not asked for, since the most probable class is also that of a
 #: network with a sigmoid for each. Where a place may have several classes there is no map of one, and each class has a band.
 KINDS = {
@@ -46,11 +49,12 @@ KINDS = {
     FIELDS: Kind(_PIXELS, "probabilities", _CHANCE, (*_OF_CLASSES, "fields")),
     "scene": Kind("a class for every image", "probabilities", _CHANCE, _OF_CLASSES, axes="b", words=_SCENE),
     "patch": Kind("a class for every patch", "probabilities", _CHANCE, _OF_CLASSES, axes="b", words=_SCENE),
-    "multilabel": Kind("several classes for every image", "probabilities", _CHANCE, ("class_shares",), axes="b", words=_SCENE),
-    TRANSLATION: Kind("images of another sensor", "translation", (-math.inf, math.inf), ("synthetic_image",), translates=True, words="generative"),
-    SERIES: Kind("a class for every series", "probabilities", _CHANCE, ("class_map", "confidence", "class_shares", "polygons"), axes="b", takes="tb",
-                 words="classification"),
-    TILES_IN_TIME: Kind(_PIXELS, "probabilities", _CHANCE, ("class_map", "confidence", "class_shares", "polygons"), takes="tbyx"),
+    "multilabel": Kind("several classes for every image", "probabilities", _CHANCE, ("class_shares", "sensor_map"), axes="b", words=_SCENE),
+    TRANSLATION: Kind("images of another sensor", "translation", (-math.inf, math.inf), ("synthetic_image",), of_bands=True, words="generative"),
+    SERIES: Kind("a class for every series", "probabilities", _CHANCE, _OF_SERIES, axes="b", takes="tb", words="classification"),
+    TILES_IN_TIME: Kind(_PIXELS, "probabilities", _CHANCE, _OF_SERIES, takes="tbyx"),
+    EMBEDDING: Kind(_EMBEDS, "embedding", (-1.0, 1.0), ("embedding",), of_bands=True, words="similarity-search"),
+    SERIES_EMBEDDING: Kind(_EMBEDS, "embedding", (-1.0, 1.0), ("embedding",), of_bands=True, axes="b", takes="tb", words="similarity-search"),
 }
 #: Edge of a block, what the network sees at once [px], and of the smaller one for little memory; more where the halo is wide.
 BLOCK, SMALL_BLOCK = 1024, 256

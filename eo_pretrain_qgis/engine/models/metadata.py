@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ..cards import days_port
-from .kinds import KINDS, up
+from .kinds import EMBEDDING, KINDS, TRANSLATION, up
 
 STAC_VERSION = "1.1.0"
 MLM_SCHEMA = "https://stac-extensions.github.io/mlm/v1.5.2/schema.json"
@@ -69,7 +69,8 @@ def deepness_keys(description: dict[str, Any]) -> dict[str, Any]:
     class; a smallest segment of 0 keeps the map unsmoothed.
     """
     kind = KINDS[description["task"]]
-    if len(description["inputs"]) > 1 or (kind.takes, kind.axes) != ("byx", "byx") or description.get("beside") or description.get("further"):
+    more = description.get("beside") or description.get("further") or description["task"] == EMBEDDING
+    if len(description["inputs"]) > 1 or (kind.takes, kind.axes) != ("byx", "byx") or more:
         return {}
     bands, halo, stride = len(description["inputs"][0]["bands"]), description["halo"], description["stride"]
     tile = description.get("fixed_tile") or max(description["tile_size"], up(4 * halo, stride))
@@ -154,8 +155,8 @@ def _input(seen: dict[str, Any], side: int) -> dict[str, Any]:
 
 
 def _targets(description: dict[str, Any]) -> list[dict[str, Any]]:
-    """Bands of the sensor a translation gives; none for classes."""
-    return description["target"]["bands"] if KINDS[description["task"]].translates else []
+    """Bands of the sensor a translation gives, or of an embedding; none for classes."""
+    return description["target"]["bands"] if KINDS[description["task"]].of_bands else []
 
 
 def _tasks(description: dict[str, Any]) -> list[str]:
@@ -165,6 +166,16 @@ def _tasks(description: dict[str, Any]) -> list[str]:
 def _output(description: dict[str, Any]) -> dict[str, Any]:
     classes, targets, side = description["classes"], _targets(description), description.get("fixed_tile") or -1
     whole = KINDS[description["task"]].axes == "b"
+    if targets and description["task"] != TRANSLATION:
+        return {
+            "name": KINDS[description["task"]].output,
+            "description": "Embedding: numbers from -1 to 1 that images embedded by this model share, and no other's.",
+            "tasks": _tasks(description),
+            "bands": [band["name"] for band in targets],
+            "result": {"shape": [-1, len(targets), *([] if whole else [side, side])],
+                       "dim_order": ["batch", "bands", *([] if whole else ["height", "width"])], "data_type": "float32"},
+            "post_processing_function": None,
+        }
     if targets:
         return {
             "name": "translation",

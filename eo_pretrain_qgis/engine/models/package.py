@@ -2,10 +2,11 @@
 
 The graph takes each of its `inputs` by its name, of images float32 (n, band, y, x) in the stored units of the training images, and gives
 ``probabilities``, float32 (n, class, y, x), (n, class) where images have a class as a whole, or, for the task translation, ``translation``,
-float32 (n, band, y, x) in the stored units of another sensor; scaling happens inside, so nobody can feed it another range unnoticed. A model of
-series takes values float32 (n, date, band) and, by the name of the input and “_days”, their days float32 (n, date), below 0 where a date is
-missing, cloudy or padding; it gives ``probabilities`` (n, class), NaN of a series without such a day. What it wants and gives stands in the
-file's `metadata_props`: our own description, a STAC-MLM item, and the keys Deepness reads.
+float32 (n, band, y, x) in the stored units of another sensor, or, for the task embedding, ``embedding``, float32 (n, band, y, x) from -1 to 1;
+scaling happens inside, so nobody can feed it another range unnoticed. A model of series takes values float32 (n, date, band) and, by the name of the
+input and “_days”, their days float32 (n, date), below 0 where a date is missing, cloudy or padding; it gives ``probabilities`` (n, class), or
+``embedding`` (n, band), NaN of a series without such a day. What it wants and gives stands in the file's `metadata_props`: our own description, a
+STAC-MLM item, and the keys Deepness reads.
 
 A model file is a download: it is refused when it reaches outside itself (external data) or asks for code that is not
 onnxruntime's own (operators of other domains).
@@ -31,7 +32,7 @@ from ...progress import SILENT, Progress
 from ..cards import ClassInfo, Input, ModelBand
 from ..records import checked, parse_json, shown
 from . import metadata as model_metadata
-from .kinds import KINDS, SEGMENTATION, Kind, block_sizes
+from .kinds import KINDS, SEGMENTATION, TRANSLATION, Kind, block_sizes
 from .ports import check_graph, fixed_side, further_output
 from .record import ModelInput, ModelRecord
 from .session import Session
@@ -79,18 +80,30 @@ class Package:
         return {seen.name: seen for seen in self.record.inputs}
 
     @property
-    def image(self) -> ModelInput:
-        """The one input of a model that maps.
+    def images(self) -> dict[str, ModelInput]:
+        """What a model of images takes, by name.
 
         Raises:
-            ModelError: it has several, which no map is made from yet.
+            ModelError: it takes series.
         """
-        first, *others = self.inputs.values()
-        if others or first.axes != "byx":
+        if any(seen.axes != "byx" for seen in self.inputs.values()):
             names = [("series of " if "t" in seen.axes else "images of ") + seen.name for seen in self.inputs.values()]
-            advice = "Use “Map a series”, or choose" if not others and "t" in first.axes else "Choose"
+            advice = "Use “Map a series”, or choose" if len(names) == 1 else "Choose"
             raise ModelError(f"The model {self.path} takes {listed(names)}, and a map is made from one image so far. {advice} a model that takes "
                              "one.")
+        return self.inputs
+
+    @property
+    def image(self) -> ModelInput:
+        """The one input of a model of images of one sensor.
+
+        Raises:
+            ModelError: it takes something else.
+        """
+        first, *others = self.images.values()
+        if others:
+            raise ModelError(f"The model {self.path} takes images of {listed(list(self.inputs))}, and this is made from images of one sensor. Use "
+                             "“Predict map”, or choose a model that takes one.")
         return first
 
     @property
@@ -110,13 +123,13 @@ class Package:
 
     @property
     def targets(self) -> tuple[ModelBand, ...]:
-        """The bands of the sensor it translates to, in the order of the network's output; none for classes."""
-        return self.record.target.bands if self.kind.translates and self.record.target else ()
+        """The bands that it gives, of another sensor or an embedding, in the order of the network's output; none for classes."""
+        return self.record.target.bands if self.kind.of_bands and self.record.target else ()
 
     @property
     def target_sensor(self) -> str:
-        """Name of the sensor it translates to; empty for classes."""
-        return self.record.target.sensor if self.kind.translates and self.record.target else ""
+        """Name of the sensor it translates to, or of the embedding; empty for classes."""
+        return self.record.target.sensor if self.kind.of_bands and self.record.target else ""
 
     @property
     def further(self) -> dict[str, tuple[ClassInfo, ...]]:
@@ -143,7 +156,14 @@ class Package:
     @property
     def gives(self) -> str:
         """What it gives, in words."""
-        return f"images of the sensor {self.target_sensor}" if self.targets else "classes"
+        if self.task == TRANSLATION:
+            return f"images of the sensor {self.target_sensor}"
+        return self.kind.gives if self.targets else "classes"
+
+    @property
+    def channels(self) -> int:
+        """How many its chief output has."""
+        return len(self.targets or self.classes)
 
     @property
     def stride(self) -> int:
@@ -185,7 +205,7 @@ class Package:
     def session(self, device: str = "auto", threads: int = 0, progress: Progress = SILENT) -> Session:
         """Loads the network in onnxruntime; see `Session`."""
         more = {further_output(name): len(classes) for name, classes in self.further.items()} | dict.fromkeys(self.beside, 1)
-        session = Session(self.path, device, threads, progress, self.kind.output, len(self.targets or self.classes), more)
+        session = Session(self.path, device, threads, progress, self.kind.output, self.channels, more)
         session.answered = self._answered
         return session
 

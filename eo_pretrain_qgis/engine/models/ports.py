@@ -53,7 +53,7 @@ def check_graph(model: onnx.ModelProto, description: dict[str, Any], where: str)
         raise ModelError(f"The network in {where} takes tiles of {found or 'any'} px, but its description says {said or 'any'} px and a stride of "
                          f"{stride} px. Export the model again.")
     kind = KINDS[description["task"]]
-    channels, what = (description["target"]["bands"], "target bands") if kind.translates else (description["classes"], "classes")
+    channels, what = (description["target"]["bands"], "target bands") if kind.of_bands else (description["classes"], "classes")
     _check_port(model.graph.output, kind.output, "byx" if description.get("dense_step") else kind.axes, len(channels), what, where)
     for row in description.get("further", ()):
         _check_port(model.graph.output, further_output(row["name"]), "byx" if description.get("dense_step") else kind.axes, len(row["classes"]),

@@ -58,7 +58,7 @@ class ModelInput(Struct, frozen=True):
 
 
 class Target(Struct):
-    """The sensor whose images a translation makes."""
+    """The sensor whose images a translation makes, or the embedding and its bands."""
 
     sensor: PlainName
     bands: Bands
@@ -99,13 +99,15 @@ class ModelRecord(Struct):
         beside: outputs of the graph besides the classes, each (n, 1, y, x) from 0 to 1, such as the distance from a field's boundary.
         target_name: of the main target, where there are several.
         further: the others, each an output of the graph of its own.
+        fusion: how the images of two sensors are joined in the network; empty of one, and of simple classifiers.
         dense_step: the graph takes larger images, too, and gives a class for each of their squares of `tile_size` that begins at a multiple of
             this [px].
     """
 
     id: FilledName
     name: Name
-    task: Literal["segmentation", "fields", "scene", "patch", "multilabel", "translation", "series", "tiles in time"]
+    task: Literal["segmentation", "fields", "scene", "patch", "multilabel", "translation", "series", "tiles in time",
+                  "embedding", "embedding of series"]
     inputs: Annotated[tuple[ModelInput, ...], Meta(min_length=1, max_length=1_000)]
     resolution_m: tuple[Metres, Metres]
     classes: Annotated[tuple[ClassInfo, ...], Meta(max_length=255)]
@@ -123,6 +125,7 @@ class ModelRecord(Struct):
     parameters: Count | None = None
     target: Target | None = None
     beside: tuple[FilledName, ...] = ()
+    fusion: Name = ""
     target_name: TargetName | Literal[""] = ""
     further: Annotated[tuple[FurtherTarget, ...], Meta(max_length=100)] = ()
     scores: dict[str, Any] | None = None
@@ -135,9 +138,9 @@ class ModelRecord(Struct):
         if other:
             raise ValueError(f"the axes of the input {shown(other.name)} are {shown(other.axes)}, and those of a model for {self.task} are "
                              f"{shown(self.kind.takes)}")
-        if self.kind.translates and self.target is None:
+        if self.kind.of_bands and self.target is None:
             raise ValueError("it lacks the key “target”")
-        if not self.kind.translates and not self.classes:
+        if not self.kind.of_bands and not self.classes:
             raise ValueError("“classes” names none")
         if self.kind.whole and self.dense_step is None and self.fixed_tile != self.tile_size:
             raise ValueError(f"it gives {self.kind.gives}, so “fixed_tile” must be the {self.tile_size} px of “tile_size”")

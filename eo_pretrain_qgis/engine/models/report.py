@@ -10,6 +10,7 @@ from ..cards import ClassInfo, ModelBand
 from ..datasets.dates import season_words
 from ..looks import html_page as html
 from ..looks.class_style import coloured
+from .kinds import TRANSLATION
 from .package import Package
 from .record import ModelInput
 
@@ -80,6 +81,10 @@ def _season(seen: ModelInput) -> list[str]:
 
 
 def _gives(package: Package) -> list[str]:
+    if package.targets and package.task != TRANSLATION:
+        return [html.heading(f"The embedding {package.target_sensor}"),
+                html.paragraph(f"{package.channels} numbers from -1 to 1 for each pixel. Images that this model embedded compare with each "
+                               "other, and with those of no other model.")]
     if package.targets:
         return [html.heading(f"Synthetic bands of {package.target_sensor} it gives"),
                 html.paragraph("Values as that sensor's images were stored in training. They are made, not measured."), _bands(package.targets)]

@@ -35,6 +35,7 @@ class Contents:
         colormap: value → (red, green, blue), for one Byte band.
         tags: texts to store in the file.
         resampling: of overviews: "nearest" for classes, "average" for measurements.
+        scale: what a stored 1 is worth, in all bands.
     """
 
     dtype: str
@@ -43,6 +44,7 @@ class Contents:
     colormap: Mapping[int, tuple] | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     resampling: str = "nearest"
+    scale: float = 1.0
 
 
 class TiledWriter:
@@ -76,6 +78,8 @@ class TiledWriter:
                 self._dataset.set_band_description(index, text)
             if self.contents.colormap:
                 self._dataset.write_colormap(1, dict(self.contents.colormap))
+            if self.contents.scale != 1:
+                self._dataset.scales = [self.contents.scale] * len(self.contents.bands)
             self._dataset.update_tags(**self.contents.tags)
             self._parts = stack.pop_all()
         return self

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pyproj
+from rasterio import DatasetReader
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 from rasterio.warp import transform, transform_bounds
@@ -19,6 +20,8 @@ from ...errors import DataError
 PIXEL_TOLERANCE = 1e-3
 #: Where a CRS's own unit differs from metres on the ground by less than this share, its own unit is taken (UTM: 0.1 %).
 SCALE_TOLERANCE = 0.01
+#: Largest rotation term relative to the pixel size that is taken for rounding.
+ROTATION_TOLERANCE = 1e-6
 #: Points along an edge when a box is brought into another CRS.
 DENSITY = 21
 
@@ -55,6 +58,10 @@ class Grid:
     transform: tuple[float, ...]
     width: int
     height: int
+
+    def __str__(self) -> str:
+        x, y = self.resolution
+        return f"{self.width} × {self.height} pixels of {x:.6g} × {y:.6g}"
 
     @property
     def resolution(self) -> tuple[float, float]:
@@ -303,3 +310,30 @@ def _starts(first: int, length: int, size: int, stride: int) -> list[int]:
 
 def _numbers(box: tuple | list) -> str:
     return ", ".join(f"{value:.10g}" for value in box)
+
+
+def read_grid(opened: DatasetReader, path: str, crs: str = "") -> Grid:
+    """The grid of an open raster.
+
+    Args:
+        opened: the raster.
+        path: of it, for messages.
+        crs: that goes before its own; empty takes that.
+
+    Raises:
+        DataError: it lies on no north-up grid of the Earth.
+    """
+    a, b, c, d, e, f = opened.transform[:6]
+    if opened.gcps[0] and opened.transform.is_identity:
+        raise DataError(f"{path} has only ground control points and no grid on the map. Warp it first with “Warp (reproject)”.")
+    if abs(b) + abs(d) > ROTATION_TOLERANCE * (abs(a) + abs(e)):
+        raise DataError(f"{path} is rotated against its coordinate axes. Warp it first with “Warp (reproject)”.")
+    try:
+        found = CRS.from_user_input(crs) if crs else opened.crs
+    except CRSError as error:
+        raise DataError(f"{path}: the coordinate reference system “{crs}” is not known ({error}). Choose another one.") from None
+    if not found or not (found.is_geographic or found.is_projected):
+        raise DataError(f"{path} has no coordinate reference system. Set it in the layer's properties or with “Assign projection”.")
+    if opened.transform.is_identity:
+        raise DataError(f"{path} does not say where its pixels lie on the map. Georeference it first.")
+    return Grid(found.to_wkt(version="WKT2_2019"), (a, 0.0, c, 0.0, e, f), opened.width, opened.height)

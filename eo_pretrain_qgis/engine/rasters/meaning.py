@@ -18,6 +18,7 @@ import numpy as np
 from ...errors import DataError
 from ...progress import SILENT, Progress
 from .deliveries.packages import LEVEL_TAG
+from .embeddings import EMBEDDED
 from .plausibility import LARGEST_REFLECTANCE, File, Image, bands_of_files, hold_against_values, sample, warn_of_fill
 from .sensors import PRESETS, Band
 
@@ -33,6 +34,8 @@ _LEVELS = ("L1C", "L2A")
 #: Share of values that the type of a dataset cannot hold, above which it is said, and refused. Some are lost over water.
 SOME_LOST, MOST_LOST = 0.005, 0.6
 ALIKE = 1e-9
+#: Units of which nobody but the file knows the scale.
+OPEN = ("unknown", EMBEDDED)
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ def as_stored(scene: Image, bands: list[Band], progress: Progress = SILENT, judg
     _refuse_colours(scene)
     found = [replace(band, scale=said[0], offset=said[1]) if said else band for band, said in zip(bands, declared, strict=True)]
     told = SILENT if any(raster.understood for raster in scene.rasters) else progress  # that line has said it
-    _tell(scene, bands, found, "declares in the file that", told, [band.unit != "unknown" for band in bands])
+    _tell(scene, bands, found, "declares in the file that", told, [band.unit not in OPEN for band in bands])
     baseline = baseline_of(scene)
     if baseline is not None:
         offset = NEW_OFFSET if baseline >= NEW_BASELINE else 0.0
@@ -120,7 +123,7 @@ def refuse_one_sided(ours: Band, theirs: Any, path: str, other: str) -> None:
         DataError: naming both files.
     """
     plain = [(band.scale, band.offset) == (1, 0) for band in (ours, theirs)]
-    if ours.unit == theirs.unit == "unknown" and plain[0] != plain[1]:
+    if ours.unit == theirs.unit and ours.unit in OPEN and plain[0] != plain[1]:
         (says, silent), band = ((other, path), theirs) if plain[0] else ((path, other), ours)
         raise DataError(f"{says} declares that the values of {band.name} are × {band.scale:g} {_signed(band.offset)}, and {silent} declares nothing, "
                         "so nobody knows whether they are alike. Choose the sensor of the images, or declare scale and offset in both files.")

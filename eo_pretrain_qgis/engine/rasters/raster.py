@@ -12,22 +12,22 @@ import numpy as np
 import rasterio
 import rasterio.windows
 from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioIOError
+from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 
 from ...errors import DataError
 from ...scene_names import is_packed, may_be_scene, scene_name
 from . import deliveries, sources
 from .alpha_bands import can_mask
 from .dates import ACQUIRED, WRITTEN, first_day
-from .grid import Grid, Window
+from .decoding import Decoder, decoded
+from .grid import Grid, Window, read_grid
 from .nodata import is_nodata
 from .same_band import band_of_file
+from .sensors import PRESETS
 
 ADVICE_FILE = "Check that the file exists, is whole and is an image."
 ADVICE_SCENE = ("A scene is a Sentinel-2 product with MTD_MSIL1C.xml or MTD_MSIL2A.xml, a Landsat scene with *_MTL.txt, a Sentinel-1 GRD product, "
                 "or a folder with one file for each band; an archive of it is a .zip or an uncompressed .tar. Unpack others and choose the folder.")
-#: Largest rotation term relative to the pixel size that is taken for rounding.
-ROTATION_TOLERANCE = 1e-6
 
 
 class Raster:
@@ -45,6 +45,7 @@ class Raster:
 
     Attributes:
         declared_nodata: one more nodata value, for all bands; None adds none.
+        decoder: turns stored values into those that are read; None reads them as they are.
     """
 
     def __init__(self, path: str, name: str = "", crs: str = "", nodata: tuple | list = (), open_options: tuple | list = (),
@@ -54,6 +55,7 @@ class Raster:
         self._virtual: deliveries.Virtual | None = None
         self._own_nodata = own_nodata
         self.declared_nodata: float | None = None
+        self.decoder: Decoder | None = None
         self._nodata, self._options = nodata, dict(option.split("=", 1) for option in open_options)
         self._opened: rasterio.DatasetReader | None = None
 
@@ -70,6 +72,8 @@ class Raster:
 
     def close(self) -> None:
         """Closes the file; the next use opens it again."""
+        if self.decoder is not None:
+            self.decoder.close()
         if self._opened is not None:
             self._opened.close()
             self._opened = None
@@ -83,7 +87,7 @@ class Raster:
                 warnings.simplefilter("ignore", NotGeoreferencedWarning)  # refused with a sentence below
                 self._virtual = self._virtual or deliveries.virtual_of(self.path)
                 opened = sources.virtual(self._virtual.xml) if self._virtual else sources.raster(self.path, **self._options)
-            self._grid = self._read_grid(opened)
+            self._grid = read_grid(opened, self.path, self.crs)
             with sources.permit(self.path):
                 self._mask_bands = [index for index, kind in enumerate(opened.colorinterp)
                                     if kind == ColorInterp.alpha and opened.count > 1 and can_mask(opened, index)]
@@ -139,6 +143,11 @@ class Raster:
     @property
     def dtype(self) -> str:
         """NumPy name of the type that holds all bands."""
+        return self.decoder.dtype if self.decoder else self.stored_type
+
+    @property
+    def stored_type(self) -> str:
+        """The same before anything is decoded."""
         types = self.dataset.dtypes
         common = np.result_type(*(types[index] for index in self._bands))
         if common.kind not in "iuf":
@@ -149,13 +158,13 @@ class Raster:
     @property
     def scales(self) -> list[float]:
         """Per band, the scale declared in the file; 1 where there is none."""
-        declared = self.dataset.scales
+        declared = self.dataset.scales if self.decoder is None else [1.0] * self.dataset.count
         return [declared[index] for index in self._bands]
 
     @property
     def offsets(self) -> list[float]:
         """Per band, the offset declared in the file; 0 where there is none."""
-        declared = self.dataset.offsets
+        declared = self.dataset.offsets if self.decoder is None else [0.0] * self.dataset.count
         return [declared[index] for index in self._bands]
 
     @property
@@ -177,7 +186,7 @@ class Raster:
     def nodata_of(self, band: int) -> list[float]:
         """Every value that means "nothing measured" in a band (0-based): of the file, the layer and the declared one."""
         file_band = self._bands[band] if self.dataset else 0
-        values = [self.declared_nodata]
+        values = [self.declared_nodata, self.decoder.nodata if self.decoder else None]
         if file_band >= len(self._own_nodata) or self._own_nodata[file_band]:
             values.append(self.dataset.nodatavals[file_band])
         if file_band < len(self._nodata):
@@ -208,37 +217,21 @@ class Raster:
         place = np.s_[top:top + inside.height, left:left + inside.width]
         with self._explained(f"cannot be read at rows {inside.row} to {inside.row + inside.height}",
                              "The file may be cut short or damaged: copy or download it again."), sources.permit(self.path):
-            read = dataset.read([self._bands[band] + 1 for band in bands], window=part, out_dtype=self.dtype)
+            read = dataset.read([self._bands[band] + 1 for band in bands], window=part, out_dtype=self.stored_type)
             shown = dataset.dataset_mask(window=part) > 0 if self._masked else np.ones(read.shape[1:], bool)
         for values_of_band, band in zip(read, bands, strict=True):
             if read.dtype.kind == "f":
                 shown &= np.isfinite(values_of_band)
             for nodata in self.nodata_of(band):
                 shown &= ~is_nodata(values_of_band, nodata)
+        if self.decoder is not None:
+            read, shown = self.decoder(read, shown, inside)
         if inside == window:
             return read, shown
         values = np.zeros((len(bands), window.height, window.width), read.dtype)
         valid = np.zeros((window.height, window.width), bool)
         values[(slice(None), *place)], valid[place] = read, shown
         return values, valid
-
-    def _read_grid(self, opened: rasterio.DatasetReader) -> Grid:
-        a, b, c, d, e, f = opened.transform[:6]
-        if opened.gcps[0] and opened.transform.is_identity:
-            raise DataError(f"{self.path} has only ground control points and no grid on the map. Warp it first with “Warp (reproject)”.")
-        if abs(b) + abs(d) > ROTATION_TOLERANCE * (abs(a) + abs(e)):
-            raise DataError(f"{self.path} is rotated against its coordinate axes. Warp it first with “Warp (reproject)”.")
-        try:
-            crs = rasterio.crs.CRS.from_user_input(self.crs) if self.crs else opened.crs
-        except CRSError as error:
-            raise DataError(f"{self.path}: the coordinate reference system “{self.crs}” is not known ({error}). "
-                            "Choose another one.") from None
-        if not crs or not (crs.is_geographic or crs.is_projected):
-            raise DataError(f"{self.path} has no coordinate reference system. Set it in the layer's properties or with "
-                            "“Assign projection”.")
-        if opened.transform.is_identity:
-            raise DataError(f"{self.path} does not say where its pixels lie on the map. Georeference it first.")
-        return Grid(crs.to_wkt(version="WKT2_2019"), (a, 0.0, c, 0.0, e, f), opened.width, opened.height)
 
     @contextlib.contextmanager
     def _explained(self, wrong: str, advice: str):
@@ -268,19 +261,36 @@ class Scene:
         first = rasters[0]
         for other in rasters[1:]:
             if not first.grid.same_as(other.grid):
-                raise DataError(f"{first.path} and {other.path} lie on different grids ({_grid_text(first.grid)}; "
-                                f"{_grid_text(other.grid)}), so they cannot be bands of one scene. "
+                raise DataError(f"{first.path} and {other.path} lie on different grids ({first.grid}; "
+                                f"{other.grid}), so they cannot be bands of one scene. "
                                 "Resample one to the grid of the other with “Warp (reproject)”.")
 
     @classmethod
-    def open(cls, sources: list[dict], declared_nodata: float | None = None, empty: float | None = None) -> Scene:
-        """The scene whose bands are all those of `sources` (raster values of a job), in order; `empty` as in the class."""
+    def open(cls, sources: list[dict], declared_nodata: float | None = None, preset: str = "") -> Scene:
+        """The scene whose bands are all those of `sources` (raster values of a job), in order; with a preset see `stored_as`."""
         rasters = [Raster(**source) for source in sources]
         for raster in rasters:
             raster.declared_nodata = declared_nodata
         scene = cls(rasters)
-        scene.empty = empty
+        if preset:
+            scene.stored_as(preset)
         return scene
+
+    def stored_as(self, preset: str) -> None:
+        """Reads the values as a sensor, a key of `sensors.PRESETS`, stores them: what it calls empty is not valid, and what needs it is decoded.
+
+        Raises:
+            DataError: see `decoding.decoded`.
+        """
+        self.empty = PRESETS[preset].nodata
+        if PRESETS[preset].decoding:
+            self.rasters = decoded(self.rasters, PRESETS[preset].decoding)
+
+    def stored_like(self, other: Scene) -> None:
+        """Reads the values as those of another scene of the same sensor are read."""
+        self.empty, self.conversion = other.empty, other.conversion
+        if other.rasters[0].decoder is not None:
+            self.rasters = decoded(self.rasters, other.rasters[0].decoder.name)
 
     def __enter__(self) -> Scene:
         return self
@@ -385,8 +395,3 @@ def _innermost(error: BaseException) -> BaseException:
     while error.__cause__ is not None:
         error = error.__cause__
     return error
-
-
-def _grid_text(grid: Grid) -> str:
-    x, y = grid.resolution
-    return f"{grid.width} × {grid.height} pixels of {x:.6g} × {y:.6g}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from ...errors import DataError, listed
 from ...progress import SILENT, Progress
 from ..records import FilledName, Finite, Name, Positive, printable
+from .embeddings import EMBEDDED, version_of
 from .same_band import POLARISATIONS, are_unnamed, renamed, same_band
 
 
@@ -18,7 +19,7 @@ class Band:
     Attributes:
         name: as the sensor's makers call it.
         wavelength_um: centre wavelength [µm]; None where there is none.
-        unit: of the physical value: "reflectance", "dB", "linear", "radiance" or "unknown".
+        unit: of the physical value: "reflectance", "dB", "linear", "radiance", "embedding" or "unknown".
         scale: see above.
         offset: see above.
     """
@@ -40,6 +41,7 @@ class Sensor:
         nodata: a stored value that, in all bands at once, means that nothing was measured; None where there is none.
         subsets: number of bands → names, for files that do not name their bands.
         codes: what the makers call a band in their files → its name, where that is another one.
+        decoding: of values that are none before they are decoded, a key of `decoding.DECODINGS`; bands then say what decoded values mean.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Sensor:
     nodata: float | None
     subsets: dict[int, tuple[str, ...]]
     codes: dict[str, str] = field(default_factory=dict)
+    decoding: str = ""
 
 
 # Centre wavelengths of Sentinel-2A [µm]: ESA, Sentinel-2 Spectral Response Functions 3.1 (COPE-GSEG-EOPG-TN-15-0007).
@@ -91,6 +94,12 @@ def _landsat(name: str, known: tuple[tuple[str, float, int], ...]) -> Sensor:
     return Sensor(name, bands, 0, {len(known): tuple(band.name for band in bands)}, codes)
 
 
+def _embedding(name: str, letter: str, count: int, decoding: str) -> Sensor:
+    digits = len(str(count - 1))
+    names = tuple(f"{letter}{number:0{digits}d}" for number in range(count))
+    return Sensor(name, tuple(Band(band, None, EMBEDDED) for band in names), None, {count: names}, decoding=decoding)
+
+
 PRESETS = {
     "generic": Sensor("generic", (), None, {}),
     "sentinel2_l1c": _sentinel2("Sentinel-2 L1C", _ALL, 0.0),
@@ -105,6 +114,8 @@ PRESETS = {
                              None, {21: tuple(f"Oa{number:02d}" for number in range(1, 22))}),
     "sar_db": _any_radar("Radar in dB", "dB", None),
     "sar_linear": _any_radar("Radar, linear", "linear", 0),
+    "alphaearth_v1": _embedding("AlphaEarth Foundations, annual embedding v1", "A", 64, "signed_square"),
+    "tessera_v1": _embedding("TESSERA, annual embedding v1", "T", 128, "scaled"),
 }
 
 
@@ -132,7 +143,7 @@ def name_bands(preset: str, names: list[str], bands_text: str = "", progress: Pr
                              "file is right.", level="warning")
         names = given
     if preset == "generic":
-        return [Band(name) for name in _unique(names, progress)]
+        return [Band(name, None, EMBEDDED if version_of([name]) else "unknown") for name in _unique(names, progress)]
     known = [known_band(sensor, name) for name in names]
     if not any(known):
         example = ",".join(band.name for band in sensor.bands[:4])

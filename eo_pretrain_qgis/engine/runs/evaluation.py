@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import DataError
+from ...errors import DataError, listed
 from ...progress import SILENT, Progress
+from ..cards import Input
 from ..classic.models import Labelled
 from ..datasets.dataset import ALL, Dataset
 from ..datasets.dates import check_season
@@ -72,6 +73,8 @@ def measure_run(run: RunFolder, opened: Callable[[Dataset], Answers], dataset_fo
         raise DataError(f"The dataset {dataset.folder} has no {split} tiles. Choose another split, or divide the dataset anew.")
     answers = opened(dataset)
     progress.message(f"Measuring on {len(tiles)} {split} {dataset.kind.pieces}.")
+    if missing := [name for name in run.inputs if name not in [one.name for one in answers.seen.each]]:
+        progress.message(f"Measured without {listed(missing)}: the model and the simple classifiers see {answers.seen.sensor} alone.")
     if dataset.kind.dates and (left_out := check_season(dataset, answers.seen, tiles)):
         progress.message(left_out, "warning")
     share, seed = run.card["settings"].get("label_share", 100), run.card["seed"]
@@ -85,7 +88,7 @@ def measure_run(run: RunFolder, opened: Callable[[Dataset], Answers], dataset_fo
             for model, view, rows in zip(own, views, labelled.each, strict=True)]
     if regions:
         objects |= _count_objects(regions, labelled, answers.seen.sensor, progress.part(0.9, 0.95))
-    facts = _facts(run, dataset, split) | _measured(dataset, each[0]) | object_facts(objects) | {
+    facts = _facts(run, dataset, split, answers.seen) | _measured(dataset, each[0]) | object_facts(objects) | {
         "tiles": len(tiles), "training_tiles": len(learned), "label_share": share, "real_label_share": real_share(source, learned)}
     facts |= {"targets": [{"name": view.target, **_measured(view, found)} for view, found in list(zip(views, each, strict=True))[1:]]
               } if dataset.targets else {}
@@ -166,11 +169,13 @@ def write_evaluation(facts: dict[str, Any], sections: list[str], page_path: str,
     page.write_page(page_path, f"{model} on the {facts['split']} tiles of {facts['dataset_name']}", sections)
 
 
-def _facts(run: RunFolder, dataset: Dataset, split: str) -> dict[str, Any]:
+def _facts(run: RunFolder, dataset: Dataset, split: str, seen: Input) -> dict[str, Any]:
     """What was measured on; ``score`` names the leading figure."""
     return {"format": "eo-pretrain evaluation", "version": 1, "run": os.path.abspath(run.folder), "encoder": run.card["encoder"],
             "dataset": os.path.abspath(dataset.folder), "dataset_name": dataset.name, "split": split, "score": dataset.kind.score,
-            "weights_sha256": run.model_sha256, "kept": run.kept, **({"target": dataset.target} if dataset.targets else {})}
+            "weights_sha256": run.model_sha256, "kept": run.kept, "sensors": [one.sensor for one in seen.each],
+            **({"missing": [name for name in run.inputs if name not in [one.name for one in seen.each]]} if len(run.inputs) > 1 else {}),
+            **({"target": dataset.target} if dataset.targets else {})}
 
 
 def _measured(dataset: Dataset, counts: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -252,7 +257,10 @@ def _method(facts: dict[str, Any], dataset: Dataset) -> list[str]:
     model, share, kind = facts[MODEL], facts["label_share"], scored_kind(dataset)
     real = f"{facts['real_label_share']:.3g} % of those with labels ({share:g} % were asked for)"
     part = f", {real}, drawn with the seed of the run" if share < 100 else ""
+    shown = [f"The model saw {' and '.join(facts['sensors'])}" + (f", and nothing of {listed(facts['missing'])}." if facts["missing"] else ".")
+             ] if "missing" in facts else []
     return [
+        *shown,
         f"{facts['tiles']} {facts['split']} {dataset.kind.pieces}, "
         f"{model.get('samples', model.get('pixels')):,} labelled {kind.counted} of {dataset.folder}.",
         f"Split: {dataset.description['split'].get('text', 'not stated')}",

@@ -16,6 +16,7 @@ from ..datasets.source_images import SourceLostError, has_places, open_again
 from ..mapping.band_matching import Match
 from ..mapping.blocks import anchored_tiles
 from ..mapping.inference import Network, Part, Product, Work, compute
+from ..mapping.reading import Source
 from ..mapping.request import Canvas
 from ..models.package import Package
 from ..rasters.grid import Window
@@ -134,13 +135,15 @@ def _count_scene(session: Network, model: Package, answers: Answers, name: str, 
     """In the blocks of an image that hold the tiles that are scored, of each target; with more products beside."""
     (scored, *_), others = asked
     dataset, tiles = answers.dataset, scored.tiles
+    if len(model.inputs) > 1:
+        raise SourceLostError("images of two sensors are not opened again")
     sensor = dataset.sensor_of(answers.seen)
     bands = [band.name for band in sensor.bands]
     with open_again(dataset, name, tiles, sensor.name, progress.part(0, 0.1)) as scene:
         grid = scene.grid
         blocks = anchored_tiles(grid.width, grid.height, block=model.block, halo=model.halo, stride=model.stride)
-        work = Work(lambda: copy.deepcopy(scene), [Match(bands.index(band.name), band, band) for band in model.image.bands],
-                    [block for block in blocks if len(scored.within(block.core))], model.block, MEMORY)
+        source = Source(lambda: copy.deepcopy(scene), [Match(bands.index(band.name), band, band) for band in model.image.bands])
+        work = Work({model.image.name: source}, [block for block in blocks if len(scored.within(block.core))], model.block, MEMORY)
         compute(session, Canvas(model, scene.name, grid, grid.window, {}), work, [*asked[0], *others], progress.part(0.1, 1))
     for one in asked[0]:
         labelled = sum(np.count_nonzero(one.dataset.labels(tiles[number:number + 1]) != IGNORE) for number in range(len(tiles)))

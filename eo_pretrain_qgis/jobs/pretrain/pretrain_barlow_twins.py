@@ -1,4 +1,4 @@
-"""Pretrain with Barlow Twins: unlabelled tiles of one sensor or of a pair → run folder with an encoder for each."""
+"""Pretrain with Barlow Twins: tiles or series of one sensor or of a pair, without their labels → run folder with an encoder for each."""
 
 from __future__ import annotations
 
@@ -19,27 +19,31 @@ class PretrainBarlowTwins(training.TrainingJob):
     Of a dataset with two paired sensors one can be a view of the other: an encoder for each comes out, whose shared dimensions say the same
     of a place, for maps from both.
 
+    Of series of dates, as “Create crop dataset” makes them, a view is what some of the clear dates show, drawn at random; nothing else differs.
+    The training series of the dataset are learned from, and their labels are not looked at.
+
     The loss compares dimensions over a batch. A batch of 128 tiles and more is usual, and adding up the gradients of small batches is not
     the same as a large one, so that is not offered: let several processes share a batch (device “cuda:all”), which bring their features together.
 
     The run folder keeps encoder.safetensors, from which “Fine-tune a model” starts, the curves and a report; the same job on the same folder
-    continues where it stopped. Method: Zbontar et al. 2021, arXiv 2103.03230.
+    continues where it stopped. Method: Zbontar et al. 2021, arXiv 2103.03230; of series, Feng et al. 2025 (TESSERA), arXiv 2506.20380.
     """
 
     title = "Pretrain with Barlow Twins"
     group = "2 Pretrain"
-    tags = ("self-supervised", "unlabelled", "Barlow Twins", "encoder", "foundation", "fusion", "Sentinel-1", "Sentinel-2")
+    tags = ("self-supervised", "unlabelled", "Barlow Twins", "encoder", "foundation", "fusion", "time series", "crops",
+            "Sentinel-1", "Sentinel-2")
     results = training.run_results(
         validation_loss=Result("number", "Loss on tiles held out from the training; lower is better"),
         feature_rank=Result("number", "Effective rank of the features: how many directions tell tiles apart; near 1 they have collapsed"),
         probe_accuracy=Result("number", "Accuracy of a linear classifier on the frozen features, 0 to 1; where the tiles have classes"))
 
-    dataset: str = folder("Dataset", help="Made by “Create pretraining dataset”; labels of other datasets are not looked at.")
+    dataset: str = folder("Dataset", help="Made by “Create pretraining dataset”, or series of “Create crop dataset”; labels are not looked at.")
     sensors: str = choice("Learn from", ("one", "pair"), default="one",
                           help="“one”: images of one sensor. “pair”: two sensors that see the same tiles, an encoder for each.")
     sensor: str = text("Sensor", default=None, help="Its name, where the dataset has several and one is learned from.")
     bands: str = training.bands("Of a pair name some of each sensor.")
-    encoder: str = training.encoder()
+    encoder: str = training.encoder("For series of dates “ltae”, the usual one, “lstm”, “presto” or “galileo”.")
     start: str = training.start()
     probe: str = folder("Labelled dataset to probe with", optional=True,
                         help="A small dataset with a class per image and the same bands. Every few epochs simple classifiers on the features "
@@ -52,14 +56,15 @@ class PretrainBarlowTwins(training.TrainingJob):
     learning_rate: float = number("Learning rate", default=None, minimum=1e-7, maximum=100,
                                   help="Empty: 0.001, and 0.2 for LARS with batches of 256.")
     crop: int = integer("Size of a view [px]", default=None, minimum=8, maximum=4096,
-                        help="What the network sees; empty takes the tile's size. Half of it takes a quarter of the time.")
+                        help="What the network sees; empty takes the tile's size. Half of it takes a quarter of the time. Not for series.")
     smallest: float = number("Least share of a tile in a view", default=None, minimum=0.01, maximum=1, advanced=True,
                              help="Of its area: 0.25 for half the side. Empty: 0.25, or of smaller views so much that pixels about keep "
-                                  "their size.")
+                                  "their size. Of series: of the clear dates; empty: 0.25.")
     largest: float = number("Largest share of a tile in a view", default=None, minimum=0.01, maximum=1, advanced=True,
-                            help="Empty: all of it, or of smaller views so much that pixels about keep their size.")
+                            help="Empty: all of it, or of smaller views so much that pixels about keep their size; of series 0.75 of the dates.")
     gain: float = number("Gain of all bands", default=0.06, minimum=0, maximum=1, advanced=True,
-                         help="Deviation of the factor all bands share, and of the contrast of optical images.")
+                         help="Deviation of the factor all bands share, and of the contrast of optical images. Of series nothing but the dates "
+                              "differs.")
     band_gain: float = number("Gain of each band", default=0.04, minimum=0, maximum=1, advanced=True)
     offset: float = number("Offset of optical bands", default=0.04, minimum=0, maximum=2, advanced=True,
                            help="Haze and single bands, in spreads of the band.")

@@ -51,6 +51,9 @@ class EvaluateModel(Job):
     dataset: str = folder("Dataset", optional=True, help="Another dataset with the same bands and classes; empty uses the one of the run.")
     split: str = choice("Split", ("test", "validation", "all"), default="test",
                         help="“all”: every tile, for another dataset on scenes the run has not seen.")
+    sensors: str = text("Sensors", default="all", advanced=True,
+                        help="Of a run that joins two sensors by the fusion “gated” or “mean_of_heads”: “all”, or the name of one, such as s1, to "
+                             "see how good the model is where the other is missing.")
     batch_size: int = integer("Batch size", default=8, minimum=1, maximum=1024, advanced=True,
                               help="Images at once, where each has a class as a whole. Of pixels one block is computed at a time.")
     device: str = text("Device", default="auto", advanced=True)
@@ -64,12 +67,15 @@ class EvaluateModel(Job):
     def _measured(self, progress: Progress) -> tuple[dict, list[str]]:
         if training.kept_engine(self.run_folder) == "predict":
             from ...engine.runs.evaluation import measure_classifier
+            from ...engine.runs.fusing import hidden_inputs
+            from ...engine.runs.run_folder import RunFolder
 
+            hidden_inputs(RunFolder.open(self.run_folder), self.sensors)
             return measure_classifier(self.run_folder, self.dataset, self.split, progress)
         progress.at(0, "Loading torch")
         from ...engine.learning.finetuning.evaluation import evaluate_run
 
-        return evaluate_run(self.run_folder, self.dataset, self.split, self.batch_size, self.device, progress)
+        return evaluate_run(self.run_folder, self.dataset, self.split, self.batch_size, self.device, progress, self.sensors)
 
     def check(self) -> None:
         if self.split == "all" and not self.dataset:

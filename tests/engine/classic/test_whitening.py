@@ -89,7 +89,7 @@ def test_torch_and_onnx_see_the_same():
     assert np.abs(found - whitening.statistics(scene, valid))[known].max() < 1e-4
     scores = np.einsum("kf,nfyx->nkyx", weight, found) + bias[:, None, None]
     expected = torch.from_numpy(scores).softmax(1).numpy()
-    assert np.abs(asked(pixel_graph(linear_graph(weight, bias), whitening, FILL, "image"), scene) - expected).max() < 1e-4
+    assert np.abs(asked(pixel_graph(linear_graph(weight, bias), whitening, FILL, {"image": 3}), scene) - expected).max() < 1e-4
 
 
 @pytest.mark.parametrize("known", [(0, 1, 3), (1, 2)])
@@ -99,7 +99,7 @@ def test_boosted_trees_answer_in_onnx_as_in_scikit_learn(known):
     rows = features[valid]
     labels = np.array(known)[np.digitize(rows[:, 1] + 0.3 * rows[:, 4], np.linspace(-0.5, 0.5, len(known) + 1)[1:-1])]
     trees = HistGradientBoostingClassifier(max_iter=20, random_state=0).fit(rows, labels)
-    found = np.moveaxis(asked(pixel_graph(tree_graph([trees], 9, 4), whitening, FILL, "image"), scene), 1, -1)[valid]
+    found = np.moveaxis(asked(pixel_graph(tree_graph([trees], 9, 4), whitening, FILL, {"image": 3}), scene), 1, -1)[valid]
     expected = np.zeros((len(rows), 4))
     expected[:, known] = trees.predict_proba(rows)
     assert found.sum(1) == pytest.approx(1, abs=1e-5)
@@ -119,3 +119,14 @@ def test_directions_in_which_nothing_varies_are_left_out():
     assert np.isfinite(found.matrix).all()
     assert (np.abs(found.matrix).sum(1) > 0).sum() == 1
     assert np.abs(found.matrix[:, 2]).max() == 0
+
+
+def test_numbers_of_embeddings_are_standardised_alone():
+    """Between each other they stay as they are, correlated too; bands beside them are whitened as without them."""
+    rng = np.random.default_rng(0)
+    first = rng.normal(0, 1, 5000)
+    pixels = np.stack([100 + 10 * first, 50 + 5 * (first + 0.1 * rng.normal(0, 1, 5000)), 1000 + 30 * rng.normal(0, 1, 5000)], 1).astype(np.float32)
+    of = Whitening.of(pixels, ["embedding"] * 3)
+    assert not of.bent and np.array_equal(of.matrix, np.eye(3, dtype=np.float32))
+    mixed, plain = Whitening.of(pixels, ["embedding", "unknown", "unknown"]), Whitening.of(pixels[:, 1:], ["unknown"] * 2)
+    assert mixed.bent and np.array_equal(mixed.matrix[0], [1, 0, 0]) and np.array_equal(mixed.matrix[1:, 1:], plain.matrix)

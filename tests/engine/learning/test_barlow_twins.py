@@ -11,7 +11,7 @@ from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.learning.loop.checkpoints import load_tensors
 from eo_pretrain_qgis.engine.learning.loop.processes import SynchronisedNorm, processes, synchronise
 from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins.loss import correlation, shared_loss, twin_loss
-from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins.method import Tower, TwinNetwork, Twins, effective_rank, feature_spread
+from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins.method import ImageTower, TwinNetwork, Twins, effective_rank, feature_spread
 from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins.neighbours import Neighbours
 from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins.recipe import BarlowTwins, pretrain_barlow_twins
 from eo_pretrain_qgis.engine.learning.probes import Probe
@@ -45,7 +45,7 @@ def labelled(tmp_path_factory):
 def method(folder, progress=None, probe=None, **changes):
     dataset, settings = Dataset.open(folder), Settings(**{**QUICK, **changes})
     torch.manual_seed(0)
-    network = TwinNetwork([Tower(SMALL, seen, settings.projector_width) for seen in dataset.inputs.values()])
+    network = TwinNetwork([ImageTower(SMALL, seen, settings.projector_width) for seen in dataset.inputs.values()])
     return Twins(dataset, network, settings, torch.device("cpu"), probe, progress=progress or Listening())
 
 
@@ -179,7 +179,7 @@ def test_encoders_have_the_names_of_torchvision(tiles):
     import torchvision
 
     dataset = Dataset.open(tiles)
-    ours = Tower("resnet18", dataset.inputs["image"], 8).encoder.state_dict()
+    ours = ImageTower("resnet18", dataset.inputs["image"], 8).encoder.state_dict()
     theirs = {name for name in torchvision.models.resnet18().state_dict() if not name.startswith("fc.")}
     assert set(ours) == theirs
 
@@ -214,8 +214,8 @@ def test_a_run_keeps_its_encoder_and_another_starts_from_it(tiles, tmp_path):
 class Untouched:
     """Views that are the tiles."""
 
-    def __call__(self, images, valid, generator):
-        return images
+    def __call__(self, batch, generator):
+        return batch.images["image"]
 
 
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(tiles, labelled, tmp_path):

@@ -214,7 +214,7 @@ def test_what_does_not_fit_series_is_refused(series_run, folder, run_folder, dat
         asked(start=str(run_folder))
     with pytest.raises(ModelError, match="The encoder “lstm” sees series of dates, and these are images. Choose an encoder of images such as"):
         asked(dataset_folder, start=str(series_run))
-    with pytest.raises(ModelError, match="The encoder “resnet18” is for images, and these are series of dates. Choose ltae, lstm or presto, or"):
+    with pytest.raises(ModelError, match="“resnet18” is for images, and these are series of dates. Choose ltae, lstm, presto or galileo, or"):
         asked(encoder="resnet18")
     with pytest.raises(ModelError, match="know the bands B04, B08, and here are B08. Choose a run on the same bands in the same order."):
         asked(start=str(series_run), bands="B08")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Self
 
 import numpy as np
 import torch
-from torch import nn
 
 from ...datasets.dataset import Dataset
 from ...mapping.inference import Network
@@ -18,7 +17,7 @@ from ...models.session import MemoryRanOutError
 from ...runs.answers import Answered
 from ...waiting import PythonCall
 from ..data import TileReader, around
-from ..export import Probabilities, Together, describe
+from ..export import Probabilities, Together, describe, with_probabilities
 from ..halo import LARGEST_HALO
 from ..loop.device import describe_device
 from ..loop.runs import Run
@@ -37,7 +36,8 @@ class TileAnswers:
     """
 
     def __init__(self, network: ClassNetwork, reader: TileReader) -> None:
-        self.network, self.reader, self.seen, self.dataset, self.target = network, reader, network.seen, reader.dataset, 0
+        self.network, self.reader, self.dataset, self.target = network, reader, reader.dataset, 0
+        self.seen = reader.shown if reader.hidden else network.seen
 
     def of_tiles(self, tiles: np.ndarray, at_once: int) -> Iterator[Answered]:
         """See `runs.answers.Answers`."""
@@ -73,22 +73,22 @@ class NetworkAnswers(TileAnswers):
         self.run = run
 
     @classmethod
-    def of(cls, run: Run, dataset: Dataset, device: torch.device) -> NetworkAnswers:
-        """With the best weights of a run.
+    def of(cls, run: Run, dataset: Dataset, device: torch.device, hidden: Collection[str] = ()) -> NetworkAnswers:
+        """With the best weights of a run; some of its inputs may be hidden, see `TileReader`.
 
         Raises:
             ModelError: there are none.
         """
         network = run.load_network(device)
         return cls(run, network, TileReader(dataset, network.inputs, network.stride, device, context=around(dataset),
-                                            targets=[head.labels for head in heads_of(dataset)]))
+                                            targets=[head.labels for head in heads_of(dataset)], hidden=hidden))
 
     def of_images(self) -> tuple[Package, Network]:
         """The network with the widest border that an exported model may have, so that next to no pixel differs from its map."""
         stride = self.network.stride
         halo = up(LARGEST_HALO, stride)
         model = Package(self.run.folder, describe(self.run, self.network, "run", "not stated", "", {"halo": halo, **block_sizes(halo, stride)}))
-        return model, TorchSession(Probabilities(self.network), self.reader.device, self.run.folder)
+        return model, TorchSession(with_probabilities(self.network), self.reader.device, self.run.folder)
 
 
 class TorchSession:
@@ -100,8 +100,8 @@ class TorchSession:
         name: of what it comes from, for messages.
     """
 
-    def __init__(self, model: nn.Module, device: torch.device, name: str) -> None:
-        self.model, self.on, self.name = model.eval(), device, name
+    def __init__(self, model: Probabilities, device: torch.device, name: str) -> None:
+        self.model, self.on, self.name = model, device, name
         self._call: PythonCall[np.ndarray] | None = None
 
     @property
@@ -132,5 +132,5 @@ class TorchSession:
 
     @torch.no_grad()
     def _scores(self, images: dict[str, np.ndarray]) -> np.ndarray:
-        image, = images.values()
-        return Together(self.model)(torch.from_numpy(image).to(self.on)).float().cpu().numpy()
+        given = [torch.from_numpy(images[one.name]).to(self.on) for one in self.model.network.seen.each]
+        return Together(self.model)(*given).float().cpu().numpy()

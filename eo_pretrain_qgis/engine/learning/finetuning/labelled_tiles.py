@@ -23,8 +23,10 @@ from ..augment import Augmentation
 from ..data import SHARES, Batch, TileReader, mixed_sample
 from ..loop.shares import ALONE, Share, passes, refuse_single_value
 from ..networks.class_networks import ClassNetwork, renew_statistics
+from ..networks.spectral import AboveRegression
 from .guessed_labels import GuessedLabels
 from .heads import MEAN_SCORE, heads_of, joined, told
+from .hidden_sensors import HiddenSensors
 from .losses import NEED_SHARES, REGIONS
 
 BALANCE = 10.0  # largest weight of a rare class among several, where it occurs
@@ -166,6 +168,14 @@ class TrainingTiles:
             refuse_single_value(self.mine // self.steps, (self.crop or self.reader.dataset.tile_size) + 2 * self.reader.context, halved)
 
 
+def begin_at_regressions(network: AboveRegression, labelled: Labelled) -> None:
+    """Makes a network the regressions on the statistics of what it sees, learned from the same labels; see `AboveRegression.standing`."""
+    for seen, own in network.standing.items():
+        rows = labelled.of(seen)
+        own.fit(rows.whitening, rows.regression)
+    network.add_nothing()
+
+
 class LabelledMethod(ABC):
     """What learning classes of any kind has in common, for the loop in `training`; what is counted and told follows from the task.
 
@@ -190,7 +200,9 @@ class LabelledMethod(ABC):
         self.labelled = self.reader.indices("training") if choices.tiles is None else choices.tiles
         looks = {name: measured_looks(dataset, seen, self.reader.indices("training")) for name, seen in network.inputs.items()
                  } if choices.augmentation == "full" else {}
-        change = Augmentation(choices.augmentation, network.inputs, device, looks)
+        change: Change = Augmentation(choices.augmentation, network.inputs, device, looks)
+        if all(seen.optional for seen in network.inputs.values()):
+            change = HiddenSensors(change, network.inputs, self.reader.fill, dataset.ignore)
         self.training = TrainingTiles(self.reader, change, self.labelled, batch_size=choices.batch_size, crop=choices.crop, steps=choices.steps,
                                       share=choices.share, guesses=choices.guesses)
         self.training.refuse_single_value(network.halved)

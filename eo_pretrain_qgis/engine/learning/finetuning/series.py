@@ -15,19 +15,15 @@ from ...cards import Input, single
 from ...classic.models import Labelled
 from ...datasets.dataset import Dataset
 from ...datasets.dates import NO_DAY
-from ...datasets.footprints import middle_of_places
 from ..data import LABELS, Batch, TileReader
 from ..networks.class_networks import ClassNetwork
-from ..networks.presto import Presto
+from ..networks.series_start import stand_in_the_middle
 from .classification import Classification
 from .labelled_tiles import Choices
 from .segmentation import Segmentation
 
 #: Share of the dates of a tile that “full” augmentation hides.
 DROPPED_DATES = 0.2
-
-#: Series that an encoder sees at once.
-BATCH = 512
 
 
 @dataclass(frozen=True)
@@ -77,20 +73,9 @@ class SeriesMethod(Classification):
         """The network begins as a regression on the series brought to the same days and, with starting weights, on the encoder's features too."""
         network: Any = self.network
         network.begin(labelled.whitening, labelled.regression)
-        if isinstance(network.encoder, Presto) and (place := middle_of_places(self.dataset)):
-            network.encoder.stand_at(*place)
+        stand_in_the_middle(network.encoder, self.dataset)
         if "classification_head.weight" in new:
             network.begin_with_features(self.joint(labelled, device, progress))
-
-    @torch.no_grad()
-    def features(self, tiles: np.ndarray, device: torch.device, progress: Progress = SILENT) -> np.ndarray:
-        """See `Classification.features`."""
-        network: Any = self.network.to(device).eval()
-        found: list[np.ndarray] = []
-        for batch in self.reader.in_order(tiles, BATCH):
-            progress.at(min(0.99, len(found) * BATCH / len(tiles)), "Features of series")
-            found.append(network.encoder(*network.standardised(batch.given)).float().cpu().numpy())
-        return np.concatenate(found)
 
 
 class DatesAndTurns:

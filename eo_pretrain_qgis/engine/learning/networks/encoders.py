@@ -14,8 +14,8 @@ from . import patch_encoders
 
 #: Names of the encoders of series, see `networks.series`; the first is the usual one. On validation points of Arkansas and California, with 20 or
 #: 100 labels per class, the two are level: each adds 0.00 to 0.02 to the regression. L-TAE has a quarter of the weights and a third of the time.
-LSTM, LTAE, PRESTO = "lstm", "ltae", "presto"
-OF_SERIES = (LTAE, LSTM, PRESTO)
+LSTM, LTAE, PRESTO, GALILEO = "lstm", "ltae", "presto", "galileo"
+OF_SERIES = (LTAE, LSTM, PRESTO, GALILEO)
 #: Of dated tiles, see `networks.utae`.
 UTAE = "utae"
 OF_TILES_IN_TIME = (UTAE,)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
@@ -12,11 +13,15 @@ from ...cards import Input, Inputs, single
 from ...classic.series import NEVER
 from ...datasets.dates import NO_DAY
 from .class_networks import ClassNetwork, asinh
-from .encoders import LSTM, LTAE, PRESTO
+from .encoders import GALILEO, LSTM, LTAE, PRESTO
+from .galileo import Galileo
+from .monthly import MonthlyEncoder
 from .presto import Presto
 from .spectral import AboveRegression, LinearOfSamples, Whitened
 
 YEAR, MONTH = 365.25, 30.0
+#: Tensor of the day that days are counted from.
+START = "start"
 #: What the encoders see, for those who use their weights elsewhere.
 STANDARDISED = "(stored value - centre) / spread of each band on clear dates, and the days of these since 1 January"
 
@@ -123,10 +128,12 @@ class TemporalAttention(nn.Module):
     output_stride, takes = 1, STANDARDISED
     PERIOD = 1000.0
     rates: torch.Tensor
+    start: torch.Tensor
 
     def __init__(self, bands: int, start: float = 0.0, channels: int = 128, heads: int = 16, width: int = 128, *, keys: int = 8) -> None:
         super().__init__()
-        self.heads, self.start, self.width, self.keys = heads, start, width, keys
+        self.heads, self.width, self.keys = heads, width, keys
+        self.register_buffer(START, torch.tensor(float(start)))
         self.entrance = nn.Sequential(nn.Linear(bands, channels), nn.LayerNorm(channels))
         self.key = nn.Linear(channels, heads * keys)
         self.query = nn.Parameter(torch.empty(heads, keys))
@@ -140,6 +147,11 @@ class TemporalAttention(nn.Module):
         """See `Recurrent`."""
         return self.both(bands, days)[0]
 
+    def _load_from_state_dict(self, tensors: dict[str, torch.Tensor], prefix: str, *others: Any) -> None:
+        """Runs of older versions do not keep the day, which is that of their dataset."""
+        tensors.setdefault(prefix + START, self.start)
+        super()._load_from_state_dict(tensors, prefix, *others)
+
     def both(self, bands: torch.Tensor, days: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The features, and the attention of each head to each date (n, date, head)."""
         angle = (days.float() - self.start)[..., None] * self.rates
@@ -149,6 +161,11 @@ class TemporalAttention(nn.Module):
         scores = ((keys * self.query).sum(3).float() / math.sqrt(self.keys)).masked_fill((days < 0)[..., None], -1e9)
         groups, attention = dates.unflatten(2, (self.heads, -1)).float(), scores.softmax(1)
         return self.mix((attention[..., None] * groups).sum(1).flatten(1)), attention
+
+
+def standardised(values: torch.Tensor, days: torch.Tensor, centre: torch.Tensor, spread: torch.Tensor) -> torch.Tensor:
+    """Series in stored units (n, date, band) as encoders see them, 0 where the days (n, date) are below 0; see `class_networks.band_row`."""
+    return torch.where((days >= 0)[..., None], (values - centre.view(1, 1, -1)) / spread.view(1, 1, -1), 0.0)
 
 
 class SeriesNetwork(AboveRegression):
@@ -182,7 +199,7 @@ class SeriesNetwork(AboveRegression):
     def standardised(self, given: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         """What the encoder sees: standardised bands (n, date, band), 0 on dates that do not count, and the days (n, date)."""
         values, days = given[self.seen.name], given[self.seen.days_port]
-        return torch.where((days >= 0)[..., None], (values - self.centre.view(1, 1, -1)) / self.spread.view(1, 1, -1), 0.0), days
+        return standardised(values, days, self.centre, self.spread), days
 
     def both(self, given: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         """See `AboveRegression`; the regression says nothing either where no date counts."""
@@ -190,6 +207,8 @@ class SeriesNetwork(AboveRegression):
         return torch.where(torch.isnan(whole), torch.nan, begun), whole
 
 
+#: Encoders of series that others published weights of.
+PUBLISHED: dict[str, type[MonthlyEncoder]] = {PRESTO: Presto, GALILEO: Galileo}
 #: Encoder of series by name → how one is made for a series.
 ENCODERS: dict[str, Callable[[Input], nn.Module]] = {
-    LSTM: lambda seen: Recurrent(len(seen.bands)), LTAE: lambda seen: TemporalAttention(len(seen.bands), seen.days[0]), PRESTO: Presto}
+    LSTM: lambda seen: Recurrent(len(seen.bands)), LTAE: lambda seen: TemporalAttention(len(seen.bands), seen.days[0]), **PUBLISHED}

@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 from ..inference import Product
 from .classes import ClassMap, ClassShares, Confidence
+from .embedding import Embedding
+from .sensor_map import SensorMap
 from .synthetic_image import SyntheticImage
 
 #: Name in `models.kinds.Kind.products` → what makes it as one raster.
 PRODUCTS: dict[str, Callable[[str], Product]] = {
-    product.name: product for product in (ClassMap, Confidence, ClassShares, SyntheticImage)}
+    product.name: product for product in (ClassMap, Confidence, ClassShares, SensorMap, SyntheticImage, Embedding)}

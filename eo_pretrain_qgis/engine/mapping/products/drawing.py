@@ -32,6 +32,7 @@ class Drawing:
         aux_xml: gives what GDAL reads in `.aux.xml`; None removes what GDAL kept there of a map that this one replaces.
         colormap: value → colour.
         resampling: of overviews.
+        scale: what a stored 1 is worth.
         tags: besides those of the run.
     """
 
@@ -43,12 +44,13 @@ class Drawing:
     aux_xml: Callable[[], str] | None = None
     colormap: Mapping[int, tuple] | None = None
     resampling: str = "average"
+    scale: float = 1.0
     tags: Mapping[str, str] = field(default_factory=dict)
 
     @contextmanager
     def drawn(self, canvas: Canvas, progress: Progress, values: Callable[[Part], np.ndarray]) -> Iterator[Callable[[Part], None]]:
         """What takes the parts of a run, of which `values` gives those of the raster, (y, x) or (band, y, x), of the valid pixels."""
-        contents = Contents(self.dtype, self.nodata, self.bands, self.colormap, {**canvas.tags, **self.tags}, self.resampling)
+        contents = Contents(self.dtype, self.nodata, self.bands, self.colormap, {**canvas.tags, **self.tags}, self.resampling, self.scale)
         writer = TiledWriter(self.path, canvas.grid.sub(canvas.area), contents, progress)
         empty = np.dtype(self.dtype).type(self.nodata)
 

@@ -13,7 +13,7 @@ import numpy as np
 from ....markup import escaped
 from ....progress import Progress
 from ...cards import ModelBand
-from ...looks.class_style import raster_qml
+from ...looks.class_style import raster_qml, stretch
 from ...looks.tile_pictures import NO_PICTURE, TRUE_COLOUR
 from ...models.metadata import synthetic_name
 from ...models.package import Package
@@ -72,8 +72,7 @@ def synthetic_qml(package: Package, image: str) -> str:
 
 def _stretch(element: str, band: ModelBand) -> str:
     low, high = max(band.p001, band.mean - SHOWN_SPREAD * band.std), min(band.p999, band.mean + SHOWN_SPREAD * band.std)
-    return (f"      <{element}>\n        <minValue>{low:g}</minValue>\n        <maxValue>{high:g}</maxValue>\n"
-            f"        <algorithm>StretchToMinimumMaximum</algorithm>\n      </{element}>\n")
+    return stretch(element, low, high)
 
 
 def _marks(package: Package, image: str) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -32,7 +32,8 @@ class Tower(nn.Module):
     """Encoder and projector of one sensor.
 
     Args:
-        encoder: name of the encoder.
+        encoder: of it.
+        features: how many that gives.
         seen: what it takes.
         width: of the projector's three layers.
     """
@@ -40,16 +41,23 @@ class Tower(nn.Module):
     centre: torch.Tensor
     spread: torch.Tensor
 
-    def __init__(self, encoder: str, seen: Input, width: int) -> None:
+    def __init__(self, encoder: nn.Module, features: int, seen: Input, width: int) -> None:
         super().__init__()
-        self.seen = seen
-        self.encoder = build_encoder(encoder, len(seen.bands))
-        features = int(cast(Any, self.encoder).out_channels[-1])
+        self.seen, self.encoder = seen, encoder
         self.projector = nn.Sequential(
             nn.Linear(features, width, bias=False), nn.BatchNorm1d(width), nn.ReLU(inplace=True),
             nn.Linear(width, width, bias=False), nn.BatchNorm1d(width), nn.ReLU(inplace=True), nn.Linear(width, width, bias=False))
         self.register_buffer("centre", band_row(seen.centre))
         self.register_buffer("spread", band_row([spread or 1.0 for spread in seen.spread]))
+
+
+
+class ImageTower(Tower):
+    """Encoder and projector of the images of one sensor; see `Tower`."""
+
+    def __init__(self, encoder: str, seen: Input, width: int) -> None:
+        network = build_encoder(encoder, len(seen.bands))
+        super().__init__(network, int(cast(Any, network).out_channels[-1]), seen, width)
 
     def forward(self, view: torch.Tensor) -> torch.Tensor:
         """Embeddings (n, width) of scaled views (n, band, y, x)."""
@@ -97,8 +105,7 @@ class Twins:
         self.probe, self.share, self.progress = probe, share, progress
         self.score = "probe_score" if probe else "validation_score"
         self.reader = TileReader(dataset, network.inputs, 1, device)
-        self.views = {name: Views(seen, dataset.sensor_of(seen).dtype, dataset.tile_size, settings, device)
-                      for name, seen in network.inputs.items()}
+        self.views = {name: self.drawing(seen) for name, seen in network.inputs.items()}
         self.tiles = self.reader.indices("training")
         self.held_out = mixed_sample(self.reader.indices("validation"), HELD_OUT)
         self.asked = next(tower for tower in self.towers if not probe or probe.dataset.find(tower.seen))
@@ -156,7 +163,7 @@ class Twins:
             found["validation_loss"] = self._held_out_loss(progress.part(0, 0.4))
         sample = mixed_sample(self.tiles, RENEWAL_TILES)
         for tower in self.towers:
-            renew_statistics(tower, self._plain(tower, sample))
+            renew_statistics(tower, self.plain(tower.seen, sample))
         if len(self.held_out) >= MINIMUM_TILES:
             features = [self.features(tower, self.held_out, progress.part(0.4, 0.6)) for tower in self.towers]
             found["feature_rank"] = float(np.mean([effective_rank(rows) for rows in features]))
@@ -192,7 +199,7 @@ class Twins:
 
     def _held_out_loss(self, progress: Progress) -> float:
         """The loss of views of held-out tiles, the same in every epoch, with batch statistics as in training."""
-        generator, losses, portions = _generator(self.settings.seed, 2**31, 0), [], self._portions(self.held_out)
+        generator, losses, portions = _generator(self.settings.seed, 2**31, 0), [], self.portions(self.held_out)
         self.network.train()
         for done, batch in enumerate(self._read(portions), 1):
             views = self._viewed(batch, batch, generator)
@@ -207,16 +214,23 @@ class Twins:
 
     def _viewed(self, batch: Batch, partners: Batch, generator: torch.Generator) -> Batch:
         """Views of tiles and of their partners, or of the same tiles once more."""
-        pairs = {name: [draw(seen.images[name], seen.valid.get(name), generator) for seen in (batch, partners)] for name, draw in self.views.items()}
+        pairs = {name: [draw(seen, generator) for seen in (batch, partners)] for name, draw in self.views.items()}
         first, second = ({name: pair[place] for name, pair in pairs.items()} for place in (0, 1))
         return replace(batch, images=first, valid={}, targets=second, together=2)
 
-    def _plain(self, tower: Tower, tiles: np.ndarray) -> Iterator[torch.Tensor]:
-        """Whole tiles as a tower sees them, scaled."""
-        name, reader = tower.seen.name, TileReader(self.dataset, {tower.seen.name: tower.seen}, 1, self.device)
-        return (scaled(batch.images[name], tower.centre, tower.spread) for batch in reader.batches(map(Part, self._portions(tiles))))
+    def drawing(self, seen: Input) -> Callable[[Batch, torch.Generator], torch.Tensor]:
+        """What draws a view of each tile of a batch."""
+        views, name = Views(seen, self.dataset.sensor_of(seen).dtype, self.dataset.tile_size, self.settings, self.device), seen.name
+        return lambda batch, generator: views(batch.images[name], batch.valid.get(name), generator)
 
-    def _portions(self, tiles: np.ndarray) -> list[np.ndarray]:
+    def plain(self, seen: Input, tiles: np.ndarray) -> Iterator[torch.Tensor]:
+        """Whole tiles as the tower of an input sees them, scaled."""
+        reader, rows = TileReader(self.dataset, {seen.name: seen}, 1, self.device), ([value or 1.0 for value in seen.spread], seen.centre)
+        spread, centre = (band_row(values).to(self.device) for values in rows)
+        return (scaled(batch.images[seen.name], centre, spread) for batch in reader.batches(map(Part, self.portions(tiles))))
+
+    def portions(self, tiles: np.ndarray) -> list[np.ndarray]:
+        """Tiles in batches."""
         return np.array_split(tiles, _pieces(len(tiles), self.settings.batch_size))
 
 

@@ -1,4 +1,4 @@
-"""Barlow Twins on unlabelled tiles of one sensor, or of two that see the same places: encoders that know images before they see a label.
+"""Barlow Twins on unlabelled tiles or series of one sensor, or of two that see the same places: encoders that know images before they see a label.
 
 Two views of each tile, see `views`, go through the encoder and a projector; the loss, see `barlow_loss`, wants the same embedding for both
 and no dimension that repeats another. Of two sensors, each is also a view of the other.
@@ -23,15 +23,19 @@ from ...loop.runs import Run
 from ...loop.training import Course, Plan
 from ...loop.training_runs import Kept, Session, equipped, plan_of, train
 from ...networks.encoders import check_view_side
+from ...networks.series_start import chosen_series_encoder, stand_in_the_middle, start_series
+from ...networks.starting_weights import start_from
 from ...probes import Probe
-from .method import MINIMUM_TILES, Tower, TwinNetwork, Twins
+from .method import MINIMUM_TILES, ImageTower, TwinNetwork, Twins
 from .neighbours import Neighbours
 from .report import neighbour_pictures, report_sections
+from .series import SeriesTower, SeriesTwins, check_series_views
 from .views import ViewPlan
 
 SMALL_BATCH = 64  # below it correlations over a batch are mostly chance
 PROBE_TILES = 1200  # most labelled and most scored tiles; beyond 1000 the penalty is found in a fifth of the time, on one part held out
 NEIGHBOURS = "neighbours.npy"  # in the run folder
+MORE_TILES = "Cut more or smaller tiles"
 LEARNING_RATES = {"adam": 1e-3, "adamw": 1e-3, "lars": 0.2}  # of LARS for 256 tiles (Zbontar et al., arXiv 2103.03230, §2.2)
 
 
@@ -70,7 +74,8 @@ def pretrain_barlow_twins(dataset_folder: str, output: str, settings: Settings, 
                         "Choose a batch size of 2 at least, better 128 or more.")
     dataset = Dataset.open(dataset_folder)
     inputs = chosen_inputs(dataset, settings)
-    settings = equipped(settings, output, settings.start, next(iter(inputs.values())).names, progress)
+    settings = equipped(settings, output, settings.start, next(iter(inputs.values())).names, progress,
+                        chosen_series_encoder if dataset.kind.dates else None)
     check_trainable(dataset, inputs, settings)
     probe = None
     if settings.probe:
@@ -107,22 +112,26 @@ def check_trainable(dataset: Dataset, inputs: Inputs, settings: Settings) -> Non
     """Refuses tiles that nothing can be learned from.
 
     Raises:
-        DataError: of series, too few, all constant, or smaller than a view; the shares of a tile in a view are no range, or views are
-            smaller than a kernel of the encoder.
+        DataError: too few, all constant, or smaller than a view; the shares of a tile in a view are no range, or views are smaller than a kernel
+            of the encoder; and see `check_series_views`.
     """
-    where = dataset.folder
-    settings.shares(dataset.tile_size)
+    where, pieces = dataset.folder, dataset.kind.pieces
     if settings.neighbours and not settings.start:
         raise DataError(f"{settings.neighbours} neighbours of each tile were asked for, which the features of starting weights have to find, and "
                         "there are none. Pretrain without neighbours first and start from that run, or choose 0.")
-    if dataset.kind.dates:
-        raise DataError(f"The dataset {where} holds series of dates, which have no views. Choose a dataset of images; series are "
-                        "learned by “Fine-tune a model”.")
     tiles = dataset.indices("training", *(seen.sensor for seen in inputs.values()))
     if len(tiles) < MINIMUM_TILES:
-        raise DataError(f"The dataset {where} has {len(tiles)} training tiles, and Barlow Twins compares tiles with each other: it needs "
-                        f"{MINIMUM_TILES} at least and some hundreds to be of use. Cut more or smaller tiles.")
-    sample = even_sample(tiles, 200)
+        raise DataError(f"The dataset {where} has {len(tiles)} training {pieces}, and Barlow Twins compares {pieces} with each other: it needs "
+                        f"{MINIMUM_TILES} at least and some hundreds to be of use. {'Take more places' if dataset.kind.dates else MORE_TILES}.")
+    check = check_series_views if dataset.kind.dates else _check_image_views
+    check(dataset, inputs, settings)
+
+
+def _check_image_views(dataset: Dataset, inputs: Inputs, settings: Settings) -> None:
+    """See `check_trainable`."""
+    where = dataset.folder
+    settings.shares(dataset.tile_size)
+    sample = even_sample(dataset.indices("training", *(seen.sensor for seen in inputs.values())), 200)
     for seen in inputs.values():
         images, valid = dataset.read(seen, sample)
         highest = np.where(valid[:, None], images, -np.inf).max((2, 3))
@@ -166,13 +175,15 @@ class BarlowTwins:
     def build(self, session: Session) -> Twins:
         """The towers with their starting weights, as a method to train."""
         chosen, dataset, card = self.settings, self.dataset, session.run.card
-        towers = [Tower(chosen.encoder, seen, chosen.projector_width) for seen in self.inputs.values()]
+        kind, of_kind, way = (SeriesTower, SeriesTwins, start_series) if dataset.kind.dates else (ImageTower, Twins, start_from)
+        towers = [kind(chosen.encoder, seen, chosen.projector_width) for seen in self.inputs.values()]
         for tower, seen in zip(towers, self.inputs.values()):
-            session.start(tower, seen.names, chosen.start)
+            session.start(tower, seen.names, chosen.start, way=way)
+            stand_in_the_middle(tower.encoder, dataset)
         network = TwinNetwork(towers)
         if session.share.processes > 1:
             synchronise(network)
-        method = Twins(dataset, network, chosen, session.fabric.device, self.probe, session.share, session.progress)
+        method = of_kind(dataset, network, chosen, session.fabric.device, self.probe, session.share, session.progress)
         self._say(method, session.progress)
         if chosen.neighbours:
             method.neighbours = self._neighbours(session, method)
@@ -195,13 +206,13 @@ class BarlowTwins:
         return found
 
     def _say(self, method: Twins, progress: Progress) -> None:
-        batch = -(-len(method.tiles) // method.steps)
+        batch, pieces = -(-len(method.tiles) // method.steps), method.dataset.kind.pieces
         if batch < SMALL_BATCH:
-            progress.message(f"Batches of {batch} tiles are small for Barlow Twins, which correlates the dimensions of the features over a "
+            progress.message(f"Batches of {batch} {pieces} are small for Barlow Twins, which correlates the dimensions of the features over a "
                              "batch; 128 and more are usual. Adding up the gradients of several batches is not the same as a larger one. "
-                             "Choose a larger batch size and more tiles, or let several GPUs share it (device “cuda:all”).", "warning")
+                             f"Choose a larger batch size and more {pieces}, or let several GPUs share it (device “cuda:all”).", "warning")
         if len(method.held_out) < MINIMUM_TILES:
-            progress.message(f"The dataset has {len(method.held_out) or 'no'} validation tiles, too few to measure the loss and the rank of the "
+            progress.message(f"The dataset has {len(method.held_out) or 'no'} validation {pieces}, too few to measure the loss and the rank of the "
                              "features on.", "warning")
 
     def kept(self, method: Twins) -> Kept:

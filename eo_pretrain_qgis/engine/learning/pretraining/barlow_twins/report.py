@@ -8,6 +8,7 @@ import numpy as np
 
 from ....even_sample import even_sample
 from ....looks import html_page as page
+from ....looks.series_pictures import curve_pictures, drawn_band
 from ....looks.tile_pictures import look, strip
 from ...loop.run_report import run_report
 from ...loop.runs import Run
@@ -31,6 +32,7 @@ def report_sections(run: Run, course: Course, pictures: str) -> tuple[str, list[
         pictures: HTML from `neighbour_pictures`.
     """
     card, history = run.card, course.history
+    pieces = "series" if _of_series(card) else "tiles"
 
     def curve(name: str) -> list[float | None]:
         return [row.get(name) for row in history]
@@ -41,7 +43,7 @@ def report_sections(run: Run, course: Course, pictures: str) -> tuple[str, list[
         panels.append(("Spread of the features", {"spread": curve("feature_spread")}))
     baseline = card.get("probe_baseline")
     if baseline:
-        probes = {"linear": curve("probe_score"), "image statistics, linear": [baseline["probe_linear"]] * len(history)}
+        probes = {"linear": curve("probe_score"), f"{_beaten(card)[0]}, linear": [baseline["probe_linear"]] * len(history)}
         panels.append(("Accuracy of the probe", probes))
     kept = history[course.kept_epoch - 1]
     rows = [(words, kept[name]) for name, words in FIGURES.items() if name in kept]
@@ -50,7 +52,8 @@ def report_sections(run: Run, course: Course, pictures: str) -> tuple[str, list[
         page.heading("Figures of the kept epoch"), page.table(("figure", f"epoch {course.kept_epoch}"), rows),
         *([_probe_words(card, history)] if baseline else []),
         page.heading("What the encoder takes for alike"),
-        page.paragraph("Held-out tiles on the left, and the held-out tiles whose features point most nearly in the same direction."), pictures,
+        page.paragraph(f"Held-out {pieces} on the left, and the held-out {pieces} whose features point most nearly in the same direction."),
+        pictures,
     ]
     return (f"{card['dataset']['name']}: Barlow Twins with {card['encoder']}",
             run_report(card, course, _verdict(card, course), body, _limits(card, kept)))
@@ -69,9 +72,12 @@ def neighbour_pictures(method: Twins) -> str:
         alike = unit[asked] @ unit.T
         alike[np.arange(len(asked)), asked] = np.inf  # itself comes first
         shown = np.argsort(-alike, axis=1, kind="stable")[:, :NEIGHBOURS + 1]
-        pictures = look(method.dataset, tiles[shown.ravel()], tower.seen.sensor).reshape(*shown.shape, *[method.dataset.tile_size] * 2, 3)
+        chosen = tiles[shown.ravel()]
+        drawn = (curve_pictures(method.dataset, tower.seen, chosen, HEIGHT) if tower.seen.dated else look(method.dataset, chosen, tower.seen.sensor))
+        pictures = drawn.reshape(*shown.shape, *drawn.shape[1:])
         rows = np.concatenate([np.concatenate([strip(row[:1], HEIGHT), _gap(row, HEIGHT), strip(row[1:], HEIGHT)], 1) for row in pictures])
         name = f" in {tower.seen.name}" if len(method.towers) > 1 else ""
+        name += f", {drawn_band(tower.seen)} over the season" if tower.seen.dated else ""
         pieces.append(page.picture(rows, f"held-out tiles and their nearest neighbours{name}"))
     return "".join(pieces)
 
@@ -92,13 +98,25 @@ def _verdict(card: dict, course: Course) -> str:
 def _probe_words(card: dict, history: list[dict[str, Any]]) -> str:
     baseline = card["probe_baseline"]
     asked = [row for row in history if "probe_linear" in row]
-    rows = [("image statistics", baseline["probe_knn"], baseline["probe_linear"]),
+    name, statistics = _beaten(card)
+    rows = [(name, baseline["probe_knn"], baseline["probe_linear"]),
             *((f"encoder, epoch {row['epoch']}", row["probe_knn"], row["probe_linear"]) for row in asked[-8:])]
-    return (page.heading("Probe beside image statistics")
+    return (page.heading(f"Probe beside {name}")
             + page.paragraph("Accuracy of simple classifiers on the probe's validation tiles, or their average precision where a tile has several "
-                             "classes: from the features of the frozen encoder, and from mean, deviation and percentiles of each band, which "
-                             "a network has to beat.")
+                             f"classes: from the features of the frozen encoder, and from {statistics}, which a network has to beat.")
             + page.table(("features", "nearest neighbours", "linear"), rows))
+
+
+def _of_series(card: dict) -> bool:
+    """Whether it learned from series of dates."""
+    return "t" in card["inputs"][0]["axes"]
+
+
+def _beaten(card: dict) -> tuple[str, str]:
+    """What the probe learns from beside features: a name, and in words."""
+    if _of_series(card):
+        return "series statistics", "the bands on the days of the season"
+    return "image statistics", "mean, deviation and percentiles of each band"
 
 
 def _limits(card: dict, kept: dict[str, Any]) -> list[str]:
