@@ -72,9 +72,7 @@ def measure_run(run: RunFolder, opened: Callable[[Dataset], Answers], dataset_fo
     if not len(tiles):
         raise DataError(f"The dataset {dataset.folder} has no {split} tiles. Choose another split, or divide the dataset anew.")
     answers = opened(dataset)
-    progress.message(f"Measuring on {len(tiles)} {split} {dataset.kind.pieces}.")
-    if missing := [name for name in run.inputs if name not in [one.name for one in answers.seen.each]]:
-        progress.message(f"Measured without {listed(missing)}: the model and the simple classifiers see {answers.seen.sensor} alone.")
+    _tell_measured(run, answers.seen, f"{len(tiles)} {split} {dataset.kind.pieces}", progress)
     if dataset.kind.dates and (left_out := check_season(dataset, answers.seen, tiles)):
         progress.message(left_out, "warning")
     share, seed = run.card["settings"].get("label_share", 100), run.card["seed"]
@@ -169,12 +167,23 @@ def write_evaluation(facts: dict[str, Any], sections: list[str], page_path: str,
     page.write_page(page_path, f"{model} on the {facts['split']} tiles of {facts['dataset_name']}", sections)
 
 
+def _missing(run: RunFolder, seen: Input) -> list[str]:
+    """Names of the inputs of a run that are not seen."""
+    return [name for name in run.inputs if name not in [one.name for one in seen.each]]
+
+
+def _tell_measured(run: RunFolder, seen: Input, what: str, progress: Progress) -> None:
+    progress.message(f"Measuring on {what}.")
+    if missing := _missing(run, seen):
+        progress.message(f"Measured without {listed(missing)}: the model and the simple classifiers see {seen.sensor} alone.")
+
+
 def _facts(run: RunFolder, dataset: Dataset, split: str, seen: Input) -> dict[str, Any]:
     """What was measured on; ``score`` names the leading figure."""
     return {"format": "eo-pretrain evaluation", "version": 1, "run": os.path.abspath(run.folder), "encoder": run.card["encoder"],
             "dataset": os.path.abspath(dataset.folder), "dataset_name": dataset.name, "split": split, "score": dataset.kind.score,
             "weights_sha256": run.model_sha256, "kept": run.kept, "sensors": [one.sensor for one in seen.each],
-            **({"missing": [name for name in run.inputs if name not in [one.name for one in seen.each]]} if len(run.inputs) > 1 else {}),
+            **({"missing": _missing(run, seen)} if len(run.inputs) > 1 else {}),
             **({"target": dataset.target} if dataset.targets else {})}
 
 

@@ -151,15 +151,16 @@ def test_weights_of_two_encoders_are_refused(data, alone, tmp_path):
 @pytest.mark.parametrize(("values", "sentence"), [
     ({"second_start": "x"}, "“Starting weights of the second sensor” (second_start) was given, and with the fusion “none” the network sees one "
      "sensor. Leave it empty, or choose a fusion with two encoders: feature, all_levels, gated, mean_of_heads."),
-    ({"second_start": "x", "fusion": "early"}, "“Starting weights of the second sensor” (second_start) was given, and with the fusion “early” "
-     "the network has one encoder for both sensors. Leave it empty, or choose a fusion with two encoders: feature, all_levels, gated, "
-     "mean_of_heads."),
-    ({"approach": "boosting", "fusion": "gated"}, "The approach “boosting” sees the bands of both sensors together, and the fusion “gated” was asked "
-     "for. Choose the fusion “early”, or the approach “network”."),
-    ({"mode": "knn", "start": "x", "fusion": "gated"}, "The mode “knn” is for one encoder of one sensor, and the fusion “gated” joins two. Choose "
-     "the mode “frozen”, or the fusion “none”."),
-    ({"approach": "features", "start": "x", "fusion": "early"}, "The approach “features” is for one encoder of one sensor, and the fusion “early” "
-     "joins two. Choose the mode “frozen”, or the fusion “none”."),
+    ({"second_start": "x", "fusion": "early"}, "“Starting weights of the second sensor” (second_start) was given, and with the fusion "
+     "“early” the network has one encoder for both sensors. Leave it empty, or choose a fusion with two encoders: feature, all_levels, "
+     "gated, mean_of_heads."),
+    ({"approach": "boosting", "fusion": "gated"}, "The approach “boosting” sees the bands of both sensors together, and the fusion “gated” was "
+     "asked for. Choose the fusion “early”, or the approach “network”."),
+    ({"mode": "knn", "start": "x", "fusion": "gated"}, "The mode “knn” is for one encoder of one sensor, and the fusion “gated” joins "
+     "two. Choose the mode “frozen”, or the fusion “none”."),
+    ({"approach": "features", "start": "x", "fusion": "early"}, "The approach “features” is for one encoder of one sensor, and the fusion "
+     "“early” joins "
+     "two. Choose the mode “frozen”, or the fusion “none”."),
     ({"incidence_angle": "gaussian", "fusion": "feature"}, "“Incidence angle” (incidence_angle) is gaussian, which is for one sensor, and "
      "the fusion “feature” joins two. Choose “band”, “none” or “slope”."),
     ({"spread_labels": "yes", "fusion": "feature"}, "“Spread the labels” (spread_labels) asks what one encoder finds alike, and the fusion “feature” "
