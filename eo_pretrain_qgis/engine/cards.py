@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from msgspec import Meta
@@ -170,6 +170,21 @@ class Input:
         differ([band.name for band in self.bands], "the band")
 
     @property
+    def each(self) -> tuple[Input, ...]:
+        """The inputs that it is made of, see `Stack`; itself where it is none."""
+        return (self,)
+
+    @property
+    def widths(self) -> list[int]:
+        """How many bands each of these has."""
+        return [len(one.bands) for one in self.each]
+
+    def divided(self, images: Any) -> dict[str, Any]:
+        """Images (n, band, …) with all its bands, of NumPy or torch, as those of each of these by their names."""
+        ends = [sum(self.widths[:number]) for number in range(len(self.widths) + 1)]
+        return {one.name: images[:, first:last] for one, first, last in zip(self.each, ends, ends[1:])}
+
+    @property
     def dated(self) -> bool:
         """Whether it is a series."""
         return "t" in self.axes
@@ -229,6 +244,35 @@ class Input:
         return replace(self, bands=tuple(self.bands[self.names.index(name)] for name in bands)) if bands else self
 
 
+@dataclass(frozen=True)
+class Stack(Input):
+    """Images that several sensors have of the same places, as one input whose bands stand behind each other; it has no port of its own.
+
+    A pixel counts as measured where all of them measured it.
+
+    Attributes:
+        members: see `Input.each`.
+    """
+
+    members: tuple[Input, ...] = ()
+
+    @property
+    def each(self) -> tuple[Input, ...]:
+        """See `Input.each`."""
+        return self.members
+
+
+def stacked(every: Iterable[Input]) -> Input:
+    """Several inputs as one; a single one as it is. A band whose name is in several has the name of its input before its own."""
+    inputs = list(every)
+    if len(inputs) == 1:
+        return inputs[0]
+    names = [name for one in inputs for name in one.names]
+    bands = tuple(replace(band, name=f"{one.name} {band.name}") if names.count(band.name) > 1 else band for one in inputs for band in one.bands)
+    words = " and ".join(one.sensor for one in inputs)
+    return Stack("_".join(one.name for one in inputs), words, "generic", bands, inputs[0].axes, members=tuple(inputs))
+
+
 def days_port(name: str) -> str:
     """See `Input.days_port`."""
     return f"{name}_days"
@@ -243,6 +287,8 @@ def between_values(seen: Input) -> Input:
 
     Of whole numbers no pixel has it; the centre itself is the value of many.
     """
+    if len(seen.each) > 1:
+        return stacked([between_values(one) for one in seen.each])
     return replace(seen, bands=tuple(replace(band, centre=float(np.nextafter(np.float32(band.centre), np.float32(np.inf)))) for band in seen.bands))
 
 

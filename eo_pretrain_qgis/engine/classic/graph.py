@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -98,39 +98,39 @@ def _probabilities(graph: _Graph, scores: str, several: bool) -> None:
         graph("Softmax", scores, name=PROBABILITIES, axis=1)
 
 
-def pixel_graph(classifier: onnx.ModelProto, whitening: Whitening, fill: Sequence[float], image: str) -> onnx.ModelProto:
+def pixel_graph(classifier: onnx.ModelProto, whitening: Whitening, fill: Sequence[float], ports: Mapping[str, int]) -> onnx.ModelProto:
     """A classifier of `Whitening.statistics` as a model of images: float32 (n, band, y, x) in stored units → probabilities (n, class, y, x).
 
     Args:
         classifier: of rows.
         whitening: of the bands.
         fill: per band, what stands for a pixel without a measurement, stored units.
-        image: name of the input.
+        ports: names of the inputs, each with its number of bands; those of several sensors stand behind each other.
     """
     graph, classes = _Graph(), classifier.graph.output[0].type.tensor_type.shape.dim[1].dim_value
-    last = graph("Transpose", _statistics(graph, image, whitening, fill), perm=[0, 2, 3, 1])
+    last = graph("Transpose", _statistics(graph, ports, whitening, fill), perm=[0, 2, 3, 1])
     graph("Reshape", last, graph.constant([-1, 3 * len(fill)], np.int64), name=ROWS)
     _add(graph, classifier)
     graph.nodes[-1].output[0] = "every"
     shape = graph("Concat", graph("Shape", last, start=0, end=3), graph.constant([classes], np.int64), axis=0)
     graph("Transpose", graph("Reshape", "every", shape), name=PROBABILITIES, perm=[0, 3, 1, 2])
-    return graph.model((image, ["n", len(fill), "y", "x"]), (PROBABILITIES, ["n", classes, "y", "x"]))
+    return graph.model(*_images(ports), (PROBABILITIES, ["n", classes, "y", "x"]))
 
 
-def sample_graph(classifier: onnx.ModelProto, whitening: Whitening, fill: Sequence[float], image: str) -> onnx.ModelProto:
+def sample_graph(classifier: onnx.ModelProto, whitening: Whitening, fill: Sequence[float], ports: Mapping[str, int]) -> onnx.ModelProto:
     """A classifier of `sample_rows` as a model of whole images: float32 (n, band, y, x) in stored units → probabilities (n, class).
 
     Args:
         classifier: of rows.
         whitening: of the bands.
         fill: per band, what stands for a pixel without a measurement, stored units.
-        image: name of the input.
+        ports: names of the inputs, each with its number of bands; those of several sensors stand behind each other.
     """
     graph, classes = _Graph(), classifier.graph.output[0].type.tensor_type.shape.dim[1].dim_value
-    white, known = (graph("Reshape", one, graph.constant([0, 0, -1], np.int64)) for one in _whitened(graph, image, whitening, fill))
+    white, known = (graph("Reshape", one, graph.constant([0, 0, -1], np.int64)) for one in _whitened(graph, ports, whitening, fill))
     graph("Reshape", _sample_statistics(graph, white, known, len(fill)), graph.constant([-1, 4 * len(fill)], np.int64), name=ROWS)
     _add(graph, classifier)
-    return graph.model((image, ["n", len(fill), "y", "x"]), (PROBABILITIES, ["n", classes]))
+    return graph.model(*_images(ports), (PROBABILITIES, ["n", classes]))
 
 
 def series_graph(classifier: onnx.ModelProto, whitening: Whitening, season: Sequence[float], values: str, days: str) -> onnx.ModelProto:
@@ -181,10 +181,20 @@ def _add(graph: _Graph, classifier: onnx.ModelProto) -> None:
     graph.nodes += inner.graph.node
 
 
-def _whitened(graph: _Graph, image: str, whitening: Whitening, fill: Sequence[float]) -> tuple[str, str]:
-    """Whitened bands, 0 where a pixel holds the fill in every band, and 1 where it does not."""
-    other = graph("Not", graph("Equal", image, graph.constant(np.reshape(fill, (1, -1, 1, 1)))))
-    known = graph("ReduceMax", graph("Cast", other, to=TensorProto.FLOAT), graph.constant([1], np.int64), keepdims=1)
+def _images(ports: Mapping[str, int]) -> list[tuple[str, list]]:
+    """Names and shapes of images by their numbers of bands."""
+    return [(name, ["n", bands, "y", "x"]) for name, bands in ports.items()]
+
+
+def _whitened(graph: _Graph, ports: Mapping[str, int], whitening: Whitening, fill: Sequence[float]) -> tuple[str, str]:
+    """Whitened bands, 0 where a pixel holds the fill in every band of an image, and 1 where it does so in none."""
+    image, *others = ports
+    known, at = "", 0
+    for name, bands in ports.items():
+        other = graph("Not", graph("Equal", name, graph.constant(np.reshape(fill[at:at + bands], (1, -1, 1, 1)))))
+        own = graph("ReduceMax", graph("Cast", other, to=TensorProto.FLOAT), graph.constant([1], np.int64), keepdims=1)
+        known, at = graph("Mul", known, own) if known else own, at + bands
+    image = graph("Concat", image, *others, axis=1) if others else image
     centred = graph("Sub", image, graph.constant(whitening.mean.reshape(1, -1, 1, 1)))
     white = graph("Conv", centred, graph.constant((whitening.matrix / whitening.deviation)[:, :, None, None]))
     return graph("Mul", graph("Asinh", white) if whitening.bent else white, known), known
@@ -219,13 +229,13 @@ def _sample_statistics(graph: _Graph, white: str, known: str, bands: int) -> str
     return graph("Where", graph("Greater", count, graph.constant(0.0)), every, graph.constant(0.0))
 
 
-def _statistics(graph: _Graph, image: str, whitening: Whitening, fill: Sequence[float]) -> str:
+def _statistics(graph: _Graph, ports: Mapping[str, int], whitening: Whitening, fill: Sequence[float]) -> str:
     """`Whitening.statistics` of an image whose pixels without a measurement hold the fill in every band.
 
     The sums of the neighbourhood are convolutions along one axis after the other: onnxruntime's average pooling of this size is slow.
     """
     bands = len(fill)
-    white, known = _whitened(graph, image, whitening, fill)
+    white, known = _whitened(graph, ports, whitening, fill)
     planes = graph("Concat", white, graph("Mul", white, white), known, axis=1)
     count = 2 * bands + 1
     for shape in ((SIDE, 1), (1, SIDE)):

@@ -44,7 +44,7 @@ class Labelled:
     def __init__(self, dataset: Dataset, what: Input, tiles: np.ndarray, seed: int, progress: Progress = SILENT) -> None:
         self.what, self.seed, self.progress = what, seed, progress
         self.fitted: dict[str, SimpleModel] = {}
-        self.each = [self]
+        self.each, self.given = [self], (dataset, tiles)
         if not dataset.targets:
             self.dataset, self.tiles = dataset, tiles
             return
@@ -54,10 +54,15 @@ class Labelled:
         for one in self.each[1:]:
             one.whitening = self.whitening
 
+    def of(self, what: Input) -> Labelled:
+        """The same labels with another input of the dataset."""
+        dataset, tiles = self.given
+        return self if what == self.what else Labelled(dataset, what, tiles, self.seed, self.progress)
+
     @cached_property
     def whitening(self) -> Whitening:
         """Of the training images, also those without labels."""
-        return measure_whitening(self.dataset, self.what, self.dataset.indices("training", self.what.sensor), self.progress)
+        return measure_whitening(self.dataset, self.what, self.dataset.showing("training", self.what), self.progress)
 
     @cached_property
     def rows(self) -> Rows:
@@ -71,6 +76,8 @@ class Labelled:
         else:
             rows = series_rows if self.what.dated else sample_rows
             found = rows(self.dataset, self.what, self.whitening, even_sample(self.tiles, LEARNED), self.progress)
+            if len(self.dataset.sensors) > 1:
+                found = found.only(found.features.any(1))  # one sensor may lack where another does not, and zeros would be learned of it
         if not len(found.labels):
             raise DataError(f"None of the {len(self.tiles)} training {self.dataset.kind.unit} of {self.dataset.folder} that are learned from has a "
                             "label where something was measured. Label more, or take a larger share of the labels.")
@@ -138,7 +145,8 @@ class SimpleModel:
         classifier = self.classifier.graph()
         if self.what.dated:
             return series_graph(classifier, self.whitening, self.what.days, self.what.name, self.what.days_port)
-        return (sample_graph if self.whole else pixel_graph)(classifier, self.whitening, self.what.centre, self.what.name)
+        ports = {one.name: len(one.bands) for one in self.what.each}
+        return (sample_graph if self.whole else pixel_graph)(classifier, self.whitening, self.what.centre, ports)
 
 
 def as_tiles(dataset: Dataset, scores: np.ndarray) -> np.ndarray:
@@ -151,7 +159,7 @@ def fed(dataset: Dataset, what: Input, samples: np.ndarray) -> dict[str, np.ndar
     """Whole samples as the graph of a simple classifier takes them, by name of its ports; dated tiles as the series of their pixels."""
     if what.dated:
         return dict(zip((what.name, what.days_port), as_series(*read_series(dataset, what, samples)), strict=True))
-    return {what.name: filled(what, *dataset.read(what, samples))[0]}
+    return what.divided(filled(what, *dataset.read(what, samples))[0])
 
 
 def filled(what: Input, images: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -161,6 +169,8 @@ def filled(what: Input, images: np.ndarray, valid: np.ndarray) -> tuple[np.ndarr
         what: the input of the model.
         images: stored units (n, band, y, x).
         valid: bool (n, y, x).
+
+    Of several sensors nothing is kept of a pixel that one of them did not measure.
     """
     known = valid & np.isfinite(images).all(1)
     return np.where(known[:, None], images, np.asarray(what.centre, np.float32)[:, None, None]).astype(np.float32), known

@@ -51,6 +51,11 @@ class Rows:
     places: np.ndarray | None = None
     groups: np.ndarray | None = None
 
+    def only(self, chosen: np.ndarray) -> Rows:
+        """Some of the rows, by a number or a mark of each."""
+        places, groups = (None if one is None else one[chosen] for one in (self.places, self.groups))
+        return Rows(self.features[chosen], self.labels[chosen], self.tiles[chosen], self.whole, places, groups)
+
 
 def measure_whitening(dataset: Dataset, what: Input, tiles: np.ndarray, progress: Progress = SILENT) -> Whitening:
     """The whitening of an input, from at most 200,000 measured pixels spread evenly over some tiles.

@@ -239,6 +239,10 @@ class Dataset:
         chosen = np.ones(len(self), bool) if split == ALL else self.splits == split
         return np.flatnonzero(np.logical_and.reduce([chosen, *map(self.shards.holding, sensors)]))
 
+    def showing(self, split: str, seen: Input) -> np.ndarray:
+        """Indices of the tiles of a split that show an input, see `indices`."""
+        return self.indices(split, *(self.sensor_of(one).name for one in seen.each))
+
     def images(self, indices: np.ndarray, sensor: str = "") -> np.ndarray:
         """Images (n, band, y, x), of series (n, date, band), of dated tiles (n, date, band, y, x), in stored units and the type of the source;
         see `sensor_named`.
@@ -256,6 +260,9 @@ class Dataset:
         Raises:
             DataError: see `sensor_of`.
         """
+        if len(seen.each) > 1:
+            images, valid = zip(*(self.read(one, indices) for one in seen.each))
+            return np.concatenate([one.astype(np.float32) for one in images], 1), np.logical_and.reduce(valid)
         sensor = self.sensor_of(seen)
         images, names, axes = self.shards.images(indices, sensor.name), [band.name for band in sensor.bands], self.kind.sample_axes
         axis = axes.index("b") - len(axes)

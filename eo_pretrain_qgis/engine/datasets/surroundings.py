@@ -31,7 +31,7 @@ class Surroundings:
 
     def __init__(self, dataset: Dataset, seen: Input, margin: int) -> None:
         self.dataset, self.seen, self.margin, self.reach = dataset, seen, margin, dataset.tile_size + margin
-        tiles, usable = dataset.tiles, dataset.indices(ALL, dataset.sensor_of(seen).name)
+        tiles, usable = dataset.tiles, dataset.showing(ALL, seen)
         self.scenes: dict[object, np.ndarray] = {}
         if {"scene", "row", "col"} <= set(tiles):
             if "augmented" in tiles:  # turned copies of other tiles

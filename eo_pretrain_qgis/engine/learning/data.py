@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from ..cards import Inputs
+from ..cards import Inputs, stacked
 from ..datasets.dataset import Dataset
 from ..datasets.dates import read_series
 from ..datasets.record import label_array
@@ -117,7 +117,7 @@ class TileReader:
 
     def indices(self, split: str) -> np.ndarray:
         """Tiles of a split that show all inputs, see `Dataset.indices`."""
-        return self.dataset.indices(split, *(self.dataset.sensor_of(seen).name for seen in self.inputs.values()))
+        return self.dataset.showing(split, stacked(self.inputs.values()))
 
     def shuffled(self, samples: np.ndarray, batch_size: int, rng: np.random.Generator, crop: int | None = None) -> Iterator[Batch]:
         """All `samples` once, in random order, in batches of nearly equal size, so that none is left with a single tile.

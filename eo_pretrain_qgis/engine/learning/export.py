@@ -50,11 +50,28 @@ class Probabilities(nn.Module):
         """Probabilities (n, class, …) of images (n, band, y, x), of further targets too; with them, of a network that learned more, (n, 1, y, x)
         from 0 to 1 of each.
         """
-        scores, more, heads = self.network({self.network.seen.name: image}), len(self.network.beside), self.network.heads
+        return self.of({self.network.seen.name: image})
+
+    def of(self, given: dict[str, torch.Tensor]) -> torch.Tensor | tuple[torch.Tensor, ...]:
+        """The same of images by the names of inputs."""
+        scores, more, heads = self.network(given), len(self.network.beside), self.network.heads
         if not (more or heads):
             return scores.sigmoid() if self.several else scores.softmax(1)
         *classes, beside = scores.split([*(heads or [scores.shape[1] - more]), more], 1)
         return *(own.softmax(1) for own in classes), *(beside.sigmoid().split(1, 1) if more else ())
+
+
+class ProbabilitiesOfTwo(Probabilities):
+    """The same of a network that joins the images of two sensors."""
+
+    def forward(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:  # type: ignore[override]
+        """See `Probabilities`; of images of both, in the order of the inputs."""
+        return self.of(dict(zip(self.network.inputs, (first, second), strict=True)))
+
+
+def with_probabilities(network: ClassNetwork | Dense, several: bool = False) -> Probabilities:
+    """A network as it is exported, for evaluation."""
+    return (Probabilities if len(network.seen.each) == 1 else ProbabilitiesOfTwo)(network, several).eval()
 
 
 class Together(nn.Module):
@@ -64,9 +81,9 @@ class Together(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Of images (n, band, y, x)."""
-        given = self.model(image)
+    def forward(self, *images: torch.Tensor) -> torch.Tensor:
+        """Of images (n, band, y, x), of each sensor."""
+        given = self.model(*images)
         return torch.cat(given, 1) if isinstance(given, tuple) else given
 
 
@@ -123,32 +140,32 @@ class Written(NamedTuple):
 
 
 def _of_pixels(run: Run, network: ClassNetwork, tolerance: float, progress: Progress) -> Written:
-    model = Probabilities(network).eval()
+    model = with_probabilities(network)
     progress.at(0.05, "Translating the network")
     seen = network.seen
-    content = to_onnx(model, {seen.name: len(seen.bands)}, network.stride, run.card["encoder"],
+    content = to_onnx(model, dict(zip(network.inputs, seen.widths, strict=True)), network.stride, run.card["encoder"],
                       outputs_of(run, network), progress.part(0.05, 0.2))
     session = on_processor(content)
     scenes = real_scenes(run.card["dataset"]["path"], seen, network.stride)
-    images = [{seen.name: image} for image in probes(scenes[0], network.stride)]
+    images = [seen.divided(image) for image in probes(scenes[0], network.stride)]
     difference = largest_difference(model, session, images, progress.part(0.2, 0.5))
     _refuse_different(difference, tolerance)
-    halo = measured(session, seen.name, scenes, network.stride, progress.part(0.5, 0.95), lambda scores: scores.argmax(1))
+    halo = measured(session, seen, scenes, network.stride, progress.part(0.5, 0.95), lambda scores: scores.argmax(1))
     return Written(content, difference, halo)
 
 
 def _of_squares(run: Run, network: ClassNetwork, tolerance: float, progress: Progress) -> Written:
     seen, side, several = network.seen, int(run.card["tile_size"]), task_named(run.card["task"]).several
     dense = Dense(network, side) if isinstance(network, SpectralClassifier) and has_dense_form(network) else None
-    model, n = Probabilities(dense or network, several).eval(), torch.export.Dim("n", min=1)
+    model, n = with_probabilities(dense or network, several), torch.export.Dim("n", min=1)
     progress.at(0.05, "Translating the network")
     size, free = (side, side), {0: n}
     if dense:
         rows, columns = (dense.step * torch.export.Dim(axis, min=1) + (side - dense.step) for axis in ("rows", "columns"))
         size, free = (side + 2 * dense.step, side + dense.step), {0: n, 2: rows, 3: columns}
-    content = translated(model, {seen.name: (torch.zeros(2, len(seen.bands), *size), free)}, run.card["encoder"], outputs_of(run, network),
-                         progress.part(0.05, 0.6))
-    images = [{seen.name: image} for image in real_tiles(run.card["dataset"]["path"], seen, side)]
+    ports = {name: (image, free) for name, image in seen.divided(torch.zeros(2, len(seen.bands), *size)).items()}
+    content = translated(model, ports, run.card["encoder"], outputs_of(run, network), progress.part(0.05, 0.6))
+    images = [seen.divided(image) for image in real_tiles(run.card["dataset"]["path"], seen, side)]
     if dense:
         images.append({seen.name: beside_each_other(images[-1][seen.name], dense)})
     difference = largest_difference(model, on_processor(content), images, progress.part(0.6, 0.95))

@@ -56,7 +56,7 @@ def real_scenes(folder: str, seen: Input, stride: int) -> list[np.ndarray]:
     if not Path(folder).is_dir():
         return [centre + spread * generator.standard_normal((len(seen.bands), side, side)).astype(np.float32) for _ in range(SCENES)]
     dataset = Dataset.open(folder)
-    chosen = generator.permutation(dataset.indices("all", dataset.sensor_of(seen).name))[:SCENES]
+    chosen = generator.permutation(dataset.showing("all", seen))[:SCENES]
     images, valid = Surroundings(dataset, seen, max(0, -(-(side - dataset.tile_size) // 2))).read(np.resize(chosen, SCENES))
     start = -(-(images.shape[-1] - side) // 2)
     inner = slice(start, start + side)
@@ -75,19 +75,19 @@ def real_tiles(folder: str, seen: Input, side: int) -> list[np.ndarray]:
     generator = np.random.default_rng(0)
     found = [centre + spread * generator.standard_normal((3, len(seen.bands), side, side)).astype(np.float32)]
     if Path(folder).is_dir() and (dataset := Dataset.open(folder)).tile_size == side:
-        images, valid = dataset.read(seen, generator.permutation(dataset.indices("all", dataset.sensor_of(seen).name))[:TILES])
+        images, valid = dataset.read(seen, generator.permutation(dataset.showing("all", seen))[:TILES])
         shown = np.where((valid & np.isfinite(images).all(1))[:, None], images, centre).astype(np.float32)
         found += [shown[:1], shown]
     return found
 
 
-def measured(session: InferenceSession, name: str, scenes: list[np.ndarray], stride: int, progress: Progress,
+def measured(session: InferenceSession, seen: Input, scenes: list[np.ndarray], stride: int, progress: Progress,
              view: Callable[[np.ndarray], np.ndarray], differs: Callable[[np.ndarray, np.ndarray], np.ndarray] = np.not_equal) -> dict[str, Any]:
     """The border of a translated network, the blocks that follow from it, and what was measured, as a model's description names them.
 
     Args:
         session: the network.
-        name: of its input.
+        seen: what it takes.
         scenes: see `measure_halo`.
         stride: of the network.
         progress: also warned when even the largest border is not enough.
@@ -97,7 +97,7 @@ def measured(session: InferenceSession, name: str, scenes: list[np.ndarray], str
     options = RunOptions()
 
     def run(image: np.ndarray) -> np.ndarray:
-        return view(session.run(None, {name: image}, options)[0])
+        return view(session.run(None, seen.divided(image), options)[0])
 
     halo, tried = measure_halo(run, scenes, stride, progress, differs, partial(setattr, options, "terminate", True))
     if tried[halo] > CHANGED_SHARE:

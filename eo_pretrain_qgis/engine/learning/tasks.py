@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ...progress import Progress
 from ..cards import Inputs
 from ..datasets.dataset import Dataset
-from ..runs.simple import GAUSSIAN
+from ..runs.fusing import GAUSSIAN
 from ..tasks import require
 from .finetuning.classification import Classification
 from .finetuning.defaults import OF_SERIES, OF_TILES_IN_TIME, Defaults

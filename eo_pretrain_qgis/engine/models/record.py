@@ -99,6 +99,7 @@ class ModelRecord(Struct):
         beside: outputs of the graph besides the classes, each (n, 1, y, x) from 0 to 1, such as the distance from a field's boundary.
         target_name: of the main target, where there are several.
         further: the others, each an output of the graph of its own.
+        fusion: how the images of two sensors are joined in the network; empty of one, and of simple classifiers.
         dense_step: the graph takes larger images, too, and gives a class for each of their squares of `tile_size` that begins at a multiple of
             this [px].
     """
@@ -123,6 +124,7 @@ class ModelRecord(Struct):
     parameters: Count | None = None
     target: Target | None = None
     beside: tuple[FilledName, ...] = ()
+    fusion: Name = ""
     target_name: TargetName | Literal[""] = ""
     further: Annotated[tuple[FurtherTarget, ...], Meta(max_length=100)] = ()
     scores: dict[str, Any] | None = None

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import logit
 
 from ...errors import ModelError
-from ..cards import IGNORE, Input, between_values, single
+from ..cards import IGNORE, Input, between_values, stacked
 from ..classic.classifiers import WORDS
 from ..classic.models import as_tiles, fed, filled
 from ..classic.whitening import MARGIN
@@ -75,7 +75,7 @@ class KeptClassifier:
     """
 
     def __init__(self, run: RunFolder, dataset: Dataset) -> None:
-        self.run, self.dataset, self.seen = run, dataset, between_values(single(run.inputs))
+        self.run, self.dataset, self.seen = run, dataset, between_values(stacked(run.inputs.values()))
         self.session = on_processor(read_classifier(run), run.path(CLASSIFIER))
 
     def of_tiles(self, tiles: np.ndarray, at_once: int) -> Iterator[Answered]:
@@ -84,7 +84,7 @@ class KeptClassifier:
         for chosen in np.array_split(tiles, -(-len(tiles) // at_once)) if len(tiles) else []:
             truth = self.dataset.labels(chosen)
             if around:
-                image = {self.seen.name: filled(self.seen, *around.read(chosen))[0]}
+                image = self.seen.divided(filled(self.seen, *around.read(chosen))[0])
                 answer = self._probabilities(image)[:, :, MARGIN:-MARGIN, MARGIN:-MARGIN].argmax(1).astype(np.uint8)
             else:
                 sure = self._probabilities(fed(self.dataset, self.seen, chosen)).clip(_SURE, 1 - _SURE)
@@ -132,9 +132,9 @@ def read_classifier(run: RunFolder) -> bytes:
 
 def classifier_facts(run: RunFolder) -> dict:
     """What the description of a model says of the simple classifier of a run."""
-    seen = between_values(single(run.inputs))
+    seen = between_values(stacked(run.inputs.values()))
     halo = MARGIN if task_named(run.card["task"]).pixelwise and not seen.dated else 0
     # Of dated tiles it learned the series of each pixel, so it is a model of series.
     series = {"task": SERIES, "tile_size": 1} if seen.axes == "tbyx" else {}
-    return {**series, "inputs": [taken(replace(seen, axes="tb") if series else seen)], "architecture": WORDS[run.kept], "encoder": None,
+    return {**series, "inputs": [taken(replace(one, optional=False, **({"axes": "tb"} if series else {}))) for one in seen.each], "architecture": WORDS[run.kept], "encoder": None,
             "parameters": run.card["classifier_parameters"], "stride": 1, "halo": halo, **block_sizes(halo, 1)}

@@ -51,7 +51,7 @@ class Candidate(NamedTuple):
 def candidates(labelled: Labelled, approaches: Sequence[str], progress: Progress = SILENT) -> list[Candidate]:
     """Learns simple classifiers and asks them for the validation tiles, which are seen as in a map."""
     dataset, found = labelled.dataset, []
-    tiles = dataset.indices("validation", labelled.what.sensor)
+    tiles = dataset.showing("validation", labelled.what)
     for number, approach in enumerate(approaches):
         part = progress.part(number / len(approaches), (number + 1) / len(approaches))
         model = labelled.fit(approach)
@@ -159,7 +159,7 @@ def _changed(content: bytes, model: SimpleModel, labelled: Labelled) -> float:
     scores = model.answers(dataset)(tiles)
     if pixels and not model.what.dated:
         image, known = filled(model.what, *Surroundings(dataset, model.what, MARGIN).read(tiles))
-        found = on_processor(content).run(None, {model.what.name: image})[0]
+        found = on_processor(content).run(None, model.what.divided(image))[0]
     else:
         found = as_tiles(dataset, on_processor(content).run(None, fed(dataset, model.what, tiles))[0])
         if pixels:

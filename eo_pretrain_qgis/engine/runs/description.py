@@ -8,7 +8,7 @@ from typing import Any
 
 from ..models import package
 from ..tasks import task_named
-from .run_folder import RunFolder
+from .run_folder import NETWORK, RunFolder
 
 
 def describe(run: RunFolder, name: str, licence: str, plugin_version: str, facts: dict[str, Any]) -> dict[str, Any]:
@@ -31,8 +31,9 @@ def describe(run: RunFolder, name: str, licence: str, plugin_version: str, facts
                } if run.target_names else {}
     scores |= {"targets": {row["name"]: {key: row["metrics"][key] for key in kind.told if key in row.get("metrics", {})} for row in card["targets"]}
                } if targets else {}
+    fusion = {"fusion": card["fusion"]} if card.get("fusion") and run.kept == NETWORK else {}
     return {
-        **targets, **{key: card[key] for key in ("task", "resolution_m", "classes", "tile_size")},
+        **targets, **fusion, **{key: card[key] for key in ("task", "resolution_m", "classes", "tile_size")},
         "inputs": [package.taken(seen) for seen in run.inputs.values()],
         "id": package.id_of(name, run.model_sha256), "name": name, "licence": licence, "scores": scores,
         "provenance": {"dataset": card["dataset"]["name"], "dataset_checksum": card["dataset"]["checksum"], "run": Path(run.folder).name,

@@ -134,6 +134,8 @@ def _count_scene(session: Network, model: Package, answers: Answers, name: str, 
     """In the blocks of an image that hold the tiles that are scored, of each target; with more products beside."""
     (scored, *_), others = asked
     dataset, tiles = answers.dataset, scored.tiles
+    if len(model.inputs) > 1:
+        raise SourceLostError("images of two sensors are not opened again")
     sensor = dataset.sensor_of(answers.seen)
     bands = [band.name for band in sensor.bands]
     with open_again(dataset, name, tiles, sensor.name, progress.part(0, 0.1)) as scene:

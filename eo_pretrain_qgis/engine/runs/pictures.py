@@ -34,10 +34,12 @@ def pictures(answers: OfTiles, tiles: np.ndarray) -> str:
 def map_pictures(answers: OfTiles, tiles: np.ndarray) -> str:
     """Image, truth and prediction of some tiles beside each other, with a legend."""
     dataset = answers.dataset
-    classes, rows, sensor = coloured(dataset.classes), [], dataset.sensor_of(answers.seen).name
+    classes, rows, sensors = coloured(dataset.classes), [], [dataset.sensor_of(one).name for one in answers.seen.each]
     for chosen, truth, found in answers.of_tiles(tiles, len(tiles)):
-        rows += [beside(*row, side=TILE_SIDE) for row in zip(look(dataset, chosen, sensor), paint(truth, classes), paint(found, classes))]
-    return "\n".join([page.paragraph("Image, truth and prediction; grey is not labelled."),
+        looks = [look(dataset, chosen, sensor) for sensor in sensors]
+        rows += [beside(*row, side=TILE_SIDE) for row in zip(*looks, paint(truth, classes), paint(found, classes))]
+    images = "Image" if len(sensors) == 1 else f"Images of {' and '.join(sensors)}"
+    return "\n".join([page.paragraph(f"{images}, truth and prediction; grey is not labelled."),
                       page.picture(np.concatenate(rows), "image, truth and prediction of tiles"),
                       page.legend([entry.name for entry in classes], [entry.color for entry in classes])])
 
@@ -70,7 +72,8 @@ def _drawn(answers: OfTiles, samples: np.ndarray) -> np.ndarray:
     if dataset.kind.dates:
         return curve_pictures(dataset, answers.seen, samples, SAMPLE_SIDE)
     zoom = max(1, SAMPLE_SIDE // dataset.tile_size)
-    return look(dataset, samples, dataset.sensor_of(answers.seen).name).repeat(zoom, 1).repeat(zoom, 2)
+    looks = [look(dataset, samples, dataset.sensor_of(one).name) for one in answers.seen.each]
+    return np.concatenate(looks, 2).repeat(zoom, 1).repeat(zoom, 2)
 
 
 def _judge(truth: np.ndarray, outputs: np.ndarray, names: list[str]) -> tuple[np.ndarray, np.ndarray, list[str]]:

@@ -24,7 +24,7 @@ NETWORK = "network"
 #: May differ when a run is continued: they do not change what an epoch does.
 FREE_SETTINGS = ("epochs", "device")
 #: What dataset and settings decide: the checkpoint of a run that says something else would not fit.
-FIXED = ("task", "encoder", "architecture", "inputs", "classes", "resolution_m", "tile_size", "mode", "blocks", "tasks", "target", "targets")
+FIXED = ("task", "encoder", "architecture", "inputs", "classes", "resolution_m", "tile_size", "mode", "blocks", "tasks", "target", "targets", "fusion")
 #: Of these what training or the place of the dataset decides, what is words, or what cards of version 1 did not say of a second sensor.
 FREE = ("centre", "spread", "slope", "dataset", "kind", "preset")
 

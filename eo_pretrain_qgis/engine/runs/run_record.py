@@ -13,7 +13,7 @@ from ..cards import ClassInfo, Input
 from ..records import Count, FilledName, Finite, Metres, Name, Pixels, Sha256, TargetName, differ, read_json, shown
 from ..tasks import task_named
 
-FORMAT, VERSION = "eo-pretrain run", 4
+FORMAT, VERSION = "eo-pretrain run", 5
 Figure = Finite | None
 Figures = dict[str, Figure]
 
@@ -123,9 +123,12 @@ class FinetuneRun(RunRecord, kw_only=True):
     multiply_adds: Count | UnsetType = UNSET
     target: TargetName | Literal[""] = ""
     targets: list[RunTarget] = []
+    fusion: Literal["none", "early", "feature", "all_levels", "gated", "mean_of_heads"] = "none"
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.fusion != "none" and len(self.inputs) != 2:
+            raise ValueError(f"“fusion” is “{self.fusion}”, and “inputs” are not those of two sensors")
         count = len(self.classes)
         differ([self.target.casefold(), *(row.name.casefold() for row in self.targets)], "the target")
         for name in ("classifier_sha256", "classifier_parameters", "classifier_difference") if self.kept != "network" else ():
@@ -350,5 +353,13 @@ def _with_angle(card: dict[str, Any]) -> dict[str, Any]:
     return card | {"settings": {"incidence_angle": "band", "early_season": False, **settings}}
 
 
+def _with_fusion(card: dict[str, Any]) -> dict[str, Any]:
+    """Version 4 knew classes of one sensor only."""
+    settings = card.get("settings")
+    if not isinstance(settings, dict) or card.get("method", "finetune") != "finetune":
+        return card
+    return card | {"settings": {"fusion": "none", "second_start": None, **settings}}
+
+
 #: Version → function that turns a card of that version into one of the next.
-UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _with_inputs, 2: _with_approach, 3: _with_angle}
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _with_inputs, 2: _with_approach, 3: _with_angle, 4: _with_fusion}

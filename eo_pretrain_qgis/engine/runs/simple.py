@@ -11,30 +11,27 @@ import onnx
 
 from ...errors import DataError, ModelError
 from ...progress import SILENT, Progress
-from ..cards import Input, single
+from ..cards import Input, Inputs, stacked
 from ..classic.classifiers import CLASSIFIERS, WORDS
 from ..classic.models import Labelled
 from ..datasets.dataset import Dataset
-from ..datasets.dates import check_season
 from ..datasets.splitting.label_shares import real_share, training_share
 from ..datasets.units import scored_kind, unit_sentences
 from ..looks import html_page as page
 from ..looks.score_tables import class_table, confusion_table, hardly_measured
-from ..measures.incidence_angle import position_of_angle, with_slopes, without_angle
+from ..measures.incidence_angle import with_slopes
 from ..models import package
 from ..tasks import Task, task_named, with_article
 from .answers import KeptClassifier, classifier_facts, read_classifier
 from .approaches import approaches_table, candidates, compared, keep
 from .description import describe
+from .fusing import ALONE, BAND, SLOPE, chosen_inputs, said_of_days
 from .learnable import check_classes, check_learnable
 from .limits import CHOSEN, LABELS_ARE_TRUTH, knows
 from .pictures import pictures, shown
 from .run_folder import REPORT, RunFolder, first_card
 
 AUTO, NO_NETWORK = "auto", "simple classifier"
-#: What becomes of the incidence angle: a band like others, left out, taken off with one slope for each of the other bands, or a band beside which a
-#: network sees the likelihood of each class.
-BAND, NO_ANGLE, SLOPE, GAUSSIAN = "band", "none", "slope", "gaussian"
 #: The score of a task → its name among the results of the job.
 RESULTS = {"mean_iou": "validation_iou", "overall_accuracy": "validation_accuracy", "average_precision": "validation_average_precision"}
 #: Said where a network would be tried, too.
@@ -52,29 +49,12 @@ class Settings:
     label_share: float
     seed: int
     incidence_angle: str = BAND
-
-
-def chosen_input(dataset: Dataset, sensor: str | None, bands: str | None, incidence_angle: str = BAND) -> Input:
-    """What a model sees: the sensor that was chosen or the first one, with those of its bands, the incidence angle among them or not.
-
-    Raises:
-        DataError: there is no such sensor or band, no training series has a clear date, or something is asked of an incidence angle that there is
-            not.
-    """
-    seen = single(dataset.choose([sensor or dataset.sensors[0].name], bands))
-    if seen.dated and not seen.season:
-        check_season(dataset, seen, dataset.indices("training"))
-    if incidence_angle in (SLOPE, GAUSSIAN):
-        position_of_angle(seen, str(dataset.folder), incidence_angle)
-    if incidence_angle == GAUSSIAN and (dataset.kind.pixelwise or dataset.kind.several):
-        raise DataError(f"“Incidence angle” (incidence_angle) is gaussian, which is for one class for each patch or image, and {dataset.folder} has "
-                        f"{dataset.kind.words}. Choose “band”, “none” or “slope”.")
-    return without_angle(seen, str(dataset.folder)) if incidence_angle == NO_ANGLE else seen
+    fusion: str = ALONE
 
 
 def levelled(seen: Input, dataset: Dataset, incidence_angle: str, tiles: np.ndarray, progress: Progress = SILENT) -> Input:
     """The input with the slopes over the incidence angle that labelled training tiles show, where these are to be taken off."""
-    return with_slopes(seen, dataset, tiles, progress) if incidence_angle == SLOPE else seen
+    return with_slopes(seen, dataset, tiles, progress) if incidence_angle == SLOPE and seen.angle is not None else seen
 
 
 def main_target(dataset: Dataset, progress: Progress) -> Dataset:
@@ -85,10 +65,15 @@ def main_target(dataset: Dataset, progress: Progress) -> Dataset:
     return dataset.each_target()[0]
 
 
-def several_sensors(dataset: Dataset) -> str:
-    """That a model sees the first of several sensors, as a sentence."""
-    names = ", ".join(sensor.name for sensor in dataset.sensors)
-    return f"The dataset has images of several sensors ({names}); the model learns from those of the first. Choose another as “Sensor”."
+def tell_sensors(dataset: Dataset, inputs: Inputs, asked: str | None, progress: Progress) -> None:
+    """Says that a model sees the first of several sensors where nobody chose one, or how far apart the images of two are that it joins."""
+    if len(inputs) == 1 and len(dataset.sensors) > 1 and not asked:
+        names = ", ".join(sensor.name for sensor in dataset.sensors)
+        progress.message(f"The dataset has images of several sensors ({names}); the model learns from those of the first. Choose another as “Sensor”, "
+                         "or join two by “Fusion”.", "warning")
+    told, warns = said_of_days(dataset, inputs)
+    if told:
+        progress.message(told, "warning" if warns else "info")
 
 
 def train_simple(dataset_folder: str, output: str, settings: Settings, progress: Progress = SILENT) -> dict[str, Any]:
@@ -102,22 +87,21 @@ def train_simple(dataset_folder: str, output: str, settings: Settings, progress:
     """
     started, dataset = time.monotonic(), main_target(Dataset.open(dataset_folder), progress)
     check_learnable(dataset)
-    seen = chosen_input(dataset, settings.sensor, settings.bands, settings.incidence_angle)
-    seen = levelled(seen, dataset, settings.incidence_angle, training_share(dataset, settings.label_share, settings.seed), progress)
+    inputs = chosen_inputs(dataset, settings.sensor, settings.bands, settings.incidence_angle, settings.fusion)
+    tiles = training_share(dataset, settings.label_share, settings.seed)
+    inputs = {name: levelled(seen, dataset, settings.incidence_angle, tiles, progress) for name, seen in inputs.items()}
     asked = {"approach": settings.approach, "sensor": settings.sensor, "bands": settings.bands, "incidence_angle": settings.incidence_angle,
-             "label_share": settings.label_share,
+             "fusion": settings.fusion, "label_share": settings.label_share,
              "seed": settings.seed, "epochs": 0, "keep": ""}
-    run = RunFolder.begin(output, {**first_card("finetune", [dataset], {seen.name: seen}, asked), "architecture": NO_NETWORK, "encoder": ""})
+    run = RunFolder.begin(output, {**first_card("finetune", [dataset], inputs, asked), "architecture": NO_NETWORK, "encoder": ""})
     if run.finished:
         read_classifier(run)
         progress.message(f"The run in {output} is finished; its result is given again. Choose a new folder to train anew.")
         return result(run)
-    tiles = training_share(dataset, settings.label_share, settings.seed)
     progress.message(f"Learning from the labels of {len(tiles)} training {dataset.kind.unit}.")
     check_classes(dataset, tiles, progress)
-    if len(dataset.sensors) > 1 and not settings.sensor:
-        progress.message(several_sensors(dataset), "warning")
-    labelled = Labelled(dataset, seen, tiles, settings.seed, progress.part(0, 0.5))
+    tell_sensors(dataset, inputs, settings.sensor, progress)
+    labelled = Labelled(dataset, stacked(inputs.values()), tiles, settings.seed, progress.part(0, 0.5))
     tried = list(CLASSIFIERS) if settings.approach == AUTO else [settings.approach]
     keep(run, candidates(labelled, tried, progress.part(0.5, 0.9)), labelled)
     kept = run.kept
@@ -153,8 +137,8 @@ def sections(run: RunFolder, dataset: Dataset) -> list[str]:
         page.heading(f"Validation {dataset.kind.pieces}"), pictures(KeptClassifier(run, dataset), shown(dataset, "validation")),
         page.heading("Settings"), page.table(("setting", "value"), [
             *((name.replace("_", " "), "–" if card["settings"][name] is None else str(card["settings"][name]))
-              for name in ("approach", "sensor", "bands", "label_share", "seed")),
-            ("dataset", card["dataset"]["path"]), ("bands learned from", ", ".join(band["name"] for band in card["inputs"][0]["bands"])),
+              for name in ("approach", "sensor", "bands", "fusion", "label_share", "seed")),
+            ("dataset", card["dataset"]["path"]), ("bands learned from", ", ".join(band["name"] for seen in card["inputs"] for band in seen["bands"])),
             ("training tiles", card["training_tiles"]), ("numbers in the model", card["parameters"]), ("seconds", card["training_seconds"])]),
         page.heading("Limits"), page.bullets([
             *unit_sentences(dataset), *([CHOSEN] if len(card["approaches"]) > 1 else []),

@@ -11,9 +11,12 @@ from .. import training
 from ..spec import REQUIRED, Result, boolean, choice, folder, integer, number, text
 
 #: Parameters that mean something for every approach.
-FOR_ALL = ("dataset", "approach", "sensor", "bands", "incidence_angle", "label_share", "device", "seed", "output")
+FOR_ALL = ("dataset", "approach", "sensor", "bands", "incidence_angle", "fusion", "label_share", "device", "seed", "output")
 #: Devices that every approach runs on.
 PROCESSOR = ("auto", "cpu")
+#: How two sensors are joined: none, as simple classifiers can, and by networks of several encoders.
+STACKED, BRANCHED = ("none", "early"), ("feature", "all_levels", "gated", "mean_of_heads")
+FUSIONS = (*STACKED, *BRANCHED)
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class Finetune(training.TrainingJob):
                                 "regression on these statistics and on what the encoder of the starting weights sees; leave “Mode” as it is. "
                                 "“auto”: statistics, boosting and network; the best on the validation tiles is kept. With fewer than 4 of these "
                                 "tiles that is the network.")
-    sensor: str = text("Sensor", default=None, advanced=True, help="Which of its sensors, where the dataset has several. Empty: the first.")
+    sensor: str = text("Sensor", default=None, advanced=True, help="Which of its sensors, where the dataset has several. Empty: the first. Two names, separated by a comma, for “Fusion”.")
     bands: str = training.bands("A map made with the model needs these bands only.")
     incidence_angle: str = choice("Incidence angle", ("band", "none", "slope", "gaussian"), default="band", advanced=True,
                                   help="Of radar images with a band in degrees. “band”: seen like other bands. “none”: left out, and not needed by a "
@@ -66,9 +69,17 @@ class Finetune(training.TrainingJob):
                                        "classes, one for each band; the angle itself is then not seen. “gaussian”: a band, and for each class "
                                        "the network gets a channel with how likely the pixel is at its angle (Lohse and others 2020); for one class "
                                        "for each patch or image, from scratch.")
+    fusion: str = choice("Fusion", FUSIONS, default="none", advanced=True,
+                         help="Whether a model sees two sensors, such as Sentinel-2 and Sentinel-1, of a dataset that has both. “none”: one of them. "
+                              "“early”: their bands together, as if of one sensor. “feature”: an encoder for each, joined at the end. “all_levels”: "
+                              "joined at every level. These three need both sensors in every map. “gated” (at each level the network weighs the two) "
+                              "and “mean_of_heads” (a network for each, and the mean of what they say) also answer where one is missing, as under "
+                              "clouds, and train for it: one of the two is hidden in a quarter of the tiles. “statistics” and “boosting” know "
+                              "“early” alone.")
     encoder: str = training.encoder("For series of dates “ltae”, the usual one, “lstm”, or “presto”, which knows many places of the Earth if "
                                      "it starts from its published weights; for dated tiles “utae”.")
     start: str = training.start()
+    second_start: str = training.start("Starting weights of the second sensor")
     epochs: int = integer("Epochs", default=None, minimum=1, maximum=10000,
                           help="Passes over the training tiles. Empty: 40; for images with a label each and starting weights 10; for series and "
                                "dated tiles 30.")
@@ -130,7 +141,7 @@ class Finetune(training.TrainingJob):
         """See `Job.engines`."""
         if self.approach in training.SIMPLE:
             return ("predict",)
-        return ("train", "predict") if self.approach == "auto" and not self._of_networks() else ("train",)
+        return ("train", "predict") if self.approach == "auto" and not self._of_networks() and self.fusion in STACKED else ("train",)
 
     def _of_networks(self) -> list[str]:
         """Parameters of networks alone that are not left as they are."""
@@ -144,7 +155,7 @@ class Finetune(training.TrainingJob):
         from ...engine.runs.simple import Settings, train_simple
 
         return train_simple(self.dataset, self.output, Settings(
-            self.approach, self.sensor, self.bands, self.label_share, self.seed, self.incidence_angle), progress)
+            self.approach, self.sensor, self.bands, self.label_share, self.seed, self.incidence_angle, self.fusion), progress)
 
     def check(self) -> None:
         if self.approach in training.SIMPLE and self._of_networks():
@@ -154,6 +165,7 @@ class Finetune(training.TrainingJob):
                                "“auto”, or choose the approach “network”.")
             raise JobError(f"“{self.parameters()[name].label}” ({name}) is for networks, and the approach “{self.approach}” has none. Leave it as "
                            "it is, or choose the approach “network”.")
+        self._check_fusion()
         if self.incidence_angle == "gaussian" and (self.start or self.approach in training.SIMPLE):
             what = "starting weights" if self.start else f"the approach “{self.approach}”"
             raise JobError(f"“Incidence angle” (incidence_angle) is gaussian, which gives the network a channel for each class, and {what} cannot "
@@ -164,7 +176,7 @@ class Finetune(training.TrainingJob):
         if self.approach == "features" and not self.start:
             raise JobError("The approach “features” learns from what starting weights see, and there are none. Give starting weights, or choose the "
                            "approach “statistics”.")
-        if self.mode != "fine_tune" and not self.start:
+        if self.mode != "fine_tune" and not (self.start or self.second_start):
             raise JobError(f"The mode “{self.mode}” keeps what starting weights know, and there are none. Give starting weights, or choose the mode "
                            "“fine_tune”.")
         idle = [name for name in ("epochs", "epoch_steps", "learning_rate") if getattr(self, name) is not None]
@@ -172,3 +184,29 @@ class Finetune(training.TrainingJob):
             what = self.parameters()[idle[0] if idle else "spread_labels"].label
             asked = "approach “features”" if self.approach == "features" else f"mode “{self.mode}”"
             raise JobError(f"The {asked} takes no steps, and “{what}” was set. Leave it as it is, or choose another one.")
+
+    def _check_fusion(self) -> None:
+        """Refuses what does not go with one sensor, or with two.
+
+        Raises:
+            JobError: naming both.
+        """
+        if self.second_start and self.fusion not in BRANCHED:
+            why = "sees one sensor" if self.fusion == "none" else "has one encoder for both sensors"
+            raise JobError(f"“Starting weights of the second sensor” (second_start) was given, and with the fusion “{self.fusion}” the network {why}. "
+                           f"Leave it empty, or choose a fusion with two encoders: {', '.join(BRANCHED)}.")
+        if self.fusion == "none":
+            return
+        if self.approach in training.SIMPLE and self.fusion not in STACKED:
+            raise JobError(f"The approach “{self.approach}” sees the bands of both sensors together, and the fusion “{self.fusion}” was asked for. "
+                           "Choose the fusion “early”, or the approach “network”.")
+        if self.mode in ("probe", "knn") or self.approach == "features":
+            asked = "approach “features”" if self.approach == "features" else f"mode “{self.mode}”"
+            raise JobError(f"The {asked} is for one encoder of one sensor, and the fusion “{self.fusion}” joins two. Choose the mode “frozen”, or the "
+                           "fusion “none”.")
+        if self.incidence_angle == "gaussian":
+            raise JobError(f"“Incidence angle” (incidence_angle) is gaussian, which is for one sensor, and the fusion “{self.fusion}” joins two. Choose "
+                           "“band”, “none” or “slope”.")
+        if self.spread_labels == "yes":
+            raise JobError(f"“Spread the labels” (spread_labels) asks what one encoder finds alike, and the fusion “{self.fusion}” joins two sensors. "
+                           "Choose “no”.")

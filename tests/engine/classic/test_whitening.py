@@ -89,7 +89,7 @@ def test_torch_and_onnx_see_the_same():
     assert np.abs(found - whitening.statistics(scene, valid))[known].max() < 1e-4
     scores = np.einsum("kf,nfyx->nkyx", weight, found) + bias[:, None, None]
     expected = torch.from_numpy(scores).softmax(1).numpy()
-    assert np.abs(asked(pixel_graph(linear_graph(weight, bias), whitening, FILL, "image"), scene) - expected).max() < 1e-4
+    assert np.abs(asked(pixel_graph(linear_graph(weight, bias), whitening, FILL, {"image": 3}), scene) - expected).max() < 1e-4
 
 
 @pytest.mark.parametrize("known", [(0, 1, 3), (1, 2)])
@@ -99,7 +99,7 @@ def test_boosted_trees_answer_in_onnx_as_in_scikit_learn(known):
     rows = features[valid]
     labels = np.array(known)[np.digitize(rows[:, 1] + 0.3 * rows[:, 4], np.linspace(-0.5, 0.5, len(known) + 1)[1:-1])]
     trees = HistGradientBoostingClassifier(max_iter=20, random_state=0).fit(rows, labels)
-    found = np.moveaxis(asked(pixel_graph(tree_graph([trees], 9, 4), whitening, FILL, "image"), scene), 1, -1)[valid]
+    found = np.moveaxis(asked(pixel_graph(tree_graph([trees], 9, 4), whitening, FILL, {"image": 3}), scene), 1, -1)[valid]
     expected = np.zeros((len(rows), 4))
     expected[:, known] = trees.predict_proba(rows)
     assert found.sum(1) == pytest.approx(1, abs=1e-5)

@@ -18,7 +18,7 @@ from ...models.session import MemoryRanOutError
 from ...runs.answers import Answered
 from ...waiting import PythonCall
 from ..data import TileReader, around
-from ..export import Probabilities, Together, describe
+from ..export import Probabilities, Together, describe, with_probabilities
 from ..halo import LARGEST_HALO
 from ..loop.device import describe_device
 from ..loop.runs import Run
@@ -88,7 +88,7 @@ class NetworkAnswers(TileAnswers):
         stride = self.network.stride
         halo = up(LARGEST_HALO, stride)
         model = Package(self.run.folder, describe(self.run, self.network, "run", "not stated", "", {"halo": halo, **block_sizes(halo, stride)}))
-        return model, TorchSession(Probabilities(self.network), self.reader.device, self.run.folder)
+        return model, TorchSession(with_probabilities(self.network), self.reader.device, self.run.folder)
 
 
 class TorchSession:
@@ -100,8 +100,8 @@ class TorchSession:
         name: of what it comes from, for messages.
     """
 
-    def __init__(self, model: nn.Module, device: torch.device, name: str) -> None:
-        self.model, self.on, self.name = model.eval(), device, name
+    def __init__(self, model: Probabilities, device: torch.device, name: str) -> None:
+        self.model, self.on, self.name = model, device, name
         self._call: PythonCall[np.ndarray] | None = None
 
     @property
@@ -132,5 +132,5 @@ class TorchSession:
 
     @torch.no_grad()
     def _scores(self, images: dict[str, np.ndarray]) -> np.ndarray:
-        image, = images.values()
-        return Together(self.model)(torch.from_numpy(image).to(self.on)).float().cpu().numpy()
+        given = [torch.from_numpy(images[name]).to(self.on) for name in self.model.network.inputs]
+        return Together(self.model)(*given).float().cpu().numpy()

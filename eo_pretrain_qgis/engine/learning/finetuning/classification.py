@@ -24,7 +24,7 @@ from ..networks.gaussian import GaussianClassifier
 from ..networks.spectral import SpectralClassifier
 from ..probes import encoder_features
 from .heads import Head, heads_of, mean_over
-from .labelled_tiles import LabelledMethod
+from .labelled_tiles import LabelledMethod, begin_at_regressions
 from .losses import binary_losses, class_losses, label_weights
 
 
@@ -76,7 +76,7 @@ class Classification(LabelledMethod):
             features = encoder_features(self.network.to(device).encoder, self.dataset, self.network.seen, tiles, progress=progress)
             self.network.remember(features, self.dataset.labels(tiles))
         elif isinstance(self.network, SpectralClassifier):
-            self.network.begin(labelled.whitening, labelled.regression)
+            begin_at_regressions(self.network, labelled)
             if isinstance(self.network, GaussianClassifier):
                 self.network.adopt(gaussian_of_pixels(self.network.seen, self.dataset, with_label(self.dataset, self.labelled)))
             elif started and not len(self.network.hidden):

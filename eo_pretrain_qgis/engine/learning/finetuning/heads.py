@@ -14,7 +14,7 @@ from ....errors import DataError
 from ...datasets.dataset import Dataset
 from ...datasets.record import label_array
 from ...runs.run_folder import CARD, RunFolder
-from ...runs.simple import GAUSSIAN
+from ...runs.fusing import GAUSSIAN
 from ..data import LABELS
 
 #: The figure that decides where there are several targets: the mean of their scores.

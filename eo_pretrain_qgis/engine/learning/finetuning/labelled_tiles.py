@@ -23,6 +23,7 @@ from ..augment import Augmentation
 from ..data import SHARES, Batch, TileReader, mixed_sample
 from ..loop.shares import ALONE, Share, passes, refuse_single_value
 from ..networks.class_networks import ClassNetwork, renew_statistics
+from ..networks.spectral import AboveRegression
 from .guessed_labels import GuessedLabels
 from .heads import MEAN_SCORE, heads_of, joined, told
 from .losses import NEED_SHARES, REGIONS
@@ -164,6 +165,14 @@ class TrainingTiles:
         """See `shares.refuse_single_value`; of a network whose deepest level has a value for so many pixels along an axis."""
         if self.steps:
             refuse_single_value(self.mine // self.steps, (self.crop or self.reader.dataset.tile_size) + 2 * self.reader.context, halved)
+
+
+def begin_at_regressions(network: AboveRegression, labelled: Labelled) -> None:
+    """Makes a network the regressions on the statistics of what it sees, learned from the same labels; see `AboveRegression.standing`."""
+    for seen, own in network.standing.items():
+        rows = labelled.of(seen)
+        own.fit(rows.whitening, rows.regression)
+    network.add_nothing()
 
 
 class LabelledMethod(ABC):

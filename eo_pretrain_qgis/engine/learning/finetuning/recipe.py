@@ -11,7 +11,7 @@ import numpy as np
 
 from ....errors import DataError
 from ....progress import SILENT, Progress
-from ...cards import Input, between_values
+from ...cards import Inputs, between_values, stacked
 from ...classic.classifiers import CLASSIFIERS
 from ...classic.models import Labelled
 from ...datasets.dataset import IGNORE, Dataset
@@ -20,10 +20,11 @@ from ...datasets.splitting.label_shares import real_share, training_share
 from ...runs.answers import KeptClassifier, read_classifier
 from ...runs.approaches import best_of, candidates, compared, keep, take
 from ...runs.by_scene import Tried
+from ...runs.fusing import ALONE, chosen_inputs
 from ...runs.learnable import check_classes, check_learnable
 from ...runs.pictures import pictures, shown
 from ...runs.run_folder import CARD, NETWORK
-from ...runs.simple import AUTO, chosen_input, learned_of, levelled, several_sensors, train_simple
+from ...runs.simple import AUTO, learned_of, levelled, tell_sensors, train_simple
 from ...runs.simple import Settings as SimpleSettings
 from ..loop import training_runs
 from ..loop.runs import Run
@@ -31,10 +32,10 @@ from ..loop.shares import refuse_crop
 from ..loop.training import Course, Plan
 from ..loop.training_runs import Kept, Session, equipped, plan_of, train
 from ..networks.class_networks import multiply_adds
-from ..networks.encoder_files import OUR_SCALING, find_weights, read_card
 from ..networks.encoders import check_tile_side
 from ..networks.gaussian import GaussianClassifier, with_channels
 from ..networks.spectral import AboveRegression
+from ..fusions import FUSIONS
 from ..probes import encoder_features
 from ..tasks import learner_of
 from .answers import TileAnswers
@@ -46,6 +47,7 @@ from .labelled_tiles import Choices, LabelledMethod, radar_of_several_scenes
 from .modes import FITTED, WAYS, check_mode
 from .report import run_sections
 from .series import check_series
+from .starts import adopt_scaling, start_branches, starts_of
 
 GUESSES = "guessed_labels.npy"  # in the run folder
 
@@ -68,6 +70,8 @@ class Settings(training_runs.Settings):
     label_share: float
     spread_labels: bool | str
     early_season: bool
+    fusion: str
+    second_start: str | None
     loss: str
     epoch_steps: int | None
     average: float | None
@@ -107,8 +111,9 @@ def finetune(dataset_folder: str, output: str, settings: Settings, progress: Pro
         check_classes(one, learned, progress, further=number > 0)
     if settings.spread_labels in (True, "yes"):
         check_spreadable(dataset, settings.start)
-    seen, own = chosen_input(dataset, settings.sensor, settings.bands, settings.incidence_angle), learner_of(dataset).encoder
-    settings = equipped(settings, output, settings.start, seen.names, progress, own)
+    inputs, own = seen_by(settings, dataset), learner_of(dataset).encoder
+    seen = stacked(inputs.values())
+    settings = equipped(settings, output, settings.start, next(iter(inputs.values())).names, progress, own)
     if not (dataset.kind.pixelwise or dataset.kind.dates):
         check_tile_side(settings.encoder, len(seen.bands), settings.crop or dataset.tile_size, dataset.kind.unit)
     settings = replace(settings, context=chosen_context(dataset, settings.context, begun))
@@ -116,6 +121,11 @@ def finetune(dataset_folder: str, output: str, settings: Settings, progress: Pro
     if (told := compared(Run.open(output).card)) and os.environ.get("RANK", "0") == "0":
         progress.message(told)
     return found
+
+
+def seen_by(settings: Settings, dataset: Dataset) -> Inputs:
+    """What the network sees of a dataset; see `fusing.chosen_inputs`, which says what is raised."""
+    return chosen_inputs(dataset, settings.sensor, settings.bands, settings.incidence_angle, settings.fusion)
 
 
 def continued(settings: Settings, output: str, card: dict[str, Any]) -> Settings:
@@ -162,13 +172,13 @@ def completed(settings: Settings, dataset: Dataset, before: dict[str, Any] | Non
     """
     if settings.mode in FITTED:
         settings = replace(settings, epochs=1, epoch_steps=0)
-    labels, start = len(training_share(dataset, settings.label_share, settings.seed)), bool(settings.start)
+    labels, start = len(training_share(dataset, settings.label_share, settings.seed)), bool(settings.start or settings.second_start)
     if settings.spread_labels == AUTO:
         fitted = settings.mode in FITTED
-        spread = not fitted and not dataset.targets and usually_spread(dataset, start, labels)
+        spread = not fitted and not dataset.targets and settings.fusion == ALONE and usually_spread(dataset, start, labels)
         settings = replace(settings, spread_labels=(before or {}).get("spread_labels", spread))
     settings = replace(settings, spread_labels=settings.spread_labels in (True, "yes"))
-    radar = radar_of_several_scenes(dataset, chosen_input(dataset, settings.sensor, settings.bands))
+    radar = radar_of_several_scenes(dataset, stacked(chosen_inputs(dataset, settings.sensor, settings.bands, fusion=settings.fusion).values()))
     usual = learner_of(dataset).usual
     found = asdict(usual or defaults(not dataset.kind.pixelwise, start, labels, radar, bool(settings.spread_labels)))
     found["keep"] = keep_of(len(dataset.indices("validation")))
@@ -197,9 +207,9 @@ class FineTuning:
         self.settings: Any  # complete: no number of it is None that must be one
         self.settings, self.chosen = completed(settings, dataset, begun.get("settings"))
         self.spread_unasked = settings.spread_labels == AUTO
-        seen = chosen_input(dataset, settings.sensor, settings.bands, settings.incidence_angle)
-        seen = levelled(seen, dataset, settings.incidence_angle, self.training_tiles(), progress)
-        self.inputs = {seen.name: seen}
+        optional = settings.fusion != ALONE and FUSIONS[settings.fusion].optional
+        self.inputs = {name: replace(levelled(seen, dataset, settings.incidence_angle, self.training_tiles(), progress), optional=optional)
+                       for name, seen in seen_by(settings, dataset).items()}
         self.shown: np.ndarray | None = None
         self.settled: Tried | None = None
         #: Whether the validation tiles say which approach is kept.
@@ -215,7 +225,8 @@ class FineTuning:
         """The kind of network, and the targets where there are several."""
         targets = {"target": self.dataset.target, "targets": [{"name": head.name, "classes": [asdict(row) for row in head.dataset.classes]}
                                                               for head in self.heads[1:]]} if self.dataset.targets else {}
-        return {"architecture": self.architecture, "encoder": self.settings.encoder, "chosen": self.chosen, **targets}
+        fusion = {"fusion": self.settings.fusion} if self.settings.fusion != ALONE else {}
+        return {"architecture": self.architecture, "encoder": self.settings.encoder, "chosen": self.chosen, **fusion, **targets}
 
     def plan(self) -> Plan:
         """AdamW with warm-up and a cosine."""
@@ -228,17 +239,16 @@ class FineTuning:
             progress.message(self.chosen)
         if chosen.context:
             progress.message(f"The network sees {chosen.context} px around each tile, as it will in a map; they are not learned from.")
+        starts = starts_of(chosen, run.inputs, progress)
         if session.begins:
-            seen = [adopt_scaling(seen, chosen.start, progress) if chosen.start else seen for seen in run.inputs.values()]
-            run.card["inputs"] = [asdict(between_values(one)) for one in seen]
+            run.card["inputs"] = [asdict(between_values(adopt_scaling(seen, starts[name], progress))) for name, seen in run.inputs.items()]
         network = run.build_network()
-        new = session.start(network, network.seen.names, chosen.start, way=self.learner.start)
+        new = start_branches(session, network, starts, self.learner.start)
         if told := of_targets(self.heads, chosen.start, chosen.approach == AUTO):
             progress.message(told)
         if chosen.mode in WAYS:
             WAYS[chosen.mode](network)
-        if len(dataset.sensors) > 1 and not chosen.sensor:
-            progress.message(several_sensors(dataset), "warning")
+        tell_sensors(dataset, self.inputs, chosen.sensor, progress)
         if not len(dataset.indices("validation")):
             progress.message("The dataset has no validation tiles: there is no early stopping, and the last epoch is kept.", "warning")
         tiles = self.training_tiles()
@@ -289,9 +299,11 @@ class FineTuning:
     def kept(self, method: LabelledMethod) -> Kept:
         """The network and its encoder."""
         network: Any = method.network
-        names = [row.name for row in self.dataset.classes]
-        seen = with_channels(network.seen, names) if isinstance(network, GaussianClassifier) else network.seen.name
-        return Kept(network, {"encoder": (network.encoder, seen)})
+        if isinstance(network, GaussianClassifier):
+            return Kept(network, {"encoder": (network.encoder, with_channels(network.seen, [row.name for row in self.dataset.classes]))})
+        (first, seen), *_ = branches = network.branches
+        own = {f"encoder_{one.name}": (branch.encoder, one) for branch, one in branches} if len(branches) > 1 else {}
+        return Kept(network, {"encoder": (first.encoder, seen), **own})
 
     def settle(self, run: Run, method: Any, progress: Progress) -> np.ndarray | None:
         """Keeps as much of what the network added to its regression as the validation tiles are better for, unless these decide nothing.
@@ -354,27 +366,3 @@ class FineTuning:
         if run.kept != NETWORK:
             read_classifier(run)
         return learned_of(run)
-
-
-def adopt_scaling(seen: Input, start: str, progress: Progress = SILENT) -> Input:
-    """The input scaled as the starting weights know its bands, where these are of a run of ours with the same bands in the same units.
-
-    The encoder then sees the values it was trained on, whatever the statistics of the new tiles are.
-
-    Args:
-        seen: of the new run.
-        start: see `encoder_files.find_weights`.
-        progress: told of a download.
-
-    Returns:
-        The input as it was where they do not fit.
-    """
-    card = read_card(find_weights(start, seen.names, True, progress.part(0, 0)))
-    theirs = {band.get("name"): band for band in card.get("bands", [])}
-    facts = ("unit", "scale", "offset")
-    fits = card.get("scaling", OUR_SCALING) == OUR_SCALING and all(
-        band.name in theirs and all(theirs[band.name].get(fact) == getattr(band, fact) for fact in facts)
-        and all(isinstance(theirs[band.name].get(fact), (int, float)) for fact in ("centre", "spread")) for band in seen.bands)
-    if not fits:
-        return seen
-    return replace(seen, bands=tuple(replace(band, **{fact: theirs[band.name][fact] for fact in ("centre", "spread")}) for band in seen.bands))

@@ -18,7 +18,7 @@ from ..networks.class_networks import ClassNetwork
 from ..networks.fitted import PixelProbe
 from ..networks.spectral import AboveRegression
 from .heads import Head, heads_of, mean_over
-from .labelled_tiles import LabelledMethod
+from .labelled_tiles import LabelledMethod, begin_at_regressions
 from .losses import REGIONS, class_losses, label_weights, region_loss
 
 
@@ -30,7 +30,7 @@ class Segmentation(LabelledMethod):
     def begin(self, new: list[str], labelled: Labelled, device: torch.device, progress: Progress = SILENT) -> None:
         """The network begins as the regression on the statistics of whitened bands, learned from the same labels."""
         if isinstance(self.network, AboveRegression):
-            self.network.begin(labelled.whitening, labelled.regression)
+            begin_at_regressions(self.network, labelled)
             if isinstance(self.network, PixelProbe):
                 self.network.to(device).begin_with_features(stacked([self._joint(self.network, one, progress) for one in labelled.each]))
 
@@ -43,7 +43,7 @@ class Segmentation(LabelledMethod):
         tiles, starts = np.unique(rows.tiles[order], return_index=True)
         for number, (batch, chosen) in enumerate(zip(self.reader.in_order(tiles, 1), np.split(order, starts[1:]), strict=True)):
             y, x = np.divmod(places[chosen], side)
-            found.append(network.features_at(batch.images[network.seen.name], y + context, x + context))
+            found.append(network.features_at(network.image(batch.images), y + context, x + context))
             progress.at(number / len(tiles), f"Features of {number} of {len(tiles)} tiles")
         features = np.concatenate([rows.features[order], np.concatenate(found)], 1)
         joint = replace(rows, features=features, labels=rows.labels[order], tiles=rows.tiles[order])

@@ -11,7 +11,9 @@ from torch import nn
 from ....errors import ModelError, first_line
 from ...cards import Input
 from ...records import shown
+from ...runs.fusing import ALONE
 from ...runs.run_folder import CARD, WEIGHTS, RunFolder
+from ..fusions import FUSIONS
 from ..networks.class_networks import SCALED, ClassNetwork
 from ..networks.encoder_files import of_encoder, write_encoder
 from ..tasks import LEARNERS, Learner
@@ -42,7 +44,9 @@ class Run(RunFolder):
         if kind not in networks:
             raise ModelError(f"The run {self.folder} has a network of the kind {shown(kind)}, which this plugin does not know. Update the plugin, or "
                              "choose another run.")
-        network = networks[kind](self.card["encoder"], self.inputs, sum(self.heads))
+        fusion = self.card.get("fusion", ALONE)
+        made = networks[kind] if fusion == ALONE else FUSIONS[fusion].network(kind)
+        network = made(self.card["encoder"], self.inputs, sum(self.heads))
         network.heads = self.heads if len(self.heads) > 1 else ()
         return network
 

@@ -9,8 +9,9 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ...cards import Inputs, single
-from .encoders import build_encoder, build_unet
+from ...cards import Input, Inputs, stacked
+from .encoders import BareEncoder, build_encoder, build_unet
+from .joined_encoders import Joined
 
 #: Channels of the layers at full resolution.
 DETAIL = 32
@@ -62,10 +63,10 @@ class ClassNetwork(nn.Module):
 
     Args:
         encoder: gives its levels, the deepest last.
-        inputs: what it sees, a single one; a band that never changes, of a spread of 0, is only shifted.
+        inputs: what it sees; a band that never changes, of a spread of 0, is only shifted.
 
     Attributes:
-        seen: that input.
+        seen: the input, of several all their bands behind each other.
         stride: height and width of an image must be multiples of this many pixels.
         halved: pixels of the image that one of the deepest level stands for, along an axis.
         fitted: beginnings of the names of tensors that no starting weights are taken for, because they are fitted to the labels first.
@@ -82,11 +83,23 @@ class ClassNetwork(nn.Module):
 
     def __init__(self, encoder: nn.Module, inputs: Inputs) -> None:
         super().__init__()
-        self.encoder, self.inputs, self.seen = encoder, inputs, single(inputs)
+        self.encoder, self.inputs, self.seen = encoder, inputs, stacked(inputs.values())
         self.stride = self.halved = int(getattr(encoder, "output_stride", 32))
         self.register_buffer("centre", band_row(self.seen.centre))
         self.register_buffer("spread", band_row([value or 1.0 for value in self.seen.spread]))
         self.register_buffer("slope", band_row(self.seen.slopes) if any(self.seen.slopes) else None, persistent=False)
+
+    def image(self, given: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Of what the network is given by names of inputs, the images, (n, band, y, x), with the bands of several behind each other."""
+        images = [given[one.name] for one in self.seen.each]
+        return images[0] if len(images) == 1 else torch.cat(images, 1)
+
+    @property
+    def branches(self) -> list[tuple[Any, Input]]:
+        """What has an `encoder` that starting weights can be given to, with what that sees: itself, or one for each sensor."""
+        if isinstance(self.encoder, Joined):
+            return [(BareEncoder(own), seen) for own, seen in zip(self.encoder.encoders, self.seen.each, strict=True)]
+        return [(self, self.seen)]
 
     def scaled(self, image: torch.Tensor) -> torch.Tensor:
         """Stored units in scaled units, (n, band, y, x)."""
@@ -97,12 +110,13 @@ class ClassNetwork(nn.Module):
         return self.encoder(self.scaled(image))[-1].mean((2, 3))
 
     def train(self, mode: bool = True) -> ClassNetwork:
-        """Training or evaluation mode; frozen parts of the encoder stay in evaluation mode, or their batch statistics would drift."""
+        """Training or evaluation mode; frozen parts stay in evaluation mode, or their batch statistics would drift."""
         super().train(mode)
-        for module in self.encoder.modules():
+        for module in self.modules():
             parameters = list(module.parameters())
             if parameters and not any(one.requires_grad for one in parameters):
-                module.eval()
+                for inner in module.modules():
+                    inner.training = False
         return self
 
 
@@ -116,14 +130,14 @@ class SegmentationNetwork(ClassNetwork):
     encoder as in torchvision and timm, so that weights move freely between these libraries and this one.
 
     Args:
-        encoder: name of the encoder.
+        encoder: name of the encoder, or several that are joined.
         inputs: what it sees.
         classes: number of classes.
     """
 
-    def __init__(self, encoder: str, inputs: Inputs, classes: int) -> None:
-        bands = len(single(inputs).bands)
-        unet = build_unet(encoder, bands, classes)
+    def __init__(self, encoder: str | Joined, inputs: Inputs, classes: int) -> None:
+        bands = len(stacked(inputs.values()).bands)
+        unet = build_unet(encoder, bands, classes) if isinstance(encoder, str) else encoder.unet(classes)
         super().__init__(unet.encoder, inputs)
         width = unet.segmentation_head[0].in_channels
         self.decoder: nn.Module = unet.decoder
@@ -133,7 +147,7 @@ class SegmentationNetwork(ClassNetwork):
 
     def forward(self, images: dict[str, torch.Tensor]) -> torch.Tensor:
         """Class scores before softmax, (n, class, y, x), of images in stored units, float32 (n, band, y, x)."""
-        image = self.scaled(images[self.seen.name])
+        image = self.scaled(self.image(images))
         return self.segmentation_head(torch.cat([self.decoder(self.encoder(image)), self.detail(image)], 1))
 
 
@@ -141,18 +155,18 @@ class ClassificationNetwork(ClassNetwork):
     """An encoder, the average of its last level over the tile, and a linear layer: classes of whole tiles.
 
     Args:
-        encoder: name of the encoder.
+        encoder: name of the encoder, or several that are joined.
         inputs: what it sees.
         classes: number of classes.
         widths: of layers between the average and the linear layer.
         more: channels that the encoder gets beside the bands.
     """
 
-    def __init__(self, encoder: str, inputs: Inputs, classes: int, widths: Sequence[int] = (), more: int = 0) -> None:
-        network = build_encoder(encoder, len(single(inputs).bands) + more)
+    def __init__(self, encoder: str | Joined, inputs: Inputs, classes: int, widths: Sequence[int] = (), more: int = 0) -> None:
+        network: Any = build_encoder(encoder, len(stacked(inputs.values()).bands) + more) if isinstance(encoder, str) else encoder
         super().__init__(network, inputs)
         self.stride = 1  # only a U-Net must bring its levels together again, and pixels added to a small patch would drown it
-        sizes = [int(network.out_channels[-1]), *widths]  # type: ignore[index]
+        sizes = [int(network.out_channels[-1]), *widths]
         layers: list[nn.Module] = [layer for before, after in zip(sizes, widths) for layer in (
             nn.Linear(before, after, bias=False), nn.BatchNorm1d(after), nn.ReLU(inplace=True))]
         if widths:
@@ -163,7 +177,7 @@ class ClassificationNetwork(ClassNetwork):
 
     def forward(self, images: dict[str, torch.Tensor]) -> torch.Tensor:
         """Class scores before softmax or sigmoid, (n, class), of images in stored units, float32 (n, band, y, x)."""
-        return self.classification_head(self.hidden(self.features(images[self.seen.name])))
+        return self.classification_head(self.hidden(self.features(self.image(images))))
 
 
 @torch.no_grad()
@@ -172,7 +186,7 @@ def multiply_adds(network: ClassNetwork, side: int) -> int:
     side += -side % network.stride
     modes = {module: module.training for module in network.modules()}
     with FlopCounterMode(display=False) as counter:
-        network.eval()({network.seen.name: torch.zeros(1, len(network.seen.bands), side, side)})
+        network.eval()(network.seen.divided(torch.zeros(1, len(network.seen.bands), side, side)))
     for module, mode in modes.items():
         module.training = mode
     return counter.get_total_flops() // 2

@@ -16,7 +16,7 @@ from .spectral import SpectralClassifier
 
 def has_dense_form(network: nn.Module) -> bool:
     """Whether what a network says of the patches of an image can be computed at once."""
-    return isinstance(network, SpectralClassifier) and isinstance(network.encoder, SmallEncoder)
+    return isinstance(network, SpectralClassifier) and isinstance(network.encoder, SmallEncoder) and len(network.inputs) == 1
 
 
 class Dense(nn.Module):

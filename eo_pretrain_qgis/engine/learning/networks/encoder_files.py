@@ -21,6 +21,7 @@ from ...models import catalog
 from ...rasters.same_band import band_key
 from ...records import FilledName, Finite, Name, Positive, checked, json_text, read_json
 from ...runs import run_record
+from ...runs.fusing import EARLY
 from ...runs.run_folder import CLASSIFIER
 from ..loop.checkpoints import save_tensors
 
@@ -121,8 +122,10 @@ def of_encoder(seen: Input) -> dict[str, Any]:
 
 
 def _of_first_input(card: dict[str, Any]) -> dict[str, Any]:
-    """The card of a run as that of its network, which names the first of its inputs as encoders do."""
+    """The card of a run as that of its network, which names the first of its inputs as encoders do, and the bands of all that one encoder sees."""
     inputs = card.get("inputs")
+    if card.get("fusion") == EARLY and isinstance(inputs, list):
+        return {**card, **inputs[0], "bands": [band for seen in inputs for band in seen["bands"]]}
     return {**card, **inputs[0]} if isinstance(inputs, list) and inputs and isinstance(inputs[0], dict) else card
 
 
@@ -156,6 +159,8 @@ def _without_folders(value: Any) -> Any:
 def _has_decoder(path: str) -> bool:
     try:
         with safe_open(path, "pt") as content:
-            return any(name.startswith("decoder.") for name in list(content.keys()))
+            names = list(content.keys())
+            # Of several sensors that were joined each encoder has a file of its own.
+            return any(name.startswith("decoder.") for name in names) and not any(name.startswith("encoder.encoders.") for name in names)
     except (SafetensorError, OSError):  # missing or damaged: the encoder beside it may serve
         return False

@@ -29,5 +29,5 @@ class FieldUNet(SpectralUNet):
 
     def forward(self, images: dict[str, torch.Tensor]) -> torch.Tensor:
         """Class scores before softmax, and behind them the distance before its sigmoid, (n, class + 1, y, x), of images in stored units."""
-        statistics, found = self.of_pixels(images[self.seen.name])
+        statistics, found = self.of_pixels(self.image(images))
         return torch.cat([self.linear(statistics) + self.segmentation_head(found), self.distance_head(found)], 1)

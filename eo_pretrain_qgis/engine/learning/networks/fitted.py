@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ...cards import Inputs, single
+from ...cards import Inputs, stacked
 from ...classic.classifiers import Regression
 from ...measures.linear_probe import NEIGHBOURS
 from .class_networks import ClassNetwork
@@ -31,10 +31,10 @@ class PixelProbe(AboveRegression):
     fitted = ("segmentation_head.",)
 
     def __init__(self, encoder: str, inputs: Inputs, classes: int) -> None:
-        bands = len(single(inputs).bands)
+        bands = len(stacked(inputs.values()).bands)
         network = build_encoder(encoder, bands)
         super().__init__(network, inputs)
-        self.stand_on(SpectralStatistics(self.seen.centre), lambda: Linear(3 * bands, classes, 1))
+        self.stand_on(SpectralStatistics(self.seen.centre, self.seen.widths), lambda: Linear(3 * bands, classes, 1))
         self.channels = [int(width) for width in network.out_channels[1:]]  # type: ignore[index]
         self.segmentation_head = nn.ModuleList(nn.Conv2d(width, classes, 1, bias=False) for width in self.channels if width)
 
@@ -49,7 +49,7 @@ class PixelProbe(AboveRegression):
 
     def parts(self, given: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         """See `AboveRegression`."""
-        image = given[self.seen.name]
+        image = self.image(given)
         # A linear layer before enlarging is the same as behind it, and has fewer pixels to work on.
         scores = [functional.interpolate(layer(level), image.shape[2:], mode="bilinear")
                   for layer, level in zip(self.segmentation_head, self.levels(image), strict=True)]
@@ -93,7 +93,7 @@ class NearestNeighbours(ClassNetwork):
     several: torch.Tensor
 
     def __init__(self, encoder: str, inputs: Inputs, classes: int) -> None:
-        network = build_encoder(encoder, len(single(inputs).bands))
+        network = build_encoder(encoder, len(stacked(inputs.values()).bands))
         super().__init__(network, inputs)
         self.stride = 1
         width = int(network.out_channels[-1])  # type: ignore[index]
@@ -114,7 +114,7 @@ class NearestNeighbours(ClassNetwork):
 
     def forward(self, images: dict[str, torch.Tensor]) -> torch.Tensor:
         """Class scores before softmax or sigmoid, (n, class), of images in stored units, float32 (n, band, y, x)."""
-        features = self.features(images[self.seen.name])
+        features = self.features(self.image(images))
         with torch.autocast(features.device.type, enabled=False):
             likeness = functional.normalize(features.float(), dim=1) @ self.known.T
             likeness = torch.where(torch.arange(REMEMBERED, device=likeness.device) < self.count, likeness, -2.0)

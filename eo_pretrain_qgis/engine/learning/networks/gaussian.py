@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import torch
 
-from ...cards import Input, Inputs, single
+from ...cards import Input, Inputs, stacked
 from ...measures.incidence_angle import GaussianAngle
 from .patch_encoders import hidden_widths
 from .spectral import SpectralClassifier
@@ -31,7 +31,7 @@ class GaussianClassifier(SpectralClassifier):
 
     def __init__(self, encoder: str, inputs: Inputs, classes: int) -> None:
         super().__init__(encoder, inputs, classes, hidden_widths(encoder), classes)
-        bands = len(single(inputs).bands) - 1
+        bands = len(stacked(inputs.values()).bands) - 1
         self.others = [place for place in range(bands + 1) if place != self.seen.angle]
         self.register_buffer("intercepts", torch.zeros(classes, bands))
         self.register_buffer("falls", torch.zeros(classes, bands))

@@ -11,11 +11,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ...cards import Inputs
+from ...cards import Input, Inputs
 from ...classic.classifiers import Regression
 from ...classic.samples import TAIL, tail_values
 from ...classic.whitening import EPSILON, SIDE, Whitening
 from .class_networks import ClassificationNetwork, ClassNetwork, SegmentationNetwork, asinh
+from .joined_encoders import Joined
 from .patch_encoders import hidden_widths
 
 
@@ -24,6 +25,7 @@ class Whitened(nn.Module, ABC):
 
     Args:
         fill: per band, what stands for a pixel without a measurement, stored units.
+        widths: how many of the bands are of each sensor, where they are of several; a pixel counts that all of them measured.
         bent: see `Whitening.bent`.
 
     A new one knows no whitening; its buffers are filled by `adopt`, or come with the weights.
@@ -34,9 +36,9 @@ class Whitened(nn.Module, ABC):
     fill: torch.Tensor
     bent: torch.Tensor
 
-    def __init__(self, fill: list[float]) -> None:
+    def __init__(self, fill: list[float], widths: Sequence[int] = ()) -> None:
         super().__init__()
-        bands = len(fill)
+        bands, self.widths = len(fill), list(widths) or [len(fill)]
         self.register_buffer("mean", torch.zeros(1, bands, 1, 1))
         self.register_buffer("matrix", torch.eye(bands)[:, :, None, None])
         self.register_buffer("fill", torch.tensor(fill, dtype=torch.float32).view(1, -1, 1, 1))
@@ -52,7 +54,7 @@ class Whitened(nn.Module, ABC):
         """Statistics of images in stored units (n, band, y, x)."""
         with torch.autocast(image.device.type, enabled=False):
             image = image.float()
-            known = (image != self.fill).any(1, keepdim=True).float()
+            known = torch.cat([own.any(1, keepdim=True) for own in (image != self.fill).split(self.widths, 1)], 1).all(1, keepdim=True).float()
             white = functional.conv2d(image - self.mean, self.matrix)
             return self.statistics(torch.where(self.bent > 0, asinh(white), white) * known, known)
 
@@ -67,8 +69,8 @@ class SpectralStatistics(Whitened):
     column: torch.Tensor
     row: torch.Tensor
 
-    def __init__(self, fill: list[float]) -> None:
-        super().__init__(fill)
+    def __init__(self, fill: list[float], widths: Sequence[int] = ()) -> None:
+        super().__init__(fill, widths)
         box = torch.full((2 * len(fill) + 1, 1, SIDE, 1), 1 / SIDE)
         self.register_buffer("column", box, persistent=False)
         self.register_buffer("row", box.transpose(2, 3).contiguous(), persistent=False)
@@ -130,8 +132,8 @@ class LinearOfSamples(nn.Linear):
             return super().forward(rows)
 
 
-class AboveRegression(ClassNetwork, ABC):
-    """What adds to the class scores of a regression on whitened statistics.
+class Standing(nn.Module):
+    """What stands on a regression on whitened statistics.
 
     Attributes:
         spectral: the statistics.
@@ -148,6 +150,28 @@ class AboveRegression(ClassNetwork, ABC):
         self.spectral = spectral
         self.linear, self.begun = layer(), layer()
         self.begun.requires_grad_(False)
+
+    @torch.no_grad()
+    def fit(self, whitening: Whitening, regression: Regression) -> None:
+        """Takes over a regression on the statistics of whitened bands."""
+        self.spectral.adopt(whitening)
+        for layer in (self.linear, self.begun):
+            fill(layer, regression.weight, regression.bias)
+
+    @torch.no_grad()
+    def lean(self, share: torch.Tensor) -> None:
+        """Brings the regression back to what was fitted, but for `share` (class,) of what it learned since."""
+        for ours, theirs in zip(self.linear.parameters(), self.begun.parameters()):
+            ours.copy_(torch.lerp(ours, theirs, 1 - _rows(share, ours)))
+
+
+class AboveRegression(ClassNetwork, Standing, ABC):
+    """What adds to the class scores of regressions on whitened statistics."""
+
+    @property
+    def standing(self) -> dict[Input, Standing]:
+        """What is seen → what stands on a regression on its statistics."""
+        return {self.seen: self}
 
     @property
     @abstractmethod
@@ -171,9 +195,12 @@ class AboveRegression(ClassNetwork, ABC):
     @torch.no_grad()
     def begin(self, whitening: Whitening, regression: Regression) -> None:
         """Makes it the regression on the statistics of whitened bands."""
-        self.spectral.adopt(whitening)
-        for layer in (self.linear, self.begun):
-            fill(layer, regression.weight, regression.bias)
+        self.fit(whitening, regression)
+        self.add_nothing()
+
+    @torch.no_grad()
+    def add_nothing(self) -> None:
+        """Makes it the regressions alone."""
         for parameter in self.head.parameters():
             parameter.zero_()
 
@@ -191,9 +218,10 @@ class AboveRegression(ClassNetwork, ABC):
     @torch.no_grad()
     def blend(self, share: float | Sequence[float]) -> None:
         """Makes the scores those of the fitted regression, and `share` of what there is beside it; of each class, or one for all."""
-        every = torch.tensor(share, dtype=self.linear.bias.dtype, device=self.linear.bias.device).expand(len(self.linear.bias))
-        for ours, theirs in zip(self.linear.parameters(), self.begun.parameters()):
-            ours.copy_(torch.lerp(ours, theirs, 1 - _rows(every, ours)))
+        for own in self.standing.values():
+            bias = own.linear.bias
+            every = torch.tensor(share, dtype=bias.dtype, device=bias.device).expand(len(bias))
+            own.lean(every)
         for parameter in self.head.parameters():
             parameter.mul_(_rows(every, parameter))
 
@@ -204,16 +232,16 @@ class SpectralUNet(AboveRegression, SegmentationNetwork):
     The encoder sees what every encoder here sees, so weights pretrained anywhere fit; the layers at full resolution see whitened bands.
 
     Args:
-        encoder: name of the encoder.
+        encoder: see `SegmentationNetwork`.
         inputs: what it sees.
         classes: number of classes.
     """
 
-    def __init__(self, encoder: str, inputs: Inputs, classes: int) -> None:
+    def __init__(self, encoder: str | Joined, inputs: Inputs, classes: int) -> None:
         super().__init__(encoder, inputs, classes)
         self.fine = self.detail
         del self.detail  # of networks that see other values there
-        self.stand_on(SpectralStatistics(self.seen.centre), lambda: Linear(3 * len(self.seen.bands), classes, 1))
+        self.stand_on(SpectralStatistics(self.seen.centre, self.seen.widths), lambda: Linear(3 * len(self.seen.bands), classes, 1))
 
     @property
     def head(self) -> nn.Module:
@@ -222,7 +250,7 @@ class SpectralUNet(AboveRegression, SegmentationNetwork):
 
     def parts(self, given: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         """See `AboveRegression`."""
-        statistics, found = self.of_pixels(given[self.seen.name])
+        statistics, found = self.of_pixels(self.image(given))
         return statistics, self.segmentation_head(found)
 
     def of_pixels(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -237,7 +265,7 @@ class SpectralClassifier(AboveRegression, ClassificationNetwork):
     encoder's features adds.
 
     Args:
-        encoder: name of the encoder.
+        encoder: see `ClassificationNetwork`.
         inputs: what it sees.
         classes: number of classes.
         widths: see `ClassificationNetwork`.
@@ -246,9 +274,9 @@ class SpectralClassifier(AboveRegression, ClassificationNetwork):
 
     fitted = ("classification_head.",)
 
-    def __init__(self, encoder: str, inputs: Inputs, classes: int, widths: Sequence[int] = (), more: int = 0) -> None:
+    def __init__(self, encoder: str | Joined, inputs: Inputs, classes: int, widths: Sequence[int] = (), more: int = 0) -> None:
         super().__init__(encoder, inputs, classes, widths, more)
-        self.stand_on(SampleStatistics(self.seen.centre), lambda: LinearOfSamples(4 * len(self.seen.bands), classes))
+        self.stand_on(SampleStatistics(self.seen.centre, self.seen.widths), lambda: LinearOfSamples(4 * len(self.seen.bands), classes))
 
     @property
     def head(self) -> nn.Module:
@@ -257,7 +285,7 @@ class SpectralClassifier(AboveRegression, ClassificationNetwork):
 
     def parts(self, given: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         """See `AboveRegression`."""
-        image = given[self.seen.name]
+        image = self.image(given)
         return self.spectral(image), self.classification_head(self.hidden(self.features(image)))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -42,27 +41,26 @@ def encoder_stages(encoder: nn.Module, bands: int) -> dict[str, int]:
 
 
 def freeze_encoder(network: ClassNetwork) -> None:
-    """Keeps the encoder as it is: its weights, and the running statistics of its normalisation layers too."""
-    network.encoder.requires_grad_(False)
+    """Keeps encoders as they are: their weights, and the running statistics of their normalisation layers too."""
+    for branch, _ in network.branches:
+        branch.encoder.requires_grad_(False)
     network.train(network.training)
 
 
 def freeze_all_but_last(network: ClassNetwork) -> None:
-    """Lets only the last stage of the encoder learn, see `encoder_stages`."""
-    stages, parameters = _stages(network), dict(network.encoder.named_parameters())
-    for name, stage in stages.items():
-        parameters[name].requires_grad_(stage == max(stages.values()))
+    """Lets only the last stage of an encoder learn, see `encoder_stages`."""
+    for branch, seen in network.branches:
+        stages, parameters = encoder_stages(branch.encoder, len(seen.bands)), dict(branch.encoder.named_parameters())
+        for name, stage in stages.items():
+            parameters[name].requires_grad_(stage == max(stages.values()))
     network.train(network.training)
 
 
 def slow_down(network: ClassNetwork) -> None:
-    """Lets every stage of the encoder learn slower than the one behind it, by `FALL`; what is behind the encoder has the full rate."""
-    stages = _stages(network)
-    for where, module in network.encoder.named_modules():
-        own = [stages[f"{where}.{name}" if where else name] for name, _ in module.named_parameters(recurse=False)]
-        if own:
-            module.rate_share = FALL ** (min(own) - max(stages.values()) - 1)
-
-
-def _stages(network: ClassNetwork) -> Mapping[str, int]:
-    return encoder_stages(network.encoder, len(network.seen.bands))
+    """Lets every stage of an encoder learn slower than the one behind it, by `FALL`; what is behind the encoder has the full rate."""
+    for branch, seen in network.branches:
+        stages = encoder_stages(branch.encoder, len(seen.bands))
+        for where, module in branch.encoder.named_modules():
+            own = [stages[f"{where}.{name}" if where else name] for name, _ in module.named_parameters(recurse=False)]
+            if own:
+                module.rate_share = FALL ** (min(own) - max(stages.values()) - 1)

@@ -73,7 +73,7 @@ def export_translation(run: Run, target: str, *, source: str | None = None, name
         raise ModelError(f"The exported network differs from the trained one by up to {difference:.2g} in scaled units, more than the "
                          f"{tolerance:g} allowed. Allow a larger difference, or train again with another encoder.")
 
-    halo = measured(session, given.name, scenes, stride, progress.part(0.5, 0.95), view, _differs)
+    halo = measured(session, given, scenes, stride, progress.part(0.5, 0.95), view, _differs)
     progress.at(0.95, "Writing the model")
     named = name or f"Synthetic {wanted.name} from {given.name}: {run.card['dataset']['name']}"
     description = _describe(run, way, named, licence, plugin_version, stride, halo)
