@@ -25,6 +25,12 @@ def unit_numbers(dataset: Dataset, samples: np.ndarray) -> np.ndarray | None:
     return np.unique(names.astype(str), return_inverse=True)[1]
 
 
+def first_of_units(dataset: Dataset, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where in `samples` the first of each unit stands (unit,), and the unit of each sample (n,); each sample is one where they belong to none."""
+    units = unit_numbers(dataset, samples)
+    return np.unique(np.arange(len(samples)) if units is None else units, return_index=True, return_inverse=True)[1:]
+
+
 def scored_kind(dataset: Dataset) -> Task:
     """The task of a dataset in the words of what its figures are of."""
     return replace(dataset.kind, unit=f"{dataset.kind.scored_by}s") if has_units(dataset) else dataset.kind

@@ -86,7 +86,9 @@ class EvaluateModel(Job):
         if found[""] is None:
             progress.message(f"The {self.split} tiles hold no labels, so nothing was measured. Choose another split or dataset.", "warning")
         else:
-            progress.message(f"{words} on the {self.split} tiles: {found['']:.3f}; " + ", ".join(
+            ends = facts["model"]["intervals"][facts["score"]]
+            told = f" (95 % interval {ends[0]:.3f} to {ends[1]:.3f})" if ends else ""
+            progress.message(f"{words} on the {self.split} tiles: {found['']:.3f}{told}; " + ", ".join(
                 f"{COMPARED[who]} {score:.3f}" for who, score in found.items() if who) + ".")
         for row in facts.get("targets", ()):
             others = [f"{COMPARED[who]} {row[who[:-1] or 'model'][facts['score']]:.3f}" for who in COMPARED
