@@ -24,7 +24,9 @@ from .approaches import NAMES
 from .blocks import MOST, blocks_of
 from .by_day import LOOKED_AT, by_day, day_sections
 from .by_scene import GroupCounts
+from .error_layer import refuse_unknown_places, write_errors
 from .evaluation_page import MODEL, sections, target_sections
+from .further import Further
 from .learnable import check_learnable
 from .map_scores import count_groups, count_maps
 from .object_scores import GRADIENTS, Regions, can_count, object_facts
@@ -32,6 +34,8 @@ from .pictures import pictures, shown
 from .run_folder import NETWORK, RunFolder, write_json
 from .subsets import MOST_KEPT, Cells, groupings, subset_facts
 
+#: Nothing but figures.
+NOTHING = Further()
 #: Tiles that baselines answer for at once, with classes of pixels, and of their own.
 AT_ONCE, WHOLE_AT_ONCE = 8, 256
 OF_DATED_TILES = ("The model saw each dated tile with some pixels of its neighbours in the dataset, or of its own mirror image where there are "
@@ -39,7 +43,7 @@ OF_DATED_TILES = ("The model saw each dated tile with some pixels of its neighbo
 
 
 def measure_run(run: RunFolder, opened: Callable[[Dataset], Answers], dataset_folder: str | None, split: str, at_once: int = AT_ONCE,
-                progress: Progress = SILENT) -> tuple[dict[str, Any], list[str]]:
+                progress: Progress = SILENT, further: Further = NOTHING) -> tuple[dict[str, Any], list[str]]:
     """Measures a run and the baselines of its task.
 
     Args:
@@ -49,6 +53,7 @@ def measure_run(run: RunFolder, opened: Callable[[Dataset], Answers], dataset_fo
         split: ``test``, ``validation`` or, for another dataset, ``all``.
         at_once: samples at once, where each has a class as a whole.
         progress: told of every batch.
+        further: what is asked beside.
 
     Returns:
         The figures as plain values, of the main target and in ``targets`` of each other, with ``model``, ``majority`` and ``statistics`` (each the
@@ -59,7 +64,10 @@ def measure_run(run: RunFolder, opened: Callable[[Dataset], Answers], dataset_fo
         ModelError: the run has no model.
     """
     dataset, source = _open(run, dataset_folder, split, progress)
-    tiles, answers, kind = dataset.indices(split), opened(dataset), dataset.kind
+    tiles, kind = dataset.indices(split), dataset.kind
+    if further.errors:
+        refuse_unknown_places(dataset, tiles)
+    answers = opened(dataset)
     progress.message(f"Measuring on {len(tiles)} {split} {kind.pieces}.")
     if kind.dates and (left_out := check_season(dataset, answers.seen, tiles)):
         progress.message(left_out, "warning")
@@ -83,6 +91,8 @@ def measure_run(run: RunFolder, opened: Callable[[Dataset], Answers], dataset_fo
     progress.at(0.98, "Drawing samples")
     more += [page.heading(kind.pieces.capitalize()), pictures(answers, shown(dataset, split))]
     more += [piece for view, row in zip(views[1:], facts.get("targets", ())) for piece in target_sections(row, view)]
+    if further.errors:
+        write_errors(further.errors, dataset, each[0], progress)
     return facts, sections(facts, dataset, own[0].total(), more, seen)
 
 
@@ -110,10 +120,11 @@ def _as_days_go(facts: dict[str, Any], answers: Answers, labelled: Labelled, til
     return day_sections(facts["by_day"], answers)
 
 
-def measure_classifier(run_folder: str, dataset_folder: str | None, split: str, progress: Progress = SILENT) -> tuple[dict[str, Any], list[str]]:
+def measure_classifier(run_folder: str, dataset_folder: str | None, split: str, progress: Progress = SILENT,
+                       further: Further = NOTHING) -> tuple[dict[str, Any], list[str]]:
     """`measure_run` of a run that kept a simple classifier."""
     run = RunFolder.open(run_folder)
-    return measure_run(run, partial(KeptClassifier, run), dataset_folder, split, AT_ONCE, progress)
+    return measure_run(run, partial(KeptClassifier, run), dataset_folder, split, AT_ONCE, progress, further)
 
 
 def _cells(dataset: Dataset, tiles: np.ndarray, split: str, progress: Progress) -> Cells:
