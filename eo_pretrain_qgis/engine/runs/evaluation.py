@@ -29,10 +29,11 @@ from .evaluation_page import MODEL, sections, target_sections
 from .further import Further
 from .learnable import check_learnable
 from .map_scores import count_groups, count_maps
-from .object_scores import GRADIENTS, Regions, can_count, object_facts
+from .mosaics import Mosaics
 from .pictures import pictures, shown
 from .run_folder import NETWORK, RunFolder, write_json
 from .subsets import MOST_KEPT, Cells, groupings, subset_facts
+from .wholes import mosaics_of, whole_facts
 
 #: Nothing but figures.
 NOTHING = Further()
@@ -73,16 +74,14 @@ def measure_run(run: RunFolder, opened: Callable[[Dataset], Answers], dataset_fo
         progress.message(left_out, "warning")
     share, seed = run.card["settings"].get("label_share", 100), run.card["seed"]
     learned = training_share(source, share, seed)  # what the run guessed for other tiles is its own
-    regions, cells = Regions(dataset, tiles) if can_count(dataset) else None, _cells(dataset, tiles, split, progress)
-    own, seen = _count_model(answers, tiles, cells.of, at_once, regions, progress.part(0, 0.6))
+    mosaics, cells = mosaics_of(dataset, tiles, further, progress), _cells(dataset, tiles, split, progress)
+    own, seen = _count_model(answers, tiles, cells.of, at_once, mosaics, progress.part(0, 0.6))
     labelled = Labelled(source, answers.seen, learned, seed, progress.part(0.6, 0.7))
-    objects = {MODEL: regions.counted()} if regions else {}
     views = dataset.each_target()
     each = [{MODEL: model, **_count_baselines(view, rows, tiles, cells.of, progress.part(0.7, 0.9))}
             for model, view, rows in zip(own, views, labelled.each, strict=True)]
-    if regions:
-        objects |= _count_objects(regions, labelled, answers.seen.sensor, progress.part(0.9, 0.95))
-    facts = _facts(run, dataset, split) | _measured(dataset, each[0], cells) | object_facts(objects) | {
+    wholes = whole_facts(mosaics, labelled, (cells.blocks, cells.groupings), run.model_sha256, further, progress.part(0.9, 0.95))
+    facts = _facts(run, dataset, split) | _measured(dataset, each[0], cells) | wholes | {
         "blocks": cells.blocks.facts(), "subsets": subset_facts(cells, each[0], kind.figures, kind.score),
         "tiles": len(tiles), "training_tiles": len(learned), "label_share": share, "real_label_share": real_share(source, learned)}
     facts |= {"targets": [{"name": view.target, **_measured(view, found, cells)} for view, found in list(zip(views, each, strict=True))[1:]]
@@ -138,12 +137,12 @@ def _cells(dataset: Dataset, tiles: np.ndarray, split: str, progress: Progress) 
     return cells
 
 
-def _count_model(answers: Answers, tiles: np.ndarray, groups: np.ndarray, at_once: int, regions: Regions | None, progress: Progress
+def _count_model(answers: Answers, tiles: np.ndarray, groups: np.ndarray, at_once: int, mosaics: Mosaics | None, progress: Progress
                  ) -> tuple[list[GroupCounts], str]:
     """Counts of what the model says of each target, and how it saw the tiles, in words; empty where it saw them alone."""
     kind = answers.dataset.kind
     if kind.pixelwise and not kind.dates:
-        own, seen = count_maps(answers, tiles, groups, progress, regions)
+        own, seen = count_maps(answers, tiles, groups, progress, mosaics)
         progress.message(seen)
         return own, seen
     together, seen = (AT_ONCE, OF_DATED_TILES) if kind.pixelwise else (at_once, "")
@@ -162,14 +161,6 @@ def _count_baselines(dataset: Dataset, labelled: Labelled, tiles: np.ndarray, gr
             part.at(0.5, f"Measuring {baseline.words}")
         found[who] = counts
     return found
-
-
-def _count_objects(regions: Regions, labelled: Labelled, sensor: str, progress: Progress) -> dict[str, np.ndarray]:
-    """Counts of the objects that each baseline finds, and of what needs no learning."""
-    baselines, found = regions.dataset.kind.baselines, {}
-    for at, (who, baseline) in enumerate(baselines.items()):
-        found[who] = regions.of_answers(baseline.fit(labelled)(regions.dataset), progress.part(at / len(baselines), (at + 1) / len(baselines)))
-    return found | {GRADIENTS: regions.of_gradients(regions.dataset.sensor_of(labelled.what).name, progress.part(1, 1))}
 
 
 def _refuse_known_scenes(dataset: Dataset, source: Dataset) -> None:

@@ -15,6 +15,7 @@ from ..tasks import FIGURES, Task, with_article
 from .approaches import NAMES
 from .limits import LABELS_ARE_TRUTH
 from .object_scores import object_sections
+from .road_page import road_sections
 from .run_folder import NETWORK
 from .subsets import subset_sections
 
@@ -58,7 +59,7 @@ def sections(facts: dict[str, Any], dataset: Dataset, counts: np.ndarray, more: 
         page.paragraph(_verdict(facts, kind)),
         page.heading("Beside the baselines"), page.table(("figure", *words.values()), _figures(facts, words)),
         page.paragraph(_intervals(facts["blocks"])),
-        *object_sections(facts, words),
+        *object_sections(facts, words), *road_sections(facts, words),
         page.heading(f"{CLASS_FIGURES[leading]} of each class"), page.table(("class", *words.values()), single),
         page.heading("The model in detail"), class_table(names, facts[MODEL], kind),
         *([] if kind.several else [confusion_table(names, counts)]),

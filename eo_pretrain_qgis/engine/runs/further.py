@@ -7,10 +7,23 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Further:
-    """What else is measured and written.
+    """What else is measured and written; layers are a job's vector values.
 
     Attributes:
         errors: path of the layer of errors; empty for none.
+        reference_lines: roads of another source; None for none.
+        places: path of the layer of places where the map may lack a road; empty for none.
+        judged: such places that were judged; None for none.
+        seed: of what is drawn.
     """
 
     errors: str = ""
+    reference_lines: dict | None = None
+    places: str = ""
+    judged: dict | None = None
+    seed: int = 0
+
+    @property
+    def of_roads(self) -> bool:
+        """Whether something is asked that only roads have."""
+        return bool(self.reference_lines or self.places or self.judged)

@@ -21,7 +21,7 @@ from ..models.package import Package
 from ..rasters.grid import Window
 from .answers import Answers, OfTiles
 from .by_scene import GroupCounts
-from .object_scores import Regions
+from .mosaics import Mosaics
 
 #: Memory setting of the run, see `MapRequest`.
 MEMORY = 1024
@@ -75,13 +75,13 @@ class Scored:
                 self.counts.add(here, truth[None], found[None])
 
 
-def count_map(answers: Answers, tiles: np.ndarray, progress: Progress = SILENT, regions: Regions | None = None) -> tuple[np.ndarray, str]:
+def count_map(answers: Answers, tiles: np.ndarray, progress: Progress = SILENT, regions: Mosaics | None = None) -> tuple[np.ndarray, str]:
     """`count_maps` of the main target, all tiles together."""
     counts, sentence = count_maps(answers, tiles, np.zeros(len(tiles), int), progress, regions)
     return counts[0].total(), sentence
 
 
-def count_maps(answers: Answers, tiles: np.ndarray, groups: np.ndarray, progress: Progress = SILENT, regions: Regions | None = None
+def count_maps(answers: Answers, tiles: np.ndarray, groups: np.ndarray, progress: Progress = SILENT, regions: Mosaics | None = None
                ) -> tuple[list[GroupCounts], str]:
     """What a map of each target says of tiles, counted against their labels, and a sentence on what the model saw around them.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ...errors import JobError
 from ...progress import Progress
 from .. import training
-from ..spec import Job, Result, choice, file_output, folder, integer, text, vector_output
+from ..spec import LARGEST_SEED, Job, Result, choice, file_output, folder, integer, text, vector, vector_output
 
 #: Figures by their names in the results.
 FIGURES = {"mean_iou": "Mean intersection over union (IoU)", "overall_accuracy": "Overall accuracy", "mean_f1": "Mean F1 score",
@@ -38,6 +38,9 @@ class EvaluateModel(Job):
     whole. The report also tells them by scene, by date and month, by region, by thirds of the incidence angle, and for roads by how complete their
     map is, as far as the dataset knows these. “Errors of each tile” is a layer that shows where the model is wrong.
 
+    Roads are judged as lines, too: precision and recall with a tolerance of 1 and 3 pixels, by how complete the map of roads is, and against another
+    source where one is given. What the model finds and the map lacks is told in kilometres, with places to be judged by eye.
+
     Of fields whole fields are counted, too: precision, recall and F1 at an overlap of half (IoU .5), beside the same of the simple classifiers and
     of a watershed on the gradients of the image.
     """
@@ -55,12 +58,19 @@ class EvaluateModel(Job):
     dataset: str = folder("Dataset", optional=True, help="Another dataset with the same bands and classes; empty uses the one of the run.")
     split: str = choice("Split", ("test", "validation", "all"), default="test",
                         help="“all”: every tile, for another dataset on scenes the run has not seen.")
+    reference_lines: dict = vector("Reference lines", optional=True,
+                                   help="Of roads: lines of another source, such as a road register, against which labels and model are held alike.")
+    judged: dict = vector("Judged places", optional=True, advanced=True,
+                          help="Of roads: “Places where the map may lack a road” of this run, with yes or no in the field “is_road”.")
+    seed: int = integer("Seed", default=0, minimum=0, maximum=LARGEST_SEED, advanced=True, help="Of the places that are drawn.")
     batch_size: int = integer("Batch size", default=8, minimum=1, maximum=1024, advanced=True,
                               help="Images at once, where each has a class as a whole. Of pixels one block is computed at a time.")
     device: str = text("Device", default="auto", advanced=True)
     output: str = file_output("Report", "html")
     errors: str = vector_output("Errors of each tile", optional=True, created=False,
                                 help="The tiles with the share that the model gets wrong, beside that of each simple classifier.")
+    places: str = vector_output("Places where the map may lack a road", optional=True, created=False, advanced=True,
+                                help="Of roads: 50 places, drawn where the model found a road and the labels have none near, to be judged by eye.")
     facts: str = file_output("Figures as JSON", "json", optional=True, created=False)
 
     def engines(self) -> tuple[str, ...]:
@@ -70,7 +80,7 @@ class EvaluateModel(Job):
     def _measured(self, progress: Progress) -> tuple[dict, list[str]]:
         from ...engine.runs.further import Further
 
-        further = Further(self.errors or "")
+        further = Further(self.errors or "", self.reference_lines, self.places or "", self.judged, self.seed)
         if training.kept_engine(self.run_folder) == "predict":
             from ...engine.runs.evaluation import measure_classifier
 
@@ -107,4 +117,4 @@ class EvaluateModel(Job):
         result = {"output": self.output, **{who + figure: facts[who[:-1] or "model"][figure] for who, figure in kept}}
         objects = facts.get("objects", {}).get("model", {})
         result |= {f"object_{figure}": objects[figure] for figure in OBJECTS if objects.get(figure) is not None}
-        return result | {name: getattr(self, name) for name in ("errors", "facts") if getattr(self, name)}
+        return result | {name: getattr(self, name) for name in ("errors", "places", "facts") if getattr(self, name)}
