@@ -2,7 +2,7 @@
 
     .engine/train/bin/python benchmarks/roads_dropped.py OUTPUT [EPOCHS] [SEED …]
 
-OUTPUT is a new folder. For each landscape a dataset is made of the OpenStreetMap-like layer, which lacks roads in patches, and once more without some
+OUTPUT is a new folder, or one that is continued. For each landscape a dataset is made of the OpenStreetMap-like layer, which lacks roads in patches, and once more without some
 of the ways in the training labels; a network and boosted trees learn each, and `evaluate_model` holds them against the map of the test tiles, which has
 all its ways, and against the true roads. OUTPUT/roads_dropped.csv is for docs/evidence/data; figures are means over the landscapes, with Student's t at
 95 %. Each landscape has a seed of its own; the ways are drawn with it.
@@ -40,15 +40,18 @@ def job(name: str, **values) -> dict:
 def measured(out: Path, seed: int, epochs: int) -> dict[tuple[int, str], dict]:
     """Dropped percentage and method → the facts on roads, of one landscape."""
     place, found = out / f"landscape-{seed}", {}
-    job("create_sample", size=SIDE, seed=seed, output=str(place))
+    if not place.exists():
+        job("create_sample", size=SIDE, seed=seed, output=str(place))
     for dropped in DROPPED:
         dataset = out / f"roads-{seed}-{dropped}"
-        job("create_road_dataset", images=[str(place / "sentinel2.tif")], roads=str(place / "roads.gpkg"), preset="sentinel2_l2a", tile_size=32,
-            validation_share=0.1, test_share=0.3, incomplete="keep", drop_ways=dropped, seed=seed, output=str(dataset))
+        if not dataset.exists():
+            job("create_road_dataset", images=[str(place / "sentinel2.tif")], roads=str(place / "roads.gpkg"), preset="sentinel2_l2a", tile_size=32,
+                validation_share=0.1, test_share=0.3, incomplete="keep", drop_ways=dropped, seed=seed, output=str(dataset))
         for method, options in (("network", {**NETWORK, "epochs": epochs}), ("boosting", {"approach": "boosting"})):
             run, facts = out / f"{method}-{seed}-{dropped}", out / f"{method}-{seed}-{dropped}.json"
-            job("finetune", dataset=str(dataset), seed=seed, output=str(run), **options)
-            job("evaluate_model", run_folder=str(run), reference_lines=str(place / TRUTH), facts=str(facts), output=str(facts.with_suffix(".html")))
+            if not facts.exists():
+                job("finetune", dataset=str(dataset), seed=seed, output=str(run), **options)
+                job("evaluate_model", run_folder=str(run), reference_lines=str(place / TRUTH), facts=str(facts), output=str(facts.with_suffix(".html")))
             found[dropped, method] = json.loads(facts.read_text())["roads"]
     return found
 
@@ -57,7 +60,7 @@ def main() -> None:
     out = Path(sys.argv[1]).resolve()
     epochs = int(sys.argv[2]) if len(sys.argv) > 2 else EPOCHS
     seeds = [int(seed) for seed in sys.argv[3:]] or SEEDS
-    out.mkdir(parents=True)
+    out.mkdir(parents=True, exist_ok=True)
     runs, table = [measured(out, seed, epochs) for seed in seeds], Figures("taken out", "method", "figure")
     for dropped in DROPPED:
         for method in ("network", "boosting"):

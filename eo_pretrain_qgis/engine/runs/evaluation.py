@@ -33,6 +33,7 @@ from .mosaics import Mosaics
 from .pictures import pictures, shown
 from .run_folder import NETWORK, RunFolder, write_json
 from .subsets import MOST_KEPT, Cells, groupings, subset_facts
+from .validation import apart_grouping, validation_facts
 from .wholes import mosaics_of, whole_facts
 
 #: Nothing but figures.
@@ -74,7 +75,7 @@ def measure_run(run: RunFolder, opened: Callable[[Dataset], Answers], dataset_fo
         progress.message(left_out, "warning")
     share, seed = run.card["settings"].get("label_share", 100), run.card["seed"]
     learned = training_share(source, share, seed)  # what the run guessed for other tiles is its own
-    mosaics, cells = mosaics_of(dataset, tiles, further, progress), _cells(dataset, tiles, split, progress)
+    mosaics, cells = mosaics_of(dataset, tiles, further, progress), _cells(dataset, source, split, progress)
     own, seen = _count_model(answers, tiles, cells.of, at_once, mosaics, progress.part(0, 0.6))
     labelled = Labelled(source, answers.seen, learned, seed, progress.part(0.6, 0.7))
     views = dataset.each_target()
@@ -86,6 +87,7 @@ def measure_run(run: RunFolder, opened: Callable[[Dataset], Answers], dataset_fo
         "tiles": len(tiles), "training_tiles": len(learned), "label_share": share, "real_label_share": real_share(source, learned)}
     facts |= {"targets": [{"name": view.target, **_measured(view, found, cells)} for view, found in list(zip(views, each, strict=True))[1:]]
               } if dataset.targets else {}
+    facts |= validation_facts(answers, source, cells, own[0], (further.points, further.point_field), progress)
     more = _as_days_go(facts, answers, labelled, tiles, progress.part(0.95, 0.98)) if kind.dates else []
     progress.at(0.98, "Drawing samples")
     more += [page.heading(kind.pieces.capitalize()), pictures(answers, shown(dataset, split))]
@@ -126,11 +128,12 @@ def measure_classifier(run_folder: str, dataset_folder: str | None, split: str, 
     return measure_run(run, partial(KeptClassifier, run), dataset_folder, split, AT_ONCE, progress, further)
 
 
-def _cells(dataset: Dataset, tiles: np.ndarray, split: str, progress: Progress) -> Cells:
-    """The parts of the tiles in which is counted."""
+def _cells(dataset: Dataset, source: Dataset, split: str, progress: Progress) -> Cells:
+    """The parts of the tiles of a split in which is counted; `source` is what was learned from."""
+    tiles = dataset.indices(split)
     entries = dataset.kind.nothing(len(dataset.classes)).size
-    blocks = blocks_of(dataset, tiles, max(FEWEST, min(MOST, MOST_KEPT // entries)))
-    cells = Cells(blocks, groupings(dataset, tiles, split), entries)
+    blocks = blocks_of(dataset, tiles, max(FEWEST, min(MOST, MOST_KEPT // (2 * entries))))
+    cells = Cells(blocks, [apart_grouping(dataset, source, tiles), *groupings(dataset, tiles, split)], entries)
     if cells.left_out:
         progress.message(f"Figures are not told {listed(one.title[0].lower() + one.title[1:] for one in cells.left_out)}: with so many classes their "
                          "counts would take too much memory.", "warning")

@@ -18,6 +18,7 @@ from .object_scores import object_sections
 from .road_page import road_sections
 from .run_folder import NETWORK
 from .subsets import subset_sections
+from .validation import validation_sections
 
 MODEL = "model"
 
@@ -63,7 +64,7 @@ def sections(facts: dict[str, Any], dataset: Dataset, counts: np.ndarray, more: 
         page.heading(f"{CLASS_FIGURES[leading]} of each class"), page.table(("class", *words.values()), single),
         page.heading("The model in detail"), class_table(names, facts[MODEL], kind),
         *([] if kind.several else [confusion_table(names, counts)]),
-        *subset_sections(facts, kind.score, words, kind.counted),
+        *validation_sections(facts, kind), *subset_sections(facts, kind.score, words, kind.counted),
         *more,
         page.heading("How it was measured"), page.bullets([*filter(None, [seen]), *_method(facts, dataset)]),
         page.heading("Limits"), page.bullets([

@@ -13,6 +13,8 @@ class Further:
         errors: path of the layer of errors; empty for none.
         reference_lines: roads of another source; None for none.
         places: path of the layer of places where the map may lack a road; empty for none.
+        points: independent points; None for none.
+        point_field: field with their class.
         judged: such places that were judged; None for none.
         seed: of what is drawn.
     """
@@ -20,6 +22,8 @@ class Further:
     errors: str = ""
     reference_lines: dict | None = None
     places: str = ""
+    points: dict | None = None
+    point_field: str | None = None
     judged: dict | None = None
     seed: int = 0
 

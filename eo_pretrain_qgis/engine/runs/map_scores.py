@@ -142,23 +142,43 @@ def count_groups(answers: OfTiles, tiles: np.ndarray, groups: np.ndarray, at_onc
 def _count_scene(session: Network, model: Package, answers: Answers, name: str, asked: tuple[list[Scored], list[Product]],
                  progress: Progress) -> list[GroupCounts]:
     """In the blocks of an image that hold the tiles that are scored, of each target; with more products beside."""
-    (scored, *_), others = asked
-    dataset, tiles = answers.dataset, scored.tiles
+    scored = asked[0][0]
+    map_image((model, session), answers, name, scored.tiles, lambda core: len(scored.within(core)) > 0, [*asked[0], *asked[1]], progress)
+    for one in asked[0]:
+        tiles = one.tiles
+        labelled = sum(np.count_nonzero(one.dataset.labels(tiles[number:number + 1]) != IGNORE) for number in range(len(tiles)))
+        if one.counts.known.sum() != labelled:
+            raise SourceLostError(f"{name} has fewer measured pixels than were kept")
+    return [one.counts for one in asked[0]]
+
+
+def map_image(network: tuple[Package, Network], answers: Answers, name: str, tiles: np.ndarray, wanted: Callable[[Window], bool],
+              products: list[Product], progress: Progress) -> None:
+    """Computes blocks of an image of a dataset as a map of it does.
+
+    Args:
+        network: see `Answers.of_images`.
+        answers: whose dataset has the image.
+        name: of the image.
+        tiles: cut from it, some of whose pixels are compared with it (n,).
+        wanted: whether a block whose middle is that window is computed.
+        products: hear what is said.
+        progress: told of every block.
+
+    Raises:
+        SourceLostError: it cannot be seen again as it was.
+    """
+    model, session = network
     if len(model.inputs) > 1:
         raise SourceLostError("images of two sensors are not opened again")
-    sensor = dataset.sensor_of(answers.seen)
+    sensor = answers.dataset.sensor_of(answers.seen)
     bands = [band.name for band in sensor.bands]
-    with open_again(dataset, name, tiles, sensor.name, progress.part(0, 0.1)) as scene:
+    with open_again(answers.dataset, name, tiles, sensor.name, progress.part(0, 0.1)) as scene:
         grid = scene.grid
         blocks = anchored_tiles(grid.width, grid.height, block=model.block, halo=model.halo, stride=model.stride)
         work = Work(lambda: copy.deepcopy(scene), [Match(bands.index(band.name), band, band) for band in model.image.bands],
-                    [block for block in blocks if len(scored.within(block.core))], model.block, MEMORY)
-        compute(session, Canvas(model, scene.name, grid, grid.window, {}), work, [*asked[0], *others], progress.part(0.1, 1))
-    for one in asked[0]:
-        labelled = sum(np.count_nonzero(one.dataset.labels(tiles[number:number + 1]) != IGNORE) for number in range(len(tiles)))
-        if one.counts.known.sum() != labelled:
-            raise SourceLostError(f"{scene.path} has fewer measured pixels than were kept")
-    return [one.counts for one in asked[0]]
+                    [block for block in blocks if wanted(block.core)], model.block, MEMORY)
+        compute(session, Canvas(model, scene.name, grid, grid.window, {}), work, products, progress.part(0.1, 1))
 
 
 def _sentence(lost: int, tiles: int, reasons: list[str]) -> str:

@@ -34,7 +34,7 @@ class Grouping:
 
     Attributes:
         name: of it in the figures.
-        title: in words.
+        title: in words; empty where its figures are told elsewhere than among the others.
         names: of the groups.
         of: number of the group of each tile, −1 for none (n,).
         note: what to know of it, as a sentence; may be empty.
@@ -187,6 +187,8 @@ def subset_facts(cells: Cells, who: dict[str, GroupCounts], figures: Callable[[n
     """
     found, drawn = {}, draws(cells.blocks.count)
     for number, one in enumerate(cells.groupings):
+        if not one.title:  # told elsewhere
+            continue
         rows: list[dict[str, Any]] = [{"name": name, "tiles": int((one.of == place).sum())} for place, name in enumerate(one.names)]
         for method, counts in who.items():
             for row, (held, each) in zip(rows, cells.parts_of(counts, number), strict=True):

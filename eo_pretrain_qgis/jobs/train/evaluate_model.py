@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ...errors import JobError
 from ...progress import Progress
 from .. import training
-from ..spec import LARGEST_SEED, Job, Result, choice, file_output, folder, integer, text, vector, vector_output
+from ..spec import LARGEST_SEED, Job, Result, attribute, choice, file_output, folder, integer, text, vector, vector_output
 
 #: Figures by their names in the results.
 FIGURES = {"mean_iou": "Mean intersection over union (IoU)", "overall_accuracy": "Overall accuracy", "mean_f1": "Mean F1 score",
@@ -38,6 +38,9 @@ class EvaluateModel(Job):
     whole. The report also tells them by scene, by date and month, by region, by thirds of the incidence angle, and for roads by how complete their
     map is, as far as the dataset knows these. “Errors of each tile” is a layer that shows where the model is wrong.
 
+    How far the tests are from training is told in three parts: areas apart from training, images without training data, and independent points where
+    they are given, each with its least distance in metres. Points on ground that was learned from are left out.
+
     Roads are judged as lines, too: precision and recall with a tolerance of 1 and 3 pixels, by how complete the map of roads is, and against another
     source where one is given. What the model finds and the map lacks is told in kilometres, with places to be judged by eye.
 
@@ -58,6 +61,9 @@ class EvaluateModel(Job):
     dataset: str = folder("Dataset", optional=True, help="Another dataset with the same bands and classes; empty uses the one of the run.")
     split: str = choice("Split", ("test", "validation", "all"), default="test",
                         help="“all”: every tile, for another dataset on scenes the run has not seen.")
+    points: dict = vector("Independent points", optional=True,
+                          help="A point layer such as LUCAS, whose classes have the names or values of those of the model. Of classes of pixels.")
+    point_field: str = attribute("Class field of the points", parent="points", optional=True)
     reference_lines: dict = vector("Reference lines", optional=True,
                                    help="Of roads: lines of another source, such as a road register, against which labels and model are held alike.")
     judged: dict = vector("Judged places", optional=True, advanced=True,
@@ -80,7 +86,7 @@ class EvaluateModel(Job):
     def _measured(self, progress: Progress) -> tuple[dict, list[str]]:
         from ...engine.runs.further import Further
 
-        further = Further(self.errors or "", self.reference_lines, self.places or "", self.judged, self.seed)
+        further = Further(self.errors or "", self.reference_lines, self.places or "", self.points, self.point_field, self.judged, self.seed)
         if training.kept_engine(self.run_folder) == "predict":
             from ...engine.runs.evaluation import measure_classifier
 
