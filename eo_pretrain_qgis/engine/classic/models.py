@@ -77,7 +77,8 @@ class Labelled:
             rows = series_rows if self.what.dated else sample_rows
             found = rows(self.dataset, self.what, self.whitening, even_sample(self.tiles, LEARNED), self.progress)
             if len(self.dataset.sensors) > 1:
-                found = found.only(found.features.any(1))  # one sensor may lack where another does not, and zeros would be learned of it
+                # One sensor may have measured nothing where another did, of which zeros would be learned.
+                found = found.only(np.flatnonzero(found.features.any(1)))
         if not len(found.labels):
             raise DataError(f"None of the {len(self.tiles)} training {self.dataset.kind.unit} of {self.dataset.folder} that are learned from has a "
                             "label where something was measured. Label more, or take a larger share of the labels.")

@@ -52,7 +52,7 @@ class Rows:
     groups: np.ndarray | None = None
 
     def only(self, chosen: np.ndarray) -> Rows:
-        """Some of the rows, by a number or a mark of each."""
+        """Some of the rows, by their numbers."""
         places, groups = (None if one is None else one[chosen] for one in (self.places, self.groups))
         return Rows(self.features[chosen], self.labels[chosen], self.tiles[chosen], self.whole, places, groups)
 

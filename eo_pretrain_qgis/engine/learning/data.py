@@ -7,7 +7,7 @@ For a CUDA device one batch is read ahead by a thread, into memory that the devi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields, replace
 from operator import itemgetter
@@ -105,19 +105,26 @@ class TileReader:
         device: where the batches go.
         targets: “labels”, those of further targets, and extra arrays of the dataset, that batches come with.
         context: so many pixels of what lies around them are read with tiles, see `Surroundings`; labels of these are not known [px].
+        hidden: names of inputs that are given as if they had measured nothing.
+
+    Attributes:
+        hidden: also of those that the network can do without and the dataset lacks.
+        shown: the input that the others make.
     """
 
     def __init__(self, dataset: Dataset, inputs: Inputs, stride: int, device: torch.device, *, targets: Sequence[str] = (),
-                 context: int = 0) -> None:
+                 context: int = 0, hidden: Collection[str] = ()) -> None:
         self.dataset, self.inputs, self.stride, self.device, self.targets, self.context = dataset, inputs, stride, device, targets, context
         self.ahead = device.type == "cuda"  # on a processor, reading ahead would take time from its own steps
         self.fill = {name: torch.tensor(seen.centre, dtype=torch.float32, device=device).view(1, -1, 1, 1) for name, seen in inputs.items()}
-        self.around = {name: Surroundings(dataset, seen, context) for name, seen in inputs.items()} if context else {}
+        self.hidden = {name for name, seen in inputs.items() if name in hidden or (seen.optional and dataset.find(seen) is None)}
+        self.shown = stacked(seen for name, seen in inputs.items() if name not in self.hidden)
+        self.around = {seen.name: Surroundings(dataset, seen, context) for seen in self.shown.each} if context else {}
         self.labels = {label_array(number) if number else LABELS: one for number, one in enumerate(dataset.each_target())}
 
     def indices(self, split: str) -> np.ndarray:
         """Tiles of a split that show all inputs, see `Dataset.indices`."""
-        return self.dataset.showing(split, stacked(self.inputs.values()))
+        return self.dataset.showing(split, self.shown)
 
     def shuffled(self, samples: np.ndarray, batch_size: int, rng: np.random.Generator, crop: int | None = None) -> Iterator[Batch]:
         """All `samples` once, in random order, in batches of nearly equal size, so that none is left with a single tile.
@@ -159,6 +166,9 @@ class TileReader:
 
     def stored(self, name: str, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Whole tiles of an input as they are stored, (n, band, y, x), and where every band was measured, bool (n, y, x)."""
+        if name in self.hidden:
+            side = self.dataset.tile_size + 2 * self.context
+            return np.zeros((len(samples), len(self.inputs[name].bands), side, side), np.float32), np.zeros((len(samples), side, side), bool)
         around = self.around.get(name)
         images, valid = around.read(samples) if around else self.dataset.read(self.inputs[name], samples)
         return images, valid & np.isfinite(images).all(1) if images.dtype.kind == "f" else valid

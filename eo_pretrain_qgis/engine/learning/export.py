@@ -66,7 +66,8 @@ class ProbabilitiesOfTwo(Probabilities):
 
     def forward(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:  # type: ignore[override]
         """See `Probabilities`; of images of both, in the order of the inputs."""
-        return self.of(dict(zip(self.network.inputs, (first, second), strict=True)))
+        names = [one.name for one in self.network.seen.each]
+        return self.of(dict(zip(names, (first, second), strict=True)))
 
 
 def with_probabilities(network: ClassNetwork | Dense, several: bool = False) -> Probabilities:
@@ -147,7 +148,7 @@ def _of_pixels(run: Run, network: ClassNetwork, tolerance: float, progress: Prog
                       outputs_of(run, network), progress.part(0.05, 0.2))
     session = on_processor(content)
     scenes = real_scenes(run.card["dataset"]["path"], seen, network.stride)
-    images = [seen.divided(image) for image in probes(scenes[0], network.stride)]
+    images = with_gaps([seen.divided(image) for image in probes(scenes[0], network.stride)], network)
     difference = largest_difference(model, session, images, progress.part(0.2, 0.5))
     _refuse_different(difference, tolerance)
     halo = measured(session, seen, scenes, network.stride, progress.part(0.5, 0.95), lambda scores: scores.argmax(1))
@@ -165,7 +166,7 @@ def _of_squares(run: Run, network: ClassNetwork, tolerance: float, progress: Pro
         size, free = (side + 2 * dense.step, side + dense.step), {0: n, 2: rows, 3: columns}
     ports = {name: (image, free) for name, image in seen.divided(torch.zeros(2, len(seen.bands), *size)).items()}
     content = translated(model, ports, run.card["encoder"], outputs_of(run, network), progress.part(0.05, 0.6))
-    images = [seen.divided(image) for image in real_tiles(run.card["dataset"]["path"], seen, side)]
+    images = with_gaps([seen.divided(image) for image in real_tiles(run.card["dataset"]["path"], seen, side)], network)
     if dense:
         images.append({seen.name: beside_each_other(images[-1][seen.name], dense)})
     difference = largest_difference(model, on_processor(content), images, progress.part(0.6, 0.95))
@@ -361,6 +362,16 @@ def describe(run: Run, network: ClassNetwork, name: str, licence: str, plugin_ve
     card = run.card
     return of_run(run, name, licence, plugin_version, {
         **{key: card[key] for key in ("architecture", "encoder", "parameters")}, "stride": network.stride, "beside": list(network.beside), **halo})
+
+
+def with_gaps(images: list[dict[str, np.ndarray]], network: ClassNetwork) -> list[dict[str, np.ndarray]]:
+    """Images by input and, for a network that does without some of these, the first of them without each, and without the left half of it."""
+    found = []
+    for seen in network.inputs.values():
+        fill, whole = np.array(seen.centre, np.float32)[:, None, None], images[0][seen.name]
+        half = np.where(np.arange(whole.shape[3]) < whole.shape[3] // 2, fill, whole)
+        found += [{**images[0], seen.name: gone} for gone in (np.broadcast_to(fill, whole.shape).copy(), half)] if seen.optional else []
+    return [*found, *images]
 
 
 def probes(scene: np.ndarray, stride: int) -> list[np.ndarray]:

@@ -8,8 +8,9 @@ from functools import partial
 
 from ..cards import Inputs
 from .networks.class_networks import ClassNetwork
-from .networks.joined_encoders import Deepest, Joined
+from .networks.joined_encoders import AllLevels, Deepest, Joined
 from .networks.patch_encoders import hidden_widths
+from .networks.sensor_networks import GatedClassifier, GatedUNet, MeanOfHeads
 from .networks.spectral import SpectralClassifier, SpectralUNet
 
 _Made = Callable[[str, Inputs, int], ClassNetwork]
@@ -41,14 +42,18 @@ def _unet(joined: type[Joined], encoder: str, inputs: Inputs, classes: int) -> C
 
 
 def _classifier(joined: type[Joined], encoder: str, inputs: Inputs, classes: int) -> ClassNetwork:
-    return SpectralClassifier(joined(encoder, inputs), inputs, classes, hidden_widths(encoder))
+    return SpectralClassifier(joined(encoder, inputs, whole=True), inputs, classes, hidden_widths(encoder))
 
 
-def _stacked_classifier(encoder: str, inputs: Inputs, classes: int) -> ClassNetwork:
+def _of_all_bands(encoder: str, inputs: Inputs, classes: int) -> SpectralClassifier:
     return SpectralClassifier(encoder, inputs, classes, hidden_widths(encoder))
 
 
 FUSIONS: dict[str, Fusion] = {
-    "early": Fusion("bands of both behind each other, one encoder", SpectralUNet, _stacked_classifier),
+    "early": Fusion("the bands of both behind each other, one encoder", SpectralUNet, _of_all_bands),
     "feature": Fusion("an encoder for each, joined at the deepest level", partial(_unet, Deepest), partial(_classifier, Deepest)),
+    "all_levels": Fusion("an encoder for each, joined at every level", partial(_unet, AllLevels), partial(_classifier, AllLevels)),
+    "gated": Fusion("an encoder for each, weighed at every level by a gate", GatedUNet, GatedClassifier, optional=True),
+    "mean_of_heads": Fusion("a network for each, and the mean of what they say", partial(MeanOfHeads, SpectralUNet),
+                            partial(MeanOfHeads, _of_all_bands), optional=True),
 }

@@ -136,5 +136,6 @@ def classifier_facts(run: RunFolder) -> dict:
     halo = MARGIN if task_named(run.card["task"]).pixelwise and not seen.dated else 0
     # Of dated tiles it learned the series of each pixel, so it is a model of series.
     series = {"task": SERIES, "tile_size": 1} if seen.axes == "tbyx" else {}
-    return {**series, "inputs": [taken(replace(one, optional=False, **({"axes": "tb"} if series else {}))) for one in seen.each], "architecture": WORDS[run.kept], "encoder": None,
+    inputs = [taken(replace(one, optional=False, axes="tb" if series else one.axes)) for one in seen.each]
+    return {**series, "inputs": inputs, "architecture": WORDS[run.kept], "encoder": None,
             "parameters": run.card["classifier_parameters"], "stride": 1, "halo": halo, **block_sizes(halo, 1)}

@@ -11,6 +11,7 @@ import numpy as np
 
 from ...errors import DataError, listed
 from ...progress import SILENT, Progress
+from ..cards import Input
 from ..classic.models import Labelled
 from ..datasets.dataset import ALL, Dataset
 from ..datasets.dates import check_season
@@ -71,6 +72,8 @@ def measure_run(run: RunFolder, opened: Callable[[Dataset], Answers], dataset_fo
         refuse_unknown_places(dataset, tiles)
     answers = opened(dataset)
     progress.message(f"Measuring on {len(tiles)} {split} {kind.pieces}.")
+    if missing := [name for name in run.inputs if name not in [one.name for one in answers.seen.each]]:
+        progress.message(f"Measured without {listed(missing)}: the model and the simple classifiers see {answers.seen.sensor} alone.")
     if kind.dates and (left_out := check_season(dataset, answers.seen, tiles)):
         progress.message(left_out, "warning")
     share, seed = run.card["settings"].get("label_share", 100), run.card["seed"]
@@ -82,7 +85,7 @@ def measure_run(run: RunFolder, opened: Callable[[Dataset], Answers], dataset_fo
     each = [{MODEL: model, **_count_baselines(view, rows, tiles, cells.of, progress.part(0.7, 0.9))}
             for model, view, rows in zip(own, views, labelled.each, strict=True)]
     wholes = whole_facts(mosaics, labelled, (cells.blocks, cells.groupings), run.model_sha256, further, progress.part(0.9, 0.95))
-    facts = _facts(run, dataset, split) | _measured(dataset, each[0], cells) | wholes | {
+    facts = _facts(run, dataset, split, answers.seen) | _measured(dataset, each[0], cells) | wholes | {
         "blocks": cells.blocks.facts(), "subsets": subset_facts(cells, each[0], kind.figures, kind.score),
         "tiles": len(tiles), "training_tiles": len(learned), "label_share": share, "real_label_share": real_share(source, learned)}
     facts |= {"targets": [{"name": view.target, **_measured(view, found, cells)} for view, found in list(zip(views, each, strict=True))[1:]]
@@ -193,11 +196,13 @@ def write_evaluation(facts: dict[str, Any], pieces: list[str], page_path: str, f
     page.write_page(page_path, f"{model} on the {facts['split']} tiles of {facts['dataset_name']}", pieces)
 
 
-def _facts(run: RunFolder, dataset: Dataset, split: str) -> dict[str, Any]:
+def _facts(run: RunFolder, dataset: Dataset, split: str, seen: Input) -> dict[str, Any]:
     """What was measured on; ``score`` names the leading figure."""
     return {"format": "eo-pretrain evaluation", "version": 1, "run": os.path.abspath(run.folder), "encoder": run.card["encoder"],
             "dataset": os.path.abspath(dataset.folder), "dataset_name": dataset.name, "split": split, "score": dataset.kind.score,
-            "weights_sha256": run.model_sha256, "kept": run.kept, **({"target": dataset.target} if dataset.targets else {})}
+            "weights_sha256": run.model_sha256, "kept": run.kept, "sensors": [one.sensor for one in seen.each],
+            **({"missing": [name for name in run.inputs if name not in [one.name for one in seen.each]]} if len(run.inputs) > 1 else {}),
+            **({"target": dataset.target} if dataset.targets else {})}
 
 
 def _measured(dataset: Dataset, counts: dict[str, GroupCounts], cells: Cells) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ...errors import listed
 from ..datasets.dataset import ALL, Dataset
 from ..datasets.units import scored_kind, unit_sentences
 from ..looks import html_page as page
@@ -120,7 +121,10 @@ def _method(facts: dict[str, Any], dataset: Dataset) -> list[str]:
     model, share, kind = facts[MODEL], facts["label_share"], scored_kind(dataset)
     real = f"{facts['real_label_share']:.3g} % of those with labels ({share:g} % were asked for)"
     part = f", {real}, drawn with the seed of the run" if share < 100 else ""
+    shown = [f"The model saw {' and '.join(facts['sensors'])}" + (f", and nothing of {listed(facts['missing'])}." if facts["missing"] else ".")
+             ] if "missing" in facts else []
     return [
+        *shown,
         f"{facts['tiles']} {facts['split']} {dataset.kind.pieces}, "
         f"{model.get('samples', model.get('pixels')):,} labelled {kind.counted} of {dataset.folder}.",
         f"Split: {dataset.description['split'].get('text', 'not stated')}",

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from ...errors import DataError, listed
 from ..cards import Input, Inputs
+from ..datasets.alignment import days_between
 from ..datasets.dataset import Dataset
 from ..datasets.dates import check_season
 from ..looks.sensor_pairs import FAR_DAYS
 from ..measures.incidence_angle import position_of_angle, without_angle
-from ..datasets.alignment import days_between
+from .run_folder import NETWORK, RunFolder
 
 #: What becomes of the incidence angle: a band like others, left out, taken off with one slope for each of the other bands, or a band beside which a
 #: network sees the likelihood of each class.
 BAND, NO_ANGLE, SLOPE, GAUSSIAN = "band", "none", "slope", "gaussian"
 #: No fusion, and that of simple classifiers: bands behind each other.
 ALONE, EARLY = "none", "early"
+#: What “Evaluate model” shows a model of.
+ALL_SENSORS = "all"
 #: Tasks whose samples can be seen by two sensors.
 JOINED = ("segmentation", "scene", "patch", "multilabel")
 
@@ -103,3 +106,23 @@ def said_of_days(dataset: Dataset, inputs: Inputs) -> tuple[str, bool]:
         return f"The dates of the images of {names} are not recorded, so nobody knows how many days lie between them.", True
     far = "; fields, water and snow may have changed between" if days > FAR_DAYS else ""
     return f"Images of {names} are up to {days} days apart{far}.{more}", bool(far or unknown)
+
+
+def hidden_inputs(run: RunFolder, sensors: str) -> list[str]:
+    """Names of the inputs that are hidden from a run where the images of one sensor are shown alone, by its name.
+
+    Raises:
+        DataError: the run has no such sensor, or cannot do without the other.
+    """
+    if sensors == ALL_SENSORS:
+        return []
+    inputs = run.inputs
+    if sensors not in inputs:
+        raise DataError(f"“Sensors” (sensors) is “{sensors}”, and the run {run.folder} sees {listed(inputs)}. Choose “all”, or one of these.")
+    hidden = [name for name in inputs if name != sensors]
+    if hidden and (run.kept != NETWORK or not all(inputs[name].optional for name in hidden)):
+        joined = f"joins {listed(inputs)} by the fusion “{run.card['fusion']}”"
+        how = joined if run.kept == NETWORK else f"kept a simple classifier of {listed(inputs)}"
+        raise DataError(f"The run {run.folder} {how}, which needs both, and “Sensors” (sensors) is “{sensors}”. Choose “all”, or a run with the "
+                        "fusion “gated” or “mean_of_heads”.")
+    return hidden

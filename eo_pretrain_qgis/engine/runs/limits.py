@@ -12,9 +12,10 @@ LABELS_ARE_TRUTH = "Truth is what the labels say: errors in them count against t
 
 def knows(card: dict[str, Any], what: str = "model") -> str:
     """Which values and pixel size the model, or `what` else it is called, of a run is for."""
-    seen = card["inputs"][0]
+    seen, *others = card["inputs"]
+    values = " and ".join(one["preset"] for one in (seen, *others))
     known = seen.get("season") or {}
     days = known.get("window") or known.get("days")
     season, more = (f" of {day_words(days[0])} to {day_words(days[-1])}", ", season") if days else ("", "")
-    return (f"The {what} knows {seen['preset']} values{season} at {card['resolution_m'][0]:g} m: another sensor{more}, unit or pixel size needs "
+    return (f"The {what} knows {values} values{season} at {card['resolution_m'][0]:g} m: another sensor{more}, unit or pixel size needs "
             "another one.")

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import msgspec
 
-from ...errors import DataError, ModelError
+from ...errors import DataError, ModelError, listed
 from ...outputs import new_file, refuse_used
 from ..cards import Input, Inputs
 from ..datasets.dataset import Dataset
@@ -24,7 +24,8 @@ NETWORK = "network"
 #: May differ when a run is continued: they do not change what an epoch does.
 FREE_SETTINGS = ("epochs", "device")
 #: What dataset and settings decide: the checkpoint of a run that says something else would not fit.
-FIXED = ("task", "encoder", "architecture", "inputs", "classes", "resolution_m", "tile_size", "mode", "blocks", "tasks", "target", "targets", "fusion")
+FIXED = ("task", "encoder", "architecture", "inputs", "classes", "resolution_m", "tile_size", "mode", "blocks", "tasks", "target", "targets",
+         "fusion")
 #: Of these what training or the place of the dataset decides, what is words, or what cards of version 1 did not say of a second sensor.
 FREE = ("centre", "spread", "slope", "dataset", "kind", "preset")
 
@@ -165,8 +166,7 @@ class RunFolder:
             raise DataError(f"The dataset {where} of the run {self.folder} is no longer there. Give its present place as “Dataset”.")
         dataset = Dataset.open(where)
         require(dataset, [self.card["task"]], f"the run {self.folder}")
-        for seen in self.inputs.values():
-            dataset.sensor_of(seen)
+        self._check_sensors(dataset)
         names, each = self.target_names, dataset.each_target()
         if names and names != [one.target for one in each]:
             raise DataError(f"The targets of the dataset {where} are {_list([one.target for one in each]) or 'without a name'}, but the run "
@@ -177,6 +177,19 @@ class RunFolder:
                 raise DataError(f"The classes of the dataset {one.called} are {_list(theirs)}, but the run {self.folder} learned {_list(ours)}. "
                                 "Choose a dataset made with the same classes.")
         return dataset if names else each[0]
+
+
+    def _check_sensors(self, dataset: Dataset) -> None:
+        """Refuses a dataset without images that the model needs; of those that it can do without one must be there."""
+        inputs = list(self.inputs.values())
+        lacking = [seen for seen in inputs if dataset.find(seen) is None]
+        if len(inputs) == 1 or any(seen.sensor in [sensor.name for sensor in dataset.sensors] for seen in lacking) or len(lacking) == len(inputs):
+            for seen in lacking:
+                dataset.sensor_of(seen)
+        elif lacking and not (lacking[0].optional and self.kept == NETWORK):
+            how = f"the fusion “{self.card['fusion']}”" if self.kept == NETWORK else "a simple classifier of both"
+            raise DataError(f"The run {self.folder} needs images of {listed(self.inputs)} ({how}), and the dataset {dataset.folder} has none of "
+                            f"{lacking[0].sensor}. Choose a dataset of both, or a run with the fusion “gated” or “mean_of_heads”.")
 
 
 def write_json(path: str, content: dict) -> None:

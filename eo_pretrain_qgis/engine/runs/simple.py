@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from ...errors import DataError, ModelError
+from ...errors import ModelError
 from ...progress import SILENT, Progress
 from ..cards import Input, Inputs, stacked
 from ..classic.classifiers import CLASSIFIERS, WORDS
@@ -69,7 +69,7 @@ def tell_sensors(dataset: Dataset, inputs: Inputs, asked: str | None, progress: 
     """Says that a model sees the first of several sensors where nobody chose one, or how far apart the images of two are that it joins."""
     if len(inputs) == 1 and len(dataset.sensors) > 1 and not asked:
         names = ", ".join(sensor.name for sensor in dataset.sensors)
-        progress.message(f"The dataset has images of several sensors ({names}); the model learns from those of the first. Choose another as “Sensor”, "
+        progress.message(f"The dataset has images of several sensors ({names}); the model learns from those of the first. Choose another as “Sensor” "
                          "or join two by “Fusion”.", "warning")
     told, warns = said_of_days(dataset, inputs)
     if told:
@@ -93,7 +93,8 @@ def train_simple(dataset_folder: str, output: str, settings: Settings, progress:
     asked = {"approach": settings.approach, "sensor": settings.sensor, "bands": settings.bands, "incidence_angle": settings.incidence_angle,
              "fusion": settings.fusion, "label_share": settings.label_share,
              "seed": settings.seed, "epochs": 0, "keep": ""}
-    run = RunFolder.begin(output, {**first_card("finetune", [dataset], inputs, asked), "architecture": NO_NETWORK, "encoder": ""})
+    joined = {"fusion": settings.fusion} if settings.fusion != ALONE else {}
+    run = RunFolder.begin(output, {**first_card("finetune", [dataset], inputs, asked), "architecture": NO_NETWORK, "encoder": "", **joined})
     if run.finished:
         read_classifier(run)
         progress.message(f"The run in {output} is finished; its result is given again. Choose a new folder to train anew.")
@@ -138,10 +139,11 @@ def sections(run: RunFolder, dataset: Dataset) -> list[str]:
         page.heading("Settings"), page.table(("setting", "value"), [
             *((name.replace("_", " "), "–" if card["settings"][name] is None else str(card["settings"][name]))
               for name in ("approach", "sensor", "bands", "fusion", "label_share", "seed")),
-            ("dataset", card["dataset"]["path"]), ("bands learned from", ", ".join(band["name"] for seen in card["inputs"] for band in seen["bands"])),
+            ("dataset", card["dataset"]["path"]),
+            ("bands learned from", ", ".join(band["name"] for seen in card["inputs"] for band in seen["bands"])),
             ("training tiles", card["training_tiles"]), ("numbers in the model", card["parameters"]), ("seconds", card["training_seconds"])]),
         page.heading("Limits"), page.bullets([
-            *unit_sentences(dataset), *([CHOSEN] if len(card["approaches"]) > 1 else []),
+            *unit_sentences(dataset), *filter(None, [said_of_days(dataset, run.inputs)[0]]), *([CHOSEN] if len(card["approaches"]) > 1 else []),
             knows(card), LABELS_ARE_TRUTH, *_hardly(run, kind)]),
     ]
 

@@ -61,6 +61,9 @@ class EvaluateModel(Job):
     dataset: str = folder("Dataset", optional=True, help="Another dataset with the same bands and classes; empty uses the one of the run.")
     split: str = choice("Split", ("test", "validation", "all"), default="test",
                         help="“all”: every tile, for another dataset on scenes the run has not seen.")
+    sensors: str = text("Sensors", default="all", advanced=True,
+                        help="Of a run that joins two sensors by the fusion “gated” or “mean_of_heads”: “all”, or the name of one, such as s1, to "
+                             "see how good the model is where the other is missing.")
     points: dict = vector("Independent points", optional=True,
                           help="A point layer such as LUCAS, whose classes have the names or values of those of the model. Of classes of pixels.")
     point_field: str = attribute("Class field of the points", parent="points", optional=True)
@@ -89,12 +92,15 @@ class EvaluateModel(Job):
         further = Further(self.errors or "", self.reference_lines, self.places or "", self.points, self.point_field, self.judged, self.seed)
         if training.kept_engine(self.run_folder) == "predict":
             from ...engine.runs.evaluation import measure_classifier
+            from ...engine.runs.fusing import hidden_inputs
+            from ...engine.runs.run_folder import RunFolder
 
+            hidden_inputs(RunFolder.open(self.run_folder), self.sensors)
             return measure_classifier(self.run_folder, self.dataset, self.split, progress, further)
         progress.at(0, "Loading torch")
         from ...engine.learning.finetuning.evaluation import evaluate_run
 
-        return evaluate_run(self.run_folder, self.dataset, self.split, self.batch_size, self.device, progress, further)
+        return evaluate_run(self.run_folder, self.dataset, self.split, self.batch_size, self.device, progress, self.sensors, further)
 
     def check(self) -> None:
         if self.split == "all" and not self.dataset:

@@ -61,7 +61,8 @@ class Finetune(training.TrainingJob):
                                 "regression on these statistics and on what the encoder of the starting weights sees; leave “Mode” as it is. "
                                 "“auto”: statistics, boosting and network; the best on the validation tiles is kept. With fewer than 4 of these "
                                 "tiles that is the network.")
-    sensor: str = text("Sensor", default=None, advanced=True, help="Which of its sensors, where the dataset has several. Empty: the first. Two names, separated by a comma, for “Fusion”.")
+    sensor: str = text("Sensor", default=None, advanced=True,
+                       help="Which of its sensors, where the dataset has several. Empty: the first. For “Fusion” two names, separated by a comma.")
     bands: str = training.bands("A map made with the model needs these bands only.")
     incidence_angle: str = choice("Incidence angle", ("band", "none", "slope", "gaussian"), default="band", advanced=True,
                                   help="Of radar images with a band in degrees. “band”: seen like other bands. “none”: left out, and not needed by a "
@@ -193,8 +194,8 @@ class Finetune(training.TrainingJob):
         """
         if self.second_start and self.fusion not in BRANCHED:
             why = "sees one sensor" if self.fusion == "none" else "has one encoder for both sensors"
-            raise JobError(f"“Starting weights of the second sensor” (second_start) was given, and with the fusion “{self.fusion}” the network {why}. "
-                           f"Leave it empty, or choose a fusion with two encoders: {', '.join(BRANCHED)}.")
+            raise JobError(f"“Starting weights of the second sensor” (second_start) was given, and with the fusion “{self.fusion}” the network {why}."
+                           f" Leave it empty, or choose a fusion with two encoders: {', '.join(BRANCHED)}.")
         if self.fusion == "none":
             return
         if self.approach in training.SIMPLE and self.fusion not in STACKED:
@@ -202,11 +203,11 @@ class Finetune(training.TrainingJob):
                            "Choose the fusion “early”, or the approach “network”.")
         if self.mode in ("probe", "knn") or self.approach == "features":
             asked = "approach “features”" if self.approach == "features" else f"mode “{self.mode}”"
-            raise JobError(f"The {asked} is for one encoder of one sensor, and the fusion “{self.fusion}” joins two. Choose the mode “frozen”, or the "
-                           "fusion “none”.")
+            raise JobError(f"The {asked} is for one encoder of one sensor, and the fusion “{self.fusion}” joins two. Choose the mode “frozen”, or "
+                           "the fusion “none”.")
         if self.incidence_angle == "gaussian":
-            raise JobError(f"“Incidence angle” (incidence_angle) is gaussian, which is for one sensor, and the fusion “{self.fusion}” joins two. Choose "
-                           "“band”, “none” or “slope”.")
+            raise JobError(f"“Incidence angle” (incidence_angle) is gaussian, which is for one sensor, and the fusion “{self.fusion}” joins two. "
+                           "Choose “band”, “none” or “slope”.")
         if self.spread_labels == "yes":
-            raise JobError(f"“Spread the labels” (spread_labels) asks what one encoder finds alike, and the fusion “{self.fusion}” joins two sensors. "
-                           "Choose “no”.")
+            raise JobError(f"“Spread the labels” (spread_labels) asks what one encoder finds alike, and the fusion “{self.fusion}” joins two "
+                           "sensors. Choose “no”.")

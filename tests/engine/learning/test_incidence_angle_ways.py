@@ -21,9 +21,9 @@ from eo_pretrain_qgis.engine.learning.networks.spectral import SpectralClassifie
 from eo_pretrain_qgis.engine.measures.incidence_angle import GaussianAngle, gaussian_of_pixels, with_slopes
 from eo_pretrain_qgis.engine.measures.speckle import measured_looks
 from eo_pretrain_qgis.engine.models import package
+from eo_pretrain_qgis.engine.runs.fusing import chosen_input
 from eo_pretrain_qgis.engine.runs.run_folder import RunFolder
 from eo_pretrain_qgis.engine.runs.simple import Settings as Simple
-from eo_pretrain_qgis.engine.runs.fusing import chosen_input
 from eo_pretrain_qgis.engine.runs.simple import export_simple, levelled, train_simple
 from eo_pretrain_qgis.errors import DataError, JobError
 from eo_pretrain_qgis.jobs import JOBS

@@ -136,7 +136,7 @@ def test_a_newer_card_is_refused(old):
     path = old.folder / "finetune" / "run.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"version": VERSION + 1}))
     for opened in (lambda: Run.open(str(path.parent)), lambda: read_card(str(path.parent / "best.safetensors"))):
-        with pytest.raises(DataError, match=r"was written by a newer version of the plugin \(format 5, this one reads 4\). Update the plugin."):
+        with pytest.raises(DataError, match=r"was written by a newer version of the plugin \(format 6, this one reads 5\). Update the plugin."):
             opened()
 
 

@@ -72,8 +72,8 @@ def write_pairs(folder, count=24, size=32, seed=0, task="segmentation", clouds=(
     pixels = {split: [int((labels[splits == split][:, place] == 1).sum() if task == "multilabel" else (labels[splits == split] == place).sum())
                       for place in range(len(entries))] for split in ("training", "validation", "test")}
     other = {"name": "radar", "path": "gone too.tif", "files": [], "date": dates[1], "checksum": ""}
-    scene = {"name": "place", "path": "gone.tif", "files": [], "crs": rasterio.crs.CRS.from_epsg(32633).to_wkt(), "transform": [10.0, 0.0, 0.0, 0.0, -10.0, 0.0],
-             "width": size * count, "height": size, "date": dates[0], "checksum": "", "partners": {"s1": other}}
+    scene = {"name": "place", "path": "gone.tif", "files": [], "crs": rasterio.crs.CRS.from_epsg(32633).to_wkt(), "width": size * count,
+             "transform": [10.0, 0.0, 0.0, 0.0, -10.0, 0.0], "height": size, "date": dates[0], "checksum": "", "partners": {"s1": other}}
     write_description(folder, {
         "task": task, "name": "pairs", "sensors": infos, "tile_size": size, "stride": size, "resolution_m": [10.0, 10.0], "classes": entries,
         "ignore": 255, "scenes": [scene], "labels": {}, "split": {"text": "by hand"},

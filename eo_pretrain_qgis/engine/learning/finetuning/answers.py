@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Self
 
 import numpy as np
 import torch
-from torch import nn
 
 from ...datasets.dataset import Dataset
 from ...mapping.inference import Network
@@ -37,7 +36,8 @@ class TileAnswers:
     """
 
     def __init__(self, network: ClassNetwork, reader: TileReader) -> None:
-        self.network, self.reader, self.seen, self.dataset, self.target = network, reader, network.seen, reader.dataset, 0
+        self.network, self.reader, self.dataset, self.target = network, reader, reader.dataset, 0
+        self.seen = reader.shown if reader.hidden else network.seen
 
     def of_tiles(self, tiles: np.ndarray, at_once: int) -> Iterator[Answered]:
         """See `runs.answers.Answers`."""
@@ -73,15 +73,15 @@ class NetworkAnswers(TileAnswers):
         self.run = run
 
     @classmethod
-    def of(cls, run: Run, dataset: Dataset, device: torch.device) -> NetworkAnswers:
-        """With the best weights of a run.
+    def of(cls, run: Run, dataset: Dataset, device: torch.device, hidden: Collection[str] = ()) -> NetworkAnswers:
+        """With the best weights of a run; some of its inputs may be hidden, see `TileReader`.
 
         Raises:
             ModelError: there are none.
         """
         network = run.load_network(device)
         return cls(run, network, TileReader(dataset, network.inputs, network.stride, device, context=around(dataset),
-                                            targets=[head.labels for head in heads_of(dataset)]))
+                                            targets=[head.labels for head in heads_of(dataset)], hidden=hidden))
 
     def of_images(self) -> tuple[Package, Network]:
         """The network with the widest border that an exported model may have, so that next to no pixel differs from its map."""
@@ -132,5 +132,5 @@ class TorchSession:
 
     @torch.no_grad()
     def _scores(self, images: dict[str, np.ndarray]) -> np.ndarray:
-        given = [torch.from_numpy(images[name]).to(self.on) for name in self.model.network.inputs]
+        given = [torch.from_numpy(images[one.name]).to(self.on) for one in self.model.network.seen.each]
         return Together(self.model)(*given).float().cpu().numpy()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,6 @@ from ....progress import SILENT, Progress
 from ...classic.classifiers import Regression, stacked
 from ...classic.models import Labelled
 from ...classic.samples import LEARNED
-from ...datasets.dataset import Dataset
 from ...datasets.splitting.label_shares import with_label
 from ...even_sample import even_sample
 from ...measures.incidence_angle import gaussian_of_pixels
@@ -21,7 +21,8 @@ from ..data import Batch, TileReader
 from ..networks.class_networks import ClassNetwork
 from ..networks.fitted import REMEMBERED, NearestNeighbours
 from ..networks.gaussian import GaussianClassifier
-from ..networks.spectral import SpectralClassifier
+from ..networks.sensor_networks import members_of
+from ..networks.spectral import AboveRegression, SpectralClassifier
 from ..probes import encoder_features
 from .heads import Head, heads_of, mean_over
 from .labelled_tiles import LabelledMethod, begin_at_regressions
@@ -75,33 +76,40 @@ class Classification(LabelledMethod):
             tiles = even_sample(with_label(self.dataset, self.labelled), REMEMBERED)
             features = encoder_features(self.network.to(device).encoder, self.dataset, self.network.seen, tiles, progress=progress)
             self.network.remember(features, self.dataset.labels(tiles))
-        elif isinstance(self.network, SpectralClassifier):
+        elif isinstance(self.network, AboveRegression):
             begin_at_regressions(self.network, labelled)
             if isinstance(self.network, GaussianClassifier):
                 self.network.adopt(gaussian_of_pixels(self.network.seen, self.dataset, with_label(self.dataset, self.labelled)))
-            elif started and not len(self.network.hidden):
-                self.network.begin_with_features(stacked([self.joint(one, device, progress) for one in labelled.each]))
+            elif started:
+                for own in members_of(self.network):
+                    self._begin_with_features(own, labelled.of(own.seen), device, progress)
         elif started:
-            joint = stacked([self._regression(one.dataset, with_label(one.dataset, even_sample(self.labelled, LEARNED)), labelled.seed, device,
-                                              progress) for one in labelled.each])
+            found = []
+            for one in labelled.each:
+                tiles = with_label(one.dataset, even_sample(self.labelled, LEARNED))
+                found.append(_regression(one, tiles, self.features(tiles, device, progress)))
+            joint = stacked(found)
             self.network.load_state_dict({"classification_head.weight": torch.from_numpy(joint.weight),
                                           "classification_head.bias": torch.from_numpy(joint.bias)}, strict=False)
 
-    def joint(self, labelled: Labelled, device: torch.device, progress: Progress) -> Regression:
+    def _begin_with_features(self, network: Any, labelled: Labelled, device: torch.device, progress: Progress) -> None:
+        """Fits the last layer of a network to its features, where nothing that learns stands between."""
+        if isinstance(network, SpectralClassifier) and not len(network.hidden):
+            network.begin_with_features(stacked([self.joint(one, device, progress, network) for one in labelled.each]))
+
+    def joint(self, labelled: Labelled, device: torch.device, progress: Progress, network: ClassNetwork | None = None) -> Regression:
         """A regression on statistics and features of tiles with a label of a target."""
         tiles = even_sample(labelled.rows.tiles, LEARNED)
         statistics = labelled.rows.features[np.searchsorted(labelled.rows.tiles, tiles)]
-        return self._regression(labelled.dataset, tiles, labelled.seed, device, progress, statistics)
+        return _regression(labelled, tiles, np.concatenate([statistics, self.features(tiles, device, progress, network)], 1))
 
-    def _regression(self, dataset: Dataset, tiles: np.ndarray, seed: int, device: torch.device, progress: Progress,
-                    beside: np.ndarray | None = None) -> Regression:
-        """A regression on the encoder's features of labelled tiles, behind others of them that stand `beside`."""
-        features = self.features(tiles, device, progress)
-        rows = features if beside is None else np.concatenate([beside, features], 1)
-        probe = LinearProbe(rows, dataset.labels(tiles), seed)
-        return Regression(*probe.layer(len(dataset.classes)), dataset.kind.several)
+    def features(self, tiles: np.ndarray, device: torch.device, progress: Progress = SILENT, network: ClassNetwork | None = None) -> np.ndarray:
+        """What the encoder, or that of another network, finds in tiles: float32 (n, channel)."""
+        asked = (network or self.network).to(device)
+        return encoder_features(asked.encoder, self.dataset, asked.seen, tiles, progress=progress)
 
-    def features(self, tiles: np.ndarray, device: torch.device, progress: Progress = SILENT) -> np.ndarray:
-        """What the encoder finds in tiles: float32 (n, channel)."""
-        network = self.network.to(device)
-        return encoder_features(network.encoder, self.dataset, network.seen, tiles, progress=progress)
+
+def _regression(labelled: Labelled, tiles: np.ndarray, rows: np.ndarray) -> Regression:
+    """A regression on rows of labelled tiles."""
+    probe = LinearProbe(rows, labelled.dataset.labels(tiles), labelled.seed)
+    return Regression(*probe.layer(len(labelled.dataset.classes)), labelled.dataset.kind.several)

@@ -13,8 +13,8 @@ import torch
 from ....errors import DataError
 from ...datasets.dataset import Dataset
 from ...datasets.record import label_array
-from ...runs.run_folder import CARD, RunFolder
 from ...runs.fusing import GAUSSIAN
+from ...runs.run_folder import CARD, RunFolder
 from ..data import LABELS
 
 #: The figure that decides where there are several targets: the mean of their scores.

@@ -26,6 +26,7 @@ from ..networks.class_networks import ClassNetwork, renew_statistics
 from ..networks.spectral import AboveRegression
 from .guessed_labels import GuessedLabels
 from .heads import MEAN_SCORE, heads_of, joined, told
+from .hidden_sensors import HiddenSensors
 from .losses import NEED_SHARES, REGIONS
 
 BALANCE = 10.0  # largest weight of a rare class among several, where it occurs
@@ -199,7 +200,9 @@ class LabelledMethod(ABC):
         self.labelled = self.reader.indices("training") if choices.tiles is None else choices.tiles
         looks = {name: measured_looks(dataset, seen, self.reader.indices("training")) for name, seen in network.inputs.items()
                  } if choices.augmentation == "full" else {}
-        change = Augmentation(choices.augmentation, network.inputs, device, looks)
+        change: Change = Augmentation(choices.augmentation, network.inputs, device, looks)
+        if all(seen.optional for seen in network.inputs.values()):
+            change = HiddenSensors(change, network.inputs, self.reader.fill, dataset.ignore)
         self.training = TrainingTiles(self.reader, change, self.labelled, batch_size=choices.batch_size, crop=choices.crop, steps=choices.steps,
                                       share=choices.share, guesses=choices.guesses)
         self.training.refuse_single_value(network.halved)

@@ -26,6 +26,7 @@ from ...runs.pictures import pictures, shown
 from ...runs.run_folder import CARD, NETWORK
 from ...runs.simple import AUTO, learned_of, levelled, tell_sensors, train_simple
 from ...runs.simple import Settings as SimpleSettings
+from ..fusions import FUSIONS
 from ..loop import training_runs
 from ..loop.runs import Run
 from ..loop.shares import refuse_crop
@@ -35,7 +36,6 @@ from ..networks.class_networks import multiply_adds
 from ..networks.encoders import check_tile_side
 from ..networks.gaussian import GaussianClassifier, with_channels
 from ..networks.spectral import AboveRegression
-from ..fusions import FUSIONS
 from ..probes import encoder_features
 from ..tasks import learner_of
 from .answers import TileAnswers

@@ -12,9 +12,11 @@ from ...datasets.units import scored_kind, unit_sentences
 from ...looks import html_page as page
 from ...looks.score_tables import CLASS_FIGURES, class_table, confusion_table, hardly_measured
 from ...runs.approaches import NAMES, approaches_table
+from ...runs.fusing import said_of_days
 from ...runs.limits import CHOSEN, LABELS_ARE_TRUTH, knows
 from ...runs.run_folder import NETWORK
 from ...tasks import FIGURES, Task, task_named, with_article
+from ..fusions import FUSIONS
 from ..loop.run_report import run_report
 from ..loop.training import Course
 from .heads import MEAN_SCORE
@@ -58,8 +60,9 @@ def run_sections(run: Run, dataset: Dataset, course: Course, pictures: str) -> t
                      class_table(names, kind.figures(sums), kind), confusion_table(names, sums)]
     model = f"{card['architecture']} with {card['encoder']}" if run.kept == NETWORK else NAMES[run.kept]
     return (f"{card['dataset']['name']}: {model}",
-            run_report(card, course, verdict(card, course), body, [*unit_sentences(dataset), *_limits(card, found["classes"], kind)],
-                       _compute(card, kind)))
+            run_report(card, course, verdict(card, course), body, [
+                *unit_sentences(dataset), *filter(None, [said_of_days(dataset, run.inputs)[0]]), *_limits(card, found["classes"], kind)],
+                       [*_joined(card), *_compute(card, kind)]))
 
 
 def _kept_of(target: dict[str, Any], name: str) -> list[str]:
@@ -71,6 +74,11 @@ def _kept_of(target: dict[str, Any], name: str) -> list[str]:
         return [page.paragraph(f"Of the target “{name}” {100 * share:.0f} % of what the network adds to the regression is kept.")]
     return [page.paragraph(f"Of the target “{name}” the regression is kept alone, because the network added nothing on the validation tiles; its "
                            "figures are those of the regression.")]
+
+
+def _joined(card: dict[str, Any]) -> list[tuple[str, str]]:
+    """How two sensors are joined, in words, for the table of settings."""
+    return [("how the two sensors are joined", FUSIONS[card["fusion"]].words)] if "fusion" in card else []
 
 
 def _compute(card: dict[str, Any], kind: Task) -> list[tuple[str, str]]:

@@ -83,9 +83,9 @@ class SeriesMethod(Classification):
             network.begin_with_features(self.joint(labelled, device, progress))
 
     @torch.no_grad()
-    def features(self, tiles: np.ndarray, device: torch.device, progress: Progress = SILENT) -> np.ndarray:
+    def features(self, tiles: np.ndarray, device: torch.device, progress: Progress = SILENT, network: Any = None) -> np.ndarray:
         """See `Classification.features`."""
-        network: Any = self.network.to(device).eval()
+        network = (network or self.network).to(device).eval()
         found: list[np.ndarray] = []
         for batch in self.reader.in_order(tiles, BATCH):
             progress.at(min(0.99, len(found) * BATCH / len(tiles)), "Features of series")

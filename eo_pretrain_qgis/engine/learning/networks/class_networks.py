@@ -94,6 +94,11 @@ class ClassNetwork(nn.Module):
         images = [given[one.name] for one in self.seen.each]
         return images[0] if len(images) == 1 else torch.cat(images, 1)
 
+    def there(self, image: torch.Tensor) -> list[torch.Tensor]:
+        """Which pixels each input measured, 0 or 1 (n, 1, y, x), of images with the bands of all."""
+        other = image != self.centre
+        return [own.any(1, keepdim=True).float() for own in other.split(self.seen.widths, 1)]
+
     @property
     def branches(self) -> list[tuple[Any, Input]]:
         """What has an `encoder` that starting weights can be given to, with what that sees: itself, or one for each sensor."""
@@ -141,14 +146,19 @@ class SegmentationNetwork(ClassNetwork):
         super().__init__(unet.encoder, inputs)
         width = unet.segmentation_head[0].in_channels
         self.decoder: nn.Module = unet.decoder
-        self.detail = nn.Sequential(*(layer for channels in (bands, DETAIL) for layer in (
-            nn.Conv2d(channels, DETAIL, 3, padding=1, bias=False), nn.BatchNorm2d(DETAIL), nn.ReLU(inplace=True))))
+        self.detail = detail_layers(bands)
         self.segmentation_head = nn.Sequential(nn.Conv2d(width + DETAIL, classes, 3, padding=1))
 
     def forward(self, images: dict[str, torch.Tensor]) -> torch.Tensor:
         """Class scores before softmax, (n, class, y, x), of images in stored units, float32 (n, band, y, x)."""
         image = self.scaled(self.image(images))
         return self.segmentation_head(torch.cat([self.decoder(self.encoder(image)), self.detail(image)], 1))
+
+
+def detail_layers(bands: int) -> nn.Sequential:
+    """Two layers at full resolution."""
+    return nn.Sequential(*(layer for channels in (bands, DETAIL) for layer in (
+        nn.Conv2d(channels, DETAIL, 3, padding=1, bias=False), nn.BatchNorm2d(DETAIL), nn.ReLU(inplace=True))))
 
 
 class ClassificationNetwork(ClassNetwork):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -179,18 +179,22 @@ class AboveRegression(ClassNetwork, Standing, ABC):
         """The last layers, whose scores are added."""
 
     @abstractmethod
-    def parts(self, given: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Statistics of what the network is given, see `forward`, and the scores that are added."""
+    def parts(self, given: dict[str, torch.Tensor]) -> tuple[Any, torch.Tensor]:
+        """Statistics of what the network is given, see `forward`, as `regressed` takes them, and the scores that are added."""
+
+    def regressed(self, statistics: Any, begun: bool = False) -> torch.Tensor:
+        """Class scores of the regression; as it was fitted where they are wanted as `begun`."""
+        return (self.begun if begun else self.linear)(statistics)
 
     def forward(self, given: dict[str, torch.Tensor]) -> torch.Tensor:
         """Class scores before softmax or sigmoid, (n, class, …), of images in stored units, float32 (n, band, y, x), or of series and their days."""
         statistics, added = self.parts(given)
-        return self.linear(statistics) + added
+        return self.regressed(statistics) + added
 
     def both(self, given: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         """Class scores of the regression as it was fitted, and of the network."""
         statistics, added = self.parts(given)
-        return self.begun(statistics), self.linear(statistics) + added
+        return self.regressed(statistics, begun=True), self.regressed(statistics) + added
 
     @torch.no_grad()
     def begin(self, whitening: Whitening, regression: Regression) -> None:
