@@ -98,7 +98,7 @@ def test_a_dataset_of_another_task_is_refused(run_folder, tmp_path):
     (None, "is not a run folder: it has no run.json"),
     ("{", "cannot be read"),
     ('{"format": "other"}', "does not describe a run of this plugin"),
-    ('{"format": "eo-pretrain run", "version": 5}', "was written by a newer version of the plugin"),
+    ('{"format": "eo-pretrain run", "version": 6}', "was written by a newer version of the plugin"),
     ('{"format": "eo-pretrain run", "version": 2}', "lacks the key “task”"),
 ])
 def test_what_is_no_run_is_refused(tmp_path, content, sentence):
