@@ -140,3 +140,10 @@ def _text(cell: object) -> str:
     if cell is None:
         return "–"
     return f"{cell:.3f}" if isinstance(cell, float) else f"{cell:,}" if isinstance(cell, int) and not isinstance(cell, bool) else str(cell)
+
+
+def with_interval(value: float | None, ends: Sequence[float] | None, digits: int = 3) -> str:
+    """A figure and the ends of its interval for a cell: “0.713 (0.661 to 0.752)”."""
+    if value is None:
+        return "–"
+    return f"{value:.{digits}f}" + ("" if ends is None else f" ({ends[0]:.{digits}f} to {ends[1]:.{digits}f})")
