@@ -7,6 +7,9 @@ import numpy as np
 import pyproj
 import shapely
 
+from eo_pretrain_qgis.jobs import JOBS
+from eo_pretrain_qgis.progress import SILENT
+
 from .scenes import write_raster
 
 UTM = "EPSG:32633"
@@ -137,6 +140,21 @@ def road_sample(folder):
 
     create(str(folder / "sample"), 256, 3)
     return folder / "sample"
+
+
+def road_simple_run(folder):
+    """Boosted trees that learned the roads of the sample landscape."""
+    place = road_sample(folder)
+    values = {"images": [str(place / "sentinel2.tif")], "roads": str(place / "roads.gpkg"), "preset": "sentinel2_l2a", "tile_size": 32,
+              "test_share": 0.3, "incomplete": "keep", "output": str(folder / "roads_dataset")}
+    JOBS["create_road_dataset"].from_values(values).run(SILENT)
+    JOBS["finetune"].from_values({"dataset": values["output"], "approach": "boosting", "output": str(folder / "road_run")}).run(SILENT)
+    return folder / "road_run"
+
+
+def true_roads(folder):
+    """All roads of the sample landscape, also those that its map lacks."""
+    return road_sample(folder) / "roads_truth.gpkg"
 
 
 def corrupt_pbf(folder):

@@ -258,7 +258,7 @@ def test_a_job_started_with_nohup_outlives_its_terminal(tmp_path):
 def test_the_handbook_has_every_job_and_parameter(tmp_path):
     assert call("docs", tmp_path / "docs" / "algorithms").returncode == 0
     written = {path.name: path.read_text(encoding="utf-8") for path in (tmp_path / "docs" / "algorithms").iterdir()}
-    assert list(handbook.pages()) == ["README.md", "start-here.md", "prepare-data.md", "pretrain.md", "train.md", "map.md"]
+    assert list(handbook.pages()) == ["README.md", "start-here.md", "prepare-data.md", "pretrain.md", "train.md", "map.md", "assess.md"]
     assert written == handbook.pages()
     for name, job in JOBS.items():
         assert f"[{job.title}]({handbook.place(job)}) | `{name}` | `eopretrain:{job.id()}` |" in written["README.md"]

@@ -11,7 +11,7 @@ from eo_pretrain_qgis.errors import JobError
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.jobs.spec import REQUIRED, Job
 
-GROUPS = ("0 Start here", "1 Prepare data", "2 Pretrain", "3 Train", "4 Map")
+GROUPS = ("0 Start here", "1 Prepare data", "2 Pretrain", "3 Train", "4 Map", "5 Assess")
 OWN_WORDS = set(dir(Job))
 
 

@@ -1,5 +1,7 @@
 """What can be asked: all jobs, in the order of the toolbox."""
 
+from .assess.assess_map import AssessMap
+from .assess.plan_assessment import PlanAssessment
 from .map.compute_embeddings import ComputeEmbeddings
 from .map.map_field_boundaries import MapFieldBoundaries
 from .map.map_from_points import MapFromPoints
@@ -41,5 +43,6 @@ JOBS = {
         PretrainInpainting, PretrainBarlowTwins, PretrainTranslation, PretrainMultitask, ImportEncoder,
         Finetune, EvaluateModel, ExportModel, InspectModel,
         MapFromPoints, PredictMap, MapSeries, MapFieldBoundaries, ComputeEmbeddings,
+        PlanAssessment, AssessMap,
     )
 }

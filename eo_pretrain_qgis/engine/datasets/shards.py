@@ -165,6 +165,15 @@ class Shards:
         file = next((name for shard in self.shards for found, name in _files_of(shard) if found == array), None)
         return self._map(file).shape[1:] if file else None
 
+    def write(self, name: str, index: int, sample: np.ndarray) -> None:
+        """Replaces a sample of “labels”, or of an array of `array`; of a dataset that is being made and has no links."""
+        part = int(np.searchsorted(self._ends, index, side="right"))
+        shard = self.shards[part]
+        file = shard[LABELS] if name == LABELS else shard["extra"][name]
+        array = np.lib.format.open_memmap(self.folder / file, mode="r+")
+        array[index - self._start(part)] = sample
+        array.flush()
+
     def release(self) -> None:
         """Unmaps the files: what was read of them no longer counts as memory of this process. The next access maps them again."""
         self._maps = {}

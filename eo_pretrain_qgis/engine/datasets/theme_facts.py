@@ -174,6 +174,15 @@ class Screen(Struct):
     lacking_share: Finite
 
 
+class TrainingWithout(Struct):
+    """Ways that were taken out of the training labels alone."""
+
+    percent: Finite
+    seed: Count
+    ways: Count
+    of: Count
+
+
 class RoadFacts(Facts, kw_only=True):
     """What was drawn and what was left out."""
 
@@ -189,6 +198,7 @@ class RoadFacts(Facts, kw_only=True):
     minimum_cover: Share | None
     edge_m: Positive
     screen: Screen | None
+    training_without: TrainingWithout | None = None
 
     def __post_init__(self) -> None:
         if not self.drawn.ways:

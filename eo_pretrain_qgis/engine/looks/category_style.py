@@ -1,4 +1,4 @@
-"""QGIS style of a vector layer whose features fall into categories, as QML."""
+"""QGIS style of a vector layer whose features fall into categories or ranges of a number, as QML."""
 
 from __future__ import annotations
 
@@ -39,6 +39,26 @@ def categorized(field: str, kind: str, categories: Sequence[Category], parts: st
     return (f'<qgis version="3.40.0" styleCategories="{parts}"{labels}>\n'
             f'<renderer-v2 type="categorizedSymbol" attr="{escaped(field)}" symbollevels="0" enableorderby="0" forceraster="0">\n'
             f"<categories>\n{''.join(rows)}</categories>\n<symbols>\n{''.join(symbols)}</symbols>\n</renderer-v2>\n{more}</qgis>\n")
+
+
+@dataclass(frozen=True)
+class Step:
+    """A range of the field's numbers, its name in the legend, and the options of its symbol layer as QGIS writes them."""
+
+    lower: float
+    upper: float
+    label: str
+    options: Mapping[str, str]
+
+
+def graduated(field: str, kind: str, steps: Sequence[Step]) -> str:
+    """The text of a .qml in which the number in `field` decides; see `categorized`."""
+    rows = [f'<range lower="{row.lower:g}" upper="{row.upper:g}" symbol="{number}" label="{escaped(row.label)}" render="true"/>\n'
+            for number, row in enumerate(steps)]
+    symbols = [_symbol(kind, number, row.options) for number, row in enumerate(steps)]
+    return ('<qgis version="3.40.0" styleCategories="Symbology">\n'
+            f'<renderer-v2 type="graduatedSymbol" attr="{escaped(field)}" graduatedMethod="GraduatedColor" symbollevels="0" enableorderby="0" '
+            f'forceraster="0">\n<ranges>\n{"".join(rows)}</ranges>\n<symbols>\n{"".join(symbols)}</symbols>\n</renderer-v2>\n</qgis>\n')
 
 
 def single(kind: str, options: Mapping[str, str]) -> str:

@@ -93,6 +93,29 @@ def reliability(series: dict[str, Sequence[tuple[float, float]]]) -> str:
     return _svg(figure)
 
 
+def bars(names: Sequence[str], series: Sequence[tuple[str, Sequence[float | None], Sequence[float | None] | None]], unit: str) -> str:
+    """Bars beside each other for each name, as SVG.
+
+    Args:
+        names: from top to bottom.
+        series: label, values, and half of the interval of each, or None where there are none.
+        unit: of the values.
+    """
+    figure = Figure(figsize=(7, 0.8 + 0.45 * len(names)), layout="constrained")
+    axes = figure.add_subplot(xlabel=unit)
+    height, places = 0.8 / len(series), np.arange(len(names))
+    for number, (label, values, half_widths) in enumerate(series):
+        lengths, reach = ([np.nan if value is None else value for value in row] for row in (values, half_widths or [None] * len(names)))
+        axes.barh(places + number * height, lengths, height, xerr=None if np.isnan(reach).all() else reach, label=label, capsize=3)
+    axes.set_yticks(places + height * (len(series) - 1) / 2, names)
+    axes.invert_yaxis()
+    axes.set_xlim(left=0)
+    axes.xaxis.set_major_formatter("{x:,.4g}")
+    axes.grid(axis="x", alpha=0.3)
+    axes.legend(fontsize="x-small")
+    return _svg(figure)
+
+
 def _svg(figure: Figure) -> str:
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": "eo-pretrain"}):
@@ -117,3 +140,10 @@ def _text(cell: object) -> str:
     if cell is None:
         return "–"
     return f"{cell:.3f}" if isinstance(cell, float) else f"{cell:,}" if isinstance(cell, int) and not isinstance(cell, bool) else str(cell)
+
+
+def with_interval(value: float | None, ends: Sequence[float] | None, digits: int = 3) -> str:
+    """A figure and the ends of its interval for a cell: “0.713 (0.661 to 0.752)”."""
+    if value is None:
+        return "–"
+    return f"{value:.{digits}f}" + ("" if ends is None else f" ({ends[0]:.{digits}f} to {ends[1]:.{digits}f})")

@@ -30,7 +30,7 @@ def with_temperatures(model: onnx.ModelProto, temperatures: Mapping[str, float])
             for values in (node.input, node.output):
                 values[:] = [plain if one == name else one for one in values]
         for suffix, value in (("least", LEAST), ("cold", 1 / temperature)):
-            graph.initializer.append(numpy_helper.from_array(np.float32(value), f"{aside}_{suffix}"))
+            graph.initializer.append(numpy_helper.from_array(np.asarray(value, np.float32), f"{aside}_{suffix}"))
         graph.node.extend([
             helper.make_node("Add", [plain, f"{aside}_least"], [f"{aside}_positive"]),
             helper.make_node("Log", [f"{aside}_positive"], [f"{aside}_log"]),

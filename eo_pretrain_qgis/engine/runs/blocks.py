@@ -73,10 +73,17 @@ def _scenes(dataset: Dataset, samples: np.ndarray) -> Blocks | None:
 def _squares(dataset: Dataset, samples: np.ndarray) -> Blocks | None:
     """Squares of ground; None where places are not known, or all lie within a few of the smallest squares."""
     shapes = in_metres(read_footprints(dataset.folder).geometry.iloc[samples])
-    if shapes is None:
-        return None
+    return None if shapes is None else squares_of(shapes, dataset.tile_size * float(np.mean(dataset.description["resolution_m"])))
+
+
+def squares_of(shapes: np.ndarray, side: float) -> Blocks | None:
+    """Squares of ground, the largest of which enough are occupied; None where even the smallest are too few.
+
+    Args:
+        shapes: in metres (n,).
+        side: of the smallest squares [m].
+    """
     middles = shapely.get_coordinates(shapely.centroid(shapes))
-    side = dataset.tile_size * float(np.mean(dataset.description["resolution_m"]))
     for sides in SIDES:
         squares, numbers = np.unique(np.floor(middles / (sides * side)), axis=0, return_inverse=True)
         if len(squares) >= (WANTED if sides > 1 else FEWEST):

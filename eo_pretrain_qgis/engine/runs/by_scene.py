@@ -66,7 +66,66 @@ def _places(samples: np.ndarray, asked: np.ndarray) -> np.ndarray:
     return order[np.searchsorted(samples, asked, sorter=order)]
 
 
-class SceneCounts:
+class GroupCounts:
+    """`Counts` of samples, group by group, and of how many labels of each sample the answer is right.
+
+    Args:
+        dataset: of the samples.
+        samples: positions of all that will be counted (n,).
+        groups: number of the group of each (n,); samples of one unit are of one group.
+
+    Attributes:
+        right: of each sample, in the order of `samples`, labels that are answered right: of its pixels, of itself, or of its several classes (n,).
+        known: and labels at all (n,).
+    """
+
+    def __init__(self, dataset: Dataset, samples: np.ndarray, groups: np.ndarray) -> None:
+        self.kind, self.classes, self.samples, self.groups = dataset.kind, len(dataset.classes), samples, groups
+        self.right, self.known = np.zeros(len(samples), np.int64), np.zeros(len(samples), np.int64)
+        self.counts = {group: Counts(dataset, samples[groups == group]) for group in np.unique(groups).tolist()}
+
+    def add(self, samples: np.ndarray, truth: np.ndarray, answers: np.ndarray) -> None:
+        """Counts some samples: their positions, labels and answers, see `tasks.Task.count`."""
+        rows = _places(self.samples, samples)
+        right, known = hits(truth, answers, self.kind.several)
+        np.add.at(self.right, rows, right)
+        np.add.at(self.known, rows, known)
+        groups = self.groups[rows]
+        for group in np.unique(groups).tolist():
+            here = groups == group
+            self.counts[group].add(samples[here], truth[here], answers[here])
+
+    def take(self, other: GroupCounts) -> None:
+        """Adds what was counted elsewhere of some of the samples, which are of no units."""
+        rows = _places(self.samples, other.samples)
+        self.right[rows] += other.right
+        self.known[rows] += other.known
+        for group, counts in other.counts.items():
+            self.counts[group].sums += counts.sums
+
+    def each(self, groups: int) -> np.ndarray:
+        """What was counted of so many groups (group, …), 0 of those without samples."""
+        found = np.stack([self.kind.nothing(self.classes)] * groups)
+        for group, counts in self.counts.items():
+            found[group] = counts.total()
+        return found
+
+    def total(self) -> np.ndarray:
+        """All that was counted."""
+        return np.sum([self.kind.nothing(self.classes), *(counts.total() for counts in self.counts.values())], axis=0)
+
+
+def hits(truth: np.ndarray, answers: np.ndarray, several: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Of each sample how many labels are answered right, and how many there are, int64 (n,) each; see `tasks.Task.count` for the arguments."""
+    if several:
+        return ((answers >= 0) == (truth == 1)).sum(1), np.full(len(truth), truth.shape[1])
+    known, found, axes = truth != IGNORE, answers, tuple(range(1, truth.ndim))
+    if answers.ndim > truth.ndim:
+        known, found = known & ~np.isnan(answers).any(1), np.nan_to_num(answers).argmax(1)
+    return (known & (found == truth)).sum(axes), known.sum(axes)
+
+
+class SceneCounts(GroupCounts):
     """`Counts` of tiles, scene by scene.
 
     Args:
@@ -75,20 +134,10 @@ class SceneCounts:
     """
 
     def __init__(self, dataset: Dataset, tiles: np.ndarray) -> None:
-        self.kind, self.classes = dataset.kind, len(dataset.classes)
         scenes = dataset.tiles["scene"].to_numpy()[tiles] if "scene" in dataset.tiles else np.zeros(len(tiles), int)
         number = len(np.unique(scenes))
-        told = number >= SCENES and (self.kind.pixelwise or number <= len(tiles) / FEWEST)
-        known = scenes if told else np.zeros(len(tiles), int)
-        self.scene_of = dict(zip(tiles.tolist(), known.tolist(), strict=True))
-        self.counts = {scene: Counts(dataset, tiles[known == scene]) for scene in np.unique(known).tolist()}
-
-    def add(self, tiles: np.ndarray, truth: np.ndarray, answers: np.ndarray) -> None:
-        """Counts some tiles: their positions, labels and answers, see `tasks.Task.count`."""
-        scenes = np.array([self.scene_of[tile] for tile in tiles.tolist()])
-        for scene in np.unique(scenes).tolist():
-            here = scenes == scene
-            self.counts[scene].add(tiles[here], truth[here], answers[here])
+        told = number >= SCENES and (dataset.kind.pixelwise or number <= len(tiles) / FEWEST)
+        super().__init__(dataset, tiles, np.unique(scenes, return_inverse=True)[1] if told else np.zeros(len(tiles), int))
 
     def tried(self) -> Tried | None:
         """What was found; None where no tile has a label."""

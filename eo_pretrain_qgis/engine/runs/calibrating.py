@@ -100,7 +100,8 @@ def _answers(dataset: Dataset, graph: onnx.ModelProto, seen: Input, stride: int,
             else:
                 chances = as_tiles(dataset, output) if output.ndim == 2 else output[(..., *cut)]
             labels = view.labels(some)
-            labels = labels[(..., *(slice(size) for size in chances.shape[2:]))]
+            if dataset.kind.pixelwise:
+                labels = labels[:, :chances.shape[2], :chances.shape[3]]
             rows, truth = np.moveaxis(chances, 1, -1).reshape(-1, chances.shape[1]), labels.ravel()
             whose = np.repeat(some, truth.size // len(some))
             known = np.flatnonzero((truth != IGNORE) & np.isfinite(rows).all(1))

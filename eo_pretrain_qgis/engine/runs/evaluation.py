@@ -16,23 +16,29 @@ from ..classic.models import Labelled
 from ..datasets.dataset import ALL, Dataset
 from ..datasets.dates import check_season
 from ..datasets.splitting.label_shares import real_share, training_share
-from ..datasets.units import scored_kind, unit_sentences
 from ..even_sample import even_sample
 from ..looks import html_page as page
-from ..looks.score_tables import CLASS_FIGURES, class_table, confusion_table, hardly_measured
-from ..tasks import FIGURES, Task, with_article
+from ..measures.bootstrap import FEWEST, draws, interval, resampled
+from ..tasks import FIGURES
 from .answers import Answers, KeptClassifier
 from .approaches import NAMES
+from .blocks import MOST, blocks_of
 from .by_day import LOOKED_AT, by_day, day_sections
-from .by_scene import Counts
+from .by_scene import GroupCounts
+from .error_layer import refuse_unknown_places, write_errors
+from .evaluation_page import MODEL, sections, target_sections
+from .further import Further
 from .learnable import check_learnable
-from .limits import LABELS_ARE_TRUTH
-from .map_scores import count_maps, count_tiles
-from .object_scores import GRADIENTS, Regions, can_count, object_facts, object_sections
+from .map_scores import count_groups, count_maps
+from .mosaics import Mosaics
 from .pictures import pictures, shown
 from .run_folder import NETWORK, RunFolder, write_json
+from .subsets import MOST_KEPT, Cells, groupings, subset_facts
+from .validation import apart_grouping, validation_facts
+from .wholes import mosaics_of, whole_facts
 
-MODEL = "model"
+#: Nothing but figures.
+NOTHING = Further()
 #: Tiles that baselines answer for at once, with classes of pixels, and of their own.
 AT_ONCE, WHOLE_AT_ONCE = 8, 256
 OF_DATED_TILES = ("The model saw each dated tile with some pixels of its neighbours in the dataset, or of its own mirror image where there are "
@@ -40,7 +46,7 @@ OF_DATED_TILES = ("The model saw each dated tile with some pixels of its neighbo
 
 
 def measure_run(run: RunFolder, opened: Callable[[Dataset], Answers], dataset_folder: str | None, split: str, at_once: int = AT_ONCE,
-                progress: Progress = SILENT) -> tuple[dict[str, Any], list[str]]:
+                progress: Progress = SILENT, further: Further = NOTHING) -> tuple[dict[str, Any], list[str]]:
     """Measures a run and the baselines of its task.
 
     Args:
@@ -50,6 +56,7 @@ def measure_run(run: RunFolder, opened: Callable[[Dataset], Answers], dataset_fo
         split: ``test``, ``validation`` or, for another dataset, ``all``.
         at_once: samples at once, where each has a class as a whole.
         progress: told of every batch.
+        further: what is asked beside.
 
     Returns:
         The figures as plain values, of the main target and in ``targets`` of each other, with ``model``, ``majority`` and ``statistics`` (each the
@@ -59,7 +66,41 @@ def measure_run(run: RunFolder, opened: Callable[[Dataset], Answers], dataset_fo
         DataError: the split is empty, the dataset does not fit the run, or it shows scenes or tiles the run learned from.
         ModelError: the run has no model.
     """
-    dataset = run.open_dataset(dataset_folder)
+    dataset, source = _open(run, dataset_folder, split, progress)
+    tiles, kind = dataset.indices(split), dataset.kind
+    if further.errors:
+        refuse_unknown_places(dataset, tiles)
+    answers = opened(dataset)
+    _tell_measured(run, answers.seen, f"{len(tiles)} {split} {kind.pieces}", progress)
+    if kind.dates and (left_out := check_season(dataset, answers.seen, tiles)):
+        progress.message(left_out, "warning")
+    share, seed = run.card["settings"].get("label_share", 100), run.card["seed"]
+    learned = training_share(source, share, seed)  # what the run guessed for other tiles is its own
+    mosaics, cells = mosaics_of(dataset, tiles, further, progress), _cells(dataset, source, split, progress)
+    own, seen = _count_model(answers, tiles, cells.of, at_once, mosaics, progress.part(0, 0.6))
+    labelled = Labelled(source, answers.seen, learned, seed, progress.part(0.6, 0.7))
+    views = dataset.each_target()
+    each = [{MODEL: model, **_count_baselines(view, rows, tiles, cells.of, progress.part(0.7, 0.9))}
+            for model, view, rows in zip(own, views, labelled.each, strict=True)]
+    wholes = whole_facts(mosaics, labelled, (cells.blocks, cells.groupings), run.model_sha256, further, progress.part(0.9, 0.95))
+    facts = _facts(run, dataset, split, answers.seen) | _measured(dataset, each[0], cells) | wholes | {
+        "blocks": cells.blocks.facts(), "subsets": subset_facts(cells, each[0], kind.figures, kind.score),
+        "tiles": len(tiles), "training_tiles": len(learned), "label_share": share, "real_label_share": real_share(source, learned)}
+    facts |= {"targets": [{"name": view.target, **_measured(view, found, cells)} for view, found in list(zip(views, each, strict=True))[1:]]
+              } if dataset.targets else {}
+    facts |= validation_facts(answers, source, cells, own[0], (further.points, further.point_field), progress)
+    more = _as_days_go(facts, answers, labelled, tiles, progress.part(0.95, 0.98)) if kind.dates else []
+    progress.at(0.98, "Drawing samples")
+    more += [page.heading(kind.pieces.capitalize()), pictures(answers, shown(dataset, split))]
+    more += [piece for view, row in zip(views[1:], facts.get("targets", ())) for piece in target_sections(row, view)]
+    if further.errors:
+        write_errors(further.errors, dataset, each[0], progress)
+    return facts, sections(facts, dataset, own[0].total(), more, seen)
+
+
+def _open(run: RunFolder, folder: str | None, split: str, progress: Progress) -> tuple[Dataset, Dataset]:
+    """The dataset that is measured on, and the one that was learned from; the former where the latter is gone."""
+    dataset = run.open_dataset(folder)
     # The baselines learn from what the model learned from, also when it is measured elsewhere.
     home = run.card["dataset"]
     source = run.open_dataset() if os.path.isdir(home["path"]) else dataset
@@ -68,76 +109,62 @@ def measure_run(run: RunFolder, opened: Callable[[Dataset], Answers], dataset_fo
         _refuse_known_scenes(dataset, source)
     elif source is not dataset or dataset.checksum == home["checksum"]:
         _check_own_tiles(dataset, split, home["checksum"], progress)
-    tiles = dataset.indices(split)
-    if not len(tiles):
+    if not len(dataset.indices(split)):
         raise DataError(f"The dataset {dataset.folder} has no {split} tiles. Choose another split, or divide the dataset anew.")
-    answers = opened(dataset)
-    _tell_measured(run, answers.seen, f"{len(tiles)} {split} {dataset.kind.pieces}", progress)
-    if dataset.kind.dates and (left_out := check_season(dataset, answers.seen, tiles)):
-        progress.message(left_out, "warning")
-    share, seed = run.card["settings"].get("label_share", 100), run.card["seed"]
-    learned = training_share(source, share, seed)  # what the run guessed for other tiles is its own
-    regions = Regions(dataset, tiles) if can_count(dataset) else None
-    own, seen = _count_model(answers, tiles, at_once, regions, progress.part(0, 0.6))
-    labelled = Labelled(source, answers.seen, learned, seed, progress.part(0.6, 0.7))
-    objects = {MODEL: regions.counted()} if regions else {}
-    views = dataset.each_target()
-    each = [{MODEL: model, **_count_baselines(view, rows, tiles, progress.part(0.7, 0.9))}
-            for model, view, rows in zip(own, views, labelled.each, strict=True)]
-    if regions:
-        objects |= _count_objects(regions, labelled, answers.seen.sensor, progress.part(0.9, 0.95))
-    facts = _facts(run, dataset, split, answers.seen) | _measured(dataset, each[0]) | object_facts(objects) | {
-        "tiles": len(tiles), "training_tiles": len(learned), "label_share": share, "real_label_share": real_share(source, learned)}
-    facts |= {"targets": [{"name": view.target, **_measured(view, found)} for view, found in list(zip(views, each, strict=True))[1:]]
-              } if dataset.targets else {}
-    more: list[str] = []
-    if dataset.kind.dates:
-        looked, together = (LOOKED_AT // dataset.tile_size**2 + 1, AT_ONCE) if dataset.kind.pixelwise else (LOOKED_AT, WHOLE_AT_ONCE)
-        facts["by_day"] = by_day(answers, labelled, even_sample(tiles, looked), together, progress.part(0.95, 0.98))
-        more = day_sections(facts["by_day"], answers)
-    progress.at(0.98, "Drawing samples")
-    more += [page.heading(dataset.kind.pieces.capitalize()), pictures(answers, shown(dataset, split))]
-    more += [piece for view, row in zip(views[1:], facts.get("targets", ())) for piece in _target_sections(row, view)]
-    return facts, _sections(facts, dataset, own[0], more, seen)
+    return dataset, source
 
 
-def measure_classifier(run_folder: str, dataset_folder: str | None, split: str, progress: Progress = SILENT) -> tuple[dict[str, Any], list[str]]:
+def _as_days_go(facts: dict[str, Any], answers: Answers, labelled: Labelled, tiles: np.ndarray, progress: Progress) -> list[str]:
+    """Puts the figures of some days of the season to the others, and gives the sections of a report on them."""
+    dataset = answers.dataset
+    looked, together = (LOOKED_AT // dataset.tile_size**2 + 1, AT_ONCE) if dataset.kind.pixelwise else (LOOKED_AT, WHOLE_AT_ONCE)
+    facts["by_day"] = by_day(answers, labelled, even_sample(tiles, looked), together, progress)
+    return day_sections(facts["by_day"], answers)
+
+
+def measure_classifier(run_folder: str, dataset_folder: str | None, split: str, progress: Progress = SILENT,
+                       further: Further = NOTHING) -> tuple[dict[str, Any], list[str]]:
     """`measure_run` of a run that kept a simple classifier."""
     run = RunFolder.open(run_folder)
-    return measure_run(run, partial(KeptClassifier, run), dataset_folder, split, AT_ONCE, progress)
+    return measure_run(run, partial(KeptClassifier, run), dataset_folder, split, AT_ONCE, progress, further)
 
 
-def _count_model(answers: Answers, tiles: np.ndarray, at_once: int, regions: Regions | None, progress: Progress) -> tuple[list[np.ndarray], str]:
+def _cells(dataset: Dataset, source: Dataset, split: str, progress: Progress) -> Cells:
+    """The parts of the tiles of a split in which is counted; `source` is what was learned from."""
+    tiles = dataset.indices(split)
+    entries = dataset.kind.nothing(len(dataset.classes)).size
+    blocks = blocks_of(dataset, tiles, max(FEWEST, min(MOST, MOST_KEPT // (2 * entries))))
+    cells = Cells(blocks, [apart_grouping(dataset, source, tiles), *groupings(dataset, tiles, split)], entries)
+    if cells.left_out:
+        progress.message(f"Figures are not told {listed(one.title[0].lower() + one.title[1:] for one in cells.left_out)}: with so many classes their "
+                         "counts would take too much memory.", "warning")
+    return cells
+
+
+def _count_model(answers: Answers, tiles: np.ndarray, groups: np.ndarray, at_once: int, mosaics: Mosaics | None, progress: Progress
+                 ) -> tuple[list[GroupCounts], str]:
     """Counts of what the model says of each target, and how it saw the tiles, in words; empty where it saw them alone."""
     kind = answers.dataset.kind
     if kind.pixelwise and not kind.dates:
-        own, seen = count_maps(answers, tiles, progress, regions)
+        own, seen = count_maps(answers, tiles, groups, progress, mosaics)
         progress.message(seen)
         return own, seen
     together, seen = (AT_ONCE, OF_DATED_TILES) if kind.pixelwise else (at_once, "")
-    return [count_tiles(one, tiles, together, progress) for one in answers.each_target()], seen
+    return [count_groups(one, tiles, groups, together, progress) for one in answers.each_target()], seen
 
 
-def _count_baselines(dataset: Dataset, labelled: Labelled, tiles: np.ndarray, progress: Progress) -> dict[str, np.ndarray]:
+def _count_baselines(dataset: Dataset, labelled: Labelled, tiles: np.ndarray, groups: np.ndarray, progress: Progress) -> dict[str, GroupCounts]:
     """Counts of what each baseline, learned from the labels that the run learned from, says of the tiles."""
     kind, found, at_once = dataset.kind, {}, AT_ONCE if dataset.kind.pixelwise else WHOLE_AT_ONCE
     fitting = kind.baselines_of(labelled.dataset, dataset)
     for at, (who, baseline) in enumerate(fitting.items()):
         part = progress.part(at / len(fitting), (at + 1) / len(fitting))
-        ask, counts = baseline.fit(labelled)(dataset), Counts(dataset, tiles)
+        ask, counts = baseline.fit(labelled)(dataset), GroupCounts(dataset, tiles, groups)
         for chosen in np.array_split(tiles, -(-len(tiles) // at_once)):
             counts.add(chosen, dataset.labels(chosen), ask(chosen))
             part.at(0.5, f"Measuring {baseline.words}")
-        found[who] = counts.total()
+        found[who] = counts
     return found
-
-
-def _count_objects(regions: Regions, labelled: Labelled, sensor: str, progress: Progress) -> dict[str, np.ndarray]:
-    """Counts of the objects that each baseline finds, and of what needs no learning."""
-    baselines, found = regions.dataset.kind.baselines, {}
-    for at, (who, baseline) in enumerate(baselines.items()):
-        found[who] = regions.of_answers(baseline.fit(labelled)(regions.dataset), progress.part(at / len(baselines), (at + 1) / len(baselines)))
-    return found | {GRADIENTS: regions.of_gradients(regions.dataset.sensor_of(labelled.what).name, progress.part(1, 1))}
 
 
 def _refuse_known_scenes(dataset: Dataset, source: Dataset) -> None:
@@ -159,12 +186,12 @@ def _check_own_tiles(dataset: Dataset, split: str, checksum: str, progress: Prog
                          "may be training tiles of the run, and the figures flatter.", "warning")
 
 
-def write_evaluation(facts: dict[str, Any], sections: list[str], page_path: str, facts_path: str | None) -> None:
+def write_evaluation(facts: dict[str, Any], pieces: list[str], page_path: str, facts_path: str | None) -> None:
     """Writes the HTML report and, if asked for, the figures as JSON."""
     if facts_path:
         write_json(facts_path, facts)
     model = facts["encoder"] if facts["kept"] == NETWORK else NAMES[facts["kept"]].capitalize()
-    page.write_page(page_path, f"{model} on the {facts['split']} tiles of {facts['dataset_name']}", sections)
+    page.write_page(page_path, f"{model} on the {facts['split']} tiles of {facts['dataset_name']}", pieces)
 
 
 def _missing(run: RunFolder, seen: Input) -> list[str]:
@@ -187,93 +214,28 @@ def _facts(run: RunFolder, dataset: Dataset, split: str, seen: Input) -> dict[st
             **({"target": dataset.target} if dataset.targets else {})}
 
 
-def _measured(dataset: Dataset, counts: dict[str, np.ndarray]) -> dict[str, Any]:
-    """The figures of the model and of each baseline."""
-    kind, facts = dataset.kind, {}
-    for who, sums in counts.items():
-        found = kind.figures(sums)
-        rows = [{"value": entry.value, "name": entry.name, **row} for entry, row in zip(dataset.classes, found["classes"])]
-        facts[who] = {**found, "classes": rows} | ({} if kind.several else {"confusion": sums.tolist()})
-    return facts
-
-
-def _target_sections(row: dict[str, Any], dataset: Dataset) -> list[str]:
-    """What was measured of a target beside the main one."""
-    kind, names = scored_kind(dataset), [entry.name for entry in dataset.classes]
-    title = page.heading(f"Target “{dataset.target}”")
-    if row[MODEL][kind.score] is None:
-        return [title, page.paragraph("The tiles have no label of it, so nothing was measured.")]
-    words = {MODEL: "the model", **{who: baseline.words for who, baseline in kind.baselines.items() if who in row}}
-    figures = [(FIGURES[figure], *(row[who][figure] for who in words)) for figure in FIGURES if figure in row[MODEL]]
-    return [title, page.table(("figure", *words.values()), figures), class_table(names, row[MODEL], kind),
-            confusion_table(names, np.array(row[MODEL]["confusion"]))]
-
-
-def _sections(facts: dict[str, Any], dataset: Dataset, counts: np.ndarray, more: list[str], seen: str) -> list[str]:
-    kind, names = scored_kind(dataset), [entry.name for entry in dataset.classes]
-    words = {MODEL: "the model", **{who: baseline.words for who, baseline in kind.baselines.items() if who in facts}}
-    figures = [(FIGURES[figure], *(facts[who][figure] for who in words)) for figure in FIGURES if figure in facts[MODEL]]
+def _measured(dataset: Dataset, counts: dict[str, GroupCounts], cells: Cells) -> dict[str, Any]:
+    """The figures of the model and of each baseline, with intervals, and how far the model is from the best of these."""
+    kind, facts, each, drawn = dataset.kind, {}, {}, draws(cells.blocks.count)
     leading = kind.of_class[0]
-    single = [(name, *(facts[who]["classes"][row][leading] for who in words)) for row, name in enumerate(names)]
-    return [
-        page.paragraph(_verdict(facts, kind)),
-        page.heading("Beside the baselines"), page.table(("figure", *words.values()), figures),
-        *object_sections(facts, words),
-        page.heading(f"{CLASS_FIGURES[leading]} of each class"), page.table(("class", *words.values()), single),
-        page.heading("The model in detail"), class_table(names, facts[MODEL], kind),
-        *([] if kind.several else [confusion_table(names, counts)]),
-        *more,
-        page.heading("How it was measured"), page.bullets([*filter(None, [seen]), *_method(facts, dataset)]),
-        page.heading("Limits"), page.bullets([
-            *_same_scenes(dataset, facts["split"]), *hardly_measured(names, facts[MODEL]["classes"], kind, facts["split"]), LABELS_ARE_TRUTH]),
-    ]
+    for who, rows in counts.items():
+        sums = rows.total()
+        found = kind.figures(sums)
+        each[who] = [kind.figures(again) for again in resampled(cells.blocks_of(rows), drawn)] if cells.blocks.enough else []
+        classes = [{"value": entry.value, "name": entry.name, **row, "interval": interval([again["classes"][number][leading] for again in each[who]])}
+                   for number, (entry, row) in enumerate(zip(dataset.classes, found["classes"], strict=True))]
+        facts[who] = {**found, "classes": classes, "intervals": {
+            figure: interval([again[figure] for again in each[who]]) for figure in FIGURES if figure in found}}
+        facts[who] |= {} if kind.several else {"confusion": sums.tolist()}
+    return facts | _difference(facts, each, kind.score)
 
 
-def _same_scenes(dataset: Dataset, split: str) -> list[str]:
-    """That radar figures are of scenes that were learned from, as a sentence; none where they are not."""
-    radar = any(band.unit in ("dB", "linear") for sensor in dataset.sensors for band in sensor.bands)
-    if not radar or "scene" not in dataset.tiles or split == ALL:
-        return []
-    scenes = dataset.tiles["scene"].to_numpy()
-    if not set(scenes[dataset.indices("training")]) & set(scenes[dataset.indices(split)]):
-        return []
-    return [f"The {split} {dataset.kind.unit} are of scenes that were learned from too, with their noise, wind and date: the figures say nothing of "
-            "another scene. Divide the dataset by scene before you claim anything of others."]
-
-
-def _verdict(facts: dict[str, Any], kind: Task) -> str:
-    score = facts["score"]
-    if facts[MODEL][score] is None:
-        return "The tiles have no label, so nothing was measured."
-    beside = "".join(f", {baseline.words} {facts[who][score]:.3f}" for who, baseline in kind.baselines.items() if who in facts)
-    figures = f"The model reaches {with_article(score)} of {facts[MODEL][score]:.3f}{beside}."
-    kept, best = facts["kept"], max((who for who in kind.baselines if who in facts), key=lambda who: facts[who][score], default=MODEL)
-    if kept != NETWORK:
-        better = "" if best == kept else (f" On these tiles {kind.baselines[best].words} is ahead; the run chose on the validation tiles, where it "
-                                          "was not.")
-        rounded = "; blocks of images round its numbers a little otherwise" if kind.pixelwise and not kind.dates else ""
-        return f"{figures} The model is the {NAMES[kept]} that the run kept{rounded}.{better}"
-    if best == MODEL:
-        return figures
-    ahead, words = facts[MODEL][score] - facts[best][score], kind.baselines[best].words
-    if ahead > 0:
-        return f"{figures} So the network adds {ahead:.3f} to the best simple classifier, {words}, which learned from the same labels."
-    return (f"{figures} The network does not beat {words}, which learned from the same labels in seconds. With the approach “auto” the run "
-            "keeps what is best on the validation tiles.")
-
-
-def _method(facts: dict[str, Any], dataset: Dataset) -> list[str]:
-    model, share, kind = facts[MODEL], facts["label_share"], scored_kind(dataset)
-    real = f"{facts['real_label_share']:.3g} % of those with labels ({share:g} % were asked for)"
-    part = f", {real}, drawn with the seed of the run" if share < 100 else ""
-    shown = [f"The model saw {' and '.join(facts['sensors'])}" + (f", and nothing of {listed(facts['missing'])}." if facts["missing"] else ".")
-             ] if "missing" in facts else []
-    return [
-        *shown,
-        f"{facts['tiles']} {facts['split']} {dataset.kind.pieces}, "
-        f"{model.get('samples', model.get('pixels')):,} labelled {kind.counted} of {dataset.folder}.",
-        f"Split: {dataset.description['split'].get('text', 'not stated')}",
-        f"All figures count {kind.counted}; the means give each class that occurs the same weight.", *unit_sentences(dataset),
-        f"Model and baselines learned from the labels of the same {facts['training_tiles']} training tiles{part}.",
-        *(baseline.method for who, baseline in kind.baselines.items() if who in facts),
-    ]
+def _difference(facts: dict[str, Any], each: dict[str, list[dict]], score: str) -> dict[str, Any]:
+    """How far the model is ahead of the best baseline, in the same resamples of both; nothing where either has no score."""
+    others = {who: row[score] for who, row in facts.items() if who != MODEL and row[score] is not None}
+    if not others or facts[MODEL][score] is None:
+        return {}
+    best = max(others, key=lambda who: others[who])
+    apart = [None if ours[score] is None or theirs[score] is None else ours[score] - theirs[score]
+             for ours, theirs in zip(each[MODEL], each[best], strict=True)]
+    return {"difference": {"from": best, "value": facts[MODEL][score] - others[best], "interval": interval(apart)}}

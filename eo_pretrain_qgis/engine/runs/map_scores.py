@@ -21,8 +21,8 @@ from ..mapping.request import Canvas
 from ..models.package import Package
 from ..rasters.grid import Window
 from .answers import Answers, OfTiles
-from .by_scene import Counts
-from .object_scores import Regions
+from .by_scene import GroupCounts
+from .mosaics import Mosaics
 
 #: Memory setting of the run, see `MapRequest`.
 MEMORY = 1024
@@ -35,21 +35,23 @@ class Scored:
     Attributes:
         dataset: of the tiles, with places.
         tiles: positions (n,), of one image.
+        groups: in which they are counted (n,).
         target: name of the target whose classes the labels are of, where the model has several and it is not the main one.
-        counts: as `tasks.Task.count` gives them.
+        counts: of the groups.
     """
 
     name: ClassVar[str] = "scores"
     dataset: Dataset
     tiles: np.ndarray
+    groups: np.ndarray
     target: str = ""
-    counts: np.ndarray = field(init=False)
+    counts: GroupCounts = field(init=False)
 
     def __post_init__(self) -> None:
         table = self.dataset.tiles.iloc[self.tiles]
         if has_places(self.dataset):  # else its image is not opened
             self.rows, self.cols = table["row"].to_numpy(), table["col"].to_numpy()
-        self.counts = self.dataset.kind.nothing(len(self.dataset.classes))
+        self.counts = GroupCounts(self.dataset, self.tiles, self.groups)
 
     def within(self, window: Window) -> np.ndarray:
         """Which of the tiles have pixels in a window of the image: numbers in `tiles`."""
@@ -64,22 +66,24 @@ class Scored:
 
     def _add(self, part: Part) -> None:
         part = part.of(self.target)
-        side, classes = self.dataset.tile_size, len(self.dataset.classes)
+        side = self.dataset.tile_size
         for number in self.within(part.window):
             tile = Window(int(self.cols[number]), int(self.rows[number]), side, side)
             both = tile.intersection(part.window)
             if both:
-                truth = self.dataset.labels(self.tiles[number:number + 1])[0][_inside(both, tile)]
-                self.counts += self.dataset.kind.count(truth, part.winner[0][_inside(both, part.window)], classes)
+                here = self.tiles[number:number + 1]
+                truth, found = self.dataset.labels(here)[0][_inside(both, tile)], part.winner[0][_inside(both, part.window)]
+                self.counts.add(here, truth[None], found[None])
 
 
-def count_map(answers: Answers, tiles: np.ndarray, progress: Progress = SILENT, regions: Regions | None = None) -> tuple[np.ndarray, str]:
-    """`count_maps` of the main target."""
-    counts, sentence = count_maps(answers, tiles, progress, regions)
-    return counts[0], sentence
+def count_map(answers: Answers, tiles: np.ndarray, progress: Progress = SILENT, regions: Mosaics | None = None) -> tuple[np.ndarray, str]:
+    """`count_maps` of the main target, all tiles together."""
+    counts, sentence = count_maps(answers, tiles, np.zeros(len(tiles), int), progress, regions)
+    return counts[0].total(), sentence
 
 
-def count_maps(answers: Answers, tiles: np.ndarray, progress: Progress = SILENT, regions: Regions | None = None) -> tuple[list[np.ndarray], str]:
+def count_maps(answers: Answers, tiles: np.ndarray, groups: np.ndarray, progress: Progress = SILENT, regions: Mosaics | None = None
+               ) -> tuple[list[GroupCounts], str]:
     """What a map of each target says of tiles, counted against their labels, and a sentence on what the model saw around them.
 
     Where the image of a tile cannot be seen again, the tile is seen among its neighbours in the dataset.
@@ -87,6 +91,7 @@ def count_maps(answers: Answers, tiles: np.ndarray, progress: Progress = SILENT,
     Args:
         answers: of a class for every pixel.
         tiles: positions (n,).
+        groups: in which they are counted (n,).
         progress: told of every block.
         regions: of the tiles, which hear what is said of every image, and lose those that cannot be seen again.
 
@@ -98,13 +103,13 @@ def count_maps(answers: Answers, tiles: np.ndarray, progress: Progress = SILENT,
     dataset = answers.dataset
     model, session = answers.of_images()
     each, done, lost, reasons = answers.each_target(), 0, 0, []
-    counts = [one.dataset.kind.nothing(len(one.dataset.classes)) for one in each]
+    counts = [GroupCounts(one.dataset, tiles, groups) for one in each]
     names = dataset.tiles["scene"].to_numpy(dtype=str)[tiles] if has_places(dataset) else np.full(len(tiles), "")
     for name in dict.fromkeys(names):
-        mine = tiles[names == name]
+        mine, own = tiles[names == name], groups[names == name]
         part = progress.part(done / len(tiles), (done + len(mine)) / len(tiles))
         done += len(mine)
-        scored = [Scored(one.dataset, mine, one.dataset.target if number else "") for number, one in enumerate(each)]
+        scored = [Scored(one.dataset, mine, own, one.dataset.target if number else "") for number, one in enumerate(each)]
         try:
             if regions:
                 regions.scene = name
@@ -114,42 +119,67 @@ def count_maps(answers: Answers, tiles: np.ndarray, progress: Progress = SILENT,
                 regions.lose(name)
             lost += len(mine)
             reasons.append(str(error))
-            found = [count_tiles(one, mine, 1, part) for one in each]  # one by one, so that a cancel is heard
-        for own, more in zip(counts, found, strict=True):
-            own += more
+            found = [count_groups(one, mine, own, 1, part) for one in each]  # one by one, so that a cancel is heard
+        for all_of_it, more in zip(counts, found, strict=True):
+            all_of_it.take(more)
     return counts, _sentence(lost, len(tiles), reasons)
 
 
 def count_tiles(answers: OfTiles, tiles: np.ndarray, at_once: int, progress: Progress = SILENT) -> np.ndarray:
     """Counts of what is said of tiles as they are in the dataset."""
-    counts, done = Counts(answers.dataset, tiles), 0
+    return count_groups(answers, tiles, np.zeros(len(tiles), int), at_once, progress).total()
+
+
+def count_groups(answers: OfTiles, tiles: np.ndarray, groups: np.ndarray, at_once: int, progress: Progress = SILENT) -> GroupCounts:
+    """The same in groups of tiles (n,)."""
+    counts, done = GroupCounts(answers.dataset, tiles, groups), 0
     for chosen, truth, answer in answers.of_tiles(tiles, at_once):
         counts.add(chosen, truth, answer)
         done += len(chosen)
         progress.at(done / len(tiles), f"Measured {done} of {len(tiles)} {answers.dataset.kind.pieces}")
-    return counts.total()
+    return counts
 
 
 def _count_scene(session: Network, model: Package, answers: Answers, name: str, asked: tuple[list[Scored], list[Product]],
-                 progress: Progress) -> list[np.ndarray]:
+                 progress: Progress) -> list[GroupCounts]:
     """In the blocks of an image that hold the tiles that are scored, of each target; with more products beside."""
-    (scored, *_), others = asked
-    dataset, tiles = answers.dataset, scored.tiles
+    scored = asked[0][0]
+    map_image((model, session), answers, name, scored.tiles, lambda core: len(scored.within(core)) > 0, [*asked[0], *asked[1]], progress)
+    for one in asked[0]:
+        tiles = one.tiles
+        labelled = sum(np.count_nonzero(one.dataset.labels(tiles[number:number + 1]) != IGNORE) for number in range(len(tiles)))
+        if one.counts.known.sum() != labelled:
+            raise SourceLostError(f"{name} has fewer measured pixels than were kept")
+    return [one.counts for one in asked[0]]
+
+
+def map_image(network: tuple[Package, Network], answers: Answers, name: str, tiles: np.ndarray, wanted: Callable[[Window], bool],
+              products: list[Product], progress: Progress) -> None:
+    """Computes blocks of an image of a dataset as a map of it does.
+
+    Args:
+        network: see `Answers.of_images`.
+        answers: whose dataset has the image.
+        name: of the image.
+        tiles: cut from it, some of whose pixels are compared with it (n,).
+        wanted: whether a block whose middle is that window is computed.
+        products: hear what is said.
+        progress: told of every block.
+
+    Raises:
+        SourceLostError: it cannot be seen again as it was.
+    """
+    model, session = network
     if len(model.inputs) > 1:
         raise SourceLostError("images of two sensors are not opened again")
-    sensor = dataset.sensor_of(answers.seen)
+    sensor = answers.dataset.sensor_of(answers.seen)
     bands = [band.name for band in sensor.bands]
-    with open_again(dataset, name, tiles, sensor.name, progress.part(0, 0.1)) as scene:
+    with open_again(answers.dataset, name, tiles, sensor.name, progress.part(0, 0.1)) as scene:
         grid = scene.grid
         blocks = anchored_tiles(grid.width, grid.height, block=model.block, halo=model.halo, stride=model.stride)
         source = Source(lambda: copy.deepcopy(scene), [Match(bands.index(band.name), band, band) for band in model.image.bands])
-        work = Work({model.image.name: source}, [block for block in blocks if len(scored.within(block.core))], model.block, MEMORY)
-        compute(session, Canvas(model, scene.name, grid, grid.window, {}), work, [*asked[0], *others], progress.part(0.1, 1))
-    for one in asked[0]:
-        labelled = sum(np.count_nonzero(one.dataset.labels(tiles[number:number + 1]) != IGNORE) for number in range(len(tiles)))
-        if one.counts.sum() != labelled:
-            raise SourceLostError(f"{scene.path} has fewer measured pixels than were kept")
-    return [one.counts for one in asked[0]]
+        work = Work({model.image.name: source}, [block for block in blocks if wanted(block.core)], model.block, MEMORY)
+        compute(session, Canvas(model, scene.name, grid, grid.window, {}), work, products, progress.part(0.1, 1))
 
 
 def _sentence(lost: int, tiles: int, reasons: list[str]) -> str:

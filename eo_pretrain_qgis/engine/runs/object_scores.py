@@ -5,15 +5,11 @@ Truth are the numbers of objects that the dataset keeps for each pixel. An objec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
-import shapely
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from scipy.special import softmax
 
 from ...progress import SILENT, Progress
@@ -24,9 +20,9 @@ from ..mapping.fields.decoding import BOUNDARY, DISTANCE, INTERIOR, Decoding, fi
 from ..mapping.fields.outlines import Shaping
 from ..mapping.inference import Part
 from ..mapping.products.drawing import percent
-from ..mapping.request import Canvas
 from ..measures.objects import MATCH, SMALL_HA, count_objects, object_scores
 from ..rasters.grid import Window
+from .mosaics import Mosaic, Mosaics, touching
 
 GRADIENTS = "gradients"
 #: What finds fields without any learning, in words.
@@ -36,22 +32,16 @@ AT_ONCE = 8
 
 
 @dataclass
-class Region:
-    """Tiles of one image that touch.
+class Region(Mosaic):
+    """A mosaic with its objects.
 
     Attributes:
-        scene: name of the image.
-        window: around them, in pixels of the image.
-        tiles: positions in the dataset (n,).
         truth: numbers of objects uint32 (y, x), 0 for none.
         labelled: where the truth is known, bool (y, x).
         inner: what a model says of the middle of fields, see `decoding.middle`, float32 (y, x).
         field: and of interior or boundary.
     """
 
-    scene: str
-    window: Window
-    tiles: np.ndarray
     truth: np.ndarray
     labelled: np.ndarray
     inner: np.ndarray = field(init=False)
@@ -64,18 +54,13 @@ class Region:
         """Before another model answers."""
         self.inner, self.field = (np.zeros(self.truth.shape, np.float32) for _ in range(2))
 
-    def place(self, window: Window) -> tuple[slice, slice]:
-        """Rows and columns of a window of the image, which lies inside."""
-        top, left = window.row - self.window.row, window.col - self.window.col
-        return slice(top, top + window.height), slice(left, left + window.width)
-
     def counts(self, found: np.ndarray, pixel_ha: float) -> np.ndarray:
         """See `count_objects`, of numbers of found objects (y, x), without those that a map leaves out because they are too small."""
         large = np.bincount(found.ravel()) * pixel_ha >= Shaping.minimum_ha
         return count_objects(self.truth, np.where(large[found], found, 0), self.labelled, pixel_ha)
 
 
-class Regions:
+class Regions(Mosaics):
     """The regions of some tiles, and what models say of them.
 
     Args:
@@ -87,35 +72,22 @@ class Regions:
     name: ClassVar[str] = "objects"
 
     def __init__(self, dataset: Dataset, tiles: np.ndarray, how: Decoding | None = None) -> None:
-        self.dataset, self.how, self.scene = dataset, how or Decoding(), ""
+        super().__init__(dataset, [_region(dataset, mosaic) for mosaic in touching(dataset, tiles)])
+        self.how = how or Decoding()
         names = [row.name for row in dataset.classes]
         self.interior, self.boundary = names.index(INTERIOR), names.index(BOUNDARY)
         x, y = dataset.description["resolution_m"]
         self.pixel_ha = x * y / 1e4
-        self.regions = _regions(dataset, tiles)
 
-    @contextmanager
-    def open(self, canvas: Canvas, progress: Progress) -> Iterator[Callable[[Part], None]]:
-        """A product of a run over the image called `scene`: takes what a model says of its regions."""
-        yield self._add
-
-    def _add(self, part: Part) -> None:
-        for region in self.regions:
-            both = region.window.intersection(part.window) if region.scene == self.scene else None
-            if both:
-                top, left = both.row - part.window.row, both.col - part.window.col
-                inside = np.s_[top:top + both.height, left:left + both.width]
-                distance = part.beside.get(DISTANCE)
-                self._put(region, both, part.scores[(slice(None), *inside)], None if distance is None else distance[inside])
+    def hear(self, region: Region, window: Window, part: Part, inside: tuple[slice, slice]) -> None:
+        """See `Mosaics`."""
+        distance = part.beside.get(DISTANCE)
+        self._put(region, window, part.scores[(slice(None), *inside)], None if distance is None else distance[inside])
 
     def _put(self, region: Region, window: Window, chances: np.ndarray, distance: np.ndarray | None) -> None:
         place = region.place(window)
         layers = middle(chances[self.interior], distance), chances[self.interior] + chances[self.boundary]
         region.inner[place], region.field[place] = (percent(layer).astype(np.float32) / 100 for layer in layers)  # as a map keeps them
-
-    def lose(self, scene: str) -> None:
-        """Leaves out an image that cannot be seen again as it was."""
-        self.regions = [region for region in self.regions if region.scene != scene]
 
     def counted(self) -> np.ndarray:
         """Counts of the fields in what was said last, which is then forgotten."""
@@ -157,27 +129,11 @@ def can_count(dataset: Dataset) -> bool:
     return bool(dataset.kind.objects) and dataset.kind.objects in dataset.shards.extras() and has_places(dataset)
 
 
-def _regions(dataset: Dataset, tiles: np.ndarray) -> list[Region]:
-    windows = [window_of(dataset, int(tile)) for tile in tiles]
-    scenes = dataset.tiles["scene"].to_numpy(dtype=str)[tiles]
-    found = []
-    for scene in dict.fromkeys(scenes):
-        mine = np.flatnonzero(scenes == scene)
-        boxes = shapely.box(*np.array([(w.col, w.row, w.col + w.width, w.row + w.height) for w in (windows[number] for number in mine)]).T)
-        pairs = shapely.STRtree(boxes).query(boxes, predicate="intersects")
-        _, groups = connected_components(coo_array((np.ones(pairs.shape[1]), pairs), shape=(len(mine),) * 2), directed=False)
-        found += [_region(dataset, scene, tiles[mine[groups == group]]) for group in range(groups.max() + 1)]
-    return found
-
-
-def _region(dataset: Dataset, scene: str, tiles: np.ndarray) -> Region:
-    windows = [window_of(dataset, int(tile)) for tile in tiles]
-    col, row = min(window.col for window in windows), min(window.row for window in windows)
-    around = Window(col, row, max(window.col + window.width for window in windows) - col, max(window.row + window.height for window in windows) - row)
-    size = (around.height, around.width)
-    region = Region(scene, around, tiles, np.zeros(size, np.uint32), np.zeros(size, bool))
-    for tile, window in zip(tiles, windows):
-        place = region.place(window)
+def _region(dataset: Dataset, mosaic: Mosaic) -> Region:
+    size = (mosaic.window.height, mosaic.window.width)
+    region = Region(mosaic.scene, mosaic.window, mosaic.tiles, np.zeros(size, np.uint32), np.zeros(size, bool))
+    for tile in mosaic.tiles:
+        place = region.place(window_of(dataset, int(tile)))
         region.truth[place] = dataset.array(dataset.kind.objects, np.array([tile]))[0]
         region.labelled[place] = dataset.labels(np.array([tile]))[0] != IGNORE
     return region

@@ -20,6 +20,7 @@ from ...progress import SILENT, Progress
 from ..datasets.dataset import ClassInfo
 from ..datasets.footprints import footprint
 from ..datasets.legend import PALETTE
+from ..looks.category_style import Step, color_option, graduated
 from ..looks.class_style import beside, class_map_qml, colormap, polygons_qml, raster_attributes
 from ..rasters.cog import Contents, TiledWriter
 from ..rasters.grid import Grid, Window
@@ -213,18 +214,10 @@ def write_documents(path: str, found: Found, progress: Progress = SILENT) -> Non
 
 def change_qml() -> str:
     """QGIS style of documents by their distance between two dates, pale to red in five steps."""
-    colors = ("247,247,247", "253,219,199", "244,165,130", "214,96,77", "178,24,43")
-    steps = [(number / 5, (number + 1) / 5) for number in range(5)]
-    ranges = "".join(f'<range lower="{low:g}" upper="{high:g}" symbol="{number}" label="{low:g} to {high:g}" render="true"/>'
-                     for number, (low, high) in enumerate(steps))
-    symbols = "".join(
-        f'<symbol type="fill" name="{number}" alpha="0.8" clip_to_extent="1" force_rhr="0"><layer class="SimpleFill" enabled="1" pass="0" '
-        f'locked="0"><Option type="Map"><Option type="QString" name="color" value="{color},255"/><Option type="QString" name="style" '
-        'value="solid"/><Option type="QString" name="outline_style" value="no"/></Option></layer></symbol>'
-        for number, color in enumerate(colors))
-    return ('<qgis version="3.40.0" styleCategories="Symbology">\n<renderer-v2 type="graduatedSymbol" attr="change" '
-            'graduatedMethod="GraduatedColor" symbollevels="0" enableorderby="0" forceraster="0">\n'
-            f"<ranges>{ranges}</ranges>\n<symbols>{symbols}</symbols>\n</renderer-v2>\n<layerGeometryType>2</layerGeometryType>\n</qgis>\n")
+    colors = ("#f7f7f7", "#fddbc7", "#f4a582", "#d6604d", "#b2182b")
+    return graduated("change", "fill", [
+        Step(number / 5, (number + 1) / 5, f"{number / 5:g} to {(number + 1) / 5:g}",
+             {"color": color_option(color, 204), "style": "solid", "outline_style": "no"}) for number, color in enumerate(colors)])
 
 
 def _classes(count: int) -> list[ClassInfo]:

@@ -83,6 +83,9 @@ class CreateRoadDataset(Job):
     validation_share: float = tiling.validation_share()
     test_share: float = tiling.test_share()
     block_size: int = tiling.block_size()
+    drop_ways: float = number("Ways left out of the training labels [%]", default=0, minimum=0, maximum=90, advanced=True,
+                              help="For a test: whole ways, drawn by the seed, are background in training and roads in validation and test. What a "
+                                   "model still finds of them it learned from roads and not from the map.")
     seed: int = tiling.seed()
     output: str = tiling.output()
     footprints: str = tiling.footprints()
@@ -100,6 +103,7 @@ class CreateRoadDataset(Job):
         from ...engine.datasets.splitting.by_place import SplitPlan
         from ...engine.datasets.tile_size import with_tile_size
         from ...engine.themes.roads.completeness import make_screen
+        from ...engine.themes.roads.dropping import drop_ways
         from ...engine.themes.roads.labels import RoadDrawing, make_labels
         from ...engine.themes.roads.ways import RoadRules, open_roads
         from ...engine.themes.roads.ways_layer import write_ways
@@ -121,7 +125,9 @@ class CreateRoadDataset(Job):
         with new_folder(self.output) as folder:
             write_table(folder / TABLE_FILE, table.widths)
             about = About(Path(self.output).name, "roads", labels.theme_facts)
-            split = build_dataset(folder, Imagery(scenes, sensor), labels, cutting, plan, about, progress.part(0.15, 1))
+            split = build_dataset(folder, Imagery(scenes, sensor), labels, cutting, plan, about, progress.part(0.15, 0.95))
+            if self.drop_ways:
+                drop_ways(folder, labels, self.drop_ways, self.seed, progress.part(0.95, 1))
         result = {"output": self.output, "tiles": len(split.names), **split.counts, "roads_drawn": roads.facts["drawn"]["ways"],
                   "road_km": roads.facts["drawn"]["km"], "tunnels_left_out": roads.tunnels, **copy_footprints(self.output, self.footprints)}
         if self.ways:

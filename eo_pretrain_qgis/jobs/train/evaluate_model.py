@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ...errors import JobError
 from ...progress import Progress
 from .. import training
-from ..spec import Job, Result, choice, file_output, folder, integer, text
+from ..spec import LARGEST_SEED, Job, Result, attribute, choice, file_output, folder, integer, text, vector, vector_output
 
 #: Figures by their names in the results.
 FIGURES = {"mean_iou": "Mean intersection over union (IoU)", "overall_accuracy": "Overall accuracy", "mean_f1": "Mean F1 score",
@@ -34,6 +34,16 @@ class EvaluateModel(Job):
     A class per pixel is computed as in a map, in blocks of the images that the tiles were cut from, so that a map has the same figures. Where an
     image is gone or has changed, neighbouring tiles of the dataset stand in for what lies around a tile, and the report says so.
 
+    Figures have 95 % intervals where there are five blocks or more: scenes, else squares of ground, else tiles, of which 200 resamples are drawn
+    whole. The report also tells them by scene, by date and month, by region, by thirds of the incidence angle, and for roads by how complete their
+    map is, as far as the dataset knows these. “Errors of each tile” is a layer that shows where the model is wrong.
+
+    How far the tests are from training is told in three parts: areas apart from training, images without training data, and independent points where
+    they are given, each with its least distance in metres. Points on ground that was learned from are left out.
+
+    Roads are judged as lines, too: precision and recall with a tolerance of 1 and 3 pixels, by how complete the map of roads is, and against another
+    source where one is given. What the model finds and the map lacks is told in kilometres, with places to be judged by eye.
+
     Of fields whole fields are counted, too: precision, recall and F1 at an overlap of half (IoU .5), beside the same of the simple classifiers and
     of a watershed on the gradients of the image.
     """
@@ -54,10 +64,22 @@ class EvaluateModel(Job):
     sensors: str = text("Sensors", default="all", advanced=True,
                         help="Of a run that joins two sensors by the fusion “gated” or “mean_of_heads”: “all”, or the name of one, such as s1, to "
                              "see how good the model is where the other is missing.")
+    points: dict = vector("Independent points", optional=True,
+                          help="A point layer such as LUCAS, whose classes have the names or values of those of the model. Of classes of pixels.")
+    point_field: str = attribute("Class field of the points", parent="points", optional=True)
+    reference_lines: dict = vector("Reference lines", optional=True,
+                                   help="Of roads: lines of another source, such as a road register, against which labels and model are held alike.")
+    judged: dict = vector("Judged places", optional=True, advanced=True,
+                          help="Of roads: “Places where the map may lack a road” of this run, with yes or no in the field “is_road”.")
+    seed: int = integer("Seed", default=0, minimum=0, maximum=LARGEST_SEED, advanced=True, help="Of the places that are drawn.")
     batch_size: int = integer("Batch size", default=8, minimum=1, maximum=1024, advanced=True,
                               help="Images at once, where each has a class as a whole. Of pixels one block is computed at a time.")
     device: str = text("Device", default="auto", advanced=True)
     output: str = file_output("Report", "html")
+    errors: str = vector_output("Errors of each tile", optional=True, created=False,
+                                help="The tiles with the share that the model gets wrong, beside that of each simple classifier.")
+    places: str = vector_output("Places where the map may lack a road", optional=True, created=False, advanced=True,
+                                help="Of roads: 50 places, drawn where the model found a road and the labels have none near, to be judged by eye.")
     facts: str = file_output("Figures as JSON", "json", optional=True, created=False)
 
     def engines(self) -> tuple[str, ...]:
@@ -65,17 +87,20 @@ class EvaluateModel(Job):
         return (training.kept_engine(self.run_folder),)
 
     def _measured(self, progress: Progress) -> tuple[dict, list[str]]:
+        from ...engine.runs.further import Further
+
+        further = Further(self.errors or "", self.reference_lines, self.places or "", self.points, self.point_field, self.judged, self.seed)
         if training.kept_engine(self.run_folder) == "predict":
             from ...engine.runs.evaluation import measure_classifier
             from ...engine.runs.fusing import hidden_inputs
             from ...engine.runs.run_folder import RunFolder
 
             hidden_inputs(RunFolder.open(self.run_folder), self.sensors)
-            return measure_classifier(self.run_folder, self.dataset, self.split, progress)
+            return measure_classifier(self.run_folder, self.dataset, self.split, progress, further)
         progress.at(0, "Loading torch")
         from ...engine.learning.finetuning.evaluation import evaluate_run
 
-        return evaluate_run(self.run_folder, self.dataset, self.split, self.batch_size, self.device, progress, self.sensors)
+        return evaluate_run(self.run_folder, self.dataset, self.split, self.batch_size, self.device, progress, self.sensors, further)
 
     def check(self) -> None:
         if self.split == "all" and not self.dataset:
@@ -92,7 +117,9 @@ class EvaluateModel(Job):
         if found[""] is None:
             progress.message(f"The {self.split} tiles hold no labels, so nothing was measured. Choose another split or dataset.", "warning")
         else:
-            progress.message(f"{words} on the {self.split} tiles: {found['']:.3f}; " + ", ".join(
+            ends = facts["model"]["intervals"][facts["score"]]
+            told = f" (95 % interval {ends[0]:.3f} to {ends[1]:.3f})" if ends else ""
+            progress.message(f"{words} on the {self.split} tiles: {found['']:.3f}{told}; " + ", ".join(
                 f"{COMPARED[who]} {score:.3f}" for who, score in found.items() if who) + ".")
         for row in facts.get("targets", ()):
             others = [f"{COMPARED[who]} {row[who[:-1] or 'model'][facts['score']]:.3f}" for who in COMPARED
@@ -102,4 +129,4 @@ class EvaluateModel(Job):
         result = {"output": self.output, **{who + figure: facts[who[:-1] or "model"][figure] for who, figure in kept}}
         objects = facts.get("objects", {}).get("model", {})
         result |= {f"object_{figure}": objects[figure] for figure in OBJECTS if objects.get(figure) is not None}
-        return {**result, "facts": self.facts} if self.facts else result
+        return result | {name: getattr(self, name) for name in ("errors", "places", "facts") if getattr(self, name)}

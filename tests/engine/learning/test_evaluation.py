@@ -98,7 +98,7 @@ def test_a_dataset_of_another_task_is_refused(run_folder, tmp_path):
     (None, "is not a run folder: it has no run.json"),
     ("{", "cannot be read"),
     ('{"format": "other"}', "does not describe a run of this plugin"),
-    ('{"format": "eo-pretrain run", "version": 5}', "was written by a newer version of the plugin"),
+    ('{"format": "eo-pretrain run", "version": 6}', "was written by a newer version of the plugin"),
     ('{"format": "eo-pretrain run", "version": 2}', "lacks the key “task”"),
 ])
 def test_what_is_no_run_is_refused(tmp_path, content, sentence):
@@ -157,3 +157,26 @@ def test_baselines_of_whole_tiles_learn_from_the_same_share(tmp_path, monkeypatc
     facts, _ = evaluate_run(str(run), None, "test", 8, "cpu")
     assert seen[0].tolist() == labelled_share(dataset, dataset.indices("training"), 25, 1).tolist()
     assert facts["training_tiles"] == len(seen[0]) == json.loads((run / "run.json").read_text())["training_tiles"]
+
+
+def test_figures_have_intervals_where_there_are_blocks_enough(run_folder, tmp_path):
+    few, pieces = evaluate_run(str(run_folder), None, "test", 4, "cpu")
+    assert few["blocks"] == {"count": 2, "words": "2 tiles"} and few["model"]["intervals"]["mean_iou"] is None
+    assert few["difference"]["interval"] is None
+    elsewhere = write_dataset(tmp_path / "elsewhere", count=8, seed=5, splits=["test"] * 8)
+    labels = np.load(elsewhere / "labels-000.npy", mmap_mode="r+")
+    for tile in (1, 4, 6):  # of which everybody is wrong
+        labels[tile] = np.where(labels[tile] == 255, 255, 1 - labels[tile].clip(0, 1))
+    labels.flush()
+    facts, sections = evaluate_run(str(run_folder), str(elsewhere), "test", 4, "cpu")
+    text = "".join(sections)
+    for who in ("model", "statistics"):
+        ends, value = facts[who]["intervals"]["overall_accuracy"], facts[who]["overall_accuracy"]
+        assert ends[0] < 0.45 < value < 0.75 < ends[1]
+        assert f"<td>{value:.3f} ({ends[0]:.3f} to {ends[1]:.3f})</td>" in text
+    # Both are wrong of the same tiles, and both are resampled together, so their difference is certain.
+    apart = facts["difference"]
+    assert apart["from"] in ("statistics", "boosting") and apart["value"] == facts["model"]["mean_iou"] - facts[apart["from"]]["mean_iou"]
+    assert apart["interval"][1] - apart["interval"][0] < 0.05
+    assert "95 % intervals of a block bootstrap, 200 resamples of 8 tiles." in text
+    assert "No intervals: the tiles fall into 2 tiles, and with fewer than 5 blocks nobody knows" in "".join(pieces)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ....progress import SILENT, Progress
-from ...runs.evaluation import measure_classifier, measure_run
+from ...runs.evaluation import NOTHING, measure_classifier, measure_run
+from ...runs.further import Further
 from ...runs.fusing import ALL_SENSORS, hidden_inputs
 from ...runs.run_folder import NETWORK
 from ..loop.device import describe_device, pick_device, use_all_cores
@@ -14,7 +15,7 @@ from .answers import NetworkAnswers
 
 
 def evaluate_run(run_folder: str, dataset_folder: str | None, split: str, batch_size: int, device_name: str,
-                 progress: Progress = SILENT, sensors: str = ALL_SENSORS) -> tuple[dict[str, Any], list[str]]:
+                 progress: Progress = SILENT, sensors: str = ALL_SENSORS, further: Further = NOTHING) -> tuple[dict[str, Any], list[str]]:
     """Measures what a run kept, and the baselines of its task.
 
     Args:
@@ -25,6 +26,7 @@ def evaluate_run(run_folder: str, dataset_folder: str | None, split: str, batch_
         device_name: see `pick_device`.
         progress: told of every batch.
         sensors: “all”, or the name of one of two, of which the other is hidden.
+        further: what is asked beside.
 
     Returns:
         See `measure_run`, which also says what is raised.
@@ -35,7 +37,7 @@ def evaluate_run(run_folder: str, dataset_folder: str | None, split: str, batch_
     run, device = Run.open(run_folder), pick_device(device_name)
     hidden = hidden_inputs(run, sensors)
     if run.kept != NETWORK:
-        return measure_classifier(run_folder, dataset_folder, split, progress)
+        return measure_classifier(run_folder, dataset_folder, split, progress, further)
     use_all_cores()
     progress.message(f"Measuring with {describe_device(device)}.")
-    return measure_run(run, lambda dataset: NetworkAnswers.of(run, dataset, device, hidden), dataset_folder, split, batch_size, progress)
+    return measure_run(run, lambda dataset: NetworkAnswers.of(run, dataset, device, hidden), dataset_folder, split, batch_size, progress, further)

@@ -47,11 +47,36 @@ def road_counts(truth: np.ndarray, mapped: np.ndarray, tolerance: float, valid: 
             that is judged is not lost. None counts all.
         thin: whether roads are thinned to their centre lines first.
     """
-    lines = [skeletonize(road) if thin else road.astype(bool) for road in (truth, mapped)]
-    near = [_within(line, tolerance) for line in lines]
-    counted = np.ones(truth.shape, bool) if valid is None else valid
-    true, found = lines[0] & counted, lines[1] & counted
-    return RoadCounts(int(found.sum()), int((found & near[0]).sum()), int(true.sum()), int((true & near[1]).sum()))
+    lines = Lines.of(truth, mapped, thin)
+    return RoadCounts(*(int(count) for count in lines.counted(tolerance, np.ones(truth.shape, bool) if valid is None else valid).sum((1, 2))))
+
+
+@dataclass(frozen=True)
+class Lines:
+    """The lines of two maps of the same ground, and how far each pixel is from them.
+
+    Attributes:
+        true: of the truth, bool (y, x).
+        mapped: of the map.
+        from_true: distance to the nearest pixel of the true line [px]; infinite where there is none.
+        from_mapped: and to that of the mapped line.
+    """
+
+    true: np.ndarray
+    mapped: np.ndarray
+    from_true: np.ndarray
+    from_mapped: np.ndarray
+
+    @classmethod
+    def of(cls, truth: np.ndarray, mapped: np.ndarray, thin: bool = True) -> Lines:
+        """See `road_counts` for the arguments."""
+        true, found = (skeletonize(road) if thin else road.astype(bool) for road in (truth, mapped))
+        return cls(true, found, _distance(true), _distance(found))
+
+    def counted(self, tolerance: float, counted: np.ndarray) -> np.ndarray:
+        """What `RoadCounts` counts, in its order: bool (4, y, x), of the pixels that count, bool (y, x)."""
+        true, found = self.true & counted, self.mapped & counted
+        return np.stack([found, found & (self.from_true <= tolerance), true, true & (self.from_mapped <= tolerance)])
 
 
 def road_scores(counts: RoadCounts) -> dict[str, float | None]:
@@ -66,6 +91,6 @@ def road_scores(counts: RoadCounts) -> dict[str, float | None]:
     return {"precision": precision, "recall": recall, "f1": f1, "quality": precision * recall / (total - precision * recall) if total else 0.0}
 
 
-def _within(line: np.ndarray, tolerance: float) -> np.ndarray:
-    """Pixels no further than the tolerance from a line."""
-    return distance_transform_edt(~line) <= tolerance if line.any() else np.zeros(line.shape, bool)
+def _distance(line: np.ndarray) -> np.ndarray:
+    """From each pixel to the nearest of a line [px]."""
+    return distance_transform_edt(~line) if line.any() else np.full(line.shape, np.inf)

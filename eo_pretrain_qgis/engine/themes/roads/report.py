@@ -53,6 +53,9 @@ def warnings(dataset: Dataset) -> list[str]:
     facts, found = dataset.facts, []
     if facts["coverage"] < COVERAGE:
         found.append(f"The ways reach over {facts['coverage']:.0%} of the images. If there are roads beyond them, they are taught as background.")
+    if lost := facts.get("training_without"):
+        found.append(f"{lost['ways']} of {lost['of']} ways were taken out of the training labels on purpose, and are in those of validation and "
+                     "test.")
     if not facts["screen"]:
         found.append("Whether roads are missing from the map was not checked.")
     elif (share := float(dataset.column("suspicious").mean())) > 0:

@@ -1,0 +1,148 @@
+"""The page of an assessment: the map and its legend, hectares and accuracy of each class with intervals, and what to beware of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import shapely
+
+from ..cards import ClassInfo
+from ..looks import html_page as html
+from ..looks.class_style import rgb
+from ..looks.score_tables import confusion_table
+from ..looks.tile_pictures import BLANK, paint
+from .assessing import Assessment
+from .designs import M2_PER_HA
+from .facts import COLOURS, HALF, RIGHT, WRONG
+
+#: By what share two areas may differ and be the same.
+SAME = 1e-3
+#: Hectares from which on no fraction is told.
+WHOLE_HA = 100
+#: Edge of the mark of a place in the picture [px], with a white rim.
+MARK = 5
+#: 95 % of the time an error that was not seen in n places is rarer than this over n (Hanley and Lippman-Hand 1983).
+RULE_OF_THREE = 3
+
+
+def write_page(path: str, found: Assessment, facts: dict[str, Any]) -> None:
+    """Writes it."""
+    classes = found.classes
+    names = [row.name for row in classes]
+    html.write_page(path, f"What the map {found.mapped.name} is worth", [
+        html.paragraph(_summary(found, facts)),
+        html.picture(_picture(found), f"The map {found.mapped.name} with the reference places"),
+        html.legend([*names, "no class, or left out", "place where the map is right", "where it is wrong"],
+                    [*(row.color for row in classes), f"#{BLANK:02x}{BLANK:02x}{BLANK:02x}", COLOURS[RIGHT], COLOURS[WRONG]]),
+        html.bullets(f"{name}: {text}" for name, text in _origin(found, facts)),
+        html.heading("Areas"),
+        html.paragraph("The mapped area counts pixels. The estimated area corrects it by what the reference says, and is the one to quote"
+                       f"{', with its 95 % interval' if found.design.drawn else ''}."),
+        *([html.paragraph(part)] if (part := _part_of_the_map(found)) else []),
+        html.table(("class", "mapped [ha]", "estimated [ha]", "share of the area"), [
+            (row["name"], _hectares(row["mapped_ha"]), _with(row["estimated_ha"], _hectare_format(row["estimated_ha"]["value"])),
+             _with(row["share"], ".2%"))
+            for row in facts["classes"]]),
+        html.bars(names, [("mapped", [row["mapped_ha"] for row in facts["classes"]], None),
+                          ("estimated", [row["estimated_ha"]["value"] for row in facts["classes"]],
+                           [row["estimated_ha"]["half_width"] for row in facts["classes"]])], "ha"),
+        html.heading("Accuracy"),
+        html.table(("class", "user's accuracy", "producer's accuracy", "places mapped", "places true"), [
+            (row["name"], _with(row["users_accuracy"]), _with(row["producers_accuracy"]), row["places_mapped"], row["places_true"])
+            for row in facts["classes"]]),
+        html.paragraph("User's accuracy: how much of what the map calls a class is that class. Producer's accuracy: how much of a class on the "
+                       "ground the map finds. Both are weighted by area."),
+        *([html.bullets(_flawless(found, facts))] if _flawless(found, facts) else []),
+        html.heading("Confusion"),
+        html.paragraph("Parts of the polygons that the map shows as one class:" if found.whole else "Reference places:"),
+        confusion_table(names, np.array(facts["counts"])),
+        html.paragraph("Estimated shares of the area, in percent:"),
+        html.table(("true ↓ predicted →", *names), [(name, *(f"{100 * share:.2f}" for share in row)) for name, row in zip(names, facts["shares"])]),
+        html.heading("Beware"), html.bullets(found.warnings) if found.warnings else html.paragraph("Nothing stands out."),
+        html.heading("How this was computed"), html.bullets(_method(found)),
+    ])
+
+
+def _summary(found: Assessment, facts: dict[str, Any]) -> str:
+    intervals = "95 % interval" if found.design.drawn else "without an interval"
+    return (f"Overall accuracy {_with(facts['overall_accuracy'])} ({intervals}), of {_hectares(found.hectares)} ha, from {len(found.reference):,} "
+            f"reference {'polygons' if found.reference.polygons else 'places'}.")
+
+
+def _part_of_the_map(found: Assessment) -> str:
+    """Says that the figures are of less or more ground than the map shows; empty where they are of the same."""
+    shown = float(found.seen.areas.sum()) / M2_PER_HA
+    if abs(found.hectares - shown) < SAME * shown:
+        return ""
+    return (f"The places stand for {_hectares(found.hectares)} ha, and the map shows {_hectares(shown)} ha, so these are not the same ground: places "
+            "were drawn off the training ground, or from another map, or a class has none.")
+
+
+def _origin(found: Assessment, facts: dict[str, Any]) -> list[tuple[str, str]]:
+    known, reference = facts["map"], facts["reference"]
+    grid, (x, y) = found.mapped.grid, known["pixel_m"]
+    days = " to ".join(dict.fromkeys(filter(None, (reference["first_day"], reference["last_day"]))))
+    return [("Map", known["name"]), ("Date of the map", known["date"] or "not told"), ("Model", known["model"] or "not told"),
+            ("Place", f"around {abs(known['latitude']):.3f}° {'N' if known['latitude'] >= 0 else 'S'}, {abs(known['longitude']):.3f}° "
+                      f"{'E' if known['longitude'] >= 0 else 'W'}; {grid.width:,} × {grid.height:,} pixels of {x:.4g} × {y:.4g} m"),
+            ("Reference", f"{reference['name']}, {reference['places']:,} places"), ("Seen on", days or "not told"), ("Sample", found.design.words)]
+
+
+def _flawless(found: Assessment, facts: dict[str, Any]) -> list[str]:
+    """What an interval of width zero means."""
+    if not found.design.drawn:
+        return []
+    told = [f"All {row['places_mapped']} places that the map calls {row['name']} are right, so the interval has no width. That is no proof: up to "
+            f"{min(1.0, RULE_OF_THREE / row['places_mapped']):.0%} of it may still be wrong."
+            for row in facts["classes"] if row["users_accuracy"]["value"] == 1 and row["places_mapped"]]
+    missed = [row["name"] for row in facts["classes"] if row["producers_accuracy"]["value"] == 1]
+    if missed:
+        told.append(f"No place of {', '.join(missed)} was found in another class of the map, so the interval of its producer's accuracy has none. "
+                    "What a large class hides of a small one is easily not drawn: the area may be larger than its interval says.")
+    return told
+
+
+def _method(found: Assessment) -> list[str]:
+    told = [found.design.words,
+            "Shares are means over the strata, weighted by their areas; accuracies are ratios of them. Intervals are 1.96 standard errors (Olofsson "
+            "et al. 2014; where the strata are not the classes of the map, Stehman 2014).",
+            "Pixels in degrees have the area that they have at their latitude."]
+    if found.whole:
+        told.append("A polygon counts as one unit, with the area of each class of the map in it (ratio estimator). Its pixels are alike, and counted "
+                    "one by one they would make the intervals several times too narrow.")
+    elif found.reference.polygons:
+        told.append("Of each polygon one pixel counts, drawn by chance: its pixels are alike, and counted one by one they would make the intervals "
+                    "several times too narrow.")
+    return [*told, "The reference is taken for the truth. Where its places were looked at on images, or were set down a pixel aside, the map is "
+                   "better than these figures; where its makers saw the map, worse."]
+
+
+def _picture(found: Assessment) -> np.ndarray:
+    """The map in the colours of its classes, uint8 (y, x, 3), with a mark for each place."""
+    pixels = paint(found.seen.picture, [ClassInfo(row.value, row.name, row.color) for row in found.classes])
+    zoom = max(1, 400 // max(pixels.shape[:2]))
+    pixels = pixels.repeat(zoom, 0).repeat(zoom, 1)
+    middles = shapely.point_on_surface(found.shapes)
+    rows, cols = (place * zoom // found.seen.step for place in found.mapped.pixels_of(middles))
+    right = found.right > HALF
+    for row, col, hit in sorted(zip(rows.tolist(), cols.tolist(), right.tolist()), key=lambda place: -place[2]):  # wrong ones above
+        for reach, color in ((MARK // 2 + 1, (255, 255, 255)), (MARK // 2, rgb(COLOURS[RIGHT if hit else WRONG]))):
+            pixels[max(row - reach, 0):row + reach + 1, max(col - reach, 0):col + reach + 1] = color
+    return pixels
+
+
+def _hectare_format(value: float | None) -> str:
+    return ",.0f" if (value or 0) >= WHOLE_HA else ",.2f"
+
+
+def _hectares(value: float) -> str:
+    return format(value, _hectare_format(value))
+
+
+def _with(figure: dict[str, float | None], written: str = ".3f") -> str:
+    """A figure and half of its interval, written alike."""
+    value, half = figure["value"], figure["half_width"]
+    if value is None:
+        return "–"
+    return format(value, written) + ("" if half is None else f" ± {format(half, written)}")

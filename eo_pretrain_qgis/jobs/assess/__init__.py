@@ -1,0 +1,1 @@
+"""The group “Assess” of the toolbox."""

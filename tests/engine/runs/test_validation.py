@@ -1,0 +1,141 @@
+"""How far the tests of a model are from what it learned: areas apart, images without training data, independent points."""
+
+import shutil
+
+import geopandas
+import numpy as np
+import pytest
+
+from eo_pretrain_qgis.engine.datasets.dataset import TILES, Dataset
+from eo_pretrain_qgis.engine.runs.evaluation import measure_classifier
+from eo_pretrain_qgis.engine.runs.further import Further
+from eo_pretrain_qgis.engine.runs.points import apart_from, open_points
+from eo_pretrain_qgis.engine.runs.validation import apart_grouping, least_distance
+from eo_pretrain_qgis.errors import DataError
+from eo_pretrain_qgis.jobs import JOBS
+from eo_pretrain_qgis.progress import SILENT
+from tests import scenes
+from tests.listening import Listening
+from tests.scenes import ORIGIN, UTM
+from tests.scenes_points import land_points, write_points
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("validation")
+
+
+@pytest.fixture(scope="module")
+def run(place):
+    """A regression that learned `land`, whose fields of 32 px are the tiles."""
+    dataset = scenes.land_dataset(place)
+    JOBS["finetune"].from_values({"dataset": str(dataset), "approach": "statistics", "output": str(place / "run")}).run(SILENT)
+    return place / "run"
+
+
+@pytest.fixture(scope="module")
+def dataset(place, run):
+    return Dataset.open(place / "land_dataset")
+
+
+def field_of(dataset, split):
+    """Row and column of the first field of a split."""
+    row, col = dataset.tiles[["row", "col"]].iloc[dataset.indices(split)[0]]
+    return int(row) // 32, int(col) // 32
+
+
+def test_the_least_distance_is_that_of_the_gap(dataset):
+    test, gap = dataset.indices("test"), dataset.description["split"]["leakage_distance_px"]
+    assert least_distance(dataset, dataset, test) == pytest.approx(10 * gap, abs=1) and gap >= 32
+    assert least_distance(dataset, dataset, dataset.indices("dropped")) == 0
+    assert apart_grouping(dataset, dataset, test).of.tolist() == [0] * len(test), "of the one image that training saw"
+
+
+def test_only_the_first_can_be_had_and_the_page_says_so(run):
+    facts, pieces = measure_classifier(str(run), None, "test")
+    parts, text = facts["validation"], "".join(pieces)
+    assert parts["images"] is None and parts["points"] is None
+    assert parts["areas"]["mean_iou"] == facts["model"]["mean_iou"] and parts["areas"]["counted"] == facts["model"]["pixels"]
+    assert parts["areas"]["intervals"] == facts["model"]["intervals"]
+    assert "Only the first can be had: every image that was tested also holds training tiles, and no independent points were given." in text
+    assert "<td>independent points</td><td>–</td>" in text
+
+
+def test_another_dataset_is_of_images_without_training_data(run, place):
+    other = place / "other"
+    other.mkdir()
+    facts, pieces = measure_classifier(str(run), str(scenes.other_land_dataset(other)), "all")
+    parts = facts["validation"]
+    assert parts["areas"] is None and parts["images"]["counted"] == facts["model"]["pixels"]
+    # It is another image of the same ground, and a figure that flatters says so.
+    assert parts["images"]["distance_m"] == 0
+    assert "The images touch ground that was learned from, so they are not disjoint from it" in "".join(pieces)
+    assert "Only the first can be had" not in "".join(pieces)
+
+
+def test_points_off_the_ground_that_was_learned_from_are_counted(run, place, dataset):
+    heard = Listening()
+    points = land_points(place)
+    facts, pieces = measure_classifier(str(run), None, "test", heard, Further(points={"path": str(points)}, point_field="cover"))
+    part = facts["validation"]["points"]
+    learned = {(int(row) // 32, int(col) // 32) for row, col in dataset.tiles[["row", "col"]].iloc[
+        np.concatenate([dataset.indices("training"), dataset.indices("validation")])].to_numpy()}
+    rows = geopandas.read_file(points).to_crs(UTM).geometry
+    fields = [(int((ORIGIN[1] - y) // 320), int((x - ORIGIN[0]) // 320)) for x, y in zip(rows.x, rows.y, strict=True)]
+    free = sum(field not in learned for field in fields)
+    assert 0 < free < 24 and part["counted"] == free
+    assert f"{24 - free} of 24 points of {points} lie on ground that the model has learned from, and are left out." in heard.texts
+    assert part["overall_accuracy"] == 1.0 and part["distance_m"] > 0
+    assert "<td>independent points</td>" + f"<td>{free}</td>" in "".join(pieces) and "Only the first can be had" not in "".join(pieces)
+
+
+def test_points_that_say_otherwise_lower_the_figures(run, place, dataset):
+    row, col = field_of(dataset, "test")
+    cover = ("crop", "forest")[(row + col) % 2]
+    wrong = ("forest", "crop")[(row + col) % 2]
+    pixels = 32 * np.array([row, col]) + np.array([[4, 4], [12, 12], [20, 20], [28, 28]])
+    path = write_points(place / "some_wrong.gpkg", *pixels.T, [cover, cover, cover, wrong])
+    facts, _ = measure_classifier(str(run), None, "test", SILENT, Further(points={"path": str(path)}, point_field="cover"))
+    assert facts["validation"]["points"]["overall_accuracy"] == 0.75 and facts["validation"]["points"]["intervals"]["overall_accuracy"] is None
+
+
+@pytest.mark.parametrize(("make", "field", "sentence"), [
+    (lambda place, dataset: land_points(place), None, "Nothing says which field of .*points.gpkg holds the class; it has cover. Choose one"),
+    (lambda place, dataset: scenes.land_fields(place), "cover", "fields.gpkg holds .*Polygon, but independent points are points. Choose"),
+    (lambda place, dataset: write_points(place / "sea.gpkg", [1], [1], ["sea"]), "cover",
+     "No point of .*sea.gpkg has a class of the model: “cover” holds sea, and the classes are .*crop.*Choose another field, or write these names"),
+    (lambda place, dataset: write_points(place / "far.gpkg", [4000], [4000], ["crop"]), "cover",
+     "None of the 1 points of .*far.gpkg lies where an image of .*land_dataset can be mapped. Choose points of this place"),
+    (lambda place, dataset: write_points(place / "seen.gpkg", *(32 * np.array([field_of(dataset, "training")]).T + 9), ["crop"]), "cover",
+     "All 1 points of .*seen.gpkg lie on ground that the model has learned from, so they test nothing. Choose others."),
+])
+def test_points_that_test_nothing_are_refused(run, place, dataset, make, field, sentence):
+    with pytest.raises(DataError, match=sentence):
+        measure_classifier(str(run), None, "test", SILENT, Further(points={"path": str(make(place, dataset))}, point_field=field))
+
+
+def test_points_of_a_class_that_the_model_lacks_are_left_out(place, dataset):
+    heard = Listening()
+    path = write_points(place / "mixed.gpkg", [5, 6], [5, 6], ["crop", "sea"])
+    assert len(open_points({"path": str(path)}, "cover", dataset, heard)) == 1
+    assert f"1 of 2 points of {path} are left out, because the model does not have their class: sea." in heard.texts
+
+
+def test_points_need_a_map_of_pixels(tmp_path, place):
+    from tests.engine.learning.tiny_scenes import write_scenes
+
+    other = Dataset.open(write_scenes(tmp_path / "stripes"))
+    with pytest.raises(DataError, match=r"Independent points are held against a map of pixels, and .*stripes has a class for every image. Make"):
+        open_points({"path": str(land_points(place))}, "cover", other)
+
+
+def test_where_training_lay_is_not_known(place, dataset, tmp_path):
+    tiles = geopandas.read_file(dataset.folder / TILES)
+    shutil.copytree(dataset.folder, tmp_path / "nowhere")
+    tiles.assign(geometry=None).set_geometry("geometry").to_file(tmp_path / "nowhere" / TILES, layer="tiles", driver="GPKG")
+    nowhere, heard = Dataset.open(tmp_path / "nowhere"), Listening()
+    points = open_points({"path": str(land_points(place))}, "cover", dataset)
+    kept, distance = apart_from(points, nowhere, heard)
+    assert len(kept) == 24 and distance is None
+    assert heard.texts == [f"Whether points lie on ground that was learned from is not known: {nowhere.folder} does not say where its tiles lie."]
+    assert least_distance(dataset, nowhere, dataset.indices("test")) is None
