@@ -99,6 +99,11 @@ class Task:
         return ("tbyx" if self.pixelwise else "tb") if self.dates else "byx"
 
     @property
+    def joins(self) -> bool:
+        """Whether two sensors can be joined in one network."""
+        return self.labelled and not (self.dates or self.beside)
+
+    @property
     def several(self) -> bool:
         """Whether a sample may have several classes at once."""
         return self.axes == "c"

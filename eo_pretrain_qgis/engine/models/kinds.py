@@ -16,6 +16,7 @@ class Kind:
         sound: the smallest and the largest value that it may hold.
         products: what a map run can write of it (`mapping.products.PRODUCTS`, and polygons), the chief one first.
         of_bands: whether its channels are bands, of another sensor or of an embedding, and not classes.
+        synthetic: whether these are bands of another sensor.
         axes: of the output: "byx" of pixels, "b" where a sample has one answer.
         takes: axes of the inputs, see `cards.Axes`.
         words: what it does, as the STAC extension for models names tasks.
@@ -26,6 +27,7 @@ class Kind:
     sound: tuple[float, float]
     products: tuple[str, ...]
     of_bands: bool = False
+    synthetic: bool = False
     axes: str = "byx"
     takes: str = "byx"
     words: str = "semantic-segmentation"
@@ -52,7 +54,8 @@ KINDS = {
     "patch": Kind("a class for every patch", "probabilities", _CHANCE, _OF_CLASSES, axes="b", words=_SCENE),
     "multilabel": Kind("several classes for every image", "probabilities", _CHANCE, ("class_shares", APPLICABILITY, "sensor_map"), axes="b",
                        words=_SCENE),
-    TRANSLATION: Kind("images of another sensor", "translation", (-math.inf, math.inf), ("synthetic_image",), of_bands=True, words="generative"),
+    TRANSLATION: Kind("images of another sensor", "translation", (-math.inf, math.inf), ("synthetic_image",), of_bands=True, synthetic=True,
+                      words="generative"),
     SERIES: Kind("a class for every series", "probabilities", _CHANCE, _OF_SERIES, axes="b", takes="tb", words="classification"),
     TILES_IN_TIME: Kind(_PIXELS, "probabilities", _CHANCE, _OF_SERIES, takes="tbyx"),
     EMBEDDING: Kind(_EMBEDS, "embedding", (-1.0, 1.0), ("embedding",), of_bands=True, words="similarity-search"),

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ..cards import days_port
-from .kinds import EMBEDDING, KINDS, TRANSLATION, up
+from .kinds import EMBEDDING, KINDS, up
 
 STAC_VERSION = "1.1.0"
 MLM_SCHEMA = "https://stac-extensions.github.io/mlm/v1.5.2/schema.json"
@@ -166,7 +166,7 @@ def _tasks(description: dict[str, Any]) -> list[str]:
 def _output(description: dict[str, Any]) -> dict[str, Any]:
     classes, targets, side = description["classes"], _targets(description), description.get("fixed_tile") or -1
     whole = KINDS[description["task"]].axes == "b"
-    if targets and description["task"] != TRANSLATION:
+    if targets and not KINDS[description["task"]].synthetic:
         return {
             "name": KINDS[description["task"]].output,
             "description": "Embedding: numbers from -1 to 1 that images embedded by this model share, and no other's.",

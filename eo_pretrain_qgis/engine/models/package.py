@@ -33,7 +33,7 @@ from ..cards import ClassInfo, Input, ModelBand
 from ..records import checked, parse_json, shown
 from . import ground
 from . import metadata as model_metadata
-from .kinds import KINDS, SEGMENTATION, TRANSLATION, Kind, block_sizes
+from .kinds import KINDS, SEGMENTATION, Kind, block_sizes
 from .ports import check_graph, fixed_side, further_output
 from .record import ApplicabilityRecord, ModelInput, ModelRecord
 from .session import Session
@@ -169,7 +169,7 @@ class Package:
     @property
     def gives(self) -> str:
         """What it gives, in words."""
-        if self.task == TRANSLATION:
+        if self.kind.synthetic:
             return f"images of the sensor {self.target_sensor}"
         return self.kind.gives if self.targets else "classes"
 

@@ -11,7 +11,6 @@ from ..datasets.dates import season_words
 from ..looks import html_page as html
 from ..looks.class_style import coloured
 from ..measures.calibration import BINS
-from .kinds import TRANSLATION
 from .package import Package, further_output
 from .record import ApplicabilityRecord, CalibrationRecord, ModelInput
 
@@ -84,7 +83,7 @@ def _season(seen: ModelInput) -> list[str]:
 
 
 def _gives(package: Package) -> list[str]:
-    if package.targets and package.task != TRANSLATION:
+    if package.targets and not package.kind.synthetic:
         return [html.heading(f"The embedding {package.target_sensor}"),
                 html.paragraph(f"{package.channels} numbers from -1 to 1 for each pixel. Images that this model embedded compare with each "
                                "other, and with those of no other model.")]

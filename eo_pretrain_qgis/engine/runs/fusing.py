@@ -18,8 +18,6 @@ BAND, NO_ANGLE, SLOPE, GAUSSIAN = "band", "none", "slope", "gaussian"
 ALONE, EARLY = "none", "early"
 #: What “Evaluate model” shows a model of.
 ALL_SENSORS = "all"
-#: Tasks whose samples can be seen by two sensors.
-JOINED = ("segmentation", "scene", "patch", "multilabel")
 
 
 def chosen_inputs(dataset: Dataset, sensor: str | None, bands: str | None, incidence_angle: str = BAND, fusion: str = ALONE) -> Inputs:
@@ -71,7 +69,7 @@ def _two_sensors(dataset: Dataset, sensor: str | None, fusion: str) -> list[str]
     """Names of the two sensors that are joined."""
     names, asked = [one.name for one in dataset.sensors], [name.strip() for name in (sensor or "").split(",") if name.strip()]
     begin = f"“Fusion” (fusion) is {fusion}, which joins the images of two sensors, and "
-    if dataset.task not in JOINED:
+    if not dataset.kind.joins:
         raise DataError(f"“Fusion” (fusion) is {fusion}, which is for a class for every pixel or for whole images, and {dataset.folder} has "
                         f"{dataset.kind.words}. Choose “none”.")
     if len(names) < 2:

@@ -124,7 +124,7 @@ class PredictMap(Job):
         for name in also:
             if name not in model.kind.products:
                 label = self.parameters()[name].label
-                gives = f"makes images of {model.target_sensor}" if model.task == "translation" else f"gives {model.kind.gives}"
+                gives = f"makes images of {model.target_sensor}" if model.kind.synthetic else f"gives {model.kind.gives}"
                 needs = "classes" if name in ("applicability", "sensor_map") else "classes, one for each place"
                 raise JobError(f"“{label}” ({name}) needs a model that gives {needs}, and {self.model} {gives}. Leave it empty, or choose another "
                                "model.")

@@ -1,5 +1,7 @@
 """A score is a score of the map: the report against a map by “Predict map” of the exported model, on the same test pixels."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import rasterio
@@ -126,6 +128,8 @@ def test_it_can_be_cancelled_on_the_way(learned, step):
 
 def test_memory_that_runs_out_is_a_sentence():
     class Hungry(torch.nn.Module):
+        network = SimpleNamespace(seen=SimpleNamespace(each=[SimpleNamespace(name="image")]))
+
         def forward(self, image):
             raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
 
