@@ -76,6 +76,18 @@ def test_what_cannot_be_decoded_is_refused(make, preset, sentence, folder):
     assert not (folder / "map.tif").exists()
 
 
+def test_scales_of_several_bands_are_refused(folder):
+    image = tessera_of_land(folder)
+    with rasterio.open(folder / "tessera_scales.tif") as source:
+        pixels, transform, crs = source.read(1), source.transform, source.crs
+    with rasterio.open(folder / "tessera_scales.tif", "w", driver="GTiff", width=pixels.shape[1], height=pixels.shape[0], count=2, dtype="float32",
+                       crs=crs, transform=transform) as target:
+        target.write(np.stack([pixels, pixels + 1]))
+    with pytest.raises(DataError, match=r"tessera_scales.tif has 2 bands, and the scales of .*tessera.tif are one band."):
+        job("create_pretraining_dataset", images=[str(image)], preset="tessera_v1", tile_size=64, output=folder / "data")
+    assert not (folder / "data").exists()
+
+
 def test_scales_on_another_grid_are_refused(folder):
     image = tessera_of_land(folder)
     write_raster(folder / "tessera_scales.tif", np.ones((1, 128, 128), np.float32))

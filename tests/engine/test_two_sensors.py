@@ -137,6 +137,15 @@ def test_a_missing_sensor_is_named(folder, maker, name, has, lacks):
         str(error.value))
 
 
+@pytest.mark.parametrize("optional", [BOTH, ()])
+def test_one_image_with_the_bands_of_both_sensors_is_not_mapped_by_half_of_them(folder, optional):
+    pixels = np.stack([doubled(BLUE), doubled(VV), doubled(VV) - 7]).astype(np.float32)
+    stack = scenes.write_raster(folder / "stack.tif", pixels, names=["B02", "VV", "VH"])
+    assert "“Image” (images) has the bands of s2 and those of s1" in str(refusal(folder, model_of(folder, optional), stack).value)
+    found, _ = mapped(folder, model_of(folder, optional), stack, stack)
+    assert np.array_equal(found["class_map"], doubled(SUM)) and (found["sensor_map"] == 3).all()
+
+
 def test_a_second_image_for_a_model_of_one_sensor_is_refused(folder):
     model = package.open(networks.write_threshold_model(folder / "one.onnx"))
     error = refusal(folder, model, optical(folder), radar(folder), products=("class_map",))

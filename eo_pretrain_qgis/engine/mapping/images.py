@@ -66,12 +66,16 @@ class Image:
                               bands_text=self.bands, progress=progress)
         return Source(partial(self.scene, seen, clouds), matches, shift)
 
+    def names(self) -> list[str]:
+        """The names of its bands: those that were given, or else those in the files."""
+        with Scene.open(list(self.sources)) as scene:
+            return [name.strip() for name in self.bands.split(",") if name.strip()] or scene.band_names
+
     def fit(self, seen: ModelInput) -> float:
         """How much speaks for its being the image of an input: the share of the bands that it has by their names, or half of all where it has
         none and as many bands; and the share that the sensor said has.
         """
-        with Scene.open(list(self.sources)) as scene:
-            names = [name.strip() for name in self.bands.split(",") if name.strip()] or scene.band_names
+        names = self.names()
         keys = {band_key(name) for name in names}
         named = 0.5 * (len(names) == len(seen.bands)) if are_unnamed(names) else float(np.mean([band_key(name) in keys for name in seen.names]))
         sensor = PRESETS[self.preset] if self.preset != AS_MODEL else None
@@ -146,7 +150,20 @@ def _assigned(model: Package, inputs: dict[str, ModelInput], given: Sequence[Ima
     fits = [{name: image.fit(seen) for name, seen in inputs.items()} for image in given]
     chosen = max(permutations(names, len(given)), key=lambda order: sum(fit[name] for fit, name in zip(fits, order, strict=True)))
     found = dict(zip(chosen, given, strict=True))
+    _refuse_stack(inputs, found)
     return {name: found[name] for name in names if name in found}
+
+
+def _refuse_stack(inputs: dict[str, ModelInput], found: dict[str, Image]) -> None:
+    """Refuses an image that also has all bands of a sensor for which none was given: these would be left out of the map."""
+    for taken, image in found.items():
+        keys = {band_key(name) for name in image.names()}
+        for name in inputs.keys() - found.keys():
+            ours, theirs = ({band_key(band) for band in inputs[port].names} for port in (taken, name))
+            if ours | theirs <= keys and not ours & theirs:
+                raise JobError(f"“Image” (images) has the bands of {taken} and those of {name}, and a model of two sensors reads an image for each. "
+                               f"Give a raster of {taken} as “Image” and one of {name} as “Second image” (second_images). A raster that has the "
+                               "bands of both can be given as both.")
 
 
 def _clouded(inputs: dict[str, ModelInput], images: dict[str, Image], clouds: Clouds) -> dict[str, Clouds]:

@@ -157,6 +157,9 @@ class Package:
             ModelError: nothing.
         """
         if self.record.applicability is None:
+            if any(seen.optional for seen in self.images.values()):  # no export of it would know
+                raise ModelError(f"The model {self.path} does without a sensor that is missing, and what is like training ground then is not known. "
+                                 "Leave “Area of applicability” (applicability) empty.")
             raise ModelError(f"The model {self.path} does not know the ground that it learned from. Export its run again where the dataset still is, "
                              "or leave “Area of applicability” (applicability) empty.")
         return self.record.applicability

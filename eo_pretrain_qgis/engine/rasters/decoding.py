@@ -86,7 +86,8 @@ class Decoder:
         name: a key of `DECODINGS`.
 
     Raises:
-        DataError: the file holds other values than the decoding takes, or its second file is not there or on another grid.
+        DataError: the file holds other values than the decoding takes, or its second file is not there, on another grid or of several
+            bands.
     """
 
     dtype = "float32"
@@ -98,6 +99,9 @@ class Decoder:
         if self.second is not None and not self.second.grid.same_as(raster.grid):
             raise DataError(f"{self.second.path} lies on another grid than {raster.path}, whose scales it holds. Bring it onto that grid with “Warp "
                             "(reproject)”.")
+        if self.second is not None and len(self.second.band_names) != 1:  # such as a second embedding: which band has the scales nobody says
+            raise DataError(f"{self.second.path} has {len(self.second.band_names)} bands, and the scales of {raster.path} are one band. Give the "
+                            "file of the scales as it was published.")
         self.close()
 
     @property

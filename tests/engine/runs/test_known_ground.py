@@ -23,7 +23,7 @@ from eo_pretrain_qgis.engine.runs.known_ground import ground_of
 from eo_pretrain_qgis.engine.runs.run_folder import RunFolder
 from eo_pretrain_qgis.engine.runs.simple import Settings, export_simple, train_simple
 from eo_pretrain_qgis.errors import ModelError
-from tests import scenes
+from tests import networks, scenes
 from tests.engine.learning.tiny import tiles, write_dataset
 from tests.engine.learning.tiny_pairs import write_pairs
 from tests.engine.learning.tiny_scenes import striped, write_scenes
@@ -134,6 +134,14 @@ def test_a_part_of_a_map_is_that_part_of_the_whole(model, place, tmp_path):
     box = [left + 330, top - 970, left + 900, top - 210]
     part = mapped(small, image, tmp_path, extent={"box": box, "crs": ""})[0]
     assert (part == whole[:, 21:97, 33:90]).all()
+
+
+def test_no_second_export_is_promised_for_a_model_that_can_do_without_a_sensor(tmp_path):
+    either = package.open(networks.write_two_sensor_model(tmp_path / "either.onnx", optional=("s1", "s2")))
+    with pytest.raises(ModelError) as refused:
+        _ = either.applicability
+    assert str(refused.value) == (f"The model {either.path} does without a sensor that is missing, and what is like training ground then is not "
+                                  "known. Leave “Area of applicability” (applicability) empty.")
 
 
 def test_a_model_without_says_so(model, place, tmp_path):
