@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ class Mosaic:
         return slice(top, top + window.height), slice(left, left + window.width)
 
 
-class Mosaics:
+class Mosaics(ABC):
     """The mosaics of some tiles, which hear what a model says of their images: a product of a run over the image called `scene`.
 
     Args:
@@ -65,9 +66,9 @@ class Mosaics:
                 top, left = both.row - part.window.row, both.col - part.window.col
                 self.hear(region, both, part, np.s_[top:top + both.height, left:left + both.width])
 
+    @abstractmethod
     def hear(self, region: Any, window: Window, part: Part, inside: tuple[slice, slice]) -> None:
         """Keeps what is said of a window of a region, which is the place `inside` of a part."""
-        raise NotImplementedError
 
     def lose(self, scene: str) -> None:
         """Leaves out an image that cannot be seen again as it was."""

@@ -6,6 +6,7 @@ They know groups of bands; each group of a month is a token. A group that a seri
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -30,7 +31,7 @@ YEAR = 365
 PLACE = "place"
 
 
-class MonthlyEncoder(nn.Module):
+class MonthlyEncoder(nn.Module, ABC):
     """Such an encoder on series as networks here see them: standardised bands on dates.
 
     Dates are averaged by calendar months, from that of the first day of the season to that of the last; months without a clear date are masked.
@@ -73,9 +74,9 @@ class MonthlyEncoder(nn.Module):
         self.register_buffer(PLACE, torch.zeros(3))
 
     @classmethod
+    @abstractmethod
     def of_published(cls, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor] | None:
         """Its published tensors by our names; None where these are others."""
-        raise NotImplementedError
 
     def stand_at(self, longitude: float, latitude: float) -> None:
         """Tells where on Earth the series are, degrees; one place for all of them."""
@@ -96,6 +97,7 @@ class MonthlyEncoder(nn.Module):
         monthly = (inside @ (bands.float() * self.gain + self.shift)) / count.clamp_min(1)
         return self.encode(monthly, count[..., 0] > 0, self.months, self.place.expand(monthly.shape[0], 3))
 
+    @abstractmethod
     def encode(self, monthly: torch.Tensor, known: torch.Tensor, months: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
         """The published encoder.
 
@@ -108,7 +110,6 @@ class MonthlyEncoder(nn.Module):
         Returns:
             Means of all tokens that count, (n, channel).
         """
-        raise NotImplementedError
 
     def groups_of(self, monthly: torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]:
         """Groups of bands in its scaling (n, month, band of the group)."""
