@@ -49,6 +49,9 @@ def chosen_input(dataset: Dataset, sensor: str | None, bands: str | None, incide
         DataError: there is no such sensor or band, no training series has a clear date, or something is asked of an incidence angle that there is
             not.
     """
+    if sensor and "," in sensor and sensor not in [one.name for one in dataset.sensors]:
+        raise DataError(f"“Sensor” (sensor) is “{sensor}”, and “Fusion” (fusion) is none, which sees one of them. Choose a fusion, or name one "
+                        "sensor.")
     seen, = dataset.choose([sensor or dataset.sensors[0].name], bands).values()
     if seen.dated and not seen.season:
         check_season(dataset, seen, dataset.indices("training"))

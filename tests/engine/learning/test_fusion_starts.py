@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from eo_pretrain_qgis.engine.learning.finetuning.recipe import finetune
 from eo_pretrain_qgis.engine.learning.loop.runs import Run
 from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins.recipe import pretrain_barlow_twins
-from eo_pretrain_qgis.errors import JobError, ModelError
+from eo_pretrain_qgis.errors import DataError, JobError, ModelError
 from eo_pretrain_qgis.jobs import JOBS
 from tests import scenes_pretraining
 from tests.settings import barlow_twins, finetuning
@@ -146,6 +146,15 @@ def test_weights_of_two_encoders_are_refused(data, alone, tmp_path):
                                                               second_start=str(other)))
     assert str(error.value) == (f"The starting weights {other} of s1 (second_start) are of the encoder “resnet18”, and both sensors have “{SMALL}” "
                                 "here. Give weights of one encoder for both.")
+
+
+@pytest.mark.parametrize("approach", ["network", "statistics"])
+def test_two_sensors_without_a_fusion_are_refused(approach, data, tmp_path):
+    with pytest.raises(DataError) as error:
+        finetune(str(data), str(tmp_path / "run"), finetuning(**{**BRIEF, "approach": approach}, sensor="s2,s1"))
+    assert str(error.value) == ("“Sensor” (sensor) is “s2,s1”, and “Fusion” (fusion) is none, which sees one of them. Choose a fusion, or name one "
+                                "sensor.")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(("values", "sentence"), [
